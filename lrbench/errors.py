@@ -1,0 +1,75 @@
+"""Every error that a user can cause, each a class with the exit code it ends the program with.
+
+A message says what was received, where, the rule it breaks and the remedy, in one line.
+"""
+
+from __future__ import annotations
+
+
+class LRBenchError(Exception):
+    """Something went wrong that the user should read about in one line.
+
+    Args:
+        message: what was received and the rule it breaks.
+        where: the place, such as ``spec.yaml:12`` or ``lenet.prototxt: layer "conv1"``.
+        remedy: what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        if self.remedy:
+            text = f"{text}; {self.remedy}"
+        return " ".join(text.split())
+
+    def at(self, where: str) -> LRBenchError:
+        """The same error with its place, or with that place put before the one it has."""
+        placed = f"{where}: {self.where}" if self.where else where
+        return type(self)(self.message, where=placed, remedy=self.remedy)
+
+
+class UsageError(LRBenchError):
+    """Bad input: an argument, a file or a setting of the user's."""
+
+    exit_code = 2
+
+
+class PolicyError(UsageError):
+    """A policy that does not parse, or has an impossible value."""
+
+
+class SpecError(UsageError):
+    """An experiment spec that does not say what to run."""
+
+
+class DataError(UsageError):
+    """A data set that is absent, cut short, altered or does not fit."""
+
+
+class NetError(UsageError):
+    """A net that is missing, malformed or lacks what training needs."""
+
+
+class ResultsError(UsageError):
+    """A results folder that cannot be read or written."""
+
+
+class EngineUnavailable(UsageError):
+    """The engine that the spec asks for is absent or broken on this machine."""
+
+
+class EngineFailed(LRBenchError):
+    """The engine died or refused while it trained: that run has failed."""
+
+
+class Interrupted(LRBenchError):
+    """The user, or the batch system, asked to stop."""
+
+    exit_code = 130
