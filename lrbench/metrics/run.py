@@ -1,0 +1,119 @@
+"""The metrics of a whole run, computed from the columns of its evaluations.
+
+===========================  =======================================================================
+``best_accuracy``            the highest accuracy_top1 of any evaluation
+``final_accuracy``           accuracy_top1 of the last evaluation
+``iterations_to_best``       the first iteration at which best_accuracy was reached
+``iterations_to_target``     the first evaluated iteration with accuracy_top1 >= target
+``seconds_to_target``        seconds of training, evaluations excluded, up to that iteration
+``train_seconds``            seconds of training in all
+``evaluation_seconds``       seconds of evaluating in all
+``iterations_per_second``    iterations trained / train_seconds
+``cpu_seconds``              processor time of training and evaluating, over all threads
+``peak_memory_bytes``        the most main memory that the engine held at once
+===========================  =======================================================================
+
+Not reached or not known is None, never a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Column = NDArray[np.float64]
+
+
+def run_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict[str, float | None]:
+    """The metrics of a run by name; see the module for their definitions.
+
+    Args:
+        evaluations: columns by name, each with a value for each evaluation in the order of iterations, NaN where
+            unknown. A column that is absent is unknown throughout.
+        target: the accuracy to reach, a fraction; None where there is none.
+    """
+    iterations = _column(evaluations, "iteration")
+    accuracy = _column(evaluations, "accuracy_top1")
+    best = _known(np.fmax.reduce(accuracy, initial=np.nan))
+    train_seconds = _column(evaluations, "train_seconds")
+    return {
+        "best_accuracy": best,
+        "final_accuracy": _last(accuracy),
+        "iterations_to_best": _at_first(accuracy, best, iterations),
+        "iterations_to_target": _at_first(accuracy, target, iterations),
+        "seconds_to_target": _at_first(accuracy, target, train_seconds),
+        "train_seconds": _last(train_seconds),
+        "evaluation_seconds": _last(_column(evaluations, "evaluation_seconds")),
+        "iterations_per_second": _speed(iterations, train_seconds),
+        "cpu_seconds": _last(_column(evaluations, "cpu_seconds")),
+        "peak_memory_bytes": _last(_column(evaluations, "peak_memory_bytes")),
+    }
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """How far a policy's accuracy depends on the scale of its rates.
+
+    Attributes:
+        spread: max - min, over the scales, of the mean best accuracy over the seeds; None unless every scale has one.
+        accuracies: that mean by scale, ascending; None where no run of the scale has an accuracy.
+        missing: the scales without an accuracy, such as those whose every run diverged before its first evaluation.
+    """
+
+    spread: float | None
+    accuracies: dict[float, float | None]
+    missing: tuple[float, ...]
+
+
+def lr_scale_robustness(best_accuracies: Mapping[float, Sequence[float | None]]) -> Robustness:
+    """The spread of accuracy when a policy's rates are multiplied by each of several scales.
+
+    ``max_s A(s) - min_s A(s)`` with A(s) the mean, over the seeds that have one, of the best accuracy at scale s.
+
+    Args:
+        best_accuracies: for each scale the best accuracy of each seed's run, None or NaN where it has none.
+    """
+    means = {scale: _mean_of_known(best_accuracies[scale]) for scale in sorted(best_accuracies)}
+    missing = tuple(scale for scale, mean in means.items() if mean is None)
+    known = [mean for mean in means.values() if mean is not None]
+    spread = max(known) - min(known) if known and not missing else None
+    return Robustness(spread, means, missing)
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None and np.isfinite(value)]
+    return float(np.mean(known)) if known else None
+
+
+def _column(evaluations: Mapping[str, Column], name: str) -> Column:
+    if name in evaluations:
+        return evaluations[name]
+    return np.full(len(evaluations.get("iteration", ())), np.nan)
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _last(column: Column) -> float | None:
+    return _known(column[-1]) if len(column) else None
+
+
+def _at_first(accuracy: Column, threshold: float | None, column: Column) -> float | None:
+    """The column's value at the first evaluation whose accuracy is at least the threshold."""
+    if threshold is None:
+        return None
+    reached = accuracy >= threshold  # False for NaN
+    return _known(column[reached.argmax()]) if reached.any() else None
+
+
+def _speed(iterations: Column, train_seconds: Column) -> float | None:
+    if not len(iterations):
+        return None
+    # A log may begin in the middle of a training: then its first evaluation is at a later iteration, after 0 s.
+    start = iterations[0] if train_seconds[0] == 0 else 0
+    seconds = train_seconds[-1]
+    return _known((iterations[-1] - start) / seconds) if seconds > 0 else None
