@@ -1,0 +1,1 @@
+"""The run directory: written by the runner, read by everybody else."""
