@@ -1,0 +1,93 @@
+"""``lrbench data``: prepare data sets, and say which are prepared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lrbench.cli.data_progress import shown_progress
+from lrbench.cli.home import data_folder, home
+from lrbench.errors import DataError
+
+if TYPE_CHECKING:
+    from lrbench.data import Prepared
+
+
+@click.group()
+def data() -> None:
+    """Find or download, check and prepare data sets."""
+
+
+@data.command()
+@click.argument("name")
+@click.option("--from", "source", metavar="DIR", type=click.Path(path_type=Path),
+              help="Look for the files in this folder before downloading them.  [default: $LRBENCH_DATA]")
+@click.option("--allow-altered", is_flag=True,
+              help="Take files whose content is not the published one; every report then says so.")
+def prepare(name: str, source: Path | None, allow_altered: bool) -> None:
+    """Prepare the data set NAME as LMDB, once: find or download it, check it, write it.
+
+    \b
+    lrbench data prepare mnist
+    lrbench data prepare cifar10 --from ~/cifar-10-batches-bin
+    """
+    from lrbench import data as data_sets
+
+    ready = _ready(name)
+    if ready is not None:
+        click.echo(_already(ready, data_sets.find_data_set(name).title, allow_altered))
+        return
+    with shown_progress() as progress:
+        made = data_sets.prepare(name, home(), source.absolute() if source else data_folder(),
+                                 allow_altered=allow_altered, progress=progress)
+    click.echo(f"{made.label}: {made.train_count} training and {made.test_count} test images of "
+               f"{_shape(made)} in {made.folder}")
+
+
+def _ready(name: str) -> Prepared | None:
+    """What is prepared and intact; of damage ``prepare`` speaks when it repairs it."""
+    from lrbench import data as data_sets
+
+    data_sets.find_data_set(name)
+    try:
+        return data_sets.find_intact(name, home())
+    except DataError:
+        return None
+
+
+def _already(ready: Prepared, title: str, allow_altered: bool) -> str:
+    text = f"{ready.label} is prepared already in {ready.folder}"
+    if ready.label != title and not allow_altered:
+        text += "; remove that folder to prepare it from the published files"
+    return text
+
+
+@data.command("list")
+def list_data_sets() -> None:
+    """List the data sets: which are prepared, with how many images, which fingerprint, and where."""
+    from tabulate import tabulate
+
+    from lrbench import data as data_sets
+
+    rows = [_row(name) for name in data_sets.data_set_names()]
+    click.echo(tabulate(rows, headers=("name", "data set", "train", "test", "shape", "fingerprint", "folder"),
+                        tablefmt="plain", disable_numparse=True))
+
+
+def _row(name: str) -> tuple[str, ...]:
+    from lrbench import data as data_sets
+
+    try:
+        prepared = data_sets.find_prepared(name, home())
+    except DataError as error:
+        return name, f"damaged: {error.message}", "", "", "", "", error.where or ""
+    if prepared is None:
+        return name, "not prepared", "", "", "", "", ""
+    return (name, prepared.label, str(prepared.train_count), str(prepared.test_count), _shape(prepared),
+            prepared.sha256[:12], str(prepared.folder))
+
+
+def _shape(prepared: Prepared) -> str:
+    return "x".join(str(length) for length in prepared.shape)

@@ -1,0 +1,55 @@
+"""How the preparation of data sets is shown: a bar on a terminal, plain lines elsewhere; always on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import rich.progress
+
+    from lrbench.data import Progress
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """A ``Progress`` that draws on standard error."""
+    if not sys.stderr.isatty():
+        yield _plain_line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Display
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+               TimeRemainingColumn())
+    with Display(*columns, console=Console(stderr=True)) as display:
+        yield _Bars(display)
+
+
+def _plain_line(done: int, total: int, text: str) -> None:
+    """One line for each thing said, and one for each amount that is complete."""
+    if not total:
+        click.echo(text, err=True)
+    elif done == total:
+        click.echo(f"{text}: {total} done", err=True)
+
+
+class _Bars:
+    """A bar for each text; what is only told is a line above them."""
+
+    def __init__(self, display: rich.progress.Progress) -> None:
+        self._display = display
+        self._tasks: dict[str, rich.progress.TaskID] = {}
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        if not total:
+            self._display.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            return
+        if text not in self._tasks:
+            self._tasks[text] = self._display.add_task(text, total=total)
+        self._display.update(self._tasks[text], completed=done, total=total)

@@ -1,0 +1,27 @@
+"""Data sets: found or downloaded, checked, read as arrays, and written as LMDB once."""
+
+from lrbench.data.arrays import Arrays, Split
+from lrbench.data.folder import open_folder
+from lrbench.data.prepare import prepare
+from lrbench.data.prepared import Prepared, find_intact, find_prepared, load, verify_prepared
+from lrbench.data.registry import DATA_SETS, DataSet, data_set_names, find_data_set
+from lrbench.data.sources import Differences, Progress, Sources
+
+__all__ = [
+    "DATA_SETS",
+    "Arrays",
+    "DataSet",
+    "Differences",
+    "Prepared",
+    "Progress",
+    "Sources",
+    "Split",
+    "data_set_names",
+    "find_data_set",
+    "find_intact",
+    "find_prepared",
+    "load",
+    "open_folder",
+    "prepare",
+    "verify_prepared",
+]

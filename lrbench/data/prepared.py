@@ -1,0 +1,144 @@
+"""A prepared data set: two LMDB folders, a mean image where nets want one, and a manifest that says what they hold.
+
+    <home>/data/<name>/
+      train_lmdb/data.mdb  test_lmdb/data.mdb  mean.binaryproto
+      manifest.json        written last; without it nothing counts as prepared
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lrbench.data.arrays import Split
+from lrbench.data.files import file_sha256, write_durably
+from lrbench.data.registry import find_data_set
+from lrbench.data.store import read_split
+from lrbench.errors import DataError
+
+SCHEMA = 1
+MANIFEST, TRAIN, TEST, MEAN = "manifest.json", "train_lmdb", "test_lmdb", "mean.binaryproto"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training needs to know of a data set.
+
+    Attributes:
+        name: the data set's name, or that of the training folder where the user brought his own.
+        label: what reports call it, such as "MNIST" or "CIFAR-10 (other pixels than published)".
+        folder: the folder that holds it all.
+        train: LMDB folder of the training images.
+        test: LMDB folder of the test images.
+        mean: the training mean image as a ``BlobProto`` file, for Caffe's ``mean_file``.
+        shape: (channels, height, width).
+        sha256: fingerprint of the pixels, labels and mean in order (see ``Fingerprint``), the same on every machine.
+    """
+
+    name: str
+    label: str
+    folder: Path
+    train: Path
+    test: Path
+    mean: Path | None
+    train_count: int
+    test_count: int
+    shape: tuple[int, int, int]
+    classes: int
+    sha256: str
+
+
+def load(prepared: Prepared, split: Literal["train", "test"]) -> Split:
+    """The images, uint8 of shape (N, channels, height, width), and the labels of one split, read back from its LMDB.
+
+    Raises:
+        DataError: the LMDB is gone or damaged.
+    """
+    return read_split(prepared.train if split == "train" else prepared.test)
+
+
+def prepared_folder(name: str, home: Path) -> Path:
+    """Where the data set of that name is prepared."""
+    return home / "data" / name
+
+
+def find_prepared(name: str, home: Path) -> Prepared | None:
+    """The data set where it is prepared, else None. Its files are not looked through: see ``verify_prepared``.
+
+    Raises:
+        DataError: the name is unknown, or the manifest is damaged.
+    """
+    find_data_set(name)
+    folder = prepared_folder(name, home)
+    manifest = _manifest(folder)
+    if manifest is None:
+        return None
+    try:
+        channels, height, width = (int(length) for length in manifest["shape"])
+        return Prepared(name=name, label=str(manifest["label"]), folder=folder, train=folder / TRAIN,
+                        test=folder / TEST, mean=folder / MEAN if MEAN in manifest["files"] else None,
+                        train_count=int(manifest["train_count"]), test_count=int(manifest["test_count"]),
+                        shape=(channels, height, width), classes=int(manifest["classes"]),
+                        sha256=str(manifest["sha256"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder, name, f"{MANIFEST} lacks or misstates {error}") from error
+
+
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, folder.name, f"{MANIFEST} cannot be read") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        raise _damaged(folder, folder.name, f"{MANIFEST} is not of this version of LRBench")
+    return manifest
+
+
+def verify_prepared(prepared: Prepared) -> None:
+    """Compare every file with its size and SHA-256 in the manifest.
+
+    Raises:
+        DataError: the manifest or a file is missing, cut short or altered.
+    """
+    manifest = _manifest(prepared.folder)
+    if manifest is None:
+        raise _damaged(prepared.folder, prepared.name, f"{MANIFEST} is missing")
+    for file, expected in manifest["files"].items():
+        path = prepared.folder / file
+        if not path.is_file():
+            raise _damaged(prepared.folder, prepared.name, f"{file} is missing")
+        if path.stat().st_size != expected["bytes"]:
+            raise _damaged(prepared.folder, prepared.name,
+                           f"{file} has {path.stat().st_size} bytes, not {expected['bytes']}")
+        if file_sha256(path) != expected["sha256"]:
+            raise _damaged(prepared.folder, prepared.name, f"{file} was altered")
+
+
+def _damaged(folder: Path, name: str, what: str) -> DataError:
+    return DataError(what, where=str(folder), remedy=f"make it anew with: lrbench data prepare {name}")
+
+
+def find_intact(name: str, home: Path) -> Prepared | None:
+    """The data set where it is prepared and every file is as it was written, else None.
+
+    Raises:
+        DataError: the name is unknown, or what is prepared is damaged.
+    """
+    prepared = find_prepared(name, home)
+    if prepared is not None:
+        verify_prepared(prepared)
+    return prepared
+
+
+def write_manifest(prepared: Prepared) -> None:
+    """Say what the folder holds, after everything else in it is on the disk."""
+    files = [f"{TRAIN}/data.mdb", f"{TEST}/data.mdb", *([MEAN] if prepared.mean else [])]
+    facts = {key: value for key, value in asdict(prepared).items() if key not in ("folder", "train", "test", "mean")}
+    manifest = {"schema": SCHEMA, **facts,
+                "files": {file: {"bytes": (prepared.folder / file).stat().st_size,
+                                 "sha256": file_sha256(prepared.folder / file)} for file in files}}
+    write_durably(prepared.folder / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")

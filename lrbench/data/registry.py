@@ -1,0 +1,75 @@
+"""The data sets by name: those of LRBench, and those that other packages bring.
+
+Another package adds one by an entry point of the group ``lrbench.data_sets`` that names a ``DataSet``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+
+from lrbench.data import cifar10, digits, mnist
+from lrbench.data.arrays import Arrays
+from lrbench.data.sources import Sources
+from lrbench.errors import DataError
+
+GROUP = "lrbench.data_sets"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """How a data set is called, and how it is read.
+
+    Attributes:
+        title: what reports call it when its files are the published ones.
+        summary: what it is, in one line.
+        read: finds or downloads the files, checks them and gives the arrays.
+    """
+
+    title: str
+    summary: str
+    read: Callable[[Sources], Arrays]
+
+
+DATA_SETS: Mapping[str, DataSet] = MappingProxyType({
+    "mnist": DataSet(mnist.TITLE, "handwritten digits, 60000 + 10000 images of 1x28x28", mnist.read),
+    "cifar10": DataSet(cifar10.TITLE, "photographs in ten classes, 50000 + 10000 images of 3x32x32", cifar10.read),
+    "cifar10_padded": DataSet(cifar10.PADDED_TITLE, "CIFAR-10 as 3x40x40, for ResNet's random 32x32 crop",
+                              cifar10.read_padded),
+    "digits": DataSet(digits.TITLE, "scikit-learn's handwritten digits, 1297 + 500 images as 1x28x28", digits.read),
+})
+
+
+def data_set_names() -> list[str]:
+    """Every known name; nothing of another package is loaded for it."""
+    return [*DATA_SETS, *(name for name in _others() if name not in DATA_SETS)]
+
+
+def find_data_set(name: str) -> DataSet:
+    """The data set of that name.
+
+    Raises:
+        DataError: there is none, or the package that brings it cannot be loaded.
+    """
+    if name in DATA_SETS:
+        return DATA_SETS[name]
+    other = _others().get(name)
+    if other is None:
+        known = data_set_names()
+        near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+        raise DataError(f"no data set is called {name!r}", remedy=f"did you mean {' or '.join(near)}?" if near
+                        else f"known are {', '.join(known)}")
+    try:
+        found = other.load()
+    except (ImportError, AttributeError) as error:
+        raise DataError(f"cannot be loaded from {other.value}: {error}", where=f"data set {name}") from error
+    if not isinstance(found, DataSet):
+        raise DataError(f"{other.value} is not an lrbench.data.DataSet", where=f"data set {name}")
+    return found
+
+
+def _others() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}

@@ -1,0 +1,145 @@
+"""A split as LMDB, the form that Caffe's Data layer reads: a folder of serialized ``Datum`` records in key order."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from lrbench.data.arrays import Mean, Split
+from lrbench.data.files import reason
+from lrbench.errors import DataError
+from lrbench.nets import caffe_pb2
+
+RECORDS_A_TRANSACTION = 1000
+
+
+def write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None:
+    """Write the images in order under the keys 00000000, 00000001, ... and wait until they are on the disk.
+
+    Raises:
+        DataError: the folder cannot be written, or the disk is full.
+    """
+    count = len(split.images)
+    try:
+        with lmdb.open(str(folder), map_size=_ample(split), sync=False, metasync=False, readahead=False) as database:
+            for start in range(0, count, RECORDS_A_TRANSACTION):
+                stop = min(start + RECORDS_A_TRANSACTION, count)
+                with database.begin(write=True) as transaction:
+                    for index in range(start, stop):
+                        transaction.put(b"%08d" % index, _datum(split, index), append=True)
+                done(stop)
+            database.sync(True)
+    except (lmdb.Error, OSError) as error:
+        raise DataError(f"cannot be written: {reason(error)}", where=str(folder),
+                        remedy="free some space or choose another place with LRBENCH_HOME") from error
+
+
+def _datum(split: Split, index: int) -> bytes:
+    channels, height, width = split.shape
+    return caffe_pb2.Datum(channels=channels, height=height, width=width, data=split.images[index].tobytes(),
+                           label=int(split.labels[index])).SerializeToString()
+
+
+def _ample(split: Split) -> int:
+    """Twice the bytes that the records take in whole pages: a bound on address space, not on the disk."""
+    page = mmap.PAGESIZE
+    record: int = split.images[0].nbytes + 128
+    return 2 * len(split.images) * (record // page + 2) * page + (1 << 24)
+
+
+@contextmanager
+def records(folder: Path) -> Iterator[tuple[int, Iterator[caffe_pb2.Datum]]]:
+    """The number of records of an LMDB folder, and the records in the order in which Caffe reads them.
+
+    Nothing is written there, not even a lock file.
+
+    Raises:
+        DataError: the folder holds no LMDB, or one that is cut short or malformed.
+    """
+    if not (folder / "data.mdb").is_file():
+        raise DataError("holds no data.mdb", where=str(folder),
+                        remedy="make an LMDB there (LevelDB is not read), such as with convert_imageset -backend lmdb")
+    try:
+        with lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False) as database:
+            _refuse_cut_short(database, folder)
+            with database.begin() as transaction:
+                yield transaction.stat()["entries"], _parsed(transaction, folder)
+    except (lmdb.Error, OSError) as error:
+        raise DataError(f"is not a readable LMDB: {error}", where=str(folder), remedy="make it again") from error
+
+
+def _refuse_cut_short(database: Any, folder: Path) -> None:
+    """Reading a page beyond the end of the file would kill the process (SIGBUS), so that is looked at first."""
+    expected = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+    found = (folder / "data.mdb").stat().st_size
+    if found < expected:
+        raise DataError(f"data.mdb is cut short: {found} of {expected} bytes", where=str(folder),
+                        remedy="make or copy it again")
+
+
+def _parsed(transaction: Any, folder: Path) -> Iterator[caffe_pb2.Datum]:
+    for index, (_, value) in enumerate(transaction.cursor()):
+        datum = caffe_pb2.Datum()
+        try:
+            datum.ParseFromString(value)
+        except DecodeError:
+            raise DataError(f"record {index} is not a Caffe Datum", where=str(folder)) from None
+        if datum.encoded:
+            raise DataError(f"record {index} is an encoded image file", where=str(folder),
+                            remedy="convert without --encoded, so that records hold pixels")
+        if len(datum.data) != datum.channels * datum.height * datum.width or not datum.data:
+            shape = f"{datum.channels}x{datum.height}x{datum.width}"
+            raise DataError(f"record {index} does not hold uint8 pixels of {shape}", where=str(folder))
+        yield datum
+
+
+def read_split(folder: Path) -> Split:
+    """The images and labels of an LMDB folder.
+
+    Raises:
+        DataError: it is no LMDB, or its records are not uint8 images of one shape.
+    """
+    with records(folder) as (count, found):
+        images, labels = None, np.empty(count, np.int64)
+        for index, datum in enumerate(found):
+            shape = (datum.channels, datum.height, datum.width)
+            if images is None:
+                images = np.empty((count, *shape), np.uint8)
+            if images.shape[1:] != shape:
+                raise DataError(f"record {index} is {shape}, the first {images.shape[1:]}", where=str(folder))
+            images[index] = np.frombuffer(datum.data, np.uint8).reshape(shape)
+            labels[index] = datum.label
+    if images is None:
+        raise DataError("holds no records", where=str(folder))
+    return Split(images, labels)
+
+
+def mean_bytes(mean: Mean) -> bytes:
+    """The mean image as the serialized ``BlobProto`` that Caffe's ``mean_file`` names (legacy dimensions, num 1)."""
+    channels, height, width = mean.shape
+    return caffe_pb2.BlobProto(num=1, channels=channels, height=height, width=width,
+                               data=mean.ravel().tolist()).SerializeToString()
+
+
+def read_mean(path: Path) -> Mean:
+    """A mean image, shape (channels, height, width), from a ``BlobProto`` file.
+
+    Raises:
+        DataError: the file is absent or holds no image.
+    """
+    blob = caffe_pb2.BlobProto()
+    try:
+        blob.ParseFromString(path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise DataError(f"is not a readable mean file: {reason(error)}", where=str(path)) from error
+    shape = tuple(blob.shape.dim)[-3:] if blob.HasField("shape") else (blob.channels, blob.height, blob.width)
+    if len(shape) != 3 or not blob.data or len(blob.data) != int(np.prod(shape)):
+        raise DataError(f"holds {len(blob.data)} values for the shape {shape}", where=str(path))
+    return np.array(blob.data, np.float32).reshape(shape)
