@@ -52,7 +52,12 @@ def test_a_training_that_finished():
         (40, 0.575, 1.1427),
         (60, 0.825, 0.442097),
     ]
-    assert log.snapshots == [Snapshot(30, "tiny_iter_30.caffemodel"), Snapshot(60, "tiny_iter_60.caffemodel")]
+    assert [(snapshot.iteration, snapshot.path) for snapshot in log.snapshots] == [
+        (30, "tiny_iter_30.caffemodel"),
+        (30, "tiny_iter_30.solverstate"),
+        (60, "tiny_iter_60.caffemodel"),
+        (60, "tiny_iter_60.solverstate"),
+    ]
     assert [text.splitlines()[0] for text in log.net_texts] == ['name: "tiny"'] * 2
 
 
@@ -88,23 +93,21 @@ def test_a_log_under_way_grows_line_by_line():
         whole.feed(line)
         seen.append((len(whole.displays), len(whole.tests), len(whole.snapshots), whole.finished))
     assert seen == sorted(seen)
-    assert seen[-1] == (7, 4, 2, True)
+    assert seen[-1] == (7, 4, 4, True)
     assert not fed(*lines[:-2]).finished
 
 
-def test_a_snapshot_counts_when_its_model_is_on_disk():
-    log = fed(stamped("0101 00:00:00.0", "Snapshotting to binary proto file a/b_iter_30.caffemodel"))
-    log.feed("I0101 00:00:00.1  99 data_layer.cpp:73] Restarting data prefetching from start.")
-    assert log.snapshots == []
-    log.feed(stamped("0101 00:00:00.2", "Snapshotting solver state to binary proto file a/b_iter_30.solverstate"))
-    assert log.snapshots == [Snapshot(30, "a/b_iter_30.caffemodel")]
-
-
-def test_snapshots_of_other_formats():
-    state = stamped("0101 00:00:00.2", "Snapshotting solver state to HDF5 file n_iter_7.solverstate.h5")
-    for path in ("to HDF5 file n_iter_7.caffemodel.h5", "to n_iter_7.caffemodel"):
-        log = fed(stamped("0101 00:00:00.0", f"Snapshotting {path}"), state)
-        assert log.snapshots == [Snapshot(7, path.split()[-1])]
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        ("Snapshotting to binary proto file a/b_iter_7.caffemodel", "a/b_iter_7.caffemodel"),
+        ("Snapshotting solver state to HDF5 file n_iter_7.solverstate.h5", "n_iter_7.solverstate.h5"),
+        ("Snapshotting to n o_iter_7.caffemodel", "n o_iter_7.caffemodel"),
+    ],
+)
+def test_snapshots_of_every_format(message, path):
+    log = fed(stamped("0101 00:00:00.0"), stamped("0101 00:00:02.5", message))
+    assert log.snapshots == [Snapshot(7, path, 2.5)]
 
 
 @pytest.mark.parametrize(

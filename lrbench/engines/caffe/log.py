@@ -28,7 +28,10 @@ _DISPLAY = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([^\s,]+)")
 _RATE = re.compile(r"Iteration (\d+), lr = ([^\s,]+)")
 _TEST = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)")
 _TEST_OUTPUT = re.compile(r" *Test net output #\d+: (.+?) = ([^\s,]+)")
-_SNAPSHOT = re.compile(r"Snapshotting to (?:binary proto file |HDF5 file )?(.+_iter_(\d+)\.caffemodel(?:\.h5)?)$")
+_SNAPSHOT = re.compile(
+    r"Snapshotting (?:solver state )?to (?:binary proto file |HDF5 file )?"
+    r"(.+_iter_(\d+)\.(?:caffemodel|solverstate)(?:\.h5)?)$"
+)
 _SOLVER_BLOCK = "Initializing solver from parameters:"
 _NET_BLOCK = "Initializing net from parameters:"
 
@@ -66,10 +69,15 @@ class Test:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model file that Caffe finished writing; the path is as Caffe was told, perhaps relative to its folder."""
+    """A file that Caffe began to write at that moment, in seconds from the log's first line: the one before it is whole.
+
+    Caffe writes the model (``.caffemodel``) first, then the solver's state (``.solverstate``). The path is as Caffe was
+    told, perhaps relative to its folder.
+    """
 
     iteration: int
     path: str
+    seconds: float
 
 
 class CaffeLog:
@@ -100,7 +108,6 @@ class CaffeLog:
         self.lines = 0
         self._clock = _Clock()
         self._block: tuple[str, list[str]] | None = None
-        self._being_written: Snapshot | None = None
         self._repeated: set[str] = set()
 
     def feed(self, line: str) -> None:
@@ -132,12 +139,8 @@ class CaffeLog:
             self.stopped = True
         elif message.startswith("Optimization Done"):
             self.finished = not self.stopped
-        elif message.startswith("Snapshotting solver state") and self._being_written:
-            # The line about a model comes before the writing, the next one when it is on disk.
-            self.snapshots.append(self._being_written)
-            self._being_written = None
         elif match := _SNAPSHOT.match(message):
-            self._being_written = Snapshot(int(match[2]), match[1])
+            self.snapshots.append(Snapshot(int(match[2]), match[1], seconds))
 
     def _take_numbers(self, message: str, seconds: float) -> None:
         if match := _TEST_OUTPUT.match(message):
