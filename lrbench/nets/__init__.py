@@ -1,0 +1,33 @@
+"""Nets and solvers in Caffe's format: read, checked, bound to a data set and written.
+
+Nothing here edits prototxt as a string: a file is parsed into Caffe's messages (:mod:`lrbench.nets.caffe_pb2`) and
+written from them by protobuf's own text format.
+"""
+
+from lrbench.nets.binding import BatchSizes, DataBinding, bind_net
+from lrbench.nets.builtin import builtin_nets, find_net
+from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
+from lrbench.nets.checking import NetParts, check_net
+from lrbench.nets.identity import net_sha256
+from lrbench.nets.phases import data_layers, layers_in, random_layers
+from lrbench.nets.text import read_net, read_solver, write_message, write_text
+
+__all__ = [
+    "BatchSizes",
+    "DataBinding",
+    "NetParameter",
+    "NetParts",
+    "SolverParameter",
+    "bind_net",
+    "builtin_nets",
+    "check_net",
+    "data_layers",
+    "find_net",
+    "layers_in",
+    "net_sha256",
+    "random_layers",
+    "read_net",
+    "read_solver",
+    "write_message",
+    "write_text",
+]

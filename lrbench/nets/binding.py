@@ -1,0 +1,132 @@
+"""A net as it is trained: bound to a data set, to batch sizes, and with its probabilities at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lrbench.errors import NetError
+from lrbench.nets.caffe_pb2 import TEST, TRAIN, DataParameter, LayerParameter, NetParameter, NetStateRule, Phase
+from lrbench.nets.checking import NetParts, check_net
+from lrbench.nets.phases import is_in
+from lrbench.nets.wiring import layer_place
+
+PROBABILITIES = "probabilities"
+
+
+@dataclass(frozen=True)
+class DataBinding:
+    """The files of a data set.
+
+    Attributes:
+        train: the LMDB of training samples.
+        test: the LMDB of test samples.
+        mean: the training images' mean, a BlobProto file, or None where the data set has none.
+    """
+
+    train: str
+    test: str
+    mean: str | None = None
+
+
+@dataclass(frozen=True)
+class BatchSizes:
+    """Samples in one iteration of each phase."""
+
+    train: int
+    test: int
+
+
+def bind_net(net: NetParameter, data: DataBinding, batch: BatchSizes, where: str = "net") -> NetParameter:
+    """A copy of the net that reads this data set in batches of this size.
+
+    Each Data layer becomes one for each phase it was in, as the two phases read different files. Where they are
+    missing, the softmax loss gets a top and the TEST phase a Softmax layer, whose top ``check_net`` names in
+    ``NetParts.probabilities``. What nothing in the net reads Caffe would print, number by number, at every test; so
+    a Silence layer reads the probabilities where no other does.
+
+    Args:
+        net: a net that :func:`~lrbench.nets.check_net` accepts; it is left as it is.
+        data: the files to read.
+        batch: samples in an iteration.
+        where: what an error calls the net.
+
+    Errors:
+        NetError: the net is not fit for training, or wants a mean file that the data set has none of.
+    """
+    parts = check_net(net, where)
+    bound = NetParameter()
+    bound.CopyFrom(net)
+    del bound.layer[:]
+    for layer in net.layer:
+        if layer.type == "Data":
+            bound.layer.extend(_bind_data(layer, net, data, batch, where))
+        else:
+            bound.layer.add().CopyFrom(layer)
+    _name_loss(bound, parts)
+    _add_probabilities(bound, parts)
+    return bound
+
+
+def _bind_data(
+    layer: LayerParameter, net: NetParameter, data: DataBinding, batch: BatchSizes, where: str
+) -> Iterator[LayerParameter]:
+    for phase, source, size in ((TRAIN, data.train, batch.train), (TEST, data.test, batch.test)):
+        if not is_in(layer, net.state, phase):
+            continue
+        bound = LayerParameter()
+        bound.CopyFrom(layer)
+        del bound.include[:], bound.exclude[:]
+        bound.include.add(phase=phase)
+        bound.data_param.source = source
+        bound.data_param.backend = DataParameter.LMDB
+        bound.data_param.batch_size = size
+        if layer.transform_param.HasField("mean_file"):
+            if data.mean is None:
+                raise NetError(
+                    "subtracts a mean_file, and the data set has none",
+                    where=f"{where}: {layer_place(layer)}",
+                    remedy="remove mean_file, or use mean_value",
+                )
+            bound.transform_param.mean_file = data.mean
+        yield bound
+
+
+def _name_loss(net: NetParameter, parts: NetParts) -> None:
+    """Give the loss a top: Caffe invents one where there is none, which cannot be asked for by name."""
+    for layer in net.layer:
+        if layer.name == parts.loss_layer and layer.type == "SoftmaxWithLoss" and not layer.top:
+            layer.top.append(_unused_name(net, layer.name))
+
+
+def _add_probabilities(net: NetParameter, parts: NetParts) -> None:
+    blob = parts.probabilities
+    if blob is None:
+        blob = _unused_name(net, PROBABILITIES)
+        position = _find(net, parts.loss_layer)
+        softmax = LayerParameter(name=blob, type="Softmax", bottom=[parts.logits], top=[blob], include=[_test_rule()])
+        if net.layer[position].HasField("softmax_param"):
+            softmax.softmax_param.CopyFrom(net.layer[position].softmax_param)
+        # Right behind the loss, where the logits are still those that the loss reads.
+        net.layer.insert(position + 1, softmax)
+    if not any(blob in layer.bottom for layer in net.layer if is_in(layer, net.state, TEST)):
+        name = _unused_name(net, f"{blob}_silence")
+        net.layer.append(LayerParameter(name=name, type="Silence", bottom=[blob], include=[_test_rule()]))
+
+
+def _find(net: NetParameter, name: str) -> int:
+    """The position of the TEST phase's layer of this name."""
+    return next(
+        position for position, layer in enumerate(net.layer) if layer.name == name and is_in(layer, net.state, TEST)
+    )
+
+
+def _test_rule() -> NetStateRule:
+    return NetStateRule(phase=Phase.TEST)
+
+
+def _unused_name(net: NetParameter, wanted: str) -> str:
+    taken = {name for layer in net.layer for name in (layer.name, *layer.top)}
+    while wanted in taken:
+        wanted += "_"
+    return wanted

@@ -1,0 +1,140 @@
+"""Nets and solvers as text files: protobuf's text format, which Caffe calls prototxt."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from google.protobuf import text_format
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
+from lrbench.errors import NetError, ResultsError
+from lrbench.nets import caffe_pb2
+
+LARGEST_FILE_BYTES = 16 * 2**20
+LONGEST_REASON = 200
+
+_GIVE_A_NET = "give a prototxt file, not the weights of a net"
+_UNKNOWN_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "([^"]*)"')
+_Parsed = TypeVar("_Parsed", bound=Message)
+
+
+def read_net(path: Path | str) -> caffe_pb2.NetParameter:
+    """Read a net definition.
+
+    Errors:
+        NetError: the file is missing, a folder, larger than 16 MiB, not text, or does not parse (the place is then
+            file:line).
+    """
+    return _parse(Path(path), caffe_pb2.NetParameter())
+
+
+def read_solver(path: Path | str) -> caffe_pb2.SolverParameter:
+    """Read a solver definition; the errors are those of :func:`read_net`."""
+    return _parse(Path(path), caffe_pb2.SolverParameter())
+
+
+def write_text(message: Message) -> str:
+    """The message as prototxt, which reads back as the same message."""
+    return text_format.MessageToString(message)
+
+
+def write_message(path: Path | str, message: Message, header: str | None = None) -> None:
+    """Write the message as prototxt: the whole file or, whatever happens, none of it.
+
+    Args:
+        path: the file to write or replace; its folder exists.
+        message: a net, a solver or any other of Caffe's messages.
+        header: comment lines for the top of the file, without their ``#``.
+
+    Errors:
+        ResultsError: the folder is missing, full or may not be written to.
+    """
+    path = Path(path)
+    comment = "".join(f"# {line}".rstrip() + "\n" for line in (header or "").splitlines())
+    try:
+        _replace(path, (comment + write_text(message)).encode())
+    except OSError as error:
+        raise ResultsError(f"cannot be written ({error.strerror})", where=str(path)) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _parse(path: Path, message: _Parsed) -> _Parsed:
+    text = _read_text(path)
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise _explain(path, text, error) from error
+    if not message.IsInitialized():
+        raise NetError("a clip_param needs both its min and its max", where=str(path))
+    return message
+
+
+def _read_text(path: Path) -> str:
+    content = _read_bytes(path)
+    if len(content) > LARGEST_FILE_BYTES:
+        raise NetError("is larger than 16 MiB", where=str(path), remedy=_GIVE_A_NET)
+    if b"\0" in content:
+        raise NetError("is not a text file", where=str(path), remedy=_GIVE_A_NET)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NetError("is not a text file in UTF-8", where=str(path), remedy=_GIVE_A_NET) from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise NetError("is a folder, not a prototxt file", where=str(path))
+        if not path.is_file():  # a pipe or a device would be read for ever
+            raise NetError("no such file", where=str(path))
+        with path.open("rb") as file:
+            return file.read(LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise NetError(f"cannot be read ({error.strerror})", where=str(path)) from error
+
+
+def _explain(path: Path, text: str, error: text_format.ParseError) -> NetError:
+    number = error.GetLine() or 1
+    line = text.split("\n")[number - 1] if number <= text.count("\n") + 1 else ""
+    reason = re.sub(r"^\d+:\d+ : ", "", str(error)).removeprefix(f"'{line}': ")
+    where = f"{path}:{number}"
+    unknown = _UNKNOWN_FIELD.search(reason)
+    if unknown:
+        return _explain_unknown_field(where, *unknown.groups())
+    return NetError(reason.replace(f"{caffe_pb2.DESCRIPTOR.package}.", "")[:LONGEST_REASON], where=where)
+
+
+def _explain_unknown_field(where: str, type_name: str, field: str) -> NetError:
+    messages: Mapping[str, Descriptor] = caffe_pb2.DESCRIPTOR.message_types_by_name
+    message = messages[type_name.rsplit(".", 1)[-1]]
+    if message.name == "NetParameter" and field == "layers":
+        return NetError(
+            'is written in Caffe\'s old form, "layers { }"',
+            where=where,
+            remedy="run Caffe's upgrade_net_proto_text on it",
+        )
+    near = difflib.get_close_matches(field, list(message.fields_by_name))
+    owners = [name for name, other in messages.items() if field in other.fields_by_name]
+    if near:
+        remedy: str | None = f"did you mean {' or '.join(near)}?"
+    else:
+        remedy = f"it is a field of {' and '.join(owners[:4])}" if owners else None
+    return NetError(f'{message.name} has no field "{field}"', where=where, remedy=remedy)
