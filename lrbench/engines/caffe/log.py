@@ -69,7 +69,7 @@ class Test:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A file that Caffe began to write at that moment, in seconds from the log's first line: the one before it is whole.
+    """A file that Caffe began to write, ``seconds`` after the log's first line: the one before it is whole by then.
 
     Caffe writes the model (``.caffemodel``) first, then the solver's state (``.solverstate``). The path is as Caffe was
     told, perhaps relative to its folder.

@@ -1,0 +1,157 @@
+"""``lrbench run``."""
+
+from __future__ import annotations
+
+import collections
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lrbench.data import Prepared
+    from lrbench.engines.base import Engine
+    from lrbench.executors.local import Outcome
+    from lrbench.executors.plan import Task
+    from lrbench.spec.experiment import Experiment
+
+
+def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 1
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise click.BadParameter(f"{text!r} is not I/N with 1 <= I <= N, such as 2/8")
+    return int(found[1]), int(found[2])
+
+
+@click.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs side by side.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run.")
+@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+              help="Folder that holds one folder an experiment.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Override a value of the spec, such as workload.iterations=1000; may be repeated.")
+@click.option("--shard", callback=_shard, metavar="I/N", help="Do only the I-th of N equal shares of the runs.")
+@click.option("--dry-run", is_flag=True, help="Show the runs, their order and an estimate of time; train nothing.")
+def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[str], shard: tuple[int, int],
+        dry_run: bool) -> int:
+    """Run the experiment that the YAML file SPEC describes.
+
+    Done runs are skipped and cut-off runs go on from their last snapshot, so the same command may be given again at
+    any time. Exit code: 0 all runs reached an outcome (diverged is one), 1 some failed, 2 usage or spec, 130
+    interrupted.
+
+    \b
+    lrbench run configs/mnist_lenet.yaml -j 2
+    lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
+    """
+    from lrbench.executors import plan
+    from lrbench.spec.experiment import read_experiment
+
+    experiment = read_experiment(spec, overrides)
+    data, engine = _data(experiment, spec), _engine(experiment)
+    tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
+    for task in {task.run.effective_policy: task for task in tasks}.values():
+        engine.check(task.job())
+    if dry_run:
+        _show(tasks, engine, jobs)
+        return 0
+    if not tasks:
+        click.echo("this share holds no run", err=True)
+        return 0
+    outcomes = _run(tasks, engine, jobs, _again(spec, jobs, results, overrides, shard))
+    return _summary(outcomes, results / experiment.name)
+
+
+def _data(experiment: Experiment, spec: Path) -> Prepared:
+    from lrbench.cli.data_progress import shown_progress
+    from lrbench.cli.home import data_folder, home
+    from lrbench.data import open_folder, prepare
+    from lrbench.errors import LRBenchError
+    from lrbench.spec.model import DataFolders
+
+    dataset = experiment.workload.dataset
+    try:
+        if isinstance(dataset, DataFolders):
+            mean = Path(dataset.mean) if dataset.mean else None
+            return open_folder(Path(dataset.train), Path(dataset.test), mean)
+        with shown_progress() as progress:
+            return prepare(dataset, home(), data_folder(), progress=progress)
+    except LRBenchError as error:
+        raise error.at(f"{spec}: workload.dataset") from error
+
+
+def _engine(experiment: Experiment) -> Engine:
+    from lrbench.cli.site import site
+    from lrbench.engines.registry import open_engine
+
+    engine = open_engine(experiment.settings.engine.name, site())
+    engine.describe()
+    return engine
+
+
+def _run(tasks: list[Task], engine: Engine, jobs: int, again: str) -> list[Outcome]:
+    from lrbench.cli.progress import RunProgress
+    from lrbench.errors import Interrupted
+    from lrbench.executors.local import LocalExecutor
+
+    signal.signal(signal.SIGTERM, _interrupt)  # how batch systems ask a job to end
+    devices = tasks[0].experiment.settings.engine.device_ids
+    with RunProgress(len(tasks)) as listener:
+        executor = LocalExecutor(engine, min(jobs, len(tasks)), devices, listener)
+        try:
+            return executor.run(tasks)
+        except Interrupted as error:
+            raise Interrupted("interrupted; what was done is kept", remedy=f"to go on, type: {again}") from error
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _again(spec: Path, jobs: int, results: Path, overrides: Sequence[str], shard: tuple[int, int]) -> str:
+    import shlex
+
+    parts = ["lrbench", "run", str(spec), "-j", str(jobs), "--results", str(results)]
+    for override in overrides:
+        parts += ["--set", override]
+    if shard != (1, 1):
+        parts += ["--shard", "/".join(map(str, shard))]
+    return shlex.join(parts)
+
+
+def _summary(outcomes: list[Outcome], folder: Path) -> int:
+    counts = collections.Counter(outcome.status.status for outcome in outcomes if outcome.how != "busy")
+    busy = sum(outcome.how == "busy" for outcome in outcomes)
+    parts = [f"{count} {status}" for status, count in sorted(counts.items())]
+    parts += [f"{busy} left to another process"] if busy else []
+    click.echo(f"{len(outcomes)} runs: {', '.join(parts)}", err=True)
+    click.echo(f"next: lrbench report {folder} --plots {folder}/plots", err=True)
+    return 1 if counts["failed"] else 0
+
+
+def _show(tasks: list[Task], engine: Engine, jobs: int) -> None:
+    from lrbench.executors.estimate import estimate
+    from lrbench.runs.directory import RunDirectory
+
+    waiting = []
+    for task in tasks:
+        status = RunDirectory(task.folder).status()
+        click.echo(f"{task.number:4}  {status.status:9}  {task.label}  ->  {task.folder}")
+        if not status.done:
+            waiting.append(task)
+    if not waiting:
+        click.echo("nothing is left to do", err=True)
+        return
+    found: Any = estimate(waiting, engine, jobs)
+    click.echo(f"{len(waiting)} of {len(tasks)} runs to do; about {found.text}, -j {jobs} (measured: "
+               f"{found.iterations_per_second:.3g} iterations/s a run, {found.evaluation_seconds:.3g} s an evaluation; "
+               "updates of the weights are not in it)", err=True)
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""What trains: engines behind one interface (``base``), each in a package of its own."""

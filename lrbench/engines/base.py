@@ -1,0 +1,184 @@
+"""The interface of an engine: what trains a net, whatever it is made of.
+
+The runner holds the only training loop. It hands a session the learning rates of the next iterations and asks for
+the outputs on the test set; an engine knows nothing of policies, metrics, stopping rules or result files.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.data import Prepared
+from lrbench.nets.caffe_pb2 import NetParameter
+from lrbench.policies import Policy
+from lrbench.spec.model import EngineSettings, SolverSettings
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stretch is: ``loss`` and ``rate`` are those of the last iteration done."""
+
+    iteration: int
+    loss: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that an engine needs to open one session; it decides the outcome together with the rates.
+
+    Attributes:
+        net: the user's net, not yet bound to data.
+        net_where: what to call that net in messages.
+        policy: the effective policy, for drivers that hand the schedule to the engine whole.
+        iterations: the run's budget; ``test_interval`` and ``display_interval`` are in iterations too.
+        folder: the run's folder; the engine's own files and log go there.
+        device_id: the GPU to use, where the engine settings ask for one.
+        threads: how many BLAS threads the session may use.
+        on_progress: called now and then while a stretch is under way, from the session's thread.
+    """
+
+    net: NetParameter
+    net_where: str
+    data: Prepared
+    batch_size: int
+    test_batch_size: int
+    iterations: int
+    test_interval: int
+    display_interval: int
+    seed: int
+    solver: SolverSettings
+    policy: Policy
+    engine: EngineSettings
+    folder: Path
+    device_id: int = 0
+    threads: int = 1
+    on_progress: Callable[[Progress], None] = lambda progress: None
+
+    @property
+    def test_batches(self) -> int:
+        """Batches that make up the whole test set once."""
+        return self.data.test_count // self.test_batch_size
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a training stretch gave.
+
+    Attributes:
+        iterations: how many were done; fewer than asked for only when the loss stopped being finite.
+        train_loss: mean training loss over them; NaN or infinite when it diverged.
+        seconds: wall time, evaluations excluded.
+        finite: whether every training loss was finite.
+    """
+
+    iterations: int
+    train_loss: float
+    seconds: float
+    finite: bool
+
+
+@dataclass(frozen=True)
+class TestOutputs:
+    """The net's outputs on the whole test set.
+
+    Attributes:
+        probabilities: softmax outputs, shape (samples, classes), float32.
+        labels: true classes, shape (samples,).
+        loss: mean test loss.
+        seconds: wall time it took.
+    """
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the session's processes have used since they started."""
+
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a few passes took: starting, one training iteration without the update, one test batch."""
+
+    start_seconds: float
+    iteration_seconds: float
+    test_batch_seconds: float
+
+
+class Session(ABC):
+    """One net in training. Any method raises EngineFailed when the engine dies or refuses."""
+
+    resumable: bool = True
+    """Whether ``save`` and ``restore`` give bit for bit what an uninterrupted run gives."""
+
+    @abstractmethod
+    def train(self, rates: NDArray[np.float64]) -> Stretch:
+        """Train one iteration for each of ``rates``, with exactly that learning rate."""
+
+    @abstractmethod
+    def evaluate(self) -> TestOutputs:
+        """Run the whole test set through the net as it is now."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write all that ``restore`` needs into ``folder``, complete or not at all; it does not exist yet."""
+
+    @abstractmethod
+    def restore(self, folder: Path, evaluations: int) -> None:
+        """Go on from what ``save`` wrote, ``evaluations`` having been done by then."""
+
+    @abstractmethod
+    def usage(self) -> Usage:
+        """Processor time and memory so far."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """End the session's processes at once, from any thread: a call under way raises EngineFailed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the session and give back all that it holds; from the thread that opened it."""
+
+
+class Engine(ABC):
+    """Something that opens sessions."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Name and version, for run.json.
+
+        Raises:
+            EngineUnavailable: it is absent or broken on this machine.
+        """
+
+    @abstractmethod
+    def check(self, job: Job) -> None:
+        """Refuse, before anything is written, what this engine cannot do.
+
+        Raises:
+            UsageError: of the kind that fits.
+        """
+
+    @abstractmethod
+    def time(self, job: Job) -> Timing:
+        """Time a few passes of the job's net in its folder, training nothing."""
+
+    @abstractmethod
+    def open(self, job: Job) -> Session:
+        """Start a session; the run's folder exists and belongs to the caller alone."""

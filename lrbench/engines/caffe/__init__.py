@@ -1,0 +1,1 @@
+"""Real Caffe as an engine: where it is, how it is installed, and its two drivers."""

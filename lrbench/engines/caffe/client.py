@@ -1,0 +1,127 @@
+"""The other end of the worker's pipes: starts it, sends requests, reads answers, and says why it died."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lrbench.engines.base import Progress, TestOutputs, Usage
+from lrbench.engines.caffe.environment import WORKER, CaffeEnvironment
+from lrbench.errors import EngineFailed
+
+LOG_NAME = "caffe.log"
+CLOSE_SECONDS = 10
+
+
+class WorkerClient:
+    """One worker process, with the run's folder as its working directory and its log appended there."""
+
+    def __init__(self, environment: CaffeEnvironment, folder: Path, threads: int, log_name: str = LOG_NAME) -> None:
+        self._log_path = folder / log_name
+        self._log_start = self._log_path.stat().st_size if self._log_path.exists() else 0
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                environment.command((*environment.python, str(WORKER)), threads),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=folder,
+                start_new_session=True,  # Ctrl-C in the terminal is for LRBench, which then ends its children
+            )
+
+    def ask(self, operation: str, payload: bytes = b"", *, on_progress: Callable[[Progress], None] | None = None,
+            **arguments: Any) -> dict[str, Any]:
+        """Send one request and wait for its answer.
+
+        Raises:
+            EngineFailed: the worker died, or answered with an error.
+        """
+        request = {"op": operation, **arguments, "bytes": len(payload)}
+        try:
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(request).encode() + b"\n" + payload)
+            self._process.stdin.flush()
+        except (OSError, ValueError) as error:
+            raise EngineFailed(self._cause()) from error
+        while True:
+            answer = self._read()
+            if answer.get("event") != "progress":
+                break
+            if on_progress is not None:
+                on_progress(Progress(answer["iteration"], answer["loss"], answer["rate"]))
+        if "error" in answer:
+            raise EngineFailed(f"Caffe refused to {operation.replace('_', ' ')}: {answer['error']}",
+                               where=str(self._log_path))
+        return answer
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise EngineFailed(self._cause())
+        answer: dict[str, Any] = json.loads(line)
+        size = answer["bytes"]
+        answer["bytes"] = self._process.stdout.read(size)
+        if len(answer["bytes"]) != size:
+            raise EngineFailed(self._cause())
+        return answer
+
+    def evaluate(self, blobs: dict[str, str], batches: int) -> TestOutputs:
+        """Run the test set; ``blobs`` names the probabilities, label and loss blobs."""
+        answer = self.ask("evaluate", batches=batches, **blobs)
+        rows, columns = answer["rows"], answer["columns"]
+        if answer["labels"] != rows:
+            raise EngineFailed(f"the net gives {rows} rows of probabilities for {answer['labels']} labels; "
+                               "LRBench measures nets that classify each sample once")
+        table = np.frombuffer(answer["bytes"], dtype="<f4")
+        return TestOutputs(
+            probabilities=table[: rows * columns].reshape(rows, columns),
+            labels=table[rows * columns:].astype(np.int64),
+            loss=answer["loss"],
+            seconds=answer["seconds"],
+        )
+
+    def usage(self) -> Usage:
+        """Processor seconds and peak memory of the worker."""
+        answer = self.ask("usage")
+        return Usage(answer["cpu_seconds"], answer["peak_memory_bytes"])
+
+    def kill(self) -> None:
+        """End the worker at once, from any thread; a request under way fails."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the worker and give back its pipes."""
+        self.kill()
+        self._process.wait(timeout=CLOSE_SECONDS)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    continue  # unsent bytes for a dead worker
+
+    def _cause(self) -> str:
+        """Why the worker died: Caffe's fatal line if it logged one, else the signal or the last line."""
+        try:
+            status = self._process.wait(timeout=CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "Caffe's worker closed its pipes"
+        return death(self._log_path, self._log_start, status)
+
+
+def death(log: Path, start: int, status: int) -> str:
+    """In one line, why a Caffe process that logged to ``log`` from byte ``start`` on ended with ``status``."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()
+    fatal = next((line for line in lines if line.startswith("F") and "] " in line), None)
+    if fatal:
+        return f"Caffe aborted: {fatal.split('] ', 1)[1]}"
+    if status < 0:
+        return f"Caffe was killed by {signal.Signals(-status).name}; see {log.name}"
+    last = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+    return f"Caffe ended with status {status}: {last.strip()}"

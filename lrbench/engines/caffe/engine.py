@@ -1,0 +1,66 @@
+"""Caffe as an engine: two drivers behind one interface."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lrbench.engines.base import Engine, Job, Session, Timing
+from lrbench.engines.caffe.environment import CaffeEnvironment, probe
+from lrbench.engines.caffe.files import bind
+from lrbench.engines.caffe.native import NativeSession
+from lrbench.engines.caffe.schedule import NATIVE_NAMES, native_schedule
+from lrbench.engines.caffe.stepping import SteppingSession
+from lrbench.errors import EngineUnavailable, SpecError
+
+
+@dataclass(frozen=True)
+class CaffeEngine(Engine):
+    """Sessions of one Caffe installation."""
+
+    environment: CaffeEnvironment
+
+    def describe(self) -> dict[str, Any]:
+        """Caffe's version and that of its Python."""
+        info = probe(self.environment)
+        return {"name": "caffe", "version": info.version, "python": info.python_version}
+
+    def check(self, job: Job) -> None:
+        """Refuse a GPU that this Caffe cannot use, a policy that the native driver cannot take, a net that is not fit.
+
+        Raises:
+            EngineUnavailable, SpecError or NetError.
+        """
+        if job.engine.device == "gpu" and not probe(self.environment).gpu:
+            raise EngineUnavailable(f"this Caffe cannot use a GPU: {probe(self.environment).gpu_reason}",
+                                    where=self.environment.origin,
+                                    remedy="set engine.device to cpu, or LRBENCH_CAFFE to the Python of a CUDA build")
+        if job.engine.driver == "native":
+            self._check_native(job)
+        bind(job)
+
+    def _check_native(self, job: Job) -> None:
+        if self.environment.tool is None:
+            raise EngineUnavailable("there is no `caffe` program beside this pycaffe", where=self.environment.origin,
+                                    remedy="set engine.driver to stepping")
+        if native_schedule(job.policy, job.iterations) is None:
+            raise SpecError(
+                f"{job.policy.text} has no native form in Caffe, which knows {', '.join(NATIVE_NAMES)} (whole l, "
+                "gamma >= 0, POLY over the whole run)", remedy="set engine.driver to stepping, which takes any policy")
+
+    def time(self, job: Job) -> Timing:
+        """Start a worker and let it run a few forward and backward passes."""
+        started = time.perf_counter()
+        session = SteppingSession(job, self.environment)
+        try:
+            opened = time.perf_counter() - started
+            return session.time(opened)
+        finally:
+            session.close()
+
+    def open(self, job: Job) -> Session:
+        """Start the driver that the job asks for."""
+        if job.engine.driver == "native":
+            return NativeSession(job, self.environment)
+        return SteppingSession(job, self.environment)

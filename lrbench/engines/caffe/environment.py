@@ -1,0 +1,168 @@
+"""Where Caffe is and how its programs are started.
+
+Two kinds: the Debian packages that ``lrbench caffe install`` unpacks into the user's data folder, run through
+their own loader beside whatever system this is; and any Python that imports caffe (``LRBENCH_CAFFE``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from lrbench.errors import EngineUnavailable
+
+WORKER = Path(__file__).with_name("worker.py")
+MANIFEST = "lrbench-caffe.json"
+PROBE_SECONDS = 120
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+REPAIR_HINT = "type: lrbench caffe install --force, or let LRBENCH_CAFFE name a working Python"
+INSTALL_HINT = "type: lrbench caffe install"
+
+
+@dataclass(frozen=True)
+class CaffeEnvironment:
+    """How to start Caffe's Python and its command-line tool.
+
+    Attributes:
+        python: the command that starts a Python which imports caffe.
+        tool: the command that starts ``caffe``; None where only pycaffe is there.
+        origin: the folder or executable it comes from, for messages.
+        settings: arguments of ``env`` that both need, such as ``PYTHONHOME=...``.
+    """
+
+    python: tuple[str, ...]
+    tool: tuple[str, ...] | None
+    origin: str
+    settings: tuple[str, ...] = ()
+
+    def command(self, program: tuple[str, ...], threads: int) -> list[str]:
+        """The whole command for a child that may use ``threads`` BLAS threads and that dies with its parent."""
+        counts = [f"{name}={threads}" for name in THREAD_VARIABLES]
+        return ["setpriv", "--pdeathsig", "KILL", "env", *self.settings, *counts, *program]
+
+
+@dataclass(frozen=True)
+class CaffeInfo:
+    """What a probe of a Caffe environment found."""
+
+    version: str
+    python_version: str
+    gpu: bool
+    gpu_reason: str
+
+
+def packaged_root(home: Path) -> Path:
+    """Where ``lrbench caffe install`` puts Caffe, inside LRBench's data folder ``home``."""
+    return home / "caffe"
+
+
+def find_environment(home: Path, external: str | None) -> CaffeEnvironment:
+    """The Caffe to use: the one that ``LRBENCH_CAFFE`` names, else the installed one.
+
+    Raises:
+        EngineUnavailable: there is none, or what is named is not a program.
+    """
+    if external:
+        return _external(external)
+    return packaged_environment(packaged_root(home))
+
+
+def packaged_environment(root: Path) -> CaffeEnvironment:
+    """The environment unpacked at ``root``.
+
+    Raises:
+        EngineUnavailable: nothing, or only a part, is there.
+    """
+    loaders = sorted(root.glob("lib/*-linux-gnu/ld-2.*.so"))
+    if not root.is_dir() or not (root / MANIFEST).is_file():
+        raise EngineUnavailable("Caffe is not installed", where=str(root), remedy=INSTALL_HINT)
+    if not loaders:
+        raise EngineUnavailable("the Caffe installed here is broken: its loader is missing", where=str(root),
+                                remedy=REPAIR_HINT)
+    loader = loaders[0]
+    base, user = loader.parent, root / "usr/lib" / loader.parent.name
+    libraries = [base, user / "openblas-pthread", user, root / "usr/lib", user / "blas", user / "lapack"]
+    start = (str(loader), "--library-path", ":".join(map(str, libraries)))
+    return CaffeEnvironment(
+        python=(*start, str(root / "usr/bin/python3.9")),
+        tool=(*start, str(root / "usr/bin/caffe")),
+        origin=str(root),
+        settings=("-u", "PYTHONPATH", "-u", "PYTHONSTARTUP", f"PYTHONHOME={root / 'usr'}"),
+    )
+
+
+def _external(name: str) -> CaffeEnvironment:
+    python = shutil.which(os.path.expanduser(name))
+    if python is None:
+        raise EngineUnavailable(f"LRBENCH_CAFFE is {name!r}, which is not a program that can be run",
+                                remedy="let it name a Python that imports caffe")
+    module = _module_file(python)
+    candidates = [Path(python).with_name("caffe")]
+    if module is not None:
+        candidates.append(module.parents[2] / "build/tools/caffe")
+    found = next((str(path) for path in candidates if os.access(path, os.X_OK)), shutil.which("caffe"))
+    return CaffeEnvironment(python=(python,), tool=(found,) if found else None, origin=python)
+
+
+@lru_cache(maxsize=8)
+def _module_file(python: str) -> Path | None:
+    """The file of the caffe module that this Python would import, without importing it."""
+    code = "import importlib.util as u; s = u.find_spec('caffe'); print(s.origin if s else '')"
+    answer = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+    origin = answer.stdout.strip()
+    return Path(origin) if answer.returncode == 0 and len(Path(origin).parents) > 2 else None
+
+
+@lru_cache(maxsize=8)
+def probe(environment: CaffeEnvironment) -> CaffeInfo:
+    """Start Caffe once and ask it for its version and whether it can use a GPU.
+
+    Raises:
+        EngineUnavailable: it does not start; the message holds the last line it printed.
+    """
+    answer = _run_probe(environment, "--probe")
+    if answer.returncode != 0:
+        raise EngineUnavailable(f"Caffe does not start: {_last_line(answer)}", where=environment.origin,
+                                remedy=REPAIR_HINT)
+    found = json.loads(answer.stdout.splitlines()[-1])
+    gpu = _run_probe(environment, "--probe-gpu")
+    return CaffeInfo(
+        version=_packaged_version(environment) or found["version"],
+        python_version=found["python"],
+        gpu=gpu.returncode == 0,
+        gpu_reason="usable" if gpu.returncode == 0 else _fatal_line(gpu),
+    )
+
+
+def _run_probe(environment: CaffeEnvironment, flag: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            environment.command((*environment.python, str(WORKER), flag), threads=1),
+            capture_output=True, text=True, errors="replace", timeout=PROBE_SECONDS, check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EngineUnavailable(f"Caffe does not start: {error}", where=environment.origin,
+                                remedy=REPAIR_HINT) from error
+
+
+def _last_line(answer: subprocess.CompletedProcess[str]) -> str:
+    lines = [line for line in answer.stderr.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"exit status {answer.returncode}"
+
+
+def _fatal_line(answer: subprocess.CompletedProcess[str]) -> str:
+    fatal = [line for line in answer.stderr.splitlines() if line.startswith("F")]
+    return fatal[0].split("] ", 1)[-1] if fatal else _last_line(answer)
+
+
+def _packaged_version(environment: CaffeEnvironment) -> str | None:
+    try:
+        version = json.loads((Path(environment.origin) / MANIFEST).read_text())["version"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return str(version)

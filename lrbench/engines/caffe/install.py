@@ -1,0 +1,83 @@
+"""Install Caffe: the last Debian release that has it, unpacked beside this system by mmdebstrap."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from lrbench.engines.caffe.environment import MANIFEST, packaged_environment, probe
+from lrbench.errors import EngineUnavailable
+
+RELEASE = "bullseye"
+PACKAGES = ("caffe", "python3-caffe", "libopenblas0-pthread")
+CHANGELOG = "usr/share/doc/caffe/changelog.Debian.gz"
+MMDEBSTRAP_HINT = "type: sudo apt-get install mmdebstrap debian-archive-keyring"
+
+
+def install(root: Path, *, force: bool, log: Callable[[str], None]) -> bool:
+    """Unpack Caffe at ``root``, whole or not at all; what is there and works is left as it is.
+
+    Args:
+        root: the folder to make; its parents are made.
+        force: install again over what is there.
+        log: receives a line for each step.
+
+    Returns:
+        Whether anything was installed.
+
+    Raises:
+        EngineUnavailable: mmdebstrap is missing or failed, or the result does not start.
+    """
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{root}.lock"):
+        if (root / MANIFEST).is_file() and not force:
+            probe(packaged_environment(root))
+            return False
+        partial = root.with_name(root.name + ".partial")
+        _remove(partial)
+        log(f"unpacking Caffe and Python 3.9 of Debian {RELEASE} into {root} (about 650 MB)")
+        _unpack(partial)
+        (partial / MANIFEST).write_text(json.dumps({"version": _version(partial), "release": RELEASE}))
+        _remove(root)
+        partial.rename(root)
+        log("starting it once")
+        probe.cache_clear()
+        probe(packaged_environment(root))
+        return True
+
+
+def _unpack(folder: Path) -> None:
+    program = shutil.which("mmdebstrap")
+    if program is None:
+        raise EngineUnavailable("mmdebstrap, which unpacks Caffe's packages, is not installed", remedy=MMDEBSTRAP_HINT)
+    command = [program, "--variant=extract", f"--include={','.join(PACKAGES)}", RELEASE, str(folder)]
+    answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if answer.returncode != 0:
+        _remove(folder)
+        lines = [line for line in answer.stderr.splitlines() if line.startswith("E:")] or answer.stderr.splitlines()
+        raise EngineUnavailable(f"mmdebstrap failed: {lines[0] if lines else answer.returncode}",
+                                remedy="look at the network and the free disk space, then type it again")
+
+
+def _version(root: Path) -> str:
+    """The package's upstream version, from its changelog's first line: ``caffe (1.0.0+git...-8+b2) sid; ...``."""
+    with gzip.open(root / CHANGELOG, "rt", errors="replace") as changelog:
+        found = re.match(r"caffe \(([^)]+)\)", changelog.readline())
+    return re.sub(r"-[^-]*$", "", found.group(1)) if found else "1.0.0"
+
+
+def _remove(folder: Path) -> None:
+    """Delete a tree whose folders may lack write permission (a rootless unpacking keeps the packages' modes)."""
+    if not folder.exists():
+        return
+    for path, _, _ in os.walk(folder):
+        os.chmod(path, 0o700)
+    shutil.rmtree(folder)

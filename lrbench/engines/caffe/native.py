@@ -1,0 +1,170 @@
+"""The native driver: ``caffe train`` does the work with Caffe's own policy, and LRBench follows its log."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.engines.base import Job, Progress, Session, Stretch, TestOutputs, Usage
+from lrbench.engines.caffe.client import LOG_NAME, WorkerClient, death
+from lrbench.engines.caffe.environment import CaffeEnvironment
+from lrbench.engines.caffe.files import NET, SOLVER, bind, write_run_files
+from lrbench.engines.caffe.log import CaffeLog
+from lrbench.engines.caffe.solver import SNAPSHOT_PREFIX
+from lrbench.errors import EngineFailed
+
+POLL_SECONDS = 0.1
+
+
+class NativeSession(Session):
+    """One ``caffe train`` process, and a worker that evaluates the snapshots it leaves.
+
+    Caffe keeps no data position in its snapshots, so a run that was cut off starts over. ``train_loss`` is the mean of
+    the losses that Caffe displayed in the stretch (each ``display_interval`` iterations), not of every iteration.
+    """
+
+    resumable = False
+
+    def __init__(self, job: Job, environment: CaffeEnvironment) -> None:
+        assert environment.tool is not None  # the engine's check has refused the job otherwise
+        self._job = job
+        self._iteration = 0
+        self._bound = bind(job)
+        write_run_files(job, self._bound)
+        self._snapshots = job.folder / Path(SNAPSHOT_PREFIX).parent
+        shutil.rmtree(self._snapshots.parent, ignore_errors=True)
+        self._snapshots.mkdir(parents=True)
+        self._log_path = job.folder / LOG_NAME
+        self._log_path.write_bytes(b"")
+        self._log = CaffeLog()
+        self._read_bytes = 0
+        self._train_seconds = 0.0
+        self._cpu_seconds, self._peak_bytes = 0.0, 0
+        self._status: int | None = None
+        self._evaluator = WorkerClient(environment, job.folder, job.threads, log_name="evaluator.log")
+        try:
+            self._evaluator.ask("open_test", net=NET, device=job.engine.device, device_id=job.device_id)
+            with self._log_path.open("ab") as log:
+                self._process = subprocess.Popen(
+                    environment.command(("GLOG_logtostderr=1", *environment.tool, "train", f"--solver={SOLVER}"),
+                                        job.threads),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=job.folder,
+                    start_new_session=True,
+                )
+        except BaseException:
+            self._evaluator.close()
+            raise
+
+    def train(self, rates: NDArray[np.float64]) -> Stretch:
+        """Wait until Caffe's log says that the stretch is done and its snapshot is whole.
+
+        The rates are Caffe's own, equal to these to float32's error: the engine refuses other policies.
+        """
+        start, end = self._iteration, self._iteration + len(rates)
+        while not self._saved(end):
+            ended = self._poll()
+            self._follow()
+            if self._diverged():
+                break
+            if ended and not self._saved(end):
+                raise EngineFailed(death(self._log_path, 0, self._status or 0))
+            if not ended:
+                time.sleep(POLL_SECONDS)
+        losses = [shown.loss for shown in self._log.displays if start <= shown.iteration < end]
+        finite = not self._diverged()
+        done = len(rates) if finite else self._log.displays[-1].iteration + 1 - start
+        seconds = self._seconds_of_training() - self._train_seconds
+        self._train_seconds += seconds
+        self._iteration = end
+        return Stretch(done, float(np.mean(losses)) if losses else math.nan, seconds, finite)
+
+    def _saved(self, iteration: int) -> bool:
+        """The weights are whole once Caffe says that it turns to the solver state, or has ended well."""
+        state = f"_iter_{iteration}.solverstate"
+        return any(snapshot.path.endswith(state) for snapshot in self._log.snapshots)
+
+    def _diverged(self) -> bool:
+        return bool(self._log.displays) and not math.isfinite(self._log.displays[-1].loss)
+
+    def _follow(self) -> None:
+        """Feed the log's new whole lines to the parser."""
+        with self._log_path.open("rb") as log:
+            log.seek(self._read_bytes)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read_bytes += len(whole)
+        shown = len(self._log.displays)
+        for line in whole.decode(errors="replace").splitlines():
+            self._log.feed(line)
+        if len(self._log.displays) > shown:
+            last = self._log.displays[-1]
+            self._job.on_progress(Progress(last.iteration, last.loss, last.rate))
+
+    def _seconds_of_training(self) -> float:
+        """From the log's clock: to the newest snapshot or display, less Caffe's own tests."""
+        latest = max([shown.seconds for shown in self._log.displays]
+                     + [snapshot.seconds for snapshot in self._log.snapshots], default=0.0)
+        begin = self._log.displays[0].seconds if self._log.displays else 0.0
+        return max(0.0, latest - begin - sum(test.ended - test.started for test in self._log.tests))
+
+    def _poll(self) -> bool:
+        """Whether ``caffe train`` has ended; its processor time and memory are kept when it has."""
+        if self._status is not None:
+            return True
+        pid, status, used = os.wait4(self._process.pid, os.WNOHANG)
+        if pid == 0:
+            return False
+        self._status = os.waitstatus_to_exitcode(status)
+        self._process.returncode = self._status
+        self._cpu_seconds = used.ru_utime + used.ru_stime
+        self._peak_bytes = used.ru_maxrss * 1024
+        return True
+
+    def evaluate(self) -> TestOutputs:
+        """Load the snapshot of this iteration into the worker, and let go of older ones."""
+        weights = f"{SNAPSHOT_PREFIX}_iter_{self._iteration}.caffemodel"
+        self._evaluator.ask("load", weights=weights)
+        for file in self._snapshots.iterdir():
+            if not self._is_newer(file):
+                file.unlink()
+        return self._evaluator.evaluate(self._bound.test_blobs, self._job.test_batches)
+
+    def _is_newer(self, file: Path) -> bool:
+        return int(file.stem.rpartition("_")[2]) >= self._iteration
+
+    def save(self, folder: Path) -> None:
+        """Nothing: this driver does not resume."""
+
+    def restore(self, folder: Path, evaluations: int) -> None:
+        """Never called, as ``resumable`` is False."""
+        raise EngineFailed("the native driver cannot resume")
+
+    def usage(self) -> Usage:
+        """Of ``caffe train`` alone; the evaluator's work is LRBench's own."""
+        if not self._poll():
+            import psutil
+
+            process = psutil.Process(self._process.pid)
+            used = process.cpu_times()
+            self._cpu_seconds = used.user + used.system
+            self._peak_bytes = max(self._peak_bytes, process.memory_info().rss)
+        return Usage(self._cpu_seconds, self._peak_bytes)
+
+    def abort(self) -> None:
+        """Kill both processes."""
+        self._process.kill()
+        self._evaluator.kill()
+
+    def close(self) -> None:
+        """End both processes; the newest snapshot stays."""
+        if self._status is None:
+            self._process.kill()
+            self._process.wait()
+        self._evaluator.close()

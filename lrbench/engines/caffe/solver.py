@@ -1,0 +1,57 @@
+"""Caffe's solver messages: the one a user can give to ``caffe train``, and the one the stepping driver runs."""
+
+from __future__ import annotations
+
+from lrbench.engines.base import Job
+from lrbench.engines.caffe.schedule import native_schedule
+from lrbench.nets.caffe_pb2 import SolverParameter
+
+NEVER = 2**31 - 1
+SNAPSHOT_PREFIX = "snapshots/incoming/net"
+
+
+def native_solver(job: Job) -> SolverParameter:
+    """The solver with Caffe's own policy where it has one, else with the first rate held.
+
+    Paths are relative to the run's folder, so that ``caffe train`` works from within it wherever it is moved to.
+    """
+    solver = _solver(job)
+    solver.test_interval = job.test_interval
+    solver.snapshot = job.test_interval
+    schedule = native_schedule(job.policy, job.iterations)
+    if schedule is None:
+        solver.lr_policy = "fixed"
+        solver.base_lr = float(job.policy.rates([0], job.iterations)[0])
+    else:
+        solver.MergeFrom(schedule)
+    return solver
+
+
+def stepping_solver(job: Job) -> SolverParameter:
+    """The solver that the worker steps: it sets ``base_lr`` before each iteration and tests only when asked to."""
+    solver = _solver(job)
+    solver.test_interval = NEVER
+    solver.lr_policy = "fixed"
+    solver.base_lr = float(job.policy.rates([0], job.iterations)[0])
+    return solver
+
+
+def _solver(job: Job) -> SolverParameter:
+    given = job.solver.resolved()
+    solver = SolverParameter(
+        net="net.prototxt",
+        type=job.solver.type,
+        max_iter=job.iterations,
+        display=job.display_interval,
+        test_iter=[job.test_batches],
+        test_initialization=False,
+        random_seed=job.seed,
+        snapshot_prefix=SNAPSHOT_PREFIX,
+        solver_mode=SolverParameter.GPU if job.engine.device == "gpu" else SolverParameter.CPU,
+        device_id=job.device_id,
+    )
+    for name in ("momentum", "momentum2", "delta", "rms_decay", "weight_decay", "regularization_type",
+                 "clip_gradients", "iter_size"):
+        if name in given:
+            setattr(solver, name, given[name])
+    return solver

@@ -1,0 +1,205 @@
+"""The stepping worker: runs inside Caffe's own Python, steps, evaluates and saves, and knows nothing else.
+
+It reads one JSON object a line from standard input, each followed by as many raw bytes as its ``bytes`` says, and
+answers in the same form on standard output. Caffe's log goes to standard error. Works with Python 3.5 and later, so
+that it also runs inside old CUDA builds of Caffe; imports nothing of LRBench.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+
+import numpy as np
+
+PROGRESS_SECONDS = 0.5
+
+
+class Diverged(Exception):
+    """The training loss is no longer finite."""
+
+
+class Worker(object):
+    """One net in training or under test."""
+
+    def __init__(self, caffe, reply):
+        self.caffe = caffe
+        self.reply = reply
+        self.solver = None
+        self.net = None
+        self.test_net = None
+
+    def do_open(self, request, _payload):
+        """Build the solver that ``request['solver']`` describes; the test net shares its weights."""
+        self._set_mode(request)
+        self.solver = self.caffe.get_solver(str(request["solver"]))
+        self.net = self.solver.net
+        self.test_net = self.solver.test_nets[0]
+        self.test_net.share_with(self.net)
+        self.iter_size = request["iter_size"]
+        self.losses = [(self.net.blobs[name], weight) for name, weight in self.net.blob_loss_weights.items() if weight]
+        self.last_loss_layer = len(self.net.layers) - 1
+        self.solver.add_callback(self._on_start, self._on_gradients_ready)
+        if self.iter_size > 1:
+            self.net.after_forward(self._after_forward)
+        return {}
+
+    def do_open_test(self, request, _payload):
+        """Build only the test net, for weights that another process trains."""
+        self._set_mode(request)
+        self.test_net = self.caffe.Net(str(request["net"]), self.caffe.TEST)
+        return {}
+
+    def do_load(self, request, _payload):
+        """Copy trained weights into the test net."""
+        self.test_net.copy_from(str(request["weights"]))
+        return {}
+
+    def _set_mode(self, request):
+        if hasattr(self.caffe, "init_log"):
+            self.caffe.init_log(0)
+        if request["device"] == "gpu":
+            self.caffe.set_mode_gpu()
+            self.caffe.set_device(request["device_id"])
+        else:
+            self.caffe.set_mode_cpu()
+
+    def do_train(self, request, payload):
+        """Step once for each float64 rate of the payload."""
+        self.rates = np.frombuffer(payload, dtype="<f8")
+        self.position = 0
+        self.loss_sum = 0.0
+        self.partial_loss = 0.0
+        self.told = time.time()
+        finite = True
+        started = time.perf_counter()
+        try:
+            self.solver.step(len(self.rates))
+        except Diverged:
+            finite = False
+        seconds = time.perf_counter() - started
+        return {"iterations": self.position, "loss_sum": self.loss_sum, "seconds": seconds, "finite": finite,
+                "rate": float(self.solver.lr)}
+
+    def _on_start(self):
+        self.solver.param.base_lr = self.rates[self.position]
+
+    def _after_forward(self, layer):
+        if layer == self.last_loss_layer:
+            self.partial_loss += self._current_loss() / self.iter_size
+
+    def _on_gradients_ready(self):
+        loss = self.partial_loss if self.iter_size > 1 else self._current_loss()
+        self.partial_loss = 0.0
+        self.loss_sum += loss
+        self.position += 1
+        if not np.isfinite(loss):
+            raise Diverged()
+        now = time.time()
+        if now - self.told >= PROGRESS_SECONDS:
+            self.told = now
+            self.reply({"event": "progress", "iteration": int(self.solver.iter) + 1, "loss": loss,
+                        "rate": float(self.rates[self.position - 1])})
+
+    def _current_loss(self):
+        return sum(float(blob.data.sum()) * weight for blob, weight in self.losses)
+
+    def do_evaluate(self, request, _payload):
+        """Run the test net over the whole test set; probabilities and labels follow as float32 bytes."""
+        net, last = self.test_net, len(self.test_net.layers) - 1
+        blobs = [net.blobs[request[name]] for name in ("probabilities", "label", "loss")]
+        probabilities, labels, losses = [], [], []
+        started = time.perf_counter()
+        for _ in range(request["batches"]):
+            net._forward(0, last)
+            scores, label, loss = (blob.data for blob in blobs)
+            probabilities.append(scores.reshape(scores.shape[0], -1).copy())
+            labels.append(label.reshape(-1).copy())
+            losses.append(float(loss.sum()))
+        seconds = time.perf_counter() - started
+        table, label = np.concatenate(probabilities), np.concatenate(labels)
+        payload = table.astype("<f4").tobytes() + label.astype("<f4").tobytes()
+        return {"rows": table.shape[0], "columns": table.shape[1], "labels": label.shape[0],
+                "loss": float(np.mean(losses)), "seconds": seconds, "bytes": payload}
+
+    def do_save(self, request, _payload):
+        """Have Caffe write weights and solver state under the solver's snapshot prefix."""
+        self.solver.snapshot()
+        return {"iteration": int(self.solver.iter)}
+
+    def do_restore(self, request, _payload):
+        """Bring back a snapshot, and with it how far the data layers had read and the random generator had drawn."""
+        self.solver.restore(str(request["state"]))
+        positions = [list(self.net._layer_names).index(name) for name in request["replay_train"]]
+        for _ in range(int(self.solver.iter) * self.iter_size):
+            for position in positions:
+                self.net._forward(position, position)
+        positions = [list(self.test_net._layer_names).index(name) for name in request["replay_test"]]
+        for _ in range(request["test_batches"]):
+            for position in positions:
+                self.test_net._forward(position, position)
+        return {"iteration": int(self.solver.iter)}
+
+    def do_time(self, request, _payload):
+        """Seconds of a forward and backward pass (times iter_size) and of a test batch; the first pass warms up."""
+        self.net.forward()
+        self.net.backward()
+        started = time.perf_counter()
+        for _ in range(request["repeat"]):
+            self.net.forward()
+            self.net.backward()
+        trained = time.perf_counter()
+        for _ in range(request["repeat"]):
+            self.test_net.forward()
+        tested = time.perf_counter()
+        return {"iteration_seconds": (trained - started) * self.iter_size / request["repeat"],
+                "test_batch_seconds": (tested - trained) / request["repeat"]}
+
+    def do_usage(self, request, _payload):
+        """Processor seconds and peak memory of this process so far."""
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        return {"cpu_seconds": own.ru_utime + own.ru_stime, "peak_memory_bytes": own.ru_maxrss * 1024}
+
+
+def serve():
+    """Answer requests until ``close`` or the end of the input."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever Caffe or a library prints must not mix with the answers
+    source = sys.stdin.buffer
+
+    def reply(answer):
+        payload = answer.pop("bytes", b"")
+        answer["bytes"] = len(payload)
+        out.write(json.dumps(answer).encode() + b"\n" + payload)
+        out.flush()
+
+    import caffe
+    worker = Worker(caffe, reply)
+    for line in iter(source.readline, b""):
+        request = json.loads(line.decode())
+        payload = source.read(request.get("bytes", 0))
+        if request["op"] == "close":
+            break
+        try:
+            reply(getattr(worker, "do_" + request["op"])(request, payload))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other side must hear of it
+            reply({"error": "{}: {}".format(type(error).__name__, error)})
+    out.flush()
+    os._exit(0)  # Caffe's prefetch threads may hang in destructors at a normal exit
+
+
+def probe(gpu):
+    """Print what this Caffe is; with ``gpu``, abort unless it can use GPU 0."""
+    import caffe
+    if gpu:
+        caffe.set_mode_gpu()
+        caffe.set_device(0)
+    print(json.dumps({"version": caffe.__version__, "python": sys.version.split()[0]}))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] in (["--probe"], ["--probe-gpu"]):
+        probe(sys.argv[1] == "--probe-gpu")
+    else:
+        serve()

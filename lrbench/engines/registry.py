@@ -1,0 +1,52 @@
+"""Engines by name: LRBench's own, and those of other packages (entry point group ``lrbench.engines``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from lrbench.engines.base import Engine
+from lrbench.errors import SpecError
+
+GROUP = "lrbench.engines"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What an engine may need to know of this machine.
+
+    Attributes:
+        home: LRBench's data folder.
+        caffe: the Python that imports caffe which the user names, if any.
+    """
+
+    home: Path
+    caffe: str | None = None
+
+
+def open_engine(name: str, site: Site) -> Engine:
+    """The engine of this name.
+
+    Raises:
+        SpecError: there is none of this name.
+        EngineUnavailable: it is absent on this machine.
+    """
+    if name in _OWN:
+        return _OWN[name](site)
+    others = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in others:
+        raise SpecError(f"unknown engine {name!r}", remedy=f"the engines are {', '.join([*_OWN, *others])}")
+    engine: Engine = others[name].load()(site)
+    return engine
+
+
+def _caffe(site: Site) -> Engine:
+    from lrbench.engines.caffe.engine import CaffeEngine
+    from lrbench.engines.caffe.environment import find_environment
+
+    return CaffeEngine(find_environment(site.home, site.caffe))
+
+
+_OWN: dict[str, Callable[[Site], Engine]] = {"caffe": _caffe}

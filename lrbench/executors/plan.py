@@ -1,0 +1,108 @@
+"""What is to be run: each run of an experiment with its folder and its job."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from lrbench import __version__
+from lrbench.data import Prepared
+from lrbench.engines.base import Engine, Job, Progress
+from lrbench.runs.directory import RunDirectory
+from lrbench.spec.experiment import Experiment, Run
+from lrbench.stopping import StoppingRules
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run with all that it needs.
+
+    Attributes:
+        number: its place in the experiment's order, from 1.
+    """
+
+    number: int
+    run: Run
+    experiment: Experiment
+    data: Prepared
+    folder: Path
+    threads: int = 1
+
+    @property
+    def label(self) -> str:
+        """How a person tells it from the others."""
+        return self.run.label
+
+    @property
+    def rules(self) -> StoppingRules:
+        """When it ends early."""
+        settings = self.experiment.settings
+        stopping = settings.stopping
+        target = settings.target_accuracy if stopping.at_target else None
+        return StoppingRules(target, stopping.patience, stopping.max_train_seconds)
+
+    def job(self, device_id: int = 0, folder: Path | None = None,
+            on_progress: Callable[[Progress], None] = lambda progress: None) -> Job:
+        """What the engine is given."""
+        workload = self.experiment.workload
+        return Job(
+            net=workload.net, net_where=str(workload.net_path), data=self.data, batch_size=workload.batch_size,
+            test_batch_size=workload.test_batch_size, iterations=workload.iterations,
+            test_interval=workload.test_interval, display_interval=workload.display_interval, seed=self.run.seed,
+            solver=self.run.solver, policy=self.run.effective_policy, engine=self.experiment.settings.engine,
+            folder=folder or self.folder, device_id=device_id, threads=self.threads, on_progress=on_progress,
+        )
+
+    def directory(self, engine: Engine) -> RunDirectory:
+        """Make the run's folder with its run.json, unless they are there.
+
+        Raises:
+            ResultsError: it cannot be written.
+        """
+        settings = self.experiment.settings.engine
+        description: dict[str, Any] = self.experiment.describe(self.run, self.data) | {
+            "engine": {"driver": settings.driver, "device": settings.device, **engine.describe()},
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "versions": {"lrbench": __version__, "python": platform.python_version()},
+            "machine": machine(),
+        }
+        return RunDirectory.create(self.folder, description)
+
+
+def tasks(experiment: Experiment, data: Prepared, results: Path, threads: int = 1) -> list[Task]:
+    """All runs of an experiment, in order.
+
+    Raises:
+        SpecError: the test set is no whole number of batches.
+    """
+    experiment.workload.check_test_set(data)
+    folder = results / experiment.name
+    return [Task(number, run, experiment, data, folder / experiment.run_id(run, data), threads)
+            for number, run in enumerate(experiment.runs, start=1)]
+
+
+def share(everything: list[Task], index: int, count: int) -> list[Task]:
+    """Every ``count``-th task, beginning with number ``index`` (from 1): the shares of all indices are the whole."""
+    return everything[index - 1:: count]
+
+
+def machine() -> dict[str, Any]:
+    """The machine, for run.json."""
+    import psutil
+
+    return {"host": platform.node(), "cpu": _processor(), "cores": os.cpu_count(), "system": platform.platform(),
+            "memory_bytes": psutil.virtual_memory().total}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

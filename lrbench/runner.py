@@ -1,0 +1,170 @@
+"""The training loop: the only one, for every engine.
+
+For each stretch up to the next evaluation it asks the policy for the learning rates of those iterations, hands them
+to the session, evaluates, writes the evaluation down, saves a snapshot, and asks the stopping rules whether to go on.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lrbench.engines.base import Engine, Job, Session, Stretch, Usage
+from lrbench.errors import EngineFailed, Interrupted, LRBenchError
+from lrbench.metrics.evaluation import evaluation_metrics
+from lrbench.runs.directory import RunDirectory, Status
+from lrbench.stopping import StoppingRules
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who is told how a run goes; calls come from the run's own thread."""
+
+    evaluated: Callable[[Row], None] = lambda row: None
+    resumed: Callable[[int], None] = lambda iteration: None
+    restarted: Callable[[str], None] = lambda reason: None
+
+
+@dataclass
+class Training:
+    """One run under way.
+
+    ``stop`` is set when the user wants everything to end; the session's calls then fail and the run stays pending.
+    """
+
+    engine: Engine
+    job: Job
+    directory: RunDirectory
+    rules: StoppingRules
+    observer: Observer
+    stop: threading.Event
+    _rows: list[Row] = field(default_factory=list)
+    _before: Usage = field(default_factory=lambda: Usage(0.0, 0))
+
+    def run(self, opened: Callable[[Session], None] = lambda session: None) -> Status:
+        """Train to an outcome; the caller holds the directory's lock.
+
+        Args:
+            opened: receives the session, so that another thread can abort it.
+
+        Returns:
+            The status, which is also on disk. A failure of the engine or of the disk is a status, not an exception.
+
+        Raises:
+            Interrupted: ``stop`` was set.
+        """
+        try:
+            self.directory.write_status(Status("running", self.directory.status().iteration))
+            session = self.engine.open(self.job)
+            try:
+                opened(session)
+                status = self._train(session)
+            finally:
+                session.close()
+        except (LRBenchError, OSError) as error:
+            if self.stop.is_set():
+                status = Status("pending", self._iteration, "interrupted")
+            else:
+                status = Status("failed", self._iteration, _reason(error))
+        self._settle(status)
+        if self.stop.is_set() and not status.done:
+            raise Interrupted("interrupted")
+        return status
+
+    def _settle(self, status: Status) -> None:
+        try:
+            self.directory.write_status(status)
+        except OSError:
+            if status.status != "failed":
+                raise
+
+    @property
+    def _iteration(self) -> int:
+        return int(self._rows[-1]["iteration"]) if self._rows else 0
+
+    def _train(self, session: Session) -> Status:
+        self._resume(session)
+        reason = self.rules.verdict(self._rows)
+        for start, end in self._stretches():
+            if reason is not None:
+                return Status("stopped", self._iteration, reason)
+            if self.stop.is_set():
+                raise EngineFailed("interrupted")
+            rates = self.job.policy.rates(np.arange(start, end), self.job.iterations)
+            stretch = session.train(rates)
+            if not stretch.finite:
+                return self._diverged(session, stretch, start, rates)
+            self._evaluate(session, stretch, end, float(rates[-1]))
+            if not math.isfinite(self._rows[-1]["test_loss"]):
+                return Status("diverged", end, f"the test loss is not finite at iteration {end}")
+            reason = self.rules.verdict(self._rows)
+        return Status("finished", self._iteration)
+
+    def _stretches(self) -> Iterator[tuple[int, int]]:
+        """From each evaluation to the next; the last ends with the run."""
+        interval, iterations = self.job.test_interval, self.job.iterations
+        start = self._iteration
+        while start < iterations:
+            end = min((start // interval + 1) * interval, iterations)
+            yield start, end
+            start = end
+
+    def _resume(self, session: Session) -> None:
+        """Go back to the newest snapshot whose evaluation is on disk, or to the start."""
+        rows = self.directory.rows()
+        reached = {row["iteration"] for row in rows}
+        usable = [(iteration, path) for iteration, path in self.directory.snapshots() if iteration in reached]
+        if rows and not session.resumable:
+            self.observer.restarted("this driver cannot resume: starting over")
+            usable = []
+        iteration, path = usable[-1] if usable else (0, None)
+        self._rows = [row for row in rows if row["iteration"] <= iteration]
+        self.directory.keep(self._rows)
+        if path is not None:
+            session.restore(path, len(self._rows))
+            last = self._rows[-1]
+            self._before = Usage(last["cpu_seconds"], int(last["peak_memory_bytes"]))
+            self.observer.resumed(iteration)
+
+    def _evaluate(self, session: Session, stretch: Stretch, iteration: int, rate: float) -> None:
+        outputs = session.evaluate()
+        metrics = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss)
+        self._record(session, stretch, outputs.seconds, {"iteration": iteration, "learning_rate": rate, **metrics})
+        if session.resumable and not self.directory.snapshot(iteration).exists():
+            session.save(self.directory.snapshot(iteration))
+            self.directory.drop_snapshots()
+
+    def _diverged(self, session: Session, stretch: Stretch, start: int, rates: Any) -> Status:
+        """Write down an evaluation without values, so that the run's last accuracy is not one from before."""
+        iteration = start + stretch.iterations
+        nothing = evaluation_metrics(np.full((1, 1), np.nan), np.zeros(1, dtype=np.int64), math.nan, math.nan)
+        rate = float(rates[stretch.iterations - 1])
+        self._record(session, stretch, 0.0, {"iteration": iteration, "learning_rate": rate, **nothing})
+        return Status("diverged", iteration, f"the training loss is not finite at iteration {iteration - 1} "
+                                             f"(learning rate {rate:.6g})")
+
+    def _record(self, session: Session, stretch: Stretch, evaluation_seconds: float, row: Row) -> None:
+        last = self._rows[-1] if self._rows else {"train_seconds": 0.0, "evaluation_seconds": 0.0}
+        usage = session.usage()
+        row |= {
+            "train_seconds": last["train_seconds"] + stretch.seconds,
+            "evaluation_seconds": last["evaluation_seconds"] + evaluation_seconds,
+            "cpu_seconds": self._before.cpu_seconds + usage.cpu_seconds,
+            "peak_memory_bytes": max(self._before.peak_memory_bytes, usage.peak_memory_bytes),
+        }
+        self.directory.append(row)
+        self._rows.append(row)
+        self.observer.evaluated(row)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)
+    return str(error)

@@ -1,0 +1,163 @@
+"""A run's folder, for the one process that is running it: status, evaluations, snapshots, lock."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from lrbench.errors import LRBenchError, ResultsError
+from lrbench.storage import atomic_write, sync
+
+RUN, STATUS, EVALUATIONS, SNAPSHOTS, LOCK = "run.json", "status.json", "evaluations.jsonl", "snapshots", "lock"
+KEPT_SNAPSHOTS = 2
+
+StatusName = Literal["pending", "running", "finished", "diverged", "stopped", "failed"]
+OUTCOMES: frozenset[StatusName] = frozenset({"finished", "diverged", "stopped"})
+"""Statuses with which a run is done; any other is run again."""
+
+
+class RunBusy(LRBenchError):
+    """Another process is running this run."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a run is and, where that needs one, the reason."""
+
+    status: StatusName
+    iteration: int = 0
+    reason: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the run reached an outcome."""
+        return self.status in OUTCOMES
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The folder of one run."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, description: Mapping[str, Any]) -> RunDirectory:
+        """Make the folder and its run.json unless they are there.
+
+        Raises:
+            ResultsError: the folder cannot be written.
+        """
+        directory = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if not (path / RUN).exists():
+                directory.write_status(Status("pending"))
+                atomic_write(path / RUN, json.dumps(description, indent=1).encode())
+        except OSError as error:
+            raise ResultsError(f"cannot write the results folder: {error.strerror or error}", where=str(path),
+                               remedy="name another with --results, or free space there") from error
+        return directory
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the system lets go when the process ends, however it ends.
+
+        Raises:
+            RunBusy: another process holds it.
+        """
+        lock = FileLock(self.path / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunBusy("another process is running it", where=str(self.path)) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def status(self) -> Status:
+        """The status on disk; ``pending`` where there is none or it is torn."""
+        try:
+            found = json.loads((self.path / STATUS).read_bytes())
+            return Status(found["status"], found["iteration"], found["reason"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return Status("pending")
+
+    def write_status(self, status: Status) -> None:
+        """Replace the status; on a full disk, within the space that the old one has."""
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        content = json.dumps({"status": status.status, "reason": status.reason, "iteration": status.iteration,
+                              "updated": now}).encode()
+        try:
+            atomic_write(self.path / STATUS, content)
+        except OSError:
+            if not (self.path / STATUS).exists():
+                raise
+            with (self.path / STATUS).open("r+b") as file:
+                file.write(content)
+                file.truncate()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The evaluations on disk, in order, up to the first torn line; null is NaN again."""
+        rows: list[dict[str, Any]] = []
+        try:
+            lines = (self.path / EVALUATIONS).read_bytes().splitlines()
+        except FileNotFoundError:
+            return rows
+        for line in lines:
+            try:
+                row = json.loads(line)
+                rows.append({name: math.nan if value is None else value for name, value in row.items()})
+            except (ValueError, AttributeError):
+                break
+        return rows
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add one evaluation; it is on disk when this returns."""
+        with (self.path / EVALUATIONS).open("ab") as file:
+            file.write(_line(row))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def keep(self, rows: list[dict[str, Any]]) -> None:
+        """Keep only these evaluations, which are a beginning of those on disk."""
+        if rows != self.rows() or not self._ends_whole():
+            atomic_write(self.path / EVALUATIONS, b"".join(map(_line, rows)))
+
+    def _ends_whole(self) -> bool:
+        path = self.path / EVALUATIONS
+        return not path.exists() or path.read_bytes()[-1:] in (b"\n", b"")
+
+    def snapshots(self) -> list[tuple[int, Path]]:
+        """Complete snapshots by iteration, the newest last."""
+        found = (self.path / SNAPSHOTS).glob("iter_*")
+        return sorted((int(path.name.removeprefix("iter_")), path) for path in found)
+
+    def snapshot(self, iteration: int) -> Path:
+        """Where the snapshot of an iteration goes."""
+        return self.path / SNAPSHOTS / f"iter_{iteration:08d}"
+
+    def drop_snapshots(self, keep: int = KEPT_SNAPSHOTS) -> None:
+        """Delete all but the newest, each under another name first so that a half-deleted one never counts."""
+        found = self.snapshots()
+        for _, path in found[: len(found) - keep]:
+            doomed = path.with_name(f"old_{path.name}")
+            path.rename(doomed)
+            sync(doomed.parent)
+        for doomed in (self.path / SNAPSHOTS).glob("old_*"):
+            shutil.rmtree(doomed)
+
+
+def _line(row: Mapping[str, float]) -> bytes:
+    finite = {name: value if math.isfinite(value) else None for name, value in row.items()}
+    return json.dumps(finite).encode() + b"\n"

@@ -1,0 +1,1 @@
+"""From a YAML file to an experiment: every message names file, line and key."""

@@ -1,0 +1,36 @@
+"""Stopping rules: whether a run goes on after an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StoppingRules:
+    """When a run ends early.
+
+    Attributes:
+        target_accuracy: stop once the test accuracy reaches it; None: never for that.
+        patience: stop after this many evaluations without a new best accuracy.
+        max_train_seconds: stop once training (evaluations excluded) has taken this long.
+    """
+
+    target_accuracy: float | None = None
+    patience: int | None = None
+    max_train_seconds: float | None = None
+
+    def verdict(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+        """Why to stop after these evaluations, or None to go on. It depends on them alone, so resuming keeps it."""
+        if not rows:
+            return None
+        accuracies = [row["accuracy_top1"] for row in rows]
+        if self.target_accuracy is not None and accuracies[-1] >= self.target_accuracy:
+            return f"the target accuracy of {self.target_accuracy:g} is reached"
+        if self.patience is not None and len(rows) - 1 - accuracies.index(max(accuracies)) >= self.patience:
+            return f"no better accuracy in {self.patience} evaluations"
+        seconds = rows[-1]["train_seconds"]
+        if self.max_train_seconds is not None and seconds >= self.max_train_seconds:
+            return f"{seconds:.0f} s of training, of at most {self.max_train_seconds:g} s"
+        return None
