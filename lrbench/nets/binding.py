@@ -96,13 +96,13 @@ def _name_loss(net: NetParameter, parts: NetParts) -> None:
     """Give the loss a top: Caffe invents one where there is none, which cannot be asked for by name."""
     for layer in net.layer:
         if layer.name == parts.loss_layer and layer.type == "SoftmaxWithLoss" and not layer.top:
-            layer.top.append(_unused_name(net, layer.name))
+            layer.top.append(_unused(layer.name, _blobs(net)))
 
 
 def _add_probabilities(net: NetParameter, parts: NetParts) -> None:
     blob = parts.probabilities
     if blob is None:
-        blob = _unused_name(net, PROBABILITIES)
+        blob = _unused(PROBABILITIES, _names(net) | _blobs(net))
         position = _find(net, parts.loss_layer)
         softmax = LayerParameter(name=blob, type="Softmax", bottom=[parts.logits], top=[blob], include=[_test_rule()])
         if net.layer[position].HasField("softmax_param"):
@@ -110,7 +110,7 @@ def _add_probabilities(net: NetParameter, parts: NetParts) -> None:
         # Right behind the loss, where the logits are still those that the loss reads.
         net.layer.insert(position + 1, softmax)
     if not any(blob in layer.bottom for layer in net.layer if is_in(layer, net.state, TEST)):
-        name = _unused_name(net, f"{blob}_silence")
+        name = _unused(f"{blob}_silence", _names(net))
         net.layer.append(LayerParameter(name=name, type="Silence", bottom=[blob], include=[_test_rule()]))
 
 
@@ -125,8 +125,15 @@ def _test_rule() -> NetStateRule:
     return NetStateRule(phase=Phase.TEST)
 
 
-def _unused_name(net: NetParameter, wanted: str) -> str:
-    taken = {name for layer in net.layer for name in (layer.name, *layer.top)}
+def _names(net: NetParameter) -> set[str]:
+    return {layer.name for layer in net.layer}
+
+
+def _blobs(net: NetParameter) -> set[str]:
+    return {blob for layer in net.layer for blob in layer.top}
+
+
+def _unused(wanted: str, taken: set[str]) -> str:
     while wanted in taken:
         wanted += "_"
     return wanted
