@@ -1,0 +1,130 @@
+"""``lrbench policies``: list, evaluate and plot learning-rate policies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from lrbench.errors import UsageError
+from lrbench.policies import Function, functions, parse_policy
+
+MOST_RATES = 1_000_000
+"""Rates that one ``eval`` prints at most; a slip of the pen in a range is not to fill the memory."""
+
+COLUMN_WIDTHS = [None, 22, 60, 44]
+
+
+@click.group()
+def policies() -> None:
+    """List, evaluate and plot learning-rate policies.
+
+    A policy is written NAME(key=value, ...), for example "TRI(k0=0.01, k1=0.06, l=2000)".
+    """
+
+
+@policies.command("list")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def list_functions(form: str) -> None:
+    """Show every LR function with its parameters and formula.
+
+    Parameters in brackets may be left out. t counts iterations from 0.
+    """
+    if form == "json":
+        click.echo(json.dumps([_row(function) for function in functions()], indent=2))
+        return
+    from tabulate import tabulate
+
+    rows = [(row.name, _parameters(row), row.formula, row.summary) for row in functions()]
+    headers = ["name", "parameters", "learning rate at t", "what it does"]
+    click.echo(tabulate(rows, headers, tablefmt="simple", maxcolwidths=COLUMN_WIDTHS, disable_numparse=True))
+
+
+@policies.command("eval")
+@click.argument("text")
+@click.option("--at", required=True, metavar="T,...", help="Iterations, counted from 0: numbers, or start:stop[:step] "
+              "as in Python (stop left out), separated by commas.")
+@click.option("--iterations", type=click.IntRange(min=1), help="The run's iterations, which fill in a missing l; the "
+              "policy is checked over all of them.  [default: the highest of --at, plus 1, without that check]")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+def evaluate(text: str, at: str, iterations: int | None, form: str) -> None:
+    """Print the rates of the policy TEXT at some iterations; as JSON, an array of numbers."""
+    policy = parse_policy(text)
+    t = np.array(_iterations_of(at), dtype=np.int64)
+    if iterations is not None:
+        policy.check(iterations)
+    rates = policy.rates(t, iterations or int(t.max()) + 1)
+    policy.check_rates(t, rates)
+    values = [float(rate) for rate in rates]
+    if form == "json":
+        click.echo(json.dumps(values))
+    elif form == "csv":
+        click.echo("\n".join(["t,learning_rate", *(f"{step},{rate!r}" for step, rate in zip(t, values, strict=True))]))
+    else:
+        from tabulate import tabulate
+
+        rows = [(str(step), repr(rate)) for step, rate in zip(t, values, strict=True)]
+        click.echo(tabulate(rows, ["t", "learning rate"], disable_numparse=True, colalign=("right", "left")))
+
+
+@policies.command("plot")
+@click.argument("texts", metavar="TEXT...", nargs=-1, required=True)
+@click.option("--iterations", type=click.IntRange(min=1), required=True, help="The run's iterations.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .svg or .pdf file.")
+def plot(texts: tuple[str, ...], iterations: int, output: Path) -> None:
+    """Draw the rates of one or more policies over a run."""
+    parsed = [parse_policy(text) for text in texts]
+    from lrbench.policies.plot import plot_rates
+
+    plot_rates(parsed, iterations, output)
+    click.echo(f"wrote {output}", err=True)
+
+
+def _row(function: Function) -> dict[str, object]:
+    return {
+        "name": function.name,
+        "parameters": [
+            {"name": row.name, "meaning": row.meaning, "rule": row.rule, "default": row.default_text}
+            for row in function.parameters
+        ],
+        "formula": function.formula,
+        "summary": function.summary,
+        "source": function.source,
+        "example": function.example,
+    }
+
+
+def _parameters(function: Function) -> str:
+    return ", ".join(row.name if row.required else f"[{row.name}]" for row in function.parameters)
+
+
+def _iterations_of(at: str) -> list[int]:
+    """The iterations that ``--at`` names, in its order."""
+    found: list[int] = []
+    for item in at.split(","):
+        span = _span(item.strip())
+        if len(found) + len(span) > MOST_RATES:
+            raise UsageError(f"names more than {MOST_RATES} iterations", where="--at", remedy="take a longer step")
+        found.extend(span)
+    if not found:
+        raise UsageError(f'"{at}" names no iteration', where="--at", remedy="for example 0,500,1000 or 0:1000:100")
+    return found
+
+
+def _span(item: str) -> range:
+    parts = item.split(":")
+    # isdecimal and no more than 15 digits: int64 and float64 hold every such number exactly.
+    if len(parts) > 3 or not all(part.isascii() and part.isdecimal() and len(part) <= 15 for part in parts):
+        raise UsageError(
+            f'"{item}" is not an iteration',
+            where="--at",
+            remedy="give whole numbers from 0 up, for example 0,500,1000 or 0:1000:100",
+        )
+    if len(parts) == 1:
+        return range(int(item), int(item) + 1)
+    start, stop, step = int(parts[0]), int(parts[1]), int(parts[2]) if len(parts) == 3 else 1
+    if step == 0:
+        raise UsageError(f'the step of "{item}" is 0', where="--at", remedy="give a step of at least 1")
+    return range(start, stop, step)

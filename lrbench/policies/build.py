@@ -1,0 +1,157 @@
+"""From text or YAML to policies, with every value checked, and grids of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lrbench.errors import PolicyError
+from lrbench.policies.function import Function
+from lrbench.policies.parameters import Default, Nested, NestedList
+from lrbench.policies.policy import Policy
+from lrbench.policies.syntax import FORM, read_text
+from lrbench.policies.table import find_function
+from lrbench.policies.values import shown
+
+MOST_LEVELS = 32
+"""Mappings and lists inside each other; a composition of a composition takes two levels."""
+MOST_VALUES = 100_000
+"""Values in one policy, each counted as often as it is referred to."""
+MOST_POLICIES = 10_000
+"""Policies that one grid may make."""
+
+
+def parse_policy(text: str) -> Policy:
+    """The policy that a text such as ``SINEXP(k0=0.01, k1=0.06, gamma=0.99994, l=2000)`` says.
+
+    Raises:
+        PolicyError: text that does not parse, or an impossible value.
+    """
+    return _policy(text)
+
+
+def policy_from_mapping(mapping: Mapping[str, Any]) -> Policy:
+    """The policy that a mapping such as ``{"function": "FIX", "k0": 0.01}`` says; nested ones as mappings or text.
+
+    Raises:
+        PolicyError: a mapping that is not a policy, or an impossible value.
+    """
+    _refuse_huge(mapping)
+    return _policy(mapping)
+
+
+def expand_policies(entry: str | Mapping[str, Any]) -> list[Policy]:
+    """The policies of an entry, text or mapping, in which a list where one value belongs makes a grid.
+
+    Every combination is made, in the order written, the last parameter changing fastest. A parameter that is a list
+    by itself, as NSTEP's ``l``, makes a grid by a list of lists. Nested policies may have grids of their own.
+
+    Raises:
+        PolicyError: as in ``parse_policy``, for the first policy that is impossible; a grid that is empty, larger than
+            10,000 policies, or makes the same policy twice.
+    """
+    _refuse_huge(entry)
+    policies: dict[Policy, None] = {}
+    for raw in _expanded(entry):
+        policy = _policy(raw)
+        if policy in policies:
+            raise PolicyError(f"the grid makes {policy} twice", remedy="leave one of the equal values out")
+        policies[policy] = None
+    return list(policies)
+
+
+def _policy(entry: object) -> Policy:
+    if isinstance(entry, Policy):
+        return entry
+    raw, function = _row(entry)
+    values = {name: function.read(name, _built(function, name, raw[name])) for name in raw if name != "function"}
+    for parameter in function.parameters:
+        if parameter.required and parameter.name not in values:
+            missing = PolicyError(f"the parameter {parameter.name} is missing ({parameter.meaning})")
+            raise function.placed(missing)
+        if not isinstance(parameter.default, Default):
+            values.setdefault(parameter.name, parameter.default)
+    if len(values) == len(function.parameters):
+        function.values(values, 1)  # its rule; with a value missing, that waits for the run's iterations
+    return Policy(function, values)
+
+
+def _built(function: Function, name: str, raw: object) -> object:
+    """A raw value, with the policies in it built where the parameter takes policies."""
+    parameter = function.parameter(name)
+    if isinstance(parameter, Nested) and not isinstance(raw, (list, tuple)):
+        return _nested(f"{function.name}: {name}", raw)
+    if isinstance(parameter, NestedList) and isinstance(raw, (list, tuple)):
+        return [_nested(f"{function.name}: {name}[{index}]", item) for index, item in enumerate(raw)]
+    return raw
+
+
+def _nested(place: str, raw: object) -> Policy:
+    try:
+        return _policy(raw)
+    except PolicyError as error:
+        raise error.at(place) from None
+
+
+def _row(entry: object) -> tuple[Mapping[str, Any], Function]:
+    """The raw mapping of an entry, which is text or a mapping, and the function that it names."""
+    if isinstance(entry, str):
+        entry = read_text(entry)
+        _refuse_huge(entry)
+    if not isinstance(entry, Mapping):
+        raise PolicyError(f"{shown(entry)} is not a policy", remedy=f"{FORM}, or a mapping with the key function")
+    name = entry.get("function")
+    if not isinstance(name, str):
+        problem = f"function is {shown(name)}" if "function" in entry else "the key function is missing"
+        raise PolicyError(f"{problem} in the policy {shown(dict(entry))}", remedy="give the LR function's name")
+    return entry, find_function(name)
+
+
+def _expanded(entry: object) -> list[Any]:
+    if isinstance(entry, Policy):
+        return [entry]
+    raw, function = _row(entry)
+    axes = [[value] if name == "function" else _axis(function, name, value) for name, value in raw.items()]
+    return [dict(zip(raw, combination, strict=True)) for combination in _product(function.name, axes)]
+
+
+def _axis(function: Function, name: str, value: Any) -> list[Any]:
+    """The values that a parameter takes in the grid: one, unless it is given a list of what it takes."""
+    parameter = function.parameter(name)
+    is_list = isinstance(value, (list, tuple))
+    if parameter is None or not is_list or (parameter.listed and not (value and isinstance(value[0], (list, tuple)))):
+        choices = [value]
+    else:
+        choices = list(value)
+    if not choices:
+        raise function.placed(PolicyError(f"{name} is an empty list", remedy="give at least one value"))
+    if isinstance(parameter, Nested):
+        return [raw for choice in choices for raw in _expanded(choice)]
+    if isinstance(parameter, NestedList):
+        return [list(raw) for choice in choices for raw in _product(name, [_expanded(item) for item in choice])]
+    return choices
+
+
+def _product(name: str, axes: list[list[Any]]) -> list[tuple[Any, ...]]:
+    count = math.prod(len(axis) for axis in axes)
+    if count > MOST_POLICIES:
+        raise PolicyError(f"the grid makes {count} policies", where=name, remedy=f"at most {MOST_POLICIES} are made")
+    return list(itertools.product(*axes))
+
+
+def _refuse_huge(entry: object) -> None:
+    """Refuse what nests too deeply, holds itself, or repeats a part too often, as YAML's references can."""
+    waiting = [(entry, 0)]
+    for seen in itertools.count():
+        if not waiting:
+            return
+        value, level = waiting.pop()
+        if level > MOST_LEVELS or seen > MOST_VALUES:
+            raise PolicyError(
+                "the policy nests too deeply, holds itself or is too large",
+                remedy=f"at most {MOST_LEVELS} levels and {MOST_VALUES} values are read",
+            )
+        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+        waiting.extend((item, level + 1) for item in inner)

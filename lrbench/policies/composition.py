@@ -1,0 +1,162 @@
+"""Policies made of policies: warm-up before one, stages one after another, and one scaled by a factor.
+
+With ``count=stage`` a policy counts its own t from 0 when it takes over, and the iterations of its stage are its budget
+(what a missing ``l`` stands for). With ``count=run`` it counts from the run's start, with the run's budget: it goes on
+as if it had been there all the time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrbench.errors import PolicyError
+from lrbench.policies.function import Function
+from lrbench.policies.parameters import Nested, NestedList, Number, RisingNumbers, Word
+from lrbench.policies.shapes import blend, left, passed
+from lrbench.policies.values import FloatArray, Values
+
+if TYPE_CHECKING:
+    from lrbench.policies.policy import Policy
+
+GOYAL_2017 = 'Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", arXiv:1706.02677'
+COUNTS = ("stage", "run")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A policy from iteration ``start`` up to ``end`` of a run of ``iterations``."""
+
+    policy: Policy
+    start: int
+    end: int
+    iterations: int
+    counts_from_run: bool
+
+    def rates(self, t: FloatArray) -> FloatArray:
+        """The policy's rates at the run's t."""
+        if self.counts_from_run:
+            return self.policy.rates(t, self.iterations)
+        return self.policy.rates(t - self.start, self.end - self.start)
+
+    def fit(self, run_end: int) -> None:
+        """Raise PolicyError where the policy does not fit the stage, of a run that goes no further than ``run_end``."""
+        end = min(self.end, run_end)
+        if self.counts_from_run:
+            self.policy.check_fit(self.iterations, end)
+        else:
+            self.policy.check_fit(self.end - self.start, end - self.start)
+
+
+def _warmed(v: Values) -> Stage:
+    return Stage(v.policy, v.l, v.iterations, v.iterations, v.count == "run")
+
+
+def _warmup(t: FloatArray, v: Values) -> FloatArray:
+    stage, warm = _warmed(v), t < v.l
+    rates = np.empty_like(t)
+    target = stage.rates(np.array([v.l], dtype=np.float64))[0]
+    rates[warm] = blend(v.k0, target, left(t[warm], 0, v.l), passed(t[warm], 0, v.l))
+    rates[~warm] = stage.rates(t[~warm])
+    return rates
+
+
+def _warmup_fit(v: Values) -> None:
+    if v.l >= v.end:
+        raise PolicyError(
+            f"l is {v.l}, but must be below the {v.end} iterations of the run or stage",
+            remedy="shorten the warm-up, or give more iterations",
+        )
+    _warmed(v).fit(v.end)
+
+
+def _stages(v: Values) -> Iterator[Stage]:
+    counts = v.count if isinstance(v.count, tuple) else (v.count,) * len(v.policies)
+    edges = itertools.pairwise((0, *v.boundaries, v.iterations))
+    for policy, (start, end), count in zip(v.policies, edges, counts, strict=True):
+        yield Stage(policy, start, end, v.iterations, count == "run")
+
+
+def _compose(t: FloatArray, v: Values) -> FloatArray:
+    rates = np.empty_like(t)
+    index = np.searchsorted(v.boundaries, t, side="right")
+    for number, stage in enumerate(_stages(v)):
+        here = index == number
+        if here.any():
+            rates[here] = stage.rates(t[here])
+    return rates
+
+
+def _compose_rule(v: Values) -> None:
+    if len(v.boundaries) != len(v.policies) - 1:
+        raise PolicyError(
+            f"there are {len(v.policies)} policies and {len(v.boundaries)} boundaries, "
+            "but there must be one boundary fewer than policies",
+        )
+    if isinstance(v.count, tuple) and len(v.count) != len(v.policies):
+        raise PolicyError(f"count has {len(v.count)} words for {len(v.policies)} policies, but must have one for each")
+
+
+def _compose_fit(v: Values) -> None:
+    if v.boundaries[-1] >= v.end:
+        beyond = next(boundary for boundary in v.boundaries if boundary >= v.end)
+        raise PolicyError(
+            f"boundary {beyond} lies beyond the {v.end} iterations of the run or stage: what follows would never begin",
+            remedy="leave that stage out, or give more iterations",
+        )
+    for number, stage in enumerate(_stages(v)):
+        try:
+            stage.fit(v.end)
+        except PolicyError as error:
+            raise error.at(f"policies[{number}]") from None
+
+
+COMPOSITIONS = (
+    Function(
+        name="WARMUP",
+        parameters=(
+            Nested(name="policy", meaning="the policy that takes over at t = l"),
+            Number(name="l", meaning="iterations of the warm-up", least=1, whole=True),
+            Number(name="k0", meaning="the rate at t = 0", least=0, default=0),
+            Word(name="count", meaning="where the policy counts its t from", choices=COUNTS, default="stage"),
+        ),
+        formula="k0 + (r - k0) t / l while t < l, where r is the policy's rate at t = l; then the policy",
+        summary="climbs (or falls) in a straight line to where the policy takes over",
+        source=GOYAL_2017,
+        example="WARMUP(policy=COS(k0=0, k1=0.1, l=9500), l=500, k0=0, count=stage)",
+        rates=_warmup,
+        fit=_warmup_fit,
+    ),
+    Function(
+        name="COMPOSE",
+        parameters=(
+            NestedList(name="policies", meaning="the policy of each stage"),
+            RisingNumbers(name="boundaries", meaning="the t at which each stage but the first begins", whole=True),
+            Word(name="count", meaning="where a stage counts its t from", choices=COUNTS, each=True, default="stage"),
+        ),
+        formula="policy i from boundary i - 1 up to boundary i",
+        summary="one policy after another",
+        source="Wu et al., composite policies, arXiv:1908.06477",
+        example="COMPOSE(policies=[TRI(k0=0.01, k1=0.06, l=2000), FIX(k0=0.001)], boundaries=[8000], count=stage)",
+        rates=_compose,
+        rule=_compose_rule,
+        fit=_compose_fit,
+    ),
+    Function(
+        name="SCALE",
+        parameters=(
+            Number(name="factor", meaning="what the policy's rates are multiplied by", above=0),
+            Nested(name="policy", meaning="the policy"),
+        ),
+        formula="factor times the policy's rate",
+        summary="a policy with all of its rates multiplied by a factor",
+        source="LRBench",
+        example="SCALE(factor=0.5, policy=FIX(k0=0.01))",
+        rates=lambda t, v: np.asarray(v.factor * v.policy.rates(t, v.iterations)),
+        fit=lambda v: v.policy.check_fit(v.iterations),
+    ),
+)

@@ -1,0 +1,124 @@
+"""The cyclic LR functions: a shape x a motion x an envelope x a phase, built from four small tables.
+
+eta(t) = |k0 - k1| envelope(t) shape(height(t)) + min(k0, k1), where ``height`` goes between 0 and 1: up and down again
+in a cycle (TRI, SIN, COS), or one way and then back at once (SAW, HSIN, HCOS). A cycle is 2l iterations in TRI and SIN
+and l in all the others. COS follows the table of arXiv:1908.06477, where l is the whole cycle, cos(2 pi t / l); some
+published code uses cos(pi t / l), whose cycle is 2l.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from lrbench.policies.function import SGDR_2017, WU_2019, Function
+from lrbench.policies.parameters import Number
+from lrbench.policies.shapes import cosine, linear, sine
+from lrbench.policies.values import FloatArray, Values
+
+SMITH_2017 = 'Smith, "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186'
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """A cyclic wave: its shape, its motion, its cycle in units of l, and g(t) as text for either phase."""
+
+    name: str
+    words: str
+    shape: Callable[[FloatArray], FloatArray]
+    restarts: bool
+    cycle_in_l: int
+    starts_high: bool
+    low: str
+    high: str
+    source: str = WU_2019
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What a wave is multiplied by: its factor given t, the whole cycles before t, and the parameters."""
+
+    name: str
+    words: str
+    before: str
+    after: str
+    factor: Callable[[FloatArray, FloatArray, Values], FloatArray]
+
+
+WAVEFORMS = (
+    Waveform("TRI", "triangle", linear, False, 2, False,
+             "(2/pi) abs(arcsin(sin(pi t / 2l)))", "(2/pi) abs(arcsin(cos(pi t / 2l)))"),
+    Waveform("SIN", "sine", sine, False, 2, False, "abs(sin(pi t / 2l))", "abs(cos(pi t / 2l))"),
+    Waveform("COS", "cosine", cosine, False, 1, True, "(1 - cos(2 pi t / l)) / 2", "(1 + cos(2 pi t / l)) / 2"),
+    Waveform("SAW", "sawtooth", linear, True, 1, False,
+             "(t/l - floor(t/l))", "(1 - t/l + floor(t/l))", SMITH_2017),
+    Waveform("HSIN", "half sine with restarts", sine, True, 1, True,
+             "sin(pi/2 (t/l - floor(t/l)))", "cos(pi/2 (t/l - floor(t/l)))", SGDR_2017),
+    Waveform("HCOS", "half cosine with restarts", cosine, True, 1, True,
+             "(1 - cos(pi (t/l - floor(t/l)))) / 2", "(1 + cos(pi (t/l - floor(t/l)))) / 2", SGDR_2017),
+)
+
+ENVELOPES = (
+    Envelope("", "", "", "", lambda t, cycle, v: np.ones_like(t)),
+    Envelope("2", ", halved each cycle", "", " / 2^floor(t / {cycle})", lambda t, cycle, v: np.asarray(0.5**cycle)),
+    Envelope("EXP", ", times gamma^t", "gamma^t ", "", lambda t, cycle, v: np.asarray(v.gamma**t)),
+)
+
+
+def cycle_of(t: FloatArray, length: float) -> tuple[FloatArray, FloatArray]:
+    """The whole cycles before each t, and the iterations, in [0, length), since its cycle began.
+
+    A t that is a multiple of ``length`` as written begins a cycle even if float64 holds ``length`` a little too high:
+    3333 / 333.3 is 10 in float64, while the remainder, which is exact, is just short of a whole cycle.
+    """
+    cycle = np.floor(t / length)
+    since = np.mod(t, length)
+    return cycle, np.where(cycle > np.rint((t - since) / length), 0.0, since)
+
+
+def _height(since: FloatArray, length: float, restarts: bool, high: bool) -> FloatArray:
+    """The place between low (0) and high (1), from differences that float64 holds exactly where they are small."""
+    if restarts:
+        return (length - since if high else since) / length
+    return np.abs(length - 2 * since) / length if high else 2 * np.minimum(since, length - since) / length
+
+
+def _rates(wave: Waveform, envelope: Envelope, high: bool, t: FloatArray, v: Values) -> FloatArray:
+    length = wave.cycle_in_l * v.l
+    cycle, since = cycle_of(t, length)
+    g = wave.shape(_height(since, length, wave.restarts, high)) * envelope.factor(t, cycle, v)
+    return np.asarray(abs(v.k0 - v.k1) * g + min(v.k0, v.k1))
+
+
+def _row(wave: Waveform, envelope: Envelope, high: bool) -> Function:
+    suffix = "" if high == wave.starts_high else "_HIGH" if high else "_LOW"
+    name = wave.name + envelope.name + suffix
+    cycle = "2l" if wave.cycle_in_l == 2 else "l"
+    g = envelope.before + (wave.high if high else wave.low) + envelope.after.format(cycle=cycle)
+    gamma = Number(name="gamma", meaning="what each iteration multiplies the wave by", above=0)
+    span = "half a cycle" if wave.cycle_in_l == 2 else "a whole cycle"
+    return Function(
+        name=name,
+        parameters=(
+            Number(name="k0", meaning="one end of the range of rates", least=0),
+            Number(name="k1", meaning="the other end of the range of rates", least=0),
+            *((gamma,) if envelope.name == "EXP" else ()),
+            Number(name="l", meaning=f"{span}, in iterations", above=0),
+        ),
+        formula=f"|k0 - k1| {g} + min(k0, k1)",
+        summary=f"{wave.words}{envelope.words}; starts {'high' if high else 'low'}; l is {span}",
+        source=wave.source,
+        example=f"{name}(k0=0.01, k1=0.06, {'gamma=0.99994, ' if envelope.name == 'EXP' else ''}l=2000)",
+        rates=partial(_rates, wave, envelope, high),
+    )
+
+
+def rows() -> Iterator[Function]:
+    """Every waveform with every envelope, those with the plain name (the usual phase) first."""
+    for usual in (True, False):
+        for wave in WAVEFORMS:
+            for envelope in ENVELOPES:
+                yield _row(wave, envelope, wave.starts_high is usual)

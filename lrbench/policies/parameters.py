@@ -1,0 +1,201 @@
+"""The kinds of parameters: each reads a raw value (from text or YAML), or refuses it by its rule."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import itertools
+import math
+import numbers
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from lrbench.errors import PolicyError
+from lrbench.policies.values import Value, canonical_number, shown
+
+if TYPE_CHECKING:
+    from lrbench.policies.policy import Policy
+
+_YAML_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", re.ASCII)
+
+
+class Default(enum.Enum):
+    """What stands for a parameter that was not given, where that is not a value."""
+
+    REQUIRED = "required"
+    RUN = "the run's iterations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter(ABC):
+    """A parameter of an LR function.
+
+    Args:
+        name: as written in a policy.
+        meaning: what it is, with its unit.
+        default: a value, or REQUIRED, or RUN: the iterations of the run (in a stage: of the stage).
+    """
+
+    name: str
+    meaning: str
+    default: Value | Default = Default.REQUIRED
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is Default.REQUIRED
+
+    @property
+    def default_text(self) -> str:
+        """What stands for it where it is not given, as text."""
+        return str(self.default.value if isinstance(self.default, Default) else self.default)
+
+    @property
+    def listed(self) -> bool:
+        """Whether one value may be a list, so that a grid over it is a list of lists."""
+        return False
+
+    @property
+    @abstractmethod
+    def rule(self) -> str:
+        """What a value must be, to follow "must be"."""
+
+    @abstractmethod
+    def read(self, value: object) -> Value:
+        """The value in canonical form. Raises PolicyError where it breaks the rule."""
+
+    def refused(self, value: object) -> PolicyError:
+        return PolicyError(f"{self.name} is {shown(value)}, but must be {self.rule}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Parameter):
+    """A finite real number, optionally between bounds."""
+
+    least: float = -math.inf
+    above: float = -math.inf
+    below: float = math.inf
+    whole: bool = False
+
+    @property
+    def rule(self) -> str:
+        bounds = [f"of at least {canonical_number(self.least)}"] if self.least > -math.inf else []
+        bounds += [f"above {canonical_number(self.above)}"] if self.above > -math.inf else []
+        bounds += [f"below {canonical_number(self.below)}"] if self.below < math.inf else []
+        kind = "a whole number" if self.whole else "a finite number"
+        return " ".join([kind, " and ".join(bounds)]).strip()
+
+    def read(self, value: object) -> int | float:
+        number = finite_number(value)
+        if number is None or (self.whole and not number.is_integer()):
+            raise self.refused(value)
+        if number < self.least or number <= self.above or number >= self.below:
+            raise self.refused(value)
+        return canonical_number(number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RisingNumbers(Parameter):
+    """A list of numbers above 0, each above the one before it."""
+
+    whole: bool = False
+
+    @property
+    def listed(self) -> bool:
+        return True
+
+    @property
+    def rule(self) -> str:
+        kind = "whole numbers" if self.whole else "numbers"
+        return f"a list of {kind} above 0 that rise strictly, such as [500, 1000]"
+
+    def read(self, value: object) -> tuple[int | float, ...]:
+        if not isinstance(value, (list, tuple)) or not value:
+            raise self.refused(value)
+        read = [finite_number(item) for item in value]
+        found = [number for number in read if number is not None and (number.is_integer() or not self.whole)]
+        if len(found) < len(read) or any(later <= earlier for earlier, later in itertools.pairwise([0.0, *found])):
+            raise self.refused(value)
+        return tuple(canonical_number(number) for number in found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word(Parameter):
+    """One of a few words; with ``each``, also a list of them, one for each stage."""
+
+    choices: tuple[str, ...]
+    each: bool = False
+
+    @property
+    def listed(self) -> bool:
+        return self.each
+
+    @property
+    def rule(self) -> str:
+        words = " or ".join(self.choices)
+        return f"{words}, or a list with one of them for each stage" if self.each else words
+
+    def read(self, value: object) -> str | tuple[str, ...]:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        if self.each and isinstance(value, (list, tuple)) and value and all(item in self.choices for item in value):
+            return tuple(value)
+        raise self.refused(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nested(Parameter):
+    """A policy inside a policy; ``read`` takes one that is built."""
+
+    @property
+    def rule(self) -> str:
+        return "a policy, such as FIX(k0=0.01)"
+
+    def read(self, value: object) -> Policy:
+        if isinstance(value, (list, tuple)):
+            raise self.refused(value)
+        return cast("Policy", value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NestedList(Parameter):
+    """A list of two or more policies; ``read`` takes them built."""
+
+    @property
+    def listed(self) -> bool:
+        return True
+
+    @property
+    def rule(self) -> str:
+        return "a list of at least two policies"
+
+    def read(self, value: object) -> tuple[Policy, ...]:
+        if not isinstance(value, (list, tuple)) or len(value) < 2:
+            raise self.refused(value)
+        return tuple(value)
+
+
+def finite_number(value: object) -> float | None:
+    """The value as a float; None for truth values, text, numbers that are not finite, and anything else.
+
+    The one text taken for a number is an exponent without a sign or point, such as 1e-3: YAML 1.1 reads it as text.
+    """
+    if isinstance(value, str) and _YAML_EXPONENT.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def near(name: object, known: list[str]) -> str:
+    """``did you mean A or B?`` for a name that is not among those known, whatever its case; else empty."""
+    by_case = {candidate.upper(): candidate for candidate in known}
+    wanted = str(name).upper()
+    matches = [wanted] if wanted in by_case else difflib.get_close_matches(wanted, by_case, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(by_case[match] for match in matches)}?" if matches else ""

@@ -1,0 +1,129 @@
+"""LR functions of several phases: warm restarts, one cycle, and warmup-stable-decay."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lrbench.errors import PolicyError
+from lrbench.policies.cyclic import cycle_of
+from lrbench.policies.function import SGDR_2017, Function
+from lrbench.policies.parameters import Default, Number, Word
+from lrbench.policies.shapes import blend, cosine, left, linear, passed, square_root
+from lrbench.policies.values import FloatArray, Values
+
+SMITH_TOPIN_2017 = (
+    'Smith and Topin, "Super-Convergence: Very Fast Training Using Large Learning Rates", arXiv:1708.07120; '
+    "phases as in PyTorch's OneCycleLR"
+)
+HU_2024 = (
+    'Hu et al., "MiniCPM", arXiv:2404.06395; the shapes of its decay: Hägele et al., "Scaling Laws and Compute-Optimal '
+    'Training Beyond Fixed Training Durations", arXiv:2405.18392'
+)
+SHAPES = {"linear": linear, "cos": cosine, "sqrt": square_root}
+
+
+def _growing_cycles(t: FloatArray, v: Values) -> tuple[FloatArray, FloatArray]:
+    """The start and the length of each t's cycle, where cycle i is l mult^i iterations long."""
+    last = float(t.max(initial=0.0))
+    count = math.ceil(math.log1p(last * (v.mult - 1) / v.l) / math.log(v.mult)) + 1
+    lengths = v.l * float(v.mult) ** np.arange(count)
+    # Rounded so that 100 + 100 * 1.1 is 210, not the 210.00000000000003 of float64.
+    starts = np.round(np.concatenate([[0.0], np.cumsum(lengths)]), 9)
+    index = np.searchsorted(starts[:-1], t, side="right") - 1
+    return starts[index], starts[index + 1] - starts[index]
+
+
+def _sgdr(t: FloatArray, v: Values) -> FloatArray:
+    if v.mult == 1:
+        since, length = cycle_of(t, v.l)[1], np.full_like(t, v.l)
+    else:
+        starts, length = _growing_cycles(t, v)
+        since = t - starts
+    wave = cosine((length - since) / length)
+    return np.asarray(abs(v.k0 - v.k1) * wave + min(v.k0, v.k1))
+
+
+def _onecycle_rule(v: Values) -> None:
+    if v.rise * v.l <= 1:
+        raise PolicyError(
+            f"rise * l is {v.rise * v.l:g}, but must be above 1: the rate climbs from t = 0 to t = rise * l - 1",
+            remedy="give more iterations or a longer rise",
+        )
+
+
+def _onecycle(t: FloatArray, v: Values) -> FloatArray:
+    peak, end, shape = v.rise * v.l - 1, v.l - 1, SHAPES[v.anneal]
+    up = blend(v.k0, v.k1, shape(left(t, 0, peak)), shape(passed(t, 0, peak)))
+    down = blend(v.k1, v.k2, shape(left(t, peak, end)), shape(passed(t, peak, end)))
+    return np.where(t <= peak, up, down)
+
+
+def _wsd_rule(v: Values) -> None:
+    if v.warmup + v.decay > v.l:
+        raise PolicyError(
+            f"warmup + decay is {v.warmup + v.decay}, but must be at most l, which is {v.l}",
+            remedy="shorten them, or give more iterations",
+        )
+
+
+def _wsd(t: FloatArray, v: Values) -> FloatArray:
+    remaining = SHAPES[v.anneal](left(t, v.l - v.decay, v.l))
+    stable_and_down = blend(v.k0, v.k1, remaining, 1 - remaining)
+    return np.where(t < v.warmup, v.k0 * t / v.warmup, stable_and_down) if v.warmup else stable_and_down
+
+
+PHASED = (
+    Function(
+        name="SGDR",
+        parameters=(
+            Number(name="k0", meaning="one end of the range of rates", least=0),
+            Number(name="k1", meaning="the other end of the range of rates", least=0, default=0),
+            Number(name="l", meaning="iterations of the first cycle", least=1),
+            Number(name="mult", meaning="each cycle's length, in lengths of the one before it", least=1, default=1),
+        ),
+        formula="|k0 - k1| (1 + cos(pi s / c)) / 2 + min(k0, k1), where cycle i is c = l mult^i iterations long and "
+        "s counts from its start",
+        summary="half cosine with warm restarts, each cycle mult times as long as the one before it",
+        source=SGDR_2017,
+        example="SGDR(k0=0.1, k1=0, l=1000, mult=2)",
+        rates=_sgdr,
+    ),
+    Function(
+        name="ONECYCLE",
+        parameters=(
+            Number(name="k0", meaning="the rate at t = 0", least=0),
+            Number(name="k1", meaning="the peak", least=0),
+            Number(name="k2", meaning="the rate at t = l - 1 and after", least=0),
+            Number(name="l", meaning="iterations of the one cycle", above=0, default=Default.RUN),
+            Number(name="rise", meaning="the share of l up to the peak", above=0, below=1, default=0.3),
+            Word(name="anneal", meaning="the shape of both ways", choices=("cos", "linear"), default="cos"),
+        ),
+        formula="k0 + (k1 - k0) a(t / m) up to t = m = rise l - 1, then k1 + (k2 - k1) a((t - m) / (l - 1 - m)), "
+        "where a(x) is (1 - cos(pi x)) / 2 or x",
+        summary="climbs from k0 to the peak k1, then falls to k2, once",
+        source=SMITH_TOPIN_2017,
+        example="ONECYCLE(k0=0.004, k1=0.1, k2=4e-07, l=10000, rise=0.3, anneal=cos)",
+        rates=_onecycle,
+        rule=_onecycle_rule,
+    ),
+    Function(
+        name="WSD",
+        parameters=(
+            Number(name="k0", meaning="the rate of the stable phase", least=0),
+            Number(name="k1", meaning="the rate from t = l on", least=0, default=0),
+            Number(name="warmup", meaning="iterations of the climb from 0 to k0", least=0),
+            Number(name="decay", meaning="iterations of the fall to k1, up to t = l", above=0),
+            Number(name="l", meaning="iterations of all three phases", above=0, default=Default.RUN),
+            Word(name="anneal", meaning="the shape of the fall", choices=tuple(SHAPES), default="linear"),
+        ),
+        formula="k0 t / warmup while t < warmup; k0; from t = l - decay on k1 + (k0 - k1) a((l - t) / decay), "
+        "where a(x) is x, (1 - cos(pi x)) / 2 or 1 - sqrt(1 - x); k1 from t = l on",
+        summary="warms up to k0, stays there, and falls to k1 at the end",
+        source=HU_2024,
+        example="WSD(k0=0.1, k1=0, warmup=500, decay=2000, l=10000, anneal=linear)",
+        rates=_wsd,
+        rule=_wsd_rule,
+    ),
+)

@@ -1,0 +1,147 @@
+"""A policy: an LR function with values for its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lrbench.errors import PolicyError
+from lrbench.policies.function import Function
+from lrbench.policies.table import find_function
+from lrbench.policies.values import FloatArray, Value, value_mapping, value_text
+
+CHECKED_AT_ONCE = 1 << 18
+"""Iterations whose rates ``check`` holds in memory at a time."""
+
+
+class Policy:
+    """A learning-rate policy: immutable, hashable, equal to another one with the same canonical text.
+
+    Made by ``parse_policy``, ``policy_from_mapping`` or ``expand_policies``, which check its values::
+
+        >>> policy = parse_policy("TRI(k0=0.01, k1=0.06, l=2000)")
+        >>> policy.rates([0, 500, 1000], iterations=10000)
+        array([0.01  , 0.0225, 0.035 ])
+    """
+
+    __slots__ = ("_function", "_text", "_values")
+
+    _function: Function
+    _text: str
+    _values: Mapping[str, Value]
+
+    def __init__(self, function: Function, values: Mapping[str, Value]) -> None:
+        ordered = {row.name: values[row.name] for row in function.parameters if row.name in values}
+        arguments = ", ".join(f"{name}={value_text(value)}" for name, value in ordered.items())
+        object.__setattr__(self, "_function", function)
+        object.__setattr__(self, "_values", MappingProxyType(ordered))
+        object.__setattr__(self, "_text", f"{function.name}({arguments})")
+
+    @property
+    def name(self) -> str:
+        """The LR function's name, such as ``SINEXP``."""
+        return self._function.name
+
+    @property
+    def parameters(self) -> Mapping[str, Value]:
+        """The values by name, read-only, with defaults; an ``l`` that the run's iterations stand for is absent."""
+        return self._values
+
+    @property
+    def text(self) -> str:
+        """The canonical text, which parses back to the same policy."""
+        return self._text
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """The YAML form: ``{"function": "TRI", "k0": 0.01, ...}``, nested policies as nested mappings."""
+        return {"function": self.name, **{name: value_mapping(value) for name, value in self._values.items()}}
+
+    def rates(self, t: npt.ArrayLike, iterations: int) -> FloatArray:
+        """The learning rates at iterations t.
+
+        Args:
+            t: iteration numbers, counted from 0, of any shape.
+            iterations: the run's iterations, which fill in a missing ``l``.
+
+        Returns:
+            float64, of the shape of t. A rate may be negative or not finite: ``check`` finds that.
+
+        Raises:
+            PolicyError: t below 0, or values that do not go together in a run of that length.
+        """
+        times = np.asarray(t, dtype=np.float64)
+        if not (times >= 0).all():
+            raise PolicyError(f"t counts iterations from 0, but is {times.min():g}", where=self.name)
+        values = self._function.values(self._values, iterations)
+        with np.errstate(all="ignore"):
+            return self._function.rates(times.ravel(), values).reshape(times.shape)
+
+    def check(self, iterations: int) -> None:
+        """Raise PolicyError where a run of so many iterations is impossible.
+
+        That is where a rate at t = 0 ... iterations - 1 is negative or not finite (the message has the first such t
+        and its rate), or where the policy does not fit, as a stage that would begin after the run's end.
+        """
+        if iterations < 1:
+            raise PolicyError(f"a run has at least one iteration, but iterations is {iterations}")
+        for start in range(0, iterations, CHECKED_AT_ONCE):
+            t = np.arange(start, min(start + CHECKED_AT_ONCE, iterations))
+            self.check_rates(t, self.rates(t, iterations))
+        self.check_fit(iterations)
+
+    def check_rates(self, t: npt.NDArray[np.int64], rates: FloatArray) -> None:
+        """Raise PolicyError for the first of these rates that is negative or not finite; t of the same shape."""
+        impossible = ~(np.isfinite(rates) & (rates >= 0))
+        if impossible.any():
+            first = int(np.argmax(impossible))
+            raise PolicyError(
+                f"the rate at t = {int(t[first])} is {float(rates[first])!r}, but must be finite and not negative",
+                where=self.name,
+                remedy="change the parameters, or shorten the run",
+            )
+
+    def check_fit(self, iterations: int, end: int | None = None) -> None:
+        """Raise PolicyError where the policy does not fit a budget of ``iterations``, used up to ``end`` if given."""
+        self._function.refuse(self._function.fit, self._function.values(self._values, iterations, end))
+
+    def scaled(self, factor: float) -> Policy:
+        """This policy with all of its rates times ``factor``, as SCALE; itself for a factor of 1.
+
+        Raises:
+            PolicyError: a factor that is not a finite number above 0.
+        """
+        if factor == 1:
+            return self
+        scale = find_function("SCALE")
+        return Policy(scale, {"factor": scale.read("factor", factor), "policy": self})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a policy does not change: {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a policy does not change: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return self._text == other._text if isinstance(other, Policy) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"<Policy {self._text}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.name, dict(self._values))
+
+
+def _restored(name: str, values: Mapping[str, Value]) -> Policy:
+    """What unpickling calls: the table's own row, since its formulas cannot be pickled."""
+    return Policy(find_function(name), values)

@@ -1,0 +1,38 @@
+"""The table of all LR functions, in the order in which they are listed. A new function is a row in one of its parts."""
+
+from __future__ import annotations
+
+import functools
+
+from lrbench.errors import PolicyError
+from lrbench.policies import cyclic
+from lrbench.policies.composition import COMPOSITIONS
+from lrbench.policies.decaying import DECAYS, SIG, STAIRS_AND_CURVES
+from lrbench.policies.function import Function
+from lrbench.policies.parameters import near
+from lrbench.policies.phased import PHASED
+
+CYCLIC_OF_THE_THIRTEEN = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
+
+
+@functools.cache
+def functions() -> tuple[Function, ...]:
+    """All LR functions: first the thirteen of arXiv:1908.06477, then the other cyclic ones, then all others."""
+    waves = {row.name: row for row in cyclic.rows()}
+    thirteen = (*STAIRS_AND_CURVES, *(waves.pop(name) for name in CYCLIC_OF_THE_THIRTEEN))
+    return (*thirteen, *waves.values(), SIG, *DECAYS, *PHASED, *COMPOSITIONS)
+
+
+def find_function(name: str) -> Function:
+    """The function of that name.
+
+    Raises:
+        PolicyError: there is none; the message has the names that are near.
+    """
+    for function in functions():
+        if function.name == name:
+            return function
+    hint = near(name, [function.name for function in functions()])
+    raise PolicyError(
+        f'unknown LR function "{name}"', remedy=f"{hint} `lrbench policies list` shows all of them".strip()
+    )

@@ -1,0 +1,166 @@
+"""The rates agree with the formulas to 1e-12 relative, at small and at large t."""
+
+from __future__ import annotations
+
+import math
+import random
+import warnings
+from decimal import Decimal
+from fractions import Fraction
+
+import exact_formulas
+import numpy as np
+import pytest
+
+from lrbench.policies import functions, parse_policy
+
+TOLERANCE = Decimal("1e-12")
+EXACT_ZERO = Decimal("1e-50")  # what the decimal series leave of a 0
+LAST = 70_000
+
+THIRTEEN = [
+    "FIX(k0=0.013)",
+    "STEP(k0=0.01, gamma=0.85, l=5000)",
+    "STEP(k0=0.01, gamma=0.99, l=97.3)",
+    "NSTEP(k0=0.01, gamma=0.9, l=[5000, 7000, 8000, 9000])",
+    "NSTEP(k0=0.01, gamma=0.1, l=[32000, 48000, 69999])",
+    "EXP(k0=0.01, gamma=0.99994)",
+    "EXP(k0=1e-07, gamma=1.0001)",
+    "INV(k0=0.01, gamma=0.0001, p=0.75)",
+    "POLY(k0=0.01, p=1.2, l=70000)",
+    "POLY(k0=0.01, p=1, l=70000)",
+    "POLY(k0=0.3, p=0.5, l=70000)",
+    "TRI(k0=0.01, k1=0.06, l=2000)",
+    "TRI(k0=0.06, k1=0, l=70000)",
+    "TRI(k0=0.001, k1=0.06, l=333.3)",
+    "TRI2(k0=0.01, k1=0.06, l=2000)",
+    "TRIEXP(k0=0.01, k1=0.06, gamma=0.99994, l=2000)",
+    "SIN(k0=0.01, k1=0.06, l=2000)",
+    "SIN(k0=0, k1=0.06, l=70000)",
+    "SIN2(k0=0.06, k1=0.01, l=2000)",
+    "SINEXP(k0=0.01, k1=0.06, gamma=0.99994, l=2000)",
+    "COS(k0=0.01, k1=0.06, l=4000)",
+    "COS(k0=0, k1=0.06, l=69998)",
+]
+OTHERS = [
+    "SIG(k0=0.01, gamma=0.001, l=5000)",
+    "SIG(k0=0.01, gamma=-0.001, l=5000)",
+    "LINEAR(k0=0.1, k1=1e-05, l=60000)",
+    "LINEAR(k0=1e-08, k1=1, l=70000)",
+    "POLYDECAY(k0=0.1, k1=0.0001, p=0.9, l=60000)",
+    "POLYDECAY(k0=1e-08, k1=1, p=2, l=70000)",
+    "COSDECAY(k0=0.1, k1=0, l=70001)",
+    "COSDECAY(k0=0, k1=0.1, l=70001)",
+    "REX(k0=0.1, l=70000)",
+    "INVSQRT(k0=0.01, l=1000)",
+]
+WAVES = [
+    f"{name}(k0=0.{k}1, k1=0.06, {'gamma=0.9999, ' if 'EXP' in name else ''}l={length})"
+    for name in exact_formulas.CYCLIC
+    for k, length in ((0, 2000), (1, 611.7))
+]
+
+
+def sampled_times(policy_text: str) -> list[int]:
+    """Both sides of every bend and jump, where formulas go wrong, and a random sample between them."""
+    random_times = random.Random(policy_text).sample(range(LAST), 60)
+    bends = [round(k * unit) for unit in (611.7, 333.3, 97.3, 1000, 5000, 35_000) for k in (0, 1, 2, 3, 7, 13)]
+    near_bends = [bend + offset for bend in [*bends, 69_999] for offset in (-2, -1, 0, 1, 2)]
+    return sorted({t for t in [*random_times, *near_bends] if 0 <= t < LAST})
+
+
+@pytest.mark.parametrize("text", [*THIRTEEN, *OTHERS, *WAVES])
+def test_rates_equal_the_formula(text: str) -> None:
+    policy = parse_policy(text)
+    times = sampled_times(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rates = policy.rates(times, LAST)
+    assert rates.dtype == np.float64
+    for t, rate in zip(times, rates.tolist(), strict=True):
+        exact = exact_formulas.exact_rate(policy.name, t, **policy.parameters)
+        error = abs(Decimal(rate) - exact)
+        assert error <= TOLERANCE * abs(exact) + EXACT_ZERO, f"{text} at t = {t}: {rate} is not {exact:.20}"
+
+
+def test_every_function_of_one_formula_is_compared() -> None:
+    phased = {"SGDR", "ONECYCLE", "WSD", "WARMUP", "COMPOSE", "SCALE"}
+    compared = {text.partition("(")[0] for text in [*THIRTEEN, *OTHERS, *WAVES]}
+    assert {function.name for function in functions()} == compared | phased
+    assert len(exact_formulas.CYCLIC) == 36
+
+
+def test_the_table_begins_with_the_thirteen() -> None:
+    names = [function.name for function in functions()]
+    assert names[:13] == [
+        *("FIX", "STEP", "NSTEP", "EXP", "INV", "POLY"),
+        *("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS"),
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_a_multiple_of_l_as_written_begins_a_step_and_a_cycle() -> None:
+    # 333.3 in float64 lies above 333.3, so that 3333 is just short of ten of it; 3333 / 333.3 is 10 all the same.
+    assert Fraction(333.3) * 10 > 3333
+    assert parse_policy("STEP(k0=1024, gamma=0.5, l=333.3)").rates([3332, 3333], 4000).tolist() == [2, 1]
+    assert parse_policy("HCOS(k0=1, k1=0, l=333.3)").rates(3333, 4000) == 1
+    assert parse_policy("SAW2(k0=0, k1=1, l=333.3)").rates(3333, 4000) == 0
+
+
+def test_a_missing_l_is_the_runs_iterations() -> None:
+    t = np.arange(300)
+    for name, rest in (("POLY", "p=2"), ("LINEAR", "k1=0"), ("POLYDECAY", "k1=0, p=2"), ("COSDECAY", "k1=0")):
+        filled = parse_policy(f"{name}(k0=0.1, {rest})").rates(t, 300)
+        assert filled.tolist() == parse_policy(f"{name}(k0=0.1, {rest}, l=300)").rates(t, 300).tolist()
+
+
+def test_sgdr_restarts_after_cycles_that_grow() -> None:
+    starts, lengths = [0, 100, 300, 700], [100, 200, 400, 800]
+    policy = parse_policy("SGDR(k0=0.1, k1=0.001, l=100, mult=2)")
+    expected = [
+        0.001 + 0.099 * (1 + math.cos(math.pi * s / length)) / 2 for length in lengths for s in range(length)
+    ]
+    assert policy.rates(np.arange(1500), 1500) == pytest.approx(expected, rel=1e-12)
+    assert policy.rates(starts, 1500).tolist() == [0.1] * 4
+
+
+def test_sgdr_with_factors_that_are_not_whole() -> None:
+    # 100 and 110 iterations: the restart is at t = 210, though 100 + 100 * 1.1 is a little more in float64.
+    assert parse_policy("SGDR(k0=1, l=100, mult=1.1)").rates([0, 100, 210, 331], 400).tolist() == [1, 1, 1, 1]
+    assert parse_policy("SGDR(k0=1, l=50)").rates([0, 50, 4950], 5000).tolist() == [1, 1, 1]
+    hcos = parse_policy("HCOS(k0=0.1, k1=0, l=50)").rates(np.arange(999), 999)
+    assert parse_policy("SGDR(k0=0.1, l=50)").rates(np.arange(999), 999).tolist() == hcos.tolist()
+    almost = parse_policy("SGDR(k0=0.1, l=50, mult=1.000000001)").rates(np.arange(1, 49), 999)
+    assert almost == pytest.approx(hcos[1:49], rel=1e-6)
+
+
+def torch_one_cycle(t: int, total: int, initial: float, peak: float, final: float, rise: float, cosine: bool) -> float:
+    """PyTorch's OneCycleLR.get_lr, its two phases and annealing functions written out."""
+    phases = [(rise * total - 1, initial, peak), (total - 1, peak, final)]
+    start = 0.0
+    for end, low, high in phases:
+        if t <= end or end == total - 1:
+            share = (t - start) / (end - start)
+            return high + (low - high) / 2 * (math.cos(math.pi * share) + 1) if cosine else low + (high - low) * share
+        start = end
+    raise AssertionError
+
+
+@pytest.mark.parametrize("anneal", ["cos", "linear"])
+@pytest.mark.parametrize(("total", "rise"), [(1000, 0.3), (7, 0.4), (9999, 0.25)])
+def test_onecycle_is_that_of_pytorch(anneal: str, total: int, rise: float) -> None:
+    peak, initial, final = 0.1, 0.1 / 25, 0.1 / 25 / 1e4
+    policy = parse_policy(f"ONECYCLE(k0={initial!r}, k1={peak}, k2={final!r}, rise={rise}, anneal={anneal})")
+    expected = [torch_one_cycle(t, total, initial, peak, final, rise, anneal == "cos") for t in range(total)]
+    assert policy.rates(np.arange(total), total) == pytest.approx(expected, rel=1e-9)
+    assert policy.rates([0, total - 1, total + 5], total).tolist() == [initial, final, final]
+
+
+@pytest.mark.parametrize(
+    ("anneal", "halfway"), [("linear", 0.5), ("cos", 0.5), ("sqrt", 1 - math.sqrt(0.5))]
+)
+def test_wsd_has_three_phases(anneal: str, halfway: float) -> None:
+    policy = parse_policy(f"WSD(k0=0.1, k1=0.02, warmup=100, decay=200, l=1000, anneal={anneal})")
+    rates = policy.rates([0, 50, 100, 500, 800, 900, 1000, 2000], 1000)
+    assert rates == pytest.approx([0, 0.05, 0.1, 0.1, 0.1, 0.02 + 0.08 * halfway, 0.02, 0.02], rel=1e-12)
+    assert parse_policy("WSD(k0=0.1, warmup=0, decay=200)").rates(0, 1000) == 0.1
