@@ -57,8 +57,6 @@ class Worker(object):
         return {}
 
     def _set_mode(self, request):
-        if hasattr(self.caffe, "init_log"):
-            self.caffe.init_log(0)
         if request["device"] == "gpu":
             self.caffe.set_mode_gpu()
             self.caffe.set_device(request["device_id"])
