@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,8 @@ def write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None
     """
     count = len(split.images)
     try:
-        with lmdb.open(str(folder), map_size=_ample(split), sync=False, metasync=False, readahead=False) as database:
+        # No lock file: nobody else knows the folder yet, and to write one on a full disk would be fatal (SIGBUS).
+        with lmdb.open(str(folder), map_size=_ample(split), lock=False, sync=False, metasync=False) as database:
             for start in range(0, count, RECORDS_A_TRANSACTION):
                 stop = min(start + RECORDS_A_TRANSACTION, count)
                 with database.begin(write=True) as transaction:
@@ -37,7 +39,8 @@ def write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None
                 done(stop)
             database.sync(True)
     except (lmdb.Error, OSError) as error:
-        raise DataError(f"cannot be written: {reason(error)}", where=str(folder),
+        free = shutil.disk_usage(folder.parent).free // 1_000_000  # LMDB calls a full disk an input/output error
+        raise DataError(f"cannot be written: {reason(error)} ({free} MB are free there)", where=str(folder),
                         remedy="free some space or choose another place with LRBENCH_HOME") from error
 
 
