@@ -1,0 +1,117 @@
+"""Puts a report together: a table for each workload, its policies ranked and compared with the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lrbench.metrics.registry import Metric
+from lrbench.report.labels import (
+    engine_name,
+    engine_settings,
+    key,
+    labels,
+    solver_name,
+    solver_settings,
+    workload_name,
+    workload_settings,
+)
+from lrbench.report.policies import PolicyRow, policy_rows, without_repeats
+from lrbench.report.rows import RunRow
+from lrbench.report.statistics import Comparison, compare_with_best
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionRow:
+    """The best and the worst ranked policy of one LR function, the same one where it has only one."""
+
+    function: str
+    policies: int
+    best: PolicyRow
+    worst: PolicyRow
+
+
+@dataclass(frozen=True, eq=False)
+class WorkloadTable:
+    """The policies of one workload: the ranked ones first, then those under way, then those without a value."""
+
+    label: str
+    policies: tuple[PolicyRow, ...]
+
+    def functions(self) -> list[FunctionRow]:
+        """The best and worst of each LR function, in the order of the best ones."""
+        groups: dict[str, list[PolicyRow]] = {}
+        for row in self.policies:
+            if row.rank is not None:
+                groups.setdefault(row.function, []).append(row)
+        return [FunctionRow(function, len(rows), rows[0], rows[-1]) for function, rows in groups.items()]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All that there is to show.
+
+    Attributes:
+        metric: what the policies are ranked by.
+        paths: what the report was asked for.
+        runs: every run, repeats of a seed included.
+        workloads: a table each, in the order of their labels.
+        repeats: runs that are not counted, since another one has the same policy, solver, engine, workload and seed.
+        problems: what could not be read, a line each.
+    """
+
+    metric: Metric
+    paths: tuple[Path, ...]
+    runs: tuple[RunRow, ...]
+    workloads: tuple[WorkloadTable, ...]
+    repeats: tuple[RunRow, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def build_report(
+    runs: Sequence[RunRow], metric: Metric, paths: Sequence[Path] = (), problems: Sequence[str] = ()
+) -> Report:
+    """Group the runs by workload and policy, rank each group by the metric, and compare with its best."""
+    workloads: dict[bytes, list[RunRow]] = {}
+    for run in runs:
+        workloads.setdefault(key(workload_settings(run)), []).append(run)
+    names = labels(map(workload_settings, runs), workload_name)
+    solvers = labels(map(solver_settings, runs), solver_name)
+    engines = labels(map(engine_settings, runs), engine_name)
+    tables, repeats = [], []
+    for identity, members in workloads.items():
+        kept, repeated = without_repeats(members)
+        repeats += repeated
+        tables.append(WorkloadTable(names[identity], ranked(policy_rows(kept, solvers, engines), metric)))
+    tables.sort(key=lambda table: table.label)
+    return Report(metric, tuple(paths), tuple(runs), tuple(tables), tuple(repeats), tuple(problems))
+
+
+def ranked(rows: Sequence[PolicyRow], metric: Metric) -> tuple[PolicyRow, ...]:
+    """The rows from best to worst, with rank and comparison; without a rank, those under way, then those without value.
+
+    Equal means share a rank.
+    """
+    sign = -1.0 if metric.higher_is_better else 1.0
+
+    def place(row: PolicyRow) -> tuple[bool, bool, float, str, str, str]:
+        mean = row.summaries[metric.name].mean
+        return (mean is None, row.provisional, sign * (mean or 0.0), row.policy, row.solver, row.engine)
+
+    ordered = sorted(rows, key=place)
+    final = [row for row in ordered if not row.provisional and row.summaries[metric.name].mean is not None]
+    means = [row.summaries[metric.name].mean for row in final]
+    comparisons = _comparisons(final, metric)
+    placed = [
+        replace(row, rank=1 + means.index(mean), comparison=comparison)
+        for row, mean, comparison in zip(final, means, comparisons, strict=True)
+    ]
+    return (*placed, *(row for row in ordered if row not in final))
+
+
+def _comparisons(final: Sequence[PolicyRow], metric: Metric) -> list[Comparison | None]:
+    if not final or metric.name == "lr_scale_robustness":  # one number a policy: nothing to test
+        return [None] * len(final)
+    best, *others = (row.summaries[metric.name] for row in final)
+    return [Comparison("best"), *compare_with_best(best, others)]

@@ -1,0 +1,135 @@
+"""The report for programs: JSON with every run and every policy, CSV with a line for each policy."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+import orjson
+
+from lrbench.metrics.registry import METRICS
+from lrbench.report.build import Report, WorkloadTable
+from lrbench.report.labels import key, labels, workload_name, workload_settings
+from lrbench.report.policies import PolicyRow
+from lrbench.report.rows import STATUSES, RunRow
+from lrbench.report.untrusted import csv_cell
+
+SCHEMA = 1
+
+
+def json_report(report: Report) -> bytes:
+    """``schema``, ``runs`` (each with all metrics and its evaluations) and ``policies`` (means over seeds).
+
+    What is not reached or not known is null, NaN among it. A metric of a policy is
+    ``{"mean", "standard_deviation", "n"}``.
+    """
+    names = labels(map(workload_settings, report.runs), workload_name)
+    repeats = {id(run) for run in report.repeats}
+    document = {
+        "schema": SCHEMA,
+        "ranked_by": report.metric.name,
+        "runs": [
+            _run(run, names[key(workload_settings(run))], counted=id(run) not in repeats) for run in report.runs
+        ],
+        "policies": [_policy(row, workload) for workload in report.workloads for row in workload.policies],
+        "functions": [entry for workload in report.workloads for entry in _functions(workload)],
+        "problems": list(report.problems),
+    }
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+
+
+def _run(run: RunRow, workload: str, *, counted: bool) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "experiment": run.experiment,
+        "path": run.where,
+        "workload": workload,
+        "policy": run.policy,
+        "function": run.function,
+        "lr_scale": run.lr_scale,
+        "seed": run.seed,
+        "solver": dict(run.solver),
+        "engine": dict(run.engine),
+        "status": run.status,
+        "reason": run.reason,
+        "iteration": run.iteration,
+        "target_accuracy": run.target,
+        "is_repeat": not counted,
+        **{name: run.metrics[name] for name in METRICS if name in run.metrics},
+        "evaluations": {name: np.ascontiguousarray(column) for name, column in run.evaluations.items()},
+    }
+
+
+def _policy(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
+    comparison, robustness = row.comparison, row.robustness
+    summaries = {name: row.summaries[name] for name in METRICS if name != "lr_scale_robustness"}
+    scales = robustness.accuracies.items() if robustness else ()
+    return {
+        "workload": workload.label,
+        "policy": row.policy,
+        "function": row.function,
+        "solver": row.solver,
+        "engine": row.engine,
+        "rank": row.rank,
+        "provisional": row.provisional,
+        "runs": len(row.runs),
+        "statuses": {status: row.statuses.get(status, 0) for status in STATUSES},
+        "against_the_best": comparison.verdict if comparison else None,
+        "p_value": comparison.p if comparison else None,
+        "p_value_holm": comparison.p_holm if comparison else None,
+        **{
+            name: {"mean": summary.mean, "standard_deviation": summary.deviation, "n": summary.n}
+            for name, summary in summaries.items()
+        },
+        "lr_scale_robustness": robustness.spread if robustness else None,
+        "best_accuracy_by_lr_scale": [{"lr_scale": scale, "best_accuracy": mean} for scale, mean in scales],
+    }
+
+
+def _functions(workload: WorkloadTable) -> list[dict[str, Any]]:
+    return [
+        {
+            "workload": workload.label,
+            "function": each.function,
+            "policies": each.policies,
+            **{
+                f"{which}_{name}": value
+                for which, row in (("best", each.best), ("worst", each.worst))
+                for name, value in (("policy", row.policy), ("solver", row.solver), ("rank", row.rank))
+            },
+        }
+        for each in workload.functions()
+    ]
+
+
+def csv_report(report: Report) -> str:
+    """A line for each policy: mean, standard deviation and count of every metric; empty where not known."""
+    lines = [_csv_line(row, workload) for workload in report.workloads for row in workload.policies]
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, fieldnames=list(lines[0]) if lines else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return file.getvalue()
+
+
+def _csv_line(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
+    comparison = row.comparison
+    line: dict[str, Any] = {
+        "workload": csv_cell(workload.label),
+        "rank": row.rank,
+        "policy": csv_cell(row.policy),
+        "function": csv_cell(row.function),
+        "solver": csv_cell(row.solver),
+        "engine": csv_cell(row.engine),
+        "provisional": str(row.provisional).lower(),
+        "runs": len(row.runs),
+        **{status.replace(" ", "_"): row.statuses.get(status, 0) for status in STATUSES},
+        "against_the_best": comparison.verdict if comparison else None,
+        "p_value": comparison.p if comparison else None,
+        "p_value_holm": comparison.p_holm if comparison else None,
+    }
+    for name, summary in ((name, row.summaries[name]) for name in METRICS if name != "lr_scale_robustness"):
+        line |= {f"{name}_mean": summary.mean, f"{name}_standard_deviation": summary.deviation, f"{name}_n": summary.n}
+    return {**line, "lr_scale_robustness": row.robustness.spread if row.robustness else None}

@@ -1,0 +1,69 @@
+"""Numbers as text: each metric in its unit, with the digits that mean something."""
+
+from __future__ import annotations
+
+from lrbench.metrics.registry import Metric, Unit
+from lrbench.report.statistics import Comparison, Summary
+
+NOTHING = "-"
+
+_SIGNS: dict[Unit, str] = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations/s": ", iterations/s"}
+
+
+def heading(metric: Metric) -> str:
+    """The metric's title with the unit that its numbers are shown in."""
+    return metric.title + _SIGNS.get(metric.unit, "")
+
+
+def number(value: float, unit: Unit) -> str:
+    """The value in its unit: fractions in percent, bytes in millions."""
+    if unit == "fraction":
+        return f"{100 * value:.2f}"
+    if unit == "bytes":
+        return f"{value / 1e6:,.0f}"
+    if unit == "iterations":
+        return f"{value:,.0f}"
+    if unit == "loss":
+        return f"{value:.4f}" if abs(value) < 1000 else f"{value:.3g}"
+    return f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def mean_of_some(summary: Summary, counted: int, unit: Unit) -> str:
+    """Such as ``98.93``, or ``98.93 (n=2)`` where fewer than the counted runs have the value."""
+    if summary.mean is None:
+        return NOTHING
+    return number(summary.mean, unit) + (f" (n={summary.n})" if summary.n < counted else "")
+
+
+def mean_and_deviation(summary: Summary, unit: Unit) -> str:
+    """Such as ``98.93 ± 0.12``; the mean alone where there is one value."""
+    if summary.mean is None:
+        return NOTHING
+    mean = number(summary.mean, unit)
+    return mean if summary.deviation is None else f"{mean} ± {number(summary.deviation, unit)}"
+
+
+def verdict(comparison: Comparison | None) -> str:
+    """Such as ``worse, p=0.01``; the p is the corrected one."""
+    if comparison is None:
+        return ""
+    if comparison.p_holm is None:
+        return comparison.verdict
+    shown = "p<0.001" if comparison.p_holm < 0.001 else f"p={comparison.p_holm:.2g}"
+    return f"{comparison.verdict}, {shown}"
+
+
+def status_counts(statuses: dict[str, int]) -> str:
+    """Such as ``14 finished, 1 diverged``."""
+    return ", ".join(f"{count} {status}" for status, count in statuses.items()) or "none"
+
+
+def seeds(counted: int, statuses: dict[str, int]) -> str:
+    """Of how many runs the mean is, of how many, and what became of those that did not simply finish.
+
+    ``3``, or ``2/3 (1 diverged)``.
+    """
+    total = sum(statuses.values())
+    count = str(total) if counted == total else f"{counted}/{total}"
+    others = {status: n for status, n in statuses.items() if status != "finished"}
+    return f"{count} ({status_counts(others)})" if others else count

@@ -1,0 +1,90 @@
+"""Names for workloads, solvers and engines: short, and as long as it takes to tell apart those in one report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from lrbench.report.rows import RunRow
+
+Settings = Mapping[str, Any]
+
+
+def workload_settings(row: RunRow) -> dict[str, Any]:
+    """What makes two runs' accuracies comparable; display interval and test batch do not change them."""
+    workload = row.workload
+    net, dataset = _mapping(workload.get("net")), _mapping(workload.get("dataset"))
+    return {
+        "net_name": net.get("name"),
+        "net": net.get("sha256"),
+        "dataset_name": dataset.get("label") or dataset.get("name"),
+        "dataset": dataset.get("sha256"),
+        "batch_size": workload.get("batch_size"),
+        "iterations": workload.get("iterations"),
+        "test_interval": workload.get("test_interval"),
+    }
+
+
+def solver_settings(row: RunRow) -> Settings:
+    """The solver's type and parameters."""
+    return row.solver
+
+
+def engine_settings(row: RunRow) -> dict[str, Any]:
+    """What trains and how; its version is left out, since results stay comparable over versions."""
+    return {key: row.engine.get(key) for key in ("name", "driver", "device")}
+
+
+def workload_name(settings: Settings) -> str:
+    """Such as ``lenet on MNIST, batch 100, 10,000 iterations``."""
+    parts = [f"{settings['net_name'] or 'unnamed net'} on {settings['dataset_name'] or 'unknown data'}"]
+    if settings["batch_size"] is not None:
+        parts.append(f"batch {settings['batch_size']}")
+    iterations = settings["iterations"]
+    if iterations is not None:
+        parts.append(f"{iterations:,} iterations" if isinstance(iterations, int) else f"{iterations} iterations")
+    return ", ".join(parts)
+
+
+def solver_name(settings: Settings) -> str:
+    """Such as ``Adam``."""
+    return str(settings.get("type") or "unknown solver")
+
+
+def engine_name(settings: Settings) -> str:
+    """Such as ``caffe``."""
+    return str(settings.get("name") or "unknown engine")
+
+
+def key(settings: Settings) -> bytes:
+    """Equal for equal settings, whatever the order of their keys."""
+    return orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)
+
+
+def labels(found: Iterable[Settings], name: Callable[[Settings], str]) -> dict[bytes, str]:
+    """A label for each of the settings, by their key: its name, and where names are alike what differs.
+
+    ``SGD`` alone is ``SGD``; two of them are ``SGD (momentum=0)`` and ``SGD (momentum=0.9)``.
+    """
+    alike: dict[str, dict[bytes, Settings]] = {}
+    for settings in found:
+        alike.setdefault(name(settings), {})[key(settings)] = settings
+    return {
+        identity: label + _differences(settings, list(same.values()))
+        for label, same in alike.items()
+        for identity, settings in same.items()
+    }
+
+
+def _differences(settings: Settings, others: list[Settings]) -> str:
+    names = sorted({name for other in others for name in other})
+    differing = [name for name in names if len({orjson.dumps(other.get(name)) for other in others}) > 1]
+    # Hashes and other long values are cut: twelve characters tell them apart. What is not set is not shown.
+    shown = [f"{name}={str(settings[name])[:12]}" for name in differing if settings.get(name) is not None]
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def _mapping(value: Any) -> Settings:
+    return value if isinstance(value, dict) else {}

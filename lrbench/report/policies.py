@@ -1,0 +1,134 @@
+"""A policy as a row: its runs over the seeds on one workload, with one solver and one engine.
+
+Which runs count: those that reached an outcome (finished, stopped by a rule, diverged), each with the values it has.
+A run that diverged keeps the best accuracy that it had before and has no final one; how many diverged stands beside
+the mean. Failed runs never count. While none has reached an outcome, the runs under way show the best so far: such a
+row is provisional, it gets no rank and is compared with nothing.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from lrbench.metrics.registry import METRICS
+from lrbench.metrics.run import Robustness, lr_scale_robustness
+from lrbench.report.labels import engine_settings, key, solver_settings
+from lrbench.report.rows import OUTCOMES, STATUSES, UNDER_WAY, RunRow
+from lrbench.report.statistics import Comparison, Summary, summarise
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyRow:
+    """One policy with one solver and engine on one workload, at the scale 1 of its rates.
+
+    Attributes:
+        runs: its runs, one a seed.
+        scaled: the runs of the same policy with its rates scaled, for its robustness.
+        rank: its place in the table, None where there is nothing to rank or nothing final.
+        comparison: against the best of the table, None for a row without a rank and where the metric has no seeds.
+    """
+
+    policy: str
+    function: str
+    solver: str
+    engine: str
+    runs: tuple[RunRow, ...]
+    scaled: tuple[RunRow, ...] = ()
+    rank: int | None = None
+    comparison: Comparison | None = None
+
+    @cached_property
+    def provisional(self) -> bool:
+        """Whether no run has reached an outcome, so that the numbers are those so far."""
+        return not any(run.status in OUTCOMES for run in self.runs)
+
+    @cached_property
+    def counted(self) -> tuple[RunRow, ...]:
+        """The runs whose values make up the row's."""
+        statuses = UNDER_WAY if self.provisional else OUTCOMES
+        return tuple(run for run in self.runs if run.status in statuses)
+
+    @cached_property
+    def statuses(self) -> dict[str, int]:
+        """How many runs have each status, without those that none has."""
+        return count_statuses(self.runs)
+
+    @cached_property
+    def summaries(self) -> Mapping[str, Summary]:
+        """Mean, deviation and count of every metric by name."""
+        summaries = {
+            name: summarise([value for run in self.counted if (value := run.metrics.get(name)) is not None])
+            for name in METRICS
+        }
+        spread = self.robustness.spread if self.robustness else None
+        summaries["lr_scale_robustness"] = summarise([] if spread is None else [spread])
+        return summaries
+
+    @cached_property
+    def robustness(self) -> Robustness | None:
+        """The spread over the scales of its rates, 1 among them; None where no experiment asked for scales.
+
+        A scale with a run that has not reached an outcome yet has no accuracy yet.
+        """
+        asked = {scale for run in (*self.runs, *self.scaled) for scale in run.scales}
+        scales = asked | {run.lr_scale for run in self.scaled}
+        if not scales:
+            return None
+        best: dict[float, list[float | None]] = {scale: [] for scale in sorted(scales | {1.0})}
+        unfinished = {run.lr_scale for run in (*self.runs, *self.scaled) if run.status in UNDER_WAY}
+        for run in (*self.runs, *self.scaled):
+            if run.status in OUTCOMES and run.lr_scale not in unfinished:
+                best[run.lr_scale].append(run.metrics["best_accuracy"])
+        return lr_scale_robustness(best)
+
+
+def count_statuses(runs: Iterable[RunRow]) -> dict[str, int]:
+    """How many runs have each status, in the order of STATUSES, without those that none has."""
+    counts = collections.Counter(run.status for run in runs)
+    return {status: counts[status] for status in STATUSES if counts[status]}
+
+
+def policy_rows(
+    runs: Sequence[RunRow], solvers: Mapping[bytes, str], engines: Mapping[bytes, str]
+) -> list[PolicyRow]:
+    """The policies of one workload's runs, in the order in which they were met; labels by the settings' keys."""
+    groups: dict[tuple[str, bytes, bytes], list[RunRow]] = {}
+    for run in runs:
+        identity = (run.policy, key(solver_settings(run)), key(engine_settings(run)))
+        groups.setdefault(identity, []).append(run)
+    return [
+        PolicyRow(
+            policy=policy,
+            function=group[0].function,
+            solver=solvers[solver],
+            engine=engines[engine],
+            runs=tuple(run for run in group if run.lr_scale == 1),
+            scaled=tuple(run for run in group if run.lr_scale != 1),
+        )
+        for (policy, solver, engine), group in groups.items()
+    ]
+
+
+def without_repeats(runs: Iterable[RunRow]) -> tuple[list[RunRow], list[RunRow]]:
+    """The runs to count, and those that repeat another's policy, scale, solver, engine and seed on the same workload.
+
+    The same seed twice is no second sample. Of several the one that got furthest is kept.
+    """
+    kept: dict[object, RunRow] = {}
+    repeats: list[RunRow] = []
+    for number, run in enumerate(runs):
+        identity: object = number
+        if run.seed is not None:
+            identity = (run.policy, run.lr_scale, run.seed, key(run.solver), key(engine_settings(run)))
+        other = kept.get(identity)
+        if other is None:
+            kept[identity] = run
+        elif (run.status in OUTCOMES, run.iteration) > (other.status in OUTCOMES, other.iteration):
+            kept[identity] = run
+            repeats.append(other)
+        else:
+            repeats.append(run)
+    return list(kept.values()), repeats

@@ -1,0 +1,105 @@
+"""A run as a row: what it was, how it ended, and every metric by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.metrics.registry import METRICS
+from lrbench.metrics.run import run_metrics
+from lrbench.report.untrusted import path_text
+from lrbench.runs.records import RunRecord
+
+Columns = Mapping[str, NDArray[np.float64]]
+
+CUT_OFF = "cut off"
+STATUSES = ("finished", "stopped", "diverged", "running", "pending", CUT_OFF, "failed")
+OUTCOMES = frozenset({"finished", "stopped", "diverged"})
+UNDER_WAY = frozenset({"running", "pending", CUT_OFF})
+
+_AT_EVALUATION = tuple(metric.name for metric in METRICS.values() if not metric.of_run)
+
+
+@dataclass(frozen=True, eq=False)
+class RunRow:
+    """One run.
+
+    Attributes:
+        path: the run's folder, or the log that it was read from.
+        seed: None where it is not known, as in a log of a training without a fixed seed.
+        solver, engine, workload: as in run.json.
+        status: one of STATUSES; a run that says it is running, while no process holds it, is ``cut off``.
+        target: the accuracy to reach, a fraction, None where there is none.
+        scales: the robustness scales that its experiment asks for.
+        evaluations: columns by name.
+        metrics: those of the run, and those of its last evaluation; None where not reached or not known.
+    """
+
+    path: Path
+    run_id: str
+    experiment: str
+    policy: str
+    function: str
+    lr_scale: float
+    seed: int | None
+    solver: Mapping[str, Any]
+    engine: Mapping[str, Any]
+    workload: Mapping[str, Any]
+    status: str
+    reason: str | None
+    iteration: int
+    target: float | None
+    scales: tuple[float, ...]
+    evaluations: Columns
+    metrics: Mapping[str, float | None]
+
+    @property
+    def where(self) -> str:
+        """The path as text."""
+        return path_text(self.path)
+
+
+def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
+    """The row of a run directory that was read without a problem; a target given here overrides the run's own."""
+    run, status = record.run, record.status
+    goal = target if target is not None else _number(run.get("target_accuracy"))
+    scales = run.get("robustness_scales")
+    reason = status.get("reason")
+    return RunRow(
+        path=record.path,
+        run_id=run["run_id"],
+        experiment=run["experiment"],
+        policy=run["policy"],
+        function=run["function"],
+        lr_scale=float(run["lr_scale"]),
+        seed=run["seed"],
+        solver=run["solver"],
+        engine=run["engine"],
+        workload=run["workload"],
+        status=CUT_OFF if record.cut_off else status["status"],
+        reason=str(reason) if reason is not None else None,
+        iteration=int(_number(status.get("iteration")) or 0),
+        target=goal,
+        scales=tuple(map(float, filter(_number, scales))) if isinstance(scales, list) else (),
+        evaluations=record.evaluations,
+        metrics=all_metrics(record.evaluations, goal),
+    )
+
+
+def all_metrics(evaluations: Columns, target: float | None) -> dict[str, float | None]:
+    """The metrics of a run and of its last evaluation, by name."""
+    metrics = run_metrics(evaluations, target)
+    for name in _AT_EVALUATION:
+        column = evaluations.get(name)
+        known = column is not None and len(column) and np.isfinite(column[-1])
+        metrics[name] = float(column[-1]) if column is not None and known else None
+    return metrics
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

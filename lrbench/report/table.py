@@ -1,0 +1,161 @@
+"""The report as tables, for a terminal or as GitHub's markdown."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrbench.metrics.registry import METRICS, Metric
+from lrbench.report.build import Report, WorkloadTable
+from lrbench.report.formats import (
+    NOTHING,
+    heading,
+    mean_and_deviation,
+    mean_of_some,
+    number,
+    seeds,
+    status_counts,
+    verdict,
+)
+from lrbench.report.policies import PolicyRow, count_statuses
+from lrbench.report.style import MARKDOWN, Style, for_terminal
+from lrbench.report.untrusted import path_text, plain
+
+WIDTH = 120
+MOST_FAILURES = 10
+LONGEST_PATHS = 60
+
+_TEXTS = ("solver", "engine", "runs", "against the best")
+_TESTED = (
+    "against the best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); "
+    "worse means p < 0.05"
+)
+_PROVISIONAL = "rows without a rank: under way (the best so far) or without a value; they are compared with nothing"
+
+
+def terminal_report(report: Report, width: int = WIDTH) -> str:
+    """The tables for a terminal, ending with what to type next."""
+    return "\n\n".join([*_sections(report, for_terminal(width)), _next(report.paths)]) + "\n"
+
+
+def markdown_report(report: Report) -> str:
+    """The tables as GitHub's markdown."""
+    return "\n\n".join(_sections(report, MARKDOWN)) + "\n"
+
+
+def _sections(report: Report, style: Style) -> Iterable[str]:
+    for workload in report.workloads:
+        yield style.title.format(style.clean(workload.label))
+        yield _ranking(workload, report.metric, style)
+        yield from (style.paragraph(note) for note in _notes(workload))
+        yield _functions(workload, report.metric, style)
+        yield from _robustness(workload, style)
+    yield _statuses(report, style)
+
+
+@dataclass(frozen=True)
+class _Column:
+    title: str
+    cell: Callable[[PolicyRow], str]
+
+
+def _ranking(workload: WorkloadTable, metric: Metric, style: Style) -> str:
+    columns = _columns(workload, metric, style)
+    rows = [[column.cell(row) for column in columns] for row in workload.policies]
+    return style.table([column.title for column in columns], rows, left=_TEXTS)
+
+
+def _columns(workload: WorkloadTable, metric: Metric, style: Style) -> list[_Column]:
+    columns = [
+        _Column("#", lambda row: str(row.rank) if row.rank is not None else NOTHING),
+        _Column("policy", lambda row: style.clean(row.policy)),
+    ]
+    if len({row.solver for row in workload.policies}) > 1:
+        columns.append(_Column("solver", lambda row: style.clean(row.solver)))
+    if len({row.engine for row in workload.policies}) > 1:
+        columns.append(_Column("engine", lambda row: style.clean(row.engine)))
+    return [
+        *columns,
+        _metric(metric),
+        _Column("runs", lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
+        _Column("against the best", lambda row: verdict(row.comparison)),
+        *(_mean(METRICS[name], title) for name, title in _further(workload) if name != metric.name),
+    ]
+
+
+def _metric(metric: Metric) -> _Column:
+    return _Column(heading(metric), lambda row: mean_and_deviation(row.summaries[metric.name], metric.unit))
+
+
+def _mean(metric: Metric, title: str) -> _Column:
+    return _Column(title, lambda row: mean_of_some(row.summaries[metric.name], len(row.counted), metric.unit))
+
+
+def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
+    """The columns beside the ranking one: how it ended, and how soon it was good."""
+    has_target = any(run.target is not None for row in workload.policies for run in row.runs)
+    soon = "iterations_to_target" if has_target else "iterations_to_best"
+    return [("best_accuracy", "best %"), ("final_accuracy", "final %"), (soon, METRICS[soon].title)]
+
+
+def _notes(workload: WorkloadTable) -> Iterable[str]:
+    if any(row.comparison and row.comparison.p is not None for row in workload.policies):
+        yield _TESTED
+    if any(row.rank is None for row in workload.policies):
+        yield _PROVISIONAL
+
+
+def _functions(workload: WorkloadTable, metric: Metric, style: Style) -> str:
+    found = workload.functions()
+    if all(function.policies == 1 for function in found):
+        return "Each LR function has one policy here, which is its best and its worst."
+
+    def cells(row: PolicyRow) -> list[str]:
+        return [style.clean(row.policy), mean_and_deviation(row.summaries[metric.name], metric.unit)]
+
+    rows = [
+        [style.clean(each.function), str(each.policies), *cells(each.best), *cells(each.worst)]
+        if each.policies > 1
+        else [style.clean(each.function), "1", *cells(each.best), "(its only one)", NOTHING]
+        for each in found
+    ]
+    title = heading(metric)
+    return style.table(["function", "policies", "best policy", title, "worst policy", title], rows, left=("function",))
+
+
+def _robustness(workload: WorkloadTable, style: Style) -> Iterable[str]:
+    rows = [(row, row.robustness) for row in workload.policies if row.robustness is not None]
+    if not rows:
+        return
+    scales = sorted({scale for _, robustness in rows for scale in robustness.accuracies})
+    cells = []
+    for row, robustness in rows:
+        means = [robustness.accuracies.get(scale) for scale in scales]
+        cells.append([style.clean(row.policy), _percent(robustness.spread), *map(_percent, means)])
+    yield "lr_scale_robustness: best accuracy in % with the rates scaled, and the spread over the scales"
+    yield style.table(["policy", "spread", *(f"x{scale:g}" for scale in scales)], cells)
+    missing = [f"{row.policy} x{scale:g}" for row, robustness in rows for scale in robustness.missing]
+    if missing:
+        yield f"no spread without an accuracy at every scale; missing: {style.clean('; '.join(missing))}"
+
+
+def _percent(value: float | None) -> str:
+    return NOTHING if value is None else number(value, "fraction")
+
+
+def _statuses(report: Report, style: Style) -> str:
+    lines = [f"{len(report.runs)} runs: {status_counts(count_statuses(report.runs))}"]
+    failed = [run for run in report.runs if run.status == "failed"]
+    lines += [f"failed: {style.clean(f'{run.where}: {run.reason}')}" for run in failed[:MOST_FAILURES]]
+    if len(failed) > MOST_FAILURES:
+        lines.append(f"and {len(failed) - MOST_FAILURES} more that failed: see --format json")
+    return "\n".join(lines)
+
+
+def _next(paths: Sequence[Path]) -> str:
+    again = plain(shlex.join(map(path_text, paths)))
+    # A shell's list of a hundred logs is no line to type again.
+    again = again if len(again) <= LONGEST_PATHS else "..."
+    return f"next: lrbench report {again} --plots plots (curves), or --format json -o report.json (every run)"

@@ -1,0 +1,37 @@
+"""Makes text from files harmless where it is shown: names and policies in a results folder may be anybody's."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import unicodedata
+from pathlib import Path
+
+LONGEST = 2000
+
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~#$])")
+# What a spreadsheet would take for a formula, with the blanks that it skips.
+_FORMULA = re.compile(r"\s*[=+\-@]")
+
+
+def path_text(path: Path) -> str:
+    """The path as text that can be encoded, whatever bytes its name has."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def plain(text: str) -> str:
+    """One line without control characters, nor those that turn the direction of writing or join invisibly."""
+    one_line = " ".join(text[:LONGEST].split())
+    return "".join(character for character in one_line if unicodedata.category(character)[0] != "C")
+
+
+def markdown(text: str) -> str:
+    """Plain text that GitHub's markdown shows as it is, even in a table."""
+    return _MARKDOWN.sub(r"\\\1", html.escape(plain(text), quote=False))
+
+
+def csv_cell(text: str) -> str:
+    """Plain text that a spreadsheet does not run: a leading apostrophe makes it text."""
+    clean = plain(text)
+    return f"'{clean}" if _FORMULA.match(clean) else clean
