@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from lrbench.errors import PolicyError
 from lrbench.policies.function import Function
@@ -14,6 +14,8 @@ from lrbench.policies.policy import Policy
 from lrbench.policies.syntax import FORM, read_text
 from lrbench.policies.table import find_function
 from lrbench.policies.values import shown
+
+T = TypeVar("T")
 
 MOST_LEVELS = 32
 """Mappings and lists inside each other; a composition of a composition takes two levels."""
@@ -82,15 +84,16 @@ def _built(function: Function, name: str, raw: object) -> object:
     """A raw value, with the policies in it built where the parameter takes policies."""
     parameter = function.parameter(name)
     if isinstance(parameter, Nested) and not isinstance(raw, (list, tuple)):
-        return _nested(f"{function.name}: {name}", raw)
+        return _inside(f"{function.name}: {name}", _policy, raw)
     if isinstance(parameter, NestedList) and isinstance(raw, (list, tuple)):
-        return [_nested(f"{function.name}: {name}[{index}]", item) for index, item in enumerate(raw)]
+        return [_inside(f"{function.name}: {name}[{index}]", _policy, item) for index, item in enumerate(raw)]
     return raw
 
 
-def _nested(place: str, raw: object) -> Policy:
+def _inside(place: str, read: Callable[[object], T], raw: object) -> T:
+    """What ``read`` makes of a nested policy; its errors get the place."""
     try:
-        return _policy(raw)
+        return read(raw)
     except PolicyError as error:
         raise error.at(place) from None
 
@@ -128,10 +131,18 @@ def _axis(function: Function, name: str, value: Any) -> list[Any]:
     if not choices:
         raise function.placed(PolicyError(f"{name} is an empty list", remedy="give at least one value"))
     if isinstance(parameter, Nested):
-        return [raw for choice in choices for raw in _expanded(choice)]
+        return [raw for choice in choices for raw in _inside(f"{function.name}: {name}", _expanded, choice)]
     if isinstance(parameter, NestedList):
-        return [list(raw) for choice in choices for raw in _product(name, [_expanded(item) for item in choice])]
+        return [stages for choice in choices for stages in _stages(f"{function.name}: {name}", choice)]
     return choices
+
+
+def _stages(place: str, choice: object) -> list[Any]:
+    """Every combination of the grids of a list's policies; what is no list is left to be refused as a value."""
+    if not isinstance(choice, (list, tuple)):
+        return [choice]
+    axes = [_inside(f"{place}[{index}]", _expanded, item) for index, item in enumerate(choice)]
+    return [list(stages) for stages in _product(place, axes)]
 
 
 def _product(name: str, axes: list[list[Any]]) -> list[tuple[Any, ...]]:

@@ -52,5 +52,5 @@ def _figure(policies: Sequence[Policy], t: np.typing.NDArray[np.int64], iteratio
         axes.plot(t, policy.rates(t, iterations), label=label, linewidth=1.2)
     axes.set(xlabel="iteration", ylabel="learning rate", xlim=(0, max(iterations - 1, 1)))
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower left", fontsize=8, frameon=False, prop={"family": "monospace", "size": 7})
+    figure.legend(loc="outside lower left", frameon=False, prop={"family": "monospace", "size": 7})
     return figure

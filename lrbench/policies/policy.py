@@ -47,7 +47,7 @@ class Policy:
         return self._function.name
 
     @property
-    def parameters(self) -> Mapping[str, Value]:
+    def parameters(self) -> Mapping[str, Any]:
         """The values by name, read-only, with defaults; an ``l`` that the run's iterations stand for is absent."""
         return self._values
 

@@ -1,0 +1,81 @@
+"""Hypothesis strategies for policies: any function of the table, with any values that its parameters allow."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import strategies as st
+
+from lrbench.policies import Function, functions
+from lrbench.policies.parameters import Nested, NestedList, Number, Parameter, RisingNumbers, Word
+
+LARGEST = 1e17
+COMPOSITES = ("WARMUP", "COMPOSE", "SCALE")
+
+
+def numbers(parameter: Number) -> st.SearchStrategy[float]:
+    low, open_low = max((parameter.least, False), (parameter.above, True))
+    least = -LARGEST if low == -math.inf else low
+    if parameter.whole:
+        return st.integers(int(least), 10**6)
+    most = min(parameter.below, LARGEST)
+    inside = st.floats(least, most, exclude_min=open_low and low > -math.inf, exclude_max=most == parameter.below)
+    return inside | st.integers(math.floor(least) + 1, math.floor(most)) if most > least + 2 else inside
+
+
+def rising(parameter: RisingNumbers, size: int | None = None) -> st.SearchStrategy[list[float]]:
+    items = st.integers(1, 10**6) if parameter.whole else st.floats(0, LARGEST, exclude_min=True)
+    return st.lists(items, min_size=size or 1, max_size=size or 5, unique=True).map(sorted)
+
+
+def raw_value(parameter: Parameter, inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Any]:
+    if isinstance(parameter, Number):
+        return numbers(parameter)
+    if isinstance(parameter, RisingNumbers):
+        return rising(parameter)
+    if isinstance(parameter, Word):
+        return st.sampled_from(parameter.choices)
+    assert isinstance(parameter, Nested)
+    return inner
+
+
+@st.composite
+def composed(draw: st.DrawFn, function: Function, inner: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    policies, boundaries, count = function.parameters
+    assert isinstance(policies, NestedList)
+    assert isinstance(boundaries, RisingNumbers)
+    assert isinstance(count, Word)
+    stages = draw(st.lists(inner, min_size=2, max_size=3))
+    words = st.sampled_from(count.choices)
+    return {
+        "function": function.name,
+        "policies": stages,
+        "boundaries": draw(rising(boundaries, len(stages) - 1)),
+        "count": draw(words | st.lists(words, min_size=len(stages), max_size=len(stages))),
+    }
+
+
+@st.composite
+def mapping_of(draw: st.DrawFn, function: Function, inner: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    """A raw mapping of that function; optional parameters come and go."""
+    if function.name == "COMPOSE":
+        return draw(composed(function, inner))
+    raw: dict[str, Any] = {"function": function.name}
+    for parameter in function.parameters:
+        if parameter.required or draw(st.booleans()):
+            raw[parameter.name] = draw(raw_value(parameter, inner))
+    if function.name == "WSD" and "l" in raw:
+        raw["l"] = max(raw["l"], raw["warmup"] + raw["decay"])
+    if function.name == "ONECYCLE" and "l" in raw:
+        raw["l"], raw["rise"] = raw["l"] + 10, 0.25
+    return raw
+
+
+def _any_of(rows: tuple[Function, ...], inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.sampled_from(rows).flatmap(lambda function: mapping_of(function, inner))
+
+
+SIMPLE = tuple(function for function in functions() if function.name not in COMPOSITES)
+leaves = _any_of(SIMPLE, st.nothing())
+mappings = st.recursive(leaves, lambda inner: _any_of(functions(), inner), max_leaves=4)
