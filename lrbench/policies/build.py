@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lrbench.errors import PolicyError
 from lrbench.policies.function import Function
-from lrbench.policies.parameters import Default, Nested, NestedList
+from lrbench.policies.parameters import Default, Nested, NestedList, Parameter
 from lrbench.policies.policy import Policy
 from lrbench.policies.syntax import FORM, read_text
 from lrbench.policies.table import find_function
@@ -123,11 +123,7 @@ def _expanded(entry: object) -> list[Any]:
 def _axis(function: Function, name: str, value: Any) -> list[Any]:
     """The values that a parameter takes in the grid: one, unless it is given a list of what it takes."""
     parameter = function.parameter(name)
-    is_list = isinstance(value, (list, tuple))
-    if parameter is None or not is_list or (parameter.listed and not (value and isinstance(value[0], (list, tuple)))):
-        choices = [value]
-    else:
-        choices = list(value)
+    choices = list(value) if parameter is not None and _is_grid(parameter, value) else [value]
     if not choices:
         raise function.placed(PolicyError(f"{name} is an empty list", remedy="give at least one value"))
     if isinstance(parameter, Nested):
@@ -135,6 +131,12 @@ def _axis(function: Function, name: str, value: Any) -> list[Any]:
     if isinstance(parameter, NestedList):
         return [stages for choice in choices for stages in _stages(f"{function.name}: {name}", choice)]
     return choices
+
+
+def _is_grid(parameter: Parameter, value: object) -> bool:
+    if not isinstance(value, (list, tuple)):
+        return False
+    return not parameter.listed or (len(value) > 0 and isinstance(value[0], (list, tuple)))
 
 
 def _stages(place: str, choice: object) -> list[Any]:
@@ -154,15 +156,14 @@ def _product(name: str, axes: list[list[Any]]) -> list[tuple[Any, ...]]:
 
 def _refuse_huge(entry: object) -> None:
     """Refuse what nests too deeply, holds itself, or repeats a part too often, as YAML's references can."""
-    waiting = [(entry, 0)]
-    for seen in itertools.count():
-        if not waiting:
-            return
+    waiting, seen = [(entry, 0)], 1
+    while waiting:
         value, level = waiting.pop()
+        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+        seen += len(inner)
         if level > MOST_LEVELS or seen > MOST_VALUES:
             raise PolicyError(
                 "the policy nests too deeply, holds itself or is too large",
                 remedy=f"at most {MOST_LEVELS} levels and {MOST_VALUES} values are read",
             )
-        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
         waiting.extend((item, level + 1) for item in inner)

@@ -59,9 +59,11 @@ def _warmed(v: Values) -> Stage:
 def _warmup(t: FloatArray, v: Values) -> FloatArray:
     stage, warm = _warmed(v), t < v.l
     rates = np.empty_like(t)
-    target = stage.rates(np.array([v.l], dtype=np.float64))[0]
-    rates[warm] = blend(v.k0, target, left(t[warm], 0, v.l), passed(t[warm], 0, v.l))
-    rates[~warm] = stage.rates(t[~warm])
+    if warm.any():
+        target = stage.rates(np.array([v.l], dtype=np.float64))[0]
+        rates[warm] = blend(v.k0, target, left(t[warm], 0, v.l), passed(t[warm], 0, v.l))
+    if not warm.all():
+        rates[~warm] = stage.rates(t[~warm])
     return rates
 
 

@@ -65,10 +65,11 @@ def test_words_and_nested_policies_make_grids() -> None:
     assert [text[len("COMPOSE(policies=") :].partition("], b")[0] for text in texts(stages)] == [
         f"[FIX(k0={first}), FIX(k0={second})" for first in (1, 2) for second in (3, 4)
     ]
-    lists: dict[str, Any] = {**stages, "policies": [["FIX(k0=1)", "FIX(k0=2)"], ["FIX(k0=3)", "FIX(k0=4)", "FIX(k0=5)"]]}
+    two, three = ["FIX(k0=1)", "FIX(k0=2)"], ["FIX(k0=3)", "FIX(k0=4)", "FIX(k0=5)"]
+    lists: dict[str, Any] = {**stages, "policies": [two, three]}
     with pytest.raises(PolicyError, match="there are 3 policies and 1 boundaries"):
         expand_policies(lists)
-    lists["policies"][1].pop()
+    three.pop()
     assert len(texts(lists)) == 2
 
 
