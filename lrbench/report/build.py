@@ -39,6 +39,16 @@ class WorkloadTable:
     label: str
     policies: tuple[PolicyRow, ...]
 
+    @property
+    def several_solvers(self) -> bool:
+        """Whether a policy alone does not say which row is meant, as solvers differ."""
+        return len({row.solver for row in self.policies}) > 1
+
+    @property
+    def several_engines(self) -> bool:
+        """The same for engines."""
+        return len({row.engine for row in self.policies}) > 1
+
     def functions(self) -> list[FunctionRow]:
         """The best and worst of each LR function, in the order of the best ones."""
         groups: dict[str, list[PolicyRow]] = {}

@@ -72,9 +72,9 @@ def _columns(workload: WorkloadTable, metric: Metric, style: Style) -> list[_Col
         _Column("#", lambda row: str(row.rank) if row.rank is not None else NOTHING),
         _Column("policy", lambda row: style.clean(row.policy)),
     ]
-    if len({row.solver for row in workload.policies}) > 1:
+    if workload.several_solvers:
         columns.append(_Column("solver", lambda row: style.clean(row.solver)))
-    if len({row.engine for row in workload.policies}) > 1:
+    if workload.several_engines:
         columns.append(_Column("engine", lambda row: style.clean(row.engine)))
     return [
         *columns,
