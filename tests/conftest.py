@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 import pytest
 
 from lrbench.cli.home import home
@@ -58,3 +60,29 @@ def real_data() -> Path:
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """scikit-learn's digits, prepared."""
     return prepare("digits", tmp_path_factory.mktemp("digits_home"), None)
+
+
+@pytest.fixture(scope="session")
+def jpeg(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real CIFAR-10 in the binary version, after JPEG: the published labels with other pixels; unpacked once."""
+    script = real_data / "cifar10" / "unpack.py"
+    if not script.is_file():
+        pytest.skip(f"no CIFAR-10 to unpack: {script} does not exist")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "cifar-10-batches-bin"
+    with filelock.FileLock(shared / "unpack.lock"):
+        if not (folder / "batches.meta.txt").is_file():
+            subprocess.run([sys.executable, str(script), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture
+def own_home(caffe_environment: CaffeEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty LRBENCH_HOME but for Caffe, so that a test prepares its own data."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    if (home() / "caffe").is_dir():
+        (folder / "caffe").symlink_to(home() / "caffe")
+    monkeypatch.setenv("LRBENCH_HOME", str(folder))
+    return folder

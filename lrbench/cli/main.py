@@ -57,8 +57,9 @@ def main() -> None:
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         code = 130
-    except click.ClickException as error:
-        error.show()
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "lrbench"
+        click.echo(f"error: {' '.join(error.format_message().split())} (see {path} --help)", err=True)
         code = 2
     except LRBenchError as error:
         click.echo(f"error: {error}", err=True)

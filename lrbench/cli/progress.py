@@ -77,6 +77,8 @@ class RunProgress(Listener):
     def evaluated(self, task: RunTask, row: dict[str, Any]) -> None:
         accuracy = row["accuracy_top1"]
         best = self._best[task.number]
+        if accuracy != accuracy:
+            return  # the end of the run, which comes next, says why
         self._best[task.number] = accuracy if not best >= accuracy else best
         if self._live is None:
             self._say(task, f"iteration {row['iteration']}  lr {row['learning_rate']:.3g}  "

@@ -53,6 +53,7 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
     """
     from lrbench.executors import plan
+    from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)
@@ -66,6 +67,7 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     if not tasks:
         click.echo("this share holds no run", err=True)
         return 0
+    check_writable(results / experiment.name)
     outcomes = _run(tasks, engine, jobs, _again(spec, jobs, results, overrides, shard))
     return _summary(outcomes, results / experiment.name)
 

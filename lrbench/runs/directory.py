@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,32 @@ class Status:
         return self.status in OUTCOMES
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the results folder in what goes wrong with it.
+
+    Raises:
+        ResultsError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(f"cannot write the results folder: {error.strerror or error}", where=str(path),
+                           remedy="name another with --results, or free space there") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make an experiment's folder and write a file in it, before any run is begun.
+
+    Raises:
+        ResultsError: it cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0" * 4096)
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The folder of one run."""
@@ -58,14 +85,11 @@ class RunDirectory:
             ResultsError: the folder cannot be written.
         """
         directory = cls(path)
-        try:
+        with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             if not (path / RUN).exists():
                 directory.write_status(Status("pending"))
                 atomic_write(path / RUN, json.dumps(description, indent=1).encode())
-        except OSError as error:
-            raise ResultsError(f"cannot write the results folder: {error.strerror or error}", where=str(path),
-                               remedy="name another with --results, or free space there") from error
         return directory
 
     @contextmanager

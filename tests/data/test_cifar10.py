@@ -1,11 +1,8 @@
 import hashlib
 import io
 import os
-import subprocess
-import sys
 import tarfile
 
-import filelock
 import numpy as np
 import pytest
 
@@ -165,21 +162,6 @@ def test_one_download_serves_both_forms(small, members, file_server, tmp_path, m
     assert prepare("cifar10", tmp_path / "home").label == "CIFAR-10"
     (site / cifar10.ARCHIVE).unlink()
     assert prepare("cifar10_padded", tmp_path / "home").label == "CIFAR-10 padded to 40x40"
-
-
-@pytest.fixture(scope="module")
-def jpeg(real_data, tmp_path_factory):
-    """The real images in the binary version, after JPEG: the published labels with other pixels."""
-    script = real_data / "cifar10" / "unpack.py"
-    if not script.is_file():
-        pytest.skip(f"no CIFAR-10 to unpack: {script} does not exist")
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = shared / "cifar-10-batches-bin"
-    with filelock.FileLock(shared / "unpack.lock"):
-        if not (folder / "batches.meta.txt").is_file():
-            subprocess.run([sys.executable, str(script), str(folder)], check=True)
-    return folder
 
 
 def test_real_labels_with_other_pixels_are_told_apart(jpeg, tmp_path):

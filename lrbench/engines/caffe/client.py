@@ -71,7 +71,7 @@ class WorkerClient:
 
     def evaluate(self, blobs: dict[str, str], batches: int) -> TestOutputs:
         """Run the test set; ``blobs`` names the probabilities, label and loss blobs."""
-        answer = self.ask("evaluate", batches=batches, **blobs)
+        answer = self.ask("evaluate", batches=batches, blobs=blobs)
         rows, columns = answer["rows"], answer["columns"]
         if answer["labels"] != rows:
             raise EngineFailed(f"the net gives {rows} rows of probabilities for {answer['labels']} labels; "

@@ -39,8 +39,8 @@ class NativeSession(Session):
         self._bound = bind(job)
         write_run_files(job, self._bound)
         self._snapshots = job.folder / Path(SNAPSHOT_PREFIX).parent
-        shutil.rmtree(self._snapshots.parent, ignore_errors=True)
-        self._snapshots.mkdir(parents=True)
+        shutil.rmtree(self._snapshots, ignore_errors=True)
+        self._snapshots.mkdir()
         self._log_path = job.folder / LOG_NAME
         self._log_path.write_bytes(b"")
         self._log = CaffeLog()
@@ -105,7 +105,7 @@ class NativeSession(Session):
             self._log.feed(line)
         if len(self._log.displays) > shown:
             last = self._log.displays[-1]
-            self._job.on_progress(Progress(last.iteration, last.loss, last.rate))
+            self._job.on_progress(Progress(last.iteration, last.loss, math.nan if last.rate is None else last.rate))
 
     def _seconds_of_training(self) -> float:
         """From the log's clock: to the newest snapshot or display, less Caffe's own tests."""

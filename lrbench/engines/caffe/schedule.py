@@ -53,25 +53,29 @@ def native_schedule(policy: Policy, iterations: int) -> SolverParameter | None:
     Caffe's step lengths are integers, its poly ends at ``max_iter``, and it aborts on a negative gamma. A SCALE around
     a native policy is native too: every native formula is linear in its ``k0``.
     """
-    factor = 1.0
-    while policy.name == "SCALE":
-        factor *= policy.parameters["factor"]
-        policy = policy.parameters["policy"]
-    if policy.name not in _FORMS:
+    factor, plain = _unscaled(policy)
+    p: dict[str, Any] = dict(plain.parameters)
+    if plain.name not in _FORMS or p.get("gamma", 0) < 0:
         return None
-    p = dict(policy.parameters)
     p["k0"] *= factor
-    if p.get("gamma", 0) < 0:
-        return None
-    if policy.name == "POLY":
+    if plain.name == "POLY":
         return _poly(p) if p.get("l", iterations) in (None, iterations) else None
-    lengths = p.get("l", 1)
-    whole = [_whole(length) for length in (lengths if isinstance(lengths, (list, tuple)) else [lengths])]
-    if None in whole:
-        return None
     if "l" in p:
-        p["l"] = whole if policy.name == "NSTEP" else whole[0]
-    return _FORMS[policy.name](p)
+        lengths = [_whole(length) for length in (p["l"] if plain.name == "NSTEP" else [p["l"]])]
+        if None in lengths:
+            return None
+        p["l"] = lengths if plain.name == "NSTEP" else lengths[0]
+    return _FORMS[plain.name](p)
+
+
+def _unscaled(policy: Policy) -> tuple[float, Policy]:
+    """The factor of all SCALEs around a policy, and the policy itself."""
+    factor, inner = 1.0, policy
+    while inner.name == "SCALE":
+        parameters: Parameters = inner.parameters
+        factor *= parameters["factor"]
+        inner = parameters["policy"]
+    return factor, inner
 
 
 def _whole(length: float) -> int | None:

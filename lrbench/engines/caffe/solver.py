@@ -7,7 +7,7 @@ from lrbench.engines.caffe.schedule import native_schedule
 from lrbench.nets.caffe_pb2 import SolverParameter
 
 NEVER = 2**31 - 1
-SNAPSHOT_PREFIX = "snapshots/incoming/net"
+SNAPSHOT_PREFIX = "snapshots/net"
 
 
 def native_solver(job: Job) -> SolverParameter:
@@ -27,9 +27,10 @@ def native_solver(job: Job) -> SolverParameter:
     return solver
 
 
-def stepping_solver(job: Job) -> SolverParameter:
+def stepping_solver(job: Job, snapshot_prefix: str) -> SolverParameter:
     """The solver that the worker steps: it sets ``base_lr`` before each iteration and tests only when asked to."""
     solver = _solver(job)
+    solver.snapshot_prefix = snapshot_prefix
     solver.test_interval = NEVER
     solver.lr_policy = "fixed"
     solver.base_lr = float(job.policy.rates([0], job.iterations)[0])

@@ -13,14 +13,16 @@ from lrbench.engines.base import Job, Session, Stretch, TestOutputs, Timing, Usa
 from lrbench.engines.caffe.client import WorkerClient
 from lrbench.engines.caffe.environment import CaffeEnvironment
 from lrbench.engines.caffe.files import bind, write_run_files
-from lrbench.engines.caffe.solver import SNAPSHOT_PREFIX, stepping_solver
+from lrbench.engines.caffe.solver import stepping_solver
 from lrbench.errors import EngineFailed
 from lrbench.nets import write_message
 from lrbench.nets.caffe_pb2 import NetParameter, SolverState
 from lrbench.storage import sync
 
 STEPPING_SOLVER = "solver.stepping.prototxt"
+INCOMING = "snapshots/incoming/net"
 TIMED_PASSES = 5
+FULL_BYTES = 1 << 20
 WEIGHTS, STATE = "net.caffemodel", "net.solverstate"
 
 
@@ -31,8 +33,8 @@ class SteppingSession(Session):
         self._job = job
         self._bound = bind(job)
         write_run_files(job, self._bound)
-        write_message(job.folder / STEPPING_SOLVER, stepping_solver(job))
-        self._incoming = job.folder / SNAPSHOT_PREFIX
+        write_message(job.folder / STEPPING_SOLVER, stepping_solver(job, INCOMING))
+        self._incoming = job.folder / INCOMING
         shutil.rmtree(self._incoming.parent, ignore_errors=True)
         self._incoming.parent.mkdir(parents=True)
         self._worker = WorkerClient(environment, job.folder, job.threads)
@@ -55,14 +57,17 @@ class SteppingSession(Session):
 
     def save(self, folder: Path) -> None:
         """Caffe's snapshot, read back to be sure that it is whole, then moved to ``folder`` at once."""
-        iteration = self._worker.ask("save")["iteration"]
+        try:
+            iteration = self._worker.ask("save")["iteration"]
+        except EngineFailed as error:
+            raise EngineFailed(f"{error}; it was writing a snapshot{self._free_space()}") from error
         weights = self._incoming.with_name(f"net_iter_{iteration}.caffemodel")
         state = self._incoming.with_name(f"net_iter_{iteration}.solverstate")
         try:
             NetParameter.FromString(weights.read_bytes())
             SolverState.FromString(state.read_bytes())
         except (OSError, DecodeError) as error:
-            raise EngineFailed(f"Caffe's snapshot at iteration {iteration} is not whole ({error}); is the disk full?",
+            raise EngineFailed(f"Caffe's snapshot at iteration {iteration} is not whole ({error}){self._free_space()}",
                                where=str(self._job.folder)) from error
         staging = self._incoming.parent / "staging"
         staging.mkdir()
@@ -73,6 +78,10 @@ class SteppingSession(Session):
         staging.rename(folder)
         sync(folder.parent)
 
+    def _free_space(self) -> str:
+        free = shutil.disk_usage(self._job.folder).free
+        return f"; the disk is full ({free} bytes free)" if free < FULL_BYTES else ""
+
     def restore(self, folder: Path, evaluations: int) -> None:
         """Give Caffe the snapshot under the names it was written with, then replay what only memory held."""
         state = SolverState.FromString((folder / STATE).read_bytes())
@@ -81,7 +90,7 @@ class SteppingSession(Session):
         shutil.copyfile(folder / STATE, f"{prefix}.solverstate")
         random_test = self._bound.random_test_layers
         self._worker.ask(
-            "restore", state=f"{SNAPSHOT_PREFIX}_iter_{state.iter}.solverstate",
+            "restore", state=f"{INCOMING}_iter_{state.iter}.solverstate",
             replay_train=self._bound.replay_layers, replay_test=random_test,
             test_batches=evaluations * self._job.test_batches if random_test else 0,
         )

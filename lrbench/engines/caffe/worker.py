@@ -10,10 +10,13 @@ import os
 import resource
 import sys
 import time
+from typing import Any, Callable, Dict
 
 import numpy as np
 
 PROGRESS_SECONDS = 0.5
+
+Message = Dict[str, Any]
 
 
 class Diverged(Exception):
@@ -23,14 +26,22 @@ class Diverged(Exception):
 class Worker(object):
     """One net in training or under test."""
 
-    def __init__(self, caffe, reply):
+    def __init__(self, caffe: Any, reply: Callable[[Message], None]) -> None:
         self.caffe = caffe
         self.reply = reply
-        self.solver = None
-        self.net = None
-        self.test_net = None
+        self.solver = None  # type: Any
+        self.net = None  # type: Any
+        self.test_net = None  # type: Any
+        self.iter_size = 1
+        self.losses = []  # type: Any
+        self.last_layer = 0
+        self.rates = np.zeros(0)
+        self.position = 0
+        self.loss_sum = 0.0
+        self.partial_loss = 0.0
+        self.told = 0.0
 
-    def do_open(self, request, _payload):
+    def do_open(self, request: Message, _payload: bytes) -> Message:
         """Build the solver that ``request['solver']`` describes; the test net shares its weights."""
         self._set_mode(request)
         self.solver = self.caffe.get_solver(str(request["solver"]))
@@ -39,31 +50,31 @@ class Worker(object):
         self.test_net.share_with(self.net)
         self.iter_size = request["iter_size"]
         self.losses = [(self.net.blobs[name], weight) for name, weight in self.net.blob_loss_weights.items() if weight]
-        self.last_loss_layer = len(self.net.layers) - 1
+        self.last_layer = len(self.net.layers) - 1
         self.solver.add_callback(self._on_start, self._on_gradients_ready)
         if self.iter_size > 1:
             self.net.after_forward(self._after_forward)
         return {}
 
-    def do_open_test(self, request, _payload):
+    def do_open_test(self, request: Message, _payload: bytes) -> Message:
         """Build only the test net, for weights that another process trains."""
         self._set_mode(request)
         self.test_net = self.caffe.Net(str(request["net"]), self.caffe.TEST)
         return {}
 
-    def do_load(self, request, _payload):
+    def do_load(self, request: Message, _payload: bytes) -> Message:
         """Copy trained weights into the test net."""
         self.test_net.copy_from(str(request["weights"]))
         return {}
 
-    def _set_mode(self, request):
+    def _set_mode(self, request: Message) -> None:
         if request["device"] == "gpu":
             self.caffe.set_mode_gpu()
             self.caffe.set_device(request["device_id"])
         else:
             self.caffe.set_mode_cpu()
 
-    def do_train(self, request, payload):
+    def do_train(self, request: Message, payload: bytes) -> Message:
         """Step once for each float64 rate of the payload."""
         self.rates = np.frombuffer(payload, dtype="<f8")
         self.position = 0
@@ -80,14 +91,14 @@ class Worker(object):
         return {"iterations": self.position, "loss_sum": self.loss_sum, "seconds": seconds, "finite": finite,
                 "rate": float(self.solver.lr)}
 
-    def _on_start(self):
+    def _on_start(self) -> None:
         self.solver.param.base_lr = self.rates[self.position]
 
-    def _after_forward(self, layer):
-        if layer == self.last_loss_layer:
+    def _after_forward(self, layer: int) -> None:
+        if layer == self.last_layer:
             self.partial_loss += self._current_loss() / self.iter_size
 
-    def _on_gradients_ready(self):
+    def _on_gradients_ready(self) -> None:
         loss = self.partial_loss if self.iter_size > 1 else self._current_loss()
         self.partial_loss = 0.0
         self.loss_sum += loss
@@ -100,13 +111,13 @@ class Worker(object):
             self.reply({"event": "progress", "iteration": int(self.solver.iter) + 1, "loss": loss,
                         "rate": float(self.rates[self.position - 1])})
 
-    def _current_loss(self):
-        return sum(float(blob.data.sum()) * weight for blob, weight in self.losses)
+    def _current_loss(self) -> float:
+        return float(sum(float(blob.data.sum()) * weight for blob, weight in self.losses))
 
-    def do_evaluate(self, request, _payload):
+    def do_evaluate(self, request: Message, _payload: bytes) -> Message:
         """Run the test net over the whole test set; probabilities and labels follow as float32 bytes."""
         net, last = self.test_net, len(self.test_net.layers) - 1
-        blobs = [net.blobs[request[name]] for name in ("probabilities", "label", "loss")]
+        blobs = [net.blobs[request["blobs"][name]] for name in ("probabilities", "label", "loss")]
         probabilities, labels, losses = [], [], []
         started = time.perf_counter()
         for _ in range(request["batches"]):
@@ -121,12 +132,12 @@ class Worker(object):
         return {"rows": table.shape[0], "columns": table.shape[1], "labels": label.shape[0],
                 "loss": float(np.mean(losses)), "seconds": seconds, "bytes": payload}
 
-    def do_save(self, request, _payload):
+    def do_save(self, request: Message, _payload: bytes) -> Message:
         """Have Caffe write weights and solver state under the solver's snapshot prefix."""
         self.solver.snapshot()
         return {"iteration": int(self.solver.iter)}
 
-    def do_restore(self, request, _payload):
+    def do_restore(self, request: Message, _payload: bytes) -> Message:
         """Bring back a snapshot, and with it how far the data layers had read and the random generator had drawn."""
         self.solver.restore(str(request["state"]))
         positions = [list(self.net._layer_names).index(name) for name in request["replay_train"]]
@@ -139,7 +150,7 @@ class Worker(object):
                 self.test_net._forward(position, position)
         return {"iteration": int(self.solver.iter)}
 
-    def do_time(self, request, _payload):
+    def do_time(self, request: Message, _payload: bytes) -> Message:
         """Seconds of a forward and backward pass (times iter_size) and of a test batch; the first pass warms up."""
         self.net.forward()
         self.net.backward()
@@ -154,25 +165,25 @@ class Worker(object):
         return {"iteration_seconds": (trained - started) * self.iter_size / request["repeat"],
                 "test_batch_seconds": (tested - trained) / request["repeat"]}
 
-    def do_usage(self, request, _payload):
+    def do_usage(self, request: Message, _payload: bytes) -> Message:
         """Processor seconds and peak memory of this process so far."""
         own = resource.getrusage(resource.RUSAGE_SELF)
         return {"cpu_seconds": own.ru_utime + own.ru_stime, "peak_memory_bytes": own.ru_maxrss * 1024}
 
 
-def serve():
+def serve() -> None:
     """Answer requests until ``close`` or the end of the input."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever Caffe or a library prints must not mix with the answers
     source = sys.stdin.buffer
 
-    def reply(answer):
+    def reply(answer: Message) -> None:
         payload = answer.pop("bytes", b"")
         answer["bytes"] = len(payload)
         out.write(json.dumps(answer).encode() + b"\n" + payload)
         out.flush()
 
-    import caffe
+    import caffe  # type: ignore[import-not-found]
     worker = Worker(caffe, reply)
     for line in iter(source.readline, b""):
         request = json.loads(line.decode())
@@ -187,7 +198,7 @@ def serve():
     os._exit(0)  # Caffe's prefetch threads may hang in destructors at a normal exit
 
 
-def probe(gpu):
+def probe(gpu: bool) -> None:
     """Print what this Caffe is; with ``gpu``, abort unless it can use GPU 0."""
     import caffe
     if gpu:

@@ -1,0 +1,292 @@
+"""``lrbench run`` as a user types it, on real Caffe: done once, resumed exactly, honest about failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from lrbench.cli.home import home
+
+pytestmark = pytest.mark.caffe
+
+SPEC = """
+name: trial
+workload:
+  net: lenet
+  dataset: digits
+  batch_size: 32
+  test_batch_size: 100
+  iterations: 120
+  test_interval: 20
+  display_interval: 20
+solver: {type: SGD, momentum: 0.9, weight_decay: 0.0005}
+target_accuracy: 0.8
+policies:
+  - FIX(k0=0.01)
+  - TRI(k0=0.001, k1=0.02, l=30)
+"""
+CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
+Command = Callable[..., list[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "trial.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "lrbench", *arguments]
+
+
+def lrbench(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=300,
+                          **options)
+
+
+def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
+    """What each run measured, clocks left out."""
+    found = {}
+    for path in sorted(results.glob("*/*/evaluations.jsonl")):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        found[path.parent.name] = [{name: row[name] for name in row if name not in CLOCKS} for row in rows]
+    return found
+
+
+def statuses(results: Path) -> list[str]:
+    return sorted(json.loads(path.read_text())["status"] for path in results.glob("*/*/status.json"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """What the runs give when nothing disturbs them."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    (folder / "trial.yaml").write_text(SPEC)
+    answer = lrbench(folder, "run", "trial.yaml", "-j", "2")
+    assert answer.returncode == 0, answer.stderr
+    return runs(folder / "results")
+
+
+def test_a_run_leaves_what_the_design_says_and_the_second_call_skips_it(folder, uninterrupted):
+    first = lrbench(folder, "run", "trial.yaml", "-j", "2")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == ""
+    assert "2 runs: 2 finished" in first.stderr
+    assert "next: lrbench report results/trial" in first.stderr
+    assert runs(folder / "results") == uninterrupted
+    run = next((folder / "results/trial").glob("FIX*"))
+    assert {path.name for path in run.iterdir()} >= {"run.json", "net.prototxt", "solver.prototxt", "evaluations.jsonl",
+                                                    "status.json", "caffe.log", "snapshots"}
+    description = json.loads((run / "run.json").read_text())
+    assert description["policy"] == "FIX(k0=0.01)"
+    assert description["engine"]["driver"] == "stepping"
+    rows = uninterrupted[run.name]
+    assert [row["iteration"] for row in rows] == [20, 40, 60, 80, 100, 120]
+    assert rows[-1]["accuracy_top1"] > 0.8
+    before = (run / "evaluations.jsonl").stat().st_mtime_ns
+    second = lrbench(folder, "run", "trial.yaml")
+    assert second.returncode == 0
+    assert second.stderr.count("finished before, skipped") == 2
+    assert (run / "evaluations.jsonl").stat().st_mtime_ns == before
+
+
+def test_the_solver_in_the_folder_works_with_plain_caffe_train(folder, uninterrupted, caffe_environment):
+    lrbench(folder, "run", "trial.yaml", "--set", "policies=[FIX(k0=0.01)]", "--set", "workload.iterations=40")
+    run = next((folder / "results/trial").glob("FIX*"))
+    train = ("GLOG_logtostderr=1", *caffe_environment.tool, "train", "--solver=solver.prototxt")
+    answer = subprocess.run(caffe_environment.command(train, 1), cwd=run, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr[-500:]
+    shown = [line for line in answer.stderr.splitlines() if "Test net output" in line and " accuracy_top1 = " in line]
+    own = [row["accuracy_top1"] for row in runs(folder / "results")[run.name]]
+    assert [float(line.rsplit("= ", 1)[1]) for line in shown] == pytest.approx(own, abs=1e-6)
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+    return [child for child in process.children(recursive=True) if "worker.py" in " ".join(child.cmdline())]
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    return not alive
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_kill_9_at_any_moment_the_next_call_gives_the_same_evaluations(folder, uninterrupted, seed):
+    moments = random.Random(seed)
+    for _ in range(4):
+        process = subprocess.Popen(command("run", "trial.yaml", "-j", "2"), cwd=folder, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=moments.uniform(0.5, 5))
+            break
+        except subprocess.TimeoutExpired:
+            workers = children(psutil.Process(process.pid))
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            assert gone(workers), "Caffe outlived LRBench"
+    answer = lrbench(folder, "run", "trial.yaml", "-j", "2")
+    assert answer.returncode == 0, answer.stderr
+    assert runs(folder / "results") == uninterrupted
+    assert statuses(folder / "results") == ["finished"] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_children_keeps_what_is_done_and_says_how_to_go_on(folder, uninterrupted, number):
+    process = subprocess.Popen(command("run", "trial.yaml", "-j", "2"), cwd=folder, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "iteration 40" in line:
+            break
+    workers = children(psutil.Process(process.pid))
+    process.send_signal(number)
+    rest = process.stderr.read()
+    assert process.wait(timeout=30) == 130
+    assert gone(workers)
+    assert len(workers) == 2
+    assert "to go on, type: lrbench run trial.yaml -j 2" in rest
+    assert "Traceback" not in rest
+    assert any(len(rows) >= 2 for rows in runs(folder / "results").values())
+    answer = lrbench(folder, "run", "trial.yaml", "-j", "2")
+    assert answer.returncode == 0
+    assert "goes on from iteration" in answer.stderr
+    assert runs(folder / "results") == uninterrupted
+
+
+def test_two_calls_at_once_on_one_results_folder_do_each_run_once(folder, uninterrupted):
+    both = [subprocess.Popen(command("run", "trial.yaml"), cwd=folder, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)]
+    told = [process.communicate(timeout=200)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert sum(text.count("  started\n") for text in told) == 2
+    assert runs(folder / "results") == uninterrupted
+
+
+def test_a_dying_caffe_fails_that_run_alone_and_the_next_call_does_it_again(folder, uninterrupted):
+    process = subprocess.Popen(command("run", "trial.yaml", "-j", "2"), cwd=folder, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "iteration 20" in line:
+            break
+    children(psutil.Process(process.pid))[0].kill()
+    rest = process.stderr.read()
+    assert process.wait(timeout=120) == 1
+    assert "Caffe was killed by SIGKILL" in rest
+    assert statuses(folder / "results") == ["failed", "finished"]
+    assert lrbench(folder, "run", "trial.yaml").returncode == 0
+    assert runs(folder / "results") == uninterrupted
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that holds one run's snapshots but not two runs'."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None or subprocess.run(
+            [mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs the right to mount")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_fails_the_run_with_its_reason_and_the_others_go_on(folder, uninterrupted, small_disk):
+    (small_disk / "ballast").write_bytes(bytes(4_500_000))
+    answer = lrbench(folder, "run", "trial.yaml", "--results", "disk/results")
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr
+    assert statuses(small_disk / "results") == ["failed", "failed"]
+    assert "2 runs: 2 failed" in answer.stderr
+    reasons = [json.loads(path.read_text())["reason"] for path in small_disk.glob("results/*/*/status.json")]
+    assert all("disk is full" in reason or "No space left" in reason for reason in reasons), reasons
+    (small_disk / "ballast").unlink()
+    answer = lrbench(folder, "run", "trial.yaml", "--results", "disk/results", "--set", "policies=[FIX(k0=0.01)]")
+    assert answer.returncode == 0, answer.stderr
+    name, rows = next(item for item in runs(small_disk / "results").items() if item[0].startswith("FIX"))
+    assert rows == uninterrupted[name]
+
+
+def test_a_diverged_run_is_an_outcome(folder):
+    answer = lrbench(folder, "run", "trial.yaml", "--set", "policies=[FIX(k0=10)]", "--set", "workload.iterations=60")
+    assert answer.returncode == 0
+    assert "1 runs: 1 diverged" in answer.stderr
+    assert "nan%" not in answer.stderr
+
+
+def test_shares_and_robustness_and_stopping_at_the_target(folder):
+    options = ["--set", "robustness.scales=[0.5, 1, 2]", "--set", "stopping.at_target=true"]
+    for index in (1, 2):
+        answer = lrbench(folder, "run", "trial.yaml", "--shard", f"{index}/2", "-j", "2", *options)
+        assert answer.returncode == 0, answer.stderr
+        assert "3 runs: 3 stopped" in answer.stderr
+    scales = sorted(json.loads(path.read_text())["lr_scale"] for path in folder.glob("results/*/*/run.json"))
+    assert scales == [0.5, 0.5, 1, 1, 2, 2]
+
+
+def test_dry_run_shows_the_runs_in_order_with_an_estimate_and_writes_nothing(folder):
+    answer = lrbench(folder, "run", "trial.yaml", "--dry-run", "--set", "seeds=[0, 1]")
+    assert answer.returncode == 0
+    labels = [line.split("  ->")[0].split(maxsplit=2)[2] for line in answer.stdout.splitlines()]
+    assert labels == ["FIX(k0=0.01) SGD seed 0", "TRI(k0=0.001, k1=0.02, l=30) SGD seed 0",
+                      "FIX(k0=0.01) SGD seed 1", "TRI(k0=0.001, k1=0.02, l=30) SGD seed 1"]
+    assert "4 of 4 runs to do; about 0:0" in answer.stderr
+    assert not (folder / "results").exists()
+
+
+def test_the_native_driver_gives_the_same_accuracies(folder, uninterrupted):
+    answer = lrbench(folder, "run", "trial.yaml", "--set", "engine.driver=native", "--set", "policies=[FIX(k0=0.01)]")
+    assert answer.returncode == 0, answer.stderr
+    rows = next(iter(runs(folder / "results").values()))
+    expected = next(rows for name, rows in uninterrupted.items() if name.startswith("FIX"))
+    for name in ("iteration", "accuracy_top1", "test_loss", "average_confidence", "expected_calibration_error"):
+        assert [row[name] for row in rows] == [row[name] for row in expected]
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--set", "engine.driver=native"], "TRI(k0=0.001, k1=0.02, l=30) has no native form"),
+    (["--set", "engine.device=gpu"], "this Caffe cannot use a GPU"),
+    (["--set", "workload.test_batch_size=64"], "500 samples, which is no multiple of the test batch of 64"),
+    (["--shard", "3/2"], "is not I/N"),
+    (["--results", "trial.yaml"], "cannot write the results folder"),
+])
+def test_what_cannot_be_done_is_one_line_and_writes_nothing(folder, options, words):
+    answer = lrbench(folder, "run", "trial.yaml", *options)
+    assert answer.returncode == 2
+    assert words in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert not (folder / "results").exists()
+    assert (folder / "trial.yaml").read_text() == SPEC
+
+
+def test_without_caffe_the_line_says_what_to_type(folder):
+    empty = folder / "empty_home"
+    shutil.copytree(home() / "data", empty / "data")
+    answer = lrbench(folder, "run", "trial.yaml", env=os.environ | {"LRBENCH_HOME": str(empty)})
+    assert answer.returncode == 2
+    assert "lrbench caffe install" in answer.stderr
+    answer = lrbench(folder, "run", "trial.yaml", env=os.environ | {"LRBENCH_CAFFE": sys.executable})
+    assert answer.returncode == 2
+    assert "No module named 'caffe'" in answer.stderr
+    answer = lrbench(folder, "run", "trial.yaml", env=os.environ | {"LRBENCH_CAFFE": "/nowhere/python"})
+    assert answer.returncode == 2
+    assert "LRBENCH_CAFFE" in answer.stderr
+
+
+def test_a_results_folder_that_cannot_be_written_is_named(folder):
+    (folder / "results").write_text("a file\n")
+    started = time.monotonic()
+    answer = lrbench(folder, "run", "trial.yaml")
+    assert answer.returncode == 2
+    assert "results" in answer.stderr
+    assert (folder / "results").read_text() == "a file\n"
+    assert time.monotonic() - started < 60

@@ -1,0 +1,150 @@
+"""Several runs side by side: none disturbs another, none is done twice, an interruption loses nothing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from fake_engine import FakeEngine, FakeSession
+
+from lrbench.data import Prepared
+from lrbench.errors import EngineFailed, Interrupted
+from lrbench.executors.local import Listener, LocalExecutor, Outcome
+from lrbench.executors.plan import Task, share, tasks
+from lrbench.runs.directory import RunDirectory
+from lrbench.spec.experiment import Experiment, read_experiment
+
+SPEC = """
+workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 20, test_interval: 10}
+solver: {type: SGD}
+seeds: [0, 1]
+policies:
+  - FIX(k0=[0.01, 0.02, 0.03])
+"""
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    path = tmp_path / "trial.yaml"
+    path.write_text(SPEC)
+    return read_experiment(path)
+
+
+@pytest.fixture
+def plan(experiment: Experiment, tmp_path: Path) -> list[Task]:
+    """Six tasks."""
+    data = Prepared(name="digits", label="digits", folder=tmp_path, train=tmp_path, test=tmp_path, mean=None,
+                    train_count=100, test_count=100, shape=(1, 28, 28), classes=10, sha256="0")
+    return tasks(experiment, data, tmp_path / "results")
+
+
+def statuses(outcomes: list[Outcome]) -> list[tuple[str, str]]:
+    return sorted((outcome.how, outcome.status.status) for outcome in outcomes)
+
+
+def test_all_runs_are_done_once_and_skipped_the_second_time(plan):
+    engine = FakeEngine()
+    assert statuses(LocalExecutor(engine, 3).run(plan)) == [("ran", "finished")] * 6
+    assert statuses(LocalExecutor(engine, 3).run(plan)) == [("skipped", "finished")] * 6
+    assert engine.opened == 6
+
+
+def test_a_failing_and_a_diverging_run_leave_the_others_alone(plan):
+    def fail(session: FakeSession) -> None:
+        if session.job.seed == 1 and session.job.policy.text == "FIX(k0=0.01)":
+            raise EngineFailed("out of memory")
+
+    outcomes = LocalExecutor(FakeEngine(fail, diverges_above=0.025), 2).run(plan)
+    assert statuses(outcomes) == [("ran", "diverged")] * 2 + [("ran", "failed")] + [("ran", "finished")] * 3
+    failed = next(outcome for outcome in outcomes if outcome.status.status == "failed")
+    assert failed.status.reason == "out of memory"
+    assert statuses(LocalExecutor(FakeEngine(), 2).run(plan)).count(("ran", "finished")) == 1
+
+
+def test_a_defect_of_the_engine_is_a_failure_too(plan):
+    def fail(session: FakeSession) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    outcomes = LocalExecutor(FakeEngine(fail), 2).run(plan)
+    assert {outcome.status.reason for outcome in outcomes} == {"ZeroDivisionError: division by zero"}
+
+
+def test_a_run_that_another_process_holds_is_left_to_it(plan):
+    held = plan[0].directory(FakeEngine())
+    engine = FakeEngine()
+    with held.locked():
+        outcomes = LocalExecutor(engine, 2).run(plan)
+    assert statuses(outcomes) == [("busy", "pending")] + [("ran", "finished")] * 5
+    assert engine.opened == 5
+
+
+def test_two_executors_at_once_share_the_runs_without_doing_one_twice(plan):
+    meet = threading.Barrier(2, timeout=20)
+
+    def wait(session: FakeSession) -> None:
+        if session.iteration == 0 and session.engine.opened == 1:
+            meet.wait()
+
+    engines = [FakeEngine(wait), FakeEngine(wait)]
+    threads = [threading.Thread(target=LocalExecutor(engine, 1).run, args=[plan]) for engine in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(engine.opened for engine in engines) == 6
+    assert all(RunDirectory(task.folder).status().status == "finished" for task in plan)
+    assert all(len(RunDirectory(task.folder).rows()) == 2 for task in plan)
+
+
+def test_ctrl_c_ends_the_sessions_and_the_next_call_goes_on(plan):
+    meet = threading.Barrier(2, timeout=20)
+
+    def interrupt(session: FakeSession) -> None:
+        if session.iteration == 10:
+            if meet.wait() == 0:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            session.aborted.wait(20)
+
+    engine = FakeEngine(interrupt)
+    with pytest.raises(Interrupted):
+        LocalExecutor(engine, 2).run(plan)
+    assert engine.closed == engine.opened == 2
+    reasons = [RunDirectory(task.folder).status().reason for task in plan]
+    assert reasons.count("interrupted") == 2
+    second = FakeEngine()
+    assert statuses(LocalExecutor(second, 2).run(plan)) == [("ran", "finished")] * 6
+    assert second.restored == [(10, 1)] * 2
+
+
+def test_gpus_are_shared_out_in_turn(plan):
+    used: dict[str, int] = {}
+    meet = threading.Barrier(2, timeout=20)
+
+    def note(session: FakeSession) -> None:
+        used[session.job.folder.name] = session.job.device_id
+        meet.wait()
+
+    LocalExecutor(FakeEngine(note), 2, device_ids=[4, 7]).run(plan)
+    assert sorted(used.values()) == [4, 4, 4, 7, 7, 7]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 6, 7])
+def test_the_shares_of_all_indices_are_the_whole(plan, count):
+    parts = [share(plan, index, count) for index in range(1, count + 1)]
+    assert sorted(task.number for part in parts for task in part) == [1, 2, 3, 4, 5, 6]
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_the_listener_hears_of_every_end(plan):
+    class Ends(Listener):
+        def __init__(self) -> None:
+            self.ends: list[Outcome] = []
+
+        def ended(self, outcome: Outcome) -> None:
+            self.ends.append(outcome)
+
+    listener = Ends()
+    outcomes = LocalExecutor(FakeEngine(), 2, listener=listener).run(plan)
+    assert listener.ends == outcomes

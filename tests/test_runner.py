@@ -1,0 +1,175 @@
+"""The training loop: rates, evaluations, resuming, stopping, failing."""
+
+from __future__ import annotations
+
+import errno
+import math
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_engine import FakeEngine, FakeSession
+
+from lrbench.data import Prepared
+from lrbench.engines.base import Job
+from lrbench.errors import EngineFailed, Interrupted
+from lrbench.nets import NetParameter
+from lrbench.policies import parse_policy
+from lrbench.runner import Observer, Training
+from lrbench.runs.directory import RunDirectory, Status
+from lrbench.spec.model import EngineSettings, SolverSettings
+from lrbench.stopping import StoppingRules
+
+MakeTraining = Callable[..., Training]
+CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> MakeTraining:
+    """Makes a training of 25 iterations, evaluated every 10."""
+
+    def training(engine: FakeEngine, name: str = "run", *, policy: str = "TRI(k0=0.001, k1=0.05, l=7)",
+                 rules: StoppingRules | None = None, observer: Observer | None = None) -> Training:
+        folder = tmp_path / name
+        data = Prepared(name="none", label="none", folder=tmp_path, train=tmp_path, test=tmp_path, mean=None,
+                        train_count=100, test_count=100, shape=(1, 1, 1), classes=2, sha256="0")
+        job = Job(net=NetParameter(), net_where="net", data=data, batch_size=10, test_batch_size=10, iterations=25,
+                  test_interval=10, display_interval=5, seed=0, solver=SolverSettings(), policy=parse_policy(policy),
+                  engine=EngineSettings(), folder=folder)
+        return Training(engine, job, RunDirectory.create(folder, {}), rules or StoppingRules(), observer or Observer(),
+                        threading.Event())
+
+    return training
+
+
+def results(training: Training) -> list[dict[str, Any]]:
+    return training.directory.rows()
+
+
+def measured(training: Training) -> list[dict[str, Any]]:
+    """The evaluations without the clocks, which a resumed run's extra work moves."""
+    return [{name: value for name, value in row.items() if name not in CLOCKS} for row in results(training)]
+
+
+def test_every_iteration_gets_the_policys_own_rate_and_the_last_evaluation_is_at_the_end(make):
+    engine = FakeEngine()
+    training = make(engine)
+    assert training.run() == Status("finished", 25)
+    assert engine.rates["run"] == parse_policy("TRI(k0=0.001, k1=0.05, l=7)").rates(np.arange(25), 25).tolist()
+    rows = results(training)
+    assert [row["iteration"] for row in rows] == [10, 20, 25]
+    assert [row["train_seconds"] for row in rows] == [0.5, 1.0, 1.5]
+    assert [row["evaluation_seconds"] for row in rows] == [0.25, 0.5, 0.75]
+    assert rows[-1]["learning_rate"] == engine.rates["run"][-1]
+    assert engine.closed == engine.opened == 1
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_resumed_run_gives_the_evaluations_of_an_uninterrupted_one(make, fails_at):
+    whole = make(FakeEngine(), "whole")
+    whole.run()
+    calls = iter(range(1, 100))
+
+    def fail(session: FakeSession) -> None:
+        if next(calls) == fails_at:
+            raise EngineFailed("the machine went away")
+
+    engine = FakeEngine(fail)
+    cut = make(engine, "cut")
+    assert cut.run() == Status("failed", (fails_at - 1) * 10, "the machine went away")
+    told: list[int] = []
+    again = make(engine, "cut", observer=Observer(resumed=told.append))
+    assert again.run().status == "finished"
+    assert measured(again) == measured(whole)
+    assert results(again)[-1]["train_seconds"] == results(whole)[-1]["train_seconds"]
+    assert told == ([(fails_at - 1) * 10] if fails_at > 1 else [])
+    assert engine.restored == ([((fails_at - 1) * 10, fails_at - 1)] if fails_at > 1 else [])
+
+
+def test_an_evaluation_without_its_snapshot_and_a_torn_line_are_done_again(make):
+    training = make(FakeEngine(), "run")
+    training.run()
+    expected = measured(training)
+    training.directory.write_status(Status("running", 20))
+    for iteration, path in training.directory.snapshots():
+        if iteration == 25:
+            (path / "state.json").unlink()
+            path.rmdir()
+    with (training.directory.path / "evaluations.jsonl").open("ab") as file:
+        file.write(b'{"iteration": 30, "learn')
+    again = make(FakeEngine(), "run")
+    again.run()
+    assert measured(again) == expected
+    assert (training.directory.path / "evaluations.jsonl").read_bytes().count(b"\n") == 3
+
+
+def test_a_driver_that_cannot_resume_starts_over_and_says_so(make):
+    calls = iter(range(100))
+    engine = FakeEngine(lambda session: _raise() if next(calls) == 2 else None, resumable=False)
+    make(engine, "run").run()
+    told: list[str] = []
+    again = make(engine, "run", observer=Observer(restarted=told.append))
+    assert again.run().status == "finished"
+    assert [row["iteration"] for row in results(again)] == [10, 20, 25]
+    assert told
+    assert engine.restored == []
+
+
+def _raise() -> None:
+    raise EngineFailed("no")
+
+
+def test_divergence_is_an_outcome_and_leaves_no_accuracy_behind(make):
+    training = make(FakeEngine(diverges_above=0.04), policy="LINEAR(k0=0.001, k1=0.05)")
+    status = training.run()
+    assert status.status == "diverged"
+    assert status.done
+    rows = results(training)
+    assert [row["iteration"] for row in rows] == [10, 20, status.iteration]
+    assert math.isnan(rows[-1]["accuracy_top1"])
+    assert math.isnan(rows[-1]["test_loss"])
+    assert b"NaN" not in (training.directory.path / "evaluations.jsonl").read_bytes()
+    assert "0.04" in (status.reason or "")
+
+
+@pytest.mark.parametrize(("rules", "iterations", "reason"), [
+    (StoppingRules(target_accuracy=0.2), 10, "target"),
+    (StoppingRules(patience=1), 20, "no better"),
+    (StoppingRules(max_train_seconds=0.5), 10, "0.5 s"),
+])
+def test_stopping_rules_end_a_run_with_their_reason(make, rules, iterations, reason):
+    policy = "NSTEP(k0=0.03, gamma=1e-9, l=[10])" if rules.patience else "FIX(k0=0.03)"
+    status = make(FakeEngine(), policy=policy, rules=rules).run()
+    assert (status.status, status.iteration) == ("stopped", iterations)
+    assert reason in (status.reason or "")
+
+
+def test_a_full_disk_fails_the_run_and_keeps_what_was_written(make, monkeypatch):
+    training = make(FakeEngine())
+    whole = RunDirectory.append
+
+    def append(directory: RunDirectory, row: dict[str, Any]) -> None:
+        if row["iteration"] == 20:
+            raise OSError(errno.ENOSPC, "No space left on device", "evaluations.jsonl")
+        whole(directory, row)
+
+    monkeypatch.setattr(RunDirectory, "append", append)
+    assert training.run() == Status("failed", 10, "No space left on device: evaluations.jsonl")
+    assert [row["iteration"] for row in results(training)] == [10]
+    assert training.directory.status().status == "failed"
+
+
+def test_an_interrupted_run_stays_pending(make):
+    training = make(FakeEngine(lambda session: training.stop.set() or session.abort()))  # type: ignore[func-returns-value]
+    with pytest.raises(Interrupted):
+        training.run()
+    assert training.directory.status() == Status("pending", 0, "interrupted")
+
+
+def test_at_most_two_snapshots_stay(make):
+    training = make(FakeEngine())
+    training.run()
+    assert [iteration for iteration, _ in training.directory.snapshots()] == [20, 25]
