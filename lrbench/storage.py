@@ -1,7 +1,8 @@
-"""Writing files so that a crash, a kill or a full disk leaves the old content or the new one, whole."""
+"""Files on the disk: written so that a crash, a kill or a full disk leaves the old content or the new one, whole."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -14,10 +15,7 @@ def atomic_write(path: Path, content: bytes) -> None:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(partial, content)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -25,10 +23,32 @@ def atomic_write(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
 def sync(path: Path) -> None:
-    """Have a file, or a folder's entries, reach the disk."""
+    """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in the system's words, such as "No space left on device"."""
+    return getattr(error, "strerror", None) or str(error)

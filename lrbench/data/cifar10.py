@@ -11,9 +11,9 @@ import numpy as np
 
 from lrbench.data.arrays import Arrays, Pixels, Split, mean_image, pad
 from lrbench.data.download import RemoteFile, download
-from lrbench.data.files import file_sha256, reason
 from lrbench.data.sources import Differences, Sources
 from lrbench.errors import DataError
+from lrbench.storage import file_sha256, reason
 
 TITLE = "CIFAR-10"
 PADDED_TITLE = "CIFAR-10 padded to 40x40"

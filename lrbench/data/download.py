@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import filelock
 
-from lrbench.data.files import reason
 from lrbench.data.sources import Progress
 from lrbench.errors import DataError
+from lrbench.storage import reason
 
 if TYPE_CHECKING:
     import requests

@@ -14,9 +14,9 @@ import numpy as np
 
 from lrbench.data.arrays import Arrays, Split
 from lrbench.data.download import RemoteFile, download
-from lrbench.data.files import reason
 from lrbench.data.sources import Differences, Sources
 from lrbench.errors import DataError
+from lrbench.storage import reason
 
 TITLE = "MNIST"
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")

@@ -12,7 +12,6 @@ from pathlib import Path
 import filelock
 
 from lrbench.data.arrays import Arrays, Split, fingerprint
-from lrbench.data.files import reason, sync_folder, write_durably
 from lrbench.data.prepared import (
     MEAN,
     TEST,
@@ -26,6 +25,7 @@ from lrbench.data.registry import find_data_set
 from lrbench.data.sources import Progress, Sources, silent
 from lrbench.data.store import mean_bytes, write_split
 from lrbench.errors import DataError
+from lrbench.storage import reason, sync, write_durably
 
 UNFINISHED = ".partial"
 
@@ -102,7 +102,7 @@ def _put_in_place(name: str, arrays: Arrays, folder: Path, tell: Progress) -> Pr
         if folder.exists():
             folder.rename(new.with_name(f"{new.name}.old{UNFINISHED}"))
         new.rename(folder)
-        sync_folder(folder.parent)
+        sync(folder.parent)
     finally:
         _remove_unfinished(folder)
     return replace(prepared, folder=folder, train=folder / TRAIN, test=folder / TEST,
@@ -121,11 +121,11 @@ def _write(name: str, arrays: Arrays, folder: Path, tell: Progress) -> Prepared:
                         train_count=len(arrays.train.images), test_count=len(arrays.test.images),
                         shape=arrays.train.shape, classes=arrays.classes, sha256=fingerprint(arrays))
     write_manifest(prepared)
-    sync_folder(folder)
+    sync(folder)
     return prepared
 
 
 def _write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None:
     folder.mkdir()
     write_split(folder, split, done)
-    sync_folder(folder)
+    sync(folder)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lrbench.data.arrays import Split
-from lrbench.data.files import file_sha256, write_durably
 from lrbench.data.registry import find_data_set
 from lrbench.data.store import read_split
 from lrbench.errors import DataError
+from lrbench.storage import file_sha256, write_durably
 
 SCHEMA = 1
 MANIFEST, TRAIN, TEST, MEAN = "manifest.json", "train_lmdb", "test_lmdb", "mean.binaryproto"

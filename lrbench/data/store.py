@@ -14,9 +14,9 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from lrbench.data.arrays import Mean, Split
-from lrbench.data.files import reason
 from lrbench.errors import DataError
 from lrbench.nets import caffe_pb2
+from lrbench.storage import reason
 
 RECORDS_A_TRANSACTION = 1000
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from google.protobuf.message import Message
 
 from lrbench.errors import NetError, ResultsError
 from lrbench.nets import caffe_pb2
+from lrbench.storage import atomic_write, reason
 
 LARGEST_FILE_BYTES = 16 * 2**20
 LONGEST_REASON = 200
@@ -58,22 +58,9 @@ def write_message(path: Path | str, message: Message, header: str | None = None)
     path = Path(path)
     comment = "".join(f"# {line}".rstrip() + "\n" for line in (header or "").splitlines())
     try:
-        _replace(path, (comment + write_text(message)).encode())
+        atomic_write(path, (comment + write_text(message)).encode())
     except OSError as error:
-        raise ResultsError(f"cannot be written ({error.strerror})", where=str(path)) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        raise ResultsError(f"cannot be written ({reason(error)})", where=str(path)) from error
 
 
 def _parse(path: Path, message: _Parsed) -> _Parsed:
@@ -108,7 +95,7 @@ def _read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LARGEST_FILE_BYTES + 1)
     except OSError as error:
-        raise NetError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise NetError(f"cannot be read ({reason(error)})", where=str(path)) from error
 
 
 def _explain(path: Path, text: str, error: text_format.ParseError) -> NetError:
