@@ -49,6 +49,13 @@ class WorkloadTable:
         """The same for engines."""
         return len({row.engine for row in self.policies}) > 1
 
+    def name(self, row: PolicyRow) -> str:
+        """The policy, and its solver and engine where they do not go without saying."""
+        parts = [row.policy]
+        parts += [row.solver] if self.several_solvers else []
+        parts += [row.engine] if self.several_engines else []
+        return ", ".join(parts)
+
     def functions(self) -> list[FunctionRow]:
         """The best and worst of each LR function, in the order of the best ones."""
         groups: dict[str, list[PolicyRow]] = {}

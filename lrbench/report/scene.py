@@ -61,7 +61,7 @@ class Scene:
         """Give each policy its colour, line style and label."""
         shown = workload.policies[:MOST_POLICIES]
         lines = tuple(
-            Line(row, _label(row, workload, metric), _look(place)) for place, row in enumerate(shown)
+            Line(row, _label(workload.name(row), row, metric), _look(place)) for place, row in enumerate(shown)
         )
         notes = [f"line: mean over the seeds; [{heading(metric)}]"]
         if any(len(row.counted) > 1 for row in shown[:EMPHASISED]):
@@ -131,11 +131,8 @@ def _look(place: int) -> dict[str, Any]:
     }
 
 
-def _label(row: PolicyRow, workload: WorkloadTable, metric: Metric) -> str:
-    parts = [row.policy]
-    parts += [row.solver] if workload.several_solvers else []
-    parts += [row.engine] if workload.several_engines else []
-    name = plain(", ".join(parts))
+def _label(name: str, row: PolicyRow, metric: Metric) -> str:
+    name = plain(name)
     if len(name) > LEGEND_CHARACTERS:
         name = name[: LEGEND_CHARACTERS - 1] + "…"
     notes = [mean_and_deviation(row.summaries[metric.name], metric.unit)]

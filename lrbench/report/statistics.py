@@ -52,6 +52,8 @@ def summarise(values: Sequence[float]) -> Summary:
     mean = math.fsum(values) / n
     if n == 1:
         return Summary(mean, None, 1)
+    if min(values) == max(values):  # three times 0.1 is not 0.3: a rounding error is no spread
+        return Summary(values[0], 0.0, n)
     return Summary(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)), n)
 
 

@@ -113,7 +113,7 @@ def _functions(workload: WorkloadTable, metric: Metric, style: Style) -> str:
         return "Each LR function has one policy here, which is its best and its worst."
 
     def cells(row: PolicyRow) -> list[str]:
-        return [style.clean(row.policy), mean_and_deviation(row.summaries[metric.name], metric.unit)]
+        return [style.clean(workload.name(row)), mean_and_deviation(row.summaries[metric.name], metric.unit)]
 
     rows = [
         [style.clean(each.function), str(each.policies), *cells(each.best), *cells(each.worst)]
@@ -133,10 +133,10 @@ def _robustness(workload: WorkloadTable, style: Style) -> Iterable[str]:
     cells = []
     for row, robustness in rows:
         means = [robustness.accuracies.get(scale) for scale in scales]
-        cells.append([style.clean(row.policy), _percent(robustness.spread), *map(_percent, means)])
+        cells.append([style.clean(workload.name(row)), _percent(robustness.spread), *map(_percent, means)])
     yield "lr_scale_robustness: best accuracy in % with the rates scaled, and the spread over the scales"
     yield style.table(["policy", "spread", *(f"x{scale:g}" for scale in scales)], cells)
-    missing = [f"{row.policy} x{scale:g}" for row, robustness in rows for scale in robustness.missing]
+    missing = [f"{workload.name(row)} x{scale:g}" for row, robustness in rows for scale in robustness.missing]
     if missing:
         yield f"no spread without an accuracy at every scale; missing: {style.clean('; '.join(missing))}"
 
