@@ -5,7 +5,17 @@ Formulas, parameters and sources of all functions: docs/policies.md, or ``lrbenc
 
 from lrbench.policies.build import expand_policies, parse_policy, policy_from_mapping
 from lrbench.policies.function import Function
+from lrbench.policies.parameters import Number
 from lrbench.policies.policy import Policy
 from lrbench.policies.table import find_function, functions
 
-__all__ = ["Function", "Policy", "expand_policies", "find_function", "functions", "parse_policy", "policy_from_mapping"]
+__all__ = [
+    "Function",
+    "Number",
+    "Policy",
+    "expand_policies",
+    "find_function",
+    "functions",
+    "parse_policy",
+    "policy_from_mapping",
+]

@@ -1,8 +1,13 @@
-"""The table of all LR functions, in the order in which they are listed. A new function is a row in one of its parts."""
+"""The table of all LR functions, in the order in which they are listed. A new function is a row in one of its parts.
+
+Another package adds one by an entry point of the group ``lrbench.functions`` that bears the function's name and names
+a ``Function``.
+"""
 
 from __future__ import annotations
 
 import functools
+from importlib.metadata import entry_points
 
 from lrbench.errors import PolicyError
 from lrbench.policies import cyclic
@@ -12,6 +17,7 @@ from lrbench.policies.function import Function
 from lrbench.policies.parameters import near
 from lrbench.policies.phased import PHASED
 
+GROUP = "lrbench.functions"
 CYCLIC_OF_THE_THIRTEEN = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
 
 
@@ -19,7 +25,8 @@ CYCLIC_OF_THE_THIRTEEN = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS
 def functions() -> tuple[Function, ...]:
     """All LR functions: first the thirteen of arXiv:1908.06477, then the other cyclic ones, then all others."""
     waves = {row.name: row for row in cyclic.rows()}
-    thirteen = (*STAIRS_AND_CURVES, *(waves.pop(name) for name in CYCLIC_OF_THE_THIRTEEN))
+    thirteen = (*STAIRS_AND_CURVES, *(waves.pop(name) for name in GROUP = "lrbench.functions"
+CYCLIC_OF_THE_THIRTEEN))
     return (*thirteen, *waves.values(), SIG, *DECAYS, *PHASED, *COMPOSITIONS)
 
 
@@ -32,6 +39,11 @@ def find_function(name: str) -> Function:
     for function in functions():
         if function.name == name:
             return function
+    for point in entry_points(group=GROUP, name=name):
+        found = point.load()
+        if not isinstance(found, Function) or found.name != name:
+            raise PolicyError(f"{point.value} is not an lrbench.policies.Function named {name}", where=f"function {name}")
+        return found
     hint = near(name, [function.name for function in functions()])
     raise PolicyError(
         f'unknown LR function "{name}"', remedy=f"{hint} `lrbench policies list` shows all of them".strip()
