@@ -25,8 +25,7 @@ CYCLIC_OF_THE_THIRTEEN = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS
 def functions() -> tuple[Function, ...]:
     """All LR functions: first the thirteen of arXiv:1908.06477, then the other cyclic ones, then all others."""
     waves = {row.name: row for row in cyclic.rows()}
-    thirteen = (*STAIRS_AND_CURVES, *(waves.pop(name) for name in GROUP = "lrbench.functions"
-CYCLIC_OF_THE_THIRTEEN))
+    thirteen = (*STAIRS_AND_CURVES, *(waves.pop(name) for name in CYCLIC_OF_THE_THIRTEEN))
     return (*thirteen, *waves.values(), SIG, *DECAYS, *PHASED, *COMPOSITIONS)
 
 
@@ -42,7 +41,7 @@ def find_function(name: str) -> Function:
     for point in entry_points(group=GROUP, name=name):
         found = point.load()
         if not isinstance(found, Function) or found.name != name:
-            raise PolicyError(f"{point.value} is not an lrbench.policies.Function named {name}", where=f"function {name}")
+            raise PolicyError(f"{point.value} is not an lrbench.policies.Function named {name}", where=GROUP)
         return found
     hint = near(name, [function.name for function in functions()])
     raise PolicyError(
