@@ -24,7 +24,10 @@ from lrbench.report.statistics import Comparison, compare_with_best
 
 @dataclass(frozen=True, eq=False)
 class FunctionRow:
-    """The best and the worst ranked policy of one LR function, the same one where it has only one."""
+    """The best and the worst policy of one LR function, the same one where it has only one.
+
+    A policy whose every run ended without a value, such as one that diverged at once, is its worst.
+    """
 
     function: str
     policies: int
@@ -60,7 +63,7 @@ class WorkloadTable:
         """The best and worst of each LR function, in the order of the best ones."""
         groups: dict[str, list[PolicyRow]] = {}
         for row in self.policies:
-            if row.rank is not None:
+            if not row.provisional:
                 groups.setdefault(row.function, []).append(row)
         return [FunctionRow(function, len(rows), rows[0], rows[-1]) for function, rows in groups.items()]
 

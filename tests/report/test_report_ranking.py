@@ -156,6 +156,14 @@ def test_best_and_worst_of_each_function(tmp_path):
     assert (tri.function, tri.policies, tri.best) == ("TRI", 1, tri.worst)
 
 
+def test_a_policy_that_only_diverges_is_the_worst_of_its_function(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.9])
+    fake_runs.write_run(tmp_path, "FIX(k0=9)", [None], status="diverged")
+    fake_runs.write_run(tmp_path, "FIX(k0=8)", [0.1], status="running")
+    (fix,) = report_of(tmp_path).workloads[0].functions()
+    assert (fix.policies, fix.best.policy, fix.worst.policy) == (2, FIX, "FIX(k0=9)")
+
+
 def test_robustness_is_over_the_scales_with_the_policy_itself(tmp_path):
     for scale, bests in ((1.0, [0.9, 0.92]), (0.1, [0.8, 0.82]), (10.0, [0.4, 0.42])):
         write_seeds(tmp_path, FIX, bests, lr_scale=scale, robustness_scales=[0.1, 10.0])
