@@ -5,6 +5,8 @@ A message says what was received, where, the rule it breaks and the remedy, in o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class LRBenchError(Exception):
     """Something went wrong that the user should read about in one line.
@@ -73,3 +75,13 @@ class Interrupted(LRBenchError):
     """The user, or the batch system, asked to stop."""
 
     exit_code = 130
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """``did you mean A or B?`` with the known names nearest to an unknown one, whatever its case; else empty."""
+    from difflib import get_close_matches
+
+    by_case = {candidate.lower(): candidate for candidate in known}
+    wanted = str(name).lower()
+    near = [wanted] if wanted in by_case else get_close_matches(wanted, by_case, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(by_case[match] for match in near)}?" if near else ""

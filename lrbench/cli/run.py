@@ -57,10 +57,9 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)
-    data, engine = _data(experiment, spec), _engine(experiment)
+    engine, data = _engine(experiment), _data(experiment)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
-    for task in {task.run.effective_policy: task for task in tasks}.values():
-        engine.check(task.job())
+    _check(tasks, engine, experiment)
     if dry_run:
         _show(tasks, engine, jobs)
         return 0
@@ -72,29 +71,43 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     return _summary(outcomes, results / experiment.name)
 
 
-def _data(experiment: Experiment, spec: Path) -> Prepared:
+def _check(tasks: list[Task], engine: Engine, experiment: Experiment) -> None:
+    from lrbench.errors import NetError, SpecError
+
+    document = experiment.document
+    for task in {task.run.effective_policy: task for task in tasks}.values():
+        try:
+            engine.check(task.job())
+        except NetError as error:
+            raise error.at(document.where(("workload", "net"))) from error
+        except SpecError as error:
+            raise error.at(document.where(("engine", "driver"))) from error
+
+
+def _data(experiment: Experiment) -> Prepared:
     from lrbench.cli.data_progress import shown_progress
     from lrbench.cli.home import data_folder, home
     from lrbench.data import open_folder, prepare
-    from lrbench.errors import LRBenchError
     from lrbench.spec.model import DataFolders
 
     dataset = experiment.workload.dataset
-    try:
+    with experiment.document.placing("workload", "dataset"):
         if isinstance(dataset, DataFolders):
             mean = Path(dataset.mean) if dataset.mean else None
             return open_folder(Path(dataset.train), Path(dataset.test), mean)
         with shown_progress() as progress:
             return prepare(dataset, home(), data_folder(), progress=progress)
-    except LRBenchError as error:
-        raise error.at(f"{spec}: workload.dataset") from error
 
 
 def _engine(experiment: Experiment) -> Engine:
     from lrbench.cli.site import site
     from lrbench.engines.registry import open_engine
+    from lrbench.errors import SpecError
 
-    engine = open_engine(experiment.settings.engine.name, site())
+    try:
+        engine = open_engine(experiment.settings.engine.name, site())
+    except SpecError as error:
+        raise error.at(experiment.document.where(("engine", "name"))) from error
     engine.describe()
     return engine
 

@@ -5,7 +5,6 @@ Another package adds one by an entry point of the group ``lrbench.data_sets`` th
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -14,7 +13,7 @@ from types import MappingProxyType
 from lrbench.data import cifar10, digits, mnist
 from lrbench.data.arrays import Arrays
 from lrbench.data.sources import Sources
-from lrbench.errors import DataError
+from lrbench.errors import DataError, did_you_mean
 
 GROUP = "lrbench.data_sets"
 
@@ -59,9 +58,8 @@ def find_data_set(name: str) -> DataSet:
     other = _others().get(name)
     if other is None:
         known = data_set_names()
-        near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-        raise DataError(f"no data set is called {name!r}", remedy=f"did you mean {' or '.join(near)}?" if near
-                        else f"known are {', '.join(known)}")
+        raise DataError(f"no data set is called {name!r}",
+                        remedy=did_you_mean(name, known) or f"known are {', '.join(known)}")
     try:
         found = other.load()
     except (ImportError, AttributeError) as error:

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from lrbench.engines.base import Engine
-from lrbench.errors import SpecError
+from lrbench.errors import SpecError, did_you_mean
 
 GROUP = "lrbench.engines"
 
@@ -37,7 +37,9 @@ def open_engine(name: str, site: Site) -> Engine:
         return _OWN[name](site)
     others = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in others:
-        raise SpecError(f"unknown engine {name!r}", remedy=f"the engines are {', '.join([*_OWN, *others])}")
+        known = [*_OWN, *others]
+        raise SpecError(f"unknown engine {name!r}",
+                        remedy=did_you_mean(name, known) or f"the engines are {', '.join(known)}")
     engine: Engine = others[name].load()(site)
     return engine
 

@@ -14,7 +14,8 @@ from lrbench import __version__
 from lrbench.data import Prepared
 from lrbench.engines.base import Engine, Job, Progress
 from lrbench.runs.directory import RunDirectory
-from lrbench.spec.experiment import Experiment, Run
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.run import Run
 from lrbench.stopping import StoppingRules
 
 
@@ -78,9 +79,9 @@ def tasks(experiment: Experiment, data: Prepared, results: Path, threads: int = 
     """All runs of an experiment, in order.
 
     Raises:
-        SpecError: the test set is no whole number of batches.
+        SpecError: the data set does not fit the net or the test batch.
     """
-    experiment.workload.check_test_set(data)
+    experiment.check_data(data)
     folder = results / experiment.name
     return [Task(number, run, experiment, data, folder / experiment.run_id(run, data), threads)
             for number, run in enumerate(experiment.runs, start=1)]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, did_you_mean
 
 Unit = Literal["fraction", "loss", "iterations", "seconds", "iterations/s", "bytes"]
 
@@ -68,6 +67,5 @@ def metric_named(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    near = difflib.get_close_matches(name, METRICS, n=3, cutoff=0.5)
-    remedy = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(METRICS)}"
-    raise UsageError(f"unknown metric {name!r}", remedy=remedy)
+    raise UsageError(f"unknown metric {name!r}",
+                     remedy=did_you_mean(name, METRICS) or f"there are {', '.join(METRICS)}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
-from lrbench.errors import NetError
+from lrbench.errors import NetError, did_you_mean
 
 SUFFIX = ".prototxt"
 
@@ -30,10 +29,10 @@ def find_net(name_or_path: str, base: Path) -> Path:
     names = builtin_nets()
     if name_or_path in names:
         return _folder() / f"{name_or_path}{SUFFIX}"
-    near = difflib.get_close_matches(name_or_path, names) or names
+    hint = did_you_mean(name_or_path, names) or f"LRBench's own are {', '.join(names)}."
     raise NetError(
         f'there is no net "{name_or_path}"',
-        remedy=f"did you mean {' or '.join(near)}? A file of your own is named by its path, such as ./mine{SUFFIX}",
+        remedy=f"{hint} A file of your own is named by its path, such as ./mine{SUFFIX}",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from lrbench.errors import NetError, ResultsError
+from lrbench.errors import NetError, ResultsError, did_you_mean
 from lrbench.nets import caffe_pb2
 from lrbench.storage import atomic_write, reason
 
@@ -118,10 +117,7 @@ def _explain_unknown_field(where: str, type_name: str, field: str) -> NetError:
             where=where,
             remedy="run Caffe's upgrade_net_proto_text on it",
         )
-    near = difflib.get_close_matches(field, list(message.fields_by_name))
     owners = [name for name, other in messages.items() if field in other.fields_by_name]
-    if near:
-        remedy: str | None = f"did you mean {' or '.join(near)}?"
-    else:
-        remedy = f"it is a field of {' and '.join(owners[:4])}" if owners else None
+    owned = f"it is a field of {' and '.join(owners[:4])}" if owners else None
+    remedy = did_you_mean(field, message.fields_by_name) or owned
     return NetError(f'{message.name} has no field "{field}"', where=where, remedy=remedy)

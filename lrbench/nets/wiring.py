@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrbench.errors import NetError
+from lrbench.errors import NetError, did_you_mean
 from lrbench.nets.caffe_pb2 import LayerParameter
 
 # Layers that leave the number of channels as it is, so that the number of classes can be seen through them.
@@ -56,8 +55,7 @@ def layer_place(layer: LayerParameter) -> str:
 def _maker(layer: LayerParameter, blob: str, last_makers: dict[str, int]) -> int:
     if blob in last_makers:
         return last_makers[blob]
-    near = difflib.get_close_matches(blob, list(last_makers))
-    remedy = f"did you mean {' or '.join(near)}?" if near else "layers stand in the order in which they run"
+    remedy = did_you_mean(blob, last_makers) or "layers stand in the order in which they run"
     raise NetError(f'its bottom "{blob}" is made by no earlier layer', where=layer_place(layer), remedy=remedy)
 
 

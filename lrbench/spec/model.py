@@ -1,12 +1,20 @@
-"""What a spec may hold: the keys, their types, defaults and rules."""
+"""What a spec may hold: the keys, their types, defaults and rules.
+
+A field's example is what a message shows when its key is missing or its value is refused.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Hashable, Sequence
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
-SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
+from lrbench.spec.plain_yaml import Key, shown
+
+SolverType = Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"]
+SOLVER_TYPES: tuple[SolverType, ...] = get_args(SolverType)
 # Which of the parameters that not all solvers share each type reads; Caffe aborts on momentum with AdaGrad and RMSProp.
 SOLVER_PARAMETERS = {
     "SGD": {"momentum"},
@@ -17,12 +25,42 @@ SOLVER_PARAMETERS = {
     "Adam": {"momentum", "momentum2", "delta"},
 }
 PARTICULAR = sorted(set().union(*SOLVER_PARAMETERS.values()))
+MOST_ITERATIONS = 100_000_000
+"""The rates of every iteration are checked before a run starts; that many take seconds."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 2)]
+Iterations = Annotated[int, Field(ge=1, le=MOST_ITERATIONS)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
+
+
+def misfit(key: Key, problem: str, remedy: str) -> PydanticCustomError:
+    """An error of a value that is possible by itself and does not go with others.
+
+    Args:
+        key: its path within the model that checks it.
+        problem: what a message says behind the key's name.
+    """
+    return PydanticCustomError("misfit", "{problem}; {remedy}", {"key": key, "problem": problem, "remedy": remedy})
+
+
+def refuse_doubled(values: Sequence[Hashable], key: Key) -> None:
+    """Raise the misfit of the first value that the list at ``key`` has twice."""
+    first = _doubled(values)
+    if first is not None:
+        raise misfit((*key, first), f"is {shown(values[first])}, which the list has already", "keep one")
+
+
+def _doubled(values: Sequence[Hashable]) -> int | None:
+    """The index of the first value that equals one before it."""
+    seen: set[Hashable] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            return index
+        seen.add(value)
+    return None
 
 
 class Settings(BaseModel):
@@ -34,26 +72,34 @@ class Settings(BaseModel):
 class DataFolders(Settings):
     """A data set of the user's own: LMDB folders, and a mean file if the net wants one."""
 
-    train: str
-    test: str
-    mean: str | None = None
+    train: str = Field(examples=["./train_lmdb"])
+    test: str = Field(examples=["./test_lmdb"])
+    mean: str | None = Field(default=None, examples=["./mean.binaryproto"])
+
+
+# "<" marks these tags, which are in the path of an error, as no keys of the spec's.
+DataSetSetting = Annotated[
+    Annotated[str, Tag("<name>")] | Annotated[DataFolders, Tag("<folders>")],
+    Discriminator(lambda value: "<folders>" if isinstance(value, dict | DataFolders) else "<name>"),
+]
 
 
 class WorkloadSettings(Settings):
     """What is trained, on what, for how long."""
 
-    net: str
-    dataset: str | DataFolders
-    batch_size: Count
-    test_batch_size: Count | None = None
-    iterations: Count
-    test_interval: Count
-    display_interval: Count = 100
+    net: str = Field(examples=["lenet"])
+    dataset: DataSetSetting = Field(examples=["mnist"])
+    batch_size: Count = Field(examples=["100"])
+    test_batch_size: Count | None = Field(default=None, examples=["100"])
+    iterations: Iterations = Field(examples=["10000"])
+    test_interval: Count = Field(examples=["500"])
+    display_interval: Count = Field(default=100, examples=["100"])
 
     @model_validator(mode="after")
     def _intervals_fit(self) -> WorkloadSettings:
         if self.test_interval > self.iterations:
-            raise ValueError(f"test_interval is {self.test_interval}, more than the {self.iterations} iterations")
+            raise misfit(("test_interval",), f"is {self.test_interval}, more than the {self.iterations} iterations",
+                         f"set it to {self.iterations} or less")
         return self
 
 
@@ -64,22 +110,23 @@ class SolverSettings(Settings):
     solvers whose useful rates differ.
     """
 
-    type: Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"] = "SGD"
-    momentum: Fraction = 0.0
-    momentum2: Fraction = 0.999
-    delta: Positive = 1e-8
-    rms_decay: Fraction = 0.99
-    weight_decay: NonNegative = 0.0
+    type: SolverType = "SGD"
+    momentum: Fraction = Field(default=0.0, examples=["0.9"])
+    momentum2: Fraction = Field(default=0.999, examples=["0.999"])
+    delta: Positive = Field(default=1e-8, examples=["1e-8"])
+    rms_decay: Fraction = Field(default=0.99, examples=["0.99"])
+    weight_decay: NonNegative = Field(default=0.0, examples=["0.0005"])
     regularization_type: Literal["L1", "L2"] = "L2"
-    clip_gradients: Positive | None = None
-    iter_size: Count = 1
-    lr_scale: Positive = 1.0
+    clip_gradients: Positive | None = Field(default=None, examples=["35"])
+    iter_size: Count = Field(default=1, examples=["1"])
+    lr_scale: Positive = Field(default=1.0, examples=["0.1"])
 
     @model_validator(mode="after")
     def _parameters_fit(self) -> SolverSettings:
         for name in PARTICULAR:
             if name in self.model_fields_set and name not in SOLVER_PARAMETERS[self.type]:
-                raise ValueError(f"{self.type} takes no {name}; give a list of mappings, one a solver")
+                raise misfit((name,), f"is no parameter of {self.type}",
+                             "leave it out, or write a list of mappings, one for each solver")
         return self
 
     def resolved(self) -> dict[str, Any]:
@@ -91,45 +138,52 @@ class SolverSettings(Settings):
 class EngineSettings(Settings):
     """What trains, and where."""
 
-    name: str = "caffe"
+    name: str = Field(default="caffe", examples=["caffe"])
     driver: Literal["stepping", "native"] = "stepping"
     device: Literal["cpu", "gpu"] = "cpu"
-    device_ids: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
+    device_ids: Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1, examples=["[0]"])] = [0]
 
 
 class StoppingSettings(Settings):
     """When a run ends before its iterations are done; nothing here means never."""
 
-    at_target: bool = False
-    patience: Count | None = None
-    max_train_seconds: Positive | None = None
+    at_target: bool = Field(default=False, examples=["true"])
+    patience: Count | None = Field(default=None, examples=["10"])
+    max_train_seconds: Positive | None = Field(default=None, examples=["3600"])
 
 
 class RobustnessSettings(Settings):
     """The factors with which each policy is also run."""
 
-    scales: Annotated[list[Positive], Field(min_length=1)]
+    scales: Annotated[list[Positive], Field(min_length=1, examples=["[0.1, 0.5, 1, 5, 10]"])]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> RobustnessSettings:
+        refuse_doubled(self.scales, ("scales",))
+        return self
 
 
 class ExperimentSettings(Settings):
     """A whole spec, lists of solvers written out and policies not yet read."""
 
-    name: Word
+    name: Word = Field(examples=["mnist_lenet"])
     workload: WorkloadSettings
-    solver: Annotated[list[SolverSettings], Field(min_length=1)]
+    solver: Annotated[list[SolverSettings], Field(min_length=1, examples=["{type: SGD, momentum: 0.9}"])]
     engine: EngineSettings = EngineSettings()
-    seeds: Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1)]], Field(min_length=1)] = [0]
-    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = None
-    policies: Annotated[list[str | dict[str, Any]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1)]],
+                     Field(min_length=1, examples=["[0, 1, 2]"])] = [0]
+    target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, examples=["0.989"])
+    policies: Annotated[list[Any], Field(min_length=1, examples=["['FIX(k0=0.01)']"])]
     stopping: StoppingSettings = StoppingSettings()
     robustness: RobustnessSettings | None = None
 
     @model_validator(mode="after")
-    def _target_where_needed(self) -> ExperimentSettings:
+    def _parts_fit(self) -> ExperimentSettings:
         if self.stopping.at_target and self.target_accuracy is None:
-            raise ValueError("stopping.at_target needs target_accuracy")
-        scales = self.robustness.scales if self.robustness else []
-        for what, values in (("seeds", self.seeds), ("robustness.scales", scales)):
-            if len(set(values)) != len(values):
-                raise ValueError(f"{what} has a value twice: {values}")
+            raise misfit(("stopping", "at_target"), "is true, but there is no target_accuracy to reach",
+                         "add target_accuracy: 0.98 for instance")
+        refuse_doubled(self.seeds, ("seeds",))
+        same = _doubled([tuple(solver.resolved().items()) for solver in self.solver])
+        if same is not None:
+            raise misfit(("solver", same), "is the same as one before it", "keep one")
         return self

@@ -35,7 +35,7 @@ def test_a_bare_name_is_a_net_of_lrbench_whatever_lies_in_the_base(tmp_path: Pat
 def test_an_unknown_name_lists_the_near_ones(tmp_path: Path) -> None:
     with pytest.raises(NetError, match=r'no net "resnet33"; did you mean resnet32 or resnet20 '):
         find_net("resnet33", tmp_path)
-    with pytest.raises(NetError, match="cnn3 or lenet or resnet20 or resnet32"):
+    with pytest.raises(NetError, match="cnn3, lenet, resnet20, resnet32"):
         find_net("vgg", tmp_path)
 
 

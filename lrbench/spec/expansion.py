@@ -1,0 +1,84 @@
+"""From checked settings to runs: policies read, lists and grids written out."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from typing import Any
+
+from lrbench.errors import PolicyError, SpecError
+from lrbench.policies import Policy, expand_policies
+from lrbench.spec.document import Document
+from lrbench.spec.model import ExperimentSettings
+from lrbench.spec.plain_yaml import shown
+from lrbench.spec.run import Run
+
+MOST_RUNS = 100_000
+
+
+def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Run, ...]:
+    """All runs, seeds outermost, so that every policy has been run once before any is run twice.
+
+    Raises:
+        UsageError: a policy is wrong or impossible in a run of that length, a run is made twice, or there are too
+            many; with the spec's line.
+    """
+    scales = [1.0]
+    if settings.robustness:
+        scales += [scale for scale in settings.robustness.scales if scale != 1.0]
+    policies = _policies(settings, document)
+    count = len(settings.seeds) * len(scales) * len(settings.solver) * len(policies)
+    if count > MOST_RUNS:
+        raise SpecError(f"these policies, solvers, scales and seeds make {count} runs",
+                        where=document.where(("policies",)), remedy=f"a spec makes at most {MOST_RUNS}")
+    _check_rates(settings, policies, max(scales), document)
+    runs: dict[str, Run] = {}
+    for seed, scale, solver, policy in product(settings.seeds, scales, settings.solver, policies):
+        run = Run(policy.scaled(solver.lr_scale), policy.name, scale, solver, seed)
+        first = runs.setdefault(json.dumps(run.identity()), run)
+        if first is not run:
+            raise SpecError(f"{run.label} would be trained twice, as {first.label} is the same",
+                            where=document.where(("policies", policies[policy])),
+                            remedy="leave one of the policies, solvers or scales out")
+    return tuple(runs.values())
+
+
+def _policies(settings: ExperimentSettings, document: Document) -> dict[Policy, int]:
+    """Every policy, in order, with the index of the entry that makes it."""
+    found: dict[Policy, int] = {}
+    for index, entry in enumerate(settings.policies):
+        with document.placing("policies", index):
+            for policy in _expanded(entry):
+                if policy in found:
+                    first = document.where(("policies", found[policy]))
+                    raise SpecError(f"the policy {policy.text} stands twice, first at {first}",
+                                    remedy="keep one; several runs of one policy come from seeds")
+                found[policy] = index
+            if len(found) > MOST_RUNS:
+                raise SpecError(f"more than {MOST_RUNS} policies", remedy="make several specs of them")
+    return found
+
+
+def _expanded(entry: Any) -> list[Policy]:
+    if not isinstance(entry, str | dict):
+        raise PolicyError(f"a policy is a text or a mapping, but this is {shown(entry)}",
+                          remedy="write it as in FIX(k0=0.01)")
+    try:
+        return expand_policies(entry)
+    except PolicyError as error:
+        if isinstance(entry, str) and entry.count("(") != entry.count(")"):
+            remedy = "inside [ ] YAML ends a text at each comma: quote the policy, or give it a line of its own"
+            raise PolicyError(error.message, where=error.where, remedy=remedy) from error
+        raise
+
+
+def _check_rates(settings: ExperimentSettings, policies: dict[Policy, int], scale: float, document: Document) -> None:
+    """Check each policy with the largest factors: no smaller ones make a good rate negative or infinite."""
+    largest = max(solver.lr_scale for solver in settings.solver)
+    for policy, index in policies.items():
+        with document.placing("policies", index):
+            scaled = policy.scaled(largest).scaled(scale)
+            try:
+                scaled.check(settings.workload.iterations)
+            except PolicyError as error:
+                raise error.at(scaled.text) from error

@@ -1,0 +1,52 @@
+"""Values of a spec replaced from the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lrbench.errors import SpecError
+from lrbench.spec.document import Document
+from lrbench.spec.plain_yaml import Key, read_plain, shown
+
+
+def apply_override(document: Document, override: str) -> None:
+    """Set the value at a dotted path, such as ``workload.iterations=100``, ``seeds=[0, 1]`` or ``seeds.0=7``.
+
+    A mapping that is not there is made; an item of a list must be there.
+
+    Raises:
+        SpecError: it is not ``key=value``, the value is not YAML, or there is nothing at that path to set.
+    """
+    name, separator, text = override.partition("=")
+    place = f"--set {name}"
+    if not separator or not name:
+        raise SpecError(f"{shown(override)} is not KEY=VALUE", where="--set", remedy="such as workload.iterations=1000")
+    try:
+        value, _ = read_plain(text, place)
+    except SpecError as error:
+        raise SpecError(error.message, where=place, remedy=error.remedy) from error
+    path: Key = ()
+    holder = document.value
+    *parents, last = name.split(".")
+    for part in parents:
+        key = _key(holder, part, place)
+        if isinstance(holder, dict) and holder.get(part) is None:
+            holder[key] = {}
+            document.moved((*path, key), place)
+        path, holder = (*path, key), holder[key]
+    key = _key(holder, last, place)
+    holder[key] = value
+    document.moved((*path, key), place)
+
+
+def _key(holder: Any, part: str, place: str) -> Any:
+    """What ``holder`` calls its part: a key, or the index of an item that is there."""
+    if isinstance(holder, dict):
+        return part
+    if not isinstance(holder, list):
+        raise SpecError(f"there is {shown(holder)} where {part!r} would have to be in a mapping", where=place,
+                        remedy="set the whole value instead")
+    if part not in map(str, range(len(holder))):
+        raise SpecError(f"{part!r} is no item of this list, which has {len(holder)}, counted from 0", where=place,
+                        remedy="set the whole list instead, such as seeds=[0, 1]")
+    return int(part)

@@ -1,0 +1,115 @@
+"""What pydantic found wrong with a spec, in one line: the place, the key, the value, the rule and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from lrbench.errors import SpecError, did_you_mean
+from lrbench.spec.document import Document
+from lrbench.spec.model import ExperimentSettings
+from lrbench.spec.plain_yaml import Key, shown
+
+# pydantic's types of errors, and the rule behind "must be"; {} are the limits that it names.
+_RULES = {
+    "model_type": "a mapping",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "finite_number": "finite",
+    "greater_than": "above {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "below {lt:g}",
+    "less_than_equal": "at most {le:.10g}",
+    "too_short": "a list of at least {min_length}",
+    "string_pattern_mismatch": "at most 100 letters, digits and _.+- of which the first is a letter or a digit",
+    "literal_error": "{expected}",
+}
+
+
+def explain(error: ValidationError, document: Document, solvers: Sequence[Key]) -> SpecError:
+    """The first problem of a spec, an unknown key before any other, with its place.
+
+    Args:
+        error: from reading ``ExperimentSettings``.
+        solvers: where the spec has each of the written-out solvers.
+    """
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    first = problems[0]
+    key: Key = tuple(part for part in first["loc"] if not str(part).startswith("<"))
+    if first["type"] == "misfit":
+        key += first["ctx"]["key"]
+    as_written = key
+    if len(key) > 1 and key[0] == "solver" and isinstance(key[1], int):
+        as_written = (*solvers[key[1]], *key[2:])
+    message, remedy = _sentence(first, key, ".".join(map(str, as_written)))
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return SpecError(message + more, where=document.where(as_written), remedy=remedy)
+
+
+def _sentence(problem: ErrorDetails, key: Key, name: str) -> tuple[str, str]:
+    """What is wrong, and what to do about it."""
+    kind = problem["type"]
+    if kind == "misfit":
+        return f"{name} {problem['ctx']['problem']}", problem["ctx"]["remedy"]
+    if kind == "extra_forbidden":
+        return f"unknown key {shown(name)}", _right_key(str(key[-1]), _model_at(key[:-1]))
+    field, remedy = _field(key), _example(key)
+    if kind == "missing":
+        return f"the key {name!r} is missing", remedy
+    rule = _RULES[kind].format(**problem.get("ctx", {})) if kind in _RULES else problem["msg"]
+    if kind == "literal_error":
+        remedy = did_you_mean(problem["input"], get_args(field.annotation)) or remedy
+    return f"{name} is {shown(problem['input'])}, but must be {rule}", remedy
+
+
+def _right_key(key: str, here: type[BaseModel]) -> str:
+    """Where an unknown key belongs, or which it may have been meant to be."""
+    if key in ExperimentSettings.model_fields:
+        return "it belongs at the left margin, in no other key"
+    for name, field in ExperimentSettings.model_fields.items():
+        section = _model_in(field.annotation)
+        if section is not None and key in section.model_fields:
+            return f"it belongs in {name}"
+    return did_you_mean(key, here.model_fields) or f"the keys here are {', '.join(here.model_fields)}"
+
+
+def _example(key: Key) -> str:
+    """How the setting is written, or what is in it."""
+    field = _field(key)
+    section = _model_in(field.annotation)
+    if section is not None and not field.examples:
+        return f"its keys are {', '.join(section.model_fields)}"
+    examples = field.examples or [field.default]
+    return f"for example {_words(key)[-1]}: {examples[0]}"
+
+
+def _field(key: Key) -> FieldInfo:
+    *outer, name = _words(key)
+    return _model_at(tuple(outer)).model_fields[name]
+
+
+def _model_at(key: Key) -> type[BaseModel]:
+    model: type[BaseModel] = ExperimentSettings
+    for word in _words(key):
+        inner = _model_in(model.model_fields[word].annotation)
+        assert inner is not None  # the path of an error leads through models
+        model = inner
+    return model
+
+
+def _words(key: Key) -> list[str]:
+    return [part for part in key if isinstance(part, str)]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a type is, or is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, getattr(annotation, "__args__", ()))), None)
