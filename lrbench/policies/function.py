@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lrbench.errors import PolicyError
-from lrbench.policies.parameters import Default, Parameter, near
+from lrbench.errors import PolicyError, did_you_mean
+from lrbench.policies.parameters import Default, Parameter
 from lrbench.policies.values import FloatArray, Value, Values, shown
 
 WU_2019 = 'Wu et al., "Demystifying Learning Rate Policies", IEEE BigData 2019, arXiv:1908.06477'
@@ -74,7 +74,7 @@ class Function:
         parameter = self.parameter(name)
         if parameter is None:
             known = [row.name for row in self.parameters]
-            remedy = f"{near(name, known)} it takes {', '.join(known)}".strip()
+            remedy = f"{did_you_mean(name, known)} it takes {', '.join(known)}".strip()
             raise PolicyError(f'unknown parameter "{shown(name)}"', where=self.name, remedy=remedy)
         try:
             return parameter.read(value)

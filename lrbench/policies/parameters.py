@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 import itertools
 import math
@@ -191,11 +190,3 @@ def finite_number(value: object) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
-
-
-def near(name: object, known: list[str]) -> str:
-    """``did you mean A or B?`` for a name that is not among those known, whatever its case; else empty."""
-    by_case = {candidate.upper(): candidate for candidate in known}
-    wanted = str(name).upper()
-    matches = [wanted] if wanted in by_case else difflib.get_close_matches(wanted, by_case, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(by_case[match] for match in matches)}?" if matches else ""

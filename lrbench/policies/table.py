@@ -9,12 +9,11 @@ from __future__ import annotations
 import functools
 from importlib.metadata import entry_points
 
-from lrbench.errors import PolicyError
+from lrbench.errors import PolicyError, did_you_mean
 from lrbench.policies import cyclic
 from lrbench.policies.composition import COMPOSITIONS
 from lrbench.policies.decaying import DECAYS, SIG, STAIRS_AND_CURVES
 from lrbench.policies.function import Function
-from lrbench.policies.parameters import near
 from lrbench.policies.phased import PHASED
 
 GROUP = "lrbench.functions"
@@ -43,7 +42,7 @@ def find_function(name: str) -> Function:
         if not isinstance(found, Function) or found.name != name:
             raise PolicyError(f"{point.value} is not an lrbench.policies.Function named {name}", where=GROUP)
         return found
-    hint = near(name, [function.name for function in functions()])
+    hint = did_you_mean(name, [function.name for function in functions()])
     raise PolicyError(
         f'unknown LR function "{name}"', remedy=f"{hint} `lrbench policies list` shows all of them".strip()
     )
