@@ -32,7 +32,7 @@ class FakeSession(Session):
         bad = np.flatnonzero(rates > self.engine.diverges_above)
         done = int(bad[0]) + 1 if bad.size else len(rates)
         self.rates += rates[:done].tolist()
-        self.engine.rates[self.job.folder.name] = self.engine.rates.get(self.job.folder.name, []) + rates[:done].tolist()
+        self.engine.rates.setdefault(self.job.folder.name, []).extend(rates[:done].tolist())
         self.iteration += done
         self.total += float(rates[:done].sum())
         return Stretch(done, float("nan") if bad.size else 1 / (1 + self.total), 0.5, not bad.size)

@@ -42,7 +42,8 @@ def caffe(caffe_environment):
     return CaffeEngine(caffe_environment)
 
 
-@pytest.mark.parametrize(("name", "data_set", "rate"), [("cnn3", "cifar10", 0.001), ("resnet20", "cifar10_padded", 0.01)])
+@pytest.mark.parametrize(("name", "data_set", "rate"),
+                         [("cnn3", "cifar10", 0.001), ("resnet20", "cifar10_padded", 0.01)])
 def test_cifar_nets_train_and_resume_exactly(caffe, jpeg, repository, tmp_path, name, data_set, rate):
     """Batch normalisation, random crop and mirror included; the test set is cut to two batches for time."""
     data = replace(prepare(data_set, tmp_path, jpeg, allow_altered=True), test_count=100)

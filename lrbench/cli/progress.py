@@ -66,7 +66,8 @@ class RunProgress(Listener):
 
     def progressed(self, task: RunTask, progress: base.Progress) -> None:
         best = self._best[task.number]
-        numbers = f"{progress.iteration}  lr {progress.rate:.3g}  loss {progress.loss:.3g}"
+        total = task.experiment.workload.iterations
+        numbers = f"{progress.iteration}/{total}  lr {progress.rate:.3g}  loss {progress.loss:.3g}"
         if best == best:
             numbers += f"  best {best:.2%}"
         if self._live is not None:
@@ -87,12 +88,11 @@ class RunProgress(Listener):
     def ended(self, outcome: Outcome) -> None:
         if self._live is not None and outcome.task.number in self._rows:
             self._live.remove_task(self._rows.pop(outcome.task.number))
-        self._say(outcome.task, self._ending(outcome))
+        if outcome.how != "skipped":  # those are counted at the end
+            self._say(outcome.task, self._ending(outcome))
 
     def _ending(self, outcome: Outcome) -> str:
         status = outcome.status
-        if outcome.how == "skipped":
-            return f"{status.status} before, skipped"
         if outcome.how == "busy":
             return "another process is running it, left alone"
         reason = f": {status.reason}" if status.reason else ""

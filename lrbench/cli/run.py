@@ -5,11 +5,10 @@ from __future__ import annotations
 import collections
 import re
 import signal
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from lrbench.executors.local import Outcome
     from lrbench.executors.plan import Task
     from lrbench.spec.experiment import Experiment
+
+Found = TypeVar("Found")
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, int]:
@@ -57,12 +58,14 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)
-    engine, data = _engine(experiment), _data(experiment)
-    tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
-    _check(tasks, engine, experiment)
     if dry_run:
-        _show(tasks, engine, jobs)
+        from lrbench.cli.dry_run import show_plan
+
+        show_plan(experiment, results, shard, jobs, threads)
         return 0
+    engine, data = find_engine(experiment), find_data(experiment, _prepare)
+    tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
+    check_tasks(tasks, engine, experiment)
     if not tasks:
         click.echo("this share holds no run", err=True)
         return 0
@@ -71,7 +74,8 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     return _summary(outcomes, results / experiment.name)
 
 
-def _check(tasks: list[Task], engine: Engine, experiment: Experiment) -> None:
+def check_tasks(tasks: list[Task], engine: Engine, experiment: Experiment) -> None:
+    """Have the engine refuse what it cannot do, with the spec's line."""
     from lrbench.errors import NetError, SpecError
 
     document = experiment.document
@@ -84,22 +88,29 @@ def _check(tasks: list[Task], engine: Engine, experiment: Experiment) -> None:
             raise error.at(document.where(("engine", "driver"))) from error
 
 
-def _data(experiment: Experiment) -> Prepared:
-    from lrbench.cli.data_progress import shown_progress
-    from lrbench.cli.home import data_folder, home
-    from lrbench.data import open_folder, prepare
+def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Prepared | Found:
+    """The user's own LMDB folders, or what ``obtain`` gives for a data set's name."""
+    from lrbench.data import open_folder
     from lrbench.spec.model import DataFolders
 
     dataset = experiment.workload.dataset
     with experiment.document.placing("workload", "dataset"):
         if isinstance(dataset, DataFolders):
-            mean = Path(dataset.mean) if dataset.mean else None
-            return open_folder(Path(dataset.train), Path(dataset.test), mean)
-        with shown_progress() as progress:
-            return prepare(dataset, home(), data_folder(), progress=progress)
+            return open_folder(Path(dataset.train), Path(dataset.test), Path(dataset.mean) if dataset.mean else None)
+        return obtain(dataset)
 
 
-def _engine(experiment: Experiment) -> Engine:
+def _prepare(name: str) -> Prepared:
+    from lrbench.cli.data_progress import shown_progress
+    from lrbench.cli.home import data_folder, home
+    from lrbench.data import prepare
+
+    with shown_progress() as progress:
+        return prepare(name, home(), data_folder(), progress=progress)
+
+
+def find_engine(experiment: Experiment) -> Engine:
+    """The engine that the spec names, started once to see that it works."""
     from lrbench.cli.site import site
     from lrbench.engines.registry import open_engine
     from lrbench.errors import SpecError
@@ -144,29 +155,10 @@ def _again(spec: Path, jobs: int, results: Path, overrides: Sequence[str], shard
 
 def _summary(outcomes: list[Outcome], folder: Path) -> int:
     counts = collections.Counter(outcome.status.status for outcome in outcomes if outcome.how != "busy")
-    busy = sum(outcome.how == "busy" for outcome in outcomes)
+    how = collections.Counter(outcome.how for outcome in outcomes)
     parts = [f"{count} {status}" for status, count in sorted(counts.items())]
-    parts += [f"{busy} left to another process"] if busy else []
-    click.echo(f"{len(outcomes)} runs: {', '.join(parts)}", err=True)
+    parts += [f"{how['busy']} left to another process"] if how["busy"] else []
+    before = f" ({how['skipped']} of them before, skipped)" if how["skipped"] else ""
+    click.echo(f"{len(outcomes)} runs: {', '.join(parts)}{before}", err=True)
     click.echo(f"next: lrbench report {folder} --plots {folder}/plots", err=True)
     return 1 if counts["failed"] else 0
-
-
-def _show(tasks: list[Task], engine: Engine, jobs: int) -> None:
-    from lrbench.executors.estimate import estimate
-    from lrbench.runs.directory import RunDirectory
-
-    waiting = []
-    for task in tasks:
-        status = RunDirectory(task.folder).status()
-        click.echo(f"{task.number:4}  {status.status:9}  {task.label}  ->  {task.folder}")
-        if not status.done:
-            waiting.append(task)
-    if not waiting:
-        click.echo("nothing is left to do", err=True)
-        return
-    found: Any = estimate(waiting, engine, jobs)
-    click.echo(f"{len(waiting)} of {len(tasks)} runs to do; about {found.text}, -j {jobs} (measured: "
-               f"{found.iterations_per_second:.3g} iterations/s a run, {found.evaluation_seconds:.3g} s an evaluation; "
-               "updates of the weights are not in it)", err=True)
-    sys.stdout.flush()

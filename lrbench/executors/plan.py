@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lrbench import __version__
 from lrbench.data import Prepared
@@ -17,6 +17,8 @@ from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.run import Run
 from lrbench.stopping import StoppingRules
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ def tasks(experiment: Experiment, data: Prepared, results: Path, threads: int = 
             for number, run in enumerate(experiment.runs, start=1)]
 
 
-def share(everything: list[Task], index: int, count: int) -> list[Task]:
-    """Every ``count``-th task, beginning with number ``index`` (from 1): the shares of all indices are the whole."""
+def share(everything: list[Item], index: int, count: int) -> list[Item]:
+    """Every ``count``-th item, beginning with number ``index`` (from 1): the shares of all indices are the whole."""
     return everything[index - 1:: count]
 
 

@@ -21,6 +21,8 @@ from lrbench.storage import atomic_write, sync
 
 RUN, STATUS, EVALUATIONS, SNAPSHOTS, LOCK = "run.json", "status.json", "evaluations.jsonl", "snapshots", "lock"
 KEPT_SNAPSHOTS = 2
+LOCK_SECONDS = 0.2
+"""A report takes the lock for an instant, to see whether a run was cut off."""
 
 StatusName = Literal["pending", "running", "finished", "diverged", "stopped", "failed"]
 OUTCOMES: frozenset[StatusName] = frozenset({"finished", "diverged", "stopped"})
@@ -101,7 +103,7 @@ class RunDirectory:
         """
         lock = FileLock(self.path / LOCK)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=LOCK_SECONDS)
         except Timeout as error:
             raise RunBusy("another process is running it", where=str(self.path)) from error
         try:

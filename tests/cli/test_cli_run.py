@@ -98,7 +98,7 @@ def test_a_run_leaves_what_the_design_says_and_the_second_call_skips_it(folder, 
     before = (run / "evaluations.jsonl").stat().st_mtime_ns
     second = lrbench(folder, "run", "trial.yaml")
     assert second.returncode == 0
-    assert second.stderr.count("finished before, skipped") == 2
+    assert "2 runs: 2 finished (2 of them before, skipped)" in second.stderr
     assert (run / "evaluations.jsonl").stat().st_mtime_ns == before
 
 
@@ -189,19 +189,19 @@ def test_a_dying_caffe_fails_that_run_alone_and_the_next_call_does_it_again(fold
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk that holds one run's snapshots but not two runs'."""
+    """A disk that holds a run's snapshots and little else."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
     if os.geteuid() != 0 or mount is None or subprocess.run(
-            [mount, "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=False, capture_output=True).returncode:
+            [mount, "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], check=False, capture_output=True).returncode:
         pytest.skip("mounting a small disk needs the right to mount")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_full_disk_fails_the_run_with_its_reason_and_the_others_go_on(folder, uninterrupted, small_disk):
-    (small_disk / "ballast").write_bytes(bytes(4_500_000))
+    (small_disk / "ballast").write_bytes(bytes(12_000_000))
     answer = lrbench(folder, "run", "trial.yaml", "--results", "disk/results")
     assert answer.returncode == 1
     assert "Traceback" not in answer.stderr
@@ -290,3 +290,17 @@ def test_a_results_folder_that_cannot_be_written_is_named(folder):
     assert "results" in answer.stderr
     assert (folder / "results").read_text() == "a file\n"
     assert time.monotonic() - started < 60
+
+
+def test_dry_run_without_data_or_caffe_still_shows_the_runs(folder):
+    empty = os.environ | {"LRBENCH_HOME": str(folder / "empty")}
+    answer = lrbench(folder, "run", "trial.yaml", "--dry-run", env=empty)
+    assert answer.returncode == 0
+    assert answer.stdout.splitlines() == ["   1  FIX(k0=0.01) SGD seed 0",
+                                          "   2  TRI(k0=0.001, k1=0.02, l=30) SGD seed 0"]
+    assert "type: lrbench data prepare digits" in answer.stderr
+    assert lrbench(folder, "data", "prepare", "digits", env=empty).returncode == 0
+    answer = lrbench(folder, "run", "trial.yaml", "--dry-run", env=empty)
+    assert answer.returncode == 0
+    assert "2 of 2 runs to do; no estimate: " in answer.stderr
+    assert "lrbench caffe install" in answer.stderr
