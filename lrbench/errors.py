@@ -83,5 +83,8 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
     by_case = {candidate.lower(): candidate for candidate in known}
     wanted = str(name).lower()
-    near = [wanted] if wanted in by_case else get_close_matches(wanted, by_case, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(by_case[match] for match in near)}?" if near else ""
+    cutoff = 0.6 if len(wanted) > 2 else 0.5  # k0 is near to ko, though half of it is wrong
+    near = [wanted] if wanted in by_case else get_close_matches(wanted, by_case, n=3, cutoff=cutoff)
+    if len(wanted) > 3:
+        near += [candidate for candidate in by_case if candidate.startswith(wanted) and candidate not in near]
+    return f"did you mean {' or '.join(by_case[match] for match in near[:3])}?" if near else ""

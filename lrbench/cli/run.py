@@ -53,11 +53,14 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     lrbench run configs/mnist_lenet.yaml -j 2
     lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
     """
+    from lrbench.engines.registry import check_engine_name
     from lrbench.executors import plan
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)
+    with experiment.document.placing("engine", "name"):
+        check_engine_name(experiment.settings.engine.name)
     if dry_run:
         from lrbench.cli.dry_run import show_plan
 
@@ -113,12 +116,8 @@ def find_engine(experiment: Experiment) -> Engine:
     """The engine that the spec names, started once to see that it works."""
     from lrbench.cli.site import site
     from lrbench.engines.registry import open_engine
-    from lrbench.errors import SpecError
 
-    try:
-        engine = open_engine(experiment.settings.engine.name, site())
-    except SpecError as error:
-        raise error.at(experiment.document.where(("engine", "name"))) from error
+    engine = open_engine(experiment.settings.engine.name, site())
     engine.describe()
     return engine
 

@@ -26,6 +26,14 @@ class Site:
     caffe: str | None = None
 
 
+def check_engine_name(name: str) -> None:
+    """Raise SpecError where there is no engine of this name; nothing is loaded for it."""
+    known = [*_OWN, *(entry.name for entry in entry_points(group=GROUP))]
+    if name not in known:
+        raise SpecError(f"unknown engine {name!r}",
+                        remedy=did_you_mean(name, known) or f"the engines are {', '.join(known)}")
+
+
 def open_engine(name: str, site: Site) -> Engine:
     """The engine of this name.
 
@@ -35,12 +43,9 @@ def open_engine(name: str, site: Site) -> Engine:
     """
     if name in _OWN:
         return _OWN[name](site)
-    others = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in others:
-        known = [*_OWN, *others]
-        raise SpecError(f"unknown engine {name!r}",
-                        remedy=did_you_mean(name, known) or f"the engines are {', '.join(known)}")
-    engine: Engine = others[name].load()(site)
+    check_engine_name(name)
+    (entry, *_) = entry_points(group=GROUP, name=name)
+    engine: Engine = entry.load()(site)
     return engine
 
 

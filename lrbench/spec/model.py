@@ -33,6 +33,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 2)]
 Iterations = Annotated[int, Field(ge=1, le=MOST_ITERATIONS)]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 
 
@@ -72,14 +73,14 @@ class Settings(BaseModel):
 class DataFolders(Settings):
     """A data set of the user's own: LMDB folders, and a mean file if the net wants one."""
 
-    train: str = Field(examples=["./train_lmdb"])
-    test: str = Field(examples=["./test_lmdb"])
-    mean: str | None = Field(default=None, examples=["./mean.binaryproto"])
+    train: Text = Field(examples=["./train_lmdb"])
+    test: Text = Field(examples=["./test_lmdb"])
+    mean: Text | None = Field(default=None, examples=["./mean.binaryproto"])
 
 
 # "<" marks these tags, which are in the path of an error, as no keys of the spec's.
 DataSetSetting = Annotated[
-    Annotated[str, Tag("<name>")] | Annotated[DataFolders, Tag("<folders>")],
+    Annotated[Text, Tag("<name>")] | Annotated[DataFolders, Tag("<folders>")],
     Discriminator(lambda value: "<folders>" if isinstance(value, dict | DataFolders) else "<name>"),
 ]
 
@@ -87,7 +88,7 @@ DataSetSetting = Annotated[
 class WorkloadSettings(Settings):
     """What is trained, on what, for how long."""
 
-    net: str = Field(examples=["lenet"])
+    net: Text = Field(examples=["lenet"])
     dataset: DataSetSetting = Field(examples=["mnist"])
     batch_size: Count = Field(examples=["100"])
     test_batch_size: Count | None = Field(default=None, examples=["100"])
@@ -138,7 +139,7 @@ class SolverSettings(Settings):
 class EngineSettings(Settings):
     """What trains, and where."""
 
-    name: str = Field(default="caffe", examples=["caffe"])
+    name: Text = Field(default="caffe", examples=["caffe"])
     driver: Literal["stepping", "native"] = "stepping"
     device: Literal["cpu", "gpu"] = "cpu"
     device_ids: Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1, examples=["[0]"])] = [0]

@@ -28,6 +28,8 @@ _RULES = {
     "less_than": "below {lt:g}",
     "less_than_equal": "at most {le:.10g}",
     "too_short": "a list of at least {min_length}",
+    "string_too_short": "at least {min_length} character",
+    "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "at most 100 letters, digits and _.+- of which the first is a letter or a digit",
     "literal_error": "{expected}",
 }

@@ -1,0 +1,41 @@
+"""Engines by name: LRBench's own, those of other packages, and names that are neither."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+
+import pytest
+from fake_engine import FakeEngine
+
+from lrbench.engines import registry
+from lrbench.engines.registry import Site, check_engine_name, open_engine
+from lrbench.errors import SpecError
+
+
+def make_fake(site: Site) -> FakeEngine:
+    """What another package's entry point names."""
+    return FakeEngine()
+
+
+@pytest.fixture
+def other_package(monkeypatch):
+    entries = EntryPoints([EntryPoint("fake", f"{__name__}:make_fake", registry.GROUP)])
+    monkeypatch.setattr(registry, "entry_points", lambda **wanted: entries.select(**wanted))
+
+
+def test_an_unknown_name_is_refused_with_those_near():
+    check_engine_name("caffe")
+    for refuse in (check_engine_name, lambda name: open_engine(name, Site(Path()))):
+        with pytest.raises(SpecError, match=r"^unknown engine 'cafe'; did you mean caffe\?$"):
+            refuse("cafe")
+        with pytest.raises(SpecError, match=r"^unknown engine 'torch'; the engines are caffe$"):
+            refuse("torch")
+
+
+@pytest.mark.usefixtures("other_package")
+def test_an_engine_of_another_package_is_found_by_its_entry_point():
+    check_engine_name("fake")
+    assert isinstance(open_engine("fake", Site(Path())), FakeEngine)
+    with pytest.raises(SpecError, match="the engines are caffe, fake"):
+        open_engine("xyz", Site(Path()))

@@ -1,0 +1,110 @@
+"""A run's id: the same for the same training, on every machine and in every process, and another for any other."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from lrbench.spec.model import SOLVER_PARAMETERS
+
+
+def ids(spec, data, *overrides):
+    experiment = spec.read(*overrides)
+    return [experiment.run_id(run, data) for run in experiment.runs]
+
+
+def test_an_id_is_readable_and_stays_what_it_is(spec, data):
+    """Pinned: another id would leave every finished run to be done again."""
+    assert ids(spec, data) == ["FIX_0.01-SGD-s0-0d54198338"]
+    assert ids(spec, data, "policies=['WARMUP(policy=TRI(k0=1e-9, k1=0.06, l=20), l=10)']", "seeds=[12]") == [
+        "WARMUP_TRI_1e-09_0.06_20_10_0_stage-SGD-s12-d968243322"]
+
+
+def test_an_id_is_a_plain_file_name_of_bounded_length(spec, data):
+    stages = ", ".join(["FIX(k0=0.123456789)"] * 20)
+    found, = ids(spec, data, f"policies=['COMPOSE(policies=[{stages}], boundaries={list(range(1, 20))})']")
+    assert re.fullmatch(r"[A-Za-z0-9_.+-]{1,100}", found)
+
+
+OVERRIDES = [
+    "policies=[FIX(k0=0.02)]", "policies=['STEP(k0=0.01, gamma=1, l=5)']", "seeds=[1]", "solver.lr_scale=2",
+    "solver.type=Nesterov", "solver.momentum=0.8", "solver.weight_decay=0.1", "solver={type: SGD}",
+    "solver.iter_size=2",
+    "solver.clip_gradients=35", "solver={type: SGD, momentum: 0.9, regularization_type: L1, weight_decay: 0.1}",
+    "workload.batch_size=33", "workload.test_batch_size=50", "workload.iterations=101", "workload.test_interval=25",
+    "engine.driver=native", "engine.device=gpu", "engine.name=other", "stopping.patience=3",
+    "stopping.max_train_seconds=60", "stopping={patience: 4}",
+]
+
+
+def test_whatever_decides_the_outcome_gives_another_id(spec, data):
+    found = [ids(spec, data)] + [ids(spec, data, override) for override in OVERRIDES]
+    found += [ids(spec, data, f"solver={{type: {kind}, {name}: 0.25}}")
+              for kind, names in SOLVER_PARAMETERS.items() for name in names]
+    found += [ids(spec, data, f"solver={kind}") for kind in SOLVER_PARAMETERS if kind != "SGD"]
+    found += [ids(spec, data, "stopping.at_target=true", f"target_accuracy={target}") for target in (0.8, 0.9)]
+    found += [ids(spec, data, "engine.driver=native", "workload.display_interval=50")]
+    found += [ids(spec, dataclasses.replace(data, sha256="e" * 64))]
+    found += [ids(spec.net("num_output: 10", "num_output: 11"), data)]
+    flat = [one for group in found for one in group]
+    assert len(set(flat)) == len(flat)
+
+
+def test_the_scale_is_in_the_id(spec, data):
+    found = ids(spec, data, "robustness.scales=[0.5, 2]")
+    assert found[0] == ids(spec, data)[0]
+    assert len(set(found)) == 3
+    assert found[1].startswith("SCALE_0.5_FIX_0.01-SGD-s0-")
+
+
+@pytest.mark.parametrize("overrides", [
+    ["name=other"], ["workload.display_interval=7"], ["target_accuracy=0.9"], ["engine.device_ids=[3]"],
+    ["solver={momentum: 0.9}"], ["solver={momentum: 0.9, weight_decay: 0, iter_size: 1, lr_scale: 1}"],
+    ["policies=[FIX(k0=0.0100)]"], ["policies.0={function: FIX, k0: 1e-2}"], ["stopping.patience="],
+    ["workload.test_batch_size=100", "engine={}"],
+])
+def test_whatever_does_not_decide_the_outcome_keeps_the_id(spec, data, overrides):
+    assert ids(spec, data, *overrides) == ids(spec, data)
+
+
+def test_names_places_and_comments_keep_the_id(spec, data, tmp_path):
+    before = ids(spec, data)
+    assert ids(spec.more("# a comment\n"), data) == before
+    assert ids(spec, dataclasses.replace(data, name="x", label="y", folder=tmp_path, train=tmp_path / "t")) == before
+    (spec.folder / "sub").mkdir()
+    (spec.folder / "net.prototxt").rename(spec.folder / "sub/n.prototxt")
+    moved = spec.changed("./net.prototxt", "sub/n.prototxt")
+    assert ids(moved, data) == before
+    path = spec.folder / "sub/n.prototxt"
+    net = path.read_text().replace('"small"', '"tiny"').replace('source: "test"', 'source: "x"')
+    path.write_text("# a comment\n" + net)
+    assert ids(moved, data) == before
+
+
+def test_a_wish_for_more_runs_keeps_the_ids_of_those_there_are(spec, data):
+    before = ids(spec, data)
+    more = ids(spec, data, "seeds=[1, 0]", "robustness.scales=[0.1, 1]", "solver=[Adam, {type: SGD, momentum: 0.9}]",
+               "policies=[FIX(k0=0.02), FIX(k0=0.01)]")
+    assert len(set(more)) == 16
+    assert set(before) < set(more)
+
+
+def test_the_description_is_json_and_whole(spec, data):
+    experiment = spec.more("target_accuracy: 0.9\nrobustness: {scales: [1, 5]}\n").read()
+    description = json.loads(json.dumps(experiment.describe(experiment.runs[1], data)))
+    net_sha256 = description["workload"]["net"].pop("sha256")
+    assert re.fullmatch("[0-9a-f]{64}", net_sha256)
+    assert description == {
+        "schema": 1, "run_id": experiment.run_id(experiment.runs[1], data), "experiment": "trial",
+        "policy": "FIX(k0=0.01)", "function": "FIX", "lr_scale": 5.0, "seed": 0,
+        "solver": {"type": "SGD", "momentum": 0.9, "weight_decay": 0.0, "regularization_type": "L2", "iter_size": 1,
+                   "lr_scale": 1.0},
+        "workload": {"net": {"name": "net"}, "dataset": {"name": "digits", "sha256": "d" * 64, "label": "digits"},
+                     "batch_size": 32, "test_batch_size": 100, "iterations": 100, "test_interval": 20,
+                     "display_interval": 100},
+        "target_accuracy": 0.9, "robustness_scales": [1.0, 5.0],
+        "stopping": {"at_target": False, "patience": None, "max_train_seconds": None},
+    }
