@@ -26,7 +26,7 @@ SOLVER_PARAMETERS = {
 }
 PARTICULAR = sorted(set().union(*SOLVER_PARAMETERS.values()))
 MOST_ITERATIONS = 100_000_000
-"""The rates of every iteration are checked before a run starts; that many take seconds."""
+"""The rates of every iteration are checked before a run starts; that many take seconds a policy."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -78,10 +78,9 @@ class DataFolders(Settings):
     mean: Text | None = Field(default=None, examples=["./mean.binaryproto"])
 
 
-# "<" marks these tags, which are in the path of an error, as no keys of the spec's.
 DataSetSetting = Annotated[
-    Annotated[Text, Tag("<name>")] | Annotated[DataFolders, Tag("<folders>")],
-    Discriminator(lambda value: "<folders>" if isinstance(value, dict | DataFolders) else "<name>"),
+    Annotated[Text, Tag("name")] | Annotated[DataFolders, Tag("folders")],
+    Discriminator(lambda value: "folders" if isinstance(value, dict | DataFolders) else "name"),
 ]
 
 

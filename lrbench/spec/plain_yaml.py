@@ -1,8 +1,8 @@
 """YAML as plain values, with the place of each.
 
-Words without quotes are numbers, true, false, null or text, as in YAML 1.2. What YAML 1.1 silently made of others
-(``010`` eight, ``1:30`` ninety, ``no`` false, ``2024-01-01`` a date) stays text, which a number's setting refuses.
-Mappings, lists and scalars are all that is built: a tag, which might ask for a Python object, is refused.
+Words without quotes are numbers (10_000 too), true, false, null or text, as in YAML 1.2. What YAML 1.1 silently made
+of others (``010`` eight, ``1:30`` ninety, ``no`` false, ``2024-01-01`` a date) stays text, which a number's setting
+refuses. Mappings, lists and scalars are all that is built: a tag, which might ask for a Python object, is refused.
 """
 
 from __future__ import annotations
@@ -40,20 +40,28 @@ def read_plain(text: str, source: str) -> tuple[Any, dict[Key, str]]:
     Raises:
         SpecError: it is not YAML, doubles a key, holds itself, is too large or too deep, or has a tag.
     """
-    try:
-        node = _Loader(text, source).get_single_node()
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, int(error.position)) + 1
-        raise SpecError("holds a control character", where=f"{source}:{line}", remedy="give a text file") from error
-    except yaml.MarkedYAMLError as error:
-        problem = ", ".join(part for part in (error.context, error.problem) if part)
-        where = f"{source}:{error.problem_mark.line + 1}" if error.problem_mark else source
-        raise SpecError(f"is not valid YAML: {problem}", where=where,
-                        remedy="check the indentation, colons, brackets and quotes there") from error
+    node = _parsed(text, source)
     if node is None:
         return None, {(): f"{source}:1"}
     builder = _Builder(source)
     return builder.build(node, ()), builder.places
+
+
+def _parsed(text: str, source: str) -> yaml.Node | None:
+    try:
+        loader = _Loader(text, source)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, int(error.position)) + 1
+        raise SpecError("holds a control character", where=f"{source}:{line}", remedy="give a text file") from error
+    try:
+        return loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        line = error.problem_mark.line if error.problem_mark else loader.line
+    except (ValueError, OverflowError):  # PyYAML lets these through: "\UFFFFFFFF", %YAML with thousands of digits
+        problem, line = "no such character or version", loader.line
+    raise SpecError(f"is not valid YAML: {problem}", where=f"{source}:{line + 1}",
+                    remedy="check the indentation, colons, brackets and quotes there")
 
 
 class _Limits:

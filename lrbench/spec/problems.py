@@ -44,7 +44,9 @@ def explain(error: ValidationError, document: Document, solvers: Sequence[Key]) 
     """
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
-    key: Key = tuple(part for part in first["loc"] if not str(part).startswith("<"))
+    key: Key = first["loc"]
+    if key[:2] == ("workload", "dataset"):
+        key = key[:2] + key[3:]  # between them pydantic has the tag of the form it took
     if first["type"] == "misfit":
         key += first["ctx"]["key"]
     as_written = key

@@ -145,6 +145,8 @@ def test_evaluations_come_within_the_run(spec):
     ("{name: caffe}", "{x: 1}", "11: unknown key 'engine.x'; the keys here are name, driver, device, device_ids"),
     ("seeds: [0]", "1: 2", "10: unknown key '1'; the keys here are name, workload, solver, engine, seeds, "
                            "target_accuracy, policies, stopping, robustness"),
+    ("seeds: [0]", "'<<': 2", "10: unknown key '<<'; the keys here are name, workload, solver, engine, seeds, "
+                              "target_accuracy, policies, stopping, robustness"),
     ("seeds: [0]", "'': 2", "10: unknown key ''; the keys here are name, workload, solver, engine, seeds, "
                             "target_accuracy, policies, stopping, robustness"),
     ("  iterations: 100\n", "", "2: the key 'workload.iterations' is missing; for example iterations: 10000"),

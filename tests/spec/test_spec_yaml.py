@@ -106,6 +106,8 @@ def test_refusals(text, message):
     ('a: 1\nb: "x', 2, "found unexpected end of stream"),
     ("a: 1\nb: *c", 2, "found undefined alias 'c'"),
     ("a: 1\n---\nb: 2", 2, "expected a single document in the stream, but found another document"),
+    ('a: 1\nb: "\\UFFFFFFFF"', 2, "no such character"),
+    (f"%YAML {'9' * 5000}.1\n---\na: 1", 1, "no such character or version"),
     ("%YAML 3.0\n---\na: 1", 1, "incompatible YAML document"),
 ])
 def test_what_is_not_yaml_is_said_with_its_line(text, line, problem):
