@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.base import Job, Progress, Session, Stretch, TestOutputs, Usage
-from lrbench.engines.caffe.client import LOG_NAME, WorkerClient, death
 from lrbench.engines.caffe.environment import CaffeEnvironment
 from lrbench.engines.caffe.files import NET, SOLVER, bind, write_run_files
 from lrbench.engines.caffe.log import CaffeLog
 from lrbench.engines.caffe.solver import SNAPSHOT_PREFIX
+from lrbench.engines.caffe.start import LOG_NAME, start_worker
+from lrbench.engines.process.death import death
 from lrbench.errors import EngineFailed
 
 POLL_SECONDS = 0.1
@@ -48,7 +49,7 @@ class NativeSession(Session):
         self._train_seconds = 0.0
         self._cpu_seconds, self._peak_bytes = 0.0, 0
         self._status: int | None = None
-        self._evaluator = WorkerClient(environment, job.folder, job.threads, log_name="evaluator.log")
+        self._evaluator = start_worker(environment, job, "evaluator.log")
         try:
             self._evaluator.ask("open_test", net=NET, device=job.engine.device, device_id=job.device_id)
             with self._log_path.open("ab") as log:
@@ -74,7 +75,7 @@ class NativeSession(Session):
             if self._diverged():
                 break
             if ended and not self._saved(end):
-                raise EngineFailed(death(self._log_path, 0, self._status or 0))
+                raise EngineFailed(death("Caffe", self._log_path, 0, self._status or 0))
             if not ended:
                 time.sleep(POLL_SECONDS)
         losses = [shown.loss for shown in self._log.displays if start <= shown.iteration < end]

@@ -10,10 +10,10 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from lrbench.engines.base import Job, Session, Stretch, TestOutputs, Timing, Usage
-from lrbench.engines.caffe.client import WorkerClient
 from lrbench.engines.caffe.environment import CaffeEnvironment
 from lrbench.engines.caffe.files import bind, write_run_files
 from lrbench.engines.caffe.solver import stepping_solver
+from lrbench.engines.caffe.start import start_worker
 from lrbench.errors import EngineFailed
 from lrbench.nets import write_message
 from lrbench.nets.caffe_pb2 import NetParameter, SolverState
@@ -37,7 +37,7 @@ class SteppingSession(Session):
         self._incoming = job.folder / INCOMING
         shutil.rmtree(self._incoming.parent, ignore_errors=True)
         self._incoming.parent.mkdir(parents=True)
-        self._worker = WorkerClient(environment, job.folder, job.threads)
+        self._worker = start_worker(environment, job)
         try:
             self._worker.ask("open", solver=STEPPING_SOLVER, iter_size=job.solver.iter_size,
                              device=job.engine.device, device_id=job.device_id)

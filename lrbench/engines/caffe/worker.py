@@ -1,22 +1,22 @@
 """The stepping worker: runs inside Caffe's own Python, steps, evaluates and saves, and knows nothing else.
 
-It reads one JSON object a line from standard input, each followed by as many raw bytes as its ``bytes`` says, and
-answers in the same form on standard output. Caffe's log goes to standard error. Works with Python 3.5 and later, so
-that it also runs inside old CUDA builds of Caffe; imports nothing of LRBench.
+Caffe's log goes to standard error. Works with Python 3.5 and later, so that it also runs inside old CUDA builds of
+Caffe; imports nothing of LRBench but the file of the protocol, which stands alone.
 """
 
 import json
 import os
-import resource
 import sys
 import time
-from typing import Any, Callable, Dict
+from typing import Any
 
 import numpy as np
 
-PROGRESS_SECONDS = 0.5
+# Run as a script by a Python that does not have LRBench installed.
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "process"))
+from server import Message, Reply, serve, usage  # type: ignore[import-not-found]
 
-Message = Dict[str, Any]
+PROGRESS_SECONDS = 0.5
 
 
 class Diverged(Exception):
@@ -26,7 +26,7 @@ class Diverged(Exception):
 class Worker(object):
     """One net in training or under test."""
 
-    def __init__(self, caffe: Any, reply: Callable[[Message], None]) -> None:
+    def __init__(self, caffe: Any, reply: Reply) -> None:
         self.caffe = caffe
         self.reply = reply
         self.solver = None  # type: Any
@@ -165,37 +165,15 @@ class Worker(object):
         return {"iteration_seconds": (trained - started) * self.iter_size / request["repeat"],
                 "test_batch_seconds": (tested - trained) / request["repeat"]}
 
-    def do_usage(self, request: Message, _payload: bytes) -> Message:
+    def do_usage(self, _request: Message, _payload: bytes) -> Message:
         """Processor seconds and peak memory of this process so far."""
-        own = resource.getrusage(resource.RUSAGE_SELF)
-        return {"cpu_seconds": own.ru_utime + own.ru_stime, "peak_memory_bytes": own.ru_maxrss * 1024}
+        return usage()
 
 
-def serve() -> None:
-    """Answer requests until ``close`` or the end of the input."""
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever Caffe or a library prints must not mix with the answers
-    source = sys.stdin.buffer
-
-    def reply(answer: Message) -> None:
-        payload = answer.pop("bytes", b"")
-        answer["bytes"] = len(payload)
-        out.write(json.dumps(answer).encode() + b"\n" + payload)
-        out.flush()
-
+def make_worker(reply: Reply) -> Worker:
+    """A worker, with Caffe loaded."""
     import caffe  # type: ignore[import-not-found]
-    worker = Worker(caffe, reply)
-    for line in iter(source.readline, b""):
-        request = json.loads(line.decode())
-        payload = source.read(request.get("bytes", 0))
-        if request["op"] == "close":
-            break
-        try:
-            reply(getattr(worker, "do_" + request["op"])(request, payload))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other side must hear of it
-            reply({"error": "{}: {}".format(type(error).__name__, error)})
-    out.flush()
-    os._exit(0)  # Caffe's prefetch threads may hang in destructors at a normal exit
+    return Worker(caffe, reply)
 
 
 def probe(gpu: bool) -> None:
@@ -211,4 +189,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] in (["--probe"], ["--probe-gpu"]):
         probe(sys.argv[1] == "--probe-gpu")
     else:
-        serve()
+        serve(make_worker)

@@ -1,34 +1,37 @@
-"""The other end of the worker's pipes: starts it, sends requests, reads answers, and says why it died."""
+"""LRBench's end of the pipes: starts the child, sends requests, reads answers, and says why it died."""
 
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lrbench.engines.base import Progress, TestOutputs, Usage
-from lrbench.engines.caffe.environment import WORKER, CaffeEnvironment
+from lrbench.engines.process.death import death
 from lrbench.errors import EngineFailed
 
-LOG_NAME = "caffe.log"
 CLOSE_SECONDS = 10
 
 
 class WorkerClient:
-    """One worker process, with the run's folder as its working directory and its log appended there."""
+    """One child process, which works in the folder of its log and appends to it.
 
-    def __init__(self, environment: CaffeEnvironment, folder: Path, threads: int, log_name: str = LOG_NAME) -> None:
-        self._log_path = folder / log_name
+    Args:
+        name: what messages call it, such as "Caffe".
+        command: the whole command; the child should die with this process.
+        log: where its standard error goes.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        self._name, self._log_path = name, log
         self._log_start = self._log_path.stat().st_size if self._log_path.exists() else 0
-        with self._log_path.open("ab") as log:
+        with log.open("ab") as stream:
             self._process = subprocess.Popen(
-                environment.command((*environment.python, str(WORKER)), threads),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=folder,
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream, cwd=log.parent,
                 start_new_session=True,  # Ctrl-C in the terminal is for LRBench, which then ends its children
             )
 
@@ -53,7 +56,7 @@ class WorkerClient:
             if on_progress is not None:
                 on_progress(Progress(answer["iteration"], answer["loss"], answer["rate"]))
         if "error" in answer:
-            raise EngineFailed(f"Caffe refused to {operation.replace('_', ' ')}: {answer['error']}",
+            raise EngineFailed(f"{self._name} refused to {operation.replace('_', ' ')}: {answer['error']}",
                                where=str(self._log_path))
         return answer
 
@@ -105,23 +108,8 @@ class WorkerClient:
                     continue  # unsent bytes for a dead worker
 
     def _cause(self) -> str:
-        """Why the worker died: Caffe's fatal line if it logged one, else the signal or the last line."""
         try:
             status = self._process.wait(timeout=CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
-            return "Caffe's worker closed its pipes"
-        return death(self._log_path, self._log_start, status)
-
-
-def death(log: Path, start: int, status: int) -> str:
-    """In one line, why a Caffe process that logged to ``log`` from byte ``start`` on ended with ``status``."""
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = file.read().decode(errors="replace").splitlines()
-    fatal = next((line for line in lines if line.startswith("F") and "] " in line), None)
-    if fatal:
-        return f"Caffe aborted: {fatal.split('] ', 1)[1]}"
-    if status < 0:
-        return f"Caffe was killed by {signal.Signals(-status).name}; see {log.name}"
-    last = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
-    return f"Caffe ended with status {status}: {last.strip()}"
+            return f"{self._name}'s process closed its pipes"
+        return death(self._name, self._log_path, self._log_start, status)
