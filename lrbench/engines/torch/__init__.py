@@ -1,0 +1,1 @@
+"""The PyTorch engine: the same nets, solvers and data as Caffe, held to it by tests."""

@@ -1,0 +1,148 @@
+"""Caffe's solvers in PyTorch: what happens to gradients on their way into an update, in Caffe's own order.
+
+    g = sum of the gradients of iter_size batches
+    g *= clip / |g|                if |g| > clip, |g| being the L2 norm over all parameters together
+    g /= iter_size                 so clip_gradients bounds the sum, not the mean
+    g += decay * w                 L2; decay = weight_decay * decay_mult
+    g += decay * sign(w)           L1
+    w -= update(g)                 the type's own rule, at the rate eta = rate * lr_mult
+
+Source: ``SGDSolver::ApplyUpdate`` and what it calls, src/caffe/solvers/sgd_solver.cpp of Caffe 1.0.
+A parameter with lr_mult 0 has no gradient in Caffe, so it counts in no norm, is not regularised and never moves.
+
+The settings are rounded to float32 first, as Caffe holds them so; of 1 - momentum2 that is up to 1e-5.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrbench.spec.model import SolverSettings
+
+Tensors = list[Tensor]
+
+
+class Learnable(Protocol):
+    """How fast one parameter learns and decays beside the others: ``param`` of its layer."""
+
+    @property
+    def lr_mult(self) -> float:
+        """Factor of the learning rate; 0 freezes the parameter."""
+
+    @property
+    def decay_mult(self) -> float:
+        """Factor of the weight decay."""
+
+
+class Solver(ABC):
+    """An update rule and its settings; all that changes from step to step is in the tensors it is given.
+
+    Those hold one run, or several runs ("lanes") stacked along a new first axis with a rate for each.
+    """
+
+    slots: ClassVar[int] = 1
+    """History tensors that each parameter has."""
+
+    def __init__(self, settings: SolverSettings, specs: Sequence[Learnable]) -> None:
+        self._momentum = single(settings.momentum)
+        self._momentum2 = single(settings.momentum2)
+        self._delta = single(settings.delta)
+        self._rms_decay = single(settings.rms_decay)
+        self._clip = None if settings.clip_gradients is None else single(settings.clip_gradients)
+        self._iter_size = settings.iter_size
+        self._signs_decay = settings.regularization_type == "L1"
+        self._count = len(specs)
+        self._moving = [index for index, spec in enumerate(specs) if spec.lr_mult]
+        moving = [specs[index] for index in self._moving]
+        self._multiplied = [index for index, spec in enumerate(moving) if spec.lr_mult != 1]
+        self._multipliers = [single(moving[index].lr_mult) for index in self._multiplied]
+        self._decays: dict[float, list[int]] = {}
+        for index, spec in enumerate(moving):
+            decay = single(single(settings.weight_decay) * single(spec.decay_mult))
+            if decay:
+                self._decays.setdefault(decay, []).append(index)
+
+    def state(self, parameters: Sequence[Tensor]) -> Tensors:
+        """The state before the first step: zeros like the parameters, once for each slot, in .solverstate's order."""
+        return [torch.zeros_like(parameter) for _ in range(self.slots) for parameter in parameters]
+
+    @torch.no_grad()
+    def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None], state: Sequence[Tensor],
+             rate: float | Tensor, iteration: int | Tensor) -> None:
+        """One update, in place.
+
+        Args:
+            parameters: in the order of the specs.
+            gradients: the sum over iter_size batches; used up, so none may share memory with another. Those of
+                parameters with lr_mult 0 are not looked at.
+            state: what :meth:`state` made.
+            rate: the learning rate; as a tensor, of the parameters' type and device, with no axis or, where the
+                parameters are stacked lanes, one entry a lane. A tensor is read when the step runs, so that a
+                recorded CUDA graph follows it, and never waited for.
+            iteration: updates done before this one, from 0; a tensor for the same reason.
+        """
+        moving = [parameters[index] for index in self._moving]
+        own = [_present(gradients[index]) for index in self._moving]
+        histories = [[state[slot * self._count + index] for index in self._moving] for slot in range(self.slots)]
+        self._condition(moving, own, lanes=isinstance(rate, Tensor) and rate.dim() == 1)
+        torch._foreach_sub_(moving, self._updates(own, histories, rate, iteration))
+
+    def _condition(self, parameters: Tensors, gradients: Tensors, lanes: bool) -> None:
+        """Clip, normalise and regularise."""
+        if self._clip is not None:
+            norm = _norm_a_lane(gradients) if lanes else _norm(gradients)
+            _scale(gradients, torch.where(norm > self._clip, self._clip / norm, 1.0))
+        if self._iter_size > 1:
+            _scale(gradients, single(1 / self._iter_size))
+        for decay, indices in self._decays.items():
+            decayed = [parameters[index] for index in indices]
+            if self._signs_decay:
+                decayed = list(torch._foreach_sign(decayed))
+            torch._foreach_add_([gradients[index] for index in indices], decayed, alpha=decay)
+
+    @abstractmethod
+    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: float | Tensor,
+                 iteration: int | Tensor) -> Tensors:
+        """What to subtract from the parameters; the histories are brought up to date and the gradients used up."""
+
+    def _at_rate(self, tensors: Tensors, rate: float | Tensor) -> None:
+        """Multiply each by its local rate, eta = rate * lr_mult."""
+        _scale(tensors, rate)
+        if self._multiplied:
+            torch._foreach_mul_([tensors[index] for index in self._multiplied], self._multipliers)
+
+
+def single(value: float) -> float:
+    """The float32 nearest to a value."""
+    return float(np.float32(value))
+
+
+def _present(gradient: Tensor | None) -> Tensor:
+    if gradient is None:
+        raise ValueError("a parameter that learns has no gradient")
+    return gradient
+
+
+def _scale(tensors: Tensors, factor: float | Tensor) -> None:
+    """Multiply in place by one factor, or by one a lane along the first axis."""
+    if isinstance(factor, Tensor) and factor.dim() == 1:
+        torch._foreach_mul_(tensors, [factor.view(-1, *[1] * (tensor.dim() - 1)) for tensor in tensors])
+    else:
+        torch._foreach_mul_(tensors, factor)
+
+
+def _norm(tensors: Tensors) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+    return norm
+
+
+def _norm_a_lane(tensors: Tensors) -> Tensor:
+    norms = [torch.linalg.vector_norm(tensor.flatten(1), dim=1) for tensor in tensors]
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    return norm
