@@ -1,1 +1,1 @@
-"""The PyTorch engine: the same nets, solvers and data as Caffe, held to it by tests."""
+"""The engine PyTorch: Caffe's nets and solvers, interpreted by torch; only this package imports it."""

@@ -1,0 +1,84 @@
+"""What a layer is to the interpreter: its shapes, its parameters and the function that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lrbench.errors import NetError
+from lrbench.nets.caffe_pb2 import FillerParameter, LayerParameter, Phase
+from lrbench.nets.wiring import layer_place
+
+Shape = tuple[int, ...]
+
+Run = Callable[[Sequence[Tensor], Sequence[Tensor], torch.Generator | None], Sequence[Tensor]]
+"""From bottoms, the layer's own parameters and a source of random numbers to tops."""
+
+
+@dataclass(frozen=True)
+class Blob:
+    """One parameter blob of a layer.
+
+    Attributes:
+        shape: its shape, as in Caffe.
+        filler: what it holds at first.
+        statistic: whether the layer itself keeps it up to date, as BatchNorm does, and no solver.
+    """
+
+    shape: Shape
+    filler: FillerParameter
+    statistic: bool = False
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer bound to the shapes of its bottoms.
+
+    Attributes:
+        tops: shapes of what it makes.
+        run: the function that makes it; differentiable wherever Caffe's layer is.
+        blobs: its parameters, in Caffe's order.
+    """
+
+    tops: tuple[Shape, ...]
+    run: Run
+    blobs: tuple[Blob, ...] = ()
+
+
+Build = Callable[[LayerParameter, Sequence[Shape], Phase], Layer]
+
+
+def refusal(layer: LayerParameter, message: str, remedy: str | None = None) -> NetError:
+    """The error of a layer that this engine, or Caffe itself, cannot run."""
+    return NetError(message, where=f"{layer_place(layer)} of type {layer.type}", remedy=remedy)
+
+
+def expect(layer: LayerParameter, bottoms: tuple[int, int], tops: tuple[int, int]) -> None:
+    """Raise NetError where the layer has fewer or more bottoms or tops than these smallest and largest numbers."""
+    for name, given, (least, most) in (("bottom", len(layer.bottom), bottoms), ("top", len(layer.top), tops)):
+        if not least <= given <= most:
+            wanted = str(least) if least == most else f"{least} to {most}" if most < MANY else f"at least {least}"
+            raise refusal(layer, f"has {given} {name}{'' if given == 1 else 's'}, and {wanted} can be used here")
+
+
+MANY = 1 << 30
+
+
+def expect_image(layer: LayerParameter, shape: Shape) -> None:
+    """Raise NetError where the blob has no four axes: samples, channels, height and width."""
+    if len(shape) != 4:
+        raise refusal(layer, f"its bottom has shape {shape}, and four axes are needed")
+
+
+def canonical_axis(layer: LayerParameter, axis: int, axes: int) -> int:
+    """The axis counted from the front; a negative one counts from the back.
+
+    Raises:
+        NetError: there is no such axis.
+    """
+    if not -axes <= axis < axes:
+        raise refusal(layer, f"axis {axis} is not one of the {axes} axes of its bottom")
+    return axis % axes

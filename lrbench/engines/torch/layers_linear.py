@@ -1,0 +1,87 @@
+"""Layers that multiply by a matrix of weights: Convolution and InnerProduct."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor
+from torch.nn import functional
+
+from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, canonical_axis, expect, expect_image, refusal
+from lrbench.engines.torch.window import Window, convolution_window
+from lrbench.nets.caffe_pb2 import LayerParameter, Phase
+
+
+def convolution(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Convolution: each of ``num_output`` channels is the sum of windows times weights, plus a bias.
+
+    The output has ``floor((size + 2 pad - dilation (kernel - 1) - 1) / stride) + 1`` pixels along each axis. Weights
+    have the shape (num_output, channels / group, kernel height, kernel width).
+    """
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    expect_image(layer, bottom)
+    settings = layer.convolution_param
+    if settings.axis not in (1, -3):
+        raise refusal(layer, f"axis {settings.axis} is not supported, as channels are axis 1")
+    outputs, groups = settings.num_output, settings.group
+    if outputs < 1 or groups < 1 or bottom[1] % groups or outputs % groups:
+        raise refusal(layer, f"{bottom[1]} channels and num_output {outputs} do not part into {groups} groups")
+    window = convolution_window(layer)
+    blobs = [Blob((outputs, bottom[1] // groups, *window.kernel), settings.weight_filler)]
+    if settings.bias_term:
+        blobs.append(Blob((outputs,), settings.bias_filler))
+    top = (bottom[0], outputs, *_convolved(layer, window, bottom))
+    return Layer((top,), _convolve(window, groups, settings.bias_term), tuple(blobs))
+
+
+def _convolved(layer: LayerParameter, window: Window, bottom: Shape) -> list[int]:
+    sizes = []
+    for axis, size in enumerate(bottom[2:]):
+        room = size + 2 * window.pad[axis] - window.dilation[axis] * (window.kernel[axis] - 1) - 1
+        if room < 0:
+            raise refusal(layer, f"its kernel {window.kernel} is larger than its padded bottom of shape {bottom}")
+        sizes.append(room // window.stride[axis] + 1)
+    return sizes
+
+
+def _convolve(window: Window, groups: int, bias: bool) -> Run:
+    pad, stride, dilation = window.pad, window.stride, window.dilation
+    if bias:
+        return lambda bottoms, parameters, _: (
+            functional.conv2d(bottoms[0], parameters[0], parameters[1], stride, pad, dilation, groups),
+        )
+    return lambda bottoms, parameters, _: (
+        functional.conv2d(bottoms[0], parameters[0], None, stride, pad, dilation, groups),
+    )
+
+
+def inner_product(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """InnerProduct: ``W x + b``, where x is each sample's values from ``axis`` on, in the order of their axes.
+
+    Weights have the shape (num_output, values), or with ``transpose`` (values, num_output).
+    """
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    settings = layer.inner_product_param
+    outputs = settings.num_output
+    if outputs < 1:
+        raise refusal(layer, "has no num_output")
+    axis = canonical_axis(layer, settings.axis, len(bottom))
+    values = prod(bottom[axis:])
+    transposed = settings.transpose
+    blobs = [Blob((values, outputs) if transposed else (outputs, values), settings.weight_filler)]
+    if settings.bias_term:
+        blobs.append(Blob((outputs,), settings.bias_filler))
+    flat = (*bottom[:axis], values)
+    return Layer(((*bottom[:axis], outputs),), _multiply(flat, flat != bottom, transposed), tuple(blobs))
+
+
+def _multiply(flat: Shape, reshape: bool, transposed: bool) -> Run:
+    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x = bottoms[0].reshape(flat) if reshape else bottoms[0]
+        weight = parameters[0].t() if transposed else parameters[0]
+        return (functional.linear(x, weight, *parameters[1:]),)
+
+    return run

@@ -1,0 +1,111 @@
+"""The end of a net: Softmax, SoftmaxWithLoss and Accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import log, prod
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lrbench.engines.torch.layer import Layer, Shape, canonical_axis, expect, refusal
+from lrbench.nets.caffe_pb2 import LayerParameter, LossParameter, Phase
+
+# Caffe takes no logarithm of less than the smallest normal float32, so that no sample's loss is more than 87.34.
+_LARGEST_LOSS = -log(torch.finfo(torch.float32).tiny)
+
+
+def softmax(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Softmax: ``exp(x_c) / sum_c exp(x_c)`` along ``axis``."""
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    axis = canonical_axis(layer, layer.softmax_param.axis, len(bottoms[0]))
+    return Layer((bottoms[0],), lambda bottoms, _p, _g: (torch.softmax(bottoms[0], axis),))
+
+
+def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """SoftmaxWithLoss: ``-sum_i log p_i(label_i) / normalizer`` and, as a second top, the probabilities.
+
+    A sample's loss is at most -log of the smallest normal float32, 87.34, yet its gradient is never cut: it is
+    ``p - 1[label]`` over the normalizer. The second top has no gradient, as in Caffe. The normalizer is the number
+    of labels that count (VALID), of all labels (FULL), of samples (BATCH_SIZE) or 1 (NONE), and never less than 1.
+    """
+    expect(layer, bottoms=(2, 2), tops=(0, 2))
+    scores, labels = bottoms
+    axis = canonical_axis(layer, layer.softmax_param.axis, len(scores))
+    matrix = (prod(scores[:axis]), scores[axis], prod(scores[axis + 1 :]))
+    _check_labels(layer, labels, matrix)
+    flat_scores, flat_labels = _flat(matrix)
+    ignored = layer.loss_param.ignore_label if layer.loss_param.HasField("ignore_label") else None
+    normalize = _normalizer(layer, matrix[0], matrix[0] * matrix[2], ignored)
+    wants_probabilities = len(layer.top) > 1
+
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x, y = bottoms[0].reshape(flat_scores), bottoms[1].reshape(flat_labels).long()
+        losses = functional.cross_entropy(x, y, reduction="none", ignore_index=-100 if ignored is None else ignored)
+        cut = losses.detach()
+        losses = losses + (cut.clamp(max=_LARGEST_LOSS) - cut)  # the value is cut, the gradient is not
+        loss = normalize(losses.sum(), y)
+        return (loss, torch.softmax(bottoms[0].detach(), axis)) if wants_probabilities else (loss,)
+
+    return Layer(((), scores) if wants_probabilities else ((),), run)
+
+
+def _normalizer(
+    layer: LayerParameter, samples: int, labels: int, ignored: int | None
+) -> Callable[[Tensor, Tensor], Tensor]:
+    settings = layer.loss_param
+    mode = settings.normalization
+    if settings.HasField("normalize") and not settings.HasField("normalization"):
+        mode = LossParameter.VALID if settings.normalize else LossParameter.BATCH_SIZE
+    if mode == LossParameter.VALID and ignored is not None:
+        return lambda loss, y: loss / (y != ignored).sum().clamp(min=1)
+    numbers = {LossParameter.VALID: labels, LossParameter.FULL: labels, LossParameter.BATCH_SIZE: samples,
+               LossParameter.NONE: 1}
+    number = numbers[mode]
+    return lambda loss, y: loss / number
+
+
+def accuracy(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Accuracy: the share of labels with fewer than ``top_k`` *other* classes at least as high; a second top has it
+    for each class. Labels equal to ``ignore_label`` do not count."""
+    expect(layer, bottoms=(2, 2), tops=(1, 2))
+    scores, labels = bottoms
+    settings = layer.accuracy_param
+    axis = canonical_axis(layer, settings.axis, len(scores))
+    matrix = (prod(scores[:axis]), scores[axis], prod(scores[axis + 1 :]))
+    _check_labels(layer, labels, matrix)
+    classes, top_k = scores[axis], settings.top_k
+    if top_k > classes:
+        raise refusal(layer, f"top_k {top_k} is more than the {classes} classes")
+    flat_scores, flat_labels = _flat(matrix)
+    ignored = settings.ignore_label if settings.HasField("ignore_label") else None
+    by_class = len(layer.top) > 1
+
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x, y = bottoms[0].detach().reshape(flat_scores), bottoms[1].reshape(flat_labels).long()
+        counts = torch.ones_like(y, dtype=x.dtype) if ignored is None else (y != ignored).to(x.dtype)
+        y = y if ignored is None else torch.where(y == ignored, 0, y)
+        ahead = (x >= x.gather(1, y.unsqueeze(1))).sum(1) - 1
+        right = (ahead < top_k) * counts
+        overall = right.sum() / counts.sum().clamp(min=1)
+        return (overall, _share(y, right, counts, classes)) if by_class else (overall,)
+
+    return Layer(((), (classes,)) if by_class else ((),), run)
+
+
+def _share(labels: Tensor, right: Tensor, counts: Tensor, classes: int) -> Tensor:
+    of_class = functional.one_hot(labels.reshape(-1), classes).to(right.dtype)
+    members = counts.reshape(-1) @ of_class
+    return (right.reshape(-1) @ of_class) / members.clamp(min=1)
+
+
+def _flat(matrix: tuple[int, int, int]) -> tuple[Shape, Shape]:
+    """Shapes of scores and labels with classes along axis 1: an inner axis only where there is one."""
+    outer, classes, inner = matrix
+    return ((outer, classes), (outer,)) if inner == 1 else ((outer, classes, inner), (outer, inner))
+
+
+def _check_labels(layer: LayerParameter, labels: Shape, matrix: tuple[int, int, int]) -> None:
+    if prod(labels) != matrix[0] * matrix[2]:
+        raise refusal(layer, f"{prod(labels)} labels do not match {matrix[0] * matrix[2]} predictions")

@@ -1,0 +1,192 @@
+"""A net in Caffe's format as one function of its parameters and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lrbench.engines.torch.fillers import fill
+from lrbench.engines.torch.layer import Run, Shape, refusal
+from lrbench.engines.torch.layers import LAYERS
+from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
+from lrbench.errors import did_you_mean
+from lrbench.nets.caffe_pb2 import LayerParameter, NetParameter, Phase
+from lrbench.nets.phases import layers_in
+from lrbench.nets.wiring import trace
+
+_OUTSIDE = ("Data", "Input")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a net made of one batch.
+
+    Attributes:
+        loss: the sum of all tops with a loss weight, each times its weight; a scalar to differentiate.
+        blobs: the final tensor of every top, by name, as Caffe's ``net.blobs``.
+    """
+
+    loss: Tensor
+    blobs: dict[str, Tensor]
+
+
+_Step = tuple[Run, tuple[str, ...], tuple[int, ...], tuple[str, ...]]
+"""A layer's function, the blobs it reads, the parameters it takes and the blobs it makes."""
+
+
+class TorchNet:
+    """One phase of a net, as a function: parameters are given with each call, so that runs can share it.
+
+    It holds nothing that changes. Only BatchNorm's statistics do in training, and they are among the parameters.
+
+    Args:
+        net: a net, bound to data or not; it is left as it is.
+        phase: TRAIN or TEST.
+        inputs: shapes of the blobs that come from outside, the tops of Data and Input layers, with the batch.
+        channels_last: whether images and kernels lie in memory with their channels last, which is faster on CPU.
+            Results do not depend on it beyond rounding.
+
+    Attributes:
+        layers: the phase's layers, in order.
+        parameters: what is given and learnt, in Caffe's order of layers and blobs, a shared one once.
+        slots: for each layer that has blobs, by name, where they are among the parameters and their own shapes.
+        inputs: shapes of the blobs that come from outside.
+        shapes: the final shape of every blob, by name.
+
+    Raises:
+        NetError: a layer type, or a setting of one, that is not supported, or shapes that do not fit together.
+    """
+
+    def __init__(
+        self, net: NetParameter, phase: Phase, inputs: Mapping[str, Shape], *, channels_last: bool = True
+    ) -> None:
+        self.phase = phase
+        self.layers = layers_in(net, phase)
+        self.name = net.name
+        self.inputs: dict[str, Shape] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.slots: dict[str, tuple[Slot, ...]] = {}
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
+        self._steps: list[_Step] = []
+        self._losses: list[tuple[str, float]] = []
+        table = ParameterTable()
+        trace(self.layers)
+        for layer in self.layers:
+            if layer.type in _OUTSIDE:
+                self._add_outside(layer, inputs)
+            else:
+                self._add(layer, table)
+        self.parameters: list[ParameterSpec] = table.specs
+
+    def _add_outside(self, layer: LayerParameter, inputs: Mapping[str, Shape]) -> None:
+        for blob in layer.top:
+            if blob not in inputs:
+                raise refusal(layer, f'no shape is known for its top "{blob}"')
+            self.inputs[blob] = self.shapes[blob] = tuple(inputs[blob])
+
+    def _add(self, layer: LayerParameter, table: ParameterTable) -> None:
+        build = LAYERS.get(layer.type)
+        if build is None:
+            raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"',
+                          did_you_mean(layer.type, LAYERS) or "use the engine caffe")
+        if layer.blobs:
+            raise refusal(layer, "brings its own weights", "give them as a .caffemodel")
+        own_phase = layer.phase if layer.HasField("phase") else self.phase
+        built = build(layer, [self.shapes[blob] for blob in layer.bottom], own_phase)
+        slots = table.add(layer, built.blobs)
+        if slots:
+            self.slots[layer.name] = slots
+        tops = tuple(layer.top) or tuple(f"{layer.name} (unnamed)" for _ in built.tops)
+        self.shapes.update(zip(tops, built.tops, strict=True))
+        self._losses += _loss_weights(layer, tops)
+        run = _hold_back(layer, _reshape(built.run, slots, table))
+        self._steps.append((run, tuple(layer.bottom), tuple(slot.parameter for slot in slots), tops))
+
+    def initial(
+        self,
+        generator: torch.Generator,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> list[Tensor]:
+        """New parameters by Caffe's fillers, drawn in Caffe's order in float32 on the generator's device.
+
+        So one seed gives the same values whatever the dtype and the device that they go to, the generator's unless
+        given.
+        """
+        tensors = []
+        for spec in self.parameters:
+            values = fill(spec.filler, spec.shape, generator).to(device=device, dtype=dtype)
+            tensors.append(values.contiguous(memory_format=self._format) if len(spec.shape) == 4 else values)
+        return tensors
+
+    def forward(
+        self, parameters: Sequence[Tensor], inputs: Mapping[str, Tensor], generator: torch.Generator | None = None
+    ) -> Outputs:
+        """Run the phase's layers on one batch.
+
+        Args:
+            parameters: one tensor for each of ``self.parameters``. In training BatchNorm's statistics are updated in
+                place.
+            inputs: the blobs that come from outside; labels are integers or floats.
+            generator: where Dropout draws from; torch's own if None.
+        """
+        blobs = {name: self._lay_out(inputs[name]) for name in self.inputs}
+        for run, bottoms, indices, tops in self._steps:
+            made = run([blobs[name] for name in bottoms], [parameters[index] for index in indices], generator)
+            for name, top in zip(tops, made):  # noqa: B905 - as many, seen when the net was built
+                blobs[name] = top
+        return Outputs(self._total_loss(blobs), blobs)
+
+    def _lay_out(self, blob: Tensor) -> Tensor:
+        return blob.contiguous(memory_format=self._format) if blob.dim() == 4 else blob
+
+    def _total_loss(self, blobs: Mapping[str, Tensor]) -> Tensor:
+        total: Tensor | None = None
+        for name, weight in self._losses:
+            loss = blobs[name] if blobs[name].dim() == 0 else blobs[name].sum()
+            loss = loss if weight == 1 else loss * weight
+            total = loss if total is None else total + loss
+        return torch.zeros(()) if total is None else total
+
+
+def _loss_weights(layer: LayerParameter, tops: Sequence[str]) -> list[tuple[str, float]]:
+    """The layer's tops that count in the loss; by default the first one of a loss layer counts once."""
+    weights = list(layer.loss_weight) or ([1.0] if layer.type.endswith("Loss") else [])
+    if layer.loss_weight and len(weights) != len(tops):
+        raise refusal(layer, f"has {len(weights)} loss_weight and {len(tops)} tops", "give one for each top, or none")
+    return [(name, weight) for name, weight in zip(tops, weights, strict=False) if weight]
+
+
+def _reshape(run: Run, slots: Sequence[Slot], table: ParameterTable) -> Run:
+    """The function, which gets a parameter that it shares with a layer of another shape in its own."""
+    shapes = [slot.shape for slot in slots]
+    if shapes == [table.specs[slot.parameter].shape for slot in slots]:
+        return run
+
+    def reshaped(
+        bottoms: Sequence[Tensor], parameters: Sequence[Tensor], generator: torch.Generator | None
+    ) -> Sequence[Tensor]:
+        own = [parameter.reshape(shape) for parameter, shape in zip(parameters, shapes, strict=True)]
+        return run(bottoms, own, generator)
+
+    return reshaped
+
+
+def _hold_back(layer: LayerParameter, run: Run) -> Run:
+    """The function, which sends no gradient to bottoms with ``propagate_down: false``."""
+    wanted = list(layer.propagate_down)
+    if wanted and len(wanted) != len(layer.bottom):
+        raise refusal(layer, f"has {len(wanted)} propagate_down and {len(layer.bottom)} bottoms")
+    if all(wanted):
+        return run
+
+    def held_back(
+        bottoms: Sequence[Tensor], parameters: Sequence[Tensor], generator: torch.Generator | None
+    ) -> Sequence[Tensor]:
+        own = [bottom if down else bottom.detach() for bottom, down in zip(bottoms, wanted, strict=True)]
+        return run(own, parameters, generator)
+
+    return held_back
