@@ -1,4 +1,4 @@
-"""Every solver type against real Caffe: the gradients that Caffe had go in, the parameters that Caffe got must come out."""
+"""Every solver type against real Caffe: its gradients go in, its parameters must come out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from lrbench.engines.torch.update_rules import make_solver
+from lrbench.nets.caffe_pb2 import SolverState
 from lrbench.spec.model import SOLVER_TYPES, SolverSettings
 
 STEPS = 25
@@ -21,7 +22,8 @@ CLIP = 1.2
 NET = """
 layer { name: "data" type: "Input" top: "data" top: "label"
         input_param { shape { dim: 8 dim: 5 } shape { dim: 8 } } }
-layer { name: "first" type: "InnerProduct" bottom: "data" top: "first" param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+layer { name: "first" type: "InnerProduct" bottom: "data" top: "first"
+        param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
         inner_product_param { num_output: 6 weight_filler { type: "gaussian" std: 0.5 } } }
 layer { name: "tanh" type: "TanH" bottom: "first" top: "first" }
 layer { name: "frozen" type: "InnerProduct" bottom: "first" top: "frozen" param { lr_mult: 0 } param { lr_mult: 0 }
@@ -81,7 +83,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "L2": {"weight_decay": 0.01},
     "L1": {"weight_decay": 0.01, "regularization_type": "L1"},
     "clipped": {"weight_decay": 0.01, "clip_gradients": CLIP},
-    "accumulated": {"weight_decay": 0.01, "clip_gradients": 2 * CLIP, "iter_size": 3},
+    "accumulated": {"weight_decay": 0.01, "clip_gradients": 1.25 * CLIP, "iter_size": 3},
 }
 CASES = {f"{kind}-{variant}": {"type": kind, **OF_TYPE[kind], **settings}
          for kind in SOLVER_TYPES for variant, settings in VARIANTS.items()}
@@ -151,3 +153,121 @@ def test_all_steps_together_are_caffes(record, case):
     for ours, old, theirs in zip(parameters, start, end, strict=True):
         rounding = FLOAT32 * STEPS**0.5 * theirs.norm()
         assert (ours - theirs).norm() <= UPDATE_TOLERANCE * (theirs - old).norm() + rounding
+
+
+@pytest.mark.caffe
+@pytest.mark.parametrize("case", ["SGD-clipped", "SGD-accumulated"])
+def test_the_recorded_gradients_reach_both_sides_of_the_threshold(record, case):
+    gradients = [split(flat) for flat in record(case)["gradients"]]
+    norms = [torch.cat([part.flatten() for part in parts]).norm() for parts in gradients]
+    assert min(norms) < CASES[case]["clip_gradients"] < max(norms)
+
+
+@pytest.mark.caffe
+@pytest.mark.parametrize("case", CASES)
+def test_the_state_is_caffes_history(record, recorded, case):
+    found = record(case)
+    solver = make_solver(SolverSettings(**CASES[case]), SPECS)
+    parameters = split(found["before"][0])
+    state = solver.state(parameters)
+    for step, rate in enumerate(RATES):
+        solver.step(parameters, split(found["gradients"][step]), state, rate, step)
+    message = SolverState.FromString((recorded / f"{case}_iter_{STEPS}.solverstate").read_bytes())
+    assert message.iter == STEPS
+    assert len(message.history) == len(state)
+    for index, (ours, theirs) in enumerate(zip(state, message.history, strict=True)):
+        if index % len(SPECS) not in FROZEN:
+            history = torch.tensor(theirs.data).view(ours.shape)
+            assert (ours - history).norm() <= 2e-6 * history.norm() + 1e-12
+
+
+GENERATOR = torch.Generator().manual_seed(0)
+EVERY_KIND = pytest.mark.parametrize("case", [case for case in CASES if not case.endswith(("L1", "L2"))])
+
+
+def random_tensors(count):
+    return [[torch.randn(shape, generator=GENERATOR, dtype=torch.float64) for shape in SHAPES] for _ in range(count)]
+
+
+def train(solver, parameters, gradients, rates, iterations=range(STEPS)):
+    """The parameters and the state after a step with each of the gradients."""
+    parameters = [parameter.clone() for parameter in parameters]
+    state = solver.state(parameters)
+    for given, rate, iteration in zip(gradients, rates, iterations, strict=False):
+        solver.step(parameters, [gradient.clone() for gradient in given], state, rate, iteration)
+    return parameters, state
+
+
+@EVERY_KIND
+def test_rates_and_iterations_as_tensors_give_the_same(case):
+    solver = make_solver(SolverSettings(**CASES[case]), SPECS)
+    (start,), gradients = random_tensors(1), random_tensors(STEPS)
+    expected, _ = train(solver, start, gradients, RATES)
+    rates = [torch.tensor(rate, dtype=torch.float64) for rate in RATES]
+    found, _ = train(solver, start, gradients, rates, [torch.tensor(step) for step in range(STEPS)])
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-14, atol=1e-14)
+
+
+@EVERY_KIND
+def test_stacked_lanes_are_runs_by_themselves(case):
+    """Each with its own rate and its own norm to clip; one full of NaN leaves the others as they are."""
+    solver = make_solver(SolverSettings(**CASES[case]), SPECS)
+    lanes, gradients = random_tensors(3), [random_tensors(3) for _ in range(STEPS)]
+    rates = [torch.tensor([rate, 0.5 * rate, 2 * rate], dtype=torch.float64) for rate in RATES]
+    for parts in gradients:
+        parts[1] = [torch.full_like(part, torch.nan) for part in parts[1]]
+        parts[2] = [0.01 * part for part in parts[2]]
+    stacked = [[torch.stack(parts) for parts in zip(*lane, strict=True)] for lane in gradients]
+    found, _ = train(solver, [torch.stack(parts) for parts in zip(*lanes, strict=True)], stacked, rates)
+    assert found[0][1].isnan().all()
+    for lane in (0, 2):
+        own = [parts[lane] for parts in gradients]
+        expected, _ = train(solver, lanes[lane], own, [rate[lane] for rate in rates])
+        for ours, theirs in zip(found, expected, strict=True):
+            torch.testing.assert_close(ours[lane], theirs, rtol=1e-13, atol=1e-13)
+
+
+@EVERY_KIND
+def test_a_step_is_a_function_of_what_it_is_given(case):
+    """Going on from a copied state gives bit for bit what going on without a break gives."""
+    solver = make_solver(SolverSettings(**CASES[case]), SPECS)
+    (start,), gradients = random_tensors(1), random_tensors(STEPS)
+    expected, _ = train(solver, start, gradients, RATES)
+    parameters, state = train(solver, start, gradients[:10], RATES)
+    again = make_solver(SolverSettings(**CASES[case]), SPECS)
+    again_state = [part.clone() for part in state]
+    for step in range(10, STEPS):
+        again.step(parameters, gradients[step], again_state, RATES[step], step)
+    for ours, theirs in zip(parameters, expected, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@EVERY_KIND
+def test_frozen_parameters_stay_whatever_their_gradients(case):
+    """They count in no norm either: Caffe computes no gradient for them."""
+    solver = make_solver(SolverSettings(**CASES[case]), SPECS)
+    (start,), gradients = random_tensors(1), random_tensors(3)
+    expected, _ = train(solver, start, gradients, RATES)
+    for parts in gradients:
+        for index in FROZEN:
+            parts[index] *= 1e6
+    found, _ = train(solver, start, gradients, RATES)
+    for index, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        assert torch.equal(ours, theirs)
+        assert torch.equal(ours, start[index]) == (index in FROZEN)
+
+
+def test_gradients_of_frozen_parameters_need_not_exist():
+    solver = make_solver(SolverSettings(), SPECS)
+    (parameters,), (gradients,) = random_tensors(1), random_tensors(1)
+    given = [None if index in FROZEN else gradient for index, gradient in enumerate(gradients)]
+    solver.step(parameters, given, solver.state(parameters), 0.1, 0)
+    with pytest.raises(ValueError, match="has no gradient"):
+        solver.step(parameters, [None] * len(SPECS), solver.state(parameters), 0.1, 0)
+
+
+def test_histories_keep_the_layout_of_their_parameters():
+    parameter = torch.zeros(4, 3, 5, 5).to(memory_format=torch.channels_last)
+    (history,) = make_solver(SolverSettings(), [Spec(1, 1)]).state([parameter])
+    assert history.stride() == parameter.stride()

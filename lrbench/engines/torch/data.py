@@ -1,0 +1,138 @@
+"""Batches as Caffe's Data layer reads them, from uint8 images kept on the device.
+
+    sample s, counted from the start over all epochs, is image s mod N in the order of the database
+    batch n holds the samples n B ... n B + B - 1, so that it may straddle the end of the database
+    value = (pixel - mean at the pixel's own place) * scale, of a window of the image, mirrored or not
+
+The window's place is random in the TRAIN phase; in the TEST phase its first row is (height - size) // 2, and so for
+columns. Mirroring is random in both. Source: src/caffe/layers/data_layer.cpp and src/caffe/data_transformer.cpp of
+Caffe 1.0; the random numbers are our own, see ``Augmentation``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrbench.data import Prepared, Split, load
+from lrbench.engines.torch.augmentation import Augmentation
+from lrbench.engines.torch.transform import Transform, read_transform
+from lrbench.errors import LRBenchError
+from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, Phase, TransformationParameter
+from lrbench.nets.wiring import layer_place
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one phase of a run reads: samples in a batch, TRAIN or TEST, and the run's seed."""
+
+    batch_size: int
+    phase: Phase
+    seed: int = 0
+
+
+class Batches:
+    """All batches of one phase of a run; any of them at any time, in any order.
+
+    Args:
+        split: images and labels.
+        transform: what happens to the pixels.
+        reading: how they are read.
+        device: where the images stay and the batches are made.
+
+    Raises:
+        NetError: a transformation that does not fit the images, or that Caffe ignores or aborts on.
+        DataError: the mean file is absent, damaged or of another shape.
+    """
+
+    def __init__(self, split: Split, transform: TransformationParameter, reading: Reading,
+                 device: torch.device | str = "cpu") -> None:
+        wanted = read_transform(transform, split.shape)
+        self._reading, self._count, self._device = reading, len(split.images), torch.device(device)
+        self._scale, self._window = wanted.scale, wanted.window
+        images = torch.from_numpy(split.images).permute(0, 2, 3, 1)  # pixels together: a window is whole pixels
+        mean = None if wanted.mean is None else torch.from_numpy(wanted.mean)
+        places = [length - kept + 1 for length, kept in zip(images.shape[1:3], wanted.window, strict=True)]
+        if reading.phase != TRAIN:
+            images, mean = _centre(images, wanted), None if mean is None else _centre(mean, wanted)
+            places = [1, 1]
+        self._augmentation = Augmentation(reading.seed, reading.phase, places[0], places[1], wanted.mirror)
+        self._images = images.contiguous().to(device)
+        self._mean = None if mean is None else mean.contiguous().to(device)
+        self._labels = torch.from_numpy(split.labels).to(device)
+        self._offsets = self._window_offsets()
+
+    @classmethod
+    def of(cls, prepared: Prepared, layer: LayerParameter, phase: Phase, seed: int,
+           device: torch.device | str = "cpu") -> Batches:
+        """Those of a Data layer of a bound net: the training or the test images, as the phase says.
+
+        Raises:
+            NetError, DataError: as above, with the layer's name; or the images cannot be read.
+        """
+        split = load(prepared, "train" if phase == TRAIN else "test")
+        try:
+            return cls(split, layer.transform_param, Reading(layer.data_param.batch_size, phase, seed), device)
+        except LRBenchError as error:
+            raise error.at(layer_place(layer)) from error
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of a batch's data: (samples, channels, height, width)."""
+        return self._reading.batch_size, self._images.shape[3], *self._window
+
+    def batch(self, index: int) -> tuple[Tensor, Tensor]:
+        """The batch of that index, from 0: data, float32 of :attr:`shape`, and labels, int64 of shape (samples,).
+
+        The data are in channels_last order where there is more than one channel.
+        """
+        return self.read(self.plan(index, 1)[0])
+
+    def plan(self, first: int, count: int) -> Tensor:
+        """What ``read`` needs for ``count`` batches from ``first`` on, int64 of shape (count, samples, 4).
+
+        Image, row, column and mirroring of each sample; made on the host and moved to the device at once, so that a
+        stretch of training need not wait for it again.
+        """
+        size = self._reading.batch_size
+        samples = np.arange(first * size, (first + count) * size)
+        drawn = self._augmentation.draw(first * size, count * size)
+        plan = np.concatenate([samples[:, None] % self._count, drawn], axis=1)
+        return torch.from_numpy(plan.reshape(count, size, 4)).to(self._device)
+
+    def read(self, plan: Tensor) -> tuple[Tensor, Tensor]:
+        """One batch by its row of a plan, which is on the device; runs there without waiting, in a CUDA graph too."""
+        sources = plan[:, 0]
+        values = self._images.index_select(0, sources).to(torch.float32)
+        if self._mean is not None:
+            values.sub_(self._mean)
+        if self._scale != 1:
+            values.mul_(self._scale)
+        if self._augmentation.random:
+            values = self._windows(values, plan)
+        samples, channels, height, width = self.shape
+        data = values.view(samples, 1, height, width) if channels == 1 else values.permute(0, 3, 1, 2)
+        return data, self._labels.index_select(0, sources)
+
+    def _windows(self, values: Tensor, plan: Tensor) -> Tensor:
+        """Each sample's window, gathered pixel by pixel."""
+        samples, height, width, channels = values.shape
+        starts = torch.arange(samples, device=values.device) * (height * width) + plan[:, 1] * width + plan[:, 2]
+        pixels = starts[:, None] + self._offsets.index_select(0, plan[:, 3])
+        return values.view(-1, channels).index_select(0, pixels.view(-1)).view(samples, *self._window, channels)
+
+    def _window_offsets(self) -> Tensor:
+        """Places of a window's pixels from its first one on, shape (2, pixels): as they are, and mirrored."""
+        height, width = self._window
+        rows, columns = torch.arange(height)[:, None] * self._images.shape[2], torch.arange(width)
+        return torch.stack([(rows + columns).view(-1), (rows + columns.flip(0)).view(-1)]).to(self._device)
+
+
+def _centre(values: Tensor, transform: Transform) -> Tensor:
+    """The central window of images, or of a mean image, of shape (..., height, width, channels)."""
+    for axis, kept in zip((-3, -2), transform.window, strict=True):
+        values = values.narrow(axis, (values.shape[axis] - kept) // 2, kept)
+    return values
