@@ -40,6 +40,15 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def put_in_place(staging: Path, folder: Path) -> None:
+    """Give a folder of finished files its name, once all of them are on the disk; ``folder`` does not exist yet."""
+    for path in staging.iterdir():
+        sync(path)
+    sync(staging)
+    staging.rename(folder)
+    sync(folder.parent)
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal digits."""
     digest = hashlib.sha256()

@@ -17,6 +17,7 @@ COMMANDS = {
     "policies": "List, evaluate and plot learning-rate policies.",
     "data": "Find or download, check and prepare data sets.",
     "caffe": "Install Caffe beside this system.",
+    "parity": "Hold an engine to real Caffe: losses, weights, verdict.",
     "doctor": "Say what is there, what is missing and what to type.",
 }
 

@@ -66,7 +66,7 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
 
         show_plan(experiment, results, shard, jobs, threads)
         return 0
-    engine, data = find_engine(experiment), find_data(experiment, _prepare)
+    engine, data = find_engine(experiment), find_data(experiment, prepare_data)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     check_tasks(tasks, engine, experiment)
     if not tasks:
@@ -103,7 +103,8 @@ def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Prepare
         return obtain(dataset)
 
 
-def _prepare(name: str) -> Prepared:
+def prepare_data(name: str) -> Prepared:
+    """The data set of that name, prepared now if it is not yet."""
     from lrbench.cli.data_progress import shown_progress
     from lrbench.cli.home import data_folder, home
     from lrbench.data import prepare

@@ -56,4 +56,10 @@ def _caffe(site: Site) -> Engine:
     return CaffeEngine(find_environment(site.home, site.caffe))
 
 
-_OWN: dict[str, Callable[[Site], Engine]] = {"caffe": _caffe}
+def _torch(_site: Site) -> Engine:
+    from lrbench.engines.torch.engine import TorchEngine
+
+    return TorchEngine()
+
+
+_OWN: dict[str, Callable[[Site], Engine]] = {"caffe": _caffe, "torch": _torch}

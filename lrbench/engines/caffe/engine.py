@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.engines.base import Engine, Job, Session, Timing
+from lrbench.engines.bound import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment, probe
-from lrbench.engines.caffe.files import bind
 from lrbench.engines.caffe.native import NativeSession
 from lrbench.engines.caffe.schedule import NATIVE_NAMES, native_schedule
 from lrbench.engines.caffe.stepping import SteppingSession

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.base import Job, Progress, Session, Stretch, TestOutputs, Usage
+from lrbench.engines.bound import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment
-from lrbench.engines.caffe.files import NET, SOLVER, bind, write_run_files
+from lrbench.engines.caffe.files import NET, SOLVER, write_run_files
 from lrbench.engines.caffe.log import CaffeLog
 from lrbench.engines.caffe.solver import SNAPSHOT_PREFIX
 from lrbench.engines.caffe.start import LOG_NAME, start_worker

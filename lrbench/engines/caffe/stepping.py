@@ -5,55 +5,43 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
 
-from lrbench.engines.base import Job, Session, Stretch, TestOutputs, Timing, Usage
+from lrbench.engines.base import Job
+from lrbench.engines.bound import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment
-from lrbench.engines.caffe.files import bind, write_run_files
+from lrbench.engines.caffe.files import write_run_files
 from lrbench.engines.caffe.solver import stepping_solver
 from lrbench.engines.caffe.start import start_worker
+from lrbench.engines.process.session import ProcessSession
 from lrbench.errors import EngineFailed
 from lrbench.nets import write_message
 from lrbench.nets.caffe_pb2 import NetParameter, SolverState
-from lrbench.storage import sync
+from lrbench.storage import put_in_place
 
 STEPPING_SOLVER = "solver.stepping.prototxt"
 INCOMING = "snapshots/incoming/net"
-TIMED_PASSES = 5
 FULL_BYTES = 1 << 20
 WEIGHTS, STATE = "net.caffemodel", "net.solverstate"
 
 
-class SteppingSession(Session):
-    """One solver in one worker process."""
+class SteppingSession(ProcessSession):
+    """One solver in one worker process; the test net shares the training net's weights."""
 
     def __init__(self, job: Job, environment: CaffeEnvironment) -> None:
-        self._job = job
-        self._bound = bind(job)
-        write_run_files(job, self._bound)
+        bound = bind(job)
+        write_run_files(job, bound)
         write_message(job.folder / STEPPING_SOLVER, stepping_solver(job, INCOMING))
         self._incoming = job.folder / INCOMING
         shutil.rmtree(self._incoming.parent, ignore_errors=True)
         self._incoming.parent.mkdir(parents=True)
-        self._worker = start_worker(environment, job)
+        super().__init__(job, bound, start_worker(environment, job))
         try:
             self._worker.ask("open", solver=STEPPING_SOLVER, iter_size=job.solver.iter_size,
                              device=job.engine.device, device_id=job.device_id)
         except BaseException:
             self._worker.close()
             raise
-
-    def train(self, rates: NDArray[np.float64]) -> Stretch:
-        """One ``solver.step`` over all rates; the worker's callbacks set each."""
-        answer = self._worker.ask("train", rates.astype("<f8").tobytes(), on_progress=self._job.on_progress)
-        done = answer["iterations"]
-        return Stretch(done, answer["loss_sum"] / done, answer["seconds"], answer["finite"])
-
-    def evaluate(self) -> TestOutputs:
-        """The test net shares the training net's weights."""
-        return self._worker.evaluate(self._bound.test_blobs, self._job.test_batches)
 
     def save(self, folder: Path) -> None:
         """Caffe's snapshot, read back to be sure that it is whole, then moved to ``folder`` at once."""
@@ -71,12 +59,9 @@ class SteppingSession(Session):
                                where=str(self._job.folder)) from error
         staging = self._incoming.parent / "staging"
         staging.mkdir()
-        for source, name in ((weights, WEIGHTS), (state, STATE)):
-            sync(source)
-            source.rename(staging / name)
-        sync(staging)
-        staging.rename(folder)
-        sync(folder.parent)
+        weights.rename(staging / WEIGHTS)
+        state.rename(staging / STATE)
+        put_in_place(staging, folder)
 
     def _free_space(self) -> str:
         free = shutil.disk_usage(self._job.folder).free
@@ -97,21 +82,8 @@ class SteppingSession(Session):
         for suffix in ("caffemodel", "solverstate"):
             Path(f"{prefix}.{suffix}").unlink()
 
-    def time(self, start_seconds: float) -> Timing:
-        """A few passes, training nothing."""
-        answer = self._worker.ask("time", repeat=TIMED_PASSES)
-        return Timing(start_seconds, answer["iteration_seconds"], answer["test_batch_seconds"])
-
-    def usage(self) -> Usage:
-        """Of the worker."""
-        return self._worker.usage()
-
-    def abort(self) -> None:
-        """Kill the worker; whatever waits for it hears of its end."""
-        self._worker.kill()
-
     def close(self) -> None:
         """Kill the worker and remove what a snapshot in the making may have left."""
-        self._worker.close()
+        super().close()
         shutil.rmtree(self._incoming.parent, ignore_errors=True)
         (self._job.folder / STEPPING_SOLVER).unlink(missing_ok=True)

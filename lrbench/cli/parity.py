@@ -1,0 +1,68 @@
+"""``lrbench parity``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lrbench.engines.parity import Parity
+
+SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+@click.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--engine", default="torch", show_default=True, help="The engine to hold to Caffe.")
+@click.option("--iterations", type=click.IntRange(2), default=50, show_default=True, help="How many to compare.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the spec.")
+def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -> int:
+    """Show whether an engine trains the first run of SPEC as real Caffe does.
+
+    Both start from the same weights and see the same batches and rates; random crops, mirroring and dropout are
+    left out. The control is Caffe against itself with another number of BLAS threads: the engine may part from Caffe by
+    at most three times that. Exit code 0 where it holds, 1 where they part.
+
+    \b
+    lrbench parity configs/mnist_lenet.yaml
+    """
+    from lrbench.cli.run import find_data, prepare_data
+    from lrbench.cli.site import site
+    from lrbench.engines.parity import compare
+    from lrbench.engines.registry import open_engine
+    from lrbench.executors import plan
+    from lrbench.spec.experiment import read_experiment
+
+    experiment = read_experiment(spec, overrides)
+    engines = [open_engine(name, site()) for name in ("caffe", engine)]
+    task = plan.tasks(experiment, find_data(experiment, prepare_data), Path("results"))[0]
+    click.echo(f"{task.label}, {iterations} iterations on Caffe, on Caffe with other threads, on {engine}", err=True)
+    with tempfile.TemporaryDirectory(prefix="lrbench-parity-") as folder:
+        found = compare(engines[0], engines[1], task.job(folder=Path(folder)), iterations)
+    return _show(found, engine)
+
+
+def _show(found: Parity, engine: str) -> int:
+    from tabulate import tabulate
+
+    ours, control = found.loss_distances
+    rows = [(number, f"{found.rates[number - 1]:.6g}", f"{found.caffe.losses[number - 1]:.6f}",
+             f"{found.engine.losses[number - 1]:.6f}", f"{ours[number - 1]:.2g}", f"{control[number - 1]:.2g}")
+            for number in sorted({*(n for n in SHOWN if n <= len(found.rates)), len(found.rates)})]
+    click.echo(tabulate(rows, ("iteration", "rate", "loss, Caffe", f"loss, {engine}", "apart", "control apart"),
+                        disable_numparse=True, stralign="right"))
+    weights, control_weights = found.weight_distances
+    click.echo(f"first updates: at most {max(found.first_update_distances.values()):.2g} of their norm apart")
+    click.echo(f"weights at the end: {weights:.2g} of the whole update apart, control {control_weights:.2g}")
+    click.echo(f"accuracy of the initial weights: Caffe {found.initial_accuracies[0]:.4f}, "
+               f"{engine} {found.initial_accuracies[1]:.4f}; at the end: Caffe {found.caffe.accuracy:.4f}, "
+               f"{engine} {found.engine.accuracy:.4f}, control {found.control.accuracy:.4f}")
+    failures = found.failures()
+    for failure in failures:
+        click.echo(f"part: {failure}")
+    click.echo(f"verdict: {engine} {'parts from Caffe' if failures else 'trains as Caffe does'}")
+    return 1 if failures else 0

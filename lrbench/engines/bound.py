@@ -1,0 +1,48 @@
+"""A job's net, bound to its data, with the names that an engine needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lrbench.engines.base import Job
+from lrbench.nets import BatchSizes, DataBinding, bind_net, check_net, layers_in, random_layers
+from lrbench.nets.caffe_pb2 import TEST, TRAIN, NetParameter
+
+
+@dataclass(frozen=True)
+class BoundNet:
+    """A net that reads the job's data.
+
+    Attributes:
+        net: the bound net.
+        test_blobs: names of the TEST phase's ``probabilities``, ``label`` and ``loss`` blobs.
+        replay_layers: layers of the TRAIN phase whose state only memory holds: the data layer, and what draws from
+            Caffe's random generator; running each once an iteration brings that state back.
+        random_test_layers: the TEST phase's data layer, if it mirrors at random.
+    """
+
+    net: NetParameter
+    test_blobs: dict[str, str]
+    replay_layers: list[str]
+    random_test_layers: list[str]
+
+
+def bind(job: Job) -> BoundNet:
+    """Bind the job's net to its data and batch sizes.
+
+    Raises:
+        NetError: the net lacks what training or measuring needs.
+    """
+    data = DataBinding(str(job.data.train), str(job.data.test), str(job.data.mean) if job.data.mean else None)
+    net = bind_net(job.net, data, BatchSizes(job.batch_size, job.test_batch_size), job.net_where)
+    parts = check_net(net, job.net_where)
+    assert parts.probabilities is not None  # bind_net adds what is missing
+    assert parts.loss_blob is not None
+    drawing = {parts.data_layer_train, *random_layers(net)}
+    return BoundNet(
+        net=net,
+        test_blobs={"probabilities": parts.probabilities, "label": parts.label, "loss": parts.loss_blob},
+        replay_layers=[layer.name for layer in layers_in(net, TRAIN) if layer.name in drawing],
+        random_test_layers=[layer.name for layer in layers_in(net, TEST)
+                            if layer.name == parts.data_layer_test and layer.transform_param.mirror],
+    )

@@ -1,0 +1,185 @@
+"""Whether an engine trains as Caffe does: the same weights, batches and rates on both, beside a control.
+
+Training amplifies rounding, so after some iterations even Caffe parts from itself when only its number of BLAS threads
+changes. That is the control and the yardstick: the engine may part from Caffe by at most ``TOLERANCE`` times as much.
+Random crops, mirroring and dropout, which draw from generators of each engine's own, are taken out of the net first.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.engines.base import Engine, Job, Session
+from lrbench.nets.caffe_pb2 import NetParameter
+
+TOLERANCE = 3.0
+FIRST_LOSS, FIRST_UPDATE, ACCURACY = 1e-6, 1e-4, 0.0005
+FLOOR = 1e-6
+"""Below this relative distance float32 itself tells nothing apart."""
+WEIGHTS = "net.caffemodel"
+CONTROL_THREADS = 2
+
+Weights = dict[tuple[str, int], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Course:
+    """One training, iteration by iteration.
+
+    Attributes:
+        losses: the training loss of each iteration.
+        first, last: the weights after the first and the last iteration, by layer and blob.
+        accuracy: on the test set at the end.
+    """
+
+    losses: NDArray[np.float64]
+    first: Weights
+    last: Weights
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """An engine beside Caffe and the control.
+
+    Attributes:
+        rates: of each iteration.
+        initial: the weights that all three began with.
+        initial_accuracies: of the initial weights on the whole test set, Caffe's and the engine's.
+    """
+
+    rates: NDArray[np.float64]
+    initial: Weights
+    initial_accuracies: tuple[float, float]
+    caffe: Course
+    control: Course
+    engine: Course
+
+    @property
+    def loss_distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """abs(loss - Caffe's) / Caffe's at each iteration, of the engine and of the control."""
+        base = np.abs(self.caffe.losses)
+        return (np.abs(self.engine.losses - self.caffe.losses) / base,
+                np.abs(self.control.losses - self.caffe.losses) / base)
+
+    @property
+    def weight_distances(self) -> tuple[float, float]:
+        """Norm of the difference to Caffe's last weights over the norm of Caffe's whole update: engine, control."""
+        update = _norm(_difference(self.caffe.last, self.initial))
+        return (_norm(_difference(self.engine.last, self.caffe.last)) / update,
+                _norm(_difference(self.control.last, self.caffe.last)) / update)
+
+    @property
+    def first_update_distances(self) -> dict[tuple[str, int], float]:
+        """For each blob that moved, the norm of the difference of the first updates over the norm of Caffe's."""
+        found = {}
+        for key, start in self.initial.items():
+            update = self.caffe.first[key] - start
+            if np.any(update):
+                found[key] = float(np.linalg.norm(self.engine.first[key] - self.caffe.first[key])
+                                   / np.linalg.norm(update))
+        return found
+
+    def failures(self) -> list[str]:
+        """What does not hold, in words; nothing where the engine trains as Caffe does."""
+        engine, control = (float(distances.max()) for distances in self.loss_distances)
+        first = float(self.loss_distances[0][0])
+        updates = self.first_update_distances
+        worst = max(updates, key=lambda key: updates[key])
+        weights, control_weights = self.weight_distances
+        accuracy = abs(self.initial_accuracies[0] - self.initial_accuracies[1])
+        rules = [
+            (first, FIRST_LOSS, "the first loss"),
+            (updates[worst], FIRST_UPDATE, f"the first update of layer {worst[0]}, blob {worst[1]}"),
+            (engine, TOLERANCE * max(control, FLOOR), f"the loss within {len(self.rates)} iterations"),
+            (weights, TOLERANCE * max(control_weights, FLOOR), f"the weights after {len(self.rates)} iterations"),
+            (accuracy, ACCURACY, "the initial weights' accuracy on the test set"),
+        ]
+        return [f"{what} is {distance:.3g} from Caffe's, more than {limit:.3g}"
+                for distance, limit, what in rules if not distance <= limit]
+
+
+def compare(caffe: Engine, engine: Engine, job: Job, iterations: int) -> Parity:
+    """Train the job's net on both engines for some iterations, and on Caffe once more with other threads.
+
+    Args:
+        job: its folder is where the three trainings keep their files.
+
+    Raises:
+        LRBenchError: an engine refuses or fails.
+    """
+    rates = job.policy.rates(np.arange(iterations), job.iterations)
+    job = replace(job, net=without_randomness(job.net))
+    first, control, second = (replace(job, folder=job.folder / name) for name in ("caffe", "control", "engine"))
+    control = replace(control, threads=CONTROL_THREADS if job.threads != CONTROL_THREADS else 1)
+    second = replace(second, engine=job.engine.model_copy(update={"driver": "stepping"}))
+    weights = first.folder / "iter_0" / WEIGHTS
+    base, accuracy = _train(caffe, first, rates, None)
+    return Parity(
+        rates=rates,
+        initial=read_weights(weights),
+        caffe=base,
+        control=_train(caffe, control, rates, None)[0],
+        initial_accuracies=(accuracy, (trained := _train(engine, second, rates, weights))[1]),
+        engine=trained[0],
+    )
+
+
+def without_randomness(net: NetParameter) -> NetParameter:
+    """A copy without random crops, mirroring and dropout."""
+    plain = NetParameter()
+    plain.CopyFrom(net)
+    for layer in plain.layer:
+        layer.transform_param.ClearField("crop_size")
+        layer.transform_param.ClearField("mirror")
+        if layer.type == "Dropout":
+            layer.dropout_param.dropout_ratio = 0
+    return plain
+
+
+def _train(engine: Engine, job: Job, rates: NDArray[np.float64], weights: Path | None) -> tuple[Course, float]:
+    """Train one iteration at a time, from the given weights or the engine's own; also the initial accuracy."""
+    (job.folder / "snapshots").mkdir(parents=True)
+    engine.check(job)
+    session = engine.open(job)
+    try:
+        session.save(job.folder / "iter_0")
+        if weights is not None:
+            shutil.copyfile(weights, job.folder / "iter_0" / WEIGHTS)
+            session.restore(job.folder / "iter_0", 0)
+        accuracy = _accuracy(session)
+        losses = [session.train(rates[:1]).train_loss]
+        session.save(job.folder / "first")
+        losses += [session.train(rates[index: index + 1]).train_loss for index in range(1, len(rates))]
+        session.save(job.folder / "last")
+        course = Course(np.array(losses), read_weights(job.folder / "first" / WEIGHTS),
+                        read_weights(job.folder / "last" / WEIGHTS), _accuracy(session))
+    finally:
+        session.close()
+    return course, accuracy
+
+
+def _accuracy(session: Session) -> float:
+    outputs = session.evaluate()
+    return float(np.mean(outputs.probabilities.argmax(axis=1) == outputs.labels))
+
+
+def read_weights(path: Path) -> Weights:
+    """All blobs of a .caffemodel, flat, by layer name and place."""
+    net = NetParameter.FromString(path.read_bytes())
+    return {(layer.name, index): np.array(blob.data, dtype=np.float32)
+            for layer in net.layer for index, blob in enumerate(layer.blobs)}
+
+
+def _difference(one: Weights, other: Weights) -> Sequence[NDArray[np.float32]]:
+    return [one[key] - other[key] for key in other]
+
+
+def _norm(parts: Sequence[NDArray[np.float32]]) -> float:
+    return float(np.sqrt(sum(float(np.sum(part.astype(np.float64) ** 2)) for part in parts)))

@@ -1,0 +1,65 @@
+"""Both phases of a bound net, and how the test phase finds the training phase's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lrbench.data import Prepared
+from lrbench.engines.torch.net import TorchNet
+from lrbench.engines.torch.transform import read_transform
+from lrbench.errors import LRBenchError
+from lrbench.nets import layers_in
+from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
+from lrbench.nets.wiring import layer_place
+
+
+@dataclass(frozen=True)
+class Model:
+    """A net in training and under test.
+
+    Attributes:
+        train, test: the net as a function in each phase.
+        train_data, test_data: the Data layer of each phase; its tops are the images and the labels.
+        shared: for each parameter of the test phase, its place among those of the training phase; None for one that
+            the training phase does not have, which keeps what its filler gave it, as in Caffe.
+    """
+
+    train: TorchNet
+    test: TorchNet
+    train_data: LayerParameter
+    test_data: LayerParameter
+    shared: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, net: NetParameter, data: Prepared, batch_sizes: tuple[int, int]) -> Model:
+        """The model of a net that is bound to a data set.
+
+        Args:
+            batch_sizes: samples in a batch of the training and of the test phase.
+
+        Raises:
+            NetError: a layer that is not supported, or that does not fit.
+        """
+        train_data, test_data = (next(layer for layer in layers_in(net, phase) if layer.type == "Data")
+                                 for phase in (TRAIN, TEST))
+        train = _phase(net, TRAIN, train_data, data, batch_sizes[0])
+        test = _phase(net, TEST, test_data, data, batch_sizes[1])
+        places = {(spec.layer, spec.index): place for place, spec in enumerate(train.parameters)}
+        shared = tuple(places.get((spec.layer, spec.index)) for spec in test.parameters)
+        return cls(train, test, train_data, test_data, shared)
+
+    def for_test(self, parameters: Sequence[Tensor], own: Sequence[Tensor]) -> list[Tensor]:
+        """The test phase's parameters: the training phase's, and of ``own`` those that only the test phase has."""
+        return [own[index] if place is None else parameters[place] for index, place in enumerate(self.shared)]
+
+
+def _phase(net: NetParameter, phase: Phase, layer: LayerParameter, data: Prepared, batch_size: int) -> TorchNet:
+    try:
+        window = read_transform(layer.transform_param, data.shape).window
+    except LRBenchError as error:
+        raise error.at(layer_place(layer)) from error
+    images, labels = layer.top
+    return TorchNet(net, phase, {images: (batch_size, data.shape[0], *window), labels: (batch_size,)})
