@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lrbench.engines.torch.layer import Build
+from lrbench.engines.torch.layers_batch_norm import batch_norm
 from lrbench.engines.torch.layers_joining import concat, eltwise, flatten, silence, slice_, split
 from lrbench.engines.torch.layers_linear import convolution, inner_product
 from lrbench.engines.torch.layers_loss import accuracy, softmax, softmax_with_loss
 from lrbench.engines.torch.layers_neuron import dropout, power, prelu, relu, sigmoid, tanh
-from lrbench.engines.torch.layers_normalizing import batch_norm, lrn, scale
+from lrbench.engines.torch.layers_normalizing import lrn, scale
 from lrbench.engines.torch.layers_pooling import pooling
 
 LAYERS: Mapping[str, Build] = MappingProxyType({

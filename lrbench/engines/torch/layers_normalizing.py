@@ -1,16 +1,15 @@
-"""Layers that normalise and scale: LRN, BatchNorm and Scale."""
+"""Layers that normalise by neighbours and that scale: LRN and Scale."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, canonical_axis, expect, expect_image, refusal
-from lrbench.nets.caffe_pb2 import TEST, FillerParameter, LayerParameter, LRNParameter, Phase
+from lrbench.nets.caffe_pb2 import FillerParameter, LayerParameter, LRNParameter, Phase
 
 
 def lrn(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -48,60 +47,6 @@ def _across(size: int, alpha: float, beta: float, k: float) -> Run:
         squares = (x * x).permute(0, 2, 3, 1)  # channels last, in which form they mostly are already
         mean = functional.avg_pool1d(squares.flatten(1, 2), size, 1, pad).view(squares.shape).permute(0, 3, 1, 2)
         return (x * (mean * alpha + k).pow(-beta),)
-
-    return run
-
-
-def batch_norm(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) -> Layer:
-    """BatchNorm: ``(x - mean) / sqrt(variance + eps)`` for each channel; it has no scale and shift of its own.
-
-    In training mean and variance are those of the batch, and three blobs follow them, each multiplied by
-    ``moving_average_fraction`` before it grows by: the mean, the variance times m / (m - 1) for m values a channel,
-    and 1. In a test mean and variance are the first two divided by the third.
-    Ioffe and Szegedy, "Batch Normalization", ICML 2015.
-    """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
-    settings = layer.batch_norm_param
-    if len(bottom) < 2:
-        raise refusal(layer, f"its bottom has shape {bottom}, and at least two axes are needed")
-    if any(parameter.lr_mult for parameter in layer.param):
-        raise refusal(layer, "its blobs are statistics, which no solver learns", "give each param an lr_mult of 0")
-    stored = settings.use_global_stats if settings.HasField("use_global_stats") else phase == TEST
-    if not stored and prod(bottom) == bottom[1]:
-        raise refusal(layer, "one value a channel is all that it has, and would always be 0", "use a larger batch")
-    zero = FillerParameter()
-    blobs = tuple(Blob(shape, zero, statistic=True) for shape in ((bottom[1],), (bottom[1],), (1,)))
-    run = _normalize_by_stored(settings.eps) if stored else normalize_by_batch(
-        bottom[1], settings.moving_average_fraction, settings.eps)
-    return Layer((bottom,), run, blobs)
-
-
-def normalize_by_batch(channels: int, fraction: float, eps: float) -> Run:
-    """BatchNorm in training; parameters are the three statistics, then, where there are, a scale and a shift."""
-
-    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        x, (mean, variance, count) = bottoms[0], parameters[:3]
-        scale, shift = parameters[3:] if len(parameters) > 3 else (None, None)
-        # With a momentum of 1 torch leaves the batch's own mean and unbiased variance in these.
-        batch = mean.new_zeros((2, channels))
-        top = torch.batch_norm(x, scale, shift, batch[0], batch[1], True, 1.0, eps, False)
-        with torch.no_grad():
-            mean.mul_(fraction).add_(batch[0])
-            variance.mul_(fraction).add_(batch[1])
-            count.mul_(fraction).add_(1.0)
-        return (top,)
-
-    return run
-
-
-def _normalize_by_stored(eps: float) -> Run:
-    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        mean, variance, count = parameters[:3]
-        scale, shift = parameters[3:] if len(parameters) > 3 else (None, None)
-        factor = torch.where(count == 0, 0.0, 1.0 / count)
-        return (torch.batch_norm(
-            bottoms[0], scale, shift, mean * factor, variance * factor, False, 0.0, eps, False),)
 
     return run
 

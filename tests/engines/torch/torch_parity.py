@@ -25,6 +25,7 @@ import caffe
 caffe.set_mode_cpu()
 for case in json.load(open({manifest!r})):
     given = np.load(case["given"])
+    caffe.set_random_seed(1)
     net = caffe.Net(case["net"], case["phase"])
     if case["weights"]:
         net.copy_from(case["weights"])
