@@ -1,0 +1,108 @@
+"""What the engine cannot run it refuses, naming the layer and its type."""
+
+from __future__ import annotations
+
+import pytest
+from torch_layer_cases import one
+from torch_parity import input_net
+
+from lrbench.engines.torch.net import TorchNet
+from lrbench.errors import NetError
+from lrbench.nets.caffe_pb2 import TRAIN
+
+IMAGE = (2, 6, 7, 5)
+LABEL = (2,)
+
+REFUSED = {
+    one("Deconvolution"): 'the engine torch does not know the layer type "Deconvolution"; did you mean Convolution?',
+    one("Embed"): 'the engine torch does not know the layer type "Embed"; use the engine caffe',
+    one("Convolution", "convolution_param { num_output: 3 }"): "has no kernel_size",
+    one("Convolution", "convolution_param { kernel_size: 3 }"): "num_output 0 do not part into 1 groups",
+    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 group: 4 }"):
+        "6 channels and num_output 3 do not part into 4 groups",
+    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 kernel_h: 3 }"):
+        "has both kernel_size and kernel_h; keep one",
+    one("Convolution", "convolution_param { num_output: 3 kernel_h: 3 }"): "has kernel_h without kernel_w; give both",
+    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 stride: 0 }"): "stride (0, 0) is not positive",
+    one("Convolution", "convolution_param { num_output: 3 kernel_size: 8 }"): "kernel (8, 8) is larger than its padded",
+    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 axis: 2 }"): "axis 2 is not supported",
+    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 }", "x x", "y z"):
+        "has 2 bottoms, and 1 can be used here",
+    one("Pooling", "pooling_param { kernel_size: 2 pad: 2 }"): "pad (2, 2) is not smaller than the kernel (2, 2)",
+    one("Pooling", "pooling_param { kernel_size: 1 stride: 3 }"): "lies outside its bottom of 5 pixels; set round_mode",
+    one("Pooling", "pooling_param { kernel_size: 2 pool: STOCHASTIC }"): "stochastic pooling is not supported",
+    one("Pooling", "pooling_param { global_pooling: true kernel_size: 2 }"): "leaves no choice of kernel",
+    one("Pooling", "pooling_param { kernel_size: 2 }", tops="y mask"): "has 2 tops, and 1 can be used here",
+    one("InnerProduct"): "has no num_output",
+    one("InnerProduct", "inner_product_param { num_output: 3 axis: 4 }"): "axis 4 is not one of the 4 axes",
+    one("InnerProduct", 'inner_product_param { num_output: 3 weight_filler { type: "xaver" } }'):
+        'unknown type "xaver"; did you mean xavier?',
+    one("InnerProduct", "inner_product_param { num_output: 3 bias_term: false } param { } param { }"):
+        "has 2 param and 1 blobs",
+    one("InnerProduct", "inner_product_param { num_output: 3 } blobs { }"): "brings its own weights",
+    one("LRN", "lrn_param { local_size: 4 }"): "local_size 4 is not odd",
+    one("BatchNorm", "param { lr_mult: 1 }"): "its blobs are statistics",
+    one("Scale", "scale_param { axis: 2 num_axes: 3 }"): "num_axes 3 does not fit its bottom",
+    one("Scale", "", "x label"): "a second bottom of shape (2,) does not fit",
+    one("Eltwise", "", "x label"): "its bottoms differ in shape: (2, 6, 7, 5), (2,)",
+    one("Eltwise", "eltwise_param { operation: MAX coeff: 1 coeff: 2 }", "x x"): "has 2 coeff",
+    one("Concat", "", "x label"): "axis",
+    one("Slice", tops="p q r s"): "axis 1 of size 6 is not cut into 4 tops",
+    one("Slice", "slice_param { slice_point: 9 }", tops="p q"): "axis 1 of size 6 is not cut into 2 tops",
+    one("Flatten", "flatten_param { axis: 2 end_axis: 1 }"): "end_axis 1 is before axis 2",
+    one("Dropout", "dropout_param { dropout_ratio: 1 }"): "dropout_ratio 1 is not in [0, 1)",
+    one("Power", "power_param { scale: 0 power: -1 }"): "have no value",
+    one("PReLU", bottoms="label"): "at least two axes are needed",
+    one("SoftmaxWithLoss", "", "x label", "y"): "2 labels do not match 70 predictions",
+    one("SoftmaxWithLoss", "softmax_param { axis: 7 }", "x label", "y"): "axis 7 is not one of the 4 axes",
+    one("SoftmaxWithLoss", "", "x", "y"): "has 1 bottom, and 2 can be used here",
+    one("Accuracy", "accuracy_param { top_k: 9 axis: -1 }", "x wide"): "top_k 9 is more than the 5 classes",
+    one("ReLU", "loss_weight: 1 loss_weight: 2"): "has 2 loss_weight and 1 tops",
+    one("ReLU", "propagate_down: true propagate_down: true"): "has 2 propagate_down and 1 bottoms",
+}
+
+
+@pytest.mark.parametrize("layers", REFUSED)
+def test_a_layer_is_refused_by_name_and_type(layers: str) -> None:
+    shapes = {"x": IMAGE, "label": LABEL, "wide": (2, 6, 7)}
+    net = input_net(layers, shapes)
+    with pytest.raises(NetError) as error:
+        TorchNet(net, TRAIN, shapes)
+    assert str(error.value).startswith(f'layer "layer" of type {net.layer[-1].type}: ')
+    assert REFUSED[layers] in str(error.value)
+
+
+def test_weights_that_do_not_go_together_are_refused() -> None:
+    product = ('layer { name: "%s" type: "InnerProduct" bottom: "x" top: "%s" param { name: "w" %s } '
+               "inner_product_param { num_output: %d bias_term: false } }")
+    for settings, outputs, message in (
+        ("", 3, 'layer "b" of type InnerProduct: its param "w" has shape (3, 4), and (2, 4) in layer "a"'),
+        ("share_mode: PERMISSIVE", 3, 'its param "w" has shape (3, 4), and (2, 4) in layer "a"'),
+        ("lr_mult: 2", 2, 'its param "w" has another lr_mult in layer "a"'),
+        ("decay_mult: 2", 2, 'its param "w" has another decay_mult in layer "a"'),
+    ):
+        layers = product % ("a", "a", "lr_mult: 1 decay_mult: 1", 2) + product % ("b", "b", settings, outputs)
+        with pytest.raises(NetError) as error:
+            TorchNet(input_net(layers, {"x": (5, 4)}), TRAIN, {"x": (5, 4)})
+        assert message in str(error.value)
+
+
+def test_the_multipliers_of_a_shared_weight_may_be_given_once() -> None:
+    product = ('layer { name: "%s" type: "InnerProduct" bottom: "x" top: "%s" param { name: "w" %s } '
+               "inner_product_param { num_output: 2 bias_term: false } }")
+    layers = product % ("a", "a", "") + product % ("b", "b", "lr_mult: 0 decay_mult: 3")
+    net = TorchNet(input_net(layers, {"x": (5, 4)}), TRAIN, {"x": (5, 4)})
+    (spec,) = net.parameters
+    assert (spec.layer, spec.lr_mult, spec.decay_mult, spec.learnable) == ("a", 0, 3, False)
+
+
+def test_an_input_of_unknown_shape_is_refused() -> None:
+    net = input_net("", {"x": IMAGE})
+    with pytest.raises(NetError, match='layer "x" of type Input: no shape is known for its top "x"'):
+        TorchNet(net, TRAIN, {})
+
+
+def test_one_value_a_channel_cannot_be_normalised() -> None:
+    net = input_net(one("BatchNorm"), {"x": (1, 6)})
+    with pytest.raises(NetError, match="one value a channel is all that it has, and would always be 0; use a larger"):
+        TorchNet(net, TRAIN, {"x": (1, 6)})
