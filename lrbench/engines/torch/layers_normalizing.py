@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, canonical_axis, expect, expect_image, refusal
@@ -24,31 +26,50 @@ def lrn(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer
     size, alpha, beta = settings.local_size, settings.alpha, settings.beta
     if size % 2 == 0:
         raise refusal(layer, f"local_size {size} is not odd")
-    within = settings.norm_region == LRNParameter.WITHIN_CHANNEL
-    return Layer((bottoms[0],), _within(size, alpha, beta) if within else _across(size, alpha, beta, settings.k))
+    if settings.norm_region == LRNParameter.WITHIN_CHANNEL:
+        return Layer((bottoms[0],), _normalize(_mean_of_pixels(size), alpha, beta, 1.0))
+    return Layer((bottoms[0],), _normalize(_mean_of_channels(size), alpha, beta, settings.k))
 
 
-def _within(size: int, alpha: float, beta: float) -> Run:
-    pad = size // 2
-
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        x = bottoms[0]
-        mean = functional.avg_pool2d(x * x, size, 1, pad)
-        return (x * (mean * alpha + 1.0).pow(-beta),)
-
-    return run
+Mean = Callable[[Tensor], Tensor]
 
 
-def _across(size: int, alpha: float, beta: float, k: float) -> Run:
-    pad = size // 2
+def _mean_of_pixels(size: int) -> Mean:
+    return lambda values: functional.avg_pool2d(values, size, 1, size // 2)
 
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        x = bottoms[0]
-        squares = (x * x).permute(0, 2, 3, 1)  # channels last, in which form they mostly are already
-        mean = functional.avg_pool1d(squares.flatten(1, 2), size, 1, pad).view(squares.shape).permute(0, 3, 1, 2)
-        return (x * (mean * alpha + k).pow(-beta),)
 
-    return run
+def _mean_of_channels(size: int) -> Mean:
+    def mean(values: Tensor) -> Tensor:
+        last = values.permute(0, 2, 3, 1)  # the form in which they mostly lie in memory
+        return functional.avg_pool1d(last.flatten(1, 2), size, 1, size // 2).view(last.shape).permute(0, 3, 1, 2)
+
+    return mean
+
+
+def _normalize(mean: Mean, alpha: float, beta: float, k: float) -> Run:
+    return lambda bottoms, _parameters, _: (_LocalResponse.apply(bottoms[0], mean, alpha, beta, k),)
+
+
+class _LocalResponse(torch.autograd.Function):
+    """``y = x s^-beta`` with ``s = k + alpha M(x^2)``, M the mean over neighbours, which is its own adjoint.
+
+    So ``dx = g s^-beta - 2 alpha beta x M(g y / s)``: half of the passes over memory that deriving it takes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, mean: Mean, alpha: float, beta: float, k: float) -> Tensor:
+        base = mean(x * x).mul_(alpha).add_(k)
+        factor = base.pow(-beta)
+        ctx.save_for_backward(x, base, factor)
+        ctx.mean, ctx.slope = mean, -2 * alpha * beta
+        return x * factor
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, base, factor = ctx.saved_tensors
+        direct = gradient * factor
+        return (direct.addcmul_(x, ctx.mean((direct * x).div_(base)), value=ctx.slope), None, None, None, None)
 
 
 def scale(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:

@@ -141,7 +141,14 @@ class TorchNet:
         return Outputs(self._total_loss(blobs), blobs)
 
     def _lay_out(self, blob: Tensor) -> Tensor:
-        return blob.contiguous(memory_format=self._format) if blob.dim() == 4 else blob
+        if blob.dim() != 4:
+            return blob
+        blob = blob.contiguous(memory_format=self._format)
+        if blob.shape[1] == 1 and self._format == torch.channels_last:
+            # One channel lies the same way in both layouts; the strides tell torch which one to go on with.
+            _, _, height, width = blob.shape
+            return blob.as_strided(blob.shape, (height * width, 1, width, 1))
+        return blob
 
     def _total_loss(self, blobs: Mapping[str, Tensor]) -> Tensor:
         total: Tensor | None = None
