@@ -134,3 +134,18 @@ def test_help_loads_nothing_heavy():
             "'requests', 'psutil', 'sklearn', 'lmdb', 'orjson'}))")
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_only_the_torch_engine_knows_pytorch(path):
+    if module_name(path).startswith("lrbench.engines.torch"):
+        return
+    for module in imports(path):
+        assert module.split(".")[0] != "torch"
+        assert not module.startswith("lrbench.engines.torch") or module_name(path) == "lrbench.engines.registry"
+
+
+def test_naming_the_engine_does_not_load_pytorch():
+    code = ("import sys; from pathlib import Path; from lrbench.engines.registry import Site, open_engine\n"
+            "open_engine('torch', Site(Path('.'))).describe(); print('torch' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

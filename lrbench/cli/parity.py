@@ -24,8 +24,8 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
     """Show whether an engine trains the first run of SPEC as real Caffe does.
 
     Both start from the same weights and see the same batches and rates; random crops, mirroring and dropout are
-    left out. The control is Caffe against itself with another number of BLAS threads: the engine may part from Caffe by
-    at most three times that. Exit code 0 where it holds, 1 where they part.
+    left out. The controls are Caffe against itself with other numbers of BLAS threads: the engine may part from Caffe
+    by at most three times as much as the farthest of them. Exit code 0 where it holds, 1 where they part.
 
     \b
     lrbench parity configs/mnist_lenet.yaml
@@ -60,7 +60,7 @@ def _show(found: Parity, engine: str) -> int:
     click.echo(f"weights at the end: {weights:.2g} of the whole update apart, control {control_weights:.2g}")
     click.echo(f"accuracy of the initial weights: Caffe {found.initial_accuracies[0]:.4f}, "
                f"{engine} {found.initial_accuracies[1]:.4f}; at the end: Caffe {found.caffe.accuracy:.4f}, "
-               f"{engine} {found.engine.accuracy:.4f}, control {found.control.accuracy:.4f}")
+               f"{engine} {found.engine.accuracy:.4f}")
     failures = found.failures()
     for failure in failures:
         click.echo(f"part: {failure}")

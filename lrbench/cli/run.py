@@ -39,10 +39,11 @@ def _shard(_context: click.Context, _parameter: click.Parameter, text: str | Non
               help="Folder that holds one folder an experiment.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Override a value of the spec, such as workload.iterations=1000; may be repeated.")
+@click.option("--engine", metavar="NAME", help="caffe or torch; the same as --set engine.name=NAME.")
 @click.option("--shard", callback=_shard, metavar="I/N", help="Do only the I-th of N equal shares of the runs.")
 @click.option("--dry-run", is_flag=True, help="Show the runs, their order and an estimate of time; train nothing.")
-def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[str], shard: tuple[int, int],
-        dry_run: bool) -> int:
+def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[str], engine: str | None,
+        shard: tuple[int, int], dry_run: bool) -> int:
     """Run the experiment that the YAML file SPEC describes.
 
     Done runs are skipped and cut-off runs go on from their last snapshot, so the same command may be given again at
@@ -58,6 +59,7 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
 
+    overrides = [*overrides, f"engine.name={engine}"] if engine else overrides
     experiment = read_experiment(spec, overrides)
     with experiment.document.placing("engine", "name"):
         check_engine_name(experiment.settings.engine.name)
@@ -66,14 +68,14 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
 
         show_plan(experiment, results, shard, jobs, threads)
         return 0
-    engine, data = find_engine(experiment), find_data(experiment, prepare_data)
+    trainer, data = find_engine(experiment), find_data(experiment, prepare_data)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
-    check_tasks(tasks, engine, experiment)
+    check_tasks(tasks, trainer, experiment)
     if not tasks:
         click.echo("this share holds no run", err=True)
         return 0
     check_writable(results / experiment.name)
-    outcomes = _run(tasks, engine, jobs, _again(spec, jobs, results, overrides, shard))
+    outcomes = _run(tasks, trainer, jobs, _again(spec, jobs, results, overrides, shard))
     return _summary(outcomes, results / experiment.name)
 
 

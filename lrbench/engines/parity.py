@@ -1,7 +1,8 @@
-"""Whether an engine trains as Caffe does: the same weights, batches and rates on both, beside a control.
+"""Whether an engine trains as Caffe does: the same weights, batches and rates on both, beside controls.
 
 Training amplifies rounding, so after some iterations even Caffe parts from itself when only its number of BLAS threads
-changes. That is the control and the yardstick: the engine may part from Caffe by at most ``TOLERANCE`` times as much.
+changes. Those are the controls, and the farthest of them is the yardstick: the engine may part from Caffe by at most
+``TOLERANCE`` times as much.
 Random crops, mirroring and dropout, which draw from generators of each engine's own, are taken out of the net first.
 """
 
@@ -23,7 +24,8 @@ FIRST_LOSS, FIRST_UPDATE, ACCURACY = 1e-6, 1e-4, 0.0005
 FLOOR = 1e-6
 """Below this relative distance float32 itself tells nothing apart."""
 WEIGHTS = "net.caffemodel"
-CONTROL_THREADS = 2
+CONTROL_THREADS = (1, 2, 3)
+"""Of the controls; the one that the job itself uses is left out."""
 
 Weights = dict[tuple[str, int], NDArray[np.float32]]
 
@@ -46,11 +48,11 @@ class Course:
 
 @dataclass(frozen=True)
 class Parity:
-    """An engine beside Caffe and the control.
+    """An engine beside Caffe and the controls.
 
     Attributes:
         rates: of each iteration.
-        initial: the weights that all three began with.
+        initial: the weights that all began with.
         initial_accuracies: of the initial weights on the whole test set, Caffe's and the engine's.
     """
 
@@ -58,32 +60,37 @@ class Parity:
     initial: Weights
     initial_accuracies: tuple[float, float]
     caffe: Course
-    control: Course
+    controls: tuple[Course, ...]
     engine: Course
 
     @property
     def loss_distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """abs(loss - Caffe's) / Caffe's at each iteration, of the engine and of the control."""
-        base = np.abs(self.caffe.losses)
-        return (np.abs(self.engine.losses - self.caffe.losses) / base,
-                np.abs(self.control.losses - self.caffe.losses) / base)
+        """abs(loss - Caffe's) / Caffe's at each iteration, of the engine and of the farthest control."""
+        engine, *controls = (np.abs(course.losses - self.caffe.losses) / np.abs(self.caffe.losses)
+                             for course in (self.engine, *self.controls))
+        return engine, np.max(controls, axis=0)
 
     @property
     def weight_distances(self) -> tuple[float, float]:
-        """Norm of the difference to Caffe's last weights over the norm of Caffe's whole update: engine, control."""
+        """Norm of the difference to Caffe's last weights over that of its whole update: engine, farthest control."""
         update = _norm(_difference(self.caffe.last, self.initial))
-        return (_norm(_difference(self.engine.last, self.caffe.last)) / update,
-                _norm(_difference(self.control.last, self.caffe.last)) / update)
+        engine, *controls = (_norm(_difference(course.last, self.caffe.last)) / update
+                             for course in (self.engine, *self.controls))
+        return engine, max(controls)
 
     @property
     def first_update_distances(self) -> dict[tuple[str, int], float]:
-        """For each blob that moved, the norm of the difference of the first updates over the norm of Caffe's."""
+        """For each blob that moved, the norm of the difference of the first updates over the norm of Caffe's.
+
+        A weight holds an update only to half a unit in its last place, on each side: that much is no difference.
+        """
         found = {}
         for key, start in self.initial.items():
             update = self.caffe.first[key] - start
             if np.any(update):
-                found[key] = float(np.linalg.norm(self.engine.first[key] - self.caffe.first[key])
-                                   / np.linalg.norm(update))
+                apart = np.abs(self.engine.first[key] - self.caffe.first[key])
+                beyond = np.maximum(0, apart - np.spacing(np.abs(self.caffe.first[key])))
+                found[key] = float(np.linalg.norm(beyond) / np.linalg.norm(update))
         return found
 
     def failures(self) -> list[str]:
@@ -106,28 +113,29 @@ class Parity:
 
 
 def compare(caffe: Engine, engine: Engine, job: Job, iterations: int) -> Parity:
-    """Train the job's net on both engines for some iterations, and on Caffe once more with other threads.
+    """Train the job's net on both engines for some iterations, and on Caffe again with other numbers of threads.
 
     Args:
-        job: its folder is where the three trainings keep their files.
+        job: its folder is where the trainings keep their files.
 
     Raises:
         LRBenchError: an engine refuses or fails.
     """
     rates = job.policy.rates(np.arange(iterations), job.iterations)
     job = replace(job, net=without_randomness(job.net))
-    first, control, second = (replace(job, folder=job.folder / name) for name in ("caffe", "control", "engine"))
-    control = replace(control, threads=CONTROL_THREADS if job.threads != CONTROL_THREADS else 1)
-    second = replace(second, engine=job.engine.model_copy(update={"driver": "stepping"}))
+    first, second = (replace(job, folder=job.folder / name) for name in ("caffe", "engine"))
+    controls = [replace(job, folder=job.folder / f"control{threads}", threads=threads)
+                for threads in CONTROL_THREADS if threads != job.threads]
     weights = first.folder / "iter_0" / WEIGHTS
-    base, accuracy = _train(caffe, first, rates, None)
+    base, base_accuracy = _train(caffe, first, rates, None)
+    other, other_accuracy = _train(engine, second, rates, weights)
     return Parity(
         rates=rates,
         initial=read_weights(weights),
+        initial_accuracies=(base_accuracy, other_accuracy),
         caffe=base,
-        control=_train(caffe, control, rates, None)[0],
-        initial_accuracies=(accuracy, (trained := _train(engine, second, rates, weights))[1]),
-        engine=trained[0],
+        controls=tuple(_train(caffe, control, rates, None)[0] for control in controls),
+        engine=other,
     )
 
 

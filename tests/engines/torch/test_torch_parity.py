@@ -44,7 +44,8 @@ def test_cifar_nets_train_as_caffe_does(caffe, jpeg, repository, tmp_path, name,
     path = find_net(name, repository)
     (tmp_path / "run").mkdir()
     job = Job(net=read_net(path), net_where=str(path), data=data, batch_size=batch_size, test_batch_size=50,
-              iterations=100, test_interval=100, display_interval=1, seed=0, solver=SolverSettings(momentum=0.9, weight_decay=0.0001),
+              iterations=100, test_interval=100, display_interval=1, seed=0,
+              solver=SolverSettings(momentum=0.9, weight_decay=0.0001),
               policy=parse_policy(f"FIX(k0={rate})"), engine=EngineSettings(), folder=tmp_path / "run")
     assert compare(caffe, TorchEngine(), job, 50).failures() == []
 
@@ -55,7 +56,7 @@ def test_an_engine_that_parts_from_caffe_is_told_apart(caffe, make_job):
     assert found.failures() == []
     other = compare(caffe, TorchEngine(), make_job("other", batch_size=16, solver={"type": "SGD", "momentum": 0.8}), 10)
     mixed = Parity(rates=found.rates, initial=found.initial, initial_accuracies=found.initial_accuracies,
-                   caffe=found.caffe, control=found.control, engine=other.engine)
+                   caffe=found.caffe, controls=found.controls, engine=other.engine)
     told = mixed.failures()
     assert any("the loss within 10 iterations" in line for line in told)
     assert any("the weights after 10 iterations" in line for line in told)

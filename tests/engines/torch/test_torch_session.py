@@ -115,7 +115,7 @@ def test_what_it_cannot_do_is_refused_before_anything_is_written(engine, make_jo
         engine.check(make_job("b", engine=EngineSettings(name="torch", device="gpu"), device_id=99))
     net = read_net(find_net("lenet", repository))
     next(layer for layer in net.layer if layer.type == "ReLU").type = "ELU"
-    with pytest.raises(NetError, match='layer "relu1".*ELU'):
+    with pytest.raises(NetError, match=r'layer "relu1".*ELU'):
         engine.check(make_job("c", net=net))
 
 

@@ -1,0 +1,55 @@
+"""``lrbench run --engine torch`` and ``lrbench parity`` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SPEC = """
+workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 60, test_interval: 20}
+solver: {momentum: 0.9, weight_decay: 0.0005}
+policies: [FIX(k0=0.01), "TRI(k0=0.001, k1=0.02, l=30)", FIX(k0=1000)]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "trial.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def lrbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "lrbench", *arguments], cwd=folder, capture_output=True, text=True,
+                          check=False, timeout=300)
+
+
+def test_a_spec_runs_on_pytorch_with_one_word_changed(folder):
+    answer = lrbench(folder, "run", "trial.yaml", "--engine", "torch", "-j", "2")
+    assert answer.returncode == 0, answer.stderr
+    assert "3 runs: 1 diverged, 2 finished" in answer.stderr
+    found = json.loads(lrbench(folder, "report", "results", "--format", "json").stdout)
+    accuracies = {run["policy"]: run["best_accuracy"] for run in found["runs"]}
+    assert accuracies["FIX(k0=0.01)"] > 0.8
+    assert accuracies["TRI(k0=0.001, k1=0.02, l=30)"] > 0.8
+    assert {run["engine"]["name"] for run in found["runs"]} == {"torch"}
+    assert "3 of them before, skipped" in lrbench(folder, "run", "trial.yaml", "--engine", "torch").stderr
+
+
+@pytest.mark.caffe
+def test_parity_shows_both_engines_side_by_side_with_a_verdict(folder):
+    answer = lrbench(folder, "parity", "trial.yaml", "--iterations", "20")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    lines = answer.stdout.splitlines()
+    assert lines[0].split() == ["iteration", "rate", "loss,", "Caffe", "loss,", "torch", "apart", "control", "apart"]
+    assert [line.split()[0] for line in lines[2:7]] == ["1", "2", "5", "10", "20"]
+    assert lines[-1] == "verdict: torch trains as Caffe does"
+
+
+def test_an_unknown_engine_is_refused(folder):
+    answer = lrbench(folder, "run", "trial.yaml", "--engine", "pytorch")
+    assert answer.returncode == 2
+    assert "torch" in answer.stderr
