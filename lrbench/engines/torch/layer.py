@@ -82,3 +82,8 @@ def canonical_axis(layer: LayerParameter, axis: int, axes: int) -> int:
     if not -axes <= axis < axes:
         raise refusal(layer, f"axis {axis} is not one of the {axes} axes of its bottom")
     return axis % axes
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """The tensor, widened to float32 where mixed precision has made it narrower: sums of squares need the digits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

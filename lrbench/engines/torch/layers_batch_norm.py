@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, expect, refusal
+from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, at_least_float32, expect, refusal
 from lrbench.nets.caffe_pb2 import TEST, FillerParameter, LayerParameter, Phase
 
 
@@ -54,7 +54,7 @@ def _normalize_by_batch(channels: int, values: int, fraction: float, eps: float)
             top = torch.batch_norm(x, scale, shift, of_batch[0], of_batch[1], True, 1.0, eps, True)
             batch_mean, batch_variance = of_batch[0], of_batch[1]
         else:
-            top, batch_mean, batch_variance = _Normalize.apply(x, scale, shift, eps)
+            top, batch_mean, batch_variance = _Normalize.apply(at_least_float32(x), scale, shift, eps)
             batch_variance.mul_(correction)
         with torch.no_grad():
             mean.mul_(fraction).add_(batch_mean)

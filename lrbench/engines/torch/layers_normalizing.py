@@ -10,7 +10,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, canonical_axis, expect, expect_image, refusal
+from lrbench.engines.torch.layer import (
+    Blob,
+    Layer,
+    Run,
+    Shape,
+    at_least_float32,
+    canonical_axis,
+    expect,
+    expect_image,
+    refusal,
+)
 from lrbench.nets.caffe_pb2 import FillerParameter, LayerParameter, LRNParameter, Phase
 
 
@@ -47,7 +57,7 @@ def _mean_of_channels(size: int) -> Mean:
 
 
 def _normalize(mean: Mean, alpha: float, beta: float, k: float) -> Run:
-    return lambda bottoms, _parameters, _: (_LocalResponse.apply(bottoms[0], mean, alpha, beta, k),)
+    return lambda bottoms, _parameters, _: (_LocalResponse.apply(at_least_float32(bottoms[0]), mean, alpha, beta, k),)
 
 
 class _LocalResponse(torch.autograd.Function):

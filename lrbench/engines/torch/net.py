@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from lrbench.engines.torch.fillers import fill
-from lrbench.engines.torch.layer import Run, Shape, refusal
+from lrbench.engines.torch.layer import Shape, refusal
 from lrbench.engines.torch.layers import LAYERS
 from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
+from lrbench.engines.torch.steps import Step, hold_back, join_scales, reshape
 from lrbench.errors import did_you_mean
 from lrbench.nets.caffe_pb2 import LayerParameter, NetParameter, Phase
 from lrbench.nets.phases import layers_in
@@ -31,10 +32,6 @@ class Outputs:
 
     loss: Tensor
     blobs: dict[str, Tensor]
-
-
-_Step = tuple[Run, tuple[str, ...], tuple[int, ...], tuple[str, ...]]
-"""A layer's function, the blobs it reads, the parameters it takes and the blobs it makes."""
 
 
 class TorchNet:
@@ -70,16 +67,17 @@ class TorchNet:
         self.shapes: dict[str, Shape] = {}
         self.slots: dict[str, tuple[Slot, ...]] = {}
         self._format = torch.channels_last if channels_last else torch.contiguous_format
-        self._steps: list[_Step] = []
         self._losses: list[tuple[str, float]] = []
         table = ParameterTable()
+        steps = []
         trace(self.layers)
         for layer in self.layers:
             if layer.type in _OUTSIDE:
                 self._add_outside(layer, inputs)
             else:
-                self._add(layer, table)
+                steps.append(self._add(layer, table))
         self.parameters: list[ParameterSpec] = table.specs
+        self._steps = [(step.run, step.bottoms, step.parameters, step.tops) for step in join_scales(steps)]
 
     def _add_outside(self, layer: LayerParameter, inputs: Mapping[str, Shape]) -> None:
         for blob in layer.top:
@@ -87,7 +85,7 @@ class TorchNet:
                 raise refusal(layer, f'no shape is known for its top "{blob}"')
             self.inputs[blob] = self.shapes[blob] = tuple(inputs[blob])
 
-    def _add(self, layer: LayerParameter, table: ParameterTable) -> None:
+    def _add(self, layer: LayerParameter, table: ParameterTable) -> Step:
         build = LAYERS.get(layer.type)
         if build is None:
             raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"',
@@ -102,8 +100,8 @@ class TorchNet:
         tops = tuple(layer.top) or tuple(f"{layer.name} (unnamed)" for _ in built.tops)
         self.shapes.update(zip(tops, built.tops, strict=True))
         self._losses += _loss_weights(layer, tops)
-        run = _hold_back(layer, _reshape(built.run, slots, table))
-        self._steps.append((run, tuple(layer.bottom), tuple(slot.parameter for slot in slots), tops))
+        run = hold_back(layer, reshape(built.run, slots, table))
+        return Step(layer, run, tuple(layer.bottom), tuple(slot.parameter for slot in slots), tops)
 
     def initial(
         self,
@@ -165,35 +163,3 @@ def _loss_weights(layer: LayerParameter, tops: Sequence[str]) -> list[tuple[str,
     if layer.loss_weight and len(weights) != len(tops):
         raise refusal(layer, f"has {len(weights)} loss_weight and {len(tops)} tops", "give one for each top, or none")
     return [(name, weight) for name, weight in zip(tops, weights, strict=False) if weight]
-
-
-def _reshape(run: Run, slots: Sequence[Slot], table: ParameterTable) -> Run:
-    """The function, which gets a parameter that it shares with a layer of another shape in its own."""
-    shapes = [slot.shape for slot in slots]
-    if shapes == [table.specs[slot.parameter].shape for slot in slots]:
-        return run
-
-    def reshaped(
-        bottoms: Sequence[Tensor], parameters: Sequence[Tensor], generator: torch.Generator | None
-    ) -> Sequence[Tensor]:
-        own = [parameter.reshape(shape) for parameter, shape in zip(parameters, shapes, strict=True)]
-        return run(bottoms, own, generator)
-
-    return reshaped
-
-
-def _hold_back(layer: LayerParameter, run: Run) -> Run:
-    """The function, which sends no gradient to bottoms with ``propagate_down: false``."""
-    wanted = list(layer.propagate_down)
-    if wanted and len(wanted) != len(layer.bottom):
-        raise refusal(layer, f"has {len(wanted)} propagate_down and {len(layer.bottom)} bottoms")
-    if all(wanted):
-        return run
-
-    def held_back(
-        bottoms: Sequence[Tensor], parameters: Sequence[Tensor], generator: torch.Generator | None
-    ) -> Sequence[Tensor]:
-        own = [bottom if down else bottom.detach() for bottom, down in zip(bottoms, wanted, strict=True)]
-        return run(own, parameters, generator)
-
-    return held_back

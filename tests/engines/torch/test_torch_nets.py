@@ -136,3 +136,16 @@ def test_runs_share_one_net(pair: Pair) -> None:
     again = run(1)
     assert alone[0] == again[0] != run(2)[0]
     assert all(torch.equal(one, other) for one, other in zip(alone[1], again[1], strict=True))
+
+
+def test_mixed_precision_comes_near(pair: Pair) -> None:
+    net = TorchNet(pair.net, TRAIN, pair.shapes)
+    inputs = {name: torch.from_numpy(pair.given[key("input", name)]) for name in net.inputs}
+    parameters = [tensor.requires_grad_(spec.learnable) for spec, tensor in
+                  zip(net.parameters, net.initial(torch.Generator().manual_seed(1)), strict=True)]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = net.forward(parameters, inputs).loss
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(net.forward(parameters, inputs).loss.item(), rel=0.03)
+    gradients = torch.autograd.grad(loss, [tensor for tensor in parameters if tensor.requires_grad])
+    assert all(gradient.isfinite().all() for gradient in gradients)

@@ -151,6 +151,9 @@ def _normalizing() -> dict[str, Sketch]:
         "batch norm and scale": Sketch(fused % ("x", "bias_term: true"), IMAGE),
         "batch norm and scale, not in place": Sketch(fused % ("y", "bias_term: true"), IMAGE),
         "batch norm and scale in a test": Sketch(fused % ("x", "bias_term: true"), IMAGE, TEST),
+        "batch norm by stored in training, and scale": Sketch(
+            fused.replace('top: "x"', 'top: "x" batch_norm_param { use_global_stats: true }', 1)
+            % ("x", "bias_term: true"), IMAGE),
         "batch norm and scale without bias": Sketch(fused % ("x", ""), IMAGE),
         "scale": scale(""),
         "scale with bias": scale("bias_term: true"),

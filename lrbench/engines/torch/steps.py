@@ -1,0 +1,83 @@
+"""The steps of a net's run: layers bound to blobs and parameters, and what is changed of them before they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lrbench.engines.torch.layer import Run, refusal
+from lrbench.engines.torch.parameters import ParameterTable, Slot
+from lrbench.nets.caffe_pb2 import LayerParameter
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer, its function, the blobs that it reads, the parameters that it takes and the blobs that it makes."""
+
+    layer: LayerParameter
+    run: Run
+    bottoms: tuple[str, ...]
+    parameters: tuple[int, ...]
+    tops: tuple[str, ...]
+
+
+def join_scales(steps: Iterable[Step]) -> list[Step]:
+    """The steps with each Scale that works in place behind a BatchNorm made part of it: fewer passes over memory.
+
+    A BatchNorm takes scale and shift behind its own three parameters.
+    """
+    joined: list[Step] = []
+    for step in steps:
+        if joined and _is_scale_of(step, joined[-1]):
+            joined[-1] = replace(joined[-1], parameters=joined[-1].parameters + step.parameters)
+        else:
+            joined.append(step)
+    return joined
+
+
+def _is_scale_of(step: Step, norm: Step) -> bool:
+    settings = step.layer.scale_param
+    return (
+        (norm.layer.type, step.layer.type) == ("BatchNorm", "Scale")
+        and step.bottoms == step.tops == norm.tops
+        and (settings.axis, settings.num_axes, settings.bias_term) == (1, 1, True)
+        and len(norm.parameters) == 3
+        and not any(parameter.name for parameter in (*norm.layer.param, *step.layer.param))
+        and not step.layer.propagate_down
+        and not norm.layer.loss_weight
+    )
+
+
+def reshape(run: Run, slots: Sequence[Slot], table: ParameterTable) -> Run:
+    """The function, which gets a parameter that it shares with a layer of another shape in its own."""
+    shapes = [slot.shape for slot in slots]
+    if shapes == [table.specs[slot.parameter].shape for slot in slots]:
+        return run
+
+    def reshaped(
+        bottoms: Sequence[Tensor], parameters: Sequence[Tensor], generator: torch.Generator | None
+    ) -> Sequence[Tensor]:
+        own = [parameter.reshape(shape) for parameter, shape in zip(parameters, shapes, strict=True)]
+        return run(bottoms, own, generator)
+
+    return reshaped
+
+
+def hold_back(layer: LayerParameter, run: Run) -> Run:
+    """The function, which sends no gradient to bottoms with ``propagate_down: false``."""
+    wanted = list(layer.propagate_down)
+    if wanted and len(wanted) != len(layer.bottom):
+        raise refusal(layer, f"has {len(wanted)} propagate_down and {len(layer.bottom)} bottoms")
+    if all(wanted):
+        return run
+
+    def held_back(
+        bottoms: Sequence[Tensor], parameters: Sequence[Tensor], generator: torch.Generator | None
+    ) -> Sequence[Tensor]:
+        own = [bottom if down else bottom.detach() for bottom, down in zip(bottoms, wanted, strict=True)]
+        return run(own, parameters, generator)
+
+    return held_back
