@@ -54,7 +54,8 @@ def _normalize_by_batch(channels: int, values: int, fraction: float, eps: float)
             top = torch.batch_norm(x, scale, shift, of_batch[0], of_batch[1], True, 1.0, eps, True)
             batch_mean, batch_variance = of_batch[0], of_batch[1]
         else:
-            top, batch_mean, batch_variance = _Normalize.apply(at_least_float32(x), scale, shift, eps)
+            made = _Normalize.apply(at_least_float32(x), scale, shift, eps)  # type: ignore[no-untyped-call]
+            top, batch_mean, batch_variance = made
             batch_variance.mul_(correction)
         with torch.no_grad():
             mean.mul_(fraction).add_(batch_mean)

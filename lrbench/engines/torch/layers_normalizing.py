@@ -57,7 +57,11 @@ def _mean_of_channels(size: int) -> Mean:
 
 
 def _normalize(mean: Mean, alpha: float, beta: float, k: float) -> Run:
-    return lambda bottoms, _parameters, _: (_LocalResponse.apply(at_least_float32(bottoms[0]), mean, alpha, beta, k),)
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x = at_least_float32(bottoms[0])
+        return (_LocalResponse.apply(x, mean, alpha, beta, k),)  # type: ignore[no-untyped-call]
+
+    return run
 
 
 class _LocalResponse(torch.autograd.Function):
