@@ -1,8 +1,8 @@
 """Whether an engine trains as Caffe does: the same weights, batches and rates on both, beside controls.
 
 Training amplifies rounding, so after some iterations even Caffe parts from itself when only its number of BLAS threads
-changes. Those are the controls, and the farthest of them is the yardstick: the engine may part from Caffe by at most
-``TOLERANCE`` times as much.
+changes, or the last bit of its initial weights. Those are the controls, and the farthest of them is the yardstick: the
+engine may part from Caffe by at most ``TOLERANCE`` times as much.
 Random crops, mirroring and dropout, which draw from generators of each engine's own, are taken out of the net first.
 """
 
@@ -23,7 +23,7 @@ TOLERANCE = 3.0
 FIRST_LOSS, FIRST_UPDATE, ACCURACY = 1e-6, 1e-4, 0.0005
 FLOOR = 1e-6
 """Below this relative distance float32 itself tells nothing apart."""
-WEIGHTS = "net.caffemodel"
+WEIGHTS, INITIAL = "net.caffemodel", "initial"
 CONTROL_THREADS = (1, 2, 3)
 """Of the controls; the one that the job itself uses is left out."""
 
@@ -36,14 +36,20 @@ class Course:
 
     Attributes:
         losses: the training loss of each iteration.
-        first, last: the weights after the first and the last iteration, by layer and blob.
+        initial, first, last: the weights before and after the first, and after the last iteration, by layer and blob.
         accuracy: on the test set at the end.
     """
 
     losses: NDArray[np.float64]
+    initial: Weights
     first: Weights
     last: Weights
     accuracy: float
+
+    @property
+    def updates(self) -> Weights:
+        """The first update of each blob."""
+        return {key: self.first[key] - self.initial[key] for key in self.first}
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,10 @@ class Parity:
 
     Attributes:
         rates: of each iteration.
-        initial: the weights that all began with.
         initial_accuracies: of the initial weights on the whole test set, Caffe's and the engine's.
     """
 
     rates: NDArray[np.float64]
-    initial: Weights
     initial_accuracies: tuple[float, float]
     caffe: Course
     controls: tuple[Course, ...]
@@ -73,37 +77,39 @@ class Parity:
     @property
     def weight_distances(self) -> tuple[float, float]:
         """Norm of the difference to Caffe's last weights over that of its whole update: engine, farthest control."""
-        update = _norm(_difference(self.caffe.last, self.initial))
+        update = _norm(_difference(self.caffe.last, self.caffe.initial))
         engine, *controls = (_norm(_difference(course.last, self.caffe.last)) / update
                              for course in (self.engine, *self.controls))
         return engine, max(controls)
 
     @property
-    def first_update_distances(self) -> dict[tuple[str, int], float]:
+    def first_update_distances(self) -> dict[tuple[str, int], tuple[float, float]]:
         """For each blob that moved, the norm of the difference of the first updates over the norm of Caffe's.
 
-        A weight holds an update only to half a unit in its last place, on each side: that much is no difference.
+        Of the engine, and of the farthest control. A weight holds an update only to half a unit in its last place, on
+        each side: that much is no difference.
         """
         found = {}
-        for key, start in self.initial.items():
-            update = self.caffe.first[key] - start
+        for key in self.caffe.initial:
+            update = self.caffe.updates[key]
             if np.any(update):
-                apart = np.abs(self.engine.first[key] - self.caffe.first[key])
-                beyond = np.maximum(0, apart - np.spacing(np.abs(self.caffe.first[key])))
-                found[key] = float(np.linalg.norm(beyond) / np.linalg.norm(update))
+                engine, *controls = (_apart(course, self.caffe, key) / float(np.linalg.norm(update))
+                                     for course in (self.engine, *self.controls))
+                found[key] = (engine, max(controls))
         return found
 
     def failures(self) -> list[str]:
         """What does not hold, in words; nothing where the engine trains as Caffe does."""
         engine, control = (float(distances.max()) for distances in self.loss_distances)
         first = float(self.loss_distances[0][0])
-        updates = self.first_update_distances
-        worst = max(updates, key=lambda key: updates[key])
+        updates = {key: (engine, max(FIRST_UPDATE, TOLERANCE * control))
+                   for key, (engine, control) in self.first_update_distances.items()}
+        worst = max(updates, key=lambda key: updates[key][0] / updates[key][1])
         weights, control_weights = self.weight_distances
         accuracy = abs(self.initial_accuracies[0] - self.initial_accuracies[1])
         rules = [
             (first, FIRST_LOSS, "the first loss"),
-            (updates[worst], FIRST_UPDATE, f"the first update of layer {worst[0]}, blob {worst[1]}"),
+            (*updates[worst], f"the first update of layer {worst[0]}, blob {worst[1]}"),
             (engine, TOLERANCE * max(control, FLOOR), f"the loss within {len(self.rates)} iterations"),
             (weights, TOLERANCE * max(control_weights, FLOOR), f"the weights after {len(self.rates)} iterations"),
             (accuracy, ACCURACY, "the initial weights' accuracy on the test set"),
@@ -124,17 +130,19 @@ def compare(caffe: Engine, engine: Engine, job: Job, iterations: int) -> Parity:
     rates = job.policy.rates(np.arange(iterations), job.iterations)
     job = replace(job, net=without_randomness(job.net))
     first, second = (replace(job, folder=job.folder / name) for name in ("caffe", "engine"))
-    controls = [replace(job, folder=job.folder / f"control{threads}", threads=threads)
-                for threads in CONTROL_THREADS if threads != job.threads]
-    weights = first.folder / "iter_0" / WEIGHTS
+    threads = [replace(job, folder=job.folder / f"control{count}", threads=count)
+               for count in CONTROL_THREADS if count != job.threads]
+    weights, nudged = first.folder / INITIAL / WEIGHTS, job.folder / "nudged.caffemodel"
     base, base_accuracy = _train(caffe, first, rates, None)
     other, other_accuracy = _train(engine, second, rates, weights)
+    nudge(weights, nudged)
+    controls = [_train(caffe, control, rates, None)[0] for control in threads]
+    controls.append(_train(caffe, replace(job, folder=job.folder / "nudged"), rates, nudged)[0])
     return Parity(
         rates=rates,
-        initial=read_weights(weights),
         initial_accuracies=(base_accuracy, other_accuracy),
         caffe=base,
-        controls=tuple(_train(caffe, control, rates, None)[0] for control in controls),
+        controls=tuple(controls),
         engine=other,
     )
 
@@ -157,17 +165,19 @@ def _train(engine: Engine, job: Job, rates: NDArray[np.float64], weights: Path |
     engine.check(job)
     session = engine.open(job)
     try:
-        session.save(job.folder / "iter_0")
+        initial = job.folder / INITIAL
+        session.save(initial)
         if weights is not None:
-            shutil.copyfile(weights, job.folder / "iter_0" / WEIGHTS)
-            session.restore(job.folder / "iter_0", 0)
+            shutil.copyfile(weights, initial / WEIGHTS)
+            session.restore(initial, 0)
         accuracy = _accuracy(session)
         losses = [session.train(rates[:1]).train_loss]
         session.save(job.folder / "first")
         losses += [session.train(rates[index: index + 1]).train_loss for index in range(1, len(rates))]
         session.save(job.folder / "last")
-        course = Course(np.array(losses), read_weights(job.folder / "first" / WEIGHTS),
-                        read_weights(job.folder / "last" / WEIGHTS), _accuracy(session))
+        weights_of = {name: read_weights(job.folder / name / WEIGHTS) for name in (INITIAL, "first", "last")}
+        course = Course(np.array(losses), weights_of[INITIAL], weights_of["first"], weights_of["last"],
+                        _accuracy(session))
     finally:
         session.close()
     return course, accuracy
@@ -183,6 +193,24 @@ def read_weights(path: Path) -> Weights:
     net = NetParameter.FromString(path.read_bytes())
     return {(layer.name, index): np.array(blob.data, dtype=np.float32)
             for layer in net.layer for index, blob in enumerate(layer.blobs)}
+
+
+def nudge(source: Path, target: Path) -> None:
+    """Copy a .caffemodel with each weight moved by one unit in its last place, up or down at random (fixed seed)."""
+    net = NetParameter.FromString(source.read_bytes())
+    generator = np.random.default_rng(0)
+    for layer in net.layer:
+        for blob in layer.blobs:
+            values = np.array(blob.data, dtype=np.float32)
+            towards = np.where(generator.random(values.size) < 0.5, -np.inf, np.inf).astype(np.float32)
+            blob.data[:] = np.where(values == 0, values, np.nextafter(values, towards)).tolist()
+    target.write_bytes(net.SerializeToString())
+
+
+def _apart(one: Course, other: Course, key: tuple[str, int]) -> float:
+    """Norm of the difference of two first updates of a blob, less what rounding to the weight takes."""
+    apart = np.abs(one.updates[key] - other.updates[key])
+    return float(np.linalg.norm(np.maximum(0, apart - np.spacing(np.abs(other.first[key])))))
 
 
 def _difference(one: Weights, other: Weights) -> Sequence[NDArray[np.float32]]:

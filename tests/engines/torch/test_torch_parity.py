@@ -55,7 +55,7 @@ def test_an_engine_that_parts_from_caffe_is_told_apart(caffe, make_job):
     found = compare(caffe, TorchEngine(), make_job("same", batch_size=16), 10)
     assert found.failures() == []
     other = compare(caffe, TorchEngine(), make_job("other", batch_size=16, solver={"type": "SGD", "momentum": 0.8}), 10)
-    mixed = Parity(rates=found.rates, initial=found.initial, initial_accuracies=found.initial_accuracies,
+    mixed = Parity(rates=found.rates, initial_accuracies=found.initial_accuracies,
                    caffe=found.caffe, controls=found.controls, engine=other.engine)
     told = mixed.failures()
     assert any("the loss within 10 iterations" in line for line in told)
