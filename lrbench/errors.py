@@ -5,7 +5,19 @@ A message says what was received, where, the rule it breaks and the remedy, in o
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
+
+LONGEST = 2000
+
+
+def plain(text: str) -> str:
+    """One line, of ``LONGEST`` characters at most, that cannot steer a terminal, whoever wrote the text.
+
+    Control characters are left out, as are those that turn the direction of writing or join invisibly.
+    """
+    one_line = " ".join(text[:LONGEST].split())
+    return "".join(character for character in one_line if unicodedata.category(character)[0] != "C")
 
 
 class LRBenchError(Exception):
@@ -15,21 +27,21 @@ class LRBenchError(Exception):
         message: what was received and the rule it breaks.
         where: the place, such as ``spec.yaml:12`` or ``lenet.prototxt: layer "conv1"``.
         remedy: what to do about it.
+
+    All three may quote anybody's text, such as a layer's name: they are kept as ``plain`` gives them.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, *, where: str | None = None, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.remedy = remedy
+        self.message = plain(message)
+        self.where = None if where is None else plain(where)
+        self.remedy = None if remedy is None else plain(remedy)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
-        if self.remedy:
-            text = f"{text}; {self.remedy}"
-        return " ".join(text.split())
+        return f"{text}; {self.remedy}" if self.remedy else text
 
     def at(self, where: str) -> LRBenchError:
         """The same error with its place, or with that place put before the one it has."""

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from lrbench.errors import LRBenchError, SpecError, did_you_mean
+from lrbench.errors import LRBenchError, NetError, SpecError, did_you_mean
 
 
 def test_an_error_is_one_line():
     error = SpecError("k is\n  1", where="a.yaml:3", remedy="set it\tto 2")
     assert str(error) == "a.yaml:3: k is 1; set it to 2"
     assert str(LRBenchError("it failed")) == "it failed"
+
+
+def test_no_part_of_an_error_can_steer_a_terminal():
+    error = NetError('layer "\x1b[31mconv\x9b1"\r', where="a\x1b]0;b\x07.prototxt", remedy="\u202eset it\x08 to\0 2")
+    assert str(error) == 'a]0;b.prototxt: layer "[31mconv1"; set it to 2'
+    assert (error.where, error.message) == ("a]0;b.prototxt", 'layer "[31mconv1"')
+    assert str(error.at("s\x1b.yaml:3")) == f"s.yaml:3: {error}"
+
+
+def test_a_long_quotation_does_not_hide_the_remedy():
+    error = LRBenchError("k" * 10_000, remedy="shorten it")
+    assert len(str(error)) < 3000
+    assert str(error).endswith("; shorten it")
 
 
 def test_a_place_is_put_before_the_one_there_is():

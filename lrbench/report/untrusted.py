@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import os
 import re
-import unicodedata
 from pathlib import Path
 
-LONGEST = 2000
+from lrbench.errors import LONGEST, plain
+
+__all__ = ["LONGEST", "csv_cell", "markdown", "path_text", "plain"]
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#$])")
 # What a spreadsheet would take for a formula, with the blanks that it skips.
@@ -18,12 +19,6 @@ _FORMULA = re.compile(r"\s*[=+\-@]")
 def path_text(path: Path) -> str:
     """The path as text that can be encoded, whatever bytes its name has."""
     return os.fsencode(path).decode(errors="replace")
-
-
-def plain(text: str) -> str:
-    """One line without control characters, nor those that turn the direction of writing or join invisibly."""
-    one_line = " ".join(text[:LONGEST].split())
-    return "".join(character for character in one_line if unicodedata.category(character)[0] != "C")
 
 
 def markdown(text: str) -> str:
