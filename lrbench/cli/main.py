@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from types import FrameType
 
 import click
 
 from lrbench import __version__
-from lrbench.errors import LRBenchError
+from lrbench.errors import LRBenchError, plain
+from lrbench.storage import reason
 
 COMMANDS = {
     "run": "Run an experiment from a YAML spec.",
@@ -20,6 +23,10 @@ COMMANDS = {
     "parity": "Hold an engine to real Caffe: losses, weights, verdict.",
     "doctor": "Say what is there, what is missing and what to type.",
 }
+
+# A group without a command: the error's text is the help. Click before 8.2 prints it by itself.
+NO_ARGUMENTS: tuple[type[click.UsageError], ...] = (
+    (click.exceptions.NoArgsIsHelpError,) if hasattr(click.exceptions, "NoArgsIsHelpError") else ())
 
 
 class LazyGroup(click.Group):
@@ -52,20 +59,50 @@ def lrbench() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 some runs failed, 2 usage or spec, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 some runs failed, 2 usage or spec, 130 interrupted, 141 nobody reads."""
+    signal.signal(signal.SIGTERM, _interrupt)  # how batch systems ask a job to end
+    try:
+        code = _outcome()
+    except KeyboardInterrupt:  # before click listens for it, or once more while the first is being told
+        code = _ended("interrupted", 130)
+    sys.exit(code)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _outcome() -> int:
     try:
         code = lrbench.main(standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        code = 130
+        return _ended("interrupted", 130)
+    except NO_ARGUMENTS as error:
+        return _ended(error.format_message(), 2)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "lrbench"
-        click.echo(f"error: {' '.join(error.format_message().split())} (see {path} --help)", err=True)
-        code = 2
+        return _ended(f"error: {plain(error.format_message())} (see {path} --help)", 2)
     except LRBenchError as error:
-        click.echo(f"error: {error}", err=True)
-        code = error.exit_code
+        return _ended(f"error: {error}", error.exit_code)
+    except SystemExit:  # how click and rich end when nobody reads what they write
+        return _unread()
+    except OSError as error:
+        place = f"{plain(str(error.filename))}: " if error.filename is not None else ""
+        return _ended(f"error: {place}{plain(reason(error))}; free some space, or choose another place", 2)
+
+
+def _ended(text: str, code: int) -> int:
+    try:
+        click.echo(text, err=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
-    sys.exit(code if isinstance(code, int) else 0)
+        _unread()
+    return code
+
+
+def _unread() -> int:
+    """Have what is still to be written go nowhere; 141 is what a shell shows for a program that SIGPIPE ended."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    return 141
