@@ -58,29 +58,39 @@ class Robustness:
     """How far a policy's accuracy depends on the scale of its rates.
 
     Attributes:
-        spread: max - min, over the scales, of the mean best accuracy over the seeds; None unless every scale has one.
-        accuracies: that mean by scale, ascending; None where no run of the scale has an accuracy.
-        missing: the scales without an accuracy, such as those whose every run diverged before its first evaluation.
+        spread: max - min, over the scales, of the mean best accuracy over the seeds; None unless every scale has one
+            and no run diverged at any.
+        accuracies: that mean by scale, ascending, of the runs that did not diverge; None where there is none.
+        diverged: how many runs diverged, by scale; the scales at which one did.
+        missing: the scales without an accuracy, such as those whose every run diverged.
     """
 
     spread: float | None
     accuracies: dict[float, float | None]
+    diverged: dict[float, int]
     missing: tuple[float, ...]
 
 
-def lr_scale_robustness(best_accuracies: Mapping[float, Sequence[float | None]]) -> Robustness:
+def lr_scale_robustness(
+    best_accuracies: Mapping[float, Sequence[float | None]], diverged: Mapping[float, int] | None = None
+) -> Robustness:
     """The spread of accuracy when a policy's rates are multiplied by each of several scales.
 
-    ``max_s A(s) - min_s A(s)`` with A(s) the mean, over the seeds that have one, of the best accuracy at scale s.
+    ``max_s A(s) - min_s A(s)`` with A(s) the mean, over the seeds that have one, of the best accuracy at scale s. A
+    seed that diverged at a scale has no accuracy there that could stand for it: then the spread is unknown, however
+    well the others did.
 
     Args:
-        best_accuracies: for each scale the best accuracy of each seed's run, None or NaN where it has none.
+        best_accuracies: for each scale the best accuracy of each run that did not diverge, None or NaN where it has
+            none.
+        diverged: for each scale how many runs diverged.
     """
     means = {scale: _mean_of_known(best_accuracies[scale]) for scale in sorted(best_accuracies)}
+    unstable = {scale: count for scale, count in sorted((diverged or {}).items()) if count}
     missing = tuple(scale for scale, mean in means.items() if mean is None)
     known = [mean for mean in means.values() if mean is not None]
-    spread = max(known) - min(known) if known and not missing else None
-    return Robustness(spread, means, missing)
+    spread = max(known) - min(known) if known and not missing and not unstable else None
+    return Robustness(spread, means, unstable, missing)
 
 
 def _mean_of_known(values: Sequence[float | None]) -> float | None:

@@ -111,27 +111,32 @@ def build_report(
 def ranked(rows: Sequence[PolicyRow], metric: Metric) -> tuple[PolicyRow, ...]:
     """The rows from best to worst, with rank and comparison; without a rank, those under way, then those without value.
 
-    Equal means share a rank.
+    The share of runs that diverged goes before the mean, which only those have that did not, or not at once: so a
+    policy of which some diverged ranks behind every one of which none did. Where both are equal the rank is shared.
     """
     sign = -1.0 if metric.higher_is_better else 1.0
 
-    def place(row: PolicyRow) -> tuple[bool, bool, float, str, str, str]:
-        mean = row.summaries[metric.name].mean
-        return (mean is None, row.provisional, sign * (mean or 0.0), row.policy, row.solver, row.engine)
+    def standing(row: PolicyRow) -> tuple[float, float]:
+        return row.diverged / max(1, len(row.runs)), sign * (row.summaries[metric.name].mean or 0.0)
+
+    def place(row: PolicyRow) -> tuple[bool, bool, tuple[float, float], str, str, str]:
+        unknown = row.summaries[metric.name].mean is None
+        return (unknown, row.provisional, standing(row), row.policy, row.solver, row.engine)
 
     ordered = sorted(rows, key=place)
     final = [row for row in ordered if not row.provisional and row.summaries[metric.name].mean is not None]
-    means = [row.summaries[metric.name].mean for row in final]
+    standings = [standing(row) for row in final]
     comparisons = _comparisons(final, metric)
     placed = [
-        replace(row, rank=1 + means.index(mean), comparison=comparison)
-        for row, mean, comparison in zip(final, means, comparisons, strict=True)
+        replace(row, rank=1 + standings.index(own), comparison=comparison)
+        for row, own, comparison in zip(final, standings, comparisons, strict=True)
     ]
     return (*placed, *(row for row in ordered if row not in final))
 
 
 def _comparisons(final: Sequence[PolicyRow], metric: Metric) -> list[Comparison | None]:
-    if not final or metric.name == "lr_scale_robustness":  # one number a policy: nothing to test
+    if metric.name == "lr_scale_robustness":  # one number a policy: nothing to test
         return [None] * len(final)
-    best, *others = (row.summaries[metric.name] for row in final)
-    return [Comparison("best"), *compare_with_best(best, others)]
+    stable = [row.summaries[metric.name] for row in final if not row.diverged]  # they are the first
+    tested = [Comparison("best"), *compare_with_best(stable[0], stable[1:])] if stable else []
+    return [*tested, *(Comparison("diverged") for row in final if row.diverged)]

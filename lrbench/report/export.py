@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from lrbench.metrics.registry import METRICS
+from lrbench.metrics.run import Robustness
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.labels import key, labels, workload_name, workload_settings
 from lrbench.report.policies import PolicyRow
@@ -23,7 +24,9 @@ def json_report(report: Report) -> bytes:
     """``schema``, ``runs`` (each with all metrics and its evaluations) and ``policies`` (means over seeds).
 
     What is not reached or not known is null, NaN among it. A metric of a policy is
-    ``{"mean", "standard_deviation", "n"}``.
+    ``{"mean", "standard_deviation", "n"}``. A policy of which ``diverged`` runs, of its ``runs``, did diverge ranks
+    behind every one of which none did, and its ``against_the_best`` is ``diverged``. ``lr_scale_robustness`` is null
+    where a run diverged at any of the scales; ``best_accuracy_by_lr_scale`` is the mean of those that did not.
     """
     names = labels(map(workload_settings, report.runs), workload_name)
     repeats = {id(run) for run in report.repeats}
@@ -65,7 +68,6 @@ def _run(run: RunRow, workload: str, *, counted: bool) -> dict[str, Any]:
 def _policy(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
     comparison, robustness = row.comparison, row.robustness
     summaries = {name: row.summaries[name] for name in METRICS if name != "lr_scale_robustness"}
-    scales = robustness.accuracies.items() if robustness else ()
     return {
         "workload": workload.label,
         "policy": row.policy,
@@ -75,6 +77,7 @@ def _policy(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
         "rank": row.rank,
         "provisional": row.provisional,
         "runs": len(row.runs),
+        "diverged": row.diverged,
         "statuses": {status: row.statuses.get(status, 0) for status in STATUSES},
         "against_the_best": comparison.verdict if comparison else None,
         "p_value": comparison.p if comparison else None,
@@ -84,8 +87,20 @@ def _policy(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
             for name, summary in summaries.items()
         },
         "lr_scale_robustness": robustness.spread if robustness else None,
-        "best_accuracy_by_lr_scale": [{"lr_scale": scale, "best_accuracy": mean} for scale, mean in scales],
+        "best_accuracy_by_lr_scale": _scales(row, robustness) if robustness else [],
     }
+
+
+def _scales(row: PolicyRow, robustness: Robustness) -> list[dict[str, Any]]:
+    return [
+        {
+            "lr_scale": scale,
+            "best_accuracy": mean,
+            "runs": row.runs_at(scale),
+            "diverged": robustness.diverged.get(scale, 0),
+        }
+        for scale, mean in robustness.accuracies.items()
+    ]
 
 
 def _functions(workload: WorkloadTable) -> list[dict[str, Any]]:
@@ -132,4 +147,9 @@ def _csv_line(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
     }
     for name, summary in ((name, row.summaries[name]) for name in METRICS if name != "lr_scale_robustness"):
         line |= {f"{name}_mean": summary.mean, f"{name}_standard_deviation": summary.deviation, f"{name}_n": summary.n}
-    return {**line, "lr_scale_robustness": row.robustness.spread if row.robustness else None}
+    robustness = row.robustness
+    return {
+        **line,
+        "lr_scale_robustness": robustness.spread if robustness else None,
+        "lr_scales_diverged": " ".join(f"{scale:g}" for scale in robustness.diverged) if robustness else None,
+    }

@@ -53,6 +53,11 @@ def verdict(comparison: Comparison | None) -> str:
     return f"{comparison.verdict}, {shown}"
 
 
+def some_diverged(diverged: int, runs: int) -> str:
+    """Such as ``2 of 3 diverged``."""
+    return f"{diverged} of {runs} diverged"
+
+
 def status_counts(statuses: dict[str, int]) -> str:
     """Such as ``14 finished, 1 diverged``."""
     return ", ".join(f"{count} {status}" for status, count in statuses.items()) or "none"

@@ -2,8 +2,9 @@
 
 Which runs count: those that reached an outcome (finished, stopped by a rule, diverged), each with the values it has.
 A run that diverged keeps the best accuracy that it had before and has no final one; how many diverged stands beside
-the mean. Failed runs never count. While none has reached an outcome, the runs under way show the best so far: such a
-row is provisional, it gets no rank and is compared with nothing.
+the mean, and the policy ranks behind those of which fewer did. Failed runs never count. While none has reached an
+outcome, the runs under way show the best so far: such a row is provisional, it gets no rank and is compared with
+nothing.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ class PolicyRow:
         return count_statuses(self.runs)
 
     @cached_property
+    def diverged(self) -> int:
+        """How many of its runs diverged."""
+        return self.statuses.get("diverged", 0)
+
+    @cached_property
     def summaries(self) -> Mapping[str, Summary]:
         """Mean, deviation and count of every metric by name."""
         summaries = {
@@ -71,18 +77,23 @@ class PolicyRow:
     def robustness(self) -> Robustness | None:
         """The spread over the scales of its rates, 1 among them; None where no experiment asked for scales.
 
-        A scale with a run that has not reached an outcome yet has no accuracy yet.
+        A scale with a run that has not reached an outcome yet has no accuracy yet, and a run that diverged has none.
         """
         asked = {scale for run in (*self.runs, *self.scaled) for scale in run.scales}
         scales = asked | {run.lr_scale for run in self.scaled}
         if not scales:
             return None
         best: dict[float, list[float | None]] = {scale: [] for scale in sorted(scales | {1.0})}
-        unfinished = {run.lr_scale for run in (*self.runs, *self.scaled) if run.status in UNDER_WAY}
-        for run in (*self.runs, *self.scaled):
-            if run.status in OUTCOMES and run.lr_scale not in unfinished:
+        every = (*self.runs, *self.scaled)
+        unfinished = {run.lr_scale for run in every if run.status in UNDER_WAY}
+        for run in every:
+            if run.status in OUTCOMES - {"diverged"} and run.lr_scale not in unfinished:
                 best[run.lr_scale].append(run.metrics["best_accuracy"])
-        return lr_scale_robustness(best)
+        return lr_scale_robustness(best, collections.Counter(run.lr_scale for run in every if run.status == "diverged"))
+
+    def runs_at(self, scale: float) -> int:
+        """How many runs it has with its rates times ``scale``."""
+        return sum(run.lr_scale == scale for run in (*self.runs, *self.scaled))
 
 
 def count_statuses(runs: Iterable[RunRow]) -> dict[str, int]:

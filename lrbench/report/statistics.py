@@ -16,7 +16,7 @@ from typing import Literal
 
 LEVEL = 0.05
 
-Verdict = Literal["best", "worse", "not told apart", "one seed", "no spread"]
+Verdict = Literal["best", "worse", "not told apart", "one seed", "no spread", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Comparison:
     Attributes:
         verdict: ``worse`` where the corrected p is below 5%. ``one seed``: one of the two has a single value, and
             ``no spread``: neither has any variance, so that there is nothing to measure the difference with.
+            ``diverged``: some of its runs did, so that a test of the others would say nothing of the policy.
         p: two-sided p-value of Welch's test, None where there was none.
         p_holm: the same, corrected for the number of comparisons in the table.
     """

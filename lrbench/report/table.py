@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.metrics.registry import METRICS, Metric
+from lrbench.metrics.run import Robustness
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.formats import (
     NOTHING,
@@ -16,6 +17,7 @@ from lrbench.report.formats import (
     mean_of_some,
     number,
     seeds,
+    some_diverged,
     status_counts,
     verdict,
 )
@@ -31,6 +33,14 @@ _TEXTS = ("solver", "engine", "runs", "against the best")
 _TESTED = (
     "against the best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); "
     "worse means p < 0.05"
+)
+_DIVERGED = (
+    "a policy of which some runs diverged ranks behind every one of which none did, or a smaller share, and is not "
+    "tested: its mean is of the runs that have a value"
+)
+_ROBUSTNESS = (
+    "lr_scale_robustness: best accuracy in % with the rates scaled, of the runs that did not diverge, "
+    "and the spread over the scales"
 )
 _PROVISIONAL = "rows without a rank: under way (the best so far) or without a value; they are compared with nothing"
 
@@ -80,9 +90,15 @@ def _columns(workload: WorkloadTable, metric: Metric, style: Style) -> list[_Col
         *columns,
         _metric(metric),
         _Column("runs", lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
-        _Column("against the best", lambda row: verdict(row.comparison)),
+        _Column("against the best", _against_the_best),
         *(_mean(METRICS[name], title) for name, title in _further(workload) if name != metric.name),
     ]
+
+
+def _against_the_best(row: PolicyRow) -> str:
+    if row.comparison is not None and row.comparison.verdict == "diverged":
+        return some_diverged(row.diverged, len(row.runs))
+    return verdict(row.comparison)
 
 
 def _metric(metric: Metric) -> _Column:
@@ -103,6 +119,8 @@ def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
 def _notes(workload: WorkloadTable) -> Iterable[str]:
     if any(row.comparison and row.comparison.p is not None for row in workload.policies):
         yield _TESTED
+    if any(row.rank is not None and row.diverged for row in workload.policies):
+        yield _DIVERGED
     if any(row.rank is None for row in workload.policies):
         yield _PROVISIONAL
 
@@ -113,7 +131,8 @@ def _functions(workload: WorkloadTable, metric: Metric, style: Style) -> str:
         return "Each LR function has one policy here, which is its best and its worst."
 
     def cells(row: PolicyRow) -> list[str]:
-        return [style.clean(workload.name(row)), mean_and_deviation(row.summaries[metric.name], metric.unit)]
+        value = mean_and_deviation(row.summaries[metric.name], metric.unit)
+        return [style.clean(workload.name(row)), _marked(value, row.diverged, len(row.runs))]
 
     rows = [
         [style.clean(each.function), str(each.policies), *cells(each.best), *cells(each.worst)]
@@ -132,13 +151,28 @@ def _robustness(workload: WorkloadTable, style: Style) -> Iterable[str]:
     scales = sorted({scale for _, robustness in rows for scale in robustness.accuracies})
     cells = []
     for row, robustness in rows:
-        means = [robustness.accuracies.get(scale) for scale in scales]
-        cells.append([style.clean(workload.name(row)), _percent(robustness.spread), *map(_percent, means)])
-    yield "lr_scale_robustness: best accuracy in % with the rates scaled, and the spread over the scales"
+        means = [
+            _marked(_percent(robustness.accuracies.get(scale)), robustness.diverged.get(scale, 0), row.runs_at(scale))
+            for scale in scales
+        ]
+        cells.append([style.clean(workload.name(row)), _percent(robustness.spread), *means])
+    yield style.paragraph(_ROBUSTNESS)
     yield style.table(["policy", "spread", *(f"x{scale:g}" for scale in scales)], cells)
-    missing = [f"{workload.name(row)} x{scale:g}" for row, robustness in rows for scale in robustness.missing]
-    if missing:
-        yield f"no spread without an accuracy at every scale; missing: {style.clean('; '.join(missing))}"
+    unknown = [f"{workload.name(row)} {why}" for row, robustness in rows for why in _why_no_spread(robustness)]
+    if unknown:
+        yield style.paragraph(f"no spread, because of {style.clean('; '.join(unknown))}")
+
+
+def _why_no_spread(robustness: Robustness) -> Iterable[str]:
+    for scale in robustness.accuracies:
+        if scale in robustness.diverged:
+            yield f"x{scale:g} (diverged)"
+        elif scale in robustness.missing:
+            yield f"x{scale:g} (no accuracy)"
+
+
+def _marked(value: str, diverged: int, runs: int) -> str:
+    return f"{value} ({some_diverged(diverged, runs)})" if diverged else value
 
 
 def _percent(value: float | None) -> str:

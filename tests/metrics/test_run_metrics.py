@@ -102,6 +102,14 @@ def test_a_scale_without_any_accuracy_leaves_the_spread_unknown():
     assert robustness.accuracies == {1.0: 0.9, 5.0: None, 10.0: None}
 
 
+def test_a_scale_that_diverged_leaves_the_spread_unknown():
+    robustness = lr_scale_robustness({1.0: [0.9, 0.9], 10.0: [0.5], 20.0: []}, {1.0: 0, 10.0: 1, 20.0: 2})
+    assert robustness.spread is None
+    assert robustness.accuracies == {1.0: 0.9, 10.0: 0.5, 20.0: None}
+    assert robustness.diverged == {10.0: 1, 20.0: 2}
+    assert robustness.missing == (20.0,)
+
+
 def test_every_metric_of_a_run_is_registered():
     assert set(run_metrics(RUN, None)) <= set(METRICS)
     assert metric_named("test_loss").higher_is_better is False

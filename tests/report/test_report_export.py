@@ -63,7 +63,7 @@ def test_json_has_the_policies_with_rank_and_comparison(both):
     }  # fmt: skip
     assert best["iterations_to_target"] == {"mean": 500, "standard_deviation": None, "n": 1}
     assert best["statuses"]["finished"] == 2
-    assert (second["against_the_best"], second["p_value"]) == ("one seed", None)
+    assert (second["against_the_best"], second["p_value"]) == ("diverged", None)
     assert second["statuses"]["diverged"] == 1
     assert second["final_accuracy"] == {"mean": None, "standard_deviation": None, "n": 0}
 
@@ -75,11 +75,27 @@ def test_json_has_robustness_and_functions(tmp_path):
     (policy,) = document["policies"]
     assert policy["lr_scale_robustness"] == pytest.approx(0.1)
     assert policy["best_accuracy_by_lr_scale"] == [
-        {"lr_scale": 0.1, "best_accuracy": 0.8},
-        {"lr_scale": 1.0, "best_accuracy": 0.9},
+        {"lr_scale": 0.1, "best_accuracy": 0.8, "runs": 1, "diverged": 0},
+        {"lr_scale": 1.0, "best_accuracy": 0.9, "runs": 1, "diverged": 0},
     ]
     assert [run["lr_scale"] for run in document["runs"]] == [0.1, 1.0]
     assert document["functions"][0]["best_policy"] == FIX
+
+
+def test_divergence_is_no_robustness(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.9], robustness_scales=[10.0])
+    for seed, status in enumerate(["finished", "diverged", "diverged"]):
+        accuracies = [0.1, 0.8] if status == "finished" else [0.1, None]
+        fake_runs.write_run(tmp_path, FIX, accuracies, seed=seed, status=status, lr_scale=10.0)
+    json_text, csv_text = exported(tmp_path)
+    (policy,) = json.loads(json_text)["policies"]
+    assert policy["lr_scale_robustness"] is None
+    assert policy["diverged"] == 0  # with its own rates
+    assert policy["best_accuracy_by_lr_scale"][1] == {
+        "lr_scale": 10.0, "best_accuracy": 0.8, "runs": 3, "diverged": 2,
+    }  # fmt: skip
+    (line,) = csv.DictReader(io.StringIO(csv_text))
+    assert (line["lr_scale_robustness"], line["lr_scales_diverged"]) == ("", "10")
 
 
 def test_json_is_the_same_every_time(tmp_path):

@@ -71,6 +71,29 @@ def test_a_diverged_seed_keeps_its_best_has_no_final_and_is_counted(tmp_path):
     assert (row.summaries["final_accuracy"].mean, row.summaries["final_accuracy"].n) == (pytest.approx(0.91), 2)
 
 
+def test_what_diverged_ranks_behind_what_did_not_and_is_not_tested(tmp_path):
+    write_seeds(tmp_path, FIX, [0.80, 0.82, 0.81])
+    write_seeds(tmp_path, TRI, [0.70, 0.72, 0.71])
+    write_seeds(tmp_path, STEP, [0.95, 0.96])
+    fake_runs.write_run(tmp_path, STEP, [0.1, None], seed=2, status="diverged")
+    fake_runs.write_run(tmp_path, "FIX(k0=9)", [0.1, 0.99], seed=0)
+    for seed in (1, 2):
+        fake_runs.write_run(tmp_path, "FIX(k0=9)", [None], seed=seed, status="diverged")
+    report = report_of(tmp_path)
+    assert ranks(report) == [(1, FIX), (2, TRI), (3, STEP), (4, "FIX(k0=9)")]
+    comparisons = [row.comparison for row in report.workloads[0].policies]
+    assert [comparison.verdict for comparison in comparisons] == ["best", "worse", "diverged", "diverged"]
+    assert comparisons[1].p == comparisons[1].p_holm  # the only test there was
+    assert comparisons[2].p is None
+
+
+def test_where_all_diverged_none_is_the_best(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.5, None], status="diverged")
+    (row,) = report_of(tmp_path).workloads[0].policies
+    assert row.rank == 1
+    assert row.comparison.verdict == "diverged"
+
+
 def test_failed_and_unfinished_runs_are_counted_but_not_averaged(tmp_path):
     fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], seed=0)
     fake_runs.write_run(tmp_path, FIX, [0.1], seed=1, status="failed", reason="the disk is full")
@@ -173,6 +196,18 @@ def test_robustness_is_over_the_scales_with_the_policy_itself(tmp_path):
     assert row.robustness.spread == pytest.approx(0.5)
     assert row.robustness.accuracies == pytest.approx({0.1: 0.81, 1.0: 0.91, 10.0: 0.41})
     assert row.summaries["best_accuracy"].mean == pytest.approx(0.91)  # the scaled runs are not among them
+
+
+def test_a_scale_at_which_some_seeds_diverged_leaves_the_robustness_unknown(tmp_path):
+    write_seeds(tmp_path, FIX, [0.9, 0.92])
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.8], lr_scale=10.0)
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.3, None], lr_scale=10.0, seed=1, status="diverged")
+    (row,) = report_of(tmp_path).workloads[0].policies
+    assert row.robustness is not None
+    assert row.robustness.spread is None
+    assert row.robustness.diverged == {10.0: 1}
+    assert row.robustness.accuracies == pytest.approx({1.0: 0.91, 10.0: 0.8})
+    assert row.summaries["lr_scale_robustness"].n == 0
 
 
 @pytest.mark.parametrize(

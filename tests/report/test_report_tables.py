@@ -122,7 +122,29 @@ def test_robustness_is_shown_scale_by_scale(tmp_path):
     assert re.search(r"policy +spread +x0.1 +x1 +x10\n", text)
     assert re.search(r"FIX.* - +80.00 +90.00 +-\n", text)
     assert re.search(r"TRI.* 20.00 +70.00 +90.00 +-\n", text)
-    assert "missing: FIX(k0=0.01) x10" in text
+    assert "no spread, because of FIX(k0=0.01) x10 (no accuracy)\n" in text
+
+
+def test_divergence_at_a_scale_stands_beside_its_accuracy(tmp_path):
+    for scale, statuses in ((1.0, "fff"), (5.0, "fdd"), (10.0, "ddd")):
+        for seed, status in enumerate(statuses):
+            ended = {"status": "finished" if status == "f" else "diverged", "lr_scale": scale, "seed": seed}
+            fake_runs.write_run(tmp_path, FIX, [0.1, 0.9, 0.9 if status == "f" else None], **ended)
+    text = terminal_report(built(tmp_path))
+    assert re.search(r"FIX.* -  +90.00  +90.00 \(2 of 3 diverged\)  +- \(3 of 3 diverged\)\n", text)
+    assert "no spread, because of FIX(k0=0.01) x5 (diverged); FIX(k0=0.01) x10 (diverged)\n" in text
+
+
+def test_what_diverged_is_said_where_it_is_compared(tmp_path):
+    for seed in range(3):
+        fake_runs.write_run(tmp_path, FIX, [0.1, 0.9 + seed / 100], seed=seed)
+        survived = {"accuracies": [0.1, 0.99]} if seed == 0 else {"accuracies": [None], "status": "diverged"}
+        fake_runs.write_run(tmp_path, "FIX(k0=0.2)", seed=seed, **survived)
+    text = terminal_report(built(tmp_path))
+    assert re.search(r"1 +FIX\(k0=0.01\) +91.00 ± 1.00 +3 +best ", text)
+    assert re.search(r"2 +FIX\(k0=0.2\) +99.00 +1/3 \(2 diverged\) +2 of 3 diverged ", text)
+    assert "ranks behind every one of which none did" in text
+    assert re.search(r"FIX +2 +FIX\(k0=0.01\) +91.00 ± 1.00 +FIX\(k0=0.2\) +99.00 \(2 of 3 diverged\)", text)
 
 
 def test_text_from_files_cannot_steer_a_terminal_or_break_a_table(tmp_path):
