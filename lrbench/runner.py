@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,13 @@ from lrbench.errors import EngineFailed, Interrupted, LRBenchError
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.runs.directory import RunDirectory, Status
 from lrbench.stopping import StoppingRules
+from lrbench.storage import reason
 
 Row = dict[str, Any]
+
+
+class DamagedSnapshot(EngineFailed):
+    """A snapshot that the engine cannot go on from."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,12 @@ class Training:
         """
         try:
             self.directory.write_status(Status("running", self.directory.status().iteration))
-            session = self.engine.open(self.job)
+            session = self._open(opened)
             try:
-                opened(session)
                 status = self._train(session)
             finally:
                 session.close()
-        except (LRBenchError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
             if self.stop.is_set():
                 status = Status("pending", self._iteration, "interrupted")
             else:
@@ -90,11 +95,10 @@ class Training:
         return int(self._rows[-1]["iteration"]) if self._rows else 0
 
     def _train(self, session: Session) -> Status:
-        self._resume(session)
-        reason = self.rules.verdict(self._rows)
+        why = self.rules.verdict(self._rows)
         for start, end in self._stretches():
-            if reason is not None:
-                return Status("stopped", self._iteration, reason)
+            if why is not None:
+                return Status("stopped", self._iteration, why)
             if self.stop.is_set():
                 raise EngineFailed("interrupted")
             rates = self.job.policy.rates(np.arange(start, end), self.job.iterations)
@@ -104,7 +108,7 @@ class Training:
             self._evaluate(session, stretch, end, float(rates[-1]))
             if not math.isfinite(self._rows[-1]["test_loss"]):
                 return Status("diverged", end, f"the test loss is not finite at iteration {end}")
-            reason = self.rules.verdict(self._rows)
+            why = self.rules.verdict(self._rows)
         return Status("finished", self._iteration)
 
     def _stretches(self) -> Iterator[tuple[int, int]]:
@@ -116,28 +120,50 @@ class Training:
             yield start, end
             start = end
 
-    def _resume(self, session: Session) -> None:
-        """Go back to the newest snapshot whose evaluation is on disk, or to the start."""
+    def _open(self, opened: Callable[[Session], None]) -> Session:
+        """A session at the newest snapshot that is whole and whose evaluation is on disk, else at the start."""
         rows = self.directory.rows()
         reached = {row["iteration"] for row in rows}
         usable = [(iteration, path) for iteration, path in self.directory.snapshots() if iteration in reached]
-        if rows and not session.resumable:
-            self.observer.restarted("this driver cannot resume: starting over")
-            usable = []
-        iteration, path = usable[-1] if usable else (0, None)
-        self._rows = [row for row in rows if row["iteration"] <= iteration]
-        self.directory.keep(self._rows)
-        if path is not None:
-            session.restore(path, len(self._rows))
-            last = self._rows[-1]
-            self._before = Usage(last["cpu_seconds"], int(last["peak_memory_bytes"]))
+        while True:
+            session = self.engine.open(self.job)
+            try:
+                opened(session)
+                if rows and not session.resumable:
+                    self.observer.restarted("this driver cannot resume: starting over")
+                    usable = []
+                self._go_to(session, rows, *(usable.pop() if usable else (0, None)))
+            except DamagedSnapshot as error:
+                session.close()
+                if self.stop.is_set():
+                    raise
+                self.observer.restarted(f"{error}: going back to the one before")
+            except BaseException:
+                session.close()
+                raise
+            else:
+                return session
+
+    def _go_to(self, session: Session, rows: list[Row], iteration: int, snapshot: Path | None) -> None:
+        """Bring the session and the evaluations to an iteration."""
+        kept = [row for row in rows if row["iteration"] <= iteration]
+        if snapshot is not None:
+            try:
+                session.restore(snapshot, len(kept))
+            except Exception as error:
+                raise DamagedSnapshot(f"the snapshot of iteration {iteration} cannot be restored "
+                                      f"({_reason(error)})") from error
+            self._before = Usage(kept[-1]["cpu_seconds"], int(kept[-1]["peak_memory_bytes"]))
             self.observer.resumed(iteration)
+        self._rows = kept
+        self.directory.keep(kept)
+        self.directory.drop_snapshots_after(iteration)
 
     def _evaluate(self, session: Session, stretch: Stretch, iteration: int, rate: float) -> None:
         outputs = session.evaluate()
         metrics = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss)
         self._record(session, stretch, outputs.seconds, {"iteration": iteration, "learning_rate": rate, **metrics})
-        if session.resumable and not self.directory.snapshot(iteration).exists():
+        if session.resumable:
             session.save(self.directory.snapshot(iteration))
             self.directory.drop_snapshots()
 
@@ -166,5 +192,5 @@ class Training:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)
-    return str(error)
+        return f"{reason(error)}: {error.filename}" if error.filename else reason(error)
+    return str(error) if isinstance(error, LRBenchError) else f"{type(error).__name__}: {error}"

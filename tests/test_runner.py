@@ -39,7 +39,8 @@ def make(tmp_path: Path) -> MakeTraining:
         job = Job(net=NetParameter(), net_where="net", data=data, batch_size=10, test_batch_size=10, iterations=25,
                   test_interval=10, display_interval=5, seed=0, solver=SolverSettings(), policy=parse_policy(policy),
                   engine=EngineSettings(), folder=folder)
-        return Training(engine, job, RunDirectory.create(folder, {}), rules or StoppingRules(), observer or Observer(),
+        folder.mkdir(exist_ok=True)
+        return Training(engine, job, RunDirectory(folder), rules or StoppingRules(), observer or Observer(),
                         threading.Event())
 
     return training
@@ -173,3 +174,41 @@ def test_at_most_two_snapshots_stay(make):
     training = make(FakeEngine())
     training.run()
     assert [iteration for iteration, _ in training.directory.snapshots()] == [20, 25]
+
+
+def test_a_damaged_snapshot_is_passed_over_for_the_one_before(make):
+    whole = make(FakeEngine(), "whole")
+    whole.run()
+    cut = make(FakeEngine(), "cut")
+    cut.run()
+    cut.directory.write_status(Status("running", 20))
+    cut.directory.keep(cut.directory.rows()[:2])
+    newest = cut.directory.snapshots()[-1][1]
+    newest.rename(cut.directory.snapshot(10))  # two are left: of 10 and of 20
+    (cut.directory.snapshot(10) / "state.json").write_text("[10, 0.2]")
+    (cut.directory.snapshot(20) / "state.json").write_text('{"cut short')
+    told: list[str] = []
+    engine = FakeEngine()
+    again = make(engine, "cut", observer=Observer(restarted=told.append))
+    assert again.run().status == "finished"
+    assert len(told) == 1
+    assert "the snapshot of iteration 20 cannot be restored" in told[0]
+    assert engine.restored == [(10, 1)]
+    assert engine.opened == engine.closed == 2
+    assert [row["iteration"] for row in results(again)] == [10, 20, 25]
+
+
+@pytest.mark.parametrize("line", [b"garbage\n", b'{"foo": 1}\n', b'{"iteration": "x"}\n', b"[1, 2]\n", b"5\n", b"{}"])
+def test_lines_that_are_no_evaluations_are_removed_when_the_run_goes_on(make, line):
+    whole = make(FakeEngine(), "whole")
+    whole.run()
+    cut = make(FakeEngine(), "cut")
+    cut.run()
+    path = cut.directory.path / "evaluations.jsonl"
+    first, second, _ = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + line + second)
+    (cut.directory.path / "snapshots/iter_abc").mkdir()
+    again = make(FakeEngine(), "cut")
+    assert again.run().status == "finished"
+    assert measured(again) == measured(whole)
+    assert path.read_bytes().count(b"\n") == 3

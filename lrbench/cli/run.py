@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import collections
 import re
-import signal
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -75,7 +75,7 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
         click.echo("this share holds no run", err=True)
         return 0
     check_writable(results / experiment.name)
-    outcomes = _run(tasks, trainer, jobs, _again(spec, jobs, results, overrides, shard))
+    outcomes = _run(tasks, trainer, jobs)
     return _summary(outcomes, results / experiment.name)
 
 
@@ -125,42 +125,29 @@ def find_engine(experiment: Experiment) -> Engine:
     return engine
 
 
-def _run(tasks: list[Task], engine: Engine, jobs: int, again: str) -> list[Outcome]:
+def _run(tasks: list[Task], engine: Engine, jobs: int) -> list[Outcome]:
     from lrbench.cli.progress import RunProgress
     from lrbench.errors import Interrupted
     from lrbench.executors.local import LocalExecutor
 
-    signal.signal(signal.SIGTERM, _interrupt)  # how batch systems ask a job to end
-    devices = tasks[0].experiment.settings.engine.device_ids
+    settings = tasks[0].experiment.settings.engine
     with RunProgress(len(tasks)) as listener:
-        executor = LocalExecutor(engine, min(jobs, len(tasks)), devices, listener)
+        executor = LocalExecutor(engine, min(jobs, len(tasks)), settings.device_ids, listener)
         try:
             return executor.run(tasks)
         except Interrupted as error:
-            raise Interrupted("interrupted; what was done is kept", remedy=f"to go on, type: {again}") from error
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _again(spec: Path, jobs: int, results: Path, overrides: Sequence[str], shard: tuple[int, int]) -> str:
-    import shlex
-
-    parts = ["lrbench", "run", str(spec), "-j", str(jobs), "--results", str(results)]
-    for override in overrides:
-        parts += ["--set", override]
-    if shard != (1, 1):
-        parts += ["--shard", "/".join(map(str, shard))]
-    return shlex.join(parts)
+            native = settings.driver == "native"
+            kept = "finished runs are kept, the others start over" if native else "what was done is kept"
+            again = shlex.join(["lrbench", *sys.argv[1:]])
+            raise Interrupted(f"interrupted; {kept}", remedy=f"to go on, type: {again}") from error
 
 
 def _summary(outcomes: list[Outcome], folder: Path) -> int:
-    counts = collections.Counter(outcome.status.status for outcome in outcomes if outcome.how != "busy")
-    how = collections.Counter(outcome.how for outcome in outcomes)
-    parts = [f"{count} {status}" for status, count in sorted(counts.items())]
-    parts += [f"{how['busy']} left to another process"] if how["busy"] else []
-    before = f" ({how['skipped']} of them before, skipped)" if how["skipped"] else ""
-    click.echo(f"{len(outcomes)} runs: {', '.join(parts)}{before}", err=True)
-    click.echo(f"next: lrbench report {folder} --plots {folder}/plots", err=True)
+    counts = collections.Counter(outcome.status.status for outcome in outcomes)
+    skipped = sum(outcome.how == "skipped" for outcome in outcomes)
+    parts = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    before = f" ({skipped} of them before, skipped)" if skipped else ""
+    click.echo(f"{len(outcomes)} runs: {parts}{before}", err=True)
+    plots = shlex.join(["lrbench", "report", str(folder), "--plots", str(folder / "plots")])
+    click.echo(f"next: {plots}", err=True)
     return 1 if counts["failed"] else 0

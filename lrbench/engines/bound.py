@@ -16,6 +16,8 @@ class BoundNet:
     Attributes:
         net: the bound net.
         test_blobs: names of the TEST phase's ``probabilities``, ``label`` and ``loss`` blobs.
+        train_loss: the TRAIN phase's blob of that loss; None where it has none, and only the sum of losses is known.
+        plain_loss: whether that loss, with weight 1, is the only one in the TRAIN phase.
         replay_layers: layers of the TRAIN phase whose state only memory holds: the data layer, and what draws from
             Caffe's random generator; running each once an iteration brings that state back.
         random_test_layers: the TEST phase's data layer, if it mirrors at random.
@@ -23,6 +25,8 @@ class BoundNet:
 
     net: NetParameter
     test_blobs: dict[str, str]
+    train_loss: str | None
+    plain_loss: bool
     replay_layers: list[str]
     random_test_layers: list[str]
 
@@ -38,10 +42,15 @@ def bind(job: Job) -> BoundNet:
     parts = check_net(net, job.net_where)
     assert parts.probabilities is not None  # bind_net adds what is missing
     assert parts.loss_blob is not None
+    losses = [layer for layer in layers_in(net, TRAIN) if layer.type.endswith("Loss") or any(layer.loss_weight)]
+    main = next((layer for layer in losses if layer.name == parts.loss_layer),
+                [layer for layer in losses if layer.type == "SoftmaxWithLoss"][-1])
     drawing = {parts.data_layer_train, *random_layers(net)}
     return BoundNet(
         net=net,
         test_blobs={"probabilities": parts.probabilities, "label": parts.label, "loss": parts.loss_blob},
+        train_loss=main.top[0] if main.top else None,
+        plain_loss=len(losses) == 1 and list(main.loss_weight) in ([], [1.0]),
         replay_layers=[layer.name for layer in layers_in(net, TRAIN) if layer.name in drawing],
         random_test_layers=[layer.name for layer in layers_in(net, TEST)
                             if layer.name == parts.data_layer_test and layer.transform_param.mirror],

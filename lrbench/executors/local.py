@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,14 +13,14 @@ from lrbench.engines.base import Engine, Progress, Session
 from lrbench.errors import Interrupted, LRBenchError
 from lrbench.executors.plan import Task
 from lrbench.runner import Observer, Training
-from lrbench.runs.directory import RunBusy, Status
+from lrbench.runs.directory import RunBusy, RunDirectory, Status
 
 WAIT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended here: ``ran``, ``skipped`` as it was done before, or left to another process (``busy``)."""
+    """How a task ended here: ``ran``, or ``skipped`` as it was done before; ``busy`` while another process holds it."""
 
     task: Task
     how: Literal["ran", "skipped", "busy"]
@@ -45,6 +45,9 @@ class Listener:
     def evaluated(self, task: Task, row: dict[str, Any]) -> None:
         """An evaluation is on disk."""
 
+    def held_elsewhere(self, task: Task) -> None:
+        """Another process is running it; it is waited for at the end."""
+
     def ended(self, outcome: Outcome) -> None:
         """The task is over."""
 
@@ -65,9 +68,14 @@ class LocalExecutor:
     _stop: threading.Event = field(default_factory=threading.Event)
     _sessions: set[Session] = field(default_factory=set)
     _devices: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
+    _deaf: threading.Event = field(default_factory=threading.Event)
+    _held_elsewhere: list[Task] = field(default_factory=list)
+    _told_busy: list[Task] = field(default_factory=list)
 
     def run(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Run all tasks; one that fails leaves the others alone.
+
+        A run that another process holds is waited for at the end, and done here if that process leaves it undone.
 
         Returns:
             An outcome a task, in the order in which they ended.
@@ -78,12 +86,21 @@ class LocalExecutor:
         for slot in range(self.jobs):
             self._devices.put(self.device_ids[slot % len(self.device_ids)])
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="run") as pool:
-            waiting = {pool.submit(self._run, task): task for task in tasks}
+            waiting: dict[Future[Outcome], Task] = {}
             outcomes: list[Outcome] = []
+            left = list(tasks)
             try:
-                while waiting:
+                while left or waiting:
+                    waiting |= {pool.submit(self._run, task): task for task in left}
+                    left = []
                     done, _ = wait(waiting, timeout=WAIT_SECONDS, return_when=FIRST_COMPLETED)
-                    outcomes += [self._outcome(future, waiting.pop(future)) for future in done]
+                    ended = [self._outcome(future, waiting.pop(future)) for future in done]
+                    outcomes += [outcome for outcome in ended if outcome.how != "busy"]
+                    if not waiting:
+                        left = self._held_elsewhere
+                        self._held_elsewhere = []
+                        if left and self._stop.wait(WAIT_SECONDS):
+                            break
             except KeyboardInterrupt:
                 self._end(waiting)
                 raise Interrupted("interrupted") from None
@@ -104,11 +121,26 @@ class LocalExecutor:
             outcome = Outcome(task, "ran", Status("failed", 0, str(error)))
         else:
             outcome = Outcome(task, "ran", Status("failed", 0, f"{type(error).__name__}: {error}"))
-        self.listener.ended(outcome)
+        if outcome.how != "busy":
+            self._tell(self.listener.ended, outcome)
+        elif task not in self._told_busy:
+            self._told_busy.append(task)
+            self._tell(self.listener.held_elsewhere, task)
+        if outcome.how == "busy":
+            self._held_elsewhere.append(task)
         return outcome
 
+    def _tell(self, news: Callable[..., None], *what: Any) -> None:
+        """Pass news on; they are only for display, so once that fails nobody is told any more and training goes on."""
+        if self._deaf.is_set():
+            return
+        try:
+            news(*what)
+        except Exception:  # noqa: BLE001 - a closed terminal, a full disk behind standard error, a defect
+            self._deaf.set()
+
     def _run(self, task: Task) -> Outcome:
-        directory = task.directory(self.engine)
+        directory = RunDirectory(task.folder)
         status = directory.status()
         if status.done:
             return Outcome(task, "skipped", status)
@@ -118,8 +150,9 @@ class LocalExecutor:
                 status = directory.status()  # another process may have finished it since
                 if status.done:
                     return Outcome(task, "skipped", status)
-                self.listener.started(task)
-                job = task.job(device, on_progress=lambda progress: self.listener.progressed(task, progress))
+                directory.describe(task.description(self.engine))
+                self._tell(self.listener.started, task)
+                job = task.job(device, on_progress=lambda news: self._tell(self.listener.progressed, task, news))
                 training = Training(self.engine, job, directory, task.rules, self._observer(task), self._stop)
                 return Outcome(task, "ran", self._train(training))
         except RunBusy:
@@ -141,7 +174,7 @@ class LocalExecutor:
 
     def _observer(self, task: Task) -> Observer:
         return Observer(
-            evaluated=lambda row: self.listener.evaluated(task, row),
-            resumed=lambda iteration: self.listener.resumed(task, iteration),
-            restarted=lambda reason: self.listener.restarted(task, reason),
+            evaluated=lambda row: self._tell(self.listener.evaluated, task, row),
+            resumed=lambda iteration: self._tell(self.listener.resumed, task, iteration),
+            restarted=lambda reason: self._tell(self.listener.restarted, task, reason),
         )

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from lrbench import __version__
 from lrbench.data import Prepared
 from lrbench.engines.base import Engine, Job, Progress
-from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.run import Run
 from lrbench.stopping import StoppingRules
@@ -61,20 +60,16 @@ class Task:
             folder=folder or self.folder, device_id=device_id, threads=self.threads, on_progress=on_progress,
         )
 
-    def directory(self, engine: Engine) -> RunDirectory:
-        """Make the run's folder with its run.json, unless they are there.
-
-        Raises:
-            ResultsError: it cannot be written.
-        """
+    def description(self, engine: Engine) -> dict[str, Any]:
+        """The resolved run, for run.json."""
         settings = self.experiment.settings.engine
-        description: dict[str, Any] = self.experiment.describe(self.run, self.data) | {
+        return self.experiment.describe(self.run, self.data) | {
             "engine": {"driver": settings.driver, "device": settings.device, **engine.describe()},
+            "threads": self.threads,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "versions": {"lrbench": __version__, "python": platform.python_version()},
             "machine": machine(),
         }
-        return RunDirectory.create(self.folder, description)
 
 
 def tasks(experiment: Experiment, data: Prepared, results: Path, threads: int = 1) -> list[Task]:

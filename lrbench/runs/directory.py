@@ -20,6 +20,7 @@ from lrbench.errors import LRBenchError, ResultsError
 from lrbench.storage import atomic_write, sync
 
 RUN, STATUS, EVALUATIONS, SNAPSHOTS, LOCK = "run.json", "status.json", "evaluations.jsonl", "snapshots", "lock"
+NEEDED = {"iteration", "accuracy_top1", "train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 KEPT_SNAPSHOTS = 2
 LOCK_SECONDS = 0.2
 """A report takes the lock for an instant, to see whether a run was cut off."""
@@ -79,37 +80,39 @@ class RunDirectory:
 
     path: Path
 
-    @classmethod
-    def create(cls, path: Path, description: Mapping[str, Any]) -> RunDirectory:
-        """Make the folder and its run.json unless they are there.
-
-        Raises:
-            ResultsError: the folder cannot be written.
-        """
-        directory = cls(path)
-        with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
-            if not (path / RUN).exists():
-                directory.write_status(Status("pending"))
-                atomic_write(path / RUN, json.dumps(description, indent=1).encode())
-        return directory
-
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the system lets go when the process ends, however it ends.
+        """Make the folder if it is not there, and hold the run for this process.
+
+        The system lets go when the process ends, however it ends.
 
         Raises:
             RunBusy: another process holds it.
+            ResultsError: the folder cannot be written.
         """
         lock = FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=LOCK_SECONDS)
-        except Timeout as error:
-            raise RunBusy("another process is running it", where=str(self.path)) from error
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=LOCK_SECONDS)
+            except Timeout as error:
+                raise RunBusy("another process is running it", where=str(self.path)) from error
         try:
             yield
         finally:
             lock.release()
+
+    def describe(self, description: Mapping[str, Any]) -> None:
+        """Write run.json unless it is there; the caller holds the lock.
+
+        Raises:
+            ResultsError: the folder cannot be written.
+        """
+        if (self.path / RUN).exists():
+            return
+        with writing(self.path):
+            self.write_status(Status("pending"))
+            atomic_write(self.path / RUN, json.dumps(description, indent=1).encode())
 
     def status(self) -> Status:
         """The status on disk; ``pending`` where there is none or it is torn."""
@@ -134,18 +137,17 @@ class RunDirectory:
                 file.truncate()
 
     def rows(self) -> list[dict[str, Any]]:
-        """The evaluations on disk, in order, up to the first torn line; null is NaN again."""
+        """The evaluations on disk, in order, up to the first line that is none; null is NaN again."""
         rows: list[dict[str, Any]] = []
         try:
             lines = (self.path / EVALUATIONS).read_bytes().splitlines()
         except FileNotFoundError:
             return rows
         for line in lines:
-            try:
-                row = json.loads(line)
-                rows.append({name: math.nan if value is None else value for name, value in row.items()})
-            except (ValueError, AttributeError):
+            row = _row(line)
+            if row is None:
                 break
+            rows.append(row)
         return rows
 
     def append(self, row: Mapping[str, float]) -> None:
@@ -157,31 +159,49 @@ class RunDirectory:
 
     def keep(self, rows: list[dict[str, Any]]) -> None:
         """Keep only these evaluations, which are a beginning of those on disk."""
-        if rows != self.rows() or not self._ends_whole():
-            atomic_write(self.path / EVALUATIONS, b"".join(map(_line, rows)))
-
-    def _ends_whole(self) -> bool:
-        path = self.path / EVALUATIONS
-        return not path.exists() or path.read_bytes()[-1:] in (b"\n", b"")
+        path, content = self.path / EVALUATIONS, b"".join(map(_line, rows))
+        if (path.read_bytes() if path.exists() else b"") != content:
+            atomic_write(path, content)
 
     def snapshots(self) -> list[tuple[int, Path]]:
         """Complete snapshots by iteration, the newest last."""
         found = (self.path / SNAPSHOTS).glob("iter_*")
-        return sorted((int(path.name.removeprefix("iter_")), path) for path in found)
+        numbered = ((path.name.removeprefix("iter_"), path) for path in found)
+        return sorted((int(number), path) for number, path in numbered if number.isdecimal())
 
     def snapshot(self, iteration: int) -> Path:
         """Where the snapshot of an iteration goes."""
         return self.path / SNAPSHOTS / f"iter_{iteration:08d}"
 
     def drop_snapshots(self, keep: int = KEPT_SNAPSHOTS) -> None:
-        """Delete all but the newest, each under another name first so that a half-deleted one never counts."""
+        """Delete all but the newest."""
         found = self.snapshots()
-        for _, path in found[: len(found) - keep]:
-            doomed = path.with_name(f"old_{path.name}")
-            path.rename(doomed)
-            sync(doomed.parent)
+        self._delete([path for _, path in found[: len(found) - keep]])
+
+    def drop_snapshots_after(self, iteration: int) -> None:
+        """Delete those that lie after an iteration to which the run has gone back."""
+        self._delete([path for reached, path in self.snapshots() if reached > iteration])
+
+    def _delete(self, snapshots: list[Path]) -> None:
+        """Delete, each under another name first so that a half-deleted one never counts."""
+        for path in snapshots:
+            path.rename(path.with_name(f"old_{path.name}"))
+            sync(path.parent)
         for doomed in (self.path / SNAPSHOTS).glob("old_*"):
             shutil.rmtree(doomed)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """An evaluation from its line; None where it is torn or none."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(row, dict) or not row.keys() >= NEEDED:
+        return None
+    if not all(value is None or isinstance(value, (int, float)) for value in row.values()) or row["iteration"] is None:
+        return None
+    return {name: math.nan if value is None else value for name, value in row.items()}
 
 
 def _line(row: Mapping[str, float]) -> bytes:

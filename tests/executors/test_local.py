@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_engine import FakeEngine, FakeSession
@@ -13,7 +14,7 @@ from lrbench.data import Prepared
 from lrbench.errors import EngineFailed, Interrupted
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task, share, tasks
-from lrbench.runs.directory import RunDirectory
+from lrbench.runs.directory import RunDirectory, Status
 from lrbench.spec.experiment import Experiment, read_experiment
 
 SPEC = """
@@ -69,15 +70,47 @@ def test_a_defect_of_the_engine_is_a_failure_too(plan):
 
     outcomes = LocalExecutor(FakeEngine(fail), 2).run(plan)
     assert {outcome.status.reason for outcome in outcomes} == {"ZeroDivisionError: division by zero"}
+    assert {RunDirectory(task.folder).status().status for task in plan} == {"failed"}
 
 
-def test_a_run_that_another_process_holds_is_left_to_it(plan):
-    held = plan[0].directory(FakeEngine())
+@pytest.mark.parametrize("done_elsewhere", [True, False])
+def test_a_run_that_another_process_holds_is_waited_for_and_done_if_it_is_left(plan, done_elsewhere):
+    other = RunDirectory(plan[0].folder)
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with other.locked():
+            held.set()
+            let_go.wait(20)
+            if done_elsewhere:
+                other.describe({})
+                other.write_status(Status("finished", 20))
+
+    class Busy(Listener):
+        def held_elsewhere(self, task: Task) -> None:
+            assert task is plan[0]
+            let_go.set()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(20)
     engine = FakeEngine()
-    with held.locked():
-        outcomes = LocalExecutor(engine, 2).run(plan)
-    assert statuses(outcomes) == [("busy", "pending")] + [("ran", "finished")] * 5
-    assert engine.opened == 5
+    outcomes = LocalExecutor(engine, 2, listener=Busy()).run(plan)
+    thread.join()
+    expected = [("ran", "finished")] * 5 + [("skipped" if done_elsewhere else "ran", "finished")]
+    assert statuses(outcomes) == sorted(expected), outcomes
+    assert engine.opened == (5 if done_elsewhere else 6)
+
+
+def test_news_that_cannot_be_told_fail_no_run(plan):
+    class Closed(Listener):
+        def evaluated(self, task: Task, row: dict[str, Any]) -> None:
+            raise BrokenPipeError("the terminal is gone")
+
+        def ended(self, outcome: Outcome) -> None:
+            raise OSError("nobody hears")
+
+    assert statuses(LocalExecutor(FakeEngine(), 2, listener=Closed()).run(plan)) == [("ran", "finished")] * 6
 
 
 def test_two_executors_at_once_share_the_runs_without_doing_one_twice(plan):

@@ -29,7 +29,8 @@ class NativeSession(Session):
     """One ``caffe train`` process, and a worker that evaluates the snapshots it leaves.
 
     Caffe keeps no data position in its snapshots, so a run that was cut off starts over. ``train_loss`` is the mean of
-    the losses that Caffe displayed in the stretch (each ``display_interval`` iterations), not of every iteration.
+    the losses that Caffe displayed in the stretch (every ``display_interval`` iterations, at least once a stretch),
+    not of every iteration; NaN where the net has other losses beside, as Caffe displays their sum.
     """
 
     resumable = False
@@ -73,27 +74,30 @@ class NativeSession(Session):
         while not self._saved(end):
             ended = self._poll()
             self._follow()
-            if self._diverged():
+            if self._diverged(start, end) is not None:
                 break
             if ended and not self._saved(end):
                 raise EngineFailed(death("Caffe", self._log_path, 0, self._status or 0))
             if not ended:
                 time.sleep(POLL_SECONDS)
+        bad = self._diverged(start, end)
         losses = [shown.loss for shown in self._log.displays if start <= shown.iteration < end]
-        finite = not self._diverged()
-        done = len(rates) if finite else self._log.displays[-1].iteration + 1 - start
-        seconds = self._seconds_of_training() - self._train_seconds
+        seconds = self._seconds_of_training(end) - self._train_seconds
         self._train_seconds += seconds
         self._iteration = end
-        return Stretch(done, float(np.mean(losses)) if losses else math.nan, seconds, finite)
+        self._measure()
+        train_loss = float(np.mean(losses)) if losses and self._bound.plain_loss else math.nan
+        return Stretch(len(rates) if bad is None else bad + 1 - start, train_loss, seconds, bad is None)
 
     def _saved(self, iteration: int) -> bool:
         """The weights are whole once Caffe says that it turns to the solver state, or has ended well."""
         state = f"_iter_{iteration}.solverstate"
         return any(snapshot.path.endswith(state) for snapshot in self._log.snapshots)
 
-    def _diverged(self) -> bool:
-        return bool(self._log.displays) and not math.isfinite(self._log.displays[-1].loss)
+    def _diverged(self, start: int, end: int) -> int | None:
+        """The first iteration of the stretch whose displayed loss is not finite; Caffe may be ahead of the stretch."""
+        return next((shown.iteration for shown in self._log.displays
+                     if start <= shown.iteration < end and not math.isfinite(shown.loss)), None)
 
     def _follow(self) -> None:
         """Feed the log's new whole lines to the parser."""
@@ -109,12 +113,15 @@ class NativeSession(Session):
             last = self._log.displays[-1]
             self._job.on_progress(Progress(last.iteration, last.loss, math.nan if last.rate is None else last.rate))
 
-    def _seconds_of_training(self) -> float:
-        """From the log's clock: to the newest snapshot or display, less Caffe's own tests."""
-        latest = max([shown.seconds for shown in self._log.displays]
-                     + [snapshot.seconds for snapshot in self._log.snapshots], default=0.0)
-        begin = self._log.displays[0].seconds if self._log.displays else 0.0
-        return max(0.0, latest - begin - sum(test.ended - test.started for test in self._log.tests))
+    def _seconds_of_training(self, end: int) -> float:
+        """By the log's clock, from the first iteration to the snapshot of ``end``, less Caffe's own tests before it."""
+        shown = [display.seconds for display in self._log.displays if display.iteration < end]
+        saved = [snapshot.seconds for snapshot in self._log.snapshots if snapshot.iteration == end]
+        if not shown:
+            return 0.0
+        until = min(saved, default=shown[-1])
+        tests = sum(test.ended - test.started for test in self._log.tests if test.ended <= until)
+        return max(0.0, until - shown[0] - tests)
 
     def _poll(self) -> bool:
         """Whether ``caffe train`` has ended; its processor time and memory are kept when it has."""
@@ -126,7 +133,7 @@ class NativeSession(Session):
         self._status = os.waitstatus_to_exitcode(status)
         self._process.returncode = self._status
         self._cpu_seconds = used.ru_utime + used.ru_stime
-        self._peak_bytes = used.ru_maxrss * 1024
+        self._peak_bytes = max(self._peak_bytes, used.ru_maxrss * 1024)
         return True
 
     def evaluate(self) -> TestOutputs:
@@ -148,8 +155,8 @@ class NativeSession(Session):
         """Never called, as ``resumable`` is False."""
         raise EngineFailed("the native driver cannot resume")
 
-    def usage(self) -> Usage:
-        """Of ``caffe train`` alone; the evaluator's work is LRBench's own."""
+    def _measure(self) -> None:
+        """Note what ``caffe train`` has used by now; where the evaluator lags behind, that is more than by ``end``."""
         if not self._poll():
             import psutil
 
@@ -157,6 +164,9 @@ class NativeSession(Session):
             used = process.cpu_times()
             self._cpu_seconds = used.user + used.system
             self._peak_bytes = max(self._peak_bytes, process.memory_info().rss)
+
+    def usage(self) -> Usage:
+        """Of ``caffe train`` alone at the end of the last stretch; the evaluator's work is LRBench's own."""
         return Usage(self._cpu_seconds, self._peak_bytes)
 
     def abort(self) -> None:

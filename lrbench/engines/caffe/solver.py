@@ -17,6 +17,7 @@ def native_solver(job: Job) -> SolverParameter:
     """
     solver = _solver(job)
     solver.test_interval = job.test_interval
+    solver.display = min(job.display_interval, job.test_interval)  # each stretch has a loss to tell
     solver.snapshot = job.test_interval
     schedule = native_schedule(job.policy, job.iterations)
     if schedule is None:

@@ -37,7 +37,7 @@ class SteppingSession(ProcessSession):
         self._incoming.parent.mkdir(parents=True)
         super().__init__(job, bound, start_worker(environment, job))
         try:
-            self._worker.ask("open", solver=STEPPING_SOLVER, iter_size=job.solver.iter_size,
+            self._worker.ask("open", solver=STEPPING_SOLVER, iter_size=job.solver.iter_size, loss=bound.train_loss,
                              device=job.engine.device, device_id=job.device_id)
         except BaseException:
             self._worker.close()

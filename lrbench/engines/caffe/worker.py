@@ -34,11 +34,12 @@ class Worker(object):
         self.test_net = None  # type: Any
         self.iter_size = 1
         self.losses = []  # type: Any
+        self.main_loss = []  # type: Any
         self.last_layer = 0
         self.rates = np.zeros(0)
         self.position = 0
         self.loss_sum = 0.0
-        self.partial_loss = 0.0
+        self.partial = (0.0, 0.0)
         self.told = 0.0
 
     def do_open(self, request: Message, _payload: bytes) -> Message:
@@ -50,6 +51,8 @@ class Worker(object):
         self.test_net.share_with(self.net)
         self.iter_size = request["iter_size"]
         self.losses = [(self.net.blobs[name], weight) for name, weight in self.net.blob_loss_weights.items() if weight]
+        # What is told is the main loss, as in tests; what must stay finite is the weighted sum of all.
+        self.main_loss = [(self.net.blobs[request["loss"]], 1.0)] if request["loss"] else self.losses
         self.last_layer = len(self.net.layers) - 1
         self.solver.add_callback(self._on_start, self._on_gradients_ready)
         if self.iter_size > 1:
@@ -79,7 +82,7 @@ class Worker(object):
         self.rates = np.frombuffer(payload, dtype="<f8")
         self.position = 0
         self.loss_sum = 0.0
-        self.partial_loss = 0.0
+        self.partial = (0.0, 0.0)
         self.told = time.time()
         finite = True
         started = time.perf_counter()
@@ -96,14 +99,15 @@ class Worker(object):
 
     def _after_forward(self, layer: int) -> None:
         if layer == self.last_layer:
-            self.partial_loss += self._current_loss() / self.iter_size
+            loss, objective = self._current()
+            self.partial = (self.partial[0] + loss / self.iter_size, self.partial[1] + objective / self.iter_size)
 
     def _on_gradients_ready(self) -> None:
-        loss = self.partial_loss if self.iter_size > 1 else self._current_loss()
-        self.partial_loss = 0.0
+        loss, objective = self.partial if self.iter_size > 1 else self._current()
+        self.partial = (0.0, 0.0)
         self.loss_sum += loss
         self.position += 1
-        if not np.isfinite(loss):
+        if not np.isfinite(objective):
             raise Diverged()
         now = time.time()
         if now - self.told >= PROGRESS_SECONDS:
@@ -111,8 +115,11 @@ class Worker(object):
             self.reply({"event": "progress", "iteration": int(self.solver.iter) + 1, "loss": loss,
                         "rate": float(self.rates[self.position - 1])})
 
-    def _current_loss(self) -> float:
-        return float(sum(float(blob.data.sum()) * weight for blob, weight in self.losses))
+    def _current(self) -> "tuple[float, float]":
+        """The main loss and the weighted sum of all losses of the batch that was just run."""
+        loss, objective = (float(sum(float(blob.data.sum()) * weight for blob, weight in losses))
+                           for losses in (self.main_loss, self.losses))
+        return loss, objective
 
     def do_evaluate(self, request: Message, _payload: bytes) -> Message:
         """Run the test net over the whole test set; probabilities and labels follow as float32 bytes."""

@@ -57,7 +57,7 @@ def _mean_of_channels(size: int) -> Mean:
 
 
 def _normalize(mean: Mean, alpha: float, beta: float, k: float) -> Run:
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:  # type: ignore[no-untyped-call]
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
         x = at_least_float32(bottoms[0])
         return (_LocalResponse.apply(x, mean, alpha, beta, k),)  # type: ignore[no-untyped-call]
 

@@ -34,6 +34,7 @@ class TorchSession(ProcessSession):
                 "open", net=NET, solver=job.solver.model_dump(exclude_unset=True), seed=job.seed,
                 data=TypeAdapter(Prepared).dump_python(job.data, mode="json"),
                 batch_size=job.batch_size, test_batch_size=job.test_batch_size, threads=job.threads,
+                loss=bound.train_loss,
                 device=f"cuda:{job.device_id}" if job.engine.device == "gpu" else "cpu")
         except BaseException:
             self._worker.close()

@@ -25,6 +25,21 @@ from lrbench.spec.model import SolverSettings
 WEIGHTS, STATE = "net.caffemodel", "state.npz"
 
 
+@dataclass(frozen=True)
+class Source:
+    """A bound net on disk.
+
+    Attributes:
+        path: its prototxt.
+        batch_sizes: samples in a batch of the training and of the test phase.
+        loss_blob: the training phase's main loss; None where only the sum of all losses is known.
+    """
+
+    path: Path
+    batch_sizes: tuple[int, int]
+    loss_blob: str | None
+
+
 @dataclass
 class Training:
     """What changes while a run is trained, and how.
@@ -35,6 +50,7 @@ class Training:
         parameters: of the training phase; ``test_only`` those that only the test phase has.
         state: the solver's.
         generator: where Dropout draws from.
+        loss_blob: the training phase's main loss; None where only the sum of all losses is known.
         iteration: updates done.
     """
 
@@ -47,17 +63,18 @@ class Training:
     test_only: list[Tensor]
     state: list[Tensor]
     generator: torch.Generator
+    loss_blob: str | None
     iteration: int = 0
 
     @classmethod
-    def open(cls, net_path: Path, data: Prepared, batch_sizes: tuple[int, int], settings: SolverSettings, seed: int,
+    def open(cls, source: Source, data: Prepared, settings: SolverSettings, seed: int,
              device: torch.device) -> Training:
         """Read the bound net and its data; the seed decides initial weights, crops, mirroring and dropout.
 
         Raises:
             NetError, DataError: as the parts do.
         """
-        model = Model.of(read_net(net_path), data, batch_sizes)
+        model = Model.of(read_net(source.path), data, source.batch_sizes)
         initial = torch.Generator().manual_seed(seed)
         parameters = model.train.initial(initial, device=device)
         for tensor, spec in zip(parameters, model.train.parameters, strict=True):
@@ -73,39 +90,47 @@ class Training:
             test_only=model.test.initial(initial, device=device),
             state=solver.state(parameters),
             generator=torch.Generator(device).manual_seed(seed),
+            loss_blob=source.loss_blob,
         )
 
-    def train(self, rates: NDArray[np.float64], progress: Callable[[float, float], None]) -> NDArray[np.float64]:
-        """Train one iteration a rate, up to the first whose loss is not finite; the losses of those done."""
+    def train(self, rates: NDArray[np.float64],
+              progress: Callable[[float, float], None]) -> tuple[NDArray[np.float64], bool]:
+        """Train one iteration a rate, up to the first whose objective is not finite.
+
+        Returns:
+            The main losses of the iterations done, and whether every objective was finite.
+        """
         losses = []
         for rate in rates.tolist():
-            loss = self._iterate(rate)
+            loss, objective = self._iterate(rate)
             losses.append(loss)
-            if not np.isfinite(loss):
-                break
+            if not np.isfinite(objective):
+                return np.array(losses), False
             progress(loss, rate)
-        return np.array(losses)
+        return np.array(losses), True
 
-    def _iterate(self, rate: float) -> float:
+    def _iterate(self, rate: float) -> tuple[float, float]:
         learnable = [tensor for tensor in self.parameters if tensor.requires_grad]
-        loss, gradients = self._pass(0, learnable)
+        loss, objective, gradients = self._pass(0, learnable)
         for part in range(1, self.iter_size):
-            more, others = self._pass(part, learnable)
-            loss += more
+            more, more_objective, others = self._pass(part, learnable)
+            loss, objective = loss + more, objective + more_objective
             torch._foreach_add_(gradients, others)
         found = iter(gradients)
         aligned = [next(found) if tensor.requires_grad else None for tensor in self.parameters]
         self.solver.step(self.parameters, aligned, self.state, rate, self.iteration)
         self.iteration += 1
-        return loss
+        return loss / self.iter_size, objective / self.iter_size
 
-    def _pass(self, part: int, learnable: list[Tensor]) -> tuple[float, list[Tensor]]:
-        """Loss, divided by iter_size, and gradients of one batch of the iteration."""
+    def _pass(self, part: int, learnable: list[Tensor]) -> tuple[float, float, list[Tensor]]:
+        """Main loss, weighted sum of all losses, and gradients of one batch of the iteration."""
         images, labels = self.model.train_data.top
         data, label = self.batches.batch(self.iteration * self.iter_size + part)
         outputs = self.model.train.forward(self.parameters, {images: data, labels: label}, self.generator)
         gradients = torch.autograd.grad(outputs.loss, learnable, allow_unused=True, materialize_grads=True)
-        return float(outputs.loss.detach()) / self.iter_size, list(gradients)
+        objective = float(outputs.loss.detach())
+        loss = float(outputs.blobs[self.loss_blob].detach()) if self.loss_blob else objective
+        return loss, objective, list(gradients)
 
     @torch.no_grad()
     def evaluate(self, count: int, blobs: dict[str, str]) -> tuple[NDArray[np.float32], NDArray[np.int64], float]:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from lrbench.data import Prepared
 from lrbench.engines.process.server import Message, Reply, serve, usage
-from lrbench.engines.torch.training import Training
+from lrbench.engines.torch.training import Source, Training
 from lrbench.spec.model import SolverSettings
 
 PROGRESS_SECONDS = 0.5
@@ -38,7 +38,7 @@ class Worker:
         torch.use_deterministic_algorithms(True, warn_only=True)
         data = TypeAdapter(Prepared).validate_python(request["data"])
         self._training = Training.open(
-            Path(request["net"]), data, (request["batch_size"], request["test_batch_size"]),
+            Source(Path(request["net"]), (request["batch_size"], request["test_batch_size"]), request["loss"]), data,
             SolverSettings(**request["solver"]), request["seed"], torch.device(request["device"]))
         return {}
 
@@ -53,10 +53,10 @@ class Worker:
                 self._reply({"event": "progress", "iteration": self.training.iteration, "loss": loss, "rate": rate})
 
         started = time.perf_counter()
-        losses = self.training.train(rates, progress)
+        losses, finite = self.training.train(rates, progress)
         seconds = time.perf_counter() - started
         return {"iterations": len(losses), "loss_sum": float(losses.sum()), "seconds": seconds,
-                "finite": bool(np.isfinite(losses).all())}
+                "finite": finite}
 
     def do_evaluate(self, request: Message, _payload: bytes) -> Message:
         """Run the whole test set; probabilities and labels follow as float32 bytes."""
