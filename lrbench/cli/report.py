@@ -50,7 +50,7 @@ def report(paths: Sequence[Path], kind: str, target: float | None, metric: str, 
         _check_writable(output)
     loaded = load(paths, target)
     built = build_report(loaded.runs, chosen, paths, loaded.problems)
-    _warn(built)
+    _warn(built, kind)
     _write(_content(built, kind), output)
     if plots is not None:
         _plot(built, plots)
@@ -66,13 +66,17 @@ def _check_writable(output: Path) -> None:
         raise UsageError(f"there is no folder {output.parent}", where=str(output), remedy="make it, or change -o")
 
 
-def _warn(built: Report) -> None:
+def _warn(built: Report, kind: str) -> None:
+    from lrbench.report.formats import different_targets
     from lrbench.report.untrusted import plain
 
     for problem in built.problems:
         click.echo(f"left out: {plain(problem)}", err=True)
     for run in built.repeats:
         click.echo(f"not counted, another run has the same policy and seed: {plain(run.where)}", err=True)
+    for workload in built.workloads if kind in ("csv", "json") else ():  # a table says so itself
+        if len(workload.targets) > 1:
+            click.echo(f"{plain(workload.label)}: {different_targets(workload.targets)}", err=True)
 
 
 def _content(built: Report, kind: str) -> bytes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import collections
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lrbench.metrics.registry import Metric
@@ -37,10 +38,21 @@ class FunctionRow:
 
 @dataclass(frozen=True, eq=False)
 class WorkloadTable:
-    """The policies of one workload: the ranked ones first, then those under way, then those without a value."""
+    """The policies of one workload: the ranked ones first, then those under way, then those without a value.
+
+    Attributes:
+        targets: the accuracies to reach that its runs name, and how many name each. All of them are held to it where
+            it is one; means over different ones would mean nothing, so that otherwise none is held to any.
+    """
 
     label: str
     policies: tuple[PolicyRow, ...]
+    targets: Mapping[float, int] = field(default_factory=dict)
+
+    @property
+    def target(self) -> float | None:
+        """The accuracy to reach, a fraction; None where the runs name none or different ones."""
+        return next(iter(self.targets)) if len(self.targets) == 1 else None
 
     @property
     def several_solvers(self) -> bool:
@@ -103,7 +115,10 @@ def build_report(
     for identity, members in workloads.items():
         kept, repeated = without_repeats(members)
         repeats += repeated
-        tables.append(WorkloadTable(names[identity], ranked(policy_rows(kept, solvers, engines), metric)))
+        targets = collections.Counter(run.target for run in kept if run.target is not None)
+        table = WorkloadTable(names[identity], (), targets)
+        judged = [run.judged_by(table.target) for run in kept]
+        tables.append(replace(table, policies=ranked(policy_rows(judged, solvers, engines), metric)))
     tables.sort(key=lambda table: table.label)
     return Report(metric, tuple(paths), tuple(runs), tuple(tables), tuple(repeats), tuple(problems))
 

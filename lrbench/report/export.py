@@ -26,7 +26,8 @@ def json_report(report: Report) -> bytes:
     What is not reached or not known is null, NaN among it. A metric of a policy is
     ``{"mean", "standard_deviation", "n"}``. A policy of which ``diverged`` runs, of its ``runs``, did diverge ranks
     behind every one of which none did, and its ``against_the_best`` is ``diverged``. ``lr_scale_robustness`` is null
-    where a run diverged at any of the scales; ``best_accuracy_by_lr_scale`` is the mean of those that did not.
+    where a run diverged at any of the scales; ``best_accuracy_by_lr_scale`` is the mean of those that did not. A run's
+    ``target_accuracy`` is its own; a policy's is that of its workload's table, null where the runs there differ.
     """
     names = labels(map(workload_settings, report.runs), workload_name)
     repeats = {id(run) for run in report.repeats}
@@ -75,6 +76,7 @@ def _policy(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
         "solver": row.solver,
         "engine": row.engine,
         "rank": row.rank,
+        "target_accuracy": workload.target,
         "provisional": row.provisional,
         "runs": len(row.runs),
         "diverged": row.diverged,
@@ -138,6 +140,7 @@ def _csv_line(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
         "function": csv_cell(row.function),
         "solver": csv_cell(row.solver),
         "engine": csv_cell(row.engine),
+        "target_accuracy": workload.target,
         "provisional": str(row.provisional).lower(),
         "runs": len(row.runs),
         **{status.replace(" ", "_"): row.statuses.get(status, 0) for status in STATUSES},

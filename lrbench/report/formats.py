@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lrbench.metrics.registry import Metric, Unit
 from lrbench.report.statistics import Comparison, Summary
 
@@ -51,6 +53,15 @@ def verdict(comparison: Comparison | None) -> str:
         return comparison.verdict
     shown = "p<0.001" if comparison.p_holm < 0.001 else f"p={comparison.p_holm:.2g}"
     return f"{comparison.verdict}, {shown}"
+
+
+def different_targets(targets: Mapping[float, int]) -> str:
+    """That runs are to reach different accuracies, by how many runs name each, and what to do."""
+    named = ", ".join(f"{target:g} ({n} run{'s' if n > 1 else ''})" for target, n in sorted(targets.items()))
+    return (
+        f"the runs have different targets: {named}; so nothing is said of reaching one. "
+        f"Name one for all, such as --target {max(targets):g}"
+    )
 
 
 def some_diverged(diverged: int, runs: int) -> str:

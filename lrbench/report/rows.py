@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,12 @@ class RunRow:
     def where(self) -> str:
         """The path as text."""
         return path_text(self.path)
+
+    def judged_by(self, target: float | None) -> RunRow:
+        """The same run with another accuracy to reach."""
+        if target == self.target:
+            return self
+        return replace(self, target=target, metrics=all_metrics(self.evaluations, target))
 
 
 def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:

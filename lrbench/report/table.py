@@ -12,6 +12,7 @@ from lrbench.metrics.run import Robustness
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.formats import (
     NOTHING,
+    different_targets,
     heading,
     mean_and_deviation,
     mean_of_some,
@@ -111,8 +112,7 @@ def _mean(metric: Metric, title: str) -> _Column:
 
 def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
     """The columns beside the ranking one: how it ended, and how soon it was good."""
-    has_target = any(run.target is not None for row in workload.policies for run in row.runs)
-    soon = "iterations_to_target" if has_target else "iterations_to_best"
+    soon = "iterations_to_best" if workload.target is None else "iterations_to_target"
     return [("best_accuracy", "best %"), ("final_accuracy", "final %"), (soon, METRICS[soon].title)]
 
 
@@ -123,6 +123,8 @@ def _notes(workload: WorkloadTable) -> Iterable[str]:
         yield _DIVERGED
     if any(row.rank is None for row in workload.policies):
         yield _PROVISIONAL
+    if len(workload.targets) > 1:
+        yield different_targets(workload.targets)
 
 
 def _functions(workload: WorkloadTable, metric: Metric, style: Style) -> str:

@@ -72,6 +72,20 @@ def test_target_and_sort(lrbench, results):
     assert [(row["policy"], row["rank"]) for row in document["policies"]] == [(TRI, 1), (FIX, None)]
 
 
+def test_different_targets_are_said_beside_a_format_for_programs(lrbench, results):
+    fake_runs.write_run(results, FIX, seed=1, target_accuracy=0.7)
+    fake_runs.write_run(results, FIX, seed=2, target_accuracy=0.8)
+    code, out, err = lrbench("report", results, "--format", "json")
+    assert code == 0
+    assert err.startswith("lenet on MNIST, batch 100, 2,000 iterations: the runs have different targets: 0.7 (1 run), ")
+    assert len(err.splitlines()) == 1
+    assert {row["target_accuracy"] for row in json.loads(out)["policies"]} == {None}
+    assert {run["target_accuracy"] for run in json.loads(out)["runs"]} == {None, 0.7, 0.8}
+    code, out, err = lrbench("report", results, "--format", "json", "--target", "0.8")
+    assert err == ""
+    assert {row["target_accuracy"] for row in json.loads(out)["policies"]} == {0.8}
+
+
 def test_output_into_a_file(lrbench, results, tmp_path):
     output = tmp_path / "report.json"
     output.write_text("old")

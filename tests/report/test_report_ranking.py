@@ -230,6 +230,34 @@ def test_a_target_given_to_the_report_goes_before_the_runs_own(tmp_path):
     assert load([tmp_path], 0.99).runs[0].metrics["iterations_to_target"] is None
 
 
+def test_a_table_has_one_target_or_none(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.7, 0.9], target_accuracy=0.7)
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.7, 0.9], seed=1, target_accuracy=0.9)
+    (workload,) = report_of(tmp_path).workloads
+    assert workload.target is None
+    assert dict(workload.targets) == {0.7: 1, 0.9: 1}
+    summary = workload.policies[0].summaries["iterations_to_target"]
+    assert (summary.mean, summary.n) == (None, 0)  # not 750, the mean of 500 to 0.7 and 1000 to 0.9
+    assert ranks(report_of(tmp_path, "iterations_to_target")) == [(None, FIX)]
+    (workload,) = report_of(tmp_path, target=0.8).workloads
+    summary = workload.policies[0].summaries["iterations_to_target"]
+    assert (workload.target, summary.mean, summary.n) == (0.8, 1000, 2)
+
+
+def test_the_only_target_holds_for_runs_that_name_none(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.7, 0.9], target_accuracy=0.9)
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.7, 0.7, 0.9], seed=1)
+    (workload,) = report_of(tmp_path).workloads
+    summary = workload.policies[0].summaries["iterations_to_target"]
+    assert (workload.target, summary.mean, summary.n) == (0.9, 1250, 2)
+
+
+def test_a_repeat_with_another_target_is_not_asked(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], target_accuracy=0.9, experiment="a")
+    fake_runs.write_run(tmp_path, FIX, [0.1], target_accuracy=0.7, experiment="b", status="running")
+    assert report_of(tmp_path).workloads[0].target == 0.9
+
+
 def test_a_damaged_run_is_named_and_the_rest_shown(tmp_path):
     fake_runs.write_run(tmp_path, FIX)
     broken = fake_runs.write_run(tmp_path, TRI)

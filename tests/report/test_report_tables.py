@@ -70,6 +70,16 @@ def test_what_happened_to_a_policys_runs_is_said(tmp_path):
     assert re.search(r"failed: .*TRI.*: Caffe died: out of memory", text)
 
 
+def test_different_targets_are_named_and_not_mixed(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], target_accuracy=0.7)
+    fake_runs.write_run(tmp_path, TRI, [0.1, 0.9], target_accuracy=0.85)
+    fake_runs.write_run(tmp_path, TRI, [0.1, 0.9], target_accuracy=0.85, seed=1)
+    text = terminal_report(built(tmp_path))
+    assert "the runs have different targets: 0.7 (1 run), 0.85 (2 runs); so nothing is said" in text
+    assert "--target 0.85" in " ".join(text.split())
+    assert "to target" not in text.split("\n\n")[1]
+
+
 def test_a_run_under_way_is_marked(tmp_path):
     fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], status="running")
     text = terminal_report(built(tmp_path))
