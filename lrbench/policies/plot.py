@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lrbench.errors import UsageError
 from lrbench.policies.policy import Policy
@@ -51,6 +52,7 @@ def _figure(policies: Sequence[Policy], t: np.typing.NDArray[np.int64], iteratio
     for policy, label in zip(policies, labels, strict=True):
         axes.plot(t, policy.rates(t, iterations), label=label, linewidth=1.2)
     axes.set(xlabel="iteration", ylabel="learning rate", xlim=(0, max(iterations - 1, 1)))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))  # none between two iterations
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower left", frameon=False, prop={"family": "monospace", "size": 7})
     return figure

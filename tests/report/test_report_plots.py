@@ -8,6 +8,7 @@ import warnings
 import fake_runs
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import metric_named
@@ -16,7 +17,7 @@ from lrbench.report.build import build_report
 from lrbench.report.curves import metric_curve, rate_curve
 from lrbench.report.load import load
 from lrbench.report.plots import write_plots
-from lrbench.report.scene import MOST_POLICIES, Scene
+from lrbench.report.scene import MOST_POLICIES, Scene, plain_axes
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)"
 NAMES = ["rates.png", "losses.png", "accuracy.png", "confidence.png"]
@@ -117,6 +118,16 @@ def test_of_many_policies_the_best_are_drawn_each_with_a_look_of_its_own(tmp_pat
     assert len({(line.colour, str(line.look["linestyle"])) for line in scene.lines}) == MOST_POLICIES
     assert scene.lines[0].label.startswith("1.  FIX(k0=35)  [84.00]")
     assert "the first 30 of 35 policies" in scene.legend_title
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (0, 3), (20, 20), (40, 42), (0, 10_000)])
+def test_iterations_on_an_axis_are_whole_and_each_there_once(first, last):
+    axes = Figure().add_subplot()
+    axes.plot([first, last], [0, 1])
+    plain_axes(axes)
+    shown = [at for at in axes.get_xticks() if axes.get_xlim()[0] <= at <= axes.get_xlim()[1]]
+    assert shown
+    assert all(at == round(at) for at in shown)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
