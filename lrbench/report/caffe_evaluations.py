@@ -1,7 +1,9 @@
 """The evaluations in a plain training log of Caffe: its passes over the first test net.
 
-``train_loss`` is the mean of the losses displayed since the pass before, as a log has no others. Seconds are the log's
-own: evaluation is the time the passes took, training all other time from the first iteration on.
+``train_loss`` is the mean of the losses displayed since the pass before, as a log has no others.
+``learning_rate`` is that of the last iteration before the pass, from the policy where it is known, else as last
+displayed. Seconds are the log's own: evaluation is the time the passes took, training all other time from the first
+iteration on.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.caffe.log import CaffeLog, Test
+from lrbench.policies import Policy
 from lrbench.report.rows import Columns
 
 Column = NDArray[np.float64]
@@ -21,12 +24,17 @@ _TOP5 = re.compile(r"top[^a-z0-9]?5|@5|_5\b")
 _ACCURACY = re.compile(r"acc|top[^a-z0-9]?\d|prec")
 
 
-def evaluations_of_log(log: CaffeLog) -> Columns:
-    """Columns by name, in the order of iterations; where a resumed training repeats an iteration, the later counts."""
+def evaluations_of_log(log: CaffeLog, policy: Policy | None = None) -> Columns:
+    """Columns by name, in the order of iterations; where a resumed training repeats an iteration, the later counts.
+
+    Args:
+        policy: what the training followed, None where that is not known.
+    """
     passes = {test.iteration: test for test in log.tests if test.net == 0 and test.outputs}
     tests = [passes[iteration] for iteration in sorted(passes)]
     iterations = np.array([test.iteration for test in tests], dtype=np.float64)
-    train_loss, rate = _since_the_last(log, iterations)
+    train_loss, displayed = _since_the_last(log, iterations)
+    rate = displayed if policy is None else _rates_before(iterations, policy, log)
     test_loss, accuracy, top5 = _outputs(tests)
     train_seconds, evaluation_seconds = _seconds(log, tests)
     return {
@@ -56,6 +64,15 @@ def _since_the_last(log: CaffeLog, iterations: Column) -> tuple[Column, Column]:
             last_rate[index] = rates[inside][-1]
         start = end
     return mean_loss, last_rate
+
+
+def _rates_before(iterations: Column, policy: Policy, log: CaffeLog) -> Column:
+    """The policy's rate of the iteration before each pass; NaN before the first."""
+    known = iterations > 0
+    rates = np.full(len(iterations), np.nan)
+    budget = log.solver.max_iter if log.solver else 0
+    rates[known] = policy.rates(iterations[known] - 1, max(1, budget))
+    return rates
 
 
 def _outputs(tests: Sequence[Test]) -> tuple[Column, Column, Column]:

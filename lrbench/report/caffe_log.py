@@ -1,6 +1,7 @@
 """A training log of Caffe that LRBench did not produce, as a run.
 
-Its policy is written back from the solver settings that the log begins with, its net from the one that Caffe repeats.
+Its policy is written back from the solver settings that the log begins with, unless the rates that it displays are
+others: then something set them while Caffe trained. Its net is the one that Caffe repeats.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 from lrbench.engines.caffe.log import CaffeLog
 from lrbench.errors import PolicyError
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
-from lrbench.policies import policy_from_mapping
+from lrbench.policies import Policy, policy_from_mapping
 from lrbench.report.caffe_evaluations import evaluations_of_log
 from lrbench.report.rows import CUT_OFF, RunRow, all_metrics
 from lrbench.report.untrusted import path_text
+
+DISPLAY_TOLERANCE = 1e-3
 
 _SOLVER_FIELDS = (
     "momentum", "momentum2", "delta", "rms_decay", "weight_decay", "regularization_type", "clip_gradients", "iter_size",
@@ -30,8 +33,8 @@ _SOLVER_FIELDS = (
 def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow:
     """The row of a log that ``read_log`` read."""
     solver = log.solver or SolverParameter()
-    evaluations = evaluations_of_log(log)
-    policy, function = policy_of_solver(solver)
+    policy, function, followed = _policy(log, solver)
+    evaluations = evaluations_of_log(log, followed)
     status, reason = _outcome(log, evaluations["test_loss"])
     return RunRow(
         path=path,
@@ -46,7 +49,7 @@ def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow
         workload=_workload(log, solver),
         status=status,
         reason=reason,
-        iteration=max((shown.iteration for shown in log.displays), default=0),
+        iteration=log.iteration,
         target=target,
         scales=(),
         evaluations=evaluations,
@@ -65,16 +68,38 @@ _PARAMETERS: dict[str, tuple[str, Callable[[SolverParameter], dict[str, Any]]]] 
 }
 
 
-def policy_of_solver(solver: SolverParameter) -> tuple[str, str]:
-    """The canonical text and the LR function of Caffe's own policy; its own words where LRBench has none for it."""
+def policy_of_solver(solver: SolverParameter) -> tuple[str, str, Policy | None]:
+    """The text and the LR function of Caffe's own policy, and the policy.
+
+    Where LRBench has none for it, the text is in Caffe's words and the policy None.
+    """
     if solver.lr_policy not in _PARAMETERS:
-        return f"Caffe's {solver.lr_policy or 'unknown policy'}, base_lr {_short(solver.base_lr):g}", "unknown"
+        return f"Caffe's {solver.lr_policy or 'unknown policy'}, base_lr {_short(solver.base_lr):g}", "unknown", None
     function, parameters = _PARAMETERS[solver.lr_policy]
     values = {"k0": _short(solver.base_lr), **parameters(solver)}
     try:
-        return policy_from_mapping({"function": function, **values}).text, function
+        policy = policy_from_mapping({"function": function, **values})
     except PolicyError:  # Caffe runs some that LRBench refuses, such as boundaries out of order
-        return f"{function}({', '.join(f'{name}={value}' for name, value in values.items())})", function
+        return f"{function}({', '.join(f'{name}={value}' for name, value in values.items())})", function, None
+    return policy.text, function, policy
+
+
+def _policy(log: CaffeLog, solver: SolverParameter) -> tuple[str, str, Policy | None]:
+    """As ``policy_of_solver``, but what the log displays goes before what the solver was told."""
+    text, function, policy = policy_of_solver(solver)
+    shown = [(display.iteration, display.rate) for display in log.displays if display.rate is not None]
+    if policy is None or not shown:
+        return text, function, policy
+    t, rates = (np.array(column, dtype=np.float64) for column in zip(*shown, strict=True))
+    own = policy.rates(t, max(1, solver.max_iter))
+    # Caffe computes in float32, in which powers drift with t and a small difference of large numbers loses digits.
+    tolerance = (DISPLAY_TOLERANCE + t * np.finfo(np.float32).eps) * np.abs(own) + 1e-6 * abs(solver.base_lr)
+    if (np.abs(rates - own) <= tolerance).all():
+        return text, function, policy
+    # Only logs with the same rates are of the same policy.
+    digest = hashlib.sha256(t.tobytes() + rates.tobytes()).hexdigest()[:8]
+    text = f"rates from {rates.min():g} to {rates.max():g} as displayed, not those of Caffe's {solver.lr_policy}"
+    return f"{text} [{digest}]", "unknown", None
 
 
 def _short(value: float) -> float:

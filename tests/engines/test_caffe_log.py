@@ -61,6 +61,16 @@ def test_a_training_that_finished():
     assert [text.splitlines()[0] for text in log.net_texts] == ['name: "tiny"'] * 2
 
 
+def test_how_far_it_came_is_what_any_line_says():
+    assert fed().iteration == 0
+    display = stamped("1123 00:00:01.0", "Iteration 10, loss = 1")
+    test = stamped("1123 00:00:02.0", "Iteration 20, Testing net (#0)")
+    snapshot = stamped("1123 00:00:03.0", "Snapshotting to binary proto file x_iter_30.caffemodel")
+    beyond_all_counting = stamped("1123 00:00:04.0", f"Iteration {10**400}, Testing net (#0)")
+    assert [fed(*lines).iteration for lines in ([display], [display, test], [snapshot, test])] == [10, 20, 30]
+    assert fed(test, beyond_all_counting).iteration == 20
+
+
 def test_its_times_count_from_the_first_line():
     log = read_log(LOGS / "caffe_step.log")
     assert log.training_started == pytest.approx(0.002029)

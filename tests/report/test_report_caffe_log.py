@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,60 @@ def test_a_log_under_way(tmp_path):
 )
 def test_policies_written_back(solver, policy):
     assert policy_of_solver(text_format.Parse(solver, SolverParameter()))[0] == policy
+
+
+def displayed(solver, rates, *more):
+    """The row of a log with a rate displayed every ten iterations."""
+    log = log_of("Solving tiny")
+    log.solver = text_format.Parse(solver, SolverParameter())
+    for index, rate in enumerate(rates):
+        log.feed(f"I0101 00:01:00.0  1 solver.cpp:1] Iteration {10 * index}, loss = 1")
+        log.feed(f"I0101 00:01:00.0  1 sgd_solver.cpp:1] Iteration {10 * index}, lr = {rate}")
+    for message in more:
+        log.feed(f"I0101 00:02:00.0  1 solver.cpp:1] {message}")
+    return row_of_log(Path("x.log"), log)
+
+
+@pytest.mark.parametrize(
+    ("solver", "rates", "followed"),
+    [
+        ('lr_policy: "fixed" base_lr: 0.01', ["0.01", "0.01"], True),
+        ('lr_policy: "fixed" base_lr: 0.001', ["0.001", "0.02"], False),
+        ('lr_policy: "fixed" base_lr: 0.01', ["0.02", "0.02"], False),
+        ('lr_policy: "step" base_lr: 0.1 gamma: 0.5 stepsize: 10', ["0.1", "0.05", "0.025"], True),
+        ('lr_policy: "poly" base_lr: 0.1 power: 4 max_iter: 20', ["0.1", "0.00625", "0"], True),
+        ('lr_policy: "poly" base_lr: 0.1 power: 4 max_iter: 20', ["0.1", "nan", "0"], False),
+        ('lr_policy: "exp" base_lr: 0.01 gamma: 0.9', ["0.01", "0.00348678"], True),
+        ('lr_policy: "exp" base_lr: 0.01 gamma: 0.9', ["0.01", "0.00352"], False),
+    ],
+)
+def test_a_policy_is_claimed_where_the_displayed_rates_are_its_own(solver, rates, followed):
+    run = displayed(solver, rates)
+    own, function, _ = policy_of_solver(text_format.Parse(solver, SolverParameter()))
+    if followed:
+        assert (run.policy, run.function) == (own, function)
+    else:
+        assert re.fullmatch(r"rates from \S+ to \S+ as displayed, not those of Caffe's \w+ \[[0-9a-f]{8}\]", run.policy)
+        assert run.function == "unknown"
+
+
+def test_rates_that_differ_are_no_seeds_of_one_policy():
+    solver = 'lr_policy: "fixed" base_lr: 0.01'
+    first, second = (displayed(solver, rates).policy for rates in (["0.01", "0.02", "0.03"], ["0.03", "0.02", "0.01"]))
+    assert first != second
+    assert first == displayed(solver, ["0.01", "0.02", "0.03"]).policy
+
+
+def test_a_rate_is_known_where_it_was_not_displayed_and_tests_say_how_far_it_came():
+    test = ("Iteration {0}, Testing net (#0)", "    Test net output #0: loss = 1")
+    messages = [message.format(iteration) for iteration in (20, 40) for message in test]
+    step = 'lr_policy: "step" base_lr: 0.1 gamma: 0.5 stepsize: 20'
+    run = displayed(step, ["0.1"], *messages)
+    assert run.iteration == 40
+    assert run.evaluations["learning_rate"].tolist() == [0.1, 0.05]  # of iterations 19 and 39
+    run = displayed(step, ["0.2"], *messages)  # another policy than it says: only what was displayed is known
+    assert run.evaluations["learning_rate"].tolist() == pytest.approx([0.2, math.nan], nan_ok=True)
+    assert displayed(step, ["0.1"], "Snapshotting to binary proto file a_iter_60.caffemodel").iteration == 60
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,13 @@ LONGEST_BLOCK = 1 << 18  # lines; a net of a thousand layers takes some 30,000
 
 _SOME_LEAP_YEAR = 4  # stands for the year where a stamp has none
 _GLOG = re.compile(r"([IWEF])(\d{4})?(\d\d)(\d\d) (\d\d):(\d\d):(\d\d(?:\.\d+)?) +\d+ ([^\]]*)\] ?(.*)")
-_DISPLAY = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([^\s,]+)")
-_RATE = re.compile(r"Iteration (\d+), lr = ([^\s,]+)")
-_TEST = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)")
+_DISPLAY = re.compile(r"Iteration (\d{1,15})(?: \([^)]*\))?, loss = ([^\s,]+)")
+_RATE = re.compile(r"Iteration (\d{1,15}), lr = ([^\s,]+)")
+_TEST = re.compile(r"Iteration (\d{1,15}), Testing net \(#(\d+)\)")
 _TEST_OUTPUT = re.compile(r" *Test net output #\d+: (.+?) = ([^\s,]+)")
 _SNAPSHOT = re.compile(
     r"Snapshotting (?:solver state )?to (?:binary proto file |HDF5 file )?"
-    r"(.+_iter_(\d+)\.(?:caffemodel|solverstate)(?:\.h5)?)$"
+    r"(.+_iter_(\d{1,15})\.(?:caffemodel|solverstate)(?:\.h5)?)$"
 )
 _SOLVER_BLOCK = "Initializing solver from parameters:"
 _NET_BLOCK = "Initializing net from parameters:"
@@ -109,6 +109,13 @@ class CaffeLog:
         self._clock = _Clock()
         self._block: tuple[str, list[str]] | None = None
         self._repeated: set[str] = set()
+
+    @property
+    def iteration(self) -> int:
+        """How far the training had come by the last of its displays, tests and snapshots; 0 without any."""
+        shown = [display.iteration for display in self.displays]
+        shown += [test.iteration for test in self.tests]
+        return max(shown + [snapshot.iteration for snapshot in self.snapshots], default=0)
 
     def feed(self, line: str) -> None:
         """Take the next line, with or without its line end."""
