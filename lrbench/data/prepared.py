@@ -65,10 +65,10 @@ def prepared_folder(name: str, home: Path) -> Path:
 
 
 def find_prepared(name: str, home: Path) -> Prepared | None:
-    """The data set where it is prepared, else None. Its files are not looked through: see ``verify_prepared``.
+    """The data set where it is prepared, else None. Of its files only the size is looked at: see ``verify_prepared``.
 
     Raises:
-        DataError: the name is unknown, or the manifest is damaged.
+        DataError: the name is unknown, the manifest is damaged, or a file is missing or of another size.
     """
     find_data_set(name)
     folder = prepared_folder(name, home)
@@ -76,14 +76,35 @@ def find_prepared(name: str, home: Path) -> Prepared | None:
     if manifest is None:
         return None
     try:
-        channels, height, width = (int(length) for length in manifest["shape"])
-        return Prepared(name=name, label=str(manifest["label"]), folder=folder, train=folder / TRAIN,
-                        test=folder / TEST, mean=folder / MEAN if MEAN in manifest["files"] else None,
-                        train_count=int(manifest["train_count"]), test_count=int(manifest["test_count"]),
-                        shape=(channels, height, width), classes=int(manifest["classes"]),
-                        sha256=str(manifest["sha256"]))
-    except (KeyError, TypeError, ValueError) as error:
+        prepared = _described(name, folder, manifest)
+        _check_sizes(prepared, manifest["files"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(folder, name, f"{MANIFEST} lacks or misstates {error}") from error
+    return prepared
+
+
+def _described(name: str, folder: Path, manifest: dict[str, Any]) -> Prepared:
+    channels, height, width = (int(length) for length in manifest["shape"])
+    return Prepared(name=name, label=str(manifest["label"]), folder=folder, train=folder / TRAIN,
+                    test=folder / TEST, mean=folder / MEAN if MEAN in manifest["files"] else None,
+                    train_count=int(manifest["train_count"]), test_count=int(manifest["test_count"]),
+                    shape=(channels, height, width), classes=int(manifest["classes"]),
+                    sha256=str(manifest["sha256"]))
+
+
+def _check_sizes(prepared: Prepared, files: dict[str, Any]) -> None:
+    """Compare each file's size with the manifest's: Caffe dies of a file that is cut short, without a word."""
+    for file in _files(prepared):
+        size = int(files[file]["bytes"])
+        path = prepared.folder / file
+        if not path.is_file():
+            raise _damaged(prepared.folder, prepared.name, f"{file} is missing")
+        if path.stat().st_size != size:
+            raise _damaged(prepared.folder, prepared.name, f"{file} has {path.stat().st_size} bytes, not {size}")
+
+
+def _files(prepared: Prepared) -> list[str]:
+    return [f"{TRAIN}/data.mdb", f"{TEST}/data.mdb", *([MEAN] if prepared.mean else [])]
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:
@@ -107,14 +128,13 @@ def verify_prepared(prepared: Prepared) -> None:
     manifest = _manifest(prepared.folder)
     if manifest is None:
         raise _damaged(prepared.folder, prepared.name, f"{MANIFEST} is missing")
-    for file, expected in manifest["files"].items():
-        path = prepared.folder / file
-        if not path.is_file():
-            raise _damaged(prepared.folder, prepared.name, f"{file} is missing")
-        if path.stat().st_size != expected["bytes"]:
-            raise _damaged(prepared.folder, prepared.name,
-                           f"{file} has {path.stat().st_size} bytes, not {expected['bytes']}")
-        if file_sha256(path) != expected["sha256"]:
+    try:
+        _check_sizes(prepared, manifest["files"])
+        expected = {file: str(manifest["files"][file]["sha256"]) for file in _files(prepared)}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(prepared.folder, prepared.name, f"{MANIFEST} lacks or misstates {error}") from error
+    for file, sha256 in expected.items():
+        if file_sha256(prepared.folder / file) != sha256:
             raise _damaged(prepared.folder, prepared.name, f"{file} was altered")
 
 
@@ -136,9 +156,8 @@ def find_intact(name: str, home: Path) -> Prepared | None:
 
 def write_manifest(prepared: Prepared) -> None:
     """Say what the folder holds, after everything else in it is on the disk."""
-    files = [f"{TRAIN}/data.mdb", f"{TEST}/data.mdb", *([MEAN] if prepared.mean else [])]
     facts = {key: value for key, value in asdict(prepared).items() if key not in ("folder", "train", "test", "mean")}
     manifest = {"schema": SCHEMA, **facts,
                 "files": {file: {"bytes": (prepared.folder / file).stat().st_size,
-                                 "sha256": file_sha256(prepared.folder / file)} for file in files}}
+                                 "sha256": file_sha256(prepared.folder / file)} for file in _files(prepared)}}
     write_durably(prepared.folder / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")

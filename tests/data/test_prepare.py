@@ -76,6 +76,12 @@ def flip(path):
     path.write_bytes(content)
 
 
+def edit(folder, change):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest["files"])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 DAMAGES = {
     "train_lmdb/data.mdb was altered": lambda folder: flip(folder / "train_lmdb" / "data.mdb"),
     "test_lmdb/data.mdb has 4096 bytes, not": lambda folder: os.truncate(folder / "test_lmdb" / "data.mdb", 4096),
@@ -83,6 +89,10 @@ DAMAGES = {
     "manifest.json cannot be read": lambda folder: os.truncate(folder / "manifest.json", 20),
     "manifest.json is not of this version": lambda folder: (folder / "manifest.json").write_text('{"schema": 0}'),
     "manifest.json lacks or misstates 'shape'": lambda folder: (folder / "manifest.json").write_text('{"schema": 1}'),
+    "manifest.json lacks or misstates 'test_lmdb/data.mdb'": lambda folder: edit(
+        folder, lambda files: files.pop("test_lmdb/data.mdb")),
+    "manifest.json lacks or misstates 'bytes'": lambda folder: edit(
+        folder, lambda files: files["train_lmdb/data.mdb"].pop("bytes")),
 }
 
 
@@ -100,6 +110,13 @@ def test_damage_is_found_named_and_repaired(home, prepared, said):
     assert told[0][2].startswith(f"{prepared.folder}: {said}")
     assert told[0][2].endswith("it is prepared anew")
     assert [path.name for path in (home / "data").iterdir() if path.suffix != ".lock"] == ["digits"]
+
+
+@pytest.mark.parametrize("said", [said for said in DAMAGES if "altered" not in said])
+def test_all_but_altered_content_is_found_without_reading_the_files(home, prepared, said):
+    DAMAGES[said](prepared.folder)
+    with pytest.raises(DataError, match=said):
+        find_prepared("digits", home)
 
 
 def test_without_a_manifest_nothing_counts_as_prepared(home, prepared):
