@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -13,44 +15,77 @@ import click
 def doctor() -> int:
     """Say what is there, which version, and what to type for what is missing.
 
-    Exit code 0 when runs on Caffe are possible, 2 when not.
+    Exit code 0 when runs on Caffe are possible, 2 when not, or when prepared data are damaged.
     """
     from lrbench import __version__
-    from lrbench.cli.home import data_folder, home
-    from lrbench.cli.site import site
-    from lrbench.errors import EngineUnavailable
+    from lrbench.cli.home import home
+    from lrbench.data import data_set_names
 
+    cores = len(os.sched_getaffinity(0))
     click.echo(f"LRBench    {__version__}, Python {platform.python_version()} ({sys.executable})")
     click.echo(f"folder     {home()} (LRBENCH_HOME)")
-    click.echo(f"cores      {len(os.sched_getaffinity(0))} usable: lrbench run -j {len(os.sched_getaffinity(0))}")
-    click.echo(f"LRBENCH_DATA   {data_folder() or 'not set: data sets are downloaded'}")
-    _data()
+    click.echo(f"cores      {cores} usable: lrbench run -j {cores}")
+    usable = [
+        _tell("LRBENCH_DATA   ", _data_folder),
+        *[_tell(f"data       {name}: ", partial(_data, name)) for name in data_set_names()],
+        _tell("Caffe      ", _caffe),
+        _tell("PyTorch    ", _torch),
+    ]
+    return 0 if all(usable) else 2
+
+
+def _tell(title: str, examine: Callable[[], str]) -> bool:
+    """Print what is found, or what is wrong, and whether it is usable; the next part is told in any case."""
+    from lrbench.errors import LRBenchError, plain
+    from lrbench.storage import reason
+
     try:
-        _caffe(site().caffe)
-    except EngineUnavailable as error:
-        click.echo(f"Caffe      absent or broken: {error}")
-        return 2
-    return 0
+        text, usable = examine(), True
+    except LRBenchError as error:
+        text, usable = str(error), False
+    except OSError as error:
+        text, usable = plain(f"{error.filename}: cannot be read: {reason(error)}"), False
+    click.echo(title + text)
+    return usable
 
 
-def _data() -> None:
+def _data_folder() -> str:
+    from lrbench.cli.home import data_folder
+
+    return str(data_folder() or "not set: data sets are downloaded")
+
+
+def _data(name: str) -> str:
     from lrbench.cli.home import home
-    from lrbench.data import data_set_names, find_prepared
+    from lrbench.data import find_prepared
 
-    for name in data_set_names():
-        found = find_prepared(name, home())
-        text = f"prepared in {found.folder}" if found else f"not prepared; type: lrbench data prepare {name}"
-        click.echo(f"data       {name}: {text}")
+    found = find_prepared(name, home())
+    return f"prepared in {found.folder}" if found else f"not prepared; type: lrbench data prepare {name}"
 
 
-def _caffe(external: str | None) -> None:
-    from lrbench.cli.home import home
+def _caffe() -> str:
+    from lrbench.cli.site import site
     from lrbench.engines.caffe.environment import find_environment, probe
+    from lrbench.errors import EngineUnavailable
 
-    environment = find_environment(home(), external)
-    info = probe(environment)
-    source = "LRBENCH_CAFFE" if external else "lrbench caffe install"
-    click.echo(f"Caffe      {info.version}, Python {info.python_version}, {environment.origin} ({source})")
-    click.echo(f"           CPU: yes; GPU: {'yes' if info.gpu else f'no ({info.gpu_reason})'}")
+    place = site()
+    try:
+        environment = find_environment(place.home, place.caffe)
+        info = probe(environment)
+    except EngineUnavailable as error:
+        raise EngineUnavailable(f"absent or broken: {error}") from error
+    source = "LRBENCH_CAFFE" if place.caffe else "lrbench caffe install"
     tool = "yes" if environment.tool else "no (there is no `caffe` program beside this pycaffe)"
-    click.echo(f"           stepping driver: yes; native driver: {tool}")
+    return (f"{info.version}, Python {info.python_version}, {environment.origin} ({source})\n"
+            f"           CPU: yes; GPU: {'yes' if info.gpu else f'no ({info.gpu_reason})'}\n"
+            f"           stepping driver: yes; native driver: {tool}")
+
+
+def _torch() -> str:
+    """An engine beside Caffe: without it LRBench is whole. Nothing is loaded, so a GPU is not asked for."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"{version('torch')}, an engine beside Caffe: lrbench run --engine torch"
+    except PackageNotFoundError:
+        return "not installed, and not needed for Caffe; type: pip install 'lrbench[torch]'"

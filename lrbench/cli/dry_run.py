@@ -10,7 +10,7 @@ import click
 from lrbench.cli.home import home
 from lrbench.cli.run import check_tasks, find_data, find_engine
 from lrbench.data import find_prepared
-from lrbench.errors import EngineUnavailable
+from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate
 from lrbench.runs.directory import RunDirectory
@@ -24,18 +24,21 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
     """The runs with their status and folder on standard output, the estimate on standard error.
 
     Where the data set or the engine is not there yet, the runs are shown all the same, and a line says what to type.
+
+    Raises:
+        DataError: the data set is damaged, which would be the death of Caffe when the time is measured.
     """
     data = find_data(experiment, lambda name: find_prepared(name, home()))
     if data is None:
         for number, run in plan.share(list(enumerate(experiment.runs, start=1)), *shard):
-            click.echo(f"{number:4}  {run.label}")
+            click.echo(f"{number:4}  {plain(run.label)}")
         name = experiment.workload.dataset
         click.echo(f"no estimate: the data set {name} is not prepared; type: lrbench data prepare {name}", err=True)
         return
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     statuses = [RunDirectory(task.folder).status() for task in tasks]
     for task, status in zip(tasks, statuses, strict=True):
-        click.echo(f"{task.number:4}  {status.status:9}  {task.label}  ->  {task.folder}")
+        click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = [task for task, status in zip(tasks, statuses, strict=True) if not status.done]
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, jobs)}", err=True)
 
@@ -47,7 +50,7 @@ def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
         engine = find_engine(experiment)
         check_tasks(waiting, engine, experiment)
     except EngineUnavailable as error:
-        return f"; no estimate: {error}"
+        return f"; no estimate: they cannot start on this machine: {error}"
     found = estimate(waiting, engine, jobs)
     return (f"; about {found.text} with -j {jobs} (measured: {found.iterations_per_second:.3g} iterations/s a run, "
             f"{found.evaluation_seconds:.3g} s an evaluation; updates of the weights are not in it)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 import stat
@@ -11,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.cli.doctor import _torch
 from lrbench.cli.home import home
+from lrbench.data import prepare
+from lrbench.engines.caffe import environment
 from lrbench.engines.caffe.environment import MANIFEST, CaffeEnvironment
+from lrbench.errors import EngineUnavailable
 
 pytestmark = pytest.mark.caffe
 
@@ -69,6 +74,99 @@ def test_a_broken_caffe_is_named_with_the_remedy(tmp_path):
     assert "Traceback" not in answer.stdout + answer.stderr
 
 
+SILENT = "#!/bin/sh\nexit 0\n"
+TALKATIVE = "#!/bin/sh\necho '[1]'\n"
+NO_PROGRAM = "just text\n"
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (SILENT, "is no Python that imports caffe: asked for its version, it printed ''"),
+    (TALKATIVE, "is no Python that imports caffe: asked for its version, it printed '[1]'"),
+    ("#!/bin/sh\necho '{\"version\": 1}'\n", "is no Python that imports caffe"),
+    ("#!/bin/sh\nprintf 'no caffe\\033[31m here\\n' >&2\nexit 3\n", "Caffe does not start: no caffe[31m here"),
+    (NO_PROGRAM, "Caffe does not start: Exec format error"),
+    ("#!/no/such/interpreter\n", "Caffe does not start: No such file or directory"),
+])
+def test_a_program_that_is_no_caffe_is_named_in_one_line(tmp_path, content, said):
+    program = tmp_path / "python"
+    program.write_text(content)
+    program.chmod(0o755)
+    answer = lrbench("doctor", LRBENCH_CAFFE=str(program))
+    assert (answer.returncode, answer.stderr) == (2, "")
+    (line,) = [line for line in answer.stdout.splitlines() if line.startswith("Caffe")]
+    assert line.startswith(f"Caffe      absent or broken: {program}: {said}")
+    assert line.endswith("let LRBENCH_CAFFE name a working Python")
+    assert answer.stdout.splitlines()[-1].startswith("PyTorch")
+
+
+def test_a_caffe_that_never_answers_is_given_up(tmp_path, monkeypatch):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(environment, "PROBE_SECONDS", 0.1)
+    with pytest.raises(EngineUnavailable, match=r"no answer within 0\.1 s; type: "):
+        environment.find_environment(tmp_path, str(program))
+
+
+def test_doctor_goes_on_after_each_part_that_is_wrong(own_home, tmp_path):
+    folder = prepare("digits", own_home).folder
+    os.truncate(folder / "test_lmdb/data.mdb", 4096)
+    answer = lrbench("doctor", LRBENCH_DATA=str(tmp_path / "none"))
+    assert (answer.returncode, answer.stderr) == (2, "")
+    lines = answer.stdout.splitlines()
+    assert f"LRBENCH_DATA   LRBENCH_DATA: {tmp_path / 'none'} is not a folder; correct or unset it" in lines
+    assert "data       mnist: not prepared; type: lrbench data prepare mnist" in lines
+    (line,) = [line for line in lines if line.startswith("data       digits")]
+    assert line.startswith(f"data       digits: {folder}: test_lmdb/data.mdb has 4096 bytes, not ")
+    assert line.endswith("; make it anew with: lrbench data prepare digits")
+    assert "           stepping driver: yes; native driver: yes" in lines
+    assert lrbench("data", "prepare", "digits").returncode == 0
+    assert lrbench("doctor").returncode == 0
+
+
+def test_doctor_knows_pytorch_without_loading_it(tmp_path):
+    (tmp_path / "torch-9.8.7.dist-info").mkdir()
+    (tmp_path / "torch-9.8.7.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.8.7\n")
+    (tmp_path / "torch.py").write_text("raise SystemExit('loaded')\n")
+    answer = lrbench("doctor", LRBENCH_HOME=str(tmp_path), PYTHONPATH=str(tmp_path))
+    assert "PyTorch    9.8.7, an engine beside Caffe: lrbench run --engine torch\n" in answer.stdout
+
+
+def test_doctor_says_what_to_type_for_pytorch(monkeypatch):
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    assert _torch() == "not installed, and not needed for Caffe; type: pip install 'lrbench[torch]'"
+
+
+def test_a_dry_run_on_damaged_data_says_to_prepare_them_again(own_home, tmp_path):
+    folder = prepare("digits", own_home).folder
+    os.truncate(folder / "train_lmdb/data.mdb", 8192)
+    spec = tmp_path / "trial.yaml"
+    spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
+                    " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n")
+    answer = lrbench("run", str(spec), "--dry-run", "--results", str(tmp_path / "results"))
+    assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
+    assert answer.stderr.startswith(f"error: {spec}:1: {folder}: train_lmdb/data.mdb has 8192 bytes, not ")
+    assert answer.stderr.endswith("; make it anew with: lrbench data prepare digits\n")
+
+
+def test_a_dry_run_for_a_gpu_that_this_caffe_cannot_use(own_home, tmp_path):
+    prepare("digits", own_home)
+    spec = tmp_path / "trial.yaml"
+    spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
+                    " test_interval: 2}\nsolver: SGD\nengine: {device: gpu}\npolicies: [FIX(k0=0.01)]\n")
+    python = wrapper(tmp_path, environment.find_environment(own_home, os.environ.get("LRBENCH_CAFFE")), "python")
+    text = python.read_text()
+    python.write_text(text.replace("exec ", 'case "$*" in *--probe-gpu*) echo "no GPU here" >&2; exit 1;; esac\nexec '))
+    answer = lrbench("run", str(spec), "--dry-run", "--results", str(tmp_path / "results"), LRBENCH_CAFFE=str(python))
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("   1  pending    FIX(k0=0.01)")
+    assert answer.stderr.startswith("1 of 1 runs to do; no estimate: they cannot start on this machine: ")
+    assert "this Caffe cannot use a GPU: no GPU here; set engine.device to cpu" in answer.stderr
+
+
 def test_nothing_installed_is_said_in_one_line(tmp_path):
     answer = lrbench("doctor", LRBENCH_HOME=str(tmp_path))
     assert answer.returncode == 2
@@ -87,6 +185,25 @@ def test_without_mmdebstrap_the_line_says_what_to_type(tmp_path):
     assert answer.returncode == 2
     assert "sudo apt-get install mmdebstrap" in answer.stderr
     assert not (tmp_path / "caffe").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    answer = lrbench("caffe", "install", LRBENCH_HOME=str(tmp_path / "file/home"))
+    assert answer.returncode == 2
+    assert answer.stderr == (f"error: {tmp_path / 'file/home'}: Caffe cannot be installed: Not a directory; free some "
+                             "space, or choose another place with LRBENCH_HOME\n")
+
+
+def test_what_mmdebstrap_leaves_out_is_told(tmp_path):
+    program = tmp_path / "mmdebstrap"
+    program.write_text('#!/bin/sh\nfor last; do :; done\n/bin/mkdir -p "$last/usr"\n')
+    program.chmod(0o755)
+    answer = lrbench("caffe", "install", LRBENCH_HOME=str(tmp_path / "home"), PATH=str(tmp_path))
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1].startswith("error: ")
+    assert "changelog.Debian.gz: Caffe cannot be installed: No such file or directory" in answer.stderr
+    assert not (tmp_path / "home/caffe").exists()
 
 
 def test_a_failing_mmdebstrap_leaves_nothing_and_is_quoted(tmp_path):

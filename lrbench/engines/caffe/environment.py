@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lrbench.errors import EngineUnavailable
+from lrbench.storage import reason
 
 WORKER = Path(__file__).with_name("worker.py")
 MANIFEST = "lrbench-caffe.json"
@@ -65,7 +66,7 @@ def find_environment(home: Path, external: str | None) -> CaffeEnvironment:
     """The Caffe to use: the one that ``LRBENCH_CAFFE`` names, else the installed one.
 
     Raises:
-        EngineUnavailable: there is none, or what is named is not a program.
+        EngineUnavailable: there is none, or what is named is not a program that starts.
     """
     if external:
         return _external(external)
@@ -111,11 +112,15 @@ def _external(name: str) -> CaffeEnvironment:
 
 @lru_cache(maxsize=8)
 def _module_file(python: str) -> Path | None:
-    """The file of the caffe module that this Python would import, without importing it."""
+    """The file of the caffe module that this Python would import, without importing it.
+
+    Raises:
+        EngineUnavailable: the program does not start.
+    """
     code = "import importlib.util as u; s = u.find_spec('caffe'); print(s.origin if s else '')"
-    answer = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
-    origin = answer.stdout.strip()
-    return Path(origin) if answer.returncode == 0 and len(Path(origin).parents) > 2 else None
+    answer = _answer([python, "-c", code], python)
+    origin = Path(_last_line(answer.stdout))
+    return origin if answer.returncode == 0 and origin.is_absolute() and len(origin.parents) > 2 else None
 
 
 @lru_cache(maxsize=8)
@@ -123,41 +128,61 @@ def probe(environment: CaffeEnvironment) -> CaffeInfo:
     """Start Caffe once and ask it for its version and whether it can use a GPU.
 
     Raises:
-        EngineUnavailable: it does not start; the message holds the last line it printed.
+        EngineUnavailable: it does not start, or what starts is something else; the message holds the last line it
+            printed.
     """
     answer = _run_probe(environment, "--probe")
     if answer.returncode != 0:
-        raise EngineUnavailable(f"Caffe does not start: {_last_line(answer)}", where=environment.origin,
+        raise EngineUnavailable(f"Caffe does not start: {_complaint(answer)}", where=environment.origin,
                                 remedy=REPAIR_HINT)
-    found = json.loads(answer.stdout.splitlines()[-1])
+    version, python_version = _versions(answer.stdout, environment.origin)
     gpu = _run_probe(environment, "--probe-gpu")
     return CaffeInfo(
-        version=_packaged_version(environment) or found["version"],
-        python_version=found["python"],
+        version=_packaged_version(environment) or version,
+        python_version=python_version,
         gpu=gpu.returncode == 0,
         gpu_reason="usable" if gpu.returncode == 0 else _fatal_line(gpu),
     )
 
 
 def _run_probe(environment: CaffeEnvironment, flag: str) -> subprocess.CompletedProcess[str]:
+    return _answer(environment.command((*environment.python, str(WORKER), flag), threads=1), environment.origin)
+
+
+def _answer(command: list[str], origin: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            environment.command((*environment.python, str(WORKER), flag), threads=1),
-            capture_output=True, text=True, errors="replace", timeout=PROBE_SECONDS, check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EngineUnavailable(f"Caffe does not start: {error}", where=environment.origin,
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                              timeout=PROBE_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise EngineUnavailable(f"Caffe does not start: no answer within {PROBE_SECONDS} s", where=origin,
                                 remedy=REPAIR_HINT) from error
+    except OSError as error:
+        raise EngineUnavailable(f"Caffe does not start: {reason(error)}", where=origin, remedy=REPAIR_HINT) from error
 
 
-def _last_line(answer: subprocess.CompletedProcess[str]) -> str:
-    lines = [line for line in answer.stderr.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"exit status {answer.returncode}"
+def _versions(printed: str, origin: str) -> tuple[str, str]:
+    """Caffe's version and that of its Python, from what the worker printed."""
+    line = _last_line(printed)
+    try:
+        found = json.loads(line)
+        return str(found["version"]), str(found["python"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineUnavailable(f"is no Python that imports caffe: asked for its version, it printed {line[:80]!r}",
+                                where=origin, remedy=REPAIR_HINT) from error
+
+
+def _last_line(printed: str) -> str:
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def _complaint(answer: subprocess.CompletedProcess[str]) -> str:
+    return _last_line(answer.stderr) or f"exit status {answer.returncode}"
 
 
 def _fatal_line(answer: subprocess.CompletedProcess[str]) -> str:
     fatal = [line for line in answer.stderr.splitlines() if line.startswith("F")]
-    return fatal[0].split("] ", 1)[-1] if fatal else _last_line(answer)
+    return fatal[0].split("] ", 1)[-1] if fatal else _complaint(answer)
 
 
 def _packaged_version(environment: CaffeEnvironment) -> str | None:

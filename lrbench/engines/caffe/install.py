@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from lrbench.engines.caffe.environment import MANIFEST, packaged_environment, probe
 from lrbench.errors import EngineUnavailable
+from lrbench.storage import reason
 
 RELEASE = "bullseye"
 PACKAGES = ("caffe", "python3-caffe", "libopenblas0-pthread")
@@ -34,8 +35,16 @@ def install(root: Path, *, force: bool, log: Callable[[str], None]) -> bool:
         Whether anything was installed.
 
     Raises:
-        EngineUnavailable: mmdebstrap is missing or failed, or the result does not start.
+        EngineUnavailable: mmdebstrap is missing or failed, the folder cannot be written, or the result does not start.
     """
+    try:
+        return _install(root, force, log)
+    except OSError as error:
+        raise EngineUnavailable(f"Caffe cannot be installed: {reason(error)}", where=str(error.filename or root),
+                                remedy="free some space, or choose another place with LRBENCH_HOME") from error
+
+
+def _install(root: Path, force: bool, log: Callable[[str], None]) -> bool:
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{root}.lock"):
         if (root / MANIFEST).is_file() and not force:
