@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
+import psutil
 import pytest
 
 from lrbench.engines.base import Job, Session
@@ -93,3 +96,57 @@ def test_native_fields_are_caffes():
     scaled = native_schedule(parse_policy("SCALE(factor=10, policy=FIX(k0=0.01))"), 10)
     assert scaled is not None
     assert scaled.base_lr == pytest.approx(0.1)
+
+
+def wait_for_caffe(job: Job) -> None:
+    """Until ``caffe train`` has ended, so that its log is ahead of every stretch."""
+    train = [child for child in psutil.Process().children()
+             if child.cwd() == str(job.folder) and "train" in child.cmdline()]
+    for _ in range(600):
+        if not train or train[0].status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.05)
+    raise AssertionError("caffe train did not end")
+
+
+@pytest.mark.caffe
+def test_a_log_that_is_ahead_changes_no_stretch(caffe, make_job):
+    job = make_job(driver="native")
+    session = caffe.open(job)
+    wait_for_caffe(job)
+    stretches = [session.train(np.full(20, 0.01)) for _ in range(3)]
+    session.close()
+    log = read_log(job.folder / "caffe.log")
+    for place, result in enumerate(stretches):
+        losses = [shown.loss for shown in log.displays if place * 20 <= shown.iteration < place * 20 + 20]
+        assert result.train_loss == pytest.approx(np.mean(losses))
+        assert result.seconds > 0
+    total = log.displays[-1].seconds - log.displays[0].seconds
+    assert sum(result.seconds for result in stretches) < total + 1
+    assert stretches[2].seconds < total / 2
+
+
+@pytest.mark.caffe
+def test_divergence_is_told_at_its_own_iteration_however_far_ahead_the_log_is(caffe, make_job):
+    job = make_job(policy="STEP(k0=0.002, gamma=2000, l=16)", driver="native", test_interval=4, iterations=40)
+    session = caffe.open(job)
+    wait_for_caffe(job)
+    displays = read_log(job.folder / "caffe.log").displays
+    first = next(shown.iteration for shown in displays if not np.isfinite(shown.loss))
+    done = 0
+    while True:
+        result = session.train(np.full(4, 0.002))
+        done += result.iterations
+        if not result.finite:
+            break
+        session.evaluate()
+    session.close()
+    assert done == first + 1
+
+
+@pytest.mark.caffe
+def test_a_stretch_without_a_display_of_its_own_gets_one(caffe, make_job):
+    job = make_job(driver="native", display_interval=100)
+    session = caffe.open(job)
+    assert np.isfinite(session.train(np.full(20, 0.01)).train_loss)
+    session.close()

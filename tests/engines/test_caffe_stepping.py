@@ -181,3 +181,35 @@ def test_time_trains_nothing_and_gives_seconds(caffe: CaffeEngine, make_job):
     timing = caffe.time(make_job())
     assert timing.iteration_seconds > 0
     assert timing.test_batch_seconds > 0
+
+
+def with_other_losses(repository: Path) -> NetParameter:
+    """LeNet whose loss weighs 2, beside an auxiliary loss on the first pooling."""
+    net = read_net(find_net("lenet", repository))
+    main = next(layer for layer in net.layer if layer.type == "SoftmaxWithLoss")
+    main.loss_weight.append(2)
+    place = [layer.name for layer in net.layer].index(main.name)
+    added = NetParameter()
+    inner = added.layer.add(name="aux_ip", type="InnerProduct", bottom=["pool1"], top=["aux_ip"])
+    inner.inner_product_param.num_output = 10
+    inner.inner_product_param.weight_filler.type = "xavier"
+    added.layer.add(name="aux_loss", type="SoftmaxWithLoss", bottom=["aux_ip", "label"], top=["aux_loss"],
+                    loss_weight=[0.3])
+    for layer in reversed(added.layer):
+        net.layer.insert(place, layer)
+    return net
+
+
+@pytest.mark.parametrize("iter_size", [1, 2])
+def test_the_training_loss_is_the_main_loss_whatever_else_is_minimised(caffe, make_job, repository, iter_size):
+    solver = {"type": "SGD", "iter_size": iter_size}
+    job = make_job("several", net=with_other_losses(repository), solver=solver)
+    session = caffe.open(job)
+    result = session.train(np.zeros(40))
+    outputs = session.evaluate()
+    session.close()
+    assert abs(result.train_loss - outputs.loss) < 0.1, "the same weights, all but the same loss"
+    job = make_job("native", net=with_other_losses(repository), driver="native", solver=solver)
+    session = caffe.open(job)
+    assert np.isnan(session.train(np.full(20, 0.01)).train_loss), "Caffe's log has only the sum"
+    session.close()

@@ -131,3 +131,12 @@ def test_time_gives_seconds(engine, make_job):
     timing = engine.time(make_job())
     assert timing.iteration_seconds > 0
     assert timing.test_batch_seconds > 0
+
+
+def test_the_training_loss_is_the_main_loss_as_in_tests(engine, make_job, repository):
+    net = read_net(find_net("lenet", repository))
+    next(layer for layer in net.layer if layer.type == "SoftmaxWithLoss").loss_weight.append(2)
+    session = engine.open(make_job(net=net))
+    result = session.train(np.zeros(40))
+    assert abs(result.train_loss - session.evaluate().loss) < 0.1
+    session.close()
