@@ -37,6 +37,8 @@ def report(paths: Sequence[Path], kind: str, target: float | None, metric: str, 
     lrbench report results/ --sort seconds_to_target --target 0.98
     lrbench report results/mnist caffe.log --format json -o report.json
     """
+    from dataclasses import replace
+
     from lrbench.errors import UsageError
     from lrbench.metrics.registry import metric_named
     from lrbench.report.build import build_report
@@ -49,7 +51,7 @@ def report(paths: Sequence[Path], kind: str, target: float | None, metric: str, 
     if output is not None:
         _check_writable(output)
     loaded = load(paths, target)
-    built = build_report(loaded.runs, chosen, paths, loaded.problems)
+    built = replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
     _warn(built, kind)
     _write(_content(built, kind), output)
     if plots is not None:
@@ -72,6 +74,8 @@ def _warn(built: Report, kind: str) -> None:
 
     for problem in built.problems:
         click.echo(f"left out: {plain(problem)}", err=True)
+    for note in built.notes:
+        click.echo(plain(note), err=True)
     for run in built.repeats:
         click.echo(f"not counted, another run has the same policy and seed: {plain(run.where)}", err=True)
     for workload in built.workloads if kind in ("csv", "json") else ():  # a table says so itself

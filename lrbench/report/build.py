@@ -91,6 +91,7 @@ class Report:
         workloads: a table each, in the order of their labels.
         repeats: runs that are not counted, since another one has the same policy, solver, engine, workload and seed.
         problems: what could not be read, a line each.
+        notes: what was read otherwise, or less of it, than might be thought, a line each.
     """
 
     metric: Metric
@@ -99,6 +100,7 @@ class Report:
     workloads: tuple[WorkloadTable, ...]
     repeats: tuple[RunRow, ...] = ()
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def build_report(

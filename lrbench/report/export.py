@@ -40,6 +40,7 @@ def json_report(report: Report) -> bytes:
         "policies": [_policy(row, workload) for workload in report.workloads for row in workload.policies],
         "functions": [entry for workload in report.workloads for entry in _functions(workload)],
         "problems": list(report.problems),
+        "notes": list(report.notes),
     }
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lrbench.errors import ResultsError
@@ -15,14 +15,22 @@ from lrbench.runs.records import find_runs, read_run
 
 @dataclass(frozen=True)
 class Loaded:
-    """The runs that could be read, and a line for each that could not."""
+    """The runs that could be read, and a line for each that could not.
 
-    runs: list[RunRow]
-    problems: list[str]
+    Attributes:
+        notes: a line for each of the runs that was read otherwise, or less of it, than might be thought.
+    """
+
+    runs: list[RunRow] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
     """Read every run at or under the paths; a path that is a file is read as a training log of Caffe.
+
+    In place of a log that LRBench had Caffe write its run is read: the log does not say that the rates were set from
+    outside, nor what was evaluated.
 
     Args:
         target: the accuracy to reach, a fraction, in place of the one that each run has.
@@ -33,15 +41,16 @@ def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
     missing = next((path for path in paths if not path.exists()), None)
     if missing is not None:
         raise ResultsError("no such file or folder", where=str(missing), remedy="give a results folder or a Caffe log")
-    loaded = Loaded([], [])
-    for path in _found([path for path in paths if path.is_dir()], loaded):
-        record = read_run(path)
-        if record.problem is None:
-            loaded.runs.append(row_of_record(record, target))
-        else:
-            loaded.problems.append(f"{path_text(path)}: {record.problem}")
-    for path in dict.fromkeys(path for path in paths if not path.is_dir()):
-        _load_log(path, target, loaded)
+    loaded = Loaded()
+    logs = list(dict.fromkeys(path for path in paths if not path.is_dir()))
+    own = [path for path in logs if _is_of_a_run(path)]
+    for path in own:
+        loaded.notes.append(f"{path_text(path)}: the run of LRBench that this is the log of is read in its place")
+    for path in _found([path for path in paths if path.is_dir()] + [path.parent for path in own], loaded):
+        _load_run(path, target, loaded)
+    for path in logs:
+        if path not in own:
+            _load_log(path, target, loaded)
     if not loaded.runs:
         where, _, problem = (loaded.problems[0] if loaded.problems else "").partition(": ")
         raise ResultsError(
@@ -62,6 +71,24 @@ def _found(folders: Sequence[Path], loaded: Loaded) -> list[Path]:
         for path in runs:
             found.setdefault(os.path.realpath(path), path)
     return list(found.values())
+
+
+def _is_of_a_run(log: Path) -> bool:
+    """Whether it is a log that LRBench had Caffe write; a run's folder may hold others, of `caffe train` by hand."""
+    from lrbench.engines.caffe.start import LOG_NAME
+
+    return log.name == LOG_NAME and bool(read_run(log.parent).run)
+
+
+def _load_run(path: Path, target: float | None, loaded: Loaded) -> None:
+    record = read_run(path)
+    where = path_text(path)
+    if record.readable:
+        loaded.runs.append(row_of_record(record, target))
+    if record.problem and record.readable:
+        loaded.notes.append(f"{where}: {record.problem}; only the evaluations before that are shown")
+    elif record.problem:
+        loaded.problems.append(f"{where}: {record.problem}")
 
 
 def _load_log(path: Path, target: float | None, loaded: Loaded) -> None:

@@ -33,7 +33,8 @@ class RunRow:
         path: the run's folder, or the log that it was read from.
         seed: None where it is not known, as in a log of a training without a fixed seed.
         solver, engine, workload: as in run.json.
-        status: one of STATUSES; a run that says it is running, while no process holds it, is ``cut off``.
+        status: one of STATUSES; ``cut off`` is a run that says it is running, while no process holds it, and one that
+            ended, but of which not all evaluations can be read.
         target: the accuracy to reach, a fraction, None where there is none.
         scales: the robustness scales that its experiment asks for.
         evaluations: columns by name.
@@ -71,11 +72,15 @@ class RunRow:
 
 
 def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
-    """The row of a run directory that was read without a problem; a target given here overrides the run's own."""
+    """The row of a run directory that is readable; a target given here overrides the run's own.
+
+    Of a run whose evaluations are damaged, those that are left are not its outcome: it counts as cut off.
+    """
     run, status = record.run, record.status
+    damaged = record.problem is not None and status["status"] in ("finished", "stopped")
     goal = target if target is not None else _number(run.get("target_accuracy"))
     scales = run.get("robustness_scales")
-    reason = status.get("reason")
+    reason = record.problem or status.get("reason")
     return RunRow(
         path=record.path,
         run_id=run["run_id"],
@@ -87,7 +92,7 @@ def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
         solver=run["solver"],
         engine=run["engine"],
         workload=run["workload"],
-        status=CUT_OFF if record.cut_off else status["status"],
+        status=CUT_OFF if record.cut_off or damaged else status["status"],
         reason=str(reason) if reason is not None else None,
         iteration=int(_number(status.get("iteration")) or 0),
         target=goal,

@@ -36,7 +36,8 @@ class RunRecord:
         path: the directory.
         run: the content of run.json.
         status: the content of status.json.
-        evaluations: float64 columns by name, in the order of iterations, NaN for null.
+        evaluations: float64 columns by name, in the order of iterations, NaN for null; those before the first damaged
+            line.
         problem: why the record is not to be trusted, in one line; None when it is.
         cut_off: the status says "running", but no process holds the run's lock.
     """
@@ -47,6 +48,11 @@ class RunRecord:
     evaluations: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     problem: str | None = None
     cut_off: bool = False
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is something to show: all of it, or, with a problem, the first of its evaluations."""
+        return bool(self.run and self.status)
 
 
 class _Damaged(Exception):
@@ -103,7 +109,8 @@ def read_run(path: Path) -> RunRecord:
         run = _read_description(path / RUN)
         # The status before the evaluations: one that says "finished" then comes with all of them.
         status, cut_off = _read_status(path)
-        return RunRecord(path, run, status, _read_evaluations(path / EVALUATIONS), cut_off=cut_off)
+        evaluations, problem = _read_evaluations(path / EVALUATIONS)
+        return RunRecord(path, run, status, evaluations, problem, cut_off)
     except _Damaged as damage:
         return RunRecord(path, run, problem=str(damage))
 
@@ -166,35 +173,51 @@ def _is_unlocked(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _read_evaluations(path: Path) -> dict[str, NDArray[np.float64]]:
+def _read_evaluations(path: Path) -> tuple[dict[str, NDArray[np.float64]], str | None]:
+    """The columns, and what is wrong with the first line that is none; the columns are those of the lines before it."""
     lines = (_read_bytes(path) or b"").split(b"\n")
     torn = lines.pop()  # what follows the last newline: nothing, or a line cut short by a kill
-    rows = _parse_lines(path, lines)
     if torn.strip():
         with contextlib.suppress(orjson.JSONDecodeError):
-            rows.append(orjson.loads(torn))
+            orjson.loads(torn)
+            lines.append(torn)
     try:
-        # The first and last row may know different columns: a run can be resumed by a newer version.
-        names = {**rows[0], **rows[-1]} if rows else {"iteration": None}
-        columns = {name: np.array([row.get(name) for row in rows], dtype=np.float64) for name in names}
-        return _in_order(columns)
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
-        raise _Damaged(f"{path.name}: a line is not an evaluation: numbers by name, with its iteration") from None
-
-
-def _parse_lines(path: Path, lines: list[bytes]) -> list[dict[str, Any]]:
-    try:
-        rows: list[dict[str, Any]] = orjson.loads(b"[" + b",".join(lines) + b"]")  # one call, for speed
+        rows = orjson.loads(b"[" + b",".join(lines) + b"]")  # one call, for speed
         if len(rows) == len(lines):
-            return rows
-    except orjson.JSONDecodeError:
+            return _columns(rows), None
+    except _NO_EVALUATION:
         pass
+    rows, problem = _rows_before_damage(lines)
+    return _columns(rows), f"{path.name}{problem}"
+
+
+# What reading a line, and making columns of what is no row of numbers with an iteration, raise; JSONDecodeError is a
+# ValueError.
+_NO_EVALUATION = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
+
+
+def _rows_before_damage(lines: list[bytes]) -> tuple[list[dict[str, Any]], str]:
+    rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, start=1):
         try:
-            orjson.loads(line)
+            row = orjson.loads(line)
         except orjson.JSONDecodeError:
-            raise _Damaged(f"{path.name}:{number} is not JSON") from None
-    raise _Damaged(f"{path.name} is not one JSON object a line")
+            return rows, f":{number} is not JSON"
+        try:
+            _columns([row])
+        except _NO_EVALUATION:
+            return rows, f":{number} is not an evaluation: numbers by name, with its iteration"
+        rows.append(row)
+    return rows, " is not one JSON object a line"
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, NDArray[np.float64]]:
+    # The first and last row may know different columns: a run can be resumed by a newer version.
+    names = {**rows[0], **rows[-1]} if rows else {"iteration": None}
+    columns = {name: np.array([row.get(name) for row in rows], dtype=np.float64) for name in names}
+    if any(column.ndim != 1 for column in columns.values()):
+        raise ValueError
+    return _in_order(columns)
 
 
 def _in_order(columns: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:

@@ -114,6 +114,23 @@ def test_what_cannot_be_read_is_named_and_the_rest_shown(lrbench, results, tmp_p
     assert err == f"left out: {broken}: run.json is not JSON: unexpected end of data at line 1\n"
 
 
+def test_a_log_of_a_run_and_a_damaged_line_are_said(lrbench, results):
+    run = fake_runs.write_run(results, "FIX(k0=1)", [0.1, 0.2])
+    (run / "caffe.log").write_bytes((LOGS / "caffe_step.log").read_bytes())
+    with (run / "evaluations.jsonl").open("a") as file:
+        file.write("garbage\n")
+    code, out, err = lrbench("report", run / "caffe.log", "--format", "json")
+    assert code == 0
+    assert err.splitlines() == [
+        f"{run / 'caffe.log'}: the run of LRBench that this is the log of is read in its place",
+        f"{run}: evaluations.jsonl:3 is not JSON; only the evaluations before that are shown",
+    ]
+    document = json.loads(out)
+    assert document["notes"] == err.splitlines()
+    (shown,) = document["runs"]
+    assert (shown["policy"], shown["status"], shown["best_accuracy"]) == ("FIX(k0=1)", "cut off", 0.2)
+
+
 def test_runs_that_are_not_counted_are_named(lrbench, results):
     twin = fake_runs.write_run(results, FIX, [0.1], experiment="again")
     code, _, err = lrbench("report", results)

@@ -6,6 +6,7 @@ import math
 import re
 from pathlib import Path
 
+import fake_runs
 import pytest
 from google.protobuf import text_format
 
@@ -210,6 +211,26 @@ def test_a_resumed_log_counts_each_iteration_once_and_the_later():
     columns = evaluations_of_log(log)
     assert columns["iteration"].tolist() == [10, 20]
     assert columns["accuracy_top1"].tolist() == [0.7, 0.6]
+
+
+def test_the_log_of_a_run_is_read_as_the_run(tmp_path):
+    run = fake_runs.write_run(tmp_path, "TRI(k0=0.001, k1=0.02, l=10)", [0.1, 0.9])
+    (run / "caffe.log").write_bytes((LOGS / "caffe_step.log").read_bytes())
+    (run / "by_hand.log").write_bytes((LOGS / "caffe_step.log").read_bytes())
+    loaded = load([run / "caffe.log", run, run / "by_hand.log"])
+    assert [(row.policy, row.path.name) for row in loaded.runs] == [
+        ("TRI(k0=0.001, k1=0.02, l=10)", run.name),
+        ("STEP(k0=0.1, gamma=0.5, l=25)", "by_hand.log"),
+    ]
+    assert loaded.notes == [f"{run / 'caffe.log'}: the run of LRBench that this is the log of is read in its place"]
+
+
+def test_a_log_beside_another_programs_run_json_is_read_itself(tmp_path):
+    (tmp_path / "run.json").write_text('{"name": "not of LRBench"}')
+    (tmp_path / "caffe.log").write_bytes((LOGS / "caffe_step.log").read_bytes())
+    loaded = load([tmp_path / "caffe.log"])
+    assert [row.policy for row in loaded.runs] == ["STEP(k0=0.1, gamma=0.5, l=25)"]
+    assert loaded.notes == []
 
 
 def test_logs_stand_in_one_table_and_what_is_none_is_named(tmp_path):

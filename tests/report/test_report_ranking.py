@@ -268,6 +268,29 @@ def test_a_damaged_run_is_named_and_the_rest_shown(tmp_path):
     assert str(broken) in loaded.problems[0]
 
 
+def test_a_run_with_a_damaged_line_shows_what_is_before_it_and_is_no_outcome(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], seed=0)
+    broken = fake_runs.write_run(tmp_path, FIX, [0.1, 0.8, 0.95], seed=1) / "evaluations.jsonl"
+    lines = broken.read_text().splitlines()
+    broken.write_text("\n".join([*lines[:2], "garbage", ""]))
+    loaded = load([tmp_path])
+    assert loaded.problems == []
+    (note,) = loaded.notes
+    assert note == f"{broken.parent}: evaluations.jsonl:3 is not JSON; only the evaluations before that are shown"
+    damaged = loaded.runs[1]
+    assert (damaged.status, damaged.reason) == ("cut off", "evaluations.jsonl:3 is not JSON")
+    assert damaged.evaluations["accuracy_top1"].tolist() == [0.1, 0.8]
+    (row,) = build_report(loaded.runs, metric_named("best_accuracy")).workloads[0].policies
+    assert (row.summaries["best_accuracy"].mean, row.summaries["best_accuracy"].n) == (0.9, 1)
+    assert row.statuses == {"finished": 1, "cut off": 1}
+
+
+def test_damage_does_not_hide_a_divergence(tmp_path):
+    broken = fake_runs.write_run(tmp_path, FIX, [0.1, None], status="diverged") / "evaluations.jsonl"
+    broken.write_text(broken.read_text() + "garbage\n")
+    assert [run.status for run in load([tmp_path]).runs] == ["diverged"]
+
+
 def test_a_folder_without_runs_is_named_beside_one_with(tmp_path):
     fake_runs.write_run(tmp_path / "results", FIX)
     (tmp_path / "empty").mkdir()

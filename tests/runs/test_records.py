@@ -60,15 +60,27 @@ def test_a_broken_line_in_the_middle_is_named(run, line):
     path = run / "evaluations.jsonl"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], line, *lines[2:], ""]))
-    assert read_run(run).problem == "evaluations.jsonl:2 is not JSON"
+    record = read_run(run)
+    assert record.problem == "evaluations.jsonl:2 is not JSON"
+    assert record.readable
+    assert record.evaluations["iteration"].tolist() == [0]  # those before it
 
 
 @pytest.mark.parametrize("line", ["[1]", "7", '{"accuracy_top1": 0.5}', '{"iteration": "soon"}', '{"iteration": [1]}'])
 def test_a_line_that_is_no_evaluation_is_named(run, line):
     with (run / "evaluations.jsonl").open("a") as file:
         file.write(line + "\n")
-    assert read_run(run).problem is not None
-    assert "not an evaluation" in read_run(run).problem
+    record = read_run(run)
+    assert record.problem == "evaluations.jsonl:4 is not an evaluation: numbers by name, with its iteration"
+    assert record.evaluations["iteration"].tolist() == [0, 500, 1000]
+    assert record.evaluations["accuracy_top1"][2] == 0.8
+
+
+def test_a_file_of_lines_that_are_no_evaluations_leaves_none(run):
+    (run / "evaluations.jsonl").write_text('{"iteration": [1]}\n' * 3)
+    record = read_run(run)
+    assert record.problem == "evaluations.jsonl:1 is not an evaluation: numbers by name, with its iteration"
+    assert record.evaluations["iteration"].tolist() == []
 
 
 def test_an_iteration_written_twice_counts_once_and_the_later_line_wins(run):
@@ -106,7 +118,9 @@ def test_a_damaged_file_is_named(run, name, content, problem):
     (run / name).unlink()
     if content is not None:
         (run / name).write_text(content)
-    assert problem in str(read_run(run).problem)
+    record = read_run(run)
+    assert problem in str(record.problem)
+    assert not record.readable
 
 
 def test_a_pipe_in_place_of_a_file_does_not_hang(run):
