@@ -13,7 +13,7 @@ import pytest
 
 from lrbench.engines.base import Job, Progress, Session
 from lrbench.engines.caffe.engine import CaffeEngine
-from lrbench.errors import EngineFailed
+from lrbench.errors import EngineFailed, NetError
 from lrbench.nets import NetParameter, find_net, read_net
 
 pytestmark = pytest.mark.caffe
@@ -148,11 +148,11 @@ def test_a_net_that_caffe_aborts_on_fails_with_caffes_own_words(caffe, make_job,
         caffe.open(make_job(net=net))
 
 
-def test_an_unknown_layer_type_is_named(caffe, make_job, repository):
+def test_an_unknown_layer_type_is_refused_by_name_before_anything_starts(caffe, make_job, repository):
     net = read_net(find_net("lenet", repository))
-    next(layer for layer in net.layer if layer.type == "ReLU").type = "Rectifier"
-    with pytest.raises(EngineFailed, match="Rectifier"):
-        caffe.open(make_job(net=net))
+    next(layer for layer in net.layer if layer.type == "ReLU").type = "Relu"
+    with pytest.raises(NetError, match=r'layer "relu1": this Caffe does not know .*; did you mean ReLU'):
+        caffe.check(make_job(net=net))
 
 
 def test_a_killed_caffe_fails_the_session_and_names_the_signal(caffe, make_job):

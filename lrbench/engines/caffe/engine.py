@@ -12,7 +12,7 @@ from lrbench.engines.caffe.environment import CaffeEnvironment, probe
 from lrbench.engines.caffe.native import NativeSession
 from lrbench.engines.caffe.schedule import NATIVE_NAMES, native_schedule
 from lrbench.engines.caffe.stepping import SteppingSession
-from lrbench.errors import EngineUnavailable, SpecError
+from lrbench.errors import EngineUnavailable, NetError, SpecError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,12 @@ class CaffeEngine(Engine):
                                     remedy="set engine.device to cpu, or LRBENCH_CAFFE to the Python of a CUDA build")
         if job.engine.driver == "native":
             self._check_native(job)
-        bind(job)
+        known = probe(self.environment).layers
+        for layer in bind(job).net.layer:
+            if layer.type not in known:
+                raise NetError(f'this Caffe does not know the layer type "{layer.type}"',
+                               where=f'{job.net_where}: layer "{layer.name}"',
+                               remedy=did_you_mean(layer.type, known) or "look for its name in Caffe's documentation")
 
     def _check_native(self, job: Job) -> None:
         if self.environment.tool is None:

@@ -49,10 +49,11 @@ class CaffeEnvironment:
 
 @dataclass(frozen=True)
 class CaffeInfo:
-    """What a probe of a Caffe environment found."""
+    """What a probe of a Caffe environment found; ``layers`` are the layer types that it knows."""
 
     version: str
     python_version: str
+    layers: tuple[str, ...]
     gpu: bool
     gpu_reason: str
 
@@ -135,11 +136,12 @@ def probe(environment: CaffeEnvironment) -> CaffeInfo:
     if answer.returncode != 0:
         raise EngineUnavailable(f"Caffe does not start: {_complaint(answer)}", where=environment.origin,
                                 remedy=REPAIR_HINT)
-    version, python_version = _versions(answer.stdout, environment.origin)
+    version, python_version, layers = _told(answer.stdout, environment.origin)
     gpu = _run_probe(environment, "--probe-gpu")
     return CaffeInfo(
         version=_packaged_version(environment) or version,
         python_version=python_version,
+        layers=layers,
         gpu=gpu.returncode == 0,
         gpu_reason="usable" if gpu.returncode == 0 else _fatal_line(gpu),
     )
@@ -160,12 +162,12 @@ def _answer(command: list[str], origin: str) -> subprocess.CompletedProcess[str]
         raise EngineUnavailable(f"Caffe does not start: {reason(error)}", where=origin, remedy=REPAIR_HINT) from error
 
 
-def _versions(printed: str, origin: str) -> tuple[str, str]:
-    """Caffe's version and that of its Python, from what the worker printed."""
+def _told(printed: str, origin: str) -> tuple[str, str, tuple[str, ...]]:
+    """Caffe's version, that of its Python, and its layer types, from what the worker printed."""
     line = _last_line(printed)
     try:
         found = json.loads(line)
-        return str(found["version"]), str(found["python"])
+        return str(found["version"]), str(found["python"]), tuple(map(str, found["layers"]))
     except (ValueError, KeyError, TypeError) as error:
         raise EngineUnavailable(f"is no Python that imports caffe: asked for its version, it printed {line[:80]!r}",
                                 where=origin, remedy=REPAIR_HINT) from error

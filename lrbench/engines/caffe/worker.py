@@ -189,7 +189,8 @@ def probe(gpu: bool) -> None:
     if gpu:
         caffe.set_mode_gpu()
         caffe.set_device(0)
-    print(json.dumps({"version": caffe.__version__, "python": sys.version.split()[0]}))
+    print(json.dumps({"version": caffe.__version__, "python": sys.version.split()[0],
+                      "layers": list(caffe.layer_type_list())}))
 
 
 if __name__ == "__main__":
