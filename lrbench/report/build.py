@@ -64,12 +64,16 @@ class WorkloadTable:
         """The same for engines."""
         return len({row.engine for row in self.policies}) > 1
 
-    def name(self, row: PolicyRow) -> str:
+    def identity(self, row: PolicyRow) -> list[str]:
         """The policy, and its solver and engine where they do not go without saying."""
         parts = [row.policy]
         parts += [row.solver] if self.several_solvers else []
         parts += [row.engine] if self.several_engines else []
-        return ", ".join(parts)
+        return parts
+
+    def name(self, row: PolicyRow) -> str:
+        """The same in one line."""
+        return ", ".join(self.identity(row))
 
     def functions(self) -> list[FunctionRow]:
         """The best and worst of each LR function, in the order of the best ones."""

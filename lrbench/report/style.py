@@ -10,9 +10,9 @@ from tabulate import tabulate
 
 from lrbench.report.untrusted import markdown, plain
 
-NARROWEST_POLICY = 24
+ENOUGH_FOR_POLICY, NARROWEST_POLICY = 24, 18
 WIDEST_TITLE = 11
-WIDEST_TEXT = 24
+TEXT_WIDTHS = (24, 20, 16, 14)  # the widest that leaves room for the policies; at less than the last, words break
 GAP = "  "
 TITLE_PADDING = 2  # what tabulate leaves beside a title
 
@@ -31,32 +31,49 @@ class Style:
         align = ["left" if _is_policy(name) or name in left else "right" for name in head]
         if self.width is None:
             return tabulate(rows, head, self.tablefmt, disable_numparse=True, colalign=align)
-        columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in head]
-        titles = [_wrapped(name, WIDEST_TITLE) for name in head]
-        fixed = [
-            column if _is_policy(name) else [_wrapped(cell, WIDEST_TEXT) for cell in column]
-            for name, column in zip(head, columns, strict=True)
-        ]
-        room = self._room_for_policy(head, titles, fixed)
+        titles, columns, room = self._layout(head, rows, self.width)
         wrapped = [
-            [_wrapped(cell, room) for cell in column] if _is_policy(name) else column
-            for name, column in zip(head, fixed, strict=True)
+            [_wrapped(cell, max(NARROWEST_POLICY, room)) for cell in column] if _is_policy(name) else column
+            for name, column in zip(head, columns, strict=True)
         ]
         cells = list(zip(*wrapped, strict=True))
         return tabulate(cells, titles, self.tablefmt, disable_numparse=True, colalign=align)
+
+    def fits(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+        """Whether the columns leave room for the policies."""
+        return self.width is None or self._layout(head, rows, self.width)[2] >= ENOUGH_FOR_POLICY
 
     def paragraph(self, text: str) -> str:
         """Text wrapped to the width."""
         return text if self.width is None else textwrap.fill(text, self.width)
 
-    def _room_for_policy(self, head: Sequence[str], titles: Sequence[str], columns: Sequence[Sequence[str]]) -> int:
-        taken = [
-            max(_width(title) + TITLE_PADDING, *map(_width, column), 0)
-            for name, title, column in zip(head, titles, columns, strict=True)
-            if not _is_policy(name)
-        ]
-        free = (self.width or 0) - sum(taken) - len(GAP) * (len(head) - 1)
-        return max(NARROWEST_POLICY, free // max(1, sum(map(_is_policy, head))))
+    def _layout(
+        self, head: Sequence[str], rows: Sequence[Sequence[str]], width: int
+    ) -> tuple[list[str], list[list[str]], int]:
+        """The titles and columns, wrapped but for the policies, and how wide those may be."""
+        titles = [_wrapped(name, WIDEST_TITLE) for name in head]
+        columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in head]
+        for text in TEXT_WIDTHS:
+            fixed = [
+                column if _is_policy(name) else [_wrapped(cell, text) for cell in column]
+                for name, column in zip(head, columns, strict=True)
+            ]
+            room = _room_for_policy(head, titles, fixed, width)
+            if room >= ENOUGH_FOR_POLICY:
+                break
+        return titles, fixed, room
+
+
+def _room_for_policy(
+    head: Sequence[str], titles: Sequence[str], columns: Sequence[Sequence[str]], width: int
+) -> int:
+    taken = [
+        max(_width(title) + TITLE_PADDING, *map(_width, column), 0)
+        for name, title, column in zip(head, titles, columns, strict=True)
+        if not _is_policy(name)
+    ]
+    free = width - sum(taken) - len(GAP) * (len(head) - 1)
+    return free // max(1, sum(map(_is_policy, head)))
 
 
 def _width(cell: str) -> int:
@@ -68,7 +85,9 @@ def _is_policy(name: str) -> bool:
 
 
 def _wrapped(text: str, width: int) -> str:
-    return "\n".join(textwrap.wrap(text, width, max_lines=4, placeholder=" …"))
+    """Each of the text's lines at most ``width`` wide, and cut after four of those."""
+    lines = [textwrap.wrap(line, width, max_lines=4, placeholder=" …") for line in text.split("\n")]
+    return "\n".join(line for wrapped in lines for line in wrapped)
 
 
 def for_terminal(width: int) -> Style:

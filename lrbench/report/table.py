@@ -73,22 +73,37 @@ class _Column:
 
 
 def _ranking(workload: WorkloadTable, metric: Metric, style: Style) -> str:
-    columns = _columns(workload, metric, style)
-    rows = [[column.cell(row) for column in columns] for row in workload.policies]
-    return style.table([column.title for column in columns], rows, left=_TEXTS)
+    for identity in (_identity(workload, style), [_Column("policy", lambda row: _name(workload, row, style))]):
+        columns = [_RANK, *identity, *_values(workload, metric)]
+        head = [column.title for column in columns]
+        rows = [[column.cell(row) for column in columns] for row in workload.policies]
+        if style.fits(head, rows):  # if not, solver and engine stand below the policy
+            break
+    return style.table(head, rows, left=_TEXTS)
 
 
-def _columns(workload: WorkloadTable, metric: Metric, style: Style) -> list[_Column]:
-    columns = [
-        _Column("#", lambda row: str(row.rank) if row.rank is not None else NOTHING),
-        _Column("policy", lambda row: style.clean(row.policy)),
-    ]
+_RANK = _Column("#", lambda row: str(row.rank) if row.rank is not None else NOTHING)
+
+
+def _identity(workload: WorkloadTable, style: Style) -> list[_Column]:
+    columns = [_Column("policy", lambda row: style.clean(row.policy))]
     if workload.several_solvers:
         columns.append(_Column("solver", lambda row: style.clean(row.solver)))
     if workload.several_engines:
         columns.append(_Column("engine", lambda row: style.clean(row.engine)))
+    return columns
+
+
+def _name(workload: WorkloadTable, row: PolicyRow, style: Style) -> str:
+    """The policy, and its solver and engine where they do not go without saying, in a cell.
+
+    There they have lines of their own, to be read however long the policy is.
+    """
+    return ("\n" if style.width else ", ").join(map(style.clean, workload.identity(row)))
+
+
+def _values(workload: WorkloadTable, metric: Metric) -> list[_Column]:
     return [
-        *columns,
         _metric(metric),
         _Column("runs", lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
         _Column("against the best", _against_the_best),
@@ -134,7 +149,7 @@ def _functions(workload: WorkloadTable, metric: Metric, style: Style) -> str:
 
     def cells(row: PolicyRow) -> list[str]:
         value = mean_and_deviation(row.summaries[metric.name], metric.unit)
-        return [style.clean(workload.name(row)), _marked(value, row.diverged, len(row.runs))]
+        return [_name(workload, row, style), _marked(value, row.diverged, len(row.runs))]
 
     rows = [
         [style.clean(each.function), str(each.policies), *cells(each.best), *cells(each.worst)]
@@ -157,24 +172,26 @@ def _robustness(workload: WorkloadTable, style: Style) -> Iterable[str]:
             _marked(_percent(robustness.accuracies.get(scale)), robustness.diverged.get(scale, 0), row.runs_at(scale))
             for scale in scales
         ]
-        cells.append([style.clean(workload.name(row)), _percent(robustness.spread), *means])
+        cells.append([_name(workload, row, style), _percent(robustness.spread), *means])
     yield style.paragraph(_ROBUSTNESS)
     yield style.table(["policy", "spread", *(f"x{scale:g}" for scale in scales)], cells)
-    unknown = [f"{workload.name(row)} {why}" for row, robustness in rows for why in _why_no_spread(robustness)]
+    unknown = [
+        f"{workload.name(row)} at {', '.join(why)}" for row, robustness in rows if (why := _why_no_spread(robustness))
+    ]
     if unknown:
         yield style.paragraph(f"no spread, because of {style.clean('; '.join(unknown))}")
 
 
-def _why_no_spread(robustness: Robustness) -> Iterable[str]:
-    for scale in robustness.accuracies:
-        if scale in robustness.diverged:
-            yield f"x{scale:g} (diverged)"
-        elif scale in robustness.missing:
-            yield f"x{scale:g} (no accuracy)"
+def _why_no_spread(robustness: Robustness) -> list[str]:
+    return [
+        f"x{scale:g} ({'diverged' if scale in robustness.diverged else 'no accuracy'})"
+        for scale in robustness.accuracies
+        if scale in robustness.diverged or scale in robustness.missing
+    ]
 
 
 def _marked(value: str, diverged: int, runs: int) -> str:
-    return f"{value} ({some_diverged(diverged, runs)})" if diverged else value
+    return f"{value} ({diverged}/{runs} diverged)" if diverged else value
 
 
 def _percent(value: float | None) -> str:

@@ -107,6 +107,24 @@ def test_long_policies_wrap_within_the_width(tmp_path):
     assert LONG in markdown_report(built(tmp_path)).replace("\\", "")
 
 
+@pytest.mark.parametrize("width", [100, 120, 140])
+@pytest.mark.parametrize("metric", ["best_accuracy", "confidence_deviation_across_classes"])
+def test_solvers_engines_divergence_and_robustness_fit_the_width(tmp_path, width, metric):
+    solvers = [fake_runs.SOLVER, {**fake_runs.SOLVER, "momentum": 0.5, "weight_decay": 0.1}, {"type": "RMSProp"}]
+    engines = [fake_runs.ENGINE, {**fake_runs.ENGINE, "driver": "native"}, {"name": "torch"}]
+    for number in range(5 * 3 * 3 * 3):
+        seed, place, scale = number % 3, number // 3 % 9, (1.0, 0.1, 0.5, 5.0, 10.0)[number // 27]
+        fake_runs.write_run(
+            tmp_path, LONG if place % 2 else TRI, [0.1, 0.9 + seed / 100 - place / 50, None if seed else 0.8],
+            seed=seed, status="diverged" if seed else "finished", lr_scale=scale, run_id=f"r{number}",
+            solver=solvers[place % 3], engine=engines[place // 3], target_accuracy=0.85,
+        )  # fmt: skip
+    text = terminal_report(built(tmp_path, metric), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    for name in ("RMSProp", "momentum=0.5", "torch", "driver=native"):
+        assert name in text
+
+
 def test_the_ranking_metric_leads_in_its_unit(results):
     text = terminal_report(built(results, "peak_memory_bytes"))
     assert "400 ± 0" in text
@@ -132,7 +150,7 @@ def test_robustness_is_shown_scale_by_scale(tmp_path):
     assert re.search(r"policy +spread +x0.1 +x1 +x10\n", text)
     assert re.search(r"FIX.* - +80.00 +90.00 +-\n", text)
     assert re.search(r"TRI.* 20.00 +70.00 +90.00 +-\n", text)
-    assert "no spread, because of FIX(k0=0.01) x10 (no accuracy)\n" in text
+    assert "no spread, because of FIX(k0=0.01) at x10 (no accuracy)\n" in text
 
 
 def test_divergence_at_a_scale_stands_beside_its_accuracy(tmp_path):
@@ -141,8 +159,8 @@ def test_divergence_at_a_scale_stands_beside_its_accuracy(tmp_path):
             ended = {"status": "finished" if status == "f" else "diverged", "lr_scale": scale, "seed": seed}
             fake_runs.write_run(tmp_path, FIX, [0.1, 0.9, 0.9 if status == "f" else None], **ended)
     text = terminal_report(built(tmp_path))
-    assert re.search(r"FIX.* -  +90.00  +90.00 \(2 of 3 diverged\)  +- \(3 of 3 diverged\)\n", text)
-    assert "no spread, because of FIX(k0=0.01) x5 (diverged); FIX(k0=0.01) x10 (diverged)\n" in text
+    assert re.search(r"FIX.* -  +90.00  +90.00 \(2/3 diverged\)  +- \(3/3 diverged\)\n", text)
+    assert "no spread, because of FIX(k0=0.01) at x5 (diverged), x10 (diverged)\n" in text
 
 
 def test_what_diverged_is_said_where_it_is_compared(tmp_path):
@@ -154,7 +172,7 @@ def test_what_diverged_is_said_where_it_is_compared(tmp_path):
     assert re.search(r"1 +FIX\(k0=0.01\) +91.00 ± 1.00 +3 +best ", text)
     assert re.search(r"2 +FIX\(k0=0.2\) +99.00 +1/3 \(2 diverged\) +2 of 3 diverged ", text)
     assert "ranks behind every one of which none did" in text
-    assert re.search(r"FIX +2 +FIX\(k0=0.01\) +91.00 ± 1.00 +FIX\(k0=0.2\) +99.00 \(2 of 3 diverged\)", text)
+    assert re.search(r"FIX +2 +FIX\(k0=0.01\) +91.00 ± 1.00 +FIX\(k0=0.2\) +99.00 \(2/3 diverged\)", text)
 
 
 def test_text_from_files_cannot_steer_a_terminal_or_break_a_table(tmp_path):
