@@ -69,6 +69,11 @@ def some_diverged(diverged: int, runs: int) -> str:
     return f"{diverged} of {runs} diverged"
 
 
+def marked(value: str, diverged: int, runs: int) -> str:
+    """Such as ``94.50 (2/3 diverged)``."""
+    return f"{value} ({diverged}/{runs} diverged)" if diverged else value
+
+
 def status_counts(statuses: dict[str, int]) -> str:
     """Such as ``14 finished, 1 diverged``."""
     return ", ".join(f"{count} {status}" for status, count in statuses.items()) or "none"

@@ -43,6 +43,10 @@ class Style:
         """Whether the columns leave room for the policies."""
         return self.width is None or self._layout(head, rows, self.width)[2] >= ENOUGH_FOR_POLICY
 
+    def policy(self, parts: Sequence[str]) -> str:
+        """A policy, its solver and engine in a cell: on lines of their own, to be read however long the first is."""
+        return (", " if self.width is None else "\n").join(map(self.clean, parts))
+
     def paragraph(self, text: str) -> str:
         """Text wrapped to the width."""
         return text if self.width is None else textwrap.fill(text, self.width)

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.metrics.registry import METRICS, Metric
-from lrbench.metrics.run import Robustness
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.formats import (
     NOTHING,
     different_targets,
     heading,
+    marked,
     mean_and_deviation,
     mean_of_some,
-    number,
     seeds,
     some_diverged,
     status_counts,
     verdict,
 )
 from lrbench.report.policies import PolicyRow, count_statuses
+from lrbench.report.robustness import robustness_section
 from lrbench.report.style import MARKDOWN, Style, for_terminal
 from lrbench.report.untrusted import path_text, plain
 
@@ -38,10 +38,6 @@ _TESTED = (
 _DIVERGED = (
     "a policy of which some runs diverged ranks behind every one of which none did, or a smaller share, and is not "
     "tested: its mean is of the runs that have a value"
-)
-_ROBUSTNESS = (
-    "lr_scale_robustness: best accuracy in % with the rates scaled, of the runs that did not diverge, "
-    "and the spread over the scales"
 )
 _PROVISIONAL = "rows without a rank: under way (the best so far) or without a value; they are compared with nothing"
 
@@ -62,7 +58,7 @@ def _sections(report: Report, style: Style) -> Iterable[str]:
         yield _ranking(workload, report.metric, style)
         yield from (style.paragraph(note) for note in _notes(workload))
         yield _functions(workload, report.metric, style)
-        yield from _robustness(workload, style)
+        yield from robustness_section(workload, style)
     yield _statuses(report, style)
 
 
@@ -73,7 +69,7 @@ class _Column:
 
 
 def _ranking(workload: WorkloadTable, metric: Metric, style: Style) -> str:
-    for identity in (_identity(workload, style), [_Column("policy", lambda row: _name(workload, row, style))]):
+    for identity in (_identity(workload, style), [_Column("policy", lambda row: style.policy(workload.identity(row)))]):
         columns = [_RANK, *identity, *_values(workload, metric)]
         head = [column.title for column in columns]
         rows = [[column.cell(row) for column in columns] for row in workload.policies]
@@ -92,14 +88,6 @@ def _identity(workload: WorkloadTable, style: Style) -> list[_Column]:
     if workload.several_engines:
         columns.append(_Column("engine", lambda row: style.clean(row.engine)))
     return columns
-
-
-def _name(workload: WorkloadTable, row: PolicyRow, style: Style) -> str:
-    """The policy, and its solver and engine where they do not go without saying, in a cell.
-
-    There they have lines of their own, to be read however long the policy is.
-    """
-    return ("\n" if style.width else ", ").join(map(style.clean, workload.identity(row)))
 
 
 def _values(workload: WorkloadTable, metric: Metric) -> list[_Column]:
@@ -149,7 +137,7 @@ def _functions(workload: WorkloadTable, metric: Metric, style: Style) -> str:
 
     def cells(row: PolicyRow) -> list[str]:
         value = mean_and_deviation(row.summaries[metric.name], metric.unit)
-        return [_name(workload, row, style), _marked(value, row.diverged, len(row.runs))]
+        return [style.policy(workload.identity(row)), marked(value, row.diverged, len(row.runs))]
 
     rows = [
         [style.clean(each.function), str(each.policies), *cells(each.best), *cells(each.worst)]
@@ -159,43 +147,6 @@ def _functions(workload: WorkloadTable, metric: Metric, style: Style) -> str:
     ]
     title = heading(metric)
     return style.table(["function", "policies", "best policy", title, "worst policy", title], rows, left=("function",))
-
-
-def _robustness(workload: WorkloadTable, style: Style) -> Iterable[str]:
-    rows = [(row, row.robustness) for row in workload.policies if row.robustness is not None]
-    if not rows:
-        return
-    scales = sorted({scale for _, robustness in rows for scale in robustness.accuracies})
-    cells = []
-    for row, robustness in rows:
-        means = [
-            _marked(_percent(robustness.accuracies.get(scale)), robustness.diverged.get(scale, 0), row.runs_at(scale))
-            for scale in scales
-        ]
-        cells.append([_name(workload, row, style), _percent(robustness.spread), *means])
-    yield style.paragraph(_ROBUSTNESS)
-    yield style.table(["policy", "spread", *(f"x{scale:g}" for scale in scales)], cells)
-    unknown = [
-        f"{workload.name(row)} at {', '.join(why)}" for row, robustness in rows if (why := _why_no_spread(robustness))
-    ]
-    if unknown:
-        yield style.paragraph(f"no spread, because of {style.clean('; '.join(unknown))}")
-
-
-def _why_no_spread(robustness: Robustness) -> list[str]:
-    return [
-        f"x{scale:g} ({'diverged' if scale in robustness.diverged else 'no accuracy'})"
-        for scale in robustness.accuracies
-        if scale in robustness.diverged or scale in robustness.missing
-    ]
-
-
-def _marked(value: str, diverged: int, runs: int) -> str:
-    return f"{value} ({diverged}/{runs} diverged)" if diverged else value
-
-
-def _percent(value: float | None) -> str:
-    return NOTHING if value is None else number(value, "fraction")
 
 
 def _statuses(report: Report, style: Style) -> str:
