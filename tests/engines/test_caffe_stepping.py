@@ -5,104 +5,30 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from engine_conformance import EngineConformance
 
-from lrbench.engines.base import Job, Progress, Session
-from lrbench.engines.caffe.engine import CaffeEngine
+from lrbench.engines.base import Job, Progress
 from lrbench.errors import EngineFailed, NetError
 from lrbench.nets import NetParameter, find_net, read_net
 
 pytestmark = pytest.mark.caffe
 
-SOLVERS: list[dict[str, Any]] = [
-    {"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005},
-    {"type": "Nesterov", "momentum": 0.9, "regularization_type": "L1", "weight_decay": 0.0001},
-    {"type": "AdaGrad"},
-    {"type": "RMSProp", "rms_decay": 0.98},
-    {"type": "AdaDelta", "momentum": 0.95, "delta": 1e-6},
-    {"type": "Adam", "momentum": 0.9, "clip_gradients": 1.0},
-    {"type": "SGD", "momentum": 0.9, "iter_size": 2},
-]
-
-
 def rates(job: Job, start: int, end: int) -> np.ndarray:
     return job.policy.rates(np.arange(start, end), job.iterations)
 
 
-def stretch(session: Session, job: Job, start: int, end: int) -> tuple[float, float, bytes]:
-    """Everything an evaluation is made of, as exact numbers."""
-    train_loss = session.train(rates(job, start, end)).train_loss
-    outputs = session.evaluate()
-    return train_loss, outputs.loss, outputs.probabilities.tobytes()
+class TestStepping(EngineConformance):
+    """Caffe's stepping driver."""
 
+    mirrors_tests = True
 
-def with_dropout_and_mirror(repository: Path) -> NetParameter:
-    """LeNet with what only memory keeps: random crop and mirror in both phases, and two Dropout layers."""
-    net = read_net(find_net("lenet", repository))
-    for layer in net.layer:
-        if layer.type == "Data":
-            layer.transform_param.mirror = True
-            if any(rule.phase == 0 for rule in layer.include):
-                layer.transform_param.crop_size = 24
-            else:
-                layer.transform_param.crop_size = 24
-    names = [layer.name for layer in net.layer]
-    for after, ratio in (("ip1", 0.5), ("pool2", 0.2)):
-        blob = next(layer.top[0] for layer in net.layer if layer.name == after)
-        drop = net.layer.add(name=f"drop_{after}", type="Dropout", bottom=[blob], top=[blob])
-        drop.dropout_param.dropout_ratio = ratio
-        moved = NetParameter()
-        moved.layer.add().CopyFrom(net.layer.pop())
-        net.layer.insert(names.index(after) + 1, moved.layer[0])
-    return net
-
-
-@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: "-".join(map(str, solver.values())))
-def test_a_restored_session_gives_bit_for_bit_what_the_uninterrupted_one_gives(caffe, make_job, solver):
-    policy = "TRI(k0=0.0001, k1=0.01, l=15)" if solver["type"] != "AdaDelta" else "TRI(k0=0.1, k1=1, l=15)"
-    one, two = make_job("one", policy=policy, solver=solver), make_job("two", policy=policy, solver=solver)
-    snapshot = one.folder / "snapshots/iter_00000020"
-    session = caffe.open(one)
-    stretch(session, one, 0, 20)
-    session.save(snapshot)
-    expected = [stretch(session, one, 20, 40), stretch(session, one, 40, 60)]
-    session.close()
-    session = caffe.open(two)
-    session.restore(snapshot, evaluations=1)
-    assert [stretch(session, two, 20, 40), stretch(session, two, 40, 60)] == expected
-    session.close()
-    assert expected[0][0] != expected[1][0]
-
-
-def test_random_crop_mirror_and_dropout_resume_exactly_too(caffe, make_job, repository):
-    net = with_dropout_and_mirror(repository)
-    one, two = make_job("one", net=net), make_job("two", net=net)
-    snapshot = one.folder / "snapshots/iter_00000040"
-    session = caffe.open(one)
-    first = [stretch(session, one, 0, 20), stretch(session, one, 20, 40)]
-    session.save(snapshot)
-    expected = stretch(session, one, 40, 60)
-    session.close()
-    session = caffe.open(two)
-    session.restore(snapshot, evaluations=2)
-    assert stretch(session, two, 40, 60) == expected
-    session.close()
-    assert first[0] != first[1]
-
-
-def test_the_seed_decides_and_nothing_else(caffe, make_job):
-    found = []
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        job = make_job(name, seed=seed)
-        session = caffe.open(job)
-        found.append(stretch(session, job, 0, 20))
-        session.close()
-    assert found[0] == found[1]
-    assert found[0] != found[2]
+    @pytest.fixture
+    def engine(self, caffe):
+        return caffe
 
 
 def test_every_iteration_has_its_own_rate(caffe, make_job):
@@ -118,16 +44,6 @@ def test_every_iteration_has_its_own_rate(caffe, make_job):
     log = (job.folder / "caffe.log").read_text()
     shown = [float(line.rsplit("lr = ", 1)[1]) for line in log.splitlines() if "lr = " in line]
     np.testing.assert_allclose(shown, [0, 0, 0, *given], rtol=2e-6)
-
-
-def test_a_diverging_net_stops_at_once_and_says_so(caffe, make_job):
-    job = make_job()
-    session = caffe.open(job)
-    result = session.train(np.full(50, 1e6))
-    session.close()
-    assert not result.finite
-    assert 0 < result.iterations < 10
-    assert not np.isfinite(result.train_loss)
 
 
 def test_progress_is_told_while_a_stretch_is_under_way(caffe, make_job):
@@ -175,12 +91,6 @@ def test_a_snapshot_that_is_not_whole_is_never_put_in_place(caffe, make_job):
         session.save(job.folder / "snapshots/iter_00000005")
     session.close()
     assert not (job.folder / "snapshots/iter_00000005").exists()
-
-
-def test_time_trains_nothing_and_gives_seconds(caffe: CaffeEngine, make_job):
-    timing = caffe.time(make_job())
-    assert timing.iteration_seconds > 0
-    assert timing.test_batch_seconds > 0
 
 
 def with_other_losses(repository: Path) -> NetParameter:

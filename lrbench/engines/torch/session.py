@@ -57,6 +57,9 @@ class TorchSession(ProcessSession):
 
 
 def _start(job: Job) -> WorkerClient:
+    # glibc gives large blocks back to the system and takes them anew, page by page, at each iteration, unless told.
+    keep = ["MALLOC_MMAP_MAX_=0", f"MALLOC_TRIM_THRESHOLD_={2**63 - 1}", f"MALLOC_TOP_PAD_={64 << 20}"]
     counts = [f"{name}={job.threads}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
-    command = ["setpriv", "--pdeathsig", "KILL", "env", *counts, sys.executable, "-m", "lrbench.engines.torch.worker"]
+    python = [sys.executable, "-m", "lrbench.engines.torch.worker"]
+    command = ["setpriv", "--pdeathsig", "KILL", "env", *keep, *counts, *python]
     return WorkerClient("PyTorch", command, job.folder / LOG_NAME)

@@ -1,0 +1,118 @@
+"""What every engine's sessions must do; a test class for an engine inherits it and gives the fixture ``engine``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrbench.engines.base import Job, Session
+from lrbench.errors import EngineFailed
+from lrbench.nets import NetParameter, find_net, read_net
+
+SOLVERS: list[dict[str, Any]] = [
+    {"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005},
+    {"type": "Nesterov", "momentum": 0.9, "regularization_type": "L1", "weight_decay": 0.0001},
+    {"type": "AdaGrad"},
+    {"type": "RMSProp", "rms_decay": 0.98},
+    {"type": "AdaDelta", "momentum": 0.95, "delta": 1e-6},
+    {"type": "Adam", "momentum": 0.9, "clip_gradients": 1.0},
+    {"type": "SGD", "momentum": 0.9, "iter_size": 2},
+]
+
+
+def stretch(session: Session, job: Job, start: int, end: int) -> tuple[float, float, bytes]:
+    """Everything an evaluation is made of, as exact numbers."""
+    train_loss = session.train(job.policy.rates(np.arange(start, end), job.iterations)).train_loss
+    outputs = session.evaluate()
+    return train_loss, outputs.loss, outputs.probabilities.tobytes()
+
+
+def augmented(net: NetParameter, *, mirrored_tests: bool) -> NetParameter:
+    """LeNet with what only memory keeps: random crop and mirror, and two Dropout layers."""
+    for layer in net.layer:
+        if layer.type == "Data":
+            layer.transform_param.crop_size = 24
+            layer.transform_param.mirror = mirrored_tests or layer.include[0].phase == 0
+    for after, ratio in (("ip1", 0.5), ("pool2", 0.2)):
+        place = next(index for index, layer in enumerate(net.layer) if layer.name == after)
+        blob = net.layer[place].top[0]
+        drop = NetParameter().layer.add(name=f"drop_{after}", type="Dropout", bottom=[blob], top=[blob])
+        drop.dropout_param.dropout_ratio = ratio
+        net.layer.insert(place + 1, drop)
+    return net
+
+
+class EngineConformance:
+    """Sessions are exact, repeatable, and honest about failure."""
+
+    mirrors_tests = False
+    """Whether the engine draws anew, as Caffe does, where a net mirrors at random in the test phase."""
+
+    @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: "-".join(map(str, solver.values())))
+    def test_a_restored_session_gives_bit_for_bit_what_the_uninterrupted_one_gives(self, engine, make_job, solver):
+        policy = "TRI(k0=0.0001, k1=0.01, l=15)" if solver["type"] != "AdaDelta" else "TRI(k0=0.1, k1=1, l=15)"
+        first, *expected = self._resumed(engine, *(make_job(name, policy=policy, solver=solver) for name in "ab"))
+        assert expected[1][0] < first[0]
+
+    def test_random_crop_mirror_and_dropout_resume_exactly_too(self, engine, make_job, repository):
+        net = augmented(read_net(find_net("lenet", repository)), mirrored_tests=self.mirrors_tests)
+        found = self._resumed(engine, *(make_job(name, net=net) for name in "ab"))
+        assert len(set(found)) == 3
+
+    def _resumed(self, engine, one: Job, two: Job) -> list[tuple[float, float, bytes]]:
+        """Three stretches, of which the last two are repeated from a snapshot in a session of its own."""
+        session = engine.open(one)
+        first = stretch(session, one, 0, 20)
+        session.save(one.folder / "snapshots/iter_00000020")
+        expected = [stretch(session, one, 20, 40), stretch(session, one, 40, 60)]
+        usage = session.usage()
+        session.close()
+        assert usage.cpu_seconds > 0
+        assert usage.peak_memory_bytes > 50_000_000
+        session = engine.open(two)
+        session.restore(one.folder / "snapshots/iter_00000020", evaluations=1)
+        assert [stretch(session, two, 20, 40), stretch(session, two, 40, 60)] == expected
+        session.close()
+        return [first, *expected]
+
+    def test_the_seed_decides_and_nothing_else(self, engine, make_job):
+        found = []
+        for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+            job = make_job(name, seed=seed)
+            session = engine.open(job)
+            found.append(stretch(session, job, 0, 20))
+            session.close()
+        assert found[0] == found[1]
+        assert found[0] != found[2]
+
+    def test_a_rate_of_zero_changes_nothing_and_a_diverging_net_stops_at_once(self, engine, make_job):
+        session = engine.open(make_job())
+        before = session.evaluate()
+        assert session.train(np.zeros(3)).iterations == 3
+        assert session.evaluate().loss == before.loss
+        result = session.train(np.full(50, 1e6))
+        session.close()
+        assert not result.finite
+        assert 0 < result.iterations < 10
+
+    def test_the_training_loss_is_the_main_loss_whatever_its_weight(self, engine, make_job, repository):
+        net = read_net(find_net("lenet", repository))
+        next(layer for layer in net.layer if layer.type == "SoftmaxWithLoss").loss_weight.append(2)
+        session = engine.open(make_job(net=net))
+        result = session.train(np.zeros(40))
+        assert abs(result.train_loss - session.evaluate().loss) < 0.1, "the same weights, all but the same loss"
+        session.close()
+
+    def test_an_aborted_session_fails_and_names_the_signal(self, engine, make_job):
+        session = engine.open(make_job())
+        session.abort()
+        with pytest.raises(EngineFailed, match="SIGKILL"):
+            session.train(np.full(5, 0.01))
+        session.close()
+
+    def test_time_gives_seconds(self, engine, make_job):
+        timing = engine.time(make_job())
+        assert timing.iteration_seconds > 0
+        assert timing.test_batch_seconds > 0
