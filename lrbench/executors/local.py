@@ -70,7 +70,7 @@ class LocalExecutor:
     _devices: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
     _deaf: threading.Event = field(default_factory=threading.Event)
     _held_elsewhere: list[Task] = field(default_factory=list)
-    _told_busy: list[Task] = field(default_factory=list)
+    _told_busy: set[int] = field(default_factory=set)
 
     def run(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Run all tasks; one that fails leaves the others alone.
@@ -121,14 +121,18 @@ class LocalExecutor:
             outcome = Outcome(task, "ran", Status("failed", 0, str(error)))
         else:
             outcome = Outcome(task, "ran", Status("failed", 0, f"{type(error).__name__}: {error}"))
-        if outcome.how != "busy":
-            self._tell(self.listener.ended, outcome)
-        elif task not in self._told_busy:
-            self._told_busy.append(task)
-            self._tell(self.listener.held_elsewhere, task)
         if outcome.how == "busy":
-            self._held_elsewhere.append(task)
+            self._hold_back(task)
+        else:
+            self._tell(self.listener.ended, outcome)
         return outcome
+
+    def _hold_back(self, task: Task) -> None:
+        """Keep a task that another process holds for the end, and say so once."""
+        self._held_elsewhere.append(task)
+        if task.number not in self._told_busy:
+            self._told_busy.add(task.number)
+            self._tell(self.listener.held_elsewhere, task)
 
     def _tell(self, news: Callable[..., None], *what: Any) -> None:
         """Pass news on; they are only for display, so once that fails nobody is told any more and training goes on."""
