@@ -2,6 +2,7 @@
 
 from lrbench.data.arrays import Arrays, Split
 from lrbench.data.folder import open_folder
+from lrbench.data.holdout import evaluated_on, hold_out, suggested
 from lrbench.data.prepare import prepare
 from lrbench.data.prepared import Prepared, find_intact, find_prepared, load, verify_prepared
 from lrbench.data.registry import DATA_SETS, DataSet, data_set_names, find_data_set
@@ -17,11 +18,14 @@ __all__ = [
     "Sources",
     "Split",
     "data_set_names",
+    "evaluated_on",
     "find_data_set",
     "find_intact",
     "find_prepared",
+    "hold_out",
     "load",
     "open_folder",
     "prepare",
+    "suggested",
     "verify_prepared",
 ]

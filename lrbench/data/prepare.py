@@ -17,8 +17,8 @@ from lrbench.data.prepared import (
     TEST,
     TRAIN,
     Prepared,
-    find_intact,
     prepared_folder,
+    read_intact,
     write_manifest,
 )
 from lrbench.data.registry import find_data_set
@@ -46,16 +46,25 @@ def prepare(name: str, home: Path, source: Path | None = None, *, allow_altered:
     """
     data_set = find_data_set(name)
     tell = progress or silent
-    folder = prepared_folder(name, home)
+    sources = Sources(source, home / "downloads", allow_altered, tell)
+    return prepare_once(name, prepared_folder(name, home), lambda: data_set.read(sources), tell)
+
+
+def prepare_once(name: str, folder: Path, read: Callable[[], Arrays], tell: Progress) -> Prepared:
+    """What is prepared in that folder, made of the arrays that ``read`` gives when it is not there or damaged.
+
+    Raises:
+        DataError: as ``read`` does, or something cannot be written.
+    """
     try:
-        ready = _intact(name, home, silent)
+        ready = _intact(name, folder, silent)
         if ready is not None:
             return ready
         with _alone(folder, tell):
             _remove_unfinished(folder)
-            ready = _intact(name, home, tell)
+            ready = _intact(name, folder, tell)
             if ready is None:
-                arrays = data_set.read(Sources(source, home / "downloads", allow_altered, tell))
+                arrays = read()
                 arrays.check()
                 ready = _put_in_place(name, arrays, folder, tell)
             return ready
@@ -64,9 +73,9 @@ def prepare(name: str, home: Path, source: Path | None = None, *, allow_altered:
                         remedy="free some space or choose another place with LRBENCH_HOME") from error
 
 
-def _intact(name: str, home: Path, tell: Progress) -> Prepared | None:
+def _intact(name: str, folder: Path, tell: Progress) -> Prepared | None:
     try:
-        return find_intact(name, home)
+        return read_intact(name, folder)
     except DataError as error:
         tell(0, 0, f"{error.where}: {error.message}; it is prepared anew")
         return None

@@ -71,7 +71,15 @@ def find_prepared(name: str, home: Path) -> Prepared | None:
         DataError: the name is unknown, the manifest is damaged, or a file is missing or of another size.
     """
     find_data_set(name)
-    folder = prepared_folder(name, home)
+    return read_prepared(name, prepared_folder(name, home))
+
+
+def read_prepared(name: str, folder: Path) -> Prepared | None:
+    """What is prepared in that folder, under that name, else None; checked as by ``find_prepared``.
+
+    Raises:
+        DataError: the manifest is damaged, or a file is missing or of another size.
+    """
     manifest = _manifest(folder)
     if manifest is None:
         return None
@@ -148,7 +156,17 @@ def find_intact(name: str, home: Path) -> Prepared | None:
     Raises:
         DataError: the name is unknown, or what is prepared is damaged.
     """
-    prepared = find_prepared(name, home)
+    find_data_set(name)
+    return read_intact(name, prepared_folder(name, home))
+
+
+def read_intact(name: str, folder: Path) -> Prepared | None:
+    """What is prepared in that folder where every file is as it was written, else None.
+
+    Raises:
+        DataError: what is prepared is damaged.
+    """
+    prepared = read_prepared(name, folder)
     if prepared is not None:
         verify_prepared(prepared)
     return prepared
