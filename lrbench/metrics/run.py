@@ -24,6 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lrbench.metrics.registry import METRICS
+
 Column = NDArray[np.float64]
 
 
@@ -51,6 +53,16 @@ def run_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict
         "cpu_seconds": _last(_column(evaluations, "cpu_seconds")),
         "peak_memory_bytes": _last(_column(evaluations, "peak_memory_bytes")),
     }
+
+
+def all_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict[str, float | None]:
+    """The metrics of a run and of its last evaluation, by name."""
+    metrics = run_metrics(evaluations, target)
+    for name in (metric.name for metric in METRICS.values() if not metric.of_run):
+        column = evaluations.get(name)
+        known = column is not None and len(column) and np.isfinite(column[-1])
+        metrics[name] = float(column[-1]) if column is not None and known else None
+    return metrics
 
 
 @dataclass(frozen=True)

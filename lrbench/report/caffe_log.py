@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from lrbench.engines.caffe.log import CaffeLog
 from lrbench.errors import PolicyError
+from lrbench.metrics.run import all_metrics
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
 from lrbench.policies import Policy, policy_from_mapping
 from lrbench.report.caffe_evaluations import evaluations_of_log
-from lrbench.report.rows import CUT_OFF, RunRow, all_metrics
+from lrbench.report.rows import CUT_OFF, RunRow
 from lrbench.report.untrusted import path_text
 
 DISPLAY_TOLERANCE = 1e-3

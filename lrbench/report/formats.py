@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lrbench.metrics.registry import Metric, Unit
-from lrbench.report.statistics import Comparison, Summary
+from lrbench.metrics.summary import Summary
+from lrbench.report.statistics import Comparison
 
 NOTHING = "-"
 

@@ -16,9 +16,10 @@ from functools import cached_property
 
 from lrbench.metrics.registry import METRICS
 from lrbench.metrics.run import Robustness, lr_scale_robustness
+from lrbench.metrics.summary import Summary, summarise
 from lrbench.report.labels import engine_settings, key, solver_settings
 from lrbench.report.rows import OUTCOMES, STATUSES, UNDER_WAY, RunRow
-from lrbench.report.statistics import Comparison, Summary, summarise
+from lrbench.report.statistics import Comparison
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.metrics.registry import METRICS
-from lrbench.metrics.run import run_metrics
+from lrbench.metrics.run import all_metrics
 from lrbench.report.untrusted import path_text
 from lrbench.runs.records import RunRecord
 
@@ -21,8 +20,6 @@ CUT_OFF = "cut off"
 STATUSES = ("finished", "stopped", "diverged", "running", "pending", CUT_OFF, "failed")
 OUTCOMES = frozenset({"finished", "stopped", "diverged"})
 UNDER_WAY = frozenset({"running", "pending", CUT_OFF})
-
-_AT_EVALUATION = tuple(metric.name for metric in METRICS.values() if not metric.of_run)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,16 +97,6 @@ def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
         evaluations=record.evaluations,
         metrics=all_metrics(record.evaluations, goal),
     )
-
-
-def all_metrics(evaluations: Columns, target: float | None) -> dict[str, float | None]:
-    """The metrics of a run and of its last evaluation, by name."""
-    metrics = run_metrics(evaluations, target)
-    for name in _AT_EVALUATION:
-        column = evaluations.get(name)
-        known = column is not None and len(column) and np.isfinite(column[-1])
-        metrics[name] = float(column[-1]) if column is not None and known else None
-    return metrics
 
 
 def _number(value: Any) -> float | None:

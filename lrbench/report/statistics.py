@@ -1,4 +1,4 @@
-"""Means over seeds, and whether two of them differ by more than chance.
+"""Whether two means over seeds differ by more than chance.
 
 Welch's t-test asks whether two policies' means differ, without taking their spreads to be equal:
 ``t = (a - b) / sqrt(e_a + e_b)`` with ``e = s^2 / n`` of each, against Student's t with
@@ -14,18 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lrbench.metrics.summary import Summary
+
 LEVEL = 0.05
 
 Verdict = Literal["best", "worse", "not told apart", "one seed", "no spread", "diverged"]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Mean and sample standard deviation of the ``n`` values that are known; None where too few are."""
-
-    mean: float | None
-    deviation: float | None
-    n: int
 
 
 @dataclass(frozen=True)
@@ -43,19 +36,6 @@ class Comparison:
     verdict: Verdict
     p: float | None = None
     p_holm: float | None = None
-
-
-def summarise(values: Sequence[float]) -> Summary:
-    """Mean, sample standard deviation and count."""
-    n = len(values)
-    if n == 0:
-        return Summary(None, None, 0)
-    mean = math.fsum(values) / n
-    if n == 1:
-        return Summary(mean, None, 1)
-    if min(values) == max(values):  # three times 0.1 is not 0.3: a rounding error is no spread
-        return Summary(values[0], 0.0, n)
-    return Summary(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)), n)
 
 
 def welch(first: Summary, second: Summary) -> float | None:

@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from lrbench.report.statistics import Summary, compare_with_best, holm, summarise, welch
+from lrbench.metrics.summary import Summary, summarise
+from lrbench.report.statistics import compare_with_best, holm, welch
 
 samples = st.lists(st.floats(0, 1).map(lambda x: round(x, 4)), min_size=2, max_size=6)
 
