@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from lrbench.engines.base import Engine, Job, Session, Stretch, Usage
 from lrbench.errors import EngineFailed, Interrupted, LRBenchError
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.runs.directory import RunDirectory, Status
+from lrbench.sampling.sampler import sampled
 from lrbench.stopping import StoppingRules
 from lrbench.storage import reason
 
 Row = dict[str, Any]
+Pause = Callable[[Sequence[Row]], str | None]
 
 
 class DamagedSnapshot(EngineFailed):
@@ -43,6 +45,8 @@ class Training:
     """One run under way.
 
     ``stop`` is set when the user wants everything to end; the session's calls then fail and the run stays pending.
+    ``pause`` is asked after each evaluation why the run should wait, to go on from there another time: such a run is
+    pending too, with that reason.
     """
 
     engine: Engine
@@ -51,6 +55,7 @@ class Training:
     rules: StoppingRules
     observer: Observer
     stop: threading.Event
+    pause: Pause = lambda rows: None
     _rows: list[Row] = field(default_factory=list)
     _before: Usage = field(default_factory=lambda: Usage(0.0, 0))
 
@@ -70,7 +75,8 @@ class Training:
             self.directory.write_status(Status("running", self.directory.status().iteration))
             session = self._open(opened)
             try:
-                status = self._train(session)
+                with sampled(session, self.directory.path, resumed=self._iteration > 0):
+                    status = self._train(session)
             finally:
                 session.close()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
@@ -99,6 +105,9 @@ class Training:
         for start, end in self._stretches():
             if why is not None:
                 return Status("stopped", self._iteration, why)
+            wait = self.pause(self._rows) if self._rows else None
+            if wait is not None:
+                return Status("pending", self._iteration, wait)
             if self.stop.is_set():
                 raise EngineFailed("interrupted")
             rates = self.job.policy.rates(np.arange(start, end), self.job.iterations)

@@ -212,3 +212,23 @@ def test_lines_that_are_no_evaluations_are_removed_when_the_run_goes_on(make, li
     assert again.run().status == "finished"
     assert measured(again) == measured(whole)
     assert path.read_bytes().count(b"\n") == 3
+
+
+def test_a_paused_run_waits_and_goes_on_as_if_it_had_not(make):
+    whole = make(FakeEngine(), "whole")
+    whole.run()
+    training = make(FakeEngine())
+    training.pause = lambda rows: "waits for the others" if rows[-1]["iteration"] == 10 else None
+    assert training.run() == Status("pending", 10, "waits for the others")
+    assert not training.directory.status().done
+    assert make(FakeEngine()).run() == Status("finished", 25)
+    assert measured(training) == measured(whole)
+
+
+def test_a_stopping_rule_comes_before_a_pause_and_the_last_evaluation_ends_the_run(make):
+    training = make(FakeEngine(), rules=StoppingRules(max_train_seconds=0.6))
+    training.pause = lambda rows: "waits" if len(rows) > 1 else None
+    assert training.run().status == "stopped"
+    training = make(FakeEngine(), "other")
+    training.pause = lambda rows: "waits" if rows[-1]["iteration"] == 25 else None
+    assert training.run() == Status("finished", 25)

@@ -157,7 +157,8 @@ class LocalExecutor:
                 directory.describe(task.description(self.engine))
                 self._tell(self.listener.started, task)
                 job = task.job(device, on_progress=lambda news: self._tell(self.listener.progressed, task, news))
-                training = Training(self.engine, job, directory, task.rules, self._observer(task), self._stop)
+                training = Training(self.engine, job, directory, task.rules, self._observer(task), self._stop,
+                                    task.pause)
                 return Outcome(task, "ran", self._train(training))
         except RunBusy:
             return Outcome(task, "busy", directory.status())

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from lrbench import __version__
 from lrbench.data import Prepared
 from lrbench.engines.base import Engine, Job, Progress
+from lrbench.runner import Pause
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.run import Run
 from lrbench.stopping import StoppingRules
@@ -26,6 +27,7 @@ class Task:
 
     Attributes:
         number: its place in the experiment's order, from 1.
+        pause: asked after each evaluation why the run should wait there, to go on another time.
     """
 
     number: int
@@ -34,6 +36,7 @@ class Task:
     data: Prepared
     folder: Path
     threads: int = 1
+    pause: Pause = lambda rows: None
 
     @property
     def label(self) -> str:

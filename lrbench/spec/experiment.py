@@ -88,12 +88,16 @@ class Experiment:
         }
 
 
-def read_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+def read_experiment(path: Path, overrides: Sequence[str] = (),
+                    model: type[ExperimentSettings] = ExperimentSettings) -> Experiment:
     """Read a spec, its net and its policies, and write out its runs.
+
+    Args:
+        model: what the spec has to hold; ``ChoosingSettings`` does without policies.
 
     Raises:
         UsageError: the spec, the net or a policy is wrong; the message says where.
     """
-    settings, document = read_settings(path, overrides)
+    settings, document = read_settings(path, overrides, model)
     workload = read_workload(settings.workload, document, path.resolve().parent)
     return Experiment(settings, workload, write_out_runs(settings, document), document)

@@ -5,13 +5,25 @@ A field's example is what a message shows when its key is missing or its value i
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from lrbench.spec.plain_yaml import Key, shown
+from lrbench.spec.fields import (
+    Count,
+    Fraction,
+    Iterations,
+    NonNegative,
+    Positive,
+    Seed,
+    Settings,
+    Text,
+    Word,
+    first_doubled,
+    misfit,
+    refuse_doubled,
+)
+from lrbench.spec.search import SearchSettings
 
 SolverType = Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"]
 SOLVER_TYPES: tuple[SolverType, ...] = get_args(SolverType)
@@ -25,51 +37,6 @@ SOLVER_PARAMETERS = {
     "Adam": {"momentum", "momentum2", "delta"},
 }
 PARTICULAR = sorted(set().union(*SOLVER_PARAMETERS.values()))
-MOST_ITERATIONS = 100_000_000
-"""The rates of every iteration are checked before a run starts; that many take seconds a policy."""
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=2**31 - 2)]
-Iterations = Annotated[int, Field(ge=1, le=MOST_ITERATIONS)]
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
-
-
-def misfit(key: Key, problem: str, remedy: str) -> PydanticCustomError:
-    """An error of a value that is possible by itself and does not go with others.
-
-    Args:
-        key: its path within the model that checks it.
-        problem: what a message says behind the key's name.
-    """
-    return PydanticCustomError("misfit", "{problem}; {remedy}", {"key": key, "problem": problem, "remedy": remedy})
-
-
-def refuse_doubled(values: Sequence[Hashable], key: Key) -> None:
-    """Raise the misfit of the first value that the list at ``key`` has twice."""
-    first = _doubled(values)
-    if first is not None:
-        raise misfit((*key, first), f"is {shown(values[first])}, which the list has already", "keep one")
-
-
-def _doubled(values: Sequence[Hashable]) -> int | None:
-    """The index of the first value that equals one before it."""
-    seen: set[Hashable] = set()
-    for index, value in enumerate(values):
-        if value in seen:
-            return index
-        seen.add(value)
-    return None
-
-
-class Settings(BaseModel):
-    """Strict: no unknown keys, no silent conversion, no change after it was read."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
 class DataFolders(Settings):
     """A data set of the user's own: LMDB folders, and a mean file if the net wants one."""
 
@@ -141,7 +108,8 @@ class EngineSettings(Settings):
     name: Text = Field(default="caffe", examples=["caffe"])
     driver: Literal["stepping", "native"] = "stepping"
     device: Literal["cpu", "gpu"] = "cpu"
-    device_ids: Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1, examples=["[0]"])] = [0]
+    device_ids: Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1)] = Field(
+        default=[0], examples=["[0]"])
 
 
 class StoppingSettings(Settings):
@@ -170,20 +138,29 @@ class ExperimentSettings(Settings):
     workload: WorkloadSettings
     solver: Annotated[list[SolverSettings], Field(min_length=1, examples=["{type: SGD, momentum: 0.9}"])]
     engine: EngineSettings = EngineSettings()
-    seeds: Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1)]],
-                     Field(min_length=1, examples=["[0, 1, 2]"])] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(default=[0], examples=["[0, 1, 2]"])
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, examples=["0.989"])
     policies: Annotated[list[Any], Field(min_length=1, examples=["['FIX(k0=0.01)']"])]
     stopping: StoppingSettings = StoppingSettings()
     robustness: RobustnessSettings | None = None
+    search: SearchSettings = SearchSettings()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ExperimentSettings:
         if self.stopping.at_target and self.target_accuracy is None:
             raise misfit(("stopping", "at_target"), "is true, but there is no target_accuracy to reach",
                          "add target_accuracy: 0.98 for instance")
+        if self.search.objective != "accuracy" and self.target_accuracy is None:
+            raise misfit(("search", "objective"), f"is {self.search.objective}, but there is no target_accuracy",
+                         "add target_accuracy: 0.98 for instance")
         refuse_doubled(self.seeds, ("seeds",))
-        same = _doubled([tuple(solver.resolved().items()) for solver in self.solver])
+        same = first_doubled([tuple(solver.resolved().items()) for solver in self.solver])
         if same is not None:
             raise misfit(("solver", same), "is the same as one before it", "keep one")
         return self
+
+
+class ChoosingSettings(ExperimentSettings):
+    """A spec for a command that looks for policies: it need not bring any."""
+
+    policies: list[Any] = Field(default=[])

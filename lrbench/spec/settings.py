@@ -16,8 +16,12 @@ from lrbench.spec.plain_yaml import Key, shown
 from lrbench.spec.problems import explain
 
 
-def read_settings(path: Path, overrides: Sequence[str] = ()) -> tuple[ExperimentSettings, Document]:
+def read_settings(path: Path, overrides: Sequence[str] = (),
+                  model: type[ExperimentSettings] = ExperimentSettings) -> tuple[ExperimentSettings, Document]:
     """Read a spec file and apply ``key=value`` overrides; without a ``name`` the file's stem is one.
+
+    Args:
+        model: what the spec has to hold.
 
     Raises:
         SpecError: with file, line and key.
@@ -34,7 +38,7 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment
     written = list(_solvers(raw.get("solver", {})))
     raw["solver"] = [solver for _, solver in written]
     try:
-        return ExperimentSettings.model_validate(raw), document
+        return model.model_validate(raw), document
     except ValidationError as error:
         raise explain(error, document, [key for key, _ in written]) from error
 

@@ -144,11 +144,11 @@ def test_evaluations_come_within_the_run(spec):
      "9: unknown key 'solver.betas'; did you mean delta?"),
     ("{name: caffe}", "{x: 1}", "11: unknown key 'engine.x'; the keys here are name, driver, device, device_ids"),
     ("seeds: [0]", "1: 2", "10: unknown key '1'; the keys here are name, workload, solver, engine, seeds, "
-                           "target_accuracy, policies, stopping, robustness"),
+                           "target_accuracy, policies, stopping, robustness, search"),
     ("seeds: [0]", "'<<': 2", "10: unknown key '<<'; the keys here are name, workload, solver, engine, seeds, "
-                              "target_accuracy, policies, stopping, robustness"),
+                              "target_accuracy, policies, stopping, robustness, search"),
     ("seeds: [0]", "'': 2", "10: unknown key ''; the keys here are name, workload, solver, engine, seeds, "
-                            "target_accuracy, policies, stopping, robustness"),
+                            "target_accuracy, policies, stopping, robustness, search"),
     ("  iterations: 100\n", "", "2: the key 'workload.iterations' is missing; for example iterations: 10000"),
     ("policies:\n  - FIX(k0=0.01)\n", "", "1: the key 'policies' is missing; for example policies: ['FIX(k0=0.01)']"),
     ("  net: ./net.prototxt\n", "  net: a\n  net: b\n", "4: the key 'net' stands twice; keep one"),

@@ -1,0 +1,1 @@
+"""Choosing policies: range test, search, verification, composition, recommendation, and the database behind them."""

@@ -1,0 +1,143 @@
+"""Where policies are tried: each as an ordinary run in an ordinary run directory, on any engine.
+
+The commands that choose among policies differ in which runs they ask for and when those pause. All else is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lrbench.data import Prepared, evaluated_on, hold_out, suggested
+from lrbench.engines.base import Engine
+from lrbench.executors.local import Listener, LocalExecutor, Outcome
+from lrbench.executors.plan import Task
+from lrbench.policies import Policy
+from lrbench.runner import Pause
+from lrbench.runs.directory import RunDirectory
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.model import SolverSettings
+from lrbench.spec.run import Run
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Runs policies on one workload.
+
+    Attributes:
+        experiment: the spec; its own policies, seeds and stopping rules count only where a method says so.
+        data: what is trained and judged on; one with a held-out part has that in place of the test set.
+        results: the folder that holds a folder an experiment.
+        jobs: runs side by side; ``threads`` BLAS threads of each.
+    """
+
+    experiment: Experiment
+    data: Prepared
+    engine: Engine
+    results: Path
+    jobs: int = 1
+    threads: int = 1
+    listener: Listener = field(default_factory=Listener)
+
+    @property
+    def folder(self) -> Path:
+        """Where its run directories are."""
+        return self.results / self.experiment.name
+
+    @property
+    def evaluated_on(self) -> str:
+        """"validation" or "test": what its runs are judged on."""
+        return evaluated_on(self.data.name)
+
+    def named(self, suffix: str) -> Bench:
+        """The same, with its runs in the folder of the experiment ``<name>-<suffix>``."""
+        settings = self.experiment.settings
+        return self._changed(settings.model_copy(update={"name": f"{settings.name}-{suffix}"}))
+
+    def lasting(self, iterations: int, test_interval: int | None = None) -> Bench:
+        """The same, with runs of another length, evaluated every ``test_interval`` iterations."""
+        interval = min(test_interval or self.experiment.workload.test_interval, iterations)
+        workload = replace(self.experiment.workload, iterations=iterations, test_interval=interval)
+        return replace(self, experiment=replace(self.experiment, workload=workload))
+
+    def stopping(self, **rules: Any) -> Bench:
+        """The same, with these of ``StoppingSettings`` set and no others."""
+        settings = self.experiment.settings
+        return self._changed(settings.model_copy(update={"stopping": type(settings.stopping)(**rules)}))
+
+    def _changed(self, settings: Any) -> Bench:
+        return replace(self, experiment=replace(self.experiment, settings=settings))
+
+    def judged_on_validation(self, home: Path, batch_size: int | None = None) -> Bench:
+        """The same on the spec's held-out part of the training set; itself where the spec says ``validation: 0``.
+
+        Args:
+            home: the folder that LRBench keeps its data in.
+            batch_size: test batch that the part has to be whole batches of; the workload's by default.
+
+        Raises:
+            DataError: more is to be held out than there is.
+            SpecError: the part is of no whole number of test batches.
+        """
+        experiment = self.experiment
+        count = experiment.settings.search.validation
+        if count == 0:
+            return self
+        if count is None:
+            count = suggested(self.data, batch_size or experiment.workload.test_batch_size)
+        with experiment.document.placing("search", "validation"):
+            held = hold_out(self.data, count, home)
+            experiment.workload.check_test_set(held)
+        return replace(self, data=held)
+
+    def task(self, policy: Policy, seed: int, *, number: int = 1, solver: SolverSettings | None = None,
+             pause: Pause | None = None) -> Task:
+        """A run of one policy, the spec's first solver unless another is given.
+
+        Args:
+            pause: asked after each evaluation why the run should wait, to go on another time.
+
+        Raises:
+            PolicyError: the policy is impossible in a run of that length.
+        """
+        solver = solver or self.experiment.settings.solver[0]
+        run = Run(policy.scaled(solver.lr_scale), policy.name, 1.0, solver, seed)
+        run.effective_policy.check(self.experiment.workload.iterations)
+        folder = self.folder / self.experiment.run_id(run, self.data)
+        task = Task(number, run, self.experiment, self.data, folder, self.threads)
+        return task if pause is None else replace(task, pause=pause)
+
+    def run(self, tasks: Iterable[Task]) -> list[Outcome]:
+        """Run tasks, as many side by side as ``jobs``; a further one is taken when there is room for it.
+
+        Raises:
+            Interrupted: Ctrl-C; what was done is on disk.
+        """
+        device_ids = self.experiment.settings.engine.device_ids
+        return LocalExecutor(self.engine, self.jobs, device_ids, self.listener).run(tasks)  # type: ignore[arg-type]
+
+    def check(self, task: Task) -> None:
+        """Have the engine refuse what it cannot do, before anything is written.
+
+        Raises:
+            UsageError: of the kind that fits.
+        """
+        self.engine.check(task.job())
+
+
+def evaluations(task: Task) -> list[dict[str, Any]]:
+    """The evaluations that a task's run has on disk, in order; NaN where there is no value."""
+    return RunDirectory(task.folder).rows()
+
+
+def best_accuracy(rows: list[dict[str, Any]]) -> float | None:
+    """The best accuracy of these evaluations, a fraction; None where none has a value."""
+    found = [row["accuracy_top1"] for row in rows if row["accuracy_top1"] == row["accuracy_top1"]]
+    return max(found, default=None)
+
+
+def iterations_to(rows: list[dict[str, Any]], target: float) -> int | None:
+    """Iterations up to the first evaluation with that accuracy; None where there is none."""
+    return next((int(row["iteration"]) for row in rows if row["accuracy_top1"] >= target), None)
