@@ -17,7 +17,7 @@ LAYERS = [
     {"errors", "storage", "near"},
     {"policies", "spec", "data", "nets", "metrics", "runs", "stopping"},
     {"engines"},
-    {"runner"},
+    {"runner", "sampling"},
     {"executors"},
     {"tuning"},
     {"report"},

@@ -147,6 +147,15 @@ class Session(ABC):
     def usage(self) -> Usage:
         """Processor time and memory so far."""
 
+    @property
+    def shared(self) -> int:
+        """How many runs its processes train."""
+        return 1
+
+    def processes(self) -> list[int]:
+        """The numbers of its processes that live, from any thread; those that they started need not be among them."""
+        return []
+
     @abstractmethod
     def abort(self) -> None:
         """End the session's processes at once, from any thread: a call under way raises EngineFailed."""

@@ -169,6 +169,10 @@ class NativeSession(Session):
         """Of ``caffe train`` alone at the end of the last stretch; the evaluator's work is LRBench's own."""
         return Usage(self._cpu_seconds, self._peak_bytes)
 
+    def processes(self) -> list[int]:
+        """``caffe train`` alone; the evaluator's work is LRBench's own."""
+        return [self._process.pid] if self._status is None else []
+
     def abort(self) -> None:
         """Kill both processes."""
         self._process.kill()

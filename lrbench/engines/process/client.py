@@ -92,6 +92,10 @@ class WorkerClient:
         answer = self.ask("usage")
         return Usage(answer["cpu_seconds"], answer["peak_memory_bytes"])
 
+    def processes(self) -> list[int]:
+        """The worker's number, from any thread, unless it is known to have ended."""
+        return [self._process.pid] if self._process.returncode is None else []
+
     def kill(self) -> None:
         """End the worker at once, from any thread; a request under way fails."""
         self._process.kill()

@@ -37,6 +37,10 @@ class ProcessSession(Session):
         """Of the worker."""
         return self._worker.usage()
 
+    def processes(self) -> list[int]:
+        """The worker."""
+        return self._worker.processes()
+
     def abort(self) -> None:
         """Kill the worker; whatever waits for it hears of its end."""
         self._worker.kill()
