@@ -1,7 +1,8 @@
 """The training loop: the only one, for every engine.
 
 For each stretch up to the next evaluation it asks the policy for the learning rates of those iterations, hands them
-to the session, evaluates, writes the evaluation down, saves a snapshot, and asks the stopping rules whether to go on.
+to the session, evaluates, writes the evaluation down, shows it to the policy, saves a snapshot, and asks the stopping
+rules whether to go on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from lrbench.engines.base import Engine, Job, Session, Stretch, Usage
 from lrbench.errors import EngineFailed, Interrupted, LRBenchError
 from lrbench.metrics.evaluation import evaluation_metrics
+from lrbench.policies import Controller
 from lrbench.runs.directory import RunDirectory, Status
 from lrbench.sampling.sampler import sampled
 from lrbench.stopping import StoppingRules
@@ -57,6 +59,7 @@ class Training:
     stop: threading.Event
     pause: Pause = lambda rows: None
     _rows: list[Row] = field(default_factory=list)
+    _controller: Controller = field(init=False)
     _before: Usage = field(default_factory=lambda: Usage(0.0, 0))
 
     def run(self, opened: Callable[[Session], None] = lambda session: None) -> Status:
@@ -110,7 +113,7 @@ class Training:
                 return Status("pending", self._iteration, wait)
             if self.stop.is_set():
                 raise EngineFailed("interrupted")
-            rates = self.job.policy.rates(np.arange(start, end), self.job.iterations)
+            rates = self._controller.rates(start, end)
             stretch = session.train(rates)
             if not stretch.finite:
                 return self._diverged(session, stretch, start, rates)
@@ -165,6 +168,9 @@ class Training:
             self._before = Usage(kept[-1]["cpu_seconds"], int(kept[-1]["peak_memory_bytes"]))
             self.observer.resumed(iteration)
         self._rows = kept
+        self._controller = self.job.policy.start(self.job.iterations)
+        for row in kept:
+            self._controller.observe(row)
         self.directory.keep(kept)
         self.directory.drop_snapshots_after(iteration)
 
@@ -196,6 +202,7 @@ class Training:
         }
         self.directory.append(row)
         self._rows.append(row)
+        self._controller.observe(row)
         self.observer.evaluated(row)
 
 

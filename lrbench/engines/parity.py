@@ -126,12 +126,12 @@ def compare(caffe: Engine, engine: Engine, job: Job, iterations: int) -> Parity:
     """Train the job's net on both engines for some iterations, and on Caffe again with other numbers of threads.
 
     Args:
-        job: its folder is where the trainings keep their files.
+        job: its folder is where the trainings keep their files. Its policy is shown no evaluations.
 
     Raises:
         LRBenchError: an engine refuses or fails.
     """
-    rates = job.policy.rates(np.arange(iterations), job.iterations)
+    rates = job.policy.start(job.iterations).rates(0, iterations)
     job = replace(job, net=without_randomness(job.net))
     first, second = (replace(job, folder=job.folder / name) for name in ("caffe", "engine"))
     threads = [replace(job, folder=job.folder / f"control{count}", threads=count)

@@ -77,7 +77,10 @@ def _policy(entry: object) -> Policy:
             values.setdefault(parameter.name, parameter.default)
     if len(values) == len(function.parameters):
         function.values(values, 1)  # its rule; with a value missing, that waits for the run's iterations
-    return Policy(function, values)
+    policy = Policy(function, values)
+    if policy.closed_loop and function.start is None:
+        raise function.placed(PolicyError("it cannot take a policy that reacts to evaluations"))
+    return policy
 
 
 def _built(function: Function, name: str, raw: object) -> object:
@@ -123,7 +126,7 @@ def _expanded(entry: object) -> list[Any]:
 def _axis(function: Function, name: str, value: Any) -> list[Any]:
     """The values that a parameter takes in the grid: one, unless it is given a list of what it takes."""
     parameter = function.parameter(name)
-    choices = list(value) if parameter is not None and _is_grid(parameter, value) else [value]
+    choices = list(value) if parameter is not None and is_grid(parameter, value) else [value]
     if not choices:
         raise function.placed(PolicyError(f"{name} is an empty list", remedy="give at least one value"))
     if isinstance(parameter, Nested):
@@ -133,7 +136,7 @@ def _axis(function: Function, name: str, value: Any) -> list[Any]:
     return choices
 
 
-def _is_grid(parameter: Parameter, value: object) -> bool:
+def is_grid(parameter: Parameter, value: object) -> bool:
     if not isinstance(value, (list, tuple)):
         return False
     return not parameter.listed or (len(value) > 0 and isinstance(value[0], (list, tuple)))

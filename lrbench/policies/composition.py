@@ -9,47 +9,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lrbench.errors import PolicyError
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Nested, NestedList, Number, RisingNumbers, Word
-from lrbench.policies.shapes import blend, left, passed
+from lrbench.policies.stages import Scaled, Stage, Staged, Warmed, climb
 from lrbench.policies.values import FloatArray, Values
-
-if TYPE_CHECKING:
-    from lrbench.policies.policy import Policy
 
 GOYAL_2017 = 'Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", arXiv:1706.02677'
 COUNTS = ("stage", "run")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A policy from iteration ``start`` up to ``end`` of a run of ``iterations``."""
-
-    policy: Policy
-    start: int
-    end: int
-    iterations: int
-    counts_from_run: bool
-
-    def rates(self, t: FloatArray) -> FloatArray:
-        """The policy's rates at the run's t."""
-        if self.counts_from_run:
-            return self.policy.rates(t, self.iterations)
-        return self.policy.rates(t - self.start, self.end - self.start)
-
-    def fit(self, run_end: int) -> None:
-        """Raise PolicyError where the policy does not fit the stage, of a run that goes no further than ``run_end``."""
-        end = min(self.end, run_end)
-        if self.counts_from_run:
-            self.policy.check_fit(self.iterations, end)
-        else:
-            self.policy.check_fit(self.end - self.start, end - self.start)
 
 
 def _warmed(v: Values) -> Stage:
@@ -61,10 +31,15 @@ def _warmup(t: FloatArray, v: Values) -> FloatArray:
     rates = np.empty_like(t)
     if warm.any():
         target = stage.rates(np.array([v.l], dtype=np.float64))[0]
-        rates[warm] = blend(v.k0, target, left(t[warm], 0, v.l), passed(t[warm], 0, v.l))
+        rates[warm] = climb(t[warm], v.l, v.k0, target)
     if not warm.all():
         rates[~warm] = stage.rates(t[~warm])
     return rates
+
+
+def _warmup_rule(v: Values) -> None:
+    if v.count == "run":
+        v.policy.refuse_to_count_from_run("count")
 
 
 def _warmup_fit(v: Values) -> None:
@@ -101,6 +76,9 @@ def _compose_rule(v: Values) -> None:
         )
     if isinstance(v.count, tuple) and len(v.count) != len(v.policies):
         raise PolicyError(f"count has {len(v.count)} words for {len(v.policies)} policies, but must have one for each")
+    for number, stage in enumerate(_stages(v)):
+        if stage.counts_from_run:
+            stage.policy.refuse_to_count_from_run(f"count of policies[{number}]")
 
 
 def _compose_fit(v: Values) -> None:
@@ -131,6 +109,8 @@ COMPOSITIONS = (
         source=GOYAL_2017,
         example="WARMUP(policy=COS(k0=0, k1=0.1, l=9500), l=500, k0=0, count=stage)",
         rates=_warmup,
+        start=lambda v: Warmed(v.k0, _warmed(v)),
+        rule=_warmup_rule,
         fit=_warmup_fit,
     ),
     Function(
@@ -145,6 +125,7 @@ COMPOSITIONS = (
         source="Wu et al., composite policies, arXiv:1908.06477",
         example="COMPOSE(policies=[TRI(k0=0.01, k1=0.06, l=2000), FIX(k0=0.001)], boundaries=[8000], count=stage)",
         rates=_compose,
+        start=lambda v: Staged(list(_stages(v))),
         rule=_compose_rule,
         fit=_compose_fit,
     ),
@@ -159,6 +140,7 @@ COMPOSITIONS = (
         source="LRBench",
         example="SCALE(factor=0.5, policy=FIX(k0=0.01))",
         rates=lambda t, v: np.asarray(v.factor * v.policy.rates(t, v.iterations)),
+        start=lambda v: Scaled(v.factor, v.policy.start(v.iterations)),
         fit=lambda v: v.policy.check_fit(v.iterations),
     ),
 )

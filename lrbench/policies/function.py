@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lrbench.errors import PolicyError, did_you_mean
+from lrbench.policies.control import Controller
 from lrbench.policies.parameters import Default, Parameter
 from lrbench.policies.values import FloatArray, Value, Values, shown
+
+if TYPE_CHECKING:
+    from lrbench.policies.policy import Policy
 
 WU_2019 = 'Wu et al., "Demystifying Learning Rate Policies", IEEE BigData 2019, arXiv:1908.06477'
 SGDR_2017 = 'Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", arXiv:1608.03983'
@@ -17,9 +22,17 @@ def _anything(values: Values) -> None:
     """The rule of a function whose parameters are each checked alone."""
 
 
+def _none(given: Mapping[str, Value]) -> tuple[Policy, ...]:
+    """The courses of an open-loop function."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Function:
     """An LR function eta(t), t = 0, 1, 2, ...
+
+    An open-loop function has ``rates``. A closed-loop one, which reacts to evaluations, has ``start`` and ``courses``
+    instead. One that takes policies as parameters, and can take closed-loop ones, has ``rates`` and ``start``.
 
     Args:
         name: as written in a policy, such as ``TRI``.
@@ -29,6 +42,9 @@ class Function:
         source: the paper or program that it is from.
         example: a policy in canonical text.
         rates: eta for an array of t and the parameters' values, all in float64; elementwise.
+        start: a controller at t = 0, of the parameters' values.
+        courses: policies which, for all t, have every rate that may come about or higher ones: what can be checked
+            beforehand. Of the parameters that the policy holds.
         rule: raises PolicyError where values do not go together.
         fit: raises PolicyError where values do not fit a run with t below ``v.end``.
     """
@@ -39,9 +55,15 @@ class Function:
     summary: str
     source: str
     example: str
-    rates: Callable[[FloatArray, Values], FloatArray]
+    rates: Callable[[FloatArray, Values], FloatArray] | None = None
+    start: Callable[[Values], Controller] | None = None
+    courses: Callable[[Mapping[str, Value]], tuple[Policy, ...]] = _none
     rule: Callable[[Values], None] = _anything
     fit: Callable[[Values], None] = _anything
+
+    def __post_init__(self) -> None:
+        if self.rates is None and (self.start is None or self.courses is _none):
+            raise TypeError(f"{self.name} needs rates, or start and courses")
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, if there is one."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrbench.errors import PolicyError
+from lrbench.policies.control import Controller, OpenLoop
 from lrbench.policies.function import Function
 from lrbench.policies.table import find_function
 from lrbench.policies.values import FloatArray, Value, value_mapping, value_text
@@ -28,8 +29,9 @@ class Policy:
         array([0.01  , 0.0225, 0.035 ])
     """
 
-    __slots__ = ("_function", "_text", "_values")
+    __slots__ = ("_closed_loop", "_function", "_text", "_values")
 
+    _closed_loop: bool
     _function: Function
     _text: str
     _values: Mapping[str, Value]
@@ -40,6 +42,8 @@ class Policy:
         object.__setattr__(self, "_function", function)
         object.__setattr__(self, "_values", MappingProxyType(ordered))
         object.__setattr__(self, "_text", f"{function.name}({arguments})")
+        reacts = function.rates is None or any(policy.closed_loop for policy in _nested(ordered))
+        object.__setattr__(self, "_closed_loop", reacts)
 
     @property
     def name(self) -> str:
@@ -61,6 +65,39 @@ class Policy:
         """The YAML form: ``{"function": "TRI", "k0": 0.01, ...}``, nested policies as nested mappings."""
         return {"function": self.name, **{name: value_mapping(value) for name, value in self._values.items()}}
 
+    @property
+    def closed_loop(self) -> bool:
+        """Whether the rates depend on a run's evaluations, its own or those of a policy in it."""
+        return self._closed_loop
+
+    @property
+    def courses(self) -> tuple[Policy, ...]:
+        """Open-loop policies that have, for all t, every rate that may come about, or higher ones.
+
+        An open-loop policy is its own only course.
+        """
+        if not self._closed_loop:
+            return (self,)
+        if self._function.rates is None:
+            found = [course for policy in self._function.courses(self._values) for course in policy.courses]
+            return tuple(dict.fromkeys(found))
+        inner = {policy: policy.courses for policy in _nested(self._values)}
+        most = max(map(len, inner.values()))
+        return tuple(
+            Policy(self._function, {name: _on_course(value, inner, number) for name, value in self._values.items()})
+            for number in range(most)
+        )
+
+    def start(self, iterations: int) -> Controller:
+        """A controller at the beginning of a run of ``iterations``, which says the rates and is shown the evaluations.
+
+        Raises:
+            PolicyError: values that do not go together in a run of that length.
+        """
+        if not self._closed_loop or self._function.start is None:
+            return OpenLoop(self, iterations)
+        return self._function.start(self._function.values(self._values, iterations))
+
     def rates(self, t: npt.ArrayLike, iterations: int) -> FloatArray:
         """The learning rates at iterations t.
 
@@ -72,27 +109,42 @@ class Policy:
             float64, of the shape of t. A rate may be negative or not finite: ``check`` finds that.
 
         Raises:
-            PolicyError: t below 0, or values that do not go together in a run of that length.
+            PolicyError: t below 0, values that do not go together in a run of that length, or a closed-loop policy.
         """
+        rates_of = self._function.rates
+        if rates_of is None or self._closed_loop:
+            raise PolicyError(f"the rates of {self._text} depend on the evaluations of a run", where=self.name,
+                              remedy="train with it: each evaluation has the learning_rate that was used")
         times = np.asarray(t, dtype=np.float64)
         if not (times >= 0).all():
             raise PolicyError(f"t counts iterations from 0, but is {times.min():g}", where=self.name)
         values = self._function.values(self._values, iterations)
         with np.errstate(all="ignore"):
-            return self._function.rates(times.ravel(), values).reshape(times.shape)
+            return rates_of(times.ravel(), values).reshape(times.shape)
 
     def check(self, iterations: int) -> None:
         """Raise PolicyError where a run of so many iterations is impossible.
 
         That is where a rate at t = 0 ... iterations - 1 is negative or not finite (the message has the first such t
-        and its rate), or where the policy does not fit, as a stage that would begin after the run's end.
+        and its rate), or where the policy does not fit, as a stage that would begin after the run's end. Of a
+        closed-loop policy it is where that is so of any of its ``courses``.
         """
+        if self._closed_loop:
+            self._check_courses(iterations)
+            return
         if iterations < 1:
             raise PolicyError(f"a run has at least one iteration, but iterations is {iterations}")
         for start in range(0, iterations, CHECKED_AT_ONCE):
             t = np.arange(start, min(start + CHECKED_AT_ONCE, iterations))
             self.check_rates(t, self.rates(t, iterations))
         self.check_fit(iterations)
+
+    def _check_courses(self, iterations: int) -> None:
+        for course in self.courses:
+            try:
+                course.check(iterations)
+            except PolicyError as error:
+                raise (error.at(self.name) if self._function.rates is None else error) from None
 
     def check_rates(self, t: npt.NDArray[np.int64], rates: FloatArray) -> None:
         """Raise PolicyError for the first of these rates that is negative or not finite; t of the same shape."""
@@ -107,7 +159,23 @@ class Policy:
 
     def check_fit(self, iterations: int, end: int | None = None) -> None:
         """Raise PolicyError where the policy does not fit a budget of ``iterations``, used up to ``end`` if given."""
+        if self._closed_loop:
+            for course in self.courses:
+                course.check_fit(iterations, end)
+            return
         self._function.refuse(self._function.fit, self._function.values(self._values, iterations, end))
+
+    def refuse_to_count_from_run(self, what: str) -> None:
+        """Raise PolicyError where the policy is closed-loop, which cannot go on as if it had been there all the time.
+
+        The evaluations before it came from other rates than its own.
+
+        Args:
+            what: the parameter that is ``run``.
+        """
+        if self._closed_loop:
+            raise PolicyError(f"{what} is run, but {self.name} reacts to evaluations and can only count from its start",
+                              remedy=f"set {what} to stage")
 
     def scaled(self, factor: float) -> Policy:
         """This policy with all of its rates times ``factor``, as SCALE; itself for a factor of 1.
@@ -140,6 +208,19 @@ class Policy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.name, dict(self._values))
+
+
+def _nested(values: Mapping[str, Value]) -> list[Policy]:
+    """The policies among the values, and in lists among them."""
+    items = [item for value in values.values() for item in (value if isinstance(value, tuple) else (value,))]
+    return [item for item in items if isinstance(item, Policy)]
+
+
+def _on_course(value: Value, inner: Mapping[Policy, tuple[Policy, ...]], number: int) -> Value:
+    """A value with each policy in it replaced by the course of that number, the last one where it has fewer."""
+    if isinstance(value, tuple):
+        return tuple(_on_course(item, inner, number) for item in value)
+    return inner[value][min(number, len(inner[value]) - 1)] if isinstance(value, Policy) else value
 
 
 def _restored(name: str, values: Mapping[str, Value]) -> Policy:

@@ -15,6 +15,7 @@ from lrbench.policies.composition import COMPOSITIONS
 from lrbench.policies.decaying import DECAYS, SIG, STAIRS_AND_CURVES
 from lrbench.policies.function import Function
 from lrbench.policies.phased import PHASED
+from lrbench.policies.plateau import CLOSED_LOOP
 
 GROUP = "lrbench.functions"
 CYCLIC_OF_THE_THIRTEEN = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
@@ -22,10 +23,10 @@ CYCLIC_OF_THE_THIRTEEN = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS
 
 @functools.cache
 def functions() -> tuple[Function, ...]:
-    """All LR functions: first the thirteen of arXiv:1908.06477, then the other cyclic ones, then all others."""
+    """All LR functions: the thirteen of arXiv:1908.06477, other cyclic ones, then all others, closed-loop ones last."""
     waves = {row.name: row for row in cyclic.rows()}
     thirteen = (*STAIRS_AND_CURVES, *(waves.pop(name) for name in CYCLIC_OF_THE_THIRTEEN))
-    return (*thirteen, *waves.values(), SIG, *DECAYS, *PHASED, *COMPOSITIONS)
+    return (*thirteen, *waves.values(), SIG, *DECAYS, *PHASED, *COMPOSITIONS, *CLOSED_LOOP)
 
 
 def find_function(name: str) -> Function:

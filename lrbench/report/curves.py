@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class Curve:
         iterations, mean, lowest, highest: of the same length; over the seeds that have a value at that iteration, NaN
             where none has.
         ends: (iteration, value) of the last value before a seed's training diverged.
+        at_evaluations: whether it is a rate known only at the evaluations, of the iteration before each.
     """
 
     iterations: Column
@@ -32,6 +33,7 @@ class Curve:
     lowest: Column
     highest: Column
     ends: tuple[tuple[float, float], ...]
+    at_evaluations: bool = False
 
     @property
     def empty(self) -> bool:
@@ -62,15 +64,18 @@ def metric_curve(row: PolicyRow, name: str) -> Curve:
 
 
 def rate_curve(row: PolicyRow) -> Curve:
-    """The policy's own rates over the run's iterations; those of the evaluations where its text is no policy."""
+    """The policy's own rates over the run's iterations.
+
+    Where the text is no policy, or a closed-loop one, the rates that were used, as the evaluations have them.
+    """
     run = row.runs[0] if row.runs else None
     budget = run.workload.get("iterations") if run else None
     if isinstance(budget, int) and 0 < budget < 2**53:
         t = np.unique(np.linspace(0, budget - 1, min(budget, MOST_POINTS)).astype(np.int64))
         try:
             rates = parse_policy(row.policy).rates(t, budget)
-        except PolicyError:
+        except PolicyError:  # no policy, or one whose rates depend on the run
             pass
         else:
             return Curve(t.astype(np.float64), rates, rates, rates, ())
-    return metric_curve(row, "learning_rate")
+    return replace(metric_curve(row, "learning_rate"), at_evaluations=True)

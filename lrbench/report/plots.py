@@ -28,6 +28,7 @@ from lrbench.storage import atomic_write
 
 DOTS_PER_INCH = 130
 COLUMNS = 4
+AS_USED = " (where the rates depend on the run: as used before each evaluation, mean and range over the seeds)"
 
 
 def write_plots(report: Report, folder: Path) -> list[Path]:
@@ -58,7 +59,7 @@ def _rates(scene: Scene) -> Figure:
     figure = Figure(figsize=(14, 1.0 + 1.9 * rows), layout="constrained")
     panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=shared, squeeze=False).ravel()
     for axes, line, curve, top in zip(panels, scene.lines, curves, tops, strict=False):
-        axes.plot(curve.iterations, curve.mean, color=line.colour, linewidth=1.2)
+        _draw_rate(axes, curve, line.colour)
         name = "\n".join(textwrap.wrap(plain(line.row.policy), 44, max_lines=2, placeholder=" …"))
         axes.set_title(f"{line.row.rank or '-'}.  {name}", fontsize=8, loc="left")
         axes.set_ylim(0, 1.06 * (max(tops) if shared else top))
@@ -66,13 +67,23 @@ def _rates(scene: Scene) -> Figure:
     for axes in panels[len(curves) :]:
         axes.set_axis_off()
     scene.head(figure, "Learning rates by rank")
-    figure.supxlabel("iteration", fontsize=10)
+    sampled = any(curve.at_evaluations for curve in curves)
+    figure.supxlabel(f"iteration{AS_USED if sampled else ''}", fontsize=10)
     return figure
+
+
+def _draw_rate(axes: Axes, curve: Curve, colour: str) -> None:
+    """A line; one that is known at evaluations only goes in steps, as a slope would claim to know what lies between."""
+    style = "steps-pre" if curve.at_evaluations else "default"
+    axes.plot(curve.iterations, curve.mean, color=colour, linewidth=1.2, drawstyle=style)
+    if (curve.lowest < curve.highest).any():
+        axes.fill_between(curve.iterations, curve.lowest, curve.highest, step="pre", color=colour, alpha=0.15,
+                          linewidth=0)
 
 
 def _top(curve: Curve) -> float:
     """The highest rate, 1 where there is none to scale an axis by."""
-    finite = curve.mean[np.isfinite(curve.mean)]
+    finite = curve.highest[np.isfinite(curve.highest)]
     return float(finite.max()) if len(finite) and finite.max() > 0 else 1.0
 
 

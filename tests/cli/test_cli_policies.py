@@ -83,6 +83,8 @@ def test_eval_takes_ranges(lrbench: Command) -> None:
         (("POLY(k0=1, p=1, l=5)", "--at", "6"), "POLY: the rate at t = 6 is -0.2"),
         (("POLY(k0=1, p=1, l=5)", "--at", "0", "--iterations", "10"), "POLY: the rate at t = 6 is -0.2"),
         (("WARMUP(policy=FIX(k0=1), l=5)", "--at", "0", "--iterations", "5"), "WARMUP: l is 5, but must be below"),
+        (("SCALE(factor=2, policy=PLATEAU(k0=1))", "--at", "0", "--iterations", "5"),
+         "depend on the evaluations of a run; train with it: each evaluation has the learning_rate that was used"),
     ],
 )
 def test_eval_refuses_in_one_line(lrbench: Command, arguments: tuple[str, ...], message: str) -> None:
@@ -99,7 +101,7 @@ def test_list_shows_every_function(lrbench: Command) -> None:
     assert (code, err) == (0, "")
     assert lines[0].split("  ")[0] == "name"
     assert [line.split()[0] for line in lines[2:] if not line.startswith(" ")] == [row.name for row in functions()]
-    assert "STEP         k0, gamma, l           k0 gamma^floor(t / l)" in out
+    assert "STEP         k0, gamma, l            k0 gamma^floor(t / l)" in out
     assert "POLY         k0, p, [l]" in out
     assert max(map(len, lines)) <= 150
 
@@ -137,6 +139,7 @@ def test_plot_refuses_in_one_line_and_writes_nothing(lrbench: Command, tmp_path:
     for name, text, message in (
         ("lr.gif", TRI, 'lr.gif: the suffix is ".gif"; use .png, .svg, .pdf'),
         ("lr", TRI, 'lr: the suffix is ""; use .png, .svg, .pdf'),
+        ("lr.png", "SWITCH(policies=[FIX(k0=1), FIX(k0=2)])", "depend on the evaluations of a run"),
         ("none/lr.png", TRI, "none/lr.png: cannot be written (No such file or directory); choose another -o"),
         ("lr.png", "POLY(k0=1, p=1, l=5)", "POLY: the rate at t = 6 is -0.2"),
         ("lr.png", "TRY()", 'unknown LR function "TRY"'),

@@ -11,7 +11,8 @@ from lrbench.policies import Function, functions
 from lrbench.policies.parameters import Nested, NestedList, Number, Parameter, RisingNumbers, Word
 
 LARGEST = 1e17
-COMPOSITES = ("WARMUP", "COMPOSE", "SCALE")
+COMPOSITES = ("WARMUP", "COMPOSE", "SCALE", "SWITCH")
+CLOSED_LOOP = ("PLATEAU", "SWITCH")
 
 
 def numbers(parameter: Number) -> st.SearchStrategy[float]:
@@ -36,8 +37,16 @@ def raw_value(parameter: Parameter, inner: st.SearchStrategy[dict[str, Any]]) ->
         return rising(parameter)
     if isinstance(parameter, Word):
         return st.sampled_from(parameter.choices)
+    if isinstance(parameter, NestedList):
+        return st.lists(inner, min_size=2, max_size=3)
     assert isinstance(parameter, Nested)
     return inner
+
+
+def reacts(raw: dict[str, Any]) -> bool:
+    """Whether a raw mapping, or one in it, is of a closed-loop policy."""
+    inner = [raw["policy"]] if "policy" in raw else raw.get("policies", [])
+    return raw["function"] in CLOSED_LOOP or any(map(reacts, inner))
 
 
 @st.composite
@@ -47,7 +56,7 @@ def composed(draw: st.DrawFn, function: Function, inner: st.SearchStrategy[dict[
     assert isinstance(boundaries, RisingNumbers)
     assert isinstance(count, Word)
     stages = draw(st.lists(inner, min_size=2, max_size=3))
-    words = st.sampled_from(count.choices)
+    words = st.sampled_from(("stage",) if any(map(reacts, stages)) else count.choices)
     return {
         "function": function.name,
         "policies": stages,
@@ -69,6 +78,12 @@ def mapping_of(draw: st.DrawFn, function: Function, inner: st.SearchStrategy[dic
         raw["l"] = max(raw["l"], raw["warmup"] + raw["decay"])
     if function.name == "ONECYCLE" and "l" in raw:
         raw["l"], raw["rise"] = raw["l"] + 10, 0.25
+    if "threshold" in raw:
+        raw["threshold"] %= 1
+    if function.name == "PLATEAU" and "min_rate" in raw:
+        raw["min_rate"] = min(raw["min_rate"], raw["k0"])
+    if function.name in ("WARMUP", "SWITCH") and any(map(reacts, raw.get("policies") or [raw.get("policy")])):
+        raw["count"] = "stage"
     return raw
 
 

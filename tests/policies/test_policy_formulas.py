@@ -84,7 +84,7 @@ def test_rates_equal_the_formula(text: str) -> None:
 
 
 def test_every_function_of_one_formula_is_compared() -> None:
-    phased = {"SGDR", "ONECYCLE", "WSD", "WARMUP", "COMPOSE", "SCALE"}
+    phased = {"SGDR", "ONECYCLE", "WSD", "WARMUP", "COMPOSE", "SCALE", "PLATEAU", "SWITCH"}
     compared = {text.partition("(")[0] for text in [*THIRTEEN, *OTHERS, *WAVES]}
     assert {function.name for function in functions()} == compared | phased
     assert len(exact_formulas.CYCLIC) == 36

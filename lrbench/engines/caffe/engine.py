@@ -49,6 +49,9 @@ class CaffeEngine(Engine):
         if self.environment.tool is None:
             raise EngineUnavailable("there is no `caffe` program beside this pycaffe", where=self.environment.origin,
                                     remedy="set engine.driver to stepping")
+        if job.policy.closed_loop:
+            raise SpecError(f"{job.policy.text} reacts to evaluations, but `caffe train` takes a policy whole",
+                            remedy="set engine.driver to stepping, which takes any policy")
         if native_schedule(job.policy, job.iterations) is None:
             raise SpecError(
                 f"{job.policy.text} has no native form in Caffe, which knows {', '.join(NATIVE_NAMES)} (whole l, "

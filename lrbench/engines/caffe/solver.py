@@ -22,7 +22,7 @@ def native_solver(job: Job) -> SolverParameter:
     schedule = native_schedule(job.policy, job.iterations)
     if schedule is None:
         solver.lr_policy = "fixed"
-        solver.base_lr = float(job.policy.rates([0], job.iterations)[0])
+        solver.base_lr = _first_rate(job)
     else:
         solver.MergeFrom(schedule)
     return solver
@@ -34,8 +34,12 @@ def stepping_solver(job: Job, snapshot_prefix: str) -> SolverParameter:
     solver.snapshot_prefix = snapshot_prefix
     solver.test_interval = NEVER
     solver.lr_policy = "fixed"
-    solver.base_lr = float(job.policy.rates([0], job.iterations)[0])
+    solver.base_lr = _first_rate(job)
     return solver
+
+
+def _first_rate(job: Job) -> float:
+    return float(job.policy.start(job.iterations).rates(0, 1)[0])
 
 
 def _solver(job: Job) -> SolverParameter:

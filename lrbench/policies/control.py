@@ -1,0 +1,64 @@
+"""Controllers: who says the learning rates of a run, stretch by stretch, and is shown its evaluations.
+
+An open-loop policy's rates are known beforehand; those of a closed-loop policy depend on the evaluations so far, and on
+nothing else: a fresh controller that is shown the same evaluations gives the same rates, bit for bit. So a run that is
+resumed shows it those that are on disk, and there is no state to store beside them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrbench.policies.values import FloatArray
+
+if TYPE_CHECKING:
+    from lrbench.policies.policy import Policy
+
+Row = Mapping[str, float]
+
+
+class Controller(ABC):
+    """A policy in one run, from its first iteration on."""
+
+    @abstractmethod
+    def rates(self, start: int, end: int) -> FloatArray:
+        """The rates of iterations ``start`` ... ``end - 1``, of which none lies before the last evaluation shown."""
+
+    @abstractmethod
+    def observe(self, row: Row) -> None:
+        """Take note of an evaluation; they come in order.
+
+        Args:
+            row: numbers by name; ``iteration`` is how many iterations were done by then, and what could not be measured
+                is NaN or absent.
+        """
+
+
+class OpenLoop(Controller):
+    """A policy that needs no evaluations."""
+
+    def __init__(self, policy: Policy, iterations: int) -> None:
+        self._policy, self._iterations = policy, iterations
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return self._policy.rates(np.arange(start, end), self._iterations)
+
+    def observe(self, row: Row) -> None:
+        """Nothing: its rates are known beforehand."""
+
+
+class Placed(Controller):
+    """A controller whose t = 0 is iteration ``start`` of what it is placed in."""
+
+    def __init__(self, inner: Controller, start: int) -> None:
+        self._inner, self._start = inner, start
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return self._inner.rates(start - self._start, end - self._start)
+
+    def observe(self, row: Row) -> None:
+        self._inner.observe({**row, "iteration": row["iteration"] - self._start})

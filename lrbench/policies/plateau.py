@@ -1,0 +1,179 @@
+"""Closed-loop LR functions: they act where a monitored value has stopped getting better, which is a plateau.
+
+A value is better than the best so far where it beats that by more than a threshold; the first finite one is, and what
+is not finite never is. A plateau is reached at the evaluation that is the ``patience``-th in a row without a better
+one. In the ``cooldown`` evaluations that follow, none counts as one without, though a better one is still the best.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrbench.errors import PolicyError
+from lrbench.policies.control import Controller, Placed, Row
+from lrbench.policies.function import Function
+from lrbench.policies.parameters import NestedList, Number, Word
+from lrbench.policies.values import FloatArray, Value, Values
+
+if TYPE_CHECKING:
+    from lrbench.policies.policy import Policy
+
+WU_LIU_2022 = (
+    'Wu and Liu, "Selecting and Composing Learning Rate Policies for Deep Neural Networks", arXiv:2210.12936 '
+    "(change LR on plateau)"
+)
+MONITORED = {"train_loss": "train_loss", "test_loss": "test_loss", "accuracy": "accuracy_top1"}
+"""The column of the evaluations that each word means. Losses are better where they are lower, accuracy where higher."""
+
+WATCHING = (
+    Number(name="patience", meaning="evaluations in a row without a better value", least=1, whole=True, default=10),
+    Number(name="threshold", meaning="by how much a better value beats the best one", least=0, default=1e-4),
+    Word(name="threshold_mode", meaning="a share of the best value, or a difference", choices=("rel", "abs"),
+         default="rel"),
+    Number(name="cooldown", meaning="evaluations after a change that do not count", least=0, whole=True, default=0),
+    Word(name="monitor", meaning="the value that is to get better", choices=tuple(MONITORED), default="train_loss"),
+)  # fmt: skip
+
+
+class Watch:
+    """Tells the plateaus of a monitored value; ``v`` holds the parameters WATCHING."""
+
+    def __init__(self, v: Values) -> None:
+        self._v = v
+        self._column = MONITORED[v.monitor]
+        self._sign = 1.0 if v.monitor == "accuracy" else -1.0
+        self._best: float | None = None
+        self._without = self._cooling = 0
+
+    def reached(self, row: Row) -> bool:
+        """Whether a plateau is reached at this evaluation; they come in order, each once."""
+        value = row.get(self._column, math.nan)
+        if self._is_better(value):
+            self._best, self._without = value, 0
+        else:
+            self._without += 1
+        if self._cooling:
+            self._cooling, self._without = self._cooling - 1, 0
+        if self._without < self._v.patience:
+            return False
+        self._cooling, self._without = self._v.cooldown, 0
+        return True
+
+    def _is_better(self, value: float) -> bool:
+        if not math.isfinite(value) or self._best is None:
+            return math.isfinite(value)
+        if self._v.threshold_mode == "rel":
+            beaten = self._best * (1 + self._sign * self._v.threshold)
+        else:
+            beaten = self._best + self._sign * self._v.threshold
+        return bool(self._sign * value > self._sign * beaten)
+
+
+class _Plateau(Controller):
+    def __init__(self, v: Values) -> None:
+        self._v, self._watch, self._rate = v, Watch(v), float(v.k0)
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return np.full(end - start, self._rate)
+
+    def observe(self, row: Row) -> None:
+        if self._watch.reached(row):
+            self._rate = max(self._rate * self._v.factor, float(self._v.min_rate))
+
+
+class _Switch(Controller):
+    def __init__(self, v: Values) -> None:
+        self._v, self._watch = v, Watch(v)
+        self._enter(0, 0)
+
+    def _enter(self, number: int, t: int) -> None:
+        self._number = number
+        controller = self._v.policies[number].start(self._v.iterations)
+        self._controller = controller if self._v.count == "run" else Placed(controller, t)
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return self._controller.rates(start, end)
+
+    def observe(self, row: Row) -> None:
+        self._controller.observe(row)
+        if self._watch.reached(row):
+            count = len(self._v.policies)
+            if self._number + 1 < count or self._v.at_end == "cycle":
+                self._enter((self._number + 1) % count, int(row["iteration"]))
+
+
+def _watching_rule(v: Values) -> None:
+    if v.threshold_mode == "rel" and v.threshold >= 1:
+        raise PolicyError(f"threshold is {v.threshold}, but as a share of the best value it must be below 1",
+                          remedy="lower it, or set threshold_mode=abs")
+
+
+def _plateau_rule(v: Values) -> None:
+    _watching_rule(v)
+    if v.min_rate > v.k0:
+        raise PolicyError(f"min_rate is {v.min_rate}, but must be at most k0, which is {v.k0}")
+
+
+def _switch_rule(v: Values) -> None:
+    _watching_rule(v)
+    for policy in v.policies:
+        if v.count == "run":
+            policy.refuse_to_count_from_run("count")
+
+
+def _highest(given: Mapping[str, Value]) -> tuple[Policy, ...]:
+    """The rate that PLATEAU begins with: every later one is lower, and not below 0."""
+    from lrbench.policies.build import policy_from_mapping
+
+    return (policy_from_mapping({"function": "FIX", "k0": given["k0"]}),)
+
+
+def _each(given: Mapping[str, Value]) -> tuple[Policy, ...]:
+    """Any policy of a SWITCH may be the one in force at any t."""
+    policies = given["policies"]
+    assert isinstance(policies, tuple)
+    return policies
+
+
+CLOSED_LOOP = (
+    Function(
+        name="PLATEAU",
+        parameters=(
+            Number(name="k0", meaning="the rate at t = 0", least=0),
+            Number(name="factor", meaning="what each plateau multiplies the rate by", above=0, below=1, default=0.1),
+            *WATCHING,
+            Number(name="min_rate", meaning="the rate that it never falls below", least=0, default=0),
+        ),
+        formula="max(k0 factor^i, min_rate), where i counts the plateaus up to t",
+        summary="is multiplied by factor whenever the monitored value has stopped getting better",
+        source="PyTorch's ReduceLROnPlateau, Keras's callback of the same name",
+        example="PLATEAU(k0=0.01, factor=0.1, patience=10, threshold=0.0001, threshold_mode=rel, cooldown=0, "
+        "monitor=train_loss, min_rate=0)",
+        start=_Plateau,
+        rule=_plateau_rule,
+        courses=_highest,
+    ),
+    Function(
+        name="SWITCH",
+        parameters=(
+            NestedList(name="policies", meaning="the policies, in the order in which they are tried"),
+            *WATCHING,
+            Word(name="at_end", meaning="what follows a plateau of the last policy: nothing, or the first policy",
+                 choices=("stay", "cycle"), default="stay"),
+            Word(name="count", meaning="where a policy counts its t from: its own start, or the run's",
+                 choices=("stage", "run"), default="stage"),
+        ),
+        formula="the rate of policy i, where i counts the plateaus up to t",
+        summary="goes on to the next policy whenever the monitored value has stopped getting better",
+        source=WU_LIU_2022,
+        example="SWITCH(policies=[TRI(k0=0.01, k1=0.06, l=500), FIX(k0=0.01), FIX(k0=0.001)], patience=5, "
+        "threshold=0.001, threshold_mode=abs, cooldown=2, monitor=accuracy, at_end=stay, count=stage)",
+        start=_Switch,
+        rule=_switch_rule,
+        courses=_each,
+    ),
+)  # fmt: skip

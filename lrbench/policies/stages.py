@@ -1,0 +1,103 @@
+"""Stages of a composition, and the controllers of compositions in which a policy is closed-loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lrbench.policies.control import Controller, Placed, Row
+from lrbench.policies.shapes import blend, left, passed
+from lrbench.policies.values import FloatArray
+
+if TYPE_CHECKING:
+    from lrbench.policies.policy import Policy
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A policy from iteration ``start`` up to ``end`` of a run of ``iterations``."""
+
+    policy: Policy
+    start: int
+    end: int
+    iterations: int
+    counts_from_run: bool
+
+    def rates(self, t: FloatArray) -> FloatArray:
+        """The policy's rates at the run's t."""
+        if self.counts_from_run:
+            return self.policy.rates(t, self.iterations)
+        return self.policy.rates(t - self.start, self.end - self.start)
+
+    def controller(self) -> Controller:
+        """The policy's controller, by the run's iterations."""
+        if self.counts_from_run:
+            return self.policy.start(self.iterations)
+        return Placed(self.policy.start(self.end - self.start), self.start)
+
+    def fit(self, run_end: int) -> None:
+        """Raise PolicyError where the policy does not fit the stage, of a run that goes no further than ``run_end``."""
+        end = min(self.end, run_end)
+        if self.counts_from_run:
+            self.policy.check_fit(self.iterations, end)
+        else:
+            self.policy.check_fit(self.end - self.start, end - self.start)
+
+
+class Staged(Controller):
+    """Stages one after another; each is shown the evaluations at which an iteration of its own was the last one."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        ends = [*(stage.end for stage in stages[:-1]), sys.maxsize]
+        self._parts = [(stage.start, end, stage.controller()) for stage, end in zip(stages, ends, strict=True)]
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return np.concatenate([
+            controller.rates(max(start, begin), min(end, until))
+            for begin, until, controller in self._parts if begin < end and start < until
+        ])
+
+    def observe(self, row: Row) -> None:
+        for begin, until, controller in self._parts:
+            if begin < row["iteration"] <= until:
+                controller.observe(row)
+
+
+class Warmed(Controller):
+    """A straight line from the rate ``k0`` to where a stage begins, then the stage, which sees its own evaluations."""
+
+    def __init__(self, k0: float, stage: Stage) -> None:
+        self._k0, self._start, self._controller = k0, stage.start, stage.controller()
+        self._target = float(self._controller.rates(stage.start, stage.start + 1)[0])
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        warm = climb(np.arange(start, min(end, self._start), dtype=np.float64), self._start, self._k0, self._target)
+        if end <= self._start:
+            return warm
+        return np.concatenate([warm, self._controller.rates(max(start, self._start), end)])
+
+    def observe(self, row: Row) -> None:
+        if row["iteration"] > self._start:
+            self._controller.observe(row)
+
+
+class Scaled(Controller):
+    """A controller with all of its rates multiplied by a factor."""
+
+    def __init__(self, factor: float, inner: Controller) -> None:
+        self._factor, self._inner = factor, inner
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return np.asarray(self._factor * self._inner.rates(start, end))
+
+    def observe(self, row: Row) -> None:
+        self._inner.observe(row)
+
+
+def climb(t: FloatArray, end: int, first: float, last: float) -> FloatArray:
+    """The straight line from the rate ``first`` at t = 0 to ``last`` at t = ``end``."""
+    return blend(first, last, left(t, 0, end), passed(t, 0, end))
