@@ -75,6 +75,10 @@ class ResultsError(UsageError):
     """A results folder that cannot be read or written."""
 
 
+class DatabaseError(UsageError):
+    """A policy database that cannot be reached, read or written, or is of another version."""
+
+
 class EngineUnavailable(UsageError):
     """The engine that the spec asks for is absent or broken on this machine."""
 

@@ -1,0 +1,31 @@
+"""The policy database: measured results by workload and policy, for recommending and verifying policies."""
+
+from lrbench.tuning.database.collect import Collected, collect, joined, workload_of_run
+from lrbench.tuning.database.database import Added, Database, open_database
+from lrbench.tuning.database.entry import Cost, Entry, Reached, Spread, StoredWorkload
+from lrbench.tuning.database.lines import entry_object, from_lines, to_lines
+from lrbench.tuning.database.measured import MeasuredRun, NewBest
+from lrbench.tuning.database.query import EntryQuery
+from lrbench.tuning.database.shipped import shipped_entries
+
+__all__ = [
+    "Added",
+    "Collected",
+    "Cost",
+    "Database",
+    "Entry",
+    "EntryQuery",
+    "MeasuredRun",
+    "NewBest",
+    "Reached",
+    "Spread",
+    "StoredWorkload",
+    "collect",
+    "entry_object",
+    "from_lines",
+    "joined",
+    "open_database",
+    "shipped_entries",
+    "to_lines",
+    "workload_of_run",
+]

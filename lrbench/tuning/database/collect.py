@@ -1,0 +1,175 @@
+"""Makes entries of the runs in results folders."""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from lrbench.errors import ResultsError
+from lrbench.metrics.run import all_metrics
+from lrbench.runs.directory import OUTCOMES
+from lrbench.runs.records import RunRecord, find_runs, read_run
+from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload
+from lrbench.tuning.database.measured import new_bests
+
+OF_A_TARGET = {"iterations_to_target", "seconds_to_target"}
+"""What the curve says for every target."""
+
+_WORKLOAD = TypeAdapter(StoredWorkload)
+_HELD_OUT = re.compile(r"-holdout\d+$")
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The entries of the runs that have an outcome, and the runs that are left out.
+
+    Attributes:
+        unfinished: those without an outcome, by status, such as ``failed``.
+        problems: a line for each that cannot be read.
+    """
+
+    entries: list[Entry]
+    unfinished: dict[str, int]
+    problems: list[str]
+
+
+def collect(paths: Sequence[Path], note: str | None = None) -> Collected:
+    """Read the runs at or under the paths; the runs of one policy on one workload make one entry.
+
+    Raises:
+        ResultsError: a path that is no folder, or in which there is no run.
+    """
+    entries: list[Entry] = []
+    unfinished: collections.Counter[str] = collections.Counter()
+    problems: list[str] = []
+    added_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    for path in _runs(paths):
+        record = read_run(path)
+        if record.problem:
+            problems.append(f"{_text(path)}: {record.problem}")
+        elif record.status["status"] not in OUTCOMES:
+            unfinished["cut off" if record.cut_off else record.status["status"]] += 1
+        else:
+            try:
+                entries.append(entry_of_run(record, added_at, note))
+            except ValidationError as error:
+                problems.append(f"{_text(path)}: run.json does not say what it should: {_first(error)}")
+    return Collected(joined(entries), dict(unfinished), problems)
+
+
+def joined(entries: Iterable[Entry]) -> list[Entry]:
+    """The same runs with one entry for each policy on each workload, by id; of a run that is there twice the first."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        known = found.setdefault(entry.id, entry)
+        if known is not entry:
+            runs = {run.run_id: run for run in (*entry.runs, *known.runs)}
+            ordered = sorted(runs.values(), key=lambda run: (run.seed, run.run_id))
+            found[entry.id] = replace(known, runs=tuple(ordered))
+    return [found[identity] for identity in sorted(found)]
+
+
+def workload_of_run(run: Object) -> StoredWorkload:
+    """The workload of a run, from the content of its run.json or from such a description of one that is to be run.
+
+    Raises:
+        pydantic.ValidationError: something is missing or of the wrong type.
+    """
+    workload, engine = _part(run, "workload"), _part(run, "engine")
+    net, data = _part(workload, "net"), _part(workload, "dataset")
+    return _WORKLOAD.validate_python({
+        "net_name": net.get("name"),
+        "net_sha256": net.get("sha256"),
+        "dataset_name": data.get("name"),
+        "dataset_label": data.get("label") or data.get("name"),
+        "dataset_sha256": data.get("sha256"),
+        "evaluated_on": evaluated_on(str(data.get("name"))),
+        **{name: workload.get(name) for name in ("batch_size", "iterations", "test_interval")},
+        # The policy's text has the solver's lr_scale in it.
+        "solver": {name: value for name, value in _part(run, "solver").items() if name != "lr_scale"},
+        "engine_name": engine.get("name"),
+        "engine_driver": engine.get("driver"),
+        "engine_device": engine.get("device"),
+        "engine_precision": engine.get("precision", "float32"),
+    })
+
+
+def evaluated_on(dataset: str) -> EvaluatedOn:
+    """What accuracies are of: a data set named such as ``mnist-holdout5000`` tests on a part of its training set."""
+    return "validation" if _HELD_OUT.search(dataset) else "test"
+
+
+def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> Entry:
+    """The entry that a run with an outcome makes by itself.
+
+    Raises:
+        pydantic.ValidationError: run.json lacks something, or has it of the wrong type.
+    """
+    run = record.run
+    return ENTRY.validate_python({
+        "workload": workload_of_run(run),
+        "policy": run["policy"],
+        "function": run["function"],
+        "lr_scale": run["lr_scale"],
+        "runs": [_measured(record) | _origin(run) | {"added_at": added_at, "note": note}],
+    })
+
+
+def _measured(record: RunRecord) -> dict[str, Any]:
+    run, status = record.run, record.status
+    metrics = all_metrics(record.evaluations, None)
+    return {
+        "run_id": run["run_id"],
+        "seed": run["seed"],
+        "status": status["status"],
+        "reason": status.get("reason"),
+        "iteration": status.get("iteration"),
+        "metrics": {name: value for name, value in metrics.items() if name not in OF_A_TARGET},
+        "curve": new_bests(record.evaluations),
+    }
+
+
+def _origin(run: Object) -> dict[str, Any]:
+    """Where it was run, by the kind of machine: its name is nobody's business."""
+    engine, machine = _part(run, "engine"), _part(run, "machine")
+    return {
+        "experiment": run["experiment"],
+        "run_at": run.get("created"),
+        "lrbench_version": _part(run, "versions").get("lrbench"),
+        "engine_version": engine.get("version"),
+        "cpu": machine.get("cpu"),
+        "gpu": engine.get("gpu", machine.get("gpu")),
+        "cores": machine.get("cores"),
+        "threads": run.get("threads"),
+    }
+
+
+def _runs(paths: Sequence[Path]) -> list[Path]:
+    for path in paths:
+        if not find_runs([path]):
+            raise ResultsError("there is no run in this folder", where=_text(path), remedy="give a results folder")
+    return find_runs(paths)
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+
+
+def _part(value: Object, name: str) -> Object:
+    part = value.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _text(path: Path) -> str:
+    return os.fsencode(path).decode(errors="replace")

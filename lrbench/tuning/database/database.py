@@ -1,0 +1,172 @@
+"""The policy database: what was measured of which policy on which workload, in an SQLite file or on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from json import JSONDecodeError
+from types import TracebackType
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.orm import Session
+
+from lrbench.errors import DatabaseError
+from lrbench.tuning.database.connection import WRITES, connect, ensure_tables, speaking_of
+from lrbench.tuning.database.entry import Entry
+from lrbench.tuning.database.location import locate
+from lrbench.tuning.database.measured import MeasuredRun
+from lrbench.tuning.database.query import EntryQuery
+from lrbench.tuning.database.schema import EntryRow, RunRow, entry_of, entry_row, run_row
+from lrbench.tuning.database.shipped import shipped_entries
+
+SHORTEST_ID = 4
+EVERYTHING = EntryQuery()
+
+
+@dataclass(frozen=True)
+class Added:
+    """What adding did.
+
+    Attributes:
+        entries: entries that are new.
+        grown: entries that were there and have more runs now.
+        runs: runs that are new.
+        known: runs that were there before, which stay as they are.
+    """
+
+    entries: int = 0
+    grown: int = 0
+    runs: int = 0
+    known: int = 0
+
+
+class Database:
+    """An open policy database; made by ``open_database``, closed by ``close`` or at the end of a ``with``.
+
+    Every method raises DatabaseError, with one line, where the database is gone, locked for a minute, full or damaged.
+
+    Attributes:
+        shown: its name in messages, without user and password.
+        created: whether opening it made its tables.
+    """
+
+    def __init__(self, engine: Engine, shown: str, *, created: bool) -> None:
+        self.shown = shown
+        self.created = created
+        self._engine = engine
+
+    def add(self, entries: Iterable[Entry]) -> Added:
+        """Add entries in one transaction: all or nothing.
+
+        A run that the database has, by entry and run id, stays as it is, unless that one was shipped and this one was
+        measured here; other runs join the entry of their policy and workload. Several processes may add at once.
+        """
+        total = Added()
+        with self._session(writes=True) as session:
+            for entry in entries:
+                total = _sum(total, _add(session, entry))
+        return total
+
+    def entries(self, query: EntryQuery = EVERYTHING) -> list[Entry]:
+        """The entries that fit, by id."""
+        with self._session() as session:
+            found = map(entry_of, session.scalars(query.statement()))
+            return sorted(found, key=lambda entry: entry.id)
+
+    def entry(self, start: str) -> Entry:
+        """The entry whose id is, or begins with, ``start``.
+
+        Raises:
+            DatabaseError: there is none, or there are several.
+        """
+        with self._session() as session:
+            found = select(EntryRow).where(EntryRow.id.startswith(start.lower(), autoescape=True)).order_by(EntryRow.id)
+            rows = session.scalars(found.limit(3)).all() if len(start) >= SHORTEST_ID else []
+            if len(rows) == 1:
+                return entry_of(rows[0])
+        if rows:
+            raise DatabaseError(f"several entries begin with {start!r}", where=self.shown,
+                                remedy=f"give more of it, such as {rows[0].id}")
+        raise DatabaseError(f"no entry has the id {start!r}", where=self.shown,
+                            remedy=f"`lrbench db list` shows the ids; give {SHORTEST_ID} digits or more")
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        with self._session() as session:
+            return session.scalar(select(func.count()).select_from(EntryRow)) or 0
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _session(self, *, writes: bool = False) -> Iterator[Session]:
+        engine = self._engine.execution_options(**{WRITES: writes})
+        with speaking_of(self.shown), Session(engine, expire_on_commit=False) as session, session.begin():
+            try:
+                yield session
+            except (ValidationError, JSONDecodeError):
+                raise DatabaseError("the database has values that LRBench did not write", where=self.shown,
+                                    remedy="name another with --db") from None
+
+
+def open_database(location: str) -> Database:
+    """Open the policy database that a path or a URL names; a new one gets the entries that come with LRBench.
+
+    Args:
+        location: the path of an SQLite file, or an SQLAlchemy URL such as ``postgresql://user:password@host/name``.
+
+    Raises:
+        DatabaseError: it cannot be reached, is no database, or is one of another version or program; nothing is
+            written then.
+    """
+    place = locate(location)
+    engine = connect(place)
+    try:
+        with speaking_of(place.shown):
+            created = ensure_tables(engine, place.shown, _fill)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Database(engine, place.shown, created=created)
+
+
+def _fill(connection: Connection) -> None:
+    with Session(connection) as session:
+        for entry in shipped_entries():
+            _add(session, entry)
+
+
+def _add(session: Session, entry: Entry) -> Added:
+    row = session.get(EntryRow, entry.id)
+    if row is None:
+        row = entry_row(entry)
+        session.add(row)
+    present = {run.run_id: run for run in row.runs}
+    new = [run for run in entry.runs if _is_news(run, present.get(run.run_id))]
+    for run in new:
+        session.merge(run_row(run, entry.id))
+    session.flush()
+    session.expire(row, ["runs"])
+    grown = bool(present and new)
+    return Added(entries=int(not present), grown=int(grown), runs=len(new), known=len(entry.runs) - len(new))
+
+
+def _is_news(run: MeasuredRun, known: RunRow | None) -> bool:
+    """Whether the database is to have it: what was measured here tells more than the same run shipped."""
+    return known is None or (known.shipped and not run.shipped)
+
+
+def _sum(first: Added, second: Added) -> Added:
+    return Added(first.entries + second.entries, first.grown + second.grown, first.runs + second.runs,
+                 first.known + second.known)

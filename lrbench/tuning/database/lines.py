@@ -1,0 +1,63 @@
+"""Entries as JSON lines: one entry a line, everything that the database keeps of it, to be read back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from lrbench.errors import DatabaseError
+from lrbench.tuning.database.entry import ENTRY, Entry
+from lrbench.tuning.database.schema import SCHEMA
+
+
+def entry_object(entry: Entry) -> dict[str, Any]:
+    """An entry as JSON's types, its id first."""
+    return {"schema": SCHEMA, "id": entry.id, **ENTRY.dump_python(entry, mode="json")}
+
+
+def to_lines(entries: Iterable[Entry]) -> bytes:
+    """A line for each entry, in their order."""
+    return b"".join(orjson.dumps(entry_object(entry), option=orjson.OPT_APPEND_NEWLINE) for entry in entries)
+
+
+def from_lines(content: bytes, where: str) -> list[Entry]:
+    """The entries of such lines; empty lines are passed over.
+
+    Raises:
+        DatabaseError: a line that is none, of another schema, or was altered, with its number.
+    """
+    lines = enumerate(content.splitlines(), start=1)
+    return [_entry(line, f"{where}:{number}") for number, line in lines if line.strip()]
+
+
+def _entry(line: bytes, where: str) -> Entry:
+    try:
+        content = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise DatabaseError(f"is not JSON: {error.msg}", where=where, remedy=_REMEDY) from None
+    if not isinstance(content, dict) or "schema" not in content:
+        raise DatabaseError("is no entry of a policy database", where=where, remedy=_REMEDY)
+    schema, identity = content.pop("schema"), content.pop("id", None)
+    if schema != SCHEMA:
+        raise DatabaseError(f"the entry has schema {schema}, this version of LRBench reads {SCHEMA}", where=where,
+                            remedy="export it again with this version")
+    entry = _validated(content, where)
+    if entry.id != identity:
+        raise DatabaseError(f"the id is {identity}, but that of this workload and policy is {entry.id}", where=where,
+                            remedy=_REMEDY)
+    return entry
+
+
+def _validated(content: dict[str, Any], where: str) -> Entry:
+    try:
+        return ENTRY.validate_json(orjson.dumps(content), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DatabaseError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=where,
+                            remedy=_REMEDY) from None
+
+
+_REMEDY = "give a file that `lrbench db export` wrote"

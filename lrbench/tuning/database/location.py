@@ -1,0 +1,64 @@
+"""Where a policy database is: a file, or the URL of one on a server; shown without user, password and settings."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from lrbench.errors import DatabaseError
+
+EXAMPLE = "postgresql://USER:PASSWORD@HOST/DATABASE"
+
+
+@dataclass(frozen=True)
+class Location:
+    """What SQLAlchemy connects to, and how it is called in messages."""
+
+    url: URL
+    shown: str
+
+
+def locate(text: str) -> Location:
+    """The place that a path or a URL names; without ``://`` it is the path of an SQLite file.
+
+    Raises:
+        DatabaseError: no such place, or no driver for it; nothing of a password is in the message.
+    """
+    if "://" not in text:
+        return _file(text)
+    if text.count("@") > 1:  # what is before the last one would be taken for the host, and shown
+        raise DatabaseError("the URL of the database has more than one @", remedy="write one in a password as %40")
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise DatabaseError("the URL of the database is none", remedy=f"for example {EXAMPLE}") from None
+    kind = url.get_backend_name()
+    if kind == "sqlite":
+        if url.query:
+            raise DatabaseError("the URL of an SQLite file has settings behind ?", remedy="give the file's path")
+        return _file(url.database or "")
+    if kind in ("postgresql", "postgres"):
+        return _postgresql(url)
+    raise DatabaseError(f"{kind!r} is no database that LRBench knows", remedy=f"give a file's path, or {EXAMPLE}")
+
+
+def _file(name: str) -> Location:
+    if name in ("", ":memory:"):
+        raise DatabaseError("names no file", where="database", remedy="give the path of an SQLite file")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise DatabaseError("is a folder", where=str(path), remedy="give the path of an SQLite file")
+    if not path.parent.is_dir():
+        raise DatabaseError(f"there is no folder {path.parent}", where=str(path), remedy="make it, or change the path")
+    return Location(URL.create("sqlite", database=str(path)), str(path))
+
+
+def _postgresql(url: URL) -> Location:
+    if importlib.util.find_spec("psycopg") is None:
+        raise DatabaseError("the driver of PostgreSQL is not installed", remedy="type: pip install 'lrbench[postgres]'")
+    place = URL.create("postgresql", host=url.host, port=url.port, database=url.database)
+    return Location(url.set(drivername="postgresql+psycopg"), str(place))

@@ -1,0 +1,114 @@
+"""The tables of the policy database, and entries as their rows."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, ForeignKey, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from lrbench.tuning.database.entry import ENTRY, Entry, StoredWorkload
+from lrbench.tuning.database.measured import MeasuredRun
+
+SCHEMA = 1
+
+
+class Base(DeclarativeBase):
+    """All tables; text is of any length."""
+
+    type_annotation_map: ClassVar = {str: Text()}
+
+
+class SchemaRow(Base):
+    """One row, which says what wrote the tables."""
+
+    __tablename__ = "lrbench_schema"
+
+    schema: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class EntryRow(Base):
+    """A policy on a workload; columns as in ``Entry`` and ``StoredWorkload``."""
+
+    __tablename__ = "lrbench_entries"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    workload_id: Mapped[str] = mapped_column(index=True)
+    net_name: Mapped[str]
+    net_sha256: Mapped[str]
+    dataset_name: Mapped[str]
+    dataset_label: Mapped[str]
+    dataset_sha256: Mapped[str]
+    evaluated_on: Mapped[str]
+    batch_size: Mapped[int]
+    iterations: Mapped[int]
+    test_interval: Mapped[int]
+    solver_type: Mapped[str]
+    solver: Mapped[Any] = mapped_column(JSON)
+    engine_name: Mapped[str]
+    engine_driver: Mapped[str]
+    engine_device: Mapped[str]
+    engine_precision: Mapped[str]
+    policy: Mapped[str]
+    function: Mapped[str]
+    lr_scale: Mapped[float]
+    runs: Mapped[list[RunRow]] = relationship(lazy="selectin")
+
+
+class RunRow(Base):
+    """A run of an entry; columns as in ``MeasuredRun``."""
+
+    __tablename__ = "lrbench_runs"
+
+    entry_id: Mapped[str] = mapped_column(ForeignKey(EntryRow.id), primary_key=True)
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    seed: Mapped[int]
+    status: Mapped[str]
+    reason: Mapped[str | None]
+    iteration: Mapped[int]
+    metrics: Mapped[Any] = mapped_column(JSON)
+    curve: Mapped[Any] = mapped_column(JSON)
+    experiment: Mapped[str]
+    run_at: Mapped[str | None]
+    added_at: Mapped[str]
+    lrbench_version: Mapped[str | None]
+    engine_version: Mapped[str | None]
+    cpu: Mapped[str | None]
+    gpu: Mapped[str | None]
+    cores: Mapped[int | None]
+    threads: Mapped[int | None]
+    note: Mapped[str | None]
+    shipped: Mapped[bool]
+
+
+def entry_row(entry: Entry) -> EntryRow:
+    """The row of an entry, without its runs."""
+    workload = entry.workload
+    columns = {field.name: getattr(workload, field.name) for field in fields(StoredWorkload)}
+    columns["solver"] = dict(workload.solver)
+    return EntryRow(id=entry.id, workload_id=workload.id, solver_type=workload.solver_type, policy=entry.policy,
+                    function=entry.function, lr_scale=entry.lr_scale, **columns)
+
+
+def run_row(run: MeasuredRun, entry_id: str) -> RunRow:
+    """The row of a run of that entry."""
+    columns = {field.name: getattr(run, field.name) for field in fields(MeasuredRun)}
+    columns |= {"metrics": dict(run.metrics), "curve": [list(point) for point in run.curve]}
+    return RunRow(entry_id=entry_id, **columns)
+
+
+def entry_of(row: EntryRow) -> Entry:
+    """The entry of a row and its runs.
+
+    Raises:
+        pydantic.ValidationError: somebody put values there that LRBench did not.
+    """
+    runs = sorted(row.runs, key=lambda run: (run.seed, run.run_id))  # databases sort text each in their own way
+    return ENTRY.validate_python({
+        "workload": {field.name: getattr(row, field.name) for field in fields(StoredWorkload)},
+        "policy": row.policy,
+        "function": row.function,
+        "lr_scale": row.lr_scale,
+        "runs": [{field.name: getattr(run, field.name) for field in fields(MeasuredRun)} for run in runs],
+    })
