@@ -20,8 +20,9 @@ class SearchSettings(Settings):
         rates: least and largest base rate; None: a range test finds them.
         functions: LR functions to search, each with its own shape parameters; None: the thirteen of the papers.
         space: instead, policies whose parameters are values, lists of values, or ranges ``{low, high, log}``.
-        trials: policies to try, pruned ones counted.
+        trials: policies to try, pruned ones counted; None: 50, or as many as the ``iterations`` allow.
         iterations: training iterations to spend on the search altogether; None: what the trials take.
+        points: values of each range that the sampler ``grid`` tries.
         objective: the best accuracy, the iterations to ``target_accuracy``, or both (a Pareto front).
         allocation: ``adaptive`` tries promising LR functions more often, ``equal`` gives each the same share.
         sampler_seed: of the search's own random numbers.
@@ -36,9 +37,10 @@ class SearchSettings(Settings):
     functions: Annotated[list[Text], Field(min_length=1)] | None = Field(default=None, examples=["[FIX, SINEXP]"])
     space: Annotated[list[Any], Field(min_length=1)] | None = Field(
         default=None, examples=["[{function: FIX, k0: {low: 0.001, high: 0.1, log: true}}]"])
-    trials: Count = Field(default=50, examples=["50"])
+    trials: Count | None = Field(default=None, examples=["50"])
     iterations: Count | None = Field(default=None, examples=["200000"])
     sampler: Literal["tpe", "random", "quasi-random", "grid"] = "tpe"
+    points: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, examples=["4"])
     pruner: Literal["median", "hyperband", "none"] = "median"
     objective: Literal["accuracy", "iterations", "both"] = "accuracy"
     allocation: Literal["adaptive", "equal"] = "adaptive"

@@ -5,7 +5,7 @@ The commands that choose among policies differ in which runs they ask for and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from lrbench.engines.base import Engine
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task
 from lrbench.policies import Policy
-from lrbench.runner import Pause
-from lrbench.runs.directory import RunDirectory
+from lrbench.runner import Pause, Row
+from lrbench.runs.directory import RunDirectory, Status
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.run import Run
@@ -126,18 +126,21 @@ class Bench:
         """
         self.engine.check(task.job())
 
+    def evaluations(self, task: Task) -> list[Row]:
+        """The evaluations that a task's run has on disk, in order; NaN where there is no value."""
+        return RunDirectory(task.folder).rows()
 
-def evaluations(task: Task) -> list[dict[str, Any]]:
-    """The evaluations that a task's run has on disk, in order; NaN where there is no value."""
-    return RunDirectory(task.folder).rows()
+    def status(self, task: Task) -> Status:
+        """How far a task's run is."""
+        return RunDirectory(task.folder).status()
 
 
-def best_accuracy(rows: list[dict[str, Any]]) -> float | None:
+def best_accuracy(rows: Sequence[Row]) -> float | None:
     """The best accuracy of these evaluations, a fraction; None where none has a value."""
     found = [row["accuracy_top1"] for row in rows if row["accuracy_top1"] == row["accuracy_top1"]]
     return max(found, default=None)
 
 
-def iterations_to(rows: list[dict[str, Any]], target: float) -> int | None:
+def iterations_to(rows: Sequence[Row], target: float) -> int | None:
     """Iterations up to the first evaluation with that accuracy; None where there is none."""
     return next((int(row["iteration"]) for row in rows if row["accuracy_top1"] >= target), None)

@@ -1,0 +1,205 @@
+"""The search itself: policies proposed by a study, each an ordinary run, given up where the study's pruner says so."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lrbench.errors import PolicyError
+from lrbench.executors.local import Outcome
+from lrbench.executors.plan import Task
+from lrbench.policies import parse_policy
+from lrbench.runs.directory import RunBusy, RunDirectory
+from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
+from lrbench.tuning.relay import Relay
+from lrbench.tuning.space import Space
+from lrbench.tuning.suggestion import least_tried, next_of_grid, suggest, suggest_evenly
+
+if TYPE_CHECKING:
+    import optuna
+
+DEFAULT_TRIALS = 50
+MOST_REPEATS = 100
+"""Proposals in a row of policies that were tried before, after which the space counts as exhausted."""
+POLICY, PART, RUN, STATUS = "policy", "function", "run", "status"
+BEST, TO_TARGET, ITERATIONS, SECONDS = "best_accuracy", "iterations_to_target", "iterations", "seconds"
+
+Row = dict[str, Any]
+
+
+class Search(Relay):
+    """One process's part in a study; any number may work on it at once, and a killed one is gone on with.
+
+    Args:
+        bench: on what policies are judged; its run directories are where a cut-off trial goes on, and its listener is
+            told how the runs go.
+    """
+
+    def __init__(self, bench: Bench, study: optuna.Study, space: Space) -> None:
+        super().__init__(bench.listener)
+        settings = bench.experiment.settings
+        self._settings, self._target = settings.search, settings.target_accuracy
+        self._bench, self._study, self._space = replace(bench, listener=self), study, space
+        self._trials: dict[int, optuna.Trial] = {}
+        self._problem: Exception | None = None
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Try policies until the budget is spent or the space exhausted.
+
+        Raises:
+            Interrupted: Ctrl-C; the trials under way are gone on with by whoever runs the search next.
+        """
+        self._bench.run(self._tasks())
+        if self._problem is not None:
+            raise self._problem
+
+    def _tasks(self) -> Iterator[Task]:
+        """The next run to make, again and again; what ended before is in the study by then."""
+        yield from self._left_behind()
+        repeats = 0
+        while self._problem is None and repeats < MOST_REPEATS and not self._spent():
+            if not self._point_out():
+                return
+            task = self._task(self._study.ask())
+            repeats = repeats + 1 if task is None or self._bench.status(task).done else 0
+            if task is not None:
+                yield task
+
+    def _spent(self) -> bool:
+        trials = self._study.get_trials(deepcopy=False)
+        if self._settings.iterations is not None and cost(trials) >= self._settings.iterations:
+            return True
+        most = self._settings.trials
+        if most is None:
+            most = DEFAULT_TRIALS if self._settings.iterations is None else None
+        return most is not None and len({trial.user_attrs.get(RUN, trial.number) for trial in trials}) >= most
+
+    def _point_out(self) -> bool:
+        """Fix of the next trial what the sampler is not to choose; False where nothing is left to try."""
+        trials = self._study.get_trials(deepcopy=False)
+        if self._settings.sampler == "grid":
+            point = next_of_grid(self._space, [trial.params or _fixed(trial) for trial in trials])
+            if point is None:
+                return False
+            self._study.enqueue_trial(point)
+        elif self._settings.allocation == "equal" and self._settings.sampler != "quasi-random":
+            self._study.enqueue_trial(least_tried(self._space, _tried(trials)))
+        return True
+
+    def _task(self, trial: optuna.Trial) -> Task | None:
+        """The run that a trial asks for, None where its values make no possible policy."""
+        chosen = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
+        try:
+            label, policy = chosen(trial, self._space, self._bench.experiment.workload.iterations)
+            trial.set_user_attr(PART, label)
+            trial.set_user_attr(POLICY, policy.text)
+            return self._taken(trial, policy.text)
+        except PolicyError as error:
+            from optuna.trial import TrialState
+
+            trial.set_user_attr(STATUS, str(error))
+            self._study.tell(trial, state=TrialState.PRUNED)
+            return None
+
+    def _taken(self, trial: optuna.Trial, policy: str) -> Task:
+        reported = set(self._study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+        task = self._bench.task(parse_policy(policy), self._settings.search_seed, number=trial.number + 1,
+                               pause=lambda rows: self._pruned(trial, rows, reported))
+        trial.set_user_attr(RUN, task.folder.name)
+        with self._lock:
+            self._trials[task.number] = trial
+        return task
+
+    def _left_behind(self) -> Iterator[Task]:
+        """Trials that another process began and no process is running now."""
+        from optuna.trial import Trial, TrialState
+
+        for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            policy, run = found.user_attrs.get(POLICY), found.user_attrs.get(RUN)
+            if policy is None or run is None:
+                self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
+            elif _free(RunDirectory(self._bench.folder / run)):
+                yield self._taken(Trial(self._study, found._trial_id), policy)
+
+    def _pruned(self, trial: optuna.Trial, rows: Sequence[Row], reported: set[int]) -> str | None:
+        """Report the newest evaluation; why to give up, or None. Called from the run's own thread."""
+        if self._settings.objective == "both":
+            return None
+        best = best_accuracy(rows)
+        step = len(rows)
+        if best is None:
+            return None
+        if step not in reported:
+            reported.add(step)
+            trial.report(best if self._settings.objective == "accuracy" else 1 - best, step)
+        return "pruned: others were better by this iteration" if trial.should_prune() else None
+
+    def ended(self, outcome: Outcome) -> None:
+        """Tell the study how a run ended."""
+        try:
+            self._tell(outcome)
+        except Exception as error:  # noqa: BLE001 - the executor does not mind its listener; the search must
+            self._problem = error
+        super().ended(outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        from optuna.trial import TrialState
+
+        with self._lock:
+            trial = self._trials.pop(outcome.task.number)
+        rows = self._bench.evaluations(outcome.task)
+        best = best_accuracy(rows)
+        found = None if self._target is None else iterations_to(rows, self._target)
+        for name, value in ((STATUS, outcome.status.status), (BEST, best), (TO_TARGET, found),
+                            (ITERATIONS, outcome.status.iteration),
+                            (SECONDS, rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0)):
+            trial.set_user_attr(name, value)
+        if outcome.status.status == "failed":
+            state, values = TrialState.FAIL, None
+        elif outcome.status.status in ("finished", "stopped") and best is not None:
+            state, values = TrialState.COMPLETE, self._values(best, found)
+        else:
+            state, values = TrialState.PRUNED, None
+        self._study.tell(trial, values, state, skip_if_finished=True)
+
+    def _values(self, best: float, reached: int | None) -> list[float]:
+        if self._settings.objective == "accuracy":
+            return [best]
+        iterations = self._bench.experiment.workload.iterations
+        # One that misses the target ranks behind all that reach it, by how far it missed.
+        until = float(reached) if reached is not None else iterations * (1 + (self._target or 1) - best)
+        return [until] if self._settings.objective == "iterations" else [best, until]
+
+
+def cost(trials: Sequence[optuna.trial.FrozenTrial]) -> int:
+    """Training iterations of all runs of a study, those that several trials share counted once."""
+    runs: dict[str, int] = {}
+    for trial in trials:
+        run = trial.user_attrs.get(RUN)
+        if run is not None:
+            runs[run] = max(runs.get(run, 0), trial.user_attrs.get(ITERATIONS, 0))
+    return sum(runs.values())
+
+
+def _tried(trials: Sequence[optuna.trial.FrozenTrial]) -> Counter[str]:
+    return Counter(str(trial.user_attrs.get(PART)) for trial in trials)
+
+
+def _fixed(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    """The parameters of a trial that waits to be taken."""
+    fixed: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return fixed
+
+
+def _free(directory: RunDirectory) -> bool:
+    """Whether no process is running it."""
+    try:
+        with directory.locked():
+            return True
+    except RunBusy:
+        return False
+

@@ -1,0 +1,205 @@
+"""A search space: LR functions, each with the numbers that a search may choose, and the policies that they make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from lrbench.errors import PolicyError, SpecError
+from lrbench.policies import Policy, find_function, policy_from_mapping
+from lrbench.policies.build import is_grid
+from lrbench.policies.syntax import read_text
+from lrbench.spec.document import Document
+from lrbench.spec.plain_yaml import shown
+from lrbench.spec.search import SearchSettings
+from lrbench.tuning.families import THIRTEEN, Family, Shape, find_family, rounded
+
+RANGE_KEYS = {"low", "high", "log", "whole"}
+MOST_POLICIES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A number or thing to choose among a few, in order."""
+
+    name: str
+    values: tuple[Any, ...]
+
+
+Dimension = Shape | Choice
+
+
+@dataclass(frozen=True)
+class Part:
+    """One LR function of a space.
+
+    Attributes:
+        label: unique in the space; the function's name where that is.
+        make: the policy of a value for each dimension in a run of so many iterations; may raise PolicyError.
+    """
+
+    label: str
+    dimensions: tuple[Dimension, ...]
+    make: Callable[[Mapping[str, Any], int], Policy]
+
+    def discrete(self, points: int) -> Part:
+        """The same with ranges replaced by ``points`` values each, evenly spaced on their own scale."""
+        dimensions = tuple(_points(one, points) if isinstance(one, Shape) else one for one in self.dimensions)
+        return Part(self.label, dimensions, self.make)
+
+    def policies(self, iterations: int) -> Iterator[Policy]:
+        """All policies of a discrete part."""
+        choices = [one for one in self.dimensions if isinstance(one, Choice)]
+        for values in product(*(one.values for one in choices)):
+            yield self.make({one.name: value for one, value in zip(choices, values, strict=True)}, iterations)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Parts to choose among; each has its own dimensions."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """The parts' labels, in order."""
+        return [part.label for part in self.parts]
+
+    def part(self, label: str) -> Part:
+        """The part with that label."""
+        return next(part for part in self.parts if part.label == label)
+
+    def discrete(self, points: int) -> Space:
+        """The same with ranges replaced by ``points`` values each."""
+        return Space(tuple(part.discrete(points) for part in self.parts))
+
+    @property
+    def size(self) -> int | None:
+        """How many policies there are; None where a dimension is a range."""
+        if any(isinstance(one, Shape) for part in self.parts for one in part.dimensions):
+            return None
+        return sum(math.prod(len(one.values) for one in part.dimensions if isinstance(one, Choice))
+                   for part in self.parts)
+
+    def check(self, iterations: int) -> None:
+        """Make a policy at both ends of every range, or the first and last of every list.
+
+        Raises:
+            PolicyError: one is impossible in a run of that length.
+        """
+        for part in self.parts:
+            for end in (0, -1):
+                values = {one.name: one.values[end] if isinstance(one, Choice) else (one.low, one.high)[end]
+                          for one in part.dimensions}
+                part.make(values, iterations).check(iterations)
+
+
+def search_space(settings: SearchSettings, rates: Sequence[float] | None, document: Document) -> Space:
+    """The space that a spec asks for.
+
+    Args:
+        rates: least and largest base rate, for the functions whose shapes LRBench knows; None only with a ``space``.
+
+    Raises:
+        UsageError: an unknown function, or an entry that is no policy with values, lists and ranges; with the line.
+    """
+    if settings.space is not None:
+        return Space(tuple(_labelled([_entry(document, index, entry) for index, entry in enumerate(settings.space)])))
+    if rates is None:
+        raise ValueError("no rates")
+    families: list[Family] = list(THIRTEEN)
+    if settings.functions is not None:
+        families = []
+        for index, name in enumerate(settings.functions):
+            with document.placing("search", "functions", index):
+                families.append(find_family(name))
+    low, high = rates
+    return Space(tuple(_family_part(family, Shape("rate", low, high, log=True)) for family in families))
+
+
+def _family_part(family: Family, rate: Shape) -> Part:
+    def make(values: Mapping[str, Any], iterations: int) -> Policy:
+        return family.policy(values["rate"], values, iterations)
+
+    return Part(family.function, (rate, *family.shapes), make)
+
+
+def _labelled(parts: list[Part]) -> Iterator[Part]:
+    """The parts, those of one function told apart by a number."""
+    names = [part.label for part in parts]
+    for number, part in enumerate(parts):
+        same = names[:number].count(part.label) + 1
+        yield part if names.count(part.label) == 1 else Part(f"{part.label} {same}", part.dimensions, part.make)
+
+
+def _entry(document: Document, index: int, entry: Any) -> Part:
+    with document.placing("search", "space", index):
+        raw = read_text(entry) if isinstance(entry, str) else entry
+        if not isinstance(raw, Mapping):
+            raise PolicyError(f"a policy is a text or a mapping, but this is {shown(entry)}",
+                              remedy="write it as in {function: FIX, k0: {low: 0.001, high: 0.1, log: true}}")
+        dimensions: list[Dimension] = []
+        template = _template(raw, "", dimensions)
+        return Part(str(raw.get("function")), tuple(dimensions), _filled(template))
+
+
+def _template(raw: Mapping[str, Any], prefix: str, dimensions: list[Dimension]) -> dict[str, Any]:
+    """The entry with each range and list replaced by its dimension, which is also collected."""
+    name = raw.get("function")
+    if not isinstance(name, str):
+        raise PolicyError("the key function is missing", remedy="give the LR function's name")
+    function = find_function(name)
+    found: dict[str, Any] = {}
+    for key, value in raw.items():
+        parameter = function.parameter(key)
+        if isinstance(value, Mapping) and value.keys() & {"low", "high"}:
+            found[key] = _range(prefix + key, value)
+            dimensions.append(found[key])
+        elif parameter is not None and is_grid(parameter, value):
+            found[key] = _choice(prefix + key, value)
+            dimensions.append(found[key])
+        elif isinstance(value, Mapping):
+            found[key] = _template(value, f"{prefix}{key}.", dimensions)
+        else:
+            found[key] = value
+    return found
+
+
+def _range(name: str, given: Mapping[str, Any]) -> Shape:
+    unknown = sorted(given.keys() - RANGE_KEYS)
+    low, high = given.get("low"), given.get("high")
+    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
+    if unknown or not numbers or not low < high or (given.get("log") and low <= 0):  # type: ignore[operator]
+        raise SpecError(f"{name} is {shown(dict(given))}, which is no range",
+                        remedy="write {low: 0.001, high: 0.1, log: true} with low below high, and above 0 for log")
+    return Shape(name, low, high, bool(given.get("log")), bool(given.get("whole")))  # type: ignore[arg-type]
+
+
+def _choice(name: str, values: Sequence[Any]) -> Choice:
+    if not values:
+        raise SpecError(f"{name} is an empty list", remedy="give at least one value")
+    return Choice(name, tuple(values))
+
+
+def _filled(template: Mapping[str, Any]) -> Callable[[Mapping[str, Any], int], Policy]:
+    def fill(part: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: fill(value, values) if isinstance(value, dict)
+                else values[value.name] if isinstance(value, Shape | Choice) else value
+                for key, value in part.items()}
+
+    def make(values: Mapping[str, Any], _iterations: int) -> Policy:
+        return policy_from_mapping(fill(template, values))
+
+    return make
+
+
+def _points(shape: Shape, count: int) -> Choice:
+    """Evenly spaced values of a range, both ends among them; whole ones once each."""
+    ends = (math.log(shape.low), math.log(shape.high)) if shape.log else (shape.low, shape.high)
+    spread = [ends[0] + (ends[1] - ends[0]) * step / max(count - 1, 1) for step in range(count)]
+    values = [math.exp(value) if shape.log else value for value in spread]
+    kept = dict.fromkeys(round(value) if shape.whole else rounded(value) for value in values)
+    return Choice(shape.name, tuple(kept))

@@ -1,0 +1,119 @@
+"""The memory of a search: an Optuna study in a file or a database, which many processes may share and go on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lrbench.errors import SpecError, UsageError, plain
+from lrbench.spec.search import SearchSettings
+
+if TYPE_CHECKING:
+    import optuna
+
+STUDY_FILE = "study.journal"
+IDENTITY = "identity"
+STARTUP_TRIALS = 10
+"""Policies drawn at random before TPE has something to go by, and tried in full before anything is pruned."""
+DIRECTIONS: dict[str, list[Literal["minimize", "maximize"]]] = {
+    "accuracy": ["maximize"], "iterations": ["minimize"], "both": ["maximize", "minimize"]}
+
+
+def open_study(storage: str, name: str, settings: SearchSettings, identity: Mapping[str, Any],
+               evaluations: int) -> optuna.Study:
+    """The study of that name, made where there is none.
+
+    Args:
+        storage: a database's URL, or the path of a journal file.
+        identity: what its trials must have in common; compared part by part.
+        evaluations: how many a full run has, which is what pruning counts in.
+
+    Raises:
+        UsageError: the storage cannot be opened, or holds a study of something else under that name.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("optuna").propagate = False
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    try:
+        study = optuna.create_study(
+            storage=_storage(storage), study_name=name, load_if_exists=True,
+            directions=DIRECTIONS[settings.objective],
+            sampler=_sampler(settings), pruner=_pruner(settings, evaluations))
+        _compare(study, identity, f"study {name} in {shown_storage(storage)}")
+    except UsageError:
+        raise
+    except Exception as error:  # each kind of storage raises kinds of its own
+        problem = plain(str(error).splitlines()[0]) if str(error) else type(error).__name__
+        raise SpecError(f"cannot be opened: {problem}", where=shown_storage(storage),
+                        remedy="check that it is reachable, or name another with --storage") from error
+    return study
+
+
+def shown_storage(storage: str) -> str:
+    """A storage for messages, without its password."""
+    if "://" not in storage:
+        return storage
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except ArgumentError:
+        return storage.partition("://")[0] + "://..."
+
+
+def _storage(storage: str) -> Any:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    if "://" in storage:
+        return storage
+    path = Path(storage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+
+
+def _compare(study: optuna.Study, identity: Mapping[str, Any], where: str) -> None:
+    digests = {part: _digest(value) for part, value in identity.items()}
+    before = study.user_attrs.get(IDENTITY)
+    if before is None:
+        study.set_user_attr(IDENTITY, digests)
+        return
+    other = [part for part, digest in digests.items() if before.get(part) != digest]
+    if other:
+        raise SpecError(f"was made for another {' and another '.join(other)}", where=where,
+                        remedy="name another study with --study, or restore the spec that it was made with")
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
+    from optuna import samplers
+
+    seed = settings.sampler_seed
+    if settings.sampler == "tpe":
+        return samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True, constant_liar=True,
+                                   seed=seed)
+    if settings.sampler == "quasi-random":
+        return samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
+    return samplers.RandomSampler(seed=seed)  # a grid's policies are named one by one
+
+
+def _pruner(settings: SearchSettings, evaluations: int) -> optuna.pruners.BasePruner:
+    from optuna import pruners
+
+    if settings.pruner == "none" or settings.objective == "both":  # Optuna prunes by one value only
+        return pruners.NopPruner()
+    if settings.pruner == "hyperband":
+        return pruners.HyperbandPruner(min_resource=max(1, evaluations // 9), max_resource=evaluations)
+    return pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=max(1, evaluations // 10))
+

@@ -1,0 +1,88 @@
+"""From a trial of a study to a policy of the search space."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from lrbench.policies import Policy
+from lrbench.tuning.space import Choice, Dimension, Part, Space
+
+if TYPE_CHECKING:
+    import optuna
+
+FUNCTION = "function"
+
+
+def suggest(trial: optuna.Trial, space: Space, iterations: int) -> tuple[str, Policy]:
+    """The part that a trial tries, by its label, and the policy; the sampler chooses both.
+
+    Each part has parameters of its own, so that what is learnt of one LR function is not mixed with another.
+
+    Raises:
+        PolicyError: the values make no possible policy.
+    """
+    label = trial.suggest_categorical(FUNCTION, space.labels) if len(space.parts) > 1 else space.labels[0]
+    part = space.part(label)
+    values = {one.name: _value(trial, f"{label}.{one.name}", one) for one in part.dimensions}
+    return label, part.make(values, iterations)
+
+
+def suggest_evenly(trial: optuna.Trial, space: Space, iterations: int) -> tuple[str, Policy]:
+    """As ``suggest``, by coordinates between 0 and 1 that all parts share, which is what quasi-random points need."""
+    widest = max(len(part.dimensions) for part in space.parts)
+    place, *coordinates = [trial.suggest_float(f"u{axis}", 0.0, 1.0) for axis in range(widest + 1)]
+    part = _at(space.parts, place)
+    values = {one.name: _between(one, at) for one, at in zip(part.dimensions, coordinates, strict=False)}
+    return part.label, part.make(values, iterations)
+
+
+def _value(trial: optuna.Trial, name: str, dimension: Dimension) -> Any:
+    if isinstance(dimension, Choice):
+        # By index: values that are numbers lie in order, and anything may be a value.
+        index = trial.suggest_int(name, 0, len(dimension.values) - 1) if len(dimension.values) > 1 else 0
+        return dimension.values[index]
+    if dimension.whole:
+        return trial.suggest_int(name, math.ceil(dimension.low), math.floor(dimension.high), log=dimension.log)
+    return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
+
+
+def _between(dimension: Dimension, at: float) -> Any:
+    if isinstance(dimension, Choice):
+        return _at(dimension.values, at)
+    low, high = dimension.low, dimension.high
+    value = low * (high / low) ** at if dimension.log else low + (high - low) * at
+    return round(value) if dimension.whole else value
+
+
+def _at(items: tuple[Any, ...], place: float) -> Any:
+    return items[min(int(place * len(items)), len(items) - 1)]
+
+
+def least_tried(space: Space, tried: Counter[str]) -> dict[str, Any]:
+    """What to fix of the next trial so that every part gets the same share."""
+    return {FUNCTION: min(space.labels, key=lambda label: tried[label])} if len(space.parts) > 1 else {}
+
+
+def next_of_grid(space: Space, tried: list[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The parameters of the first point of a discrete space that no trial has, None when all were tried."""
+    seen = {_key(parameters) for parameters in tried}
+    for part in space.parts:
+        for indices in product(*(range(len(one.values)) for one in _choices(part))):
+            wanted: dict[str, Any] = {FUNCTION: part.label} if len(space.parts) > 1 else {}
+            wanted |= {f"{part.label}.{one.name}": index
+                       for one, index in zip(_choices(part), indices, strict=True) if len(one.values) > 1}
+            if _key(wanted) not in seen:
+                return wanted
+    return None
+
+
+def _choices(part: Part) -> list[Choice]:
+    return [one for one in part.dimensions if isinstance(one, Choice)]
+
+
+def _key(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(parameters.items()))
