@@ -17,6 +17,7 @@ from lrbench.storage import reason
 COMMANDS = {
     "run": "Run an experiment from a YAML spec.",
     "report": "Rank the policies of finished and running runs.",
+    "db": "Keep what was measured of which policy, and look it up.",
     "policies": "List, evaluate and plot learning-rate policies.",
     "data": "Find or download, check and prepare data sets.",
     "caffe": "Install Caffe beside this system.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from lrbench.report.build import Report
+    from lrbench.report.by_engine.build import EngineReport
 
 FORMATS = ("table", "markdown", "csv", "json")
 
@@ -19,14 +20,18 @@ FORMATS = ("table", "markdown", "csv", "json")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True,
               help="JSON has every run, the others a row for each policy.")
+@click.option("--by", type=click.Choice(["policy", "engine"]), default="policy", show_default=True,
+              help="engine: each workload's engines side by side, with what they cost and whether their best policies "
+                   "agree.")
 @click.option("--target", type=float, metavar="A",
               help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.")
 @click.option("--sort", "metric", default="best_accuracy", show_default=True, metavar="METRIC",
               help="The metric that ranks the policies.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
 @click.option("--plots", type=click.Path(path_type=Path), metavar="DIR",
-              help="Also write plots of rates, losses, accuracy and confidence there.")
-def report(paths: Sequence[Path], kind: str, target: float | None, metric: str, output: Path | None,
+              help="Also write plots of rates, losses, accuracy and confidence there; by engine, of CPU, memory and "
+                   "accuracy.")
+def report(paths: Sequence[Path], kind: str, by: str, target: float | None, metric: str, output: Path | None,
            plots: Path | None) -> None:
     """Rank the policies of the runs at PATH...: results folders, run folders, or plain training logs of Caffe.
 
@@ -36,36 +41,37 @@ def report(paths: Sequence[Path], kind: str, target: float | None, metric: str, 
     lrbench report results/ --plots plots
     lrbench report results/ --sort seconds_to_target --target 0.98
     lrbench report results/mnist caffe.log --format json -o report.json
+    lrbench report results/frameworks --by engine
     """
     from dataclasses import replace
 
-    from lrbench.errors import UsageError
+    from lrbench.cli.output import check_writable, write_output
+    from lrbench.cli.target import check_target
     from lrbench.metrics.registry import metric_named
     from lrbench.report.build import build_report
     from lrbench.report.load import load
 
-    if target is not None and not 0 < target <= 1:
-        raise UsageError(f"--target is {target:g}, but an accuracy is above 0 and at most 1",
-                         remedy="give a fraction, such as 0.98 for 98 %")
+    check_target(target)
     chosen = metric_named(metric)
     if output is not None:
-        _check_writable(output)
+        check_writable(output)
     loaded = load(paths, target)
     built = replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
     _warn(built, kind)
-    _write(_content(built, kind), output)
+    shown: Report | EngineReport = _compared(built, kind) if by == "engine" else built
+    write_output(_content(shown, kind), output)
     if plots is not None:
-        _plot(built, plots)
+        _plot(shown, plots)
 
 
-def _check_writable(output: Path) -> None:
-    """Refuse, before the work, what can be no file to write."""
-    from lrbench.errors import UsageError
+def _compared(built: Report, kind: str) -> EngineReport:
+    from lrbench.report.by_engine.build import compare_engines
+    from lrbench.report.untrusted import plain
 
-    if output.exists() and not output.is_file():
-        raise UsageError("is no ordinary file", where=str(output), remedy="give -o the name of a file to write")
-    if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent}", where=str(output), remedy="make it, or change -o")
+    compared = compare_engines(built)
+    for note in compared.notes if kind in ("csv", "json") else ():  # a table says so itself
+        click.echo(plain(note), err=True)
+    return compared
 
 
 def _warn(built: Report, kind: str) -> None:
@@ -83,34 +89,38 @@ def _warn(built: Report, kind: str) -> None:
             click.echo(f"{plain(workload.label)}: {different_targets(workload.targets)}", err=True)
 
 
-def _content(built: Report, kind: str) -> bytes:
+def _content(shown: Report | EngineReport, kind: str) -> bytes:
     from lrbench.report import export, table
+    from lrbench.report.build import Report
+    from lrbench.report.by_engine import export as engine_export
+    from lrbench.report.by_engine import table as engine_table
 
-    if kind == "json":
-        return export.json_report(built)
-    if kind == "csv":
-        return export.csv_report(built).encode()
-    if kind == "markdown":
-        return table.markdown_report(built).encode()
-    return table.terminal_report(built, shutil.get_terminal_size((table.WIDTH, 24)).columns).encode()
-
-
-def _write(content: bytes, output: Path | None) -> None:
-    from lrbench.errors import UsageError
-    from lrbench.storage import atomic_write
-
-    if output is None:
-        click.echo(content, nl=False)
-        return
-    try:
-        atomic_write(output, content)
-    except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}", where=str(output), remedy="change -o") from error
-    click.echo(f"wrote {output}", err=True)
+    width = shutil.get_terminal_size((table.WIDTH, 24)).columns
+    if isinstance(shown, Report):
+        forms: dict[str, Callable[[], str | bytes]] = {
+            "json": lambda: export.json_report(shown), "csv": lambda: export.csv_report(shown),
+            "markdown": lambda: table.markdown_report(shown), "table": lambda: table.terminal_report(shown, width),
+        }
+    else:
+        forms = {
+            "json": lambda: engine_export.json_engines(shown), "csv": lambda: engine_export.csv_engines(shown),
+            "markdown": lambda: engine_table.markdown_engines(shown),
+            "table": lambda: engine_table.terminal_engines(shown, width),
+        }
+    content = forms[kind]()
+    return content if isinstance(content, bytes) else content.encode()
 
 
-def _plot(built: Report, folder: Path) -> None:
-    from lrbench.report.plots import write_plots
+def _plot(shown: Report | EngineReport, folder: Path) -> None:
+    from lrbench.report.build import Report
 
-    for path in write_plots(built, folder):
+    if isinstance(shown, Report):
+        from lrbench.report.plots import write_plots
+
+        written = write_plots(shown, folder)
+    else:
+        from lrbench.report.by_engine.plots import write_engine_plots
+
+        written = write_engine_plots(shown, folder)
+    for path in written:
         click.echo(f"wrote {path}", err=True)

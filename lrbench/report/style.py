@@ -51,6 +51,13 @@ class Style:
         """Text wrapped to the width."""
         return text if self.width is None else textwrap.fill(text, self.width)
 
+    def lines(self, texts: Iterable[str]) -> str:
+        """Texts of anybody's, each beginning on a line of its own."""
+        if self.width is None:
+            return "\n".join(f"- {self.clean(text)}" for text in texts)
+        fill = textwrap.TextWrapper(self.width, subsequent_indent="    ", break_on_hyphens=False).fill
+        return "\n".join(fill(self.clean(text)) for text in texts)
+
     def _layout(
         self, head: Sequence[str], rows: Sequence[Sequence[str]], width: int
     ) -> tuple[list[str], list[list[str]], int]:

@@ -1,0 +1,190 @@
+"""``lrbench db``: the policy database."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lrbench.cli.database import database_option, users_database
+
+if TYPE_CHECKING:
+    from lrbench.report.database_listing import Listing
+    from lrbench.report.style import Style
+    from lrbench.tuning.database import Added, Collected, Entry
+
+MOST_LINES = 10
+FORMATS = click.Choice(["text", "markdown", "csv", "json"])
+
+
+@click.group()
+def db() -> None:
+    """Keep what was measured of which policy on which workload.
+
+    \b
+    lrbench db add results/mnist_lenet          add the runs that are done
+    lrbench db list --dataset mnist --target 0.989
+    lrbench db show ID
+
+    A new database holds the results that LRBench ships, marked as such.
+    """
+
+
+@db.command()
+@click.argument("results", nargs=-1, required=True, metavar="RESULTS...", type=click.Path(path_type=Path))
+@click.option("--note", metavar="TEXT", help="Kept with the runs.")
+@database_option
+def add(results: Sequence[Path], note: str | None, location: str | None) -> None:
+    """Add the runs in RESULTS..., results folders or run folders, that reached an outcome.
+
+    More seeds of a policy join its entry. What is there already stays as it is, so that the same folder may be added
+    again at any time.
+    """
+    from lrbench.tuning.database import collect
+
+    found = collect(results, note)
+    with users_database(location) as database:
+        added = database.add(found.entries)
+        _tell(found)
+        click.echo(f"{database.shown}: {_sum(added)}", err=True)
+
+
+@db.command("list")
+@click.option("--function", metavar="NAME", help="Only policies of this LR function.")
+@click.option("--net", metavar="NAME", help="Only this net: its name, or the beginning of its SHA-256.")
+@click.option("--dataset", metavar="NAME", help="Only this data set: its name, or the beginning of its SHA-256.")
+@click.option("--solver", metavar="TYPE", help="Only this solver type.")
+@click.option("--engine", metavar="NAME", help="Only this engine.")
+@click.option("--target", type=float, metavar="A", help="Rank by the iterations to this accuracy, a fraction.")
+@click.option("--format", "kind", type=FORMATS, default="text", show_default=True)
+@database_option
+def list_entries(kind: str, target: float | None, location: str | None, **names: str | None) -> None:
+    """Show the entries, a table for each workload, the best policy first."""
+    from lrbench.cli.target import check_target
+    from lrbench.report.database_listing import Listing
+    from lrbench.tuning.database import EntryQuery
+
+    check_target(target)
+    with users_database(location) as database:
+        found = database.entries(EntryQuery(
+            function=names["function"], net=names["net"], dataset=names["dataset"], solver=names["solver"],
+            engine=names["engine"]))
+        if not found:
+            click.echo(f"none of the {len(database)} entries of {database.shown} fits", err=True)
+    if found or kind in ("csv", "json"):
+        click.echo(_content(Listing(found, target), kind), nl=False)
+    if found and kind == "text":
+        click.echo("\nnext: lrbench db show ID (all of an entry; the id may be cut short)")
+
+
+@db.command()
+@click.argument("id_", metavar="ID")
+@click.option("--format", "kind", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
+@database_option
+def show(id_: str, kind: str, location: str | None) -> None:
+    """Show all of the entry ID, which may be cut short: every metric, every run, and where they come from."""
+    with users_database(location) as database:
+        entry = database.entry(id_)
+    click.echo(_page(entry, kind), nl=False)
+
+
+@db.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
+@database_option
+def export(output: Path | None, location: str | None) -> None:
+    """Write every entry as a line of JSON, for `lrbench db import`."""
+    from lrbench.cli.output import check_writable, write_output
+    from lrbench.tuning.database import to_lines
+
+    if output is not None:
+        check_writable(output)
+    with users_database(location) as database:
+        content = to_lines(database.entries())
+    write_output(content, output)
+
+
+@db.command("import")
+@click.argument("file", required=False, metavar="[FILE]", type=click.Path(path_type=Path))
+@click.option("--shipped", is_flag=True, help="The entries that this version of LRBench ships.")
+@database_option
+def import_entries(file: Path | None, shipped: bool, location: str | None) -> None:
+    """Add the entries of FILE, which `lrbench db export` wrote: all of them, or none where one is wrong."""
+    from lrbench.tuning.database import shipped_entries
+
+    if (file is None) != shipped:
+        raise click.UsageError("give a FILE, or --shipped")
+    entries = shipped_entries() if file is None else _read(file)
+    with users_database(location) as database:
+        click.echo(f"{database.shown}: {_sum(database.add(entries))}", err=True)
+
+
+def _read(file: Path) -> list[Entry]:
+    from lrbench.errors import DatabaseError
+    from lrbench.storage import reason
+    from lrbench.tuning.database import from_lines
+
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DatabaseError(reason(error), where=str(file), remedy="give a file of `lrbench db export`") from None
+    return from_lines(content, str(file))
+
+
+def _tell(found: Collected) -> None:
+    """Name what is left out, one line each, but never thousands of them."""
+    from lrbench.report.formats import status_counts
+    from lrbench.report.untrusted import plain
+
+    for problem in found.problems[:MOST_LINES]:
+        click.echo(f"left out: {plain(problem)}", err=True)
+    if len(found.problems) > MOST_LINES:
+        click.echo(f"left out: {len(found.problems) - MOST_LINES} more that cannot be read", err=True)
+    if found.unfinished:
+        click.echo(f"left out, without an outcome: {status_counts(found.unfinished)}", err=True)
+
+
+def _sum(added: Added) -> str:
+    known = f"; {_count(added.known, 'run')} there already" if added.known else ""
+    if not added.runs:
+        return f"nothing new{known}"
+    return (f"{_count(added.runs, 'new run')}: {_count(added.entries, 'new entry')}, {_count(added.grown, 'entry')} "
+            f"with more runs{known}")
+
+
+def _count(number: int, what: str) -> str:
+    if number != 1:
+        what = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number} {what}"
+
+
+def _content(listing: Listing, kind: str) -> bytes:
+    from lrbench.report import database_listing
+
+    if kind == "json":
+        return _json(database_listing.listing_objects(listing))
+    if kind == "csv":
+        return database_listing.listing_csv(listing).encode()
+    return database_listing.listing_tables(listing, _style(kind)).encode()
+
+
+def _page(entry: Entry, kind: str) -> bytes:
+    from lrbench.report.database_entry import entry_page
+    from lrbench.report.database_listing import entry_summary
+
+    return _json(entry_summary(entry)) if kind == "json" else entry_page(entry, _style(kind)).encode()
+
+
+def _json(document: object) -> bytes:
+    import orjson
+
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _style(kind: str) -> Style:
+    from lrbench.report import table
+    from lrbench.report.style import MARKDOWN, for_terminal
+
+    return MARKDOWN if kind == "markdown" else for_terminal(shutil.get_terminal_size((table.WIDTH, 24)).columns)

@@ -1,0 +1,40 @@
+"""Where a command's data goes: standard output, or the file that ``-o`` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def check_writable(output: Path) -> None:
+    """Refuse, before the work, what can be no file to write.
+
+    Raises:
+        UsageError: it is a folder or the like, or in no folder.
+    """
+    from lrbench.errors import UsageError
+
+    if output.exists() and not output.is_file():
+        raise UsageError("is no ordinary file", where=str(output), remedy="give -o the name of a file to write")
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent}", where=str(output), remedy="make it, or change -o")
+
+
+def write_output(content: bytes, output: Path | None) -> None:
+    """Write all of it to the file, or to standard output where there is none.
+
+    Raises:
+        UsageError: the file cannot be written; what was there is unchanged.
+    """
+    from lrbench.errors import UsageError
+    from lrbench.storage import atomic_write
+
+    if output is None:
+        click.echo(content, nl=False)
+        return
+    try:
+        atomic_write(output, content)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", where=str(output), remedy="change -o") from error
+    click.echo(f"wrote {output}", err=True)
