@@ -32,13 +32,14 @@ def make(tmp_path: Path) -> MakeTraining:
     """Makes a training of 25 iterations, evaluated every 10."""
 
     def training(engine: FakeEngine, name: str = "run", *, policy: str = "TRI(k0=0.001, k1=0.05, l=7)",
-                 rules: StoppingRules | None = None, observer: Observer | None = None) -> Training:
+                 rules: StoppingRules | None = None, observer: Observer | None = None,
+                 test_interval: int = 10) -> Training:
         folder = tmp_path / name
         data = Prepared(name="none", label="none", folder=tmp_path, train=tmp_path, test=tmp_path, mean=None,
                         train_count=100, test_count=100, shape=(1, 1, 1), classes=2, sha256="0")
         job = Job(net=NetParameter(), net_where="net", data=data, batch_size=10, test_batch_size=10, iterations=25,
-                  test_interval=10, display_interval=5, seed=0, solver=SolverSettings(), policy=parse_policy(policy),
-                  engine=EngineSettings(), folder=folder)
+                  test_interval=test_interval, display_interval=5, seed=0, solver=SolverSettings(),
+                  policy=parse_policy(policy), engine=EngineSettings(), folder=folder)
         folder.mkdir(exist_ok=True)
         return Training(engine, job, RunDirectory(folder), rules or StoppingRules(), observer or Observer(),
                         threading.Event())
@@ -88,6 +89,52 @@ def test_a_resumed_run_gives_the_evaluations_of_an_uninterrupted_one(make, fails
     assert results(again)[-1]["train_seconds"] == results(whole)[-1]["train_seconds"]
     assert told == ([(fails_at - 1) * 10] if fails_at > 1 else [])
     assert engine.restored == ([((fails_at - 1) * 10, fails_at - 1)] if fails_at > 1 else [])
+
+
+CLOSED_LOOP = "PLATEAU(k0=0.01, factor=0.5, patience=1, threshold=0.9, threshold_mode=abs)"
+"""No evaluation after the first is better by 0.9: the rate is halved after each."""
+
+
+def test_a_closed_loop_policy_reacts_to_each_evaluation(make):
+    engine = FakeEngine()
+    training = make(engine, policy=f"SCALE(factor=2, policy={CLOSED_LOOP})", test_interval=5)
+    assert training.run() == Status("finished", 25)
+    assert engine.rates["run"] == [0.02] * 10 + [0.01] * 5 + [0.005] * 5 + [0.0025] * 5
+    assert [row["learning_rate"] for row in results(training)] == [0.02, 0.02, 0.01, 0.005, 0.0025]
+
+
+@pytest.mark.parametrize("policy", [
+    CLOSED_LOOP, f"WARMUP(policy={CLOSED_LOOP}, l=3)",
+    f"SWITCH(policies=[TRI(k0=0.001, k1=0.05, l=7), {CLOSED_LOOP}], patience=1, threshold=0.9, threshold_mode=abs)",
+])
+@pytest.mark.parametrize("fails_at", [2, 3, 4, 5])
+def test_a_closed_loop_policy_resumes_as_if_nothing_had_been(make, policy, fails_at):
+    engine = FakeEngine()
+    whole = make(engine, "whole", policy=policy, test_interval=5)
+    whole.run()
+    calls = iter(range(1, 100))
+    make(FakeEngine(lambda session: _raise() if next(calls) == fails_at else None), "cut", policy=policy,
+         test_interval=5).run()
+    after = FakeEngine()
+    again = make(after, "cut", policy=policy, test_interval=5)
+    assert again.run().status == "finished"
+    assert measured(again) == measured(whole)
+    assert after.rates["cut"] == engine.rates["whole"][5 * (fails_at - 1):]
+
+
+def test_a_closed_loop_policy_that_goes_back_to_an_older_snapshot_forgets_what_came_after(make):
+    whole = make(FakeEngine(), "whole", policy=CLOSED_LOOP, test_interval=5)
+    whole.run()
+    cut = make(FakeEngine(), "cut", policy=CLOSED_LOOP, test_interval=5)
+    cut.run()
+    cut.directory.write_status(Status("running", 25))
+    (cut.directory.snapshot(25) / "state.json").write_text('{"cut short')
+    engine = FakeEngine()
+    again = make(engine, "cut", policy=CLOSED_LOOP, test_interval=5)
+    assert again.run().status == "finished"
+    assert engine.restored == [(20, 4)]
+    assert engine.rates["cut"] == [0.00125] * 5
+    assert measured(again) == measured(whole)
 
 
 def test_an_evaluation_without_its_snapshot_and_a_torn_line_are_done_again(make):

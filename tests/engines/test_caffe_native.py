@@ -88,6 +88,12 @@ def test_a_policy_that_caffe_does_not_know_is_refused_by_name(caffe, make_job, p
     assert "stepping" in str(raised.value)
 
 
+@pytest.mark.caffe
+def test_a_policy_that_reacts_to_evaluations_is_refused_as_such(caffe, make_job):
+    with pytest.raises(SpecError, match=r"PLATEAU\(.* reacts to evaluations, but .*; set engine.driver to stepping"):
+        caffe.check(make_job(policy="SCALE(factor=2, policy=PLATEAU(k0=0.01))", driver="native"))
+
+
 def test_native_fields_are_caffes():
     found = native_schedule(parse_policy("NSTEP(k0=0.1, gamma=0.1, l=[32000, 48000])"), 64000)
     assert found is not None

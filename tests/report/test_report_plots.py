@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 
@@ -100,6 +101,20 @@ def test_rates_of_what_is_no_policy_are_those_written_down(tmp_path, iterations)
     curve = rate_curve(built(tmp_path).workloads[0].policies[0])
     assert curve.iterations.tolist() == [0, 500, 1000, 1500, 2000]
     assert set(curve.mean.tolist()) == {0.01}
+
+
+def test_rates_that_depend_on_the_run_are_those_that_were_used(tmp_path):
+    for seed, rates in enumerate(([0.1, 0.1, 0.01], [0.1, 0.01, 0.01])):
+        folder = fake_runs.write_run(tmp_path / "results", "PLATEAU(k0=0.1)", seed=seed)
+        rows = [fake_runs.evaluation(500 * index + 500, 0.5, learning_rate=rate) for index, rate in enumerate(rates)]
+        (folder / "evaluations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = built(tmp_path / "results")
+    curve = rate_curve(report.workloads[0].policies[0])
+    assert curve.at_evaluations
+    assert curve.iterations.tolist() == [500, 1000, 1500]
+    assert curve.mean.tolist() == pytest.approx([0.1, 0.055, 0.01])
+    assert (curve.lowest[1], curve.highest[1]) == (0.01, 0.1)
+    assert len(write_plots(report, tmp_path / "plots")) == 4
 
 
 def test_a_long_run_is_thinned_out(tmp_path):
