@@ -17,6 +17,8 @@ from lrbench.storage import reason
 COMMANDS = {
     "run": "Run an experiment from a YAML spec.",
     "report": "Rank the policies of finished and running runs.",
+    "range": "Find which learning rates are worth trying.",
+    "tune": "Search LR functions and their parameters.",
     "db": "Keep what was measured of which policy, and look it up.",
     "policies": "List, evaluate and plot learning-rate policies.",
     "data": "Find or download, check and prepare data sets.",

@@ -70,12 +70,13 @@ class Bench:
     def _changed(self, settings: Any) -> Bench:
         return replace(self, experiment=replace(self.experiment, settings=settings))
 
-    def judged_on_validation(self, home: Path, batch_size: int | None = None) -> Bench:
+    def judged_on_validation(self, home: Path, batch_size: int | None = None, most: int | None = None) -> Bench:
         """The same on the spec's held-out part of the training set; itself where the spec says ``validation: 0``.
 
         Args:
             home: the folder that LRBench keeps its data in.
             batch_size: test batch that the part has to be whole batches of; the workload's by default.
+            most: hold no more images out than that, but one test batch at least.
 
         Raises:
             DataError: more is to be held out than there is.
@@ -87,6 +88,9 @@ class Bench:
             return self
         if count is None:
             count = suggested(self.data, batch_size or experiment.workload.test_batch_size)
+        if most is not None and count > most:
+            batch = batch_size or experiment.workload.test_batch_size
+            count = max(most // batch, 1) * batch
         with experiment.document.placing("search", "validation"):
             held = hold_out(self.data, count, home)
             experiment.workload.check_test_set(held)
@@ -116,7 +120,7 @@ class Bench:
             Interrupted: Ctrl-C; what was done is on disk.
         """
         device_ids = self.experiment.settings.engine.device_ids
-        return LocalExecutor(self.engine, self.jobs, device_ids, self.listener).run(tasks)  # type: ignore[arg-type]
+        return LocalExecutor(self.engine, self.jobs, device_ids, self.listener).run(tasks)
 
     def check(self, task: Task) -> None:
         """Have the engine refuse what it cannot do, before anything is written.

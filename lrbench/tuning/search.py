@@ -25,7 +25,8 @@ DEFAULT_TRIALS = 50
 MOST_REPEATS = 100
 """Proposals in a row of policies that were tried before, after which the space counts as exhausted."""
 POLICY, PART, RUN, STATUS = "policy", "function", "run", "status"
-BEST, TO_TARGET, ITERATIONS, SECONDS = "best_accuracy", "iterations_to_target", "iterations", "seconds"
+BEST, BEST_AT, TO_TARGET = "best_accuracy", "iterations_to_best", "iterations_to_target"
+ITERATIONS, SECONDS = "iterations", "seconds"
 
 Row = dict[str, Any]
 
@@ -155,6 +156,7 @@ class Search(Relay):
         best = best_accuracy(rows)
         found = None if self._target is None else iterations_to(rows, self._target)
         for name, value in ((STATUS, outcome.status.status), (BEST, best), (TO_TARGET, found),
+                            (BEST_AT, None if best is None else iterations_to(rows, best)),
                             (ITERATIONS, outcome.status.iteration),
                             (SECONDS, rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0)):
             trial.set_user_attr(name, value)
@@ -175,14 +177,22 @@ class Search(Relay):
         return [until] if self._settings.objective == "iterations" else [best, until]
 
 
-def cost(trials: Sequence[optuna.trial.FrozenTrial]) -> int:
-    """Training iterations of all runs of a study, those that several trials share counted once."""
-    runs: dict[str, int] = {}
+def runs_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
+    """Of each run the trial that took it furthest, the later one where two did; in the order of the runs' first."""
+    furthest: dict[str, optuna.trial.FrozenTrial] = {}
     for trial in trials:
         run = trial.user_attrs.get(RUN)
-        if run is not None:
-            runs[run] = max(runs.get(run, 0), trial.user_attrs.get(ITERATIONS, 0))
-    return sum(runs.values())
+        if run is None:
+            continue
+        before = furthest.get(run)
+        if before is None or trial.user_attrs.get(ITERATIONS, 0) >= before.user_attrs.get(ITERATIONS, 0):
+            furthest[run] = trial
+    return list(furthest.values())
+
+
+def cost(trials: Sequence[optuna.trial.FrozenTrial]) -> int:
+    """Training iterations of all runs of a study, those that several trials share counted once."""
+    return sum(trial.user_attrs.get(ITERATIONS, 0) for trial in runs_of(trials))
 
 
 def _tried(trials: Sequence[optuna.trial.FrozenTrial]) -> Counter[str]:

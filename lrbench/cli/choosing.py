@@ -1,0 +1,109 @@
+"""What the commands that choose among policies have in common: their options, their bench, and how they end early."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lrbench.report.style import Style
+    from lrbench.tuning.bench import Bench
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """What was typed; see ``choosing_options``."""
+
+    spec: Path
+    jobs: int
+    threads: int
+    results: Path
+    overrides: tuple[str, ...]
+    form: str
+    output: Path | None
+
+
+def choosing_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the SPEC argument and the common options, as one ``Choosing`` under the name ``typed``."""
+
+    @functools.wraps(command)
+    def typed(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[str], engine: str | None,
+              form: str, output: Path | None, **others: Any) -> int:
+        from lrbench.cli.output import check_writable
+
+        if output is not None:
+            check_writable(output)
+        changes = (*overrides, f"engine.name={engine}") if engine else tuple(overrides)
+        return command(typed=Choosing(spec, jobs, threads, results, changes, form, output), **others)
+
+    for option in reversed(_OPTIONS):
+        typed = option(typed)
+    return typed
+
+
+_OPTIONS = (
+    click.argument("spec", type=click.Path(path_type=Path)),
+    click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs side by side."),
+    click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run."),
+    click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+                 help="Folder that holds one folder an experiment."),
+    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                 help="Override a value of the spec, such as search.trials=20; may be repeated."),
+    click.option("--engine", metavar="NAME", help="caffe or torch; the same as --set engine.name=NAME."),
+    click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True),
+    click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Write there, not to the screen."),
+)
+
+
+def open_bench(typed: Choosing) -> Bench:
+    """The spec's workload with its data and engine, ready to run policies.
+
+    Raises:
+        UsageError: the spec, the data or the engine is not fit.
+    """
+    from lrbench.cli.run import find_data, find_engine, prepare_data
+    from lrbench.engines.registry import check_engine_name
+    from lrbench.runs.directory import check_writable
+    from lrbench.spec.experiment import read_experiment
+    from lrbench.spec.model import ChoosingSettings
+    from lrbench.tuning.bench import Bench
+
+    experiment = read_experiment(typed.spec, typed.overrides, ChoosingSettings)
+    with experiment.document.placing("engine", "name"):
+        check_engine_name(experiment.settings.engine.name)
+    engine, data = find_engine(experiment), find_data(experiment, prepare_data)
+    experiment.check_data(data)
+    check_writable(typed.results)
+    return Bench(experiment, data, engine, typed.results, typed.jobs, typed.threads)
+
+
+@contextmanager
+def progressing(bench: Bench, total: int | None = None) -> Iterator[Bench]:
+    """The bench with its runs' progress on standard error; Ctrl-C says what to type to go on."""
+    from lrbench.cli.progress import RunProgress
+    from lrbench.errors import Interrupted
+
+    with RunProgress(total) as listener:
+        try:
+            yield replace(bench, listener=listener)
+        except Interrupted as error:
+            again = shlex.join(["lrbench", *sys.argv[1:]])
+            raise Interrupted("interrupted; what was done is kept", remedy=f"to go on, type: {again}") from error
+
+
+def screen() -> Style:
+    """Tables as wide as the terminal."""
+    from lrbench.report.style import for_terminal
+    from lrbench.report.table import WIDTH
+
+    return for_terminal(shutil.get_terminal_size((WIDTH, 24)).columns)

@@ -1,0 +1,81 @@
+"""``lrbench tune``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lrbench.cli.choosing import Choosing, choosing_options, open_bench, progressing, screen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lrbench.tuning.bench import Bench
+    from lrbench.tuning.tune import TuneResult
+
+
+@click.command()
+@choosing_options
+@click.option("--storage", metavar="URL", help="A database for the study, such as postgresql+psycopg://host/name, or a "
+              "file; by default a file in the search's folder.")
+def tune(typed: Choosing, storage: str | None) -> int:
+    """Search LR functions and their parameters for the workload of SPEC.
+
+    The spec's section `search` says among what, for how long, and by what policies are judged; by default 50 policies
+    of the thirteen LR functions, on images held out of the training set. Without search.rates, a range test comes
+    first. The best policy is then confirmed over the spec's seeds and the test set, beside Caffe's default. Given
+    again, also in several terminals or on several machines, the same command takes part in the same search. Exit code:
+    0, 1 a run failed, 2 usage or spec, 130 interrupted.
+
+    \b
+    lrbench tune configs/tune_digits.yaml -j 2
+    lrbench tune configs/mnist_lenet.yaml --set search.trials=30 --set 'search.rates=[0.001, 0.1]' --engine torch
+    """
+    from lrbench.cli.home import home
+    from lrbench.tuning.space import search_space
+    from lrbench.tuning.tune import tune as search
+
+    bench = open_bench(typed)
+    with progressing(bench) as told:
+        judge = told.judged_on_validation(home())
+        settings, document = told.experiment.settings.search, told.experiment.document
+        rates = settings.rates if settings.space is not None or settings.rates else _rates(told)
+        result = search(told, judge, search_space(settings, rates, document), storage)
+    _show(result, typed)
+    failed = [tried for tried in result.tried if tried.status == "failed"]
+    failed_again = [outcome for row in result.confirmed for outcome in row.outcomes if outcome.status == "failed"]
+    return 1 if failed or failed_again else 0
+
+
+def _rates(bench: Bench) -> Sequence[float]:
+    """Those of a range test, which is made now unless it is done.
+
+    Raises:
+        SpecError: it suggests none.
+    """
+    from lrbench.cli.home import home
+    from lrbench.errors import SpecError
+    from lrbench.tuning.range_test import FEW_IMAGES, range_test
+
+    click.echo("no search.rates in the spec: a range test finds them", err=True)
+    judged = bench.judged_on_validation(home(), most=FEW_IMAGES)
+    found = range_test(judged, bench.experiment.settings.solver[0])
+    if found.rates is None:
+        raise SpecError("the range test suggests no rates", where=bench.experiment.document.where(("search",)),
+                        remedy="look at it with lrbench range, and give search.rates")
+    low, high = found.rates
+    click.echo(f"search.rates: [{low:g}, {high:g}]", err=True)
+    return found.rates
+
+
+def _show(result: TuneResult, typed: Choosing) -> None:
+    import json
+
+    from lrbench.cli.output import write_output
+    from lrbench.report.tune_table import tune_json, tune_text
+
+    if typed.form == "json":
+        write_output((json.dumps(tune_json(result), indent=1) + "\n").encode(), typed.output)
+    else:
+        write_output(tune_text(result, screen()).encode(), typed.output)

@@ -1,0 +1,60 @@
+"""Policies confirmed over seeds, as a table and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from lrbench.metrics.summary import Summary
+from lrbench.report.formats import NOTHING, mean_and_deviation
+from lrbench.report.statistics import welch
+from lrbench.report.style import Style
+from lrbench.tuning.confirm import Confirmed
+
+
+def confirmation_table(confirmed: Sequence[Confirmed], target: float | None, style: Style) -> str:
+    """A row a policy: accuracy over the seeds, iterations to the target, and how many times those of the last row."""
+    head = ["", "policy", "best accuracy %", "seeds"]
+    if target is not None:
+        head += [f"iterations to {100 * target:g} %", "reached", "times sooner"]
+    head.append("against the first")
+    return style.table(head, [_cells(row, confirmed, target, style) for row in confirmed], left=("", head[-1]))
+
+
+def _cells(row: Confirmed, confirmed: Sequence[Confirmed], target: float | None, style: Style) -> list[str]:
+    n = len(row.outcomes)
+    diverged = f" ({row.diverged} diverged)" if row.diverged else ""
+    cells = [row.role, style.clean(row.policy.text), mean_and_deviation(row.accuracy, "fraction"), f"{n}{diverged}"]
+    if target is not None:
+        ratio = row.ratio_to(confirmed[-1]) if row is not confirmed[-1] else Summary(None, None, 0)
+        cells += [mean_and_deviation(row.to_target, "iterations"), f"{row.to_target.n}/{n}", _ratio(ratio)]
+    return [*cells, "" if row is confirmed[0] else difference(confirmed[0].accuracy, row.accuracy)]
+
+
+def _ratio(ratio: Summary) -> str:
+    if ratio.mean is None:
+        return NOTHING
+    spread = "" if ratio.deviation is None else f" ± {ratio.deviation:.2f}"
+    return f"{ratio.mean:.2f}{spread}"
+
+
+def difference(first: Summary, second: Summary) -> str:
+    """How much the second's mean lies above the first's, in points, and whether that is more than the seeds' noise."""
+    if first.mean is None or second.mean is None:
+        return NOTHING
+    points = f"{100 * (second.mean - first.mean):+.2f} points"
+    if min(first.n, second.n) < 2:
+        return f"{points}, one seed"
+    p = welch(first, second)
+    if p is None:
+        return f"{points}, no spread"
+    return f"{points}, p={p:.2g}" if p >= 0.001 else f"{points}, p<0.001"
+
+
+def confirmed_json(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
+    """The same with every seed; what is not known is null."""
+    return [{"policy": row.policy.text, "role": row.role, "best_accuracy": asdict(row.accuracy),
+             "iterations_to_target": asdict(row.to_target), "diverged": row.diverged,
+             "times_sooner_than_last": asdict(row.ratio_to(confirmed[-1])),
+             "seeds": [asdict(outcome) for outcome in row.outcomes]} for row in confirmed]

@@ -1,0 +1,209 @@
+"""From a spec to the policies worth training with: search on held-out data, then confirm on the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrbench.policies import Policy, parse_policy
+from lrbench.tuning.bench import Bench
+from lrbench.tuning.confirm import SUFFIX as CONFIRMED
+from lrbench.tuning.confirm import Confirmed, confirm
+from lrbench.tuning.search import (
+    BEST,
+    BEST_AT,
+    ITERATIONS,
+    PART,
+    POLICY,
+    RUN,
+    SECONDS,
+    STATUS,
+    TO_TARGET,
+    Search,
+    runs_of,
+)
+from lrbench.tuning.space import Space
+from lrbench.tuning.study import STUDY_FILE, open_study
+
+if TYPE_CHECKING:
+    import optuna
+
+SUFFIX = "tune"
+FOUND, BASELINE = "found", "baseline"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A policy that the search tried, as far as its run went.
+
+    Attributes:
+        status: the run's, where ``pending`` is one that was given up ("pruned").
+        best_accuracy: a fraction, on what the search judges by; None where the run has none.
+        iterations_to_best, iterations_to_target: None where not reached.
+        iterations: how many were trained; ``seconds`` of training and evaluating they took.
+    """
+
+    policy: str
+    function: str
+    status: str
+    best_accuracy: float | None
+    iterations_to_best: int | None
+    iterations_to_target: int | None
+    iterations: int
+    seconds: float
+    run: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was trained to its end without diverging."""
+        return self.status in ("finished", "stopped") and self.best_accuracy is not None
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What a search found, and what it cost.
+
+    Attributes:
+        tried: every run once, in the order of their first trials.
+        evaluated_on: "validation" or "test": what ``tried`` was judged on.
+        run_iterations: of a full run.
+        confirmed: full runs of the best and the baselines, on the test set.
+    """
+
+    name: str
+    objective: str
+    target: float | None
+    evaluated_on: str
+    data: str
+    run_iterations: int
+    tried: tuple[Tried, ...]
+    confirmed: tuple[Confirmed, ...]
+
+    @property
+    def iterations(self) -> int:
+        """Training iterations of the search, those of pruned and diverged runs among them."""
+        return sum(tried.iterations for tried in self.tried)
+
+    @property
+    def seconds(self) -> float:
+        """Training and evaluating time of the search, summed over its runs."""
+        return sum(tried.seconds for tried in self.tried)
+
+    @property
+    def ranked(self) -> list[Tried]:
+        """Those trained to their end, the best first; of several with equal accuracy the one that had it sooner."""
+        ended = [tried for tried in self.tried if tried.ended]
+        if self.objective == "iterations":
+            return sorted(ended, key=lambda tried: (_late(tried.iterations_to_target), *_worse(tried)))
+        return sorted(ended, key=_worse)
+
+    @property
+    def pareto(self) -> list[Tried]:
+        """Those that no other beats in accuracy without needing more iterations to the target; best accuracy first."""
+        front: list[Tried] = []
+        for tried in sorted(self.ranked, key=lambda tried: (_worse(tried)[0], _late(tried.iterations_to_target))):
+            if not front or _late(tried.iterations_to_target) < _late(front[-1].iterations_to_target):
+                front.append(tried)
+        return front
+
+    @property
+    def best(self) -> list[Tried]:
+        """What the search recommends, in order: the Pareto front where two things were asked for."""
+        return self.pareto if self.objective == "both" else self.ranked
+
+
+def _worse(tried: Tried) -> tuple[float, float]:
+    return -(tried.best_accuracy or 0.0), _late(tried.iterations_to_best)
+
+
+def _late(iterations: int | None) -> float:
+    return float("inf") if iterations is None else iterations
+
+
+def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -> TuneResult:
+    """Search, or go on with a search, then confirm the best policies beside the baselines.
+
+    Args:
+        bench: on the data to confirm on.
+        judge: the same on the data to search on.
+        storage: a database's URL or a file for the study; by default a file in the search's folder.
+
+    Raises:
+        UsageError: the space or a baseline is impossible, or the study is of something else.
+        Interrupted: Ctrl-C; what was done is on disk.
+    """
+    study = _search(judge.named(SUFFIX), space, storage)
+    found = result(judge, study)
+    policies = {parse_policy(tried.policy): FOUND for tried in found.best[: judge.experiment.settings.search.confirm]}
+    for policy in _baselines(bench):
+        policies.setdefault(policy, BASELINE)
+    if FOUND not in policies.values():
+        return found
+    confirmed = confirm(bench.named(CONFIRMED), policies, bench.experiment.settings.seeds)
+    return result(judge, study, confirmed)
+
+
+def _search(judge: Bench, space: Space, storage: str | None) -> optuna.Study:
+    settings, workload = judge.experiment.settings, judge.experiment.workload
+    with judge.experiment.document.placing("search"):
+        space.check(workload.iterations)
+    if settings.search.sampler == "grid":
+        space = space.discrete(settings.search.points)
+    if settings.search.objective == "iterations":
+        judge = judge.stopping(at_target=True)
+    judge.check(judge.task(next(iter(space.discrete(1).parts[0].policies(workload.iterations))),
+                           settings.search.search_seed))
+    evaluations = -(-workload.iterations // workload.test_interval)
+    study = open_study(storage or str(judge.folder / STUDY_FILE), judge.experiment.name, settings.search,
+                       identity(judge, space), evaluations)
+    Search(judge, study, space).run()
+    return study
+
+
+def identity(judge: Bench, space: Space) -> dict[str, Any]:
+    """What all trials of a study have in common."""
+    settings = judge.experiment.settings
+    return {
+        "workload": judge.experiment.workload.describe(judge.data),
+        "solver": settings.solver[0].resolved(),
+        "engine": settings.engine.name,
+        "search space": [[part.label, *part.dimensions] for part in space.parts],
+        "objective": [settings.search.objective,
+                      settings.target_accuracy if settings.search.objective != "accuracy" else None],
+        "search seed": settings.search.search_seed,
+    }
+
+
+def _baselines(bench: Bench) -> list[Policy]:
+    found = []
+    for index, text in enumerate(bench.experiment.settings.search.baselines):
+        with bench.experiment.document.placing("search", "baselines", index):
+            found.append(parse_policy(text))
+    return found
+
+
+def result(judge: Bench, study: optuna.Study, confirmed: Sequence[Confirmed] = ()) -> TuneResult:
+    """What a study holds so far."""
+    settings = judge.experiment.settings
+    return TuneResult(
+        name=settings.name, objective=settings.search.objective, target=settings.target_accuracy,
+        evaluated_on=judge.evaluated_on, data=judge.data.label,
+        run_iterations=judge.experiment.workload.iterations,
+        tried=tuple(_tried(trial) for trial in runs_of(study.get_trials(deepcopy=False))), confirmed=tuple(confirmed))
+
+
+def _tried(trial: optuna.trial.FrozenTrial) -> Tried:
+    attributes = trial.user_attrs
+    return Tried(
+        policy=attributes[POLICY], function=attributes[PART], status=attributes.get(STATUS, "running"),
+        best_accuracy=attributes.get(BEST), iterations_to_best=attributes.get(BEST_AT),
+        iterations_to_target=attributes.get(TO_TARGET), iterations=attributes.get(ITERATIONS, 0),
+        seconds=attributes.get(SECONDS, 0.0), run=attributes[RUN])
+
+
+def study_file(results: Path, name: str) -> Path:
+    """Where the study of the experiment of that name lies unless another storage is named."""
+    return results / f"{name}-{SUFFIX}" / STUDY_FILE
+
