@@ -71,11 +71,24 @@ def rate_curve(row: PolicyRow) -> Curve:
     run = row.runs[0] if row.runs else None
     budget = run.workload.get("iterations") if run else None
     if isinstance(budget, int) and 0 < budget < 2**53:
-        t = np.unique(np.linspace(0, budget - 1, min(budget, MOST_POINTS)).astype(np.int64))
         try:
-            rates = parse_policy(row.policy).rates(t, budget)
-        except PolicyError:  # no policy, or one whose rates depend on the run
+            policy = parse_policy(row.policy)
+            if policy.closed_loop:
+                return _used(row, float(policy.start(budget).rates(0, 1)[0]))
+            t = np.unique(np.linspace(0, budget - 1, min(budget, MOST_POINTS)).astype(np.int64))
+            rates = policy.rates(t, budget)
+        except PolicyError:
             pass
         else:
             return Curve(t.astype(np.float64), rates, rates, rates, ())
-    return replace(metric_curve(row, "learning_rate"), at_evaluations=True)
+    return _used(row)
+
+
+def _used(row: PolicyRow, first: float | None = None) -> Curve:
+    """The rates of the evaluations; where that at t = 0 is known, the curve begins with it."""
+    curve = replace(metric_curve(row, "learning_rate"), at_evaluations=True)
+    if first is None or curve.iterations[:1].tolist() == [0]:
+        return curve
+    iterations = np.insert(curve.iterations, 0, 0)
+    mean, lowest, highest = (np.insert(column, 0, first) for column in (curve.mean, curve.lowest, curve.highest))
+    return replace(curve, iterations=iterations, mean=mean, lowest=lowest, highest=highest)
