@@ -17,10 +17,11 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from lrbench.errors import LRBenchError, ResultsError
-from lrbench.storage import atomic_write, sync
+from lrbench.storage import atomic_write, put_in_place, sync
 
 RUN, STATUS, EVALUATIONS, SNAPSHOTS, LOCK = "run.json", "status.json", "evaluations.jsonl", "snapshots", "lock"
 NEEDED = {"iteration", "accuracy_top1", "train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
+BRANCH = "branch"
 KEPT_SNAPSHOTS = 2
 LOCK_SECONDS = 0.2
 """A report takes the lock for an instant, to see whether a run was cut off."""
@@ -113,6 +114,53 @@ class RunDirectory:
         with writing(self.path):
             self.write_status(Status("pending"))
             atomic_write(self.path / RUN, json.dumps(description, indent=1).encode())
+
+    def branch(self, parent: RunDirectory, iteration: int, description: Mapping[str, Any]) -> bool:
+        """Begin as a copy of another run as it was at an iteration; the caller holds this one's lock.
+
+        The evaluations up to there come last, and at once: without them a run begins at iteration 0, so that a branch
+        is whole or none.
+
+        Args:
+            description: for run.json, which also says from where this run branches.
+
+        Returns:
+            Whether there is a branch now; not where the parent has no snapshot of that iteration any more.
+
+        Raises:
+            ResultsError: the folder cannot be written.
+        """
+        rows = [row for row in parent.rows() if row["iteration"] <= iteration]
+        if not rows or rows[-1]["iteration"] != iteration or not self._copy_snapshot(parent, iteration):
+            return False
+        self.describe({**description, BRANCH: {"run": parent.path.name, "iteration": iteration}})
+        with writing(self.path):
+            self.write_status(Status("pending", iteration))
+            self.keep(rows)
+        return True
+
+    def _copy_snapshot(self, parent: RunDirectory, iteration: int) -> bool:
+        source, target = parent.snapshot(iteration), self.snapshot(iteration)
+        staging = target.with_name(f"old_{target.name}")  # what is left of one in the making is deleted with the old
+        with writing(self.path):
+            try:
+                if not target.exists():
+                    shutil.rmtree(staging, ignore_errors=True)
+                    shutil.copytree(source, staging)
+                    put_in_place(staging, target)
+            except OSError:
+                if source.is_dir():
+                    raise
+                return False  # the parent was trained on, perhaps just now by another process, and has dropped it
+        return True
+
+    @property
+    def branched_at(self) -> int:
+        """The iteration at which the run branches from another; 0 where it was trained from the start."""
+        try:
+            return int(json.loads((self.path / RUN).read_bytes())[BRANCH]["iteration"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
 
     def status(self) -> Status:
         """The status on disk; ``pending`` where there is none or it is torn."""

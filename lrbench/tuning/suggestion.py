@@ -36,7 +36,7 @@ def suggest_evenly(trial: optuna.Trial, space: Space, iterations: int) -> tuple[
     widest = max(len(part.dimensions) for part in space.parts)
     place, *coordinates = [trial.suggest_float(f"u{axis}", 0.0, 1.0) for axis in range(widest + 1)]
     part = _at(space.parts, place)
-    values = {one.name: _between(one, at) for one, at in zip(part.dimensions, coordinates, strict=False)}
+    values = {one.name: between(one, at) for one, at in zip(part.dimensions, coordinates, strict=False)}
     return part.label, part.make(values, iterations)
 
 
@@ -50,7 +50,8 @@ def _value(trial: optuna.Trial, name: str, dimension: Dimension) -> Any:
     return trial.suggest_float(name, dimension.low, dimension.high, log=dimension.log)
 
 
-def _between(dimension: Dimension, at: float) -> Any:
+def between(dimension: Dimension, at: float) -> Any:
+    """The value at a place from 0 to 1 along a dimension, on its own scale."""
     if isinstance(dimension, Choice):
         return _at(dimension.values, at)
     low, high = dimension.low, dimension.high

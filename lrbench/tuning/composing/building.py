@@ -1,0 +1,226 @@
+"""Builds a policy stage by stage: trains the candidates of each from the state that the best run so far had there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from lrbench.errors import EngineFailed, SpecError
+from lrbench.executors.plan import Task
+from lrbench.policies import parse_policy
+from lrbench.runner import Pause, Row
+from lrbench.runs.directory import RunBusy, RunDirectory
+from lrbench.spec.composition import CompositionSettings
+from lrbench.tuning.bench import Bench
+from lrbench.tuning.composing.drawing import Continued, Draw, Drawing, Stage
+from lrbench.tuning.composing.judging import Judge, Judged
+from lrbench.tuning.composing.result import ComposeResult, Cost, StageResult
+from lrbench.tuning.composing.stages import Plateau, check_ends, planned_ends, stretch_of
+from lrbench.tuning.space import Space
+
+SUFFIX = "compose"
+GOOD_SHARE = 4
+"""The best quarter of a stage's candidates did well: neighbours of theirs are tried in the next one."""
+
+STRETCH = "compose: trained as far as it was asked for"
+
+OnStage = Callable[[StageResult], None]
+
+
+def compose(bench: Bench, space: Space, on_stage: OnStage = lambda stage: None) -> ComposeResult:
+    """Build a policy for a workload out of those of a space.
+
+    All are ordinary runs in the folder of the experiment ``<name>-compose``. Those of a later stage begin as copies of
+    their parent, and every run pauses where its stage ends, so that nothing is trained twice. Done runs are found
+    again and cut-off ones go on, and the draws are the same each time: so does a composition that was cut off.
+
+    Args:
+        bench: on the data to choose by.
+        on_stage: told of each stage that has ended.
+
+    Raises:
+        UsageError: the spec's stages do not fit the run, no policy of the space is possible, or the engine refuses.
+        EngineFailed: a run failed; the others are kept.
+        Interrupted: Ctrl-C; what was done is on disk.
+    """
+    return _Composition(bench.named(SUFFIX).stopping(), space, on_stage).result()
+
+
+def check(bench: Bench) -> None:
+    """Refuse what cannot be composed, before anything is written.
+
+    Raises:
+        UsageError: the spec's stages do not fit the run, or the engine cannot train compositions.
+    """
+    check_ends(bench.experiment)
+    workload = bench.experiment.workload
+    if workload.iterations > 1:
+        rates = [f"FIX(k0={rate})" for rate in (0.01, 0.001)]
+        trial = parse_policy(f"COMPOSE(policies=[{', '.join(rates)}], boundaries=[{workload.iterations // 2}])")
+        bench.check(bench.named(SUFFIX).task(trial, 0))
+
+
+@dataclass
+class _Composition:
+    """One composition under way."""
+
+    bench: Bench
+    space: Space
+    on_stage: OnStage
+    _tasks: dict[str, Task] = field(default_factory=dict)
+    _numbered: int = 0
+
+    @property
+    def _settings(self) -> CompositionSettings:
+        return self.bench.experiment.settings.composition
+
+    @property
+    def _iterations(self) -> int:
+        return self.bench.experiment.workload.iterations
+
+    @property
+    def _judge(self) -> Judge:
+        settings = self.bench.experiment.settings
+        soonest = settings.search.objective == "iterations"
+        return Judge(self.bench.data.test_count, settings.target_accuracy if soonest else None)
+
+    def result(self) -> ComposeResult:
+        ends = planned_ends(self.bench.experiment)
+        stages: list[StageResult] = []
+        while not stages or (stages[-1].end < self._iterations and stages[-1].best.reached is None):
+            last = len(stages) == len(ends) - 1
+            latest = ends[len(stages)] if self._settings.ends == "fixed" else self._iterations
+            stages.append(self._stage(stages, latest, may_end=not last and self._settings.ends == "plateau"))
+            self.on_stage(stages[-1])
+        return ComposeResult(stages[-1].best.candidate.path.policy, tuple(stages), self.bench.evaluated_on,
+                             self._judge.images, self._judge.target, self._cost())
+
+    def _stage(self, before: Sequence[StageResult], latest: int, *, may_end: bool) -> StageResult:
+        """One stage; with ``may_end`` a plateau ends it, else it goes on to ``latest``."""
+        start = before[-1].end if before else 0
+        judged_at = stretch_of(self.bench.experiment, start, latest)
+        stage = Stage(len(before) + 1, start, judged_at, self._iterations)
+        ranked = self._train(self._candidates(stage, before), judged_at)
+        plateau = Plateau(self._settings, start, judged_at) if may_end else None
+        chosen, end = self._go_on(ranked, judged_at, latest, plateau)
+        return StageResult(stage.number, start, judged_at, end, tuple(ranked), tuple(chosen))
+
+    def _go_on(self, ranked: Sequence[Judged], judged_at: int, latest: int,
+               plateau: Plateau | None) -> tuple[list[Judged], int]:
+        """Train the best to the stage's end, the next ones where those diverge; as they are there, and where it is."""
+        left = [one for one in ranked if not one.diverged]
+        while left:
+            chosen, left = left[: self._settings.beam], left[self._settings.beam :]
+            if chosen[0].reached is not None or judged_at == latest:
+                return chosen, judged_at
+            ends = (self._train_to_end(one.candidate, latest, plateau) for one in chosen)
+            end = next((end for end in ends if end is not None), None)
+            if end is not None:
+                trained = self._train([one.candidate for one in chosen], end)
+                return [one for one in trained if not one.diverged], end
+        raise SpecError(f"all {len(ranked)} policies that were tried from one iteration on diverged",
+                        remedy="lower search.rates")
+
+    def _candidates(self, stage: Stage, before: Sequence[StageResult]) -> list[Continued]:
+        drawing = Drawing(self.space, stage, self.bench.experiment.settings.search.sampler_seed)
+        if not before:
+            candidates = drawing.first(self._settings.candidates)
+        else:
+            parents = [one.candidate for one in before[-1].chosen]
+            candidates = drawing.further(self._settings.candidates, self._settings.explore, parents, _good(before))
+        if not candidates:
+            raise SpecError("no policy of the search space is possible in a run of that length",
+                            where=self.bench.experiment.document.where(("search",)), remedy="widen the space")
+        return candidates
+
+    def _train(self, candidates: Sequence[Continued], until: int) -> list[Judged]:
+        """Train them to an iteration, which is an evaluation; the best first."""
+        tasks = [self._task(candidate, until) for candidate in candidates]
+        self._run([task for task in tasks if not self._reached(task, until)])
+        judge = self._judge
+        return judge.ranked([
+            judge.judged(candidate, task.folder.name, self._rows(task, until), self.bench.status(task))
+            for candidate, task in zip(candidates, tasks, strict=True)])
+
+    def _train_to_end(self, candidate: Continued, latest: int, plateau: Plateau | None) -> int | None:
+        """Train one to its plateau, or to ``latest`` where it has none; the iteration, None where it diverged."""
+        def end(rows: Sequence[Row]) -> int | None:
+            found = None if plateau is None else plateau.found(rows)
+            return latest if found is None and rows[-1]["iteration"] >= latest else found
+
+        task = replace(self._task(candidate, latest), pause=lambda rows: STRETCH if end(rows) else None)
+        if not self.bench.status(task).done and end(self.bench.evaluations(task)) is None:
+            self._run([task])
+        trained = [row for row in self.bench.evaluations(task) if math.isfinite(row["accuracy_top1"])]
+        return end(trained)
+
+    def _task(self, candidate: Continued, until: int) -> Task:
+        """The candidate's run up to an iteration, branched from its parent's if it has not begun."""
+        self._numbered += 1
+        seed = self.bench.experiment.settings.search.search_seed
+        task = self.bench.task(candidate.path.policy, seed, number=self._numbered, pause=_at(until))
+        if candidate.parent is not None and candidate.parent != candidate.path:
+            parent = self.bench.task(candidate.parent.policy, seed)
+            _branch(task, parent, candidate.path.parts[-1][0], self.bench)
+        self._tasks.setdefault(task.folder.name, task)
+        return task
+
+    def _run(self, tasks: Sequence[Task]) -> None:
+        """Run them as far as they are to go."""
+        outcomes = self.bench.run(list(tasks)) if tasks else []
+        failed = [one for one in outcomes if not one.status.done and one.status.reason != STRETCH]
+        if failed:
+            first = failed[0]
+            raise EngineFailed(f"{len(failed)} of {len(outcomes)} runs failed, the first with: {first.status.reason}",
+                               where=str(first.task.folder), remedy="the same command goes on from there")
+
+    def _reached(self, task: Task, until: int) -> bool:
+        rows = self.bench.evaluations(task)
+        return self.bench.status(task).done or bool(rows and rows[-1]["iteration"] >= until)
+
+    def _rows(self, task: Task, until: int) -> list[Row]:
+        """A run's evaluations up to an iteration."""
+        return [row for row in self.bench.evaluations(task) if row["iteration"] <= until]
+
+    def _cost(self) -> Cost:
+        iterations, seconds = 0, 0.0
+        for task in self._tasks.values():
+            taken_over = RunDirectory(task.folder).branched_at
+            rows = self.bench.evaluations(task)
+            iterations += int(rows[-1]["iteration"]) - taken_over
+            before = [row for row in rows if row["iteration"] == taken_over]
+            seconds += _seconds(rows[-1]) - sum(map(_seconds, before))
+        return Cost(len(self._tasks), iterations, iterations / self._iterations, seconds)
+
+
+def _good(before: Sequence[StageResult]) -> list[Draw]:
+    """What did well so far: the runs that go on, and the best quarter of each stage."""
+    draws = [one.candidate.draw for one in before[-1].chosen]
+    for stage in before:
+        trained = [one for one in stage.ranked if not one.diverged]
+        draws += [one.candidate.draw for one in trained[: math.ceil(len(stage.ranked) / GOOD_SHARE)]]
+    return draws
+
+
+def _branch(task: Task, parent: Task, start: int, bench: Bench) -> None:
+    """Have a run that has not begun begin as its parent was at ``start``.
+
+    The rates up to there are the same, so that is where it would be by itself. Where the parent has gone past it by
+    now (somebody deleted the branch), the run begins at the beginning: dearer, but the same.
+    """
+    directory = RunDirectory(task.folder)
+    try:
+        with directory.locked():
+            if not directory.rows():
+                directory.branch(RunDirectory(parent.folder), start, task.description(bench.engine))
+    except RunBusy:
+        pass  # another process runs it, and has branched it
+
+
+def _at(iteration: int) -> Pause:
+    return lambda rows: STRETCH if rows[-1]["iteration"] >= iteration else None
+
+
+def _seconds(row: Row) -> float:
+    return float(row["train_seconds"] + row["evaluation_seconds"])

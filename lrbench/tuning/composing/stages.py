@@ -1,0 +1,87 @@
+"""Where the stages of a run end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrbench.errors import SpecError
+from lrbench.policies.plateau import Watch
+from lrbench.policies.values import Values
+from lrbench.runner import Row
+from lrbench.spec.composition import CompositionSettings
+from lrbench.spec.experiment import Experiment
+
+
+def check_ends(experiment: Experiment) -> None:
+    """Refuse boundaries and a stretch that are no evaluations of the run, with the spec's line.
+
+    Raises:
+        SpecError: as said.
+    """
+    settings = experiment.settings.composition
+    for index, end in enumerate(settings.boundaries or ()):
+        with experiment.document.placing("composition", "boundaries", index):
+            _check(experiment, f"composition.boundaries.{index}", end)
+    if settings.stretch is not None:
+        with experiment.document.placing("composition", "stretch"):
+            _check(experiment, "composition.stretch", settings.stretch)
+
+
+def _check(experiment: Experiment, name: str, end: int) -> None:
+    iterations, interval = experiment.workload.iterations, experiment.workload.test_interval
+    if end >= iterations:
+        raise SpecError(f"{name} is {end}, but a run has {iterations} iterations", remedy="end it before the run's end")
+    if end % interval:
+        nearest = max(1, round(end / interval)) * interval
+        raise SpecError(f"{name} is {end}, but there is an evaluation every {interval} iterations only",
+                        remedy=f"write {nearest} for instance")
+
+
+def planned_ends(experiment: Experiment) -> tuple[int, ...]:
+    """Where stages end, the run's end last; those of ``ends: plateau`` as if they were equal parts of the run.
+
+    Each is an evaluation, so there are fewer than asked for where a run has fewer evaluations.
+    """
+    settings = experiment.settings.composition
+    iterations, interval = experiment.workload.iterations, experiment.workload.test_interval
+    if settings.boundaries is not None:
+        return (*settings.boundaries, iterations)
+    parts = {round(iterations * part / settings.stages / interval) for part in range(1, settings.stages)}
+    return (*sorted(part * interval for part in parts if 0 < part * interval < iterations), iterations)
+
+
+def stretch_of(experiment: Experiment, start: int, end: int) -> int:
+    """The iteration at which the candidates of a stage are compared, an evaluation.
+
+    Args:
+        start: where the stage begins; ``end`` where it ends at the latest.
+    """
+    settings, interval = experiment.settings.composition, experiment.workload.test_interval
+    length = settings.stretch
+    if length is None:
+        if settings.ends == "fixed":
+            return end
+        length = max(1, round(experiment.workload.iterations / settings.stages / 2 / interval)) * interval
+    return min(start + length, end)
+
+
+class Plateau:
+    """Finds where a run's stage ends: at the first plateau of the monitored value, once candidates were compared.
+
+    Args:
+        start: where the stage begins; evaluations up to there do not count.
+        judged_at: where its candidates are compared; a stage is not shorter.
+    """
+
+    def __init__(self, settings: CompositionSettings, start: int, judged_at: int) -> None:
+        self._values = Values(patience=settings.patience, threshold=settings.threshold, threshold_mode="abs",
+                              cooldown=0, monitor=settings.monitor)
+        self._start, self._judged_at = start, judged_at
+
+    def found(self, rows: Sequence[Row]) -> int | None:
+        """The iteration of the plateau; None where there is none so far."""
+        watch = Watch(self._values)
+        for row in rows:
+            if row["iteration"] > self._start and watch.reached(row) and row["iteration"] >= self._judged_at:
+                return int(row["iteration"])
+        return None
