@@ -1,0 +1,116 @@
+"""The picture of a range test: loss and accuracy against the rate, a column for each solver.
+
+Imports matplotlib, so only its user imports it.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from lrbench.errors import UsageError
+from lrbench.report.range_table import evaluated_on_title, solver_title
+from lrbench.report.untrusted import path_text, plain
+from lrbench.storage import atomic_write, reason
+from lrbench.tuning.range_test import RangeResult
+from lrbench.tuning.range_test.sweep import running_median
+
+SUFFIXES = (".png", ".svg", ".pdf")
+DOTS_PER_INCH = 95
+SWEEP, SUGGESTED = "#555555", "#009e73"
+LENGTHS = ("#56b4e9", "#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#7f3c8d", "#8c564b", "#a5aa00", "#009e73", "#000000")
+HIGHEST_LOSS = 2.0
+"""Of the untrained net's loss; a diverging one would squeeze the rest flat."""
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse, before the work, a kind of file that cannot be drawn.
+
+    Raises:
+        UsageError: another suffix than ``SUFFIXES``.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f'the suffix is "{path.suffix}"', where=path_text(path), remedy=f"use {', '.join(SUFFIXES)}")
+
+
+def plot_range(results: Sequence[RangeResult], heading: str, path: Path) -> None:
+    """Draw the results to ``path``: PNG, SVG or PDF by its suffix.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    content = io.BytesIO()
+    # Labels come from files: a dollar sign in one is no formula, and a character that the font lacks no warning.
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        _figure(results, heading).savefig(content, format=path.suffix.lower()[1:], dpi=DOTS_PER_INCH)
+    try:
+        atomic_write(path, content.getvalue())
+    except OSError as error:
+        where = path_text(path)
+        raise UsageError(f"cannot be written: {reason(error)}", where=where, remedy="change --plot") from error
+
+
+def _figure(results: Sequence[RangeResult], heading: str) -> Figure:
+    figure = Figure(figsize=(2 + 7 * len(results), 7.5), layout="constrained")
+    panels = figure.subplots(2, len(results), sharex="col", squeeze=False)
+    for result, upper, lower in zip(results, panels[0], panels[1], strict=True):
+        upper.set_title(plain(solver_title(result)), fontsize=10, loc="left")
+        _loss(upper, result)
+        _accuracy(lower, result)
+        for axes in (upper, lower):
+            _finish(axes, result)
+    figure.suptitle(f"Which rates are worth trying: {plain(heading)}", x=0.01, ha="left", fontsize=12)
+    return figure
+
+
+def _loss(axes: Axes, result: RangeResult) -> None:
+    sweeps = result.sweeps
+    for seed, loss in zip(result.plan.seeds, sweeps.losses, strict=True):
+        axes.plot(sweeps.rates, loss, color=SWEEP, linewidth=0.7, alpha=0.6,
+                  label="sweep, each seed" if seed == result.plan.seeds[0] else None)
+    over_seeds = np.median(np.where(np.isfinite(sweeps.losses), sweeps.losses, np.inf), axis=0)
+    axes.plot(sweeps.rates, running_median(over_seeds), color="black", linewidth=1.8,
+              label="median over points and seeds")
+    finite = sweeps.losses[np.isfinite(sweeps.losses)]
+    if len(finite):
+        start = float(np.nanmedian(sweeps.losses[:, : max(3, sweeps.losses.shape[1] // 10)]))
+        axes.set_ylim(0, HIGHEST_LOSS * start if np.isfinite(start) else None)
+    axes.set_ylabel("training loss while the rate rises")
+
+
+def _accuracy(axes: Axes, result: RangeResult) -> None:
+    for accuracies in result.sweeps.accuracies:
+        axes.plot(result.sweeps.rates, accuracies, color=SWEEP, linewidth=0.7, alpha=0.4)
+    rates = result.fixed.rates
+    for (length, table), colour in zip(result.fixed.accuracies.items(), LENGTHS, strict=False):
+        for row in table:
+            axes.plot(rates, row, color=colour, linewidth=0.7, alpha=0.5, marker=".", markersize=4)
+        axes.plot(rates, table.mean(axis=0), color=colour, linewidth=2, label=f"fixed rate, {length:,} iterations")
+        gone = ~np.isfinite(table).all(axis=0)
+        axes.plot(rates[gone], np.full(gone.sum(), result.judged.chance), color=colour, linestyle="", marker="x")
+    axes.axhline(result.judged.chance, color="grey", linewidth=0.8, linestyle=":", label="chance; ×: diverged")
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    axes.set_ylabel(f"accuracy on {evaluated_on_title(result)}")
+    axes.set_xlabel("learning rate")
+
+
+def _finish(axes: Axes, result: RangeResult) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    if result.rates is not None:
+        low, high = result.rates
+        axes.axvspan(low, high, color=SUGGESTED, alpha=0.12, label=f"suggested: {low:g} to {high:g}", zorder=0)
+    axes.legend(fontsize=8, frameon=False, loc="best")

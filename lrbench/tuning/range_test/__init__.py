@@ -1,0 +1,6 @@
+"""The range test: which learning rates are worth trying, by a sweep and by short runs at fixed rates."""
+
+from lrbench.tuning.range_test.result import RangeResult
+from lrbench.tuning.range_test.running import FEW_IMAGES, range_test, sweep_tasks
+
+__all__ = ["FEW_IMAGES", "RangeResult", "range_test", "sweep_tasks"]

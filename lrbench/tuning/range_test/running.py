@@ -1,0 +1,150 @@
+"""Runs a range test: sweeps, then runs at fixed rates, more of them where the ends of the range turn out to lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lrbench.errors import EngineFailed
+from lrbench.executors.local import Outcome
+from lrbench.executors.plan import Task
+from lrbench.policies import Policy, parse_policy
+from lrbench.runner import Row
+from lrbench.spec.model import SolverSettings
+from lrbench.tuning.bench import Bench
+from lrbench.tuning.range_test.fixed import FixedReading, Judged, read_fixed
+from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
+from lrbench.tuning.range_test.result import Column, Cost, FixedRuns, RangeResult, Sweeps, Table
+from lrbench.tuning.range_test.sweep import SweepReading, read_sweeps
+
+FEW_IMAGES = 1000
+"""Images that a range test is judged on, unless there are fewer: it evaluates often."""
+
+
+def range_test(bench: Bench, solver: SolverSettings | None = None) -> RangeResult:
+    """Find the rates that are worth trying on a workload with one solver.
+
+    All are ordinary runs in the folder of the experiment ``<name>-range``: done ones are found again, cut-off ones
+    go on.
+
+    Args:
+        bench: judges on the data it has; ``bench.judged_on_validation(home, most=FEW_IMAGES)`` keeps that cheap.
+        solver: the spec's first by default.
+
+    Raises:
+        SpecError: the bounds do not fit the solver.
+        EngineFailed: a run failed; the others are kept.
+        Interrupted: Ctrl-C; what was done is on disk.
+    """
+    return _RangeTest(bench.named("range").stopping(), solver or bench.experiment.settings.solver[0]).result()
+
+
+def sweep_tasks(bench: Bench, solver: SolverSettings) -> list[Task]:
+    """The sweeps that a range test begins with, one a seed, to have the engine check them before anything is written.
+
+    Raises:
+        SpecError: the bounds do not fit the solver.
+    """
+    return _RangeTest(bench.named("range").stopping(), solver).sweeps()
+
+
+@dataclass
+class _RangeTest:
+    """One range test under way."""
+
+    bench: Bench
+    solver: SolverSettings
+    plan: Plan = field(init=False)
+    judged: Judged = field(init=False)
+    _numbered: int = 0
+    _done: list[Task] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.plan = plan_for(self.bench.experiment, self.solver)
+        self.judged = Judged(self.bench.data.classes, self.bench.data.test_count)
+
+    def result(self) -> RangeResult:
+        sweeps = self._swept(self._run(self.sweeps()))
+        sweep = read_sweeps(sweeps.rates, list(sweeps.losses))
+        fixed, readings = self._fixed(sweep)
+        return RangeResult(self.solver, self.plan, self.judged, self.bench.evaluated_on, sweeps, sweep, fixed, readings,
+                           self._cost())
+
+    def sweeps(self) -> list[Task]:
+        bench = self.bench.lasting(self.plan.swept, self.plan.sweep_interval)
+        policy = parse_policy(self.plan.sweep_text)
+        return [self._task(bench, policy, seed) for seed in self.plan.seeds]
+
+    def _swept(self, curves: list[list[Row]]) -> Sweeps:
+        interval, swept = self.plan.sweep_interval, self.plan.swept
+        starts = range(0, swept, interval)
+        rates = [self.plan.swept_rate(start, min(start + interval, swept)) for start in starts]
+        losses, accuracies = (np.array([_column(rows, name, len(starts)) for rows in curves])
+                              for name in ("train_loss", "accuracy_top1"))
+        return Sweeps(np.array(rates), losses, accuracies)
+
+    def _fixed(self, sweep: SweepReading) -> tuple[FixedRuns, dict[int, FixedReading | None]]:
+        """Run rates until both ends of the range are known, or all that may be tried is."""
+        found: dict[float, list[list[Row]]] = {}
+        wanted = first_rates(self.plan, sweep)
+        while wanted:
+            found |= self._run_fixed(wanted)
+            fixed = self._table(found)
+            readings = {length: read_fixed(fixed.rates, table, self.judged)
+                        for length, table in fixed.accuracies.items()}
+            wanted = further_rates(self.plan, tuple(found), readings[self.plan.lengths[-1]])
+        return fixed, readings
+
+    def _run_fixed(self, rates: Sequence[float]) -> dict[float, list[list[Row]]]:
+        """The evaluations of each seed's run at each of the rates."""
+        bench = self.bench.lasting(self.plan.lengths[-1], self.plan.lengths[0])
+        tasks = [self._task(bench, parse_policy(f"FIX(k0={rate!r})"), seed)
+                 for rate in rates for seed in self.plan.seeds]
+        rows, seeds = self._run(tasks), len(self.plan.seeds)
+        return {rate: rows[place * seeds : (place + 1) * seeds] for place, rate in enumerate(rates)}
+
+    def _table(self, found: dict[float, list[list[Row]]]) -> FixedRuns:
+        rates = sorted(found)
+        first = self.plan.lengths[0]
+        accuracies = {length: _at([found[rate] for rate in rates], length // first) for length in self.plan.lengths}
+        return FixedRuns(np.array(rates), accuracies)
+
+    def _task(self, bench: Bench, policy: Policy, seed: int) -> Task:
+        self._numbered += 1
+        return bench.task(policy, seed, number=self._numbered, solver=self.solver)
+
+    def _run(self, tasks: list[Task]) -> list[list[Row]]:
+        """Run them all; their evaluations, in order."""
+        _refuse_failed(self.bench.run(tasks))
+        self._done += tasks
+        return [self.bench.evaluations(task) for task in tasks]
+
+    def _cost(self) -> Cost:
+        last = [rows[-1] for rows in map(self.bench.evaluations, self._done) if rows]
+        return Cost(len(self._done), sum(int(row["iteration"]) for row in last),
+                    math.fsum(row["train_seconds"] for row in last),
+                    math.fsum(row["evaluation_seconds"] for row in last))
+
+
+def _refuse_failed(outcomes: list[Outcome]) -> None:
+    failed = [outcome for outcome in outcomes if not outcome.status.done]
+    if failed:
+        first = failed[0]
+        raise EngineFailed(f"{len(failed)} of {len(outcomes)} runs failed, the first with: {first.status.reason}",
+                           where=str(first.task.folder), remedy="the same command goes on from there")
+
+
+def _column(rows: list[Row], name: str, points: int) -> Column:
+    """A metric at each of the points, NaN after the last evaluation there is."""
+    values = np.full(points, np.nan)
+    values[: len(rows)] = [row[name] for row in rows]
+    return values
+
+
+def _at(found: list[list[list[Row]]], count: int) -> Table:
+    """The accuracy at the ``count``-th evaluation of each rate's runs, shape (seeds, rates); NaN where it diverged."""
+    return np.array([[_column(rows, "accuracy_top1", max(count, len(rows)))[count - 1] for rows in runs]
+                     for runs in found]).T
