@@ -23,6 +23,7 @@ from lrbench.spec.fields import (
     misfit,
     refuse_doubled,
 )
+from lrbench.spec.range import RangeSettings
 from lrbench.spec.search import SearchSettings
 
 SolverType = Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"]
@@ -144,6 +145,7 @@ class ExperimentSettings(Settings):
     stopping: StoppingSettings = StoppingSettings()
     robustness: RobustnessSettings | None = None
     search: SearchSettings = SearchSettings()
+    range: RangeSettings = RangeSettings()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ExperimentSettings:
@@ -153,6 +155,7 @@ class ExperimentSettings(Settings):
         if self.search.objective != "accuracy" and self.target_accuracy is None:
             raise misfit(("search", "objective"), f"is {self.search.objective}, but there is no target_accuracy",
                          "add target_accuracy: 0.98 for instance")
+        self.range.refuse_longer_than(self.workload.iterations)
         refuse_doubled(self.seeds, ("seeds",))
         same = first_doubled([tuple(solver.resolved().items()) for solver in self.solver])
         if same is not None:
