@@ -28,13 +28,13 @@ WIDTH_WITHOUT_BAR = 110
 
 
 class RunProgress(Listener):
-    """A context manager; use as ``with RunProgress(total) as listener``."""
+    """A context manager; use as ``with RunProgress(total) as listener``, without the total where nobody knows it."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None = None) -> None:
         self._console = Console(stderr=True)
         self._live = Progress(
             *_columns(self._console), console=self._console, transient=True) if self._console.is_terminal else None
-        self._total, self._width = total, len(str(total))
+        self._total, self._width = total, len(str(total or ''))
         self._lock = threading.Lock()
         self._rows: dict[int, Any] = {}
         self._best: dict[int, float] = {}
@@ -116,7 +116,8 @@ class RunProgress(Listener):
                 self._console.print(Text(line), soft_wrap=True)
 
     def _name(self, task: RunTask) -> str:
-        return f"[{task.number:{self._width}}/{self._total}] {plain(task.label)}"
+        number = f"{task.number}" if self._total is None else f"{task.number:{self._width}}/{self._total}"
+        return f"[{number}] {plain(task.label)}"
 
 
 def _columns(console: Console) -> list[ProgressColumn]:
