@@ -13,6 +13,7 @@ from itertools import product
 from lrbench.executors.plan import Task
 from lrbench.metrics.summary import Summary, summarise
 from lrbench.policies import Policy
+from lrbench.runner import Pause
 from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
 
 SUFFIX = "confirmed"
@@ -26,6 +27,7 @@ class SeedOutcome:
         best_accuracy: a fraction; None where the run has none, as one that failed or diverged at once.
         iterations_to_target: None where the target was not reached, or there is none.
         iterations: how many were trained; ``seconds`` of training and evaluating they took.
+        reason: why the run ended as it did, where that needs one.
     """
 
     seed: int
@@ -35,6 +37,7 @@ class SeedOutcome:
     iterations: int
     seconds: float
     run: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,22 @@ class Confirmed:
         return summarise([their / own for their, own in pairs if their is not None and own is not None])
 
 
-def confirm(bench: Bench, policies: Mapping[Policy, str], seeds: Sequence[int]) -> list[Confirmed]:
+def confirm(bench: Bench, policies: Mapping[Policy, str], seeds: Sequence[int],
+            give_up: Pause | None = None) -> list[Confirmed]:
     """Run each policy with each seed, every policy once before any twice; runs that are done count.
 
     Args:
         bench: on the data to confirm on, with the folder for the runs; see ``Bench.named``.
         policies: what each is here, in the order of the answer.
+        give_up: asked after each evaluation why a run should not go on.
 
     Raises:
         PolicyError: a policy is impossible in a run of that length.
         Interrupted: Ctrl-C; what was done is on disk.
     """
     wanted = list(product(seeds, policies))
-    tasks = [bench.task(policy, seed, number=number) for number, (seed, policy) in enumerate(wanted, start=1)]
+    tasks = [bench.task(policy, seed, number=number, pause=give_up)
+             for number, (seed, policy) in enumerate(wanted, start=1)]
     if tasks:
         bench.check(tasks[0])
     bench.run(tasks)
@@ -101,4 +107,5 @@ def _outcome(bench: Bench, task: Task) -> SeedOutcome:
     return SeedOutcome(
         seed=task.run.seed, status=status.status, best_accuracy=best_accuracy(rows),
         iterations_to_target=None if target is None else iterations_to(rows, target), iterations=status.iteration,
-        seconds=rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0, run=task.folder.name)
+        seconds=rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0, run=task.folder.name,
+        reason=status.reason)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +78,7 @@ class TuneResult:
     data: str
     run_iterations: int
     tried: tuple[Tried, ...]
-    confirmed: tuple[Confirmed, ...]
+    confirmed: tuple[Confirmed, ...] = ()
 
     @property
     def iterations(self) -> int:
@@ -134,18 +133,23 @@ def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -
         UsageError: the space or a baseline is impossible, or the study is of something else.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    study = _search(judge.named(SUFFIX), space, storage)
-    found = result(judge, study)
+    found = search(judge, space, storage)
     policies = {parse_policy(tried.policy): FOUND for tried in found.best[: judge.experiment.settings.search.confirm]}
     for policy in _baselines(bench):
         policies.setdefault(policy, BASELINE)
     if FOUND not in policies.values():
         return found
     confirmed = confirm(bench.named(CONFIRMED), policies, bench.experiment.settings.seeds)
-    return result(judge, study, confirmed)
+    return replace(found, confirmed=tuple(confirmed))
 
 
-def _search(judge: Bench, space: Space, storage: str | None) -> optuna.Study:
+def search(judge: Bench, space: Space, storage: str | None = None) -> TuneResult:
+    """Search, or go on with a search; nothing is confirmed.
+
+    Raises:
+        As ``tune``.
+    """
+    judge = judge.named(SUFFIX)
     settings, workload = judge.experiment.settings, judge.experiment.workload
     with judge.experiment.document.placing("search"):
         space.check(workload.iterations)
@@ -159,7 +163,7 @@ def _search(judge: Bench, space: Space, storage: str | None) -> optuna.Study:
     study = open_study(storage or str(judge.folder / STUDY_FILE), judge.experiment.name, settings.search,
                        identity(judge, space), evaluations)
     Search(judge, study, space).run()
-    return study
+    return _result(judge, study)
 
 
 def identity(judge: Bench, space: Space) -> dict[str, Any]:
@@ -184,14 +188,13 @@ def _baselines(bench: Bench) -> list[Policy]:
     return found
 
 
-def result(judge: Bench, study: optuna.Study, confirmed: Sequence[Confirmed] = ()) -> TuneResult:
-    """What a study holds so far."""
+def _result(judge: Bench, study: optuna.Study) -> TuneResult:
     settings = judge.experiment.settings
     return TuneResult(
-        name=settings.name, objective=settings.search.objective, target=settings.target_accuracy,
+        name=settings.name.removesuffix(f"-{SUFFIX}"), objective=settings.search.objective, target=settings.target_accuracy,
         evaluated_on=judge.evaluated_on, data=judge.data.label,
         run_iterations=judge.experiment.workload.iterations,
-        tried=tuple(_tried(trial) for trial in runs_of(study.get_trials(deepcopy=False))), confirmed=tuple(confirmed))
+        tried=tuple(_tried(trial) for trial in runs_of(study.get_trials(deepcopy=False))))
 
 
 def _tried(trial: optuna.trial.FrozenTrial) -> Tried:

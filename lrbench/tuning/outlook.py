@@ -1,0 +1,138 @@
+"""Whether a run under way can still reach its target: an early verdict, with its evidence and how sure it is.
+
+Two kinds of evidence, the first where there is enough of it:
+
+Earlier runs of the workload that reached the target. How far behind a run is, at an evaluation, is measured in
+``g = ln(e / e_target)``, where e is 1 - its best accuracy so far, against the median and the spread of g over those
+runs at that iteration. A run's score is the worst of that over its evaluations. It is given up when its score is above
+the ``ceil((n + 1)(1 - RISK))``-th smallest of the n earlier runs' own scores: a conformal bound, by which at most RISK
+of the runs that would reach the target are given up, whatever the curves look like (Vovk et al., Algorithmic Learning
+in a Random World, 2005), as long as the run is one more of the same kind.
+
+Else its own curve: to reach the target from (t, e) within N iterations, the error has to fall on average as t^-b with
+``b = ln(e / e_target) / ln(N / t)``. It is given up where b is above STEEPEST, which is what runs measured on other
+workloads needed at most; see ``scripts/measure_early_verdicts``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.runner import Row
+
+RISK = 0.02
+STEEPEST = 6.0
+EARLIEST = 0.2
+"""The part of the budget before which no curve is judged by itself."""
+SMALLEST_SPREAD = 0.05
+
+Curve = Sequence[tuple[int, float]]
+"""Iterations, rising, and the best accuracy up to each."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run's beginning says of its end.
+
+    Attributes:
+        target: the accuracy to reach, a fraction; ``within`` so many iterations.
+        earlier: runs of the same workload that reached it, each with its curve.
+    """
+
+    target: float
+    within: int
+    earlier: tuple[Curve, ...] = ()
+
+    @property
+    def by_earlier_runs(self) -> bool:
+        """Whether there are enough earlier runs to judge by."""
+        return math.ceil((len(self.earlier) + 1) * (1 - RISK)) <= len(self.earlier)
+
+    @property
+    def evidence(self) -> str:
+        """What is judged by, in words."""
+        if self.by_earlier_runs:
+            return (f"{len(self.earlier)} earlier runs of this workload that reached it; at most {100 * RISK:g} % of "
+                    "the runs that would reach it look like one that is given up")
+        return (f"its own curve, as there are {len(self.earlier)} earlier runs of this workload that reached it and "
+                f"{math.ceil(1 / RISK) - 1} are needed; a rule measured on other workloads")
+
+    def hopeless(self, rows: Sequence[Row]) -> str | None:
+        """Why the target is out of reach after these evaluations, or None while it is not."""
+        curve = best_so_far(rows)
+        if not curve or curve[-1][1] >= self.target or curve[-1][0] >= self.within:
+            return None
+        return self._behind(curve) if self.by_earlier_runs else self._too_steep(curve)
+
+    def _behind(self, curve: Curve) -> str | None:
+        if self._score(curve) <= self._limit:
+            return None
+        iteration, accuracy = curve[-1]
+        return (f"out of reach: {accuracy:.2%} by iteration {iteration} is further behind than {1 - RISK:.0%} of "
+                f"{len(self.earlier)} earlier runs that reached {self.target:.2%} ever were")
+
+    def _too_steep(self, curve: Curve) -> str | None:
+        iteration, accuracy = curve[-1]
+        if iteration < EARLIEST * self.within:
+            return None
+        steepness = self._gap(accuracy) / math.log(self.within / iteration)
+        if steepness <= STEEPEST:
+            return None
+        return (f"out of reach: from {accuracy:.2%} at iteration {iteration} the error would have to fall as "
+                f"t^-{steepness:.1f} to reach {self.target:.2%} by iteration {self.within}; "
+                f"no run measured so far needed more than t^-{STEEPEST:g}")
+
+    def _gap(self, accuracy: float) -> float:
+        return math.log(max(1 - accuracy, 1e-6) / max(1 - self.target, 1e-6))
+
+    def _score(self, curve: Curve) -> float:
+        """How far behind a run was at its worst, up to when it reached the target."""
+        worst = -math.inf
+        for iteration, accuracy in curve:
+            if accuracy >= self.target:
+                break
+            middle, spread = self._level(iteration)
+            worst = max(worst, (self._gap(accuracy) - middle) / spread)
+        return worst
+
+    def _level(self, iteration: int) -> tuple[float, float]:
+        """The median of the earlier runs' gaps at an iteration, and their spread (1.48 x median deviation)."""
+        gaps = self._gaps(iteration)
+        middle = float(np.median(gaps))
+        return middle, max(1.4826 * float(np.median(np.abs(gaps - middle))), SMALLEST_SPREAD)
+
+    def _gaps(self, iteration: int) -> NDArray[np.float64]:
+        return np.array([self._gap(_at(curve, iteration)) for curve in self.earlier])
+
+    @cached_property
+    def _limit(self) -> float:
+        scores = sorted(self._score(curve) for curve in self.earlier)
+        return scores[math.ceil((len(scores) + 1) * (1 - RISK)) - 1]
+
+
+def best_so_far(rows: Sequence[Row]) -> Curve:
+    """The best accuracy up to each evaluation; evaluations without a value before the first one that has are left out.
+    """
+    curve: list[tuple[int, float]] = []
+    for row in rows:
+        accuracy = row["accuracy_top1"]
+        if accuracy == accuracy or curve:
+            best = max(curve[-1][1], accuracy) if curve and accuracy == accuracy else accuracy
+            curve.append((int(row["iteration"]), curve[-1][1] if accuracy != accuracy else best))
+    return curve
+
+
+def _at(curve: Curve, iteration: int) -> float:
+    """The best accuracy by an iteration; 0 before the first evaluation."""
+    found = 0.0
+    for reached, accuracy in curve:
+        if reached > iteration:
+            break
+        found = accuracy
+    return found
