@@ -103,9 +103,10 @@ def read_sweep(rates: Column, loss: Column) -> Fall | None:
 
 
 def running_median(values: Column) -> Column:
-    """The median of each point and its neighbours, ``WINDOW`` in all, mirrored at the ends."""
-    padded = np.pad(values, WINDOW // 2, mode="reflect")
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, WINDOW), axis=1))
+    """The median of each point and its neighbours, ``WINDOW`` in all; at the ends that of the first or last so many."""
+    width = min(WINDOW, len(values) - 1 + len(values) % 2)
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
+    return np.pad(medians, (width // 2, len(values) - len(medians) - width // 2), mode="edge")
 
 
 def _untrained(smooth: Column) -> float:
