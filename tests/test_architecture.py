@@ -131,7 +131,7 @@ def test_help_loads_nothing_heavy():
             "try: m.lrbench.main(['--help'], standalone_mode=True)\n"
             "except SystemExit: pass\n"
             "print(sorted(set(sys.modules) & {'numpy', 'matplotlib', 'pydantic', 'scipy', 'rich', 'yaml', 'google', "
-            "'requests', 'psutil', 'sklearn', 'lmdb', 'orjson'}))")
+            "'requests', 'psutil', 'sklearn', 'lmdb', 'orjson', 'sqlalchemy'}))")
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
 

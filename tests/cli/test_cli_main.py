@@ -29,7 +29,7 @@ def lrbench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("group", [[], ["policies"], ["data"], ["caffe"]])
+@pytest.mark.parametrize("group", [[], ["policies"], ["data"], ["caffe"], ["db"]])
 def test_a_group_without_a_command_shows_its_help(group):
     answer = lrbench(*group)
     assert (answer.returncode, answer.stdout) == (2, "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import collections
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from lrbench.errors import ResultsError
 from lrbench.metrics.run import all_metrics
 from lrbench.runs.directory import OUTCOMES
 from lrbench.runs.records import RunRecord, find_runs, read_run
-from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload
+from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload, joined
 from lrbench.tuning.database.measured import new_bests
 
 OF_A_TARGET = {"iterations_to_target", "seconds_to_target"}
@@ -65,18 +65,6 @@ def collect(paths: Sequence[Path], note: str | None = None) -> Collected:
             except ValidationError as error:
                 problems.append(f"{_text(path)}: run.json does not say what it should: {_first(error)}")
     return Collected(joined(entries), dict(unfinished), problems)
-
-
-def joined(entries: Iterable[Entry]) -> list[Entry]:
-    """The same runs with one entry for each policy on each workload, by id; of a run that is there twice the first."""
-    found: dict[str, Entry] = {}
-    for entry in entries:
-        known = found.setdefault(entry.id, entry)
-        if known is not entry:
-            runs = {run.run_id: run for run in (*entry.runs, *known.runs)}
-            ordered = sorted(runs.values(), key=lambda run: (run.seed, run.run_id))
-            found[entry.id] = replace(known, runs=tuple(ordered))
-    return [found[identity] for identity in sorted(found)]
 
 
 def workload_of_run(run: Object) -> StoredWorkload:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import collections
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from json import JSONDecodeError
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from lrbench.errors import DatabaseError
 from lrbench.tuning.database.connection import WRITES, connect, ensure_tables, speaking_of
-from lrbench.tuning.database.entry import Entry
+from lrbench.tuning.database.entry import Entry, joined
 from lrbench.tuning.database.location import locate
 from lrbench.tuning.database.measured import MeasuredRun
 from lrbench.tuning.database.query import EntryQuery
@@ -22,6 +23,7 @@ from lrbench.tuning.database.schema import EntryRow, RunRow, entry_of, entry_row
 from lrbench.tuning.database.shipped import shipped_entries
 
 SHORTEST_ID = 4
+ASKED_AT_ONCE = 500
 EVERYTHING = EntryQuery()
 
 
@@ -63,11 +65,9 @@ class Database:
         A run that the database has, by entry and run id, stays as it is, unless that one was shipped and this one was
         measured here; other runs join the entry of their policy and workload. Several processes may add at once.
         """
-        total = Added()
+        given = list(entries)
         with self._session(writes=True) as session:
-            for entry in entries:
-                total = _sum(total, _add(session, entry))
-        return total
+            return _add(session, given)
 
     def entries(self, query: EntryQuery = EVERYTHING) -> list[Entry]:
         """The entries that fit, by id."""
@@ -143,30 +143,45 @@ def open_database(location: str) -> Database:
 
 def _fill(connection: Connection) -> None:
     with Session(connection) as session:
-        for entry in shipped_entries():
-            _add(session, entry)
+        _add(session, shipped_entries())
 
 
-def _add(session: Session, entry: Entry) -> Added:
-    row = session.get(EntryRow, entry.id)
-    if row is None:
-        row = entry_row(entry)
-        session.add(row)
-    present = {run.run_id: run for run in row.runs}
-    new = [run for run in entry.runs if _is_news(run, present.get(run.run_id))]
-    for run in new:
-        session.merge(run_row(run, entry.id))
+def _add(session: Session, given: Sequence[Entry]) -> Added:
+    entries = joined(given)
+    present = _present(session, [entry.id for entry in entries])
+    added: collections.Counter[str] = collections.Counter()
+    for entry in entries:
+        known = present.get(entry.id, {})
+        if entry.id not in present:
+            session.add(entry_row(entry))
+        new = [run for run in entry.runs if _is_news(run, known)]
+        for run in new:
+            _put(session, run_row(run, entry.id), replaces=run.run_id in known)
+        added["runs"] += len(new)
+        added["grown" if entry.id in present else "entries"] += min(1, len(new))
     session.flush()
-    session.expire(row, ["runs"])
-    grown = bool(present and new)
-    return Added(entries=int(not present), grown=int(grown), runs=len(new), known=len(entry.runs) - len(new))
+    runs = sum(len(entry.runs) for entry in given)
+    return Added(added["entries"], added["grown"], added["runs"], known=runs - added["runs"])
 
 
-def _is_news(run: MeasuredRun, known: RunRow | None) -> bool:
+def _present(session: Session, entries: Sequence[str]) -> dict[str, dict[str, bool]]:
+    """Of those entries that the database has: the runs by id, and whether they are shipped."""
+    found: dict[str, dict[str, bool]] = {}
+    columns = select(EntryRow.id, RunRow.run_id, RunRow.shipped).outerjoin(RunRow, RunRow.entry_id == EntryRow.id)
+    for start in range(0, len(entries), ASKED_AT_ONCE):
+        wanted = entries[start : start + ASKED_AT_ONCE]
+        for entry, run, shipped in session.execute(columns.where(EntryRow.id.in_(wanted))):
+            found.setdefault(entry, {})[run] = shipped
+    return found
+
+
+def _put(session: Session, row: RunRow, *, replaces: bool) -> None:
+    if replaces:
+        session.merge(row)
+    else:
+        session.add(row)
+
+
+def _is_news(run: MeasuredRun, known: Mapping[str, bool]) -> bool:
     """Whether the database is to have it: what was measured here tells more than the same run shipped."""
-    return known is None or (known.shipped and not run.shipped)
-
-
-def _sum(first: Added, second: Added) -> Added:
-    return Added(first.entries + second.entries, first.grown + second.grown, first.runs + second.runs,
-                 first.known + second.known)
+    return run.run_id not in known or (known[run.run_id] and not run.shipped)

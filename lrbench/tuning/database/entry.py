@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -189,6 +189,18 @@ class Entry:
 
 
 ENTRY = TypeAdapter(Entry)
+
+
+def joined(entries: Iterable[Entry]) -> list[Entry]:
+    """The same runs with one entry for each policy on each workload, by id; of a run that is there twice the first."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        known = found.setdefault(entry.id, entry)
+        if known is not entry:
+            runs = {run.run_id: run for run in (*entry.runs, *known.runs)}
+            ordered = sorted(runs.values(), key=lambda run: (run.seed, run.run_id))
+            found[entry.id] = replace(known, runs=tuple(ordered))
+    return [found[identity] for identity in sorted(found)]
 
 
 def _spread(values: Iterable[float]) -> Spread:

@@ -1,0 +1,62 @@
+"""Makes entries of the policy database, for tests of what keeps and reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from lrbench.tuning.database import Entry, MeasuredRun, NewBest, StoredWorkload
+
+WORKLOAD = StoredWorkload(
+    net_name="lenet",
+    net_sha256="a" * 64,
+    dataset_name="mnist",
+    dataset_label="MNIST",
+    dataset_sha256="b" * 64,
+    evaluated_on="test",
+    batch_size=100,
+    iterations=2000,
+    test_interval=500,
+    solver={"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005},
+    engine_name="caffe",
+    engine_driver="stepping",
+    engine_device="cpu",
+    engine_precision="float32",
+)
+
+
+def run(seed: int = 0, accuracies: Sequence[float] = (0.9, 0.95, 0.96, 0.97), **others: Any) -> MeasuredRun:
+    """A run with an evaluation every 500 iterations, 10 s each, whose accuracies rise."""
+    curve = tuple(NewBest(500 * at, accuracy, 10.0 * at) for at, accuracy in enumerate(accuracies, start=1))
+    best = accuracies[-1] if accuracies else None
+    usual = MeasuredRun(
+        run_id=f"run-s{seed}",
+        seed=seed,
+        status="finished",
+        reason=None,
+        iteration=500 * len(accuracies),
+        metrics={"best_accuracy": best, "final_accuracy": best, "train_seconds": 10.0 * len(accuracies),
+                 "cpu_seconds": 12.5, "test_loss": 0.1 + seed / 3, "train_loss": None},
+        curve=curve,
+        experiment="exp",
+        run_at="2026-01-01T00:00:00+00:00",
+        added_at="2026-01-02T00:00:00+00:00",
+        lrbench_version="0.1.0",
+        engine_version="1.0.0",
+        cpu="A Processor",
+        gpu=None,
+        cores=2,
+        threads=1,
+    )
+    return replace(usual, **others)
+
+
+def diverged(seed: int = 0) -> MeasuredRun:
+    """A run that diverged before its first evaluation."""
+    return run(seed, (), status="diverged", reason="the training loss is not finite at iteration 17", iteration=18)
+
+
+def entry(policy: str = "FIX(k0=0.01)", runs: Sequence[MeasuredRun] = (run(0), run(1)), **workload: Any) -> Entry:
+    """An entry of that policy on MNIST, or on what else is given."""
+    return Entry(replace(WORKLOAD, **workload), policy, policy.partition("(")[0], 1.0, tuple(runs))
