@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from lrbench.report.build import Report
-    from lrbench.report.by_engine.build import EngineReport
+    from lrbench.report.by_engine.tables import EngineReport
 
 FORMATS = ("table", "markdown", "csv", "json")
 

@@ -135,24 +135,26 @@ def ranked(rows: Sequence[PolicyRow], metric: Metric) -> tuple[PolicyRow, ...]:
     The share of runs that diverged goes before the mean, which only those have that did not, or not at once: so a
     policy of which some diverged ranks behind every one of which none did. Where both are equal the rank is shared.
     """
-    sign = -1.0 if metric.higher_is_better else 1.0
-
-    def standing(row: PolicyRow) -> tuple[float, float]:
-        return row.diverged / max(1, len(row.runs)), sign * (row.summaries[metric.name].mean or 0.0)
 
     def place(row: PolicyRow) -> tuple[bool, bool, tuple[float, float], str, str, str]:
         unknown = row.summaries[metric.name].mean is None
-        return (unknown, row.provisional, standing(row), row.policy, row.solver, row.engine)
+        return (unknown, row.provisional, standing(row, metric), row.policy, row.solver, row.engine)
 
     ordered = sorted(rows, key=place)
     final = [row for row in ordered if not row.provisional and row.summaries[metric.name].mean is not None]
-    standings = [standing(row) for row in final]
+    standings = [standing(row, metric) for row in final]
     comparisons = _comparisons(final, metric)
     placed = [
         replace(row, rank=1 + standings.index(own), comparison=comparison)
         for row, own, comparison in zip(final, standings, comparisons, strict=True)
     ]
     return (*placed, *(row for row in ordered if row not in final))
+
+
+def standing(row: PolicyRow, metric: Metric) -> tuple[float, float]:
+    """What ranks a policy, the lowest first: the share of its runs that diverged, then how good its mean is."""
+    mean = row.summaries[metric.name].mean or 0.0
+    return row.diverged / max(1, len(row.runs)), -mean if metric.higher_is_better else mean
 
 
 def _comparisons(final: Sequence[PolicyRow], metric: Metric) -> list[Comparison | None]:

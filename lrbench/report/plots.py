@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lrbench.errors import ResultsError
-from lrbench.report.build import Report, WorkloadTable
+from lrbench.report.build import Report
 from lrbench.report.curves import Curve, metric_curve, rate_curve
 from lrbench.report.scene import Scene, plain_axes
 from lrbench.report.untrusted import path_text, plain
@@ -41,11 +41,11 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     # Labels come from files: a dollar sign in one is no formula, and a character that the font lacks no warning.
     with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        for workload, prefix in zip(report.workloads, _prefixes(report.workloads), strict=True):
+        for workload, prefix in zip(report.workloads, prefixes([each.label for each in report.workloads]), strict=True):
             scene = Scene.of(workload, report.metric)
             for name, draw in _PICTURES.items():
                 path = folder / f"{prefix}{name}.png"
-                _save(draw(scene), path)
+                save(draw(scene), path)
                 written.append(path)
     return written
 
@@ -146,15 +146,20 @@ def _in_percent(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
 
 
-def _prefixes(workloads: Sequence[WorkloadTable]) -> list[str]:
-    """What file names begin with, where there are several workloads."""
-    if len(workloads) == 1:
+def prefixes(names: Sequence[str]) -> list[str]:
+    """What file names begin with, where there are several workloads of these names."""
+    if len(names) == 1:
         return [""]
-    slugs = [re.sub(r"[^A-Za-z0-9]+", "-", workload.label).strip("-").lower()[:60] for workload in workloads]
+    slugs = [re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:60] for name in names]
     return [f"{number}-{slug}-" for number, slug in enumerate(slugs, start=1)]
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture; its folder is made if need be.
+
+    Raises:
+        ResultsError: it cannot be written.
+    """
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DOTS_PER_INCH)
     try:

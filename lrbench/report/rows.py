@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class RunRow:
         scales: the robustness scales that its experiment asks for.
         evaluations: columns by name.
         metrics: those of the run, and those of its last evaluation; None where not reached or not known.
+        conditions: run.json's ``machine`` and ``threads``, which bear on times and memory alone.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class RunRow:
     scales: tuple[float, ...]
     evaluations: Columns
     metrics: Mapping[str, float | None]
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -96,6 +98,7 @@ def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
         scales=tuple(map(float, filter(_number, scales))) if isinstance(scales, list) else (),
         evaluations=record.evaluations,
         metrics=all_metrics(record.evaluations, goal),
+        conditions={name: run.get(name) for name in ("machine", "threads")},
     )
 
 

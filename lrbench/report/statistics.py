@@ -40,16 +40,28 @@ class Comparison:
 
 def welch(first: Summary, second: Summary) -> float | None:
     """Two-sided p-value of Welch's t-test; None where one has fewer than two values or neither has any variance."""
-    if first.mean is None or second.mean is None or first.deviation is None or second.deviation is None:
-        return None
-    first_error, second_error = first.deviation**2 / first.n, second.deviation**2 / second.n
-    error = first_error + second_error
+    return welch_over_pairs([(first, second)])
+
+
+def welch_over_pairs(pairs: Sequence[tuple[Summary, Summary]]) -> float | None:
+    """Welch's test of the mean, over several pairs, of the difference within each: two-sided p-value.
+
+    The errors of all means add up, and with them the degrees of freedom (Satterthwaite 1946); for one pair it is
+    Welch's test itself. None where one has fewer than two values, where none has any variance, and without pairs.
+    """
+    error, weight, differences = 0.0, 0.0, []
+    for first, second in pairs:
+        if first.mean is None or second.mean is None or first.deviation is None or second.deviation is None:
+            return None
+        errors = first.deviation**2 / first.n, second.deviation**2 / second.n
+        error += sum(errors)
+        weight += errors[0] ** 2 / (first.n - 1) + errors[1] ** 2 / (second.n - 1)
+        differences.append(second.mean - first.mean)
     if error == 0:
         return None
     from scipy.special import stdtr  # scipy.stats has the whole test, but takes 0.9 s to import
 
-    freedom = error**2 / (first_error**2 / (first.n - 1) + second_error**2 / (second.n - 1))
-    return float(2 * stdtr(freedom, -abs(first.mean - second.mean) / math.sqrt(error)))
+    return float(2 * stdtr(error**2 / weight, -abs(math.fsum(differences)) / math.sqrt(error)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import ttest_ind
+from scipy.stats import t, ttest_ind
 
 from lrbench.metrics.summary import Summary, summarise
-from lrbench.report.statistics import compare_with_best, holm, welch
+from lrbench.report.statistics import compare_with_best, holm, welch, welch_over_pairs
 
 samples = st.lists(st.floats(0, 1).map(lambda x: round(x, 4)), min_size=2, max_size=6)
 
@@ -38,6 +39,35 @@ def test_welch_agrees_with_scipy(first, second):
 def test_welch_needs_two_values_of_each_and_some_spread():
     assert welch(summarise([0.9]), summarise([0.8, 0.81])) is None
     assert welch(summarise([0.9, 0.9]), summarise([0.8, 0.8])) is None
+
+
+def test_welch_over_several_pairs_by_hand():
+    pairs = [([1.0, 3.0], [2.0, 2.0]), ([10.0, 10.0, 13.0], [12.0, 14.0, 16.0])]
+    # variances over n: 2/2, 0, 3/3, 4/3; differences 0 and 3, in the mean 1.5; t^2 = 3^2 / (1 + 1 + 4/3)
+    errors, freedom = (1, 0, 1, 4 / 3), (1, 1, 2, 2)
+    nu = sum(errors) ** 2 / sum(error**2 / df for error, df in zip(errors, freedom, strict=True))
+    expected = 2 * t.sf(3 / sum(errors) ** 0.5, nu)
+    assert welch_over_pairs([(summarise(one), summarise(two)) for one, two in pairs]) == pytest.approx(expected)
+
+
+def test_welch_over_pairs_needs_two_values_of_each_and_some_spread():
+    several, same = (summarise([0.1, 0.2]), summarise([0.2, 0.3])), (summarise([0.1, 0.1]), summarise([0.3, 0.3]))
+    assert welch_over_pairs([]) is None
+    assert welch_over_pairs([several, (summarise([0.1]), summarise([0.2, 0.3]))]) is None
+    assert welch_over_pairs([same]) is None
+    assert welch_over_pairs([same, several]) is not None
+
+
+def test_pairs_that_differ_by_chance_alone_are_told_apart_in_one_of_twenty_at_most():
+    generator = np.random.default_rng(0)
+
+    def pairs():
+        for deviation in (0.01, 0.002, 0.01, 0.002, 0.01):
+            mean = generator.normal(0.9, 0.05)
+            yield tuple(summarise(list(generator.normal(mean, wide * deviation, 3))) for wide in (1, 2))
+
+    alarms = sum(welch_over_pairs(list(pairs())) < 0.05 for _ in range(1000))
+    assert 10 < alarms < 60
 
 
 def test_holm_by_hand():

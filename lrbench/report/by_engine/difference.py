@@ -1,0 +1,97 @@
+"""Whether an engine reaches another accuracy than another one, beyond what the seeds differ by.
+
+The same seed on two engines is not the same run, so each policy's seeds are two samples (Welch's test, corrected over
+the policies by Holm's method). Over all policies the differences are paired: policy by policy, with the seeds' errors
+added up, so that what sets policies apart does not count as noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from lrbench.metrics.registry import Metric
+from lrbench.metrics.summary import Summary
+from lrbench.report.policies import PolicyRow
+from lrbench.report.statistics import LEVEL, holm, welch, welch_over_pairs
+
+Verdict = Literal["differs", "not told apart", "one seed", "no spread", "diverged", "not comparable"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One policy on two engines.
+
+    Attributes:
+        value: the other engine's mean less the base's; None where a run diverged or there is no value.
+        verdict: ``differs`` where the corrected p is below 5 %; ``not comparable``: not run, or not done, on one.
+    """
+
+    policy: str
+    value: float | None
+    verdict: Verdict
+    p: float | None = None
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One engine against another.
+
+    Attributes:
+        mean: the mean difference over the policies that both have with neither diverged; None without any.
+        tested: how many of those have two seeds or more on both, so that a test was possible; p is over these.
+    """
+
+    base: str
+    other: str
+    differences: Mapping[str, Difference]
+    mean: float | None
+    p: float | None
+    tested: int
+
+    @property
+    def differ(self) -> bool:
+        """Whether the accuracies differ beyond the seeds' noise, over all policies."""
+        return self.p is not None and self.p < LEVEL
+
+
+def contrast(
+    base: str, other: str, first: Mapping[str, PolicyRow], second: Mapping[str, PolicyRow], metric: Metric
+) -> Contrast:
+    """Compare two engines, policy by policy and over all of them."""
+    pairs = {policy: (first.get(policy), second.get(policy)) for policy in {**first, **second}}
+    known = {policy: found for policy, (one, two) in pairs.items() if (found := _means(one, two, metric))}
+    tested = {policy: pair for policy, pair in known.items() if min(pair[0].n, pair[1].n) > 1}
+    p_values = {policy: p for policy, pair in tested.items() if (p := welch(*pair)) is not None}
+    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    differences = {}
+    for policy, rows in pairs.items():
+        if policy not in known:
+            differences[policy] = Difference(policy, None, "diverged" if _diverged(*rows) else "not comparable")
+            continue
+        verdict: Verdict = "one seed" if policy not in tested else "no spread"
+        if policy in corrected:
+            verdict = "differs" if corrected[policy] < LEVEL else "not told apart"
+        differences[policy] = Difference(
+            policy, _apart(known[policy]), verdict, p_values.get(policy), corrected.get(policy)
+        )
+    mean = math.fsum(map(_apart, known.values())) / len(known) if known else None
+    return Contrast(base, other, differences, mean, welch_over_pairs(list(tested.values())), len(tested))
+
+
+def _means(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> tuple[Summary, Summary] | None:
+    """What there is to compare: final means on both, none of a policy of which runs diverged."""
+    if one is None or other is None or one.rank is None or other.rank is None or one.diverged or other.diverged:
+        return None
+    return one.summaries[metric.name], other.summaries[metric.name]
+
+
+def _apart(pair: tuple[Summary, Summary]) -> float:
+    return (pair[1].mean or 0.0) - (pair[0].mean or 0.0)  # a row with a rank has a mean
+
+
+def _diverged(one: PolicyRow | None, other: PolicyRow | None) -> bool:
+    return any(row is not None and row.diverged > 0 for row in (one, other))

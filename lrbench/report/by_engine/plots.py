@@ -1,0 +1,162 @@
+"""Pictures of engines side by side: processor and memory over time, and the accuracy of each policy on each.
+
+Imports matplotlib, so only its user imports it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from lrbench.report.by_engine.cost import WHOLE
+from lrbench.report.by_engine.tables import EngineReport, EngineTable
+from lrbench.report.formats import heading
+from lrbench.report.plots import prefixes, save
+from lrbench.report.scene import plain_axes
+from lrbench.report.untrusted import plain
+from lrbench.runs.usage import Sample
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_MARKERS = "osD^vP"
+# (column of the samples, title, how many of its units make one of the title's)
+_PANELS = (
+    ("cpu_percent", "CPU, % of a core", 1.0),
+    ("memory_bytes", "resident memory, MB", 1e6),
+    ("gpu_percent", "GPU at work, %", 1.0),
+    ("gpu_memory_bytes", "GPU memory, MB", 1e6),
+)
+POINTS = 300
+
+Column = NDArray[np.float64]
+
+
+def write_engine_plots(found: EngineReport, folder: Path) -> list[Path]:
+    """Write two pictures a table into the folder, which is made if need be; returns their paths.
+
+    Raises:
+        ResultsError: the folder or a file cannot be written.
+    """
+    written = []
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        names = prefixes([table.label for table in found.tables])
+        for table, prefix in zip(found.tables, names, strict=True):
+            for name, draw in (("engines-usage", _usage), ("engines-accuracy", _accuracy)):
+                path = folder / f"{prefix}{name}.png"
+                save(draw(table), path)
+                written.append(path)
+    return written
+
+
+def _usage(table: EngineTable) -> Figure:
+    """A panel for each quantity that is known of any run; the GPU's are left out where none is."""
+    runs = {engine: _samples(table, engine) for engine in table.engines}
+    every = [samples for of in runs.values() for samples in of]
+    panels = [panel for panel in _PANELS if any(len(curve(samples, panel[0])[0]) for samples in every)] or _PANELS[:2]
+    figure = Figure(figsize=(7 * len(panels), 5), layout="constrained")
+    for axes, (name, title, scale) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for place, engine in enumerate(table.engines):
+            _draw(axes, [curve(samples, name) for samples in runs[engine]], scale, (engine, _look(place)))
+        axes.set_xlabel("seconds since the training began")
+        axes.set_ylabel(title)
+        axes.set_ylim(bottom=0)
+        plain_axes(axes)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=9, title="thin: a run; thick: median of the runs", title_fontsize=8)
+        else:
+            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color="grey")
+    _head(figure, "Processor and memory over time", table)
+    return figure
+
+
+def _samples(table: EngineTable, engine: str) -> list[Sequence[Sample]]:
+    runs = [run for by in table.rows.values() if engine in by for run in by[engine].row.runs if run.status in WHOLE]
+    return [table.samples[run.path] for run in runs if table.samples.get(run.path)]
+
+
+def curve(samples: Sequence[Sample], name: str) -> tuple[Column, Column]:
+    """The seconds and values at which a column is known."""
+    known = [(sample.seconds, value) for sample in samples if (value := getattr(sample, name)) is not None]
+    seconds, values = np.array(known, dtype=np.float64).reshape(-1, 2).T
+    return seconds, values
+
+
+def median_curve(curves: Sequence[tuple[Column, Column]]) -> tuple[Column, Column]:
+    """The median over the runs at each time that at least half of them reach; none has a value after its end."""
+    ends = sorted(seconds[-1] for seconds, _ in curves)
+    grid = np.linspace(min(seconds[0] for seconds, _ in curves), ends[len(ends) // 2], POINTS)
+    table = np.array([np.interp(grid, seconds, values, right=np.nan) for seconds, values in curves])
+    return grid, np.nanmedian(table, axis=0)
+
+
+def _draw(
+    axes: Axes, curves: Sequence[tuple[Column, Column]], scale: float, labelled: tuple[str, dict[str, Any]]
+) -> None:
+    known = [found for found in curves if len(found[0])]
+    engine, look = labelled
+    for seconds, values in known:
+        axes.plot(seconds, values / scale, color=look["color"], alpha=0.25, linewidth=0.8)
+    if known:
+        seconds, values = median_curve(known)
+        label = f"{plain(engine)} ({len(known)} runs)"
+        axes.plot(seconds, values / scale, color=look["color"], linewidth=2.2, label=label)
+
+
+def _look(place: int) -> dict[str, Any]:
+    return {"color": _COLOURS[place % len(_COLOURS)], "marker": _MARKERS[place % len(_MARKERS)]}
+
+
+def _accuracy(table: EngineTable) -> Figure:
+    """A line a policy, the best of the first engine on top, with a mark an engine and a bar of one deviation."""
+    metric, policies = table.metric, list(table.rows)
+    scale = 100.0 if metric.unit == "fraction" else 1e-6 if metric.unit == "bytes" else 1.0
+    figure = Figure(figsize=(10, 1.8 + 0.5 * len(policies)), layout="constrained")
+    axes = figure.subplots()
+    for place, engine in enumerate(table.engines):
+        means = np.array(_means(table, engine)).reshape(-1, 3)
+        height = means[:, 0] + 0.16 * (place - (len(table.engines) - 1) / 2)
+        axes.errorbar(
+            scale * means[:, 1], height, xerr=scale * means[:, 2],
+            linestyle="none", capsize=3, label=plain(engine), **_look(place),
+        )  # fmt: skip
+    axes.set_yticks(range(len(policies)), [_policy_label(table, policy) for policy in policies])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{heading(metric)}: mean and sample standard deviation over the seeds")
+    plain_axes(axes)
+    axes.xaxis.set_major_locator(MaxNLocator("auto"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    _head(figure, metric.title.capitalize(), table)
+    return figure
+
+
+def _means(table: EngineTable, engine: str) -> list[tuple[int, float, float]]:
+    """Of each policy that has a mean on the engine: its place, the mean and the deviation, 0 with one seed."""
+    found = []
+    for place, by in enumerate(table.rows.values()):
+        summary = by[engine].row.summaries[table.metric.name] if engine in by else None
+        if summary is not None and summary.mean is not None:
+            found.append((place, summary.mean, summary.deviation or 0.0))
+    return found
+
+
+def _policy_label(table: EngineTable, policy: str) -> str:
+    lines = textwrap.wrap(plain(policy), 46, max_lines=2, placeholder=" …")
+    rows = [found.row for found in table.rows[policy].values()]
+    lines += [f"{plain(row.engine)}: {row.diverged}/{len(row.runs)} diverged" for row in rows if row.diverged]
+    return "\n".join(lines)
+
+
+def _head(figure: Figure, what: str, table: EngineTable) -> None:
+    title = textwrap.shorten(plain(table.label), 80, placeholder=" …")
+    figure.suptitle(f"{what}: {title}", x=0.01, ha="left", fontsize=12)

@@ -1,0 +1,148 @@
+"""Whether what is best on one engine is best on another: the rank of its best policy there, and the regret.
+
+The regret is the best mean there less that of the policy that was chosen here; whether it is beyond the seeds' noise
+is Welch's test between those two, one comparison, so not corrected. How far two rankings agree is Kendall's tau-b
+(Kendall 1945), 1 for the same order, 0 for none in common, -1 for the reverse, over the policies with an outcome on
+both; the policies that diverged rank last, as in the tables. Its interval comes from drawing each policy's seeds anew,
+with replacement (percentile bootstrap, Efron 1979); with few seeds, such as three, that interval is too narrow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lrbench.metrics.registry import Metric
+from lrbench.report.build import standing
+from lrbench.report.policies import PolicyRow
+from lrbench.report.statistics import LEVEL, welch
+
+DRAWS = 1000
+COVERAGE = 0.95
+
+Engines = tuple[str, str]
+Verdict = Literal["best", "within noise", "beyond noise", "one seed", "no spread", "diverged", "no outcome", "not run"]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The best policy of ``source`` on ``target``.
+
+    Attributes:
+        rank, ranked: its rank there, and of how many; None where it has none.
+        regret: how much worse than the best there, in the metric's unit; None where it or that one diverged.
+        verdict: ``best`` there, too; or whether the regret is within the noise of the seeds; or why it is not known.
+    """
+
+    source: str
+    target: str
+    policy: str
+    rank: int | None
+    ranked: int
+    regret: float | None
+    verdict: Verdict
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two engines rank alike: tau-b, and the interval of 95 % of the bootstrap's.
+
+    Attributes:
+        policies: how many it is over.
+        tau: None where a ranking has no order, as with one policy.
+        low, high: None where a policy has one seed, so that there is nothing to draw from.
+    """
+
+    engines: Engines
+    policies: int
+    tau: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def transfer(
+    engines: Engines, here: Mapping[str, PolicyRow], there: Mapping[str, PolicyRow], metric: Metric
+) -> Transfer | None:
+    """What the best policy of one engine reaches on another; None where no policy here has a rank."""
+    chosen = next(iter(here.values()), None)
+    if chosen is None or chosen.rank is None:
+        return None
+    row, best = there.get(chosen.policy), next(iter(there.values()))
+    ranked = sum(other.rank is not None for other in there.values())
+    if row is None or row.rank is None:
+        verdict: Verdict = "not run" if row is None else "diverged" if row.diverged else "no outcome"
+        return Transfer(*engines, chosen.policy, None, ranked, None, verdict)
+    if row.diverged or best.diverged:
+        return Transfer(*engines, chosen.policy, row.rank, ranked, None, "best" if row.rank == 1 else "diverged")
+    regret = standing(row, metric)[1] - standing(best, metric)[1]
+    verdict, p = _judged(row, best, metric)
+    return Transfer(*engines, chosen.policy, row.rank, ranked, regret, verdict, p)
+
+
+def _judged(row: PolicyRow, best: PolicyRow, metric: Metric) -> tuple[Verdict, float | None]:
+    if row.rank == 1:
+        return "best", None
+    means = row.summaries[metric.name], best.summaries[metric.name]
+    p = welch(*means)
+    if p is None:
+        return ("one seed" if min(mean.n for mean in means) < 2 else "no spread"), None
+    return ("beyond noise" if p < LEVEL else "within noise"), p
+
+
+def agreement(
+    engines: Engines, one: Mapping[str, PolicyRow], other: Mapping[str, PolicyRow], metric: Metric
+) -> Agreement:
+    """Kendall's tau-b between the rankings of two engines, with its interval."""
+    both = [policy for policy in one if policy in other]
+    shared = [policy for policy in both if _judgeable(one[policy]) and _judgeable(other[policy])]
+    sides = [[_seeds(engine[policy], metric) for policy in shared] for engine in (one, other)]
+    tau = _tau(*(_ranks([_standing(seeds) for seeds in side]) for side in sides))
+    if tau is None or min(len(seeds) for side in sides for seeds in side) < 2:
+        return Agreement(engines, len(shared), tau)
+    generator = np.random.default_rng(0)
+    draws = (_tau(*(_ranks([_drawn(seeds, generator) for seeds in side]) for side in sides)) for _ in range(DRAWS))
+    known = [draw for draw in draws if draw is not None]
+    low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return Agreement(engines, len(shared), tau, float(low), float(high))
+
+
+Seed = tuple[bool, float]  # whether it diverged, and how good it was, the lower the better; NaN without a value
+
+
+def _judgeable(row: PolicyRow) -> bool:
+    return not row.provisional and (row.rank is not None or row.diverged > 0)
+
+
+def _seeds(row: PolicyRow, metric: Metric) -> list[Seed]:
+    sign = -1.0 if metric.higher_is_better else 1.0
+    values = [(run.status == "diverged", run.metrics.get(metric.name)) for run in row.counted]
+    return [(diverged, math.nan if value is None else sign * value) for diverged, value in values]
+
+
+def _drawn(seeds: Sequence[Seed], generator: np.random.Generator) -> tuple[float, float]:
+    return _standing([seeds[place] for place in generator.integers(len(seeds), size=len(seeds))])
+
+
+def _standing(seeds: Sequence[Seed]) -> tuple[float, float]:
+    """As the tables rank: the share that diverged, then the mean of those with a value; without any it is last."""
+    known = [value for _, value in seeds if not math.isnan(value)]
+    share = sum(diverged for diverged, _ in seeds) / len(seeds)
+    return share, math.fsum(known) / len(known) if known else math.inf
+
+
+def _ranks(standings: Sequence[tuple[float, float]]) -> list[int]:
+    ordered = sorted(set(standings))
+    return [ordered.index(own) for own in standings]
+
+
+def _tau(one: Sequence[int], other: Sequence[int]) -> float | None:
+    if len(set(one)) < 2 or len(set(other)) < 2:
+        return None
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(one, other).statistic)

@@ -1,0 +1,110 @@
+"""``lrbench report --by engine`` as it is typed, from runs that are made up and from real ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import fake_runs
+import pytest
+
+from lrbench.cli.main import main
+from lrbench.runs.usage import mean_of, read_usage
+
+FIX = "FIX(k0=0.01)"
+SPEC = """
+workload: {net: lenet, dataset: digits, batch_size: 64, test_batch_size: 100, iterations: 100, test_interval: 50}
+solver: {momentum: 0.9, weight_decay: 0.0005}
+policies: [FIX(k0=0.01), FIX(k0=0.0001)]
+"""
+
+
+@pytest.fixture
+def lrbench(monkeypatch, capsys):
+    """Runs the command line; returns exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lrbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def results(tmp_path):
+    for name in ("caffe", "torch"):
+        engine = {**fake_runs.ENGINE, "name": name}
+        fake_runs.write_run(tmp_path / "results", FIX, [0.1, 0.9], engine=engine, run_id=name)
+    return tmp_path / "results"
+
+
+@pytest.mark.parametrize(("kind", "start"), [
+    ("table", "lenet on MNIST, batch 100, 2,000 iterations: caffe and torch\n"),
+    ("markdown", "## lenet on MNIST, batch 100, 2,000 iterations: caffe and torch\n"),
+    ("csv", "workload,policy,function,solver,engine,rank,"), ("json", '{"schema":1,"compared_by":"engine",'),
+])
+def test_every_format(lrbench, results, kind, start):
+    code, out, err = lrbench("report", results, "--by", "engine", "--format", kind)
+    assert code == 0
+    assert out.startswith(start)
+    assert out.endswith("\n")
+    note = "2 runs: usage.jsonl is missing; so CPU % and mean memory are not known, or of what is there alone"
+    assert err == (f"{note}\n" if kind in ("csv", "json") else "")
+    assert note in " ".join(out.split()) or kind == "csv"
+
+
+def test_one_engine_is_one_line_and_code_2(lrbench, tmp_path):
+    fake_runs.write_run(tmp_path, FIX)
+    code, out, err = lrbench("report", tmp_path, "--by", "engine")
+    assert (code, out) == (2, "")
+    assert err == (
+        "error: all runs are of one engine, caffe, so there is nothing to compare; run the spec on another one, too, "
+        "such as with --engine torch\n"
+    )
+
+
+def test_plots_and_a_file(lrbench, results, tmp_path):
+    code, out, err = lrbench("report", results, "--by", "engine", "-o", tmp_path / "x.md", "--format", "markdown",
+                             "--plots", tmp_path / "plots")
+    assert (code, out) == (0, "")
+    written = [line.rpartition("/")[2] for line in err.splitlines()]
+    assert written == ["x.md", "engines-usage.png", "engines-accuracy.png"]
+
+
+def test_by_anything_else_is_code_2(lrbench, results):
+    assert lrbench("report", results, "--by", "seed")[0] == 2
+
+
+@pytest.mark.caffe
+def test_real_runs_on_both_engines_are_sampled_and_compared(tmp_path, own_home):
+    (tmp_path / "trial.yaml").write_text(SPEC)
+
+    def typed(*arguments: str) -> str:
+        return subprocess.run([sys.executable, "-m", "lrbench", *arguments], cwd=tmp_path, capture_output=True,
+                              text=True, check=True, timeout=300).stdout
+
+    typed("run", "trial.yaml")
+    typed("run", "trial.yaml", "--engine", "torch")
+    for path in Path(tmp_path / "results/trial").glob("*/usage.jsonl"):
+        samples, problem = read_usage(path)
+        assert problem is None
+        last = json.loads((path.parent / "evaluations.jsonl").read_text().splitlines()[-1])
+        trained = last["train_seconds"] + last["evaluation_seconds"]
+        assert trained <= samples[-1].seconds < trained + 10
+        assert 60e6 < max(sample.memory_bytes for sample in samples) <= 1.05 * last["peak_memory_bytes"]
+        used = mean_of(samples, "cpu_percent") / 100 * samples[-1].seconds
+        assert used == pytest.approx(last["cpu_seconds"], rel=0.1, abs=6)  # which has the start of the process, too
+    (table,) = json.loads(typed("report", "results", "--by", "engine", "--format", "json"))["tables"]
+    assert table["engines"] == ["caffe", "torch"]
+    assert len(table["rows"]) == 4
+    for row in table["rows"]:
+        assert row["cpu_percent"]["mean"] > 5
+        assert row["mean_memory_bytes"]["mean"] > 60e6
+        assert (row["gpu_percent"]["mean"], row["gpu_memory_bytes"]["mean"]) == (None, None)
+    assert {each["verdict"] for each in table["transfers"]} == {"best"}  # ten times the rate tells on both
+    assert table["agreements"][0]["tau"] == 1.0
