@@ -81,12 +81,14 @@ def _bench(spec: Path, overrides: Sequence[str], results: Path, solver_type: str
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import ChoosingSettings
     from lrbench.tuning.bench import Bench
-    from lrbench.tuning.range_test import FEW_IMAGES, sweep_tasks
+    from lrbench.tuning.range_test import FEW_IMAGES, plan_for, sweep_tasks
 
     experiment = read_experiment(spec, overrides, ChoosingSettings)
     with experiment.document.placing("engine", "name"):
         check_engine_name(experiment.settings.engine.name)
     solvers = _solvers(experiment.settings.solver, solver_type)
+    for solver in solvers:
+        plan_for(experiment, solver)  # bounds that do not fit are refused before data are prepared
     trainer, data = find_engine(experiment), find_data(experiment, prepare_data)
     experiment.check_data(data)
     bench = Bench(experiment, data, trainer, results, jobs, threads).judged_on_validation(home(), most=FEW_IMAGES)

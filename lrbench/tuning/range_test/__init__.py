@@ -1,6 +1,7 @@
 """The range test: which learning rates are worth trying, by a sweep and by short runs at fixed rates."""
 
+from lrbench.tuning.range_test.plan import Plan, plan_for
 from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.running import FEW_IMAGES, range_test, sweep_tasks
 
-__all__ = ["FEW_IMAGES", "RangeResult", "range_test", "sweep_tasks"]
+__all__ = ["FEW_IMAGES", "Plan", "RangeResult", "plan_for", "range_test", "sweep_tasks"]

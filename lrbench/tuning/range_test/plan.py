@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ STEP = 3.0
 """By what the range is extended where its end has not been reached."""
 APART = 2.5
 """Neighbours at the edge of the range that lie farther apart have their geometric mean tried, too."""
-SPARSE_STEP = 10.0
+HIDING = 6.0
+"""A gap that wide between rates that do not train has its middle tried: nets train over a decade or more."""
 DIGITS = 2
 
 
@@ -109,12 +111,12 @@ def first_rates(plan: Plan, sweep: SweepReading) -> tuple[float, ...]:
 def further_rates(plan: Plan, tried: tuple[float, ...], reading: FixedReading | None) -> tuple[float, ...]:
     """Rates to try next, none of them tried: beyond an end that has not been reached, or at an edge known roughly.
 
-    Where no rate trained, those that lie far from all that were tried, up to the bounds.
+    Where no rate trained, the bounds, and the middle of each gap that could hide a range.
     """
     if reading is None:
-        steps = math.ceil(math.log(plan.high / plan.low) / math.log(SPARSE_STEP))
-        sparse = [plan.low * (plan.high / plan.low) ** (index / steps) for index in range(steps + 1)]
-        wanted = [rate for rate in sparse if all(max(rate / old, old / rate) > STEP for old in tried)]
+        known = sorted({plan.low, plan.high, *tried})
+        gaps = [(rate, after) for rate, after in itertools.pairwise(known) if after / rate > HIDING]
+        wanted = [plan.low, plan.high, *(math.sqrt(rate * after) for rate, after in gaps)]
     else:
         wanted = [*_at_edge(reading.least.rate, reading.least.beyond, 1 / STEP),
                   *_at_edge(reading.largest.rate, reading.largest.beyond, STEP)]
