@@ -1,0 +1,173 @@
+"""A whole range test on an engine that trains nothing: what it runs, finds, says and leaves behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_engine import FakeEngine, FakeSession
+
+from lrbench.data import Prepared
+from lrbench.engines.base import Stretch
+from lrbench.errors import EngineFailed
+from lrbench.report.range_export import range_json
+from lrbench.report.range_plot import plot_range
+from lrbench.report.range_table import range_text
+from lrbench.report.style import MARKDOWN, for_terminal
+from lrbench.spec.experiment import read_experiment
+from lrbench.spec.model import ChoosingSettings
+from lrbench.tuning.bench import Bench
+from lrbench.tuning.range_test import RangeResult, range_test
+
+SPEC = """\
+name: trial
+workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 1000, test_interval: 100}
+target_accuracy: 0.5
+stopping: {at_target: true}
+range: {seeds: [3, 4]}
+"""
+MakeBench = Callable[..., Bench]
+
+
+class FlatSession(FakeSession):
+    """Its training loss tells nothing."""
+
+    def train(self, rates: np.ndarray) -> Stretch:
+        stretch = super().train(rates)
+        return Stretch(stretch.iterations, 1.0 if stretch.finite else np.nan, stretch.seconds, stretch.finite)
+
+
+def bench_in(folder: Path, data: Prepared, engine: FakeEngine, *overrides: str) -> Bench:
+    (folder / "trial.yaml").write_text(SPEC)
+    experiment = read_experiment(folder / "trial.yaml", overrides, ChoosingSettings)
+    return Bench(experiment, data, engine, folder / "results", jobs=4)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, digits: Prepared) -> MakeBench:
+    return lambda engine, *overrides: bench_in(tmp_path, digits, engine, *overrides)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where ``result`` has its runs."""
+    return tmp_path_factory.mktemp("range")
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path, digits: Prepared) -> RangeResult:
+    """Of a net that breaks above 0.5. Accuracy is rate x iterations, up to 1."""
+    return range_test(bench_in(folder, digits, FakeEngine(diverges_above=0.5)))
+
+
+def test_the_range_of_a_net_that_breaks_at_a_known_rate(result, folder):
+    low, high = result.rates
+    assert low / 2.6 < 0.0041 <= low  # which makes 82 % in the 200 iterations of the longest runs
+    assert high <= 0.5 < 2.6 * high
+    assert {low, high} <= set(result.fixed.rates)
+    assert result.plan.lengths == (50, 100, 200)
+    assert result.sweep.end <= 0.5 < result.sweep.rises
+    assert result.cost.runs == 2 + 2 * len(result.fixed.rates)
+    assert result.text.splitlines()[0] == f"search.rates: [{low:g}, {high:g}]"
+    names = {path.name.split("_")[0] for path in (folder / "results" / "trial-range").iterdir()}
+    assert names == {"EXP", "FIX"}
+
+
+def test_runs_go_to_their_end_whatever_stops_the_specs_own(result, folder):
+    statuses = [json.loads(path.read_text()) for path in folder.glob("results/*/*/status.json")]
+    assert {status["status"] for status in statuses} == {"finished", "diverged"}
+    assert {status["iteration"] for status in statuses if status["status"] == "finished"} == {200}
+
+
+def test_a_second_test_runs_nothing_and_finds_the_same(result, folder, digits):
+    engine = FakeEngine(diverges_above=0.5)
+    again = range_test(bench_in(folder, digits, engine))
+    assert engine.opened == 0
+    assert (again.rates, again.reasons, again.cost) == (result.rates, result.reasons, result.cost)
+
+
+def test_a_failed_run_ends_the_test_with_its_reason_and_the_next_goes_on(bench):
+    def fail(session: FakeSession) -> None:
+        if session.job.seed == 4 and session.job.iterations == 200:
+            raise EngineFailed("out of memory")
+
+    with pytest.raises(EngineFailed) as caught:
+        range_test(bench(FakeEngine(fail, diverges_above=0.5)))
+    assert "runs failed, the first with: out of memory" in str(caught.value)
+    assert caught.value.exit_code == 1
+    assert range_test(bench(FakeEngine(diverges_above=0.5))).rates is not None
+
+
+def test_a_net_that_never_breaks_is_open_above(bench):
+    result = range_test(bench(FakeEngine()))
+    assert result.rates[1] == 10
+    assert "k1 is only known to be at least 10; to see where it ends, set range.high=100" in result.text
+    assert "does not rise up to there" in result.text
+
+
+def test_no_suggestion_for_a_net_that_breaks_at_every_rate(bench):
+    result = range_test(bench(FakeEngine(diverges_above=0)))
+    assert result.rates is None
+    assert result.text.splitlines()[0] == "no rates to suggest"
+    assert "none of the rates tried, 1e-05 to 10, trained beyond chance (10.0%" in result.reasons[0]
+    assert json.loads(range_json([result], "w"))["solvers"][0]["rates"] is None
+
+
+def test_where_the_sweep_says_nothing_the_fixed_rates_decide_and_it_is_said(bench):
+    class Flat(FakeEngine):
+        def open(self, job):
+            return FlatSession(job, self)
+
+    result = range_test(bench(Flat(diverges_above=0.5)))
+    assert result.sweep.start is None
+    assert result.rates[1] <= 0.5 < 2.6 * result.rates[1]
+    assert "disagree on whether the net trains; the latter decide" in result.text
+
+
+def test_bounds_are_kept(bench):
+    result = range_test(bench(FakeEngine(diverges_above=0.5), "range.low=0.01", "range.high=0.1"))
+    assert result.rates == (0.01, 0.1)
+    assert result.fixed.rates.min() == 0.01
+    assert result.fixed.rates.max() == 0.1
+    assert "k0 is only known to be at most 0.01" in result.text
+
+
+def test_rates_are_before_the_solvers_lr_scale(bench, result):
+    scaled = range_test(bench(FakeEngine(diverges_above=0.5), "solver={lr_scale: 0.1}"))
+    assert scaled.plan.high == 100
+    assert scaled.rates == pytest.approx([10 * rate for rate in result.rates])
+    assert "rates are before the solver's lr_scale of 0.1" in range_text([scaled], "w", MARKDOWN)
+
+
+def test_the_screen(result):
+    text = range_text([result], "lenet on digits", for_terminal(100))
+    assert text.startswith("lenet on digits: rates for SGD\n\naccuracy in % on 500 test images, at a fixed rate, mean")
+    assert "what is chosen by the test set cannot be judged by it" in " ".join(text.split())
+    low, high = result.rates
+    rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert rows[f"{low:g}"].split("  ")[-1].strip().startswith("k0")
+    assert rows[f"{high:g}"].split("  ")[-1].strip().startswith("k1")
+    assert "diverged" in rows[f"{result.fixed.rates[-1]:g}"]
+    assert f"search:\n  rates: [{low:g}, {high:g}]\n" in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert f"cost: {result.cost.runs} runs, {result.cost.iterations:,} iterations" in text
+
+
+def test_json_has_every_number(result):
+    solver = json.loads(range_json([result], "lenet on digits"))["solvers"][0]
+    assert solver["rates"] == list(result.rates)
+    assert solver["sweep"]["end"] == result.sweep.end
+    assert solver["sweep"]["train_loss"][0][-1] is None
+    assert [length["iterations"] for length in solver["fixed"]] == [50, 100, 200]
+    assert solver["fixed"][-1]["accuracy_top1"][0][-1] is None
+    assert solver["fixed"][-1]["reading"]["largest"]["rate"] == result.rates[1]
+
+
+@pytest.mark.parametrize("diverges_above", [0, np.inf])
+def test_the_picture_is_drawn_whatever_was_found(bench, result, tmp_path, diverges_above):
+    other = range_test(bench(FakeEngine(diverges_above=diverges_above)))
+    plot_range([result, other], "a $net$ on \u4e2d", tmp_path / "range.png")
+    assert (tmp_path / "range.png").read_bytes().startswith(b"\x89PNG")
