@@ -17,6 +17,7 @@ import click
 if TYPE_CHECKING:
     from lrbench.report.style import Style
     from lrbench.tuning.bench import Bench
+    from lrbench.tuning.space import Space
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,40 @@ def progressing(bench: Bench, total: int | None = None) -> Iterator[Bench]:
         except Interrupted as error:
             again = shlex.join(["lrbench", *sys.argv[1:]])
             raise Interrupted("interrupted; what was done is kept", remedy=f"to go on, type: {again}") from error
+
+
+def find_space(bench: Bench) -> Space:
+    """What the spec's section ``search`` asks for, with the rates of a range test where it names none.
+
+    Raises:
+        UsageError: there is no such space, or the range test suggests no rates.
+    """
+    from lrbench.tuning.space import search_space
+
+    settings, document = bench.experiment.settings.search, bench.experiment.document
+    rates = settings.rates if settings.space is not None or settings.rates else _rates(bench)
+    return search_space(settings, rates, document)
+
+
+def _rates(bench: Bench) -> Sequence[float]:
+    """Those of a range test, which is made now unless it is done.
+
+    Raises:
+        SpecError: it suggests none.
+    """
+    from lrbench.cli.home import home
+    from lrbench.errors import SpecError
+    from lrbench.tuning.range_test import FEW_IMAGES, range_test
+
+    click.echo("no search.rates in the spec: a range test finds them", err=True)
+    judged = bench.judged_on_validation(home(), most=FEW_IMAGES)
+    found = range_test(judged, bench.experiment.settings.solver[0])
+    if found.rates is None:
+        raise SpecError("the range test suggests no rates", where=bench.experiment.document.where(("search",)),
+                        remedy="look at it with lrbench range, and give search.rates")
+    low, high = found.rates
+    click.echo(f"search.rates: [{low:g}, {high:g}]", err=True)
+    return found.rates
 
 
 def screen() -> Style:

@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.choosing import Choosing, choosing_options, open_bench, progressing, screen
+from lrbench.cli.choosing import Choosing, choosing_options, find_space, open_bench, progressing, screen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lrbench.tuning.bench import Bench
     from lrbench.tuning.tune import TuneResult
 
 
@@ -33,40 +30,16 @@ def tune(typed: Choosing, storage: str | None) -> int:
     lrbench tune configs/mnist_lenet.yaml --set search.trials=30 --set 'search.rates=[0.001, 0.1]' --engine torch
     """
     from lrbench.cli.home import home
-    from lrbench.tuning.space import search_space
     from lrbench.tuning.tune import tune as search
 
     bench = open_bench(typed)
     with progressing(bench) as told:
         judge = told.judged_on_validation(home())
-        settings, document = told.experiment.settings.search, told.experiment.document
-        rates = settings.rates if settings.space is not None or settings.rates else _rates(told)
-        result = search(told, judge, search_space(settings, rates, document), storage)
+        result = search(told, judge, find_space(told), storage)
     _show(result, typed)
     failed = [tried for tried in result.tried if tried.status == "failed"]
     failed_again = [outcome for row in result.confirmed for outcome in row.outcomes if outcome.status == "failed"]
     return 1 if failed or failed_again else 0
-
-
-def _rates(bench: Bench) -> Sequence[float]:
-    """Those of a range test, which is made now unless it is done.
-
-    Raises:
-        SpecError: it suggests none.
-    """
-    from lrbench.cli.home import home
-    from lrbench.errors import SpecError
-    from lrbench.tuning.range_test import FEW_IMAGES, range_test
-
-    click.echo("no search.rates in the spec: a range test finds them", err=True)
-    judged = bench.judged_on_validation(home(), most=FEW_IMAGES)
-    found = range_test(judged, bench.experiment.settings.solver[0])
-    if found.rates is None:
-        raise SpecError("the range test suggests no rates", where=bench.experiment.document.where(("search",)),
-                        remedy="look at it with lrbench range, and give search.rates")
-    low, high = found.rates
-    click.echo(f"search.rates: [{low:g}, {high:g}]", err=True)
-    return found.rates
 
 
 def _show(result: TuneResult, typed: Choosing) -> None:

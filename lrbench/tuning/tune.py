@@ -135,7 +135,7 @@ def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -
     """
     found = search(judge, space, storage)
     policies = {parse_policy(tried.policy): FOUND for tried in found.best[: judge.experiment.settings.search.confirm]}
-    for policy in _baselines(bench):
+    for policy in baselines(bench):
         policies.setdefault(policy, BASELINE)
     if FOUND not in policies.values():
         return found
@@ -159,11 +159,29 @@ def search(judge: Bench, space: Space, storage: str | None = None) -> TuneResult
         judge = judge.stopping(at_target=True)
     judge.check(judge.task(next(iter(space.discrete(1).parts[0].policies(workload.iterations))),
                            settings.search.search_seed))
-    evaluations = -(-workload.iterations // workload.test_interval)
-    study = open_study(storage or str(judge.folder / STUDY_FILE), judge.experiment.name, settings.search,
-                       identity(judge, space), evaluations)
+    study = _study(judge, space, storage)
     Search(judge, study, space).run()
     return _result(judge, study)
+
+
+def earlier(judge: Bench, space: Space) -> TuneResult | None:
+    """What a search of that space has found so far, None where none was begun in the results folder.
+
+    Raises:
+        SpecError: the study there is of something else.
+    """
+    judge = judge.named(SUFFIX)
+    settings = judge.experiment.settings.search
+    if not (judge.folder / STUDY_FILE).exists():
+        return None
+    return _result(judge, _study(judge, space.discrete(settings.points) if settings.sampler == "grid" else space))
+
+
+def _study(judge: Bench, space: Space, storage: str | None = None) -> optuna.Study:
+    settings, workload = judge.experiment.settings.search, judge.experiment.workload
+    evaluations = -(-workload.iterations // workload.test_interval)
+    return open_study(storage or str(judge.folder / STUDY_FILE), judge.experiment.name, settings,
+                      identity(judge, space), evaluations)
 
 
 def identity(judge: Bench, space: Space) -> dict[str, Any]:
@@ -180,7 +198,12 @@ def identity(judge: Bench, space: Space) -> dict[str, Any]:
     }
 
 
-def _baselines(bench: Bench) -> list[Policy]:
+def baselines(bench: Bench) -> list[Policy]:
+    """The policies that the spec wants beside those found.
+
+    Raises:
+        PolicyError: one is none; with the spec's line.
+    """
     found = []
     for index, text in enumerate(bench.experiment.settings.search.baselines):
         with bench.experiment.document.placing("search", "baselines", index):
@@ -191,7 +214,8 @@ def _baselines(bench: Bench) -> list[Policy]:
 def _result(judge: Bench, study: optuna.Study) -> TuneResult:
     settings = judge.experiment.settings
     return TuneResult(
-        name=settings.name.removesuffix(f"-{SUFFIX}"), objective=settings.search.objective, target=settings.target_accuracy,
+        name=settings.name.removesuffix(f"-{SUFFIX}"), objective=settings.search.objective,
+        target=settings.target_accuracy,
         evaluated_on=judge.evaluated_on, data=judge.data.label,
         run_iterations=judge.experiment.workload.iterations,
         tried=tuple(_tried(trial) for trial in runs_of(study.get_trials(deepcopy=False))))

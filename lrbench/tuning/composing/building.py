@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from lrbench.errors import EngineFailed, SpecError
@@ -25,10 +25,8 @@ GOOD_SHARE = 4
 
 STRETCH = "compose: trained as far as it was asked for"
 
-OnStage = Callable[[StageResult], None]
 
-
-def compose(bench: Bench, space: Space, on_stage: OnStage = lambda stage: None) -> ComposeResult:
+def compose(bench: Bench, space: Space) -> ComposeResult:
     """Build a policy for a workload out of those of a space.
 
     All are ordinary runs in the folder of the experiment ``<name>-compose``. Those of a later stage begin as copies of
@@ -36,15 +34,15 @@ def compose(bench: Bench, space: Space, on_stage: OnStage = lambda stage: None) 
     again and cut-off ones go on, and the draws are the same each time: so does a composition that was cut off.
 
     Args:
-        bench: on the data to choose by.
-        on_stage: told of each stage that has ended.
+        bench: on the data to choose by; its listener is told of each stage's best.
 
     Raises:
         UsageError: the spec's stages do not fit the run, no policy of the space is possible, or the engine refuses.
         EngineFailed: a run failed; the others are kept.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    return _Composition(bench.named(SUFFIX).stopping(), space, on_stage).result()
+    check(bench)
+    return _Composition(bench.named(SUFFIX).stopping(), space).result()
 
 
 def check(bench: Bench) -> None:
@@ -67,7 +65,6 @@ class _Composition:
 
     bench: Bench
     space: Space
-    on_stage: OnStage
     _tasks: dict[str, Task] = field(default_factory=dict)
     _numbered: int = 0
 
@@ -92,9 +89,15 @@ class _Composition:
             last = len(stages) == len(ends) - 1
             latest = ends[len(stages)] if self._settings.ends == "fixed" else self._iterations
             stages.append(self._stage(stages, latest, may_end=not last and self._settings.ends == "plateau"))
-            self.on_stage(stages[-1])
-        return ComposeResult(stages[-1].best.candidate.path.policy, tuple(stages), self.bench.evaluated_on,
-                             self._judge.images, self._judge.target, self._cost())
+            self._tell(stages[-1])
+        return ComposeResult(tuple(stages), self.bench.evaluated_on, self.bench.data.label, self._judge, self._cost(),
+                             stages[0].best.candidate.path.policy,
+                             f"the best of the {len(stages[0].ranked)} that the first stage tried")
+
+    def _tell(self, stage: StageResult) -> None:
+        accuracy = stage.best.accuracy or 0.0
+        self.bench.listener.noticed(self._tasks[stage.best.run], f"the best of {len(stage.ranked)} from iteration "
+                                    f"{stage.start} to {stage.end}: {self.bench.evaluated_on} accuracy {accuracy:.2%}")
 
     def _stage(self, before: Sequence[StageResult], latest: int, *, may_end: bool) -> StageResult:
         """One stage; with ``may_end`` a plateau ends it, else it goes on to ``latest``."""

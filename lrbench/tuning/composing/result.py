@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrbench.policies import Policy
-from lrbench.tuning.composing.judging import Judged
+from lrbench.tuning.composing.judging import Judge, Judged
+from lrbench.tuning.confirm import Confirmed
 
 
 @dataclass(frozen=True)
@@ -58,22 +59,25 @@ class ComposeResult:
     """What composing found on one workload.
 
     Attributes:
-        policy: the composition, an ordinary policy; one policy alone where going on with it was best all the time.
-        evaluated_on: "validation" or "test", and ``images`` of it.
-        target: the accuracy that candidates were to reach soonest; None where accuracy alone was chosen by.
+        evaluated_on: "validation" or "test"; ``data`` is what that is part of.
+        judge: how candidates were compared.
+        best_single: the best policy for a whole run that is known; ``single_from`` says where from.
+        confirmed: full runs of the policy found, the best single one and the baselines, on the test set.
     """
 
-    policy: Policy
     stages: tuple[StageResult, ...]
     evaluated_on: str
-    images: int
-    target: float | None
+    data: str
+    judge: Judge
     cost: Cost
+    best_single: Policy
+    single_from: str
+    confirmed: tuple[Confirmed, ...] = ()
 
     @property
-    def best_single(self) -> Policy:
-        """The policy for a whole run that the first stage had the best of."""
-        return self.stages[0].best.candidate.path.policy
+    def policy(self) -> Policy:
+        """The composition, an ordinary policy; one policy alone where going on with it was best all the time."""
+        return self.stages[-1].best.candidate.path.policy
 
     @property
     def composite(self) -> bool:
