@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 
-def check_writable(output: Path) -> None:
-    """Refuse, before the work, what can be no file to write.
+def check_writable(output: Path, option: str = "-o") -> None:
+    """Refuse, before the work, what can be no file to write; ``option`` names it.
 
     Raises:
         UsageError: it is a folder or the like, or in no folder.
@@ -16,9 +16,10 @@ def check_writable(output: Path) -> None:
     from lrbench.errors import UsageError
 
     if output.exists() and not output.is_file():
-        raise UsageError("is no ordinary file", where=str(output), remedy="give -o the name of a file to write")
+        raise UsageError("is no ordinary file", where=str(output), remedy=f"give {option} the name of a file to write")
     if not output.parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent}", where=str(output), remedy="make it, or change -o")
+        remedy = f"make it, or change {option}"
+        raise UsageError(f"there is no folder {output.parent}", where=str(output), remedy=remedy)
 
 
 def write_output(content: bytes, output: Path | None) -> None:

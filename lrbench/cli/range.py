@@ -46,8 +46,7 @@ def range(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequenc
     lrbench range configs/optimizers.yaml --solver Adam
     """
     overrides = [*overrides, f"engine.name={engine}"] if engine else list(overrides)
-    for path in filter(None, (output, plot)):
-        _check_file(path, drawn=path is plot)
+    _check_files(output, plot)
     bench, solvers = _bench(spec, overrides, results, solver_type, jobs, threads)
     found = _run(bench, solvers)
     heading = _heading(bench)
@@ -61,14 +60,17 @@ def range(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequenc
     return 0
 
 
-def _check_file(path: Path, *, drawn: bool) -> None:
+def _check_files(output: Path | None, plot: Path | None) -> None:
+    """Refuse, before the work, files that cannot be written at its end."""
     from lrbench.cli.output import check_writable
 
-    if drawn:
+    if output is not None:
+        check_writable(output)
+    if plot is not None:
         from lrbench.report.range_plot import check_suffix
 
-        check_suffix(path)
-    check_writable(path)
+        check_suffix(plot)
+        check_writable(plot, "--plot")
 
 
 def _bench(spec: Path, overrides: Sequence[str], results: Path, solver_type: str | None, jobs: int,
