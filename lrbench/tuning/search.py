@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 DEFAULT_TRIALS = 50
 MOST_REPEATS = 100
 """Proposals in a row of policies that were tried before, after which the space counts as exhausted."""
-POLICY, PART, RUN, STATUS = "policy", "function", "run", "status"
-BEST, BEST_AT, TO_TARGET = "best_accuracy", "iterations_to_best", "iterations_to_target"
-ITERATIONS, SECONDS = "iterations", "seconds"
+ASKED, OUTCOME = "asked", "outcome"
+"""What a trial has in the study: which policy it tries in which run, and how that ended."""
 
 Row = dict[str, Any]
 
@@ -77,7 +76,7 @@ class Search(Relay):
         most = self._settings.trials
         if most is None:
             most = DEFAULT_TRIALS if self._settings.iterations is None else None
-        return most is not None and len({trial.user_attrs.get(RUN, trial.number) for trial in trials}) >= most
+        return most is not None and len({asked(trial).get("run", trial.number) for trial in trials}) >= most
 
     def _point_out(self) -> bool:
         """Fix of the next trial what the sampler is not to choose; False where nothing is left to try."""
@@ -96,13 +95,12 @@ class Search(Relay):
         chosen = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
         try:
             label, policy = chosen(trial, self._space, self._bench.experiment.workload.iterations)
-            trial.set_user_attr(PART, label)
-            trial.set_user_attr(POLICY, policy.text)
-            return self._taken(trial, policy.text)
-        except PolicyError as error:
+            task = self._taken(trial, policy.text)
+            trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
+            return task
+        except PolicyError:
             from optuna.trial import TrialState
 
-            trial.set_user_attr(STATUS, str(error))
             self._study.tell(trial, state=TrialState.PRUNED)
             return None
 
@@ -110,7 +108,6 @@ class Search(Relay):
         reported = set(self._study.get_trials(deepcopy=False)[trial.number].intermediate_values)
         task = self._bench.task(parse_policy(policy), self._settings.search_seed, number=trial.number + 1,
                                pause=lambda rows: self._pruned(trial, rows, reported))
-        trial.set_user_attr(RUN, task.folder.name)
         with self._lock:
             self._trials[task.number] = trial
         return task
@@ -120,11 +117,10 @@ class Search(Relay):
         from optuna.trial import Trial, TrialState
 
         for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            policy, run = found.user_attrs.get(POLICY), found.user_attrs.get(RUN)
-            if policy is None or run is None:
+            if not asked(found):
                 self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
-            elif _free(RunDirectory(self._bench.folder / run)):
-                yield self._taken(Trial(self._study, found._trial_id), policy)
+            elif _free(RunDirectory(self._bench.folder / asked(found)["run"])):
+                yield self._taken(Trial(self._study, found._trial_id), asked(found)["policy"])
 
     def _pruned(self, trial: optuna.Trial, rows: Sequence[Row], reported: set[int]) -> str | None:
         """Report the newest evaluation; why to give up, or None. Called from the run's own thread."""
@@ -155,11 +151,11 @@ class Search(Relay):
         rows = self._bench.evaluations(outcome.task)
         best = best_accuracy(rows)
         found = None if self._target is None else iterations_to(rows, self._target)
-        for name, value in ((STATUS, outcome.status.status), (BEST, best), (TO_TARGET, found),
-                            (BEST_AT, None if best is None else iterations_to(rows, best)),
-                            (ITERATIONS, outcome.status.iteration),
-                            (SECONDS, rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0)):
-            trial.set_user_attr(name, value)
+        trial.set_user_attr(OUTCOME, {
+            "status": outcome.status.status, "best_accuracy": best, "iterations_to_target": found,
+            "iterations_to_best": None if best is None else iterations_to(rows, best),
+            "iterations": outcome.status.iteration,
+            "seconds": rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0})
         if outcome.status.status == "failed":
             state, values = TrialState.FAIL, None
         elif outcome.status.status in ("finished", "stopped") and best is not None:
@@ -177,26 +173,34 @@ class Search(Relay):
         return [until] if self._settings.objective == "iterations" else [best, until]
 
 
+def asked(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    """``function``, ``policy`` and ``run`` of a trial; empty before it was asked for."""
+    found: dict[str, Any] = trial.user_attrs.get(ASKED, {})
+    return found
+
+
+def iterations_of(trial: optuna.trial.FrozenTrial) -> int:
+    """How many a trial has trained by what the study knows."""
+    return int(trial.user_attrs.get(OUTCOME, {}).get("iterations", 0))
+
+
 def runs_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
     """Of each run the trial that took it furthest, the later one where two did; in the order of the runs' first."""
     furthest: dict[str, optuna.trial.FrozenTrial] = {}
-    for trial in trials:
-        run = trial.user_attrs.get(RUN)
-        if run is None:
-            continue
-        before = furthest.get(run)
-        if before is None or trial.user_attrs.get(ITERATIONS, 0) >= before.user_attrs.get(ITERATIONS, 0):
-            furthest[run] = trial
+    for trial in filter(asked, trials):
+        before = furthest.get(asked(trial)["run"])
+        if before is None or iterations_of(trial) >= iterations_of(before):
+            furthest[asked(trial)["run"]] = trial
     return list(furthest.values())
 
 
 def cost(trials: Sequence[optuna.trial.FrozenTrial]) -> int:
     """Training iterations of all runs of a study, those that several trials share counted once."""
-    return sum(trial.user_attrs.get(ITERATIONS, 0) for trial in runs_of(trials))
+    return sum(map(iterations_of, runs_of(trials)))
 
 
 def _tried(trials: Sequence[optuna.trial.FrozenTrial]) -> Counter[str]:
-    return Counter(str(trial.user_attrs.get(PART)) for trial in trials)
+    return Counter(asked(trial)["function"] for trial in filter(asked, trials))
 
 
 def _fixed(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:

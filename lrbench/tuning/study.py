@@ -77,7 +77,18 @@ def _storage(storage: str) -> Any:
         return storage
     path = Path(storage)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _refuse_other_file(path)
     return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+
+
+def _refuse_other_file(path: Path) -> None:
+    """Optuna would write behind whatever is there."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        start = file.readline(1000)
+    if start and not (start.startswith(b"{") and b'"op_code"' in start):
+        raise SpecError("is a file of another kind, no study", where=str(path), remedy="name another with --storage")
 
 
 def _compare(study: optuna.Study, identity: Mapping[str, Any], where: str) -> None:
@@ -89,7 +100,7 @@ def _compare(study: optuna.Study, identity: Mapping[str, Any], where: str) -> No
     other = [part for part, digest in digests.items() if before.get(part) != digest]
     if other:
         raise SpecError(f"was made for another {' and another '.join(other)}", where=where,
-                        remedy="name another study with --study, or restore the spec that it was made with")
+                        remedy="name another with --storage, or restore the spec that it was made with")
 
 
 def _digest(value: Any) -> str:

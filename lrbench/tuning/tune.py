@@ -10,19 +10,7 @@ from lrbench.policies import Policy, parse_policy
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import Confirmed, confirm
-from lrbench.tuning.search import (
-    BEST,
-    BEST_AT,
-    ITERATIONS,
-    PART,
-    POLICY,
-    RUN,
-    SECONDS,
-    STATUS,
-    TO_TARGET,
-    Search,
-    runs_of,
-)
+from lrbench.tuning.search import OUTCOME, Search, asked, runs_of
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import STUDY_FILE, open_study
 
@@ -222,12 +210,9 @@ def _result(judge: Bench, study: optuna.Study) -> TuneResult:
 
 
 def _tried(trial: optuna.trial.FrozenTrial) -> Tried:
-    attributes = trial.user_attrs
-    return Tried(
-        policy=attributes[POLICY], function=attributes[PART], status=attributes.get(STATUS, "running"),
-        best_accuracy=attributes.get(BEST), iterations_to_best=attributes.get(BEST_AT),
-        iterations_to_target=attributes.get(TO_TARGET), iterations=attributes.get(ITERATIONS, 0),
-        seconds=attributes.get(SECONDS, 0.0), run=attributes[RUN])
+    unknown = {"status": "running", "best_accuracy": None, "iterations_to_best": None, "iterations_to_target": None,
+               "iterations": 0, "seconds": 0.0}
+    return Tried(**asked(trial), **trial.user_attrs.get(OUTCOME, unknown))
 
 
 def study_file(results: Path, name: str) -> Path:

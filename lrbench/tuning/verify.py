@@ -17,7 +17,6 @@ from lrbench.tuning.bench import Bench
 from lrbench.tuning.confirm import SeedOutcome, confirm
 from lrbench.tuning.database import Database, Entry, EntryQuery
 from lrbench.tuning.outlook import Curve, Outlook
-from lrbench.tuning.tune import TuneResult
 
 SUFFIX = "verify"
 Phase = Literal["policy", "database", "search"]
@@ -80,14 +79,12 @@ class Verdict:
     Attributes:
         attempts: the policies tested, in order; the last one reached the target if any did.
         evidence: by what runs were given up, where that was asked for.
-        searches: what was searched in the third phase.
         notes: what was skipped, and why.
     """
 
     goal: Goal
     attempts: tuple[Attempt, ...]
     evidence: str | None
-    searches: tuple[TuneResult, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

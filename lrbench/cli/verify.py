@@ -1,0 +1,125 @@
+"""``lrbench verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from lrbench.cli.choosing import Choosing, choosing_options, find_space, open_bench, progressing, screen
+from lrbench.cli.database import database_option
+
+if TYPE_CHECKING:
+    from lrbench.policies import Policy
+    from lrbench.tuning.bench import Bench
+    from lrbench.tuning.database import Database
+    from lrbench.tuning.verify import Candidate, Goal, Phase, Verdict
+    from lrbench.tuning.verify_search import Searching
+
+
+@click.command()
+@choosing_options
+@click.option("--policy", "text", metavar="TEXT", help="The policy, such as 'FIX(k0=0.01)'.")
+@click.option("--target", type=float, metavar="A",
+              help="Accuracy to reach on the test set, a fraction; by default the spec's target_accuracy.")
+@click.option("--within", type=click.IntRange(1), metavar="N",
+              help="Iterations to reach it in; by default the spec's.")
+@click.option("--phase", "phases", multiple=True, type=click.Choice(["policy", "database", "search"]),
+              help="Do only this phase; may be repeated.  [default: all, in this order, until one succeeds]")
+@click.option("--seeds", type=click.IntRange(1), metavar="K", help="Take the seeds 0 to K - 1 in place of the spec's.")
+@click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+              help="The share of the seeds that has to reach it.")
+@click.option("--candidates", type=click.IntRange(1), default=3, show_default=True,
+              help="Policies of the database to test at most.")
+@click.option("--early-stop/--no-early-stop", default=True, show_default=True,
+              help="End a run as soon as the target is out of reach.")
+@click.option("--storage", metavar="URL", help="Where the search keeps its study; see lrbench tune.")
+@database_option
+def verify(typed: Choosing, text: str | None, target: float | None, within: int | None, phases: Sequence[Phase],
+           seeds: int | None, share: float, candidates: int, early_stop: bool, storage: str | None,
+           location: str | None) -> int:
+    """Verify that a policy reaches an accuracy within a number of iterations on the workload of SPEC.
+
+    If it does not, policies of the database that are known to reach it on this or a like workload are tested, and then
+    one is searched for and composed. Several seeds give the share that reaches it, with a confidence interval. Exit
+    code: 0 reached, 1 not reached, 2 usage or spec, 130 interrupted.
+
+    \b
+    lrbench verify configs/tune_digits.yaml --policy 'FIX(k0=0.02)' --target 0.95 --within 300
+    lrbench verify configs/mnist_lenet.yaml --target 0.989 --within 5000 --phase database --phase search
+    """
+    from lrbench.cli.database import users_database
+    from lrbench.cli.target import check_target
+    from lrbench.tuning.verify import Verification, earlier_runs
+    from lrbench.tuning.verify import verify as verified
+
+    check_target(target)
+    bench = open_bench(typed)
+    wanted: Sequence[Phase] = phases or ("policy", "database", "search")
+    policy = _policy(text, wanted)
+    goal = _goal(bench, target, within, seeds, share, early_stop)
+    with users_database(location) as database, progressing(bench) as told:
+        searching = _searching(told, goal, storage)
+        sources = _sources(told, goal, policy, candidates, database, searching)
+        verification = Verification(told, goal, earlier_runs(database, bench, goal))
+        verdict = verified(verification, [(phase, sources[phase]) for phase in wanted])
+    _show(verdict, searching, typed)
+    return 0 if verdict.found is not None else 1
+
+
+def _policy(text: str | None, phases: Sequence[Phase]) -> Policy | None:
+    from lrbench.errors import UsageError
+    from lrbench.policies import parse_policy
+
+    if text is None:
+        if list(phases) == ["policy"]:
+            raise UsageError("--phase policy needs a policy", remedy="add --policy 'FIX(k0=0.01)' for instance")
+        return None
+    if "policy" not in phases:
+        raise UsageError("--policy is given, but not --phase policy", remedy="leave one of them out, or add the phase")
+    return parse_policy(text)
+
+
+def _goal(bench: Bench, target: float | None, within: int | None, seeds: int | None, share: float,
+          early_stop: bool) -> Goal:
+    from lrbench.errors import UsageError
+    from lrbench.tuning.verify import Goal
+
+    settings = bench.experiment.settings
+    wanted = target if target is not None else settings.target_accuracy
+    if wanted is None:
+        raise UsageError("there is no accuracy to reach", remedy="give --target 0.98, or target_accuracy in the spec")
+    chosen = tuple(settings.seeds) if seeds is None else tuple(range(seeds))
+    return Goal(wanted, within or bench.experiment.workload.iterations, chosen, share, early_stop)
+
+
+def _searching(bench: Bench, goal: Goal, storage: str | None) -> Searching:
+    from lrbench.cli.home import home
+    from lrbench.tuning.verify_search import Searching
+
+    return Searching(lambda: bench.judged_on_validation(home()), lambda: find_space(bench), goal, storage)
+
+
+def _sources(bench: Bench, goal: Goal, policy: Policy | None, most: int, database: Database,
+             searching: Searching) -> dict[Phase, Callable[[], Iterator[Candidate]]]:
+    from lrbench.tuning.verify import Candidate, known_candidates
+
+    given = [] if policy is None else [Candidate(policy, "as given")]
+    return {
+        "policy": lambda: iter(given),
+        "database": lambda: known_candidates(database, bench, goal, most),
+        "search": searching.candidates,
+    }
+
+
+def _show(verdict: Verdict, searching: Searching, typed: Choosing) -> None:
+    import json
+
+    from lrbench.cli.output import write_output
+    from lrbench.report.verdict import verdict_json, verdict_text
+
+    found = verdict, searching.tuned, searching.composed
+    text = (json.dumps(verdict_json(*found), indent=1) + "\n" if typed.form == "json"
+            else verdict_text(*found, screen()))
+    write_output(text.encode(), typed.output)

@@ -1,0 +1,58 @@
+"""A bench whose runs are made up: what a policy's accuracy is at each evaluation follows from its rates alone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from fake_engine import FakeEngine
+
+from lrbench.data import Prepared
+from lrbench.policies import parse_policy
+from lrbench.spec.experiment import read_experiment
+from lrbench.spec.model import ChoosingSettings
+from lrbench.tuning.replay import Played, ReplayBench
+
+ITERATIONS, INTERVAL = 120, 10
+SPEC = """\
+name: trial
+workload: {{net: lenet, dataset: digits, batch_size: 50, test_batch_size: 100, iterations: 120, test_interval: 10}}
+solver: {{type: SGD, momentum: 0.9}}
+seeds: [0, 1]
+target_accuracy: 0.9
+search:
+{search}
+"""
+
+
+class MadeUp(dict):
+    """Played runs by policy and seed, made when they are asked for: 0.05 is the best rate, above 0.15 all diverge."""
+
+    def __missing__(self, key: tuple[str, int]) -> Played:
+        text, _seed = key
+        rates = parse_policy(text).rates(np.arange(ITERATIONS), ITERATIONS)
+        rows, learnt = [], 0.0
+        for iteration in range(INTERVAL, ITERATIONS + 1, INTERVAL):
+            now = rates[iteration - INTERVAL: iteration]
+            if now.max() > 0.15:
+                rows.append(row(iteration, math.nan))
+                return Played("diverged", tuple(rows))
+            learnt += float(np.exp(-np.log(now.mean() / 0.05) ** 2)) / 4
+            rows.append(row(iteration, 1 - 0.9 * math.exp(-learnt)))
+        return Played("finished", tuple(rows))
+
+
+def row(iteration: int, accuracy: float) -> dict[str, float]:
+    """An evaluation."""
+    return {"iteration": iteration, "accuracy_top1": accuracy, "train_seconds": iteration / 100,
+            "evaluation_seconds": 0.0}
+
+
+def made_up_bench(folder: Path, data: Prepared, search: str) -> ReplayBench:
+    """A bench of made-up runs for a spec with that section ``search``."""
+    folder.mkdir(exist_ok=True)
+    spec = folder / "trial.yaml"
+    spec.write_text(SPEC.format(search="".join(f"  {line}\n" for line in search.splitlines())))
+    experiment = read_experiment(spec, (), ChoosingSettings)
+    return ReplayBench(experiment, data, FakeEngine(), folder / "results", table=MadeUp())

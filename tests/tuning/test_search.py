@@ -1,0 +1,248 @@
+"""The search: what it tries, when it ends, what it costs, and how it goes on after it was killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import optuna
+import pytest
+from made_up_runs import ITERATIONS, MadeUp, made_up_bench
+
+from lrbench.errors import PolicyError, SpecError
+from lrbench.runs.directory import RunDirectory
+from lrbench.tuning.search import Search
+from lrbench.tuning.space import search_space
+from lrbench.tuning.study import open_study, shown_storage
+from lrbench.tuning.tune import identity, search, tune
+
+RATES = "rates: [0.001, 0.3]"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    """A study writes each of its steps through to the disk, and nobody pulls the plug here."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+
+@pytest.fixture
+def bench(tmp_path, digits):
+    return lambda text: made_up_bench(tmp_path, digits, text)
+
+
+def space_of(bench):
+    settings = bench.experiment.settings.search
+    return search_space(settings, settings.rates, bench.experiment.document)
+
+
+def found(bench):
+    return search(bench, space_of(bench))
+
+
+def test_it_finds_the_best_rate_and_says_what_that_cost(bench):
+    result = found(bench(RATES + "\nfunctions: [FIX]\ntrials: 40"))
+    rate = float(result.best[0].policy.removeprefix("FIX(k0=").removesuffix(")"))
+    assert 0.04 < rate < 0.0625
+    assert len(result.tried) == 40
+    assert result.iterations == sum(tried.iterations for tried in result.tried) < 40 * ITERATIONS
+    states = Counter(tried.status for tried in result.tried)
+    assert states.keys() == {"finished", "pending", "diverged"}
+    assert all(tried.best_accuracy is None for tried in result.tried if tried.status == "diverged")
+
+
+def test_what_was_given_up_was_worse_than_half_of_the_others(bench):
+    result = found(bench(RATES + "\nfunctions: [FIX]\ntrials: 40"))
+    best = result.best[0].best_accuracy
+    pruned = [tried for tried in result.tried if tried.status == "pending"]
+    assert len(pruned) > 5
+    assert all(tried.best_accuracy < best and tried.iterations < ITERATIONS for tried in pruned)
+    unpruned = found(made_up_elsewhere(bench, RATES + "\nfunctions: [FIX]\ntrials: 40\npruner: none"))
+    assert not any(tried.status == "pending" for tried in unpruned.tried)
+    assert unpruned.iterations > result.iterations
+
+
+def made_up_elsewhere(bench, text):
+    made = bench(text)
+    return replace(made, results=made.results / "elsewhere", reached={})
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "quasi-random"])
+def test_every_sampler_keeps_to_the_number_of_policies(bench, sampler):
+    assert len(found(bench(f"{RATES}\ntrials: 14\nsampler: {sampler}")).tried) == 14
+
+
+def test_a_budget_of_iterations_ends_it(bench):
+    result = found(bench(RATES + "\niterations: 1000\npruner: none\nfunctions: [FIX]"))
+    assert 1000 <= result.iterations < 1000 + ITERATIONS
+
+
+def test_a_grid_tries_everything_once(bench):
+    text = ("sampler: grid\npruner: none\ntrials: 1000\nspace:\n"
+            "  - {function: FIX, k0: [0.01, 0.05, 0.1]}\n"
+            "  - {function: TRI, k0: [0.001, 0.002], k1: {low: 0.01, high: 0.1, log: true}, l: 10}\n"
+            "  - {function: EXP, k0: 0.05, gamma: 0.99}\npoints: 2")
+    result = found(bench(text))
+    policies = [tried.policy for tried in result.tried]
+    assert len(set(policies)) == len(policies) == 3 + 4 + 1
+    assert "TRI(k0=0.002, k1=0.1, l=10)" in policies
+
+
+def test_a_small_space_is_not_tried_again_and_again(bench):
+    result = found(bench("trials: 1000\npruner: none\nspace: ['FIX(k0=[0.01, 0.02, 0.03, 0.04])']"))
+    assert sorted(tried.policy for tried in result.tried) == [f"FIX(k0=0.0{rate})" for rate in (1, 2, 3, 4)]
+
+
+def test_an_equal_share_for_every_function(bench):
+    result = found(bench(RATES + "\nfunctions: [FIX, STEP, SINEXP]\ntrials: 15\nallocation: equal"))
+    assert Counter(tried.function for tried in result.tried) == {"FIX": 5, "STEP": 5, "SINEXP": 5}
+
+
+def test_fewest_iterations_to_the_target(bench):
+    result = found(bench(RATES + "\nfunctions: [FIX]\ntrials: 40\nobjective: iterations"))
+    reached = [tried.iterations_to_target for tried in result.tried if tried.iterations_to_target is not None]
+    assert result.best[0].iterations_to_target == min(reached)
+    assert result.best[0].iterations == min(reached)
+    assert result.best[0].status == "stopped"
+
+
+def test_a_pareto_front_of_accuracy_and_iterations(bench):
+    result = found(bench(RATES + "\nfunctions: [FIX, COS]\ntrials: 30\nobjective: both"))
+    front = result.best
+    assert front
+    accuracies = [tried.best_accuracy for tried in front]
+    assert accuracies == sorted(accuracies, reverse=True)
+    for tried in result.tried:
+        if tried.ended:
+            assert any(better.best_accuracy >= tried.best_accuracy
+                       and (better.iterations_to_target or 10**9) <= (tried.iterations_to_target or 10**9)
+                       for better in front)
+
+
+def test_the_same_seed_searches_alike_and_another_does_not(bench):
+    first, second, other = (
+        [tried.policy for tried in found(made).tried]
+        for made in (bench(RATES + "\ntrials: 12"), made_up_elsewhere(bench, RATES + "\ntrials: 12"),
+                     replace(made_up_elsewhere(bench, RATES + "\ntrials: 12\nsampler_seed: 1"),
+                             results=bench(RATES).results / "third")))
+    assert first == second != other
+
+
+def test_given_again_it_goes_on(bench):
+    first = found(bench(RATES + "\ntrials: 6"))
+    again = found(bench(RATES + "\ntrials: 9"))
+    assert again.tried[:6] == first.tried
+    assert len(again.tried) == 9
+
+
+class Killed(BaseException):
+    """What a kill is to the search: nothing of it runs afterwards."""
+
+
+def test_a_killed_search_takes_up_what_it_was_doing(bench):
+    made = bench(RATES + "\ntrials: 8\npruner: none")
+
+    class Dies(MadeUp):
+        left = 3
+
+        def __getitem__(self, key):
+            Dies.left -= 1
+            if Dies.left < 0:
+                raise Killed
+            return super().__getitem__(key)
+
+    with pytest.raises(Killed):
+        found(replace(made, table=Dies()))
+    study = open_study(str(made.named("tune").folder / "study.journal"), "trial-tune", made.experiment.settings.search,
+                       identity(made.named("tune"), space_of(made)), 12)
+    cut_off = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
+    assert len(cut_off) == 1
+    result = found(made)
+    assert len(result.tried) == 8
+    finished = {tried.policy for tried in result.tried if tried.status == "finished"}
+    assert cut_off[0].user_attrs["asked"]["policy"] in finished
+    assert not [trial for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
+
+
+def test_a_trial_that_another_process_runs_is_left_to_it(bench):
+    made = bench(RATES + "\ntrials: 3\npruner: none").named("tune")
+    space = space_of(made)
+    study = open_study(str(made.folder / "study.journal"), "trial-tune", made.experiment.settings.search,
+                       identity(made, space), 12)
+    theirs = Search(made, study, space)
+    task = next(theirs._tasks())
+    with RunDirectory(task.folder).locked():
+        Search(made, study, space).run()
+    assert study.trials[0].state == optuna.trial.TrialState.RUNNING
+    assert len(study.trials) == 3
+
+
+def test_a_failure_of_the_search_itself_is_not_swallowed(bench, monkeypatch):
+    made = bench(RATES + "\ntrials: 3")
+    monkeypatch.setattr(Search, "_values", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        found(made)
+
+
+def test_a_study_of_another_workload_or_space_is_refused(bench):
+    found(bench(RATES + "\ntrials: 2"))
+    with pytest.raises(SpecError, match=r"was made for another search space; name another with --storage"):
+        found(bench("rates: [0.001, 0.1]\ntrials: 2"))
+    shorter = bench(RATES + "\ntrials: 2").lasting(60)
+    with pytest.raises(SpecError, match=r"trial-tune in .*study.journal: was made for another workload"):
+        found(shorter)
+
+
+@pytest.mark.parametrize(("storage", "problem"), [
+    ("nonsense://x", "nonsense://x: cannot be opened"),
+    ("postgresql+psycopg://me:secret@localhost:1/none", r"postgresql\+psycopg://me:\*\*\*@localhost:1/none: cannot be"),
+    ("/proc/none/study.journal", "/proc/none/study.journal: cannot be opened"),
+])
+def test_a_storage_that_cannot_be_used_is_one_clear_line(bench, storage, problem):
+    made = bench(RATES + "\ntrials: 2")
+    with pytest.raises(SpecError, match=problem) as refused:
+        search(made, space_of(made), storage)
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_no_study_is_one_clear_line(bench, tmp_path):
+    made = bench(RATES + "\ntrials: 2")
+    path = tmp_path / "other"
+    path.write_text("not a journal\n")
+    with pytest.raises(SpecError, match="other: is a file of another kind, no study; name another with --storage"):
+        search(made, space_of(made), str(path))
+    assert path.read_text() == "not a journal\n"
+
+
+def test_a_password_is_never_shown():
+    assert shown_storage("postgresql://me:secret@host/name") == "postgresql://me:***@host/name"
+    assert "secret" not in shown_storage("post gres://me:secret@host:port/name")
+
+
+def test_an_impossible_space_is_refused_before_anything_is_written(bench):
+    made = bench("space: ['POLY(k0=0.1, p=2, l=[50, 1000])']")
+    with pytest.raises(PolicyError, match="l is 50, but the run goes on to"):
+        found(made)
+    assert not made.results.exists()
+
+
+def test_the_best_is_confirmed_beside_the_baselines_with_the_specs_seeds(bench):
+    made = bench(RATES + "\nfunctions: [FIX]\ntrials: 20\nconfirm: 2\nbaselines: ['FIX(k0=0.01)']")
+    result = tune(made, made, space_of(made))
+    assert [row.role for row in result.confirmed] == ["found", "found", "baseline"]
+    assert [row.policy.text for row in result.confirmed[:2]] == [tried.policy for tried in result.best[:2]]
+    assert result.confirmed[2].policy.text == "FIX(k0=0.01)"
+    for row in result.confirmed:
+        assert [outcome.seed for outcome in row.outcomes] == [0, 1]
+    first, last = result.confirmed[0], result.confirmed[-1]
+    assert first.to_target.n == 2
+    assert last.to_target.n == 0
+    assert first.ratio_to(last).mean is None
+
+
+def test_nothing_is_confirmed_where_everything_diverged(bench):
+    made = bench("rates: [0.2, 0.3]\nfunctions: [FIX]\ntrials: 5")
+    result = tune(made, made, space_of(made))
+    assert result.best == []
+    assert result.confirmed == ()
+    assert Counter(tried.status for tried in result.tried) == {"diverged": 5}
