@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from lrbench.spec.composition import CompositionSettings
 from lrbench.spec.fields import (
     Count,
     Fraction,
@@ -146,6 +147,7 @@ class ExperimentSettings(Settings):
     robustness: RobustnessSettings | None = None
     search: SearchSettings = SearchSettings()
     range: RangeSettings = RangeSettings()
+    composition: CompositionSettings = CompositionSettings()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ExperimentSettings:
