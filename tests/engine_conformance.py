@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from lrbench.engines.base import Job, Session
@@ -111,6 +112,17 @@ class EngineConformance:
         with pytest.raises(EngineFailed, match="SIGKILL"):
             session.train(np.full(5, 0.01))
         session.close()
+
+    def test_its_processes_are_named_while_they_live(self, engine, make_job):
+        session = engine.open(make_job())
+        session.train(np.full(2, 0.01))
+        (number,) = session.processes()
+        process = psutil.Process(number)
+        assert process.memory_info().rss > 50_000_000
+        assert session.shared == 1
+        session.close()
+        assert not process.is_running()
+        assert session.processes() == []
 
     def test_time_gives_seconds(self, engine, make_job):
         timing = engine.time(make_job())
