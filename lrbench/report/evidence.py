@@ -1,0 +1,58 @@
+"""What an entry of the policy database rests on: runs, when, versions and cost, in few words."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator, Sequence
+
+from lrbench.report.formats import NOTHING, number
+from lrbench.tuning.database import Entry
+
+
+def cost_cells(entry: Entry) -> list[str]:
+    """What all of its runs took together: iterations, and the seconds of training where they are known."""
+    cost = entry.cost
+    seconds = NOTHING if cost.train_seconds is None else number(cost.train_seconds, "seconds")
+    return [f"{cost.iterations:,}", seconds]
+
+
+def origin_lines(entries: Sequence[Entry], engine: str) -> Iterator[str]:
+    """Where the runs come from, a line for the entries that were made alike.
+
+    Args:
+        engine: that of the spec; another one is named.
+    """
+    groups: dict[str, list[str]] = collections.defaultdict(list)
+    for entry in entries:
+        groups[origin_text(entry, engine)].append(entry.id[:8])
+    for origin, ids in groups.items():
+        yield f"{', '.join(ids)}: {origin}"
+
+
+def origin_text(entry: Entry, engine: str) -> str:
+    """Seeds, experiment, engine, when, version, and whether it was measured here or came with LRBench."""
+    workload, runs = entry.workload, entry.runs
+    known = f"{workload.engine_name} {_all(run.engine_version for run in runs)}".strip()
+    other = "" if workload.engine_name == engine else f" (not {engine})"
+    whence = "shipped with LRBench" if entry.shipped else "measured here"
+    parts = [
+        f"seeds {', '.join(map(str, entry.seeds))}" if len(entry.seeds) > 1 else f"one seed, {entry.seeds[0]}",
+        f"runs of {_all(run.experiment for run in runs)}",
+        f"{known}{other}",
+        f"{_days(entry)} by LRBench {_all(run.lrbench_version for run in runs) or 'of unknown version'}",
+        f"evaluated every {workload.test_interval} iterations",
+        whence,
+    ]
+    return ", ".join(parts)
+
+
+def _all(values: Iterator[str | None]) -> str:
+    return " and ".join(dict.fromkeys(value for value in values if value))
+
+
+def _days(entry: Entry) -> str:
+    """The day of the runs, or the first and the last."""
+    days = sorted(run.run_at[:10] for run in entry.runs if run.run_at)
+    if not days:
+        return "run on unknown days"
+    return f"run on {days[0]}" if days[0] == days[-1] else f"run from {days[0]} to {days[-1]}"

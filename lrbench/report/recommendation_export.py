@@ -1,0 +1,85 @@
+"""A recommendation for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from lrbench.report.evidence import origin_text
+from lrbench.report.recommendation import Commands, asked_title, avoid_sentences, next_commands
+from lrbench.tuning.database import Entry
+from lrbench.tuning.recommending import Avoidance, Candidate, LikeWorkload, Recommendation
+
+SCHEMA = 1
+
+
+def recommendation_json(found: Sequence[Recommendation], commands: Commands) -> bytes:
+    """``recommendations``, one for each solver, with ``shortlist`` (the best first), ``avoid``, ``rules``, ``next``.
+
+    Of each policy of the shortlist ``kind`` is ``measured here`` or ``measured on a like workload``, and ``rescaled``
+    says that it is not the policy that was measured. Accuracies are fractions; what is not known is null.
+    """
+    document = {"schema": SCHEMA, "recommendations": [_recommendation(each, commands) for each in found]}
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _recommendation(found: Recommendation, commands: Commands) -> dict[str, Any]:
+    limit = found.limit
+    shortlist = [_candidate(each, found, None) for each in found.here]
+    shortlist += [_candidate(each, found, like) for like in found.like for each in like.candidates]
+    return {
+        "workload": {"label": asked_title(found.asked), **asdict(found.asked)},
+        "target_accuracy": found.target,
+        "measured_here": found.measured,
+        "shortlist": [{"place": place, **each} for place, each in enumerate(shortlist, start=1)],
+        "avoid": [_avoidance(each) for each in found.avoid],
+        "avoid_sentences": list(avoid_sentences(found)),
+        "largest_rate_that_trained": None if limit is None else {
+            "rate": limit.trained, "entry": limit.trained_by.id, "next_rate_failed": limit.failed,
+            "next_entry": None if limit.failed_by is None else limit.failed_by.id, "measured_on": found.limit_on},
+        "rules": [asdict(rule) for rule in found.rules],
+        "notes": list(found.notes),
+        "next": next_commands(found, commands),
+    }
+
+
+def _candidate(each: Candidate, found: Recommendation, like: LikeWorkload | None) -> dict[str, Any]:
+    return {
+        "policy": each.policy,
+        "kind": "measured here" if like is None else "measured on a like workload",
+        "rescaled": each.rescaled,
+        "measured_policy": each.measured,
+        "likeness": None if like is None else {"distance": like.likeness.distance, "reasons": like.likeness.reasons},
+        "evidence": _evidence(each.entry, found),
+    }
+
+
+def _evidence(entry: Entry, found: Recommendation) -> dict[str, Any]:
+    evidence: dict[str, Any] = {
+        "entry": entry.id,
+        "workload": asdict(entry.workload),
+        "seeds": entry.seeds,
+        "best_accuracy": asdict(entry.best_accuracy),
+        "diverged": sum(run.status == "diverged" for run in entry.samples),
+        "cost": asdict(entry.cost),
+        "origin": origin_text(entry, found.asked.engine),
+        "runs": [{name: getattr(run, name) for name in _RUN} for run in entry.runs],
+    }
+    if found.target is not None:
+        steps = entry.iterations_to(found.target)
+        evidence["iterations_to_target"] = [None if math.isnan(step) else step for step in steps]
+        evidence["reached"] = asdict(entry.reached(found.target))
+    return evidence
+
+
+_RUN = ("run_id", "seed", "status", "reason", "iteration", "experiment", "run_at", "lrbench_version", "engine_version",
+        "shipped")
+
+
+def _avoidance(each: Avoidance) -> dict[str, Any]:
+    return {"policy": each.policy, "why": each.why, "seeds": each.count, "of": len(each.entry.samples),
+            "measured_here": each.measured_here, "entry": each.entry.id}
