@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.engines.base import Engine, Job, Session, Stretch, Usage
+from lrbench.engines.base import Engine, Job, Session, SessionLost, Stretch, Usage
 from lrbench.errors import EngineFailed, Interrupted, LRBenchError
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.policies import Controller
@@ -76,12 +76,7 @@ class Training:
         """
         try:
             self.directory.write_status(Status("running", self.directory.status().iteration))
-            session = self._open(opened)
-            try:
-                with sampled(session, self.directory.path, resumed=self._iteration > 0):
-                    status = self._train(session)
-            finally:
-                session.close()
+            status = self._to_the_end(opened)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
             if self.stop.is_set():
                 status = Status("pending", self._iteration, "interrupted")
@@ -91,6 +86,23 @@ class Training:
         if self.stop.is_set() and not status.done:
             raise Interrupted("interrupted")
         return status
+
+    def _to_the_end(self, opened: Callable[[Session], None]) -> Status:
+        """Train; where a session that others share is lost, go on from the last snapshot in a new one."""
+        while True:
+            try:
+                return self._in_session(opened)
+            except SessionLost:
+                if self.stop.is_set():
+                    raise
+
+    def _in_session(self, opened: Callable[[Session], None]) -> Status:
+        session = self._open(opened)
+        try:
+            with sampled(session, self.directory.path, resumed=self._iteration > 0):
+                return self._train(session)
+        finally:
+            session.close()
 
     def _settle(self, status: Status) -> None:
         try:
@@ -162,6 +174,8 @@ class Training:
         if snapshot is not None:
             try:
                 session.restore(snapshot, len(kept))
+            except SessionLost:
+                raise
             except Exception as error:
                 raise DamagedSnapshot(f"the snapshot of iteration {iteration} cannot be restored "
                                       f"({_reason(error)})") from error

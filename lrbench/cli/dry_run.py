@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.home import home
+from lrbench.cli.lanes import find_lanes
 from lrbench.cli.run import check_tasks, find_data, find_engine
 from lrbench.data import find_prepared
 from lrbench.errors import EngineUnavailable, plain
@@ -51,6 +52,9 @@ def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
         check_tasks(waiting, engine, experiment)
     except EngineUnavailable as error:
         return f"; no estimate: they cannot start on this machine: {error}"
-    found = estimate(waiting, engine, jobs)
-    return (f"; about {found.text} with -j {jobs} (measured: {found.iterations_per_second:.3g} iterations/s a run, "
+    lanes = find_lanes(waiting, engine, jobs)
+    found = estimate(waiting, engine, jobs, lanes)
+    side_by_side = f"-j {jobs}" if lanes == 1 else f"-j {jobs} and {lanes} lanes"
+    return (f"; about {found.text} with {side_by_side} "
+            f"(measured: {found.iterations_per_second:.3g} iterations/s a run, "
             f"{found.evaluation_seconds:.3g} s an evaluation; updates of the weights are not in it)")

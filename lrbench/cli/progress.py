@@ -67,6 +67,9 @@ class RunProgress(Listener):
     def restarted(self, task: RunTask, reason: str) -> None:
         self._say(task, plain(reason))
 
+    def noticed(self, task: RunTask, text: str) -> None:
+        self._say(task, plain(text))
+
     def progressed(self, task: RunTask, progress: base.Progress) -> None:
         best = self._best[task.number]
         total = task.experiment.workload.iterations

@@ -33,7 +33,8 @@ def _shard(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs side by side.")
+@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True,
+              help="Sessions side by side, each of one run or as many as engine.lanes says.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run.")
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
               help="Folder that holds one folder an experiment.")
@@ -54,9 +55,10 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     lrbench run configs/mnist_lenet.yaml -j 2
     lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
     """
+    from lrbench.cli.lanes import find_lanes
     from lrbench.engines.registry import check_engine_name
     from lrbench.executors import plan
-    from lrbench.runs.directory import check_writable
+    from lrbench.runs.directory import RunDirectory, check_writable
     from lrbench.spec.experiment import read_experiment
 
     overrides = [*overrides, f"engine.name={engine}"] if engine else overrides
@@ -75,14 +77,17 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
         click.echo("this share holds no run", err=True)
         return 0
     check_writable(results / experiment.name)
-    outcomes = _run(tasks, trainer, jobs)
+    undone = [task for task in tasks if not RunDirectory(task.folder).status().done]
+    outcomes = _run(tasks, trainer, jobs, find_lanes(undone, trainer, jobs))
     return _summary(outcomes, results / experiment.name)
 
 
 def check_tasks(tasks: list[Task], engine: Engine, experiment: Experiment) -> None:
     """Have the engine refuse what it cannot do, with the spec's line."""
+    from lrbench.cli.lanes import check_lanes
     from lrbench.errors import NetError, SpecError
 
+    check_lanes(engine, experiment)
     document = experiment.document
     for task in {task.run.effective_policy: task for task in tasks}.values():
         try:
@@ -125,14 +130,14 @@ def find_engine(experiment: Experiment) -> Engine:
     return engine
 
 
-def _run(tasks: list[Task], engine: Engine, jobs: int) -> list[Outcome]:
+def _run(tasks: list[Task], engine: Engine, jobs: int, lanes: int) -> list[Outcome]:
     from lrbench.cli.progress import RunProgress
     from lrbench.errors import Interrupted
     from lrbench.executors.local import LocalExecutor
 
     settings = tasks[0].experiment.settings.engine
     with RunProgress(len(tasks)) as listener:
-        executor = LocalExecutor(engine, min(jobs, len(tasks)), settings.device_ids, listener)
+        executor = LocalExecutor(engine, min(jobs, len(tasks)), settings.device_ids, listener, lanes)
         try:
             return executor.run(tasks)
         except Interrupted as error:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.data import Prepared
+from lrbench.errors import EngineFailed
 from lrbench.nets.caffe_pb2 import NetParameter
 from lrbench.policies import Policy
 from lrbench.spec.model import EngineSettings, SolverSettings
@@ -41,8 +42,11 @@ class Job:
         iterations: the run's budget; ``test_interval`` and ``display_interval`` are in iterations too.
         folder: the run's folder; the engine's own files and log go there.
         device_id: the GPU to use, where the engine settings ask for one.
+        session: which of the sessions on that device; jobs that share a device, this number and a workload share a
+            session where the engine has lanes, at most ``lanes`` of them at a time.
         threads: how many BLAS threads the session may use.
-        on_progress: called now and then while a stretch is under way, from the session's thread.
+        on_progress: called now and then while a stretch is under way, from any thread.
+        on_notice: called with a line for the user about something that touches other runs, too, from any thread.
     """
 
     net: NetParameter
@@ -59,8 +63,11 @@ class Job:
     engine: EngineSettings
     folder: Path
     device_id: int = 0
+    session: int = 0
+    lanes: int = 1
     threads: int = 1
     on_progress: Callable[[Progress], None] = lambda progress: None
+    on_notice: Callable[[str], None] = lambda text: None
 
     @property
     def test_batches(self) -> int:
@@ -114,11 +121,15 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timing:
-    """What a few passes took: starting, one training iteration without the update, one test batch."""
+    """What a few passes took: starting, one training iteration of each lane, without the update, and one test batch."""
 
     start_seconds: float
     iteration_seconds: float
     test_batch_seconds: float
+
+
+class SessionLost(EngineFailed):
+    """The session is gone by no fault of this run alone: it can go on from its last snapshot in a new session."""
 
 
 class Session(ABC):
@@ -168,6 +179,16 @@ class Session(ABC):
 class Engine(ABC):
     """Something that opens sessions."""
 
+    has_lanes: bool = False
+    """Whether several jobs can share a session."""
+
+    def choose_lanes(self, job: Job, most: int) -> tuple[int, str]:
+        """How many lanes, up to ``most``, are best for jobs such as this one on this machine, and why in a few words.
+
+        The job's folder is for the engine's own files.
+        """
+        return 1, "the engine has no lanes"
+
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Name and version, for run.json.
@@ -186,8 +207,11 @@ class Engine(ABC):
 
     @abstractmethod
     def time(self, job: Job) -> Timing:
-        """Time a few passes of the job's net in its folder, training nothing."""
+        """Time a few passes of the job's net in its folder, with as many lanes as it says, training nothing."""
 
     @abstractmethod
     def open(self, job: Job) -> Session:
-        """Start a session; the run's folder exists and belongs to the caller alone."""
+        """Start a session, or join one that has room for another lane.
+
+        The run's folder exists and belongs to the caller alone.
+        """

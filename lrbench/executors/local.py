@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lrbench.engines.base import Engine, Progress, Session
 from lrbench.errors import Interrupted, LRBenchError
-from lrbench.executors.plan import Task
+from lrbench.executors.plan import Slot, Task, slots
 from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunBusy, RunDirectory, Status
 
@@ -42,6 +43,9 @@ class Listener:
     def progressed(self, task: Task, progress: Progress) -> None:
         """Some iterations more are done."""
 
+    def noticed(self, task: Task, text: str) -> None:
+        """Something happened that touches other runs of the task's session, too."""
+
     def evaluated(self, task: Task, row: dict[str, Any]) -> None:
         """An evaluation is on disk."""
 
@@ -49,7 +53,7 @@ class Listener:
         """Another process is running it; it is waited for at the end."""
 
     def ended(self, outcome: Outcome) -> None:
-        """The task is over."""
+        """The task is over. Told of every one, whatever became of other news, by the thread that takes the tasks."""
 
 
 @dataclass
@@ -57,24 +61,29 @@ class LocalExecutor:
     """Runs tasks side by side.
 
     Attributes:
-        jobs: how many at a time.
+        jobs: how many sessions at a time.
         device_ids: the GPUs to share among them, in turn; ignored on the CPU.
+        lanes: how many tasks a session takes at a time; more than 1 only for an engine that has lanes.
     """
 
     engine: Engine
     jobs: int = 1
     device_ids: Sequence[int] = (0,)
     listener: Listener = field(default_factory=Listener)
+    lanes: int = 1
     _stop: threading.Event = field(default_factory=threading.Event)
     _sessions: set[Session] = field(default_factory=set)
-    _devices: queue.SimpleQueue[int] = field(default_factory=queue.SimpleQueue)
+    _slots: queue.SimpleQueue[Slot] = field(default_factory=queue.SimpleQueue)
     _deaf: threading.Event = field(default_factory=threading.Event)
     _held_elsewhere: list[Task] = field(default_factory=list)
     _told_busy: set[int] = field(default_factory=set)
 
-    def run(self, tasks: Sequence[Task]) -> list[Outcome]:
+    def run(self, tasks: Iterable[Task | None]) -> list[Outcome]:
         """Run all tasks; one that fails leaves the others alone.
 
+        A task is taken only when there is room for it, and after the listener was told of all that have ended; so
+        where tasks are generated, each may depend on what came of those before. A None among them means that there is
+        none before something under way has ended.
         A run that another process holds is waited for at the end, and done here if that process leaves it undone.
 
         Returns:
@@ -83,28 +92,42 @@ class LocalExecutor:
         Raises:
             Interrupted: Ctrl-C; the children are ended, and what was done is on disk.
         """
-        for slot in range(self.jobs):
-            self._devices.put(self.device_ids[slot % len(self.device_ids)])
-        with ThreadPoolExecutor(self.jobs, thread_name_prefix="run") as pool:
+        room = slots(self.jobs, self.lanes, self.device_ids)
+        self._slots = queue.SimpleQueue()
+        for slot in room:
+            self._slots.put(slot)
+        with ThreadPoolExecutor(len(room), thread_name_prefix="run") as pool:
             waiting: dict[Future[Outcome], Task] = {}
-            outcomes: list[Outcome] = []
-            left = list(tasks)
             try:
-                while left or waiting:
-                    waiting |= {pool.submit(self._run, task): task for task in left}
-                    left = []
-                    done, _ = wait(waiting, timeout=WAIT_SECONDS, return_when=FIRST_COMPLETED)
-                    ended = [self._outcome(future, waiting.pop(future)) for future in done]
-                    outcomes += [outcome for outcome in ended if outcome.how != "busy"]
-                    if not waiting:
-                        left = self._held_elsewhere
-                        self._held_elsewhere = []
-                        if left and self._stop.wait(WAIT_SECONDS):
-                            break
+                return list(self._outcomes(iter(tasks), len(room), pool, waiting))
             except KeyboardInterrupt:
                 self._end(waiting)
                 raise Interrupted("interrupted") from None
-        return outcomes
+            except BaseException:  # a defect where the tasks come from
+                self._end(waiting)
+                raise
+
+    def _outcomes(self, tasks: Iterator[Task | None], room: int, pool: ThreadPoolExecutor,
+                  waiting: dict[Future[Outcome], Task]) -> Iterator[Outcome]:
+        """Keep as many tasks under way as there is room for, and give how each of them ended."""
+        while True:
+            task = next(tasks, None) if len(waiting) < room else None
+            if task is not None:
+                waiting[pool.submit(self._run, task)] = task
+            elif not waiting and not self._take_back(pool, waiting):
+                return
+            more = task is not None and len(waiting) < room
+            done, _ = wait(waiting, timeout=0 if more else WAIT_SECONDS, return_when=FIRST_COMPLETED)
+            ended = [self._outcome(future, waiting.pop(future)) for future in done]
+            yield from (outcome for outcome in ended if outcome.how != "busy")
+
+    def _take_back(self, pool: ThreadPoolExecutor, waiting: dict[Future[Outcome], Task]) -> bool:
+        """Try again what other processes held; False where they held nothing, or the user wants to end."""
+        held, self._held_elsewhere = self._held_elsewhere, []
+        if not held or self._stop.wait(WAIT_SECONDS):
+            return False
+        waiting |= {pool.submit(self._run, task): task for task in held}
+        return True
 
     def _end(self, waiting: dict[Future[Outcome], Task]) -> None:
         self._stop.set()
@@ -124,7 +147,8 @@ class LocalExecutor:
         if outcome.how == "busy":
             self._hold_back(task)
         else:
-            self._tell(self.listener.ended, outcome)
+            with suppress(Exception):  # as in _tell
+                self.listener.ended(outcome)
         return outcome
 
     def _hold_back(self, task: Task) -> None:
@@ -148,22 +172,23 @@ class LocalExecutor:
         status = directory.status()
         if status.done:
             return Outcome(task, "skipped", status)
-        device = self._devices.get()
+        slot = self._slots.get()
         try:
             with directory.locked():
                 status = directory.status()  # another process may have finished it since
                 if status.done:
                     return Outcome(task, "skipped", status)
-                directory.describe(task.description(self.engine))
+                directory.describe(task.description(self.engine, slot.lanes))
                 self._tell(self.listener.started, task)
-                job = task.job(device, on_progress=lambda news: self._tell(self.listener.progressed, task, news))
+                job = task.job(slot, on_progress=lambda news: self._tell(self.listener.progressed, task, news),
+                               on_notice=lambda text: self._tell(self.listener.noticed, task, text))
                 training = Training(self.engine, job, directory, task.rules, self._observer(task), self._stop,
                                     task.pause)
                 return Outcome(task, "ran", self._train(training))
         except RunBusy:
             return Outcome(task, "busy", directory.status())
         finally:
-            self._devices.put(device)
+            self._slots.put(slot)
 
     def _train(self, training: Training) -> Status:
         opened: list[Session] = []

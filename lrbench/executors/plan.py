@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +19,21 @@ from lrbench.spec.run import Run
 from lrbench.stopping import StoppingRules
 
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one run: on which GPU, in which of the sessions there, which has so many lanes."""
+
+    device_id: int = 0
+    session: int = 0
+    lanes: int = 1
+
+
+def slots(jobs: int, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> list[Slot]:
+    """Room for ``jobs`` sessions, on the GPUs in turn, of so many lanes each; the first runs go to different ones."""
+    return [Slot(device_ids[session % len(device_ids)], session, lanes)
+            for _ in range(lanes) for session in range(jobs)]
 
 
 @dataclass(frozen=True)
@@ -51,8 +66,9 @@ class Task:
         target = settings.target_accuracy if stopping.at_target else None
         return StoppingRules(target, stopping.patience, stopping.max_train_seconds)
 
-    def job(self, device_id: int = 0, folder: Path | None = None,
-            on_progress: Callable[[Progress], None] = lambda progress: None) -> Job:
+    def job(self, slot: Slot = Slot(), folder: Path | None = None,
+            on_progress: Callable[[Progress], None] = lambda progress: None,
+            on_notice: Callable[[str], None] = lambda text: None) -> Job:
         """What the engine is given."""
         workload = self.experiment.workload
         return Job(
@@ -60,14 +76,15 @@ class Task:
             test_batch_size=workload.test_batch_size, iterations=workload.iterations,
             test_interval=workload.test_interval, display_interval=workload.display_interval, seed=self.run.seed,
             solver=self.run.solver, policy=self.run.effective_policy, engine=self.experiment.settings.engine,
-            folder=folder or self.folder, device_id=device_id, threads=self.threads, on_progress=on_progress,
+            folder=folder or self.folder, device_id=slot.device_id, session=slot.session, lanes=slot.lanes,
+            threads=self.threads, on_progress=on_progress, on_notice=on_notice,
         )
 
-    def description(self, engine: Engine) -> dict[str, Any]:
-        """The resolved run, for run.json."""
+    def description(self, engine: Engine, lanes: int = 1) -> dict[str, Any]:
+        """The resolved run, for run.json; ``lanes`` is how many runs may share its session."""
         settings = self.experiment.settings.engine
         return self.experiment.describe(self.run, self.data) | {
-            "engine": {"driver": settings.driver, "device": settings.device, **engine.describe()},
+            "engine": {"driver": settings.driver, "device": settings.device, "lanes": lanes, **engine.describe()},
             "threads": self.threads,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "versions": {"lrbench": __version__, "python": platform.python_version()},

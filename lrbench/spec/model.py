@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from lrbench.spec.composition import CompositionSettings
 from lrbench.spec.fields import (
@@ -104,6 +113,14 @@ class SolverSettings(Settings):
         return {name: value for name, value in self.model_dump().items() if name not in unread and value is not None}
 
 
+def _count_or_auto(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """One rule for both forms, as a message about either alone would hide the other."""
+    try:
+        return validate(value)
+    except ValidationError:
+        raise PydanticCustomError("count_or_auto", "a whole number of at least 1, or auto") from None
+
+
 class EngineSettings(Settings):
     """What trains, and where."""
 
@@ -112,6 +129,7 @@ class EngineSettings(Settings):
     device: Literal["cpu", "gpu"] = "cpu"
     device_ids: Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1)] = Field(
         default=[0], examples=["[0]"])
+    lanes: Annotated[Count | Literal["auto"], WrapValidator(_count_or_auto)] = Field(default=1, examples=["4"])
 
 
 class StoppingSettings(Settings):

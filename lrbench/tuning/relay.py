@@ -31,6 +31,10 @@ class Relay(Listener):
         """Pass it on."""
         self._listener.progressed(task, progress)
 
+    def noticed(self, task: Task, text: str) -> None:
+        """See Listener."""
+        self._listener.noticed(task, text)
+
     def evaluated(self, task: Task, row: dict[str, Any]) -> None:
         """Pass it on."""
         self._listener.evaluated(task, row)

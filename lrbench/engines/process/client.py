@@ -10,11 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.engines.base import Progress, TestOutputs, Usage
+from lrbench.engines.base import TestOutputs, Usage
 from lrbench.engines.process.death import death
 from lrbench.errors import EngineFailed
 
 CLOSE_SECONDS = 10
+
+
+class WorkerDied(EngineFailed):
+    """The child process has ended."""
+
+
+class OutOfMemory(EngineFailed):
+    """The device, or the machine, has too little memory for what the child process was asked to do."""
 
 
 class WorkerClient:
@@ -35,12 +43,16 @@ class WorkerClient:
                 start_new_session=True,  # Ctrl-C in the terminal is for LRBench, which then ends its children
             )
 
-    def ask(self, operation: str, payload: bytes = b"", *, on_progress: Callable[[Progress], None] | None = None,
-            **arguments: Any) -> dict[str, Any]:
+    def ask(self, operation: str, payload: bytes = b"", *,
+            on_progress: Callable[[dict[str, Any]], None] = lambda event: None, **arguments: Any) -> dict[str, Any]:
         """Send one request and wait for its answer.
 
+        Args:
+            on_progress: receives what the worker tells meanwhile.
+
         Raises:
-            EngineFailed: the worker died, or answered with an error.
+            WorkerDied: it did so, now or before.
+            OutOfMemory, EngineFailed: it answered with an error.
         """
         request = {"op": operation, **arguments, "bytes": len(payload)}
         try:
@@ -48,44 +60,33 @@ class WorkerClient:
             self._process.stdin.write(json.dumps(request).encode() + b"\n" + payload)
             self._process.stdin.flush()
         except (OSError, ValueError) as error:
-            raise EngineFailed(self._cause()) from error
+            raise WorkerDied(self._cause()) from error
         while True:
             answer = self._read()
             if answer.get("event") != "progress":
                 break
-            if on_progress is not None:
-                on_progress(Progress(answer["iteration"], answer["loss"], answer["rate"]))
+            on_progress(answer)
         if "error" in answer:
-            raise EngineFailed(f"{self._name} refused to {operation.replace('_', ' ')}: {answer['error']}",
-                               where=str(self._log_path))
+            kind = OutOfMemory if answer["out_of_memory"] else EngineFailed
+            raise kind(f"{self._name} refused to {operation.replace('_', ' ')}: {answer['error']}",
+                       where=str(self._log_path))
         return answer
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.endswith(b"\n"):
-            raise EngineFailed(self._cause())
+            raise WorkerDied(self._cause())
         answer: dict[str, Any] = json.loads(line)
         size = answer["bytes"]
         answer["bytes"] = self._process.stdout.read(size)
         if len(answer["bytes"]) != size:
-            raise EngineFailed(self._cause())
+            raise WorkerDied(self._cause())
         return answer
 
     def evaluate(self, blobs: dict[str, str], batches: int) -> TestOutputs:
         """Run the test set; ``blobs`` names the probabilities, label and loss blobs."""
-        answer = self.ask("evaluate", batches=batches, blobs=blobs)
-        rows, columns = answer["rows"], answer["columns"]
-        if answer["labels"] != rows:
-            raise EngineFailed(f"the net gives {rows} rows of probabilities for {answer['labels']} labels; "
-                               "LRBench measures nets that classify each sample once")
-        table = np.frombuffer(answer["bytes"], dtype="<f4")
-        return TestOutputs(
-            probabilities=table[: rows * columns].reshape(rows, columns),
-            labels=table[rows * columns:].astype(np.int64),
-            loss=answer["loss"],
-            seconds=answer["seconds"],
-        )
+        return read_outputs(self.ask("evaluate", batches=batches, blobs=blobs))
 
     def usage(self) -> Usage:
         """Processor seconds and peak memory of the worker."""
@@ -117,3 +118,18 @@ class WorkerClient:
         except subprocess.TimeoutExpired:
             return f"{self._name}'s process closed its pipes"
         return death(self._name, self._log_path, self._log_start, status)
+
+
+def read_outputs(answer: dict[str, Any]) -> TestOutputs:
+    """What a worker's answer to ``evaluate`` holds."""
+    rows, columns = answer["rows"], answer["columns"]
+    if answer["labels"] != rows:
+        raise EngineFailed(f"the net gives {rows} rows of probabilities for {answer['labels']} labels; "
+                           "LRBench measures nets that classify each sample once")
+    table = np.frombuffer(answer["bytes"], dtype="<f4")
+    return TestOutputs(
+        probabilities=table[: rows * columns].reshape(rows, columns),
+        labels=table[rows * columns:].astype(np.int64),
+        loss=answer["loss"],
+        seconds=answer["seconds"],
+    )

@@ -18,6 +18,6 @@ def death(name: str, log: Path, start: int, status: int) -> str:
     if fatal:
         return f"{name} aborted: {fatal.split('] ', 1)[1]}"
     if status < 0:
-        return f"{name} was killed by {signal.Signals(-status).name}; see {log.name}"
+        return f"{name} was killed by {signal.Signals(-status).name}; see {log}"
     last = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
     return f"{name} ended with status {status}: {last.strip()}"

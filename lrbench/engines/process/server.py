@@ -14,12 +14,16 @@ Message = Dict[str, Any]
 Reply = Callable[[Message], None]
 
 
-def serve(make_worker: Callable[[Reply], Any]) -> None:
+def serve(
+    make_worker: Callable[[Reply], Any],
+    out_of_memory: Callable[[Exception], bool] = lambda error: isinstance(error, MemoryError),
+) -> None:
     """Answer requests with the methods ``do_<op>(request, payload)`` of a worker, until the input ends.
 
     Args:
         make_worker: receives a function that sends an answer, also for news while a request is under way, and gives
             the worker; bytes under the key ``bytes`` of an answer travel raw behind it.
+        out_of_memory: whether an error says that there was too little memory.
     """
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not mix with the answers
@@ -38,7 +42,7 @@ def serve(make_worker: Callable[[Reply], Any]) -> None:
         try:
             reply(getattr(worker, "do_" + request["op"])(request, payload))
         except Exception as error:  # noqa: BLE001 - whatever it is, the other side must hear of it
-            reply({"error": f"{type(error).__name__}: {error}"})
+            reply({"error": f"{type(error).__name__}: {error}", "out_of_memory": out_of_memory(error)})
     out.flush()
     os._exit(0)  # threads that prefetch data may hang in destructors at a normal exit
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Job, Session, Stretch, TestOutputs, Timing, Usage
+from lrbench.engines.base import Job, Progress, Session, Stretch, TestOutputs, Timing, Usage
 from lrbench.engines.bound import BoundNet
 from lrbench.engines.process.client import WorkerClient
 
@@ -20,9 +22,12 @@ class ProcessSession(Session):
 
     def train(self, rates: NDArray[np.float64]) -> Stretch:
         """The whole stretch in one request; the worker sets the rate of each iteration."""
-        answer = self._worker.ask("train", rates.astype("<f8").tobytes(), on_progress=self._job.on_progress)
+        answer = self._worker.ask("train", rates.astype("<f8").tobytes(), on_progress=self._tell)
         done = answer["iterations"]
         return Stretch(done, answer["loss_sum"] / done, answer["seconds"], answer["finite"])
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        self._job.on_progress(Progress(event["iteration"], event["loss"], event["rate"]))
 
     def evaluate(self) -> TestOutputs:
         """The whole test set in one request."""

@@ -11,7 +11,8 @@ Caffe 1.0; the random numbers are our own, see ``Augmentation``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from lrbench.data import Prepared, Split, load
 from lrbench.engines.torch.augmentation import Augmentation
+from lrbench.engines.torch.streams import upload
 from lrbench.engines.torch.transform import Transform, read_transform
 from lrbench.errors import LRBenchError
 from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, Phase, TransformationParameter
@@ -84,6 +86,17 @@ class Batches:
         """Of a batch's data: (samples, channels, height, width)."""
         return self._reading.batch_size, self._images.shape[3], *self._window
 
+    @property
+    def random(self) -> bool:
+        """Whether the seed matters: samples are cropped or mirrored at random."""
+        return self._augmentation.random
+
+    def with_seed(self, seed: int) -> Batches:
+        """The batches of another run of the same data, on the very same images."""
+        other = copy.copy(self)
+        other._augmentation = replace(self._augmentation, seed=seed)
+        return other
+
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
         """The batch of that index, from 0: data, float32 of :attr:`shape`, and labels, int64 of shape (samples,).
 
@@ -94,14 +107,14 @@ class Batches:
     def plan(self, first: int, count: int) -> Tensor:
         """What ``read`` needs for ``count`` batches from ``first`` on, int64 of shape (count, samples, 4).
 
-        Image, row, column and mirroring of each sample; made on the host and moved to the device at once, so that a
-        stretch of training need not wait for it again.
+        Image, row, column and mirroring of each sample; made on the host and moved to the device at once, so that
+        training need not wait for it again.
         """
         size = self._reading.batch_size
         samples = np.arange(first * size, (first + count) * size)
         drawn = self._augmentation.draw(first * size, count * size)
         plan = np.concatenate([samples[:, None] % self._count, drawn], axis=1)
-        return torch.from_numpy(plan.reshape(count, size, 4)).to(self._device)
+        return upload(plan.reshape(count, size, 4), self._device)
 
     def read(self, plan: Tensor) -> tuple[Tensor, Tensor]:
         """One batch by its row of a plan, which is on the device; runs there without waiting, in a CUDA graph too."""

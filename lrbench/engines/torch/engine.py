@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import platform
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrbench.engines.base import Engine, Job, Session, Timing
 from lrbench.errors import EngineUnavailable, SpecError
 
+if TYPE_CHECKING:
+    from lrbench.engines.process.client import WorkerClient
+    from lrbench.engines.torch.group import LanePool
 
-@dataclass(frozen=True)
+
 class TorchEngine(Engine):
-    """Sessions in processes of the Python that LRBench runs in."""
+    """Sessions in processes of the Python that LRBench runs in; one process trains several runs of a workload."""
+
+    has_lanes = True
+
+    def __init__(self) -> None:
+        self._pools: dict[tuple[int, int, bytes, str], LanePool] = {}
+        self._lock = threading.Lock()
 
     def describe(self) -> dict[str, Any]:
         """PyTorch's version, without loading it."""
@@ -42,18 +55,49 @@ class TorchEngine(Engine):
         Model.of(bind(job).net, job.data, (job.batch_size, job.test_batch_size))
 
     def time(self, job: Job) -> Timing:
-        """Start a worker and let it run a few forward and backward passes."""
-        from lrbench.engines.torch.session import TorchSession
-
+        """Start a worker and let it run a few rounds of the job's lanes."""
         started = time.perf_counter()
-        session = TorchSession(job)
-        try:
-            return session.time(time.perf_counter() - started)
-        finally:
-            session.close()
+        with _worker(job) as worker:
+            opened = time.perf_counter() - started
+            answer = worker.ask("time", count=job.lanes, solver=job.solver.model_dump(exclude_unset=True))
+        return Timing(opened, answer["iteration_seconds"], answer["test_batch_seconds"])
+
+    def choose_lanes(self, job: Job, most: int) -> tuple[int, str]:
+        """By trials of 1, 2, 4, ... lanes in a worker of their own."""
+        from lrbench.engines.torch.probe import Trial, choose_lanes
+
+        with _worker(job) as worker:
+            def attempt(count: int) -> Trial:
+                told = worker.ask("time", count=count, solver=job.solver.model_dump(exclude_unset=True))
+                return Trial(count, told["iteration_seconds"], told["used_bytes"], told["free_bytes"])
+
+            return choose_lanes(attempt, most)
 
     def open(self, job: Job) -> Session:
-        """Start a worker."""
-        from lrbench.engines.torch.session import TorchSession
+        """Add a lane to the worker of the job's session, which is started for the first."""
+        from lrbench.engines.bound import bind
+        from lrbench.engines.torch.group import LanePool
+        from lrbench.engines.torch.session import TorchSession, opening, start_worker
 
-        return TorchSession(job)
+        bound = bind(job)
+        opened = opening(job, bound)
+        key = (job.device_id, job.session, bound.net.SerializeToString(deterministic=True), json.dumps(opened))
+        with self._lock:
+            pool = self._pools.setdefault(key, LanePool(partial(start_worker, opened=opened), job.lanes))
+        return TorchSession(job, bound, pool)
+
+
+@contextmanager
+def _worker(job: Job) -> Iterator[WorkerClient]:
+    """A worker with nothing but the job's net and data."""
+    from lrbench.engines.bound import bind
+    from lrbench.engines.torch.session import NET, opening, start_worker
+    from lrbench.nets import write_message
+
+    bound = bind(job)
+    write_message(job.folder / NET, bound.net)
+    worker = start_worker(job.folder, opening(job, bound))
+    try:
+        yield worker
+    finally:
+        worker.close()

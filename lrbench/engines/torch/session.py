@@ -1,18 +1,21 @@
-"""A PyTorch session: one run in a child process, which trains it as Caffe would."""
+"""A PyTorch session: one run, in a child process that trains it as Caffe would, beside others or alone."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from lrbench.data import Prepared
-from lrbench.engines.base import Job
-from lrbench.engines.bound import bind
-from lrbench.engines.process.client import WorkerClient
-from lrbench.engines.process.session import ProcessSession
+from lrbench.engines.base import Job, Session, Stretch, TestOutputs, Usage
+from lrbench.engines.bound import BoundNet
+from lrbench.engines.process.client import WorkerClient, read_outputs
+from lrbench.engines.torch.group import LanePool
 from lrbench.nets import write_message
 from lrbench.storage import put_in_place
 
@@ -20,46 +23,83 @@ NET, LOG_NAME = "net.prototxt", "torch.log"
 STAGING = "snapshots/staging"
 
 
-class TorchSession(ProcessSession):
-    """One net, its solver and its data in a worker process."""
+class TorchSession(Session):
+    """One lane of a worker process: a net and its solver, on data and a device that it may share with other runs.
 
-    def __init__(self, job: Job) -> None:
-        bound = bind(job)
+    The wall time of its training is that of all lanes with which it is trained, the processor time its share of
+    theirs, the memory that of the whole process.
+    """
+
+    def __init__(self, job: Job, bound: BoundNet, pool: LanePool) -> None:
+        self._job, self._bound = job, bound
         write_message(job.folder / NET, bound.net)
-        self._staging = job.folder / STAGING
+        self._staging = (job.folder / STAGING).resolve()
         shutil.rmtree(self._staging, ignore_errors=True)
-        super().__init__(job, bound, _start(job))
-        try:
-            self._worker.ask(
-                "open", net=NET, solver=job.solver.model_dump(exclude_unset=True), seed=job.seed,
-                data=TypeAdapter(Prepared).dump_python(job.data, mode="json"),
-                batch_size=job.batch_size, test_batch_size=job.test_batch_size, threads=job.threads,
-                loss=bound.train_loss,
-                device=f"cuda:{job.device_id}" if job.engine.device == "gpu" else "cpu")
-        except BaseException:
-            self._worker.close()
-            raise
+        self._group, self._lane = pool.join(job)
+
+    @property
+    def shared(self) -> int:
+        """How many runs the worker trains now."""
+        return self._group.seats
+
+    def train(self, rates: NDArray[np.float64]) -> Stretch:
+        """Together with the other lanes, once all of them are ready to be trained."""
+        return self._group.train(self._lane, rates)
+
+    def evaluate(self) -> TestOutputs:
+        """The whole test set in one request."""
+        return read_outputs(self._group.ask("evaluate", self._lane, batches=self._job.test_batches,
+                                            blobs=self._bound.test_blobs))
 
     def save(self, folder: Path) -> None:
         """The worker writes its files beside, and they are put in place together."""
         self._staging.mkdir(parents=True)
-        self._worker.ask("save", folder=STAGING)
+        self._group.ask("save", self._lane, folder=str(self._staging))
         put_in_place(self._staging, folder)
 
     def restore(self, folder: Path, evaluations: int) -> None:
         """Weights, solver state, iteration and the state of the generator that Dropout draws from."""
-        self._worker.ask("restore", folder=str(folder.resolve()))
+        self._group.ask("restore", self._lane, folder=str(folder.resolve()))
+
+    def usage(self) -> Usage:
+        """The lane's share of the worker's processor time, and the worker's memory."""
+        answer = self._group.ask("usage", self._lane)
+        return Usage(answer["cpu_seconds"], answer["peak_memory_bytes"])
+
+    def processes(self) -> list[int]:
+        """The worker."""
+        return self._group.processes()
+
+    def abort(self) -> None:
+        """Kill the worker, and with it all lanes; whatever waits for it hears of its end."""
+        self._group.abort()
 
     def close(self) -> None:
-        """Kill the worker and remove what a snapshot in the making may have left."""
-        super().close()
+        """Leave the worker, which ends with its last lane, and remove what a snapshot in the making may have left."""
+        self._group.remove(self._lane)
         shutil.rmtree(self._staging, ignore_errors=True)
 
 
-def _start(job: Job) -> WorkerClient:
+def opening(job: Job, bound: BoundNet) -> dict[str, Any]:
+    """What a worker is told to open: all that lanes have in common beside the net."""
+    return {
+        "data": TypeAdapter(Prepared).dump_python(job.data, mode="json"),
+        "batch_size": job.batch_size, "test_batch_size": job.test_batch_size, "threads": job.threads,
+        "loss": bound.train_loss, "device": f"cuda:{job.device_id}" if job.engine.device == "gpu" else "cpu",
+    }
+
+
+def start_worker(folder: Path, opened: dict[str, Any]) -> WorkerClient:
+    """A worker in a run's folder, which has its net there, with what ``opening`` gave."""
     # glibc gives large blocks back to the system and takes them anew, page by page, at each iteration, unless told.
     keep = ["MALLOC_MMAP_MAX_=0", f"MALLOC_TRIM_THRESHOLD_={2**63 - 1}", f"MALLOC_TOP_PAD_={64 << 20}"]
-    counts = [f"{name}={job.threads}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
+    counts = [f"{name}={opened['threads']}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
     python = [sys.executable, "-m", "lrbench.engines.torch.worker"]
     command = ["setpriv", "--pdeathsig", "KILL", "env", *keep, *counts, *python]
-    return WorkerClient("PyTorch", command, job.folder / LOG_NAME)
+    worker = WorkerClient("PyTorch", command, folder / LOG_NAME)
+    try:
+        worker.ask("open", net=NET, **opened)
+    except BaseException:
+        worker.close()
+        raise
+    return worker

@@ -41,10 +41,7 @@ class Learnable(Protocol):
 
 
 class Solver(ABC):
-    """An update rule and its settings; all that changes from step to step is in the tensors it is given.
-
-    Those hold one run, or several runs ("lanes") stacked along a new first axis with a rate for each.
-    """
+    """An update rule and its settings; all that changes from step to step is in the tensors it is given."""
 
     slots: ClassVar[int] = 1
     """History tensors that each parameter has."""
@@ -74,7 +71,7 @@ class Solver(ABC):
 
     @torch.no_grad()
     def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None], state: Sequence[Tensor],
-             rate: float | Tensor, iteration: int | Tensor) -> None:
+             rate: Tensor, iteration: Tensor) -> None:
         """One update, in place.
 
         Args:
@@ -82,24 +79,23 @@ class Solver(ABC):
             gradients: the sum over iter_size batches; used up, so none may share memory with another. Those of
                 parameters with lr_mult 0 are not looked at.
             state: what :meth:`state` made.
-            rate: the learning rate; as a tensor, of the parameters' type and device, with no axis or, where the
-                parameters are stacked lanes, one entry a lane. A tensor is read when the step runs, so that a
-                recorded CUDA graph follows it, and never waited for.
-            iteration: updates done before this one, from 0; a tensor for the same reason.
+            rate: the learning rate, a float64 without axes on the parameters' device. It is read when the step runs, so
+                that a recorded CUDA graph follows it, and never waited for.
+            iteration: updates done before this one, from 0, in the same form as an integer.
         """
         moving = [parameters[index] for index in self._moving]
         own = [_present(gradients[index]) for index in self._moving]
         histories = [[state[slot * self._count + index] for index in self._moving] for slot in range(self.slots)]
-        self._condition(moving, own, lanes=isinstance(rate, Tensor) and rate.dim() == 1)
+        self._condition(moving, own)
         torch._foreach_sub_(moving, self._updates(own, histories, rate, iteration))
 
-    def _condition(self, parameters: Tensors, gradients: Tensors, lanes: bool) -> None:
+    def _condition(self, parameters: Tensors, gradients: Tensors) -> None:
         """Clip, normalise and regularise."""
         if self._clip is not None:
-            norm = _norm_a_lane(gradients) if lanes else _norm(gradients)
-            _scale(gradients, torch.where(norm > self._clip, self._clip / norm, 1.0))
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            torch._foreach_mul_(gradients, torch.where(norm > self._clip, self._clip / norm, 1.0))
         if self._iter_size > 1:
-            _scale(gradients, single(1 / self._iter_size))
+            torch._foreach_mul_(gradients, single(1 / self._iter_size))
         for decay, indices in self._decays.items():
             decayed = [parameters[index] for index in indices]
             if self._signs_decay:
@@ -107,13 +103,12 @@ class Solver(ABC):
             torch._foreach_add_([gradients[index] for index in indices], decayed, alpha=decay)
 
     @abstractmethod
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: float | Tensor,
-                 iteration: int | Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
         """What to subtract from the parameters; the histories are brought up to date and the gradients used up."""
 
-    def _at_rate(self, tensors: Tensors, rate: float | Tensor) -> None:
+    def _at_rate(self, tensors: Tensors, rate: Tensor) -> None:
         """Multiply each by its local rate, eta = rate * lr_mult."""
-        _scale(tensors, rate)
+        torch._foreach_mul_(tensors, rate.to(tensors[0].dtype))
         if self._multiplied:
             torch._foreach_mul_([tensors[index] for index in self._multiplied], self._multipliers)
 
@@ -127,22 +122,3 @@ def _present(gradient: Tensor | None) -> Tensor:
     if gradient is None:
         raise ValueError("a parameter that learns has no gradient")
     return gradient
-
-
-def _scale(tensors: Tensors, factor: float | Tensor) -> None:
-    """Multiply in place by one factor, or by one a lane along the first axis."""
-    if isinstance(factor, Tensor) and factor.dim() == 1:
-        torch._foreach_mul_(tensors, [factor.view(-1, *[1] * (tensor.dim() - 1)) for tensor in tensors])
-    else:
-        torch._foreach_mul_(tensors, factor)
-
-
-def _norm(tensors: Tensors) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
-    return norm
-
-
-def _norm_a_lane(tensors: Tensors) -> Tensor:
-    norms = [torch.linalg.vector_norm(tensor.flatten(1), dim=1) for tensor in tensors]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
-    return norm

@@ -22,8 +22,7 @@ class SGD(Solver):
     multiplies the whole history.
     """
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: float | Tensor,
-                 iteration: int | Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
         (history,) = histories
         self._at_rate(gradients, rate)
         torch._foreach_mul_(history, self._momentum)
@@ -34,8 +33,7 @@ class SGD(Solver):
 class Nesterov(Solver):
     """h' = momentum h + eta g; update = (1 + momentum) h' - momentum h, which is eta g + momentum h'."""
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: float | Tensor,
-                 iteration: int | Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
         (history,) = histories
         self._at_rate(gradients, rate)
         torch._foreach_mul_(history, self._momentum)
@@ -47,13 +45,12 @@ class Nesterov(Solver):
 class AdaGrad(Solver):
     """h = h + g^2; update = eta g / (sqrt(h) + delta)."""
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: float | Tensor,
-                 iteration: int | Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
         (history,) = histories
         torch._foreach_addcmul_(history, gradients, gradients)
         return self._over_root(gradients, history, rate)
 
-    def _over_root(self, gradients: Tensors, history: Tensors, rate: float | Tensor) -> Tensors:
+    def _over_root(self, gradients: Tensors, history: Tensors, rate: Tensor) -> Tensors:
         """Eta g / (sqrt(h) + delta)."""
         roots = list(torch._foreach_sqrt(history))
         torch._foreach_add_(roots, self._delta)
@@ -65,8 +62,7 @@ class AdaGrad(Solver):
 class RMSProp(AdaGrad):
     """h = rms_decay h + (1 - rms_decay) g^2; update = eta g / (sqrt(h) + delta)."""
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: float | Tensor,
-                 iteration: int | Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
         (history,) = histories
         torch._foreach_mul_(history, self._rms_decay)
         torch._foreach_addcmul_(history, gradients, gradients, value=single(1 - self._rms_decay))
@@ -81,8 +77,7 @@ class AdaDelta(Solver):
 
     slots = 2
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: float | Tensor,
-                 iteration: int | Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
         squares, square_updates = histories
         rest = single(1 - self._momentum)
         torch._foreach_mul_(squares, self._momentum)
@@ -107,8 +102,7 @@ class Adam(Solver):
 
     slots = 2
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: float | Tensor,
-                 iteration: int | Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
         first, second = histories
         torch._foreach_mul_(first, self._momentum)
         torch._foreach_add_(first, gradients, alpha=single(1 - self._momentum))
@@ -120,17 +114,13 @@ class Adam(Solver):
         torch._foreach_add_(updates, self._delta)
         torch._foreach_reciprocal_(updates)
         torch._foreach_mul_(updates, first)
-        self._at_rate(updates, self._corrected(rate, iteration, first))
+        self._at_rate(updates, self._corrected(rate, iteration))
         return updates
 
-    def _corrected(self, rate: float | Tensor, iteration: int | Tensor, like: Tensors) -> float | Tensor:
+    def _corrected(self, rate: Tensor, iteration: Tensor) -> Tensor:
         """The rate times the correction for histories that began at zero; in float64 until it is applied."""
-        if isinstance(iteration, Tensor):
-            steps = iteration.double() + 1
-            correction = torch.sqrt(1 - self._momentum2**steps) / (1 - self._momentum**steps)
-            return rate * correction.to(like[0].dtype)
-        done = iteration + 1
-        return rate * float((1 - self._momentum2**done) ** 0.5 / (1 - self._momentum**done))
+        steps = iteration.double() + 1
+        return rate * (torch.sqrt(1 - self._momentum2**steps) / (1 - self._momentum**steps))
 
 
 _RULES: dict[SolverType, type[Solver]] = {

@@ -1,98 +1,174 @@
-"""The PyTorch worker: trains and tests one run in a process of its own, and knows nothing of policies or metrics."""
+"""The PyTorch worker: a process that trains and tests lanes of one workload, and knows nothing of policies."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from lrbench.data import Prepared
 from lrbench.engines.process.server import Message, Reply, serve, usage
-from lrbench.engines.torch.training import Source, Training
+from lrbench.engines.torch.lane import Lane
+from lrbench.engines.torch.memory import forget_peak, free_bytes, out_of_memory, used_bytes
+from lrbench.engines.torch.rounds import WARM_UP, Rounds
+from lrbench.engines.torch.shared import Shared, Source
 from lrbench.spec.model import SolverSettings
 
 PROGRESS_SECONDS = 0.5
+TIMED_SECONDS = 0.1
 
 
 class Worker:
-    """Answers requests about one training."""
+    """Answers requests about lanes, each by the number that it was added under."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
-        self._training: Training | None = None
+        self._shared: Shared | None = None
+        self._lanes: dict[int, Lane] = {}
+        self._rounds: Rounds | None = None
+        self._account = Account()
 
     @property
-    def training(self) -> Training:
-        """The training, once it is open."""
-        if self._training is None:
+    def shared(self) -> Shared:
+        """What the lanes share, once it is open."""
+        if self._shared is None:
             raise RuntimeError("nothing is open")
-        return self._training
+        return self._shared
 
     def do_open(self, request: Message, _payload: bytes) -> Message:
-        """Read net and data, and draw the initial weights."""
+        """Read net and data."""
         torch.set_num_threads(request["threads"])
         torch.use_deterministic_algorithms(True, warn_only=True)
         data = TypeAdapter(Prepared).validate_python(request["data"])
-        self._training = Training.open(
-            Source(Path(request["net"]), (request["batch_size"], request["test_batch_size"]), request["loss"]), data,
-            SolverSettings(**request["solver"]), request["seed"], torch.device(request["device"]))
+        source = Source(Path(request["net"]), (request["batch_size"], request["test_batch_size"]), request["loss"])
+        self._shared = Shared.read(source, data, torch.device(request["device"]))
         return {}
 
-    def do_train(self, _request: Message, payload: bytes) -> Message:
-        """One iteration for each float64 rate of the payload, up to the first loss that is not finite."""
-        rates = np.frombuffer(payload, dtype="<f8")
-        told = [time.monotonic()]
+    def do_add(self, request: Message, _payload: bytes) -> Message:
+        """A new lane, with initial weights from its seed."""
+        lane = Lane.open(self.shared, SolverSettings(**request["solver"]), request["seed"])
+        self._lanes[request["lane"]] = lane
+        self._account.charge([request["lane"]])
+        return {}
 
-        def progress(loss: float, rate: float) -> None:
-            if time.monotonic() - told[0] >= PROGRESS_SECONDS:
-                told[0] = time.monotonic()
-                self._reply({"event": "progress", "iteration": self.training.iteration, "loss": loss, "rate": rate})
+    def do_remove(self, request: Message, _payload: bytes) -> Message:
+        """Forget a lane and free what it held."""
+        self._lanes.pop(request["lane"], None)
+        self._rounds = None
+        forget_peak(self.shared.device)
+        return {}
 
+    def do_train(self, request: Message, payload: bytes) -> Message:
+        """One iteration of each lane for each of its float64 rates, the payload being of shape (lanes, iterations).
+
+        The losses of each lane follow as float64 bytes, up to the first iteration whose objective was not finite.
+        """
+        names = request["lanes"]
+        rates = np.frombuffer(payload, dtype="<f8").reshape(len(names), -1)
+        lanes = [self._lanes[name] for name in names]
+        if self._rounds is None or not self._rounds.fits(lanes):
+            self._rounds = None  # gives back its memory before the new ones take theirs
+            self._rounds = Rounds(lanes)
+        progress = _Progress(self._reply, names, [lane.iteration for lane in lanes], rates)
         started = time.perf_counter()
-        losses, finite = self.training.train(rates, progress)
+        courses = self._rounds.train(rates, progress.tell)
         seconds = time.perf_counter() - started
-        return {"iterations": len(losses), "loss_sum": float(losses.sum()), "seconds": seconds,
-                "finite": finite}
+        self._account.charge(names)
+        told = [{"iterations": len(course.losses), "finite": course.finite} for course in courses]
+        losses = np.concatenate([course.losses for course in courses])
+        return {"seconds": seconds, "lanes": told, "bytes": losses.astype("<f8").tobytes()}
 
     def do_evaluate(self, request: Message, _payload: bytes) -> Message:
         """Run the whole test set; probabilities and labels follow as float32 bytes."""
         started = time.perf_counter()
-        probabilities, labels, loss = self.training.evaluate(request["batches"], request["blobs"])
+        probabilities, labels, loss = self._lanes[request["lane"]].evaluate(request["batches"], request["blobs"])
         seconds = time.perf_counter() - started
+        self._account.charge([request["lane"]])
         return {"rows": probabilities.shape[0], "columns": probabilities.shape[1], "labels": labels.shape[0],
                 "loss": loss, "seconds": seconds,
                 "bytes": probabilities.astype("<f4").tobytes() + labels.astype("<f4").tobytes()}
 
     def do_save(self, request: Message, _payload: bytes) -> Message:
         """Write all that a resumed run needs into a folder."""
-        self.training.save(Path(request["folder"]))
+        self._lanes[request["lane"]].save(Path(request["folder"]))
         return {}
 
     def do_restore(self, request: Message, _payload: bytes) -> Message:
         """Go on from what ``save`` wrote."""
-        self.training.restore(Path(request["folder"]))
+        self._lanes[request["lane"]].restore(Path(request["folder"]))
         return {}
 
     def do_time(self, request: Message, _payload: bytes) -> Message:
-        """Seconds of an iteration at rate 0 and of a test batch; the first iteration warms up."""
-        repeat = request["repeat"]
-        self.training.train(np.zeros(1), lambda loss, rate: None)
-        started = time.perf_counter()
-        self.training.train(np.zeros(repeat), lambda loss, rate: None)
-        trained = time.perf_counter()
-        self.training.run_tests(repeat)
-        tested = time.perf_counter()
-        return {"iteration_seconds": (trained - started) / repeat, "test_batch_seconds": (tested - trained) / repeat}
+        """Seconds of a round of ``count`` new lanes at rate 0, and of a test batch; and memory used and free then."""
+        shared, count = self.shared, request["count"]
+        forget_peak(shared.device)
+        lanes = [Lane.open(shared, SolverSettings(**request["solver"]), seed) for seed in range(count)]
+        rounds = Rounds(lanes)
+        rounds.train(np.zeros((count, WARM_UP + 1 if shared.device.type == "cuda" else 1)))
+        return {"iteration_seconds": _seconds(lambda repeat: rounds.train(np.zeros((count, repeat)))),
+                "test_batch_seconds": _seconds(lanes[0].run_tests),
+                "used_bytes": used_bytes(shared.device), "free_bytes": free_bytes(shared.device)}
 
-    def do_usage(self, _request: Message, _payload: bytes) -> Message:
-        """Processor seconds and peak memory of this process so far."""
-        found: dict[str, Any] = usage()
-        return found
+    def do_usage(self, request: Message, _payload: bytes) -> Message:
+        """The lane's share of this process's processor seconds, and the peak memory of it all."""
+        self._account.charge([request["lane"]])
+        return {**usage(), "cpu_seconds": self._account.seconds(request["lane"])}
+
+
+class Account:
+    """Whose the processor time of this process is: that of a request is shared equally by its lanes."""
+
+    def __init__(self) -> None:
+        self._charged = 0.0
+        self._seconds: dict[int, float] = {}
+
+    def charge(self, lanes: Sequence[int]) -> None:
+        """Put down all that was used since the last call."""
+        used: float = usage()["cpu_seconds"]
+        for lane in lanes:
+            self._seconds[lane] = self.seconds(lane) + (used - self._charged) / len(lanes)
+        self._charged = used
+
+    def seconds(self, lane: int) -> float:
+        """What a lane has used so far."""
+        return self._seconds.get(lane, 0.0)
+
+
+class _Progress:
+    """Tells now and then how far the lanes of a request are."""
+
+    def __init__(self, reply: Reply, names: Sequence[int], starts: Iterable[int], rates: NDArray[np.float64]) -> None:
+        self._reply, self._names, self._starts, self._rates = reply, names, list(starts), rates
+        self._told = time.monotonic()
+
+    def tell(self, done: int, losses: NDArray[np.float64]) -> None:
+        """Pass it on if the last time is long enough ago; a lane whose loss is not finite is left out."""
+        if time.monotonic() - self._told < PROGRESS_SECONDS:
+            return
+        self._told = time.monotonic()
+        lanes = zip(self._names, self._starts, losses.tolist(), self._rates[:, done - 1].tolist(), strict=True)
+        self._reply({"event": "progress", "lanes": [
+            {"lane": name, "iteration": start + done, "loss": loss, "rate": rate}
+            for name, start, loss, rate in lanes if np.isfinite(loss)]})
+
+
+def _seconds(work: Callable[[int], object]) -> float:
+    """What one repetition takes: the least of three times ``TIMED_SECONDS`` or so."""
+    started = time.perf_counter()
+    work(1)
+    repeat = max(1, round(TIMED_SECONDS / (time.perf_counter() - started)))
+    found = []
+    for _ in range(3):
+        started = time.perf_counter()
+        work(repeat)
+        found.append((time.perf_counter() - started) / repeat)
+    return min(found)
 
 
 if __name__ == "__main__":
-    serve(Worker)
+    serve(Worker, out_of_memory)

@@ -16,6 +16,7 @@ from lrbench.spec.model import SOLVER_TYPES, SolverSettings
 
 STEPS = 25
 RATES = [0.02 * (1 + np.cos(0.4 * step)) for step in range(STEPS)]
+STEPPED = [(torch.tensor(rate, dtype=torch.float64), torch.tensor(step)) for step, rate in enumerate(RATES)]
 UPDATE_TOLERANCE, FLOAT32 = 1e-5, 2.0**-24
 CLIP = 1.2
 
@@ -134,9 +135,9 @@ def test_each_step_is_caffes(record, case):
     found = record(case)
     solver = make_solver(SolverSettings(**CASES[case]), SPECS)
     state = solver.state(split(found["before"][0]))
-    for step, rate in enumerate(RATES):
+    for step, at in enumerate(STEPPED):
         parameters = split(found["before"][step])
-        solver.step(parameters, split(found["gradients"][step]), state, rate, step)
+        solver.step(parameters, split(found["gradients"][step]), state, *at)
         assert_near(parameters, split(found["before"][step]), split(found["after"][step]))
 
 
@@ -147,8 +148,8 @@ def test_all_steps_together_are_caffes(record, case):
     solver = make_solver(SolverSettings(**CASES[case]), SPECS)
     parameters = split(found["before"][0])
     state = solver.state(parameters)
-    for step, rate in enumerate(RATES):
-        solver.step(parameters, split(found["gradients"][step]), state, rate, step)
+    for step, at in enumerate(STEPPED):
+        solver.step(parameters, split(found["gradients"][step]), state, *at)
     start, end = split(found["before"][0]), split(found["after"][-1])
     for ours, old, theirs in zip(parameters, start, end, strict=True):
         rounding = FLOAT32 * STEPS**0.5 * theirs.norm()
@@ -170,8 +171,8 @@ def test_the_state_is_caffes_history(record, recorded, case):
     solver = make_solver(SolverSettings(**CASES[case]), SPECS)
     parameters = split(found["before"][0])
     state = solver.state(parameters)
-    for step, rate in enumerate(RATES):
-        solver.step(parameters, split(found["gradients"][step]), state, rate, step)
+    for step, at in enumerate(STEPPED):
+        solver.step(parameters, split(found["gradients"][step]), state, *at)
     message = SolverState.FromString((recorded / f"{case}_iter_{STEPS}.solverstate").read_bytes())
     assert message.iter == STEPS
     assert len(message.history) == len(state)
@@ -189,43 +190,13 @@ def random_tensors(count):
     return [[torch.randn(shape, generator=GENERATOR, dtype=torch.float64) for shape in SHAPES] for _ in range(count)]
 
 
-def train(solver, parameters, gradients, rates, iterations=range(STEPS)):
+def train(solver, parameters, gradients):
     """The parameters and the state after a step with each of the gradients."""
     parameters = [parameter.clone() for parameter in parameters]
     state = solver.state(parameters)
-    for given, rate, iteration in zip(gradients, rates, iterations, strict=False):
-        solver.step(parameters, [gradient.clone() for gradient in given], state, rate, iteration)
+    for given, at in zip(gradients, STEPPED, strict=False):
+        solver.step(parameters, [gradient.clone() for gradient in given], state, *at)
     return parameters, state
-
-
-@EVERY_KIND
-def test_rates_and_iterations_as_tensors_give_the_same(case):
-    solver = make_solver(SolverSettings(**CASES[case]), SPECS)
-    (start,), gradients = random_tensors(1), random_tensors(STEPS)
-    expected, _ = train(solver, start, gradients, RATES)
-    rates = [torch.tensor(rate, dtype=torch.float64) for rate in RATES]
-    found, _ = train(solver, start, gradients, rates, [torch.tensor(step) for step in range(STEPS)])
-    for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-14, atol=1e-14)
-
-
-@EVERY_KIND
-def test_stacked_lanes_are_runs_by_themselves(case):
-    """Each with its own rate and its own norm to clip; one full of NaN leaves the others as they are."""
-    solver = make_solver(SolverSettings(**CASES[case]), SPECS)
-    lanes, gradients = random_tensors(3), [random_tensors(3) for _ in range(STEPS)]
-    rates = [torch.tensor([rate, 0.5 * rate, 2 * rate], dtype=torch.float64) for rate in RATES]
-    for parts in gradients:
-        parts[1] = [torch.full_like(part, torch.nan) for part in parts[1]]
-        parts[2] = [0.01 * part for part in parts[2]]
-    stacked = [[torch.stack(parts) for parts in zip(*lane, strict=True)] for lane in gradients]
-    found, _ = train(solver, [torch.stack(parts) for parts in zip(*lanes, strict=True)], stacked, rates)
-    assert found[0][1].isnan().all()
-    for lane in (0, 2):
-        own = [parts[lane] for parts in gradients]
-        expected, _ = train(solver, lanes[lane], own, [rate[lane] for rate in rates])
-        for ours, theirs in zip(found, expected, strict=True):
-            torch.testing.assert_close(ours[lane], theirs, rtol=1e-13, atol=1e-13)
 
 
 @EVERY_KIND
@@ -233,12 +204,12 @@ def test_a_step_is_a_function_of_what_it_is_given(case):
     """Going on from a copied state gives bit for bit what going on without a break gives."""
     solver = make_solver(SolverSettings(**CASES[case]), SPECS)
     (start,), gradients = random_tensors(1), random_tensors(STEPS)
-    expected, _ = train(solver, start, gradients, RATES)
-    parameters, state = train(solver, start, gradients[:10], RATES)
+    expected, _ = train(solver, start, gradients)
+    parameters, state = train(solver, start, gradients[:10])
     again = make_solver(SolverSettings(**CASES[case]), SPECS)
     again_state = [part.clone() for part in state]
     for step in range(10, STEPS):
-        again.step(parameters, gradients[step], again_state, RATES[step], step)
+        again.step(parameters, gradients[step], again_state, *STEPPED[step])
     for ours, theirs in zip(parameters, expected, strict=True):
         assert torch.equal(ours, theirs)
 
@@ -248,11 +219,11 @@ def test_frozen_parameters_stay_whatever_their_gradients(case):
     """They count in no norm either: Caffe computes no gradient for them."""
     solver = make_solver(SolverSettings(**CASES[case]), SPECS)
     (start,), gradients = random_tensors(1), random_tensors(3)
-    expected, _ = train(solver, start, gradients, RATES)
+    expected, _ = train(solver, start, gradients)
     for parts in gradients:
         for index in FROZEN:
             parts[index] *= 1e6
-    found, _ = train(solver, start, gradients, RATES)
+    found, _ = train(solver, start, gradients)
     for index, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
         assert torch.equal(ours, theirs)
         assert torch.equal(ours, start[index]) == (index in FROZEN)
@@ -262,9 +233,9 @@ def test_gradients_of_frozen_parameters_need_not_exist():
     solver = make_solver(SolverSettings(), SPECS)
     (parameters,), (gradients,) = random_tensors(1), random_tensors(1)
     given = [None if index in FROZEN else gradient for index, gradient in enumerate(gradients)]
-    solver.step(parameters, given, solver.state(parameters), 0.1, 0)
+    solver.step(parameters, given, solver.state(parameters), *STEPPED[0])
     with pytest.raises(ValueError, match="has no gradient"):
-        solver.step(parameters, [None] * len(SPECS), solver.state(parameters), 0.1, 0)
+        solver.step(parameters, [None] * len(SPECS), solver.state(parameters), *STEPPED[0])
 
 
 def test_histories_keep_the_layout_of_their_parameters():

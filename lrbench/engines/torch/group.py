@@ -1,0 +1,273 @@
+"""Lanes that share a worker process, each driven by the thread of its own run.
+
+A run asks for a stretch of training whenever it likes. When every lane of the group waits in ``train``, one request
+trains all of them for the shortest of their stretches; those that are through with theirs go on, the others wait for
+the rest. All else is one lane's own affair with the worker, one request at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.engines.base import Job, Progress, SessionLost, Stretch
+from lrbench.engines.process.client import OutOfMemory, WorkerClient, WorkerDied
+from lrbench.errors import EngineFailed
+
+StartWorker = Callable[[Path], WorkerClient]
+"""Starts a worker in a run's folder and has it open what all lanes share."""
+
+
+@dataclass
+class _Call:
+    """A lane's stretch: the rates that are left, and what came of those before."""
+
+    job: Job
+    left: NDArray[np.float64]
+    losses: list[NDArray[np.float64]] = field(default_factory=list)
+    seconds: float = 0.0
+    finite: bool = True
+
+    @property
+    def over(self) -> bool:
+        return not self.finite or not len(self.left)
+
+    @property
+    def stretch(self) -> Stretch:
+        losses = np.concatenate([np.zeros(0), *self.losses])
+        # One sum over all of them, so that it does not depend on where other lanes cut the stretch.
+        mean = float(losses.sum()) / len(losses) if len(losses) else math.nan
+        return Stretch(len(losses), mean, self.seconds, self.finite)
+
+
+class LaneGroup:
+    """One worker process and the lanes in it; made and filled by a ``LanePool``.
+
+    Args:
+        changed: the pool's condition; it guards all that threads share here.
+        on_loss: told how many lanes a worker had with which all of them were lost; gives how many there may be.
+    """
+
+    def __init__(self, start: StartWorker, changed: threading.Condition, on_loss: Callable[[int], int]) -> None:
+        self._start, self._changed, self._on_loss = start, changed, on_loss
+        self._asking = threading.Lock()
+        self._worker: WorkerClient | None = None
+        self._jobs: dict[int, Job] = {}
+        self._calls: dict[int, _Call] = {}
+        self._seats = self._count = 0
+        self._training = self._ended = False
+        self.aborted = False
+        self._lost: Callable[[], EngineFailed] | None = None
+
+    @property
+    def seats(self) -> int:
+        """Lanes that are here or on their way."""
+        return self._seats
+
+    @property
+    def closed(self) -> bool:
+        """Whether no further lane can come."""
+        return self.aborted or self._ended or self._lost is not None
+
+    def reserve(self) -> None:
+        """Count one more lane, for which the others wait; the caller holds the condition."""
+        self._seats += 1
+
+    def add(self, job: Job) -> int:
+        """Make a lane on a reserved seat, in a new worker if there is none yet, and give its number.
+
+        Raises:
+            EngineFailed: it could not be; the seat is free again.
+        """
+        with self._changed:
+            self._count += 1
+            lane = self._count
+            self._jobs[lane] = job
+        try:
+            self.ask("add", lane, seed=job.seed, solver=job.solver.model_dump(exclude_unset=True))
+        except BaseException:
+            self.remove(lane)
+            raise
+        return lane
+
+    def remove(self, lane: int) -> None:
+        """End a lane; the last one ends the worker."""
+        try:
+            if self._seats > 1 and not self.closed:
+                self.ask("remove", lane)
+        except EngineFailed:
+            pass  # the other lanes hear of it by themselves
+        finally:
+            with self._changed:
+                self._seats -= 1
+                self._jobs.pop(lane)
+                self._ended = self._seats == 0
+                self._changed.notify_all()
+            if self._ended:
+                self._close()
+
+    def train(self, lane: int, rates: NDArray[np.float64]) -> Stretch:
+        """Train a lane one iteration a rate, together with the others.
+
+        Raises:
+            EngineFailed: as ``ask``.
+        """
+        with self._changed:
+            call = self._calls[lane] = _Call(self._jobs[lane], rates)
+            self._changed.notify_all()
+            try:
+                while not call.over:
+                    if self._lost is not None:
+                        raise self._lost()
+                    if self._training or len(self._calls) < self._seats:
+                        self._changed.wait()
+                    else:
+                        self._train_all()
+            finally:
+                del self._calls[lane]
+        return call.stretch
+
+    def _train_all(self) -> None:
+        """Train all lanes for the shortest of their stretches; called and left with the condition held."""
+        calls = dict(self._calls)
+        count = min(len(call.left) for call in calls.values())
+        payload = np.stack([call.left[:count] for call in calls.values()]).astype("<f8").tobytes()
+        self._training = True
+        self._changed.release()
+        try:
+            answer = self._request("train", payload, on_progress=_spread(calls), lanes=list(calls))
+        finally:
+            self._changed.acquire()
+            self._training = False
+            self._changed.notify_all()
+        losses = np.frombuffer(answer["bytes"], dtype="<f8")
+        ends = np.cumsum([told["iterations"] for told in answer["lanes"]])[:-1]
+        for call, told, own in zip(calls.values(), answer["lanes"], np.split(losses, ends), strict=True):
+            call.left, call.finite = call.left[count:], told["finite"]
+            call.losses.append(own)
+            call.seconds += answer["seconds"]
+
+    def ask(self, operation: str, lane: int, **arguments: Any) -> dict[str, Any]:
+        """Have the worker do something for one lane.
+
+        Raises:
+            SessionLost: the worker has died or has too little memory, and with fewer lanes it may go on.
+            EngineFailed: the same where it had one lane; or the request was refused, and the lanes are as they were.
+        """
+        return self._request(operation, b"", lane=lane, **arguments)
+
+    def _request(self, operation: str, payload: bytes, **arguments: Any) -> dict[str, Any]:
+        with self._asking:
+            if self._lost is not None:
+                raise self._lost()
+            try:
+                return self._running().ask(operation, payload, **arguments)
+            except EngineFailed as error:
+                if operation == "train" or isinstance(error, (WorkerDied, OutOfMemory)):
+                    raise self._lose(error) from error
+                raise
+
+    def _running(self) -> WorkerClient:
+        """The worker, started now if it is not yet, in the folder of the first run."""
+        if self._worker is None:
+            self._worker = self._start(next(iter(self._jobs.values())).folder)
+            if self.aborted:
+                self._worker.kill()
+        return self._worker
+
+    def _lose(self, error: EngineFailed) -> EngineFailed:
+        """End the worker, whose lanes are in no known state; what each of them is to be told."""
+        if self._worker is not None:
+            self._worker.kill()
+        with self._changed:
+            jobs = list(self._jobs.values())
+            alone = self.aborted or len(jobs) < 2
+            text = "" if alone else f"{error}; going on with {_lanes(self._on_loss(len(jobs)))} instead of {len(jobs)}"
+            self._lost = (lambda: _with_remedy(error)) if alone else (lambda: SessionLost(text))
+            self._changed.notify_all()
+        if not alone:
+            jobs[0].on_notice(text)
+        return self._lost()
+
+    def processes(self) -> list[int]:
+        """The worker's process number, while it lives."""
+        worker = self._worker
+        return [] if worker is None else worker.processes()
+
+    def abort(self) -> None:
+        """End the worker and all lanes at once, from any thread."""
+        with self._changed:
+            self.aborted = True
+            self._changed.notify_all()
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+
+    def _close(self) -> None:
+        with self._asking:
+            if self._worker is not None:
+                self._worker.close()
+
+
+def _spread(calls: Mapping[int, _Call]) -> Callable[[dict[str, Any]], None]:
+    """Passes progress on to the runs that it is about."""
+
+    def spread(event: dict[str, Any]) -> None:
+        for told in event["lanes"]:
+            calls[told["lane"]].job.on_progress(Progress(told["iteration"], told["loss"], told["rate"]))
+
+    return spread
+
+
+def _with_remedy(error: EngineFailed) -> EngineFailed:
+    """The failure of a run alone in its session."""
+    if not isinstance(error, OutOfMemory):
+        return error
+    return EngineFailed(error.message, where=error.where, remedy="use a smaller batch_size, or fewer runs side by side")
+
+
+def _lanes(count: int) -> str:
+    return "1 lane" if count == 1 else f"{count} lanes"
+
+
+class LanePool:
+    """Where the jobs of one session go: to the group that has room, or a new one.
+
+    Args:
+        lanes: how many a group may have; fewer once that many were too many.
+    """
+
+    def __init__(self, start: StartWorker, lanes: int) -> None:
+        self._start, self._lanes = start, lanes
+        self._changed = threading.Condition()
+        self._group: LaneGroup | None = None
+
+    def join(self, job: Job) -> tuple[LaneGroup, int]:
+        """A new lane for the job, once there is room: its group and its number there.
+
+        Raises:
+            EngineFailed: the worker does not take it, or the lanes that it waited for were aborted.
+        """
+        with self._changed:
+            waited_for = None
+            while self._group is not None and not self._group.closed and self._group.seats >= self._lanes:
+                waited_for = self._group
+                self._changed.wait()
+            if waited_for is not None and waited_for.aborted:
+                raise EngineFailed("interrupted")
+            if self._group is None or self._group.closed:
+                self._group = LaneGroup(self._start, self._changed, self._fewer)
+            group = self._group
+            group.reserve()
+        return group, group.add(job)
+
+    def _fewer(self, lanes: int) -> int:
+        self._lanes = min(self._lanes, max(1, lanes // 2))
+        return self._lanes

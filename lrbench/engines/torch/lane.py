@@ -1,0 +1,157 @@
+"""One run in training: its parameters, solver state and place in the data, beside others in one session.
+
+Lanes hold nothing of each other, so that each gives bit for bit what it gives alone: on a CPU with the same number of
+threads and the same kind of processor, whatever the others do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lrbench.engines.torch.data import Batches
+from lrbench.engines.torch.shared import Shared
+from lrbench.engines.torch.solvers import Solver
+from lrbench.engines.torch.update_rules import make_solver
+from lrbench.engines.torch.weights import read_caffemodel, write_caffemodel
+from lrbench.spec.model import SolverSettings
+
+WEIGHTS, STATE = "net.caffemodel", "state.npz"
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(eq=False)
+class Lane:
+    """What changes while a run is trained, and how.
+
+    Attributes:
+        shared: net and data.
+        seed: of initial weights, crops, mirroring and dropout.
+        batches, test_batches: the data of each phase as this run reads them.
+        parameters: of the training phase; ``test_only`` those that only the test phase has.
+        state: the solver's.
+        generator: where Dropout draws from.
+        done: updates done, as the device counts them; ``iteration`` as the host does, between stretches alone.
+    """
+
+    shared: Shared
+    seed: int
+    batches: Batches
+    test_batches: Batches
+    solver: Solver
+    iter_size: int
+    parameters: list[Tensor]
+    test_only: list[Tensor]
+    state: list[Tensor]
+    generator: torch.Generator
+    done: Tensor
+    iteration: int = 0
+
+    @classmethod
+    def open(cls, shared: Shared, settings: SolverSettings, seed: int) -> Lane:
+        """A lane with initial weights."""
+        train, device = shared.model.train, shared.device
+        initial = torch.Generator().manual_seed(seed)
+        parameters = train.initial(initial, device=device)
+        for tensor, spec in zip(parameters, train.parameters, strict=True):
+            tensor.requires_grad_(spec.learnable)
+        solver = make_solver(settings, train.parameters)
+        return cls(
+            shared=shared,
+            seed=seed,
+            batches=shared.batches.with_seed(seed),
+            test_batches=shared.test_batches.with_seed(seed),
+            solver=solver,
+            iter_size=settings.iter_size,
+            parameters=parameters,
+            test_only=shared.model.test.initial(initial, device=device),
+            state=solver.state(parameters),
+            generator=torch.Generator(device).manual_seed(seed),
+            done=torch.zeros((), dtype=torch.int64, device=device),
+        )
+
+    def iterate(self, batches: Sequence[Batch], rate: Tensor) -> Tensor:
+        """One iteration, put on the device and not waited for.
+
+        Args:
+            batches: ``iter_size`` of them.
+            rate: as the solver wants it.
+
+        Returns:
+            The main loss and the sum of all losses with their weights, the objective; float64 of shape (2,).
+        """
+        learnable = [tensor for tensor in self.parameters if tensor.requires_grad]
+        losses, gradients = self._pass(batches[0], learnable)
+        for batch in batches[1:]:
+            more, others = self._pass(batch, learnable)
+            losses = losses + more
+            torch._foreach_add_(gradients, others)
+        found = iter(gradients)
+        aligned = [next(found) if tensor.requires_grad else None for tensor in self.parameters]
+        self.solver.step(self.parameters, aligned, self.state, rate, self.done)
+        self.done.add_(1)
+        return losses / self.iter_size
+
+    def _pass(self, batch: Batch, learnable: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Both losses and the gradients of one batch of the iteration."""
+        images, labels = self.shared.model.train_data.top
+        inputs = dict(zip((images, labels), batch, strict=True))
+        outputs = self.shared.model.train.forward(self.parameters, inputs, self.generator)
+        gradients = torch.autograd.grad(outputs.loss, learnable, allow_unused=True, materialize_grads=True)
+        objective = outputs.loss.detach()
+        loss = outputs.blobs[self.shared.loss_blob].detach() if self.shared.loss_blob else objective
+        return torch.stack((loss, objective)).double(), list(gradients)
+
+    @torch.no_grad()
+    def evaluate(self, count: int, blobs: dict[str, str]) -> tuple[NDArray[np.float32], NDArray[np.int64], float]:
+        """Probabilities, labels and mean loss over the first ``count`` test batches; ``blobs`` names theirs."""
+        probabilities, labels, losses = [], [], []
+        for index in range(count):
+            made = self._test(index)
+            probabilities.append(made[blobs["probabilities"]].flatten(1))
+            labels.append(made[blobs["label"]])
+            losses.append(made[blobs["loss"]].double())
+        return (torch.cat(probabilities).float().cpu().numpy(), torch.cat(labels).cpu().numpy(),
+                float(torch.stack(losses).mean()))
+
+    @torch.no_grad()
+    def run_tests(self, count: int) -> None:
+        """Run test batches for their time alone."""
+        for index in range(count):
+            self._test(index)
+        if self.done.is_cuda:
+            torch.cuda.synchronize(self.done.device)
+
+    def _test(self, index: int) -> dict[str, Tensor]:
+        model = self.shared.model
+        images, labels = model.test_data.top
+        data, label = self.test_batches.batch(index)
+        parameters = model.for_test(self.parameters, self.test_only)
+        return model.test.forward(parameters, {images: data, labels: label}).blobs
+
+    def save(self, folder: Path) -> None:
+        """Weights in Caffe's own format, and the rest as plain arrays."""
+        write_caffemodel(folder / WEIGHTS, self.shared.model.train, self.parameters)
+        arrays: dict[str, Any] = {f"history_{index}": tensor.cpu().numpy() for index, tensor in enumerate(self.state)}
+        arrays |= {"iteration": self.iteration, "generator": self.generator.get_state().numpy()}
+        with (folder / STATE).open("wb") as file:
+            np.savez(file, **arrays)
+
+    @torch.no_grad()
+    def restore(self, folder: Path) -> None:
+        """Go on from what ``save`` wrote; the data follow from the iteration alone."""
+        read_caffemodel(folder / WEIGHTS, self.shared.model.train, self.parameters)
+        with np.load(folder / STATE, allow_pickle=False) as stored:
+            self.iteration = int(stored["iteration"])
+            self.done.fill_(self.iteration)
+            self.generator.set_state(torch.from_numpy(stored["generator"]))
+            for index, tensor in enumerate(self.state):
+                tensor.copy_(torch.from_numpy(stored[f"history_{index}"]))
