@@ -88,8 +88,9 @@ def _loss(axes: Axes, result: RangeResult) -> None:
 
 
 def _accuracy(axes: Axes, result: RangeResult) -> None:
-    for accuracies in result.sweeps.accuracies:
-        axes.plot(result.sweeps.rates, accuracies, color=SWEEP, linewidth=0.7, alpha=0.4)
+    for place, accuracies in enumerate(result.sweeps.accuracies):
+        axes.plot(result.sweeps.rates, accuracies, color=SWEEP, linewidth=0.7, alpha=0.4,
+                  label=None if place else "sweep, each seed")
     rates = result.fixed.rates
     for (length, table), colour in zip(result.fixed.accuracies.items(), LENGTHS, strict=False):
         for row in table:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from lrbench.metrics.summary import summarise
-from lrbench.report.formats import NOTHING, marked, mean_and_deviation, mean_of_some
+from lrbench.report.formats import NOTHING, mean_and_deviation, mean_of_some
 from lrbench.report.style import Style
 from lrbench.tuning.range_test import RangeResult
 from lrbench.tuning.range_test.fixed import FixedReading
-from lrbench.tuning.range_test.result import Column, Cost
+from lrbench.tuning.range_test.result import Column, Cost, Table
 
 MARKS = {"least": "k0", "largest": "k1"}
 
@@ -39,17 +40,19 @@ def evaluated_on_title(result: RangeResult) -> str:
 
 
 def _sections(result: RangeResult, heading: str, style: Style) -> Iterator[str]:
-    yield style.title.format(style.clean(f"{heading}: rates for {solver_title(result)}"))
+    yield style.paragraph(style.title.format(style.clean(f"{heading}: rates for {solver_title(result)}")))
     yield style.paragraph(_measured(result))
     yield style.table(*_table(result))
     yield _suggestion(result)
-    yield "\n".join(style.paragraph(f"- {style.clean(reason)}") for reason in result.reasons)
+    yield "\n".join(_bullet(reason, style) for reason in result.reasons)
     yield style.paragraph(cost_text(result.cost))
 
 
 def _measured(result: RangeResult) -> str:
     seeds = ", ".join(map(str, result.plan.seeds))
     text = f"accuracy in % on {evaluated_on_title(result)}, at a fixed rate, mean ± deviation over the seeds {seeds}"
+    if any(_some_diverged(table) for table in result.fixed.accuracies.values()):
+        text += "; (n=...): of so many seeds, the others diverged"
     if result.evaluated_on == "test":
         text += "; what is chosen by the test set cannot be judged by it"
     if result.solver.lr_scale != 1:
@@ -69,10 +72,15 @@ def _cell(accuracies: Column) -> str:
     known = accuracies[np.isfinite(accuracies)]
     if not len(known):
         return "diverged"
-    found, diverged = summarise(known.tolist()), len(accuracies) - len(known)
-    if diverged:  # those left are no fair sample of a spread
-        return marked(mean_of_some(found, len(known), "fraction"), diverged, len(accuracies))
+    found = summarise(known.tolist())
+    if len(known) < len(accuracies):  # those left are no fair sample of a spread
+        return mean_of_some(found, len(accuracies), "fraction")
     return mean_and_deviation(found, "fraction")
+
+
+def _some_diverged(table: Table) -> bool:
+    finite = np.isfinite(table)
+    return bool((finite.any(axis=0) & ~finite.all(axis=0)).any())
 
 
 def _mark(result: RangeResult, rate: float) -> str:
@@ -85,6 +93,11 @@ def _mark(result: RangeResult, rate: float) -> str:
 
 def _reach(reading: FixedReading | None) -> str:
     return NOTHING if reading is None else f"{reading.least.rate:g} to {reading.largest.rate:g}"
+
+
+def _bullet(text: str, style: Style) -> str:
+    item = f"- {style.clean(text)}"
+    return item if style.width is None else textwrap.fill(item, style.width, subsequent_indent="  ")
 
 
 def _suggestion(result: RangeResult) -> str:

@@ -18,7 +18,7 @@ from lrbench.data import Prepared
 SPEC = """\
 workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 200, test_interval: 100}
 solver: {type: SGD, momentum: 0.9}
-range: {seeds: [0], rates: 3, low: 1e-3, high: 1, lengths: [20, 40], iterations: 40}
+range: {seeds: [0], rates: 3, low: 3e-3, high: 0.3, lengths: [20, 40], iterations: 40}
 """
 
 
@@ -39,7 +39,7 @@ def lr_range(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def check_found(solver: dict[str, Any]) -> None:
     """What LeNet on digits does, whichever engine trains it."""
     low, high = solver["rates"]
-    assert 1e-3 <= low < 0.02 < 2 * high <= 0.6
+    assert 3e-3 <= low < 0.02 < 2 * high <= 0.6
     longest = solver["fixed"][-1]
     assert {low, high} <= set(longest["rates"])
     best = dict(zip(longest["rates"], longest["accuracy_top1"][0], strict=True))[longest["reading"]["best"]]
@@ -69,8 +69,9 @@ def test_a_range_on_caffe_that_was_interrupted_goes_on(folder):
     process = subprocess.Popen(command("-j", "2"), cwd=folder, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
-        if "FIX" in line and "iteration 20 " in line:
+        if "FIX" in line and "finished at iteration 40" in line:
             break
+    done = line.split("  ")[0]
     process.send_signal(signal.SIGINT)
     rest = process.stderr.read()
     assert process.wait(timeout=60) == 130
@@ -79,7 +80,8 @@ def test_a_range_on_caffe_that_was_interrupted_goes_on(folder):
     answer = lr_range(folder, "-j", "2", "--format", "json", "-o", "range.json")
     assert answer.returncode == 0, answer.stderr
     assert "EXP" not in answer.stderr  # the sweep was done before
-    assert "goes on from iteration 20" in answer.stderr
+    assert done not in answer.stderr
+    assert "FIX" in answer.stderr
     check_found(json.loads((folder / "range.json").read_text())["solvers"][0])
 
 
@@ -111,7 +113,7 @@ def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, cap
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--set", "range.low=2"],
-     "trial.yaml:3: range.high is 1, not above the 2 of range.low; widen the range"),
+     "trial.yaml:3: range.high is 0.3, not above the 2 of range.low; widen the range"),
     (["--set", "range.low=-1"],
      "--set range.low: range.low is -1, but must be above 0; for example low: 1e-5"),
     (["--set", "range.lengths=[100, 300]"],
