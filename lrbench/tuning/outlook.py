@@ -10,8 +10,8 @@ of the runs that would reach the target are given up, whatever the curves look l
 in a Random World, 2005), as long as the run is one more of the same kind.
 
 Else its own curve: to reach the target from (t, e) within N iterations, the error has to fall on average as t^-b with
-``b = ln(e / e_target) / ln(N / t)``. It is given up where b is above STEEPEST, which is what runs measured on other
-workloads needed at most; see ``scripts/measure_early_verdicts``.
+``b = ln(e / e_target) / ln(N / t)``. It is given up where b is above STEEPEST, which is more than any of the runs
+needed that ``scripts/measure_early_verdicts`` looks at.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from lrbench.runner import Row
 
 RISK = 0.02
-STEEPEST = 6.0
-EARLIEST = 0.2
-"""The part of the budget before which no curve is judged by itself."""
+STEEPEST = 3.0
+LATEST = 0.8
+"""The part of the budget after which no run is given up: too little is left to save."""
 SMALLEST_SPREAD = 0.05
 
 Curve = Sequence[tuple[int, float]]
@@ -61,12 +61,12 @@ class Outlook:
             return (f"{len(self.earlier)} earlier runs of this workload that reached it; at most {100 * RISK:g} % of "
                     "the runs that would reach it look like one that is given up")
         return (f"its own curve, as there are {len(self.earlier)} earlier runs of this workload that reached it and "
-                f"{math.ceil(1 / RISK) - 1} are needed; a rule measured on other workloads")
+                f"{math.ceil(1 / RISK) - 1} are needed: a rule of thumb that was right on other workloads")
 
     def hopeless(self, rows: Sequence[Row]) -> str | None:
         """Why the target is out of reach after these evaluations, or None while it is not."""
         curve = best_so_far(rows)
-        if not curve or curve[-1][1] >= self.target or curve[-1][0] >= self.within:
+        if not curve or curve[-1][1] >= self.target or curve[-1][0] > LATEST * self.within:
             return None
         return self._behind(curve) if self.by_earlier_runs else self._too_steep(curve)
 
@@ -79,14 +79,12 @@ class Outlook:
 
     def _too_steep(self, curve: Curve) -> str | None:
         iteration, accuracy = curve[-1]
-        if iteration < EARLIEST * self.within:
-            return None
         steepness = self._gap(accuracy) / math.log(self.within / iteration)
         if steepness <= STEEPEST:
             return None
         return (f"out of reach: from {accuracy:.2%} at iteration {iteration} the error would have to fall as "
-                f"t^-{steepness:.1f} to reach {self.target:.2%} by iteration {self.within}; "
-                f"no run measured so far needed more than t^-{STEEPEST:g}")
+                f"t^-{steepness:.1f} to reach {self.target:.2%} by iteration {self.within}, "
+                f"faster than t^-{STEEPEST:g}")
 
     def _gap(self, accuracy: float) -> float:
         return math.log(max(1 - accuracy, 1e-6) / max(1 - self.target, 1e-6))
@@ -103,12 +101,20 @@ class Outlook:
 
     def _level(self, iteration: int) -> tuple[float, float]:
         """The median of the earlier runs' gaps at an iteration, and their spread (1.48 x median deviation)."""
-        gaps = self._gaps(iteration)
-        middle = float(np.median(gaps))
-        return middle, max(1.4826 * float(np.median(np.abs(gaps - middle))), SMALLEST_SPREAD)
+        if iteration not in self._levels:
+            gaps = self._gaps(iteration)
+            middle = float(np.median(gaps))
+            spread = 1.4826 * float(np.median(np.abs(gaps - middle)))
+            self._levels[iteration] = middle, max(spread, SMALLEST_SPREAD)
+        return self._levels[iteration]
 
     def _gaps(self, iteration: int) -> NDArray[np.float64]:
         return np.array([self._gap(_at(curve, iteration)) for curve in self.earlier])
+
+    @cached_property
+    def _levels(self) -> dict[int, tuple[float, float]]:
+        """Those that were computed already, as all runs are judged at the same iterations."""
+        return {}
 
     @cached_property
     def _limit(self) -> float:

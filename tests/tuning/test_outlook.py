@@ -1,0 +1,102 @@
+"""Early verdicts: what is out of reach, on what evidence, and that runs which get there are hardly ever given up."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lrbench.tuning.outlook import LATEST, RISK, STEEPEST, Outlook, best_so_far
+
+TIMES = range(25, 301, 25)
+
+
+def rows(accuracies, interval=25):
+    return [{"iteration": interval * number, "accuracy_top1": value} for number, value in enumerate(accuracies, 1)]
+
+
+def power_law(steepness, scale=4.0, floor=0.0):
+    """Accuracies whose error falls as t^-steepness."""
+    return [1 - max(scale * time ** -steepness, floor) for time in TIMES]
+
+
+def given_up_at(outlook, accuracies):
+    for count in range(1, len(accuracies) + 1):
+        if outlook.hopeless(rows(accuracies[:count])):
+            return 25 * count
+    return None
+
+
+def earlier(count, seed=0):
+    chance = np.random.default_rng(seed)
+    return [power_law(0.8 + 0.1 * chance.standard_normal()) for _ in range(count)]
+
+
+def test_a_run_on_its_way_is_left_alone():
+    assert given_up_at(Outlook(0.95, 300), power_law(0.8)) is None
+
+
+def test_a_run_at_chance_level_is_given_up_by_its_own_curve():
+    outlook = Outlook(0.95, 300)
+    at = given_up_at(outlook, [0.1] * 12)
+    assert at is not None
+    assert at < 150
+    steepness = math.log(0.9 / 0.05) / math.log(300 / at)
+    assert steepness > STEEPEST
+    assert outlook.hopeless(rows([0.1] * (at // 25))) == (
+        f"out of reach: from 10.00% at iteration {at} the error would have to fall as t^-{steepness:.1f} to reach "
+        f"95.00% by iteration 300, faster than t^-3")
+
+
+def test_once_the_target_was_reached_nothing_is_out_of_reach():
+    assert given_up_at(Outlook(0.5, 300), [0.6, *[0.1] * 11]) is None
+
+
+def test_near_the_end_nothing_is_given_up_any_more():
+    outlook = Outlook(0.999, 300)
+    assert outlook.hopeless(rows([0.1] * 12)) is None
+    assert outlook.hopeless(rows([0.1] * int(LATEST * 12))) is not None
+
+
+def test_evaluations_without_a_value_are_not_taken_for_bad_ones():
+    outlook = Outlook(0.95, 300)
+    assert outlook.hopeless(rows([math.nan] * 8)) is None
+    assert best_so_far(rows([math.nan, 0.5, math.nan, 0.4, 0.7])) == [(50, 0.5), (75, 0.5), (100, 0.5), (125, 0.7)]
+
+
+def test_few_earlier_runs_are_no_evidence():
+    few = Outlook(0.95, 300, tuple(best_so_far(rows(run)) for run in earlier(48)))
+    enough = Outlook(0.95, 300, tuple(best_so_far(rows(run)) for run in earlier(49)))
+    assert not few.by_earlier_runs
+    assert "there are 48 earlier runs of this workload that reached it and 49 are needed" in few.evidence
+    assert enough.by_earlier_runs
+    assert "49 earlier runs of this workload that reached it; at most 2 %" in enough.evidence
+
+
+def test_earlier_runs_tell_sooner_than_the_runs_own_curve():
+    late = [0.1, 0.1, 0.1, *power_law(0.3)[3:]]
+    known = Outlook(0.95, 300, tuple(best_so_far(rows(run)) for run in earlier(100)))
+    assert (given_up_at(known, late) or 300) < (given_up_at(Outlook(0.95, 300), late) or 300)
+    why = known.hopeless(rows(late[:3]))
+    assert why == ("out of reach: 10.00% by iteration 75 is further behind than 98% of 100 earlier runs that reached "
+                   "95.00% ever were")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_runs_like_the_earlier_ones_hardly_any_is_given_up(seed):
+    reaching = [run for run in earlier(1200, seed) if max(run) >= 0.95]
+    known = Outlook(0.95, 300, tuple(best_so_far(rows(run)) for run in reaching[:200]))
+    fresh = reaching[200:]
+    given_up = sum(given_up_at(known, run) is not None for run in fresh)
+    assert len(fresh) > 500
+    assert given_up / len(fresh) <= 2.5 * RISK  # the bound holds on average over what the earlier runs happen to be
+    hopeless = [given_up_at(known, power_law(0.4)), given_up_at(known, [0.1] * 12)]
+    assert all(hopeless)
+
+
+def test_curves_at_other_iterations_are_comparable():
+    known = Outlook(0.95, 300, tuple(best_so_far(rows(run)) for run in earlier(60)))
+    assert known.hopeless(rows([0.1] * 9, interval=10)) is not None
+    on_its_way = [1 - 4.0 * (10 * n) ** -0.8 if n > 2 else 0.1 for n in range(1, 10)]
+    assert known.hopeless(rows(on_its_way, interval=10)) is None
