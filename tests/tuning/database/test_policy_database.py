@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import fake_entries
@@ -197,25 +198,29 @@ def test_tables_that_vanish_while_it_is_open_are_one_line(location):
             database.entries()
 
 
-def add_seeds(location, seeds):
-    """What one of several processes does: opens the database, which is new to all, and adds its seeds one by one."""
-    with open_database(location) as database:
-        for seed in seeds:
-            database.add([entry(FIX, [run(seed), run(99)]), entry(TRI, [run(seed)])])
+def test_many_that_open_and_add_at_once_lose_and_double_nothing(location):
+    adders, rounds = 4, 12
+    together = threading.Barrier(adders)
 
+    def adds(seed):
+        """Opens the database, which is new to all, and then adds its seed of a policy that is new to all."""
+        together.wait()
+        try:
+            with open_database(location) as database:
+                for number in range(1, rounds + 1):
+                    together.wait()
+                    database.add([entry(f"FIX(k0={number})", [run(seed), run(99)])])
+        except BaseException:
+            together.abort()  # or the others would wait for this one
+            raise
+        return database.created
 
-def test_processes_that_add_at_once_lose_and_double_nothing(location):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=add_seeds, args=(location, range(first, 40, 4))) for first in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 4
+    with ThreadPoolExecutor(adders) as pool:
+        created = list(pool.map(adds, range(adders)))
+    assert created.count(True) == 1
     with open_database(location) as database:
-        shipped = {each.id for each in shipped_entries()}  # these processes have the real ones
-        found = {each.policy: each.seeds for each in database.entries() if each.id not in shipped}
-    assert found == {FIX: (*range(40), 99), TRI: tuple(range(40))}
+        assert {each.policy: each.seeds for each in database.entries()} == {
+            f"FIX(k0={number})": (*range(adders), 99) for number in range(1, rounds + 1)}
 
 
 def test_a_new_database_has_the_shipped_entries_and_an_old_one_gets_none(location, monkeypatch):
