@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
-from lrbench.engines.base import Job, Session
+from lrbench.engines.base import Engine, Job, Session
 from lrbench.errors import EngineFailed
 from lrbench.nets import NetParameter, find_net, read_net
+from lrbench.runner import Observer, Training
+from lrbench.runs.directory import RunDirectory, Status
+from lrbench.stopping import StoppingRules
 
 SOLVERS: list[dict[str, Any]] = [
     {"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005},
@@ -28,6 +32,19 @@ def stretch(session: Session, job: Job, start: int, end: int) -> tuple[float, fl
     train_loss = session.train(job.policy.rates(np.arange(start, end), job.iterations)).train_loss
     outputs = session.evaluate()
     return train_loss, outputs.loss, outputs.probabilities.tobytes()
+
+
+def trained(engine: Engine, job: Job, pause_at: int | None = None) -> Status:
+    """How a job's run ends, or pauses."""
+    return Training(engine, job, RunDirectory(job.folder), StoppingRules(), Observer(), threading.Event(),
+                    lambda rows: "enough" if rows[-1]["iteration"] == pause_at else None).run()
+
+
+def measured(job: Job) -> list[dict[str, Any]]:
+    """A run's evaluations without the clocks."""
+    clocks = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
+    return [{name: value for name, value in row.items() if name not in clocks}
+            for row in RunDirectory(job.folder).rows()]
 
 
 def augmented(net: NetParameter, *, mirrored_tests: bool) -> NetParameter:
@@ -77,6 +94,19 @@ class EngineConformance:
         assert [stretch(session, two, 20, 40), stretch(session, two, 40, 60)] == expected
         session.close()
         return [first, *expected]
+
+    def test_a_run_branched_from_another_is_bit_for_bit_the_same_policy_from_scratch(self, engine, make_job):
+        first, later = "COSDECAY(k0=0.02, k1=0.001, l=60)", "TRI(k0=0.001, k1=0.03, l=11)"
+        both = f"COMPOSE(policies=[{first}, {later}], boundaries=[20])"
+        parent, child, scratch = make_job("parent", policy=first), make_job("child", policy=both), make_job(
+            "scratch", policy=both)
+        assert trained(engine, parent, pause_at=20) == Status("pending", 20, "enough")
+        directory = RunDirectory(child.folder)
+        assert directory.branch(RunDirectory(parent.folder), 20, {})
+        assert trained(engine, parent) == trained(engine, child) == trained(engine, scratch) == Status("finished", 60)
+        assert measured(child) == measured(scratch)
+        assert measured(child)[1:] != measured(parent)[1:]
+        assert measured(child)[0]["accuracy_top1"] == measured(parent)[0]["accuracy_top1"]
 
     def test_the_seed_decides_and_nothing_else(self, engine, make_job):
         found = []
