@@ -16,6 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from lrbench.report.style import Style
+    from lrbench.spec.experiment import Experiment
     from lrbench.tuning.bench import Bench
     from lrbench.tuning.space import Space
 
@@ -66,8 +67,11 @@ _OPTIONS = (
 )
 
 
-def open_bench(typed: Choosing) -> Bench:
+def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda experiment: None) -> Bench:
     """The spec's workload with its data and engine, ready to run policies.
+
+    Args:
+        check: what else the command has to refuse, before data are prepared and anything is written.
 
     Raises:
         UsageError: the spec, the data or the engine is not fit.
@@ -82,6 +86,7 @@ def open_bench(typed: Choosing) -> Bench:
     experiment = read_experiment(typed.spec, typed.overrides, ChoosingSettings)
     with experiment.document.placing("engine", "name"):
         check_engine_name(experiment.settings.engine.name)
+    check(experiment)
     engine, data = find_engine(experiment), find_data(experiment, prepare_data)
     experiment.check_data(data)
     check_writable(typed.results)

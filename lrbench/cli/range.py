@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.cli.choosing import Choosing, choosing_options, open_bench, progressing, screen
+
 if TYPE_CHECKING:
+    from lrbench.spec.experiment import Experiment
     from lrbench.spec.model import SolverSettings
     from lrbench.tuning.bench import Bench
     from lrbench.tuning.range_test import RangeResult
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path))
-@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs side by side.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run.")
-@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
-              help="Folder that holds one folder an experiment; the test's runs go to NAME-range there.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
-              help="Override a value of the spec, such as range.high=100; may be repeated.")
-@click.option("--engine", metavar="NAME", help="caffe or torch; the same as --set engine.name=NAME.")
+@choosing_options
 @click.option("--solver", "solver_type", metavar="TYPE", help="Test the spec's solvers of that type alone.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE",
               help="Also draw loss and accuracy against the rate: .png, .svg or .pdf.")
-def range(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[str], engine: str | None,
-             solver_type: str | None, form: str, output: Path | None, plot: Path | None) -> int:
+def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:
     """Find which learning rates are worth trying on the workload of SPEC.
 
     First a sweep, in which the rate rises while the net trains; then short runs at fixed rates, more of them where
@@ -44,66 +34,47 @@ def range(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequenc
     \b
     lrbench range configs/mnist_lenet.yaml -j 2 --plot range.png
     lrbench range configs/optimizers.yaml --solver Adam
+    lrbench range configs/quickstart.yaml --set range.high=100 --set 'range.seeds=[0, 1]'
     """
-    overrides = [*overrides, f"engine.name={engine}"] if engine else list(overrides)
-    _check_files(output, plot)
-    bench, solvers = _bench(spec, overrides, results, solver_type, jobs, threads)
-    found = _run(bench, solvers)
+    from lrbench.tuning.range_test import range_test
+
+    if plot is not None:
+        _check_plot(plot)
+    bench = _judged(open_bench(typed, lambda experiment: _check(experiment, solver_type)), solver_type)
+    with progressing(bench) as told:
+        found = [range_test(told, solver) for solver in _solvers(bench.experiment, solver_type)]
     heading = _heading(bench)
-    _show(found, heading, form, output)
+    _show(found, heading, typed)
     if plot is not None:
         from lrbench.report.range_plot import plot_range
 
         plot_range(found, heading, plot)
         click.echo(f"wrote {plot}", err=True)
-    _say_next(found, spec)
+    _say_next(found, typed.spec)
     return 0
 
 
-def _check_files(output: Path | None, plot: Path | None) -> None:
-    """Refuse, before the work, files that cannot be written at its end."""
+def _check_plot(plot: Path) -> None:
+    """Refuse, before the work, a file that cannot be drawn at its end."""
     from lrbench.cli.output import check_writable
+    from lrbench.report.range_plot import check_suffix
 
-    if output is not None:
-        check_writable(output)
-    if plot is not None:
-        from lrbench.report.range_plot import check_suffix
-
-        check_suffix(plot)
-        check_writable(plot, "--plot")
+    check_suffix(plot)
+    check_writable(plot, "--plot")
 
 
-def _bench(spec: Path, overrides: Sequence[str], results: Path, solver_type: str | None, jobs: int,
-           threads: int) -> tuple[Bench, list[SolverSettings]]:
-    """What the test is done with, all of it checked."""
-    from lrbench.cli.home import home
-    from lrbench.cli.run import check_tasks, find_data, find_engine, prepare_data
-    from lrbench.engines.registry import check_engine_name
-    from lrbench.runs.directory import check_writable
-    from lrbench.spec.experiment import read_experiment
-    from lrbench.spec.model import ChoosingSettings
-    from lrbench.tuning.bench import Bench
-    from lrbench.tuning.range_test import FEW_IMAGES, plan_for, sweep_tasks
+def _check(experiment: Experiment, solver_type: str | None) -> None:
+    from lrbench.tuning.range_test import plan_for
 
-    experiment = read_experiment(spec, overrides, ChoosingSettings)
-    with experiment.document.placing("engine", "name"):
-        check_engine_name(experiment.settings.engine.name)
-    solvers = _solvers(experiment.settings.solver, solver_type)
-    for solver in solvers:
-        plan_for(experiment, solver)  # bounds that do not fit are refused before data are prepared
-    trainer, data = find_engine(experiment), find_data(experiment, prepare_data)
-    experiment.check_data(data)
-    bench = Bench(experiment, data, trainer, results, jobs, threads).judged_on_validation(home(), most=FEW_IMAGES)
-    tasks = [task for solver in solvers for task in sweep_tasks(bench, solver)]
-    check_tasks(tasks, trainer, experiment)
-    check_writable(tasks[0].folder.parent)
-    return bench, solvers
+    for solver in _solvers(experiment, solver_type):
+        plan_for(experiment, solver)
 
 
-def _solvers(solvers: list[SolverSettings], solver_type: str | None) -> list[SolverSettings]:
-    """Those of the type, all of them where none is named."""
+def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSettings]:
+    """The spec's solvers of the type, all of them where none is named."""
     from lrbench.errors import UsageError
 
+    solvers = experiment.settings.solver
     found = [solver for solver in solvers if solver_type in (None, solver.type)]
     if not found:
         there = ", ".join(dict.fromkeys(solver.type for solver in solvers))
@@ -112,20 +83,16 @@ def _solvers(solvers: list[SolverSettings], solver_type: str | None) -> list[Sol
     return found
 
 
-def _run(bench: Bench, solvers: list[SolverSettings]) -> list[RangeResult]:
-    from dataclasses import replace
+def _judged(bench: Bench, solver_type: str | None) -> Bench:
+    """The bench on few held-out images, its sweeps checked by the engine."""
+    from lrbench.cli.home import home
+    from lrbench.cli.run import check_tasks
+    from lrbench.tuning.range_test import FEW_IMAGES, sweep_tasks
 
-    from lrbench.cli.progress import RunProgress
-    from lrbench.errors import Interrupted
-    from lrbench.tuning.range_test import range_test
-
-    with RunProgress() as listener:
-        told = replace(bench, listener=listener)
-        try:
-            return [range_test(told, solver) for solver in solvers]
-        except Interrupted as error:
-            again = shlex.join(["lrbench", *sys.argv[1:]])
-            raise Interrupted("interrupted; what was done is kept", remedy=f"to go on, type: {again}") from error
+    judged = bench.judged_on_validation(home(), most=FEW_IMAGES)
+    tasks = [task for solver in _solvers(bench.experiment, solver_type) for task in sweep_tasks(judged, solver)]
+    check_tasks(tasks, bench.engine, bench.experiment)
+    return judged
 
 
 def _heading(bench: Bench) -> str:
@@ -136,25 +103,18 @@ def _heading(bench: Bench) -> str:
                           "batch_size": workload.batch_size, "iterations": workload.iterations})
 
 
-def _show(found: list[RangeResult], heading: str, form: str, output: Path | None) -> None:
+def _show(found: list[RangeResult], heading: str, typed: Choosing) -> None:
     from lrbench.cli.output import write_output
-
-    if form == "json":
-        from lrbench.report.range_export import range_json
-
-        write_output(range_json(found, heading), output)
-        return
+    from lrbench.report.range_export import range_json
     from lrbench.report.range_table import range_text
-    from lrbench.report.style import for_terminal
-    from lrbench.report.table import WIDTH
 
-    style = for_terminal(shutil.get_terminal_size((WIDTH, 24)).columns)
-    write_output(range_text(found, heading, style).encode(), output)
+    content = range_json(found, heading) if typed.form == "json" else range_text(found, heading, screen()).encode()
+    write_output(content, typed.output)
 
 
 def _say_next(found: list[RangeResult], spec: Path) -> None:
     """What to type now, where one range serves: ``search.rates`` holds for all solvers of a spec."""
     if len(found) == 1 and found[0].rates is not None:
         low, high = found[0].rates
-        again = shlex.join(["lrbench", "tune", str(spec), "--set", f"search.rates=[{low:.10g}, {high:.10g}]"])
-        click.echo(f"next: {again}", err=True)
+        rates = f"search.rates=[{low:.10g}, {high:.10g}]"
+        click.echo(f"next: {shlex.join(['lrbench', 'tune', str(spec), '--set', rates])}", err=True)

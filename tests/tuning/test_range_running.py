@@ -142,6 +142,14 @@ def test_rates_are_before_the_solvers_lr_scale(bench, result):
     assert "rates are before the solver's lr_scale of 0.1" in range_text([scaled], "w", MARKDOWN)
 
 
+@pytest.mark.parametrize(("validation", "images"), [("null", 200), ("300", 200), ("100", 100), ("0", 500)])
+def test_at_most_so_many_images_are_held_out_in_whole_batches(bench, tmp_path, validation, images):
+    given = bench(FakeEngine(), f"search.validation={validation}")
+    judged = given.judged_on_validation(tmp_path, most=250)
+    assert judged.data.test_count == images
+    assert judged.evaluated_on == ("test" if validation == "0" else "validation")
+
+
 def test_the_screen(result):
     text = range_text([result], "lenet on digits", for_terminal(100))
     assert text.startswith("lenet on digits: rates for SGD\n\naccuracy in % on 500 test images, at a fixed rate, mean")

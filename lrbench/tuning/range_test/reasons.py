@@ -75,8 +75,10 @@ def _sweep(plan: Plan, sweep: SweepReading) -> str:
     starts, ends = ([getattr(fall, name) for fall in sweep.known] for name in ("start", "end"))
     rose = sum(fall.rises is not None for fall in sweep.known)
     after = {0: "and does not rise up to there, the end of the sweep", len(starts): "and rises beyond"}
+    silent = len(sweep.falls) - len(starts)
     return (f"sweep: the loss falls from {sweep.start:.2g}{_between(starts)} on, is low up to "
-            f"{sweep.end:.2g}{_between(ends)}, {after.get(rose, f'and rises beyond in {rose} of {len(starts)} seeds')}")
+            f"{sweep.end:.2g}{_between(ends)}, {after.get(rose, f'and rises beyond in {rose} of {len(starts)} seeds')}"
+            + (f"; no fall in {silent} of {len(sweep.falls)} seeds" if silent else ""))
 
 
 def _between(values: list[float]) -> str:
