@@ -236,7 +236,7 @@ def test_text_from_runs_cannot_steer_the_terminal_or_a_spreadsheet(lrbench, tmp_
 def test_runs_of_real_caffe_go_from_training_to_the_list(caffe_environment, own_home, tmp_path):
     spec = tmp_path / "spec.yaml"
     spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 64, test_batch_size: 100, iterations: 20, "
-                    "test_interval: 10}\nseeds: [0, 1]\npolicies: [FIX(k0=0.01), FIX(k0=10)]\n")
+                    "test_interval: 10}\npolicies: [FIX(k0=0.01), FIX(k0=10)]\n")
     results = str(tmp_path / "results")
     program = [sys.executable, "-m", "lrbench"]
     for arguments in (["run", str(spec), "--results", results], ["db", "add", results]):
