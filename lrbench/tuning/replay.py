@@ -53,7 +53,11 @@ def _runs(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], Played]]:
 
 @dataclass(frozen=True)
 class ReplayBench(Bench):
-    """A bench whose runs are those of a table; pauses and stopping rules work as on a real one."""
+    """A bench whose runs are those of a table; pauses and stopping rules work as on a real one.
+
+    A run that is shorter than the table's is the beginning of that one, which holds for policies whose rates do not
+    depend on the run's length.
+    """
 
     table: Mapping[tuple[str, int], Played] = field(default_factory=dict)
     reached: dict[Path, tuple[Status, list[Row]]] = field(default_factory=dict)
@@ -91,6 +95,8 @@ class ReplayBench(Bench):
         at = int(rows[-1]["iteration"]) if rows else 0
         if len(rows) == len(played.rows):
             return Status(played.status, at)
+        if at >= task.experiment.workload.iterations:
+            return Status("finished", at)
         why = task.rules.verdict(rows)
         if why is not None:
             return Status("stopped", at, why)

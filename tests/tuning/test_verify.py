@@ -1,0 +1,145 @@
+"""Verification: the verdict of each phase, what it rests on, and when it is cut short."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from made_up_runs import MadeUp, made_up_bench
+
+from lrbench.policies import parse_policy
+from lrbench.tuning.database import open_database
+from lrbench.tuning.outlook import best_so_far
+from lrbench.tuning.replay import Played
+from lrbench.tuning.space import search_space
+from lrbench.tuning.verify import Candidate, Goal, Verification, known_candidates, verify
+from lrbench.tuning.verify_search import Searching
+
+GOOD, SLOW, HOPELESS = "FIX(k0=0.05)", "FIX(k0=0.02)", "FIX(k0=0.0001)"
+
+
+@pytest.fixture
+def bench(tmp_path, digits):
+    return made_up_bench(tmp_path, digits, "rates: [0.001, 0.3]\nfunctions: [FIX]\ntrials: 10")
+
+
+def goal(**changes):
+    return Goal(**{"target": 0.9, "within": 120, "seeds": (0, 1, 2)} | changes)
+
+
+def given(*texts):
+    return "policy", lambda: iter([Candidate(parse_policy(text), "as given") for text in texts])
+
+
+def test_a_good_policy_reaches_it_and_its_runs_end_there(bench):
+    verdict = verify(Verification(bench, goal()), [given(GOOD)])
+    (attempt,) = verdict.attempts
+    assert verdict.found is attempt
+    assert attempt.reached == 3
+    assert attempt.interval == pytest.approx((0.2924, 1), abs=1e-4)
+    assert {outcome.status for outcome in attempt.outcomes} == {"stopped"}
+    reached = {outcome.iterations_to_target for outcome in attempt.outcomes}
+    assert reached == {outcome.iterations for outcome in attempt.outcomes} == {90}
+
+
+def test_a_budget_is_what_counts(bench):
+    assert verify(Verification(bench, goal(within=90)), [given(GOOD)]).found
+    assert not verify(Verification(bench, goal(within=80)), [given(GOOD)]).found
+
+
+def test_a_hopeless_policy_is_given_up_with_the_evidence(bench):
+    verdict = verify(Verification(bench, goal()), [given(HOPELESS)])
+    assert verdict.found is None
+    outcome = verdict.attempts[0].outcomes[0]
+    assert outcome.status == "pending"
+    assert outcome.iterations < 96
+    assert "out of reach: from 10.0" in outcome.reason
+    assert "its own curve" in verdict.evidence
+
+
+def test_without_early_stop_it_is_trained_to_the_end(bench):
+    first = verify(Verification(bench, goal()), [given(HOPELESS)])
+    assert first.attempts[0].outcomes[0].iterations < 120
+    second = verify(Verification(bench, goal(early_stop=False)), [given(HOPELESS)])
+    assert [outcome.status for outcome in second.attempts[0].outcomes] == ["finished"] * 3
+    assert {outcome.iterations for outcome in second.attempts[0].outcomes} == {120}
+    assert second.evidence is None
+
+
+class Lucky(MadeUp):
+    """Only seed 0 ever learns anything."""
+
+    def __missing__(self, key):
+        played = super().__missing__(key)
+        if key[1] == 0:
+            return played
+        return Played(played.status, tuple(row | {"accuracy_top1": 0.1} for row in played.rows))
+
+
+def test_one_lucky_seed_is_not_enough_unless_a_share_is_asked_for(bench):
+    lucky = replace(bench, table=Lucky())
+    verdict = verify(Verification(lucky, goal()), [given(GOOD)])
+    assert verdict.found is None
+    assert verdict.attempts[0].reached == 1
+    assert verdict.attempts[0].interval == pytest.approx((0.0084, 0.9057), abs=1e-4)
+    assert verify(Verification(lucky, goal(share=1 / 3)), [given(GOOD)]).found
+
+
+def test_a_diverged_run_has_not_reached_it(bench):
+    verdict = verify(Verification(bench, goal()), [given("FIX(k0=0.2)")])
+    assert verdict.found is None
+    assert [outcome.status for outcome in verdict.attempts[0].outcomes] == ["diverged"] * 3
+    assert verdict.attempts[0].outcomes[0].best_accuracy is None
+
+
+def test_the_phases_go_on_until_one_succeeds(bench):
+    asked = []
+
+    def later(*texts):
+        asked.append(texts)
+        return given(*texts)[1]()
+
+    verdict = verify(Verification(bench, goal()), [
+        given(HOPELESS), ("database", lambda: later(SLOW, GOOD)), ("search", lambda: later("FIX(k0=0.06)"))])
+    assert [attempt.policy.text for attempt in verdict.attempts] == [HOPELESS, SLOW, GOOD]
+    assert verdict.found.phase == "database"
+    assert asked == [(SLOW, GOOD)]
+
+
+def test_a_policy_is_not_tested_twice_and_an_empty_phase_is_told(bench):
+    verdict = verify(Verification(bench, goal()), [given(HOPELESS), ("database", given(HOPELESS)[1]),
+                                                   ("search", given()[1])])
+    assert len(verdict.attempts) == 1
+    assert verdict.notes == ("the search found no policy that could be trained to its end",)
+
+
+def test_earlier_runs_are_evidence_where_there_are_enough(bench):
+    curves = tuple(best_so_far(MadeUp()[f"FIX(k0={rate / 1000})", 0].rows) for rate in range(40, 65))
+    verification = Verification(bench, goal(), (*curves, *curves))
+    verdict = verify(verification, [given(HOPELESS)])
+    assert "50 earlier runs of this workload" in verdict.evidence
+    assert verdict.attempts[0].outcomes[0].iterations == 10
+    assert verify(verification, [given(GOOD)]).found
+
+
+def test_known_policies_come_surest_first_and_only_those_that_reached_it(bench, tmp_path):
+    with open_database(str(tmp_path / "policies.sqlite")) as database:
+        found = list(known_candidates(database, bench, goal(target=0.9, within=300), 3))
+        assert len(found) == 3  # the quickstart's runs of this net and data set, which come with LRBench
+        assert "on this net and data set (entry" in found[0].why
+        shares = [float(each.why.split("with ")[1].split(" of ")[0]) for each in found]
+        assert shares == sorted(shares, reverse=True)
+        assert list(known_candidates(database, bench, goal(target=1.0), 3)) == []
+
+
+def test_the_search_phase_searches_for_the_fewest_iterations(bench):
+    settings = bench.experiment.settings.search
+    space = search_space(settings, settings.rates, bench.experiment.document)
+    searching = Searching(lambda: bench, lambda: space, goal())
+    first = next(searching.candidates())
+    best = searching.tuned.best[0]
+    assert first.policy.text == best.policy
+    assert best.iterations_to_target == min(tried.iterations_to_target for tried in searching.tuned.tried
+                                            if tried.iterations_to_target is not None)
+    assert first.why == ("the best of 10 policies searched; on the test images it reached it after "
+                         f"{best.iterations_to_target} iterations")
