@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +183,87 @@ def test_the_listener_hears_of_every_end(plan):
     listener = Ends()
     outcomes = LocalExecutor(FakeEngine(), 2, listener=listener).run(plan)
     assert listener.ends == outcomes
+
+
+def test_tasks_are_taken_one_by_one_each_knowing_what_came_of_those_before(plan):
+    class Ends(Listener):
+        def __init__(self) -> None:
+            self.ends: list[Outcome] = []
+
+        def ended(self, outcome: Outcome) -> None:
+            self.ends.append(outcome)
+
+    def generated() -> Iterator[Task]:
+        for count, task in enumerate(plan):
+            known.append(len(listener.ends))
+            assert count - known[-1] < 2, "taken only when there is room for it"
+            yield task
+
+    known: list[int] = []
+    listener = Ends()
+    assert statuses(LocalExecutor(FakeEngine(), 2, listener=listener).run(generated())) == [("ran", "finished")] * 6
+    assert known[0] == 0
+    assert known == sorted(known)
+
+
+def test_a_source_without_a_task_for_now_is_asked_again_when_something_has_ended(plan):
+    ended = threading.Event()
+
+    class Ends(Listener):
+        def ended(self, outcome: Outcome) -> None:
+            ended.set()
+
+    def generated() -> Iterator[Task | None]:
+        yield plan[0]
+        while not ended.is_set():
+            yield None
+        yield plan[1]
+
+    assert statuses(LocalExecutor(FakeEngine(), 3, listener=Ends()).run(generated())) == [("ran", "finished")] * 2
+
+
+def test_a_defect_where_tasks_come_from_ends_all_and_is_not_hidden(plan):
+    def generated() -> Iterator[Task]:
+        yield plan[0]
+        raise ZeroDivisionError
+
+    engine = FakeEngine(lambda session: session.aborted.wait(20) and None)  # type: ignore[func-returns-value]
+    with pytest.raises(ZeroDivisionError):
+        LocalExecutor(engine, 2).run(generated())
+    assert engine.opened == engine.closed
+    assert not RunDirectory(plan[0].folder).status().done
+
+
+def test_lanes_are_shared_out_evenly_over_sessions(plan):
+    used: dict[str, tuple[int, int, int]] = {}
+    meet = threading.Barrier(6, timeout=20)
+
+    def note(session: FakeSession) -> None:
+        if session.iteration == 0:
+            used[session.job.folder.name] = (session.job.device_id, session.job.session, session.job.lanes)
+            meet.wait()
+
+    LocalExecutor(FakeEngine(note), 2, device_ids=[4, 7], lanes=3).run(plan)
+    assert sorted(used.values()) == [(4, 0, 3)] * 3 + [(7, 1, 3)] * 3
+    assert {json.loads((task.folder / "run.json").read_text())["engine"]["lanes"] for task in plan} == {3}
+
+
+def test_an_end_is_told_even_where_other_news_cannot_be(plan):
+    class Half(Listener):
+        count = 0
+
+        def evaluated(self, task: Task, row: dict[str, Any]) -> None:
+            raise BrokenPipeError("the terminal is gone")
+
+        def ended(self, outcome: Outcome) -> None:
+            self.count += 1
+            raise BrokenPipeError("the terminal is gone")
+
+    listener = Half()
+    LocalExecutor(FakeEngine(), 2, listener=listener).run(plan)
+    assert listener.count == 6
+
+
+def test_an_executor_can_be_used_again(plan):
+    executor = LocalExecutor(FakeEngine(), 2)
+    assert len(executor.run(plan[:3])) == len(executor.run(plan[3:])) == 3

@@ -62,6 +62,7 @@ def test_the_scale_is_in_the_id(spec, data):
 
 @pytest.mark.parametrize("overrides", [
     ["name=other"], ["workload.display_interval=7"], ["target_accuracy=0.9"], ["engine.device_ids=[3]"],
+    ["engine.lanes=4"],
     ["solver={momentum: 0.9}"], ["solver={momentum: 0.9, weight_decay: 0, iter_size: 1, lr_scale: 1}"],
     ["policies=[FIX(k0=0.0100)]"], ["policies.0={function: FIX, k0: 1e-2}"], ["stopping.patience="],
     ["workload.test_batch_size=100", "engine={}"],

@@ -114,12 +114,14 @@ def test_a_seed_given_twice(spec):
     ("{driver: nativ}", "engine.driver is 'nativ', but must be 'stepping' or 'native'; did you mean native?"),
     ("{device: tpu}", "engine.device is 'tpu', but must be 'cpu' or 'gpu'; did you mean gpu or cpu?"),
     ("{driver: [native]}", "engine.driver is a list, but must be 'stepping' or 'native'; did you mean native?"),
-    ("", "engine is empty, but must be a mapping; its keys are name, driver, device, device_ids"),
-    ("cpu", "engine is 'cpu', but must be a mapping; its keys are name, driver, device, device_ids"),
+    ("", "engine is empty, but must be a mapping; its keys are name, driver, device, device_ids, lanes"),
+    ("cpu", "engine is 'cpu', but must be a mapping; its keys are name, driver, device, device_ids, lanes"),
     ("{device_ids: []}",
      "engine.device_ids is an empty list, but must be a list of at least 1; for example device_ids: [0]"),
     ("{device_ids: [-1]}", "engine.device_ids.0 is -1, but must be at least 0; for example device_ids: [0]"),
     ("{name: 3}", "engine.name is 3, but must be text; for example name: caffe"),
+    ("{lanes: 0}", "engine.lanes is 0, but must be a whole number of at least 1, or auto; for example lanes: 4"),
+    ("{lanes: all}", "engine.lanes is 'all', but must be a whole number of at least 1, or auto; for example lanes: 4"),
 ])
 def test_the_engine(spec, written, message):
     assert spec.changed("engine: {name: caffe}", f"engine: {written}").refusal() == f"trial.yaml:11: {message}"
@@ -142,7 +144,8 @@ def test_evaluations_come_within_the_run(spec):
      "7: unknown key 'workload.seeds' (and 1 more); it belongs at the left margin, in no other key"),
     ("momentum: 0.9", "betas: 0.9",
      "9: unknown key 'solver.betas'; did you mean delta?"),
-    ("{name: caffe}", "{x: 1}", "11: unknown key 'engine.x'; the keys here are name, driver, device, device_ids"),
+    ("{name: caffe}", "{x: 1}",
+     "11: unknown key 'engine.x'; the keys here are name, driver, device, device_ids, lanes"),
     ("seeds: [0]", "1: 2", "10: unknown key '1'; the keys here are name, workload, solver, engine, seeds, "
                            "target_accuracy, policies, stopping, robustness, search"),
     ("seeds: [0]", "'<<': 2", "10: unknown key '<<'; the keys here are name, workload, solver, engine, seeds, "

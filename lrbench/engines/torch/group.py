@@ -131,7 +131,7 @@ class LaneGroup:
                     else:
                         self._train_all()
             finally:
-                del self._calls[lane]
+                self._calls.pop(lane, None)
         return call.stretch
 
     def _train_all(self) -> None:
@@ -149,10 +149,12 @@ class LaneGroup:
             self._changed.notify_all()
         losses = np.frombuffer(answer["bytes"], dtype="<f8")
         ends = np.cumsum([told["iterations"] for told in answer["lanes"]])[:-1]
-        for call, told, own in zip(calls.values(), answer["lanes"], np.split(losses, ends), strict=True):
+        for (lane, call), told, own in zip(calls.items(), answer["lanes"], np.split(losses, ends), strict=True):
             call.left, call.finite = call.left[count:], told["finite"]
             call.losses.append(own)
             call.seconds += answer["seconds"]
+            if call.over:
+                del self._calls[lane]  # now, lest its thread be taken for a waiting one until it wakes up
 
     def ask(self, operation: str, lane: int, **arguments: Any) -> dict[str, Any]:
         """Have the worker do something for one lane.
