@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,32 @@ import click
 
 if TYPE_CHECKING:
     from lrbench.report.build import Report
-    from lrbench.report.by_engine.tables import EngineReport
 
 FORMATS = ("table", "markdown", "csv", "json")
+
+
+@dataclass(frozen=True)
+class _View:
+    """One way to look at a report.
+
+    Attributes:
+        forms: what makes the content, by format.
+        plot: writes the pictures into a folder.
+        notes: what the tables say by themselves, and the formats for programs do not.
+    """
+
+    forms: Mapping[str, Callable[[], str | bytes]]
+    plot: Callable[[Path], list[Path]]
+    notes: tuple[str, ...] = ()
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True,
               help="JSON has every run, the others a row for each policy.")
-@click.option("--by", type=click.Choice(["policy", "engine"]), default="policy", show_default=True,
+@click.option("--by", type=click.Choice(["policy", "engine", "solver"]), default="policy", show_default=True,
               help="engine: each workload's engines side by side, with what they cost and whether their best policies "
-                   "agree.")
+                   "agree. solver: policies x solvers, and which policies hold across optimizers.")
 @click.option("--target", type=float, metavar="A",
               help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.")
 @click.option("--sort", "metric", default="best_accuracy", show_default=True, metavar="METRIC",
@@ -30,7 +45,7 @@ FORMATS = ("table", "markdown", "csv", "json")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
 @click.option("--plots", type=click.Path(path_type=Path), metavar="DIR",
               help="Also write plots of rates, losses, accuracy and confidence there; by engine, of CPU, memory and "
-                   "accuracy.")
+                   "accuracy; by solver, a heat map.")
 def report(paths: Sequence[Path], kind: str, by: str, target: float | None, metric: str, output: Path | None,
            plots: Path | None) -> None:
     """Rank the policies of the runs at PATH...: results folders, run folders, or plain training logs of Caffe.
@@ -42,6 +57,7 @@ def report(paths: Sequence[Path], kind: str, by: str, target: float | None, metr
     lrbench report results/ --sort seconds_to_target --target 0.98
     lrbench report results/mnist caffe.log --format json -o report.json
     lrbench report results/frameworks --by engine
+    lrbench report results/optimizers --by solver --plots plots
     """
     from dataclasses import replace
 
@@ -58,20 +74,12 @@ def report(paths: Sequence[Path], kind: str, by: str, target: float | None, metr
     loaded = load(paths, target)
     built = replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
     _warn(built, kind)
-    shown: Report | EngineReport = _compared(built, kind) if by == "engine" else built
-    write_output(_content(shown, kind), output)
-    if plots is not None:
-        _plot(shown, plots)
-
-
-def _compared(built: Report, kind: str) -> EngineReport:
-    from lrbench.report.by_engine.build import compare_engines
-    from lrbench.report.untrusted import plain
-
-    compared = compare_engines(built)
-    for note in compared.notes if kind in ("csv", "json") else ():  # a table says so itself
-        click.echo(plain(note), err=True)
-    return compared
+    view = _VIEWS[by](built)
+    _say(view.notes if kind in ("csv", "json") else ())
+    content = view.forms[kind]()
+    write_output(content if isinstance(content, bytes) else content.encode(), output)
+    for path in view.plot(plots) if plots is not None else ():
+        click.echo(f"wrote {path}", err=True)
 
 
 def _warn(built: Report, kind: str) -> None:
@@ -89,38 +97,62 @@ def _warn(built: Report, kind: str) -> None:
             click.echo(f"{plain(workload.label)}: {different_targets(workload.targets)}", err=True)
 
 
-def _content(shown: Report | EngineReport, kind: str) -> bytes:
+def _say(notes: Sequence[str]) -> None:
+    from lrbench.report.untrusted import plain
+
+    for note in notes:
+        click.echo(plain(note), err=True)
+
+
+def _width() -> int:
+    from lrbench.report.table import WIDTH
+
+    return shutil.get_terminal_size((WIDTH, 24)).columns
+
+
+def _by_policy(built: Report) -> _View:
     from lrbench.report import export, table
-    from lrbench.report.build import Report
-    from lrbench.report.by_engine import export as engine_export
-    from lrbench.report.by_engine import table as engine_table
 
-    width = shutil.get_terminal_size((table.WIDTH, 24)).columns
-    if isinstance(shown, Report):
-        forms: dict[str, Callable[[], str | bytes]] = {
-            "json": lambda: export.json_report(shown), "csv": lambda: export.csv_report(shown),
-            "markdown": lambda: table.markdown_report(shown), "table": lambda: table.terminal_report(shown, width),
-        }
-    else:
-        forms = {
-            "json": lambda: engine_export.json_engines(shown), "csv": lambda: engine_export.csv_engines(shown),
-            "markdown": lambda: engine_table.markdown_engines(shown),
-            "table": lambda: engine_table.terminal_engines(shown, width),
-        }
-    content = forms[kind]()
-    return content if isinstance(content, bytes) else content.encode()
-
-
-def _plot(shown: Report | EngineReport, folder: Path) -> None:
-    from lrbench.report.build import Report
-
-    if isinstance(shown, Report):
+    def plot(folder: Path) -> list[Path]:
         from lrbench.report.plots import write_plots
 
-        written = write_plots(shown, folder)
-    else:
+        return write_plots(built, folder)
+
+    return _View({"json": lambda: export.json_report(built), "csv": lambda: export.csv_report(built),
+                  "markdown": lambda: table.markdown_report(built),
+                  "table": lambda: table.terminal_report(built, _width())}, plot)
+
+
+def _by_engine(built: Report) -> _View:
+    from lrbench.report.by_engine import export, table
+    from lrbench.report.by_engine.build import compare_engines
+
+    found = compare_engines(built)
+
+    def plot(folder: Path) -> list[Path]:
         from lrbench.report.by_engine.plots import write_engine_plots
 
-        written = write_engine_plots(shown, folder)
-    for path in written:
-        click.echo(f"wrote {path}", err=True)
+        return write_engine_plots(found, folder)
+
+    return _View({"json": lambda: export.json_engines(found), "csv": lambda: export.csv_engines(found),
+                  "markdown": lambda: table.markdown_engines(found),
+                  "table": lambda: table.terminal_engines(found, _width())}, plot, found.notes)
+
+
+def _by_solver(built: Report) -> _View:
+    from lrbench.report.by_solver import export, table
+    from lrbench.report.by_solver.build import compare_solvers
+
+    found = compare_solvers(built)
+
+    def plot(folder: Path) -> list[Path]:
+        from lrbench.report.by_solver.plots import write_solver_plots
+
+        return write_solver_plots(found, folder)
+
+    return _View({"json": lambda: export.json_solvers(found), "csv": lambda: export.csv_solvers(found),
+                  "markdown": lambda: table.markdown_solvers(found),
+                  "table": lambda: table.terminal_solvers(found, _width())}, plot, found.notes)
+
+
+_VIEWS: Mapping[str, Callable[[Report], _View]] = {"policy": _by_policy, "engine": _by_engine, "solver": _by_solver}

@@ -1,0 +1,115 @@
+"""The matrix as a heat map: policies x solvers, numbers in the cells, what diverged hatched.
+
+Shades are light where a policy is near the best of its solver, so the picture reads in grey, too. Imports matplotlib,
+so only its user imports it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from lrbench.metrics.registry import Metric
+from lrbench.report.by_solver.table import value_text
+from lrbench.report.by_solver.tables import SolverReport, SolverTable, Standing
+from lrbench.report.formats import heading, number
+from lrbench.report.plots import prefixes, save
+from lrbench.report.untrusted import plain
+
+NAME = "policies_by_solver.png"
+DARK_FROM = 0.55
+"""The part of the scale from which on the shade is so dark that numbers are white."""
+LARGEST_QUANTILE = 0.8
+"""Of the regrets, where the scale ends: one hopeless policy is not to make all others look alike."""
+
+
+def write_solver_plots(found: SolverReport, folder: Path) -> list[Path]:
+    """Write a heat map for each table into the folder, which is made if need be; returns their paths.
+
+    Raises:
+        ResultsError: the folder or a file cannot be written.
+    """
+    written = []
+    with matplotlib.rc_context({"text.parse_math": False, "hatch.linewidth": 0.6}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        for table, prefix in zip(found.tables, prefixes([table.label for table in found.tables]), strict=True):
+            path = folder / f"{prefix}{NAME}"
+            save(heat_map(table), path)
+            written.append(path)
+    return written
+
+
+def heat_map(table: SolverTable) -> Figure:
+    """A row a policy, the safest on top, a column a solver; each cell its mean, shaded by how far behind it is."""
+    regrets = _regrets(table)
+    top = _end_of_scale(regrets, table.metric)
+    figure = Figure(figsize=(4.6 + 1.35 * len(table.solvers), 1.9 + 0.52 * len(table.standings)), layout="constrained")
+    axes = figure.subplots()
+    shown = axes.imshow(np.ma.masked_invalid(regrets), cmap="Greys", vmin=0, vmax=1.25 * top, aspect="auto")
+    for place, found in enumerate(table.standings):
+        for column, solver in enumerate(table.solvers):
+            _cell(axes, (column, place), table, found, solver, dark=regrets[place, column] > DARK_FROM * 1.25 * top)
+    axes.set_xticks(range(len(table.solvers)), [_title(table, solver) for solver in table.solvers])
+    axes.set_yticks(range(len(table.standings)), [_label(found) for found in table.standings])
+    axes.tick_params(length=0, labelsize=8)
+    axes.xaxis.tick_top()
+    bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02, extend="max")
+    bar.set_label(f"behind the best of the solver{_unit(table.metric)}", fontsize=8)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: number(value, table.metric.unit))
+    bar.ax.tick_params(labelsize=8)
+    title = textwrap.shorten(plain(table.label), 80, placeholder=" …")
+    figure.suptitle(f"{heading(table.metric)}, policies x solvers: {title}", x=0.01, ha="left", fontsize=11)
+    figure.supxlabel("framed: best of its solver; hatched: a run diverged; crossed: not run, or without a value",
+                     x=0.01, ha="left", fontsize=8)
+    return figure
+
+
+def _regrets(table: SolverTable) -> NDArray[np.float64]:
+    rows = [[each.regrets[solver] for solver in table.solvers] for each in table.standings]
+    return np.array(rows, dtype=np.float64)
+
+
+def _end_of_scale(regrets: NDArray[np.float64], metric: Metric) -> float:
+    known = regrets[np.isfinite(regrets) & (regrets > 0)]
+    if len(known):
+        return float(np.quantile(known, LARGEST_QUANTILE))
+    return 0.01 if metric.unit == "fraction" else 1.0
+
+
+def _cell(
+    axes: Axes, place: tuple[int, int], table: SolverTable, found: Standing, solver: str, *, dark: bool
+) -> None:
+    row = table.rows[found.policy].get(solver)
+    column, line = place
+    corner = (column - 0.5, line - 0.5)
+    if row is None or row.summaries[table.metric.name].mean is None or row.diverged:
+        hatch = "////" if row is not None and row.diverged else "xx"
+        axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", edgecolor="#888888", hatch=hatch, linewidth=0.5))
+    if row is not None and row.rank == 1:
+        axes.add_patch(Rectangle((column - 0.47, line - 0.45), 0.94, 0.9, fill=False, edgecolor="black", linewidth=1.8))
+    text = "\n".join(textwrap.wrap(value_text(row, table), 16))
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0} if row is None or row.diverged else None
+    axes.text(column, line, text, ha="center", va="center", fontsize=7.5, color="white" if dark else "black", bbox=box)
+
+
+def _title(table: SolverTable, solver: str) -> str:
+    lines = textwrap.wrap(plain(solver), 16, max_lines=2, placeholder=" …")
+    factor = table.factors[solver]
+    return "\n".join(lines if factor == 1 else [*lines, f"(rates x{factor:g})"])
+
+
+def _label(found: Standing) -> str:
+    return "\n".join(textwrap.wrap(plain(found.policy), 40, max_lines=2, placeholder=" …"))
+
+
+def _unit(metric: Metric) -> str:
+    units = {"fraction": ", points", "seconds": ", s", "bytes": ", MB", "iterations": ", iterations"}
+    return units.get(metric.unit, "")

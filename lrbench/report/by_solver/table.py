@@ -1,0 +1,113 @@
+"""The matrix as tables, for a terminal or as GitHub's markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from lrbench.report.by_solver.sentences import findings, verdict
+from lrbench.report.by_solver.tables import SolverReport, SolverTable, Standing
+from lrbench.report.formats import NOTHING, different_targets, heading, marked, mean_and_deviation, number
+from lrbench.report.policies import PolicyRow
+from lrbench.report.style import MARKDOWN, Style, for_terminal
+from lrbench.report.table import WIDTH
+
+_ACROSS = (
+    "rank under each solver, and how far behind its best; holds: under no solver worse than the best by Welch's t-test "
+    "over the seeds, p corrected for the number of policies (Holm), p < 0.05. With few seeds little can be told apart, "
+    "so mind how far behind it is, too."
+)
+
+
+def terminal_solvers(found: SolverReport, width: int = WIDTH) -> str:
+    """The tables for a terminal."""
+    return "\n\n".join(_sections(found, for_terminal(width))) + "\n"
+
+
+def markdown_solvers(found: SolverReport) -> str:
+    """The tables as GitHub's markdown."""
+    return "\n\n".join(_sections(found, MARKDOWN)) + "\n"
+
+
+def _sections(found: SolverReport, style: Style) -> Iterable[str]:
+    for table in found.tables:
+        yield style.title.format(style.clean(f"{table.label}: policies x solvers"))
+        yield style.paragraph(f"{heading(table.metric)}: mean ± sample standard deviation over "
+                              f"{_seeds(table.usual_seeds)}, unless a cell says otherwise")
+        yield from _values(table, style)
+        yield style.paragraph(_ACROSS)
+        yield from _across(table, style)
+        yield from (style.paragraph(style.clean(sentence)) for sentence in findings(table))
+    targets = (workload.targets for workload in found.report.workloads if len(workload.targets) > 1)
+    yield from (style.paragraph(different_targets(each)) for each in targets)
+    yield from (style.paragraph(style.clean(f"note: {note}")) for note in found.notes)
+
+
+def _seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"{count} seeds"
+
+
+def _values(table: SolverTable, style: Style) -> Iterable[str]:
+    def cell(found: Standing, solver: str) -> str:
+        return value_text(table.rows[found.policy].get(solver), table)
+
+    return _matrix(table, style, _Columns(cell, table.title))
+
+
+def value_text(row: PolicyRow | None, table: SolverTable) -> str:
+    """Mean and deviation, with the number of seeds where it is not that of most, and how many diverged."""
+    if row is None:
+        return NOTHING
+    summary = row.summaries[table.metric.name]
+    if summary.mean is None and row.diverged:
+        return f"{row.diverged}/{len(row.runs)} diverged"
+    value = mean_and_deviation(summary, table.metric.unit)
+    counted = f"{value} (n={summary.n})" if summary.n and summary.n != table.usual_seeds else value
+    return marked(counted, row.diverged, len(row.runs))
+
+
+def _across(table: SolverTable, style: Style) -> Iterable[str]:
+    def cell(found: Standing, solver: str) -> str:
+        rank, regret = found.ranks[solver], found.regrets[solver]
+        if rank is None:
+            return NOTHING
+        return f"{rank} ({NOTHING if regret is None else number(regret, table.metric.unit)})"
+
+    def worst(found: Standing) -> str:
+        return NOTHING if found.worst_rank is None else str(found.worst_rank)
+
+    def most(found: Standing) -> str:
+        return NOTHING if found.largest_regret is None else number(found.largest_regret, table.metric.unit)
+
+    further = (("worst rank", worst), ("most behind", most), ("verdict", lambda found: style.clean(verdict(found))))
+    return _matrix(table, style, _Columns(cell, str, further))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What a matrix shows: of each policy and solver a cell, and of each policy further columns."""
+
+    cell: Callable[[Standing, str], str]
+    title: Callable[[str], str]
+    further: tuple[tuple[str, Callable[[Standing], str]], ...] = ()
+
+
+def _matrix(table: SolverTable, style: Style, columns: _Columns) -> Iterable[str]:
+    """A row a policy and a column a solver, in as many tables as the width takes; the further columns in the last."""
+    for size in range(len(table.solvers), 0, -1):
+        chunks = [table.solvers[start : start + size] for start in range(0, len(table.solvers), size)]
+        parts = [_part(table, style, replace(columns, further=columns.further if chunk is chunks[-1] else ()), chunk)
+                 for chunk in chunks]
+        if all(style.fits(head, rows) for head, rows in parts):
+            break
+    for head, rows in parts:
+        yield style.table(head, rows, left=("verdict",))
+
+
+def _part(
+    table: SolverTable, style: Style, columns: _Columns, solvers: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    titles = [style.clean(columns.title(solver)) for solver in solvers]
+    rows = [[style.clean(found.policy), *(columns.cell(found, solver) for solver in solvers),
+             *(of(found) for _, of in columns.further)] for found in table.standings]
+    return ["policy", *titles, *(title for title, _ in columns.further)], rows

@@ -1,0 +1,67 @@
+"""``lrbench report --by solver`` as it is typed."""
+
+from __future__ import annotations
+
+import sys
+
+import fake_runs
+import pytest
+
+from lrbench.cli.main import main
+
+FIX = "FIX(k0=0.01)"
+
+
+@pytest.fixture
+def lrbench(monkeypatch, capsys):
+    """Runs the command line; returns exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lrbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def results(tmp_path):
+    for name in ("SGD", "Nesterov"):
+        fake_runs.write_run(tmp_path / "results", FIX, [0.1, 0.9], solver={**fake_runs.SOLVER, "type": name})
+    return tmp_path / "results"
+
+
+@pytest.mark.parametrize(("kind", "start"), [
+    ("table", "lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
+    ("markdown", "## lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
+    ("csv", "workload,target_accuracy,policy,function,solver,"), ("json", '{"schema":1,"compared_by":"solver",'),
+])
+def test_every_format(lrbench, results, kind, start):
+    code, out, err = lrbench("report", results, "--by", "solver", "--format", kind)
+    assert (code, err) == (0, "")
+    assert out.startswith(start)
+    assert out.endswith("\n")
+
+
+def test_the_heat_map_is_written_beside_the_table(lrbench, results, tmp_path):
+    code, out, err = lrbench("report", results, "--by", "solver", "--plots", tmp_path / "plots")
+    assert code == 0
+    assert out.startswith("lenet on MNIST")
+    assert err == f"wrote {tmp_path / 'plots' / 'policies_by_solver.png'}\n"
+
+
+def test_what_is_left_out_is_said_beside_a_format_for_programs(lrbench, results):
+    fake_runs.write_run(results, FIX, [0.9], workload={**fake_runs.WORKLOAD, "batch_size": 7}, run_id="other")
+    code, _, err = lrbench("report", results, "--by", "solver", "--format", "csv")
+    assert code == 0
+    assert err == "lenet on MNIST, batch 7, 2,000 iterations: SGD alone has runs of it, so it is left out\n"
+
+
+def test_one_solver_alone_is_one_line_and_code_2(lrbench, tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.9])
+    code, out, err = lrbench("report", tmp_path, "--by", "solver")
+    assert (code, out) == (2, "")
+    assert err == ("error: no workload was trained with several solvers, so there is nothing to compare; give the spec "
+                   "a list of solvers, as in configs/optimizers.yaml\n")
