@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from lrbench.engines.process.client import OutOfMemory
 
 LEAST_GAIN = 1.1
-"""Twice the lanes have to make so many times the iterations a second, or they are not worth their memory."""
+"""Twice the lanes have to make so many times the iterations a second, or they are not worth their memory.
+
+A smaller step, to as many lanes as there are runs, has to gain as much for its size.
+"""
 SHARE_OF_MEMORY = 0.8
 """Of what is free, so much may be used."""
 
@@ -48,7 +52,7 @@ def choose_lanes(attempt: Callable[[int], Trial], most: int) -> tuple[int, str]:
         except OutOfMemory:
             return best.lanes, f"there is too little memory for {count}"
         gain = found.speed / best.speed
-        if gain < LEAST_GAIN:
+        if gain < LEAST_GAIN ** math.log2(count / best.lanes):
             return best.lanes, f"{count} would make {gain:.2f} times as many iterations a second"
         lane_bytes = (found.used_bytes - best.used_bytes) / (found.lanes - best.lanes)
         best = found

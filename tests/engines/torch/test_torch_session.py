@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from engine_conformance import EngineConformance
 
+from lrbench.engines.base import Job, Session
 from lrbench.engines.torch.engine import TorchEngine
-from lrbench.errors import EngineUnavailable, NetError, SpecError
+from lrbench.errors import EngineFailed, EngineUnavailable, NetError, SpecError
 from lrbench.nets import find_net, read_net
-from lrbench.spec.model import EngineSettings
+from lrbench.spec.model import EngineSettings, SolverSettings
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +25,54 @@ def engine() -> TorchEngine:
 
 class TestTorch(EngineConformance):
     """The PyTorch engine; its fixture is the one above."""
+
+
+class TestTorchLane(EngineConformance):
+    """The same of a lane whose neighbours train other runs of the workload in stretches of other lengths."""
+
+    @pytest.fixture
+    def engine(self, tmp_path) -> Crowded:
+        return Crowded(tmp_path / "neighbours")
+
+
+class Crowded(TorchEngine):
+    """Each session has two neighbours, each on a thread of its own, until it closes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder, self._count = folder, 0
+
+    def open(self, job: Job) -> Session:
+        job = replace(job, lanes=3)
+        session = super().open(job)
+        settled, over = threading.Barrier(3, timeout=60), threading.Event()
+        threads = [threading.Thread(target=self._neighbour, args=(job, seed, settled, over)) for seed in (11, 12)]
+        for thread in threads:
+            thread.start()
+        settled.wait()
+        assert session.shared == 3
+        leave = session.close
+
+        def close() -> None:
+            over.set()
+            leave()
+            for thread in threads:
+                thread.join(60)
+                assert not thread.is_alive()
+
+        session.close = close  # type: ignore[method-assign]
+        return session
+
+    def _neighbour(self, job: Job, seed: int, settled: threading.Barrier, over: threading.Event) -> None:
+        self._count += 1
+        folder = self._folder / f"{self._count}-{seed}"
+        (folder / "snapshots").mkdir(parents=True)
+        session = TorchEngine.open(self, replace(job, folder=folder, seed=seed, solver=SolverSettings(momentum=0.5)))
+        settled.wait()
+        with suppress(EngineFailed):  # where the test ends the worker
+            while not over.is_set():
+                session.train(np.full(seed - 4, 1e-4))
+        session.close()
 
 
 def test_the_weights_of_a_snapshot_open_in_caffe(engine, make_job, caffe_python):
