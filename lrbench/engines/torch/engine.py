@@ -27,7 +27,7 @@ class TorchEngine(Engine):
     has_lanes = True
 
     def __init__(self) -> None:
-        self._pools: dict[tuple[int, int, bytes, str], LanePool] = {}
+        self._pools: dict[tuple[int, int, int, bytes, str], LanePool] = {}
         self._lock = threading.Lock()
 
     def describe(self) -> dict[str, Any]:
@@ -81,7 +81,8 @@ class TorchEngine(Engine):
 
         bound = bind(job)
         opened = opening(job, bound)
-        key = (job.device_id, job.session, bound.net.SerializeToString(deterministic=True), json.dumps(opened))
+        net = bound.net.SerializeToString(deterministic=True)
+        key = (job.device_id, job.session, job.lanes, net, json.dumps(opened))
         with self._lock:
             pool = self._pools.setdefault(key, LanePool(partial(start_worker, opened=opened), job.lanes))
         return TorchSession(job, bound, pool)
