@@ -9,6 +9,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from lrbench.engines.torch.gradients import in_rows
 from lrbench.engines.torch.layer import MANY, Layer, Run, Shape, canonical_axis, expect, refusal
 from lrbench.nets.caffe_pb2 import EltwiseParameter, LayerParameter, Phase
 
@@ -112,7 +113,7 @@ def flatten(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
     if last < first:
         raise refusal(layer, f"end_axis {layer.flatten_param.end_axis} is before axis {layer.flatten_param.axis}")
     top = (*bottom[:first], prod(bottom[first : last + 1]), *bottom[last + 1 :])
-    return Layer((top,), lambda bottoms, _p, _g: (bottoms[0].reshape(top),))
+    return Layer((top,), lambda bottoms, _p, _g: (in_rows(bottoms[0], top),))
 
 
 def silence(layer: LayerParameter, _bottoms: Sequence[Shape], _phase: Phase) -> Layer:
