@@ -50,7 +50,8 @@ def _sections(result: RangeResult, heading: str, style: Style) -> Iterator[str]:
 
 def _measured(result: RangeResult) -> str:
     seeds = ", ".join(map(str, result.plan.seeds))
-    text = f"accuracy in % on {evaluated_on_title(result)}, at a fixed rate, mean ± deviation over the seeds {seeds}"
+    of_what = f"mean ± deviation over the seeds {seeds}" if len(result.plan.seeds) > 1 else f"seed {seeds}"
+    text = f"accuracy in % on {evaluated_on_title(result)}, at a fixed rate, {of_what}"
     if any(_some_diverged(table) for table in result.fixed.accuracies.values()):
         text += "; (n=...): of so many seeds, the others diverged"
     if result.evaluated_on == "test":
