@@ -60,12 +60,14 @@ def recommend(spec: Path, target: float | None, overrides: Sequence[str], engine
 
 def _found(experiment: Experiment, target: float | None, location: str | None) -> list[Recommendation]:
     """A recommendation for each solver of the spec."""
-    from lrbench.tuning.recommending import asked_workloads
+    from lrbench.tuning.database import EntryQuery
+    from lrbench.tuning.recommending import asked_workloads, like_solvers
     from lrbench.tuning.recommending import recommend as recommended
 
     asked = asked_workloads(experiment, _data(experiment))
+    types = sorted({kind for each in asked for kind in like_solvers(each.solver_type)})
     with users_database(location) as database:
-        entries = database.entries()
+        entries = [entry for kind in types for entry in database.entries(EntryQuery(solver=kind))]
     return [recommended(each, entries, target) for each in asked]
 
 

@@ -61,7 +61,8 @@ def _sections(found: Recommendation, commands: Commands, style: Style) -> Iterat
     rules = [f"- {rule.text}{f': {rule.policy} (not measured)' if rule.policy else ''} [{rule.source}]"
              for rule in found.rules]
     yield style.lines(["3. rules, none of them measured here:", *rules])
-    yield style.lines(f"next: {line}" for line in next_commands(found, commands))
+    # Not wrapped: a command is there to be copied.
+    yield "\n".join(style.clean(f"next: {line}") for line in next_commands(found, commands))
 
 
 def asked_title(asked: Asked) -> str:

@@ -22,11 +22,14 @@ from lrbench.report.by_solver.table import value_text
 from lrbench.report.by_solver.tables import SolverReport, SolverTable, Standing
 from lrbench.report.formats import heading, number
 from lrbench.report.plots import prefixes, save
+from lrbench.report.policies import PolicyRow
 from lrbench.report.untrusted import plain
 
 NAME = "policies_by_solver.png"
 DARK_FROM = 0.55
 """The part of the scale from which on the shade is so dark that numbers are white."""
+LIGHTER = 1.25
+"""The darkest shade that is meant is not black."""
 LARGEST_QUANTILE = 0.8
 """Of the regrets, where the scale ends: one hopeless policy is not to make all others look alike."""
 
@@ -53,10 +56,11 @@ def heat_map(table: SolverTable) -> Figure:
     top = _end_of_scale(regrets, table.metric)
     figure = Figure(figsize=(4.6 + 1.35 * len(table.solvers), 1.9 + 0.52 * len(table.standings)), layout="constrained")
     axes = figure.subplots()
-    shown = axes.imshow(np.ma.masked_invalid(regrets), cmap="Greys", vmin=0, vmax=1.25 * top, aspect="auto")
+    shown = axes.imshow(np.ma.masked_invalid(regrets), cmap="Greys", vmin=0, vmax=LIGHTER * top, aspect="auto")
     for place, found in enumerate(table.standings):
         for column, solver in enumerate(table.solvers):
-            _cell(axes, (column, place), table, found, solver, dark=regrets[place, column] > DARK_FROM * 1.25 * top)
+            row, dark = table.rows[found.policy].get(solver), regrets[place, column] > DARK_FROM * LIGHTER * top
+            _cell(axes, (column, place), table, row, dark=bool(dark))
     axes.set_xticks(range(len(table.solvers)), [_title(table, solver) for solver in table.solvers])
     axes.set_yticks(range(len(table.standings)), [_label(found) for found in table.standings])
     axes.tick_params(length=0, labelsize=8)
@@ -84,10 +88,7 @@ def _end_of_scale(regrets: NDArray[np.float64], metric: Metric) -> float:
     return 0.01 if metric.unit == "fraction" else 1.0
 
 
-def _cell(
-    axes: Axes, place: tuple[int, int], table: SolverTable, found: Standing, solver: str, *, dark: bool
-) -> None:
-    row = table.rows[found.policy].get(solver)
+def _cell(axes: Axes, place: tuple[int, int], table: SolverTable, row: PolicyRow | None, *, dark: bool) -> None:
     column, line = place
     corner = (column - 0.5, line - 0.5)
     if row is None or row.summaries[table.metric.name].mean is None or row.diverged:

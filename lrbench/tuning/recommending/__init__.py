@@ -2,7 +2,7 @@
 
 from lrbench.tuning.recommending.asked import Asked, asked_workloads
 from lrbench.tuning.recommending.avoiding import Avoidance, RateLimit
-from lrbench.tuning.recommending.likeness import Likeness, likeness
+from lrbench.tuning.recommending.likeness import Likeness, like_solvers, likeness
 from lrbench.tuning.recommending.recommend import Candidate, LikeWorkload, Recommendation, recommend
 from lrbench.tuning.recommending.rescaling import rescaled
 from lrbench.tuning.recommending.rules import Rule
@@ -17,6 +17,7 @@ __all__ = [
     "Recommendation",
     "Rule",
     "asked_workloads",
+    "like_solvers",
     "likeness",
     "recommend",
     "rescaled",

@@ -54,7 +54,7 @@ Difference = tuple[float, str]
 
 def likeness(asked: Asked, workload: StoredWorkload) -> Likeness | None:
     """None where the two have too little in common for one to say anything of the other."""
-    if not _share_rates(asked.solver_type, workload.solver_type):
+    if workload.solver_type not in like_solvers(asked.solver_type):
         return None
     net, data = _net(asked, workload), _data(asked, workload)
     if net[0] >= OTHER_NET and data[0] >= OTHER_DATA:
@@ -68,8 +68,9 @@ def likeness(asked: Asked, workload: StoredWorkload) -> Likeness | None:
     )
 
 
-def _share_rates(one: str, other: str) -> bool:
-    return one == other or {one, other} <= SHARED_RATES
+def like_solvers(solver_type: str) -> frozenset[str]:
+    """The solver types that share its useful rates, itself among them."""
+    return SHARED_RATES if solver_type in SHARED_RATES else frozenset({solver_type})
 
 
 def _net(asked: Asked, workload: StoredWorkload) -> Difference:
