@@ -66,7 +66,10 @@ def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
     with subprocess.Popen(command("--engine", "torch", "--format", "json"), cwd=folder, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
-        assert any("goes on from iteration 15" in line for line in process.stderr)
+        told: list[str] = []
+        while not any("goes on from iteration 15" in line for line in told):
+            told.append(process.stderr.readline())
+            assert told[-1], "".join(told)
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=200)
     assert process.returncode == 130, rest
