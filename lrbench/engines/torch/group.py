@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class LaneGroup:
 
     def __init__(self, start: StartWorker, changed: threading.Condition, on_loss: Callable[[int], int]) -> None:
         self._start, self._changed, self._on_loss = start, changed, on_loss
-        self._asking = threading.Lock()
+        self._asking, self._over = threading.Lock(), threading.Event()
         self._worker: WorkerClient | None = None
         self._jobs: dict[int, Job] = {}
         self._calls: dict[int, _Call] = {}
@@ -179,10 +180,29 @@ class LaneGroup:
     def _running(self) -> WorkerClient:
         """The worker, started now if it is not yet, in the folder of the first run."""
         if self._worker is None:
-            self._worker = self._start(next(iter(self._jobs.values())).folder)
+            self._worker = self._kept(next(iter(self._jobs.values())).folder)
             if self.aborted:
                 self._worker.kill()
         return self._worker
+
+    def _kept(self, folder: Path) -> WorkerClient:
+        """A worker started by a thread that lives as long as it does.
+
+        The kernel kills it with the thread that started it, not with the process, and a run's own thread may end while
+        other runs go on.
+        """
+        started: Future[WorkerClient] = Future()
+
+        def keep() -> None:
+            try:
+                started.set_result(self._start(folder))
+            except BaseException as error:  # noqa: BLE001 - it is raised by the thread that waits for the result
+                started.set_exception(error)
+                return
+            self._over.wait()
+
+        threading.Thread(target=keep, name="worker", daemon=True).start()
+        return started.result()
 
     def _lose(self, error: EngineFailed) -> EngineFailed:
         """End the worker, whose lanes are in no known state; what each of them is to be told."""
@@ -216,6 +236,7 @@ class LaneGroup:
         with self._asking:
             if self._worker is not None:
                 self._worker.close()
+            self._over.set()
 
 
 def _spread(calls: Mapping[int, _Call]) -> Callable[[dict[str, Any]], None]:
