@@ -5,10 +5,13 @@ from __future__ import annotations
 import psutil
 import torch
 
+_ON_CPU = ("DefaultCPUAllocator: can't allocate memory", "could not create a primitive")
+"""What PyTorch, and oneDNN in it, say where a CPU's memory does not suffice."""
+
 
 def out_of_memory(error: Exception) -> bool:
     """Whether the device, or the machine, had too little memory for what was asked."""
-    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
+    on_cpu = isinstance(error, RuntimeError) and any(words in str(error) for words in _ON_CPU)
     return on_cpu or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 

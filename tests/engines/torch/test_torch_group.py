@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from lrbench.engines.base import Job, Session
 from lrbench.engines.torch.engine import TorchEngine
+from lrbench.engines.torch.memory import out_of_memory
 from lrbench.errors import EngineFailed
 from lrbench.policies import parse_policy
 from lrbench.runner import Observer, Training
@@ -176,8 +178,15 @@ def test_too_little_memory_costs_lanes_but_no_run(jobs, notices):
     together = jobs("together", 3, test_batch_size=500)
     assert Lanes(opened=limit).run(together) == [Status("finished", job.iterations) for job in together]
     (notice,) = notices
-    assert "can't allocate memory" in notice
+    assert re.search("can't allocate memory|could not create a primitive", notice)  # PyTorch's words, and oneDNN's
     assert notice.endswith("going on with 1 lane instead of 3")
+
+
+def test_what_pytorch_itself_raises_is_known_as_too_little_memory():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert out_of_memory(raised.value)
+    assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 def test_the_death_of_a_worker_with_one_lane_is_that_runs_failure(jobs, notices):
