@@ -14,7 +14,7 @@ import pytest
 from fake_engine import FakeEngine, FakeSession
 
 from lrbench.data import Prepared
-from lrbench.engines.base import Job
+from lrbench.engines.base import Job, SessionLost
 from lrbench.errors import EngineFailed, Interrupted
 from lrbench.nets import NetParameter
 from lrbench.policies import parse_policy
@@ -279,3 +279,33 @@ def test_a_stopping_rule_comes_before_a_pause_and_the_last_evaluation_ends_the_r
     training = make(FakeEngine(), "other")
     training.pause = lambda rows: "waits" if rows[-1]["iteration"] == 25 else None
     assert training.run() == Status("finished", 25)
+
+
+def test_a_run_whose_shared_session_is_lost_goes_on_from_its_snapshot_in_a_new_one(make):
+    whole = make(FakeEngine(), "whole")
+    whole.run()
+    calls = iter(range(1, 100))
+
+    def lose(session: FakeSession) -> None:
+        if next(calls) in (2, 3):
+            raise SessionLost("the worker has died; going on with 2 lanes instead of 4")
+
+    engine = FakeEngine(lose)
+    told: list[int] = []
+    training = make(engine, "lost", observer=Observer(resumed=told.append))
+    assert training.run() == Status("finished", 25)
+    assert measured(training) == measured(whole)
+    assert told == [10, 10]
+    assert engine.opened == engine.closed == 3
+
+
+def test_a_session_that_is_lost_when_the_user_wants_to_end_is_not_opened_again(make):
+    def lose(session: FakeSession) -> None:
+        training.stop.set()
+        raise SessionLost("the worker has died")
+
+    engine = FakeEngine(lose)
+    training = make(engine)
+    with pytest.raises(Interrupted):
+        training.run()
+    assert engine.opened == engine.closed == 1
