@@ -65,6 +65,8 @@ def augmented(net: NetParameter, *, mirrored_tests: bool) -> NetParameter:
 class EngineConformance:
     """Sessions are exact, repeatable, and honest about failure."""
 
+    lanes = 1
+    """How many runs share a session of the fixture's engine."""
     mirrors_tests = False
     """Whether the engine draws anew, as Caffe does, where a net mirrors at random in the test phase."""
 
@@ -149,7 +151,7 @@ class EngineConformance:
         (number,) = session.processes()
         process = psutil.Process(number)
         assert process.memory_info().rss > 50_000_000
-        assert session.shared == 1
+        assert session.shared == self.lanes
         session.close()
         assert not process.is_running()
         assert session.processes() == []

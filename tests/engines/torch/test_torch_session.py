@@ -30,6 +30,8 @@ class TestTorch(EngineConformance):
 class TestTorchLane(EngineConformance):
     """The same of a lane whose neighbours train other runs of the workload in stretches of other lengths."""
 
+    lanes = 3
+
     @pytest.fixture
     def engine(self, tmp_path) -> Crowded:
         return Crowded(tmp_path / "neighbours")
