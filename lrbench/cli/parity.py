@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from lrbench.engines.parity import Parity
+    from lrbench.spec.experiment import Experiment
 
 SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -39,12 +40,24 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)
+    _check_precision(experiment)
     engines = [open_engine(name, site()) for name in ("caffe", engine)]
     task = plan.tasks(experiment, find_data(experiment, prepare_data), Path("results"))[0]
     click.echo(f"{task.label}, {iterations} iterations on Caffe, on Caffe with other threads, on {engine}", err=True)
     with tempfile.TemporaryDirectory(prefix="lrbench-parity-") as folder:
         found = compare(engines[0], engines[1], task.job(folder=Path(folder)), iterations)
     return _show(found, engine)
+
+
+def _check_precision(experiment: Experiment) -> None:
+    """Refuse a precision that is not Caffe's: what would be compared is the precision."""
+    from lrbench.errors import SpecError
+
+    precision = experiment.settings.engine.precision
+    if precision != "float32":
+        with experiment.document.placing("engine", "precision"):
+            raise SpecError(f"engine.precision is {precision!r}, and an engine is held to Caffe in float32",
+                            remedy="leave it out, or type --set engine.precision=float32")
 
 
 def _show(found: Parity, engine: str) -> int:

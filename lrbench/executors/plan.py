@@ -84,7 +84,9 @@ class Task:
         """The resolved run, for run.json; ``lanes`` is how many runs may share its session."""
         settings = self.experiment.settings.engine
         return self.experiment.describe(self.run, self.data) | {
-            "engine": {"driver": settings.driver, "device": settings.device, "lanes": lanes, **engine.describe()},
+            "engine": {"driver": settings.driver, "device": settings.device, "lanes": lanes,
+                       "precision": settings.precision, "deterministic": settings.deterministic,
+                       **engine.describe()},
             "threads": self.threads,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "versions": {"lrbench": __version__, "python": platform.python_version()},

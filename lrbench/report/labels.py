@@ -34,7 +34,9 @@ def solver_settings(row: RunRow) -> Settings:
 
 def engine_settings(row: RunRow) -> dict[str, Any]:
     """What trains and how; its version is left out, since results stay comparable over versions."""
-    return {key: row.engine.get(key) for key in ("name", "driver", "device")}
+    kept = {key: row.engine.get(key) for key in ("name", "driver", "device")}
+    numerics = {"precision": "float32", "deterministic": True}  # as they were before there was a choice
+    return kept | {key: row.engine.get(key, default) for key, default in numerics.items()}
 
 
 def workload_name(settings: Settings) -> str:

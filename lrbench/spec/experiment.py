@@ -58,7 +58,7 @@ class Experiment:
         stopping = self.settings.stopping
         return run.identity() | {
             "workload": workload,
-            "engine": {"name": engine.name, "driver": engine.driver, "device": engine.device},
+            "engine": {"name": engine.name, "driver": engine.driver, "device": engine.device, **engine.numerics},
             "stopping": stopping.model_dump()
             | {"target": self.settings.target_accuracy if stopping.at_target else None},
         }

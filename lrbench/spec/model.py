@@ -33,6 +33,7 @@ from lrbench.spec.fields import (
     misfit,
     refuse_doubled,
 )
+from lrbench.spec.plain_yaml import shown
 from lrbench.spec.range import RangeSettings
 from lrbench.spec.search import SearchSettings
 
@@ -47,6 +48,7 @@ SOLVER_PARAMETERS = {
     "AdaDelta": {"momentum", "delta"},
     "Adam": {"momentum", "momentum2", "delta"},
 }
+Precision = Literal["float32", "tf32", "bf16"]
 PARTICULAR = sorted(set().union(*SOLVER_PARAMETERS.values()))
 class DataFolders(Settings):
     """A data set of the user's own: LMDB folders, and a mean file if the net wants one."""
@@ -122,7 +124,10 @@ def _count_or_auto(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 
 
 class EngineSettings(Settings):
-    """What trains, and where."""
+    """What trains, where, and how exactly.
+
+    ``precision`` and ``deterministic`` are PyTorch's; other than by default they decide a run's outcome.
+    """
 
     name: Text = Field(default="caffe", examples=["caffe"])
     driver: Literal["stepping", "native"] = "stepping"
@@ -130,6 +135,25 @@ class EngineSettings(Settings):
     device_ids: Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1)] = Field(
         default=[0], examples=["[0]"])
     lanes: Annotated[Count | Literal["auto"], WrapValidator(_count_or_auto)] = Field(default=1, examples=["4"])
+    precision: Precision = "float32"
+    deterministic: bool = Field(default=True, examples=["false"])
+
+    @property
+    def numerics(self) -> dict[str, Any]:
+        """How exactly it computes, where that is not as it is by default."""
+        given = {"precision": self.precision, "deterministic": self.deterministic}
+        return {name: value for name, value in given.items() if value != type(self).model_fields[name].default}
+
+    @model_validator(mode="after")
+    def _numerics_fit(self) -> EngineSettings:
+        if self.name == "caffe" and self.numerics:
+            name, value = next(iter(self.numerics.items()))
+            raise misfit((name,), f"is {shown(value)}, and Caffe leaves no choice",
+                         "leave it out, or set engine.name to torch")
+        if self.precision == "tf32" and self.device == "cpu":
+            raise misfit(("precision",), "is 'tf32', which only a GPU computes in",
+                         "set engine.device to gpu, or engine.precision to bf16")
+        return self
 
 
 class StoppingSettings(Settings):

@@ -50,6 +50,27 @@ def test_parity_shows_both_engines_side_by_side_with_a_verdict(folder, own_home,
     assert lines[-1] == "verdict: torch trains as Caffe does"
 
 
+def test_runs_in_another_precision_are_runs_of_their_own_and_a_row_of_their_own(folder):
+    for precision in ("float32", "bf16"):
+        answer = lrbench(folder, "run", "trial.yaml", "--engine", "torch", "--set", "policies=[FIX(k0=0.01)]",
+                         "--set", f"engine.precision={precision}")
+        assert answer.returncode == 0, answer.stderr
+        assert "1 runs: 1 finished\n" in answer.stderr
+    runs = json.loads(lrbench(folder, "report", "results", "--format", "json").stdout)["runs"]
+    assert {(run["engine"]["precision"], run["engine"]["deterministic"]) for run in runs} == {
+        ("float32", True), ("bf16", True)}
+    table = lrbench(folder, "report", "results").stdout
+    assert "torch (precision=bf16)" in " ".join(table.split())
+
+
+def test_an_engine_is_held_to_caffe_in_caffes_own_precision(folder):
+    answer = lrbench(folder, "parity", "trial.yaml", "--set", "engine={name: torch, precision: bf16}")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.splitlines() == [
+        "error: --set engine: engine.precision is 'bf16', and an engine is held to "
+        "Caffe in float32; leave it out, or type --set engine.precision=float32"]
+
+
 def test_an_unknown_engine_is_refused(folder):
     answer = lrbench(folder, "run", "trial.yaml", "--engine", "pytorch")
     assert answer.returncode == 2

@@ -35,7 +35,8 @@ OVERRIDES = [
     "solver.iter_size=2",
     "solver.clip_gradients=35", "solver={type: SGD, momentum: 0.9, regularization_type: L1, weight_decay: 0.1}",
     "workload.batch_size=33", "workload.test_batch_size=50", "workload.iterations=101", "workload.test_interval=25",
-    "engine.driver=native", "engine.device=gpu", "engine.name=other", "stopping.patience=3",
+    "engine.driver=native", "engine.device=gpu", "engine.name=other", "engine={name: other, precision: bf16}",
+    "engine={name: other, deterministic: false}", "stopping.patience=3",
     "stopping.max_train_seconds=60", "stopping={patience: 4}",
 ]
 
@@ -62,7 +63,7 @@ def test_the_scale_is_in_the_id(spec, data):
 
 @pytest.mark.parametrize("overrides", [
     ["name=other"], ["workload.display_interval=7"], ["target_accuracy=0.9"], ["engine.device_ids=[3]"],
-    ["engine.lanes=4"],
+    ["engine.lanes=4"], ["engine.precision=float32"], ["engine.deterministic=true"],
     ["solver={momentum: 0.9}"], ["solver={momentum: 0.9, weight_decay: 0, iter_size: 1, lr_scale: 1}"],
     ["policies=[FIX(k0=0.0100)]"], ["policies.0={function: FIX, k0: 1e-2}"], ["stopping.patience="],
     ["workload.test_batch_size=100", "engine={}"],

@@ -45,7 +45,7 @@ def test_an_alias_is_set_alone(spec):
     ("workload.iteration=9", "--set workload.iteration: unknown key 'workload.iteration'; did you mean iterations?"),
     ("stoping.patience=9", "--set stoping.patience: unknown key 'stoping'; did you mean stopping?"),
     ("a..b=3", "--set a..b: unknown key 'a'; the keys here are name, workload, solver, engine, seeds, "
-               "target_accuracy, policies, stopping, robustness, search"),
+               "target_accuracy, policies, stopping, robustness, search, range, composition"),
     ("workload.iterations='9'", "--set workload.iterations: workload.iterations is '9', but must be a whole number; "
                                 "for example iterations: 10000"),
     ("workload.iterations=", "--set workload.iterations: workload.iterations is empty, but must be a whole number; "

@@ -6,6 +6,7 @@ import pytest
 
 ITERATIONS = "; for example iterations: 10000"
 MOMENTUM = "; for example momentum: 0.9"
+ENGINE_KEYS = "name, driver, device, device_ids, lanes, precision, deterministic"
 
 
 def test_a_good_spec_and_its_defaults(spec):
@@ -114,8 +115,8 @@ def test_a_seed_given_twice(spec):
     ("{driver: nativ}", "engine.driver is 'nativ', but must be 'stepping' or 'native'; did you mean native?"),
     ("{device: tpu}", "engine.device is 'tpu', but must be 'cpu' or 'gpu'; did you mean gpu or cpu?"),
     ("{driver: [native]}", "engine.driver is a list, but must be 'stepping' or 'native'; did you mean native?"),
-    ("", "engine is empty, but must be a mapping; its keys are name, driver, device, device_ids, lanes"),
-    ("cpu", "engine is 'cpu', but must be a mapping; its keys are name, driver, device, device_ids, lanes"),
+    ("", f"engine is empty, but must be a mapping; its keys are {ENGINE_KEYS}"),
+    ("cpu", f"engine is 'cpu', but must be a mapping; its keys are {ENGINE_KEYS}"),
     ("{device_ids: []}",
      "engine.device_ids is an empty list, but must be a list of at least 1; for example device_ids: [0]"),
     ("{device_ids: [-1]}", "engine.device_ids.0 is -1, but must be at least 0; for example device_ids: [0]"),
@@ -145,13 +146,13 @@ def test_evaluations_come_within_the_run(spec):
     ("momentum: 0.9", "betas: 0.9",
      "9: unknown key 'solver.betas'; did you mean delta?"),
     ("{name: caffe}", "{x: 1}",
-     "11: unknown key 'engine.x'; the keys here are name, driver, device, device_ids, lanes"),
+     f"11: unknown key 'engine.x'; the keys here are {ENGINE_KEYS}"),
     ("seeds: [0]", "1: 2", "10: unknown key '1'; the keys here are name, workload, solver, engine, seeds, "
-                           "target_accuracy, policies, stopping, robustness, search"),
+                           "target_accuracy, policies, stopping, robustness, search, range, composition"),
     ("seeds: [0]", "'<<': 2", "10: unknown key '<<'; the keys here are name, workload, solver, engine, seeds, "
-                              "target_accuracy, policies, stopping, robustness, search"),
+                              "target_accuracy, policies, stopping, robustness, search, range, composition"),
     ("seeds: [0]", "'': 2", "10: unknown key ''; the keys here are name, workload, solver, engine, seeds, "
-                            "target_accuracy, policies, stopping, robustness, search"),
+                            "target_accuracy, policies, stopping, robustness, search, range, composition"),
     ("  iterations: 100\n", "", "2: the key 'workload.iterations' is missing; for example iterations: 10000"),
     ("policies:\n  - FIX(k0=0.01)\n", "", "1: the key 'policies' is missing; for example policies: ['FIX(k0=0.01)']"),
     ("  net: ./net.prototxt\n", "  net: a\n  net: b\n", "4: the key 'net' stands twice; keep one"),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrbench.engines.torch.layer import Layer, Shape, canonical_axis, expect, refusal
+from lrbench.engines.torch.layer import Layer, Shape, at_least_float32, canonical_axis, expect, refusal
 from lrbench.nets.caffe_pb2 import LayerParameter, LossParameter, Phase
 
 # Caffe takes no logarithm of less than the smallest normal float32, so that no sample's loss is more than 87.34.
@@ -20,7 +20,7 @@ def softmax(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
     """Softmax: ``exp(x_c) / sum_c exp(x_c)`` along ``axis``."""
     expect(layer, bottoms=(1, 1), tops=(1, 1))
     axis = canonical_axis(layer, layer.softmax_param.axis, len(bottoms[0]))
-    return Layer((bottoms[0],), lambda bottoms, _p, _g: (torch.softmax(bottoms[0], axis),))
+    return Layer((bottoms[0],), lambda bottoms, _p, _g: (torch.softmax(at_least_float32(bottoms[0]), axis),))
 
 
 def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -41,12 +41,13 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: P
     wants_probabilities = len(layer.top) > 1
 
     def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        x, y = bottoms[0].reshape(flat_scores), bottoms[1].reshape(flat_labels).long()
+        values = at_least_float32(bottoms[0])
+        x, y = values.reshape(flat_scores), bottoms[1].reshape(flat_labels).long()
         losses = functional.cross_entropy(x, y, reduction="none", ignore_index=-100 if ignored is None else ignored)
         cut = losses.detach()
         losses = losses + (cut.clamp(max=_LARGEST_LOSS) - cut)  # the value is cut, the gradient is not
         loss = normalize(losses.sum(), y)
-        return (loss, torch.softmax(bottoms[0].detach(), axis)) if wants_probabilities else (loss,)
+        return (loss, torch.softmax(values.detach(), axis)) if wants_probabilities else (loss,)
 
     return Layer(((), scores) if wants_probabilities else ((),), run)
 
@@ -83,7 +84,8 @@ def accuracy(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> 
     by_class = len(layer.top) > 1
 
     def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        x, y = bottoms[0].detach().reshape(flat_scores), bottoms[1].reshape(flat_labels).long()
+        x = at_least_float32(bottoms[0].detach()).reshape(flat_scores)
+        y = bottoms[1].reshape(flat_labels).long()
         counts = torch.ones_like(y, dtype=x.dtype) if ignored is None else (y != ignored).to(x.dtype)
         y = y if ignored is None else torch.where(y == ignored, 0, y)
         ahead = (x >= x.gather(1, y.unsqueeze(1))).sum(1) - 1
@@ -96,8 +98,8 @@ def accuracy(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> 
 
 def _share(labels: Tensor, right: Tensor, counts: Tensor, classes: int) -> Tensor:
     of_class = functional.one_hot(labels.reshape(-1), classes).to(right.dtype)
-    members = counts.reshape(-1) @ of_class
-    return (right.reshape(-1) @ of_class) / members.clamp(min=1)
+    members, hits = ((number.reshape(-1, 1) * of_class).sum(0) for number in (counts, right))
+    return hits / members.clamp(min=1)
 
 
 def _flat(matrix: tuple[int, int, int]) -> tuple[Shape, Shape]:

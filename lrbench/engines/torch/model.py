@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lrbench.data import Prepared
+from lrbench.engines.torch.layer import Shape
 from lrbench.engines.torch.net import TorchNet
 from lrbench.engines.torch.transform import read_transform
 from lrbench.errors import LRBenchError
 from lrbench.nets import layers_in
-from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
+from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter
 from lrbench.nets.wiring import layer_place
+from lrbench.spec.model import Precision
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,21 @@ class Model:
     shared: tuple[int | None, ...]
 
     @classmethod
-    def of(cls, net: NetParameter, data: Prepared, batch_sizes: tuple[int, int]) -> Model:
+    def of(cls, net: NetParameter, data: Prepared, batch_sizes: tuple[int, int],
+           precision: Precision = "float32") -> Model:
         """The model of a net that is bound to a data set.
 
         Args:
             batch_sizes: samples in a batch of the training and of the test phase.
+            precision: what their forward passes compute in.
 
         Raises:
             NetError: a layer that is not supported, or that does not fit.
         """
         train_data, test_data = (next(layer for layer in layers_in(net, phase) if layer.type == "Data")
                                  for phase in (TRAIN, TEST))
-        train = _phase(net, TRAIN, train_data, data, batch_sizes[0])
-        test = _phase(net, TEST, test_data, data, batch_sizes[1])
+        train, test = (TorchNet(net, phase, _inputs(layer, data, size), precision=precision)
+                       for phase, layer, size in zip((TRAIN, TEST), (train_data, test_data), batch_sizes, strict=True))
         places = {(spec.layer, spec.index): place for place, spec in enumerate(train.parameters)}
         shared = tuple(places.get((spec.layer, spec.index)) for spec in test.parameters)
         return cls(train, test, train_data, test_data, shared)
@@ -56,10 +60,11 @@ class Model:
         return [own[index] if place is None else parameters[place] for index, place in enumerate(self.shared)]
 
 
-def _phase(net: NetParameter, phase: Phase, layer: LayerParameter, data: Prepared, batch_size: int) -> TorchNet:
+def _inputs(layer: LayerParameter, data: Prepared, batch_size: int) -> dict[str, Shape]:
+    """Shapes of what a Data layer makes."""
     try:
         window = read_transform(layer.transform_param, data.shape).window
     except LRBenchError as error:
         raise error.at(layer_place(layer)) from error
     images, labels = layer.top
-    return TorchNet(net, phase, {images: (batch_size, data.shape[0], *window), labels: (batch_size,)})
+    return {images: (batch_size, data.shape[0], *window), labels: (batch_size,)}

@@ -11,12 +11,14 @@ from torch import Tensor
 from lrbench.engines.torch.fillers import fill
 from lrbench.engines.torch.layer import Shape, refusal
 from lrbench.engines.torch.layers import LAYERS
+from lrbench.engines.torch.numerics import mixed
 from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
 from lrbench.engines.torch.steps import Step, hold_back, join_scales, reshape
 from lrbench.errors import did_you_mean
 from lrbench.nets.caffe_pb2 import LayerParameter, NetParameter, Phase
 from lrbench.nets.phases import layers_in
 from lrbench.nets.wiring import trace
+from lrbench.spec.model import Precision
 
 _OUTSIDE = ("Data", "Input")
 
@@ -45,6 +47,7 @@ class TorchNet:
         inputs: shapes of the blobs that come from outside, the tops of Data and Input layers, with the batch.
         channels_last: whether images and kernels lie in memory with their channels last, which is faster on CPU.
             Results do not depend on it beyond rounding.
+        precision: what convolutions and inner products compute in; the worker has to be set up for it, too.
 
     Attributes:
         layers: the phase's layers, in order.
@@ -58,9 +61,10 @@ class TorchNet:
     """
 
     def __init__(
-        self, net: NetParameter, phase: Phase, inputs: Mapping[str, Shape], *, channels_last: bool = True
+        self, net: NetParameter, phase: Phase, inputs: Mapping[str, Shape], *, channels_last: bool = True,
+        precision: Precision = "float32",
     ) -> None:
-        self.phase = phase
+        self.phase, self._precision = phase, precision
         self.layers = layers_in(net, phase)
         self.name = net.name
         self.inputs: dict[str, Shape] = {}
@@ -132,10 +136,11 @@ class TorchNet:
             generator: where Dropout draws from; torch's own if None.
         """
         blobs = {name: self._lay_out(inputs[name]) for name in self.inputs}
-        for run, bottoms, indices, tops in self._steps:
-            made = run([blobs[name] for name in bottoms], [parameters[index] for index in indices], generator)
-            for name, top in zip(tops, made):  # noqa: B905 - as many, seen when the net was built
-                blobs[name] = top
+        with mixed(self._precision, blobs.values()):
+            for run, bottoms, indices, tops in self._steps:
+                made = run([blobs[name] for name in bottoms], [parameters[index] for index in indices], generator)
+                for name, top in zip(tops, made):  # noqa: B905 - as many, seen when the net was built
+                    blobs[name] = top
         return Outputs(self._total_loss(blobs), blobs)
 
     def _lay_out(self, blob: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from lrbench.engines.torch.data import Batches
 from lrbench.engines.torch.model import Model
 from lrbench.nets import read_net
 from lrbench.nets.caffe_pb2 import TEST, TRAIN
+from lrbench.spec.model import Precision
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class Source:
         path: its prototxt.
         batch_sizes: samples in a batch of the training and of the test phase.
         loss_blob: the training phase's main loss; None where only the sum of all losses is known.
+        precision: what the forward pass computes in.
     """
 
     path: Path
     batch_sizes: tuple[int, int]
     loss_blob: str | None
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Shared:
         Raises:
             NetError, DataError: as the parts do.
         """
-        model = Model.of(read_net(source.path), data, source.batch_sizes)
+        model = Model.of(read_net(source.path), data, source.batch_sizes, source.precision)
         return cls(
             model=model,
             batches=Batches.of(data, model.train_data, TRAIN, 0, device),

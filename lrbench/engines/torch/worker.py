@@ -15,6 +15,7 @@ from lrbench.data import Prepared
 from lrbench.engines.process.server import Message, Reply, serve, usage
 from lrbench.engines.torch.lane import Lane
 from lrbench.engines.torch.memory import forget_peak, free_bytes, out_of_memory, used_bytes
+from lrbench.engines.torch.numerics import settle
 from lrbench.engines.torch.rounds import WARM_UP, Rounds
 from lrbench.engines.torch.shared import Shared, Source
 from lrbench.spec.model import SolverSettings
@@ -43,9 +44,10 @@ class Worker:
     def do_open(self, request: Message, _payload: bytes) -> Message:
         """Read net and data."""
         torch.set_num_threads(request["threads"])
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        settle(request["precision"], request["deterministic"])
         data = TypeAdapter(Prepared).validate_python(request["data"])
-        source = Source(Path(request["net"]), (request["batch_size"], request["test_batch_size"]), request["loss"])
+        source = Source(Path(request["net"]), (request["batch_size"], request["test_batch_size"]), request["loss"],
+                        request["precision"])
         self._shared = Shared.read(source, data, torch.device(request["device"]))
         return {}
 
@@ -96,11 +98,13 @@ class Worker:
     def do_save(self, request: Message, _payload: bytes) -> Message:
         """Write all that a resumed run needs into a folder."""
         self._lanes[request["lane"]].save(Path(request["folder"]))
+        self._account.charge([request["lane"]])
         return {}
 
     def do_restore(self, request: Message, _payload: bytes) -> Message:
         """Go on from what ``save`` wrote."""
         self._lanes[request["lane"]].restore(Path(request["folder"]))
+        self._account.charge([request["lane"]])
         return {}
 
     def do_time(self, request: Message, _payload: bytes) -> Message:

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from google.protobuf import text_format
 
+from lrbench.engines.torch.layer import at_least_float32
 from lrbench.engines.torch.net import TorchNet
 from lrbench.nets import NetParameter, layers_in, write_text
 from lrbench.nets.caffe_pb2 import TRAIN, Phase
+from lrbench.spec.model import Precision
 
 Arrays = dict[str, Any]
 
@@ -148,15 +150,16 @@ def parameters_of(net: TorchNet, given: Arrays, dtype: torch.dtype = torch.float
     return tensors
 
 
-def run_torch(case: Case, *, channels_last: bool = True, dtype: torch.dtype = torch.float32) -> Arrays:
+def run_torch(case: Case, *, channels_last: bool = True, dtype: torch.dtype = torch.float32,
+              precision: Precision = "float32") -> Arrays:
     """What the engine makes of a case, by :func:`key`, as Caffe's script gives it."""
     inputs = {json.loads(name)[1]: value for name, value in case.given.items() if json.loads(name)[0] == "input"}
     net = TorchNet(case.net, case.phase, {name: np.shape(value) for name, value in inputs.items()},
-                   channels_last=channels_last)
+                   channels_last=channels_last, precision=precision)
     parameters = parameters_of(net, case.given, dtype)
     tensors = {name: torch.tensor(value, dtype=dtype).requires_grad_() for name, value in inputs.items()}
     outputs = net.forward(parameters, tensors, torch.Generator().manual_seed(1))
-    made = {key("blob", name): value.detach().numpy() for name, value in outputs.blobs.items()}
+    made = {key("blob", name): at_least_float32(value.detach()).numpy() for name, value in outputs.blobs.items()}
     made[key("loss", "")] = outputs.loss.item()
     for spec, tensor in zip(net.parameters, parameters, strict=True):
         made[key("parameter", spec.layer, spec.index)] = tensor.detach().numpy()
