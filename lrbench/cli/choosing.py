@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from lrbench.tuning.bench import Bench
     from lrbench.tuning.space import Space
 
+MOST_LANES = 256
+"""Nobody knows beforehand how many runs there will be."""
+
 
 @dataclass(frozen=True)
 class Choosing:
@@ -90,7 +93,18 @@ def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda e
     engine, data = find_engine(experiment), find_data(experiment, prepare_data)
     experiment.check_data(data)
     check_writable(typed.results)
-    return Bench(experiment, data, engine, typed.results, typed.jobs, typed.threads)
+    bench = Bench(experiment, data, engine, typed.results, typed.jobs, typed.threads)
+    return replace(bench, lanes=_lanes(bench))
+
+
+def _lanes(bench: Bench) -> int:
+    """How many runs share a session; a trial trains nothing, so any policy will do."""
+    from lrbench.cli.lanes import check_lanes, find_lanes
+    from lrbench.policies import parse_policy
+
+    check_lanes(bench.engine, bench.experiment)
+    trial = bench.task(parse_policy("FIX(k0=0)"), 0)
+    return find_lanes([trial], bench.engine, bench.jobs, runs=MOST_LANES * bench.jobs)
 
 
 @contextmanager

@@ -30,9 +30,11 @@ def tune(typed: Choosing, storage: str | None) -> int:
     lrbench tune configs/mnist_lenet.yaml --set search.trials=30 --set 'search.rates=[0.001, 0.1]' --engine torch
     """
     from lrbench.cli.home import home
+    from lrbench.tuning.tune import baselines
     from lrbench.tuning.tune import tune as search
 
     bench = open_bench(typed)
+    baselines(bench)
     with progressing(bench) as told:
         judge = told.judged_on_validation(home())
         result = search(told, judge, find_space(told), storage)

@@ -30,7 +30,7 @@ class Bench:
         experiment: the spec; its own policies, seeds and stopping rules count only where a method says so.
         data: what is trained and judged on; one with a held-out part has that in place of the test set.
         results: the folder that holds a folder an experiment.
-        jobs: runs side by side; ``threads`` BLAS threads of each.
+        jobs: sessions side by side, each of ``lanes`` runs; ``threads`` BLAS threads of each.
     """
 
     experiment: Experiment
@@ -39,6 +39,7 @@ class Bench:
     results: Path
     jobs: int = 1
     threads: int = 1
+    lanes: int = 1
     listener: Listener = field(default_factory=Listener)
 
     @property
@@ -120,7 +121,7 @@ class Bench:
             Interrupted: Ctrl-C; what was done is on disk.
         """
         device_ids = self.experiment.settings.engine.device_ids
-        return LocalExecutor(self.engine, self.jobs, device_ids, self.listener).run(tasks)
+        return LocalExecutor(self.engine, self.jobs, device_ids, self.listener, self.lanes).run(tasks)
 
     def check(self, task: Task) -> None:
         """Have the engine refuse what it cannot do, before anything is written.

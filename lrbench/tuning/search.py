@@ -64,8 +64,9 @@ class Search(Relay):
         while self._problem is None and repeats < MOST_REPEATS and not self._spent():
             if not self._point_out():
                 return
+            known = {asked(trial).get("run") for trial in self._study.get_trials(deepcopy=False)}
             task = self._task(self._study.ask())
-            repeats = repeats + 1 if task is None or self._bench.status(task).done else 0
+            repeats = repeats + 1 if task is None or task.folder.name in known else 0
             if task is not None:
                 yield task
 

@@ -121,9 +121,10 @@ def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -
         UsageError: the space or a baseline is impossible, or the study is of something else.
         Interrupted: Ctrl-C; what was done is on disk.
     """
+    beside = baselines(bench)
     found = search(judge, space, storage)
     policies = {parse_policy(tried.policy): FOUND for tried in found.best[: judge.experiment.settings.search.confirm]}
-    for policy in baselines(bench):
+    for policy in beside:
         policies.setdefault(policy, BASELINE)
     if FOUND not in policies.values():
         return found
@@ -190,12 +191,13 @@ def baselines(bench: Bench) -> list[Policy]:
     """The policies that the spec wants beside those found.
 
     Raises:
-        PolicyError: one is none; with the spec's line.
+        PolicyError: one is none, or impossible in a run of that length; with the spec's line.
     """
     found = []
     for index, text in enumerate(bench.experiment.settings.search.baselines):
         with bench.experiment.document.placing("search", "baselines", index):
             found.append(parse_policy(text))
+            found[-1].check(bench.experiment.workload.iterations)
     return found
 
 

@@ -1,0 +1,154 @@
+"""``lrbench tune`` and ``lrbench verify`` as a user types them, training for real with PyTorch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'lrbench[torch]'")
+
+SPEC = """\
+name: trial
+workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 60, test_interval: 20}
+solver: {type: SGD, momentum: 0.9, weight_decay: 0.0005}
+engine: {name: torch}
+seeds: [0, 1]
+target_accuracy: 0.8
+search:
+  rates: [0.005, 0.05]
+  functions: [FIX, SINEXP]
+  trials: 4
+  validation: 200
+  baselines: ['FIX(k0=0.0001)']
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "trial.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "lrbench", *arguments]
+
+
+def lrbench(folder, *arguments):
+    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=500)
+
+
+def test_from_a_spec_to_a_decision_with_its_evidence_on_one_screen(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    done = lrbench(folder, "tune", "trial.yaml", "-j", "2")
+    assert done.returncode == 0, done.stderr
+    lines, text = done.stdout.splitlines(), " ".join(done.stdout.split())
+    assert "chosen on validation images, which were held out of the training set: digits, 200 training" in text
+    assert "cost of the search: 4 policies (" in text
+    assert "of the confirmation: 4 runs, 240 iterations" in text
+    assert "FIX(k0=0.0001)" in text
+    assert max(map(len, lines)) <= 120
+    assert len(lines) < 45
+
+    again = json.loads(lrbench(folder, "tune", "trial.yaml", "--format", "json").stdout)
+    assert len(again["tried"]) == 4
+    found, baseline = again["confirmed"]
+    assert found["policy"] == again["best"][0]["policy"]
+    assert [seed["seed"] for seed in found["seeds"]] == [0, 1]
+    assert found["best_accuracy"]["mean"] > baseline["best_accuracy"]["mean"]
+    assert again["chosen_on"] == "validation"
+    for experiment, dataset in (("trial-tune", "digits-holdout200"), ("trial-confirmed", "digits")):
+        for run in (folder / "results" / experiment).glob("*/run.json"):
+            assert json.loads(run.read_text())["workload"]["dataset"]["name"] == dataset
+
+
+def test_a_killed_search_goes_on_and_trains_nothing_twice(folder):
+    process = subprocess.Popen(command("tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0"),
+                               cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    for line in process.stderr:
+        if "[2]" in line and "iteration 20 " in line:
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    runs = folder / "results" / "trial-tune"
+    before = {path.name: (path / "evaluations.jsonl").read_text() for path in runs.iterdir() if path.is_dir()}
+    assert len(before) == 2
+    done = lrbench(folder, "tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0", "--format",
+                   "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["tried"]) == 3
+    assert before.keys() <= {tried["run"] for tried in found["tried"]}
+    for name, text in before.items():
+        assert (runs / name / "evaluations.jsonl").read_text().startswith(text)
+    assert "[2]" in done.stderr
+    assert "goes on from iteration 20" in done.stderr
+
+
+def test_two_terminals_work_on_one_search(folder):
+    arguments = command("tune", "trial.yaml", "--set", "search.trials=6", "--set", "search.confirm=0", "--format",
+                        "json")
+    both = [subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)]
+    outputs = [process.communicate(timeout=500) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    trained = [sum(" started" in line for line in errors.splitlines()) for _, errors in outputs]
+    assert min(trained) >= 1
+    last = json.loads(outputs[0][0])
+    assert 6 <= len(last["tried"]) <= 7
+    assert sum(trained) == len(list((folder / "results" / "trial-tune").glob("*/run.json")))
+
+
+def test_without_validation_the_result_is_marked(folder):
+    done = lrbench(folder, "tune", "trial.yaml", "--set", "search.validation=0", "--set", "search.trials=2", "--set",
+                   "search.confirm=0")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[2].startswith("CHOSEN ON THE TEST SET of digits (search.validation is 0)")
+
+
+def test_a_verdict_with_its_exit_code(folder):
+    reached = lrbench(folder, "verify", "trial.yaml", "--policy", "FIX(k0=0.02)", "--target", "0.5", "--phase",
+                      "policy", "--db", "none.sqlite")
+    assert reached.returncode == 0, reached.stderr
+    assert "2 of 2 seeds reached it (95 % confidence interval of the share: 16% to 100%)" in reached.stdout
+    assert reached.stdout.splitlines()[-1] == "REACHED: 50 % within 60 iterations, by FIX(k0=0.02)"
+    missed = lrbench(folder, "verify", "trial.yaml", "--policy", "FIX(k0=0.00001)", "--phase", "policy",
+                     "--db", "none.sqlite", "--format", "json")
+    assert missed.returncode == 1, missed.stderr
+    verdict = json.loads(missed.stdout)
+    assert verdict["reached"] is False
+    assert verdict["policy"] is None
+    assert verdict["attempts"][0]["confidence_interval"] == pytest.approx([0, 0.8419], abs=1e-4)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("tune", "trial.yaml", "--set", "search.functions=[]"),
+     "error: --set search.functions: search.functions is an empty list, but must be a list of at least 1; for example "
+     "functions: [FIX, SINEXP]"),
+    (("tune", "trial.yaml", "--set", "search.functions=[SINE]"), "no shapes are known to search for the LR function"),
+    (("tune", "trial.yaml", "--set", "search.rates=[0.1, 0.01]"),
+     "search.rates goes from 0.1 to 0.01; write the least rate first, as in [0.001, 0.1]"),
+    (("tune", "trial.yaml", "--set", "search.validation=1297"), "cannot hold 1297 of 1297 training images out"),
+    (("tune", "trial.yaml", "--set", "search.validation=150"), "150 samples, which is no multiple of the test batch"),
+    (("tune", "trial.yaml", "--set", "search.baselines=['FIX(k0=-1)']"), "k0 is -1"),
+    (("tune", "trial.yaml", "--storage", "postgresql+psycopg://me:secret@localhost:1/x"),
+     "me:***@localhost:1/x: cannot"),
+    (("tune", "trial.yaml", "--set", "target_accuracy=1.5"), "target_accuracy is 1.5, but must be"),
+    (("verify", "trial.yaml", "--policy", "FIX(k0=0.01)", "--target", "1.5"), "--target is 1.5, but an accuracy is"),
+    (("verify", "trial.yaml", "--phase", "policy"), "--phase policy needs a policy; add --policy"),
+    (("verify", "trial.yaml", "--policy", "FIX(k=1)"), 'unknown parameter "k"'),
+    (("verify", "trial.yaml", "--policy", "STEP(k0=1, gamma=0.1, l=0)"), "l is 0"),
+    (("verify", "trial.yaml", "--db", "trial.yaml"), "trial.yaml"),
+])
+def test_bad_input_is_one_clear_line(folder, arguments, message):
+    done = lrbench(folder, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert message in line
+    assert "secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(folder.glob("results/*/*/run.json"))
