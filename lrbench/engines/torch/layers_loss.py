@@ -45,7 +45,8 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: P
         x, y = values.reshape(flat_scores), bottoms[1].reshape(flat_labels).long()
         losses = functional.cross_entropy(x, y, reduction="none", ignore_index=-100 if ignored is None else ignored)
         cut = losses.detach()
-        losses = losses + (cut.clamp(max=_LARGEST_LOSS) - cut)  # the value is cut, the gradient is not
+        # The value is cut and the gradient is not; losses - cut is 0 however large they are.
+        losses = torch.where(cut > _LARGEST_LOSS, _LARGEST_LOSS + (losses - cut), losses)
         loss = normalize(losses.sum(), y)
         return (loss, torch.softmax(values.detach(), axis)) if wants_probabilities else (loss,)
 
