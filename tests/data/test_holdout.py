@@ -78,7 +78,8 @@ def test_a_mean_image_is_that_of_what_is_left(tmp_path):
 
 @pytest.mark.parametrize("count", [0, -1, 1297])
 def test_nothing_left_to_train_or_validate_on(digits, tmp_path, count):
-    with pytest.raises(DataError, match=f"cannot hold {count} of 1297 training images out for validation; hold out 216"):
+    refused = f"cannot hold {count} of 1297 training images out for validation; hold out 216"
+    with pytest.raises(DataError, match=refused):
         hold_out(digits, count, tmp_path)
 
 
