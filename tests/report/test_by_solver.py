@@ -133,6 +133,15 @@ def test_what_diverged_or_was_not_run_is_said_and_never_the_safest(tmp_path):
     assert "No policy of 3 holds across the 2 solvers" in text
 
 
+def test_runs_under_way_show_what_they_have_and_get_no_rank(tmp_path):
+    filled(tmp_path, {(FIX, "SGD"): 0.9, (TRI, "SGD"): 0.8, (FIX, "Adam"): 0.8})
+    write(tmp_path, TRI, ADAM, 0.95, status="pending")
+    report = compared(tmp_path)
+    by = {each.policy: each for each in report.tables[0].standings}
+    assert (by[TRI].troubles["unfinished"], by[TRI].ranks["Adam"]) == (("Adam",), None)
+    assert "95.00 (n=1)" in terminal_solvers(report)
+
+
 def test_one_seed_is_no_test(tmp_path):
     for policy, solver, best in ((FIX, SGD, 0.9), (TRI, SGD, 0.8), (FIX, ADAM, 0.9), (TRI, ADAM, 0.8)):
         write(tmp_path, policy, solver, best)

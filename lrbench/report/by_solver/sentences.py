@@ -10,7 +10,7 @@ from lrbench.report.formats import number
 
 _UNITS = {"fraction": " points", "seconds": " s", "bytes": " MB", "iterations": " iterations",
           "iterations/s": " iterations/s"}
-_TROUBLES = ("not run", "diverged", "no value", "worse", "not tested")
+_TROUBLES = ("not run", "unfinished", "diverged", "no value", "worse", "not tested")
 
 
 def amount(value: float, metric: Metric) -> str:

@@ -20,8 +20,9 @@ class Standing:
         regrets: by solver, how much worse than that solver's best policy its mean is, in the metric's unit; None where
             it, or every policy there, had a run that diverged, or where it has no value.
         worst_rank, largest_regret: None where it lacks one under some solver.
-        troubles: solvers by what keeps it from holding there: ``not run``, ``diverged``, ``no value``, ``worse`` than
-            that solver's best beyond the seeds' noise, ``not tested`` for want of seeds or spread.
+        troubles: solvers by what keeps it from holding there: ``not run``, ``unfinished``, ``diverged``,
+            ``no value``, ``worse`` than that solver's best beyond the seeds' noise, ``not tested`` for want of seeds or
+            spread.
     """
 
     policy: str
@@ -117,7 +118,7 @@ def _trouble(row: PolicyRow | None) -> str | None:
     if row.diverged:
         return "diverged"
     if row.rank is None:
-        return "no value"
+        return "unfinished" if row.provisional else "no value"
     verdict = row.comparison.verdict if row.comparison is not None else "one seed"
     if verdict == "worse":
         return "worse"
