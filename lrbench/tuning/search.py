@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,14 +17,16 @@ from lrbench.runs.directory import RunBusy, RunDirectory
 from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
 from lrbench.tuning.relay import Relay
 from lrbench.tuning.space import Space
-from lrbench.tuning.suggestion import least_tried, next_of_grid, suggest, suggest_evenly
+from lrbench.tuning.suggestion import least_tried, suggest, suggest_evenly, untried
 
 if TYPE_CHECKING:
     import optuna
 
 DEFAULT_TRIALS = 50
+ENOUGH_REPEATS = 2
+"""Proposals in a row of policies that were tried before, after which a small space is asked what it has left."""
 MOST_REPEATS = 100
-"""Proposals in a row of policies that were tried before, after which the space counts as exhausted."""
+"""The same, after which any space counts as exhausted."""
 ASKED, OUTCOME = "asked", "outcome"
 """What a trial has in the study: which policy it tries in which run, and how that ended."""
 
@@ -61,12 +64,9 @@ class Search(Relay):
         """The next run to make, again and again; what ended before is in the study by then."""
         yield from self._left_behind()
         repeats = 0
-        while self._problem is None and repeats < MOST_REPEATS and not self._spent():
-            if not self._point_out():
-                return
-            known = {asked(trial).get("run") for trial in self._study.get_trials(deepcopy=False)}
+        while self._problem is None and repeats < MOST_REPEATS and not self._spent() and self._point_out(repeats):
             task = self._task(self._study.ask())
-            repeats = repeats + 1 if task is None or task.folder.name in known else 0
+            repeats = repeats + 1 if task is None else 0
             if task is not None:
                 yield task
 
@@ -77,33 +77,46 @@ class Search(Relay):
         most = self._settings.trials
         if most is None:
             most = DEFAULT_TRIALS if self._settings.iterations is None else None
-        return most is not None and len({asked(trial).get("run", trial.number) for trial in trials}) >= most
+        return most is not None and sum(map(bool, map(asked, trials))) >= most
 
-    def _point_out(self) -> bool:
+    def _point_out(self, repeats: int) -> bool:
         """Fix of the next trial what the sampler is not to choose; False where nothing is left to try."""
         trials = self._study.get_trials(deepcopy=False)
+        by_share = self._settings.allocation == "equal" and self._settings.sampler != "quasi-random"
         if self._settings.sampler == "grid":
-            point = next_of_grid(self._space, [trial.params or _fixed(trial) for trial in trials])
-            if point is None:
-                return False
-            self._study.enqueue_trial(point)
-        elif self._settings.allocation == "equal" and self._settings.sampler != "quasi-random":
-            self._study.enqueue_trial(least_tried(self._space, _tried(trials)))
+            point = next(self._untried(trials), None)
+        elif repeats >= ENOUGH_REPEATS and self._space.size is not None and self._settings.sampler != "quasi-random":
+            left = list(self._untried(trials))
+            point = random.Random(f"{self._settings.sampler_seed} {len(trials)}").choice(left) if left else None
+        elif by_share:
+            point = least_tried(self._space, _tried(trials))
+        else:
+            return True
+        if point is None:
+            return False
+        self._study.enqueue_trial(point)
         return True
 
+    def _untried(self, trials: Sequence[optuna.trial.FrozenTrial]) -> Iterator[dict[str, Any]]:
+        return untried(self._space, (trial.params or _fixed(trial) for trial in trials))
+
     def _task(self, trial: optuna.Trial) -> Task | None:
-        """The run that a trial asks for, None where its values make no possible policy."""
+        """The run that a trial asks for, None where that was asked for before, or can be none."""
+        from optuna.trial import TrialState
+
         chosen = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
+        known = {asked(other).get("run") for other in self._study.get_trials(deepcopy=False)}
         try:
             label, policy = chosen(trial, self._space, self._bench.experiment.workload.iterations)
             task = self._taken(trial, policy.text)
-            trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
-            return task
         except PolicyError:
-            from optuna.trial import TrialState
-
             self._study.tell(trial, state=TrialState.PRUNED)
             return None
+        if task.folder.name in known:
+            self._study.tell(trial, state=TrialState.FAIL)  # a sampler learns nothing of it
+            return None
+        trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
+        return task
 
     def _taken(self, trial: optuna.Trial, policy: str) -> Task:
         reported = set(self._study.get_trials(deepcopy=False)[trial.number].intermediate_values)

@@ -18,7 +18,6 @@ from lrbench.spec.search import SearchSettings
 from lrbench.tuning.families import THIRTEEN, Family, Shape, find_family, rounded
 
 RANGE_KEYS = {"low", "high", "log", "whole"}
-MOST_POLICIES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,12 @@ class Part:
         dimensions = tuple(_points(one, points) if isinstance(one, Shape) else one for one in self.dimensions)
         return Part(self.label, dimensions, self.make)
 
+    @property
+    def size(self) -> int | None:
+        """How many policies there are; None where a dimension is a range."""
+        choices = [one for one in self.dimensions if isinstance(one, Choice)]
+        return math.prod(len(one.values) for one in choices) if len(choices) == len(self.dimensions) else None
+
     def policies(self, iterations: int) -> Iterator[Policy]:
         """All policies of a discrete part."""
         choices = [one for one in self.dimensions if isinstance(one, Choice)]
@@ -79,10 +84,8 @@ class Space:
     @property
     def size(self) -> int | None:
         """How many policies there are; None where a dimension is a range."""
-        if any(isinstance(one, Shape) for part in self.parts for one in part.dimensions):
-            return None
-        return sum(math.prod(len(one.values) for one in part.dimensions if isinstance(one, Choice))
-                   for part in self.parts)
+        sizes = [part.size for part in self.parts]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
 
     def check(self, iterations: int) -> None:
         """Make a policy at both ends of every range, or the first and last of every list.

@@ -112,7 +112,7 @@ def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
 
     seed = settings.sampler_seed
     if settings.sampler == "tpe":
-        return samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True, constant_liar=True,
+        return samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=False, constant_liar=True,
                                    seed=seed)
     if settings.sampler == "quasi-random":
         return samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -63,13 +63,16 @@ def _at(items: tuple[Any, ...], place: float) -> Any:
     return items[min(int(place * len(items)), len(items) - 1)]
 
 
-def least_tried(space: Space, tried: Counter[str]) -> dict[str, Any]:
-    """What to fix of the next trial so that every part gets the same share."""
-    return {FUNCTION: min(space.labels, key=lambda label: tried[label])} if len(space.parts) > 1 else {}
+def least_tried(space: Space, tried: Counter[str]) -> dict[str, Any] | None:
+    """What to fix of the next trial so that every part gets the same share; None where nothing is left to try."""
+    left = [part.label for part in space.parts if part.size is None or tried[part.label] < part.size]
+    if not left:
+        return None
+    return {FUNCTION: min(left, key=lambda label: tried[label])} if len(space.parts) > 1 else {}
 
 
-def next_of_grid(space: Space, tried: list[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The parameters of the first point of a discrete space that no trial has, None when all were tried."""
+def untried(space: Space, tried: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The parameters of the points of a discrete space that no trial has, in order."""
     seen = {_key(parameters) for parameters in tried}
     for part in space.parts:
         for indices in product(*(range(len(one.values)) for one in _choices(part))):
@@ -77,8 +80,7 @@ def next_of_grid(space: Space, tried: list[Mapping[str, Any]]) -> dict[str, Any]
             wanted |= {f"{part.label}.{one.name}": index
                        for one, index in zip(_choices(part), indices, strict=True) if len(one.values) > 1}
             if _key(wanted) not in seen:
-                return wanted
-    return None
+                yield wanted
 
 
 def _choices(part: Part) -> list[Choice]:
