@@ -59,8 +59,8 @@ def heat_map(table: SolverTable) -> Figure:
     shown = axes.imshow(np.ma.masked_invalid(regrets), cmap="Greys", vmin=0, vmax=LIGHTER * top, aspect="auto")
     for place, found in enumerate(table.standings):
         for column, solver in enumerate(table.solvers):
-            row, dark = table.rows[found.policy].get(solver), regrets[place, column] > DARK_FROM * LIGHTER * top
-            _cell(axes, (column, place), table, row, dark=bool(dark))
+            shade = float(regrets[place, column]) / (LIGHTER * top)
+            _cell(axes, (column, place), table, table.rows[found.policy].get(solver), shade)
     axes.set_xticks(range(len(table.solvers)), [_title(table, solver) for solver in table.solvers])
     axes.set_yticks(range(len(table.standings)), [_label(found) for found in table.standings])
     axes.tick_params(length=0, labelsize=8)
@@ -71,8 +71,8 @@ def heat_map(table: SolverTable) -> Figure:
     bar.ax.tick_params(labelsize=8)
     title = textwrap.shorten(plain(table.label), 80, placeholder=" …")
     figure.suptitle(f"{heading(table.metric)}, policies x solvers: {title}", x=0.01, ha="left", fontsize=11)
-    figure.supxlabel("framed: best of its solver; hatched: a run diverged; crossed: not run, or without a value",
-                     x=0.01, ha="left", fontsize=8)
+    figure.supxlabel("framed: best of its solver; hatched: a run diverged; crossed: not run, unfinished, or a seed "
+                     "without a value", x=0.01, ha="left", fontsize=8)
     return figure
 
 
@@ -88,17 +88,19 @@ def _end_of_scale(regrets: NDArray[np.float64], metric: Metric) -> float:
     return 0.01 if metric.unit == "fraction" else 1.0
 
 
-def _cell(axes: Axes, place: tuple[int, int], table: SolverTable, row: PolicyRow | None, *, dark: bool) -> None:
+def _cell(axes: Axes, place: tuple[int, int], table: SolverTable, row: PolicyRow | None, shade: float) -> None:
+    """The shade is NaN where the row cannot be compared."""
     column, line = place
     corner = (column - 0.5, line - 0.5)
-    if row is None or row.summaries[table.metric.name].mean is None or row.diverged:
+    if np.isnan(shade):
         hatch = "////" if row is not None and row.diverged else "xx"
         axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", edgecolor="#888888", hatch=hatch, linewidth=0.5))
     if row is not None and row.rank == 1:
         axes.add_patch(Rectangle((column - 0.47, line - 0.45), 0.94, 0.9, fill=False, edgecolor="black", linewidth=1.8))
     text = "\n".join(textwrap.wrap(value_text(row, table), 16))
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0} if row is None or row.diverged else None
-    axes.text(column, line, text, ha="center", va="center", fontsize=7.5, color="white" if dark else "black", bbox=box)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0} if np.isnan(shade) else None
+    colour = "white" if shade > DARK_FROM else "black"
+    axes.text(column, line, text, ha="center", va="center", fontsize=7.5, color=colour, bbox=box)
 
 
 def _title(table: SolverTable, solver: str) -> str:

@@ -10,7 +10,7 @@ from lrbench.report.formats import number
 
 _UNITS = {"fraction": " points", "seconds": " s", "bytes": " MB", "iterations": " iterations",
           "iterations/s": " iterations/s"}
-_TROUBLES = ("not run", "unfinished", "diverged", "no value", "worse", "not tested")
+_TROUBLES = ("not run", "unfinished", "diverged", "no value", "a seed without a value", "worse", "not tested")
 
 
 def amount(value: float, metric: Metric) -> str:
@@ -34,13 +34,19 @@ def findings(table: SolverTable) -> Iterable[str]:
 
 def _holding(table: SolverTable) -> str:
     of, solvers = len(table.standings), len(table.solvers)
-    holding = [each.policy for each in table.standings if each.holds]
+    holds = [each for each in table.standings if each.holds]
+    holding = [each.policy for each in holds]
     what = "the best or not told apart from it"
     if not holding:
         return f"No policy of {of} holds across the {solvers} solvers, that is, is {what} under each."
     count = "1 policy" if len(holding) == 1 else f"{len(holding)} policies"
     verb = "holds" if len(holding) == 1 else "hold"
-    return f"{count} of {of} {verb} across the {solvers} solvers, {what} under each: {'; '.join(holding)}."
+    text = f"{count} of {of} {verb} across the {solvers} solvers, {what} under each: {'; '.join(holding)}."
+    untold = max(each.largest_regret or 0.0 for each in holds)
+    if untold > 0:
+        text += f" That is weak evidence where seeds are few: here up to {amount(untold, table.metric)} were not told "
+        text += "apart from chance."
+    return text
 
 
 def _safest(table: SolverTable) -> str:

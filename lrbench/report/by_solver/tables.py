@@ -18,11 +18,11 @@ class Standing:
 
     Attributes:
         regrets: by solver, how much worse than that solver's best policy its mean is, in the metric's unit; None where
-            it, or every policy there, had a run that diverged, or where it has no value.
+            it, or every policy there, had a run that diverged, or where not every seed of it has a value.
         worst_rank, largest_regret: None where it lacks one under some solver.
         troubles: solvers by what keeps it from holding there: ``not run``, ``unfinished``, ``diverged``,
-            ``no value``, ``worse`` than that solver's best beyond the seeds' noise, ``not tested`` for want of seeds or
-            spread.
+            ``no value``, ``a seed without a value``, ``worse`` than that solver's best beyond the seeds' noise,
+            ``not tested`` for want of seeds or spread.
     """
 
     policy: str
@@ -95,7 +95,7 @@ class SolverTable:
         by = self.rows[policy]
         troubles: dict[str, list[str]] = {}
         for solver in self.solvers:
-            trouble = _trouble(by.get(solver))
+            trouble = _trouble(by.get(solver), self.metric)
             if trouble is not None:
                 troubles.setdefault(trouble, []).append(solver)
         return Standing(
@@ -107,18 +107,27 @@ class SolverTable:
 
     def _regret(self, row: PolicyRow | None, solver: str) -> float | None:
         best = self.best(solver)
-        if row is None or row.rank is None or row.diverged or best is None or best.diverged:
+        if row is None or row.rank is None or row.diverged or _lacks_seeds(row, self.metric):
+            return None
+        if best is None or best.diverged:
             return None
         return standing(row, self.metric)[1] - standing(best, self.metric)[1]
 
 
-def _trouble(row: PolicyRow | None) -> str | None:
+def _lacks_seeds(row: PolicyRow, metric: Metric) -> bool:
+    """Whether a seed has no value, as where it missed the target: the mean of the others would flatter the policy."""
+    return row.summaries[metric.name].n < len(row.counted)
+
+
+def _trouble(row: PolicyRow | None, metric: Metric) -> str | None:
     if row is None:
         return "not run"
     if row.diverged:
         return "diverged"
     if row.rank is None:
         return "unfinished" if row.provisional else "no value"
+    if _lacks_seeds(row, metric):
+        return "a seed without a value"
     verdict = row.comparison.verdict if row.comparison is not None else "one seed"
     if verdict == "worse":
         return "worse"
