@@ -71,9 +71,13 @@ class Search(Relay):
                 yield task
 
     def _spent(self) -> bool:
+        """Whether the budget has no room for one more policy, were it trained to its end."""
         trials = self._study.get_trials(deepcopy=False)
-        if self._settings.iterations is not None and cost(trials) >= self._settings.iterations:
-            return True
+        if self._settings.iterations is not None:
+            under_way = sum(trial.state.name == "RUNNING" for trial in trials)
+            whole = self._bench.experiment.workload.iterations
+            if cost(trials) + (under_way + 1) * whole > self._settings.iterations:
+                return True
         most = self._settings.trials
         if most is None:
             most = DEFAULT_TRIALS if self._settings.iterations is None else None

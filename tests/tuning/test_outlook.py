@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lrbench.tuning.outlook import LATEST, RISK, STEEPEST, Outlook, best_so_far
+from lrbench.tuning.replay import read_table
 
 TIMES = range(25, 301, 25)
 
@@ -100,3 +101,18 @@ def test_curves_at_other_iterations_are_comparable():
     assert known.hopeless(rows([0.1] * 9, interval=10)) is not None
     on_its_way = [1 - 4.0 * (10 * n) ** -0.8 if n > 2 else 0.1 for n in range(1, 10)]
     assert known.hopeless(rows(on_its_way, interval=10)) is None
+
+
+@pytest.mark.parametrize("target", [0.95, 0.97, 0.98])
+def test_of_measured_runs_at_most_two_in_a_hundred_that_reach_the_target_are_given_up(repository, target):
+    _, table = read_table(repository / "tests/data_files/digits_lenet.json.gz")
+    curves = {key: best_so_far(played.rows) for key, played in table.items()}
+    reaching = [key for key, curve in curves.items() if curve and curve[-1][1] >= target]
+    given_up = 0
+    for key in reaching:
+        known = Outlook(target, 300, tuple(curves[other] for other in reaching if other != key))
+        until = [row for row in table[key].rows if row["iteration"] < min(i for i, a in curves[key] if a >= target)]
+        given_up += any(known.hopeless(until[: count + 1]) for count in range(len(until)))
+        own = Outlook(target, 300)
+        assert not any(own.hopeless(until[: count + 1]) for count in range(len(until)))
+    assert given_up / len(reaching) <= 0.02
