@@ -23,6 +23,7 @@ def lrbench(monkeypatch, capsys, tmp_path):
     """Runs the command line in an empty home; returns exit code, standard output and standard error."""
     monkeypatch.setenv("LRBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LRBENCH_DB", raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
