@@ -51,8 +51,9 @@ def verify(typed: Choosing, text: str | None, target: float | None, within: int 
     """
     from lrbench.cli.database import users_database
     from lrbench.cli.target import check_target
-    from lrbench.tuning.verify import Verification, earlier_runs
+    from lrbench.tuning.verify import Verification
     from lrbench.tuning.verify import verify as verified
+    from lrbench.tuning.verify_database import earlier_runs
 
     check_target(target)
     bench = open_bench(typed)
@@ -103,12 +104,15 @@ def _searching(bench: Bench, goal: Goal, storage: str | None) -> Searching:
 
 def _sources(bench: Bench, goal: Goal, policy: Policy | None, most: int, database: Database,
              searching: Searching) -> dict[Phase, Callable[[], Iterator[Candidate]]]:
-    from lrbench.tuning.verify import Candidate, known_candidates
+    from lrbench.tuning.recommending.asked import asked_workloads
+    from lrbench.tuning.verify import Candidate
+    from lrbench.tuning.verify_database import known_candidates
 
+    asked = asked_workloads(bench.experiment, bench.data)[0]
     given = [] if policy is None else [Candidate(policy, "as given")]
     return {
         "policy": lambda: iter(given),
-        "database": lambda: known_candidates(database, bench, goal, most),
+        "database": lambda: known_candidates(database.entries(), asked, goal, most),
         "search": searching.candidates,
     }
 

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lrbench.errors import PolicyError
-from lrbench.policies import Policy, parse_policy
+from lrbench.policies import Policy
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.confirm import SeedOutcome, confirm
-from lrbench.tuning.database import Database, Entry, EntryQuery
 from lrbench.tuning.outlook import Curve, Outlook
 
 SUFFIX = "verify"
@@ -167,42 +165,3 @@ _NOTHING: dict[Phase, str] = {
                 "like one",
     "search": "the search found no policy that could be trained to its end",
 }
-
-
-def known_candidates(database: Database, bench: Bench, goal: Goal, most: int) -> Iterator[Candidate]:
-    """Policies of the database that reached the target within the budget, the surest first, at most so many.
-
-    Those of the same net, data set and solver type come before those of the same data set and another net.
-    """
-    workload, data = bench.experiment.workload, bench.data
-    solver = bench.experiment.settings.solver[0].type
-    same = database.entries(EntryQuery(net=workload.net_sha256, dataset=data.sha256, solver=solver))
-    like = database.entries(EntryQuery(dataset=data.sha256))
-    seen: set[str] = set()
-    for entries, whose in ((same, "this net and data set"), (like, "this data set and another net or solver")):
-        for entry in sorted(entries, key=lambda entry: _order(entry, goal)):
-            known = entry.reached(goal.target, goal.within)
-            if known.reached and entry.lr_scale == 1 and entry.policy not in seen and len(seen) < most:
-                seen.add(entry.policy)
-                try:
-                    policy = parse_policy(entry.policy)
-                    policy.check(goal.within)
-                except PolicyError:
-                    continue
-                yield Candidate(policy, f"reached it with {known.reached} of {len(entry.samples)} seeds on {whose} "
-                                        f"(entry {entry.id[:8]}, {entry.workload.evaluated_on} set)")
-
-
-def _order(entry: Entry, goal: Goal) -> tuple[float, float, str]:
-    mean = entry.iterations_spread(goal.target).mean
-    return -entry.reached_share(goal.target, goal.within), math.inf if mean is None else mean, entry.id
-
-
-def earlier_runs(database: Database, bench: Bench, goal: Goal) -> tuple[Curve, ...]:
-    """The curves of the database's runs of this net, data, batch size and solver type that reached the target."""
-    workload, data = bench.experiment.workload, bench.data
-    query = EntryQuery(net=workload.net_sha256, dataset=data.sha256, batch_size=workload.batch_size,
-                       solver=bench.experiment.settings.solver[0].type, evaluated_on="test")
-    return tuple(tuple((point.iteration, point.accuracy) for point in run.curve)
-                 for entry in database.entries(query) if entry.lr_scale == 1 for run in entry.samples
-                 if run.reached(goal.target, goal.within))

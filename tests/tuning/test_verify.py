@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from fake_asked import ASKED
+from fake_entries import entry, run
 from made_up_runs import MadeUp, made_up_bench
 
 from lrbench.policies import parse_policy
-from lrbench.tuning.database import open_database
 from lrbench.tuning.outlook import best_so_far
 from lrbench.tuning.replay import Played
 from lrbench.tuning.space import search_space
-from lrbench.tuning.verify import Candidate, Goal, Verification, known_candidates, verify
+from lrbench.tuning.verify import Candidate, Goal, Verification, verify
+from lrbench.tuning.verify_database import known_candidates
 from lrbench.tuning.verify_search import Searching
 
 GOOD, SLOW, HOPELESS = "FIX(k0=0.05)", "FIX(k0=0.02)", "FIX(k0=0.0001)"
@@ -122,14 +124,37 @@ def test_earlier_runs_are_evidence_where_there_are_enough(bench):
     assert verify(verification, [given(GOOD)]).found
 
 
-def test_known_policies_come_surest_first_and_only_those_that_reached_it(bench, tmp_path):
-    with open_database(str(tmp_path / "policies.sqlite")) as database:
-        found = list(known_candidates(database, bench, goal(target=0.9, within=300), 3))
-        assert len(found) == 3  # the quickstart's runs of this net and data set, which come with LRBench
-        assert "on this net and data set (entry" in found[0].why
-        shares = [float(each.why.split("with ")[1].split(" of ")[0]) for each in found]
-        assert shares == sorted(shares, reverse=True)
-        assert list(known_candidates(database, bench, goal(target=1.0), 3)) == []
+def known(entries, **changes):
+    wanted = Goal(**{"target": 0.96, "within": 2000, "seeds": (0,)} | changes)
+    return [(candidate.policy.text, candidate.why) for candidate in known_candidates(entries, ASKED, wanted, 3)]
+
+
+def test_known_policies_of_the_workload_itself_come_first_the_surest_and_soonest_before_others():
+    sure, sooner = entry("FIX(k0=0.01)"), entry("FIX(k0=0.02)", [run(0, (0.9, 0.96)), run(1, (0.9, 0.97))])
+    half = entry("FIX(k0=0.03)", [run(0), run(1, (0.9, 0.95))])
+    like = entry("FIX(k0=0.04)", net_sha256="c" * 64, net_name="cnn3")
+    assert [text for text, _ in known([half, like, sure, sooner])] == ["FIX(k0=0.02)", "FIX(k0=0.01)", "FIX(k0=0.03)"]
+    assert known([half])[0][1] == (
+        "reached it with 1 of 2 seeds on: same net, same data set, same SGD, same batch size, same iterations "
+        f"(entry {half.id[:8]}, test set)")
+    ((text, why),) = known([like])
+    assert text == "FIX(k0=0.04)"
+    assert "on: another net (cnn3), same data set" in why
+
+
+def test_what_was_reached_elsewhere_or_too_late_is_not_known_to_reach_it():
+    assert known([entry()], target=0.98) == []
+    assert known([entry()], within=1000) == []
+    assert known([entry(dataset_sha256="c" * 64, dataset_name="digits", dataset_label="digits")]) == []
+    assert known([entry(solver={"type": "Adam", "momentum": 0.9})]) == []
+
+
+def test_a_known_policy_is_tested_at_the_rates_that_the_net_had():
+    scaled = replace(entry("FIX(k0=0.01)"), lr_scale=5.0)
+    assert known([scaled])[0][0] == "SCALE(factor=5, policy=FIX(k0=0.01))"
+    asked = replace(ASKED, lr_scale=0.5)  # the spec's solver halves the rates of every policy
+    (candidate,) = known_candidates([scaled], asked, Goal(0.96, 2000, (0,)), 3)
+    assert candidate.policy.scaled(0.5).rates([0], 2000) == pytest.approx([0.05])
 
 
 def test_the_search_phase_searches_for_the_fewest_iterations(bench):
