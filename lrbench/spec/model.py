@@ -51,7 +51,13 @@ SOLVER_PARAMETERS = {
 Precision = Literal["float32", "tf32", "bf16"]
 PARTICULAR = sorted(set().union(*SOLVER_PARAMETERS.values()))
 class DataFolders(Settings):
-    """A data set of the user's own: LMDB folders, and a mean file if the net wants one."""
+    """A data set of the user's own: LMDB folders, and a mean file if the net wants one.
+
+    Attributes:
+        train: LMDB folder of the training set, as Caffe's ``convert_imageset`` writes it; a path from the spec.
+        test: LMDB folder of the test set.
+        mean: ``.binaryproto`` of the training set's mean, if the net subtracts one.
+    """
 
     train: Text = Field(examples=["./train_lmdb"])
     test: Text = Field(examples=["./test_lmdb"])
@@ -65,7 +71,17 @@ DataSetSetting = Annotated[
 
 
 class WorkloadSettings(Settings):
-    """What is trained, on what, for how long."""
+    """What is trained, on what, for how long.
+
+    Attributes:
+        net: a prototxt, as a path from the spec, or one of the names lenet, cnn3, resnet20, resnet32.
+        dataset: mnist, cifar10, cifar10_padded, digits, the name of another package's, or a mapping of folders.
+        batch_size: training images of one iteration, before ``solver.iter_size``.
+        test_batch_size: test images of one batch, of which the test set must be a multiple; None: ``batch_size``.
+        iterations: of every run.
+        test_interval: evaluate on the whole test set this often, in iterations, and at the end.
+        display_interval: how often Caffe's log has the loss, in iterations.
+    """
 
     net: Text = Field(examples=["lenet"])
     dataset: DataSetSetting = Field(examples=["mnist"])
@@ -86,8 +102,19 @@ class WorkloadSettings(Settings):
 class SolverSettings(Settings):
     """One solver, with Caffe's parameters and Caffe's defaults.
 
-    ``lr_scale`` multiplies the rates of every policy under this solver, so that one list of policies can serve
-    solvers whose useful rates differ.
+    Attributes:
+        type: the update rule; a list of types is a list of solvers.
+        momentum: of SGD, Nesterov, AdaDelta and Adam.
+        momentum2: of Adam.
+        delta: of AdaGrad, RMSProp, AdaDelta and Adam.
+        rms_decay: of RMSProp.
+        weight_decay: factor of the regularization.
+        regularization_type: L2 (half the sum of squares) or L1 (the sum of absolute values).
+        clip_gradients: the largest L2 norm of all gradients together, summed over ``iter_size``; above it they are scaled
+            down; None: no limit.
+        iter_size: batches accumulated for one update.
+        lr_scale: multiplies the rates of every policy under this solver, so that one list of policies can serve
+            solvers whose useful rates differ.
     """
 
     type: SolverType = "SGD"
@@ -126,7 +153,16 @@ def _count_or_auto(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 class EngineSettings(Settings):
     """What trains, where, and how exactly.
 
-    ``precision`` and ``deterministic`` are PyTorch's; other than by default they decide a run's outcome.
+    Attributes:
+        name: caffe, torch, or the name of another package's engine.
+        driver: of Caffe: ``stepping`` gives it each iteration's rate; ``native`` is ``caffe train`` with Caffe's own
+            policy.
+        device: where it trains.
+        device_ids: the GPUs to use.
+        lanes: of PyTorch: runs that share a process and its device; ``auto`` measures how many are best.
+        precision: of PyTorch: what products are rounded to; other than by default it decides a run's outcome.
+        deterministic: of PyTorch: false allows faster kernels that may give other bits each time; other than by default
+            it decides a run's outcome.
     """
 
     name: Text = Field(default="caffe", examples=["caffe"])
@@ -157,7 +193,13 @@ class EngineSettings(Settings):
 
 
 class StoppingSettings(Settings):
-    """When a run ends before its iterations are done; nothing here means never."""
+    """When a run ends before its iterations are done; nothing here means never.
+
+    Attributes:
+        at_target: stop once ``target_accuracy`` is reached.
+        patience: stop after this many evaluations without a new best; None: never.
+        max_train_seconds: stop after this much training, evaluations excluded; None: never.
+    """
 
     at_target: bool = Field(default=False, examples=["true"])
     patience: Count | None = Field(default=None, examples=["10"])
@@ -165,7 +207,11 @@ class StoppingSettings(Settings):
 
 
 class RobustnessSettings(Settings):
-    """The factors with which each policy is also run."""
+    """The factors with which each policy is also run.
+
+    Attributes:
+        scales: what the rates are multiplied by.
+    """
 
     scales: Annotated[list[Positive], Field(min_length=1, examples=["[0.1, 0.5, 1, 5, 10]"])]
 
@@ -176,7 +222,22 @@ class RobustnessSettings(Settings):
 
 
 class ExperimentSettings(Settings):
-    """A whole spec, lists of solvers written out and policies not yet read."""
+    """A whole spec, lists of solvers written out and policies not yet read.
+
+    Attributes:
+        name: of the experiment and its folder among the results; without it, the file's name.
+        workload: what is trained.
+        solver: a mapping, a type, or a list of either: a matrix of solvers and policies.
+        engine: what trains.
+        seeds: of weights, batches and augmentation; every policy is run with each of them and compared over them.
+        target_accuracy: for iterations_to_target and seconds_to_target; None: they are not known.
+        policies: text or mappings; a list where one value belongs makes a grid. What looks for policies needs none.
+        stopping: when a run ends early.
+        robustness: the scales with which each policy is run, too; None: not.
+        search: how ``tune`` searches.
+        range: what ``range`` tries.
+        composition: how ``compose`` composes.
+    """
 
     name: Word = Field(examples=["mnist_lenet"])
     workload: WorkloadSettings
