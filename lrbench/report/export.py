@@ -21,17 +21,22 @@ SCHEMA = 1
 
 
 def json_report(report: Report) -> bytes:
+    """The document as JSON; what is not reached or not known is null, NaN among it."""
+    return orjson.dumps(report_document(report), option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+
+
+def report_document(report: Report) -> dict[str, Any]:
     """``schema``, ``runs`` (each with all metrics and its evaluations) and ``policies`` (means over seeds).
 
-    What is not reached or not known is null, NaN among it. A metric of a policy is
-    ``{"mean", "standard_deviation", "n"}``. A policy of which ``diverged`` runs, of its ``runs``, did diverge ranks
-    behind every one of which none did, and its ``against_the_best`` is ``diverged``. ``lr_scale_robustness`` is null
-    where a run diverged at any of the scales; ``best_accuracy_by_lr_scale`` is the mean of those that did not. A run's
-    ``target_accuracy`` is its own; a policy's is that of its workload's table, null where the runs there differ.
+    A metric of a policy is ``{"mean", "standard_deviation", "n"}``. A policy of which ``diverged`` runs, of its
+    ``runs``, did diverge ranks behind every one of which none did, and its ``against_the_best`` is ``diverged``.
+    ``lr_scale_robustness`` is null where a run diverged at any of the scales; ``best_accuracy_by_lr_scale`` is the
+    mean of those that did not. A run's ``target_accuracy`` is its own; a policy's is that of its workload's table, null
+    where the runs there differ.
     """
     names = labels(map(workload_settings, report.runs), workload_name)
     repeats = {id(run) for run in report.repeats}
-    document = {
+    return {
         "schema": SCHEMA,
         "ranked_by": report.metric.name,
         "runs": [
@@ -42,7 +47,6 @@ def json_report(report: Report) -> bytes:
         "problems": list(report.problems),
         "notes": list(report.notes),
     }
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
 
 
 def _run(run: RunRow, workload: str, *, counted: bool) -> dict[str, Any]:

@@ -56,21 +56,23 @@ def _sections(report: Report, style: Style) -> Iterable[str]:
     for workload in report.workloads:
         yield style.title.format(style.clean(workload.label))
         yield _ranking(workload, report.metric, style)
-        yield from (style.paragraph(note) for note in _notes(workload))
+        yield from (style.paragraph(note) for note in notes(workload))
         yield _functions(workload, report.metric, style)
         yield from robustness_section(workload, style)
     yield _statuses(report, style)
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
+    """A column of the ranking: its title, and what it says of a policy."""
+
     title: str
     cell: Callable[[PolicyRow], str]
 
 
 def _ranking(workload: WorkloadTable, metric: Metric, style: Style) -> str:
-    for identity in (_identity(workload, style), [_Column("policy", lambda row: style.policy(workload.identity(row)))]):
-        columns = [_RANK, *identity, *_values(workload, metric)]
+    for identity in (_identity(workload, style), [Column("policy", lambda row: style.policy(workload.identity(row)))]):
+        columns = [_RANK, *identity, *value_columns(workload, metric)]
         head = [column.title for column in columns]
         rows = [[column.cell(row) for column in columns] for row in workload.policies]
         if style.fits(head, rows):  # if not, solver and engine stand below the policy
@@ -78,23 +80,24 @@ def _ranking(workload: WorkloadTable, metric: Metric, style: Style) -> str:
     return style.table(head, rows, left=_TEXTS)
 
 
-_RANK = _Column("#", lambda row: str(row.rank) if row.rank is not None else NOTHING)
+_RANK = Column("#", lambda row: str(row.rank) if row.rank is not None else NOTHING)
 
 
-def _identity(workload: WorkloadTable, style: Style) -> list[_Column]:
-    columns = [_Column("policy", lambda row: style.clean(row.policy))]
+def _identity(workload: WorkloadTable, style: Style) -> list[Column]:
+    columns = [Column("policy", lambda row: style.clean(row.policy))]
     if workload.several_solvers:
-        columns.append(_Column("solver", lambda row: style.clean(row.solver)))
+        columns.append(Column("solver", lambda row: style.clean(row.solver)))
     if workload.several_engines:
-        columns.append(_Column("engine", lambda row: style.clean(row.engine)))
+        columns.append(Column("engine", lambda row: style.clean(row.engine)))
     return columns
 
 
-def _values(workload: WorkloadTable, metric: Metric) -> list[_Column]:
+def value_columns(workload: WorkloadTable, metric: Metric) -> list[Column]:
+    """What every table says of a policy beside its name, whatever it is written for."""
     return [
         _metric(metric),
-        _Column("runs", lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
-        _Column("against the best", _against_the_best),
+        Column("runs", lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
+        Column("against the best", _against_the_best),
         *(_mean(METRICS[name], title) for name, title in _further(workload) if name != metric.name),
     ]
 
@@ -105,12 +108,12 @@ def _against_the_best(row: PolicyRow) -> str:
     return verdict(row.comparison)
 
 
-def _metric(metric: Metric) -> _Column:
-    return _Column(heading(metric), lambda row: mean_and_deviation(row.summaries[metric.name], metric.unit))
+def _metric(metric: Metric) -> Column:
+    return Column(heading(metric), lambda row: mean_and_deviation(row.summaries[metric.name], metric.unit))
 
 
-def _mean(metric: Metric, title: str) -> _Column:
-    return _Column(title, lambda row: mean_of_some(row.summaries[metric.name], len(row.counted), metric.unit))
+def _mean(metric: Metric, title: str) -> Column:
+    return Column(title, lambda row: mean_of_some(row.summaries[metric.name], len(row.counted), metric.unit))
 
 
 def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
@@ -119,7 +122,8 @@ def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
     return [("best_accuracy", "best %"), ("final_accuracy", "final %"), (soon, METRICS[soon].title)]
 
 
-def _notes(workload: WorkloadTable) -> Iterable[str]:
+def notes(workload: WorkloadTable) -> Iterable[str]:
+    """What has to be said with a ranking, a sentence each."""
     if any(row.comparison and row.comparison.p is not None for row in workload.policies):
         yield _TESTED
     if any(row.rank is not None and row.diverged for row in workload.policies):
