@@ -110,8 +110,8 @@ class SolverSettings(Settings):
         rms_decay: of RMSProp.
         weight_decay: factor of the regularization.
         regularization_type: L2 (half the sum of squares) or L1 (the sum of absolute values).
-        clip_gradients: the largest L2 norm of all gradients together, summed over ``iter_size``; above it they are scaled
-            down; None: no limit.
+        clip_gradients: the largest L2 norm of all gradients together, summed over ``iter_size``; above it they are
+            scaled down; None: no limit.
         iter_size: batches accumulated for one update.
         lr_scale: multiplies the rates of every policy under this solver, so that one list of policies can serve
             solvers whose useful rates differ.
