@@ -26,6 +26,9 @@ class CompositionSettings(Settings):
         beam: how many of them go on, to be continued in the next stage.
         explore: share of a stage's candidates that are drawn afresh, of LR functions other than the best one's; the
             others go on as they are, or have base rates and shapes near those that did well.
+        monitor: with ``ends: plateau``, the value that is watched.
+        threshold: with ``ends: plateau``, by how much it has to get better.
+        patience: with ``ends: plateau``, after how many evaluations without that a stage ends.
     """
 
     stages: Annotated[int, Field(ge=1, le=MOST_STAGES)] = Field(default=3, examples=["3"])

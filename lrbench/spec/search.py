@@ -22,7 +22,9 @@ class SearchSettings(Settings):
         space: instead, policies whose parameters are values, lists of values, or ranges ``{low, high, log}``.
         trials: policies to try, pruned ones counted; None: 50, or as many as the ``iterations`` allow.
         iterations: training iterations to spend on the search altogether; None: what the trials take.
+        sampler: how the values of the next policy are drawn.
         points: values of each range that the sampler ``grid`` tries.
+        pruner: what gives up early on policies that are worse than the rest.
         objective: the best accuracy, the iterations to ``target_accuracy``, or both (a Pareto front).
         allocation: ``adaptive`` tries promising LR functions more often, ``equal`` gives each the same share.
         sampler_seed: of the search's own random numbers.
