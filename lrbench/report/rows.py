@@ -37,6 +37,7 @@ class RunRow:
         evaluations: columns by name.
         metrics: those of the run, and those of its last evaluation; None where not reached or not known.
         conditions: run.json's ``machine`` and ``threads``, which bear on times and memory alone.
+        stopping: run.json's rules for ending early; empty where it names none.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class RunRow:
     evaluations: Columns
     metrics: Mapping[str, float | None]
     conditions: Mapping[str, Any] = field(default_factory=dict)
+    stopping: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -78,7 +80,7 @@ def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
     run, status = record.run, record.status
     damaged = record.problem is not None and status["status"] in ("finished", "stopped")
     goal = target if target is not None else _number(run.get("target_accuracy"))
-    scales = run.get("robustness_scales")
+    scales, stopping = run.get("robustness_scales"), run.get("stopping")
     reason = record.problem or status.get("reason")
     return RunRow(
         path=record.path,
@@ -99,6 +101,7 @@ def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
         evaluations=record.evaluations,
         metrics=all_metrics(record.evaluations, goal),
         conditions={name: run.get(name) for name in ("machine", "threads")},
+        stopping=stopping if isinstance(stopping, dict) else {},
     )
 
 

@@ -64,10 +64,11 @@ def _sections(report: Report, style: Style) -> Iterable[str]:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the ranking: its title, and what it says of a policy."""
+    """A column of the ranking: its title, what it says of a policy, and the metric whose mean that is, if it is one."""
 
     title: str
     cell: Callable[[PolicyRow], str]
+    metric: Metric | None = None
 
 
 def _ranking(workload: WorkloadTable, metric: Metric, style: Style) -> str:
@@ -109,11 +110,11 @@ def _against_the_best(row: PolicyRow) -> str:
 
 
 def _metric(metric: Metric) -> Column:
-    return Column(heading(metric), lambda row: mean_and_deviation(row.summaries[metric.name], metric.unit))
+    return Column(heading(metric), lambda row: mean_and_deviation(row.summaries[metric.name], metric.unit), metric)
 
 
 def _mean(metric: Metric, title: str) -> Column:
-    return Column(title, lambda row: mean_of_some(row.summaries[metric.name], len(row.counted), metric.unit))
+    return Column(title, lambda row: mean_of_some(row.summaries[metric.name], len(row.counted), metric.unit), metric)
 
 
 def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
