@@ -11,6 +11,7 @@ from pathlib import Path
 
 import filelock
 import pytest
+from postgresql_server import postgresql  # noqa: F401  a fixture
 
 from lrbench.cli.home import home
 from lrbench.data import Prepared, prepare

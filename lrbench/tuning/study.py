@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lrbench.errors import SpecError, UsageError, plain
 from lrbench.spec.search import SearchSettings
+from lrbench.tuning.database.location import locate
 
 if TYPE_CHECKING:
     import optuna
@@ -73,6 +74,8 @@ def _storage(storage: str) -> Any:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+    if storage.startswith(("postgresql:", "postgres:")):  # SQLAlchemy would take another driver
+        return locate(storage).url.render_as_string(hide_password=False)
     if "://" in storage:
         return storage
     path = Path(storage)

@@ -89,9 +89,17 @@ def test_a_killed_search_goes_on_and_trains_nothing_twice(folder):
     assert "goes on from iteration" in done.stderr
 
 
-def test_two_terminals_work_on_one_search(folder):
+@pytest.fixture(params=["file", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))])
+def storage(request):
+    """Options that say where the study is kept."""
+    if request.param == "file":
+        return []
+    return ["--storage", request.getfixturevalue("postgresql").empty_database("studies")]
+
+
+def test_two_terminals_work_on_one_search(folder, storage):
     arguments = command("tune", "trial.yaml", "--set", "search.trials=6", "--set", "search.confirm=0", "--format",
-                        "json")
+                        "json", *storage)
     both = [subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             for _ in range(2)]
     outputs = [process.communicate(timeout=500) for process in both]
@@ -101,6 +109,7 @@ def test_two_terminals_work_on_one_search(folder):
     last = json.loads(outputs[0][0])
     assert 6 <= len(last["tried"]) <= 7
     assert sum(trained) == len(list((folder / "results" / "trial-tune").glob("*/run.json")))
+    assert (folder / "results" / "trial-tune" / "study.journal").exists() is not bool(storage)
 
 
 def test_without_validation_the_result_is_marked(folder):
