@@ -5,25 +5,20 @@ Imports matplotlib, so only its user imports it.
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from lrbench.errors import UsageError
+from lrbench.report.picture_file import drawing, write_picture
 from lrbench.report.range_table import evaluated_on_title, solver_title
-from lrbench.report.untrusted import path_text, plain
-from lrbench.storage import atomic_write, reason
+from lrbench.report.untrusted import plain
 from lrbench.tuning.range_test import RangeResult
 from lrbench.tuning.range_test.sweep import running_median
 
-SUFFIXES = (".png", ".svg", ".pdf")
 DOTS_PER_INCH = 95
 SWEEP, SUGGESTED = "#555555", "#009e73"
 LENGTHS = ("#56b4e9", "#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#7f3c8d", "#8c564b", "#a5aa00", "#009e73", "#000000")
@@ -31,32 +26,14 @@ HIGHEST_LOSS = 2.0
 """Of the untrained net's loss; a diverging one would squeeze the rest flat."""
 
 
-def check_suffix(path: Path) -> None:
-    """Refuse, before the work, a kind of file that cannot be drawn.
-
-    Raises:
-        UsageError: another suffix than ``SUFFIXES``.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f'the suffix is "{path.suffix}"', where=path_text(path), remedy=f"use {', '.join(SUFFIXES)}")
-
-
 def plot_range(results: Sequence[RangeResult], heading: str, path: Path) -> None:
     """Draw the results to ``path``: PNG, SVG or PDF by its suffix.
 
     Raises:
-        UsageError: it cannot be written.
+        ResultsError: it cannot be written.
     """
-    content = io.BytesIO()
-    # Labels come from files: a dollar sign in one is no formula, and a character that the font lacks no warning.
-    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        _figure(results, heading).savefig(content, format=path.suffix.lower()[1:], dpi=DOTS_PER_INCH)
-    try:
-        atomic_write(path, content.getvalue())
-    except OSError as error:
-        where = path_text(path)
-        raise UsageError(f"cannot be written: {reason(error)}", where=where, remedy="change --plot") from error
+    with drawing():
+        write_picture(_figure(results, heading), path, "--plot", DOTS_PER_INCH)
 
 
 def _figure(results: Sequence[RangeResult], heading: str) -> Figure:

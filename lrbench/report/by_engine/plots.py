@@ -6,12 +6,10 @@ Imports matplotlib, so only its user imports it.
 from __future__ import annotations
 
 import textwrap
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,7 +19,8 @@ from numpy.typing import NDArray
 from lrbench.report.by_engine.cost import WHOLE
 from lrbench.report.by_engine.tables import EngineReport, EngineTable
 from lrbench.report.formats import heading
-from lrbench.report.plots import prefixes, save
+from lrbench.report.picture_file import drawing, write_picture
+from lrbench.report.plots import prefixes
 from lrbench.report.scene import plain_axes
 from lrbench.report.untrusted import plain
 from lrbench.runs.usage import Sample
@@ -47,13 +46,12 @@ def write_engine_plots(found: EngineReport, folder: Path) -> list[Path]:
         ResultsError: the folder or a file cannot be written.
     """
     written = []
-    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with drawing():
         names = prefixes([table.label for table in found.tables])
         for table, prefix in zip(found.tables, names, strict=True):
             for name, draw in (("engines-usage", _usage), ("engines-accuracy", _accuracy)):
                 path = folder / f"{prefix}{name}.png"
-                save(draw(table), path)
+                write_picture(draw(table), path, "--plots")
                 written.append(path)
     return written
 

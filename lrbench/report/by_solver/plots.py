@@ -7,10 +7,8 @@ so only its user imports it.
 from __future__ import annotations
 
 import textwrap
-import warnings
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,7 +19,8 @@ from lrbench.metrics.registry import Metric
 from lrbench.report.by_solver.table import value_text
 from lrbench.report.by_solver.tables import SolverReport, SolverTable, Standing
 from lrbench.report.formats import heading, number
-from lrbench.report.plots import prefixes, save
+from lrbench.report.picture_file import drawing, write_picture
+from lrbench.report.plots import prefixes
 from lrbench.report.policies import PolicyRow
 from lrbench.report.untrusted import plain
 
@@ -41,11 +40,10 @@ def write_solver_plots(found: SolverReport, folder: Path) -> list[Path]:
         ResultsError: the folder or a file cannot be written.
     """
     written = []
-    with matplotlib.rc_context({"text.parse_math": False, "hatch.linewidth": 0.6}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with drawing({"hatch.linewidth": 0.6}):
         for table, prefix in zip(found.tables, prefixes([table.label for table in found.tables]), strict=True):
             path = folder / f"{prefix}{NAME}"
-            save(heat_map(table), path)
+            write_picture(heat_map(table), path, "--plots")
             written.append(path)
     return written
 
