@@ -230,10 +230,10 @@ class ExperimentSettings(Settings):
         solver: a mapping, a type, or a list of either: a matrix of solvers and policies.
         engine: what trains.
         seeds: of weights, batches and augmentation; every policy is run with each of them and compared over them.
-        target_accuracy: for iterations_to_target and seconds_to_target; None: they are not known.
+        target_accuracy: for iterations_to_target and seconds_to_target; None: none, so that they are not known.
         policies: text or mappings; a list where one value belongs makes a grid. What looks for policies needs none.
         stopping: when a run ends early.
-        robustness: the scales with which each policy is run, too; None: not.
+        robustness: the scales with which each policy is run, too; None: none.
         search: how ``tune`` searches.
         range: what ``range`` tries.
         composition: how ``compose`` composes.
