@@ -17,6 +17,7 @@ from lrbench.storage import reason
 COMMANDS = {
     "run": "Run an experiment from a YAML spec.",
     "report": "Rank the policies of finished and running runs.",
+    "plot": "Draw a figure for a paper: accuracy, loss, confidence, rates.",
     "range": "Find which learning rates are worth trying.",
     "tune": "Search LR functions and their parameters.",
     "compose": "Build a policy out of several, stage by stage.",

@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from lrbench.report.build import Report
 
-FORMATS = ("table", "markdown", "csv", "json")
+FORMATS = ("table", "markdown", "csv", "json", "html")
 
 
 @dataclass(frozen=True)
@@ -58,43 +58,26 @@ def report(paths: Sequence[Path], kind: str, by: str, target: float | None, metr
     lrbench report results/mnist caffe.log --format json -o report.json
     lrbench report results/frameworks --by engine
     lrbench report results/optimizers --by solver --plots plots
+    lrbench report results/ --format html -o report.html
     """
-    from dataclasses import replace
-
     from lrbench.cli.output import check_writable, write_output
-    from lrbench.cli.target import check_target
-    from lrbench.metrics.registry import metric_named
-    from lrbench.report.build import build_report
-    from lrbench.report.load import load
+    from lrbench.cli.reading import read_report, say_different_targets, say_what_is_left_out
+    from lrbench.errors import UsageError
 
-    check_target(target)
-    chosen = metric_named(metric)
     if output is not None:
         check_writable(output)
-    loaded = load(paths, target)
-    built = replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
-    _warn(built, kind)
+    built = read_report(paths, metric, target)
+    say_what_is_left_out(built)
+    if kind in ("csv", "json"):  # a table says so itself
+        say_different_targets(built)
     view = _VIEWS[by](built)
     _say(view.notes if kind in ("csv", "json") else ())
+    if kind not in view.forms:
+        raise UsageError(f"there is no --format {kind} --by {by}", remedy="leave --by out: the page has all of it")
     content = view.forms[kind]()
     write_output(content if isinstance(content, bytes) else content.encode(), output)
     for path in view.plot(plots) if plots is not None else ():
         click.echo(f"wrote {path}", err=True)
-
-
-def _warn(built: Report, kind: str) -> None:
-    from lrbench.report.formats import different_targets
-    from lrbench.report.untrusted import plain
-
-    for problem in built.problems:
-        click.echo(f"left out: {plain(problem)}", err=True)
-    for note in built.notes:
-        click.echo(plain(note), err=True)
-    for run in built.repeats:
-        click.echo(f"not counted, another run has the same policy and seed: {plain(run.where)}", err=True)
-    for workload in built.workloads if kind in ("csv", "json") else ():  # a table says so itself
-        if len(workload.targets) > 1:
-            click.echo(f"{plain(workload.label)}: {different_targets(workload.targets)}", err=True)
 
 
 def _say(notes: Sequence[str]) -> None:
@@ -120,7 +103,16 @@ def _by_policy(built: Report) -> _View:
 
     return _View({"json": lambda: export.json_report(built), "csv": lambda: export.csv_report(built),
                   "markdown": lambda: table.markdown_report(built),
-                  "table": lambda: table.terminal_report(built, _width())}, plot)
+                  "table": lambda: table.terminal_report(built, _width()),
+                  "html": lambda: _page(built)}, plot)
+
+
+def _page(built: Report) -> bytes:
+    from datetime import datetime
+
+    from lrbench.report.page import page_document, page_html
+
+    return page_html(page_document(built, datetime.now().astimezone()))
 
 
 def _by_engine(built: Report) -> _View:

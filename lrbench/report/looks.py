@@ -14,6 +14,8 @@ PrintStyle = Literal["colour", "grey"]
 
 MOST_POLICIES = 30
 EMPHASISED = 5
+PRINT_BANDED = 3
+"""Of how many policies paper shows the band over the seeds; more of them hide each other."""
 
 # Ten colours that stay apart for the colour-blind as far as ten can; then the same in other line styles.
 _SCREEN = (
@@ -40,6 +42,16 @@ def screen_look(place: int) -> Look:
         "alpha": 1.0 if first else 0.8,
         "zorder": 3 + MOST_POLICIES - place,
     }
+
+
+def screen_band(colour: str) -> Look:
+    """From the lowest to the highest seed, for a line of that colour."""
+    return {"color": colour, "alpha": 0.15, "linewidth": 0}
+
+
+def print_band(colour: str) -> Look:
+    """The same on paper: hardly filled, with hairlines at its edges, as shades on top of each other are mud in grey."""
+    return {"facecolor": (colour, 0.10), "edgecolor": (colour, 0.55), "linewidth": 0.35}
 
 
 def print_look(style: PrintStyle) -> Callable[[int], Look]:

@@ -6,9 +6,8 @@ only its user imports it.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -16,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lrbench.report.curves import Curve, metric_curve, rate_curve
+from lrbench.report.looks import print_band
+from lrbench.report.paper_text import wrapped_policy
 from lrbench.report.scene import Line, Scene, draw_metric
-from lrbench.report.untrusted import plain
 
 AS_USED = " (where the rates depend on the run: as used before each evaluation, mean and range over the seeds)"
 START = 0.2
@@ -64,10 +64,11 @@ def _near(axes: Axes, scene: Scene) -> None:
     if not best:
         return
     top, middle = max(best), float(np.median(best))
-    span = max(top - middle, 0.005)
-    bottom = middle - span
-    axes.set_ylim(bottom, top + 0.3 * span)
     curves = [metric_curve(line.row, "accuracy_top1") for line in scene.lines]
+    ends = [float(curve.mean[np.isfinite(curve.mean)][-1]) for curve in curves if not curve.empty]
+    span = max(top - min(middle, float(np.median(ends))), 0.005)
+    bottom = top - 1.5 * span
+    axes.set_ylim(bottom, top + 0.3 * span)
     inside = [curve.iterations[curve.highest >= bottom][:1] for curve in curves]
     end = max((curve.iterations[-1] for curve in curves if not curve.empty), default=0.0)
     start = min((float(first[0]) for first in inside if len(first)), default=end)
@@ -149,7 +150,7 @@ def _top(curve: Curve) -> float:
 def draw_accuracy_before(axes: Axes, line: Line) -> None:
     """The accuracy of one policy as a plain line with its band, to stand before the shape of its rates."""
     look = {"color": line.colour, "linewidth": 1.2, "zorder": 3}
-    draw_metric(axes, Line(line.row, line.label, look), "accuracy_top1")
+    draw_metric(axes, replace(line, look=look), "accuracy_top1", 0, print_band)
     in_percent(axes)
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
 
@@ -168,7 +169,6 @@ def accuracy_limits(lines: Sequence[Line]) -> tuple[float, float]:
     return bottom - margin, top + margin
 
 
-def policy_title(line: Line, width: int, lines: int = 2) -> str:
-    """Rank and policy, at the head of a panel of its own."""
-    name = "\n".join(textwrap.wrap(plain(line.row.policy), width, max_lines=lines, placeholder=" …"))
-    return f"{line.row.rank or '-'}.  {name}"
+def policy_title(line: Line, width: int, most: int = 2) -> str:
+    """Rank and policy, at the head of a panel of its own, in so many lines at most."""
+    return wrapped_policy(f"{line.row.rank or '-'}.  {line.name}", width, most)

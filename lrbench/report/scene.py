@@ -19,20 +19,25 @@ from lrbench.metrics.registry import Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.curves import metric_curve
 from lrbench.report.formats import heading, mean_and_deviation, status_counts
-from lrbench.report.looks import EMPHASISED, MOST_POLICIES, Look, screen_look
+from lrbench.report.looks import EMPHASISED, MOST_POLICIES, Look, screen_band, screen_look
 from lrbench.report.policies import PolicyRow
 from lrbench.report.untrusted import plain
 
 LEGEND_CHARACTERS = 56
-MARKERS_A_LINE = 6
+MARKERS_A_LINE = 12
 FINE = frozenset({"finished", "stopped"})
 
 
 @dataclass(frozen=True)
 class Line:
-    """How a policy looks in every picture."""
+    """How a policy looks in every picture.
+
+    Attributes:
+        name: its text, with solver and engine where they do not go without saying.
+    """
 
     row: PolicyRow
+    name: str
     label: str
     look: Look
 
@@ -54,6 +59,7 @@ class Scene:
     Attributes:
         target: the accuracy to reach, a fraction; None where there is none or there are several.
         banded: of how many, from the first, the band over the seeds is drawn.
+        band: how it looks, by the line's colour.
     """
 
     title: str
@@ -61,12 +67,13 @@ class Scene:
     legend_title: str
     target: float | None = None
     banded: int = EMPHASISED
+    band: Callable[[str], Look] = screen_band
 
     @classmethod
     def of(cls, workload: WorkloadTable, metric: Metric) -> Scene:
         """The first MOST_POLICIES, for a screen: each with its colour, line style and label."""
         shown = workload.policies[:MOST_POLICIES]
-        lines = lines_of(shown, screen_look, lambda row: _label(workload.name(row), row, metric))
+        lines = lines_of(workload, shown, screen_look, lambda row: _label(workload.name(row), row, metric))
         notes = [f"line: mean over the seeds; [{heading(metric)}]"]
         if any(len(row.counted) > 1 for row in shown[:EMPHASISED]):
             notes.append(f"band: lowest to highest seed, of the first {min(len(shown), EMPHASISED)}")
@@ -85,19 +92,19 @@ class Scene:
         """Draw a metric of every policy; returns the lowest value, NaN where none has any."""
         lowest = np.nan
         for place, line in enumerate(self.lines):
-            found = draw_metric(axes, line, name, place, banded=place < self.banded)
+            found = draw_metric(axes, line, name, place, self.band if place < self.banded else None)
             lowest = float(np.fmin(lowest, found))
         if np.isnan(lowest):
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color="grey")
         return lowest
 
 
-def draw_metric(axes: Axes, line: Line, name: str, place: int = 0, *, banded: bool = True) -> float:
+def draw_metric(axes: Axes, line: Line, name: str, place: int, band: Callable[[str], Look] | None) -> float:
     """Draw a metric of one policy; returns its lowest value, NaN where it has none.
 
     Args:
         place: which line of the picture it is, so that markers of several do not hide each other.
-        banded: whether to draw the band from the lowest to the highest seed.
+        band: how the band from the lowest to the highest seed looks, by the line's colour; None for no band.
     """
     curve = metric_curve(line.row, name)
     if curve.empty:
@@ -107,8 +114,8 @@ def draw_metric(axes: Axes, line: Line, name: str, place: int = 0, *, banded: bo
     # A single evaluation is no line: it gets a dot.
     marker = {"marker": line.look.get("marker", "o")} if known == 1 else {"markevery": (place % every, every)}
     axes.plot(curve.iterations, curve.mean, **{**line.look, **marker})
-    if banded and (curve.lowest < curve.highest).any():
-        axes.fill_between(curve.iterations, curve.lowest, curve.highest, color=line.colour, alpha=0.15, linewidth=0)
+    if band is not None and (curve.lowest < curve.highest).any():
+        axes.fill_between(curve.iterations, curve.lowest, curve.highest, **band(line.colour))
     for iteration, value in curve.ends:
         size = 2 * line.look.get("markersize", 3.5)
         axes.plot(iteration, value, marker="x", color=line.colour, markersize=size, zorder=line.look["zorder"])
@@ -116,10 +123,10 @@ def draw_metric(axes: Axes, line: Line, name: str, place: int = 0, *, banded: bo
 
 
 def lines_of(
-    rows: Sequence[PolicyRow], look: Callable[[int], Look], label: Callable[[PolicyRow], str]
+    workload: WorkloadTable, rows: Sequence[PolicyRow], look: Callable[[int], Look], label: Callable[[PolicyRow], str]
 ) -> tuple[Line, ...]:
-    """Each policy with its label and the look of its place."""
-    return tuple(Line(row, label(row), look(place)) for place, row in enumerate(rows))
+    """Each policy of the workload with its label and the look of its place."""
+    return tuple(Line(row, plain(workload.name(row)), label(row), look(place)) for place, row in enumerate(rows))
 
 
 def _label(name: str, row: PolicyRow, metric: Metric) -> str:

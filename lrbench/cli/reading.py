@@ -1,0 +1,56 @@
+"""Reading results for a command that shows them: what cannot be read is named on standard error, the rest is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lrbench.report.build import Report
+
+
+def read_report(paths: Sequence[Path], metric: str, target: float | None) -> Report:
+    """The report of the runs at the paths, ranked by the metric.
+
+    Args:
+        target: the accuracy to reach, a fraction, in place of that of the specs.
+
+    Raises:
+        UsageError: no such metric, no accuracy, a path that does not exist, or no run that can be read.
+    """
+    from dataclasses import replace
+
+    from lrbench.cli.target import check_target
+    from lrbench.metrics.registry import metric_named
+    from lrbench.report.build import build_report
+    from lrbench.report.load import load
+
+    check_target(target)
+    chosen = metric_named(metric)
+    loaded = load(paths, target)
+    return replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
+
+
+def say_what_is_left_out(report: Report) -> None:
+    """Name, on standard error, what could not be read, was read otherwise, or is not counted."""
+    from lrbench.report.untrusted import plain
+
+    for problem in report.problems:
+        click.echo(f"left out: {plain(problem)}", err=True)
+    for note in report.notes:
+        click.echo(plain(note), err=True)
+    for run in report.repeats:
+        click.echo(f"not counted, another run has the same policy and seed: {plain(run.where)}", err=True)
+
+
+def say_different_targets(report: Report) -> None:
+    """Name, on standard error, the workloads whose runs are to reach different accuracies."""
+    from lrbench.report.formats import different_targets
+    from lrbench.report.untrusted import plain
+
+    for workload in report.workloads:
+        if len(workload.targets) > 1:
+            click.echo(f"{plain(workload.label)}: {different_targets(workload.targets)}", err=True)

@@ -1,0 +1,48 @@
+"""How a figure for a paper is to be: what it shows, how wide, in which style. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lrbench.report.looks import PrintStyle
+
+APART = ("rates", "rate-against-accuracy")
+"""What has a panel for each policy; all else shows the policies together."""
+WHATS = ("accuracy", "loss", "confidence", *APART)
+COLUMN_INCHES = {1: 3.3, 2: 7.0}
+"""The usual width of a figure over so many columns."""
+PANEL_INCHES = 3.3
+"""How wide a panel with all policies is, about; a panel of one policy is half of it."""
+
+TEXT_POINTS, SMALL_POINTS = 7.0, 6.0
+LETTER_INCHES = 0.53 * SMALL_POINTS / 72
+"""How wide a letter of the small text is, on the average."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """How a figure is to be.
+
+    Attributes:
+        whats: some of WHATS, in the order in which they are drawn.
+        width: in inches.
+    """
+
+    whats: tuple[str, ...]
+    width: float = COLUMN_INCHES[1]
+    style: PrintStyle = "colour"
+
+    @property
+    def panels_a_row(self) -> int:
+        """How many panels with all policies stand side by side."""
+        return max(1, round(self.width / PANEL_INCHES))
+
+    @property
+    def together(self) -> bool:
+        """Whether a panel shows all policies, so that a legend says which line is whose."""
+        return any(what not in APART for what in self.whats)
+
+
+def letters_in(inches: float) -> int:
+    """How many letters of the small text have room."""
+    return max(14, int(inches / LETTER_INCHES))
