@@ -1,0 +1,84 @@
+"""docs/reference/python.md: what other programs may import, from the source and its docstrings; nothing is imported."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from griffe import Alias, Class, Function, Module, Object, load
+
+from reference import NOTE
+from reference.docstrings import markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+INTERFACE = {
+    "lrbench": "What `import lrbench` gives.",
+    "lrbench.torch": "Policies as schedulers of PyTorch.",
+    "lrbench.keras": "Policies as schedules of Keras.",
+    "lrbench.optax": "Policies as schedules of optax.",
+    "lrbench.policies": "Reading policies, and adding LR functions.",
+    "lrbench.engines.base": "What an engine is made of; see [Write an engine](../how-to/write-an-engine.md).",
+    "lrbench.data": "What a data set is made of; see [Use your own data set](../how-to/use-your-own-data-set.md).",
+    "lrbench.errors": "Every error that a user can cause; each is an `LRBenchError`, whose text is one line.",
+}
+"""The modules whose names stay, with what each is for."""
+
+INTRODUCTION = f"""\
+# Python
+
+{NOTE.format("the docstrings of lrbench")}
+
+The modules that other programs may import. What is not here may change with any version.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    package = load("lrbench", search_paths=[ROOT], resolve_aliases=True)
+    there = [name for name in INTERFACE if name == "lrbench" or name.split(".")[1] in package.members]
+    modules = (package if name == "lrbench" else package[name.partition(".")[2]] for name in there)
+    sections = (_module(module, INTERFACE[module.path]) for module in modules)
+    return "\n".join([INTRODUCTION, *sections])
+
+
+def _module(module: Module, purpose: str) -> str:
+    members = [_member(member, f"{module.path}.{member.name}", "###") for member in _public(module)]
+    return "\n".join([f"## {module.path}\n", f"{purpose}\n", *members])
+
+
+def _public(module: Module) -> Iterator[Object | Alias]:
+    """What the module's ``__all__`` names; without one, what it defines under a public name."""
+    for name, member in module.members.items():
+        listed = name in module.exports if module.exports is not None else not (name.startswith("_") or member.is_alias)
+        if listed and (member.is_class or member.is_function) and member.docstring:
+            yield member
+
+
+def _member(member: Object | Alias, path: str, level: str) -> str:
+    target = member.final_target if isinstance(member, Alias) else member
+    lines = [f"{level} {path}\n", f"```python\n{_signature(target)}\n```\n", markdown(target.docstring.value)]
+    if isinstance(target, Class):
+        lines += [_method(method) for method in target.members.values() if _is_documented(method)]
+    return "\n".join(lines)
+
+
+def _is_documented(method: Object | Alias) -> bool:
+    return not method.name.startswith("_") and bool(method.docstring) and not method.is_alias
+
+
+def _method(method: Object) -> str:
+    """A method, or an attribute with a docstring of its own, as an item of a list."""
+    text = markdown(method.docstring.value)
+    return f"- `{_signature(method)}`\n\n{textwrap.indent(text, '  ')}"
+
+
+def _signature(described: Object) -> str:
+    if isinstance(described, Function):
+        return described.signature()
+    if isinstance(described, Class):
+        made = described.all_members.get("__init__")
+        bases = ", ".join(map(str, described.bases))
+        return f"class {made.signature(return_type=False, name=described.name)}" if isinstance(made, Function) else (
+            f"class {described.name}({bases})")
+    return f"{described.name}: {described.annotation}"

@@ -1,0 +1,155 @@
+"""What the documentation shows is so: commands are those of the program, code runs, specs are read."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from lrbench.cli.main import lrbench
+from lrbench.data import Prepared
+from lrbench.data.registry import DataSet
+from lrbench.policies import Function, Policy
+from lrbench.spec.experiment import read_experiment
+from lrbench.spec.model import EngineSettings, ExperimentSettings, SolverSettings, WorkloadSettings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+COMMAND = re.compile(r"^ *(?:\$ )?(?:\.venv/bin/)?lrbench (?=[a-z])((?:.*\\\n)*.*)$", re.MULTILINE)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+GENERATED = {"commands.md", "python.md"}
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every command line that a page shows, with the page."""
+    for page in PAGES:
+        text = re.sub(r"(?s)^```text.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for line in COMMAND.findall(text):
+            yield page.name, shlex.split(re.sub(r"(?<= )#.*|\\\n|[|>].*", "", line), posix=True)
+
+
+def unknown(words: list[str]) -> list[str]:
+    """The words of a command line that the program does not know as command or option."""
+    command: click.Command = lrbench
+    context = click.Context(command, info_name="lrbench")
+    while isinstance(command, click.Group) and words:
+        found = command.get_command(context, words[0])
+        if found is None:
+            return words[:1]
+        command, words = found, words[1:]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    options = (word.partition("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word))
+    return [option for option in options if option not in known | {"--help", "-h"}]
+
+
+def test_commands_are_known_with_their_options():
+    shown = list(commands())
+    assert len(shown) > 40
+    assert not [(page, words, wrong) for page, words in shown if (wrong := unknown(words))]
+
+
+def test_a_command_of_no_program_would_be_noticed():
+    assert unknown(["fly", "spec.yaml"]) == ["fly"]
+    assert unknown(["run", "spec.yaml", "--jbos=2"]) == ["--jbos"]
+    assert unknown(["db", "list", "--target", "0.9"]) == []
+
+
+def code(page: str, language: str) -> list[str]:
+    """The blocks of a language on a how-to page."""
+    text = (REPOSITORY / "docs/how-to" / page).read_text(encoding="utf-8")
+    return [block for found, block in BLOCK.findall(text) if found == language]
+
+
+def defined(page: str) -> dict[str, Any]:
+    """What the Python of a page defines."""
+    names: dict[str, Any] = {}
+    for block in code(page, "python"):
+        exec(compile(block, page, "exec"), names)
+    return names
+
+
+def test_the_example_of_an_lr_function_is_one():
+    halving = defined("add-an-lr-function.md")["HALVING"]
+    assert isinstance(halving, Function)
+    policy = Policy(halving, {"k0": halving.read("k0", 0.1), "l": halving.read("l", 1000)})
+    assert policy.text == halving.example
+    assert policy.rates([0, 1000, 2000], 3000).tolist() == pytest.approx([0.1, 0.05, 0.025], rel=1e-12)
+
+
+def test_the_example_of_a_data_set_is_one():
+    shades = defined("use-your-own-data-set.md")["SHADES"]
+    assert isinstance(shades, DataSet)
+    arrays = shades.read(None)  # it needs no sources
+    arrays.check()
+    assert (len(arrays.train.images), arrays.classes) == (100, 2)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    """The spec of README, where the nets are."""
+    ((_, text),) = [found for found in BLOCK.findall((REPOSITORY / "README.md").read_text(encoding="utf-8"))
+                    if found[0] == "yaml"]
+    (tmp_path / "prototxt").symlink_to(REPOSITORY / "prototxt")
+    (tmp_path / "configs").mkdir()
+    path = tmp_path / "configs/readme.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_spec_of_the_readme_is_read(spec):
+    assert len(read_experiment(spec).runs) == 5 * 3
+
+
+def test_the_example_of_the_reference_has_every_key_of_its_sections():
+    text = (REPOSITORY / "docs/reference/spec.md").read_text(encoding="utf-8")
+    shown = yaml.safe_load(dict(BLOCK.findall(text))["yaml"])
+    kept_for_their_own_page = {"range", "search", "composition"}
+    assert shown.keys() == ExperimentSettings.model_fields.keys() - kept_for_their_own_page
+    for section, model in (("workload", WorkloadSettings), ("solver", SolverSettings), ("engine", EngineSettings)):
+        assert shown[section].keys() == model.model_fields.keys()
+
+
+@pytest.fixture(scope="session")
+def own_run(digits: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that the page's own engine trained, installed as a package would be."""
+    folder = tmp_path_factory.mktemp("own_engine")
+    (block,) = code("write-an-engine.md", "python")
+    (folder / "own_softmax.py").write_text(block)
+    metadata = folder / "own_softmax-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: own-softmax\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[lrbench.engines]\nsoftmax = own_softmax:SoftmaxEngine\n")
+    (folder / "spec.yaml").write_text(
+        "name: own\nworkload: {net: lenet, dataset: digits, batch_size: 50, iterations: 200, test_interval: 50}\n"
+        "solver: {type: SGD}\nengine: {name: softmax}\npolicies: ['FIX(k0=0.1)']\n")
+    environment = {**os.environ, "PYTHONPATH": str(folder), "LRBENCH_HOME": str(digits.folder.parent.parent)}
+    ran = subprocess.run([sys.executable, "-m", "lrbench", "run", "spec.yaml"], cwd=folder, env=environment,
+                         capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    (run,) = (folder / "results/own").iterdir()
+    return run
+
+
+def test_the_engine_of_the_page_trains(own_run):
+    rows = [yaml.safe_load(line) for line in (own_run / "evaluations.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows] == [50, 100, 150, 200]
+    assert rows[-1]["accuracy_top1"] > 0.7
+
+
+def test_every_file_and_key_of_a_run_is_described(own_run):
+    page = (REPOSITORY / "docs/reference/run-directory.md").read_text(encoding="utf-8")
+    names = {path.name for path in own_run.iterdir()}
+    for name in ("run.json", "status.json"):
+        names |= yaml.safe_load((own_run / name).read_text()).keys()
+    names |= yaml.safe_load((own_run / "evaluations.jsonl").read_text().splitlines()[0]).keys()
+    metrics = (REPOSITORY / "docs/reference/metrics.md").read_text(encoding="utf-8")
+    assert not [name for name in names if f"`{name}`" not in page + metrics and f"`{name}/`" not in page]
