@@ -79,16 +79,15 @@ def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda e
     Raises:
         UsageError: the spec, the data or the engine is not fit.
     """
-    from lrbench.cli.run import find_data, find_engine, prepare_data
-    from lrbench.engines.registry import check_engine_name
+    from lrbench.cli.run import find_engine, prepare_data
+    from lrbench.executors.preparing import check_engine, find_data
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import ChoosingSettings
     from lrbench.tuning.bench import Bench
 
     experiment = read_experiment(typed.spec, typed.overrides, ChoosingSettings)
-    with experiment.document.placing("engine", "name"):
-        check_engine_name(experiment.settings.engine.name)
+    check_engine(experiment)
     check(experiment)
     engine, data = find_engine(experiment), find_data(experiment, prepare_data)
     experiment.check_data(data)
@@ -99,12 +98,13 @@ def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda e
 
 def _lanes(bench: Bench) -> int:
     """How many runs share a session; a trial trains nothing, so any policy will do."""
-    from lrbench.cli.lanes import check_lanes, find_lanes
+    from lrbench.cli.output import tell
+    from lrbench.executors.preparing import check_lanes, find_lanes
     from lrbench.policies import parse_policy
 
     check_lanes(bench.engine, bench.experiment)
     trial = bench.task(parse_policy("FIX(k0=0)"), 0)
-    return find_lanes([trial], bench.engine, bench.jobs, runs=MOST_LANES * bench.jobs)
+    return find_lanes([trial], bench.engine, bench.jobs, tell, MOST_LANES * bench.jobs)
 
 
 @contextmanager

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.home import home
+from lrbench.library.surroundings import DATABASE_FILE, database_place
 
 if TYPE_CHECKING:
     from lrbench.tuning.database import Database
 
-FILE = "policies.sqlite"
-
 database_option = click.option(
     "--db", "location", envvar="LRBENCH_DB", metavar="URL",
-    help=f"The policy database: the path of an SQLite file, or a URL of PostgreSQL.  [default: LRBENCH_DB, else {FILE} "
-         "in LRBENCH_HOME]")
+    help="The policy database: the path of an SQLite file, or a URL of PostgreSQL.  [default: LRBENCH_DB, else "
+         f"{DATABASE_FILE} in LRBENCH_HOME]")
 
 
 def users_database(location: str | None) -> Database:
@@ -28,13 +25,7 @@ def users_database(location: str | None) -> Database:
     """
     from lrbench.tuning.database import open_database
 
-    database = open_database(location or str(_own()))
+    database = open_database(location or database_place())
     if database.created:
         click.echo(f"made {database.shown}, with the {len(database)} entries that LRBench ships", err=True)
     return database
-
-
-def _own() -> Path:
-    folder = home()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / FILE

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.home import home
-from lrbench.cli.lanes import find_lanes
-from lrbench.cli.run import check_tasks, find_data, find_engine
+from lrbench.cli.output import tell
+from lrbench.cli.run import find_engine
 from lrbench.data import find_prepared
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate
+from lrbench.executors.preparing import check_tasks, find_data, find_lanes
 from lrbench.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
         check_tasks(waiting, engine, experiment)
     except EngineUnavailable as error:
         return f"; no estimate: they cannot start on this machine: {error}"
-    lanes = find_lanes(waiting, engine, jobs)
+    lanes = find_lanes(waiting, engine, jobs, tell)
     found = estimate(waiting, engine, jobs, lanes)
     side_by_side = f"-j {jobs}" if lanes == 1 else f"-j {jobs} and {lanes} lanes"
     return (f"; about {found.text} with {side_by_side} "

@@ -7,6 +7,11 @@ from pathlib import Path
 import click
 
 
+def tell(text: str) -> None:
+    """Say a line on standard error."""
+    click.echo(text, err=True)
+
+
 def check_writable(output: Path, option: str = "-o") -> None:
     """Refuse, before the work, what can be no file to write; ``option`` names it.
 

@@ -17,8 +17,8 @@ from rich.table import Column
 from rich.text import Text
 
 from lrbench.engines import base
-from lrbench.errors import plain
-from lrbench.executors.local import Listener, Outcome
+from lrbench.executors.lines import LineListener, name_of
+from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task as RunTask
 
 PLAIN_SECONDS = 30
@@ -27,17 +27,17 @@ WIDTH_WITHOUT_BAR = 110
 """Columns for a label of some 50 characters and the numbers."""
 
 
-class RunProgress(Listener):
+class RunProgress(LineListener):
     """A context manager; use as ``with RunProgress(total) as listener``, without the total where nobody knows it."""
 
     def __init__(self, total: int | None = None) -> None:
+        super().__init__()
         self._console = Console(stderr=True)
         self._live = Progress(
             *_columns(self._console), console=self._console, transient=True) if self._console.is_terminal else None
-        self._total, self._width = total, len(str(total or ''))
+        self._total = total
         self._lock = threading.Lock()
         self._rows: dict[int, Any] = {}
-        self._best: dict[int, float] = {}
         self._told: dict[int, float] = {}
         self._stack = ExitStack()
 
@@ -51,27 +51,21 @@ class RunProgress(Listener):
         self._stack.close()
 
     def started(self, task: RunTask) -> None:
-        self._best[task.number] = math.nan
-        self._told[task.number] = time.monotonic()
         if self._live is None:
-            self._say(task, "started")
-        else:
-            total = task.experiment.workload.iterations
-            self._rows[task.number] = self._live.add_task(self._name(task), total=total, iteration=f"0/{total}")
+            super().started(task)
+            return
+        self.best[task.number] = math.nan
+        total = task.experiment.workload.iterations
+        self._rows[task.number] = self._live.add_task(
+            name_of(task, self._total), total=total, iteration=f"0/{total}")
 
     def resumed(self, task: RunTask, iteration: int) -> None:
-        self._say(task, f"goes on from iteration {iteration}")
+        super().resumed(task, iteration)
         if self._live is not None:
             self._live.reset(self._rows[task.number], completed=iteration)
 
-    def restarted(self, task: RunTask, reason: str) -> None:
-        self._say(task, plain(reason))
-
-    def noticed(self, task: RunTask, text: str) -> None:
-        self._say(task, plain(text))
-
     def progressed(self, task: RunTask, progress: base.Progress) -> None:
-        best = self._best[task.number]
+        best = self.best[task.number]
         total = task.experiment.workload.iterations
         numbers: dict[str, Any] = {
             "iteration": f"{progress.iteration}/{total}", "rate": f"lr {progress.rate:.3g}",
@@ -80,47 +74,28 @@ class RunProgress(Listener):
         if self._live is not None:
             self._live.update(self._rows[task.number], completed=progress.iteration, **numbers)
         elif time.monotonic() - self._told[task.number] > PLAIN_SECONDS:
-            self._say(task, f"iteration {'  '.join(filter(None, numbers.values()))}")
+            self.say(task, f"iteration {'  '.join(filter(None, numbers.values()))}")
 
     def evaluated(self, task: RunTask, row: dict[str, Any]) -> None:
-        accuracy = row["accuracy_top1"]
-        best = self._best[task.number]
-        if accuracy != accuracy:
-            return  # the end of the run, which comes next, says why
-        self._best[task.number] = accuracy if not best >= accuracy else best
         if self._live is None:
-            self._say(task, f"iteration {row['iteration']}  lr {row['learning_rate']:.3g}  "
-                            f"loss {row['train_loss']:.4g}  accuracy {accuracy:.2%}")
-
-    def held_elsewhere(self, task: RunTask) -> None:
-        self._say(task, "another process is running it: waiting for that at the end")
+            super().evaluated(task, row)
+        else:
+            self.note(task, row)
 
     def ended(self, outcome: Outcome) -> None:
         if self._live is not None and outcome.task.number in self._rows:
             self._live.remove_task(self._rows.pop(outcome.task.number))
-        if outcome.how != "skipped":  # those are counted at the end
-            self._say(outcome.task, self._ending(outcome))
+        super().ended(outcome)
 
-    def _ending(self, outcome: Outcome) -> str:
-        status = outcome.status
-        reason = f": {plain(status.reason)}" if status.reason else ""
-        best = self._best.get(outcome.task.number, math.nan)
-        found = f", best accuracy {best:.2%}" if best == best else ""
-        return f"{status.status} at iteration {status.iteration}{found}{reason}"
-
-    def _say(self, task: RunTask, text: str) -> None:
+    def say(self, task: RunTask, text: str) -> None:
         if self._live is None:
             self._told[task.number] = time.monotonic()
-        line = f"{self._name(task)}  {text}"
+        line = f"{name_of(task, self._total)}  {text}"
         with self._lock, suppress(BrokenPipeError):  # the runs go on when nobody reads of them any more
             if self._live is None:
                 click.echo(line, err=True)
             else:
                 self._console.print(Text(line), soft_wrap=True)
-
-    def _name(self, task: RunTask) -> str:
-        number = f"{task.number}" if self._total is None else f"{task.number:{self._width}}/{self._total}"
-        return f"[{number}] {plain(task.label)}"
 
 
 def _columns(console: Console) -> list[ProgressColumn]:

@@ -57,7 +57,7 @@ def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:
 def _check_plot(plot: Path) -> None:
     """Refuse, before the work, a file that cannot be drawn at its end."""
     from lrbench.cli.output import check_writable
-    from lrbench.report.range_plot import check_suffix
+    from lrbench.report.picture_file import check_suffix
 
     check_suffix(plot)
     check_writable(plot, "--plot")
@@ -86,7 +86,7 @@ def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSett
 def _judged(bench: Bench, solver_type: str | None) -> Bench:
     """The bench on few held-out images, its sweeps checked by the engine."""
     from lrbench.cli.home import home
-    from lrbench.cli.run import check_tasks
+    from lrbench.executors.preparing import check_tasks
     from lrbench.tuning.range_test import FEW_IMAGES, sweep_tasks
 
     judged = bench.judged_on_validation(home(), most=FEW_IMAGES)

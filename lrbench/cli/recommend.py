@@ -11,9 +11,7 @@ import click
 from lrbench.cli.database import database_option, users_database
 
 if TYPE_CHECKING:
-    from lrbench.data import Prepared
     from lrbench.report.recommendation import Commands
-    from lrbench.spec.experiment import Experiment
     from lrbench.tuning.recommending import Recommendation
 
 
@@ -41,7 +39,8 @@ def recommend(spec: Path, target: float | None, overrides: Sequence[str], engine
     """
     from lrbench.cli.output import check_writable
     from lrbench.cli.target import check_target
-    from lrbench.engines.registry import check_engine_name
+    from lrbench.executors.preparing import check_engine
+    from lrbench.library.recommending import data_at_hand, recommendations
     from lrbench.report.recommendation import Commands
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import ChoosingSettings
@@ -51,40 +50,12 @@ def recommend(spec: Path, target: float | None, overrides: Sequence[str], engine
         check_writable(output)
     changes = (*overrides, f"engine.name={engine}") if engine else tuple(overrides)
     experiment = read_experiment(spec, changes, ChoosingSettings)
-    with experiment.document.placing("engine", "name"):
-        check_engine_name(experiment.settings.engine.name)
-    found = _found(experiment, target or experiment.settings.target_accuracy, location)
+    check_engine(experiment)
+    data = data_at_hand(experiment)
+    with users_database(location) as database:
+        found = recommendations(experiment, data, target or experiment.settings.target_accuracy, database)
     _show(found, Commands(str(spec), changes, len(found) > 1), form, output)
     return 0
-
-
-def _found(experiment: Experiment, target: float | None, location: str | None) -> list[Recommendation]:
-    """A recommendation for each solver of the spec."""
-    from lrbench.tuning.database import EntryQuery
-    from lrbench.tuning.recommending import asked_workloads, like_solvers
-    from lrbench.tuning.recommending import recommend as recommended
-
-    asked = asked_workloads(experiment, _data(experiment))
-    types = sorted({kind for each in asked for kind in like_solvers(each.solver_type)})
-    with users_database(location) as database:
-        entries = [entry for kind in types for entry in database.entries(EntryQuery(solver=kind))]
-    return [recommended(each, entries, target) for each in asked]
-
-
-def _data(experiment: Experiment) -> Prepared | None:
-    """The data set where it is prepared; it is not worth a download, as its name is enough to go by.
-
-    Raises:
-        UsageError: it is damaged, or does not fit the net.
-    """
-    from lrbench.cli.home import home
-    from lrbench.cli.run import find_data
-    from lrbench.data import find_prepared
-
-    data = find_data(experiment, lambda name: find_prepared(name, home()))
-    if data is not None:
-        experiment.check_data(data)
-    return data
 
 
 def _show(found: list[Recommendation], commands: Commands, form: str, output: Path | None) -> None:

@@ -6,20 +6,18 @@ import collections
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from lrbench.data import Prepared
     from lrbench.engines.base import Engine
-    from lrbench.executors.local import Outcome
+    from lrbench.executors.local import LocalExecutor, Outcome
     from lrbench.executors.plan import Task
     from lrbench.spec.experiment import Experiment
-
-Found = TypeVar("Found")
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, int]:
@@ -55,16 +53,14 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     lrbench run configs/mnist_lenet.yaml -j 2
     lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
     """
-    from lrbench.cli.lanes import find_lanes
-    from lrbench.engines.registry import check_engine_name
+    from lrbench.cli.output import tell
     from lrbench.executors import plan
-    from lrbench.runs.directory import RunDirectory, check_writable
+    from lrbench.executors.preparing import check_engine, check_tasks, find_data, make_executor
     from lrbench.spec.experiment import read_experiment
 
     overrides = [*overrides, f"engine.name={engine}"] if engine else overrides
     experiment = read_experiment(spec, overrides)
-    with experiment.document.placing("engine", "name"):
-        check_engine_name(experiment.settings.engine.name)
+    check_engine(experiment)
     if dry_run:
         from lrbench.cli.dry_run import show_plan
 
@@ -74,40 +70,10 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     check_tasks(tasks, trainer, experiment)
     if not tasks:
-        click.echo("this share holds no run", err=True)
+        tell("this share holds no run")
         return 0
-    check_writable(results / experiment.name)
-    undone = [task for task in tasks if not RunDirectory(task.folder).status().done]
-    outcomes = _run(tasks, trainer, jobs, find_lanes(undone, trainer, jobs))
+    outcomes = _run(tasks, make_executor(tasks, trainer, jobs, tell))
     return _summary(outcomes, results / experiment.name)
-
-
-def check_tasks(tasks: list[Task], engine: Engine, experiment: Experiment) -> None:
-    """Have the engine refuse what it cannot do, with the spec's line."""
-    from lrbench.cli.lanes import check_lanes
-    from lrbench.errors import NetError, SpecError
-
-    check_lanes(engine, experiment)
-    document = experiment.document
-    for task in {task.run.effective_policy: task for task in tasks}.values():
-        try:
-            engine.check(task.job())
-        except NetError as error:
-            raise error.at(document.where(("workload", "net"))) from error
-        except SpecError as error:
-            raise error.at(document.where(("engine", "driver"))) from error
-
-
-def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Prepared | Found:
-    """The user's own LMDB folders, or what ``obtain`` gives for a data set's name."""
-    from lrbench.data import open_folder
-    from lrbench.spec.model import DataFolders
-
-    dataset = experiment.workload.dataset
-    with experiment.document.placing("workload", "dataset"):
-        if isinstance(dataset, DataFolders):
-            return open_folder(Path(dataset.train), Path(dataset.test), Path(dataset.mean) if dataset.mean else None)
-        return obtain(dataset)
 
 
 def prepare_data(name: str) -> Prepared:
@@ -123,25 +89,20 @@ def prepare_data(name: str) -> Prepared:
 def find_engine(experiment: Experiment) -> Engine:
     """The engine that the spec names, started once to see that it works."""
     from lrbench.cli.site import site
-    from lrbench.engines.registry import open_engine
+    from lrbench.executors import preparing
 
-    engine = open_engine(experiment.settings.engine.name, site())
-    engine.describe()
-    return engine
+    return preparing.find_engine(experiment, site())
 
 
-def _run(tasks: list[Task], engine: Engine, jobs: int, lanes: int) -> list[Outcome]:
+def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
     from lrbench.cli.progress import RunProgress
     from lrbench.errors import Interrupted
-    from lrbench.executors.local import LocalExecutor
 
-    settings = tasks[0].experiment.settings.engine
-    with RunProgress(len(tasks)) as listener:
-        executor = LocalExecutor(engine, min(jobs, len(tasks)), settings.device_ids, listener, lanes)
+    with RunProgress(len(tasks)) as executor.listener:
         try:
             return executor.run(tasks)
         except Interrupted as error:
-            native = settings.driver == "native"
+            native = tasks[0].experiment.settings.engine.driver == "native"
             kept = "finished runs are kept, the others start over" if native else "what was done is kept"
             again = shlex.join(["lrbench", *sys.argv[1:]])
             raise Interrupted(f"interrupted; {kept}", remedy=f"to go on, type: {again}") from error

@@ -1,13 +1,5 @@
-"""What the environment says about engines on this machine."""
+"""What the environment says about engines on this machine, for the commands."""
 
-from __future__ import annotations
+from lrbench.library.surroundings import site
 
-import os
-
-from lrbench.cli.home import home
-from lrbench.engines.registry import Site
-
-
-def site() -> Site:
-    """LRBench's data folder, and the Caffe that ``LRBENCH_CAFFE`` names."""
-    return Site(home=home(), caffe=os.environ.get("LRBENCH_CAFFE") or None)
+__all__ = ["site"]

@@ -9,8 +9,6 @@ def check_target(target: float | None) -> None:
     Raises:
         UsageError: it is not above 0 and at most 1.
     """
-    from lrbench.errors import UsageError
+    from lrbench.metrics.target import check_target as check
 
-    if target is not None and not 0 < target <= 1:
-        raise UsageError(f"--target is {target:g}, but an accuracy is above 0 and at most 1",
-                         remedy="give a fraction, such as 0.98 for 98 %")
+    check(target, "--target")

@@ -12,10 +12,9 @@ from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lrbench.errors import UsageError
+from lrbench.policies.picture import Picture, check_suffix
 from lrbench.policies.policy import Policy
 
-SUFFIXES = (".png", ".svg", ".pdf")
 MOST_POINTS = 200_000
 """Points a curve; of a longer run only every n-th iteration is drawn, so that the file stays small."""
 LEGEND_CHARACTERS = 110
@@ -29,16 +28,19 @@ def plot_rates(policies: Sequence[Policy], iterations: int, path: Path) -> None:
         PolicyError: a policy that is impossible in that run.
         UsageError: another suffix, or a path that cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f'the suffix is "{path.suffix}"', where=str(path), remedy=f"use {', '.join(SUFFIXES)}")
+    check_suffix(path)
+    draw_rates(policies, iterations).save(path, "choose another -o")
+
+
+def draw_rates(policies: Sequence[Policy], iterations: int) -> Picture:
+    """The rates of ``policies`` over a run, as a picture.
+
+    Raises:
+        PolicyError: a policy that is impossible in that run.
+    """
     for policy in policies:
         policy.check(iterations)
-    figure = _figure(policies, np.arange(0, iterations, -(-iterations // MOST_POINTS)), iterations)
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"cannot be written ({reason})", where=str(path), remedy="choose another -o") from None
+    return Picture(_figure(policies, np.arange(0, iterations, -(-iterations // MOST_POINTS)), iterations))
 
 
 def _figure(policies: Sequence[Policy], t: np.typing.NDArray[np.int64], iterations: int) -> Figure:

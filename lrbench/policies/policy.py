@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from lrbench.policies.function import Function
 from lrbench.policies.table import find_function
 from lrbench.policies.values import FloatArray, Value, value_mapping, value_text
 
+if TYPE_CHECKING:
+    from lrbench.policies.picture import Picture
+
 CHECKED_AT_ONCE = 1 << 18
 """Iterations whose rates ``check`` holds in memory at a time."""
 
@@ -22,9 +25,11 @@ CHECKED_AT_ONCE = 1 << 18
 class Policy:
     """A learning-rate policy: immutable, hashable, equal to another one with the same canonical text.
 
-    Made by ``parse_policy``, ``policy_from_mapping`` or ``expand_policies``, which check its values::
+    Made by ``Policy.parse``, ``policy_from_mapping`` or ``expand_policies``, which check its values::
 
-        >>> policy = parse_policy("TRI(k0=0.01, k1=0.06, l=2000)")
+        >>> policy = Policy.parse("TRI(k0=0.01, k1=0.06, l=2000)")
+        >>> policy(0)
+        0.01
         >>> policy.rates([0, 500, 1000], iterations=10000)
         array([0.01  , 0.0225, 0.035 ])
     """
@@ -97,6 +102,68 @@ class Policy:
         if not self._closed_loop or self._function.start is None:
             return OpenLoop(self, iterations)
         return self._function.start(self._function.values(self._values, iterations))
+
+    @classmethod
+    def parse(cls, text: str) -> Policy:
+        """The policy of a text such as ``STEP(k0=0.1, gamma=0.5, l=1000)``; parameters with defaults may be left out.
+
+            >>> Policy.parse("WARMUP(policy=POLY(k0=0.1, p=1), l=100)").text
+            'WARMUP(policy=POLY(k0=0.1, p=1), l=100, k0=0, count=stage)'
+
+        Raises:
+            PolicyError: what is wrong, and where.
+        """
+        from lrbench.policies.build import parse_policy
+
+        return parse_policy(text)
+
+    @overload
+    def __call__(self, t: float, iterations: int | None = None) -> float: ...
+    @overload
+    def __call__(self, t: npt.ArrayLike, iterations: int | None = None) -> float | FloatArray: ...
+    def __call__(self, t: npt.ArrayLike, iterations: int | None = None) -> float | FloatArray:
+        """The learning rate at iteration t, counted from 0; for an array, an array of rates.
+
+            >>> Policy.parse("EXP(k0=0.1, gamma=0.5)")([0, 1, 2])
+            array([0.1  , 0.05 , 0.025])
+            >>> Policy.parse("POLY(k0=0.1, p=1)")(50, iterations=100)
+            0.05
+
+        Args:
+            t: a number or numbers.
+            iterations: the run's, which a policy that goes by the run's length, such as POLY without ``l``, needs.
+
+        Raises:
+            PolicyError: as ``rates``; also where a rate is negative or not finite, or the run's length is needed.
+        """
+        times = np.asarray(t)
+        rates = self.rates(times, 0 if iterations is None else iterations)
+        self.check_rates(times.ravel(), rates.ravel())
+        return rates if rates.ndim else float(rates)
+
+    def schedule(self, iterations: int) -> FloatArray:
+        """The rates of a whole run: float64, one for each iteration.
+
+            >>> Policy.parse("STEP(k0=0.1, gamma=0.5, l=2)").schedule(5)
+            array([0.1  , 0.1  , 0.05 , 0.05 , 0.025])
+
+        Raises:
+            PolicyError: a run of so many iterations is impossible.
+        """
+        self.check(iterations)
+        return self.rates(np.arange(iterations), iterations)
+
+    def plot(self, iterations: int, *others: Policy) -> Picture:
+        """A picture of the rates over a run, beside those of other policies.
+
+            >>> Policy.parse("COS(k0=0.1, k1=0.01, l=50)").plot(200).save("rates.png")
+
+        Raises:
+            PolicyError: a run of so many iterations is impossible.
+        """
+        from lrbench.policies.plot import draw_rates
+
+        return draw_rates([self, *others], iterations)
 
     def rates(self, t: npt.ArrayLike, iterations: int) -> FloatArray:
         """The learning rates at iterations t.

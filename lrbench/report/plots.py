@@ -31,7 +31,7 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     with drawing():
         for workload, prefix in zip(report.workloads, prefixes([each.label for each in report.workloads]), strict=True):
             scene = Scene.of(workload, report.metric)
-            for name, draw in _PICTURES.items():
+            for name, draw in PICTURES.items():
                 path = folder / f"{prefix}{name}.png"
                 write_picture(draw(scene), path, "--plots")
                 written.append(path)
@@ -77,7 +77,7 @@ def _side_by_side(scene: Scene, name: str, title: str) -> Figure:
     return figure
 
 
-_PICTURES: dict[str, Callable[[Scene], Figure]] = {
+PICTURES: dict[str, Callable[[Scene], Figure]] = {
     "rates": _rates,
     "losses": partial(_side_by_side, name="loss", title="Losses"),
     "accuracy": partial(_side_by_side, name="accuracy", title="Accuracy on the test set"),

@@ -44,10 +44,11 @@ class Commands:
 
 def recommendation_text(found: Sequence[Recommendation], commands: Commands, style: Style) -> str:
     """A section for each solver; each paragraph stands alone."""
-    return "\n\n".join(part for each in found for part in _sections(each, commands, style)) + "\n"
+    return "\n\n".join(part for each in found for part in recommendation_sections(each, commands, style)) + "\n"
 
 
-def _sections(found: Recommendation, commands: Commands, style: Style) -> Iterator[str]:
+def recommendation_sections(found: Recommendation, commands: Commands, style: Style) -> Iterator[str]:
+    """The parts from top to bottom, each to stand alone: tables, and sentences about them."""
     yield style.title.format(style.clean(f"{asked_title(found.asked)}: which policy?"))
     yield from (style.paragraph(style.clean(f"note: {note}")) for note in found.notes)
     yield from _here(found, style)

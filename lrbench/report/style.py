@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
+from lrbench.report.statistics import Comparison
 from lrbench.report.untrusted import markdown, plain
 
 ENOUGH_FOR_POLICY, NARROWEST_POLICY = 24, 18
@@ -28,7 +29,7 @@ class Style:
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], left: Iterable[str] = ()) -> str:
         """A table, numbers to the right but for the columns named in ``left``; policies take what room there is."""
-        align = ["left" if _is_policy(name) or name in left else "right" for name in head]
+        align = self.alignment(head, left)
         if self.width is None:
             return tabulate(rows, head, self.tablefmt, disable_numparse=True, colalign=align)
         titles, columns, room = self._layout(head, rows, self.width)
@@ -39,6 +40,10 @@ class Style:
         cells = list(zip(*wrapped, strict=True))
         return tabulate(cells, titles, self.tablefmt, disable_numparse=True, colalign=align)
 
+    def alignment(self, head: Sequence[str], left: Iterable[str]) -> list[str]:
+        """Of each column: policies and the columns named in ``left`` to the left."""
+        return ["left" if _is_policy(name) or name in left else "right" for name in head]
+
     def fits(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
         """Whether the columns leave room for the policies."""
         return self.width is None or self._layout(head, rows, self.width)[2] >= ENOUGH_FOR_POLICY
@@ -46,6 +51,10 @@ class Style:
     def policy(self, parts: Sequence[str]) -> str:
         """A policy, its solver and engine in a cell: on lines of their own, to be read however long the first is."""
         return (", " if self.width is None else "\n").join(map(self.clean, parts))
+
+    def mark(self, cell: str, comparison: Comparison | None) -> str:
+        """A value by how it compares with the best, where the style shows that in the value itself."""
+        return cell
 
     def paragraph(self, text: str) -> str:
         """Text wrapped to the width."""

@@ -44,15 +44,16 @@ _PROVISIONAL = "rows without a rank: under way (the best so far) or without a va
 
 def terminal_report(report: Report, width: int = WIDTH) -> str:
     """The tables for a terminal, ending with what to type next."""
-    return "\n\n".join([*_sections(report, for_terminal(width)), _next(report.paths)]) + "\n"
+    return "\n\n".join([*report_sections(report, for_terminal(width)), _next(report.paths)]) + "\n"
 
 
 def markdown_report(report: Report) -> str:
     """The tables as GitHub's markdown."""
-    return "\n\n".join(_sections(report, MARKDOWN)) + "\n"
+    return "\n\n".join(report_sections(report, MARKDOWN)) + "\n"
 
 
-def _sections(report: Report, style: Style) -> Iterable[str]:
+def report_sections(report: Report, style: Style) -> Iterable[str]:
+    """The parts of a report from top to bottom, each to stand alone: tables, and sentences about them."""
     for workload in report.workloads:
         yield style.title.format(style.clean(workload.label))
         yield _ranking(workload, report.metric, style)

@@ -15,7 +15,7 @@ from lrbench.spec.document import Document
 from lrbench.spec.expansion import write_out_runs
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.run import Run
-from lrbench.spec.settings import read_settings
+from lrbench.spec.settings import check_settings, read_settings
 from lrbench.spec.workload import Workload, read_workload
 
 SCHEMA = 1
@@ -99,5 +99,23 @@ def read_experiment(path: Path, overrides: Sequence[str] = (),
         UsageError: the spec, the net or a policy is wrong; the message says where.
     """
     settings, document = read_settings(path, overrides, model)
-    workload = read_workload(settings.workload, document, path.resolve().parent)
+    return _experiment(settings, document, path.resolve().parent)
+
+
+def experiment_of(document: Document, base: Path,
+                  model: type[ExperimentSettings] = ExperimentSettings) -> Experiment:
+    """The experiment of a spec that is a mapping already.
+
+    Args:
+        base: the folder that the spec's paths are relative to.
+        model: as for ``read_experiment``.
+
+    Raises:
+        UsageError: as ``read_experiment``.
+    """
+    return _experiment(check_settings(document, model), document, base)
+
+
+def _experiment(settings: ExperimentSettings, document: Document, base: Path) -> Experiment:
+    workload = read_workload(settings.workload, document, base)
     return Experiment(settings, workload, write_out_runs(settings, document), document)

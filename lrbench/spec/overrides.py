@@ -1,7 +1,8 @@
-"""Values of a spec replaced from the command line."""
+"""Values of a spec replaced from the command line, or by the program that reads it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lrbench.errors import SpecError
@@ -25,6 +26,26 @@ def apply_override(document: Document, override: str) -> None:
         value, _ = read_plain(text, place)
     except SpecError as error:
         raise SpecError(error.message, where=place, remedy=error.remedy) from error
+    _set(document, name, value, place)
+
+
+def apply_values(document: Document, values: Mapping[str, Any]) -> None:
+    """Set plain values at dotted paths, as ``apply_override`` does.
+
+    A mapping sets the keys that it has and leaves others as they are: ``{"workload": {"iterations": 100}}`` is
+    ``{"workload.iterations": 100}``.
+
+    Raises:
+        SpecError: there is nothing at a path to set.
+    """
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            apply_values(document, {f"{name}.{key}": inner for key, inner in value.items()})
+        else:
+            _set(document, name, value, f"the argument {name}")
+
+
+def _set(document: Document, name: str, value: Any, place: str) -> None:
     path: Key = ()
     holder = document.value
     *parents, last = name.split(".")

@@ -26,19 +26,39 @@ def read_settings(path: Path, overrides: Sequence[str] = (),
     Raises:
         SpecError: with file, line and key.
     """
+    document = read_spec(path)
+    for override in overrides:
+        apply_override(document, override)
+    return check_settings(document, model), document
+
+
+def read_spec(path: Path) -> Document:
+    """A spec file as a mapping, not yet checked; without a ``name`` the file's stem is one.
+
+    Raises:
+        SpecError: with file and line.
+    """
     document = read_document(path)
     if not isinstance(document.value, dict):
         found = "is empty" if document.value is None else f"holds {shown(document.value)}"
         raise SpecError(f"the file {found}, but a spec is a mapping", where=document.where(()),
                         remedy="write name, workload, solver and policies, such as in configs/quickstart.yaml")
-    for override in overrides:
-        apply_override(document, override)
-    raw = {"name": path.stem, **document.value}
+    document.value = {"name": path.stem, **document.value}
     document.places.setdefault(("name",), f"{path}, whose name is the spec's for want of another")
+    return document
+
+
+def check_settings(document: Document, model: type[ExperimentSettings] = ExperimentSettings) -> ExperimentSettings:
+    """The settings of a document that is a mapping.
+
+    Raises:
+        SpecError: with the place and the key.
+    """
+    raw = dict(document.value)
     written = list(_solvers(raw.get("solver", {})))
     raw["solver"] = [solver for _, solver in written]
     try:
-        return model.model_validate(raw), document
+        return model.model_validate(raw)
     except ValidationError as error:
         raise explain(error, document, [key for key, _ in written]) from error
 

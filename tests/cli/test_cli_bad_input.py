@@ -11,6 +11,7 @@ import pytest
 from fake_engine import FakeEngine
 
 import lrbench.cli.run
+import lrbench.executors.preparing
 from lrbench.cli.main import main
 from lrbench.data import Prepared
 
@@ -70,7 +71,7 @@ def refused(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def without_training(monkeypatch: pytest.MonkeyPatch, digits: Prepared) -> None:
     """Digits at hand, and an engine that is never reached."""
     monkeypatch.setattr(lrbench.cli.run, "find_engine", lambda experiment: FakeEngine())
-    monkeypatch.setattr(lrbench.cli.run, "find_data", lambda experiment, obtain: digits)
+    monkeypatch.setattr(lrbench.executors.preparing, "find_data", lambda experiment, obtain: digits)
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import lrbench.cli.run
+import lrbench.executors.preparing
 from lrbench.cli.main import main
 from lrbench.data import Prepared
 
@@ -93,7 +94,7 @@ def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, cap
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(lrbench.cli.run, "find_engine", unreached)
-    monkeypatch.setattr(lrbench.cli.run, "find_data", unreached)
+    monkeypatch.setattr(lrbench.executors.preparing, "find_data", unreached)
 
     def run(*arguments: str) -> str:
         before = sorted(folder.rglob("*"))

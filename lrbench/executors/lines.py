@@ -1,0 +1,70 @@
+"""News of runs under way as lines of text, for whoever shows or keeps them."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+from lrbench.errors import plain
+from lrbench.executors.local import Listener, Outcome
+from lrbench.executors.plan import Task
+
+
+class LineListener(Listener):
+    """Makes a line of each piece of news but the progress between evaluations, and hands it to ``say``."""
+
+    def __init__(self) -> None:
+        self.best: dict[int, float] = {}
+        """The best accuracy so far by the task's number, NaN where there is none."""
+
+    @abstractmethod
+    def say(self, task: Task, text: str) -> None:
+        """Show or keep a line about a task; the text says neither its number nor its label."""
+
+    def started(self, task: Task) -> None:
+        self.best[task.number] = math.nan
+        self.say(task, "started")
+
+    def resumed(self, task: Task, iteration: int) -> None:
+        self.say(task, f"goes on from iteration {iteration}")
+
+    def restarted(self, task: Task, reason: str) -> None:
+        self.say(task, plain(reason))
+
+    def noticed(self, task: Task, text: str) -> None:
+        self.say(task, plain(text))
+
+    def evaluated(self, task: Task, row: dict[str, Any]) -> None:
+        if self.note(task, row):
+            self.say(task, f"iteration {row['iteration']}  lr {row['learning_rate']:.3g}  "
+                           f"loss {row['train_loss']:.4g}  accuracy {row['accuracy_top1']:.2%}")
+
+    def note(self, task: Task, row: dict[str, Any]) -> bool:
+        """Remember the accuracy; False where it is NaN: the end of the run, which comes next, says why."""
+        accuracy, best = row["accuracy_top1"], self.best[task.number]
+        if accuracy != accuracy:
+            return False
+        self.best[task.number] = accuracy if not best >= accuracy else best
+        return True
+
+    def held_elsewhere(self, task: Task) -> None:
+        self.say(task, "another process is running it: waiting for that at the end")
+
+    def ended(self, outcome: Outcome) -> None:
+        if outcome.how != "skipped":  # those are counted at the end
+            self.say(outcome.task, self.ending(outcome))
+
+    def ending(self, outcome: Outcome) -> str:
+        """How a run ended, in words."""
+        status = outcome.status
+        reason = f": {plain(status.reason)}" if status.reason else ""
+        best = self.best.get(outcome.task.number, math.nan)
+        found = f", best accuracy {best:.2%}" if best == best else ""
+        return f"{status.status} at iteration {status.iteration}{found}{reason}"
+
+
+def name_of(task: Task, total: int | None = None) -> str:
+    """Such as ``[ 3/21] FIX(k0=0.01) SGD seed 0``; without the total where nobody knows it."""
+    number = f"{task.number}" if total is None else f"{task.number:{len(str(total))}}/{total}"
+    return f"[{number}] {plain(task.label)}"

@@ -1,0 +1,109 @@
+"""From an experiment to tasks that can be trained: its data and engine found, what does not fit refused."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from lrbench.data import Prepared, open_folder
+from lrbench.engines.base import Engine
+from lrbench.engines.registry import Site, check_engine_name, open_engine
+from lrbench.errors import NetError, SpecError
+from lrbench.executors.local import LocalExecutor
+from lrbench.executors.plan import Task
+from lrbench.runs.directory import RunDirectory, check_writable
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.model import DataFolders
+
+Found = TypeVar("Found")
+
+
+def check_engine(experiment: Experiment) -> None:
+    """Raise SpecError, with the spec's line, where there is no engine of that name; nothing is loaded for it."""
+    with experiment.document.placing("engine", "name"):
+        check_engine_name(experiment.settings.engine.name)
+
+
+def find_engine(experiment: Experiment, site: Site) -> Engine:
+    """The engine that the spec names, started once to see that it works.
+
+    Raises:
+        EngineUnavailable: it is absent or broken on this machine.
+    """
+    engine = open_engine(experiment.settings.engine.name, site)
+    engine.describe()
+    return engine
+
+
+def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Prepared | Found:
+    """The user's own LMDB folders, or what ``obtain`` gives for a data set's name."""
+    dataset = experiment.workload.dataset
+    with experiment.document.placing("workload", "dataset"):
+        if isinstance(dataset, DataFolders):
+            return open_folder(Path(dataset.train), Path(dataset.test), Path(dataset.mean) if dataset.mean else None)
+        return obtain(dataset)
+
+
+def check_tasks(tasks: Sequence[Task], engine: Engine, experiment: Experiment) -> None:
+    """Have the engine refuse what it cannot do, with the spec's line."""
+    check_lanes(engine, experiment)
+    document = experiment.document
+    for task in {task.run.effective_policy: task for task in tasks}.values():
+        try:
+            engine.check(task.job())
+        except NetError as error:
+            raise error.at(document.where(("workload", "net"))) from error
+        except SpecError as error:
+            raise error.at(document.where(("engine", "driver"))) from error
+
+
+def check_lanes(engine: Engine, experiment: Experiment) -> None:
+    """Refuse more than one lane where the engine has none.
+
+    Raises:
+        SpecError: with the spec's line.
+    """
+    settings = experiment.settings.engine
+    if settings.lanes != 1 and not engine.has_lanes:
+        with experiment.document.placing("engine", "lanes"):
+            raise SpecError(f"the engine {settings.name} trains one run a session, so that engine.lanes can only be 1",
+                            remedy="leave it out and use -j, or set engine.name to torch")
+
+
+def find_lanes(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callable[[str], None],
+               runs: int | None = None) -> int:
+    """As many as the spec says, or, where it says auto, as trials find best.
+
+    Never more than leave each of ``jobs`` sessions with a run for each of its lanes.
+
+    Args:
+        tasks: of which the first is tried.
+        tell: is given a line that says what the trials found.
+        runs: how many there will be; as many as the tasks by default.
+    """
+    if not tasks:
+        return 1
+    count = len(tasks) if runs is None else runs
+    most = -(-count // jobs)
+    wanted = tasks[0].experiment.settings.engine.lanes
+    if wanted != "auto":
+        return min(wanted, most)
+    with tempfile.TemporaryDirectory(prefix="lrbench-lanes-") as folder:
+        lanes, why = engine.choose_lanes(tasks[0].job(folder=Path(folder)), most)
+    tell(f"lanes: {lanes}, as {why}")
+    return lanes
+
+
+def make_executor(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callable[[str], None]) -> LocalExecutor:
+    """What runs the tasks, of one experiment and at least one, once their results folder can be written.
+
+    Raises:
+        ResultsError: it cannot.
+    """
+    check_writable(tasks[0].folder.parent)
+    undone = [task for task in tasks if not RunDirectory(task.folder).status().done]
+    lanes = find_lanes(undone, engine, jobs, tell)
+    devices = tasks[0].experiment.settings.engine.device_ids
+    return LocalExecutor(engine, min(jobs, len(tasks)), devices, lanes=lanes)

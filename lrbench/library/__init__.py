@@ -1,0 +1,1 @@
+"""LRBench for programs: what ``import lrbench`` gives, and what the commands share with it."""

@@ -1,0 +1,112 @@
+"""Recommendations for a spec's workload by the user's policy database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+from lrbench.data import Prepared, find_prepared
+from lrbench.executors.preparing import check_engine, find_data
+from lrbench.library.progress import LOG
+from lrbench.library.surroundings import database_place, home
+from lrbench.metrics.target import check_target
+from lrbench.policies import Policy, parse_policy
+from lrbench.report.html import recommendation_html
+from lrbench.report.recommendation import Commands, recommendation_text
+from lrbench.report.style import for_terminal
+from lrbench.report.table import WIDTH
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.given import Spec, given_experiment
+from lrbench.spec.model import ChoosingSettings
+from lrbench.tuning.database import Database, EntryQuery, open_database
+from lrbench.tuning.recommending import Recommendation, asked_workloads, like_solvers
+from lrbench.tuning.recommending import recommend as recommended
+
+
+class Recommendations(Sequence[Recommendation]):
+    """A recommendation for each solver of a spec; shown as ``lrbench recommend`` shows it, in a notebook as tables."""
+
+    def __init__(self, found: Sequence[Recommendation], spec: str) -> None:
+        self._found = tuple(found)
+        self._commands = Commands(spec, several_solvers=len(found) > 1)
+
+    @property
+    def policies(self) -> list[Policy]:
+        """What to try, the best first, each once: what was measured on this workload, then what is carried over."""
+        texts = [candidate.policy for found in self
+                 for candidate in (*found.here, *(each for like in found.like for each in like.candidates))]
+        return [parse_policy(text) for text in dict.fromkeys(texts)]
+
+    @overload
+    def __getitem__(self, index: int) -> Recommendation: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Recommendation]: ...
+    def __getitem__(self, index: int | slice) -> Recommendation | Sequence[Recommendation]:
+        return self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[Recommendation]:
+        return iter(self._found)
+
+    def __str__(self) -> str:
+        return recommendation_text(self._found, self._commands, for_terminal(WIDTH))
+
+    def __repr__(self) -> str:
+        return f"<Recommendations: {', '.join(policy.text for policy in self.policies) or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        return recommendation_html(self._found, self._commands)
+
+
+def recommend(spec: Spec, *, target: float | None = None, database: str | None = None,
+              **values: Any) -> Recommendations:
+    """Policies for the workload of a spec, from what the policy database knows; nothing is trained.
+
+    As ``lrbench recommend``. The spec need not have policies.
+
+        >>> found = lrbench.recommend("quickstart.yaml", target=0.9)
+        >>> found.policies[0]
+        <Policy STEP(k0=0.02, gamma=0.5, l=100)>
+
+    Args:
+        spec: the path of a YAML file, or what such a file holds.
+        target: the accuracy to reach, a fraction; by default the spec's ``target_accuracy``.
+        database: the path or URL of a policy database; by default ``LRBENCH_DB``, else the user's own.
+        values: set in the spec, as for ``lrbench.run``.
+
+    Raises:
+        UsageError: the spec, the data set or the database is not fit.
+    """
+    check_target(target, "target")
+    experiment = given_experiment(spec, values, ChoosingSettings)
+    check_engine(experiment)
+    data = data_at_hand(experiment)
+    place = database_place() if database is None else database
+    with open_database(place) as known:
+        if known.created:
+            LOG.info("made %s, with the %d entries that LRBench ships", known.shown, len(known))
+        found = recommendations(experiment, data, target or experiment.settings.target_accuracy, known)
+    return Recommendations(found, experiment.document.source)
+
+
+def recommendations(experiment: Experiment, data: Prepared | None, target: float | None,
+                    database: Database) -> list[Recommendation]:
+    """A recommendation for each solver of the experiment."""
+    asked = asked_workloads(experiment, data)
+    types = sorted({kind for each in asked for kind in like_solvers(each.solver_type)})
+    entries = [entry for kind in types for entry in database.entries(EntryQuery(solver=kind))]
+    return [recommended(each, entries, target) for each in asked]
+
+
+def data_at_hand(experiment: Experiment) -> Prepared | None:
+    """The data set where it is prepared; it is not worth a download, as its name is enough to go by.
+
+    Raises:
+        UsageError: it is damaged, or does not fit the net.
+    """
+    data = find_data(experiment, lambda name: find_prepared(name, home()))
+    if data is not None:
+        experiment.check_data(data)
+    return data

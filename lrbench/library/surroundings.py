@@ -1,0 +1,56 @@
+"""What the environment names: where LRBench keeps its data, where the user keeps his, and which Caffe is his."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrbench.errors import DataError
+
+if TYPE_CHECKING:
+    from lrbench.engines.registry import Site
+
+DATABASE_FILE = "policies.sqlite"
+
+
+def home() -> Path:
+    """``LRBENCH_HOME``, else the system's place for an application's data (``~/.local/share/lrbench`` on Linux)."""
+    named = os.environ.get("LRBENCH_HOME")
+    if named:
+        return Path(named).expanduser().absolute()
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("lrbench"))
+
+
+def data_folder() -> Path | None:
+    """``LRBENCH_DATA``, a folder that data sets are looked for in before they are downloaded; None where it is unset.
+
+    Raises:
+        DataError: it names something that is not a folder.
+    """
+    named = os.environ.get("LRBENCH_DATA")
+    if not named:
+        return None
+    folder = Path(named).expanduser().absolute()
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder", where="LRBENCH_DATA", remedy="correct or unset it")
+    return folder
+
+
+def site() -> Site:
+    """LRBench's data folder, and the Caffe that ``LRBENCH_CAFFE`` names."""
+    from lrbench.engines.registry import Site
+
+    return Site(home=home(), caffe=os.environ.get("LRBENCH_CAFFE") or None)
+
+
+def database_place() -> str:
+    """``LRBENCH_DB``, the path or URL of the policy database, else a file in ``home``, whose folder is made."""
+    named = os.environ.get("LRBENCH_DB")
+    if named:
+        return named
+    folder = home()
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder / DATABASE_FILE)

@@ -1,0 +1,59 @@
+"""Running an experiment from a program: the same runs, in the same folders, as ``lrbench run`` makes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lrbench.data import Prepared, prepare
+from lrbench.errors import UsageError
+from lrbench.executors import plan
+from lrbench.executors.preparing import check_engine, check_tasks, find_data, find_engine, make_executor
+from lrbench.library.progress import LOG, RunLog, log_preparation
+from lrbench.library.results import Results
+from lrbench.library.surroundings import data_folder, home, site
+from lrbench.spec.given import Spec, given_experiment
+
+
+def run(spec: Spec, *, results: str | os.PathLike[str] = "results", jobs: int = 1, threads: int = 1,
+        **values: Any) -> Results:
+    """Run the experiment that a spec describes, and give what came of it.
+
+    As ``lrbench run``: done runs are skipped, cut-off runs go on from their last snapshot, so that the same call may be
+    made again at any time, and the two may take turns on one results folder. Nothing is printed: news go to the logger
+    ``lrbench``. A run that fails stops no other; its status says so.
+
+        >>> results = lrbench.run("quickstart.yaml", seeds=[0], workload={"iterations": 10, "test_interval": 10},
+        ...                       policies=[lrbench.Policy.parse("EXP(k0=0.02, gamma=0.99)")])
+        >>> results.runs["status"].tolist()
+        ['finished']
+
+    Args:
+        spec: the path of a YAML file, or what such a file holds.
+        results: the folder that holds one folder an experiment.
+        jobs: sessions side by side.
+        threads: processor threads of each.
+        values: set in the spec by key; a mapping sets the keys that it has. ``engine="torch"`` is short for
+            ``engine={"name": "torch"}``.
+
+    Raises:
+        UsageError: the spec, net, data, engine or results folder is not fit.
+        Interrupted: Ctrl-C; what was done is kept.
+    """
+    for name, count in (("jobs", jobs), ("threads", threads)):
+        if count < 1:
+            raise UsageError(f"{name} is {count}, but must be at least 1")
+    experiment = given_experiment(spec, values)
+    check_engine(experiment)
+    engine, data = find_engine(experiment, site()), find_data(experiment, _prepared)
+    tasks = plan.tasks(experiment, data, Path(results), threads)
+    check_tasks(tasks, engine, experiment)
+    executor = make_executor(tasks, engine, jobs, LOG.info)
+    executor.listener = RunLog(len(tasks))
+    executor.run(tasks)
+    return Results(*(task.folder for task in tasks))
+
+
+def _prepared(name: str) -> Prepared:
+    return prepare(name, home(), data_folder(), progress=log_preparation)
