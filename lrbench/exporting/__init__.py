@@ -1,0 +1,45 @@
+"""Policies for a user's own training: snippets that depend on the target framework alone, solver fields, rates.
+
+Each target is a function of a policy and the run's iterations (None: not known) that returns the text to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lrbench.exporting.caffe import caffe_text
+from lrbench.exporting.plateau import plateau_text
+from lrbench.exporting.rates import csv_text
+from lrbench.exporting.snippets import keras_text, optax_text, torch_text
+from lrbench.exporting.whole_run import check
+from lrbench.policies import Policy
+
+TARGETS: dict[str, Callable[[Policy, int | None], str]] = {
+    "torch": torch_text,
+    "keras": keras_text,
+    "optax": optax_text,
+    "caffe": caffe_text,
+    "csv": csv_text,
+}
+"""What a policy can be exported to."""
+
+
+def export_policy(policy: Policy, target: str, iterations: int | None = None) -> str:
+    """What a user puts into training of his own so that it has this policy's rates.
+
+    Args:
+        policy: the policy; of the closed-loop ones PLATEAU alone, and to PyTorch and Keras.
+        target: a name of ``TARGETS``.
+        iterations: the run's iterations; needed where the policy leaves an ``l`` to them, and for csv.
+
+    Raises:
+        PolicyError: the policy is impossible in a run of that length, needs the iterations and they are not given, or
+            cannot be said in the target.
+    """
+    check(policy, iterations)
+    if policy.closed_loop:
+        return plateau_text(policy, target)
+    return TARGETS[target](policy, iterations)
+
+
+__all__ = ["TARGETS", "export_policy"]

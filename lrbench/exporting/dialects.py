@@ -1,0 +1,179 @@
+"""How a formula is said in each framework: plain Python for PyTorch, traced array operations for JAX and Keras.
+
+Lengths are counted in whole numbers, so that a cycle begins exactly where it should: l = 333.3 is ten t in 3333. In
+float32, which JAX and Keras compute in, a gamma near 1 loses its last digits, and gamma^t the first ones: there
+gamma^t is exp(t log(gamma)), with the logarithm taken in float64.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from types import MappingProxyType
+
+from lrbench.errors import PolicyError
+from lrbench.exporting.expressions import expression, number, simplified
+
+LARGEST_INT32 = 2**31 - 1
+
+
+class Dialect(ABC):
+    """What an expression of a formula becomes; ``t`` names the argument of the functions written."""
+
+    t = "t"
+    names: Mapping[str, str]
+
+    @abstractmethod
+    def turns(self, length: float) -> str:
+        """How many whole cycles of ``length`` lie before t."""
+
+    @abstractmethod
+    def phase(self, length: float) -> str:
+        """How much of t's cycle has passed."""
+
+    def reached(self, boundaries: Sequence[float]) -> str:
+        """How many of the boundaries are at most t."""
+        return f"sum([{self.t} >= b for b in {tuple(boundaries)!r}])"
+
+    def power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
+        """A power."""
+        return ast.BinOp(base, ast.Pow(), exponent)
+
+    def opening(self, expressions: Sequence[ast.expr]) -> list[str]:
+        """What a function that computes these begins with."""
+        return []
+
+    @abstractmethod
+    def choice(self, phases: Sequence[tuple[str, str]], rate: str) -> list[str]:
+        """The statements that return the rate of the first phase whose condition holds, else ``rate``."""
+
+
+class PlainPython(Dialect):
+    """Numbers, with Python's math module."""
+
+    names = MappingProxyType({name: f"math.{name}" for name in ("pi", "sin", "cos", "exp", "sqrt")})
+
+    def turns(self, length: float) -> str:
+        times, whole = _ratio(length)
+        return f"{times}t // {whole}"
+
+    def phase(self, length: float) -> str:
+        times, whole = _ratio(length)
+        return f"{times}t % {whole} / {whole}"
+
+    def choice(self, phases: Sequence[tuple[str, str]], rate: str) -> list[str]:
+        lines = [line for condition, text in phases for line in (f"if {condition}:", f"    return {text}")]
+        return [*lines, f"return {rate}"]
+
+
+class _Traced(Dialect):
+    """Arrays of a module, traced, in float32; ``end`` is the first t that does not occur."""
+
+    def __init__(self, module: str, end: int) -> None:
+        functions = {"min": "minimum", "max": "maximum", **{name: name for name in ("sin", "cos", "exp", "sqrt")}}
+        self.names = {"pi": "math.pi", **{name: f"{module}.{function}" for name, function in functions.items()}}
+        self._where, self._exp, self._end = f"{module}.where", f"{module}.exp", end
+
+    def _counted(self, length: float) -> tuple[str, int] | None:
+        """As ``_ratio``; None where the whole run is shorter than one cycle that 32-bit integers cannot count."""
+        times = Fraction(repr(length)).denominator
+        if times * self._end > LARGEST_INT32:
+            raise PolicyError(f"a cycle of {length} iterations cannot be counted in 32-bit integers",
+                              remedy="round l, or give the run's iterations where they are few")  # fmt: skip
+        return _ratio(length) if length * times <= LARGEST_INT32 else None
+
+    def reached(self, boundaries: Sequence[float]) -> str:
+        return super().reached([boundary for boundary in boundaries if boundary <= LARGEST_INT32])
+
+    def power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
+        value = number(base)
+        if value is None or number(exponent) is not None:
+            return super().power(base, exponent)
+        if math.frexp(value)[0] == 0.5:  # a power of two, which float32 holds exactly
+            return super().power(ast.Constant(float(value)), exponent)
+        return expression(f"{self._exp}(({ast.unparse(exponent)}) * math.log({value!r}))")
+
+    def choice(self, phases: Sequence[tuple[str, str]], rate: str) -> list[str]:
+        if len(phases) < 2:
+            return [f"return {self._where}({condition}, {text}, {rate})" for condition, text in phases] or [
+                f"return {rate}"]  # fmt: skip
+        lines = [f"rate = {self._where}({condition}, {text}, rate)" for condition, text in reversed(phases)]
+        return [f"rate = {rate}", *lines, "return rate"]
+
+
+class Jax(_Traced):
+    """jax.numpy, whose integers become float32 beside a float."""
+
+    def __init__(self, end: int) -> None:
+        super().__init__("jnp", end)
+
+    def turns(self, length: float) -> str:
+        counted = self._counted(length)
+        return f"{counted[0]}t // {counted[1]}" if counted else "0 * t"
+
+    def phase(self, length: float) -> str:
+        counted = self._counted(length)
+        return f"{counted[0]}t % {counted[1]} / {counted[1]}" if counted else f"t / {float(length)!r}"
+
+
+class Keras(_Traced):
+    """keras.ops on any backend; some mix no integers with floats, so that each integer is cast before it is used."""
+
+    t = "step"
+
+    def __init__(self, end: int) -> None:
+        super().__init__("ops", end)
+
+    def turns(self, length: float) -> str:
+        counted = self._counted(length)
+        return _cast(f"{counted[0]}step // {counted[1]}") if counted else "0 * t"
+
+    def phase(self, length: float) -> str:
+        counted = self._counted(length)
+        return f"{_cast(f'{counted[0]}step % {counted[1]}')} / {counted[1]}" if counted else f"t / {float(length)!r}"
+
+    def reached(self, boundaries: Sequence[float]) -> str:
+        within = tuple(boundary for boundary in boundaries if boundary <= LARGEST_INT32)
+        return f"sum([{_cast('step >= b')} for b in {within!r}])"
+
+    def opening(self, expressions: Sequence[ast.expr]) -> list[str]:
+        named = {node.id for tree in expressions for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        return [f"t = {_cast('step')}"] if "t" in named else []
+
+
+def said(text: str, numbers: Mapping[str, float], dialect: Dialect) -> ast.expr:
+    """The tree of a formula's text in a dialect, with the numbers in place of their names."""
+    found = _Saying(dialect).visit(simplified(expression(text), numbers))
+    assert isinstance(found, ast.expr)
+    return found
+
+
+class _Saying(ast.NodeTransformer):
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return expression(self._dialect.names.get(node.id, node.id))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        left, right = self.visit(node.left), self.visit(node.right)
+        return self._dialect.power(left, right) if isinstance(node.op, ast.Pow) else ast.BinOp(left, node.op, right)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        match node.func:
+            case ast.Name(id="turns" | "phase" | "reached" as name):
+                return expression(getattr(self._dialect, name)(ast.literal_eval(node.args[1])))
+        return ast.Call(self.visit(node.func), [self.visit(argument) for argument in node.args], [])
+
+
+def _ratio(length: float) -> tuple[str, int]:
+    """How many t make how many whole numbers in one cycle: ``""`` and 2000, or ``"10 * "`` and 3333 of 333.3."""
+    exact = Fraction(repr(length))
+    return "" if exact.denominator == 1 else f"{exact.denominator} * ", exact.numerator
+
+
+def _cast(text: str) -> str:
+    return f"ops.cast({text}, 'float32')"

@@ -1,0 +1,143 @@
+"""The formula of each open-loop LR function, in the form in which it is written into a user's own training.
+
+A formula is text in Python's grammar: the function's parameters, ``low`` and ``high`` (the lower and the higher of k0
+and k1), ``pi``, sin, cos, exp, sqrt, abs, min, max, and what each dialect says in its own way:
+
+- ``turns(t, c)``: how many whole cycles of c iterations lie before t;
+- ``phase(t, c)``: how much of t's cycle has passed, from 0 up to, not including, 1;
+- ``reached(t, b)``: how many of the boundaries b are at most t.
+
+They agree with ``lrbench.policies`` at every t of a run, to rounding; what that holds beyond its end (0, a floor) is
+held here, too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lrbench.errors import PolicyError
+from lrbench.policies.values import Values, canonical_number
+
+
+@dataclass(frozen=True)
+class Formula:
+    """How a rate is computed from t.
+
+    Args:
+        rate: the rate; with phases, that of the last one.
+        phases: a condition on t, and the rate where it holds and none before it does.
+        names: names for parts of the rates, with what each stands for.
+    """
+
+    rate: str
+    phases: tuple[tuple[str, str], ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+
+
+# In terms of x, the phase in a cycle: each wave as it starts low, and as it starts high.
+_SHAPES = {
+    "TRI": ("2 * l", "(1 - abs(1 - 2 * x))"), "TRI_HIGH": ("2 * l", "abs(1 - 2 * x)"),
+    "SIN": ("2 * l", "sin(pi * x)"), "SIN_HIGH": ("2 * l", "abs(cos(pi * x))"),
+    "COS": ("l", "(1 + cos(2 * pi * x)) / 2"), "COS_LOW": ("l", "(1 - cos(2 * pi * x)) / 2"),
+    "SAW": ("l", "x"), "SAW_HIGH": ("l", "(1 - x)"),
+    "HSIN": ("l", "cos(pi * x / 2)"), "HSIN_LOW": ("l", "sin(pi * x / 2)"),
+    "HCOS": ("l", "(1 + cos(pi * x)) / 2"), "HCOS_LOW": ("l", "(1 - cos(pi * x)) / 2"),
+}  # fmt: skip
+_ENVELOPES = {"": "", "2": " * 0.5 ** turns(t, {cycle})", "EXP": " * gamma ** t"}
+_FALLS = {"linear": "x", "cos": "(1 - cos(pi * x)) / 2", "sqrt": "(1 - sqrt(1 - x))"}  # of x, what is left of the fall
+MOST_RESTARTS = 1000
+
+
+def _always(formula: Formula) -> Callable[[Values], Formula]:
+    return lambda v: formula
+
+
+def _cyclic(name: str, envelope: str) -> tuple[str, Callable[[Values], Formula]]:
+    """A row of ``FORMULAS``; COS_LOW with the envelope 2 is COS2_LOW."""
+    cycle, shape = _SHAPES[name]
+    rate = f"(high - low) * {shape}{_ENVELOPES[envelope].format(cycle=cycle)} + low"
+    stem, _, start = name.partition("_")
+    formula = Formula(rate, names=(("x", f"phase(t, {cycle})"),))
+    return f"{stem}{envelope}{'_' if start else ''}{start}", _always(formula)
+
+
+def _sgdr(v: Values) -> Formula:
+    wave = "(high - low) * (1 + cos(pi * x)) / 2 + low"
+    if v.mult == 1:
+        return Formula(wave, names=(("x", "phase(t, l)"),))
+    restarts = _restarts(v)
+    if not restarts:
+        return Formula(wave, names=(("x", "min(t / l, 1)"),))
+    return Formula(wave, names=(
+        ("cycle", f"reached(t, {restarts})"),
+        ("start", "l * (mult ** cycle - 1) / (mult - 1)"),
+        ("x", "min((t - start) / (l * mult ** cycle), 1)"),
+    ))  # fmt: skip
+
+
+def _restarts(v: Values) -> list[int]:
+    """Where the cycles begin that begin after t = 0 and before the end, each ``mult`` times as long as the last."""
+    found, start = list[int](), float(v.l)
+    while start < v.iterations:
+        if len(found) == MOST_RESTARTS:
+            raise PolicyError(f"it has more than {MOST_RESTARTS} restarts, which cannot be written out",
+                              remedy="take mult=1, or export its rates, to csv")  # fmt: skip
+        found.append(_next_whole(start))
+        start += v.l * float(v.mult) ** len(found)
+    return found
+
+
+def _next_whole(boundary: float) -> int:
+    """The first t at or past a boundary, rounded as the policies round it: 100 + 110.00000000000001 is 210."""
+    return math.ceil(round(boundary, 9))
+
+
+def _onecycle(v: Values) -> Formula:
+    peak, end = canonical_number(v.rise * v.l - 1), v.l - 1
+    up, down = (("t / {}", "(1 - x)") if v.anneal == "linear" else
+                ("(1 - cos(pi * t / {})) / 2", "(1 + cos(pi * x)) / 2"))  # fmt: skip
+    return Formula(
+        f"k2 + (k1 - k2) * {down}",
+        phases=((f"t <= {peak!r}", f"k0 + (k1 - k0) * {up.format(peak)}"),),
+        names=(("x", f"min((t - {peak!r}) / {canonical_number(end - peak)!r}, 1)"),),
+    )
+
+
+def _wsd(v: Values) -> Formula:
+    fall = Formula(
+        f"k1 + (k0 - k1) * {_FALLS[v.anneal]}",
+        names=(("x", f"max(min(({v.l!r} - t) / decay, 1), 0)"),),
+    )
+    return Formula(fall.rate, (("t < warmup", "k0 * t / warmup"),), fall.names) if v.warmup else fall
+
+
+def _nstep(v: Values) -> Formula:
+    # t is whole: it has passed a boundary where it has reached the next whole number.
+    return Formula(f"k0 * gamma ** reached(t, {[math.ceil(boundary) for boundary in v.l]})")
+
+
+_SIMPLE = {
+    "FIX": "k0",
+    "STEP": "k0 * gamma ** turns(t, l)",
+    "EXP": "k0 * gamma ** t",
+    "INV": "k0 / (1 + gamma * t) ** p",
+    "POLY": "k0 * (max(l - t, 0) / l) ** p",
+    "SIG": "k0 / (1 + exp(min(gamma * (l - t), 700)))",  # e^710 is more than a float holds
+    "LINEAR": "k1 + (k0 - k1) * max(l - t, 0) / l",
+    "POLYDECAY": "k1 + (k0 - k1) * (max(l - t, 0) / l) ** p",
+    "COSDECAY": "k1 + (k0 - k1) * (1 + cos(pi * min(t / l, 1))) / 2",
+    "INVSQRT": "k0 * sqrt(l / max(t, l))",
+}
+
+FORMULAS: dict[str, Callable[[Values], Formula]] = {
+    **{name: _always(Formula(rate)) for name, rate in _SIMPLE.items()},
+    **dict(_cyclic(wave, envelope) for wave in _SHAPES for envelope in _ENVELOPES),
+    "REX": lambda v: Formula("k0 * x / (0.5 + 0.5 * x)", names=(("x", "max(l - t, 0) / l"),)),
+    "NSTEP": _nstep,
+    "SGDR": _sgdr,
+    "ONECYCLE": _onecycle,
+    "WSD": _wsd,
+}
+"""The formula of each function by its name; compositions are written of those of their policies."""
