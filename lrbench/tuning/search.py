@@ -106,18 +106,26 @@ class Search(Relay):
 
     def _task(self, trial: optuna.Trial) -> Task | None:
         """The run that a trial asks for, None where that was asked for before, or can be none."""
+        from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import TrialState
+
+        try:
+            return self._run_of(trial)
+        except PolicyError:
+            self._study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+        except UpdateFinishedTrialError:  # a process that came just then took it for one left behind
+            pass
+        return None
+
+    def _run_of(self, trial: optuna.Trial) -> Task | None:
         from optuna.trial import TrialState
 
         chosen = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
         known = {asked(other).get("run") for other in self._study.get_trials(deepcopy=False)}
-        try:
-            label, policy = chosen(trial, self._space, self._bench.experiment.workload.iterations)
-            task = self._taken(trial, policy.text)
-        except PolicyError:
-            self._study.tell(trial, state=TrialState.PRUNED)
-            return None
+        label, policy = chosen(trial, self._space, self._bench.experiment.workload.iterations)
+        task = self._taken(trial, policy.text)
         if task.folder.name in known:
-            self._study.tell(trial, state=TrialState.FAIL)  # a sampler learns nothing of it
+            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)  # a sampler learns nothing of it
             return None
         trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
         return task
@@ -142,6 +150,8 @@ class Search(Relay):
 
     def _pruned(self, trial: optuna.Trial, rows: Sequence[Row], reported: set[int]) -> str | None:
         """Report the newest evaluation; why to give up, or None. Called from the run's own thread."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
         if self._settings.objective == "both":
             return None
         best = best_accuracy(rows)
@@ -150,7 +160,10 @@ class Search(Relay):
             return None
         if step not in reported:
             reported.add(step)
-            trial.report(best if self._settings.objective == "accuracy" else 1 - best, step)
+            try:
+                trial.report(best if self._settings.objective == "accuracy" else 1 - best, step)
+            except UpdateFinishedTrialError:
+                return "pruned: another process ended the trial"
         return "pruned: others were better by this iteration" if trial.should_prune() else None
 
     def ended(self, outcome: Outcome) -> None:
@@ -162,6 +175,7 @@ class Search(Relay):
         super().ended(outcome)
 
     def _tell(self, outcome: Outcome) -> None:
+        from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
         with self._lock:
@@ -169,18 +183,21 @@ class Search(Relay):
         rows = self._bench.evaluations(outcome.task)
         best = best_accuracy(rows)
         found = None if self._target is None else iterations_to(rows, self._target)
-        trial.set_user_attr(OUTCOME, {
-            "status": outcome.status.status, "best_accuracy": best, "iterations_to_target": found,
-            "iterations_to_best": None if best is None else iterations_to(rows, best),
-            "iterations": outcome.status.iteration,
-            "seconds": rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0})
         if outcome.status.status == "failed":
             state, values = TrialState.FAIL, None
         elif outcome.status.status in ("finished", "stopped") and best is not None:
             state, values = TrialState.COMPLETE, self._values(best, found)
         else:
             state, values = TrialState.PRUNED, None
-        self._study.tell(trial, values, state, skip_if_finished=True)
+        try:
+            trial.set_user_attr(OUTCOME, {
+                "status": outcome.status.status, "best_accuracy": best, "iterations_to_target": found,
+                "iterations_to_best": None if best is None else iterations_to(rows, best),
+                "iterations": outcome.status.iteration,
+                "seconds": rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0})
+            self._study.tell(trial, values, state)
+        except UpdateFinishedTrialError:  # two processes took the trial up, and the other was faster to tell
+            pass
 
     def _values(self, best: float, reached: int | None) -> list[float]:
         if self._settings.objective == "accuracy":

@@ -6,7 +6,8 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import optuna
 
 STUDY_FILE = "study.journal"
+_LOCK = 7_105_643  # any number that no other program takes for its advisory lock
 IDENTITY = "identity"
 STARTUP_TRIALS = 10
 """Policies drawn at random before TPE has something to go by, and tried in full before anything is pruned."""
@@ -42,11 +44,13 @@ def open_study(storage: str, name: str, settings: SearchSettings, identity: Mapp
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("optuna").propagate = False
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    place = _place(storage)
     try:
-        study = optuna.create_study(
-            storage=_storage(storage), study_name=name, load_if_exists=True,
-            directions=DIRECTIONS[settings.objective],
-            sampler=_sampler(settings), pruner=_pruner(settings, evaluations))
+        with _alone(place):
+            study = optuna.create_study(
+                storage=_storage(place), study_name=name, load_if_exists=True,
+                directions=DIRECTIONS[settings.objective],
+                sampler=_sampler(settings), pruner=_pruner(settings, evaluations))
         _compare(study, identity, f"study {name} in {shown_storage(storage)}")
     except UsageError:
         raise
@@ -70,12 +74,32 @@ def shown_storage(storage: str) -> str:
         return storage.partition("://")[0] + "://..."
 
 
+def _place(storage: str) -> str:
+    """The path or URL for Optuna, for which SQLAlchemy would take another driver of PostgreSQL by itself."""
+    if storage.startswith(("postgresql:", "postgres:")):
+        return locate(storage).url.render_as_string(hide_password=False)
+    return storage
+
+
+@contextmanager
+def _alone(place: str) -> Iterator[None]:
+    """One process at a time: Optuna fails where two make its tables in a PostgreSQL database at once."""
+    if not place.startswith("postgresql"):
+        yield
+        return
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(place)
+    with engine.begin() as connection:
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        yield
+    engine.dispose()
+
+
 def _storage(storage: str) -> Any:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-    if storage.startswith(("postgresql:", "postgres:")):  # SQLAlchemy would take another driver
-        return locate(storage).url.render_as_string(hide_password=False)
     if "://" in storage:
         return storage
     path = Path(storage)
