@@ -21,6 +21,7 @@ LAYERS = [
     {"executors"},
     {"tuning"},
     {"report"},
+    {"serving"},
     {"library"},
     {"cli"},
 ]

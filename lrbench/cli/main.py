@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from lrbench.storage import reason
 COMMANDS = {
     "run": "Run an experiment from a YAML spec.",
     "report": "Rank the policies of finished and running runs.",
+    "watch": "Follow the runs under way in the terminal.",
+    "serve": "Show the results in a browser, and keep the page fresh while runs go on.",
     "plot": "Draw a figure for a paper: accuracy, loss, confidence, rates.",
     "range": "Find which learning rates are worth trying.",
     "tune": "Search LR functions and their parameters.",
@@ -25,6 +28,8 @@ COMMANDS = {
     "recommend": "Name the policies to use, with their evidence, and those to avoid.",
     "db": "Keep what was measured of which policy, and look it up.",
     "policies": "List, evaluate and plot learning-rate policies.",
+    "export": "Write a policy for your own PyTorch, Keras, JAX or Caffe training.",
+    "import": "Read the policy of a Caffe solver or a PyTorch scheduler.",
     "data": "Find or download, check and prepare data sets.",
     "caffe": "Install Caffe beside this system.",
     "parity": "Hold an engine to real Caffe: losses, weights, verdict.",
@@ -45,7 +50,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"lrbench.cli.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name  # Python's own import is not ours to name
+        command = getattr(importlib.import_module(f"lrbench.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 

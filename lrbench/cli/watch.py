@@ -1,0 +1,99 @@
+"""``lrbench watch``."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lrbench.report.underway import Underway
+
+SECONDS = 2.0
+GRACE_SECONDS = 6.0
+"""How long nothing may be under way before it counts as the end: between two runs there is a moment without any."""
+
+Show = Callable[[Sequence["Underway"]], None]
+wait = time.sleep
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option("--once", is_flag=True, help="Show them once, and end.")
+def watch(paths: Sequence[Path], once: bool) -> None:
+    """Follow the runs under way in the results folders PATH..., whoever started them, until there are none any more.
+
+    Shows how far each is, its accuracy, its rate and the time it still takes. Without a terminal there is a line for
+    each new evaluation.
+
+    \b
+    lrbench watch results/
+    lrbench watch results/ --once
+    """
+    from rich.console import Console
+
+    from lrbench.report.underway import find_underway
+
+    console = Console()
+    found = find_underway(paths)
+    if found and once:
+        console.print(_table(found)) if console.is_terminal else _Lines()(found)
+        return
+    if found:
+        _follow(lambda: find_underway(paths), found, console.is_terminal)
+    end = "nothing is under way any more" if found else "nothing is under way"
+    click.echo(f"{end}; next: {shlex.join(['lrbench', 'report', *map(str, paths)])}", err=True)
+
+
+def _follow(look: Callable[[], Sequence[Underway]], found: Sequence[Underway], is_terminal: bool) -> None:
+    """Show what is under way until nothing has been for a while."""
+    if not is_terminal:
+        _until_none(look, found, _Lines())
+        return
+    from rich.live import Live
+
+    with Live(_table(found), transient=True, auto_refresh=False) as live:
+        _until_none(look, found, lambda runs: live.update(_table(runs), refresh=True))
+
+
+def _until_none(look: Callable[[], Sequence[Underway]], found: Sequence[Underway], show: Show) -> None:
+    idle = 0.0
+    while idle < GRACE_SECONDS:
+        show(found)
+        wait(SECONDS)
+        found = look()
+        idle = 0.0 if found else idle + SECONDS
+
+
+def _table(runs: Sequence[Underway]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("run", overflow="fold", ratio=1)
+    for title in ("iteration", "accuracy", "best", "rate", "time left"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for run in runs:
+        table.add_row(Text(run.name), run.iteration_text, run.accuracy_text, run.best_text, run.rate_text,
+                      run.left_text)
+    return table
+
+
+class _Lines:
+    """A line for each run whenever it has a new evaluation."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, int] = {}
+
+    def __call__(self, runs: Sequence[Underway]) -> None:
+        for run in runs:
+            if self._told.get(run.path) != run.iteration:
+                self._told[run.path] = run.iteration
+                click.echo(f"{run.name}: iteration {run.iteration_text}, accuracy {run.accuracy_text}, "
+                           f"best {run.best_text}, rate {run.rate_text}, {run.left_text} left")

@@ -1,0 +1,48 @@
+// Elements are made with text, never with markup: nothing that a name says can become part of the page.
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+function byId(id) {
+  return document.getElementById(id);
+}
+
+function fill(id, ...children) {
+  byId(id).replaceChildren(...children);
+}
+
+function show(id, shown) {
+  byId(id).hidden = !shown;
+}
+
+/** A table that scrolls sideways within the page, by keyboard too. */
+function scrolling(label, table, tall = false) {
+  return element("div", { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
+}
+
+/** A plain table of texts; the first cell of each row is its head. */
+function plainTable(caption, head, rows) {
+  const titles = head.map((title, place) => element("th", { scope: "col", class: place ? null : "left" }, title));
+  const lines = rows.map((cells) => element("tr", {}, ...cells.map((cell, place) =>
+    place ? element("td", { class: "number" }, cell) : element("th", { scope: "row", class: "left" }, cell))));
+  return scrolling(caption, element("table", {},
+    element("thead", {}, element("tr", {}, ...titles)), element("tbody", {}, ...lines)), true);
+}
+
+/** A chart's frame: its title, what it shows in words, room to draw, and its numbers. */
+function figure(title, sentence, numbers) {
+  const room = element("div", { class: "chart", role: "img", "aria-label": `${title}. ${sentence}` });
+  const lookup = numbers && element("details", {}, element("summary", {}, `The numbers: ${title}`));
+  if (lookup) lookup.addEventListener("toggle", () => {
+    if (lookup.open && lookup.children.length === 1) lookup.append(numbers());
+  });
+  return { room, frame: element("figure", {}, element("figcaption", {}, element("h3", {}, title), sentence), room, lookup) };
+}

@@ -1,0 +1,25 @@
+// While the server that the page came from says that there is something new: take it, and keep what the reader set.
+
+const POLL_MILLISECONDS = 1500;
+let tag = null;
+
+async function newest() {
+  const headers = tag ? { "If-None-Match": tag } : {};
+  const answer = await fetch("data.json", { headers, cache: "no-store" });
+  if (answer.status === 304) return null;
+  if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
+  tag = answer.headers.get("ETag");
+  return answer.json();
+}
+
+async function follow() {
+  let words = "live";
+  try {
+    const found = await newest();
+    if (found) takeData(found);
+  } catch (error) {
+    words = "the server does not answer; what is shown is from before";
+  }
+  if (byId("live").textContent !== `· ${words}`) byId("live").textContent = `· ${words}`;
+  setTimeout(follow, POLL_MILLISECONDS);
+}

@@ -1,0 +1,104 @@
+"""The curves that the page draws, thinned to what can be told apart; a curve's points lie on one of a few grids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.report.curves import Curve, metric_curve, rate_curve
+from lrbench.report.policies import PolicyRow
+
+Column = NDArray[np.float64]
+KnownRates = dict[tuple[str, int], Curve]
+"""Thinned rates by policy and iterations: a page made anew needs not compute them again."""
+
+RATE = "learning_rate"
+DRAWN = ("train_loss", "test_loss", "accuracy_top1", "average_confidence", "confidence_deviation",
+         "expected_calibration_error")
+MOST_EVALUATIONS, MOST_RATES = 300, 240
+DIGITS = 5
+
+
+@dataclass
+class Curves:
+    """Makes the curves of one page.
+
+    Attributes:
+        grids: the iterations that curves lie over, each list once; filled as curves are made.
+        rates: those known already; others are added.
+    """
+
+    rates: KnownRates
+    grids: list[list[int]] = field(default_factory=list)
+    _places: dict[bytes, int] = field(default_factory=dict)
+
+    def of(self, row: PolicyRow) -> dict[str, Any]:
+        """Each curve by its metric's name: ``grid`` and ``mean``, with several seeds ``low`` and ``high``.
+
+        A curve without a point is left out. Values have five digits, NaN is null. ``ends`` are the last points of
+        seeds that diverged; ``steps`` says that a value holds from its point back to the one before.
+        """
+        return {name: self._points(curve) for name, curve in self._curves(row) if not curve.empty}
+
+    def _curves(self, row: PolicyRow) -> Iterator[tuple[str, Curve]]:
+        yield RATE, self._rate(row)
+        for name in DRAWN:
+            yield name, _thin(metric_curve(row, name), MOST_EVALUATIONS)
+
+    def _rate(self, row: PolicyRow) -> Curve:
+        budget = row.runs[0].workload.get("iterations") if row.runs else None
+        key = (row.policy, budget) if isinstance(budget, int) else None
+        if key in self.rates:
+            return self.rates[key]
+        curve = _thin(rate_curve(row), MOST_RATES)
+        if key is not None and not curve.at_evaluations:
+            self.rates[key] = curve
+        return curve
+
+    def _points(self, curve: Curve) -> dict[str, Any]:
+        found: dict[str, Any] = {"grid": self._grid(curve.iterations), "mean": rounded(curve.mean)}
+        if (curve.lowest < curve.highest).any():
+            found |= {"low": rounded(curve.lowest), "high": rounded(curve.highest)}
+        if curve.ends:
+            found["ends"] = [[iteration, float(f"{value:.{DIGITS}g}")] for iteration, value in curve.ends]
+        return found | ({"steps": True} if curve.at_evaluations else {})
+
+    def _grid(self, iterations: Column) -> int:
+        key = iterations.tobytes()
+        if key not in self._places:
+            self._places[key] = len(self.grids)
+            self.grids.append([int(one) for one in iterations])
+        return self._places[key]
+
+
+def _thin(curve: Curve, most: int) -> Curve:
+    places = thinned(curve.mean, most)
+    return Curve(curve.iterations[places], curve.mean[places], curve.lowest[places], curve.highest[places], curve.ends,
+                 curve.at_evaluations)
+
+
+def thinned(values: Column, most: int) -> NDArray[np.intp]:
+    """The places of at most so many values that look like all: the ends, and of each stretch its least and largest."""
+    count = len(values)
+    if count <= most:
+        return np.arange(count)
+    width = -(-count // ((most - 2) // 2))
+    padded = np.concatenate([values, np.full(-count % width, np.nan)]).reshape(-1, width)
+    known = np.isfinite(padded)
+    first = np.arange(len(padded)) * width
+    least, largest = np.where(known, padded, np.inf).argmin(axis=1), np.where(known, padded, -np.inf).argmax(axis=1)
+    inside = known.any(axis=1)
+    return np.unique(np.concatenate([[0, count - 1], (first + least)[inside], (first + largest)[inside]]))
+
+
+def rounded(values: Column) -> list[float | None]:
+    """The values with five digits, None for what is not finite."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        size = np.floor(np.log10(np.abs(values)))
+        factor = 10.0 ** np.clip(DIGITS - 1 - np.where(np.isfinite(size), size, 0), -300, 300)
+        short = np.where(values == 0, 0.0, np.rint(values * factor) / factor)
+    return [value if known else None for value, known in zip(short.tolist(), np.isfinite(short), strict=True)]

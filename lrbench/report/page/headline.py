@@ -1,0 +1,140 @@
+"""What a stranger wants to know first: which policy to use, how sure that is, what it costs."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+
+from lrbench.metrics.registry import METRICS, Metric
+from lrbench.report.build import WorkloadTable
+from lrbench.report.formats import mean_and_deviation, number
+from lrbench.report.policies import PolicyRow
+from lrbench.report.underway import duration
+
+MOST_NAMED = 3
+_SIGNS = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations": " iterations",
+          "iterations/s": " iterations/s", "loss": ""}
+
+
+def headline(workload: WorkloadTable, metric: Metric) -> dict[str, str]:
+    """A paragraph each for ``use``, ``sure`` and ``cost``; ``sure`` and ``cost`` are empty where nothing is ranked."""
+    ranked = [row for row in workload.policies if row.rank is not None]
+    if not ranked:
+        return {"use": _nothing_ranked(workload, metric), "sure": "", "cost": ""}
+    return {"use": _use(workload, ranked, metric), "sure": _sure(workload, ranked, metric),
+            "cost": _cost(workload, ranked)}
+
+
+def _nothing_ranked(workload: WorkloadTable, metric: Metric) -> str:
+    first = workload.policies[0] if workload.policies else None
+    if first is None or first.summaries[metric.name].mean is None:
+        return f"No policy can be named yet: none has a value of {metric.title}."
+    return (f"No policy can be named yet: no run has ended. The best so far is {workload.name(first)}, "
+            f"{metric.title} {_value(first, metric)}.")
+
+
+def _use(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) -> str:
+    best = ranked[0]
+    same = [row for row in ranked if row.rank == best.rank]
+    of = f"the best of {len(ranked)} policies" if len(ranked) > 1 else "the only policy with an outcome"
+    text = f"{' or '.join(map(workload.name, same[:MOST_NAMED]))}: {metric.title} {_value(best, metric)}, {of}"
+    if len(same) > 1:
+        text += f", the same for {len(same)} of them"
+    if best.diverged:
+        text += f". Every policy had a run that diverged, this one {best.diverged} of {len(best.runs)}"
+    waiting = sum(row.provisional for row in workload.policies)
+    return text + (f". {_count(waiting, 'policy has', 'policies have')} no run that ended yet." if waiting else ".")
+
+
+def _value(row: PolicyRow, metric: Metric) -> str:
+    """Such as ``98.93 ± 0.12 % (mean ± standard deviation over 3 seeds)``."""
+    found = row.summaries[metric.name]
+    text = mean_and_deviation(found, metric.unit) + _SIGNS[metric.unit]
+    return f"{text} ({'one seed' if found.n == 1 else f'mean ± standard deviation over {found.n} seeds'})"
+
+
+def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) -> str:
+    """What the tests of the table say of the others, and what to do where that is not much."""
+    others = [row for row in ranked[1:] if row.comparison is not None]
+    counts: collections.Counter[str] = collections.Counter(
+        row.comparison.verdict for row in others if row.comparison is not None)
+    if not others:
+        return _alone(ranked[0], metric)
+    if not counts["worse"] and not counts["not told apart"] and counts["one seed"]:
+        diverged = f" {counts['diverged']} had runs that diverged." if counts["diverged"] else ""
+        return ("Not known: with one seed the order may be chance. Run each policy with several, such as "
+                f"seeds: [0, 1, 2].{diverged}")
+    parts = []
+    if counts["worse"]:
+        parts.append(f"{counts['worse']} of {_count(len(others), 'other', 'others')} "
+                     f"{'is' if counts['worse'] == 1 else 'are'} worse beyond the seeds' noise "
+                     "(Welch's t-test, p < 0.05 after Holm's correction)")
+    if counts["not told apart"]:
+        parts.append(_untold(workload, others, counts["not told apart"]))
+    parts += ["more seeds would tell more apart"] if counts["not told apart"] > counts["worse"] else []
+    parts += [f"{counts[verdict]} {text}" for verdict, text in _UNTESTED.items() if counts[verdict]]
+    return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."
+
+
+_UNTESTED = {"one seed": "not tested, having one seed", "no spread": "not tested, as the seeds do not differ",
+             "diverged": "had runs that diverged"}
+
+
+def _alone(best: PolicyRow, metric: Metric) -> str:
+    if best.summaries[metric.name].n < 2:
+        return "Not known: there is one policy with one seed, and nothing to compare it with."
+    return "There is no other policy to compare it with."
+
+
+def _untold(workload: WorkloadTable, others: Sequence[PolicyRow], count: int) -> str:
+    names = [workload.name(row) for row in others if row.comparison and row.comparison.verdict == "not told apart"]
+    more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
+    return (f"{count} cannot be told apart from it with these seeds: {'; '.join(names[:MOST_NAMED])}{more}")
+
+
+def _cost(workload: WorkloadTable, ranked: Sequence[PolicyRow]) -> str:
+    """What a run of the best takes, how soon it is there, and who is as good and sooner there."""
+    best = ranked[0]
+    text = f"A run takes {_taken(best)}"
+    reached = best.summaries["iterations_to_target"]
+    if workload.target is None or reached.mean is None:
+        soon = best.summaries["iterations_to_best"].mean
+        return text + ("." if soon is None else f"; its best comes after {number(soon, 'iterations')} iterations.")
+    seeds = f"{reached.n} of {_count(len(best.counted), 'seed', 'seeds')}"
+    text += (f"; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
+             f"{_seconds(best)} ({seeds})")
+    sooner = _sooner(ranked)
+    if sooner is None:
+        return f"{text}."
+    quicker = sooner.summaries["iterations_to_target"].mean or 0.0
+    return f"{text}. Not told apart and sooner there: {workload.name(sooner)}, after {number(quicker, 'iterations')}."
+
+
+def _taken(row: PolicyRow) -> str:
+    iterations = row.runs[0].workload.get("iterations")
+    train, tests = row.summaries["train_seconds"].mean, row.summaries["evaluation_seconds"].mean
+    parts = [f"{iterations:,} iterations"] if isinstance(iterations, int) else []
+    parts += [f"{duration(train)} of training"] if train is not None else []
+    parts += [f"{duration(tests)} of evaluating"] if tests is not None else []
+    return ", ".join(parts) or "a time that is not known"
+
+
+def _seconds(row: PolicyRow) -> str:
+    found = row.summaries["seconds_to_target"].mean
+    return "" if found is None else f", {duration(found)} of training"
+
+
+def _sooner(ranked: Sequence[PolicyRow]) -> PolicyRow | None:
+    """Of those not told apart from the best, the first at the target with all its seeds, if that is before the best."""
+    name = METRICS["iterations_to_target"].name
+    alike = [row for row in ranked if row is ranked[0] or
+             (row.comparison is not None and row.comparison.verdict == "not told apart")]
+    sure = [row for row in alike if row.summaries[name].n == len(row.counted) and row.summaries[name].mean is not None]
+    first = min(sure, key=lambda row: row.summaries[name].mean or 0.0, default=None)
+    if first is None or first is ranked[0]:
+        return None
+    return first if (first.summaries[name].mean or 0.0) < (ranked[0].summaries[name].mean or 0.0) else None
+
+
+def _count(number_: int, one: str, several: str) -> str:
+    return f"{number_} {one if number_ == 1 else several}"

@@ -1,0 +1,62 @@
+"""The matrix of policies and optimizers as the page shows it: the cells of ``report --by solver``, and their shades."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lrbench.errors import ResultsError
+from lrbench.report.build import Report
+from lrbench.report.by_solver.build import compare_solvers
+from lrbench.report.by_solver.sentences import findings, verdict
+from lrbench.report.by_solver.table import value_text
+from lrbench.report.by_solver.tables import SolverTable, Standing
+from lrbench.report.formats import heading
+from lrbench.report.page.ranges import is_range_test
+from lrbench.report.untrusted import plain
+
+LARGEST_QUANTILE = 0.8
+"""Of the regrets, where the shades end: one hopeless policy is not to make all others look alike."""
+
+
+def page_heat(report: Report) -> list[dict[str, Any]]:
+    """A matrix for each workload and engine with several solvers; none where there is no such workload.
+
+    A cell has its ``text``; its ``shade`` from 0 (the best of its solver) to 1, null where it cannot be compared;
+    ``best`` and ``diverged``.
+    """
+    kept = tuple(workload for workload in report.workloads if not is_range_test(workload))
+    try:
+        found = compare_solvers(replace(report, workloads=kept))
+    except ResultsError:
+        return []
+    return [_matrix(table) for table in found.tables]
+
+
+def _matrix(table: SolverTable) -> dict[str, Any]:
+    top = _end_of_scale(table)
+    return {
+        "label": plain(table.label),
+        "title": heading(table.metric),
+        "solvers": [plain(solver) for solver in table.solvers],
+        "rows": [{"policy": plain(found.policy), "verdict": plain(verdict(found)),
+                  "cells": [_cell(table, found, solver, top) for solver in table.solvers]}
+                 for found in table.standings],
+        "findings": [plain(sentence) for sentence in findings(table)],
+    }
+
+
+def _cell(table: SolverTable, found: Standing, solver: str, top: float) -> dict[str, Any]:
+    row, regret = table.rows[found.policy].get(solver), found.regrets[solver]
+    return {"text": value_text(row, table), "shade": None if regret is None else min(1.0, max(0.0, regret / top)),
+            "best": row is not None and row.rank == 1, "diverged": row is not None and row.diverged > 0}
+
+
+def _end_of_scale(table: SolverTable) -> float:
+    regrets = [regret for found in table.standings for regret in found.regrets.values()]
+    known = [regret for regret in regrets if regret is not None and regret > 0]
+    if known:
+        return float(np.quantile(known, LARGEST_QUANTILE))
+    return 0.01 if table.metric.unit == "fraction" else 1.0

@@ -1,0 +1,109 @@
+"""The runs that are being trained right now, each with how far it is and how long it still takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lrbench.report.formats import NOTHING, number
+from lrbench.report.rows import RunRow, row_of_record
+from lrbench.report.untrusted import plain
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.records import find_runs, read_run
+
+
+@dataclass(frozen=True)
+class Underway:
+    """One run that a process is training.
+
+    Attributes:
+        name: policy, solver and seed.
+        iteration: that of the last evaluation.
+        iterations: how many there will be; None where that is not known.
+        accuracy, best: of the last evaluation, and the highest so far; None where there is none.
+        rate: the learning rate just before the last evaluation.
+        seconds_left: at the speed so far, evaluations included; None before the first evaluation.
+    """
+
+    path: str
+    name: str
+    iteration: int
+    iterations: int | None
+    accuracy: float | None
+    best: float | None
+    rate: float | None
+    seconds_left: float | None
+
+    @property
+    def iteration_text(self) -> str:
+        """Such as ``1,500 of 10,000``."""
+        of = "" if self.iterations is None else f" of {self.iterations:,}"
+        return f"{self.iteration:,}{of}"
+
+    @property
+    def accuracy_text(self) -> str:
+        """The last accuracy in percent."""
+        return NOTHING if self.accuracy is None else f"{number(self.accuracy, 'fraction')} %"
+
+    @property
+    def best_text(self) -> str:
+        """The best accuracy so far in percent."""
+        return NOTHING if self.best is None else f"{number(self.best, 'fraction')} %"
+
+    @property
+    def rate_text(self) -> str:
+        """The learning rate."""
+        return NOTHING if self.rate is None else f"{self.rate:.3g}"
+
+    @property
+    def left_text(self) -> str:
+        """Such as ``1 h 05 min``."""
+        return NOTHING if self.seconds_left is None else duration(self.seconds_left)
+
+
+def underway(runs: Iterable[RunRow]) -> list[Underway]:
+    """Those of the runs that a process holds, in their order."""
+    return [_underway(run) for run in runs if run.status == "running"]
+
+
+def find_underway(paths: Iterable[Path]) -> list[Underway]:
+    """The runs at or under the folders that a process holds; of all others no more than their status is read.
+
+    Raises:
+        ResultsError: a path that is no folder.
+    """
+    said = (path for path in find_runs(paths) if RunDirectory(path).status().status == "running")
+    return underway(row_of_record(record) for record in map(read_run, said) if record.readable)
+
+
+def _underway(run: RunRow) -> Underway:
+    iteration, budget = int(_last(run, "iteration") or 0), run.workload.get("iterations")
+    iterations = budget if isinstance(budget, int) else None
+    scale = f" x{run.lr_scale:g}" if run.lr_scale != 1 else ""
+    name = f"{run.policy}{scale}, {run.solver.get('type') or 'unknown solver'}, seed {run.seed}"
+    return Underway(run.where, plain(name), iteration, iterations, _last(run, "accuracy_top1"),
+                    run.metrics.get("best_accuracy"), _last(run, "learning_rate"), _left(run, iteration, iterations))
+
+
+def _last(run: RunRow, name: str) -> float | None:
+    column = run.evaluations.get(name)
+    return float(column[-1]) if column is not None and len(column) and np.isfinite(column[-1]) else None
+
+
+def _left(run: RunRow, iteration: int, iterations: int | None) -> float | None:
+    taken = _last(run, "train_seconds")
+    if taken is None or iterations is None or iteration <= 0:
+        return None
+    return (taken + (_last(run, "evaluation_seconds") or 0.0)) / iteration * max(0, iterations - iteration)
+
+
+def duration(seconds: float) -> str:
+    """Such as ``45 s``, ``12 min`` or ``3 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

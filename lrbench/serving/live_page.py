@@ -1,0 +1,111 @@
+"""The page of results that change: made anew when their files have changed, at the earliest when somebody asks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from lrbench.errors import LRBenchError
+from lrbench.report.build import Report
+from lrbench.report.page import page_data, page_document, page_html
+from lrbench.report.page.curves import KnownRates
+from lrbench.runs.directory import EVALUATIONS, RUN, STATUS
+from lrbench.runs.records import find_runs
+
+LOOK_SECONDS = 0.5
+"""Between two looks at the files, however many ask."""
+SHARE = 3.0
+"""A page is next made that many times as long after the last as that one took: the processor is the runs'."""
+UNDER_WAY_SECONDS = 10.0
+"""While runs are under way it is made that often anyway: a run that is killed changes no file."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """The page as it was made at one time; ``tag`` differs where anything but that time does."""
+
+    html: bytes
+    data: bytes
+    tag: str
+
+
+class LivePage:
+    """Safe to ask from several threads.
+
+    Args:
+        read: reads the report.
+        paths: what it reads, to see whether that has changed.
+        notice: is told why the results cannot be read any more; the last page stays.
+
+    Raises:
+        UsageError: there is nothing to show.
+    """
+
+    def __init__(self, read: Callable[[], Report], paths: Sequence[Path],
+                 notice: Callable[[str], None] = lambda text: None) -> None:
+        self._read, self._paths, self._notice = read, paths, notice
+        self._rates: KnownRates = {}
+        self._lock = threading.Lock()
+        self._seen = b""
+        self._told = ""
+        self._looked = self._made = self._took = 0.0
+        self._version = self._make()
+
+    def version(self) -> Version:
+        """The page as the files are now, or were a moment ago."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._looked >= LOOK_SECONDS and now - self._made >= SHARE * self._took:
+                self._looked = now
+                self._renew(now)
+            return self._version
+
+    def _renew(self, now: float) -> None:
+        try:
+            stale = self._underway and now - self._made >= UNDER_WAY_SECONDS
+            if stale or fingerprint(self._paths) != self._seen:
+                self._version = self._make()
+            self._told = ""
+        except LRBenchError as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                self._notice(self._told)
+
+    def _make(self) -> Version:
+        start = time.monotonic()
+        seen = fingerprint(self._paths)  # before reading: what is written meanwhile is seen at the next look
+        document = page_document(self._read(), datetime.now().astimezone(), self._rates)
+        tag = hashlib.sha256(page_data(document | {"made": ""})).hexdigest()[:32]
+        self._seen, self._underway = seen, bool(document["underway"])
+        self._made = time.monotonic()
+        self._took = self._made - start
+        return Version(page_html(document, live=True), page_data(document), f'"{tag}"')
+
+
+def fingerprint(paths: Sequence[Path]) -> bytes:
+    """Differs where a file of a run that a report reads has been written since.
+
+    Raises:
+        ResultsError: a folder is gone.
+    """
+    digest = hashlib.sha256()
+    folders = find_runs([path for path in paths if not path.is_file()])
+    for path in (*_files(folders), *(path for path in paths if path.is_file())):
+        digest.update(os.fsencode(path))
+        try:
+            found = path.stat()
+        except OSError:
+            continue
+        digest.update(f"{found.st_ino} {found.st_size} {found.st_mtime_ns}".encode())
+    return digest.digest()
+
+
+def _files(folders: Sequence[Path]) -> Iterator[Path]:
+    for folder in folders:
+        yield from (folder / name for name in (RUN, STATUS, EVALUATIONS))

@@ -1,0 +1,155 @@
+"""A small HTTP server for one page and its data: reads only, and answers only who means this server."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import ipaddress
+import platform
+import socket
+import socketserver
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from lrbench.errors import UsageError
+from lrbench.report.page.html import content_policy
+from lrbench.serving.live_page import LivePage
+
+SECONDS_TO_ASK = 30.0
+LEAST_TO_COMPRESS = 1400
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Encoding",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class PageServer(ThreadingHTTPServer):
+    """Serves ``/`` and ``/data.json``, and nothing else; no part of an address ever names a file.
+
+    Args:
+        host: a name or an address to listen on.
+        port: 0 for any that is free.
+
+    Raises:
+        UsageError: it cannot listen there.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, page: LivePage) -> None:
+        self.page = page
+        self.names = {host.lower(), "localhost", platform.node().lower()}
+        try:
+            kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+            self.address_family = kind
+            super().__init__((str(address[0]), port), _Handler)
+        except OSError as error:
+            raise _cannot_listen(host, port, error) from error
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's own asks the network for the machine's name
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser on this machine."""
+        host = self.server_name
+        if ipaddress.ip_address(host).is_unspecified:
+            host = "localhost"
+        return f"http://[{host}]:{self.server_port}/" if ":" in host else f"http://{host}:{self.server_port}/"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody but this machine can reach it."""
+        return ipaddress.ip_address(self.server_name).is_loopback
+
+    def is_meant(self, host: str | None) -> bool:
+        """Whether a Host header names this server, and not a name of another's that was made to point here.
+
+        An address cannot be made to point elsewhere, so that any address will do.
+        """
+        name = _host_name(host or "")
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return name.lower().rstrip(".") in self.names
+        return True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader who went away is no error."""
+
+
+def _host_name(host: str) -> str:
+    """Of ``name:port`` or ``[address]:port`` the first."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if host.count(":") == 1 else host
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> UsageError:
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return UsageError("another program listens there", where=where,
+                          remedy="give another --port, or 0 for a free one")
+    if error.errno == errno.EACCES:
+        return UsageError("not allowed to listen there", where=where, remedy="give a --port of 1024 or more")
+    return UsageError(f"cannot listen there: {error.strerror or error}", where=where,
+                      remedy="give --host an address of this machine, such as 127.0.0.1")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "lrbench"
+    sys_version = ""
+    timeout = SECONDS_TO_ASK
+    server: PageServer
+
+    def do_GET(self) -> None:
+        """The page, its data, or 304 where the asker has the newest."""
+        if not self.server.is_meant(self.headers.get("Host")):
+            self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"not the name of this server\n")
+            return
+        path = self.path.partition("?")[0]
+        if path not in ("/", "/data.json"):
+            self._answer(HTTPStatus.NOT_FOUND, b"there is / and /data.json\n")
+            return
+        version = self.server.page.version()
+        headers = {"ETag": version.tag}
+        if self.headers.get("If-None-Match") == version.tag:
+            self._answer(HTTPStatus.NOT_MODIFIED, b"", headers)
+        elif path == "/":
+            self._answer(HTTPStatus.OK, version.html, headers | {"Content-Type": "text/html; charset=utf-8"})
+        else:
+            self._answer(HTTPStatus.OK, version.data, headers | {"Content-Type": "application/json"})
+
+    do_HEAD = do_GET
+
+    def _refuse(self) -> None:
+        self.close_connection = True  # what follows may be a body, which nobody reads
+        self._answer(HTTPStatus.METHOD_NOT_ALLOWED, b"GET and HEAD only\n", {"Allow": "GET, HEAD"})
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_CONNECT = do_TRACE = _refuse
+
+    def _answer(self, status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> None:
+        found = {**_HEADERS, "Content-Type": "text/plain; charset=utf-8",
+                 "Content-Security-Policy": content_policy(live=True), **(headers or {})}
+        if len(body) >= LEAST_TO_COMPRESS and "gzip" in self.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body, compresslevel=1, mtime=0)
+            found["Content-Encoding"] = "gzip"
+        self.send_response(status)
+        for name, value in found.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: who reads is nobody's business."""
