@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections import Counter
@@ -164,7 +165,17 @@ class Search(Relay):
                 trial.report(best if self._settings.objective == "accuracy" else 1 - best, step)
             except UpdateFinishedTrialError:
                 return "pruned: another process ended the trial"
+        if self._beaten(rows):
+            return "pruned: another policy had reached the target by this iteration"
         return "pruned: others were better by this iteration" if trial.should_prune() else None
+
+    def _beaten(self, rows: Sequence[Row]) -> bool:
+        """Whether a run that is to reach the target first has already taken as long as another one did."""
+        if self._settings.objective != "iterations" or self._settings.pruner == "none":
+            return False
+        found = [reached for trial in self._study.get_trials(deepcopy=False)
+                 if (reached := trial.user_attrs.get(OUTCOME, {}).get("iterations_to_target")) is not None]
+        return bool(rows[-1]["iteration"] >= min(found, default=math.inf))
 
     def ended(self, outcome: Outcome) -> None:
         """Tell the study how a run ended."""

@@ -109,6 +109,19 @@ def test_fewest_iterations_to_the_target(bench):
     assert result.best[0].status == "stopped"
 
 
+def test_a_run_that_cannot_be_the_first_at_the_target_any_more_ends(bench):
+    search = RATES + "\nfunctions: [FIX]\ntrials: 40\nobjective: iterations"
+    result = found(bench(search))
+    first = 120
+    for tried in result.tried:
+        assert tried.iterations <= first
+        first = min(first, tried.iterations_to_target or 120)
+    assert sum(tried.status == "pending" for tried in result.tried) > 5
+    whole = found(replace(bench(search + "\npruner: none"), results=bench(search).results / "whole"))
+    assert whole.iterations > result.iterations
+    assert whole.best[0].iterations_to_target == result.best[0].iterations_to_target
+
+
 def test_a_pareto_front_of_accuracy_and_iterations(bench):
     result = found(bench(RATES + "\nfunctions: [FIX, COS]\ntrials: 30\nobjective: both"))
     front = result.best
