@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.cli.completing import metrics, results
+
 if TYPE_CHECKING:
     from lrbench.report.build import Report
 
-FORMATS = ("table", "markdown", "csv", "json", "html")
+FORMATS = ("table", "markdown", "latex", "csv", "json", "html")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class _View:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path),
+                shell_complete=results)
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True,
               help="JSON has every run, the others a row for each policy.")
 @click.option("--by", type=click.Choice(["policy", "engine", "solver"]), default="policy", show_default=True,
@@ -41,6 +44,7 @@ class _View:
 @click.option("--target", type=float, metavar="A",
               help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.")
 @click.option("--sort", "metric", default="best_accuracy", show_default=True, metavar="METRIC",
+              shell_complete=metrics,
               help="The metric that ranks the policies.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
 @click.option("--plots", type=click.Path(path_type=Path), metavar="DIR",
@@ -94,7 +98,7 @@ def _width() -> int:
 
 
 def _by_policy(built: Report) -> _View:
-    from lrbench.report import export, table
+    from lrbench.report import export, latex, table
 
     def plot(folder: Path) -> list[Path]:
         from lrbench.report.plots import write_plots
@@ -103,6 +107,7 @@ def _by_policy(built: Report) -> _View:
 
     return _View({"json": lambda: export.json_report(built), "csv": lambda: export.csv_report(built),
                   "markdown": lambda: table.markdown_report(built),
+                  "latex": lambda: latex.latex_report(built),
                   "table": lambda: table.terminal_report(built, _width()),
                   "html": lambda: _page(built)}, plot)
 
@@ -116,6 +121,7 @@ def _page(built: Report) -> bytes:
 
 
 def _by_engine(built: Report) -> _View:
+    from lrbench.report import latex
     from lrbench.report.by_engine import export, table
     from lrbench.report.by_engine.build import compare_engines
 
@@ -128,10 +134,12 @@ def _by_engine(built: Report) -> _View:
 
     return _View({"json": lambda: export.json_engines(found), "csv": lambda: export.csv_engines(found),
                   "markdown": lambda: table.markdown_engines(found),
+                  "latex": lambda: latex.latex_engines(found),
                   "table": lambda: table.terminal_engines(found, _width())}, plot, found.notes)
 
 
 def _by_solver(built: Report) -> _View:
+    from lrbench.report import latex
     from lrbench.report.by_solver import export, table
     from lrbench.report.by_solver.build import compare_solvers
 
@@ -144,6 +152,7 @@ def _by_solver(built: Report) -> _View:
 
     return _View({"json": lambda: export.json_solvers(found), "csv": lambda: export.csv_solvers(found),
                   "markdown": lambda: table.markdown_solvers(found),
+                  "latex": lambda: latex.latex_solvers(found),
                   "table": lambda: table.terminal_solvers(found, _width())}, plot, found.notes)
 
 

@@ -67,7 +67,7 @@ def _near(axes: Axes, scene: Scene) -> None:
     curves = [metric_curve(line.row, "accuracy_top1") for line in scene.lines]
     ends = [float(curve.mean[np.isfinite(curve.mean)][-1]) for curve in curves if not curve.empty]
     span = max(top - min(middle, float(np.median(ends))), 0.005)
-    bottom = top - 1.5 * span
+    bottom = top - 2 * span
     axes.set_ylim(bottom, top + 0.3 * span)
     inside = [curve.iterations[curve.highest >= bottom][:1] for curve in curves]
     end = max((curve.iterations[-1] for curve in curves if not curve.empty), default=0.0)

@@ -17,7 +17,7 @@ from lrbench.report.paper_layout import SMALL_POINTS, Paper, letters_in
 from lrbench.report.scene import Line, Scene, plain_axes
 
 NAME_LINES = 3
-MARGIN_LETTERS = 7
+MARGIN_LETTERS = 9
 """What the numbers beside an axis take of the room for the title."""
 RATE_TEXT = "#555555"
 

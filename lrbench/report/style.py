@@ -34,7 +34,7 @@ class Style:
             return tabulate(rows, head, self.tablefmt, disable_numparse=True, colalign=align)
         titles, columns, room = self._layout(head, rows, self.width)
         wrapped = [
-            [_wrapped(cell, max(NARROWEST_POLICY, room)) for cell in column] if _is_policy(name) else column
+            [_wrapped(cell, max(NARROWEST_POLICY, room)) for cell in column] if is_policy(name) else column
             for name, column in zip(head, columns, strict=True)
         ]
         cells = list(zip(*wrapped, strict=True))
@@ -42,7 +42,7 @@ class Style:
 
     def alignment(self, head: Sequence[str], left: Iterable[str]) -> list[str]:
         """Of each column: policies and the columns named in ``left`` to the left."""
-        return ["left" if _is_policy(name) or name in left else "right" for name in head]
+        return ["left" if is_policy(name) or name in left else "right" for name in head]
 
     def fits(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
         """Whether the columns leave room for the policies."""
@@ -75,7 +75,7 @@ class Style:
         columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in head]
         for text in TEXT_WIDTHS:
             fixed = [
-                column if _is_policy(name) else [_wrapped(cell, text) for cell in column]
+                column if is_policy(name) else [_wrapped(cell, text) for cell in column]
                 for name, column in zip(head, columns, strict=True)
             ]
             room = _room_for_policy(head, titles, fixed, width)
@@ -90,17 +90,18 @@ def _room_for_policy(
     taken = [
         max(_width(title) + TITLE_PADDING, *map(_width, column), 0)
         for name, title, column in zip(head, titles, columns, strict=True)
-        if not _is_policy(name)
+        if not is_policy(name)
     ]
     free = width - sum(taken) - len(GAP) * (len(head) - 1)
-    return free // max(1, sum(map(_is_policy, head)))
+    return free // max(1, sum(map(is_policy, head)))
 
 
 def _width(cell: str) -> int:
     return max(map(len, cell.split("\n")))
 
 
-def _is_policy(name: str) -> bool:
+def is_policy(name: str) -> bool:
+    """Whether a column of that title has policies."""
     return name.endswith("policy")
 
 

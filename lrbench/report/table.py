@@ -56,9 +56,9 @@ def report_sections(report: Report, style: Style) -> Iterable[str]:
     """The parts of a report from top to bottom, each to stand alone: tables, and sentences about them."""
     for workload in report.workloads:
         yield style.title.format(style.clean(workload.label))
-        yield _ranking(workload, report.metric, style)
+        yield ranking_table(workload, report.metric, style)
         yield from (style.paragraph(note) for note in notes(workload))
-        yield _functions(workload, report.metric, style)
+        yield functions_table(workload, report.metric, style)
         yield from robustness_section(workload, style)
     yield _statuses(report, style)
 
@@ -72,14 +72,20 @@ class Column:
     metric: Metric | None = None
 
 
-def _ranking(workload: WorkloadTable, metric: Metric, style: Style) -> str:
+def ranking_table(workload: WorkloadTable, metric: Metric, style: Style) -> str:
+    """A row a policy, the best first."""
     for identity in (_identity(workload, style), [Column("policy", lambda row: style.policy(workload.identity(row)))]):
         columns = [_RANK, *identity, *value_columns(workload, metric)]
         head = [column.title for column in columns]
-        rows = [[column.cell(row) for column in columns] for row in workload.policies]
+        rows = [[_cell(column, row, metric, style) for column in columns] for row in workload.policies]
         if style.fits(head, rows):  # if not, solver and engine stand below the policy
             break
     return style.table(head, rows, left=_TEXTS)
+
+
+def _cell(column: Column, row: PolicyRow, metric: Metric, style: Style) -> str:
+    text = column.cell(row)
+    return style.mark(text, row.comparison) if column.metric is metric else text
 
 
 _RANK = Column("#", lambda row: str(row.rank) if row.rank is not None else NOTHING)
@@ -136,7 +142,8 @@ def notes(workload: WorkloadTable) -> Iterable[str]:
         yield different_targets(workload.targets)
 
 
-def _functions(workload: WorkloadTable, metric: Metric, style: Style) -> str:
+def functions_table(workload: WorkloadTable, metric: Metric, style: Style) -> str:
+    """The best and the worst policy of each LR function, or a sentence where each has one policy."""
     found = workload.functions()
     if all(function.policies == 1 for function in found):
         return "Each LR function has one policy here, which is its best and its worst."

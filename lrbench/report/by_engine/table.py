@@ -18,7 +18,7 @@ from lrbench.report.formats import NOTHING, heading, marked, mean_and_deviation,
 from lrbench.report.style import MARKDOWN, Style, for_terminal
 from lrbench.report.table import WIDTH
 
-_EACH = (
+EACH = (
     "mean ± sample standard deviation over the seeds; noise: Welch's t-test between the engines, p corrected for the "
     "number of policies (Holm); differs means p < 0.05"
 )
@@ -38,10 +38,10 @@ def _sections(found: EngineReport, style: Style) -> Iterable[str]:
     for table in found.tables:
         yield style.title.format(style.clean(f"{table.label}: {' and '.join(table.engines)}"))
         yield from (style.paragraph(style.clean(line)) for line in table.conditions)
-        yield _accuracies(table, style)
-        yield style.paragraph(_EACH)
+        yield accuracies_table(table, style)
+        yield style.paragraph(EACH)
         yield from (style.paragraph(style.clean(contrast_sentence(each, table.metric))) for each in table.contrasts)
-        yield _costs(table, style)
+        yield costs_table(table, style)
         yield from (style.paragraph(style.clean(sentence)) for sentence in cost_sentences(table))
         yield from (style.paragraph(style.clean(transfer_sentence(each, table.metric))) for each in table.transfers)
         yield from (style.paragraph(style.clean(agreement_sentence(each))) for each in table.agreements)
@@ -51,10 +51,10 @@ def _sections(found: EngineReport, style: Style) -> Iterable[str]:
 Columns = list[tuple[str, list[str]]]
 
 
-def _accuracies(table: EngineTable, style: Style) -> str:
+def accuracies_table(table: EngineTable, style: Style) -> str:
     """A row a policy: what it reaches on each engine, whether they differ, its ranks and how soon; in two tables where
     it does not fit one."""
-    parts = [_reached_columns(table), _placed_columns(table)]
+    parts = [_reached_columns(table, style), _placed_columns(table)]
     if style.fits(*_with_policies(table, [*parts[0], *parts[1]], style)):
         parts = [[*parts[0], *parts[1]]]
     noise = [style.clean(_noise_title(table, each)) for each in table.contrasts]
@@ -68,10 +68,10 @@ def _with_policies(table: EngineTable, columns: Columns, style: Style) -> tuple[
     return head, [list(row) for row in zip(policies, *(cells for _, cells in columns), strict=True)]
 
 
-def _reached_columns(table: EngineTable) -> Columns:
+def _reached_columns(table: EngineTable, style: Style) -> Columns:
     metric = table.metric
     columns: Columns = [
-        (f"{heading(metric)}, {engine}", [_reached(by.get(engine), table) for by in table.rows.values()])
+        (f"{heading(metric)}, {engine}", [_reached(by.get(engine), table, style) for by in table.rows.values()])
         for engine in table.engines
     ]
     for each in table.contrasts:
@@ -99,14 +99,14 @@ def _noise_title(table: EngineTable, found: Contrast) -> str:
     return "noise" if len(table.contrasts) == 1 else f"noise, {found.other}"
 
 
-def _reached(found: EngineRow | None, table: EngineTable) -> str:
+def _reached(found: EngineRow | None, table: EngineTable, style: Style) -> str:
     """Mean and deviation, with the number of seeds where it is not that of most, and how many diverged."""
     if found is None:
         return NOTHING
     summary = found.row.summaries[table.metric.name]
     value = mean_and_deviation(summary, table.metric.unit)
     counted = f"{value} (n={summary.n})" if summary.n and summary.n != table.usual_seeds else value
-    return marked(counted, found.row.diverged, len(found.row.runs))
+    return style.mark(marked(counted, found.row.diverged, len(found.row.runs)), found.row.comparison)
 
 
 def _apart(found: Difference, table: EngineTable) -> tuple[str, str]:
@@ -122,7 +122,7 @@ def _soon(found: EngineRow | None) -> str:
     return mean_of_some(found.row.summaries["iterations_to_target"], len(found.row.counted), "iterations")
 
 
-def _costs(table: EngineTable, style: Style) -> str:
+def costs_table(table: EngineTable, style: Style) -> str:
     """For each policy a row an engine, and a row with how many times the first engine's each further one takes."""
     rows = [found for by in table.rows.values() for found in by.values()]
     shown = [cost for cost in COSTS if not cost.of_gpu or any(found.costs[cost.name].n for found in rows)]

@@ -12,7 +12,7 @@ from lrbench.report.policies import PolicyRow
 from lrbench.report.style import MARKDOWN, Style, for_terminal
 from lrbench.report.table import WIDTH
 
-_ACROSS = (
+ACROSS = (
     "rank under each solver, and how far behind its best; holds: under no solver worse than the best by Welch's t-test "
     "over the seeds, p corrected for the number of policies (Holm), p < 0.05. With few seeds little can be told apart, "
     "so mind how far behind it is, too."
@@ -32,24 +32,27 @@ def markdown_solvers(found: SolverReport) -> str:
 def _sections(found: SolverReport, style: Style) -> Iterable[str]:
     for table in found.tables:
         yield style.title.format(style.clean(f"{table.label}: policies x solvers"))
-        yield style.paragraph(f"{heading(table.metric)}: mean ± sample standard deviation over "
-                              f"{_seeds(table.usual_seeds)}, unless a cell says otherwise")
-        yield from _values(table, style)
-        yield style.paragraph(_ACROSS)
-        yield from _across(table, style)
+        yield style.paragraph(values_note(table))
+        yield from values_tables(table, style)
+        yield style.paragraph(ACROSS)
+        yield from across_tables(table, style)
         yield from (style.paragraph(style.clean(sentence)) for sentence in findings(table))
     targets = (workload.targets for workload in found.report.workloads if len(workload.targets) > 1)
     yield from (style.paragraph(different_targets(each)) for each in targets)
     yield from (style.paragraph(style.clean(f"note: {note}")) for note in found.notes)
 
 
-def _seeds(count: int) -> str:
-    return "one seed" if count == 1 else f"{count} seeds"
+def values_note(table: SolverTable) -> str:
+    """What the values are, over how many seeds."""
+    seeds = "one seed" if table.usual_seeds == 1 else f"{table.usual_seeds} seeds"
+    return f"{heading(table.metric)}: mean ± sample standard deviation over {seeds}, unless a cell says otherwise"
 
 
-def _values(table: SolverTable, style: Style) -> Iterable[str]:
+def values_tables(table: SolverTable, style: Style) -> Iterable[str]:
+    """What each policy reaches under each solver."""
     def cell(found: Standing, solver: str) -> str:
-        return value_text(table.rows[found.policy].get(solver), table)
+        row = table.rows[found.policy].get(solver)
+        return style.mark(value_text(row, table), None if row is None else row.comparison)
 
     return _matrix(table, style, _Columns(cell, table.title))
 
@@ -66,7 +69,8 @@ def value_text(row: PolicyRow | None, table: SolverTable) -> str:
     return marked(counted, row.diverged, len(row.runs))
 
 
-def _across(table: SolverTable, style: Style) -> Iterable[str]:
+def across_tables(table: SolverTable, style: Style) -> Iterable[str]:
+    """The ranks of each policy, how far behind it is, and whether it holds."""
     def cell(found: Standing, solver: str) -> str:
         rank, regret = found.ranks[solver], found.regrets[solver]
         if rank is None:
@@ -94,7 +98,8 @@ class _Columns:
 
 def _matrix(table: SolverTable, style: Style, columns: _Columns) -> Iterable[str]:
     """A row a policy and a column a solver, in as many tables as the width takes; the further columns in the last."""
-    for size in range(len(table.solvers), 0, -1):
+    for count in range(1, len(table.solvers) + 1):
+        size = -(-len(table.solvers) // count)
         chunks = [table.solvers[start : start + size] for start in range(0, len(table.solvers), size)]
         parts = [_part(table, style, replace(columns, further=columns.further if chunk is chunks[-1] else ()), chunk)
                  for chunk in chunks]
