@@ -73,7 +73,7 @@ def page() -> str:
 
 def _section(name: str, model: type[BaseModel]) -> str:
     title = f"`{name}`" if name else "The file"
-    summary = (model.__doc__ or "").split("\n\n")[0].strip().replace("``", "`")
+    summary = (model.__doc__ or "").split("\n\n")[0].strip().replace("``", "`") if name else "What stands leftmost."
     table = tabulate(_rows(model), ["key", "value", "default", "meaning"], "github", disable_numparse=True)
     return f"\n## {title}\n\n{summary}\n\n{table}\n"
 

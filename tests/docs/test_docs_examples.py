@@ -22,6 +22,8 @@ from lrbench.policies import Function, Policy
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import EngineSettings, ExperimentSettings, SolverSettings, WorkloadSettings
 
+pytestmark = pytest.mark.xdist_group("examples of the documentation")  # its run is trained once
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 COMMAND = re.compile(r"^ *(?:\$ )?(?:\.venv/bin/)?lrbench (?=[a-z])((?:.*\\\n)*.*)$", re.MULTILINE)

@@ -17,6 +17,8 @@ from lrbench.metrics.registry import METRICS
 from lrbench.policies import functions
 from lrbench.spec.model import ExperimentSettings
 
+pytestmark = pytest.mark.xdist_group("generated pages")  # written once, not by each worker
+
 PAGES = ("commands.md", "metrics.md", "python.md", "spec.md")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("site")  # built once, not by each worker
+
 LOADED = re.compile(r"""(?:src|srcset)=["']([^"']+)|<link[^>]+href=["']([^"']+)|url\(["']?([^"')]+)""")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 VARIABLE = re.compile(r"""["'](LRBENCH_[A-Z]+)["']""")
