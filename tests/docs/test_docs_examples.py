@@ -18,9 +18,12 @@ import yaml
 from lrbench.cli.main import lrbench
 from lrbench.data import Prepared
 from lrbench.data.registry import DataSet
-from lrbench.policies import Function, Policy
+from lrbench.policies import Function, Policy, expand_policies
+from lrbench.spec.document import read_document
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import EngineSettings, ExperimentSettings, SolverSettings, WorkloadSettings
+from lrbench.spec.range import RangeSettings
+from lrbench.spec.search import SearchSettings
 
 pytestmark = pytest.mark.xdist_group("examples of the documentation")  # its run is trained once
 
@@ -93,6 +96,23 @@ def test_the_example_of_a_data_set_is_one():
     arrays = shades.read(None)  # it needs no sources
     arrays.check()
     assert (len(arrays.train.images), arrays.classes) == (100, 2)
+
+
+SECTIONS = {"search": SearchSettings, "range": RangeSettings}
+
+
+def test_parts_of_specs_are_read(tmp_path):
+    blocks = [block for page in PAGES for language, block in BLOCK.findall(page.read_text(encoding="utf-8"))
+              if language == "yaml"]
+    assert len(blocks) >= 6
+    for block in blocks:
+        (tmp_path / "part.yaml").write_text(block)
+        part = read_document(tmp_path / "part.yaml").value
+        for entry in part.get("policies", []):
+            assert expand_policies(entry)
+        for section in SECTIONS.keys() & part.keys():
+            values = {key: value for key, value in part[section].items() if key != "space"}  # in place of two others
+            SECTIONS[section].model_validate(values)
 
 
 @pytest.fixture
