@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from lrbench.runs.directory import RunDirectory
 
 WORKLOAD: dict[str, Any] = {
     "net": {"name": "lenet", "sha256": "a" * 64},
@@ -88,3 +91,10 @@ def write_run(
     )
     (folder / "evaluations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
+
+
+@contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Hold a run as the process that trains it does."""
+    with RunDirectory(run).locked():
+        yield

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.cli.completing import results
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -24,7 +26,8 @@ wait = time.sleep
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path),
+                shell_complete=results)
 @click.option("--once", is_flag=True, help="Show them once, and end.")
 def watch(paths: Sequence[Path], once: bool) -> None:
     """Follow the runs under way in the results folders PATH..., whoever started them, until there are none any more.
@@ -95,5 +98,11 @@ class _Lines:
         for run in runs:
             if self._told.get(run.path) != run.iteration:
                 self._told[run.path] = run.iteration
-                click.echo(f"{run.name}: iteration {run.iteration_text}, accuracy {run.accuracy_text}, "
-                           f"best {run.best_text}, rate {run.rate_text}, {run.left_text} left")
+                click.echo(_line(run))
+
+
+def _line(run: Underway) -> str:
+    if not run.iteration:
+        return f"{run.name}: iteration {run.iteration_text}, not evaluated yet"
+    return (f"{run.name}: iteration {run.iteration_text}, accuracy {run.accuracy_text}, best {run.best_text}, "
+            f"rate {run.rate_text}, {run.left_text} left")

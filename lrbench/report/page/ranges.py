@@ -76,7 +76,8 @@ def _sweep(run: RunRow) -> tuple[NDArray[np.float64], NDArray[np.float64]] | Non
 
 def _fixed(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
     """By length in iterations: ``rates``, and of each seed the accuracy there, null where it had diverged."""
-    lengths = sorted({int(end) for run in runs if run.status != "diverged" for end in run.evaluations["iteration"]})
+    ends = [run.evaluations["iteration"] for run in runs if run.status != "diverged"]
+    lengths = sorted({int(end) for column in ends for end in column if end > 0})
     shown = [length for length in lengths if math.log2(length / lengths[0]).is_integer()] if lengths else []
     return [_at_length(runs, length) for length in shown]
 

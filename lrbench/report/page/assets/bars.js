@@ -8,14 +8,15 @@ function metricOf(row, name) {
 
 /** How many iterations each takes to the target, or to its best where there is none: mean, and each seed as a dot. */
 function soonOption(rows, name) {
-  const names = rows.map((row) => `${rankOf(row)} ${row.name.length > 30 ? `${row.name.slice(0, 29)}…` : row.name}`);
+  const narrow = innerWidth < 640 || printing;
+  const longest = narrow ? 26 : 70;
+  const names = rows.map((row) => `${rankOf(row)} ${row.name.length > longest ? `${row.name.slice(0, longest - 1)}…` : row.name}`);
   const seeds = rows.flatMap((row, place) => row.runs.map((run) => [data.report.runs[run], place]))
     .filter(([run]) => run[name] !== null && run[name] !== undefined && run.lr_scale === 1).map(([run, place]) => [run[name], place]);
-  const narrow = innerWidth < 640;
   return {
     grid: { left: narrow ? 120 : 250, right: 30, top: 10, bottom: 44 },
     xAxis: axis("value", "iterations", { options: { min: 0 }, label: (value) => value.toLocaleString("en") }),
-    yAxis: { type: "category", inverse: true, data: names, axisLabel: { color: colour("text"), width: narrow ? 110 : 230, overflow: "truncate", interval: 0, fontSize: 11 } },
+    yAxis: { type: "category", inverse: true, data: names, axisLabel: { color: colour("text"), width: narrow ? 110 : 230, overflow: "break", lineHeight: 12, interval: 0, fontSize: 10 } },
     tooltip: { formatter: (point) => tip(names[Array.isArray(point.value) ? point.value[1] : point.dataIndex], [`${shortNumber([point.value].flat()[0])} iterations`]) },
     series: [
       { type: "bar", data: rows.map((row) => metricOf(row, name).mean), itemStyle: { color: look(0).colour, opacity: 0.45 }, barMaxWidth: 18 },

@@ -19,8 +19,10 @@ function ordered() {
 }
 
 function renderTables() {
+  const focused = keptFocus();
   renderTable();
   renderRuns();
+  focused();
 }
 
 function renderHeader() {

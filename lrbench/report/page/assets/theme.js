@@ -7,6 +7,7 @@ const charts = new Map();
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
 const waiting = new Map();
 const NEAR_PIXELS = 500;
+const PRINTED_PIXELS = 320;
 const coming = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting) drawNow(entry.target);
 }, { rootMargin: `${NEAR_PIXELS}px` });
@@ -26,7 +27,7 @@ function axis(kind, name, { vertical = false, label, options = {}, ticks } = {})
   return {
     type: kind, name, nameLocation: "middle", nameGap: vertical ? 48 : 28, axisTick: marks,
     axisLabel: { color: colour("text"), hideOverlap: true, ...marks, ...(label ? { formatter: label } : {}) },
-    nameTextStyle: { color: colour("text") }, axisLine: { lineStyle: { color: colour("soft") } },
+    nameTextStyle: { color: colour("text") }, axisLine: { onZero: false, lineStyle: { color: colour("soft") } },
     splitLine: { ...marks, lineStyle: { color: colour("line"), opacity: 0.5 } }, ...options,
   };
 }
@@ -44,7 +45,8 @@ function drawNow(room) {
   if (!option) return;
   waiting.delete(room);
   coming.unobserve(room);
-  const chart = echarts.init(room, null, { renderer: "svg" });
+  const size = printing ? { width: PRINTED_PIXELS } : {};  // what is laid out for the screen is wider than paper
+  const chart = echarts.init(room, null, { renderer: "svg", ...size });
   charts.set(room, chart);
   const made = { animation: false, backgroundColor: "transparent", textStyle: { color: colour("text"), fontFamily: "inherit" }, ...option() };
   if (made.tooltip) Object.assign(made.tooltip, {

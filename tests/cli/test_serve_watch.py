@@ -1,0 +1,141 @@
+"""``lrbench serve`` and ``lrbench watch`` as they are typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from contextlib import ExitStack
+
+import fake_runs
+import pytest
+
+from lrbench.cli import watch
+from lrbench.cli.main import main
+
+FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
+
+
+@pytest.fixture
+def lrbench(monkeypatch, capsys):
+    """Runs the command line; returns exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lrbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def underway(tmp_path):
+    """A run that this process holds."""
+    run = fake_runs.write_run(tmp_path / "results", TRI, [0.1, 0.9], status="running")
+    with fake_runs.held(run):
+        yield run
+
+
+def test_serve_prints_its_address_serves_and_ends_with_ctrl_c(tmp_path):
+    fake_runs.write_run(tmp_path, FIX)
+    command = [sys.executable, "-m", "lrbench", "serve", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{address}data.json", timeout=10) as answer:
+            assert json.load(answer)["report"]["policies"][0]["policy"] == FIX
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.splitlines() == ["Ctrl-C ends it", "", "interrupted"]
+
+
+def test_serve_refuses_what_is_not_there_in_one_line(lrbench, tmp_path):
+    code, out, err = lrbench("serve", tmp_path / "nowhere")
+    assert (code, out) == (2, "")
+    assert err == (f"error: {tmp_path / 'nowhere'}: no such file or folder; give a results folder or a Caffe log\n")
+    assert lrbench("serve", tmp_path, "--port", "70000")[0] == 2
+
+
+def test_the_page_is_written_as_a_file(lrbench, tmp_path):
+    fake_runs.write_run(tmp_path / "results", FIX)
+    code, out, err = lrbench("report", tmp_path / "results", "--format", "html", "-o", tmp_path / "report.html")
+    assert (code, out, err) == (0, "", f"wrote {tmp_path / 'report.html'}\n")
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_page_has_all_views_so_that_there_is_none_by_engine(lrbench, tmp_path):
+    for kind in ("SGD", "Adam"):
+        fake_runs.write_run(tmp_path, FIX, solver={**fake_runs.SOLVER, "type": kind})
+    code, out, err = lrbench("report", tmp_path, "--by", "solver", "--format", "html")
+    assert (code, out) == (2, "")
+    assert err == "error: there is no --format html --by solver; leave --by out: the page has all of it\n"
+
+
+def test_watch_once_shows_each_run_under_way(lrbench, tmp_path, underway):
+    fake_runs.write_run(tmp_path / "results", FIX)
+    fake_runs.write_run(tmp_path / "results", FIX, seed=1, status="running")  # says so, but nobody holds it
+    code, out, err = lrbench("watch", tmp_path / "results", "--once")
+    assert (code, err) == (0, "")
+    assert out == (f"{TRI}, SGD, seed 0: iteration 500 of 2,000, accuracy 90.00 %, best 90.00 %, rate 0.01, "
+                   "36 s left\n")
+
+
+def test_watch_follows_until_nothing_is_under_way(lrbench, tmp_path, underway, monkeypatch):
+    moments = iter(["evaluated", "quiet", "ended", "quiet", "quiet", "quiet"])
+
+    def wait(_seconds):
+        moment = next(moments)
+        if moment == "evaluated":
+            with (underway / "evaluations.jsonl").open("a") as file:
+                file.write(json.dumps(fake_runs.evaluation(1000, 0.85)) + "\n")
+        if moment == "ended":
+            (underway / "status.json").write_text(json.dumps({"status": "finished", "iteration": 2000, "reason": None}))
+
+    monkeypatch.setattr(watch, "wait", wait)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = lrbench("watch", "results")
+    assert code == 0
+    assert [line.partition(": ")[2] for line in out.splitlines()] == [
+        "iteration 500 of 2,000, accuracy 90.00 %, best 90.00 %, rate 0.01, 36 s left",
+        "iteration 1,000 of 2,000, accuracy 85.00 %, best 90.00 %, rate 0.01, 23 s left",
+    ]
+    assert err == "nothing is under way any more; next: lrbench report results\n"
+    assert list(moments) == ["quiet"]  # a moment between two runs is no end
+
+
+def test_watch_says_when_nothing_is_under_way_from_the_start(lrbench, tmp_path):
+    fake_runs.write_run(tmp_path, FIX)
+    code, out, err = lrbench("watch", tmp_path)
+    assert (code, out) == (0, "")
+    assert err == f"nothing is under way; next: lrbench report {tmp_path}\n"
+    code, _, err = lrbench("watch", tmp_path / "nowhere")
+    assert code == 2
+    assert "no such folder" in err
+
+
+def test_watch_lists_all_in_a_terminal(tmp_path):
+    from rich.console import Console
+
+    from lrbench.report.underway import find_underway
+
+    with ExitStack() as stack:
+        for seed in range(2):
+            run = fake_runs.write_run(tmp_path, "FIX(k0=\x1b[2J1)", [0.1, 0.9], seed=seed, status="running")
+            stack.enter_context(fake_runs.held(run))
+        console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+        console.print(watch._table(find_underway([tmp_path])))
+    text = console.export_text(clear=False)
+    head, *lines = text.splitlines()
+    assert head.split() == ["run", "iteration", "accuracy", "best", "rate", "time", "left"]
+    assert len(lines) == 2
+    for seed, line in enumerate(lines):
+        assert line.startswith(f"FIX(k0=[2J1), SGD, seed {seed} ")
+        assert line.split()[-10:] == ["500", "of", "2,000", "90.00", "%", "90.00", "%", "0.01", "36", "s"]
+    assert "\x1b" not in text

@@ -1,0 +1,63 @@
+"""What stands on top of the page: which policy, how sure, what it costs."""
+
+from __future__ import annotations
+
+import fake_runs
+import pytest
+
+FIX, TRI, SIN = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "SIN(k0=0.01, k1=0.06, l=2000)"
+
+
+@pytest.fixture
+def headline(tmp_path, page):
+    """Write runs, policy by policy the accuracies of each seed, and read the headline."""
+
+    def of(policies, **description):
+        for policy, seeds in policies.items():
+            for seed, accuracies in enumerate(seeds):
+                status = "diverged" if accuracies[-1] is None else "finished"
+                fake_runs.write_run(tmp_path, policy, accuracies, seed=seed,
+                                    **{"status": status, "target_accuracy": 0.9, **description})
+        return page(tmp_path)["workloads"][0]["headline"]
+
+    return of
+
+
+def test_a_policy_that_is_better_beyond_noise(headline):
+    found = headline({TRI: [[0.1, 0.95, 0.97], [0.1, 0.95, 0.971], [0.1, 0.95, 0.972]],
+                      FIX: [[0.1, 0.5, 0.92], [0.1, 0.5, 0.921], [0.1, 0.5, 0.922]]})
+    assert found["use"] == (f"{TRI}: best accuracy 97.10 ± 0.10 % (mean ± standard deviation over 3 seeds), "
+                            "the best of 2 policies.")
+    assert found["sure"] == ("1 of 1 other is worse beyond the seeds' noise (Welch's t-test, p < 0.05 after Holm's "
+                             "correction).")
+    assert found["cost"] == ("A run takes 2,000 iterations, 20 s of training, 3 s of evaluating; 90 % is reached after "
+                             "500 iterations, 10 s of training (3 of 3 seeds).")
+
+
+def test_what_is_as_good_and_sooner_there_is_named(headline):
+    found = headline({TRI: [[0.1, 0.5, 0.97], [0.1, 0.5, 0.98]], SIN: [[0.1, 0.91, 0.96], [0.1, 0.91, 0.985]]})
+    assert found["sure"] == f"1 cannot be told apart from it with these seeds: {SIN}; more seeds would tell more apart."
+    assert found["cost"].endswith(f"Not told apart and sooner there: {SIN}, after 500.")
+
+
+def test_with_one_seed_nothing_is_sure(headline):
+    found = headline({TRI: [[0.1, 0.97]], FIX: [[0.1, 0.95]]})
+    assert found["use"].startswith(f"{TRI}: best accuracy 97.00 % (one seed), the best of 2 policies")
+    assert found["sure"].startswith("Not known: with one seed the order may be chance.")
+
+
+def test_one_policy_is_compared_with_nothing(headline):
+    assert headline({TRI: [[0.1, 0.97]]})["sure"].startswith("Not known: there is one policy with one seed")
+
+
+def test_where_all_diverge_it_says_so(headline):
+    found = headline({TRI: [[0.1, 0.3, None], [0.1, 0.5]], FIX: [[0.1, None], [0.1, None]]})
+    assert "Every policy had a run that diverged, this one 1 of 2" in found["use"]
+    assert found["sure"] == "1 had runs that diverged."
+
+
+def test_before_a_run_has_ended_no_policy_is_named(headline):
+    found = headline({TRI: [[0.1, 0.97]]}, status="pending")
+    assert found["use"] == (f"No policy can be named yet: no run has ended. The best so far is {TRI}, "
+                            "best accuracy 97.00 % (one seed).")
+    assert found["sure"] == found["cost"] == ""

@@ -1,0 +1,145 @@
+"""The server: GET and HEAD of one page and its data, for who means it, and nothing else."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import socket
+import threading
+
+import fake_runs
+import pytest
+
+from lrbench.errors import UsageError
+from lrbench.metrics.registry import METRICS
+from lrbench.report.build import build_report
+from lrbench.report.load import load
+from lrbench.serving.live_page import LivePage
+from lrbench.serving.server import PageServer
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    results = tmp_path_factory.mktemp("served")
+    fake_runs.write_run(results, "FIX(k0=0.01)")
+    (results / "secret.txt").write_text("secret")
+    return LivePage(lambda: build_report(load([results]).runs, METRICS["best_accuracy"]), [results])
+
+
+@pytest.fixture(scope="module")
+def server(page):
+    with PageServer("127.0.0.1", 0, page) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def ask(server):
+    """Sends a request; the Host header is the server's own unless another is given."""
+
+    def send(method, path, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": f"127.0.0.1:{server.server_port}", **(headers or {})}.items():
+            if value is not None:
+                connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer, answer.read()
+
+    return send
+
+
+def test_the_page_and_its_data(ask, page):
+    answer, body = ask("GET", "/")
+    assert (answer.status, body) == (200, page.version().html)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Server" not in answer.headers or "Python" not in answer.headers["Server"]
+    answer, body = ask("GET", "/data.json?now")
+    assert (answer.status, body) == (200, page.version().data)
+    assert json.loads(body)["report"]["policies"][0]["policy"] == "FIX(k0=0.01)"
+
+
+def test_who_has_the_newest_gets_304_without_a_body(ask):
+    tag = ask("GET", "/data.json")[0].headers["ETag"]
+    answer, body = ask("GET", "/data.json", {"If-None-Match": tag})
+    assert (answer.status, body) == (304, b"")
+    assert ask("GET", "/data.json", {"If-None-Match": '"other"'})[0].status == 200
+
+
+def test_compressed_for_who_takes_it(ask, page):
+    answer, body = ask("GET", "/", {"Accept-Encoding": "gzip, br"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(body) == page.version().html
+    assert len(body) < len(page.version().html) / 2
+
+
+def test_head_has_the_headers_alone(ask, page):
+    answer, body = ask("HEAD", "/")
+    assert (answer.status, body) == (200, b"")
+    assert answer.headers["Content-Length"] == str(len(page.version().html))
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_nothing_can_be_written(ask, method):
+    answer, _ = ask(method, "/")
+    assert answer.status == 405
+    assert answer.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/secret.txt", "/../secret.txt", "/%2e%2e/secret.txt", "//etc/passwd", "/etc/passwd",
+                                  "/data.json/../../etc/passwd", "/..%2fsecret.txt"])
+def test_no_address_names_a_file(ask, path):
+    answer, body = ask("GET", path)
+    assert answer.status == 404
+    assert b"secret" not in body
+    assert b"root" not in body
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", None])
+def test_another_name_that_points_here_is_refused(ask, host):
+    answer, body = ask("GET", "/data.json", {"Host": host})
+    assert answer.status in (400, 421)
+    assert b"policies" not in body
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1234", "127.0.0.1", "[::1]:80", "192.168.0.7:8765"])
+def test_addresses_and_the_own_name_are_answered(ask, host):
+    assert ask("GET", "/data.json", {"Host": host})[0].status == 200
+
+
+def test_a_port_that_is_taken_is_one_line(server, page):
+    with pytest.raises(UsageError) as refused:
+        PageServer("127.0.0.1", server.server_port, page)
+    assert str(refused.value) == (f"127.0.0.1:{server.server_port}: another program listens there; "
+                                  "give another --port, or 0 for a free one")
+
+
+def test_a_place_that_is_not_here_is_one_line(page):
+    with pytest.raises(UsageError, match=r"^203\.0\.113\.1:80: cannot listen there: .*; give --host an address"):
+        PageServer("203.0.113.1", 80, page)
+    with pytest.raises(UsageError, match="cannot listen there"):
+        PageServer("no such host", 0, page)
+
+
+@pytest.mark.parametrize(("host", "shown", "local"), [("127.0.0.1", "127.0.0.1", True),
+                                                      ("0.0.0.0", "localhost", False)])
+def test_what_to_open(page, host, shown, local):
+    with PageServer(host, 0, page) as server:
+        assert server.url == f"http://{shown}:{server.server_port}/"
+        assert server.is_local is local
+
+
+def test_a_reader_who_goes_away_disturbs_nobody(server, ask, capsys):
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    assert ask("GET", "/")[0].status == 200
+    assert capsys.readouterr().err == ""
