@@ -1,0 +1,232 @@
+"""Every format is written from the same rows: read back, they say the same of every policy."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import fake_runs
+import pytest
+from hypothesis import given, settings
+from made_up_reports import POLICIES, made_up_reports, report_of, run_row
+from report_readers import Grid, latex_tables, markdown_tables, terminal_tables
+
+from lrbench.metrics.registry import METRICS
+from lrbench.report import export, latex, table
+from lrbench.report.build import Report
+from lrbench.report.by_engine import export as engine_export
+from lrbench.report.by_engine import table as engine_table
+from lrbench.report.by_engine.build import compare_engines
+from lrbench.report.by_solver import export as solver_export
+from lrbench.report.by_solver import table as solver_table
+from lrbench.report.by_solver.build import compare_solvers
+
+WIDE = 3000
+UNDER_WAY = ("running", "pending", "cut off")
+
+TEXTS: Mapping[str, Callable[[Report], list[Grid]]] = {
+    "table": lambda report: terminal_tables(table.terminal_report(report, WIDE)),
+    "markdown": lambda report: markdown_tables(table.markdown_report(report)),
+    "latex": lambda report: latex_tables(latex.latex_report(report)),
+}
+"""What reads a format for people back; a further one is a line here."""
+
+
+def from_json(report: Report) -> list[dict[str, Any]]:
+    """The policies of the JSON."""
+    policies: list[dict[str, Any]] = json.loads(export.json_report(report))["policies"]
+    return policies
+
+
+def from_csv(report: Report) -> list[dict[str, Any]]:
+    """The lines of the CSV, put as the JSON puts them."""
+    found = []
+    for line in csv.DictReader(io.StringIO(export.csv_report(report))):
+        row: dict[str, Any] = {name: line[name].removeprefix("'") for name in ("policy", "solver", "workload")}
+        row |= {name: int(line[name]) if line[name] else None for name in ("rank", "runs", "diverged")}
+        row |= {"against_the_best": line["against_the_best"] or None, "p_value_holm": _float(line["p_value_holm"])}
+        row["statuses"] = {name.replace("_", " "): int(line[name]) for name in (
+            "finished", "stopped", "diverged", "running", "pending", "cut_off", "failed")}
+        row["provisional"] = line["provisional"] == "true"
+        for name in METRICS:
+            if f"{name}_mean" in line:
+                row[name] = {"mean": _float(line[f"{name}_mean"]), "n": int(line[f"{name}_n"]),
+                             "standard_deviation": _float(line[f"{name}_standard_deviation"])}
+        found.append(row)
+    return found
+
+
+def _float(text: str) -> float | None:
+    return float(text) if text else None
+
+
+PROGRAMS: Mapping[str, Callable[[Report], list[dict[str, Any]]]] = {"json": from_json, "csv": from_csv}
+
+
+def expected(row: dict[str, Any], report: Report) -> dict[str, str]:
+    """What a table is to say of a policy, from the numbers in a format for programs."""
+    metric = report.metric
+    soon = "iterations_to_best" if report.workloads[0].target is None else "iterations_to_target"
+    heads = {"best_accuracy": "best %", "final_accuracy": "final %", soon: METRICS[soon].title}
+    further = {head: _alone(row, name) for name, head in heads.items() if name != metric.name}
+    unit = " %" if metric.unit == "fraction" else ""
+    return {
+        "#": str(row["rank"] or "-"),
+        metric.title + unit: _mean(row, metric.name),
+        "runs": _runs(row, metric.name),
+        "against the best": _against(row),
+        **further,
+    }
+
+
+def _number(value: float, name: str) -> str:
+    unit = METRICS[name].unit
+    if unit == "fraction":
+        return f"{value * 100:.2f}"
+    return f"{value:,.0f}" if unit == "iterations" else f"{value:.4f}"
+
+
+def _mean(row: dict[str, Any], name: str) -> str:
+    found = row[name]
+    if found["mean"] is None:
+        return "-"
+    deviation = found["standard_deviation"]
+    return _number(found["mean"], name) + ("" if deviation is None else f" ± {_number(deviation, name)}")
+
+
+def _alone(row: dict[str, Any], name: str) -> str:
+    found = row[name]
+    if found["mean"] is None:
+        return "-"
+    counted = [status for status in row["statuses"] if (status in UNDER_WAY) == row["provisional"]]
+    total = sum(row["statuses"][status] for status in counted if status != "failed")
+    return _number(found["mean"], name) + (f" (n={found['n']})" if found["n"] < total else "")
+
+
+def _runs(row: dict[str, Any], name: str) -> str:
+    n, total = row[name]["n"], row["runs"]
+    others = [f"{count} {status}" for status, count in row["statuses"].items() if count and status != "finished"]
+    return (f"{n}" if n == total else f"{n}/{total}") + (f" ({', '.join(others)})" if others else "")
+
+
+def _against(row: dict[str, Any]) -> str:
+    verdict, p = row["against_the_best"], row["p_value_holm"]
+    if verdict == "diverged":
+        return f"{row['diverged']} of {row['runs']} diverged"
+    if p is not None:
+        return f"{verdict}, p<0.001" if p < 0.001 else f"{verdict}, p={p:.2g}"
+    return verdict or ""
+
+
+def names(rows: list[dict[str, Any]]) -> list[str]:
+    """The policies, and their solvers where there are several."""
+    several = len({row["solver"] for row in rows}) > 1
+    return [", ".join([row["policy"], row["solver"]] if several else [row["policy"]]) for row in rows]
+
+
+@settings(max_examples=60, deadline=None)
+@given(report=made_up_reports())
+def test_every_format_says_the_same_of_every_policy_in_the_same_order(report):
+    rows = from_json(report)
+    assert [row["rank"] for row in rows] == sorted((row["rank"] for row in rows), key=lambda rank: rank or 99)
+    for form, read in PROGRAMS.items():
+        assert names(read(report)) == names(rows), form
+        assert [expected(row, report) for row in read(report)] == [expected(row, report) for row in rows], form
+    for form, read in TEXTS.items():
+        head, lines = read(report)[0]
+        shown = [dict(zip(head, line, strict=True)) for line in lines]
+        assert [_named(line) for line in shown] == names(rows), form
+        for line, row in zip(shown, rows, strict=True):
+            assert expected(row, report).items() <= line.items(), form
+            assert len(line) == len(expected(row, report)) + 1 + ("solver" in line), form
+
+
+def _named(line: dict[str, str]) -> str:
+    return ", ".join(line[name] for name in ("policy", "solver") if name in line)
+
+
+@settings(max_examples=30, deadline=None)
+@given(report=made_up_reports())
+def test_csv_and_json_have_the_same_numbers(report):
+    for mine, other in zip(from_csv(report), from_json(report), strict=True):
+        assert mine == {name: other[name] for name in mine}
+
+
+@settings(max_examples=30, deadline=None)
+@given(report=made_up_reports())
+def test_the_best_and_worst_of_each_function_agree(report):
+    first, *others = [_functions(read(report)) for read in TEXTS.values()]
+    assert all(grids == first for grids in others)
+
+
+def _functions(grids: list[Grid]) -> list[Grid]:
+    """The tables of functions; the solver stands below the policy in a terminal, and behind it elsewhere."""
+    found = [(head, rows) for head, rows in grids if head[0] == "function"]
+    return [(head, tuple(tuple(re.sub(",? (SGD|Adam)$", r" \1", cell) for cell in row) for row in rows))
+            for head, rows in found]
+
+
+def robust_runs():
+    """Three seeds at three scales, of which one diverges."""
+    return [run_row(policy, [0.1, 0.9 - scale / 100 + seed / 50], seed=seed, lr_scale=scale, scales=(0.1, 10.0),
+                    status="diverged" if scale == 10.0 and seed else "finished")
+            for policy in POLICIES for scale in (0.1, 1.0, 10.0) for seed in range(3)]
+
+
+def test_robustness_agrees():
+    report = report_of(robust_runs())
+    grids = {form: read(report)[-1] for form, read in TEXTS.items()}
+    assert grids["table"][0] == ("policy", "spread", "x0.1", "x1", "x10")
+    assert grids["table"] == grids["markdown"] == grids["latex"]
+    shown = {row[0]: row[2] for row in grids["latex"][1]}
+    for row in from_json(report):
+        assert shown[row["policy"]] == f"{100 * row['best_accuracy_by_lr_scale'][0]['best_accuracy']:.2f}"
+
+
+def many_runs(key, values):
+    """Each policy three times with each value of run.json's key; the last diverges once."""
+    return [run_row(policy, [0.1, 0.9 - place / 40 + seed / 90 + number / 70], seed=seed, **{key: value},
+                    target=0.85, status="diverged" if place == len(POLICIES) - 1 and seed == 2 else "finished")
+            for place, policy in enumerate(POLICIES) for number, value in enumerate(values) for seed in range(3)]
+
+
+def test_solvers_side_by_side_agree():
+    found = compare_solvers(report_of(many_runs("solver", [{"type": "SGD"}, {"type": "Adam"}])))
+    tables = terminal_tables(solver_table.terminal_solvers(found, WIDE))
+    assert tables == markdown_tables(solver_table.markdown_solvers(found)) == latex_tables(latex.latex_solvers(found))
+    values = {line[0]: line[1] for line in tables[0][1]}
+    rows = json.loads(solver_export.json_solvers(found))["tables"][0]["rows"]
+    assert len(rows) == 2 * len(POLICIES)
+    for row in rows:
+        if row["solver"] == "SGD":
+            assert values[row["policy"]].startswith(_mean(row, "best_accuracy"))
+    lines = list(csv.DictReader(io.StringIO(solver_export.csv_solvers(found))))
+    assert [(line["policy"], line["solver"]) for line in lines] == [(row["policy"], row["solver"]) for row in rows]
+
+
+def test_engines_side_by_side_agree():
+    engines = [fake_runs.ENGINE, {**fake_runs.ENGINE, "name": "torch"}]
+    found = compare_engines(report_of(many_runs("engine", engines)))
+    tables = terminal_tables(engine_table.terminal_engines(found, WIDE))
+    assert tables == markdown_tables(engine_table.markdown_engines(found))
+    reached, placed, *costs = latex_tables(latex.latex_engines(found))  # in two tables, as a page is narrower
+    assert [_side_by_side(reached, placed), *costs] == tables
+    values = {line[0]: line[1:3] for line in tables[0][1]}
+    for row in json.loads(engine_export.json_engines(found))["tables"][0]["rows"]:
+        assert values[row["policy"]][row["engine"] == "torch"].startswith(_mean(row, "best_accuracy"))
+
+
+def _side_by_side(left: Grid, right: Grid) -> Grid:
+    rows = tuple((*one, *other[1:]) for one, other in zip(left[1], right[1], strict=True))
+    return (*left[0], *right[0][1:]), rows
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_the_reader_of_a_format_finds_a_difference(form):
+    one = report_of([run_row("FIX(k0=0.01)", [0.1, 0.9]), run_row("FIX(k0=1)", [0.1, 0.8])])
+    other = report_of([run_row("FIX(k0=0.01)", [0.1, 0.9]), run_row("FIX(k0=1)", [0.1, 0.8001])])
+    assert TEXTS[form](one) != TEXTS[form](other)
