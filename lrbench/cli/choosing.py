@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lrbench.cli.completing import engines, settings, specs
+
 if TYPE_CHECKING:
     from lrbench.report.style import Style
     from lrbench.spec.experiment import Experiment
@@ -56,14 +58,15 @@ def choosing_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 _OPTIONS = (
-    click.argument("spec", type=click.Path(path_type=Path)),
+    click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs),
     click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs side by side."),
     click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run."),
     click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
                  help="Folder that holds one folder an experiment."),
-    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=settings,
                  help="Override a value of the spec, such as search.trials=20; may be repeated."),
-    click.option("--engine", metavar="NAME", help="caffe or torch; the same as --set engine.name=NAME."),
+    click.option("--engine", metavar="NAME", shell_complete=engines,
+                 help="caffe or torch; the same as --set engine.name=NAME."),
     click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True),
     click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
                  help="Write there, not to the screen."),
@@ -94,6 +97,27 @@ def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda e
     check_writable(typed.results)
     bench = Bench(experiment, data, engine, typed.results, typed.jobs, typed.threads)
     return replace(bench, lanes=_lanes(bench))
+
+
+def on_search_engine(bench: Bench) -> Bench:
+    """The same with the engine of ``search.engine``, where the spec names one.
+
+    Raises:
+        UsageError: there is no such engine, or it is not fit.
+    """
+    from lrbench.cli.run import find_engine
+    from lrbench.engines.registry import check_engine_name
+
+    wanted = bench.experiment.settings.search.engine
+    if wanted is None:
+        return bench
+    experiment = bench.experiment
+    with experiment.document.placing("search", "engine"):
+        check_engine_name(wanted.name)
+    settings = experiment.settings.model_copy(update={"engine": wanted})
+    experiment = replace(experiment, settings=settings)
+    searching = replace(bench, experiment=experiment, engine=find_engine(experiment))
+    return replace(searching, lanes=_lanes(searching))
 
 
 def _lanes(bench: Bench) -> int:

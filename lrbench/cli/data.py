@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.cli.completing import data_sets
 from lrbench.cli.data_progress import shown_progress
 from lrbench.cli.home import data_folder, home
 from lrbench.errors import DataError
@@ -21,7 +22,7 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=data_sets)
 @click.option("--from", "source", metavar="DIR", type=click.Path(path_type=Path),
               help="Look for the files in this folder before downloading them.  [default: $LRBENCH_DATA]")
 @click.option("--allow-altered", is_flag=True,

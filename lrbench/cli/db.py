@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.cli.completing import data_sets, engines, entries, function_names, net_names, solver_types
+from lrbench.cli.completing import results as run_folders
 from lrbench.cli.database import database_option, users_database
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ def db() -> None:
 
 
 @db.command()
-@click.argument("results", nargs=-1, required=True, metavar="RESULTS...", type=click.Path(path_type=Path))
+@click.argument("results", nargs=-1, required=True, metavar="RESULTS...", type=click.Path(path_type=Path),
+                shell_complete=run_folders)
 @click.option("--note", metavar="TEXT", help="Kept with the runs.")
 @database_option
 def add(results: Sequence[Path], note: str | None, location: str | None) -> None:
@@ -53,11 +56,13 @@ def add(results: Sequence[Path], note: str | None, location: str | None) -> None
 
 
 @db.command("list")
-@click.option("--function", metavar="NAME", help="Only policies of this LR function.")
-@click.option("--net", metavar="NAME", help="Only this net: its name, or the beginning of its SHA-256.")
-@click.option("--dataset", metavar="NAME", help="Only this data set: its name, or the beginning of its SHA-256.")
-@click.option("--solver", metavar="TYPE", help="Only this solver type.")
-@click.option("--engine", metavar="NAME", help="Only this engine.")
+@click.option("--function", metavar="NAME", shell_complete=function_names, help="Only policies of this LR function.")
+@click.option("--net", metavar="NAME", shell_complete=net_names,
+              help="Only this net: its name, or the beginning of its SHA-256.")
+@click.option("--dataset", metavar="NAME", shell_complete=data_sets,
+              help="Only this data set: its name, or the beginning of its SHA-256.")
+@click.option("--solver", metavar="TYPE", shell_complete=solver_types, help="Only this solver type.")
+@click.option("--engine", metavar="NAME", shell_complete=engines, help="Only this engine.")
 @click.option("--target", type=float, metavar="A", help="Rank by the iterations to this accuracy, a fraction.")
 @click.option("--format", "kind", type=FORMATS, default="text", show_default=True)
 @database_option
@@ -81,7 +86,7 @@ def list_entries(kind: str, target: float | None, location: str | None, **names:
 
 
 @db.command()
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", shell_complete=entries)
 @click.option("--format", "kind", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
 @database_option
 def show(id_: str, kind: str, location: str | None) -> None:

@@ -10,12 +10,14 @@ import sys
 from types import FrameType
 
 import click
+from click.shell_completion import CompletionItem
 
 from lrbench import __version__
 from lrbench.errors import LRBenchError, plain
 from lrbench.storage import reason
 
 COMMANDS = {
+    "init": "Write a first spec for your net and data set, after a few questions.",
     "run": "Run an experiment from a YAML spec.",
     "report": "Rank the policies of finished and running runs.",
     "watch": "Follow the runs under way in the terminal.",
@@ -34,7 +36,11 @@ COMMANDS = {
     "caffe": "Install Caffe beside this system.",
     "parity": "Hold an engine to real Caffe: losses, weights, verdict.",
     "doctor": "Say what is there, what is missing and what to type.",
+    "completion": "Print the script that completes command lines in your shell.",
 }
+
+COMPLETE = "_LRBENCH_COMPLETE"
+"""Set in the environment by a shell that asks how a command line goes on."""
 
 # A group without a command: the error's text is the help. Click before 8.2 prints it by itself.
 NO_ARGUMENTS: tuple[type[click.UsageError], ...] = (
@@ -55,6 +61,11 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete[:1] == "-":
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -73,6 +84,10 @@ def lrbench() -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 some runs failed, 2 usage or spec, 130 interrupted, 141 nobody reads."""
+    if COMPLETE in os.environ:
+        from lrbench.cli.shells import answer
+
+        sys.exit(answer(lrbench, os.environ[COMPLETE]))
     signal.signal(signal.SIGTERM, _interrupt)  # how batch systems ask a job to end
     try:
         code = _outcome()

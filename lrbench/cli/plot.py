@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lrbench.cli.completing import metrics, policies, results
 from lrbench.report.looks import MOST_POLICIES
 from lrbench.report.paper_layout import COLUMN_INCHES, WHATS, Paper
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path),
+                shell_complete=results)
 @click.option("--what", "whats", type=click.Choice(WHATS), multiple=True, default=["accuracy"], show_default=True,
               help="What to draw against iterations; given several times, they become panels (a), (b), ... of one "
                    "figure.")
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
               help="A .png, .svg or .pdf file.")
 @click.option("--top", type=click.IntRange(1, MOST_POLICIES), default=6, show_default=True,
               help="Draw the first so many policies of the ranking.")
-@click.option("--policies", "wanted", multiple=True, metavar="POLICY",
+@click.option("--policies", "wanted", multiple=True, metavar="POLICY", shell_complete=policies,
               help="Of these alone: a policy, or an LR function for all of its policies; may be repeated.")
 @click.option("--workload", metavar="TEXT", help="Of several workloads, the one with this in its name.")
 @click.option("--style", type=click.Choice(["colour", "grey"]), default="colour", show_default=True,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
               help="Width of the figure: one column of a paper, 3.3 inches, or two, 7 inches.")
 @click.option("--width", type=click.FloatRange(2, 30), metavar="INCHES", help="Another width.")
 @click.option("--sort", "metric", default="best_accuracy", show_default=True, metavar="METRIC",
+              shell_complete=metrics,
               help="The metric that ranks the policies.")
 @click.option("--target", type=float, metavar="A",
               help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.")

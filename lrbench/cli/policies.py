@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from lrbench.cli.completing import policies as policy_texts
 from lrbench.errors import UsageError
 from lrbench.policies import Function, functions, parse_policy
 
@@ -43,7 +44,7 @@ def list_functions(form: str) -> None:
 
 
 @policies.command("eval")
-@click.argument("text")
+@click.argument("text", shell_complete=policy_texts)
 @click.option("--at", required=True, metavar="T,...", help="Iterations, counted from 0: numbers, or start:stop[:step] "
               "as in Python (stop left out), separated by commas.")
 @click.option("--iterations", type=click.IntRange(min=1), help="The run's iterations, which fill in a missing l; the "
@@ -70,7 +71,7 @@ def evaluate(text: str, at: str, iterations: int | None, form: str) -> None:
 
 
 @policies.command("plot")
-@click.argument("texts", metavar="TEXT...", nargs=-1, required=True)
+@click.argument("texts", metavar="TEXT...", nargs=-1, required=True, shell_complete=policy_texts)
 @click.option("--iterations", type=click.IntRange(min=1), required=True, help="The run's iterations.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .svg or .pdf file.")
 def plot(texts: tuple[str, ...], iterations: int, output: Path) -> None:

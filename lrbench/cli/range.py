@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.choosing import Choosing, choosing_options, open_bench, progressing, screen
+from lrbench.cli.completing import solver_types
 
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @choosing_options
-@click.option("--solver", "solver_type", metavar="TYPE", help="Test the spec's solvers of that type alone.")
+@click.option("--solver", "solver_type", metavar="TYPE", shell_complete=solver_types,
+              help="Test the spec's solvers of that type alone.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE",
               help="Also draw loss and accuracy against the rate: .png, .svg or .pdf.")
 def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.cli.completing import engines, settings, specs
 from lrbench.cli.database import database_option, users_database
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path))
+@click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs)
 @click.option("--target", type=float, metavar="A",
               help="Rank by the iterations to this accuracy, a fraction; by default the spec's target_accuracy.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=settings,
               help="Override a value of the spec, such as workload.iterations=2000; may be repeated.")
-@click.option("--engine", metavar="NAME", help="caffe or torch; the same as --set engine.name=NAME.")
+@click.option("--engine", metavar="NAME", shell_complete=engines,
+              help="caffe or torch; the same as --set engine.name=NAME.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
 @database_option

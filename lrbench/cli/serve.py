@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
+from lrbench.cli.completing import results
+
 DEFAULT_PORT = 8765
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path),
+                shell_complete=results)
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="NAME",
               help="Where to listen; 0.0.0.0 lets every machine that can reach this one read the results.")
 @click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True,

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.choosing import Choosing, choosing_options, find_space, open_bench, progressing, screen
+from lrbench.cli.choosing import (
+    Choosing,
+    choosing_options,
+    find_space,
+    on_search_engine,
+    open_bench,
+    progressing,
+    screen,
+)
+from lrbench.cli.completing import policies
 from lrbench.cli.database import database_option
 
 if TYPE_CHECKING:
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @choosing_options
-@click.option("--policy", "text", metavar="TEXT", help="The policy, such as 'FIX(k0=0.01)'.")
+@click.option("--policy", "text", metavar="TEXT", shell_complete=policies, help="The policy, such as 'FIX(k0=0.01)'.")
 @click.option("--target", type=float, metavar="A",
               help="Accuracy to reach on the test set, a fraction; by default the spec's target_accuracy.")
 @click.option("--within", type=click.IntRange(1), metavar="N",
@@ -99,7 +108,8 @@ def _searching(bench: Bench, goal: Goal, storage: str | None) -> Searching:
     from lrbench.cli.home import home
     from lrbench.tuning.verify_search import Searching
 
-    return Searching(lambda: bench.judged_on_validation(home()), lambda: find_space(bench), goal, storage)
+    with_engine = on_search_engine(bench)
+    return Searching(lambda: with_engine.judged_on_validation(home()), lambda: find_space(with_engine), goal, storage)
 
 
 def _sources(bench: Bench, goal: Goal, policy: Policy | None, most: int, database: Database,

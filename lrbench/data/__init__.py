@@ -1,7 +1,7 @@
 """Data sets: found or downloaded, checked, read as arrays, and written as LMDB once."""
 
 from lrbench.data.arrays import Arrays, Split
-from lrbench.data.folder import open_folder
+from lrbench.data.folder import find_lmdbs, open_folder
 from lrbench.data.holdout import evaluated_on, hold_out, suggested
 from lrbench.data.prepare import prepare
 from lrbench.data.prepared import Prepared, find_intact, find_prepared, load, verify_prepared
@@ -21,6 +21,7 @@ __all__ = [
     "evaluated_on",
     "find_data_set",
     "find_intact",
+    "find_lmdbs",
     "find_prepared",
     "hold_out",
     "load",

@@ -41,6 +41,23 @@ def open_folder(train: Path, test: Path, mean: Path | None = None) -> Prepared:
                     classes=first.highest_label + 1, sha256=digest.finish(mean_image))
 
 
+def find_lmdbs(folder: Path) -> tuple[Path, Path, Path | None]:
+    """The LMDB folders of the training and of the test images, and the mean file, that lie in a folder, by their names.
+
+    Raises:
+        DataError: there is not one of each; a mean file may be missing.
+    """
+    found = sorted(path.parent for path in folder.glob("*/data.mdb"))
+    train = [path for path in found if "train" in path.name.lower()]
+    test = [path for path in found if path not in train and ("test" in path.name.lower() or "val" in path.name.lower())]
+    if len(train) != 1 or len(test) != 1:
+        there = ", ".join(path.name for path in found) or "none"
+        raise DataError(f"should hold one LMDB with train in its name and one with test or val, but holds {there}",
+                        where=str(folder), remedy="rename them, or write both paths into the spec by hand")
+    means = sorted(folder.glob("*mean*.binaryproto"))
+    return train[0], test[0], means[0] if len(means) == 1 else None
+
+
 def _survey(folder: Path, digest: Fingerprint) -> _Survey:
     shape: tuple[int, int, int] | None = None
     highest = 0

@@ -51,20 +51,29 @@ class Workload:
 
     def check_classes(self, data: Prepared) -> None:
         """Raise SpecError for labels that the net has no output for: Caffe would read beyond its memory."""
-        if self.outputs is not None and self.outputs < data.classes:
-            raise SpecError(f"{self.net_path} has {self.outputs} outputs, but {data.label} has {data.classes} classes",
-                            remedy=f"set num_output of the layer before the loss to {data.classes}")
+        check_classes(self.outputs, self.net_path, data)
 
     def check_test_set(self, data: Prepared) -> None:
         """Raise SpecError for a test set of no whole number of batches: part would be measured twice or never."""
         if data.test_count % self.test_batch_size == 0:
             return
-        sizes = range(1, min(data.test_count, MOST_SUGGESTED_BATCH) + 1)
-        fitting = [size for size in sizes if data.test_count % size == 0]
-        nearest = min(fitting, key=lambda size: abs(size - self.test_batch_size))
+        nearest = fitting_batch(data.test_count, self.test_batch_size)
         raise SpecError(
             f"the test set of {data.label} has {data.test_count} samples, which is no multiple of the test batch "
             f"of {self.test_batch_size}", remedy=f"set workload.test_batch_size, to {nearest} for instance")
+
+
+def check_classes(outputs: int | None, net: Path, data: Prepared) -> None:
+    """Raise SpecError for a net with fewer outputs than the data set has classes; None are not known."""
+    if outputs is not None and outputs < data.classes:
+        raise SpecError(f"{net} has {outputs} outputs, but {data.label} has {data.classes} classes",
+                        remedy=f"set num_output of the layer before the loss to {data.classes}")
+
+
+def fitting_batch(samples: int, wanted: int) -> int:
+    """The size nearest to ``wanted`` of which so many samples are whole batches."""
+    sizes = range(1, min(samples, MOST_SUGGESTED_BATCH) + 1)
+    return min((size for size in sizes if samples % size == 0), key=lambda size: abs(size - wanted))
 
 
 def read_workload(settings: WorkloadSettings, document: Document, base: Path) -> Workload:

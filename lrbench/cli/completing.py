@@ -1,0 +1,148 @@
+"""What a shell offers for a half-typed word: policies, runs, metrics, data sets, nets, solver types, specs.
+
+Each is given to an option or argument as its ``shell_complete``. Nothing is trained, written or asked of a server, and
+what takes long to load is loaded by the one that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+Items = list[CompletionItem]
+
+MOST = 200
+"""More than that no shell shows at once."""
+ENGINES = ("caffe", "torch")
+
+
+def policies(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """LR functions by name; of the one that is meant, a policy to change."""
+    from lrbench.policies import functions
+
+    name, opened, _ = typed.partition("(")
+    found = [row for row in functions() if row.name == name or (not opened and row.name.startswith(name.upper()))]
+    if len(found) == 1:
+        return [CompletionItem(found[0].example, help=found[0].summary)]
+    return [CompletionItem(row.example if row.name == name else row.name, help=row.summary) for row in found]
+
+
+def function_names(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """LR functions by name."""
+    from lrbench.policies import functions
+
+    return [CompletionItem(row.name, help=row.summary) for row in functions() if row.name.startswith(typed.upper())]
+
+
+def metrics(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """Metrics that rank policies."""
+    from lrbench.metrics.registry import METRICS
+
+    return [CompletionItem(name, help=row.title) for name, row in METRICS.items() if name.startswith(typed)]
+
+
+def data_sets(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """Data sets by name."""
+    from lrbench.data.registry import DATA_SETS, data_set_names
+
+    known = {name: DATA_SETS[name].summary if name in DATA_SETS else None for name in data_set_names()}
+    return [CompletionItem(name, help=text) for name, text in known.items() if name.startswith(typed)]
+
+
+def nets(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """LRBench's own nets, and prototxt files."""
+    from lrbench.nets.builtin import builtin_nets
+
+    own = [CompletionItem(name) for name in builtin_nets() if name.startswith(typed)]
+    return [*own, *_files(typed, (".prototxt",))]
+
+
+def net_names(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """LRBench's own nets."""
+    from lrbench.nets.builtin import builtin_nets
+
+    return _beginning(typed, builtin_nets())
+
+
+def solver_types(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """Solver types, whatever the case of what was typed."""
+    from lrbench.spec.model import SOLVER_TYPES
+
+    return [CompletionItem(name) for name in SOLVER_TYPES if name.lower().startswith(typed.lower())]
+
+
+def engines(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """Engines by name; those of other packages too."""
+    from importlib.metadata import entry_points
+
+    return _beginning(typed, [*ENGINES, *(point.name for point in entry_points(group="lrbench.engines"))])
+
+
+def settings(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """``KEY=`` of every setting of a spec."""
+    from pydantic import BaseModel
+
+    from lrbench.spec.model import ExperimentSettings
+
+    def keys(model: type[BaseModel], before: str) -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from keys(inner, f"{before}{name}.")
+            else:
+                yield f"{before}{name}="
+
+    return _beginning(typed, keys(ExperimentSettings, ""))
+
+
+def specs(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """YAML files, and the folders on the way to them."""
+    return _files(typed, (".yaml", ".yml"))
+
+
+def results(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """Folders and files, and runs under ``results/`` by the beginning of their id or of their experiment's name."""
+    paths = [CompletionItem(typed, type="file")]
+    if not typed or "/" in typed:
+        return paths
+    found = (path for depth in ("*", "*/*") for path in sorted(Path("results").glob(depth))
+             if path.name.startswith(typed) and path.is_dir())
+    return [*(CompletionItem(str(path), help=path.parent.name) for path in islice(found, MOST)), *paths]
+
+
+def entries(context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """Entries of the policy database, where that is a file."""
+    import sqlite3
+    from contextlib import closing
+
+    from lrbench.library.surroundings import DATABASE_FILE, home
+
+    place = context.params.get("location") or os.environ.get("LRBENCH_DB") or str(home() / DATABASE_FILE)
+    if "://" in place or not Path(place).is_file():
+        return []
+    # By hand, as loading SQLAlchemy would take longer than a user waits; read-only, so that nothing is made.
+    with closing(sqlite3.connect(f"{Path(place).absolute().as_uri()}?mode=ro", uri=True, timeout=0.1)) as database:
+        rows = database.execute("SELECT substr(id, 1, 8), policy FROM lrbench_entries WHERE substr(id, 1, ?) = ? "
+                                "ORDER BY id LIMIT ?", (len(typed), typed, MOST)).fetchall()
+    return [CompletionItem(identity, help=policy) for identity, policy in rows]
+
+
+def _beginning(typed: str, names: Iterable[str]) -> Items:
+    return [CompletionItem(name) for name in names if name.startswith(typed)]
+
+
+def _files(typed: str, suffixes: tuple[str, ...]) -> Items:
+    """Files of a kind by the beginning of their path; the folders are left to the shell."""
+    folder, separator, name = typed.rpartition("/")
+    here = Path(folder or separator or ".").expanduser()
+    try:
+        found = sorted(path.name for path in here.iterdir()
+                       if path.name.startswith(name) and path.suffix in suffixes and path.is_file())
+    except OSError:
+        found = []
+    return [*(CompletionItem(f"{folder}{separator}{each}") for each in found[:MOST]), CompletionItem(typed, type="dir")]

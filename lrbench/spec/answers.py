@@ -1,0 +1,129 @@
+"""What a user answers when a first spec is written, each checked as it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os.path import relpath
+from pathlib import Path
+
+from lrbench.data import Prepared, data_set_names, find_data_set, find_lmdbs, find_prepared, open_folder
+from lrbench.errors import DataError, NetError, UsageError, did_you_mean
+from lrbench.nets import NetParts, check_net, find_net, read_net
+from lrbench.spec.fields import MOST_ITERATIONS
+from lrbench.spec.model import SOLVER_TYPES, SolverType
+from lrbench.spec.starting import FEWEST_ITERATIONS
+from lrbench.spec.workload import check_classes
+
+
+@dataclass(frozen=True)
+class NetAnswer:
+    """A net that can be trained: as it was named, where it lies, and its parts."""
+
+    named: str
+    path: Path
+    parts: NetParts
+
+    def written(self, folder: Path) -> str:
+        """As a spec in that folder names it."""
+        return self.named if self.named == self.path.stem else _from(folder, self.path)
+
+
+@dataclass(frozen=True)
+class DataAnswer:
+    """A data set, by name or in LMDB folders; ``prepared`` is None where it has to be prepared first."""
+
+    name: str | None
+    prepared: Prepared | None
+
+    @property
+    def stem(self) -> str:
+        """What a file about it may be called."""
+        return self.name or (self.prepared.folder.resolve().name if self.prepared is not None else "") or "data"
+
+    def written(self, folder: Path) -> str | Mapping[str, str]:
+        """As a spec in that folder names it."""
+        if self.name is not None or self.prepared is None:
+            return str(self.name)
+        paths = {"train": self.prepared.train, "test": self.prepared.test, "mean": self.prepared.mean}
+        return {key: _from(folder, path) for key, path in paths.items() if path is not None}
+
+
+def read_net_answer(text: str) -> NetAnswer:
+    """One of LRBench's nets by name, or a prototxt file.
+
+    Raises:
+        NetError: there is none, or it cannot be trained.
+    """
+    path = find_net(text, Path())
+    return NetAnswer(text, path, check_net(read_net(path), str(path)))
+
+
+def read_data_answer(text: str, home: Path, net: NetAnswer) -> DataAnswer:
+    """A data set by name, or a folder with LMDBs, which is read whole; it has to fit the net as far as is known.
+
+    Raises:
+        UsageError: there is no such data set or folder, it is damaged, or the net does not fit it.
+    """
+    folder = Path(text).expanduser()
+    if text in data_set_names() or not folder.is_dir():
+        try:
+            find_data_set(text)
+        except DataError as error:
+            remedy = f"{error.remedy} (a folder of your own is named by its path)"
+            raise DataError(error.message, where=error.where, remedy=remedy) from None
+        answer = DataAnswer(text, find_prepared(text, home))
+    else:
+        answer = DataAnswer(None, open_folder(*find_lmdbs(folder)))
+    if answer.prepared is not None:
+        check_classes(net.parts.classes, net.path, answer.prepared)
+        if net.parts.wants_mean and answer.prepared.mean is None:
+            raise NetError("subtracts a mean_file, and the data set has none", where=str(net.path),
+                           remedy="put mean.binaryproto beside the LMDB folders, or use mean_value in the net")
+    return answer
+
+
+def check_batch_size(size: int, data: Prepared | None) -> int:
+    """The size, which no data set may be smaller than.
+
+    Raises:
+        UsageError: it is below 1, or there are not as many training images.
+    """
+    if size < 1:
+        raise UsageError(f"the batch size is {size}, but must be at least 1")
+    if data is not None and size > data.train_count:
+        raise UsageError(f"the batch size is {size}, but {data.label} has {data.train_count} training images",
+                         remedy=f"give {data.train_count} or less")
+    return size
+
+
+def check_iterations(number: int) -> int:
+    """The number of iterations, where the runs of a first spec can have as many.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if not FEWEST_ITERATIONS <= number <= MOST_ITERATIONS:
+        raise UsageError(f"a run has {FEWEST_ITERATIONS} to {MOST_ITERATIONS:,} iterations here, not {number:,}")
+    return number
+
+
+def check_solver(name: str) -> SolverType:
+    """The solver type of that name, whatever its case.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for known in SOLVER_TYPES:
+        if known.lower() == name.lower():
+            return known
+    raise UsageError(f"there is no solver {name!r}",
+                     remedy=did_you_mean(name, SOLVER_TYPES) or f"there are {', '.join(SOLVER_TYPES)}")
+
+
+def _from(folder: Path, path: Path) -> str:
+    """The path as a spec in that folder writes it: from there, with a ``./`` that says that it is one."""
+    if path.is_absolute():
+        return str(path)
+    text = relpath(path.absolute(), folder.absolute())
+    return text if text.startswith(".") else f"./{text}"

@@ -1,0 +1,156 @@
+"""A first spec for a net and a data set, with a word on each of its settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrbench.data import Prepared
+from lrbench.errors import SpecError
+from lrbench.spec.document import Document
+from lrbench.spec.experiment import Experiment, experiment_of
+from lrbench.spec.model import SolverType
+from lrbench.spec.plain_yaml import read_plain
+
+EPOCHS = 10
+FEWEST_ITERATIONS = 10
+"""Fewer leave no room for a warm-up and what follows it."""
+ITERATIONS = 2000
+"""Where the number of training images is not known."""
+EVALUATIONS = 20
+TEST_BATCH = 100
+
+# As in the LeNet examples that come with Caffe.
+_PARAMETERS: dict[SolverType, str] = {
+    "SGD": "momentum: 0.9\n  ", "Nesterov": "momentum: 0.95\n  ", "AdaGrad": "",
+    "RMSProp": "rms_decay: 0.98\n  ", "AdaDelta": "momentum: 0.95\n  delta: 1e-6\n  ", "Adam": "momentum: 0.9\n  ",
+}
+_RATE: dict[SolverType, float] = {
+    "SGD": 0.01, "Nesterov": 0.01, "AdaGrad": 0.01, "RMSProp": 0.001, "AdaDelta": 1.0, "Adam": 0.001}
+
+_TEMPLATE = """\
+# Written by `lrbench init`. Every key and its default: docs/reference/spec.md
+name: {name}  # of its folder under results/
+
+workload:
+  net: {net}
+  dataset: {dataset}
+  batch_size: {batch_size}
+  test_batch_size: {test_batch_size}  # the number of test images must be a multiple of it
+  iterations: {iterations}  # of each run
+  test_interval: {test_interval}  # iterations between two evaluations on the whole test set
+  display_interval: {display_interval}
+
+solver:
+  type: {solver}  # SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam
+  {parameters}weight_decay: 0.0005
+
+engine:
+  name: {engine}  # caffe or torch
+
+seeds: [0, 1, 2]  # every policy is trained with each, so that luck can be told from merit
+{target}
+
+# Policies to begin with. `lrbench range` finds rates that are worth trying; `lrbench policies list` has all functions.
+policies:
+  - FIX(k0={rate:g})
+  - INV(k0={rate:g}, gamma=0.0001, p=0.75)
+  - STEP(k0={twice:g}, gamma=0.5, l={third})
+  - TRI(k0={tenth:g}, k1={thrice:g}, l={cycle})
+  - SINEXP(k0={tenth:g}, k1={five_times:g}, gamma={gamma}, l={cycle})
+  - WARMUP(policy=COSDECAY(k0={thrice:g}), l={warmup})
+"""
+_COMMENT = re.compile(r"^([^#\n]*[^#\s])  (# .*)$", re.MULTILINE)
+_COLUMN = 30
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a first spec says.
+
+    Attributes:
+        name: the experiment's, any text; what a name cannot hold becomes ``_``.
+        net: the name of one of LRBench's nets, or a path, absolute or from the spec's folder.
+        dataset: a name, or the paths of ``train``, ``test`` and, if there is one, ``mean``.
+        target: the accuracy to reach, a fraction, if one is wanted.
+    """
+
+    name: str
+    net: str
+    dataset: str | Mapping[str, str]
+    batch_size: int
+    test_batch_size: int
+    iterations: int
+    solver: SolverType = "SGD"
+    engine: str = "caffe"
+    target: float | None = None
+
+
+def suggested_iterations(data: Prepared | None, batch_size: int) -> int:
+    """Ten passes over the training images, as a round number; 2,000 where their number is not known."""
+    if data is None:
+        return ITERATIONS
+    return max(FEWEST_ITERATIONS, rounded(EPOCHS * data.train_count / batch_size))
+
+
+def suggested_interval(iterations: int) -> int:
+    """Some twenty evaluations a run, as a round number of iterations between them."""
+    return min(iterations, rounded(iterations / EVALUATIONS))
+
+
+def rounded(number: float) -> int:
+    """The nearest of 1, 2, 5, 10, 20, 50, ..., at least 1."""
+    sizes: list[int] = [step * 10**power for power in range(9) for step in (1, 2, 5)]
+    return min(sizes, key=lambda size: abs(size - number))
+
+
+def start_text(start: Start) -> str:
+    """The spec as YAML, with comments."""
+    rate, iterations = _RATE[start.solver], start.iterations
+    interval = suggested_interval(iterations)
+    cycle = iterations // 8
+    target = "# target_accuracy: 0.98        # a fraction; how soon is it reached?"
+    if start.target is not None:
+        target = f"target_accuracy: {start.target!r}  # a fraction; how soon is it reached?"
+    text = _TEMPLATE.format(
+        name=_name(start.name), net=_quoted(start.net), dataset=_dataset(start.dataset), batch_size=start.batch_size,
+        test_batch_size=start.test_batch_size, iterations=iterations, test_interval=interval,
+        display_interval=min(100, interval), solver=start.solver, parameters=_PARAMETERS[start.solver],
+        engine=_quoted(start.engine), target=target, rate=rate, twice=2 * rate, thrice=3 * rate, five_times=5 * rate,
+        tenth=rate / 10, third=iterations // 3, cycle=cycle, warmup=iterations // 10,
+        gamma=f"{0.1 ** (1 / iterations):.6g}")
+    return _COMMENT.sub(lambda line: f"{line[1]:<{_COLUMN}} {line[2]}", text)
+
+
+def start_experiment(text: str, path: Path) -> Experiment:
+    """The experiment that the text describes when it stands at that path.
+
+    Raises:
+        UsageError: something in it does not fit.
+    """
+    return experiment_of(Document(str(path), *read_plain(text, str(path))), path.resolve().parent)
+
+
+def _dataset(dataset: str | Mapping[str, str]) -> str:
+    if isinstance(dataset, str):
+        return _quoted(dataset)
+    return "".join(f"\n    {key}: {_quoted(path)}" for key, path in dataset.items())
+
+
+def _quoted(text: str) -> str:
+    """The text as YAML reads it back: a plain word, or one in quotes."""
+    if not text.isprintable():
+        raise SpecError(f"a spec holds no control characters, but {text!r} does", remedy="rename it")
+    try:
+        plain, _ = read_plain(text, "")
+    except SpecError:
+        plain = None
+    return text if plain == text else json.dumps(text, ensure_ascii=False)
+
+
+def _name(text: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", text).lstrip("_.+-")[:100]
+    return _quoted(name) if name else "experiment"

@@ -1,0 +1,230 @@
+"""``lrbench init``: a first spec that is right, whatever is answered."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import lrbench
+from lrbench.cli.init import init
+from lrbench.cli.main import main
+from lrbench.data import Prepared, load
+from lrbench.nets import builtin_nets
+from lrbench.nets.caffe_pb2 import Datum
+from lrbench.spec.experiment import read_experiment
+from lrbench.spec.model import SOLVER_TYPES
+from lrbench.spec.starting import Start, rounded, start_experiment, start_text
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def here(digits: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with the digits prepared."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LRBENCH_HOME", str(digits.folder.parents[1]))
+    return tmp_path
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Gives the exit code and standard error of ``lrbench init``, asking nobody."""
+    monkeypatch.setattr("lrbench.cli.init._asks", lambda: False)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["lrbench", "init", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert said.out == ""
+        return int(ended.value.code or 0), said.err
+
+    return run
+
+
+@pytest.mark.parametrize(("net", "dataset", "solver"), [
+    (net, dataset, solver) for (net, solver), dataset in zip(
+        itertools.product(builtin_nets(), SOLVER_TYPES), itertools.cycle(["mnist", "digits", "cifar10"]))])
+@pytest.mark.parametrize(("iterations", "target", "engine"), [
+    (10, None, "caffe"), (17, 1.0, "torch"), (64000, 0.9, "torch")])
+def test_the_spec_is_right_for_every_answer(net, dataset, solver, iterations, target, engine, tmp_path):
+    start = Start("my spec", net, dataset, 64, 100, iterations, solver, engine, target)
+    experiment = start_experiment(start_text(start), tmp_path / "my spec.yaml")
+    settings, workload = experiment.settings, experiment.workload
+    assert (workload.net_name, workload.dataset, workload.batch_size) == (net, dataset, 64)
+    assert (workload.iterations, settings.target_accuracy) == (iterations, target)
+    assert [each.type for each in settings.solver] == [solver]
+    assert (settings.engine.name, settings.name) == (engine, "my_spec")
+    assert len(experiment.runs) == 18
+    assert 1 <= workload.test_interval <= iterations
+
+
+@pytest.mark.parametrize("text", ["true", "1e3", "a: b", "with # mark", "it's", "ünï", 'say "x"', "- a", "null", "[a"])
+def test_names_of_anybody_come_back_from_the_spec(text, tmp_path):
+    net = tmp_path / f"{text}.prototxt"
+    net.write_bytes((REPOSITORY / "prototxt/lenet.prototxt").read_bytes())
+    start = Start(text, f"./{net.name}", {"train": f"./{text}", "test": text}, 64, 100, 50)
+    experiment = start_experiment(start_text(start), tmp_path / "spec.yaml")
+    assert experiment.workload.net_path == net
+    assert experiment.workload.dataset.train == str(tmp_path / text)
+    assert re.fullmatch(r"[A-Za-z0-9][\w.+-]*", experiment.name)
+
+
+def test_flags_alone_write_a_spec_and_name_what_is_next(here, command):
+    code, said = command("--net", "lenet", "--dataset", "digits", "--yes", "--engine", "torch")
+    assert code == 0
+    assert said.splitlines() == [
+        "wrote digits_lenet.yaml",
+        "next: lrbench run digits_lenet.yaml --dry-run   (which runs, and how long they take)",
+        "next: lrbench range digits_lenet.yaml   (which rates are worth trying)"]
+    workload = read_experiment(Path("digits_lenet.yaml")).workload
+    assert workload.iterations == 100
+    assert 500 % workload.test_batch_size == 0
+    shown = Path("digits_lenet.yaml").read_text()
+    comments = {line.index(" # ") for line in shown.splitlines() if " # " in line}
+    assert len(comments) == 1
+
+
+def test_what_is_not_there_yet_is_next(here, command):
+    _, said = command("--net", "lenet", "--dataset", "mnist", "-o", "my spec.yaml", "--engine", "caffe")
+    assert said.splitlines() == [
+        "wrote my spec.yaml",
+        "next: lrbench caffe install   (once)",
+        "next: lrbench data prepare mnist   (once)",
+        "next: lrbench run 'my spec.yaml' --dry-run   (which runs, and how long they take)",
+        "next: lrbench range 'my spec.yaml'   (which rates are worth trying)"]
+    command("--net", "lenet", "--dataset", "mnist", "-o", "again.yaml")
+    assert read_experiment(Path("again.yaml")).settings.engine.name == "torch"
+
+
+FIT = ("--net", "lenet", "--dataset", "digits")
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("--dataset", "digits"), "--net is missing, and there is nobody to ask; add --net"),
+    (("--net", "lenet"), "--dataset is missing, and there is nobody to ask; add --dataset"),
+    (("--net", "lenett", "--dataset", "digits"),
+     '--net: there is no net "lenett"; did you mean lenet? A file of your own is named by its path, such as '
+     "./mine.prototxt"),
+    (("--net", "none.prototxt", "--dataset", "digits"), "--net: none.prototxt: no such file"),
+    (("--net", "lenet", "--dataset", "digit"),
+     "--dataset: no data set is called 'digit'; did you mean digits? (a folder of your own is named by its path)"),
+    (("--net", "lenet", "--dataset", "."),
+     "--dataset: .: should hold one LMDB with train in its name and one with test or val, but holds none; rename them, "
+     "or write both paths into the spec by hand"),
+    ((*FIT, "--batch-size", "5000"),
+     "--batch-size: the batch size is 5000, but digits has 1297 training images; give 1297 or less"),
+    ((*FIT, "--iterations", "0"), "--iterations: a run has 10 to 100,000,000 iterations here, not 0"),
+    ((*FIT, "--target", "98"),
+     "--target: the accuracy to reach is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 "
+     "for 98 %"),
+    ((*FIT, "--solver", "Adm"), "--solver: there is no solver 'Adm'; did you mean Adam?"),
+    ((*FIT, "--engine", "cafe"), "--engine: unknown engine 'cafe'; did you mean caffe?"),
+    (("-o", "nowhere/spec.yaml"), "nowhere/spec.yaml: there is no folder nowhere; make it, or change -o"),
+])
+def test_a_wrong_option_is_one_line_and_nothing_is_written(here, command, arguments, message):
+    code, said = command(*arguments)
+    assert (code, said) == (2, f"error: {message}\n")
+    assert list(here.iterdir()) == []
+
+
+def test_a_file_that_is_there_is_kept_unless_forced(here, command):
+    arguments = ("--net", "lenet", "--dataset", "digits", "--yes")
+    Path("digits_lenet.yaml").write_text("mine")
+    code, said = command(*arguments)
+    assert (code, said) == (2, "error: digits_lenet.yaml: is there already; give -o another name, or add --force\n")
+    assert Path("digits_lenet.yaml").read_text() == "mine"
+    assert command(*arguments, "--force")[0] == 0
+    assert read_experiment(Path("digits_lenet.yaml")).runs
+
+
+def test_a_net_with_too_few_outputs_is_refused_when_it_is_named(here, command):
+    text = (REPOSITORY / "prototxt/lenet.prototxt").read_text()
+    Path("small.prototxt").write_text(text.replace("num_output: 10", "num_output: 7"))
+    code, said = command("--net", "small.prototxt", "--dataset", "digits")
+    assert code == 2
+    assert re.match("error: --dataset: small.prototxt has 7 outputs, but .* has 10 classes; set num_output", said)
+
+
+def write_lmdb(folder: Path, prepared: Prepared, count: int) -> None:
+    split = load(prepared, "test")
+    with lmdb.open(str(folder), map_size=1 << 26) as database, database.begin(write=True) as transaction:
+        for index, (image, label) in enumerate(zip(split.images[:count], split.labels[:count], strict=True)):
+            datum = Datum(channels=1, height=28, width=28, data=np.asarray(image).tobytes(), label=int(label))
+            transaction.put(f"{index:08}".encode(), datum.SerializeToString())
+
+
+def test_folders_and_files_of_ones_own_are_found_from_where_the_spec_is(here, digits, command):
+    (here / "my data/specs").mkdir(parents=True)
+    write_lmdb(here / "my data/train_lmdb", digits, 90)
+    write_lmdb(here / "my data/val_lmdb", digits, 70)
+    Path("mine.prototxt").write_bytes((REPOSITORY / "prototxt/lenet.prototxt").read_bytes())
+    code, said = command("--net", "mine.prototxt", "--dataset", "my data", "-o", "my data/specs/first.yaml")
+    assert code == 0, said
+    experiment = read_experiment(Path("my data/specs/first.yaml"))
+    assert experiment.workload.net_path.resolve() == here / "mine.prototxt"
+    assert Path(experiment.workload.dataset.test).resolve() == here / "my data/val_lmdb"
+    assert experiment.workload.dataset.mean is None
+    assert (experiment.workload.batch_size, experiment.workload.test_batch_size) == (90, 70)
+
+
+def test_questions_are_asked_until_the_answer_is_right(here, monkeypatch):
+    monkeypatch.setattr("lrbench.cli.init._asks", lambda: True)
+    answers = ["lenett", "lenet", "digit", "digits", "x", "50", "", "98", "0.9", "adam", "", ""]
+    asked = CliRunner().invoke(init, [], input="\n".join(answers) + "\n", catch_exceptions=False)
+    assert asked.exit_code == 0
+    assert "Error: there is no net \"lenett\"; did you mean lenet?" in asked.output
+    assert "Error: no data set is called 'digit'; did you mean digits?" in asked.output
+    assert "Error: 'x' is not a whole number; for example 1000" in asked.output
+    assert "Error: the accuracy to reach is 98" in asked.output
+    experiment = read_experiment(Path("digits_lenet.yaml"))
+    assert experiment.workload.batch_size == 50
+    assert experiment.settings.target_accuracy == 0.9
+    assert [solver.type for solver in experiment.settings.solver] == ["Adam"]
+
+
+def test_at_a_terminal_it_asks(here):
+    """Through a terminal of its own."""
+    keyboard, terminal = pty.openpty()
+    with subprocess.Popen([sys.executable, "-m", "lrbench", "init"], stdin=terminal, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as asked:
+        os.write(keyboard, b"lenet\ndigits\n\n\n\n\n\n")
+        said = asked.communicate(timeout=60)[1]
+    os.close(keyboard)
+    os.close(terminal)
+    assert asked.returncode == 0, said
+    assert "Net (cnn3, lenet, resnet20, resnet32, or a prototxt file): " in said
+    assert "Iterations of each run [100]: " in said
+    assert read_experiment(Path("digits_lenet.yaml")).runs
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0.2, 1), (1.4, 1), (30, 20), (129.7, 100), (6000, 5000), (8e9, 5e8)])
+def test_suggestions_are_round_numbers(number, expected):
+    assert rounded(number) == expected
+
+
+@pytest.mark.caffe
+def test_a_spec_that_was_written_runs_for_real(own_home, tmp_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command("--net", "lenet", "--dataset", "digits", "--iterations", "10", "--engine", "caffe")
+    results = lrbench.run("digits_lenet.yaml", seeds=[0], policies=["FIX(k0=0.01)"], workload={"test_interval": 10})
+    assert results.runs["status"].tolist() == ["finished"]
+
+
+def test_start_is_what_it_says():
+    start = Start("x", "lenet", "digits", 10, 100, 100)
+    assert start_text(replace(start, solver="Adam")) != start_text(start)
+    assert "# target_accuracy: 0.98" in start_text(start)
+    assert "\ntarget_accuracy: 0.5 " in start_text(replace(start, target=0.5))
