@@ -67,7 +67,7 @@ def _latex_row(line: str) -> tuple[str, ...]:
 
 
 _COMMANDS = {"textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^", "textasciigrave": "`",
-             "textless": "<", "textgreater": ">", "textbar": "|", "ldots": "…", "pm": "±", "times": "×"}
+             "textless": "<", "textgreater": ">", "textbar": "|", "ldots": "…", "pm": "±", "times": "×", "div": "÷"}
 
 
 _TOKEN = re.compile(r"\\([&%$#_{}])|\$?\\([a-z]+)(?:\{\}|\$)|\{([\[*])\}|-\{\}(?=-)")
