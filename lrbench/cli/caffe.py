@@ -7,7 +7,11 @@ import click
 
 @click.group()
 def caffe() -> None:
-    """Provide real Caffe on this machine."""
+    """Provide real Caffe on this machine.
+
+    \b
+    lrbench caffe install
+    """
 
 
 @caffe.command()

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """Find or download, check and prepare data sets."""
+    """Find or download, check and prepare data sets.
+
+    \b
+    lrbench data list
+    lrbench data prepare digits
+    """
 
 
 @data.command()
@@ -67,7 +72,11 @@ def _already(ready: Prepared, title: str, allow_altered: bool) -> str:
 
 @data.command("list")
 def list_data_sets() -> None:
-    """List the data sets: which are prepared, with how many images, which fingerprint, and where."""
+    """List the data sets: which are prepared, with how many images, which fingerprint, and where.
+
+    \b
+    lrbench data list
+    """
     from tabulate import tabulate
 
     from lrbench import data as data_sets

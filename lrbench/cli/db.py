@@ -45,6 +45,10 @@ def add(results: Sequence[Path], note: str | None, location: str | None) -> None
 
     More seeds of a policy join its entry. What is there already stays as it is, so that the same folder may be added
     again at any time.
+
+    \b
+    lrbench db add results/
+    lrbench db add results/mnist_lenet --note "laptop, two cores"
     """
     from lrbench.tuning.database import collect
 
@@ -67,7 +71,12 @@ def add(results: Sequence[Path], note: str | None, location: str | None) -> None
 @click.option("--format", "kind", type=FORMATS, default="text", show_default=True)
 @database_option
 def list_entries(kind: str, target: float | None, location: str | None, **names: str | None) -> None:
-    """Show the entries, a table for each workload, the best policy first."""
+    """Show the entries, a table for each workload, the best policy first.
+
+    \b
+    lrbench db list
+    lrbench db list --dataset mnist --target 0.989 --format csv
+    """
     from lrbench.cli.target import check_target
     from lrbench.report.database_listing import Listing
     from lrbench.tuning.database import EntryQuery
@@ -90,7 +99,11 @@ def list_entries(kind: str, target: float | None, location: str | None, **names:
 @click.option("--format", "kind", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
 @database_option
 def show(id_: str, kind: str, location: str | None) -> None:
-    """Show all of the entry ID, which may be cut short: every metric, every run, and where they come from."""
+    """Show all of the entry ID, which may be cut short: every metric, every run, and where they come from.
+
+    \b
+    lrbench db show ba1757c8
+    """
     with users_database(location) as database:
         entry = database.entry(id_)
     click.echo(_page(entry, kind), nl=False)
@@ -100,7 +113,11 @@ def show(id_: str, kind: str, location: str | None) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
 @database_option
 def export(output: Path | None, location: str | None) -> None:
-    """Write every entry as a line of JSON, for `lrbench db import`."""
+    """Write every entry as a line of JSON, for `lrbench db import`.
+
+    \b
+    lrbench db export -o policies.jsonl
+    """
     from lrbench.cli.output import check_writable, write_output
     from lrbench.tuning.database import to_lines
 
@@ -116,7 +133,12 @@ def export(output: Path | None, location: str | None) -> None:
 @click.option("--shipped", is_flag=True, help="The entries that this version of LRBench ships.")
 @database_option
 def import_entries(file: Path | None, shipped: bool, location: str | None) -> None:
-    """Add the entries of FILE, which `lrbench db export` wrote: all of them, or none where one is wrong."""
+    """Add the entries of FILE, which `lrbench db export` wrote: all of them, or none where one is wrong.
+
+    \b
+    lrbench db import policies.jsonl
+    lrbench db import --shipped
+    """
     from lrbench.tuning.database import shipped_entries
 
     if (file is None) != shipped:

@@ -16,6 +16,9 @@ def doctor() -> int:
     """Say what is there, which version, and what to type for what is missing.
 
     Exit code 0 when runs on Caffe are possible, 2 when not, or when prepared data are damaged.
+
+    \b
+    lrbench doctor
     """
     from lrbench import __version__
     from lrbench.cli.home import home

@@ -23,6 +23,10 @@ def policies() -> None:
     """List, evaluate and plot learning-rate policies.
 
     A policy is written NAME(key=value, ...), for example "TRI(k0=0.01, k1=0.06, l=2000)".
+
+    \b
+    lrbench policies list
+    lrbench policies eval "TRI(k0=0.01, k1=0.06, l=2000)" --at 0,500,1000
     """
 
 
@@ -32,6 +36,10 @@ def list_functions(form: str) -> None:
     """Show every LR function with its parameters and formula.
 
     Parameters in brackets may be left out. t counts iterations from 0.
+
+    \b
+    lrbench policies list
+    lrbench policies list --format json
     """
     if form == "json":
         click.echo(json.dumps([_row(function) for function in functions()], indent=2))
@@ -51,7 +59,12 @@ def list_functions(form: str) -> None:
               "policy is checked over all of them.  [default: the highest of --at, plus 1, without that check]")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 def evaluate(text: str, at: str, iterations: int | None, form: str) -> None:
-    """Print the rates of the policy TEXT at some iterations; as JSON, an array of numbers."""
+    """Print the rates of the policy TEXT at some iterations; as JSON, an array of numbers.
+
+    \b
+    lrbench policies eval "STEP(k0=0.1, gamma=0.5, l=1000)" --at 0,999,1000
+    lrbench policies eval "POLY(k0=0.1, p=2)" --at 0:10000:500 --iterations 10000 --format csv
+    """
     policy = parse_policy(text)
     t = np.array(_iterations_of(at), dtype=np.int64)
     if iterations is not None:
@@ -75,7 +88,11 @@ def evaluate(text: str, at: str, iterations: int | None, form: str) -> None:
 @click.option("--iterations", type=click.IntRange(min=1), required=True, help="The run's iterations.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .svg or .pdf file.")
 def plot(texts: tuple[str, ...], iterations: int, output: Path) -> None:
-    """Draw the rates of one or more policies over a run."""
+    """Draw the rates of one or more policies over a run.
+
+    \b
+    lrbench policies plot "COS(k0=0.1, k1=0.01, l=2000)" "FIX(k0=0.05)" --iterations 10000 -o rates.png
+    """
     parsed = [parse_policy(text) for text in texts]
     from lrbench.policies.plot import plot_rates
 
