@@ -6,22 +6,24 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lrbench.errors import LRBenchError
 from lrbench.report.build import Report
 from lrbench.report.page import page_data, page_document, page_html
-from lrbench.report.page.curves import KnownRates
+from lrbench.report.page.document import Kept
 from lrbench.runs.directory import EVALUATIONS, RUN, STATUS
 from lrbench.runs.records import find_runs
 
 LOOK_SECONDS = 0.5
 """Between two looks at the files, however many ask."""
-SHARE = 3.0
-"""A page is next made that many times as long after the last as that one took: the processor is the runs'."""
+SHARE = 2.0
+"""After a page, that many times the processor time it took passes before the next: the processor is the runs'."""
 UNDER_WAY_SECONDS = 10.0
 """While runs are under way it is made that often anyway: a run that is killed changes no file."""
 
@@ -30,9 +32,14 @@ UNDER_WAY_SECONDS = 10.0
 class Version:
     """The page as it was made at one time; ``tag`` differs where anything but that time does."""
 
-    html: bytes
+    document: Mapping[str, Any]
     data: bytes
     tag: str
+
+    @cached_property
+    def html(self) -> bytes:
+        """The page whole, for who opens it; who has it open takes the data."""
+        return page_html(self.document, live=True)
 
 
 class LivePage:
@@ -50,7 +57,7 @@ class LivePage:
     def __init__(self, read: Callable[[], Report], paths: Sequence[Path],
                  notice: Callable[[str], None] = lambda text: None) -> None:
         self._read, self._paths, self._notice = read, paths, notice
-        self._rates: KnownRates = {}
+        self._kept = Kept()
         self._lock = threading.Lock()
         self._seen = b""
         self._told = ""
@@ -78,14 +85,14 @@ class LivePage:
                 self._notice(self._told)
 
     def _make(self) -> Version:
-        start = time.monotonic()
+        start = time.thread_time()
         seen = fingerprint(self._paths)  # before reading: what is written meanwhile is seen at the next look
-        document = page_document(self._read(), datetime.now().astimezone(), self._rates)
+        document = page_document(self._read(), datetime.now().astimezone(), self._kept)
         tag = hashlib.sha256(page_data(document | {"made": ""})).hexdigest()[:32]
         self._seen, self._underway = seen, bool(document["underway"])
         self._made = time.monotonic()
-        self._took = self._made - start
-        return Version(page_html(document, live=True), page_data(document), f'"{tag}"')
+        self._took = time.thread_time() - start
+        return Version(document, page_data(document), f'"{tag}"')
 
 
 def fingerprint(paths: Sequence[Path]) -> bytes:

@@ -14,7 +14,7 @@ from lrbench.report.policies import PolicyRow
 
 Column = NDArray[np.float64]
 KnownRates = dict[tuple[str, int], Curve]
-"""Thinned rates by policy and iterations: a page made anew needs not compute them again."""
+"""Thinned rates by policy and iterations."""
 
 RATE = "learning_rate"
 DRAWN = ("train_loss", "test_loss", "accuracy_top1", "average_confidence", "confidence_deviation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,15 @@ from lrbench.report.untrusted import path_text, plain
 _BY_SOONEST = {"best": 0.0, "not told apart": 1.0, "no spread": 2.0, "one seed": 3.0, "worse": 4.0, "diverged": 5.0}
 
 
-def page_document(report: Report, made: datetime, rates: KnownRates | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Kept:
+    """What one page leaves for the next of the same runs, as it does not change while they go on."""
+
+    rates: KnownRates = field(default_factory=dict)
+    specs: dict[tuple[Path, float | None], str | None] = field(default_factory=dict)
+
+
+def page_document(report: Report, made: datetime, kept: Kept | None = None) -> dict[str, Any]:
     """All that the page's scripts read.
 
     ``report`` is what ``--format json`` writes, without the evaluations; rows of ``workloads`` name their policy and
@@ -37,9 +45,10 @@ def page_document(report: Report, made: datetime, rates: KnownRates | None = Non
 
     Args:
         made: when the runs were read.
-        rates: those known from an earlier page; new ones are added.
+        kept: of an earlier page; what is new is added.
     """
-    curves, specs = Curves({} if rates is None else rates), SpecWriter()
+    kept = kept or Kept()
+    curves = Curves(kept.rates)
     return {
         "made": made.isoformat(timespec="seconds"),
         "version": __version__,
@@ -50,11 +59,21 @@ def page_document(report: Report, made: datetime, rates: KnownRates | None = Non
         "grids": curves.grids,
         "solvers": page_heat(report),
         "ranges": page_ranges(report.runs),
-        "runs": [_run(run) | {"spec": specs.text(run)} for run in report.runs],
+        "runs": [_run(run) | {"spec": spec}
+                 for run, spec in zip(report.runs, _specs(report.runs, kept), strict=True)],
         "underway": [{"name": one.name, "iteration": one.iteration_text, "accuracy": one.accuracy_text,
                       "best": one.best_text, "rate": one.rate_text, "left": one.left_text}
                      for one in underway(report.runs)],
     }
+
+
+def _specs(runs: Sequence[RunRow], kept: Kept) -> Iterator[str | None]:
+    writer = SpecWriter()
+    for run in runs:
+        key = run.path, run.target
+        if key not in kept.specs:
+            kept.specs[key] = writer.text(run)
+        yield kept.specs[key]
 
 
 def _rows(report: Report) -> dict[str, Any]:

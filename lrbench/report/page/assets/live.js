@@ -1,6 +1,6 @@
 // While the server that the page came from says that there is something new: take it, and keep what the reader set.
 
-const POLL_MILLISECONDS = 1500;
+const POLL_MILLISECONDS = 1000;
 let tag = null;
 
 async function newest() {

@@ -1,6 +1,6 @@
 // What the reader has set, and how the page follows it.
 
-const state = { workload: null, sort: { column: "#", down: false }, filters: {}, drawn: {}, cost: null, open: new Set() };
+const state = { workload: null, sort: { column: "#", down: false }, filters: {}, drawn: {}, cost: null, open: new Set(), allRuns: false };
 let data = JSON.parse(byId("data").textContent);
 let workload = null;
 

@@ -1,5 +1,6 @@
 // Every run of the workload, with the spec that makes it again; and those under way.
 
+const FIRST_RUNS = 100;
 const RUN_COLUMNS = ["policy", "solver", "seed", "status", "best %", "iteration", "spec"];
 
 function copy(text, button, box) {
@@ -36,10 +37,12 @@ function runRow(place) {
 
 function renderRuns() {
   const places = [...runsOfWorkload()].filter(passes);
+  const shown = state.allRuns ? places : places.slice(0, FIRST_RUNS);
   const head = RUN_COLUMNS.map((title) => element("th", { scope: "col", class: /solver|status|spec/.test(title) ? "left" : title === "policy" ? "policy" : null }, title));
-  const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...places.map(runRow)));
+  const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...shown.map(runRow)));
   const where = scrollOf("run-table");
-  fill("run-table", scrolling("Runs", table, true));
+  const more = element("button", { type: "button", onclick: () => { state.allRuns = true; renderRuns(); } }, `Show all ${places.length} runs`);
+  fill("run-table", scrolling("Runs", table, true), shown.length < places.length ? more : "");
   scrollBox("run-table", where);
 }
 
