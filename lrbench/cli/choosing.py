@@ -112,7 +112,7 @@ def on_search_engine(bench: Bench) -> Bench:
     if wanted is None:
         return bench
     experiment = bench.experiment
-    with experiment.document.placing("search", "engine"):
+    with experiment.document.placing("search", "engine", "name"):
         check_engine_name(wanted.name)
     settings = experiment.settings.model_copy(update={"engine": wanted})
     experiment = replace(experiment, settings=settings)

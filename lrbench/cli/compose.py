@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.choosing import Choosing, choosing_options, find_space, open_bench, progressing, screen
+from lrbench.cli.choosing import (
+    Choosing,
+    choosing_options,
+    find_space,
+    on_search_engine,
+    open_bench,
+    progressing,
+    screen,
+)
 
 if TYPE_CHECKING:
     from lrbench.tuning.bench import Bench
@@ -34,9 +42,10 @@ def compose(typed: Choosing) -> int:
 
     bench = open_bench(typed)
     with progressing(bench) as told:
-        judge = told.judged_on_validation(home())
+        searching = on_search_engine(told)
+        judge = searching.judged_on_validation(home())
         check(judge)
-        result = compose_and_confirm(told, judge, find_space(told))
+        result = compose_and_confirm(told, judge, find_space(searching))
     _show(result, bench, typed)
     return 1 if any(outcome.status == "failed" for row in result.confirmed for outcome in row.outcomes) else 0
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.choosing import Choosing, choosing_options, find_space, open_bench, progressing, screen
+from lrbench.cli.choosing import (
+    Choosing,
+    choosing_options,
+    find_space,
+    on_search_engine,
+    open_bench,
+    progressing,
+    screen,
+)
 
 if TYPE_CHECKING:
     from lrbench.tuning.tune import TuneResult
@@ -36,8 +44,9 @@ def tune(typed: Choosing, storage: str | None) -> int:
     bench = open_bench(typed)
     baselines(bench)
     with progressing(bench) as told:
-        judge = told.judged_on_validation(home())
-        result = search(told, judge, find_space(told), storage)
+        searching = on_search_engine(told)
+        judge = searching.judged_on_validation(home())
+        result = search(told, judge, find_space(searching), storage)
     _show(result, typed)
     failed = [tried for tried in result.tried if tried.status == "failed"]
     failed_again = [outcome for row in result.confirmed for outcome in row.outcomes if outcome.status == "failed"]

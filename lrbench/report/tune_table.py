@@ -21,7 +21,7 @@ def tune_text(result: TuneResult, style: Style) -> str:
 
 
 def _sections(result: TuneResult, style: Style) -> Iterator[str]:
-    yield style.title.format(style.clean(f"search for policies: {result.name}"))
+    yield style.title.format(style.clean(f"search for policies: {result.name}, with {result.engine}"))
     yield style.paragraph(judged_on(result.evaluated_on, result.data))
     if not result.best:
         yield f"none of the {len(result.tried)} policies tried was trained to its end: {_counts(result)}"
@@ -30,8 +30,8 @@ def _sections(result: TuneResult, style: Style) -> Iterator[str]:
     if len({tried.function for tried in result.tried}) > 1:
         yield _functions(result, style)
     if result.confirmed:
-        yield style.paragraph("confirmed by full runs from scratch, trained on the whole training set and judged on "
-                              "the test set, over seeds that the search did not use:")
+        yield style.paragraph(f"confirmed by full runs from scratch with {result.confirmed_engine}, trained on the "
+                              "whole training set and judged on the test set, over seeds that the search did not use:")
         yield confirmation_table(result.confirmed, result.target, style)
     yield style.paragraph(cost_text(result))
 
@@ -107,7 +107,8 @@ def tune_json(result: TuneResult) -> dict[str, Any]:
     """The same with every policy tried; what is not known is null."""
     return {
         "name": result.name, "objective": result.objective, "target_accuracy": result.target,
-        "chosen_on": result.evaluated_on, "data": result.data, "best": [asdict(tried) for tried in result.best[:SHOWN]],
+        "chosen_on": result.evaluated_on, "data": result.data, "engine": result.engine,
+        "confirmed_engine": result.confirmed_engine, "best": [asdict(tried) for tried in result.best[:SHOWN]],
         "tried": [asdict(tried) for tried in result.tried],
         "cost": {"iterations": result.iterations, "full_runs": result.iterations / result.run_iterations,
                  "seconds": result.seconds},

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from lrbench.spec.engine import EngineSettings
 from lrbench.spec.fields import Count, Positive, Seed, Settings, Text, misfit
 
 CAFFE_DEFAULT = "INV(k0=0.01, gamma=0.0001, p=0.75)"
@@ -29,6 +30,7 @@ class SearchSettings(Settings):
         allocation: ``adaptive`` tries promising LR functions more often, ``equal`` gives each the same share.
         sampler_seed: of the search's own random numbers.
         search_seed: of the nets trained in the search; the spec's ``seeds`` are kept for confirming.
+        engine: what the search trains with, such as a faster one than that of the final runs; None: the spec's.
         confirm: how many of the best policies are confirmed over the spec's seeds, by the test set.
         baselines: policies confirmed beside them.
     """
@@ -48,6 +50,7 @@ class SearchSettings(Settings):
     allocation: Literal["adaptive", "equal"] = "adaptive"
     sampler_seed: Seed = 0
     search_seed: Seed = 1000
+    engine: EngineSettings | None = None
     confirm: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, examples=["1"])
     baselines: list[Text] = Field(default=[CAFFE_DEFAULT], examples=[f"['{CAFFE_DEFAULT}']"])
 

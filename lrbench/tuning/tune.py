@@ -55,6 +55,7 @@ class TuneResult:
     Attributes:
         tried: every run once, in the order of their first trials.
         evaluated_on: "validation" or "test": what ``tried`` was judged on.
+        engine: what the search trained with; ``confirmed_engine``: what the confirming runs did.
         run_iterations: of a full run.
         confirmed: full runs of the best and the baselines, on the test set.
     """
@@ -64,9 +65,11 @@ class TuneResult:
     target: float | None
     evaluated_on: str
     data: str
+    engine: str
     run_iterations: int
     tried: tuple[Tried, ...]
     confirmed: tuple[Confirmed, ...] = ()
+    confirmed_engine: str | None = None
 
     @property
     def iterations(self) -> int:
@@ -129,7 +132,7 @@ def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -
     if FOUND not in policies.values():
         return found
     confirmed = confirm(bench.named(CONFIRMED), policies, bench.experiment.settings.seeds)
-    return replace(found, confirmed=tuple(confirmed))
+    return replace(found, confirmed=tuple(confirmed), confirmed_engine=bench.experiment.settings.engine.name)
 
 
 def search(judge: Bench, space: Space, storage: str | None = None) -> TuneResult:
@@ -207,7 +210,7 @@ def _result(judge: Bench, study: optuna.Study) -> TuneResult:
         name=settings.name.removesuffix(f"-{SUFFIX}"), objective=settings.search.objective,
         target=settings.target_accuracy,
         evaluated_on=judge.evaluated_on, data=judge.data.label,
-        run_iterations=judge.experiment.workload.iterations,
+        engine=settings.engine.name, run_iterations=judge.experiment.workload.iterations,
         tried=tuple(_tried(trial) for trial in runs_of(study.get_trials(deepcopy=False))))
 
 

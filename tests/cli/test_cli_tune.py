@@ -112,6 +112,17 @@ def test_two_terminals_work_on_one_search(folder, storage):
     assert (folder / "results" / "trial-tune" / "study.journal").exists() is not bool(storage)
 
 
+def test_searched_with_one_engine_and_confirmed_with_another(folder, caffe_environment):
+    done = lrbench(folder, "tune", "trial.yaml", "--engine", "caffe", "--set", "search.engine.name=torch", "--set",
+                   "search.trials=2", "--set", "seeds=[0]", "--set", "search.baselines=[]")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "search for policies: trial, with torch"
+    assert "confirmed by full runs from scratch with caffe, trained on the" in " ".join(done.stdout.split())
+    for experiment, engine in (("trial-tune", "torch"), ("trial-confirmed", "caffe")):
+        runs = list((folder / "results" / experiment).glob("*/run.json"))
+        assert {json.loads(run.read_text())["engine"]["name"] for run in runs} == {engine}
+
+
 def test_without_validation_the_result_is_marked(folder):
     done = lrbench(folder, "tune", "trial.yaml", "--set", "search.validation=0", "--set", "search.trials=2", "--set",
                    "search.confirm=0")
@@ -147,6 +158,9 @@ def test_a_verdict_with_its_exit_code(folder):
     (("tune", "trial.yaml", "--storage", "postgresql+psycopg://me:secret@localhost:1/x"),
      "me:***@localhost:1/x: cannot"),
     (("tune", "trial.yaml", "--set", "target_accuracy=1.5"), "target_accuracy is 1.5, but must be"),
+    (("tune", "trial.yaml", "--set", "search.engine.name=tensorflow"), "--set search.engine.name: unknown engine 'tensorflow'; the"),
+    (("tune", "trial.yaml", "--set", "search.engine.name=caffe", "--set", "search.engine.precision=bf16"),
+     "precision is 'bf16', and Caffe leaves no choice"),
     (("verify", "trial.yaml", "--policy", "FIX(k0=0.01)", "--target", "1.5"), "--target is 1.5, but an accuracy is"),
     (("verify", "trial.yaml", "--phase", "policy"), "--phase policy needs a policy; add --policy"),
     (("verify", "trial.yaml", "--policy", "FIX(k=1)"), 'unknown parameter "k"'),

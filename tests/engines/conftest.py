@@ -14,7 +14,8 @@ from lrbench.engines.caffe.engine import CaffeEngine
 from lrbench.engines.caffe.environment import CaffeEnvironment
 from lrbench.nets import NetParameter, find_net, read_net
 from lrbench.policies import parse_policy
-from lrbench.spec.model import EngineSettings, SolverSettings
+from lrbench.spec.engine import EngineSettings
+from lrbench.spec.model import SolverSettings
 
 MakeJob = Callable[..., Job]
 

@@ -18,7 +18,7 @@ from lrbench.errors import did_you_mean
 from lrbench.nets.caffe_pb2 import LayerParameter, NetParameter, Phase
 from lrbench.nets.phases import layers_in
 from lrbench.nets.wiring import trace
-from lrbench.spec.model import Precision
+from lrbench.spec.engine import Precision
 
 _OUTSIDE = ("Data", "Input")
 

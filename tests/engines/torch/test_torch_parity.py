@@ -14,7 +14,8 @@ from lrbench.engines.parity import Parity, compare
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.nets import find_net, read_net
 from lrbench.policies import parse_policy
-from lrbench.spec.model import EngineSettings, SolverSettings
+from lrbench.spec.engine import EngineSettings
+from lrbench.spec.model import SolverSettings
 
 pytestmark = pytest.mark.caffe
 

@@ -15,7 +15,8 @@ from lrbench.engines.base import Job, Session
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.errors import EngineFailed, EngineUnavailable, NetError, SpecError
 from lrbench.nets import find_net, read_net
-from lrbench.spec.model import EngineSettings, SolverSettings
+from lrbench.spec.engine import EngineSettings
+from lrbench.spec.model import SolverSettings
 
 
 @pytest.fixture(scope="module")
