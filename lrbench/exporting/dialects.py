@@ -38,9 +38,9 @@ class Dialect(ABC):
         """How many of the boundaries are at most t."""
         return f"sum([{self.t} >= b for b in {tuple(boundaries)!r}])"
 
+    @abstractmethod
     def power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
         """A power."""
-        return ast.BinOp(base, ast.Pow(), exponent)
 
     def opening(self, expressions: Sequence[ast.expr]) -> list[str]:
         """What a function that computes these begins with."""
@@ -55,6 +55,10 @@ class PlainPython(Dialect):
     """Numbers, with Python's math module."""
 
     names = MappingProxyType({name: f"math.{name}" for name in ("pi", "sin", "cos", "exp", "sqrt")})
+
+    def power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
+        value = number(base)
+        return _raised(base if value is None else ast.Constant(float(value)), exponent)  # 2 ** 10000 is no float
 
     def turns(self, length: float) -> str:
         times, whole = _ratio(length)
@@ -91,9 +95,9 @@ class _Traced(Dialect):
     def power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
         value = number(base)
         if value is None or number(exponent) is not None:
-            return super().power(base, exponent)
+            return _raised(base, exponent)
         if math.frexp(value)[0] == 0.5:  # a power of two, which float32 holds exactly
-            return super().power(ast.Constant(float(value)), exponent)
+            return _raised(ast.Constant(float(value)), exponent)
         return expression(f"{self._exp}(({ast.unparse(exponent)}) * math.log({value!r}))")
 
     def choice(self, phases: Sequence[tuple[str, str]], rate: str) -> list[str]:
@@ -167,6 +171,10 @@ class _Saying(ast.NodeTransformer):
             case ast.Name(id="turns" | "phase" | "reached" as name):
                 return expression(getattr(self._dialect, name)(ast.literal_eval(node.args[1])))
         return ast.Call(self.visit(node.func), [self.visit(argument) for argument in node.args], [])
+
+
+def _raised(base: ast.expr, exponent: ast.expr) -> ast.expr:
+    return ast.BinOp(base, ast.Pow(), exponent)
 
 
 def _ratio(length: float) -> tuple[str, int]:

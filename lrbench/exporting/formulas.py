@@ -122,7 +122,7 @@ _SIMPLE = {
     "FIX": "k0",
     "STEP": "k0 * gamma ** turns(t, l)",
     "EXP": "k0 * gamma ** t",
-    "INV": "k0 / (1 + gamma * t) ** p",
+    "INV": "k0 * (1.0 + gamma * t) ** -p",
     "POLY": "k0 * (max(l - t, 0) / l) ** p",
     "SIG": "k0 / (1 + exp(min(gamma * (l - t), 700)))",  # e^710 is more than a float holds
     "LINEAR": "k1 + (k0 - k1) * max(l - t, 0) / l",

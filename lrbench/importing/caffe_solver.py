@@ -1,0 +1,67 @@
+"""The policy of a Caffe solver, as ``SGDSolver::GetLearningRate`` computes it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lrbench.errors import UsageError
+from lrbench.importing.imported import Imported
+from lrbench.nets.caffe_pb2 import SolverParameter
+from lrbench.nets.text import read_solver
+from lrbench.policies import policy_from_mapping
+
+_NEEDED = {
+    "fixed": (),
+    "step": ("gamma", "stepsize"),
+    "exp": ("gamma",),
+    "inv": ("gamma", "power"),
+    "multistep": ("gamma",),
+    "poly": ("power", "max_iter"),
+    "sigmoid": ("gamma", "stepsize"),
+}
+
+_FORMS: dict[str, Callable[[SolverParameter], dict[str, Any]]] = {
+    "fixed": lambda s: {"function": "FIX"},
+    "step": lambda s: {"function": "STEP", "gamma": _decimal(s.gamma), "l": s.stepsize},
+    "exp": lambda s: {"function": "EXP", "gamma": _decimal(s.gamma)},
+    "inv": lambda s: {"function": "INV", "gamma": _decimal(s.gamma), "p": _decimal(s.power)},
+    "multistep": lambda s: {"function": "NSTEP", "gamma": _decimal(s.gamma), "l": list(s.stepvalue)}
+    if s.stepvalue else {"function": "FIX"},
+    "poly": lambda s: {"function": "POLY", "p": _decimal(s.power), "l": s.max_iter},
+    "sigmoid": lambda s: {"function": "SIG", "gamma": _decimal(s.gamma), "l": s.stepsize},
+}  # fmt: skip
+
+
+def solver_policy(path: Path) -> Imported:
+    """The policy of a solver prototxt.
+
+    Raises:
+        NetError: it is no readable solver.
+        UsageError: its ``lr_policy`` is missing, unknown, or lacks what it needs.
+        PolicyError: its values make no policy, such as a step of 0 iterations.
+    """
+    solver = read_solver(path)
+    kind = solver.lr_policy
+    if kind not in _FORMS:
+        problem = f'the lr_policy "{kind}" is none of Caffe\'s' if kind else "it has no lr_policy"
+        raise UsageError(problem, where=str(path), remedy=f"Caffe knows {', '.join(_FORMS)}")
+    for name in ("base_lr", *_NEEDED[kind]):
+        if not solver.HasField(name):
+            raise UsageError(f"lr_policy {kind} needs {name}, which is missing", where=str(path),
+                             remedy=f"add {name} to the solver")  # fmt: skip
+    policy = policy_from_mapping({**_FORMS[kind](solver), "k0": _decimal(solver.base_lr)})
+    notes = ["the l of POLY is the solver's max_iter"] if kind == "poly" else []
+    return Imported(policy, (*notes, "Caffe computes it in float32, which differs by up to about 1e-3 where gamma is "
+                                     "near 1") if kind == "exp" else tuple(notes))  # fmt: skip
+
+
+def _decimal(value: float) -> float:
+    """The shortest decimal that float32 holds as this value: 0.01, not 0.009999999776482582."""
+    for digits in range(1, 10):
+        text = f"{value:.{digits}g}"
+        if struct.pack("f", float(text)) == struct.pack("f", value):
+            return float(text)
+    return value

@@ -1,0 +1,49 @@
+"""What is known beside a scheduler, and what comes out of reading one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lrbench.errors import UsageError
+from lrbench.policies import Policy
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a scheduler does not say itself.
+
+    Args:
+        rate: the optimizer's lr; None if it was not given.
+        iterations: the run's iterations; None if they are not known.
+        steps_per_epoch: the iterations between two calls of the scheduler's step().
+        monitor: the value that a scheduler reacts to; None: the training loss, or the accuracy where higher is better.
+    """
+
+    rate: float | None = None
+    iterations: int | None = None
+    steps_per_epoch: int = 1
+    monitor: str | None = None
+
+    def base_rate(self, name: str) -> float:
+        """The optimizer's lr, which the scheduler ``name`` multiplies.
+
+        Raises:
+            UsageError: it was not given.
+        """
+        if self.rate is None:
+            raise UsageError("it changes the optimizer's lr, which it does not say", where=name,
+                             remedy="give it by --rate")  # fmt: skip
+        return self.rate
+
+    def of_stage(self, start: int, end: int | None) -> Given:
+        """What is known in a stage from ``start`` to ``end``, or to the run's end."""
+        end = self.iterations if end is None else end
+        return replace(self, iterations=None if end is None else end - start)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A policy, and what was taken for granted to make it."""
+
+    policy: Policy
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,51 @@
+"""What ``lrbench import`` is given: a file, told by what is in it, or a description."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lrbench.errors import UsageError
+from lrbench.importing.caffe_solver import solver_policy
+from lrbench.importing.checkpoint import read_checkpoint
+from lrbench.importing.description import read_description
+from lrbench.importing.imported import Given, Imported
+from lrbench.importing.torch_schedulers import scheduler_policy
+from lrbench.policies import Policy
+from lrbench.policies.values import shown
+
+ZIP = b"PK\x03\x04"
+"""How a file begins that ``torch.save`` wrote."""
+
+
+def import_policy(source: str, given: Given) -> Imported:
+    """The policy of a Caffe solver's file, a saved PyTorch scheduler, or a description of one.
+
+    Raises:
+        UsageError: neither a file nor a description, or what it says is not to be had as a policy.
+        NetError, PolicyError: as the readers of each.
+    """
+    path = Path(source)
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):  # too long for a path, or with a zero byte
+        is_file = False
+    if not is_file:
+        if "(" not in source:
+            raise UsageError("no such file, and no description of a scheduler", where=shown(source),
+                             remedy="give a solver.prototxt, or text such as StepLR(step_size=30)")  # fmt: skip
+        return scheduler_policy(read_description(source), given)
+    if not _is_saved(path):
+        return solver_policy(path)
+    found, rate = read_checkpoint(path)
+    if isinstance(found, Policy):
+        return Imported(found)
+    return scheduler_policy(found, given if given.rate is not None else replace(given, rate=rate))
+
+
+def _is_saved(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(ZIP)) == ZIP
+    except OSError:
+        return False  # the solver's reader says why

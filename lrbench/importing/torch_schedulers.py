@@ -1,0 +1,188 @@
+"""The policy of each PyTorch scheduler: the same rate at every call of its step()."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lrbench.errors import UsageError
+from lrbench.importing.description import Described
+from lrbench.importing.imported import Given, Imported
+from lrbench.policies import policy_from_mapping
+
+Arguments = Mapping[str, Any]
+Made = tuple[dict[str, Any], list[str]]
+"""A policy as a mapping, and notes."""
+
+
+def scheduler_policy(scheduler: Described, given: Given) -> Imported:
+    """The policy with the rates of a scheduler, and what was assumed.
+
+    Raises:
+        UsageError: what the scheduler does cannot be said by a policy, or something that it needs was not given.
+        PolicyError: its values make no policy.
+    """
+    try:
+        mapping, notes = _made(scheduler, given)
+    except (ZeroDivisionError, OverflowError) as error:
+        raise UsageError(f"its values make no rates ({error})", where=scheduler.name) from None
+    how = (f"one step() of the scheduler in {given.steps_per_epoch} iterations" if given.steps_per_epoch > 1 else
+           "one step() of the scheduler an iteration; --steps-per-epoch says otherwise")  # fmt: skip
+    assumed = [] if scheduler.name == "ReduceLROnPlateau" else [f"assumed: {how}"]
+    return Imported(policy_from_mapping(mapping), tuple(dict.fromkeys([*assumed, *notes])))
+
+
+def _made(scheduler: Described, given: Given) -> Made:
+    if given.steps_per_epoch > 1 and scheduler.name not in {*STAIRCASES, "ReduceLROnPlateau", "SequentialLR"}:
+        raise UsageError("stepped once an epoch it makes a staircase that no LR function is", where=scheduler.name,
+                         remedy="leave --steps-per-epoch out, and give its lengths in iterations")  # fmt: skip
+    return _FORMS[scheduler.name](scheduler.arguments, given)
+
+
+def _step(a: Arguments, given: Given) -> Made:
+    length = _iterations(a["step_size"], given)
+    return {"function": "STEP", "k0": given.base_rate("StepLR"), "gamma": a["gamma"], "l": length}, []
+
+
+def _multistep(a: Arguments, given: Given) -> Made:
+    boundaries = [_iterations(milestone, given) for milestone in a["milestones"]]
+    if not boundaries:
+        return {"function": "FIX", "k0": given.base_rate("MultiStepLR")}, []
+    rate = given.base_rate("MultiStepLR")
+    return {"function": "NSTEP", "k0": rate, "gamma": a["gamma"], "l": sorted(boundaries)}, []
+
+
+def _constant(a: Arguments, given: Given) -> Made:
+    rate = given.base_rate("ConstantLR")
+    stages = [{"function": "FIX", "k0": _product(rate, a["factor"])}, {"function": "FIX", "k0": rate}]
+    if a["total_iters"] == 0:
+        return stages[1], []
+    return {"function": "COMPOSE", "policies": stages, "boundaries": [_iterations(a["total_iters"], given)]}, []
+
+
+def _linear(a: Arguments, given: Given) -> Made:
+    rate = given.base_rate("LinearLR")
+    ends = {"k0": _product(rate, a["start_factor"]), "k1": _product(rate, a["end_factor"])}
+    return {"function": "LINEAR", **ends, "l": a["total_iters"]}, []
+
+
+def _exponential(a: Arguments, given: Given) -> Made:
+    fields = {"k0": given.base_rate("ExponentialLR"), "gamma": a["gamma"]}
+    if given.steps_per_epoch > 1:
+        return {"function": "STEP", **fields, "l": given.steps_per_epoch}, []
+    return {"function": "EXP", **fields}, []
+
+
+def _polynomial(a: Arguments, given: Given) -> Made:
+    fields = {"k0": given.base_rate("PolynomialLR"), "k1": 0, "p": a["power"], "l": a["total_iters"]}
+    return {"function": "POLYDECAY", **fields}, []
+
+
+def _cosine(a: Arguments, given: Given) -> Made:
+    rate, length = given.base_rate("CosineAnnealingLR"), a["T_max"]
+    if given.iterations is not None and given.iterations <= length + 1:
+        return {"function": "COSDECAY", "k0": rate, "k1": a["eta_min"], "l": length}, []
+    note = f"the rate rises again after T_max = {length}, as PyTorch's does; --iterations {length} makes a COSDECAY"
+    function = "COS" if rate >= a["eta_min"] else "COS_LOW"
+    return {"function": function, "k0": a["eta_min"], "k1": rate, "l": 2 * length}, [note]
+
+
+def _restarts(a: Arguments, given: Given) -> Made:
+    rate = given.base_rate("CosineAnnealingWarmRestarts")
+    if rate < a["eta_min"]:
+        raise UsageError(f"eta_min is {a['eta_min']}, above the rate, {rate}: SGDR starts each cycle high",
+                         where="CosineAnnealingWarmRestarts", remedy="lower eta_min")  # fmt: skip
+    return {"function": "SGDR", "k0": rate, "k1": a["eta_min"], "l": a["T_0"], "mult": a["T_mult"]}, []
+
+
+def _cyclic(a: Arguments, given: Given) -> Made:
+    functions = {"triangular": "TRI", "triangular2": "TRI2", "exp_range": "TRIEXP"}
+    if a["step_size_down"] not in (None, a["step_size_up"]):
+        raise UsageError("its way up and its way down differ in length; those of TRI do not", where="CyclicLR",
+                         remedy="give step_size_up alone")  # fmt: skip
+    if a["scale_fn"] is not None or a["mode"] not in functions:
+        raise UsageError(f"it scales its cycles by a function of its own, or mode={a['mode']!r}", where="CyclicLR",
+                         remedy=f"set mode to {', '.join(functions)}")  # fmt: skip
+    if a["max_lr"] < a["base_lr"]:
+        raise UsageError("max_lr is below base_lr", where="CyclicLR", remedy="exchange them")
+    fields = {"k0": a["base_lr"], "k1": a["max_lr"], "l": a["step_size_up"]}
+    gamma = {"gamma": a["gamma"]} if a["mode"] == "exp_range" else {}
+    return {"function": functions[a["mode"]], **fields, **gamma}, _momentum(a)
+
+
+def _onecycle(a: Arguments, given: Given) -> Made:
+    epochs = None if None in (a["epochs"], a["steps_per_epoch"]) else a["epochs"] * a["steps_per_epoch"]
+    length = a["total_steps"] or epochs or given.iterations
+    if a["three_phase"]:
+        raise UsageError("three_phase=True falls in two ways, ONECYCLE in one", where="OneCycleLR",
+                         remedy="compose it of ONECYCLE and LINEAR by hand")  # fmt: skip
+    peak = a["max_lr"]
+    start = peak / a["div_factor"]
+    fields = {"k0": start, "k1": peak, "k2": start / a["final_div_factor"], "rise": a["pct_start"]}
+    note = [] if length else ["its l is the run's iterations, as total_steps is not given"]
+    of_run = {"l": length} if length else {}
+    return {"function": "ONECYCLE", **fields, **of_run, "anneal": a["anneal_strategy"]}, [*note, *_momentum(a)]
+
+
+def _momentum(a: Arguments) -> list[str]:
+    return ["the momentum, which PyTorch cycles unless cycle_momentum=False, is not part of the policy"
+            ] if a["cycle_momentum"] else []  # fmt: skip
+
+
+def _plateau(a: Arguments, given: Given) -> Made:
+    if isinstance(a["min_lr"], list):
+        raise UsageError("min_lr is a list, one for each parameter group", where="ReduceLROnPlateau",
+                         remedy="give one number")  # fmt: skip
+    monitor = given.monitor or ("accuracy" if a["mode"] == "max" else "train_loss")
+    if (monitor == "accuracy") != (a["mode"] == "max"):
+        raise UsageError(f"mode is {a['mode']!r}, which does not go with {monitor}", where="ReduceLROnPlateau",
+                         remedy="set mode=max for the accuracy, mode=min for a loss")  # fmt: skip
+    same = {name: a[name] for name in ("factor", "threshold", "threshold_mode", "cooldown")}
+    fields = {"k0": given.base_rate("ReduceLROnPlateau"), "patience": a["patience"] + 1, "min_rate": a["min_lr"]}
+    notes = [] if given.monitor else [f"assumed: it is shown the {monitor}; --monitor says otherwise"]
+    if a["eps"]:
+        notes.append(f"PyTorch leaves out reductions of less than eps = {a['eps']}; the policy does not")
+    return {"function": "PLATEAU", **fields, **same, "monitor": monitor}, notes
+
+
+def _sequential(a: Arguments, given: Given) -> Made:
+    parts, boundaries = a["schedulers"], [_iterations(one, given) for one in a["milestones"]]
+    if not all(isinstance(part, Described) for part in parts) or len(parts) != len(boundaries) + 1:
+        raise UsageError("it needs a list of schedulers and a milestone fewer than those", where="SequentialLR",
+                         remedy="as SequentialLR(schedulers=[LinearLR(), StepLR(30)], milestones=[5])")  # fmt: skip
+    starts, ends = [0, *boundaries], [*boundaries, None]
+    stages = [_made(part, given.of_stage(start, end))
+              for part, start, end in zip(parts, starts, ends, strict=True)]  # fmt: skip
+    if len(stages) == 1:
+        return stages[0]
+    notes = [note for _, own in stages for note in own]
+    return {"function": "COMPOSE", "policies": [stage for stage, _ in stages], "boundaries": boundaries}, notes
+
+
+def _product(rate: float, factor: float) -> float:
+    """A rate times a factor to 15 digits, which a decimal keeps: 0.1 * 0.1 is 0.01, not 0.010000000000000002."""
+    return float(f"{rate * factor:.15g}")
+
+
+def _iterations(count: Any, given: Given) -> Any:
+    """A count of step() calls in iterations; what is no number is left to be refused as a value."""
+    return count * given.steps_per_epoch if isinstance(count, (int, float)) else count
+
+
+STAIRCASES = ("StepLR", "MultiStepLR", "ConstantLR", "ExponentialLR")
+"""The schedulers that stay at their rate between two epochs as a policy can, too."""
+
+_FORMS: dict[str, Callable[[Arguments, Given], Made]] = {
+    "StepLR": _step,
+    "MultiStepLR": _multistep,
+    "ConstantLR": _constant,
+    "LinearLR": _linear,
+    "ExponentialLR": _exponential,
+    "PolynomialLR": _polynomial,
+    "CosineAnnealingLR": _cosine,
+    "CosineAnnealingWarmRestarts": _restarts,
+    "CyclicLR": _cyclic,
+    "OneCycleLR": _onecycle,
+    "ReduceLROnPlateau": _plateau,
+    "SequentialLR": _sequential,
+}

@@ -1,0 +1,153 @@
+"""Snippets run by themselves, in the framework they are for, give the policy's rates at every step."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from policy_cases import CASES, ITERATIONS, OPEN_LOOP
+from policies.policy_strategies import mappings, reacts
+
+from lrbench.errors import PolicyError
+from lrbench.exporting import export_policy
+from lrbench.exporting.dialects import PlainPython
+from lrbench.exporting.functions import functions_of
+from lrbench.policies import Policy, functions, parse_policy, policy_from_mapping
+
+Rates = Callable[[str, str], np.ndarray]
+
+
+@pytest.fixture(scope="session")
+def rates(tmp_path_factory: pytest.TempPathFactory) -> Rates:
+    """The rates of every case by a target's snippets, run once with a Keras backend."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+
+    def of(target: str, backend: str) -> np.ndarray:
+        if backend not in found:
+            kinds = ["torch", "keras"] if backend == "torch" else ["optax", "keras"]
+            found[backend] = _run(tmp_path_factory.mktemp("snippets"), kinds, backend)
+        return found[backend][target]
+
+    return of
+
+
+def _run(folder: Path, kinds: list[str], backend: str) -> dict[str, np.ndarray]:
+    for kind in kinds:
+        (folder / kind).mkdir()
+        for number, policy in enumerate(CASES):
+            (folder / kind / f"{number}.py").write_text(export_policy(policy, kind, ITERATIONS))
+    environment = {**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": str(folder), "PYTHONPATH": ""}
+    script = Path(__file__).with_name("run_snippets.py")
+    subprocess.run([sys.executable, "-W", "ignore", script, folder, str(ITERATIONS), *kinds],
+                   env=environment, check=True)  # fmt: skip
+    return {kind: np.load(folder / f"{kind}.npy") for kind in kinds}
+
+
+def expected(policy: Policy) -> np.ndarray:
+    return policy.rates(np.arange(ITERATIONS), ITERATIONS)
+
+
+numbered = pytest.mark.parametrize("number", range(len(CASES)), ids=lambda number: str(CASES[number])[:60])
+
+
+def test_the_cases_have_every_open_loop_function() -> None:
+    assert {policy.name for policy in OPEN_LOOP} == {row.name for row in functions() if row.rates is not None}
+
+
+@numbered
+def test_the_torch_snippet_has_the_rates_in_float64(number: int, rates: Rates) -> None:
+    want = expected(CASES[number])
+    np.testing.assert_allclose(rates("torch", "torch")[number], want, rtol=1e-12, atol=1e-15 * want.max())
+
+
+@pytest.mark.parametrize(("target", "backend"), [("optax", "jax"), ("keras", "jax"), ("keras", "torch")])
+@numbered
+def test_the_other_snippets_have_them_in_float32(number: int, target: str, backend: str, rates: Rates) -> None:
+    want = expected(CASES[number])
+    np.testing.assert_allclose(rates(target, backend)[number], want, rtol=1e-6, atol=4e-7 * want.max())
+
+
+def test_a_snippet_names_the_policy_and_no_lrbench_module() -> None:
+    for policy in CASES:
+        for target in ("torch", "keras", "optax"):
+            text = export_policy(policy, target, ITERATIONS)
+            assert policy.text in " ".join(text.split()).replace("[ ", "[")
+            assert "import lrbench" not in text
+            assert "from lrbench" not in text
+            compile(text, target, "exec")
+
+
+def test_a_snippet_is_the_formula() -> None:
+    text = export_policy(parse_policy("SINEXP(k0=0.01, k1=0.06, gamma=0.9994, l=2000)"), "torch")
+    assert '''def learning_rate(t):
+    """SINEXP(k0=0.01, k1=0.06, gamma=0.9994, l=2000)"""
+    x = t % 4000 / 4000
+    return (0.06 - 0.01) * math.sin(math.pi * x) * 0.9994 ** t + 0.01
+''' in text
+
+
+def test_stages_are_functions_that_count_their_own_t() -> None:
+    text = export_policy(parse_policy("WARMUP(policy=COSDECAY(k0=0.1), l=500)"), "optax", 10000)
+    assert "return 0.1 * (1 + jnp.cos(math.pi * jnp.minimum(t / 9500, 1))) / 2" in text
+    assert "return jnp.where(t < 500, 0.1 * t / 500, cosdecay_rate(t - 500))" in text
+
+
+@settings(max_examples=100, deadline=None)
+@given(raw=mappings)
+def test_any_policy_has_its_rates_in_plain_python(raw: dict[str, object]) -> None:
+    assume(not reacts(raw) and "e-" not in str(raw))  # a cycle of 1e-300 iterations has more turns than a float holds
+    policy = policy_from_mapping(raw)
+    t = [0, 1, 2, 10, 99, 100, 101, 500, 998, 999]
+    try:
+        policy.check(1000)
+        text = functions_of(policy, PlainPython(), 1000)
+    except PolicyError:
+        assume(False)
+    names: dict[str, object] = {}
+    exec(compile("import math\n" + text, "snippet", "exec"), names)  # noqa: S102
+    want = policy.rates(t, 1000)
+    got = [names["learning_rate"](step) for step in t]  # type: ignore[operator]
+    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12 * policy.rates(np.arange(1000), 1000).max())
+
+
+def test_past_its_end_a_decay_stays_where_it_ended() -> None:
+    for text, last in (("POLY(k0=0.1, p=1.2)", 0), ("REX(k0=0.1)", 0), ("LINEAR(k0=0.1, k1=0.01)", 0.01)):
+        names: dict[str, object] = {}
+        exec("import math\n" + functions_of(parse_policy(text), PlainPython(), 100), names)  # noqa: S102
+        assert names["learning_rate"](150) == last  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("text", "target", "iterations", "message"), [
+    ("POLY(k0=0.1, p=1)", "torch", None, "POLY: its rates depend on how many iterations the run has; "
+     "give the iterations, too"),
+    ("WARMUP(policy=COSDECAY(k0=1), l=5)", "optax", None, "WARMUP: its rates depend on how many"),
+    ("FIX(k0=0.1)", "csv", None, "FIX: csv has a line for each iteration of the run; give the iterations"),
+    ("COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[50])", "torch", 40, "COMPOSE: boundary 50 lies beyond"),
+    ("STEP(k0=0.1, gamma=0.5, l=1.00000001)", "keras", 100, "a cycle of 1.00000001 iterations cannot be counted"),
+    ("SGDR(k0=0.1, l=1, mult=1.0001)", "torch", 9000, "it has more than 1000 restarts"),
+    ("TRI(k0=0, k1=1, l=5)", "caffe", 100, "TRI: Caffe has no policy with the rates of TRI(k0=0, k1=1, l=5); Caffe has"),
+    ("COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[5])", "caffe", None, "; give the iterations, if its rates"),
+    ("SWITCH(policies=[FIX(k0=1), FIX(k0=2)])", "torch", 9, "SWITCH: it reacts to evaluations, and only PLATEAU"),
+    ("WARMUP(policy=PLATEAU(k0=1), l=2)", "keras", 9, "WARMUP: it reacts to evaluations, and only PLATEAU"),
+    ("PLATEAU(k0=0.1)", "caffe", 9, "PLATEAU: it reacts to evaluations, and nothing in caffe agrees with it; "
+     "export it to torch or keras"),
+    ("PLATEAU(k0=0.1)", "keras", 9, "PLATEAU: Keras knows a threshold as a difference only"),
+])  # fmt: skip
+def test_what_cannot_be_said_is_refused(text: str, target: str, iterations: int | None, message: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        export_policy(parse_policy(text), target, iterations)
+    assert message in str(caught.value)
+
+
+def test_csv_has_every_digit_of_every_rate() -> None:
+    policy = parse_policy("SINEXP(k0=0.01, k1=0.06, gamma=0.9994, l=20)")
+    header, *lines = export_policy(policy, "csv", 200).splitlines()
+    assert header == "iteration,learning_rate"
+    assert [float(line.split(",")[1]) for line in lines] == policy.rates(np.arange(200), 200).tolist()
+    assert [int(line.split(",")[0]) for line in lines] == list(range(200))
