@@ -15,6 +15,8 @@ from lrbench.report.paper_layout import COLUMN_INCHES, WHATS, Paper
 if TYPE_CHECKING:
     from lrbench.report.looks import PrintStyle
 
+NARROWEST, WIDEST = 2, 30
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path),
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
               help="Both tell lines apart by style and marker, too, so that colour may be printed in grey.")
 @click.option("--columns", type=click.Choice(["1", "2"]), default="1", show_default=True,
               help="Width of the figure: one column of a paper, 3.3 inches, or two, 7 inches.")
-@click.option("--width", type=click.FloatRange(2, 30), metavar="INCHES", help="Another width.")
+@click.option("--width", type=float, metavar="INCHES", help="Another width, from 2 to 30.")
 @click.option("--sort", "metric", default="best_accuracy", show_default=True, metavar="METRIC",
               shell_complete=metrics,
               help="The metric that ranks the policies.")
@@ -50,8 +52,17 @@ def plot(whats: Sequence[str], style: PrintStyle, columns: str, width: float | N
     lrbench plot results/ --what rates --what accuracy --columns 2 --style grey -o figure.pdf
     lrbench plot results/ --what rate-against-accuracy --policies TRI --policies FIX -o rates.svg
     """
+    _check(width)
     paper = Paper(tuple(dict.fromkeys(whats)), width or COLUMN_INCHES[int(columns)], style)
     _plot(paper, **typed)
+
+
+def _check(width: float | None) -> None:
+    from lrbench.errors import UsageError
+
+    if width is not None and not NARROWEST <= width <= WIDEST:
+        raise UsageError(f"--width is {width:g}, but a figure is {NARROWEST} to {WIDEST} inches wide",
+                         remedy="give the width of a column, such as 3.5, or leave it out")
 
 
 def _plot(paper: Paper, *, paths: Sequence[Path], output: Path, metric: str, target: float | None, top: int,
