@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import re
+from pathlib import Path
 
 import pytest
 
 import lrbench
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs/how-to/use-lrbench-from-python.md"
 MODULES = ["lrbench", "lrbench.policies.policy", "lrbench.library.results", "lrbench.library.recommending",
            "lrbench.library.training"]
 
@@ -24,6 +27,24 @@ def test_examples_of_the_documentation(name):
     for example in examples:
         runner.run(example)
     assert runner.summarize(verbose=False).failed == 0
+
+
+@pytest.mark.usefixtures("workplace")
+def test_examples_of_the_guide():
+    text = "".join(re.findall(r"```pycon\n(.*?)```", GUIDE.read_text(), re.DOTALL))
+    examples = doctest.DocTestParser().get_doctest(text, {}, GUIDE.name, str(GUIDE), 0)
+    assert examples.examples
+    assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_the_guide_names_what_there_is():
+    text = GUIDE.read_text()
+    for name in lrbench.__all__:
+        assert f"| `lrbench.{name}" in text
+    for name in re.findall(r"lrbench\.([A-Za-z_]+)", text):
+        assert hasattr(lrbench, name) or name in ("library",), name
+    for name in re.findall(r"\bresults\.([a-z_]+)", text):
+        assert hasattr(lrbench.Results, name), name
 
 
 def test_everything_that_lrbench_gives_has_an_example():
