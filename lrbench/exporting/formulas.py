@@ -36,17 +36,17 @@ class Formula:
     names: tuple[tuple[str, str], ...] = ()
 
 
-# In terms of x, the phase in a cycle: each wave as it starts low, and as it starts high.
+# In terms of x, the phase in a cycle. What starts low is sin^2, not (1 - cos) / 2, which loses its digits near 0.
 _SHAPES = {
-    "TRI": ("2 * l", "(1 - abs(1 - 2 * x))"), "TRI_HIGH": ("2 * l", "abs(1 - 2 * x)"),
+    "TRI": ("2 * l", "2 * min(x, 1 - x)"), "TRI_HIGH": ("2 * l", "abs(1 - 2 * x)"),
     "SIN": ("2 * l", "sin(pi * x)"), "SIN_HIGH": ("2 * l", "abs(cos(pi * x))"),
-    "COS": ("l", "(1 + cos(2 * pi * x)) / 2"), "COS_LOW": ("l", "(1 - cos(2 * pi * x)) / 2"),
+    "COS": ("l", "(1 + cos(2 * pi * x)) / 2"), "COS_LOW": ("l", "sin(pi * x) ** 2"),
     "SAW": ("l", "x"), "SAW_HIGH": ("l", "(1 - x)"),
     "HSIN": ("l", "cos(pi * x / 2)"), "HSIN_LOW": ("l", "sin(pi * x / 2)"),
-    "HCOS": ("l", "(1 + cos(pi * x)) / 2"), "HCOS_LOW": ("l", "(1 - cos(pi * x)) / 2"),
+    "HCOS": ("l", "(1 + cos(pi * x)) / 2"), "HCOS_LOW": ("l", "sin(pi * x / 2) ** 2"),
 }  # fmt: skip
 _ENVELOPES = {"": "", "2": " * 0.5 ** turns(t, {cycle})", "EXP": " * gamma ** t"}
-_FALLS = {"linear": "x", "cos": "(1 - cos(pi * x)) / 2", "sqrt": "(1 - sqrt(1 - x))"}  # of x, what is left of the fall
+_FALLS = {"linear": "x", "cos": "sin(pi * x / 2) ** 2", "sqrt": "(1 - sqrt(1 - x))"}  # of x, what is left of the fall
 MOST_RESTARTS = 1000
 
 
@@ -97,7 +97,7 @@ def _next_whole(boundary: float) -> int:
 def _onecycle(v: Values) -> Formula:
     peak, end = canonical_number(v.rise * v.l - 1), v.l - 1
     up, down = (("t / {}", "(1 - x)") if v.anneal == "linear" else
-                ("(1 - cos(pi * t / {})) / 2", "(1 + cos(pi * x)) / 2"))  # fmt: skip
+                ("sin(pi * t / {} / 2) ** 2", "(1 + cos(pi * x)) / 2"))  # fmt: skip
     return Formula(
         f"k2 + (k1 - k2) * {down}",
         phases=((f"t <= {peak!r}", f"k0 + (k1 - k0) * {up.format(peak)}"),),
