@@ -13,7 +13,7 @@ from lrbench import __version__
 from lrbench.data.holdout import evaluated_on
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.export import report_document
-from lrbench.report.formats import NOTHING, number
+from lrbench.report.formats import NOTHING, heading, number
 from lrbench.report.page.costs import page_costs
 from lrbench.report.page.curves import Curves, KnownRates
 from lrbench.report.page.headline import headline
@@ -54,6 +54,8 @@ def page_document(report: Report, made: datetime, kept: Kept | None = None) -> d
         "version": __version__,
         "paths": [plain(path_text(path)) for path in report.paths],
         "report": _rows(report),
+        "metric": {"name": report.metric.name, "title": heading(report.metric),
+                   "factor": 100 if report.metric.unit == "fraction" else 1},
         "problems": [plain(line) for line in (*report.problems, *report.notes)],
         "workloads": list(_Tables(report, curves).all()),
         "grids": curves.grids,

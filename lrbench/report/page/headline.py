@@ -60,7 +60,7 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
         row.comparison.verdict for row in others if row.comparison is not None)
     if not others:
         return _alone(ranked[0], metric)
-    if not counts["worse"] and not counts["not told apart"] and counts["one seed"]:
+    if ranked[0].summaries[metric.name].n < 2 or counts["one seed"] == len(others):
         diverged = f" {counts['diverged']} had runs that diverged." if counts["diverged"] else ""
         return ("Not known: with one seed the order may be chance. Run each policy with several, such as "
                 f"seeds: [0, 1, 2].{diverged}")

@@ -42,19 +42,22 @@ function renderSoon() {
   return { made, option: rows.length ? () => soonOption(rows, name) : null };
 }
 
+/** Both in the unit of their titles. */
+function costAndQuality(cost, place) {
+  const spent = metricOf(workload.rows[place], cost.name).mean;
+  return [cost.name === "peak_memory_bytes" ? spent / 1e6 : spent, data.metric.factor * metricOf(workload.rows[place], data.metric.name).mean];
+}
+
 function costOption(cost) {
-  const quality = data.report.ranked_by;
-  const factor = /accuracy|confidence|error|robustness/.test(quality) ? 100 : 1;
-  const scale = cost.name === "peak_memory_bytes" ? 1e-6 : 1;
-  const point = (place) => [scale * metricOf(workload.rows[place], cost.name).mean, factor * metricOf(workload.rows[place], quality).mean, place];
+  const point = (place) => [...costAndQuality(cost, place), place];
   const front = new Set(cost.front);
   const label = (place) => ({ show: true, formatter: rankOf(workload.rows[place]), position: "top", color: colour("text"), fontSize: 11 });
   return {
     grid: { left: 66, right: 30, top: 24, bottom: 44 },
     xAxis: axis("value", cost.title, { options: { scale: true }, label: shortNumber }),
-    yAxis: axis("value", `${workload.columns.find((title) => /accuracy|%/.test(title)) || quality}`, { vertical: true, options: { scale: true }, label: shortNumber }),
+    yAxis: axis("value", data.metric.title, { vertical: true, options: { scale: true }, label: shortNumber }),
     tooltip: { formatter: (found) => tip(`${rankOf(workload.rows[found.value[2]])} ${workload.rows[found.value[2]].name}`,
-      [`${cost.title}: ${shortNumber(found.value[0])}`, `${shortNumber(found.value[1])}`]) },
+      [`${cost.title}: ${shortNumber(found.value[0])}`, `${data.metric.title}: ${shortNumber(found.value[1])}`]) },
     series: [
       { type: "line", step: "end", data: cost.front.map(point), symbol: "none", silent: true, color: look(1).colour, lineStyle: { type: [6, 4] } },
       { type: "scatter", data: cost.places.filter((place) => !front.has(place)).map(point), symbol: "circle", symbolSize: 8, itemStyle: { color: "transparent", borderColor: colour("soft"), borderWidth: 2 } },
@@ -66,9 +69,8 @@ function costOption(cost) {
 function renderCost() {
   const cost = workload.costs.find((one) => one.name === state.cost) || workload.costs[0];
   if (!cost) return null;
-  const numbers = () => plainTable("Cost and quality", ["policy", cost.title, data.report.ranked_by, "on the front"], cost.places.map((place) => [
-    workload.rows[place].name, shortNumber(metricOf(workload.rows[place], cost.name).mean),
-    shortNumber(metricOf(workload.rows[place], data.report.ranked_by).mean), cost.front.includes(place) ? "yes" : "no"]));
+  const numbers = () => plainTable("Cost and quality", ["policy", cost.title, data.metric.title, "on the front"], cost.places.map((place) => [
+    workload.rows[place].name, ...costAndQuality(cost, place).map(shortNumber), cost.front.includes(place) ? "yes" : "no"]));
   const made = figure("Cost against quality", `${cost.sentence} Diamonds, joined by the dashed line: that front.`, numbers);
   const options = workload.costs.map((one) => element("option", { value: one.name, selected: one === cost }, one.title));
   const choose = element("select", { onchange: (event) => { state.cost = event.target.value; renderBars(); } }, ...options);
