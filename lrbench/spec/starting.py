@@ -32,7 +32,7 @@ _RATE: dict[SolverType, float] = {
     "SGD": 0.01, "Nesterov": 0.01, "AdaGrad": 0.01, "RMSProp": 0.001, "AdaDelta": 1.0, "Adam": 0.001}
 
 _TEMPLATE = """\
-# Written by `lrbench init`. Every key and its default: docs/reference/spec.md
+# Written by `lrbench init`. Every key and its default: docs/reference/spec.md of LRBench.
 name: {name}  # of its folder under results/
 
 workload:
