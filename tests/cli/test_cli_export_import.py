@@ -1,0 +1,81 @@
+"""``lrbench export`` and ``lrbench import``: exact output, exit code, one line for each error."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lrbench.cli.main import main
+
+Command = Callable[..., tuple[int, str, str]]
+
+COSINE = '''"""The learning rates of a run of 100 iterations, written by LRBench 0.1.0.
+
+optax.sgd(learning_rate), or any other optimizer of optax, takes the function as it is.
+"""
+
+import math
+
+import jax.numpy as jnp
+
+
+def learning_rate(t):
+    """COSDECAY(k0=0.1, k1=0)"""
+    return 0.1 * (1 + jnp.cos(math.pi * jnp.minimum(t / 100, 1))) / 2
+'''
+
+
+@pytest.fixture
+def lrbench(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs ``lrbench ...``: exit code, standard output and standard error."""
+
+    def run(*arguments: str, given: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lrbench", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        with pytest.raises(SystemExit) as done:
+            main()
+        assert isinstance(done.value.code, int)
+        return (done.value.code, *capfd.readouterr())
+
+    return run
+
+
+def test_export_prints_the_snippet_or_writes_it(lrbench: Command, tmp_path: Path) -> None:
+    arguments = ("export", "COSDECAY(k0=0.1)", "--to", "optax", "--iterations", "100")
+    assert lrbench(*arguments) == (0, COSINE, "")
+    code, out, _ = lrbench(*arguments, "-o", str(tmp_path / "rates.py"))
+    assert (code, out, (tmp_path / "rates.py").read_text()) == (0, "", COSINE)
+
+
+def test_what_import_prints_can_be_piped_into_export(lrbench: Command) -> None:
+    code, policy, notes = lrbench("import", "MultiStepLR(opt, [3, 8])", "--rate", "0.1", "--steps-per-epoch", "10")
+    assert (code, policy) == (0, "NSTEP(k0=0.1, gamma=0.1, l=[30, 80])\n")
+    assert notes == "note: assumed: one step() of the scheduler in 10 iterations\n"
+    solver = '# NSTEP(k0=0.1, gamma=0.1, l=[30, 80])\nbase_lr: 0.1\nlr_policy: "multistep"\ngamma: 0.1\n'
+    code, out, _ = lrbench("export", "-", "--to", "caffe", given=policy)
+    assert (code, out) == (0, f"{solver}stepvalue: 30\nstepvalue: 80\n")
+
+
+def test_csv_is_data_alone(lrbench: Command) -> None:
+    assert lrbench("export", "LINEAR(k0=0.5)", "--to", "csv", "--iterations", "2") == (
+        0, "iteration,learning_rate\n0,0.5\n1,0.25\n", "")  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("export", "FIX(k0=x)", "--to", "torch"), "error: FIX: k0 is x, but must be a finite number"),
+    (("export", "POLY(k0=1, p=1)", "--to", "torch"), "error: POLY: its rates depend on how many iterations"),
+    (("export", "FIX(k0=1)"), "error: Missing option '--to'"),
+    (("export", "FIX(k0=1)", "--to", "torch", "-o", "/nowhere/x.py"), "error: /nowhere/x.py: there is no folder"),
+    (("import", "StepLR(30)"), "error: StepLR: it changes the optimizer's lr, which it does not say; give it by --rate"),
+    (("import", "StepLR(30)", "--rate", "nan"), "error: --rate: is nan, but must be a finite number of at least 0"),
+    (("import", "none.prototxt"), "error: none.prototxt: no such file, and no description of a scheduler"),
+    (("import", "LinearLR(start_factor=2)", "--rate", "-1"), "error: --rate: is -1.0, but must be"),
+])  # fmt: skip
+def test_errors_are_one_line(lrbench: Command, arguments: tuple[str, ...], message: str) -> None:
+    code, out, err = lrbench(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(message)

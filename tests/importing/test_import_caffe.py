@@ -1,0 +1,92 @@
+"""Caffe solvers: read as the policy, and written as the solver, with the rates that real Caffe uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrbench.errors import LRBenchError
+from lrbench.exporting import export_policy
+from lrbench.importing import Given, import_policy
+from lrbench.policies import parse_policy
+
+ITERATIONS = 60
+SOLVERS = {
+    'base_lr: 0.01 lr_policy: "fixed"': "FIX(k0=0.01)",
+    'base_lr: 0.01 lr_policy: "step" gamma: 0.1 stepsize: 20': "STEP(k0=0.01, gamma=0.1, l=20)",
+    'base_lr: 0.01 lr_policy: "exp" gamma: 0.9': "EXP(k0=0.01, gamma=0.9)",
+    'base_lr: 0.01 lr_policy: "inv" gamma: 0.0001 power: 0.75': "INV(k0=0.01, gamma=0.0001, p=0.75)",
+    'base_lr: 0.01 lr_policy: "multistep" gamma: 0.5 stepvalue: 20 stepvalue: 45':
+        "NSTEP(k0=0.01, gamma=0.5, l=[20, 45])",
+    'base_lr: 0.01 lr_policy: "poly" power: 1.2 max_iter: 60': "POLY(k0=0.01, p=1.2, l=60)",
+    'base_lr: 0.01 lr_policy: "sigmoid" gamma: 0.1 stepsize: 30': "SIG(k0=0.01, gamma=0.1, l=30)",
+}  # fmt: skip
+EXPORTED = (
+    "LINEAR(k0=0.1)", "SCALE(factor=0.5, policy=POLYDECAY(k0=0.1, p=2))", "STEP(k0=0.1, gamma=0.5, l=7.5)",
+    "COMPOSE(policies=[FIX(k0=0.1), FIX(k0=0.01), FIX(k0=0.001)], boundaries=[7, 30])",
+    "COMPOSE(policies=[FIX(k0=0.1), FIX(k0=0.1)], boundaries=[7])", "NSTEP(k0=0.1, gamma=0.5, l=[3.5, 9])",
+)  # fmt: skip
+DUMMY_NET = """
+net_param { layer { name: "data" type: "DummyData" top: "data" dummy_data_param { shape { dim: 1 dim: 1 } } }
+  layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 1 } }
+  layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "data" top: "loss" } }
+snapshot_after_train: false solver_mode: CPU
+"""
+
+
+@pytest.mark.parametrize("text", SOLVERS)
+def test_every_lr_policy_of_caffe_is_read(text: str, tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(f"# mine\nnet: 'net.prototxt'\nmomentum: 0.9\n{text}\n")
+    assert import_policy(str(solver), Given()).policy.text == SOLVERS[text]
+
+
+@pytest.mark.caffe
+def test_real_caffe_uses_the_rates_of_what_is_read_and_of_what_is_written(
+        tmp_path: Path, caffe_python: Callable[[str], str]) -> None:  # fmt: skip
+    policies = {**{text: parse_policy(policy) for text, policy in SOLVERS.items()},
+                **{export_policy(parse_policy(text), "caffe", ITERATIONS): parse_policy(text) for text in EXPORTED}}
+    for number, text in enumerate(policies):
+        (tmp_path / f"{number}.prototxt").write_text(text + DUMMY_NET)
+    script = f"""
+import json, os
+os.environ["GLOG_minloglevel"] = "2"
+import caffe
+rows = []
+for number in range({len(policies)}):
+    solver = caffe.get_solver({str(tmp_path)!r} + "/%d.prototxt" % number)
+    row = []
+    for _ in range({ITERATIONS}):
+        row.append(solver.lr)  # of the iteration that comes
+        solver.step(1)
+    rows.append(row)
+print(json.dumps(rows))
+"""
+    rows = json.loads(caffe_python(script).splitlines()[-1])
+    for policy, row in zip(policies.values(), rows, strict=True):
+        want = policy.rates(np.arange(ITERATIONS), ITERATIONS)
+        np.testing.assert_allclose(row, want, rtol=1e-5, atol=1e-7 * want.max(), err_msg=str(policy))
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("base_lr: 0.1", "it has no lr_policy; Caffe knows fixed, step, exp, inv, multistep, poly, sigmoid"),
+    ('base_lr: 0.1 lr_policy: "cosine"', 'the lr_policy "cosine" is none of Caffe\'s'),
+    ('lr_policy: "fixed"', "lr_policy fixed needs base_lr, which is missing; add base_lr to the solver"),
+    ('base_lr: 0.1 lr_policy: "step" gamma: 0.1', "lr_policy step needs stepsize, which is missing"),
+    ('base_lr: 0.1 lr_policy: "poly" power: 1', "lr_policy poly needs max_iter, which is missing"),
+    ('base_lr: 0.1 lr_policy: "step" gamma: 0 stepsize: 5', "STEP: gamma is 0.0, but must be a finite number above 0"),
+    ('base_lr: 0.1 lr_policy: "multistep" gamma: 1 stepvalue: 9 stepvalue: 5', "NSTEP: l is [9, 5], but must be"),
+    ("base_lr: 'x'", "solver.prototxt:1: "),
+    ("layer { }", 'has no field "layer"'),
+])  # fmt: skip
+def test_a_solver_without_a_policy_is_one_line(text: str, message: str, tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(text)
+    with pytest.raises(LRBenchError) as caught:
+        import_policy(str(solver), Given())
+    assert caught.value.exit_code == 2
+    assert message in str(caught.value)
