@@ -78,7 +78,8 @@ def in_float(tables: Sequence[str], caption: Sequence[str], label: str) -> str:
     if not short:
         return "\n\n".join([_over_pages(long[0], head), *(_over_pages(table, "") for table in long[1:])])
     body = "\n\n\\medskip\n".join(short)
-    floating = f"\\begin{{table*}}\n\\centering\\small\\setlength{{\\tabcolsep}}{{4pt}}\n{head}\n\n{body}\n\\end{{table*}}"
+    style = r"\centering\small\setlength{\tabcolsep}{4pt}"
+    floating = f"\\begin{{table*}}\n{style}\n{head}\n\n{body}\n\\end{{table*}}"
     return "\n\n".join([floating, *(_over_pages(table, "") for table in long)])
 
 
@@ -137,8 +138,9 @@ def _width(text: str) -> int:
 
 
 def _breakable(cell: str) -> str:
-    """A line may end behind a bracket, too: a nested policy has few blanks."""
-    return _escaped(cell).replace("(", r"(\allowbreak{}")
+    """A line may end behind an inner bracket, too: a nested policy has few blanks."""
+    outer, bracket, inner = _escaped(cell).partition("(")
+    return outer + bracket + inner.replace("(", r"(\allowbreak{}")
 
 
 def _form(kind: str, spec: Sequence[str], room: int) -> TableFormat:
