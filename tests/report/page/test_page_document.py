@@ -19,6 +19,7 @@ from lrbench.report.page.costs import pareto_front
 from lrbench.report.page.curves import rounded, thinned
 from lrbench.report.page.html import content_policy
 from lrbench.report.table import markdown_report
+from lrbench.storage import file_sha256
 
 FIX, TRI, BAD = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "EXP(k0=1, gamma=0.999)"
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e<!--"
@@ -174,3 +175,9 @@ def test_numbers_keep_five_digits():
     assert rounded(np.array([0.123456789, -1234567.0, 0.0, 3e-12, np.nan, np.inf])) == [
         0.12346, -1234600.0, 0.0, 3e-12, None, None]
     assert Curve(*[np.empty(0)] * 4, ()).empty
+
+
+def test_the_library_is_the_file_that_its_version_names(repository):
+    folder = repository / "lrbench/report/page/echarts"
+    assert file_sha256(folder / "echarts.min.js") in (folder / "VERSION").read_text()
+    assert "Apache License" in (folder / "LICENSE").read_text()

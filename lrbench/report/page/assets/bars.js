@@ -10,16 +10,42 @@ function metricOf(row, name) {
 function soonOption(rows, name) {
   const narrow = innerWidth < 640 || printing;
   const longest = narrow ? 26 : 70;
-  const names = rows.map((row) => `${rankOf(row)} ${row.name.length > longest ? `${row.name.slice(0, longest - 1)}…` : row.name}`);
-  const seeds = rows.flatMap((row, place) => row.runs.map((run) => [data.report.runs[run], place]))
-    .filter(([run]) => run[name] !== null && run[name] !== undefined && run.lr_scale === 1).map(([run, place]) => [run[name], place]);
+  const names = rows.map(
+    (row) => `${rankOf(row)} ${row.name.length > longest ? `${row.name.slice(0, longest - 1)}…` : row.name}`,
+  );
+  const seeds = rows
+    .flatMap((row, place) => row.runs.map((run) => [data.report.runs[run], place]))
+    .filter(([run]) => run[name] !== null && run[name] !== undefined && run.lr_scale === 1)
+    .map(([run, place]) => [run[name], place]);
   return {
     grid: { left: narrow ? 120 : 250, right: 30, top: 10, bottom: 44 },
     xAxis: axis("value", "iterations", { options: { min: 0 }, label: (value) => value.toLocaleString("en") }),
-    yAxis: { type: "category", inverse: true, data: names, axisLabel: { color: colour("text"), width: narrow ? 110 : 230, overflow: "break", lineHeight: 12, interval: 0, fontSize: 10 } },
-    tooltip: { formatter: (point) => tip(names[Array.isArray(point.value) ? point.value[1] : point.dataIndex], [`${shortNumber([point.value].flat()[0])} iterations`]) },
+    yAxis: {
+      type: "category",
+      inverse: true,
+      data: names,
+      axisLabel: {
+        color: colour("text"),
+        width: narrow ? 110 : 230,
+        overflow: "break",
+        lineHeight: 12,
+        interval: 0,
+        fontSize: 10,
+      },
+    },
+    tooltip: {
+      formatter: (point) =>
+        tip(names[Array.isArray(point.value) ? point.value[1] : point.dataIndex], [
+          `${shortNumber([point.value].flat()[0])} iterations`,
+        ]),
+    },
     series: [
-      { type: "bar", data: rows.map((row) => metricOf(row, name).mean), itemStyle: { color: look(0).colour, opacity: 0.45 }, barMaxWidth: 18 },
+      {
+        type: "bar",
+        data: rows.map((row) => metricOf(row, name).mean),
+        itemStyle: { color: look(0).colour, opacity: 0.45 },
+        barMaxWidth: 18,
+      },
       { type: "scatter", data: seeds, symbolSize: 6, itemStyle: { color: colour("text") } },
     ],
   };
@@ -28,16 +54,31 @@ function soonOption(rows, name) {
 function renderSoon() {
   const target = workload.rows.length && data.report.policies[workload.rows[0].policy].target_accuracy;
   const name = target ? "iterations_to_target" : "iterations_to_best";
-  const title = target ? `Iterations to ${shortNumber(100 * target)} %` : "Iterations to the best accuracy (no target was named)";
+  const title = target
+    ? `Iterations to ${shortNumber(100 * target)} %`
+    : "Iterations to the best accuracy (no target was named)";
   const known = workload.rows.filter((row) => metricOf(row, name).mean !== null && row.sort[0] !== null);
   const rows = known.slice(0, MOST_BARS);
   const of = (row) => metricOf(row, name);
   const missed = workload.rows.filter((row) => row.sort[0] !== null).length - known.length;
   const soonest = [...known].sort((one, other) => of(one).mean - of(other).mean)[0];
-  const sentence = !soonest ? "No policy got there." : `Bar: mean; dot: a seed. Soonest: ${soonest.name}, after ${shortNumber(of(soonest).mean)}.`
-    + (missed ? ` ${missed} never got there.` : "") + (known.length > rows.length ? ` The first ${rows.length} by rank of ${known.length}.` : "");
-  const made = figure(title, sentence, () => plainTable(title, ["policy", "mean", "deviation", "seeds there"],
-    known.map((row) => [row.name, shortNumber(of(row).mean), shortNumber(of(row).standard_deviation), String(of(row).n)])));
+  const sentence = !soonest
+    ? "No policy got there."
+    : `Bar: mean; dot: a seed. Soonest: ${soonest.name}, after ${shortNumber(of(soonest).mean)}.` +
+      (missed ? ` ${missed} never got there.` : "") +
+      (known.length > rows.length ? ` The first ${rows.length} by rank of ${known.length}.` : "");
+  const made = figure(title, sentence, () =>
+    plainTable(
+      title,
+      ["policy", "mean", "deviation", "seeds there"],
+      known.map((row) => [
+        row.name,
+        shortNumber(of(row).mean),
+        shortNumber(of(row).standard_deviation),
+        String(of(row).n),
+      ]),
+    ),
+  );
   made.room.style.height = `${Math.max(12, 5 + 1.6 * rows.length)}rem`;
   return { made, option: rows.length ? () => soonOption(rows, name) : null };
 }
@@ -45,23 +86,57 @@ function renderSoon() {
 /** Both in the unit of their titles. */
 function costAndQuality(cost, place) {
   const spent = metricOf(workload.rows[place], cost.name).mean;
-  return [cost.name === "peak_memory_bytes" ? spent / 1e6 : spent, data.metric.factor * metricOf(workload.rows[place], data.metric.name).mean];
+  return [
+    cost.name === "peak_memory_bytes" ? spent / 1e6 : spent,
+    data.metric.factor * metricOf(workload.rows[place], data.metric.name).mean,
+  ];
 }
 
 function costOption(cost) {
   const point = (place) => [...costAndQuality(cost, place), place];
   const front = new Set(cost.front);
-  const label = (place) => ({ show: true, formatter: rankOf(workload.rows[place]), position: "top", color: colour("text"), fontSize: 11 });
+  const label = (place) => ({
+    show: true,
+    formatter: rankOf(workload.rows[place]),
+    position: "top",
+    color: colour("text"),
+    fontSize: 11,
+  });
   return {
     grid: { left: 66, right: 30, top: 24, bottom: 44 },
     xAxis: axis("value", cost.title, { options: { scale: true }, label: shortNumber }),
     yAxis: axis("value", data.metric.title, { vertical: true, options: { scale: true }, label: shortNumber }),
-    tooltip: { formatter: (found) => tip(`${rankOf(workload.rows[found.value[2]])} ${workload.rows[found.value[2]].name}`,
-      [`${cost.title}: ${shortNumber(found.value[0])}`, `${data.metric.title}: ${shortNumber(found.value[1])}`]) },
+    tooltip: {
+      formatter: (found) =>
+        tip(`${rankOf(workload.rows[found.value[2]])} ${workload.rows[found.value[2]].name}`, [
+          `${cost.title}: ${shortNumber(found.value[0])}`,
+          `${data.metric.title}: ${shortNumber(found.value[1])}`,
+        ]),
+    },
     series: [
-      { type: "line", step: "end", data: cost.front.map(point), symbol: "none", silent: true, color: look(1).colour, lineStyle: { type: [6, 4] } },
-      { type: "scatter", data: cost.places.filter((place) => !front.has(place)).map(point), symbol: "circle", symbolSize: 8, itemStyle: { color: "transparent", borderColor: colour("soft"), borderWidth: 2 } },
-      { type: "scatter", data: cost.front.map((place) => ({ value: point(place), label: label(place) })), symbol: "diamond", symbolSize: 14, itemStyle: { color: look(1).colour } },
+      {
+        type: "line",
+        step: "end",
+        data: cost.front.map(point),
+        symbol: "none",
+        silent: true,
+        color: look(1).colour,
+        lineStyle: { type: [6, 4] },
+      },
+      {
+        type: "scatter",
+        data: cost.places.filter((place) => !front.has(place)).map(point),
+        symbol: "circle",
+        symbolSize: 8,
+        itemStyle: { color: "transparent", borderColor: colour("soft"), borderWidth: 2 },
+      },
+      {
+        type: "scatter",
+        data: cost.front.map((place) => ({ value: point(place), label: label(place) })),
+        symbol: "diamond",
+        symbolSize: 14,
+        itemStyle: { color: look(1).colour },
+      },
     ],
   };
 }
@@ -69,11 +144,34 @@ function costOption(cost) {
 function renderCost() {
   const cost = workload.costs.find((one) => one.name === state.cost) || workload.costs[0];
   if (!cost) return null;
-  const numbers = () => plainTable("Cost and quality", ["policy", cost.title, data.metric.title, "on the front"], cost.places.map((place) => [
-    workload.rows[place].name, ...costAndQuality(cost, place).map(shortNumber), cost.front.includes(place) ? "yes" : "no"]));
-  const made = figure("Cost against quality", `${cost.sentence} Diamonds, joined by the dashed line: that front.`, numbers);
-  const options = workload.costs.map((one) => element("option", { value: one.name, selected: one === cost }, one.title));
-  const choose = element("select", { onchange: (event) => { state.cost = event.target.value; renderBars(); } }, ...options);
+  const numbers = () =>
+    plainTable(
+      "Cost and quality",
+      ["policy", cost.title, data.metric.title, "on the front"],
+      cost.places.map((place) => [
+        workload.rows[place].name,
+        ...costAndQuality(cost, place).map(shortNumber),
+        cost.front.includes(place) ? "yes" : "no",
+      ]),
+    );
+  const made = figure(
+    "Cost against quality",
+    `${cost.sentence} Diamonds, joined by the dashed line: that front.`,
+    numbers,
+  );
+  const options = workload.costs.map((one) =>
+    element("option", { value: one.name, selected: one === cost }, one.title),
+  );
+  const choose = element(
+    "select",
+    {
+      onchange: (event) => {
+        state.cost = event.target.value;
+        renderBars();
+      },
+    },
+    ...options,
+  );
   made.frame.firstChild.append(element("p", {}, element("label", {}, "Cost ", choose)));
   return { made, option: () => costOption(cost) };
 }

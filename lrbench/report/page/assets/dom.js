@@ -25,24 +25,42 @@ function show(id, shown) {
 
 /** A table that scrolls sideways within the page, by keyboard too. */
 function scrolling(label, table, tall = false) {
-  return element("div", { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
+  return element(
+    "div",
+    { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": label },
+    table,
+  );
 }
 
 /** A plain table of texts; the first cell of each row is its head. */
 function plainTable(caption, head, rows) {
   const titles = head.map((title, place) => element("th", { scope: "col", class: place ? null : "left" }, title));
-  const lines = rows.map((cells) => element("tr", {}, ...cells.map((cell, place) =>
-    place ? element("td", { class: "number" }, cell) : element("th", { scope: "row", class: "left" }, cell))));
-  return scrolling(caption, element("table", {},
-    element("thead", {}, element("tr", {}, ...titles)), element("tbody", {}, ...lines)), true);
+  const lines = rows.map((cells) =>
+    element(
+      "tr",
+      {},
+      ...cells.map((cell, place) =>
+        place ? element("td", { class: "number" }, cell) : element("th", { scope: "row", class: "left" }, cell),
+      ),
+    ),
+  );
+  return scrolling(
+    caption,
+    element("table", {}, element("thead", {}, element("tr", {}, ...titles)), element("tbody", {}, ...lines)),
+    true,
+  );
 }
 
 /** A chart's frame: its title, what it shows in words, room to draw, and its numbers. */
 function figure(title, sentence, numbers) {
   const room = element("div", { class: "chart", role: "img", "aria-label": `${title}. ${sentence}` });
   const lookup = numbers && element("details", {}, element("summary", {}, `The numbers: ${title}`));
-  if (lookup) lookup.addEventListener("toggle", () => {
-    if (lookup.open && lookup.children.length === 1) lookup.append(numbers());
-  });
-  return { room, frame: element("figure", {}, element("figcaption", {}, element("h3", {}, title), sentence), room, lookup) };
+  if (lookup)
+    lookup.addEventListener("toggle", () => {
+      if (lookup.open && lookup.children.length === 1) lookup.append(numbers());
+    });
+  return {
+    room,
+    frame: element("figure", {}, element("figcaption", {}, element("h3", {}, title), sentence), room, lookup),
+  };
 }

@@ -30,11 +30,22 @@ function renderFilters() {
     const values = [...new Set(places.map((place) => of(data.report.runs[place], place)))].sort(inOrder);
     if (!values.includes(state.filters[name])) state.filters[name] = "";
     const options = ["", ...values].map((value) =>
-      element("option", { value, selected: value === (state.filters[name] || "") }, value || "all"));
-    return element("label", {}, title, element("select", { name, onchange: (event) => filterNow(name, event.target.value) }, ...options));
+      element("option", { value, selected: value === (state.filters[name] || "") }, value || "all"),
+    );
+    return element(
+      "label",
+      {},
+      title,
+      element("select", { name, onchange: (event) => filterNow(name, event.target.value) }, ...options),
+    );
   });
-  const search = element("input", { type: "search", name: "text", value: state.filters.text || "", placeholder: "part of its text",
-    oninput: (event) => filterNow("text", event.target.value.toLowerCase()) });
+  const search = element("input", {
+    type: "search",
+    name: "text",
+    value: state.filters.text || "",
+    placeholder: "part of its text",
+    oninput: (event) => filterNow("text", event.target.value.toLowerCase()),
+  });
   const clear = element("button", { type: "reset" }, "Clear");
   fill("filters", element("label", {}, "Policy", search), ...fields, clear);
 }

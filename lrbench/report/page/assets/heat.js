@@ -8,18 +8,42 @@ function heatCell(cell) {
 }
 
 function heatTable(matrix) {
-  const head = element("tr", {}, element("th", { scope: "col", class: "policy" }, `policy; ${matrix.title}`),
-    ...matrix.solvers.map((solver) => element("th", { scope: "col" }, solver)), element("th", { scope: "col", class: "left" }, "verdict"));
-  const rows = matrix.rows.map((row) => element("tr", {}, element("th", { scope: "row", class: "policy" }, row.policy),
-    ...row.cells.map(heatCell), element("td", { class: "left" }, row.verdict)));
-  return scrolling(`${matrix.label}: policies and optimizers`, element("table", { class: "heat" },
-    element("thead", {}, head), element("tbody", {}, ...rows)), true);
+  const head = element(
+    "tr",
+    {},
+    element("th", { scope: "col", class: "policy" }, `policy; ${matrix.title}`),
+    ...matrix.solvers.map((solver) => element("th", { scope: "col" }, solver)),
+    element("th", { scope: "col", class: "left" }, "verdict"),
+  );
+  const rows = matrix.rows.map((row) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row", class: "policy" }, row.policy),
+      ...row.cells.map(heatCell),
+      element("td", { class: "left" }, row.verdict),
+    ),
+  );
+  return scrolling(
+    `${matrix.label}: policies and optimizers`,
+    element("table", { class: "heat" }, element("thead", {}, head), element("tbody", {}, ...rows)),
+    true,
+  );
 }
 
 function renderHeat() {
   show("solvers", data.solvers.length > 0);
-  fill("heat", ...data.solvers.flatMap((matrix) => [
-    element("h3", {}, matrix.label), ...matrix.findings.map((sentence) => element("p", {}, sentence)), heatTable(matrix),
-    element("p", { class: "note" }, "★ and framed: best of its optimizer. Darker: farther behind it. Hatched: cannot be compared, since a run diverged, is not there, or a seed has no value."),
-  ]));
+  fill(
+    "heat",
+    ...data.solvers.flatMap((matrix) => [
+      element("h3", {}, matrix.label),
+      ...matrix.findings.map((sentence) => element("p", {}, sentence)),
+      heatTable(matrix),
+      element(
+        "p",
+        { class: "note" },
+        "★ and framed: best of its optimizer. Darker: farther behind it. Hatched: cannot be compared, since a run diverged, is not there, or a seed has no value.",
+      ),
+    ]),
+  );
 }

@@ -1,6 +1,14 @@
 // What the reader has set, and how the page follows it.
 
-const state = { workload: null, sort: { column: "#", down: false }, filters: {}, drawn: {}, cost: null, open: new Set(), allRuns: false };
+const state = {
+  workload: null,
+  sort: { column: "#", down: false },
+  filters: {},
+  drawn: {},
+  cost: null,
+  open: new Set(),
+  allRuns: false,
+};
 let data = JSON.parse(byId("data").textContent);
 let workload = null;
 
@@ -31,7 +39,10 @@ function renderHeader() {
   fill("made", `· as of ${data.made.replace("T", " ")} · ${data.report.runs.length} runs · LRBench ${data.version}`);
   fill("title", workload.label);
   document.title = `LRBench: ${workload.label}`;
-  fill("workload", ...all.map((one) => element("option", { value: one.label, selected: one === workload }, one.label)));
+  fill(
+    "workload",
+    ...all.map((one) => element("option", { value: one.label, selected: one === workload }, one.label)),
+  );
   show("choose-workload", all.length > 1);
   for (const name of ["use", "sure", "cost"]) fill(name, workload.headline[name] || "-");
   show("problems", data.problems.length > 0);
@@ -59,8 +70,9 @@ function keptFocus() {
   const box = at && at.closest("[id]");
   return () => {
     if (!box || !key || document.activeElement === at) return;
-    const same = [...byId(box.id).querySelectorAll("input, select, button, summary, [tabindex]")]
-      .find((one) => [one.dataset.key, one.getAttribute("aria-label"), one.name, one.textContent].includes(key));
+    const same = [...byId(box.id).querySelectorAll("input, select, button, summary, [tabindex]")].find((one) =>
+      [one.dataset.key, one.getAttribute("aria-label"), one.name, one.textContent].includes(key),
+    );
     if (same) same.focus({ preventScroll: true });
   };
 }
@@ -78,8 +90,14 @@ byId("workload").addEventListener("change", (event) => {
 });
 darkScheme.addEventListener("change", renderAll);
 addEventListener("resize", resizeCharts);
-addEventListener("beforeprint", () => { printing = true; renderAll(); });
-addEventListener("afterprint", () => { printing = false; renderAll(); });
+addEventListener("beforeprint", () => {
+  printing = true;
+  renderAll();
+});
+addEventListener("afterprint", () => {
+  printing = false;
+  renderAll();
+});
 renderAll();
 performance.mark("drawn");
 if (document.documentElement.dataset.live === "true") follow();

@@ -7,12 +7,30 @@ function rateAxis() {
 function sweepOption(test) {
   const first = test.sweeps.flatMap((sweep) => sweep.losses.slice(0, 3)).filter((value) => value !== null);
   return {
-    grid: { left: 66, right: 30, top: 14, bottom: 44 }, xAxis: rateAxis(),
+    grid: { left: 66, right: 30, top: 14, bottom: 44 },
+    xAxis: rateAxis(),
     // What diverges would squeeze the rest flat.
-    yAxis: axis("value", "training loss", { vertical: true, label: shortNumber, options: { min: 0, max: first.length ? Number((2 * Math.max(...first)).toPrecision(2)) : null } }),
-    tooltip: { trigger: "axis", formatter: (points) => tip(`rate ${shortNumber(points[0].axisValue)}`, points.map((point) => `${point.seriesName}: ${shortNumber(point.value[1])}`)) },
-    series: test.sweeps.map((sweep, place) => ({ type: "line", name: `seed ${sweep.seed}`, symbol: "none", color: look(place).colour,
-      lineStyle: { type: look(place).dash.length ? look(place).dash : "solid", width: 1.5 }, data: sweep.rates.map((rate, index) => [rate, sweep.losses[index]]) })),
+    yAxis: axis("value", "training loss", {
+      vertical: true,
+      label: shortNumber,
+      options: { min: 0, max: first.length ? Number((2 * Math.max(...first)).toPrecision(2)) : null },
+    }),
+    tooltip: {
+      trigger: "axis",
+      formatter: (points) =>
+        tip(
+          `rate ${shortNumber(points[0].axisValue)}`,
+          points.map((point) => `${point.seriesName}: ${shortNumber(point.value[1])}`),
+        ),
+    },
+    series: test.sweeps.map((sweep, place) => ({
+      type: "line",
+      name: `seed ${sweep.seed}`,
+      symbol: "none",
+      color: look(place).colour,
+      lineStyle: { type: look(place).dash.length ? look(place).dash : "solid", width: 1.5 },
+      data: sweep.rates.map((rate, index) => [rate, sweep.losses[index]]),
+    })),
   };
 }
 
@@ -23,33 +41,69 @@ function meanOf(seeds) {
 
 function fixedOption(test) {
   return {
-    grid: { left: 66, right: 30, top: 40, bottom: 44 }, xAxis: rateAxis(), legend: { top: 0, textStyle: { color: colour("text") } },
+    grid: { left: 66, right: 30, top: 40, bottom: 44 },
+    xAxis: rateAxis(),
+    legend: { top: 0, textStyle: { color: colour("text") } },
     yAxis: axis("value", "accuracy, %", { vertical: true, label: shortNumber, options: { min: 0, max: 100 } }),
-    tooltip: { trigger: "axis", formatter: (points) => tip(`rate ${shortNumber(points[0].axisValue)}`, points.map((point) => `${point.seriesName}: ${shortNumber(point.value[1])} %`)) },
-    series: test.fixed.map((length, place) => ({ type: "line", name: `${length.iterations.toLocaleString("en")} iterations`, color: look(place).colour,
-      symbol: ["circle", "triangle", "rect"][place % 3], symbolSize: 7, lineStyle: { type: look(place).dash.length ? look(place).dash : "solid" },
-      data: length.rates.map(({ rate, seeds }) => [rate, meanOf(seeds)]) })),
+    tooltip: {
+      trigger: "axis",
+      formatter: (points) =>
+        tip(
+          `rate ${shortNumber(points[0].axisValue)}`,
+          points.map((point) => `${point.seriesName}: ${shortNumber(point.value[1])} %`),
+        ),
+    },
+    series: test.fixed.map((length, place) => ({
+      type: "line",
+      name: `${length.iterations.toLocaleString("en")} iterations`,
+      color: look(place).colour,
+      symbol: ["circle", "triangle", "rect"][place % 3],
+      symbolSize: 7,
+      lineStyle: { type: look(place).dash.length ? look(place).dash : "solid" },
+      data: length.rates.map(({ rate, seeds }) => [rate, meanOf(seeds)]),
+    })),
   };
 }
 
 function fixedNumbers(test) {
-  return plainTable(`${test.label}: accuracy by rate`, ["rate", ...test.fixed.map((length) => `after ${length.iterations.toLocaleString("en")}`)],
-    test.fixed[0].rates.map(({ rate }, index) => [shortNumber(rate), ...test.fixed.map((length) => {
-      const mean = meanOf(length.rates[index].seeds);
-      return mean === null ? "a seed diverged" : `${mean.toFixed(2)} %`;
-    })]));
+  return plainTable(
+    `${test.label}: accuracy by rate`,
+    ["rate", ...test.fixed.map((length) => `after ${length.iterations.toLocaleString("en")}`)],
+    test.fixed[0].rates.map(({ rate }, index) => [
+      shortNumber(rate),
+      ...test.fixed.map((length) => {
+        const mean = meanOf(length.rates[index].seeds);
+        return mean === null ? "a seed diverged" : `${mean.toFixed(2)} %`;
+      }),
+    ]),
+  );
 }
 
 function renderRanges() {
   show("range", data.ranges.length > 0);
   const drawn = [];
-  fill("ranges", ...data.ranges.flatMap((test) => {
-    const frames = element("div", { class: "charts" });
-    const add = (made, option) => { frames.append(made.frame); drawn.push([made.room, option]); };
-    if (test.sweeps.length) add(figure("Loss while the rate rises", "One line a seed. The numbers are in the runs' folders."), () => sweepOption(test));
-    if (test.fixed.length) add(figure("Accuracy of runs at a fixed rate", "Mean over the seeds; a gap: a seed diverged.", () => fixedNumbers(test)), () => fixedOption(test));
-    return [element("h3", {}, test.label), element("p", {}, test.sentence), frames];
-  }));
+  fill(
+    "ranges",
+    ...data.ranges.flatMap((test) => {
+      const frames = element("div", { class: "charts" });
+      const add = (made, option) => {
+        frames.append(made.frame);
+        drawn.push([made.room, option]);
+      };
+      if (test.sweeps.length)
+        add(figure("Loss while the rate rises", "One line a seed. The numbers are in the runs' folders."), () =>
+          sweepOption(test),
+        );
+      if (test.fixed.length)
+        add(
+          figure("Accuracy of runs at a fixed rate", "Mean over the seeds; a gap: a seed diverged.", () =>
+            fixedNumbers(test),
+          ),
+          () => fixedOption(test),
+        );
+      return [element("h3", {}, test.label), element("p", {}, test.sentence), frames];
+    }),
+  );
   forgetCharts();
   for (const [room, option] of drawn) draw(room, option);
 }

@@ -15,7 +15,8 @@ function drawnRows() {
 
 function tick(rows) {
   state.drawn[workload.label] = new Set(rows.map(keyOf));
-  for (const box of byId("policy-table").querySelectorAll("input")) box.checked = state.drawn[workload.label].has(box.dataset.key);
+  for (const box of byId("policy-table").querySelectorAll("input"))
+    box.checked = state.drawn[workload.label].has(box.dataset.key);
   renderCurves();
 }
 
@@ -40,9 +41,16 @@ function sortedRows() {
 function headCell(title) {
   const sorted = state.sort.column === title;
   const words = title === "#" ? "rank" : title;
-  return element("th", { scope: "col", class: TEXTS.has(title) ? "left" : null, "data-column": title,
-    "aria-sort": sorted ? (state.sort.down ? "descending" : "ascending") : "none" },
-  element("button", { type: "button", "aria-label": `Sort by ${words}`, onclick: () => sortBy(title) }, title));
+  return element(
+    "th",
+    {
+      scope: "col",
+      class: TEXTS.has(title) ? "left" : null,
+      "data-column": title,
+      "aria-sort": sorted ? (state.sort.down ? "descending" : "ascending") : "none",
+    },
+    element("button", { type: "button", "aria-label": `Sort by ${words}`, onclick: () => sortBy(title) }, title),
+  );
 }
 
 function tableRow(row, drawn) {
@@ -51,8 +59,13 @@ function tableRow(row, drawn) {
     if (title === "policy") return element("th", { scope: "row", class: "policy" }, text);
     return element("td", { class: TEXTS.has(title) ? "left" : "number" }, text);
   });
-  const box = element("input", { type: "checkbox", "aria-label": `Draw ${row.name}`, "data-key": keyOf(row),
-    onchange: (event) => tick(event.target.checked ? [...drawnRows(), row] : drawnRows().filter((other) => other !== row)) });
+  const box = element("input", {
+    type: "checkbox",
+    "aria-label": `Draw ${row.name}`,
+    "data-key": keyOf(row),
+    onchange: (event) =>
+      tick(event.target.checked ? [...drawnRows(), row] : drawnRows().filter((other) => other !== row)),
+  });
   box.checked = drawn.has(row);
   return element("tr", { class: row.sort[0] === 1 ? "best" : null }, element("td", { class: "tick" }, box), ...cells);
 }
@@ -60,16 +73,37 @@ function tableRow(row, drawn) {
 function renderTable() {
   const rows = sortedRows();
   const drawn = new Set(drawnRows());
-  const head = element("tr", {}, element("th", { scope: "col", class: "tick" }, "draw"), ...workload.columns.map(headCell));
-  const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows.map((row) => tableRow(row, drawn))));
+  const head = element(
+    "tr",
+    {},
+    element("th", { scope: "col", class: "tick" }, "draw"),
+    ...workload.columns.map(headCell),
+  );
+  const table = element(
+    "table",
+    {},
+    element("thead", {}, head),
+    element("tbody", {}, ...rows.map((row) => tableRow(row, drawn))),
+  );
   const where = scrollOf("policy-table");
   fill("policy-table", scrolling("Policies, ranked", table, true));
   scrollBox("policy-table", where);
-  const buttons = [["Draw the best five", () => tick(workload.rows.slice(0, BEST_FIRST))],
-    ["Draw the first 20 shown", () => tick(sortedRows().slice(0, 20))], ["Draw none", () => tick([])]];
-  const counted = workload.rows.length === rows.length ? `${rows.length} policies. ` : `${rows.length} of ${workload.rows.length} policies. `;
-  const seed = state.filters.seed || state.filters.status ? "Means are over all runs of a policy, filtered or not. " : "";
-  fill("shown", counted + seed, ...buttons.flatMap(([text, act]) => [element("button", { type: "button", onclick: act }, text), " "]));
+  const buttons = [
+    ["Draw the best five", () => tick(workload.rows.slice(0, BEST_FIRST))],
+    ["Draw the first 20 shown", () => tick(sortedRows().slice(0, 20))],
+    ["Draw none", () => tick([])],
+  ];
+  const counted =
+    workload.rows.length === rows.length
+      ? `${rows.length} policies. `
+      : `${rows.length} of ${workload.rows.length} policies. `;
+  const seed =
+    state.filters.seed || state.filters.status ? "Means are over all runs of a policy, filtered or not. " : "";
+  fill(
+    "shown",
+    counted + seed,
+    ...buttons.flatMap(([text, act]) => [element("button", { type: "button", onclick: act }, text), " "]),
+  );
 }
 
 function scrollOf(id) {
