@@ -1,4 +1,4 @@
-"""``lrbench.keras`` and ``lrbench.optax`` in the real packages: the rates that their optimizers use are the policy's."""
+"""``lrbench.keras`` and ``lrbench.optax`` in training: the rates that optimizers use are the policy's."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import pytest
 
 import lrbench.optax
 from lrbench.errors import PolicyError
+from lrbench.exporting import export_policy
 from lrbench.keras import PolicySchedule
 from lrbench.policies import parse_policy
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras itself
 ITERATIONS = 60
 POLICIES = (
     "FIX(k0=0.01)", "NSTEP(k0=0.1, gamma=0.5, l=[10, 30])", "EXP(k0=0.1, gamma=0.99994)",
@@ -72,6 +74,23 @@ def test_optax_trains_with_the_rates_also_after_save_and_load(text: str, tmp_pat
         move, state = step(state)
         used.append(-float(move))
     assert used == rounded(text)
+
+
+@pytest.mark.parametrize("cooldown", [0, 1, 3])
+def test_the_plateau_snippet_is_the_policy(cooldown: int) -> None:
+    policy = parse_policy("PLATEAU(k0=0.8, factor=0.5, patience=2, threshold=0.05, threshold_mode=abs, "
+                          f"cooldown={cooldown}, monitor=accuracy, min_rate=0.01)")  # fmt: skip
+    names: dict[str, Any] = {}
+    exec(export_policy(policy, "keras"), names)
+    net, callback, ours = model("FIX(k0=1)"), names["callback"](), policy.start(1000)
+    net.compile(optimizer=keras.optimizers.SGD(names["LEARNING_RATE"]), loss=mean_output)
+    callback.set_model(net)
+    callback.on_train_begin()
+    for epoch, value in enumerate(np.random.default_rng(2).random(40).tolist(), start=1):
+        callback.on_epoch_end(epoch, {"val_accuracy": value})
+        ours.observe({"iteration": epoch, "accuracy_top1": value})
+        assert float(net.optimizer.learning_rate) == pytest.approx(ours.rates(epoch, epoch + 1)[0], rel=1e-6)
+    assert float(net.optimizer.learning_rate) < 0.2
 
 
 def test_after_the_run_the_last_rate_stays() -> None:

@@ -77,7 +77,7 @@ def test_a_closed_loop_policy_sees_the_evaluations_and_goes_on_from_its_state(te
     want = []
     for t in range(ITERATIONS):
         if t in rows:
-            controller.observe({"iteration": t, "test_loss": rows[t]["test_loss"], "accuracy_top1": rows[t]["accuracy"]})
+            controller.observe({"iteration": t, "accuracy_top1": rows[t]["accuracy"], **rows[t]})
         want.append(float(controller.rates(t, t + 1)[0]))
     assert len(set(want)) > 2
     training = Training(text)
@@ -140,9 +140,9 @@ def test_the_plateau_snippet_is_the_policy(monitor: str) -> None:
         draw = random.Random(case)
         mode = draw.choice(["rel", "abs"])
         text = (f"SCALE(factor=0.5, policy=PLATEAU(k0=0.8, factor=0.5, patience={draw.randint(1, 3)}, threshold=0.02, "
-                f"threshold_mode={mode}, cooldown={draw.randint(0, 3)}, monitor={monitor}, min_rate=0.01))")  # fmt: skip
+                f"threshold_mode={mode}, cooldown={draw.randint(0, 3)}, monitor={monitor}, min_rate=0.01))")
         names: dict[str, object] = {}
-        exec(export_policy(parse_policy(text), "torch"), names)  # noqa: S102
+        exec(export_policy(parse_policy(text), "torch"), names)
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3.0)
         theirs = names["scheduler"](optimizer)  # type: ignore[operator]
         ours = Training(text, 100)
