@@ -36,8 +36,7 @@ The modules that other programs may import. What is not here may change with any
 def page() -> str:
     """The whole page."""
     package = load("lrbench", search_paths=[ROOT], resolve_aliases=True)
-    there = [name for name in INTERFACE if name == "lrbench" or name.split(".")[1] in package.members]
-    modules = (package if name == "lrbench" else package[name.partition(".")[2]] for name in there)
+    modules = (package if name == "lrbench" else package[name.partition(".")[2]] for name in INTERFACE)
     sections = (_module(module, INTERFACE[module.path]) for module in modules)
     return "\n".join([INTRODUCTION, *sections])
 

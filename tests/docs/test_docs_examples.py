@@ -1,24 +1,21 @@
-"""What the documentation shows is so: commands are those of the program, code runs, specs are read."""
+"""What the documentation shows is so: its code runs, its specs are read, and a run has what is described."""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 
-from lrbench.cli.main import lrbench
 from lrbench.data import Prepared
 from lrbench.data.registry import DataSet
-from lrbench.policies import Function, Policy, expand_policies
+from lrbench.exporting import export_policy
+from lrbench.policies import Function, Policy, expand_policies, parse_policy
 from lrbench.spec.document import read_document
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import EngineSettings, ExperimentSettings, SolverSettings, WorkloadSettings
@@ -29,48 +26,12 @@ pytestmark = pytest.mark.xdist_group("examples of the documentation")  # its run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-COMMAND = re.compile(r"^ *(?:\$ )?(?:\.venv/bin/)?lrbench (?=[a-z])((?:.*\\\n)*.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-GENERATED = {"commands.md", "python.md"}
-
-
-def commands() -> Iterator[tuple[str, list[str]]]:
-    """Every command line that a page shows, with the page."""
-    for page in PAGES:
-        text = re.sub(r"(?s)^```text.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        for line in COMMAND.findall(text):
-            yield page.name, shlex.split(re.sub(r"(?<= )#.*|\\\n|[|>].*", "", line), posix=True)
-
-
-def unknown(words: list[str]) -> list[str]:
-    """The words of a command line that the program does not know as command or option."""
-    command: click.Command = lrbench
-    context = click.Context(command, info_name="lrbench")
-    while isinstance(command, click.Group) and words:
-        found = command.get_command(context, words[0])
-        if found is None:
-            return words[:1]
-        command, words = found, words[1:]
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-    options = (word.partition("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word))
-    return [option for option in options if option not in known | {"--help", "-h"}]
-
-
-def test_commands_are_known_with_their_options():
-    shown = list(commands())
-    assert len(shown) > 40
-    assert not [(page, words, wrong) for page, words in shown if (wrong := unknown(words))]
-
-
-def test_a_command_of_no_program_would_be_noticed():
-    assert unknown(["fly", "spec.yaml"]) == ["fly"]
-    assert unknown(["run", "spec.yaml", "--jbos=2"]) == ["--jbos"]
-    assert unknown(["db", "list", "--target", "0.9"]) == []
 
 
 def code(page: str, language: str) -> list[str]:
-    """The blocks of a language on a how-to page."""
-    text = (REPOSITORY / "docs/how-to" / page).read_text(encoding="utf-8")
+    """The blocks of a language on a page of docs."""
+    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
     return [block for found, block in BLOCK.findall(text) if found == language]
 
 
@@ -83,15 +44,27 @@ def defined(page: str) -> dict[str, Any]:
 
 
 def test_the_example_of_an_lr_function_is_one():
-    halving = defined("add-an-lr-function.md")["HALVING"]
+    halving = defined("how-to/add-an-lr-function.md")["HALVING"]
     assert isinstance(halving, Function)
     policy = Policy(halving, {"k0": halving.read("k0", 0.1), "l": halving.read("l", 1000)})
     assert policy.text == halving.example
     assert policy.rates([0, 1000, 2000], 3000).tolist() == pytest.approx([0.1, 0.05, 0.025], rel=1e-12)
 
 
+def test_the_tutorial_ends_in_a_training_with_the_policy(tmp_path):
+    schedule, training = code("tutorial.md", "python")
+    policy = parse_policy("WARMUP(policy=COSDECAY(k0=0.03), l=30)")
+    assert schedule == export_policy(policy, "torch", 300)
+    (tmp_path / "schedule.py").write_text(schedule)
+    (tmp_path / "train.py").write_text(training)
+    trained = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert trained.returncode == 0, trained.stderr
+    last = trained.stdout.splitlines()[-1]
+    assert last.startswith("iteration 300  rate 0  accuracy 9")
+
+
 def test_the_example_of_a_data_set_is_one():
-    shades = defined("use-your-own-data-set.md")["SHADES"]
+    shades = defined("how-to/use-your-own-data-set.md")["SHADES"]
     assert isinstance(shades, DataSet)
     arrays = shades.read(None)  # it needs no sources
     arrays.check()
@@ -144,7 +117,7 @@ def test_the_example_of_the_reference_has_every_key_of_its_sections():
 def own_run(digits: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that the page's own engine trained, installed as a package would be."""
     folder = tmp_path_factory.mktemp("own_engine")
-    (block,) = code("write-an-engine.md", "python")
+    (block,) = code("how-to/write-an-engine.md", "python")
     (folder / "own_softmax.py").write_text(block)
     metadata = folder / "own_softmax-1.0.dist-info"
     metadata.mkdir()

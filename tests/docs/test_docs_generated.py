@@ -74,12 +74,15 @@ def test_every_command_metric_and_function_has_its_entry(repository):
     assert not [row.name for row in functions() if f"\n## {row.name}\n" not in policies]
 
 
-def keys(model: type[BaseModel], place: str = "") -> Iterator[tuple[str, str]]:
-    """Every key that a spec may hold, with the section in which it stands."""
-    for name, field in model.model_fields.items():
-        yield place, name
-        for kind in nested(field.annotation):
-            yield from keys(kind, f"{place}.{name}".strip("."))
+def keys() -> Iterator[tuple[str, str]]:
+    """Every key that a spec may hold, with the first section in which a mapping of its kind stands."""
+    waiting, seen = [("", ExperimentSettings)], set()
+    for place, model in waiting:
+        if model not in seen:
+            seen.add(model)
+            for name, field in model.model_fields.items():
+                yield place, name
+                waiting += [(f"{place}.{name}".strip("."), kind) for kind in nested(field.annotation)]
 
 
 def nested(annotation: object) -> Iterator[type[BaseModel]]:
@@ -92,7 +95,7 @@ def nested(annotation: object) -> Iterator[type[BaseModel]]:
 def test_every_key_of_a_spec_has_its_entry(repository):
     text = (repository / "docs/reference/spec.md").read_text(encoding="utf-8")
     sections = dict(part.split("\n", 1) for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:])
-    found = list(keys(ExperimentSettings))
+    found = list(keys())
     assert len(found) > 60
     assert not [(place, name) for place, name in found
                 if f"\n| `{name}` " not in sections[f"`{place}`" if place else "The file"]]
