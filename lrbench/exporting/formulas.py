@@ -125,7 +125,6 @@ _SIMPLE = {
     "INV": "k0 * (1.0 + gamma * t) ** -p",
     "POLY": "k0 * (max(l - t, 0) / l) ** p",
     "SIG": "k0 / (1 + exp(min(gamma * (l - t), 700)))",  # e^710 is more than a float holds
-    "LINEAR": "k1 + (k0 - k1) * max(l - t, 0) / l",
     "POLYDECAY": "k1 + (k0 - k1) * (max(l - t, 0) / l) ** p",
     "COSDECAY": "k1 + (k0 - k1) * (1 + cos(pi * min(t / l, 1))) / 2",
     "INVSQRT": "k0 * sqrt(l / max(t, l))",
@@ -134,6 +133,9 @@ _SIMPLE = {
 FORMULAS: dict[str, Callable[[Values], Formula]] = {
     **{name: _always(Formula(rate)) for name, rate in _SIMPLE.items()},
     **dict(_cyclic(wave, envelope) for wave in _SHAPES for envelope in _ENVELOPES),
+    "LINEAR": lambda v: Formula(
+        "k1 + (k0 - k1) * max(l - t, 0) / l" if v.k1 <= v.k0 else "k0 + (k1 - k0) * min(t / l, 1)"
+    ),
     "REX": lambda v: Formula("k0 * x / (0.5 + 0.5 * x)", names=(("x", "max(l - t, 0) / l"),)),
     "NSTEP": _nstep,
     "SGDR": _sgdr,
