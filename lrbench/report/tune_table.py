@@ -29,6 +29,10 @@ def _sections(result: TuneResult, style: Style) -> Iterator[str]:
     yield _best(result, style)
     if len({tried.function for tried in result.tried}) > 1:
         yield _functions(result, style)
+    if result.finals:
+        yield style.paragraph(f"the finals, from which one is chosen: the best of the search, each with "
+                              f"{len(result.finals[0].outcomes)} seeds, on the {result.evaluated_on} images:")
+        yield confirmation_table(result.finals, result.target, style)
     if result.confirmed:
         yield style.paragraph(f"confirmed by full runs from scratch with {result.confirmed_engine}, trained on the "
                               "whole training set and judged on the test set, over seeds that the search did not use:")
@@ -80,9 +84,19 @@ def cost_text(result: TuneResult) -> str:
     runs = result.iterations / result.run_iterations
     text = (f"cost of the search: {len(result.tried)} policies ({_counts(result)}), {result.iterations:,} training "
             f"iterations = {runs:.1f} full runs, {result.seconds:,.0f} s added up over the runs")
+    if result.finals:
+        text += "; " + _finals_cost(result)
     if result.confirmed:
         text += "; " + confirmation_cost(result.confirmed)
     return text
+
+
+def _finals_cost(result: TuneResult) -> str:
+    """What the finals took beyond the search, whose own runs are the first of each finalist."""
+    known = {tried.run for tried in result.tried}
+    more = [outcome for row in result.finals for outcome in row.outcomes if outcome.run not in known]
+    return (f"of the finals: {len(more)} runs more, {sum(outcome.iterations for outcome in more):,} iterations, "
+            f"{sum(outcome.seconds for outcome in more):,.0f} s")
 
 
 def confirmation_cost(confirmed: Sequence[Confirmed]) -> str:
@@ -112,5 +126,5 @@ def tune_json(result: TuneResult) -> dict[str, Any]:
         "tried": [asdict(tried) for tried in result.tried],
         "cost": {"iterations": result.iterations, "full_runs": result.iterations / result.run_iterations,
                  "seconds": result.seconds},
-        "confirmed": confirmed_json(result.confirmed),
+        "finals": confirmed_json(result.finals), "confirmed": confirmed_json(result.confirmed),
     }

@@ -30,6 +30,8 @@ class SearchSettings(Settings):
         allocation: ``adaptive`` tries promising LR functions more often, ``equal`` gives each the same share.
         sampler_seed: of the search's own random numbers.
         search_seed: of the nets trained in the search; the spec's ``seeds`` are kept for confirming.
+        finalists: how many of the best policies are trained with further seeds before one is chosen.
+        final_seeds: how many further seeds; 0: choose by the search alone.
         engine: what the search trains with, such as a faster one than that of the final runs; None: the spec's.
         confirm: how many of the best policies are confirmed over the spec's seeds, by the test set.
         baselines: policies confirmed beside them.
@@ -50,6 +52,8 @@ class SearchSettings(Settings):
     allocation: Literal["adaptive", "equal"] = "adaptive"
     sampler_seed: Seed = 0
     search_seed: Seed = 1000
+    finalists: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, examples=["3"])
+    final_seeds: Annotated[int, Field(ge=0, le=100)] = Field(default=2, examples=["2"])
     engine: EngineSettings | None = None
     confirm: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, examples=["1"])
     baselines: list[Text] = Field(default=[CAFFE_DEFAULT], examples=[f"['{CAFFE_DEFAULT}']"])

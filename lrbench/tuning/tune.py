@@ -10,6 +10,7 @@ from lrbench.policies import Policy, parse_policy
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import Confirmed, confirm
+from lrbench.tuning.finals import finals
 from lrbench.tuning.search import OUTCOME, Search, asked, runs_of
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import STUDY_FILE, open_study
@@ -57,6 +58,7 @@ class TuneResult:
         evaluated_on: "validation" or "test": what ``tried`` was judged on.
         engine: what the search trained with; ``confirmed_engine``: what the confirming runs did.
         run_iterations: of a full run.
+        finals: the best of the search over further seeds, the best first; empty where there were none.
         confirmed: full runs of the best and the baselines, on the test set.
     """
 
@@ -68,6 +70,7 @@ class TuneResult:
     engine: str
     run_iterations: int
     tried: tuple[Tried, ...]
+    finals: tuple[Confirmed, ...] = ()
     confirmed: tuple[Confirmed, ...] = ()
     confirmed_engine: str | None = None
 
@@ -103,6 +106,12 @@ class TuneResult:
         """What the search recommends, in order: the Pareto front where two things were asked for."""
         return self.pareto if self.objective == "both" else self.ranked
 
+    @property
+    def chosen(self) -> list[Policy]:
+        """The same as policies, the finalists in the order of the finals before all others."""
+        return list(dict.fromkeys([*(row.policy for row in self.finals),
+                                   *(parse_policy(tried.policy) for tried in self.best)]))
+
 
 def _worse(tried: Tried) -> tuple[float, float]:
     return -(tried.best_accuracy or 0.0), _late(tried.iterations_to_best)
@@ -125,8 +134,9 @@ def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -
         Interrupted: Ctrl-C; what was done is on disk.
     """
     beside = baselines(bench)
-    found = search(judge, space, storage)
-    policies = {parse_policy(tried.policy): FOUND for tried in found.best[: judge.experiment.settings.search.confirm]}
+    most = judge.experiment.settings.search.confirm
+    found = with_finals(judge, search(judge, space, storage), most)
+    policies = dict.fromkeys(found.chosen[:most], FOUND)
     for policy in beside:
         policies.setdefault(policy, BASELINE)
     if FOUND not in policies.values():
@@ -135,20 +145,33 @@ def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -
     return replace(found, confirmed=tuple(confirmed), confirmed_engine=bench.experiment.settings.engine.name)
 
 
+def with_finals(judge: Bench, found: TuneResult, most: int) -> TuneResult:
+    """The same with the finals by which ``most`` policies are chosen; those that are on disk count.
+
+    Raises:
+        Interrupted: Ctrl-C; what was done is on disk.
+    """
+    return replace(found, finals=finals(_judging(judge), [tried.policy for tried in found.best], most))
+
+
+def _judging(judge: Bench) -> Bench:
+    """Where a search has its runs, which end at the target where that is all that counts."""
+    judge = judge.named(SUFFIX)
+    return judge.stopping(at_target=True) if judge.experiment.settings.search.objective == "iterations" else judge
+
+
 def search(judge: Bench, space: Space, storage: str | None = None) -> TuneResult:
     """Search, or go on with a search; nothing is confirmed.
 
     Raises:
         As ``tune``.
     """
-    judge = judge.named(SUFFIX)
+    judge = _judging(judge)
     settings, workload = judge.experiment.settings, judge.experiment.workload
     with judge.experiment.document.placing("search"):
         space.check(workload.iterations)
     if settings.search.sampler == "grid":
         space = space.discrete(settings.search.points)
-    if settings.search.objective == "iterations":
-        judge = judge.stopping(at_target=True)
     judge.check(judge.task(next(iter(space.discrete(1).parts[0].policies(workload.iterations))),
                            settings.search.search_seed))
     study = _study(judge, space, storage)

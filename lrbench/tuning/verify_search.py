@@ -10,7 +10,7 @@ from lrbench.tuning.bench import Bench
 from lrbench.tuning.composing.building import compose
 from lrbench.tuning.composing.result import ComposeResult
 from lrbench.tuning.space import Space
-from lrbench.tuning.tune import TuneResult, search
+from lrbench.tuning.tune import Tried, TuneResult, search, with_finals
 from lrbench.tuning.verify import Candidate, Goal, aimed
 
 
@@ -39,15 +39,20 @@ class Searching:
             Interrupted: Ctrl-C; what was done is on disk.
         """
         judge, space = self._aimed(), self.space()
-        self.tuned = search(judge, space, self.storage)
+        self.tuned = with_finals(judge, search(judge, space, self.storage), 1)
         if self.tuned.best:
-            best = self.tuned.best[0]
+            best = self._chosen(self.tuned)
             reached = (f"after {best.iterations_to_target:,} iterations" if best.iterations_to_target is not None
                        else "never")
             yield Candidate(parse_policy(best.policy), f"the best of {len(self.tuned.tried)} policies searched; on the "
                                                        f"{self.tuned.evaluated_on} images it reached it {reached}")
         self.composed = compose(judge, space)
         yield Candidate(self.composed.policy, f"composed in {len(self.composed.stages)} stages")
+
+    @staticmethod
+    def _chosen(tuned: TuneResult) -> Tried:
+        """The policy of the search that the finals put first."""
+        return next(tried for tried in tuned.best if parse_policy(tried.policy) == tuned.chosen[0])
 
     def _aimed(self) -> Bench:
         """Searches want the fewest iterations to the target."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lrbench.errors import SpecError
-from lrbench.policies import Policy, parse_policy
+from lrbench.policies import Policy
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.composing.building import compose
 from lrbench.tuning.composing.result import ComposeResult
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import confirm
 from lrbench.tuning.space import Space
-from lrbench.tuning.tune import BASELINE, baselines, earlier
+from lrbench.tuning.tune import BASELINE, baselines, earlier, with_finals
 
 COMPOSED, SINGLE = "composed", "best single"
 
@@ -47,4 +47,4 @@ def _best_single(judge: Bench, space: Space, found: ComposeResult) -> tuple[Poli
         return found.best_single, f"{found.single_from}, as the study by lrbench tune is no help: {error}"
     if tuned is None or not tuned.best:
         return found.best_single, f"{found.single_from}, as lrbench tune has found none in this results folder"
-    return parse_policy(tuned.best[0].policy), f"the best of the {len(tuned.tried)} that lrbench tune tried"
+    return with_finals(judge, tuned, 1).chosen[0], f"the best of the {len(tuned.tried)} that lrbench tune tried"

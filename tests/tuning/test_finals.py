@@ -1,0 +1,72 @@
+"""The finals of a search: luck with one seed is found out before a policy is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from made_up_runs import MadeUp, made_up_bench, row
+
+from lrbench.policies import parse_policy
+from lrbench.report.style import for_terminal
+from lrbench.report.tune_table import tune_json, tune_text
+from lrbench.tuning.finals import finals
+from lrbench.tuning.replay import Played
+from lrbench.tuning.space import search_space
+from lrbench.tuning.tune import tune
+
+LUCKY, GOOD, WORSE = "FIX(k0=0.05)", "FIX(k0=0.07)", "FIX(k0=0.03)"
+SPEC = "space: [{function: FIX, k0: [0.03, 0.05, 0.07]}]\nsampler: grid\npruner: none\n"
+
+
+class Fragile(MadeUp):
+    """The best policy of all breaks down with every seed but that of the search."""
+
+    def __missing__(self, key):
+        if key[0] == LUCKY and key[1] != 1000:
+            return Played("diverged", (row(10, float("nan")),))
+        return super().__missing__(key)
+
+
+@pytest.fixture
+def bench(tmp_path, digits):
+    return lambda text="": replace(
+        made_up_bench(tmp_path, digits, SPEC + text), table=Fragile())
+
+
+def tuned(bench):
+    settings = bench.experiment.settings.search
+    return tune(bench, bench, search_space(settings, settings.rates, bench.experiment.document))
+
+
+@pytest.mark.parametrize("objective", ["accuracy", "iterations"])
+def test_a_policy_that_breaks_down_with_other_seeds_is_not_chosen(bench, objective):
+    result = tuned(bench(f"objective: {objective}"))
+    assert result.best[0].policy == LUCKY
+    assert [row.policy.text for row in result.finals] == [GOOD, WORSE, LUCKY]
+    assert [row.diverged for row in result.finals] == [0, 0, 2]
+    assert [row.policy.text for row in result.confirmed if row.role == "found"] == [GOOD]
+    assert result.chosen[0] == parse_policy(GOOD)
+
+
+def test_the_screen_shows_the_finals_and_what_they_cost(bench):
+    result = tuned(bench())
+    text = " ".join(tune_text(result, for_terminal(120)).split())
+    assert "the finals, from which one is chosen: the best of the search, each with 3 seeds, on the test" in text
+    assert "3 (2 diverged)" in text
+    assert "; of the finals: 6 runs more, 500 iterations, 5 s; of the confirmation:" in text
+    assert [each["policy"] for each in tune_json(result)["finals"]] == [GOOD, WORSE, LUCKY]
+
+
+@pytest.mark.parametrize("settings", ["final_seeds: 0", "finalists: 1"])
+def test_without_finals_the_search_alone_decides(bench, settings):
+    result = tuned(bench(settings))
+    assert result.finals == ()
+    assert result.confirmed[0].policy.text == LUCKY
+
+
+def test_where_nothing_is_to_be_chosen_nothing_is_trained(bench):
+    assert finals(bench(), [GOOD], 1) == ()
+    assert finals(bench("confirm: 3"), [GOOD, LUCKY, WORSE], 3) == ()
+    assert finals(bench(), [], 1) == ()
+    assert finals(bench("confirm: 0"), [GOOD, LUCKY], 0) == ()
