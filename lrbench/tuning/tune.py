@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,8 @@ class TuneResult:
         engine: what the search trained with; ``confirmed_engine``: what the confirming runs did.
         run_iterations: of a full run.
         finals: the best of the search over further seeds, the best first; empty where there were none.
-        confirmed: full runs of the best and the baselines, on the test set.
+        confirmed: full runs of the best and the baselines, on the test set; of further finalists where all before
+            them diverged.
     """
 
     name: str
@@ -141,8 +143,24 @@ def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -
         policies.setdefault(policy, BASELINE)
     if FOUND not in policies.values():
         return found
-    confirmed = confirm(bench.named(CONFIRMED), policies, bench.experiment.settings.seeds)
+    others = found.chosen[most: judge.experiment.settings.search.finalists]
+    confirmed = _confirmed(bench.named(CONFIRMED), policies, others)
     return replace(found, confirmed=tuple(confirmed), confirmed_engine=bench.experiment.settings.engine.name)
+
+
+def _confirmed(bench: Bench, policies: Mapping[Policy, str], others: Sequence[Policy]) -> list[Confirmed]:
+    """The policies over the spec's seeds; the next of the others, too, as long as all that were found diverge.
+
+    That the training breaks down shows without the test set, so nothing is chosen on it.
+    """
+    rows = confirm(bench, policies, bench.experiment.settings.seeds)
+    for policy in others:
+        found = [row for row in rows if row.role == FOUND]
+        if any(not row.diverged for row in found):
+            break
+        if policy not in policies:
+            rows[len(found):len(found)] = confirm(bench, {policy: FOUND}, bench.experiment.settings.seeds)
+    return rows
 
 
 def with_finals(judge: Bench, found: TuneResult, most: int) -> TuneResult:

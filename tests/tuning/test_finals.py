@@ -70,3 +70,24 @@ def test_where_nothing_is_to_be_chosen_nothing_is_trained(bench):
     assert finals(bench("confirm: 3"), [GOOD, LUCKY, WORSE], 3) == ()
     assert finals(bench(), [], 1) == ()
     assert finals(bench("confirm: 0"), [GOOD, LUCKY], 0) == ()
+
+
+class BrokenInTheEnd(MadeUp):
+    """The best two train with the search's seeds and with no other, as where the data are others, too."""
+
+    def __missing__(self, key):
+        if key[0] in (LUCKY, GOOD) and key[1] < 1000:
+            return Played("diverged", (row(10, float("nan")),))
+        return super().__missing__(key)
+
+
+def test_where_what_was_chosen_diverges_the_next_finalist_is_confirmed_too(bench):
+    result = tuned(replace(bench(), table=BrokenInTheEnd()))
+    assert [(row.policy.text, row.role, row.diverged) for row in result.confirmed] == [
+        (LUCKY, "found", 2), (GOOD, "found", 2), (WORSE, "found", 0),
+        ("INV(k0=0.01, gamma=0.0001, p=0.75)", "baseline", 0)]
+
+
+def test_no_more_than_the_finalists_are_confirmed(bench):
+    result = tuned(replace(bench("finalists: 2"), table=BrokenInTheEnd()))
+    assert [row.policy.text for row in result.confirmed if row.role == "found"] == [LUCKY, GOOD]
