@@ -12,24 +12,36 @@ from lrbench.report.statistics import welch
 from lrbench.report.style import Style
 from lrbench.tuning.confirm import Confirmed
 
+SOONER, AGAINST = "times sooner than the last", "against the first"
 
-def confirmation_table(confirmed: Sequence[Confirmed], target: float | None, style: Style) -> str:
-    """A row a policy: accuracy over the seeds, iterations to the target, and how many times those of the last row."""
+
+def confirmation_table(confirmed: Sequence[Confirmed], target: float | None, style: Style, *,
+                       compared: bool = True) -> str:
+    """A row a policy: accuracy over the seeds, and iterations to the target.
+
+    Args:
+        compared: also how many times those of the last row the iterations are, and how accuracies differ from the first
+            row's.
+    """
     head = ["", "policy", "best accuracy %", "seeds"]
     if target is not None:
-        head += [f"iterations to {100 * target:g} %", "reached", "times sooner"]
-    head.append("against the first")
-    return style.table(head, [_cells(row, confirmed, target, style) for row in confirmed], left=("", head[-1]))
+        head += [f"iterations to {100 * target:g} %", "reached"]
+    timed = compared and any(row.ratio_to(confirmed[-1]).mean is not None for row in confirmed[:-1])
+    head += [*([SOONER] if timed else []), *([AGAINST] if compared else [])]
+    rows = []
+    for row in confirmed:
+        ratio = row.ratio_to(confirmed[-1]) if row is not confirmed[-1] else Summary(None, None, 0)
+        points = "" if row is confirmed[0] else difference(confirmed[0].accuracy, row.accuracy)
+        rows.append([*_cells(row, target, style), *([_ratio(ratio)] if timed else []), *([points] if compared else [])])
+    return style.table(head, rows, left=("", AGAINST))
 
 
-def _cells(row: Confirmed, confirmed: Sequence[Confirmed], target: float | None, style: Style) -> list[str]:
+def _cells(row: Confirmed, target: float | None, style: Style) -> list[str]:
     n = len(row.outcomes)
     diverged = f" ({row.diverged} diverged)" if row.diverged else ""
     cells = [row.role, style.clean(row.policy.text), mean_and_deviation(row.accuracy, "fraction"), f"{n}{diverged}"]
-    if target is not None:
-        ratio = row.ratio_to(confirmed[-1]) if row is not confirmed[-1] else Summary(None, None, 0)
-        cells += [mean_and_deviation(row.to_target, "iterations"), f"{row.to_target.n}/{n}", _ratio(ratio)]
-    return [*cells, "" if row is confirmed[0] else difference(confirmed[0].accuracy, row.accuracy)]
+    return cells if target is None else [*cells, mean_and_deviation(row.to_target, "iterations"),
+                                         f"{row.to_target.n}/{n}"]
 
 
 def _ratio(ratio: Summary) -> str:

@@ -32,7 +32,7 @@ def _sections(result: TuneResult, style: Style) -> Iterator[str]:
     if result.finals:
         yield style.paragraph(f"the finals, from which one is chosen: the best of the search, each with "
                               f"{len(result.finals[0].outcomes)} seeds, on the {result.evaluated_on} images:")
-        yield confirmation_table(result.finals, result.target, style)
+        yield confirmation_table(result.finals, result.target, style, compared=False)
     if result.confirmed:
         yield style.paragraph(f"confirmed by full runs from scratch with {result.confirmed_engine}, trained on the "
                               "whole training set and judged on the test set, over seeds that the search did not use:")
@@ -68,15 +68,24 @@ def _count(value: int | None) -> str:
 
 
 def _functions(result: TuneResult, style: Style) -> str:
+    """A row for each of the best functions, and how often the others were tried."""
+    names = list(dict.fromkeys(tried.function for tried in [*result.ranked, *result.tried]))
+    known = {tried.function for tried in result.ranked}
+    shown = [name for name in names if name in known][:SHOWN]
     head = ["function", "tried", "iterations", "best policy", "accuracy %"]
-    rows = []
-    for function in dict.fromkeys(tried.function for tried in [*result.ranked, *result.tried]):
-        own = [tried for tried in result.tried if tried.function == function]
-        best = next((tried for tried in result.ranked if tried.function == function), None)
-        rows.append([style.clean(function), str(len(own)), f"{sum(tried.iterations for tried in own):,}",
-                     NOTHING if best is None else style.clean(best.policy),
-                     NOTHING if best is None or best.best_accuracy is None else number(best.best_accuracy, "fraction")])
-    return style.table(head, rows, left=("function",))
+    table = style.table(head, [_function(name, result, style) for name in shown], left=("function",))
+    others = [f"{style.clean(name)} {sum(tried.function == name for tried in result.tried)}"
+              for name in names if name not in shown]
+    if not others:
+        return table
+    return f"{table}\n\n{style.paragraph('other functions, and how often tried: ' + ', '.join(others))}"
+
+
+def _function(name: str, result: TuneResult, style: Style) -> list[str]:
+    own = [tried for tried in result.tried if tried.function == name]
+    best = next(tried for tried in result.ranked if tried.function == name)
+    return [style.clean(name), str(len(own)), f"{sum(tried.iterations for tried in own):,}", style.clean(best.policy),
+            NOTHING if best.best_accuracy is None else number(best.best_accuracy, "fraction")]
 
 
 def cost_text(result: TuneResult) -> str:
