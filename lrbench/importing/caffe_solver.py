@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lrbench.errors import UsageError
 from lrbench.importing.imported import Imported
@@ -60,8 +61,4 @@ def solver_policy(path: Path) -> Imported:
 
 def _decimal(value: float) -> float:
     """The shortest decimal that float32 holds as this value: 0.01, not 0.009999999776482582."""
-    for digits in range(1, 10):
-        text = f"{value:.{digits}g}"
-        if struct.pack("f", float(text)) == struct.pack("f", value):
-            return float(text)
-    return value
+    return float(str(np.float32(value)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lrbench.errors import UsageError, plain
+from lrbench.errors import LRBenchError, UsageError, plain
 from lrbench.importing.description import SIGNATURES, Described, described
 from lrbench.policies import Policy, parse_policy
 
@@ -37,17 +37,23 @@ def read_checkpoint(path: Path) -> tuple[Policy | Described, float | None]:
     if len(states) != 1:
         raise UsageError(f"it holds {len(states)} states of schedulers, but must hold one", where=str(path),
                          remedy="save scheduler.state_dict() by itself")  # fmt: skip
-    state = states[0]
-    if "policies" in state:
-        texts = sorted(set(state["policies"]))
-        if len(texts) > 1:
-            raise UsageError(f"its {len(texts)} parameter groups have a policy each: {' '.join(texts)}",
-                             where=str(path), remedy="take the one that you want")  # fmt: skip
-        return parse_policy(texts[0]), None
     try:
-        return _scheduler(state), _base_rate(state)
-    except UsageError as error:
+        return _read(states[0])
+    except LRBenchError as error:
         raise error.at(str(path)) from None
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise UsageError(f"the state in it is of no scheduler of PyTorch's ({plain(str(error))[:200]})",
+                         where=str(path), remedy="save scheduler.state_dict() anew") from None  # fmt: skip
+
+
+def _read(state: Mapping[str, Any]) -> tuple[Policy | Described, float | None]:
+    if "policies" not in state:
+        return _scheduler(state), _base_rate(state)
+    texts = sorted(set(state["policies"]))
+    if len(texts) > 1:
+        raise UsageError(f"its {len(texts)} parameter groups have a policy each: {' '.join(texts)}",
+                         remedy="take the one that you want")  # fmt: skip
+    return parse_policy(texts[0]), None
 
 
 def _load(path: Path) -> Any:

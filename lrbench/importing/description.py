@@ -94,21 +94,23 @@ def described(name: str, given: Mapping[str, Any]) -> Described:
     for argument, value in arguments.items():
         if value is REQUIRED:
             raise UsageError(f"{argument} is missing", where=name, remedy=f"give {argument}")
-        if value != signature[argument] and not isinstance(value, _kinds(argument, signature[argument])):
+        if value != signature[argument] and not _is_taken(argument, value, signature[argument]):
             raise UsageError(f"{argument} is {shown(value)}, which PyTorch does not take", where=name,
                              remedy=f"write {argument} as for PyTorch")  # fmt: skip
     return Described(name, arguments)
 
 
-def _kinds(argument: str, default: object) -> tuple[type, ...]:
-    """The types that an argument may have."""
+def _is_taken(argument: str, value: object, default: object) -> bool:
+    """Whether an argument may have such a value."""
     if isinstance(default, (bool, str)):
-        return (type(default),)
-    if argument in {"milestones", "schedulers"}:
-        return (list,)
+        return isinstance(value, type(default))
+    if argument == "milestones":
+        return isinstance(value, list) and all(isinstance(one, (int, float)) for one in value)
+    if argument == "schedulers":
+        return isinstance(value, list)
     if argument in {"scale_fn", "min_lr"}:
-        return (int, float, list, str)  # refused, but for a number, by a message of its own
-    return (int, float)
+        return isinstance(value, (int, float, list, str))  # refused, but for a number, by a message of its own
+    return isinstance(value, (int, float))
 
 
 def _described(node: ast.expr | None) -> Described:

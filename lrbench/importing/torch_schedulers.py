@@ -164,9 +164,9 @@ def _product(rate: float, factor: float) -> float:
     return float(f"{rate * factor:.15g}")
 
 
-def _iterations(count: Any, given: Given) -> Any:
-    """A count of step() calls in iterations; what is no number is left to be refused as a value."""
-    return count * given.steps_per_epoch if isinstance(count, (int, float)) else count
+def _iterations(count: float, given: Given) -> float:
+    """A count of step() calls in iterations."""
+    return count * given.steps_per_epoch
 
 
 STAIRCASES = ("StepLR", "MultiStepLR", "ConstantLR", "ExponentialLR")

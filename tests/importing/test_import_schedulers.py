@@ -154,6 +154,9 @@ def test_a_file_that_would_run_something_is_refused(tmp_path: Path) -> None:
     assert "is no file that PyTorch reads safely" in refusal(str(path))
     torch.save({"weights": torch.zeros(1)}, path)
     assert "it holds 0 states of schedulers" in refusal(str(path))
+    for state in ({"policies": 5}, {"policies": []}, {"gamma": 0.9, "base_lrs": ["x"]}, {"gamma": 0.9, "base_lrs": 3}):
+        torch.save({"scheduler": {"last_epoch": 1, **state}}, path)
+        assert refusal(str(path)).startswith(f"{path}: the state in it is of no scheduler of PyTorch's (")
     opt = optimizer()
     torch.save(lr_scheduler.OneCycleLR(opt, 0.1, 10).state_dict(), path)
     assert "state does not hold all of its rates; describe it as text" in refusal(str(path))
@@ -165,6 +168,8 @@ def test_a_file_that_would_run_something_is_refused(tmp_path: Path) -> None:
     ("StepLR(step=3)", 'StepLR: it takes no "step"; did you mean step_size?'),
     ("StepLR(opt, epochs * 3)", 'StepLR: "epochs" is not written out; write numbers'),
     ("StepLR(opt, '3')", "StepLR: step_size is 3, which PyTorch does not take"),
+    ("MultiStepLR(opt, [30, 'a'])", "MultiStepLR: milestones is [30, 'a'], which PyTorch does not take"),
+    ("SequentialLR(opt, [StepLR(opt, 3), StepLR(opt, 4)], [[5]])", "SequentialLR: milestones is [[5]], which PyTorch"),
     ("StepLR(opt, 3, 0.1, 4, 5)", "StepLR: it has 4 arguments, but takes 2"),
     ("StepLR(opt, 3, step_size=4)", "StepLR: step_size cannot be read; give each argument once"),
     ("StepLR(**options)", "StepLR: ** cannot be read"),
