@@ -71,19 +71,25 @@ class PolicyLR(LRScheduler):
         self._begin([])
         super().__init__(optimizer, last_epoch)
 
-    def step(self, metrics: Mapping[str, float] | None = None) -> None:  # type: ignore[override]
+    def step(self, metrics: Mapping[str, float] | int | None = None) -> None:
         """Go on to the next iteration; call it once after each ``optimizer.step()``.
 
         Args:
             metrics: the evaluation made after this iteration, if one was: ``train_loss``, ``test_loss`` or
-                ``accuracy``, those that closed-loop policies monitor.
+                ``accuracy``, those that closed-loop policies monitor. An integer is the iteration to go to, as for
+                PyTorch's own schedulers, whose SequentialLR begins each by ``step(0)`` in older releases.
 
         Raises:
-            UsageError: another metric, or none of that which a policy monitors.
+            UsageError: another metric, none of that which a policy monitors, or no mapping.
         """
-        if metrics is not None:
+        if isinstance(metrics, Mapping):
             self._observe(metrics)
-        super().step()
+            super().step()
+        elif metrics is None or (isinstance(metrics, int) and not any(one.closed_loop for one in self.policies)):
+            super().step(metrics)
+        else:
+            raise UsageError(f"is given {metrics!r}, which does not say what it is", where="PolicyLR.step",
+                             remedy='name it, as {"test_loss": 0.3}')  # fmt: skip
 
     def get_lr(self) -> list[float | Tensor]:
         """The rates of iteration ``last_epoch``, one for each parameter group."""
@@ -112,8 +118,8 @@ class PolicyLR(LRScheduler):
             UsageError: the state is of other policies or another number of iterations.
         """
         for name, own in (("policies", [policy.text for policy in self.policies]), ("iterations", self.iterations)):
-            if state_dict[name] != own:
-                raise UsageError(f"the state is of {name} {state_dict[name]}, this scheduler of {own}",
+            if state_dict.get(name) != own:
+                raise UsageError(f"the state is of {name} {state_dict.get(name)}, this scheduler of {own}",
                                  where="PolicyLR", remedy="make it as it was made when that was saved")  # fmt: skip
         self._begin(state_dict["evaluations"])
         self._step_count = state_dict["step_count"]

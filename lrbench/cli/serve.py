@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lrbench.cli.completing import results
+from lrbench.cli.completing import metrics, results
 
 DEFAULT_PORT = 8765
 
@@ -22,7 +22,7 @@ DEFAULT_PORT = 8765
 @click.option("--target", type=float, metavar="A",
               help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.")
 @click.option("--sort", "metric", default="best_accuracy", show_default=True, metavar="METRIC",
-              help="The metric that ranks the policies.")
+              shell_complete=metrics, help="The metric that ranks the policies.")
 def serve(paths: Sequence[Path], host: str, port: int, target: float | None, metric: str) -> None:
     """Show the page of `lrbench report --format html` in a browser, and keep it fresh while runs go on.
 

@@ -8,6 +8,7 @@ import ipaddress
 import platform
 import socket
 import socketserver
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,6 +19,7 @@ from lrbench.serving.live_page import LivePage
 
 SECONDS_TO_ASK = 30.0
 LEAST_TO_COMPRESS = 1400
+_REMEDY = "give --host an address of this machine, such as 127.0.0.1"
 _HEADERS = {
     "Cache-Control": "no-cache",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -48,6 +50,8 @@ class PageServer(ThreadingHTTPServer):
             kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
             self.address_family = kind
             super().__init__((str(address[0]), port), _Handler)
+        except UnicodeError as error:
+            raise UsageError("that is no name of a machine", where="--host", remedy=_REMEDY) from error
         except OSError as error:
             raise _cannot_listen(host, port, error) from error
 
@@ -81,7 +85,9 @@ class PageServer(ThreadingHTTPServer):
         return True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader who went away is no error."""
+        """A reader who went away is no error; all else is a fault of the server's, and shown as one."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
 
 
 def _host_name(host: str) -> str:
@@ -98,8 +104,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> UsageError:
                           remedy="give another --port, or 0 for a free one")
     if error.errno == errno.EACCES:
         return UsageError("not allowed to listen there", where=where, remedy="give a --port of 1024 or more")
-    return UsageError(f"cannot listen there: {error.strerror or error}", where=where,
-                      remedy="give --host an address of this machine, such as 127.0.0.1")
+    return UsageError(f"cannot listen there: {error.strerror or error}", where=where, remedy=_REMEDY)
 
 
 class _Handler(BaseHTTPRequestHandler):

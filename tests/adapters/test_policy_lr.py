@@ -134,6 +134,15 @@ def test_it_takes_its_turn_in_pytorchs_own_sequence() -> None:
     assert used == [0.5, 0.5, 8, 7, 6]
 
 
+@pytest.mark.filterwarnings("ignore:The epoch parameter")
+def test_an_integer_is_the_iteration_to_go_to() -> None:
+    scheduler = Training("LINEAR(k0=8)", 8).scheduler
+    scheduler.optimizer.step()
+    scheduler.step(5)
+    scheduler.step(0)  # so SequentialLR begins it in older releases of PyTorch
+    assert (scheduler.last_epoch, scheduler.get_last_lr()) == (0, [8])
+
+
 @pytest.mark.parametrize("monitor", ["test_loss", "accuracy"])
 def test_the_plateau_snippet_is_the_policy(monitor: str) -> None:
     for case in range(30):
@@ -173,6 +182,9 @@ def test_metrics_must_be_those_that_the_policies_monitor() -> None:
         with pytest.raises(UsageError) as caught:
             training.scheduler.step(metrics)
         assert str(caught.value).startswith(message)
+    for value in (0.3, torch.tensor(0.3), 0):
+        with pytest.raises(UsageError, match=r'^PolicyLR.step: is given .* name it, as {"test_loss": 0.3}'):
+            training.scheduler.step(value)
     with pytest.raises(UsageError, match="it cannot go on without the evaluations so far"):
         PolicyLR(training.optimizer, PLATEAU, ITERATIONS, last_epoch=3)
 
@@ -181,6 +193,10 @@ def test_a_state_of_another_policy_is_refused() -> None:
     state = Training("FIX(k0=1)", None).scheduler.state_dict()
     with pytest.raises(UsageError, match=r"^PolicyLR: the state is of policies \['FIX\(k0=1\)'\], this scheduler of"):
         Training("FIX(k0=2)", None).scheduler.load_state_dict(state)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    foreign = torch.optim.lr_scheduler.StepLR(optimizer, 3).state_dict()
+    with pytest.raises(UsageError, match=r"^PolicyLR: the state is of policies None, this scheduler of"):
+        Training("FIX(k0=2)", None).scheduler.load_state_dict(foreign)
 
 
 def test_an_endless_policy_that_becomes_impossible_says_so() -> None:

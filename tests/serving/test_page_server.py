@@ -15,6 +15,7 @@ from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import build_report
 from lrbench.report.load import load
+from lrbench.serving import live_page
 from lrbench.serving.live_page import LivePage
 from lrbench.serving.server import PageServer
 
@@ -126,6 +127,8 @@ def test_a_place_that_is_not_here_is_one_line(page):
         PageServer("203.0.113.1", 80, page)
     with pytest.raises(UsageError, match="cannot listen there"):
         PageServer("no such host", 0, page)
+    with pytest.raises(UsageError, match=r"^--host: that is no name of a machine; give --host an address"):
+        PageServer("a" * 70, 0, page)
 
 
 @pytest.mark.parametrize(("host", "shown", "local"), [("127.0.0.1", "127.0.0.1", True),
@@ -143,3 +146,12 @@ def test_a_reader_who_goes_away_disturbs_nobody(server, ask, capsys):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     assert ask("GET", "/")[0].status == 200
     assert capsys.readouterr().err == ""
+
+
+def test_a_fault_of_the_server_is_not_hidden(ask, page, capsys, monkeypatch):
+    monkeypatch.setattr(page, "_renew", lambda now: 1 // 0)
+    monkeypatch.setattr(live_page, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(live_page, "SHARE", 0.0)
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask("GET", "/")
+    assert "ZeroDivisionError" in capsys.readouterr().err
