@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,13 +44,13 @@ def watch(paths: Sequence[Path], once: bool) -> None:
 
     from lrbench.report.underway import find_underway
 
-    console = Console()
-    found = find_underway(paths)
+    console, look = Console(), partial(find_underway, paths, _Once())
+    found = look()
     if found and once:
         console.print(_table(found)) if console.is_terminal else _Lines()(found)
         return
     if found:
-        _follow(lambda: find_underway(paths), found, console.is_terminal)
+        _follow(look, found, console.is_terminal)
     end = "nothing is under way any more" if found else "nothing is under way"
     click.echo(f"{end}; next: {shlex.join(['lrbench', 'report', *map(str, paths)])}", err=True)
 
@@ -86,6 +87,20 @@ def _table(runs: Sequence[Underway]) -> Table:
         table.add_row(Text(run.name), run.iteration_text, run.accuracy_text, run.best_text, run.rate_text,
                       run.left_text)
     return table
+
+
+class _Once:
+    """Names what cannot be read on standard error, each once."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def __call__(self, problem: str) -> None:
+        from lrbench.report.untrusted import plain
+
+        if problem not in self._told:
+            self._told.add(problem)
+            click.echo(f"left out: {plain(problem)}", err=True)
 
 
 class _Lines:

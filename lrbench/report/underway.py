@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from lrbench.report.formats import NOTHING, number
 from lrbench.report.rows import RunRow, row_of_record
-from lrbench.report.untrusted import plain
+from lrbench.report.untrusted import path_text, plain
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.records import find_runs, read_run
 
@@ -69,14 +69,21 @@ def underway(runs: Iterable[RunRow]) -> list[Underway]:
     return [_underway(run) for run in runs if run.status == "running"]
 
 
-def find_underway(paths: Iterable[Path]) -> list[Underway]:
+def find_underway(paths: Iterable[Path], tell: Callable[[str], None] = lambda text: None) -> list[Underway]:
     """The runs at or under the folders that a process holds; of all others no more than their status is read.
+
+    Args:
+        tell: is given a line for each run that says it is under way and cannot be read.
 
     Raises:
         ResultsError: a path that is no folder.
     """
     said = (path for path in find_runs(paths) if RunDirectory(path).status().status == "running")
-    return underway(row_of_record(record) for record in map(read_run, said) if record.readable)
+    records = [read_run(path) for path in said]
+    for record in records:
+        if not record.readable:
+            tell(f"{path_text(record.path)}: {record.problem}")
+    return underway(row_of_record(record) for record in records if record.readable)
 
 
 def _underway(run: RunRow) -> Underway:

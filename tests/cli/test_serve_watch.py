@@ -110,6 +110,20 @@ def test_watch_follows_until_nothing_is_under_way(lrbench, tmp_path, underway, m
     assert list(moments) == ["quiet"]  # a moment between two runs is no end
 
 
+def test_watch_names_once_what_it_cannot_read_and_shows_the_rest(lrbench, tmp_path, underway, monkeypatch):
+    newer = fake_runs.write_run(tmp_path / "results", FIX, status="running")
+    told = json.loads((newer / "run.json").read_text())
+    (newer / "run.json").write_text(json.dumps({**told, "schema": 99}))
+    ended = json.dumps({"status": "finished", "iteration": 2000, "reason": None})
+    monkeypatch.setattr(watch, "wait", lambda _seconds: (underway / "status.json").write_text(ended))
+    code, out, err = lrbench("watch", tmp_path / "results")
+    assert code == 0
+    assert out.startswith(f"{TRI}, SGD, seed 0: ")
+    problem, end = err.splitlines()
+    assert problem.startswith(f"left out: {newer}: run.json has schema 99, this version reads up to 1; ")
+    assert end.startswith("nothing is under way any more; ")
+
+
 def test_watch_says_when_nothing_is_under_way_from_the_start(lrbench, tmp_path):
     fake_runs.write_run(tmp_path, FIX)
     code, out, err = lrbench("watch", tmp_path)
