@@ -15,9 +15,11 @@ from lrbench.metrics.registry import metric_named
 from lrbench.metrics.target import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.build import Report, WorkloadTable, build_report
+from lrbench.report.choice import matching_workloads
 from lrbench.report.html import report_html
 from lrbench.report.load import load
 from lrbench.report.table import terminal_report
+from lrbench.report.untrusted import plain
 
 if TYPE_CHECKING:
     import pandas
@@ -93,7 +95,7 @@ class Results:
 
         Args:
             what: ``rates``, ``losses``, ``accuracy`` or ``confidence``.
-            workload: of several, the one with this in its name.
+            workload: of several, the one with this in its name, or whose name it is.
 
         Raises:
             UsageError: there is no such picture, or not one such workload.
@@ -110,11 +112,10 @@ class Results:
             return Picture(PICTURES[what](Scene.of(self._table(workload), self.report.metric)))
 
     def _table(self, workload: str | None) -> WorkloadTable:
-        tables = self.report.workloads
-        found = [table for table in tables if workload is None or workload.lower() in table.label.lower()]
+        found = matching_workloads(self.report, workload)
         if len(found) == 1:
             return found[0]
-        there = "; ".join(table.label for table in found or tables)
+        there = "; ".join(plain(table.label) for table in found or self.report.workloads)
         message = (f"these are {len(found)} workloads: {there}" if found else
                    f"no workload has {workload!r} in its name; there is {there}")
         raise UsageError(message, remedy="name one of them by a part of its name, or read the results of one alone")

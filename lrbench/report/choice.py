@@ -17,11 +17,7 @@ def chosen_workload(report: Report, wanted: str | None) -> WorkloadTable:
     Raises:
         UsageError: there are several such, or none; the message lists them.
     """
-    tables = report.workloads
-    if wanted is not None:
-        tables = tuple(table for table in tables if wanted.lower() in plain(table.label).lower())
-        exact = tuple(table for table in tables if wanted == plain(table.label))
-        tables = exact or tables
+    tables = matching_workloads(report, wanted)
     if len(tables) == 1:
         return tables[0]
     named = "; ".join(plain(table.label) for table in tables or report.workloads)
@@ -31,11 +27,19 @@ def chosen_workload(report: Report, wanted: str | None) -> WorkloadTable:
                      remedy="choose with --workload TEXT, a part of its name, or give a narrower path")
 
 
+def matching_workloads(report: Report, wanted: str | None) -> tuple[WorkloadTable, ...]:
+    """Those whose label has the wanted text in it, whatever its case, or is it; all where none is wanted."""
+    if wanted is None:
+        return report.workloads
+    found = tuple(table for table in report.workloads if wanted.lower() in plain(table.label).lower())
+    return tuple(table for table in found if wanted == plain(table.label)) or found
+
+
 def chosen_policies(workload: WorkloadTable, wanted: Sequence[str], most: int) -> tuple[PolicyRow, ...]:
     """The first ``most`` rows, or of the rows that are wanted: a policy's text, or an LR function for all of its own.
 
     Raises:
-        UsageError: something wanted is not there, or there are no policies.
+        UsageError: something wanted is not there.
     """
     rows = workload.policies
     if wanted:

@@ -90,7 +90,7 @@ def _over_pages(table: str, head: str) -> str:
 
 
 def _key(label: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", label).strip("-").lower()[:60]
+    return re.sub(r"[^A-Za-z0-9]+", "-", label).strip("-").lower()
 
 
 def _escaped(text: str) -> str:

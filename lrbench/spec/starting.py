@@ -63,7 +63,7 @@ policies:
   - SINEXP(k0={tenth:g}, k1={five_times:g}, gamma={gamma}, l={cycle})
   - WARMUP(policy=COSDECAY(k0={thrice:g}), l={warmup})
 """
-_COMMENT = re.compile(r"^([^#\n]*[^#\s])  (# .*)$", re.MULTILINE)
+_COMMENT = re.compile(r"^([^#\"\n]*[^#\s])  (# .*)$", re.MULTILINE)  # what is in quotes may look like one
 _COLUMN = 30
 
 
@@ -121,7 +121,7 @@ def start_text(start: Start) -> str:
         display_interval=min(100, interval), solver=start.solver, parameters=_PARAMETERS[start.solver],
         engine=_quoted(start.engine), target=target, rate=rate, twice=2 * rate, thrice=3 * rate, five_times=5 * rate,
         tenth=rate / 10, third=iterations // 3, cycle=cycle, warmup=iterations // 10,
-        gamma=f"{0.1 ** (1 / iterations):.6g}")
+        gamma=f"{0.1 ** (1 / iterations):.{max(6, len(str(iterations)) + 2)}g}")
     return _COMMENT.sub(lambda line: f"{line[1]:<{_COLUMN}} {line[2]}", text)
 
 

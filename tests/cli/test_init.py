@@ -71,7 +71,8 @@ def test_the_spec_is_right_for_every_answer(net, dataset, solver, iterations, ta
     assert 1 <= workload.test_interval <= iterations
 
 
-@pytest.mark.parametrize("text", ["true", "1e3", "a: b", "with # mark", "it's", "ünï", 'say "x"', "- a", "null", "[a"])
+@pytest.mark.parametrize("text", ["true", "1e3", "a: b", "with # mark", "with  # mark", "it's", "ünï", 'say "x"', "- a",
+                                  "null", "[a"])
 def test_names_of_anybody_come_back_from_the_spec(text, tmp_path):
     net = tmp_path / f"{text}.prototxt"
     net.write_bytes((REPOSITORY / "prototxt/lenet.prototxt").read_bytes())

@@ -141,6 +141,16 @@ def test_what_a_user_gets_wrong_is_one_line(workplace, call, message):
     assert str(refused.value) == message
 
 
+def test_a_workload_can_be_chosen_whose_name_ends_anothers(tmp_path):
+    for net in ("lenet", "my_lenet"):
+        write_run(tmp_path / net, "FIX(k0=1)", workload={**WORKLOAD, "net": {"name": net, "sha256": net}})
+    results = lrbench.Results(tmp_path)
+    with pytest.raises(lrbench.LRBenchError, match="these are 2 workloads: lenet on MNIST"):
+        results.plot(workload="lenet on MNIST")
+    assert results.plot("rates", workload=results.report.workloads[0].label)
+    assert results.plot("rates", workload="my_lenet")
+
+
 def test_damaged_runs_are_named_and_the_rest_is_shown(workplace):
     (workplace / "results/quickstart/half").mkdir()
     (workplace / "results/quickstart/half/run.json").write_text("{")

@@ -141,3 +141,10 @@ def test_each_workload_has_a_table_and_a_label_of_its_own():
     text = latex_report(report_of([*runs_of(["FIX(k0=1)"]), *runs_of(["FIX(k0=1)"], workload=other)]))
     labels = re.findall(r"\\label\{(.*?)\}", text)
     assert labels == ["tab:cnn3-on-mnist-batch-100-2-000-iterations", "tab:lenet-on-mnist-batch-100-2-000-iterations"]
+
+
+def test_labels_differ_however_long_the_name():
+    long = {**fake_runs.WORKLOAD, "net": {"name": "a_net_" * 12, "sha256": "d"}}
+    policies = ["FIX(k0=1)", "FIX(k0=2)", "EXP(k0=1, gamma=0.9)"]
+    labels = re.findall(r"\\label\{(.*?)\}", latex_report(report_of(runs_of(policies, workload=long))))
+    assert len(labels) == len(set(labels)) == 2
