@@ -145,8 +145,8 @@ def test_a_workload_can_be_chosen_whose_name_ends_anothers(tmp_path):
     for net in ("lenet", "my_lenet"):
         write_run(tmp_path / net, "FIX(k0=1)", workload={**WORKLOAD, "net": {"name": net, "sha256": net}})
     results = lrbench.Results(tmp_path)
-    with pytest.raises(lrbench.LRBenchError, match="these are 2 workloads: lenet on MNIST"):
-        results.plot(workload="lenet on MNIST")
+    with pytest.raises(lrbench.LRBenchError, match="these are 2 workloads: lenet on mnist"):
+        results.plot(workload="lenet on mnist")
     assert results.plot("rates", workload=results.report.workloads[0].label)
     assert results.plot("rates", workload="my_lenet")
 
