@@ -13,10 +13,10 @@ import filelock
 import pytest
 from postgresql_server import postgresql  # noqa: F401  a fixture
 
-from lrbench.cli.home import home
 from lrbench.data import Prepared, prepare
 from lrbench.engines.caffe.environment import CaffeEnvironment, find_environment
 from lrbench.errors import EngineUnavailable
+from lrbench.library.surroundings import home
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -25,9 +25,9 @@ def install(force: bool) -> None:
     \b
     lrbench caffe install
     """
-    from lrbench.cli.home import home
     from lrbench.engines.caffe.environment import packaged_root
     from lrbench.engines.caffe.install import install as install_caffe
+    from lrbench.library.surroundings import home
 
     root = packaged_root(home())
     installed = install_caffe(root, force=force, log=lambda line: click.echo(line, err=True))

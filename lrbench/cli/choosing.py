@@ -164,8 +164,8 @@ def _rates(bench: Bench) -> Sequence[float]:
     Raises:
         SpecError: it suggests none.
     """
-    from lrbench.cli.home import home
     from lrbench.errors import SpecError
+    from lrbench.library.surroundings import home
     from lrbench.tuning.range_test import FEW_IMAGES, range_test
 
     click.echo("no search.rates in the spec: a range test finds them", err=True)

@@ -36,7 +36,7 @@ def compose(typed: Choosing) -> int:
     lrbench compose configs/tune_digits.yaml -j 2
     lrbench compose configs/mnist_lenet.yaml --set composition.stages=4 --set 'search.rates=[0.001, 0.1]'
     """
-    from lrbench.cli.home import home
+    from lrbench.library.surroundings import home
     from lrbench.tuning.composing import compose_and_confirm
     from lrbench.tuning.composing.building import check
 

@@ -9,8 +9,8 @@ import click
 
 from lrbench.cli.completing import data_sets
 from lrbench.cli.data_progress import shown_progress
-from lrbench.cli.home import data_folder, home
 from lrbench.errors import DataError
+from lrbench.library.surroundings import data_folder, home
 
 if TYPE_CHECKING:
     from lrbench.data import Prepared

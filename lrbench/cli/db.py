@@ -77,11 +77,11 @@ def list_entries(kind: str, target: float | None, location: str | None, **names:
     lrbench db list
     lrbench db list --dataset mnist --target 0.989 --format csv
     """
-    from lrbench.cli.target import check_target
+    from lrbench.metrics.target import check_target
     from lrbench.report.database_listing import Listing
     from lrbench.tuning.database import EntryQuery
 
-    check_target(target)
+    check_target(target, "--target")
     with users_database(location) as database:
         found = database.entries(EntryQuery(
             function=names["function"], net=names["net"], dataset=names["dataset"], solver=names["solver"],

@@ -21,8 +21,8 @@ def doctor() -> int:
     lrbench doctor
     """
     from lrbench import __version__
-    from lrbench.cli.home import home
     from lrbench.data import data_set_names
+    from lrbench.library.surroundings import home
 
     cores = len(os.sched_getaffinity(0))
     click.echo(f"LRBench    {__version__}, Python {platform.python_version()} ({sys.executable})")
@@ -53,23 +53,23 @@ def _tell(title: str, examine: Callable[[], str]) -> bool:
 
 
 def _data_folder() -> str:
-    from lrbench.cli.home import data_folder
+    from lrbench.library.surroundings import data_folder
 
     return str(data_folder() or "not set: data sets are downloaded")
 
 
 def _data(name: str) -> str:
-    from lrbench.cli.home import home
     from lrbench.data import find_prepared
+    from lrbench.library.surroundings import home
 
     found = find_prepared(name, home())
     return f"prepared in {found.folder}" if found else f"not prepared; type: lrbench data prepare {name}"
 
 
 def _caffe() -> str:
-    from lrbench.cli.site import site
     from lrbench.engines.caffe.environment import find_environment, probe
     from lrbench.errors import EngineUnavailable
+    from lrbench.library.surroundings import site
 
     place = site()
     try:

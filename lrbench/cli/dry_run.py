@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.home import home
 from lrbench.cli.output import tell
 from lrbench.cli.run import find_engine
 from lrbench.data import find_prepared
@@ -15,6 +14,7 @@ from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate
 from lrbench.executors.preparing import check_tasks, find_data, find_lanes
+from lrbench.library.surroundings import home
 from lrbench.runs.directory import RunDirectory
 
 if TYPE_CHECKING:

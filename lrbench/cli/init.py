@@ -101,8 +101,8 @@ def _net(typed: _Typed) -> NetAnswer:
 
 
 def _data(typed: _Typed, net: NetAnswer) -> DataAnswer:
-    from lrbench.cli.home import home
     from lrbench.data import data_set_names
+    from lrbench.library.surroundings import home
     from lrbench.spec.answers import read_data_answer
 
     question = f"Data set ({', '.join(data_set_names())}, or a folder with LMDBs)"
@@ -198,9 +198,9 @@ def _usual_engine() -> str:
 
 
 def _has_caffe() -> bool:
-    from lrbench.cli.site import site
     from lrbench.engines.caffe.environment import find_environment
     from lrbench.errors import EngineUnavailable
+    from lrbench.library.surroundings import site
 
     try:
         find_environment(site().home, site().caffe)

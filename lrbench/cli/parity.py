@@ -37,11 +37,11 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
     lrbench parity configs/mnist_lenet.yaml
     """
     from lrbench.cli.run import prepare_data
-    from lrbench.cli.site import site
     from lrbench.engines.parity import compare
     from lrbench.engines.registry import open_engine
     from lrbench.executors import plan
     from lrbench.executors.preparing import find_data
+    from lrbench.library.surroundings import site
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)

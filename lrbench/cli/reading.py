@@ -21,17 +21,11 @@ def read_report(paths: Sequence[Path], metric: str, target: float | None) -> Rep
     Raises:
         UsageError: no such metric, no accuracy, a path that does not exist, or no run that can be read.
     """
-    from dataclasses import replace
+    from lrbench.metrics.target import check_target
+    from lrbench.report import load
 
-    from lrbench.cli.target import check_target
-    from lrbench.metrics.registry import metric_named
-    from lrbench.report.build import build_report
-    from lrbench.report.load import load
-
-    check_target(target)
-    chosen = metric_named(metric)
-    loaded = load(paths, target)
-    return replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
+    check_target(target, "--target")
+    return load.read_report(paths, metric, target)
 
 
 def say_what_is_left_out(report: Report) -> None:

@@ -40,14 +40,14 @@ def recommend(spec: Path, target: float | None, overrides: Sequence[str], engine
     lrbench recommend configs/mnist_lenet.yaml --target 0.989 --set workload.iterations=5000
     """
     from lrbench.cli.output import check_writable
-    from lrbench.cli.target import check_target
     from lrbench.executors.preparing import check_engine
     from lrbench.library.recommending import data_at_hand, recommendations
+    from lrbench.metrics.target import check_target
     from lrbench.report.recommendation import Commands
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import ChoosingSettings
 
-    check_target(target)
+    check_target(target, "--target")
     if output is not None:
         check_writable(output)
     changes = (*overrides, f"engine.name={engine}") if engine else tuple(overrides)

@@ -82,8 +82,8 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
 def prepare_data(name: str) -> Prepared:
     """The data set of that name, prepared now if it is not yet."""
     from lrbench.cli.data_progress import shown_progress
-    from lrbench.cli.home import data_folder, home
     from lrbench.data import prepare
+    from lrbench.library.surroundings import data_folder, home
 
     with shown_progress() as progress:
         return prepare(name, home(), data_folder(), progress=progress)
@@ -91,8 +91,8 @@ def prepare_data(name: str) -> Prepared:
 
 def find_engine(experiment: Experiment) -> Engine:
     """The engine that the spec names, started once to see that it works."""
-    from lrbench.cli.site import site
     from lrbench.executors import preparing
+    from lrbench.library.surroundings import site
 
     return preparing.find_engine(experiment, site())
 

@@ -37,7 +37,7 @@ def tune(typed: Choosing, storage: str | None) -> int:
     lrbench tune configs/tune_digits.yaml -j 2
     lrbench tune configs/mnist_lenet.yaml --set search.trials=30 --set 'search.rates=[0.001, 0.1]' --engine torch
     """
-    from lrbench.cli.home import home
+    from lrbench.library.surroundings import home
     from lrbench.tuning.tune import baselines
     from lrbench.tuning.tune import tune as search
 

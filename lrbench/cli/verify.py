@@ -59,12 +59,12 @@ def verify(typed: Choosing, text: str | None, target: float | None, within: int 
     lrbench verify configs/mnist_lenet.yaml --target 0.989 --within 5000 --phase database --phase search
     """
     from lrbench.cli.database import users_database
-    from lrbench.cli.target import check_target
+    from lrbench.metrics.target import check_target
     from lrbench.tuning.verify import Verification
     from lrbench.tuning.verify import verify as verified
     from lrbench.tuning.verify_database import earlier_runs
 
-    check_target(target)
+    check_target(target, "--target")
     bench = open_bench(typed)
     wanted: Sequence[Phase] = phases or ("policy", "database", "search")
     policy = _policy(text, wanted)
@@ -105,7 +105,7 @@ def _goal(bench: Bench, target: float | None, within: int | None, seeds: int | N
 
 
 def _searching(bench: Bench, goal: Goal, storage: str | None) -> Searching:
-    from lrbench.cli.home import home
+    from lrbench.library.surroundings import home
     from lrbench.tuning.verify_search import Searching
 
     with_engine = on_search_engine(bench)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lrbench.errors import UsageError, did_you_mean
 from lrbench.library.frames import evaluations_frame, policies_frame, runs_frame
-from lrbench.metrics.registry import metric_named
 from lrbench.metrics.target import check_target
 from lrbench.policies import Policy, parse_policy
-from lrbench.report.build import Report, WorkloadTable, build_report
+from lrbench.report.build import WorkloadTable
 from lrbench.report.choice import matching_workloads
 from lrbench.report.html import report_html
-from lrbench.report.load import load
+from lrbench.report.load import read_report
 from lrbench.report.table import terminal_report
 from lrbench.report.untrusted import plain
 
@@ -56,7 +53,7 @@ class Results:
             UsageError: there is no such path or metric, or no run that can be read.
         """
         check_target(target, "target")
-        self.report = report_of([Path(path) for path in paths], sort, target)
+        self.report = read_report([Path(path) for path in paths], sort, target)
 
     @cached_property
     def runs(self) -> pandas.DataFrame:
@@ -129,18 +126,6 @@ class Results:
 
     def _repr_html_(self) -> str:
         return report_html(self.report)
-
-
-def report_of(paths: Sequence[Path], sort: str = "best_accuracy", target: float | None = None) -> Report:
-    """The runs at the paths, ranked by a metric.
-
-    Raises:
-        UsageError: there is no such path or metric, or no run that can be read.
-    """
-    metric = metric_named(sort)
-    loaded = load(paths, target)
-    report = build_report(loaded.runs, metric, paths, loaded.problems)
-    return replace(report, notes=tuple(loaded.notes))
 
 
 def load_results(*paths: str | os.PathLike[str], rows: Rows = "runs", target: float | None = None) -> pandas.DataFrame:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lrbench.errors import ResultsError
+from lrbench.metrics.registry import metric_named
+from lrbench.report.build import Report, build_report
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.report.untrusted import path_text
 from lrbench.runs.records import find_runs, read_run
@@ -24,6 +26,20 @@ class Loaded:
     runs: list[RunRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def read_report(paths: Sequence[Path], metric: str, target: float | None = None) -> Report:
+    """The report of every run at or under the paths, ranked by the metric of that name.
+
+    Args:
+        target: as for ``load``.
+
+    Raises:
+        UsageError: there is no such metric or path, or no run that can be read.
+    """
+    chosen = metric_named(metric)
+    loaded = load(paths, target)
+    return replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
 
 
 def load(paths: Sequence[Path], target: float | None = None) -> Loaded:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from lrbench.cli.doctor import _torch
-from lrbench.cli.home import home
 from lrbench.data import prepare
 from lrbench.engines.caffe import environment
 from lrbench.engines.caffe.environment import MANIFEST, CaffeEnvironment
 from lrbench.errors import EngineUnavailable
+from lrbench.library.surroundings import home
 
 pytestmark = pytest.mark.caffe
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lrbench.cli.home import home
+from lrbench.library.surroundings import home
 
 pytestmark = pytest.mark.caffe
 
