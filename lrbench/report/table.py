@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.report.build import Report, WorkloadTable
@@ -25,6 +24,7 @@ from lrbench.report.policies import PolicyRow, count_statuses
 from lrbench.report.robustness import robustness_section
 from lrbench.report.style import MARKDOWN, Style, for_terminal
 from lrbench.report.untrusted import path_text, plain
+from lrbench.report.using import export_command
 
 WIDTH = 120
 MOST_FAILURES = 10
@@ -44,7 +44,7 @@ _PROVISIONAL = "rows without a rank: under way (the best so far) or without a va
 
 def terminal_report(report: Report, width: int = WIDTH) -> str:
     """The tables for a terminal, ending with what to type next."""
-    return "\n\n".join([*report_sections(report, for_terminal(width)), _next(report.paths)]) + "\n"
+    return "\n\n".join([*report_sections(report, for_terminal(width)), _next(report)]) + "\n"
 
 
 def markdown_report(report: Report) -> str:
@@ -171,8 +171,11 @@ def _statuses(report: Report, style: Style) -> str:
     return "\n".join(lines)
 
 
-def _next(paths: Sequence[Path]) -> str:
-    again = plain(shlex.join(map(path_text, paths)))
+def _next(report: Report) -> str:
+    again = plain(shlex.join(map(path_text, report.paths)))
     # A shell's list of a hundred logs is no line to type again.
     again = again if len(again) <= LONGEST_PATHS else "..."
-    return f"next: lrbench report {again} --plots plots (curves), or --format json -o report.json (every run)"
+    lines = [f"next: lrbench report {again} --plots plots (curves), or --format json -o report.json (every run)"]
+    # Of several workloads each has its best: which one is meant, the user alone knows.
+    export = export_command(report.workloads[0]) if len(report.workloads) == 1 else None
+    return "\n".join([*lines, *([f"next: {export} (the best, for your own PyTorch)"] if export else [])])

@@ -45,7 +45,9 @@ def test_a_table_by_default(lrbench, results, monkeypatch):
     assert code == 0
     assert err == ""
     assert out.splitlines()[0] == "lenet on MNIST, batch 100, 2,000 iterations"
-    assert out.splitlines()[-1].startswith("next: lrbench report results --plots plots")
+    again, export = out.splitlines()[-2:]
+    assert again.startswith("next: lrbench report results --plots plots")
+    assert export.startswith("next: lrbench export 'TRI(k0=0.01, k1=0.06, l=2000)' --to torch --iterations 2000 -o ")
 
 
 @pytest.mark.parametrize(

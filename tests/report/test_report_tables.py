@@ -47,7 +47,13 @@ Each LR function has one policy here, which is its best and its worst.
 6 runs: 6 finished
 
 next: lrbench report results --plots plots (curves), or --format json -o report.json (every run)
-"""
+next: lrbench export 'TRI(k0=0.01, k1=0.06, l=2000)' --to torch --iterations 2000 -o schedule.py (the best, for your own PyTorch)
+"""  # noqa: E501
+
+
+def test_of_several_workloads_none_is_named_to_be_exported(results):
+    fake_runs.write_run(results, TRI, [0.1, 0.9], seed=9, workload={**fake_runs.WORKLOAD, "batch_size": 50})
+    assert "lrbench export" not in terminal_report(built(results))
 
 
 def test_markdown_has_the_same_rows(results):
@@ -120,7 +126,7 @@ def test_solvers_engines_divergence_and_robustness_fit_the_width(tmp_path, width
             solver=solvers[place % 3], engine=engines[place // 3], target_accuracy=0.85,
         )  # fmt: skip
     text = terminal_report(built(tmp_path, metric), width)
-    assert max(len(line) for line in text.splitlines()) <= width
+    assert max(len(line) for line in text.splitlines() if not line.startswith("next:")) <= width
     for name in ("RMSProp", "momentum=0.5", "torch", "driver=native"):
         assert name in text
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import threading
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import fake_runs
@@ -14,6 +16,7 @@ import pytest
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import build_report
 from lrbench.report.load import load
+from lrbench.report.page import page_document, page_html
 from lrbench.serving.live_page import LivePage
 from lrbench.serving.server import PageServer
 
@@ -133,7 +136,7 @@ def test_every_chart_says_in_words_what_it_shows(page):
     assert page.script("[...document.querySelectorAll('.chart')].every((one) => one.getAttribute('role') === 'img' && "
                        "one.getAttribute('aria-label').length > 20)")
     page.click("#curves details summary")
-    assert page.script("document.querySelectorAll('#curves details table tbody tr').length") == 5
+    page.wait("document.querySelectorAll('#curves details table tbody tr').length === 5")
 
 
 def test_it_sorts_by_keyboard_and_says_so(page):
@@ -227,3 +230,32 @@ def test_all_charts_are_drawn_for_print(page):
                        "one.querySelector('svg') !== null)")
     page.script("dispatchEvent(new Event('afterprint'))")
     assert page.errors() == []
+
+
+@pytest.fixture(scope="module")
+def wordy(tmp_path_factory):
+    """A page of policies whose texts fill three lines, and of losses within one decade."""
+    results = tmp_path_factory.mktemp("wordy") / "results"
+    for rate in (0.01, 0.02, 0.03, 0.04, 0.05, 0.06):
+        policy = f"WARMUP(policy=COSDECAY(k0={rate}, k1=0), l=30, k0=0, count=stage)"
+        stages = f"COMPOSE(policies=[{policy}, FIX(k0={rate})], boundaries=[1000])"
+        fake_runs.write_run(results, stages, [0.1, 0.8, 0.9 + rate], target_accuracy=0.85)
+    path = results.parent / "wordy.html"
+    path.write_bytes(page_html(page_document(_read(results), datetime.now(timezone.utc))))
+    return path
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_labels_of_bars_stand_apart(chromium, wordy, width):
+    opened = Page(chromium, wordy.parent)
+    opened.screen(width)
+    chromium.get(wordy.as_uri())
+    opened.script("document.getElementById('bars').scrollIntoView()")
+    opened.wait("document.querySelectorAll('#bars svg').length === 2")
+    boxes = opened.script("""[...document.querySelectorAll('#bars figure:first-child svg text')]
+        .filter((text) => text.getAttribute('text-anchor') === 'end')
+        .map((text) => text.getBoundingClientRect().toJSON())""")
+    assert len(boxes) == 2 * 6
+    assert all(upper["bottom"] <= lower["top"] for upper, lower in itertools.pairwise(boxes))
+    frame = opened.script("document.querySelector('#bars figure').getBoundingClientRect().left")
+    assert min(box["left"] for box in boxes) > frame

@@ -1,4 +1,4 @@
-"""What a stranger wants to know first: which policy to use, how sure that is, what it costs."""
+"""What a stranger wants to know first: which policy to use, how sure that is, what it costs, how to use it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lrbench.report.build import WorkloadTable
 from lrbench.report.formats import mean_and_deviation, number
 from lrbench.report.policies import PolicyRow
 from lrbench.report.underway import duration
+from lrbench.report.using import export_command
 
 MOST_NAMED = 3
 _SIGNS = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations": " iterations",
@@ -17,12 +18,12 @@ _SIGNS = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations": " ite
 
 
 def headline(workload: WorkloadTable, metric: Metric) -> dict[str, str]:
-    """A paragraph each for ``use``, ``sure`` and ``cost``; ``sure`` and ``cost`` are empty where nothing is ranked."""
+    """A paragraph each for ``use``, ``sure`` and ``cost``, and the command ``export``; all but ``use`` may be empty."""
     ranked = [row for row in workload.policies if row.rank is not None]
     if not ranked:
-        return {"use": _nothing_ranked(workload, metric), "sure": "", "cost": ""}
+        return {"use": _nothing_ranked(workload, metric), "sure": "", "cost": "", "export": ""}
     return {"use": _use(workload, ranked, metric), "sure": _sure(workload, ranked, metric),
-            "cost": _cost(workload, ranked)}
+            "cost": _cost(workload, ranked), "export": export_command(workload) or ""}
 
 
 def _nothing_ranked(workload: WorkloadTable, metric: Metric) -> str:

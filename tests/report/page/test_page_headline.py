@@ -61,3 +61,13 @@ def test_before_a_run_has_ended_no_policy_is_named(headline):
     assert found["use"] == (f"No policy can be named yet: no run has ended. The best so far is {TRI}, "
                             "best accuracy 97.00 % (one seed).")
     assert found["sure"] == found["cost"] == ""
+
+
+def test_the_best_is_named_as_a_command_to_copy(headline):
+    found = headline({TRI: [[0.1, 0.97]], FIX: [[0.1, 0.95]]})
+    assert found["export"] == f"lrbench export '{TRI}' --to torch --iterations 2000 -o schedule.py"
+
+
+@pytest.mark.parametrize("best", ["PLATEAU(k0=0.1)", "no policy", "SWITCH(policies=[FIX(k0=0.1), FIX(k0=0.01)])"])
+def test_what_is_no_function_of_the_iteration_is_not_named_to_be_exported(headline, best):
+    assert headline({best: [[0.1, 0.97]], FIX: [[0.1, 0.95]]})["export"] == ""

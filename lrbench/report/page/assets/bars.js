@@ -1,18 +1,34 @@
 // How soon each policy is there, and cost against quality with the front where nothing is both cheaper and better.
 
 const MOST_BARS = 20;
+const LABEL_PIXELS = 10;
 
 function metricOf(row, name) {
   return data.report.policies[row.policy][name];
 }
 
+/** A bar's label in at most two lines, as more would run into the next bar's; what is over is cut off. */
+function twoLines(text, width) {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${LABEL_PIXELS}px ${getComputedStyle(document.body).fontFamily}`;
+  const fits = (part) => pen.measureText(part).width <= width;
+  const most = (part, end = "") => {
+    let length = part.length;
+    while (length > 1 && !fits(part.slice(0, length) + end)) length -= 1;
+    return length;
+  };
+  if (fits(text)) return text;
+  const full = most(text);
+  const space = text.lastIndexOf(" ", full);
+  const first = space > full / 2 ? space : full;
+  const rest = text.slice(first).trim();
+  return `${text.slice(0, first)}\n${fits(rest) ? rest : `${rest.slice(0, most(rest, "…"))}…`}`;
+}
+
 /** How many iterations each takes to the target, or to its best where there is none: mean, and each seed as a dot. */
 function soonOption(rows, name) {
   const narrow = innerWidth < 640 || printing;
-  const longest = narrow ? 26 : 70;
-  const names = rows.map(
-    (row) => `${rankOf(row)} ${row.name.length > longest ? `${row.name.slice(0, longest - 1)}…` : row.name}`,
-  );
+  const names = rows.map((row) => `${rankOf(row)} ${row.name}`);
   const seeds = rows
     .flatMap((row, place) => row.runs.map((run) => [data.report.runs[run], place]))
     .filter(([run]) => run[name] !== null && run[name] !== undefined && run.lr_scale === 1)
@@ -23,14 +39,12 @@ function soonOption(rows, name) {
     yAxis: {
       type: "category",
       inverse: true,
-      data: names,
+      data: names.map((name) => twoLines(name, narrow ? 110 : 230)),
       axisLabel: {
         color: colour("text"),
-        width: narrow ? 110 : 230,
-        overflow: "break",
         lineHeight: 12,
         interval: 0,
-        fontSize: 10,
+        fontSize: LABEL_PIXELS,
       },
     },
     tooltip: {

@@ -121,7 +121,7 @@ function kindFor(rows, kind) {
   return Math.max(...tops) > 10 * Math.min(...tops) ? { ...kind, scale: LOGARITHM } : kind;
 }
 
-/** Where an axis of logarithms has its ticks: 1, 2, 5 of each decade, or decades alone. */
+/** Where an axis of logarithms has its ticks: decades alone, 1, 2, 5 of each, or more where these are less than three. */
 function logarithmTicks(rows, name) {
   const values = rows
     .flatMap((row) =>
@@ -135,11 +135,15 @@ function logarithmTicks(rows, name) {
     values.reduce((one, other) => Math.max(one, other), 0),
   ];
   const decades = Math.log10(high / low);
-  const steps = decades > 4 ? [1] : decades > 2 ? [1, 3] : [1, 2, 5];
-  const found = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1)
-    found.push(...steps.map((step) => step * 10 ** power));
-  return found.filter((value) => value >= low && value <= high).map(Math.log10);
+  const within = (steps) => {
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1)
+      found.push(...steps.map((step) => step * 10 ** power));
+    return found.filter((value) => value >= low && value <= high).map(Math.log10);
+  };
+  if (decades > 2) return within(decades > 4 ? [1] : [1, 3]);
+  const usual = within([1, 2, 5]);
+  return usual.length > 2 ? usual : within([1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 function curveOption(rows, given) {

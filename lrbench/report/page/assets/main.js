@@ -44,7 +44,7 @@ function renderHeader() {
     ...all.map((one) => element("option", { value: one.label, selected: one === workload }, one.label)),
   );
   show("choose-workload", all.length > 1);
-  for (const name of ["use", "sure", "cost"]) fill(name, workload.headline[name] || "-");
+  for (const name of ["use", "sure", "cost", "export"]) fill(name, workload.headline[name] || "-");
   show("problems", data.problems.length > 0);
   fill("problem-list", ...data.problems.map((line) => element("li", {}, line)));
   fill("notes", ...workload.notes.map((line) => element("li", {}, line)));

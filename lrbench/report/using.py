@@ -1,0 +1,26 @@
+"""What to type to have the best policy's rates in one's own training."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from lrbench.report.build import WorkloadTable
+from lrbench.report.untrusted import plain
+
+_POLICY = re.compile(r"[A-Z]\w*\(.*\)")
+_REACTS = re.compile(r"\b(PLATEAU|SWITCH)\(")
+
+
+def export_command(workload: WorkloadTable) -> str | None:
+    """The ``lrbench export`` of the first of the ranking, for PyTorch; None where nothing is ranked.
+
+    None, too, where the policy of a log is not known, and for one that reacts to evaluations: its rates are a run's,
+    not a function of the iteration. The text is looked at and not parsed, as parsing takes longer than the table.
+    """
+    best = next((row for row in workload.policies if row.rank is not None), None)
+    if best is None or not _POLICY.fullmatch(best.policy) or _REACTS.search(best.policy):
+        return None
+    iterations = best.runs[0].workload.get("iterations")
+    length = ["--iterations", str(iterations)] if isinstance(iterations, int) else []
+    return plain(shlex.join(["lrbench", "export", best.policy, "--to", "torch", *length, "-o", "schedule.py"]))
