@@ -24,7 +24,7 @@ from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
 from lrbench.report.table import notes, value_columns
 from lrbench.report.underway import underway
-from lrbench.report.untrusted import path_text, plain
+from lrbench.report.untrusted import plain
 
 _BY_SOONEST = {"best": 0.0, "not told apart": 1.0, "no spread": 2.0, "one seed": 3.0, "worse": 4.0, "diverged": 5.0}
 
@@ -52,7 +52,6 @@ def page_document(report: Report, made: datetime, kept: Kept | None = None) -> d
     return {
         "made": made.isoformat(timespec="seconds"),
         "version": __version__,
-        "paths": [plain(path_text(path)) for path in report.paths],
         "report": _rows(report),
         "metric": {"name": report.metric.name, "title": heading(report.metric),
                    "factor": 100 if report.metric.unit == "fraction" else 1},
@@ -122,8 +121,6 @@ class _Tables:
         cells = list(self._cells(workload, row))
         return {
             "name": plain(workload.name(row)),
-            "function": plain(row.function),
-            "solver": plain(row.solver),
             "cells": [text for text, _ in cells],
             "sort": [value for _, value in cells],
             "runs": [self._places[run.path] for run in (*row.runs, *row.scaled)],

@@ -24,8 +24,8 @@ LARGEST_QUANTILE = 0.8
 def page_heat(report: Report) -> list[dict[str, Any]]:
     """A matrix for each workload and engine with several solvers; none where there is no such workload.
 
-    A cell has its ``text``; its ``shade`` from 0 (the best of its solver) to 1, null where it cannot be compared;
-    ``best`` and ``diverged``.
+    A cell has its ``text``; its ``shade`` from 0 (the best of its solver) to 1, null where it cannot be compared; and
+    whether it is the ``best``.
     """
     kept = tuple(workload for workload in report.workloads if not is_range_test(workload))
     try:
@@ -51,7 +51,7 @@ def _matrix(table: SolverTable) -> dict[str, Any]:
 def _cell(table: SolverTable, found: Standing, solver: str, top: float) -> dict[str, Any]:
     row, regret = table.rows[found.policy].get(solver), found.regrets[solver]
     return {"text": value_text(row, table), "shade": None if regret is None else min(1.0, max(0.0, regret / top)),
-            "best": row is not None and row.rank == 1, "diverged": row is not None and row.diverged > 0}
+            "best": row is not None and row.rank == 1}
 
 
 def _end_of_scale(table: SolverTable) -> float:
