@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lrbench import __version__
-from lrbench.errors import LRBenchError, plain
+from lrbench.errors import LRBenchError, did_you_mean, plain
 from lrbench.storage import reason
 
 COMMANDS = {
@@ -60,6 +60,12 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(f"lrbench.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0][:1] not in ("", "-") and args[0] not in COMMANDS:
+            near = did_you_mean(args[0], COMMANDS)
+            ctx.fail(f"there is no command {args[0]!r}{f'; {near}' if near else ''}")
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         if incomplete[:1] == "-":

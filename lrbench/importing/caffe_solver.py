@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from lrbench.engines.caffe.files import NOT_NATIVE, POLICY_IS
 from lrbench.errors import UsageError
 from lrbench.importing.imported import Imported
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.nets.text import read_solver
-from lrbench.policies import policy_from_mapping
+from lrbench.policies import parse_policy, policy_from_mapping
 
 _NEEDED = {
     "fixed": (),
@@ -45,6 +46,10 @@ def solver_policy(path: Path) -> Imported:
         PolicyError: its values make no policy, such as a step of 0 iterations.
     """
     solver = read_solver(path)
+    set_by_run = _set_by_run(path)
+    if set_by_run is not None:
+        note = "of a run of LRBench, which set these rates; the solver's own lr_policy is not what it trained with"
+        return Imported(parse_policy(set_by_run), (note,))
     kind = solver.lr_policy
     if kind not in _FORMS:
         problem = f'the lr_policy "{kind}" is none of Caffe\'s' if kind else "it has no lr_policy"
@@ -57,6 +62,13 @@ def solver_policy(path: Path) -> Imported:
     notes = ["the l of POLY is the solver's max_iter"] if kind == "poly" else []
     return Imported(policy, (*notes, "Caffe computes it in float32, which differs by up to about 1e-3 where gamma is "
                                      "near 1") if kind == "exp" else tuple(notes))  # fmt: skip
+
+
+def _set_by_run(path: Path) -> str | None:
+    """The policy of the run that this solver was written for, where LRBench set the rates and not the solver."""
+    lines = path.read_text(encoding="utf-8").splitlines()[:2]
+    policy = lines[0].removeprefix(f"# {POLICY_IS}") if lines else ""
+    return policy if lines[1:] == [f"# {NOT_NATIVE}"] and policy != lines[0] else None
 
 
 def _decimal(value: float) -> float:

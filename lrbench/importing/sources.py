@@ -32,15 +32,26 @@ def import_policy(source: str, given: Given) -> Imported:
         is_file = False
     if not is_file:
         if "(" not in source:
-            raise UsageError("no such file, and no description of a scheduler", where=shown(source),
+            problem = "is a folder" if _is_folder(path) else "no such file"
+            raise UsageError(f"{problem}, and no description of a scheduler", where=shown(source),
                              remedy="give a solver.prototxt, or text such as StepLR(step_size=30)")  # fmt: skip
         return scheduler_policy(read_description(source), given)
     if not _is_saved(path):
+        if path.suffix in (".py", ".md", ".yaml", ".yml", ".json", ".csv"):
+            raise UsageError("is no Caffe solver and no saved scheduler", where=str(path), remedy="give a "
+                             "solver.prototxt, or the call that makes the scheduler, such as 'StepLR(optimizer, 30)'")
         return solver_policy(path)
     found, rate = read_checkpoint(path)
     if isinstance(found, Policy):
         return Imported(found)
     return scheduler_policy(found, given if given.rate is not None else replace(given, rate=rate))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_saved(path: Path) -> bool:

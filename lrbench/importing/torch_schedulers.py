@@ -133,6 +133,8 @@ def _plateau(a: Arguments, given: Given) -> Made:
     if isinstance(a["min_lr"], list):
         raise UsageError("min_lr is a list, one for each parameter group", where="ReduceLROnPlateau",
                          remedy="give one number")  # fmt: skip
+    if a["mode"] not in ("min", "max"):
+        raise UsageError(f"mode is {a['mode']!r}", where="ReduceLROnPlateau", remedy="set mode to min or max")
     monitor = given.monitor or ("accuracy" if a["mode"] == "max" else "train_loss")
     if (monitor == "accuracy") != (a["mode"] == "max"):
         raise UsageError(f"mode is {a['mode']!r}, which does not go with {monitor}", where="ReduceLROnPlateau",

@@ -21,17 +21,18 @@ def confirmation_table(confirmed: Sequence[Confirmed], target: float | None, sty
 
     Args:
         compared: also how many times those of the last row the iterations are, and how accuracies differ from the first
-            row's.
+            row's that has one.
     """
     head = ["", "policy", "best accuracy %", "seeds"]
     if target is not None:
         head += [f"iterations to {100 * target:g} %", "reached"]
     timed = compared and any(row.ratio_to(confirmed[-1]).mean is not None for row in confirmed[:-1])
     head += [*([SOONER] if timed else []), *([AGAINST] if compared else [])]
+    first = next((row for row in confirmed if row.accuracy.mean is not None), confirmed[0])
     rows = []
     for row in confirmed:
         ratio = row.ratio_to(confirmed[-1]) if row is not confirmed[-1] else Summary(None, None, 0)
-        points = "" if row is confirmed[0] else difference(confirmed[0].accuracy, row.accuracy)
+        points = "" if row is first else difference(first.accuracy, row.accuracy)
         rows.append([*_cells(row, target, style), *([_ratio(ratio)] if timed else []), *([points] if compared else [])])
     return style.table(head, rows, left=("", AGAINST))
 

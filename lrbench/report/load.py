@@ -69,10 +69,11 @@ def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
             _load_log(path, target, loaded)
     if not loaded.runs:
         where, _, problem = (loaded.problems[0] if loaded.problems else "").partition(": ")
+        problem, _, remedy = problem.partition("; ")
         raise ResultsError(
             f"{problem or 'there is no run'}, so there is nothing to report",
             where=where or None,
-            remedy="give a results folder, such as `lrbench run` made, or a training log of Caffe",
+            remedy=remedy or "give a results folder, such as `lrbench run` made, or a training log of Caffe",
         )
     return loaded
 

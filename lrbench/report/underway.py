@@ -69,16 +69,20 @@ def underway(runs: Iterable[RunRow]) -> list[Underway]:
     return [_underway(run) for run in runs if run.status == "running"]
 
 
-def find_underway(paths: Iterable[Path], tell: Callable[[str], None] = lambda text: None) -> list[Underway]:
+def find_underway(paths: Sequence[Path], tell: Callable[[str], None] = lambda text: None) -> list[Underway]:
     """The runs at or under the folders that a process holds; of all others no more than their status is read.
 
     Args:
         tell: is given a line for each run that says it is under way and cannot be read.
 
     Raises:
-        ResultsError: a path that is no folder.
+        ResultsError: a path that is no folder, or no run in any of them.
     """
-    said = (path for path in find_runs(paths) if RunDirectory(path).status().status == "running")
+    found = find_runs(paths)
+    if not found:
+        raise ResultsError("there is no run in this folder, so there is nothing to watch",
+                           where=", ".join(map(path_text, paths)), remedy="start one: lrbench run SPEC")
+    said = (path for path in found if RunDirectory(path).status().status == "running")
     records = [read_run(path) for path in said]
     for record in records:
         if not record.readable:

@@ -114,8 +114,10 @@ class Bench:
         task = Task(number, run, self.experiment, self.data, folder, self.threads)
         return task if pause is None else replace(task, pause=pause)
 
-    def run(self, tasks: Iterable[Task]) -> list[Outcome]:
+    def run(self, tasks: Iterable[Task | None]) -> list[Outcome]:
         """Run tasks, as many side by side as ``jobs``; a further one is taken when there is room for it.
+
+        None among them: there is none before something under way has ended.
 
         Raises:
             Interrupted: Ctrl-C; what was done is on disk.

@@ -61,18 +61,28 @@ class Search(Relay):
         if self._problem is not None:
             raise self._problem
 
-    def _tasks(self) -> Iterator[Task]:
-        """The next run to make, again and again; what ended before is in the study by then."""
+    def _tasks(self) -> Iterator[Task | None]:
+        """The next run to make, again and again; what ended before is in the study by then.
+
+        None where what is under way has to end first: it may leave room in the budget.
+        """
         yield from self._left_behind()
         repeats = 0
-        while self._problem is None and repeats < MOST_REPEATS and not self._spent() and self._point_out(repeats):
+        while self._problem is None and repeats < MOST_REPEATS:
+            if self._spent():
+                if not self._trials:
+                    return
+                yield None
+                continue
+            if not self._point_out(repeats):
+                return
             task = self._task(self._study.ask())
             repeats = repeats + 1 if task is None else 0
             if task is not None:
                 yield task
 
     def _spent(self) -> bool:
-        """Whether the budget has no room for one more policy, were it trained to its end."""
+        """Whether the budget has no room for one more policy, were it and what is under way trained to their ends."""
         trials = self._study.get_trials(deepcopy=False)
         if self._settings.iterations is not None:
             under_way = sum(trial.state.name == "RUNNING" for trial in trials)
@@ -115,7 +125,7 @@ class Search(Relay):
         except PolicyError:
             self._study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         except UpdateFinishedTrialError:  # a process that came just then took it for one left behind
-            pass
+            self._trials.pop(trial.number + 1, None)
         return None
 
     def _run_of(self, trial: optuna.Trial) -> Task | None:
@@ -126,6 +136,7 @@ class Search(Relay):
         label, policy = chosen(trial, self._space, self._bench.experiment.workload.iterations)
         task = self._taken(trial, policy.text)
         if task.folder.name in known:
+            self._trials.pop(task.number)
             self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)  # a sampler learns nothing of it
             return None
         trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})

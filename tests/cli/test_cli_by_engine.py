@@ -10,7 +10,6 @@ from pathlib import Path
 import fake_runs
 import pytest
 
-from lrbench.cli.main import main
 from lrbench.runs.usage import mean_of, read_usage
 
 FIX = "FIX(k0=0.01)"
@@ -19,20 +18,6 @@ workload: {net: lenet, dataset: digits, batch_size: 64, test_batch_size: 100, it
 solver: {momentum: 0.9, weight_decay: 0.0005}
 policies: [FIX(k0=0.01), FIX(k0=0.0001)]
 """
-
-
-@pytest.fixture
-def lrbench(monkeypatch, capsys):
-    """Runs the command line; returns exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lrbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

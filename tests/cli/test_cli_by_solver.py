@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 
 import fake_runs
 import pytest
 
-from lrbench.cli.main import main
 
 FIX = "FIX(k0=0.01)"
-
-
-@pytest.fixture
-def lrbench(monkeypatch, capsys):
-    """Runs the command line; returns exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lrbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

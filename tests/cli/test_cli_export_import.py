@@ -72,6 +72,7 @@ def test_csv_is_data_alone(lrbench: Command) -> None:
     (("export", "FIX(k0=1)", "--to", "torch", "-o", "/nowhere/x.py"), "error: /nowhere/x.py: there is no folder"),
     (("import", "StepLR(30)"), "error: StepLR: it changes the optimizer's lr, which it does not say"),
     (("import", "StepLR(30)", "--rate", "nan"), "error: --rate: is nan, but must be a finite number of at least 0"),
+    (("import", "."), "error: .: is a folder, and no description of a scheduler; give a solver.prototxt"),
     (("import", "none.prototxt"), "error: none.prototxt: no such file, and no description of a scheduler"),
     (("import", "LinearLR(start_factor=2)", "--rate", "-1"), "error: --rate: is -1.0, but must be"),
 ])  # fmt: skip

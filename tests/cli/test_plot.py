@@ -7,13 +7,13 @@ import os
 import struct
 import subprocess
 import sys
+from functools import partial
 
 import fake_runs
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from lrbench.cli.main import main
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)"
 HOSTILE = "$\\frac{1}{$ <b>&\"学\x1b[31m"
@@ -30,17 +30,9 @@ def results(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def plot(monkeypatch, capsys):
+def plot(lrbench):
     """Runs the command; returns exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lrbench", "plot", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
+    return partial(lrbench, "plot")
 
 
 def test_the_file_is_written_and_the_caption_printed(plot, results, tmp_path):

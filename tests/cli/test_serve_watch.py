@@ -14,23 +14,8 @@ import fake_runs
 import pytest
 
 from lrbench.cli import watch
-from lrbench.cli.main import main
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
-
-
-@pytest.fixture
-def lrbench(monkeypatch, capsys):
-    """Runs the command line; returns exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lrbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
@@ -122,6 +107,15 @@ def test_watch_names_once_what_it_cannot_read_and_shows_the_rest(lrbench, tmp_pa
     problem, end = err.splitlines()
     assert problem.startswith(f"left out: {newer}: run.json has schema 99, this version reads up to 1; ")
     assert end.startswith("nothing is under way any more; ")
+
+
+def test_watch_of_a_folder_without_runs_is_refused(lrbench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    code, out, err = lrbench("watch", "photos")
+    assert (code, out) == (2, "")
+    assert err == ("error: photos: there is no run in this folder, so there is nothing to watch; "
+                   "start one: lrbench run SPEC\n")
 
 
 def test_watch_says_when_nothing_is_under_way_from_the_start(lrbench, tmp_path):

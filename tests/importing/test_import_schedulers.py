@@ -195,6 +195,7 @@ def test_what_cannot_be_read_is_one_line(text: str, message: str) -> None:
     ("CosineAnnealingLR(opt, 10)", "CosineAnnealingLR: stepped once an epoch it makes a staircase that no LR function"),
     ("SequentialLR(opt, [StepLR(opt, 3)], [4])", "SequentialLR: it needs a list of schedulers and a milestone fewer"),
     ("ReduceLROnPlateau(opt, min_lr=[0, 1])", "ReduceLROnPlateau: min_lr is a list"),
+    ("ReduceLROnPlateau(opt, 'rel')", "ReduceLROnPlateau: mode is 'rel'; set mode to min or max"),
 ])  # fmt: skip
 def test_what_no_policy_does_is_one_line(text: str, message: str) -> None:
     assert message in refusal(text, rate=0.1, steps_per_epoch=10)

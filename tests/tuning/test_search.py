@@ -122,6 +122,28 @@ def test_a_run_that_cannot_be_the_first_at_the_target_any_more_ends(bench):
     assert whole.best[0].iterations_to_target == result.best[0].iterations_to_target
 
 
+class TwoSideBySide(ReplayBench):
+    """Takes the next two runs before it plays the first."""
+
+    def run(self, tasks):
+        tasks, waiting, outcomes = iter(tasks), [], []
+        while True:
+            task = next(tasks, None)
+            waiting += [] if task is None else [task]
+            if not waiting:
+                return outcomes
+            if task is None or len(waiting) == 2:
+                outcomes += super().run([waiting.pop(0)])
+
+
+def test_side_by_side_the_budget_is_used_up_and_not_overspent(bench):
+    search = RATES + f"\nfunctions: [FIX]\niterations: {6 * ITERATIONS}\nobjective: iterations"
+    made = bench(search)
+    pair = TwoSideBySide(made.experiment, made.data, made.engine, made.results, table=MadeUp())
+    result = found(pair)
+    assert 5 * ITERATIONS < result.iterations <= 6 * ITERATIONS
+
+
 def test_a_pareto_front_of_accuracy_and_iterations(bench):
     result = found(bench(RATES + "\nfunctions: [FIX, COS]\ntrials: 30\nobjective: both"))
     front = result.best

@@ -9,12 +9,15 @@ from lrbench.engines.caffe.solver import native_solver
 from lrbench.nets import write_message
 
 NET, SOLVER = "net.prototxt", "solver.prototxt"
+POLICY_IS = "Learning-rate policy: "
+NOT_NATIVE = "Caffe has no native form of it: LRBench sets base_lr before each iteration, caffe train would not."
+"""The solver's first two comments, the second where the solver's own lr_policy is not the run's policy."""
 
 
 def write_run_files(job: Job, bound: BoundNet) -> None:
     """Write net.prototxt and solver.prototxt, with which plain ``caffe train`` works from within the folder."""
     write_message(job.folder / NET, bound.net)
-    header = f"Learning-rate policy: {job.policy.text}"
+    header = f"{POLICY_IS}{job.policy.text}"
     if native_schedule(job.policy, job.iterations) is None:
-        header += "\nCaffe has no native form of it: LRBench sets base_lr before each iteration, caffe train would not."
+        header += f"\n{NOT_NATIVE}"
     write_message(job.folder / SOLVER, native_solver(job), header=header)
