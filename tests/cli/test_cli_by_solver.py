@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-
 import fake_runs
 import pytest
-
 
 FIX = "FIX(k0=0.01)"
 
