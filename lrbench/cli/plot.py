@@ -69,10 +69,11 @@ def _plot(paper: Paper, *, paths: Sequence[Path], output: Path, metric: str, tar
           wanted: Sequence[str], workload: str | None) -> None:
     from lrbench.cli.output import check_writable
     from lrbench.cli.reading import read_report, say_different_targets, say_what_is_left_out
+    from lrbench.policies.picture import check_suffix
     from lrbench.report.choice import chosen_policies, chosen_workload
     from lrbench.report.paper import DOTS_PER_INCH, SETTINGS, draw_paper
     from lrbench.report.paper_text import caption
-    from lrbench.report.picture_file import check_suffix, drawing, write_picture
+    from lrbench.report.picture_file import drawing, write_picture
 
     check_suffix(output)
     check_writable(output)

@@ -59,7 +59,7 @@ def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:
 def _check_plot(plot: Path) -> None:
     """Refuse, before the work, a file that cannot be drawn at its end."""
     from lrbench.cli.output import check_writable
-    from lrbench.report.picture_file import check_suffix
+    from lrbench.policies.picture import check_suffix
 
     check_suffix(plot)
     check_writable(plot, "--plot")

@@ -15,11 +15,9 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from lrbench.errors import ResultsError, UsageError
+from lrbench.errors import ResultsError
 from lrbench.report.untrusted import path_text
 from lrbench.storage import atomic_write, reason
-
-SUFFIXES = (".png", ".svg", ".pdf")
 
 _SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,  # labels come from files: a dollar sign in one is no formula
@@ -32,16 +30,6 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-
-
-def check_suffix(path: Path) -> None:
-    """Refuse, before the work, a kind of file that cannot be drawn.
-
-    Raises:
-        UsageError: another suffix than ``SUFFIXES``.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f'the suffix is "{path.suffix}"', where=path_text(path), remedy=f"use {', '.join(SUFFIXES)}")
 
 
 @contextlib.contextmanager
