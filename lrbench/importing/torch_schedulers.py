@@ -166,8 +166,8 @@ def _product(rate: float, factor: float) -> float:
     return float(f"{rate * factor:.15g}")
 
 
-def _iterations(count: float, given: Given) -> float:
-    """A count of step() calls in iterations."""
+def _iterations(count: Any, given: Given) -> Any:
+    """A count of step() calls, a number, in iterations."""
     return count * given.steps_per_epoch
 
 

@@ -145,7 +145,7 @@ def test_runs_that_are_not_counted_are_named(lrbench, results):
     [
         (["nowhere"], "error: nowhere: no such file or folder; give a results folder or a Caffe log"),
         (["empty"], "error: empty: there is no run in this folder, so there is nothing to report; give"),
-        (["notes.txt"], "error: notes.txt: is no training log of Caffe, so there is nothing to report; give what `caffe train`"),
+        (["notes.txt"], "error: notes.txt: is no training log of Caffe, so there is nothing to report; give what "),
         (["results", "--sort", "acuracy"], "error: unknown metric 'acuracy'; did you mean "),
         (["results", "--target", "98"], "error: --target is 98, but an accuracy is above 0 and at most 1; give a"),
         (["results", "--target", "nan"], "error: --target is nan, but an accuracy"),
