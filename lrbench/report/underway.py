@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lrbench.errors import ResultsError
 from lrbench.report.formats import NOTHING, number
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.report.untrusted import path_text, plain

@@ -37,6 +37,12 @@ def test_a_group_without_a_command_shows_its_help(group):
     assert "\nCommands:\n" in answer.stderr
 
 
+def test_a_mistyped_command_is_told_the_nearest():
+    answer = lrbench("plto", "results")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("error: there is no command 'plto'; did you mean plot? (see ")
+
+
 @pytest.mark.parametrize("arguments", [
     ["pol\x1b[31m"],
     ["policies", "eval", "FIX(k0=1)", "--at", "0\x1b]0;title\x07"],

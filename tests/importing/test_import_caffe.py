@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrbench.errors import LRBenchError
+from lrbench.engines.caffe.files import NOT_NATIVE, POLICY_IS
+from lrbench.errors import LRBenchError, UsageError
 from lrbench.exporting import export_policy
 from lrbench.importing import Given, import_policy
 from lrbench.policies import parse_policy
@@ -70,6 +71,26 @@ print(json.dumps(rows))
     for policy, row in zip(policies.values(), rows, strict=True):
         want = policy.rates(np.arange(ITERATIONS), ITERATIONS)
         np.testing.assert_allclose(row, want, rtol=1e-5, atol=1e-7 * want.max(), err_msg=str(policy))
+
+
+def test_the_solver_of_a_run_is_the_policy_that_the_run_trained_with(tmp_path: Path) -> None:
+    """Where Caffe has no such policy the solver itself has a constant rate, which the run changed as it went."""
+    policy = "TRI(k0=0.001, k1=0.03, l=75)"
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(f'# {POLICY_IS}{policy}\n# {NOT_NATIVE}\nbase_lr: 0.001 lr_policy: "fixed"\n')
+    found = import_policy(str(solver), Given())
+    assert found.policy.text == policy
+    assert found.notes == ("of a run of LRBench, which set these rates; the solver's own lr_policy is not what it "
+                           "trained with",)
+    solver.write_text(f'# {POLICY_IS}FIX(k0=0.001)\nbase_lr: 0.002 lr_policy: "fixed"\n')
+    assert import_policy(str(solver), Given()).policy.text == "FIX(k0=0.002)"
+
+
+def test_a_file_of_another_kind_is_no_solver(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("scheduler = StepLR(optimizer, 30)\n")
+    with pytest.raises(UsageError, match=r"train\.py: is no Caffe solver and no saved scheduler; give a solver\.proto"):
+        import_policy(str(script), Given())
 
 
 @pytest.mark.parametrize(("text", "message"), [
