@@ -31,6 +31,8 @@ def read_text(text: str) -> dict[str, Any]:
             remedy=f"at most {LONGEST_TEXT} are read; write it as a mapping",
         )
     text = text.strip()
+    if not text:
+        raise PolicyError("the text of the policy is empty", remedy=FORM)
     foreign = _FOREIGN.search(text)
     if foreign:
         problem = f"{foreign.group()!a} at character {foreign.start() + 1} does not belong in a policy"

@@ -68,6 +68,7 @@ def test_csv_is_data_alone(lrbench: Command) -> None:
 @pytest.mark.parametrize(("arguments", "message"), [
     (("export", "FIX(k0=x)", "--to", "torch"), "error: FIX: k0 is x, but must be a finite number"),
     (("export", "POLY(k0=1, p=1)", "--to", "torch"), "error: POLY: its rates depend on how many iterations"),
+    (("export", " ", "--to", "torch"), "error: the text of the policy is empty; write NAME(key=value, ...)"),
     (("export", "FIX(k0=1)"), "error: Missing option '--to'"),
     (("export", "FIX(k0=1)", "--to", "torch", "-o", "/nowhere/x.py"), "error: /nowhere/x.py: there is no folder"),
     (("import", "StepLR(30)"), "error: StepLR: it changes the optimizer's lr, which it does not say"),
