@@ -64,7 +64,7 @@ REFUSED = [
     ("WARMUP(policy=3, l=2)", "WARMUP: policy: 3 is not a policy"),
     ("WARMUP(policy=FIX, l=2)", "FIX is not of the form NAME(key=value, ...)"),
     ("SCALE(factor=0, policy=FIX(k0=1))", "SCALE: factor is 0, but must be a finite number above 0"),
-    ("", "the text cannot be read"),
+    ("", "the text of the policy is empty"),
     ("FIX", f'policy "FIX": FIX is not of the form NAME(key=value, ...); {FORM}'),
     ("FIX(k0=1", "the text cannot be read"),
     ("FIX(k0=1) FIX(k0=2)", "the text cannot be read"),
