@@ -33,7 +33,7 @@ def run_row(policy: str, accuracies: Sequence[float | None], **values: Any) -> R
         "policy": policy, "function": policy.partition("(")[0], "lr_scale": 1.0, "seed": seed,
         "workload": fake_runs.WORKLOAD, "reason": None, "iteration": 500 * max(0, len(rows) - 1), "scales": (),
         "evaluations": evaluations, "metrics": all_metrics(evaluations, target),
-    }  # fmt: skip
+    }
     return RunRow(**{**known, **given})
 
 

@@ -32,7 +32,7 @@ def import_(source: str, rate: float | None, iterations: int | None, steps_per_e
 
     if rate is not None and not (math.isfinite(rate) and rate >= 0):
         raise UsageError(f"is {rate}, but must be a finite number of at least 0", where="--rate",
-                         remedy="for example 0.1")  # fmt: skip
+                         remedy="for example 0.1")
     imported = import_policy(source, Given(rate, iterations, steps_per_epoch, monitor))
     if iterations is not None:
         imported.policy.check(iterations)

@@ -32,7 +32,7 @@ def caffe_text(policy: Policy, iterations: int | None) -> str:
             f"Caffe has no policy with the rates of {policy}", where=policy.name,
             remedy=f"{known}Caffe has {', '.join(NATIVE_NAMES)} with whole lengths; lrbench run trains real Caffe with "
             "any policy",
-        )  # fmt: skip
+        )
     if fields.lr_policy == "poly":
         fields.max_iter = end
     return f"# {policy}\n{write_text(fields)}"

@@ -86,7 +86,7 @@ class _Traced(Dialect):
         times = Fraction(repr(length)).denominator
         if times * self._end > LARGEST_INT32:
             raise PolicyError(f"a cycle of {length} iterations cannot be counted in 32-bit integers",
-                              remedy="round l, or give the run's iterations where they are few")  # fmt: skip
+                              remedy="round l, or give the run's iterations where they are few")
         return _ratio(length) if length * times <= LARGEST_INT32 else None
 
     def reached(self, boundaries: Sequence[float]) -> str:
@@ -103,7 +103,7 @@ class _Traced(Dialect):
     def choice(self, phases: Sequence[tuple[str, str]], rate: str) -> list[str]:
         if len(phases) < 2:
             return [f"return {self._where}({condition}, {text}, {rate})" for condition, text in phases] or [
-                f"return {rate}"]  # fmt: skip
+                f"return {rate}"]
         lines = [f"rate = {self._where}({condition}, {text}, rate)" for condition, text in reversed(phases)]
         return [f"rate = {rate}", *lines, "return rate"]
 

@@ -44,7 +44,7 @@ _SHAPES = {
     "SAW": ("l", "x"), "SAW_HIGH": ("l", "(1 - x)"),
     "HSIN": ("l", "cos(pi * x / 2)"), "HSIN_LOW": ("l", "sin(pi * x / 2)"),
     "HCOS": ("l", "(1 + cos(pi * x)) / 2"), "HCOS_LOW": ("l", "sin(pi * x / 2) ** 2"),
-}  # fmt: skip
+}
 _ENVELOPES = {"": "", "2": " * 0.5 ** turns(t, {cycle})", "EXP": " * gamma ** t"}
 _FALLS = {"linear": "x", "cos": "sin(pi * x / 2) ** 2", "sqrt": "(1 - sqrt(1 - x))"}  # of x, what is left of the fall
 MOST_RESTARTS = 1000
@@ -74,7 +74,7 @@ def _sgdr(v: Values) -> Formula:
         ("cycle", f"reached(t, {restarts})"),
         ("start", "l * (mult ** cycle - 1) / (mult - 1)"),
         ("x", "min((t - start) / (l * mult ** cycle), 1)"),
-    ))  # fmt: skip
+    ))
 
 
 def _restarts(v: Values) -> list[int]:
@@ -83,7 +83,7 @@ def _restarts(v: Values) -> list[int]:
     while start < v.iterations:
         if len(found) == MOST_RESTARTS:
             raise PolicyError(f"it has more than {MOST_RESTARTS} restarts, which cannot be written out",
-                              remedy="take mult=1, or export its rates, to csv")  # fmt: skip
+                              remedy="take mult=1, or export its rates, to csv")
         found.append(_next_whole(start))
         start += v.l * float(v.mult) ** len(found)
     return found
@@ -97,7 +97,7 @@ def _next_whole(boundary: float) -> int:
 def _onecycle(v: Values) -> Formula:
     peak, end = canonical_number(v.rise * v.l - 1), v.l - 1
     up, down = (("t / {}", "(1 - x)") if v.anneal == "linear" else
-                ("sin(pi * t / {} / 2) ** 2", "(1 + cos(pi * x)) / 2"))  # fmt: skip
+                ("sin(pi * t / {} / 2) ** 2", "(1 + cos(pi * x)) / 2"))
     return Formula(
         f"k2 + (k1 - k2) * {down}",
         phases=((f"t <= {peak!r}", f"k0 + (k1 - k0) * {up.format(peak)}"),),

@@ -66,7 +66,7 @@ class _Writer:
                 return self._compose(v)
         if policy.name not in FORMULAS:
             raise PolicyError("its formula cannot be written out", where=policy.name,
-                              remedy="export its rates, to csv")  # fmt: skip
+                              remedy="export its rates, to csv")
         return FORMULAS[policy.name](v)
 
     def _stage(self, policy: Policy, start: int, iterations: int) -> str:

@@ -34,7 +34,7 @@ _FORMS: dict[str, Callable[[SolverParameter], dict[str, Any]]] = {
     if s.stepvalue else {"function": "FIX"},
     "poly": lambda s: {"function": "POLY", "p": _decimal(s.power), "l": s.max_iter},
     "sigmoid": lambda s: {"function": "SIG", "gamma": _decimal(s.gamma), "l": s.stepsize},
-}  # fmt: skip
+}
 
 
 def solver_policy(path: Path) -> Imported:
@@ -57,11 +57,11 @@ def solver_policy(path: Path) -> Imported:
     for name in ("base_lr", *_NEEDED[kind]):
         if not solver.HasField(name):
             raise UsageError(f"lr_policy {kind} needs {name}, which is missing", where=str(path),
-                             remedy=f"add {name} to the solver")  # fmt: skip
+                             remedy=f"add {name} to the solver")
     policy = policy_from_mapping({**_FORMS[kind](solver), "k0": _decimal(solver.base_lr)})
     notes = ["the l of POLY is the solver's max_iter"] if kind == "poly" else []
     return Imported(policy, (*notes, "Caffe computes it in float32, which differs by up to about 1e-3 where gamma is "
-                                     "near 1") if kind == "exp" else tuple(notes))  # fmt: skip
+                                     "near 1") if kind == "exp" else tuple(notes))
 
 
 def _set_by_run(path: Path) -> str | None:

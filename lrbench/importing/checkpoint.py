@@ -36,14 +36,14 @@ def read_checkpoint(path: Path) -> tuple[Policy | Described, float | None]:
     states = list(_states(_load(path)))
     if len(states) != 1:
         raise UsageError(f"it holds {len(states)} states of schedulers, but must hold one", where=str(path),
-                         remedy="save scheduler.state_dict() by itself")  # fmt: skip
+                         remedy="save scheduler.state_dict() by itself")
     try:
         return _read(states[0])
     except LRBenchError as error:
         raise error.at(str(path)) from None
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise UsageError(f"the state in it is of no scheduler of PyTorch's ({plain(str(error))[:200]})",
-                         where=str(path), remedy="save scheduler.state_dict() anew") from None  # fmt: skip
+                         where=str(path), remedy="save scheduler.state_dict() anew") from None
 
 
 def _read(state: Mapping[str, Any]) -> tuple[Policy | Described, float | None]:
@@ -52,7 +52,7 @@ def _read(state: Mapping[str, Any]) -> tuple[Policy | Described, float | None]:
     texts = sorted(set(state["policies"]))
     if len(texts) > 1:
         raise UsageError(f"its {len(texts)} parameter groups have a policy each: {' '.join(texts)}",
-                         remedy="take the one that you want")  # fmt: skip
+                         remedy="take the one that you want")
     return parse_policy(texts[0]), None
 
 
@@ -61,13 +61,13 @@ def _load(path: Path) -> Any:
         import torch
     except ImportError:
         raise UsageError("reading it needs PyTorch", where=str(path),
-                         remedy="pip install 'lrbench[torch]'") from None  # fmt: skip
+                         remedy="pip install 'lrbench[torch]'") from None
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - whatever a damaged or foreign file makes PyTorch raise
         problem = plain(str(error)).split(". ")[0][:200]
         raise UsageError(f"is no file that PyTorch reads safely ({problem})", where=str(path),
-                         remedy="save scheduler.state_dict() by torch.save") from None  # fmt: skip
+                         remedy="save scheduler.state_dict() by torch.save") from None
 
 
 def _states(loaded: Any) -> Iterator[Mapping[str, Any]]:
@@ -89,7 +89,7 @@ def _scheduler(state: Mapping[str, Any]) -> Described:
     name = next((name for name, told in _TOLD_BY.items() if all(key in state for key in told)), None)
     if name is None or any(key in state for key in _OTHERS):
         raise UsageError("this scheduler's state does not hold all of its rates",
-                         remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)")  # fmt: skip
+                         remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)")
     arguments = {key: state[key] for key in SIGNATURES[name] if key in state}
     if name == "MultiStepLR" and isinstance(state["milestones"], Counter):
         arguments["milestones"] = sorted(state["milestones"].elements())
@@ -106,5 +106,5 @@ def _base_rate(state: Mapping[str, Any]) -> float | None:
 def _only(values: Any) -> Any:
     if len({float(value) for value in values}) != 1:
         raise UsageError(f"its parameter groups have different rates: {list(values)}",
-                         remedy="describe the scheduler of the group that you want as text")  # fmt: skip
+                         remedy="describe the scheduler of the group that you want as text")
     return values[0]

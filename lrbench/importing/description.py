@@ -40,7 +40,7 @@ SIGNATURES: Mapping[str, Mapping[str, Any]] = {
         "min_lr": 0, "eps": 1e-08,
     },
     "SequentialLR": {"schedulers": REQUIRED, "milestones": REQUIRED},
-}  # fmt: skip
+}
 """The arguments of each scheduler after the optimizer, in order, with their defaults: those of torch.optim."""
 
 UNREADABLE = {
@@ -51,7 +51,7 @@ UNREADABLE = {
 _IGNORED = {"optimizer", "last_epoch", "verbose"}
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def described(name: str, given: Mapping[str, Any]) -> Described:
             raise UsageError(f"{argument} is missing", where=name, remedy=f"give {argument}")
         if value != signature[argument] and not _is_taken(argument, value, signature[argument]):
             raise UsageError(f"{argument} is {shown(value)}, which PyTorch does not take", where=name,
-                             remedy=f"write {argument} as for PyTorch")  # fmt: skip
+                             remedy=f"write {argument} as for PyTorch")
     return Described(name, arguments)
 
 
@@ -125,7 +125,7 @@ def _known(name: str) -> str:
         return name
     if name in UNREADABLE:
         raise UsageError(f"it {UNREADABLE[name]}, so that no policy can be read from it", where=name,
-                         remedy="write the policy by hand: lrbench policies list")  # fmt: skip
+                         remedy="write the policy by hand: lrbench policies list")
     remedy = f"{did_you_mean(name, SIGNATURES)} those of torch.optim.lr_scheduler are known".strip()
     raise UsageError(f'"{name}" is no scheduler that is known', remedy=remedy)
 
@@ -159,7 +159,7 @@ def _value(node: ast.expr, name: str) -> Any:
         case ast.Call():
             return _described(node)
     raise UsageError(f'"{shown(ast.unparse(node))}" is not written out', where=name,
-                     remedy="write numbers, words in quotes and [lists], no variables")  # fmt: skip
+                     remedy="write numbers, words in quotes and [lists], no variables")
 
 
 def _number(node: ast.expr, name: str) -> int | float:

@@ -32,7 +32,7 @@ class Given:
         """
         if self.rate is None:
             raise UsageError("it changes the optimizer's lr, which it does not say", where=name,
-                             remedy="give it by --rate")  # fmt: skip
+                             remedy="give it by --rate")
         return self.rate
 
     def of_stage(self, start: int, end: int | None) -> Given:

@@ -34,7 +34,7 @@ def import_policy(source: str, given: Given) -> Imported:
         if "(" not in source:
             problem = "is a folder" if _is_folder(path) else "no such file"
             raise UsageError(f"{problem}, and no description of a scheduler", where=shown(source),
-                             remedy="give a solver.prototxt, or text such as StepLR(step_size=30)")  # fmt: skip
+                             remedy="give a solver.prototxt, or text such as StepLR(step_size=30)")
         return scheduler_policy(read_description(source), given)
     if not _is_saved(path):
         if path.suffix in (".py", ".md", ".yaml", ".yml", ".json", ".csv"):

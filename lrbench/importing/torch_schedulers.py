@@ -27,7 +27,7 @@ def scheduler_policy(scheduler: Described, given: Given) -> Imported:
     except (ZeroDivisionError, OverflowError) as error:
         raise UsageError(f"its values make no rates ({error})", where=scheduler.name) from None
     how = (f"one step() of the scheduler in {given.steps_per_epoch} iterations" if given.steps_per_epoch > 1 else
-           "one step() of the scheduler an iteration; --steps-per-epoch says otherwise")  # fmt: skip
+           "one step() of the scheduler an iteration; --steps-per-epoch says otherwise")
     assumed = [] if scheduler.name == "ReduceLROnPlateau" else [f"assumed: {how}"]
     return Imported(policy_from_mapping(mapping), tuple(dict.fromkeys([*assumed, *notes])))
 
@@ -35,7 +35,7 @@ def scheduler_policy(scheduler: Described, given: Given) -> Imported:
 def _made(scheduler: Described, given: Given) -> Made:
     if given.steps_per_epoch > 1 and scheduler.name not in {*STAIRCASES, "ReduceLROnPlateau", "SequentialLR"}:
         raise UsageError("stepped once an epoch it makes a staircase that no LR function is", where=scheduler.name,
-                         remedy="leave --steps-per-epoch out, and give its lengths in iterations")  # fmt: skip
+                         remedy="leave --steps-per-epoch out, and give its lengths in iterations")
     return _FORMS[scheduler.name](scheduler.arguments, given)
 
 
@@ -91,7 +91,7 @@ def _restarts(a: Arguments, given: Given) -> Made:
     rate = given.base_rate("CosineAnnealingWarmRestarts")
     if rate < a["eta_min"]:
         raise UsageError(f"eta_min is {a['eta_min']}, above the rate, {rate}: SGDR starts each cycle high",
-                         where="CosineAnnealingWarmRestarts", remedy="lower eta_min")  # fmt: skip
+                         where="CosineAnnealingWarmRestarts", remedy="lower eta_min")
     return {"function": "SGDR", "k0": rate, "k1": a["eta_min"], "l": a["T_0"], "mult": a["T_mult"]}, []
 
 
@@ -99,10 +99,10 @@ def _cyclic(a: Arguments, given: Given) -> Made:
     functions = {"triangular": "TRI", "triangular2": "TRI2", "exp_range": "TRIEXP"}
     if a["step_size_down"] not in (None, a["step_size_up"]):
         raise UsageError("its way up and its way down differ in length; those of TRI do not", where="CyclicLR",
-                         remedy="give step_size_up alone")  # fmt: skip
+                         remedy="give step_size_up alone")
     if a["scale_fn"] is not None or a["mode"] not in functions:
         raise UsageError(f"it scales its cycles by a function of its own, or mode={a['mode']!r}", where="CyclicLR",
-                         remedy=f"set mode to {', '.join(functions)}")  # fmt: skip
+                         remedy=f"set mode to {', '.join(functions)}")
     if a["max_lr"] < a["base_lr"]:
         raise UsageError("max_lr is below base_lr", where="CyclicLR", remedy="exchange them")
     fields = {"k0": a["base_lr"], "k1": a["max_lr"], "l": a["step_size_up"]}
@@ -115,7 +115,7 @@ def _onecycle(a: Arguments, given: Given) -> Made:
     length = a["total_steps"] or epochs or given.iterations
     if a["three_phase"]:
         raise UsageError("three_phase=True falls in two ways, ONECYCLE in one", where="OneCycleLR",
-                         remedy="compose it of ONECYCLE and LINEAR by hand")  # fmt: skip
+                         remedy="compose it of ONECYCLE and LINEAR by hand")
     peak = a["max_lr"]
     start = peak / a["div_factor"]
     fields = {"k0": start, "k1": peak, "k2": start / a["final_div_factor"], "rise": a["pct_start"]}
@@ -126,19 +126,19 @@ def _onecycle(a: Arguments, given: Given) -> Made:
 
 def _momentum(a: Arguments) -> list[str]:
     return ["the momentum, which PyTorch cycles unless cycle_momentum=False, is not part of the policy"
-            ] if a["cycle_momentum"] else []  # fmt: skip
+            ] if a["cycle_momentum"] else []
 
 
 def _plateau(a: Arguments, given: Given) -> Made:
     if isinstance(a["min_lr"], list):
         raise UsageError("min_lr is a list, one for each parameter group", where="ReduceLROnPlateau",
-                         remedy="give one number")  # fmt: skip
+                         remedy="give one number")
     if a["mode"] not in ("min", "max"):
         raise UsageError(f"mode is {a['mode']!r}", where="ReduceLROnPlateau", remedy="set mode to min or max")
     monitor = given.monitor or ("accuracy" if a["mode"] == "max" else "train_loss")
     if (monitor == "accuracy") != (a["mode"] == "max"):
         raise UsageError(f"mode is {a['mode']!r}, which does not go with {monitor}", where="ReduceLROnPlateau",
-                         remedy="set mode=max for the accuracy, mode=min for a loss")  # fmt: skip
+                         remedy="set mode=max for the accuracy, mode=min for a loss")
     same = {name: a[name] for name in ("factor", "threshold", "threshold_mode", "cooldown")}
     fields = {"k0": given.base_rate("ReduceLROnPlateau"), "patience": a["patience"] + 1, "min_rate": a["min_lr"]}
     notes = [] if given.monitor else [f"assumed: it is shown the {monitor}; --monitor says otherwise"]
@@ -151,10 +151,10 @@ def _sequential(a: Arguments, given: Given) -> Made:
     parts, boundaries = a["schedulers"], [_iterations(one, given) for one in a["milestones"]]
     if not all(isinstance(part, Described) for part in parts) or len(parts) != len(boundaries) + 1:
         raise UsageError("it needs a list of schedulers and a milestone fewer than those", where="SequentialLR",
-                         remedy="as SequentialLR(schedulers=[LinearLR(), StepLR(30)], milestones=[5])")  # fmt: skip
+                         remedy="as SequentialLR(schedulers=[LinearLR(), StepLR(30)], milestones=[5])")
     starts, ends = [0, *boundaries], [*boundaries, None]
     stages = [_made(part, given.of_stage(start, end))
-              for part, start, end in zip(parts, starts, ends, strict=True)]  # fmt: skip
+              for part, start, end in zip(parts, starts, ends, strict=True)]
     if len(stages) == 1:
         return stages[0]
     notes = [note for _, own in stages for note in own]

@@ -12,7 +12,7 @@ from lrbench.nets.caffe_pb2 import LayerParameter
 _KEEPS_CHANNELS = {
     "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Eltwise", "LRN", "MVN",
     "PReLU", "Pooling", "Power", "ReLU", "Scale", "Sigmoid", "Softmax", "Swish", "TanH",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

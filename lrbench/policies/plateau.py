@@ -36,7 +36,7 @@ WATCHING = (
          default="rel"),
     Number(name="cooldown", meaning="evaluations after a change that do not count", least=0, whole=True, default=0),
     Word(name="monitor", meaning="the value that is to get better", choices=tuple(MONITORED), default="train_loss"),
-)  # fmt: skip
+)
 
 
 class Watch:
@@ -176,4 +176,4 @@ CLOSED_LOOP = (
         rule=_switch_rule,
         courses=_each,
     ),
-)  # fmt: skip
+)

@@ -28,7 +28,7 @@ DISPLAY_TOLERANCE = 1e-3
 
 _SOLVER_FIELDS = (
     "momentum", "momentum2", "delta", "rms_decay", "weight_decay", "regularization_type", "clip_gradients", "iter_size",
-)  # fmt: skip
+)
 
 
 def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow:

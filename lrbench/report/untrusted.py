@@ -21,7 +21,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "`": r"\textasciigrave{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"{\char34}",
     "±": r"$\pm$", "×": r"$\times$", "÷": r"$\div$", "…": r"\ldots{}", "†": r"$^{\dagger}$",
-}  # fmt: skip
+}
 
 
 def path_text(path: Path) -> str:

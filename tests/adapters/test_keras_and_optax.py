@@ -24,7 +24,7 @@ POLICIES = (
     "FIX(k0=0.01)", "NSTEP(k0=0.1, gamma=0.5, l=[10, 30])", "EXP(k0=0.1, gamma=0.99994)",
     "SINEXP(k0=0.01, k1=0.06, gamma=0.99, l=20)", "SGDR(k0=0.1, l=10, mult=2)",
     "WARMUP(policy=COSDECAY(k0=0.1), l=20)", "COMPOSE(policies=[TRI(k0=0, k1=0.1, l=9), FIX(k0=0.1)], boundaries=[40])",
-)  # fmt: skip
+)
 
 
 def rounded(text: str, iterations: int = ITERATIONS) -> list[float]:
@@ -79,7 +79,7 @@ def test_optax_trains_with_the_rates_also_after_save_and_load(text: str, tmp_pat
 @pytest.mark.parametrize("cooldown", [0, 1, 3])
 def test_the_plateau_snippet_is_the_policy(cooldown: int) -> None:
     policy = parse_policy("PLATEAU(k0=0.8, factor=0.5, patience=2, threshold=0.05, threshold_mode=abs, "
-                          f"cooldown={cooldown}, monitor=accuracy, min_rate=0.01)")  # fmt: skip
+                          f"cooldown={cooldown}, monitor=accuracy, min_rate=0.01)")
     names: dict[str, Any] = {}
     exec(export_policy(policy, "keras"), names)
     net, callback, ours = model("FIX(k0=1)"), names["callback"](), policy.start(1000)
@@ -132,7 +132,7 @@ OPTAX_EQUAL = {
         lambda: optax.warmup_cosine_decay_schedule(0.02, 0.1, 10, 40, 0.01),
     "COMPOSE(policies=[FIX(k0=0.1), LINEAR(k0=0.1, l=20)], boundaries=[30])":
         lambda: optax.join_schedules([optax.constant_schedule(0.1), optax.linear_schedule(0.1, 0, 20)], [30]),
-}  # fmt: skip
+}
 KERAS_EQUAL = {
     "EXP(k0=0.1, gamma=0.98)": lambda: SCHEDULES.ExponentialDecay(0.1, 1, 0.98),
     "STEP(k0=0.1, gamma=0.5, l=20)": lambda: SCHEDULES.ExponentialDecay(0.1, 20, 0.5, staircase=True),
@@ -144,7 +144,7 @@ KERAS_EQUAL = {
     "WARMUP(policy=COSDECAY(k0=0.1, l=30), l=10, k0=0.02)":
         lambda: SCHEDULES.CosineDecay(0.02, 30, warmup_target=0.1, warmup_steps=10),
     "SGDR(k0=0.1, l=10, mult=2)": lambda: SCHEDULES.CosineDecayRestarts(0.1, 10, t_mul=2.0, m_mul=1.0),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", OPTAX_EQUAL)

@@ -20,7 +20,7 @@ OPEN = (
     "SINEXP(k0=0.01, k1=0.06, gamma=0.99, l=20)", "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07)",
     "WARMUP(policy=COSDECAY(k0=0.1), l=20)", "SCALE(factor=0.5, policy=COMPOSE(policies=[TRI(k0=0, k1=0.1, l=9),"
     " FIX(k0=0.001)], boundaries=[60]))",
-)  # fmt: skip
+)
 PLATEAU = "PLATEAU(k0=0.1, factor=0.5, patience=2, threshold=0.01, cooldown=1, monitor=test_loss, min_rate=0.01)"
 SWITCH = "SWITCH(policies=[TRI(k0=0.01, k1=0.06, l=5), FIX(k0=0.01)], patience=2, monitor=accuracy, at_end=cycle)"
 

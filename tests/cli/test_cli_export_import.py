@@ -62,7 +62,7 @@ def test_what_import_prints_can_be_piped_into_export(lrbench: Command) -> None:
 
 def test_csv_is_data_alone(lrbench: Command) -> None:
     assert lrbench("export", "LINEAR(k0=0.5)", "--to", "csv", "--iterations", "2") == (
-        0, "iteration,learning_rate\n0,0.5\n1,0.25\n", "")  # fmt: skip
+        0, "iteration,learning_rate\n0,0.5\n1,0.25\n", "")
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -76,7 +76,7 @@ def test_csv_is_data_alone(lrbench: Command) -> None:
     (("import", "."), "error: .: is a folder, and no description of a scheduler; give a solver.prototxt"),
     (("import", "none.prototxt"), "error: none.prototxt: no such file, and no description of a scheduler"),
     (("import", "LinearLR(start_factor=2)", "--rate", "-1"), "error: --rate: is -1.0, but must be"),
-])  # fmt: skip
+])
 def test_errors_are_one_line(lrbench: Command, arguments: tuple[str, ...], message: str) -> None:
     code, out, err = lrbench(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)

@@ -104,7 +104,7 @@ def test_plots_are_written_beside_the_table(lrbench, results, tmp_path):
     assert out.startswith("lenet on MNIST")
     assert [line.rpartition("/")[2] for line in err.splitlines()] == [
         "rates.png", "losses.png", "accuracy.png", "confidence.png",
-    ]  # fmt: skip
+    ]
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_shown(lrbench, results, tmp_path):

@@ -42,7 +42,7 @@ def _run(folder: Path, kinds: list[str], backend: str) -> dict[str, np.ndarray]:
     environment = {**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": str(folder), "PYTHONPATH": ""}
     script = Path(__file__).with_name("run_snippets.py")
     subprocess.run([sys.executable, "-W", "ignore", str(script), str(folder), str(ITERATIONS), *kinds],
-                   env=environment, check=True)  # fmt: skip
+                   env=environment, check=True)
     return {kind: np.load(folder / f"{kind}.npy") for kind in kinds}
 
 
@@ -147,7 +147,7 @@ def test_past_its_end_a_decay_stays_where_it_ended() -> None:
     ("PLATEAU(k0=0.1)", "caffe", 9, "PLATEAU: it reacts to evaluations, and nothing in caffe agrees with it; "
      "export it to torch or keras"),
     ("PLATEAU(k0=0.1)", "keras", 9, "PLATEAU: Keras knows a threshold as a difference only"),
-])  # fmt: skip
+])
 def test_what_cannot_be_said_is_refused(text: str, target: str, iterations: int | None, message: str) -> None:
     with pytest.raises(PolicyError) as caught:
         export_policy(parse_policy(text), target, iterations)

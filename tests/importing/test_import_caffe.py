@@ -25,12 +25,12 @@ SOLVERS = {
         "NSTEP(k0=0.01, gamma=0.5, l=[20, 45])",
     'base_lr: 0.01 lr_policy: "poly" power: 1.2 max_iter: 60': "POLY(k0=0.01, p=1.2, l=60)",
     'base_lr: 0.01 lr_policy: "sigmoid" gamma: 0.1 stepsize: 30': "SIG(k0=0.01, gamma=0.1, l=30)",
-}  # fmt: skip
+}
 EXPORTED = (
     "LINEAR(k0=0.1)", "SCALE(factor=0.5, policy=POLYDECAY(k0=0.1, p=2))", "STEP(k0=0.1, gamma=0.5, l=7.5)",
     "COMPOSE(policies=[FIX(k0=0.1), FIX(k0=0.01), FIX(k0=0.001)], boundaries=[7, 30])",
     "COMPOSE(policies=[FIX(k0=0.1), FIX(k0=0.1)], boundaries=[7])", "NSTEP(k0=0.1, gamma=0.5, l=[3.5, 9])",
-)  # fmt: skip
+)
 DUMMY_NET = """
 net_param { layer { name: "data" type: "DummyData" top: "data" dummy_data_param { shape { dim: 1 dim: 1 } } }
   layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 1 } }
@@ -48,7 +48,7 @@ def test_every_lr_policy_of_caffe_is_read(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.caffe
 def test_real_caffe_uses_the_rates_of_what_is_read_and_of_what_is_written(
-        tmp_path: Path, caffe_python: Callable[[str], str]) -> None:  # fmt: skip
+        tmp_path: Path, caffe_python: Callable[[str], str]) -> None:
     policies = {**{text: parse_policy(policy) for text, policy in SOLVERS.items()},
                 **{export_policy(parse_policy(text), "caffe", ITERATIONS): parse_policy(text) for text in EXPORTED}}
     for number, text in enumerate(policies):
@@ -103,7 +103,7 @@ def test_a_file_of_another_kind_is_no_solver(tmp_path: Path) -> None:
     ('base_lr: 0.1 lr_policy: "multistep" gamma: 1 stepvalue: 9 stepvalue: 5', "NSTEP: l is [9, 5], but must be"),
     ("base_lr: 'x'", "solver.prototxt:1: "),
     ("layer { }", 'has no field "layer"'),
-])  # fmt: skip
+])
 def test_a_solver_without_a_policy_is_one_line(text: str, message: str, tmp_path: Path) -> None:
     solver = tmp_path / "solver.prototxt"
     solver.write_text(text)

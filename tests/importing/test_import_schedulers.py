@@ -42,7 +42,7 @@ EQUAL = {
         "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07, l=150, rise=0.4, anneal=linear)",
     "SequentialLR(opt, [LinearLR(opt, 0.1, total_iters=20), CosineAnnealingLR(opt, T_max=200)], milestones=[20])":
         "COMPOSE(policies=[LINEAR(k0=0.01, k1=0.1, l=20), COS(k0=0, k1=0.1, l=400)], boundaries=[20], count=stage)",
-}  # fmt: skip
+}
 
 
 def optimizer() -> torch.optim.Optimizer:
@@ -76,7 +76,7 @@ def test_the_policy_has_the_rates_of_pytorchs_scheduler(text: str) -> None:
     ("MultiStepLR(opt, [3, 8])", "NSTEP(k0=0.1, gamma=0.1, l=[30, 80])"),
     ("ExponentialLR(opt, 0.9)", "STEP(k0=0.1, gamma=0.9, l=10)"),
     ("ConstantLR(opt, 0.5, 4)", "COMPOSE(policies=[FIX(k0=0.05), FIX(k0=0.1)], boundaries=[40], count=stage)"),
-])  # fmt: skip
+])
 def test_what_is_stepped_once_an_epoch_stays_for_the_epoch(text: str, policy: str) -> None:
     imported = import_policy(text, Given(rate=RATE, steps_per_epoch=10))
     assert imported.policy.text == policy
@@ -112,7 +112,7 @@ def test_reduce_on_plateau_is_plateau(mode: str) -> None:
 def test_the_signatures_are_pytorchs(name: str) -> None:
     parameters = list(inspect.signature(getattr(lr_scheduler, name)).parameters.values())[1:]
     theirs = {one.name: REQUIRED if one.default is inspect.Parameter.empty else one.default for one in parameters
-              if one.name not in {"last_epoch", "verbose"}}  # fmt: skip
+              if one.name not in {"last_epoch", "verbose"}}
     assert list(SIGNATURES[name].items()) == list(theirs.items())
 
 
@@ -185,7 +185,7 @@ def test_a_file_that_would_run_something_is_refused(tmp_path: Path) -> None:
     ("OneCycleLR(opt, 0.1, 9, three_phase=True)", "OneCycleLR: three_phase=True falls in two ways"),
     ("OneCycleLR(opt, 0.1, 9, div_factor=0)", "OneCycleLR: its values make no rates"),
     ("no such file", "no such file: no such file, and no description of a scheduler; give a solver.prototxt"),
-])  # fmt: skip
+])
 def test_what_cannot_be_read_is_one_line(text: str, message: str) -> None:
     assert message in refusal(text)
 
@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_one_line(text: str, message: str) -> None:
     ("SequentialLR(opt, [StepLR(opt, 3)], [4])", "SequentialLR: it needs a list of schedulers and a milestone fewer"),
     ("ReduceLROnPlateau(opt, min_lr=[0, 1])", "ReduceLROnPlateau: min_lr is a list"),
     ("ReduceLROnPlateau(opt, 'rel')", "ReduceLROnPlateau: mode is 'rel'; set mode to min or max"),
-])  # fmt: skip
+])
 def test_what_no_policy_does_is_one_line(text: str, message: str) -> None:
     assert message in refusal(text, rate=0.1, steps_per_epoch=10)
 

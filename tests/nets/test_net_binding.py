@@ -78,7 +78,7 @@ def test_probabilities_are_added_behind_the_loss_in_the_test_phase_alone(small_n
     assert [layer.name for layer in layers_in(bound, TRAIN)] == ["data", "ip", "relu", "loss", "q"]
     assert [layer.name for layer in layers_in(bound, TEST)] == [
         "test_data", "ip", "relu", "loss", "probabilities", "q", "probabilities_silence",
-    ]  # fmt: skip
+    ]
     softmax = layer_in(bound, TEST, "probabilities")
     assert (softmax.type, list(softmax.bottom), list(softmax.top)) == ("Softmax", ["ip"], ["probabilities"])
     assert softmax.softmax_param == layer_in(bound, TEST, "loss").softmax_param

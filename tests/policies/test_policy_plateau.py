@@ -29,7 +29,7 @@ parameters = st.fixed_dictionaries({
     "cooldown": st.integers(0, 3),
     "monitor": st.sampled_from(["accuracy", "train_loss", "test_loss"]),
     "min_rate": st.sampled_from([0, 0.001, 0.02, 0.1]),
-})  # fmt: skip
+})
 
 
 def row(iteration: int, value: float) -> dict[str, float]:
@@ -63,7 +63,7 @@ def test_plateau_gives_the_rates_of_pytorch(given_parameters: dict[str, Any], se
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, mode="max" if rest["monitor"] == "accuracy" else "min", factor=rest["factor"],
         patience=rest["patience"] - 1, threshold=rest["threshold"], threshold_mode=rest["threshold_mode"],
-        cooldown=rest["cooldown"], min_lr=rest["min_rate"], eps=0)  # fmt: skip
+        cooldown=rest["cooldown"], min_lr=rest["min_rate"], eps=0)
     controller = policy.start(10_000)
     for number, value in enumerate(seen, start=1):
         scheduler.step(value)
@@ -148,7 +148,7 @@ def test_after_the_last_policy_it_stays_or_begins_again_from_that_policys_t_0() 
 def test_a_switch_waits_out_its_cooldown() -> None:
     text = f"SWITCH({UP_AND_DOWN}, patience=2, cooldown=2, monitor=accuracy)"
     assert after_each(text.replace("TRI(k0=0.2, k1=0.5, l=15)", "FIX(k0=0.2)"), [0.5] * 8) == [
-        *(0.1, 0.1), *(0.2, 0.2, 0.2, 0.2), *(0.01, 0.01)]  # fmt: skip
+        *(0.1, 0.1), *(0.2, 0.2, 0.2, 0.2), *(0.01, 0.01)]
 
 
 def test_a_missing_l_in_a_switch_is_the_runs_iterations_whenever_it_comes() -> None:
@@ -180,7 +180,7 @@ def test_each_stage_sees_the_evaluations_of_its_own_iterations() -> None:
     linear = [1 - t / 15 for t in range(15)]
     # The evaluations at 10 and 20 are the first stage's; that at 40, the third's first, is its best.
     assert shown(parse_policy(text).start(70), [0.5] * 6) == pytest.approx(
-        [1] * 20 + linear + [1] * 15 + [0.5] * 10 + [0.25] * 10)  # fmt: skip
+        [1] * 20 + linear + [1] * 15 + [0.5] * 10 + [0.25] * 10)
 
 
 def test_scale_multiplies_every_rate_its_floor_too() -> None:
@@ -232,7 +232,7 @@ def test_an_open_loop_stage_beside_a_closed_loop_one_may_count_from_the_run() ->
         ("SWITCH(policies=[FIX(k0=1), SWITCH(policies=[FIX(k0=1), EXP(k0=1, gamma=1e5)])])",
          "SWITCH: EXP: the rate at t = 62 is inf"),
     ],
-)  # fmt: skip
+)
 def test_what_can_be_known_beforehand_is_checked(text: str, message: str) -> None:
     with pytest.raises(PolicyError) as refused:
         parse_policy(text).check(100)

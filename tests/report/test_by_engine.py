@@ -59,7 +59,7 @@ ACCURACIES = {
     (FIX, "caffe"): (0.90, 0.91, 0.92), (FIX, "torch"): (0.95, 0.955, 0.96),
     (TRI, "caffe"): (0.97, 0.972, 0.974), (TRI, "torch"): (0.96, 0.94, 0.95),
     (COS, "caffe"): (0.80, 0.82, 0.81), (COS, "torch"): (0.81, 0.80, 0.79),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -168,10 +168,10 @@ def test_json_says_the_same_and_what_the_best_policies_reach_elsewhere(results):
     assert [(row["policy"], row["engine"], row["rank"]) for row in table["rows"]] == [
         (TRI, "caffe", 1), (TRI, "torch", 2), (FIX, "caffe", 2), (FIX, "torch", 1), (COS, "caffe", 3),
         (COS, "torch", 3),
-    ]  # fmt: skip
+    ]
     assert table["rows"][1]["best_accuracy"] == {
         "mean": pytest.approx(0.95), "standard_deviation": pytest.approx(0.01), "n": 3,
-    }  # fmt: skip
+    }
     assert table["rows"][1]["ratio"]["peak_memory_bytes"] == pytest.approx(1.5)
     assert table["rows"][1]["gpu_percent"] == {"mean": None, "standard_deviation": None, "n": 0}
     (contrast,) = table["contrasts"]

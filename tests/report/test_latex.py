@@ -24,7 +24,7 @@ OURS = {
     "begin", "end", "centering", "small", "setlength", "tabcolsep", "caption", "label", "textwidth", "raggedright",
     "arraybackslash", "toprule", "midrule", "bottomrule", "endhead", "textbf", "shortstack", "medskip", "LTcapwidth",
     "usepackage",
-}  # fmt: skip
+}
 HARMLESS = {"textbackslash", "textasciitilde", "textasciicircum", "textasciigrave", "textless", "textgreater",
             "textbar", "ldots", "char", "div", "pm", "times", "dagger", "allowbreak"}
 

@@ -207,7 +207,7 @@ def test_a_resumed_log_counts_each_iteration_once_and_the_later():
         "Iteration 10, Testing net (#0)", "    Test net output #0: accuracy = 0.5",
         "Iteration 20, Testing net (#0)", "    Test net output #0: accuracy = 0.6",
         "Iteration 10, Testing net (#0)", "    Test net output #0: accuracy = 0.7",
-    )  # fmt: skip
+    )
     columns = evaluations_of_log(log)
     assert columns["iteration"].tolist() == [10, 20]
     assert columns["accuracy_top1"].tolist() == [0.7, 0.6]

@@ -47,7 +47,7 @@ def test_each_workload_has_its_own(tmp_path):
     assert [path.name for path in written] == [
         f"{prefix}-batch-100-2-000-iterations-{name}" for prefix in ("1-etc-x-on-mnist", "2-lenet-on-mnist")
         for name in NAMES
-    ]  # fmt: skip
+    ]
     assert {path.parent for path in written} == {tmp_path / "plots"}
 
 

@@ -124,7 +124,7 @@ def test_solvers_engines_divergence_and_robustness_fit_the_width(tmp_path, width
             tmp_path, LONG if place % 2 else TRI, [0.1, 0.9 + seed / 100 - place / 50, None if seed else 0.8],
             seed=seed, status="diverged" if seed else "finished", lr_scale=scale, run_id=f"r{number}",
             solver=solvers[place % 3], engine=engines[place // 3], target_accuracy=0.85,
-        )  # fmt: skip
+        )
     text = terminal_report(built(tmp_path, metric), width)
     assert max(len(line) for line in text.splitlines() if not line.startswith("next:")) <= width
     for name in ("RMSProp", "momentum=0.5", "torch", "driver=native"):

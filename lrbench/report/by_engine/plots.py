@@ -126,7 +126,7 @@ def _accuracy(table: EngineTable) -> Figure:
         axes.errorbar(
             scale * means[:, 1], height, xerr=scale * means[:, 2],
             linestyle="none", capsize=3, label=plain(engine), **_look(place),
-        )  # fmt: skip
+        )
     axes.set_yticks(range(len(policies)), [_policy_label(table, policy) for policy in policies])
     axes.invert_yaxis()
     axes.set_xlabel(f"{heading(metric)}: mean and sample standard deviation over the seeds")
