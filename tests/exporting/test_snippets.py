@@ -116,7 +116,8 @@ def test_any_policy_has_its_rates_in_plain_python(raw: dict[str, object]) -> Non
     exec(compile("import math\n" + text, "snippet", "exec"), names)
     want = policy.rates(t, 1000)
     got = [names["learning_rate"](step) for step in t]  # type: ignore[operator]
-    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-15 * highest(policy))
+    # Near 0 what counts is how exactly a thousand turns leave the phase: 1000 pi times float64's rounding.
+    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12 * highest(policy))
 
 
 def highest(policy: Policy) -> float:
