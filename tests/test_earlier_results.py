@@ -1,0 +1,129 @@
+"""Results that an earlier version wrote are read by every command, with the same figures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ARCHIVE = Path(__file__).parent / "data_files/written_by_a1ab8e9/results.tar.xz"
+CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("earlier")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def earlier(unpacked: Path, tmp_path: Path) -> Path:
+    """The earlier results in a folder of the test's own."""
+    return Path(shutil.copytree(unpacked, tmp_path / "earlier"))
+
+
+def lrbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lrbench", *arguments]
+    answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    return answer
+
+
+def expected(folder: Path, name: str) -> Any:
+    return json.loads((folder / "expected" / f"{name}.json").read_text())
+
+
+def kept(now: Any, then: Any) -> Any:
+    """What of ``now`` the earlier output had: keys may be added, none may go or change its value."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        return {name: kept(now[name], then[name]) if name in now else "missing" for name in then}
+    if isinstance(then, list) and isinstance(now, list) and len(now) == len(then):
+        return [kept(one, other) for one, other in zip(now, then, strict=True)]
+    return now
+
+
+def by_policy(report: Any) -> dict[tuple[str, ...], Any]:
+    return {(row["workload"], row["engine"], row["solver"], row["policy"]): row for row in report["policies"]}
+
+
+def test_report_ranks_the_earlier_runs_with_the_same_figures(earlier):
+    now = json.loads(lrbench(earlier, "report", "results/runs", "results/native", "--format", "json").stdout)
+    then = expected(earlier, "report")
+    assert kept(by_policy(now), by_policy(then)) == by_policy(then)
+    runs = {row["run_id"]: row for row in then["runs"]}
+    assert kept({row["run_id"]: row for row in now["runs"]}, runs) == runs
+
+
+@pytest.mark.parametrize("arguments", [
+    ("--format", "csv"), ("--format", "markdown"), ("--format", "latex"), ("--format", "html"), ("--by", "engine"),
+    ("--sort", "iterations_to_target"),
+])
+def test_report_reads_the_earlier_runs_in_every_format(earlier, arguments):
+    assert "TRI2_HIGH" in lrbench(earlier, "report", "results/runs", *arguments).stdout.replace("\\", "")
+
+
+def test_plot_and_watch_read_the_earlier_runs(earlier):
+    lrbench(earlier, "plot", "results/runs", "-o", "accuracy.png")
+    assert (earlier / "accuracy.png").stat().st_size > 10_000
+    assert "nothing is under way" in lrbench(earlier, "watch", "results/runs", "results/cut_off", "--once").stderr
+
+
+def test_the_earlier_database_is_read_and_takes_the_same_runs_once(earlier):
+    then = expected(earlier, "db_list")
+    assert kept(json.loads(lrbench(earlier, "db", "list", "--db", "runs.db", "--format", "json").stdout), then) == then
+    assert "nothing new; 88 runs there already" in lrbench(earlier, "db", "add", "results", "--db", "runs.db").stderr
+
+
+def test_recommend_names_the_same_policies(earlier):
+    answer = lrbench(earlier, "recommend", "runs.yaml", "--db", "runs.db", "--format", "json").stdout
+    now, then = (document["recommendations"][0]["shortlist"]
+                 for document in (json.loads(answer), expected(earlier, "recommend")))
+    named = [[(row["place"], row["policy"], row["evidence"]["entry"]) for row in rows] for rows in (now, then)]
+    assert named[0] == named[1]
+
+
+@pytest.mark.parametrize("engine", ["caffe", "torch"])
+def test_a_run_cut_off_earlier_resumes_to_the_same_evaluations(earlier, engine):
+    answer = lrbench(earlier, "run", "cut_off.yaml", "--engine", engine)
+    assert "from iteration 1000" in answer.stderr
+    then = [json.loads(line) for line in (earlier / f"expected/cut_off_{engine}.jsonl").read_text().splitlines()]
+    runs = [path.parent for path in earlier.glob("results/cut_off/*/run.json")
+            if json.loads(path.read_text())["engine"]["name"] == engine]
+    assert len(runs) == 1
+    now = [json.loads(line) for line in (runs[0] / "evaluations.jsonl").read_text().splitlines()]
+    for row in (*now, *then):
+        for name in CLOCKS:
+            row.pop(name, None)
+    assert kept(now, then) == then
+
+
+def test_an_earlier_search_trains_nothing_again_and_finds_the_same(earlier):
+    answer = lrbench(earlier, "tune", "search.yaml")
+    assert "started" not in answer.stderr
+    assert figures(answer.stdout) == figures((earlier / "expected/tune.txt").read_text())
+
+
+def test_an_earlier_composition_trains_nothing_again_and_finds_the_same(earlier):
+    answer = lrbench(earlier, "compose", "composition.yaml")
+    assert "started" not in answer.stderr
+    assert figures(answer.stdout) == figures((earlier / "expected/compose.txt").read_text())
+
+
+def test_an_earlier_range_test_trains_nothing_again_and_gives_the_same_range(earlier):
+    answer = lrbench(earlier, "range", "range.yaml", "--format", "json")
+    assert "started" not in answer.stderr
+    now, then = json.loads(answer.stdout)["solvers"], expected(earlier, "range")["solvers"]
+    assert kept(now, then) == then
+
+
+def figures(screen: str) -> list[str]:
+    """Every accuracy with its deviation on the screen, in the order in which they stand."""
+    return [word for word in screen.replace(" ± ", "±").split() if "±" in word]
