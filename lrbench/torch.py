@@ -124,12 +124,13 @@ class PolicyLR(LRScheduler):
         self._begin(state_dict["evaluations"])
         self._step_count = state_dict["step_count"]
         self.last_epoch = state_dict["last_epoch"]
-        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+        rates = self.get_lr()
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
-        self._last_lr = self.get_lr()
+        self._last_lr = rates
 
     def _begin(self, evaluations: Sequence[Mapping[str, float]]) -> None:
         """Start the policies anew and show them these evaluations, on which alone their rates depend."""

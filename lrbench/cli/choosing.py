@@ -106,16 +106,14 @@ def on_search_engine(bench: Bench) -> Bench:
         UsageError: there is no such engine, or it is not fit.
     """
     from lrbench.cli.run import find_engine
-    from lrbench.engines.registry import check_engine_name
+    from lrbench.executors.preparing import check_engine
 
     wanted = bench.experiment.settings.search.engine
     if wanted is None:
         return bench
-    experiment = bench.experiment
-    with experiment.document.placing("search", "engine", "name"):
-        check_engine_name(wanted.name)
-    settings = experiment.settings.model_copy(update={"engine": wanted})
-    experiment = replace(experiment, settings=settings)
+    settings = bench.experiment.settings.model_copy(update={"engine": wanted})
+    experiment = replace(bench.experiment, settings=settings)
+    check_engine(experiment, "search")
     searching = replace(bench, experiment=experiment, engine=find_engine(experiment))
     return replace(searching, lanes=_lanes(searching))
 

@@ -20,9 +20,13 @@ from lrbench.spec.model import DataFolders
 Found = TypeVar("Found")
 
 
-def check_engine(experiment: Experiment) -> None:
-    """Raise SpecError, with the spec's line, where there is no engine of that name; nothing is loaded for it."""
-    with experiment.document.placing("engine", "name"):
+def check_engine(experiment: Experiment, *section: str) -> None:
+    """Raise SpecError, with the spec's line, where there is no engine of that name; nothing is loaded for it.
+
+    Args:
+        section: of the spec, whose ``engine`` it is; the spec's own by default.
+    """
+    with experiment.document.placing(*section, "engine", "name"):
         check_engine_name(experiment.settings.engine.name)
 
 

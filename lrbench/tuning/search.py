@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -49,7 +48,6 @@ class Search(Relay):
         self._bench, self._study, self._space = replace(bench, listener=self), study, space
         self._trials: dict[int, optuna.Trial] = {}
         self._problem: Exception | None = None
-        self._lock = threading.Lock()
 
     def run(self) -> None:
         """Try policies until the budget is spent or the space exhausted.
@@ -76,9 +74,11 @@ class Search(Relay):
                 continue
             if not self._point_out(repeats):
                 return
-            task = self._task(self._study.ask())
+            trial = self._study.ask()
+            task = self._task(trial)
             repeats = repeats + 1 if task is None else 0
             if task is not None:
+                self._trials[task.number] = trial
                 yield task
 
     def _spent(self) -> bool:
@@ -125,7 +125,7 @@ class Search(Relay):
         except PolicyError:
             self._study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         except UpdateFinishedTrialError:  # a process that came just then took it for one left behind
-            self._trials.pop(trial.number + 1, None)
+            pass
         return None
 
     def _run_of(self, trial: optuna.Trial) -> Task | None:
@@ -134,21 +134,17 @@ class Search(Relay):
         chosen = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
         known = {asked(other).get("run") for other in self._study.get_trials(deepcopy=False)}
         label, policy = chosen(trial, self._space, self._bench.experiment.workload.iterations)
-        task = self._taken(trial, policy.text)
+        task = self._made(trial, policy.text)
         if task.folder.name in known:
-            self._trials.pop(task.number)
             self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)  # a sampler learns nothing of it
             return None
         trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
         return task
 
-    def _taken(self, trial: optuna.Trial, policy: str) -> Task:
+    def _made(self, trial: optuna.Trial, policy: str) -> Task:
         reported = set(self._study.get_trials(deepcopy=False)[trial.number].intermediate_values)
-        task = self._bench.task(parse_policy(policy), self._settings.search_seed, number=trial.number + 1,
-                               pause=lambda rows: self._pruned(trial, rows, reported))
-        with self._lock:
-            self._trials[task.number] = trial
-        return task
+        return self._bench.task(parse_policy(policy), self._settings.search_seed, number=trial.number + 1,
+                                pause=lambda rows: self._pruned(trial, rows, reported))
 
     def _left_behind(self) -> Iterator[Task]:
         """Trials that another process began and no process is running now."""
@@ -158,7 +154,10 @@ class Search(Relay):
             if not asked(found):
                 self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
             elif _free(RunDirectory(self._bench.folder / asked(found)["run"])):
-                yield self._taken(Trial(self._study, found._trial_id), asked(found)["policy"])
+                trial = Trial(self._study, found._trial_id)
+                task = self._made(trial, asked(found)["policy"])
+                self._trials[task.number] = trial
+                yield task
 
     def _pruned(self, trial: optuna.Trial, rows: Sequence[Row], reported: set[int]) -> str | None:
         """Report the newest evaluation; why to give up, or None. Called from the run's own thread."""
@@ -200,8 +199,7 @@ class Search(Relay):
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
-        with self._lock:
-            trial = self._trials.pop(outcome.task.number)
+        trial = self._trials.pop(outcome.task.number)
         rows = self._bench.evaluations(outcome.task)
         best = best_accuracy(rows)
         found = None if self._target is None else iterations_to(rows, self._target)

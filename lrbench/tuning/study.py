@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lrbench.errors import SpecError, UsageError, plain
 from lrbench.spec.search import SearchSettings
-from lrbench.tuning.database.location import locate
+from lrbench.tuning.database.connection import WRITES, connect
+from lrbench.tuning.database.location import Location, locate
 
 if TYPE_CHECKING:
     import optuna
 
 STUDY_FILE = "study.journal"
-_LOCK = 7_105_643  # any number that no other program takes for its advisory lock
 IDENTITY = "identity"
 STARTUP_TRIALS = 10
 """Policies drawn at random before TPE has something to go by, and tried in full before anything is pruned."""
@@ -87,13 +87,14 @@ def _alone(place: str) -> Iterator[None]:
     if not place.startswith("postgresql"):
         yield
         return
-    from sqlalchemy import create_engine, text
+    from sqlalchemy import make_url
 
-    engine = create_engine(place)
-    with engine.begin() as connection:
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        yield
-    engine.dispose()
+    engine = connect(Location(make_url(place), shown_storage(place)))
+    try:
+        with engine.execution_options(**{WRITES: True}).begin():  # as writers of a policy database take turns
+            yield
+    finally:
+        engine.dispose()
 
 
 def _storage(storage: str) -> Any:

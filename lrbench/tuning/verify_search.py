@@ -52,7 +52,8 @@ class Searching:
     @staticmethod
     def _chosen(tuned: TuneResult) -> Tried:
         """The policy of the search that the finals put first."""
-        return next(tried for tried in tuned.best if parse_policy(tried.policy) == tuned.chosen[0])
+        first = tuned.chosen[0].text
+        return next(tried for tried in tuned.best if tried.policy == first)
 
     def _aimed(self) -> Bench:
         """Searches want the fewest iterations to the target."""

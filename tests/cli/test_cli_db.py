@@ -7,11 +7,11 @@ import io
 import json
 import subprocess
 import sys
+from functools import partial
 
 import fake_runs
 import pytest
 
-from lrbench.cli.main import main
 from lrbench.tuning.database import shipped_entries
 
 FIX, TRI, SINEXP = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "SINEXP(k0=0.01, k1=0.06, gamma=0.99994, l=2000)"
@@ -19,21 +19,13 @@ ENTRY_ID = 16
 
 
 @pytest.fixture
-def lrbench(monkeypatch, capsys, tmp_path):
-    """Runs the command line in an empty home; returns exit code, standard output and standard error."""
+def lrbench(lrbench, monkeypatch, tmp_path):
+    """Runs ``lrbench db`` in an empty home; returns exit code, standard output and standard error."""
     monkeypatch.setenv("LRBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LRBENCH_DB", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lrbench", "db", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
+    return partial(lrbench, "db")
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
+from functools import partial
 
 import pytest
 from fake_entries import WORKLOAD, diverged, entry, run
 
-from lrbench.cli.main import main
 from lrbench.nets import find_net, net_sha256, read_net
 from lrbench.tuning.database import open_database
 
@@ -21,8 +20,8 @@ SOLVER = {"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005, "regularizatio
 
 
 @pytest.fixture
-def lrbench(monkeypatch, capsys, tmp_path):
-    """Runs the command line in a folder with a spec and an empty database; MNIST is not prepared, and no engine is."""
+def lrbench(lrbench, monkeypatch, tmp_path):
+    """Runs ``lrbench recommend`` in a folder with a spec and an empty database, without prepared data and engines."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LRBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LRBENCH_DB", raising=False)
@@ -30,15 +29,7 @@ def lrbench(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("lrbench.tuning.database.database.shipped_entries", lambda: [])
     monkeypatch.setenv("COLUMNS", "110")
     (tmp_path / "spec.yaml").write_text(SPEC)
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lrbench", "recommend", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return command
+    return partial(lrbench, "recommend")
 
 
 def measured(*entries):

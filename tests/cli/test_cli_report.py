@@ -12,8 +12,6 @@ from pathlib import Path
 import fake_runs
 import pytest
 
-from lrbench.cli.main import main
-
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 LOGS = Path(__file__).parent.parent / "data_files"
 
@@ -23,20 +21,6 @@ def results(tmp_path):
     fake_runs.write_run(tmp_path / "results", FIX, [0.1, 0.9])
     fake_runs.write_run(tmp_path / "results", TRI, [0.1, 0.95])
     return tmp_path / "results"
-
-
-@pytest.fixture
-def lrbench(monkeypatch, capsys):
-    """Runs the command line; returns exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lrbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_a_table_by_default(lrbench, results, monkeypatch):
