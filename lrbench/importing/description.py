@@ -42,6 +42,8 @@ SIGNATURES: Mapping[str, Mapping[str, Any]] = {
     "SequentialLR": {"schedulers": REQUIRED, "milestones": REQUIRED},
 }
 """The arguments of each scheduler after the optimizer, in order, with their defaults: those of torch.optim."""
+_WHOLE = {"step_size", "total_iters", "T_0", "T_mult", "total_steps", "epochs", "steps_per_epoch"}
+"""The arguments that count steps and are whole: PyTorch compares them with the step or takes the remainder by them."""
 
 UNREADABLE = {
     "LambdaLR": "holds a function of yours",
@@ -95,8 +97,9 @@ def described(name: str, given: Mapping[str, Any]) -> Described:
         if value is REQUIRED:
             raise UsageError(f"{argument} is missing", where=name, remedy=f"give {argument}")
         if value != signature[argument] and not _is_taken(argument, value, signature[argument]):
+            rule = ", in whole steps" if argument in _WHOLE else ""
             raise UsageError(f"{argument} is {shown(value)}, which PyTorch does not take", where=name,
-                             remedy=f"write {argument} as for PyTorch")
+                             remedy=f"write {argument} as for PyTorch{rule}")
     return Described(name, arguments)
 
 
@@ -105,12 +108,18 @@ def _is_taken(argument: str, value: object, default: object) -> bool:
     if isinstance(default, (bool, str)):
         return isinstance(value, type(default))
     if argument == "milestones":
-        return isinstance(value, list) and all(isinstance(one, (int, float)) for one in value)
+        return isinstance(value, list) and all(_is_whole(one) for one in value)
+    if argument in _WHOLE:
+        return _is_whole(value)
     if argument == "schedulers":
         return isinstance(value, list)
     if argument in {"scale_fn", "min_lr"}:
         return isinstance(value, (int, float, list, str))  # refused, but for a number, by a message of its own
     return isinstance(value, (int, float))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 
 def _described(node: ast.expr | None) -> Described:

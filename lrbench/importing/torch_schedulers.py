@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.importing.description import Described
 from lrbench.importing.imported import Given, Imported
+from lrbench.importing.sequential import cycle_steps, parts_with_bases
 from lrbench.policies import policy_from_mapping
 
 Arguments = Mapping[str, Any]
@@ -45,23 +49,32 @@ def _step(a: Arguments, given: Given) -> Made:
 
 
 def _multistep(a: Arguments, given: Given) -> Made:
-    boundaries = [_iterations(milestone, given) for milestone in a["milestones"]]
-    if not boundaries:
-        return {"function": "FIX", "k0": given.base_rate("MultiStepLR")}, []
-    rate = given.base_rate("MultiStepLR")
-    return {"function": "NSTEP", "k0": rate, "gamma": a["gamma"], "l": sorted(boundaries)}, []
+    rate, gamma = given.base_rate("MultiStepLR"), a["gamma"]
+    steps = Counter(_iterations(milestone, given) for milestone in a["milestones"])
+    if not steps:
+        return {"function": "FIX", "k0": rate}, []
+    boundaries = sorted(steps)
+    if max(steps.values()) == 1:
+        return {"function": "NSTEP", "k0": rate, "gamma": gamma, "l": boundaries}, []
+    powers = accumulate((steps[boundary] for boundary in boundaries), initial=0)  # a doubled milestone steps twice
+    stages = [{"function": "FIX", "k0": _product(rate, gamma**power)} for power in powers]
+    return {"function": "COMPOSE", "policies": stages, "boundaries": boundaries}, []
 
 
 def _constant(a: Arguments, given: Given) -> Made:
     rate = given.base_rate("ConstantLR")
+    if not (0 < a["factor"] <= 1 and a["total_iters"] >= 1):
+        raise UsageError(f"factor is {a['factor']} and total_iters {a['total_iters']}", where="ConstantLR",
+                         remedy="set factor above 0 and to at most 1, total_iters to at least 1")
     stages = [{"function": "FIX", "k0": _product(rate, a["factor"])}, {"function": "FIX", "k0": rate}]
-    if a["total_iters"] == 0:
-        return stages[1], []
     return {"function": "COMPOSE", "policies": stages, "boundaries": [_iterations(a["total_iters"], given)]}, []
 
 
 def _linear(a: Arguments, given: Given) -> Made:
     rate = given.base_rate("LinearLR")
+    if not (0 < a["start_factor"] <= 1 and 0 <= a["end_factor"] <= 1):
+        raise UsageError(f"start_factor is {a['start_factor']} and end_factor {a['end_factor']}", where="LinearLR",
+                         remedy="set start_factor above 0, end_factor to at least 0, both to at most 1")
     ends = {"k0": _product(rate, a["start_factor"]), "k1": _product(rate, a["end_factor"])}
     return {"function": "LINEAR", **ends, "l": a["total_iters"]}, []
 
@@ -111,17 +124,19 @@ def _cyclic(a: Arguments, given: Given) -> Made:
 
 
 def _onecycle(a: Arguments, given: Given) -> Made:
-    epochs = None if None in (a["epochs"], a["steps_per_epoch"]) else a["epochs"] * a["steps_per_epoch"]
-    length = a["total_steps"] or epochs or given.iterations
+    steps = cycle_steps(a)
+    length = given.iterations if steps is None else steps
     if a["three_phase"]:
         raise UsageError("three_phase=True falls in two ways, ONECYCLE in one", where="OneCycleLR",
                          remedy="compose it of ONECYCLE and LINEAR by hand")
     peak = a["max_lr"]
     start = peak / a["div_factor"]
     fields = {"k0": start, "k1": peak, "k2": start / a["final_div_factor"], "rise": a["pct_start"]}
-    note = [] if length else ["its l is the run's iterations, as total_steps is not given"]
-    of_run = {"l": length} if length else {}
-    return {"function": "ONECYCLE", **fields, **of_run, "anneal": a["anneal_strategy"]}, [*note, *_momentum(a)]
+    notes = ["its l is the run's iterations, as total_steps is not given"] if length is None else []
+    if steps is not None and given.iterations is not None and given.iterations > steps:
+        notes.append(f"after its {steps} steps PyTorch's OneCycleLR raises an error; the policy stays at its last rate")
+    of_run = {} if length is None else {"l": length}
+    return {"function": "ONECYCLE", **fields, **of_run, "anneal": a["anneal_strategy"]}, [*notes, *_momentum(a)]
 
 
 def _momentum(a: Arguments) -> list[str]:
@@ -153,8 +168,9 @@ def _sequential(a: Arguments, given: Given) -> Made:
         raise UsageError("it needs a list of schedulers and a milestone fewer than those", where="SequentialLR",
                          remedy="as SequentialLR(schedulers=[LinearLR(), StepLR(30)], milestones=[5])")
     starts, ends = [0, *boundaries], [*boundaries, None]
-    stages = [_made(part, given.of_stage(start, end))
-              for part, start, end in zip(parts, starts, ends, strict=True)]
+    based = parts_with_bases(parts, boundaries, given.rate)
+    stages = [_made(part, replace(given.of_stage(start, end), rate=base))
+              for (part, base), start, end in zip(based, starts, ends, strict=True)]
     if len(stages) == 1:
         return stages[0]
     notes = [note for _, own in stages for note in own]

@@ -23,6 +23,8 @@ RATE = 0.1
 EQUAL = {
     "StepLR(opt, 30)": "STEP(k0=0.1, gamma=0.1, l=30)",
     "MultiStepLR(opt, milestones=[30, 80], gamma=0.5)": "NSTEP(k0=0.1, gamma=0.5, l=[30, 80])",
+    "MultiStepLR(opt, milestones=[30, 30, 80], gamma=0.5)":
+        "COMPOSE(policies=[FIX(k0=0.1), FIX(k0=0.025), FIX(k0=0.0125)], boundaries=[30, 80], count=stage)",
     "ConstantLR(opt, factor=0.5, total_iters=4)":
         "COMPOSE(policies=[FIX(k0=0.05), FIX(k0=0.1)], boundaries=[4], count=stage)",
     "LinearLR(opt, start_factor=0.25, total_iters=50)": "LINEAR(k0=0.025, k1=0.1, l=50)",
@@ -170,6 +172,9 @@ def test_a_file_that_would_run_something_is_refused(tmp_path: Path) -> None:
     ("StepLR(opt, '3')", "StepLR: step_size is 3, which PyTorch does not take"),
     ("MultiStepLR(opt, [30, 'a'])", "MultiStepLR: milestones is [30, 'a'], which PyTorch does not take"),
     ("SequentialLR(opt, [StepLR(opt, 3), StepLR(opt, 4)], [[5]])", "SequentialLR: milestones is [[5]], which PyTorch"),
+    ("StepLR(opt, 2.5)", "StepLR: step_size is 2.5, which PyTorch does not take; write step_size as for PyTorch, in"),
+    ("LinearLR(opt, 0.5, total_iters=7.5)", "LinearLR: total_iters is 7.5, which PyTorch does not take"),
+    ("MultiStepLR(opt, [2.5])", "MultiStepLR: milestones is [2.5], which PyTorch does not take"),
     ("StepLR(opt, 3, 0.1, 4, 5)", "StepLR: it has 4 arguments, but takes 2"),
     ("StepLR(opt, 3, step_size=4)", "StepLR: step_size cannot be read; give each argument once"),
     ("StepLR(**options)", "StepLR: ** cannot be read"),
@@ -193,6 +198,7 @@ def test_what_cannot_be_read_is_one_line(text: str, message: str) -> None:
 @pytest.mark.parametrize(("text", "message"), [
     ("StepLR(opt, 0)", "STEP: l is 0, but must be a finite number above 0"),
     ("CosineAnnealingLR(opt, 10)", "CosineAnnealingLR: stepped once an epoch it makes a staircase that no LR function"),
+    ("ConstantLR(opt, 0.5, 0)", "ConstantLR: factor is 0.5 and total_iters 0; set factor above 0 and to at most"),
     ("SequentialLR(opt, [StepLR(opt, 3)], [4])", "SequentialLR: it needs a list of schedulers and a milestone fewer"),
     ("ReduceLROnPlateau(opt, min_lr=[0, 1])", "ReduceLROnPlateau: min_lr is a list"),
     ("ReduceLROnPlateau(opt, 'rel')", "ReduceLROnPlateau: mode is 'rel'; set mode to min or max"),
@@ -201,7 +207,14 @@ def test_what_no_policy_does_is_one_line(text: str, message: str) -> None:
     assert message in refusal(text, rate=0.1, steps_per_epoch=10)
 
 
+def test_factors_that_pytorch_refuses_are_refused() -> None:
+    assert "LinearLR: start_factor is 2 and end_factor 1.0; set start_factor" in refusal("LinearLR(2)", rate=0.1)
+    assert "LinearLR: start_factor is 0.5 and end_factor -1" in refusal("LinearLR(0.5, -1)", rate=0.1)
+
+
 def test_what_is_assumed_is_said() -> None:
+    assert import_policy("OneCycleLR(0.1, 50)", Given(iterations=80)).notes[1] == (
+        "after its 50 steps PyTorch's OneCycleLR raises an error; the policy stays at its last rate")
     assert import_policy("StepLR(3)", Given(rate=1)).notes == (
         "assumed: one step() of the scheduler an iteration; --steps-per-epoch says otherwise",)
     assert import_policy("ReduceLROnPlateau(mode='max')", Given(rate=1)).notes == (
