@@ -38,4 +38,7 @@ def import_(source: str, rate: float | None, iterations: int | None, steps_per_e
         imported.policy.check(iterations)
     for note in imported.notes:
         click.echo(f"note: {note}", err=True)
+    if imported.solver:
+        settings = ", ".join(f"{name}: {value}" for name, value in imported.solver.items())
+        click.echo(f"note: for a spec, solver: {{{settings}}}", err=True)
     click.echo(imported.policy.text)

@@ -1,8 +1,9 @@
-"""The policy of a Caffe solver, as ``SGDSolver::GetLearningRate`` computes it."""
+"""What a Caffe solver says: its policy, as ``SGDSolver::GetLearningRate`` computes it, and its settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from lrbench.engines.caffe.files import NOT_NATIVE, POLICY_IS
 from lrbench.errors import UsageError
 from lrbench.importing.imported import Imported
 from lrbench.nets.caffe_pb2 import SolverParameter
-from lrbench.nets.text import read_solver
+from lrbench.nets.solver import Solver, read_solver
 from lrbench.policies import parse_policy, policy_from_mapping
+from lrbench.spec.model import PARTICULAR, SOLVER_PARAMETERS, SOLVER_TYPES
 
 _NEEDED = {
     "fixed": (),
@@ -35,33 +37,99 @@ _FORMS: dict[str, Callable[[SolverParameter], dict[str, Any]]] = {
     "poly": lambda s: {"function": "POLY", "p": _decimal(s.power), "l": s.max_iter},
     "sigmoid": lambda s: {"function": "SIG", "gamma": _decimal(s.gamma), "l": s.stepsize},
 }
+_OF_RATES = re.compile(r"(?!momentum|weight_decay)(.*_)?(lr.*|\w*lr|rate.*|warm.*|ramp.*|stage.*|step.*|cycl.*|anneal.*"
+                       r"|restart.*|burn.*|larc.*|gamma.*|power.*|mult_factor)")
+"""Names of other builds' fields that are taken to change the rates, such as ``rampup_interval`` and ``stagelr``."""
+_PARAMETERS = ("momentum", "momentum2", "delta", "rms_decay", "weight_decay", "regularization_type", "clip_gradients",
+               "iter_size")
 
 
 def solver_policy(path: Path) -> Imported:
-    """The policy of a solver prototxt.
+    """The policy of a solver prototxt, and what else a spec's ``solver`` takes from it.
 
     Raises:
         NetError: it is no readable solver.
-        UsageError: its ``lr_policy`` is missing, unknown, or lacks what it needs.
+        UsageError: its ``lr_policy`` is missing, unknown, or lacks what it needs, or another build's field changes the
+            rates in a way that no policy has.
         PolicyError: its values make no policy, such as a step of 0 iterations.
     """
-    solver = read_solver(path)
+    file = read_solver(path)
+    settings = _settings(file.known)
     set_by_run = _set_by_run(path)
     if set_by_run is not None:
         note = "of a run of LRBench, which set these rates; the solver's own lr_policy is not what it trained with"
-        return Imported(parse_policy(set_by_run), (note,))
+        return Imported(parse_policy(set_by_run), (note,), settings)
+    try:
+        mapping, notes = _with_fields_of_builds(_mapping(file.known), file)
+    except UsageError as error:
+        raise error.at(str(path)) from None
+    return Imported(policy_from_mapping(mapping), tuple(notes), settings)
+
+
+def _mapping(solver: SolverParameter) -> dict[str, Any]:
     kind = solver.lr_policy
     if kind not in _FORMS:
         problem = f'the lr_policy "{kind}" is none of Caffe\'s' if kind else "it has no lr_policy"
-        raise UsageError(problem, where=str(path), remedy=f"Caffe knows {', '.join(_FORMS)}")
+        raise UsageError(problem, remedy=f"Caffe knows {', '.join(_FORMS)}")
     for name in ("base_lr", *_NEEDED[kind]):
         if not solver.HasField(name):
-            raise UsageError(f"lr_policy {kind} needs {name}, which is missing", where=str(path),
-                             remedy=f"add {name} to the solver")
-    policy = policy_from_mapping({**_FORMS[kind](solver), "k0": _decimal(solver.base_lr)})
+            raise UsageError(f"lr_policy {kind} needs {name}, which is missing", remedy=f"add {name} to the solver")
+    return {**_FORMS[kind](solver), "k0": _decimal(solver.base_lr)}
+
+
+def _with_fields_of_builds(policy: dict[str, Any], file: Solver) -> tuple[dict[str, Any], list[str]]:
+    """The policy with what other builds of Caffe add to it, and notes."""
+    kind, others = file.known.lr_policy, dict(file.others)
     notes = ["the l of POLY is the solver's max_iter"] if kind == "poly" else []
-    return Imported(policy, (*notes, "Caffe computes it in float32, which differs by up to about 1e-3 where gamma is "
-                                     "near 1") if kind == "exp" else tuple(notes))
+    floor = _number(others, "min_lr") if kind == "poly" else None
+    if floor:
+        if floor > policy["k0"]:
+            raise UsageError("min_lr is above base_lr", remedy="lower min_lr")
+        policy = {**policy, "function": "POLYDECAY", "k1": floor}
+        notes = ["min_lr is the rate at the end of poly, as in NVIDIA's Caffe; the l is the solver's max_iter"]
+    warmup, start = _number(others, "warmup_iter"), _number(others, "warmup_start_lr")
+    if warmup and start is not None:
+        climb = {"function": "LINEAR", "k0": start, "k1": policy["k0"], "l": warmup}
+        policy = {"function": "COMPOSE", "policies": [climb, policy], "boundaries": [warmup], "count": "run"}
+        notes.append("warmup_iter and warmup_start_lr are a straight line to base_lr, as in Intel's Caffe")
+    elif warmup or start is not None:
+        raise UsageError("warmup_iter and warmup_start_lr change the rates together, and one is missing",
+                         remedy="give both")
+    changing = [name for name in others if _OF_RATES.fullmatch(name)]
+    if changing:
+        raise UsageError(f"the rates depend on {', '.join(changing)}, of another build of Caffe, and how is not known",
+                         remedy="write the policy by hand: lrbench policies list")
+    if others:
+        notes.append(f"not read, as these fields do not set the rates: {', '.join(others)}")
+    if kind == "exp":
+        notes.append("Caffe computes it in float32, which differs by up to about 1e-3 where gamma is near 1")
+    return policy, notes
+
+
+def _number(fields: dict[str, str], name: str) -> float | None:
+    """The number that a field of another build has, taken out of the fields; None where there is none."""
+    text = fields.pop(name, None)
+    if text is None:
+        return None
+    try:
+        return float(text.partition("#")[0].rstrip(" \t\r\n;,"))
+    except ValueError:
+        raise UsageError(f"{name} is no number", remedy=f"write {name}: 0.001 for instance") from None
+
+
+def _settings(solver: SolverParameter) -> Mapping[str, Any]:
+    """The ``solver`` of a spec: the type and the parameters that this type reads; empty where the file has none."""
+    name = solver.type
+    if solver.HasField("solver_type"):  # as it was written before 2015
+        name = SolverParameter.SolverType.Name(solver.solver_type)
+    kind = next((known for known in SOLVER_TYPES if known.lower() == name.lower()), None)
+    settings: dict[str, Any] = {}
+    for parameter in _PARAMETERS:
+        value = getattr(solver, parameter)
+        read = parameter not in PARTICULAR or (kind is not None and parameter in SOLVER_PARAMETERS[kind])
+        if read and solver.HasField(parameter) and not (parameter == "clip_gradients" and value < 0):
+            settings[parameter] = _decimal(value) if isinstance(value, float) else value
+    return {"type": kind or name, **settings} if settings or solver.HasField("type") or kind != "SGD" else {}
 
 
 def _set_by_run(path: Path) -> str | None:

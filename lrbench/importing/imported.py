@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.policies import Policy
@@ -43,7 +45,14 @@ class Given:
 
 @dataclass(frozen=True)
 class Imported:
-    """A policy, and what was taken for granted to make it."""
+    """A policy, and what was found with it.
+
+    Attributes:
+        policy: the policy.
+        notes: what was assumed or left out to make it.
+        solver: what the ``solver`` of a spec takes from a Caffe solver, such as its type and momentum; else empty.
+    """
 
     policy: Policy
     notes: tuple[str, ...] = ()
+    solver: Mapping[str, Any] = field(default_factory=dict)

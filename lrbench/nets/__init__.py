@@ -1,7 +1,7 @@
 """Nets and solvers in Caffe's format: read, checked, bound to a data set and written.
 
 Nothing here edits prototxt as a string: a file is parsed into Caffe's messages (:mod:`lrbench.nets.caffe_pb2`) and
-written from them by protobuf's own text format.
+written from them by protobuf's own text format. Of a solver, fields that Caffe's own message lacks are not parsed.
 """
 
 from lrbench.nets.binding import BatchSizes, DataBinding, bind_net
@@ -10,13 +10,15 @@ from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
 from lrbench.nets.checking import NetParts, check_net
 from lrbench.nets.identity import net_sha256
 from lrbench.nets.phases import data_layers, layers_in, random_layers
-from lrbench.nets.text import read_net, read_solver, write_message, write_text
+from lrbench.nets.solver import Solver, read_solver
+from lrbench.nets.text import read_net, write_message, write_text
 
 __all__ = [
     "BatchSizes",
     "DataBinding",
     "NetParameter",
     "NetParts",
+    "Solver",
     "SolverParameter",
     "bind_net",
     "builtin_nets",

@@ -30,12 +30,8 @@ def read_net(path: Path | str) -> caffe_pb2.NetParameter:
         NetError: the file is missing, a folder, larger than 16 MiB, not text, or does not parse (the place is then
             file:line).
     """
-    return _parse(Path(path), caffe_pb2.NetParameter())
-
-
-def read_solver(path: Path | str) -> caffe_pb2.SolverParameter:
-    """Read a solver definition; the errors are those of :func:`read_net`."""
-    return _parse(Path(path), caffe_pb2.SolverParameter())
+    path = Path(path)
+    return parse_text(path, read_text(path), caffe_pb2.NetParameter())
 
 
 def write_text(message: Message) -> str:
@@ -62,8 +58,12 @@ def write_message(path: Path | str, message: Message, header: str | None = None)
         raise ResultsError(f"cannot be written ({reason(error)})", where=str(path)) from error
 
 
-def _parse(path: Path, message: _Parsed) -> _Parsed:
-    text = _read_text(path)
+def parse_text(path: Path, text: str, message: _Parsed) -> _Parsed:
+    """The message with what the text of a file says.
+
+    Errors:
+        NetError: it does not parse; the place is file:line.
+    """
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
@@ -73,7 +73,8 @@ def _parse(path: Path, message: _Parsed) -> _Parsed:
     return message
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a prototxt file; the errors are those of :func:`read_net`, but for those of parsing."""
     content = _read_bytes(path)
     if len(content) > LARGEST_FILE_BYTES:
         raise NetError("is larger than 16 MiB", where=str(path), remedy=_GIVE_A_NET)

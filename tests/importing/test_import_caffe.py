@@ -93,6 +93,75 @@ def test_a_file_of_another_kind_is_no_solver(tmp_path: Path) -> None:
         import_policy(str(script), Given())
 
 
+FORK = """# a fork's solver
+base_lr: 0.02  # the base_lr: of a comment is none
+lr_policy: "step"
+gamma: 0.5
+stepsize: 400
+max_iter: 1000
+"""
+
+
+@pytest.mark.parametrize(("fields", "names"), [
+    ("solver_data_type: FLOAT", "solver_data_type"),
+    ("""net_param { name: "}" layer { name: "d" type: "Data" transform_param { resize_param { height: 40 } } } }
+     regularization { gamma: 3 } eval_type: 'a"b'""", "net_param, regularization, eval_type"),
+    ('net_param: < layers { name: "fc" type: INNER_PRODUCT bottom: "x" top: "z" } >', "net_param"),
+    ('momentum_policy: "poly" max_momentum: 0.95', "momentum_policy, max_momentum"),
+])
+def test_fields_that_do_not_set_the_rate_are_left_out_and_named(fields: str, names: str, tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(FORK + fields)
+    imported = import_policy(str(solver), Given())
+    assert imported.policy.text == "STEP(k0=0.02, gamma=0.5, l=400)"
+    assert imported.notes == (f"not read, as these fields do not set the rates: {names}",)
+
+
+def test_a_floor_of_poly_and_a_warm_up_are_part_of_the_policy(tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text('base_lr: 0.02 min_lr: 0.0001 lr_policy: "poly" power: 2 max_iter: 1000')
+    assert import_policy(str(solver), Given()).policy.text == "POLYDECAY(k0=0.02, k1=0.0001, p=2, l=1000)"
+    solver.write_text(FORK + "warmup_iter: 50\nwarmup_start_lr: 0.001  # Intel's\n")
+    imported = import_policy(str(solver), Given())
+    # Intel's Caffe: (t base_lr + (50 - t) warmup_start_lr) / 50 while t < 50, then the policy at the run's own t.
+    np.testing.assert_allclose(imported.policy.rates(np.array([0, 10, 49, 50, 399, 400]), 1000),
+                               [0.001, 0.0048, 0.01962, 0.02, 0.02, 0.01], rtol=1e-12)
+    assert imported.notes == ("warmup_iter and warmup_start_lr are a straight line to base_lr, as in Intel's Caffe",)
+
+
+@pytest.mark.parametrize(("field", "message"), [
+    ("rampup_interval: 5 rampup_lr: 0.1", "the rates depend on rampup_interval, rampup_lr, of another build"),
+    ("stagelr: 5", "the rates depend on stagelr"),
+    ("min_lr: 0.001", "the rates depend on min_lr"),
+    ("larc: true larc_policy: 'clip'", "the rates depend on larc, larc_policy"),
+    ("local_lr_auto: true", "the rates depend on local_lr_auto"),
+    ("warmup_iter: 50", "warmup_iter and warmup_start_lr change the rates together, and one is missing; give both"),
+    ("warmup_iter: 50.5 warmup_start_lr: 0", "COMPOSE: boundaries is [50.5], but must be a list of whole numbers"),
+    ("warmup_iter: 50 warmup_start_lr: low", "warmup_start_lr is no number; write warmup_start_lr: 0.001 for instance"),
+    ("solver_data_type: {", 'has no field "solver_data_type"'),
+])
+def test_other_fields_that_change_the_rates_are_refused_by_name(field: str, message: str, tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(FORK + field)
+    with pytest.raises(LRBenchError) as caught:
+        import_policy(str(solver), Given())
+    assert message in str(caught.value)
+
+
+def test_the_type_and_its_parameters_are_taken_for_a_spec(tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    for text, settings in (
+            ("", {}),
+            ("momentum: 0.9 weight_decay: 0.0005 clip_gradients: 35 iter_size: 2 random_seed: 4",
+             {"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005, "clip_gradients": 35, "iter_size": 2}),
+            ("type: 'Adam' momentum: 0.9 momentum2: 0.99 rms_decay: 0.9 clip_gradients: -1",
+             {"type": "Adam", "momentum": 0.9, "momentum2": 0.99}),
+            ("solver_type: ADAGRAD delta: 1e-8 regularization_type: 'L1'",
+             {"type": "AdaGrad", "delta": 1e-8, "regularization_type": "L1"})):
+        solver.write_text(FORK + text)
+        assert import_policy(str(solver), Given()).solver == settings
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ("base_lr: 0.1", "it has no lr_policy; Caffe knows fixed, step, exp, inv, multistep, poly, sigmoid"),
     ('base_lr: 0.1 lr_policy: "cosine"', 'the lr_policy "cosine" is none of Caffe\'s'),
