@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +15,7 @@ import click
 from lrbench.cli.completing import data_sets, engines, nets, solver_types
 
 if TYPE_CHECKING:
+    from lrbench.importing.caffe_training import Training
     from lrbench.spec.answers import DataAnswer, NetAnswer
     from lrbench.spec.starting import Start
 
@@ -39,7 +41,8 @@ class _Typed:
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
               help="The spec to write.  [default: DATASET_NET.yaml]")
 @click.option("--net", metavar="NET", shell_complete=nets,
-              help="One of LRBench's nets, such as lenet, or a train-and-test prototxt file.")
+              help="One of LRBench's nets, such as lenet, a train-and-test prototxt file, or a solver's, which has "
+                   "its settings and policy taken, too.")
 @click.option("--dataset", metavar="DATA", shell_complete=data_sets,
               help="A data set, such as mnist, or a folder with an LMDB for training and one for testing.")
 @click.option("--batch-size", type=int, metavar="N", help="Images of a training batch.  [default: 100]")
@@ -66,11 +69,11 @@ def init(output: Path | None, yes: bool, force: bool, **options: str | int | flo
     if output is not None:
         _check_new(output, force)
     typed = _Typed(asking=not yes and _asks(), **options)  # type: ignore[arg-type]
-    net = _net(typed)
+    net, training = _net(typed)
     data = _data(typed, net)
     path = output or Path(f"{data.stem}_{net.path.stem}.yaml")
     _check_new(path, force)
-    text = start_text(_start(typed, net, data, path))
+    text = start_text(_start(typed, net, data, path, training))
     experiment = start_experiment(text, path)
     if data.prepared is not None:
         experiment.check_data(data.prepared)
@@ -92,12 +95,18 @@ def _check_new(path: Path, force: bool) -> None:
         raise UsageError("is there already", where=str(path), remedy="give -o another name, or add --force")
 
 
-def _net(typed: _Typed) -> NetAnswer:
-    from lrbench.nets import builtin_nets
+def _net(typed: _Typed) -> tuple[NetAnswer, Training | None]:
+    """The net, with the training that a solver file describes where such a file is given."""
+    from lrbench.importing.caffe_training import read_training
+    from lrbench.nets import builtin_nets, find_net
     from lrbench.spec.answers import read_net_answer
 
+    def read(text: str) -> tuple[NetAnswer, Training | None]:
+        training = read_training(find_net(text, Path()))
+        return read_net_answer(text if training is None else os.path.join(os.curdir, training.net)), training
+
     question = f"Net ({', '.join(builtin_nets())}, or a prototxt file)"
-    return _answer(typed, question, typed.net, None, read_net_answer, "--net")
+    return _answer(typed, question, typed.net, None, read, "--net")
 
 
 def _data(typed: _Typed, net: NetAnswer) -> DataAnswer:
@@ -109,7 +118,7 @@ def _data(typed: _Typed, net: NetAnswer) -> DataAnswer:
     return _answer(typed, question, typed.dataset, None, lambda text: read_data_answer(text, home(), net), "--dataset")
 
 
-def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path) -> Start:
+def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path, training: Training | None) -> Start:
     """The other answers, with what the spec says of net and data set."""
     from lrbench.spec.answers import check_batch_size, check_iterations, check_solver
     from lrbench.spec.starting import TEST_BATCH, Start, suggested_iterations
@@ -119,15 +128,23 @@ def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path) -> Start
     usual = BATCH_SIZE if known is None else min(BATCH_SIZE, known.train_count)
     batch = _answer(typed, "Images of a training batch", typed.batch_size, usual,
                     lambda text: check_batch_size(_whole(text), known), "--batch-size")
-    iterations = _answer(typed, "Iterations of each run", typed.iterations, suggested_iterations(known, batch),
+    length = training.iterations if training is not None else None
+    kind = training.settings.get("type", "SGD") if training is not None else "SGD"
+    suggested = length or suggested_iterations(known, batch)
+    iterations = _answer(typed, "Iterations of each run", typed.iterations, suggested,
                          lambda text: check_iterations(_whole(text)), "--iterations")
     target = _answer(typed, "Accuracy to reach, such as 0.98, or none", typed.target, "none", _target, "--target")
-    solver = _answer(typed, "Solver", typed.solver, "SGD", check_solver, "--solver")
+    solver = _answer(typed, "Solver", typed.solver, kind, check_solver, "--solver")
     engine = _answer(typed, "Engine", typed.engine, _usual_engine(), _engine, "--engine")
-    return Start(
+    start = Start(
         name=path.stem, net=net.written(path.parent), dataset=data.written(path.parent), batch_size=batch,
         test_batch_size=TEST_BATCH if known is None else fitting_batch(known.test_count, TEST_BATCH),
         iterations=iterations, solver=solver, engine=engine, target=target)
+    if training is None:
+        return start
+    own = {name: value for name, value in training.settings.items() if name != "type"}
+    return replace(start, policy=training.policy.text, test_interval=training.test_interval,
+                   parameters=own if solver == kind else None)
 
 
 def _answer(typed: _Typed, question: str, given: object, usual: object, read: Callable[[str], Answer],

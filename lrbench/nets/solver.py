@@ -31,6 +31,15 @@ class Solver:
     others: Mapping[str, str]
 
 
+def is_solver(path: Path) -> bool:
+    """Whether a prototxt file is a solver: it has an ``lr_policy``, as no net has.
+
+    Errors:
+        NetError: the file cannot be read as text.
+    """
+    return any(name == "lr_policy" for name, _ in _fields(read_text(path)))
+
+
 def read_solver(path: Path) -> Solver:
     """Read a solver definition.
 

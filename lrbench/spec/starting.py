@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lrbench.data import Prepared
 from lrbench.errors import SpecError
@@ -24,10 +25,11 @@ EVALUATIONS = 20
 TEST_BATCH = 100
 
 # As in the LeNet examples that come with Caffe.
-_PARAMETERS: dict[SolverType, str] = {
-    "SGD": "momentum: 0.9\n  ", "Nesterov": "momentum: 0.95\n  ", "AdaGrad": "",
-    "RMSProp": "rms_decay: 0.98\n  ", "AdaDelta": "momentum: 0.95\n  delta: 1e-6\n  ", "Adam": "momentum: 0.9\n  ",
+_PARAMETERS: dict[SolverType, Mapping[str, Any]] = {
+    "SGD": {"momentum": 0.9}, "Nesterov": {"momentum": 0.95}, "AdaGrad": {}, "RMSProp": {"rms_decay": 0.98},
+    "AdaDelta": {"momentum": 0.95, "delta": 1e-6}, "Adam": {"momentum": 0.9},
 }
+_WEIGHT_DECAY = 0.0005
 _RATE: dict[SolverType, float] = {
     "SGD": 0.01, "Nesterov": 0.01, "AdaGrad": 0.01, "RMSProp": 0.001, "AdaDelta": 1.0, "Adam": 0.001}
 
@@ -46,8 +48,7 @@ workload:
 
 solver:
   type: {solver}  # SGD, Nesterov, AdaGrad, RMSProp, AdaDelta, Adam
-  {parameters}weight_decay: 0.0005
-
+{parameters}
 engine:
   name: {engine}  # caffe or torch
 
@@ -56,7 +57,7 @@ seeds: [0, 1, 2]  # every policy is trained with each, so that luck can be told 
 
 # Policies to begin with. `lrbench range` finds rates that are worth trying; `lrbench policies list` has all functions.
 policies:
-  - FIX(k0={rate:g})
+{own_policy}  - FIX(k0={rate:g})
   - INV(k0={rate:g}, gamma=0.0001, p=0.75)
   - STEP(k0={twice:g}, gamma=0.5, l={third})
   - TRI(k0={tenth:g}, k1={thrice:g}, l={cycle})
@@ -76,6 +77,9 @@ class Start:
         net: the name of one of LRBench's nets, or a path, absolute or from the spec's folder.
         dataset: a name, or the paths of ``train``, ``test`` and, if there is one, ``mean``.
         target: the accuracy to reach, a fraction, if one is wanted.
+        parameters: of the solver, such as its momentum; None: those that are usual for its type.
+        policy: the text of a policy to begin with, before the usual ones.
+        test_interval: iterations between two evaluations; None: a twentieth of a run.
     """
 
     name: str
@@ -87,6 +91,9 @@ class Start:
     solver: SolverType = "SGD"
     engine: str = "caffe"
     target: float | None = None
+    parameters: Mapping[str, Any] | None = None
+    policy: str | None = None
+    test_interval: int | None = None
 
 
 def suggested_iterations(data: Prepared | None, batch_size: int) -> int:
@@ -110,7 +117,10 @@ def rounded(number: float) -> int:
 def start_text(start: Start) -> str:
     """The spec as YAML, with comments."""
     rate, iterations = _RATE[start.solver], start.iterations
-    interval = suggested_interval(iterations)
+    interval = min(start.test_interval or suggested_interval(iterations), iterations)
+    parameters = start.parameters
+    if parameters is None:
+        parameters = {**_PARAMETERS[start.solver], "weight_decay": _WEIGHT_DECAY}
     cycle = iterations // 8
     target = "# target_accuracy: 0.98        # a fraction; how soon is it reached?"
     if start.target is not None:
@@ -118,10 +128,14 @@ def start_text(start: Start) -> str:
     text = _TEMPLATE.format(
         name=_name(start.name), net=_quoted(start.net), dataset=_dataset(start.dataset), batch_size=start.batch_size,
         test_batch_size=start.test_batch_size, iterations=iterations, test_interval=interval,
-        display_interval=min(100, interval), solver=start.solver, parameters=_PARAMETERS[start.solver],
+        display_interval=min(100, interval), solver=start.solver,
+        parameters="".join(f"  {name}: {value}\n" for name, value in parameters.items()),
+        own_policy="" if start.policy is None else f"  - {start.policy}  # of your solver file\n",
         engine=_quoted(start.engine), target=target, rate=rate, twice=2 * rate, thrice=3 * rate, five_times=5 * rate,
         tenth=rate / 10, third=iterations // 3, cycle=cycle, warmup=iterations // 10,
         gamma=f"{0.1 ** (1 / iterations):.{max(6, len(str(iterations)) + 2)}g}")
+    if start.policy is not None:
+        text = text.replace(f"  - {start.policy}\n", "")  # one of the usual ones is the same
     return _COMMENT.sub(lambda line: f"{line[1]:<{_COLUMN}} {line[2]}", text)
 
 

@@ -110,6 +110,45 @@ def test_what_is_not_there_yet_is_next(here, command):
     assert read_experiment(Path("again.yaml")).settings.engine.name == "torch"
 
 
+def test_a_solver_file_gives_its_net_settings_and_policy(here, command):
+    solver = here / "models/solver.prototxt"
+    solver.parent.mkdir()
+    (solver.parent / "net.prototxt").write_bytes((REPOSITORY / "prototxt/lenet.prototxt").read_bytes())
+    solver.write_text('net: "examples/net.prototxt" test_iter: 5 test_interval: 50 base_lr: 0.01 lr_policy: "poly"\n'
+                      'power: 2 max_iter: 300 momentum: 0.8 weight_decay: 0.001 type: "Nesterov" delta: 1e-9 debug: 1')
+    given = ("--net", "models/solver.prototxt", "--dataset", "digits", "--engine", "torch")
+    assert command(*given, "-o", "spec.yaml")[0] == 0
+    experiment = read_experiment(Path("spec.yaml"))
+    settings, workload = experiment.settings.solver[0], experiment.workload
+    assert (settings.type, settings.momentum, settings.weight_decay) == ("Nesterov", 0.8, 0.001)
+    assert (workload.net_path, workload.iterations, workload.test_interval) == (solver.parent / "net.prototxt", 300, 50)
+    assert experiment.settings.policies[0] == "POLY(k0=0.01, p=2)"
+    assert command(*given, "-o", "other.yaml", "--iterations", "40", "--solver", "Adam")[0] == 0
+    experiment = read_experiment(Path("other.yaml"))
+    assert (experiment.settings.solver[0].momentum, experiment.workload.test_interval) == (0.9, 40)
+
+
+def test_a_policy_of_the_solver_file_that_is_a_usual_one_is_listed_once(here, command):
+    Path("solver.prototxt").write_text('net: "lenet.prototxt" base_lr: 0.01 lr_policy: "fixed"')
+    Path("lenet.prototxt").write_bytes((REPOSITORY / "prototxt/lenet.prototxt").read_bytes())
+    assert command("--net", "solver.prototxt", "--dataset", "digits", "-o", "spec.yaml")[0] == 0
+    experiment = read_experiment(Path("spec.yaml"))
+    assert (len(experiment.settings.policies), experiment.settings.solver[0].momentum) == (6, 0.0)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ('net: "gone.prototxt" base_lr: 0.1 lr_policy: "fixed"', "its net, gone.prototxt, is neither there from this"),
+    ('base_lr: 0.1 lr_policy: "fixed"', "has no net: with the path of a train-and-test net; put the net into a file"),
+    ('base_lr: 0.1 lr_policy: "cosine"', 'the lr_policy "cosine" is none of Caffe\'s'),
+])
+def test_a_solver_file_that_says_too_little_is_one_line(text, message, here, command):
+    Path("solver.prototxt").write_text(text)
+    code, said = command("--net", "solver.prototxt", "--dataset", "digits")
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("error: --net: solver.prototxt: ")
+    assert message in said
+
+
 FIT = ("--net", "lenet", "--dataset", "digits")
 
 
