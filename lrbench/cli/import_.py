@@ -20,9 +20,9 @@ from lrbench.errors import UsageError
 def import_(source: str, rate: float | None, iterations: int | None, steps_per_epoch: int, monitor: str | None) -> None:
     """Print the policy of a Caffe solver or a PyTorch scheduler.
 
-    FILE is a solver.prototxt, or a scheduler's state_dict as torch.save wrote it; TEXT the call that makes a scheduler
-    of torch.optim.lr_scheduler, with its numbers written out. Nothing of it is run. What had to be assumed is said on
-    standard error.
+    FILE is a solver.prototxt, or what torch.save wrote: a scheduler's state_dict, or a checkpoint that holds one at any
+    depth. TEXT is the call that makes a scheduler of torch.optim.lr_scheduler, with its numbers written out. Nothing of
+    it is run. What had to be assumed is said on standard error, as are the other settings of a solver.
 
     \b
     lrbench import solver.prototxt

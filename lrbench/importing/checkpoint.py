@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lrbench.errors import LRBenchError, UsageError, plain
-from lrbench.importing.description import SIGNATURES, Described, described
-from lrbench.policies import Policy, parse_policy
+import numpy as np
 
+from lrbench.errors import LRBenchError, UsageError
+from lrbench.importing.description import SIGNATURES, Described, described, refuse_unreadable
+from lrbench.importing.torch_file import load_file, scheduler_states
+from lrbench.policies import Policy, parse_policy
+from lrbench.policies.values import shown
+
+MOST_VALUES = 100_000
+"""Values of one list or milestones of one scheduler that are read."""
 _TOLD_BY = {
     "CosineAnnealingWarmRestarts": ("T_0", "T_mult", "eta_min"),
     "CosineAnnealingLR": ("T_max", "eta_min"),
@@ -23,8 +29,8 @@ _TOLD_BY = {
     "ExponentialLR": ("gamma",),
 }
 """The entries of a state by which its scheduler is told; the first that has all of its own is it."""
-_OTHERS = ("total_size", "_schedule_phases", "lr_lambdas")
-"""Entries of schedulers whose state does not hold all that they do: CyclicLR, OneCycleLR, LambdaLR."""
+_PARTIAL = {"_schedule_phases": "OneCycleLR", "total_size": "CyclicLR"}
+"""Entries of schedulers whose state does not hold all of their rates."""
 
 
 def read_checkpoint(path: Path) -> tuple[Policy | Described, float | None]:
@@ -33,7 +39,7 @@ def read_checkpoint(path: Path) -> tuple[Policy | Described, float | None]:
     Raises:
         UsageError: no file of PyTorch's, one that holds more than numbers, words and containers, or no scheduler in it.
     """
-    states = list(_states(_load(path)))
+    states = list(scheduler_states(load_file(path)))
     if len(states) != 1:
         raise UsageError(f"it holds {len(states)} states of schedulers, but must hold one", where=str(path),
                          remedy="save scheduler.state_dict() by itself")
@@ -41,70 +47,117 @@ def read_checkpoint(path: Path) -> tuple[Policy | Described, float | None]:
         return _read(states[0])
     except LRBenchError as error:
         raise error.at(str(path)) from None
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise UsageError(f"the state in it is of no scheduler of PyTorch's ({plain(str(error))[:200]})",
-                         where=str(path), remedy="save scheduler.state_dict() anew") from None
 
 
 def _read(state: Mapping[str, Any]) -> tuple[Policy | Described, float | None]:
     if "policies" not in state:
         return _scheduler(state), _base_rate(state)
-    texts = sorted(set(state["policies"]))
+    texts = sorted({text if isinstance(text, str) else _refuse(f"a policy in it is {_kind(text)}")
+                    for text in _list(state, "policies")})
+    if not texts:
+        _refuse("it has no policies")
     if len(texts) > 1:
         raise UsageError(f"its {len(texts)} parameter groups have a policy each: {' '.join(texts)}",
                          remedy="take the one that you want")
     return parse_policy(texts[0]), None
 
 
-def _load(path: Path) -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise UsageError("reading it needs PyTorch", where=str(path),
-                         remedy="pip install 'lrbench[torch]'") from None
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 - whatever a damaged or foreign file makes PyTorch raise
-        problem = plain(str(error)).split(". ")[0][:200]
-        raise UsageError(f"is no file that PyTorch reads safely ({problem})", where=str(path),
-                         remedy="save scheduler.state_dict() by torch.save") from None
-
-
-def _states(loaded: Any) -> Iterator[Mapping[str, Any]]:
-    """The scheduler states in what was loaded, itself or among its values."""
-    if not isinstance(loaded, Mapping):
-        return
-    if "last_epoch" in loaded:
-        yield loaded
-        return
-    for value in loaded.values():
-        if isinstance(value, Mapping) and "last_epoch" in value:
-            yield value
-
-
 def _scheduler(state: Mapping[str, Any]) -> Described:
-    if "_schedulers" in state and "_milestones" in state:
-        parts = [_scheduler(part) for part in state["_schedulers"]]
-        return described("SequentialLR", {"schedulers": parts, "milestones": list(state["_milestones"])})
+    if "_schedulers" in state:
+        return _sequential(state)
+    if "lr_lambdas" in state:
+        refuse_unreadable("LambdaLR")
+    for entry, partial in _PARTIAL.items():
+        if entry in state:
+            raise UsageError("its state does not hold all of its rates", where=partial,
+                             remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)")
     name = next((name for name, told in _TOLD_BY.items() if all(key in state for key in told)), None)
-    if name is None or any(key in state for key in _OTHERS):
-        raise UsageError("this scheduler's state does not hold all of its rates",
+    if name is None:
+        raise UsageError("it is of a scheduler that is not known, or holds none of its rates",
                          remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)")
-    arguments = {key: state[key] for key in SIGNATURES[name] if key in state}
-    if name == "MultiStepLR" and isinstance(state["milestones"], Counter):
-        arguments["milestones"] = sorted(state["milestones"].elements())
+    arguments = {key: _plain(key, state[key]) for key in SIGNATURES[name] if key in state and key != "milestones"}
+    if name == "MultiStepLR":
+        arguments["milestones"] = _milestones(state["milestones"])
     if name == "ReduceLROnPlateau" and "min_lrs" in state:
-        arguments["min_lr"] = _only(state["min_lrs"])
+        arguments["min_lr"] = _only(state, "min_lrs")
     return described(name, arguments)
 
 
+def _sequential(state: Mapping[str, Any]) -> Described:
+    if "_milestones" not in state:
+        refuse_unreadable("ChainedScheduler")
+    parts = _list(state, "_schedulers")
+    for part in parts:
+        if not isinstance(part, Mapping):
+            _refuse(f"a scheduler in it is {_kind(part)}")
+        if "_schedulers" in part:
+            raise UsageError("it holds another SequentialLR or ChainedScheduler", where="SequentialLR",
+                             remedy="describe it as text, without nesting")
+    milestones = [_plain("_milestones", one) for one in _list(state, "_milestones")]
+    return described("SequentialLR", {"schedulers": [_scheduler(part) for part in parts], "milestones": milestones})
+
+
+def _milestones(milestones: Any) -> list[Any]:
+    """MultiStepLR's Counter of milestones as a sorted list, in which one that is counted n times stands n times."""
+    if not isinstance(milestones, Counter):  # as a caller of load_state_dict may have made it
+        return [_plain("milestones", one) for one in _list({"milestones": milestones}, "milestones")]
+    if not all(isinstance(one, int) for pair in milestones.items() for one in pair) or min(
+            milestones.values(), default=1) < 1:
+        _refuse("its milestones are no whole numbers that are counted")
+    if sum(milestones.values()) > MOST_VALUES:
+        raise UsageError(f"it has {shown(sum(milestones.values()))} milestones", where="MultiStepLR",
+                         remedy=f"at most {MOST_VALUES:,} are read")
+    return sorted(milestones.elements())
+
+
 def _base_rate(state: Mapping[str, Any]) -> float | None:
-    first = state["_schedulers"][0] if "_schedulers" in state else state
-    return float(_only(first["base_lrs"])) if "base_lrs" in first else None
+    """The lr that the scheduler multiplies; of a SequentialLR, the one that all of its schedulers multiply."""
+    parts = [part for part in state.get("_schedulers", [state]) if "base_lrs" in part]
+    rates = [_only(part, "base_lrs") for part in parts]
+    if len(set(rates)) > 1:
+        raise UsageError(f"its schedulers began with different rates: {shown(rates)}", where="SequentialLR",
+                         remedy="describe it as text, with --rate")
+    return rates[0] if rates else None
 
 
-def _only(values: Any) -> Any:
-    if len({float(value) for value in values}) != 1:
-        raise UsageError(f"its parameter groups have different rates: {list(values)}",
+def _only(state: Mapping[str, Any], key: str) -> float:
+    """The number that a list has for every parameter group."""
+    values = [_plain(key, value) for value in _list(state, key)]
+    if not values or not all(isinstance(value, (int, float)) for value in values):
+        _refuse(f"{key} is {shown(values)}")
+    if len(set(values)) != 1:
+        raise UsageError(f"its parameter groups have different rates: {shown(values)}",
                          remedy="describe the scheduler of the group that you want as text")
-    return values[0]
+    rate: float = values[0]
+    return rate
+
+
+def _list(state: Mapping[str, Any], key: str) -> list[Any]:
+    value = state[key]
+    if not isinstance(value, (list, tuple)):
+        _refuse(f"{key} is {_kind(value)}")
+    if len(value) > MOST_VALUES:
+        raise UsageError(f"{key} has {len(value)} values", remedy=f"at most {MOST_VALUES:,} are read")
+    return list(value)
+
+
+def _plain(key: str, value: Any) -> Any:
+    """A word or number; a tensor of one number is that number, of float32 the shortest decimal that it stands for."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    import torch
+
+    if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu" and value.dtype in (
+            torch.float32, torch.float64, torch.int64):
+        number = value.item()
+        return float(str(np.float32(number))) if value.dtype == torch.float32 else number
+    return _refuse(f"{key} is {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__name__}" if not isinstance(value, (int, float, str)) else shown(value)
+
+
+def _refuse(reason: str) -> Any:
+    raise UsageError(f"the state in it is of no scheduler of PyTorch's ({reason})",
+                     remedy="save scheduler.state_dict() anew")

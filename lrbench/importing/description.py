@@ -7,7 +7,7 @@ import operator
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from lrbench.errors import UsageError, did_you_mean
 from lrbench.policies.values import shown
@@ -129,12 +129,17 @@ def _described(node: ast.expr | None) -> Described:
     raise UsageError("a scheduler is one call, such as StepLR(step_size=30)", remedy=FORM)
 
 
+def refuse_unreadable(name: str) -> NoReturn:
+    """Raise UsageError for one of the schedulers in ``UNREADABLE``."""
+    raise UsageError(f"it {UNREADABLE[name]}, so that no policy can be read from it", where=name,
+                     remedy="write the policy by hand: lrbench policies list")
+
+
 def _known(name: str) -> str:
     if name in SIGNATURES:
         return name
     if name in UNREADABLE:
-        raise UsageError(f"it {UNREADABLE[name]}, so that no policy can be read from it", where=name,
-                         remedy="write the policy by hand: lrbench policies list")
+        refuse_unreadable(name)
     remedy = f"{did_you_mean(name, SIGNATURES)} those of torch.optim.lr_scheduler are known".strip()
     raise UsageError(f'"{name}" is no scheduler that is known', remedy=remedy)
 

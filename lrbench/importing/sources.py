@@ -10,12 +10,10 @@ from lrbench.importing.caffe_solver import solver_policy
 from lrbench.importing.checkpoint import read_checkpoint
 from lrbench.importing.description import read_description
 from lrbench.importing.imported import Given, Imported
+from lrbench.importing.torch_file import is_saved
 from lrbench.importing.torch_schedulers import scheduler_policy
 from lrbench.policies import Policy
 from lrbench.policies.values import shown
-
-ZIP = b"PK\x03\x04"
-"""How a file begins that ``torch.save`` wrote."""
 
 
 def import_policy(source: str, given: Given) -> Imported:
@@ -36,7 +34,7 @@ def import_policy(source: str, given: Given) -> Imported:
             raise UsageError(f"{problem}, and no description of a scheduler", where=shown(source),
                              remedy="give a solver.prototxt, or text such as StepLR(step_size=30)")
         return scheduler_policy(read_description(source), given)
-    if not _is_saved(path):
+    if not is_saved(path):
         if path.suffix in (".py", ".md", ".yaml", ".yml", ".json", ".csv"):
             raise UsageError("is no Caffe solver and no saved scheduler", where=str(path), remedy="give a "
                              "solver.prototxt, or the call that makes the scheduler, such as 'StepLR(optimizer, 30)'")
@@ -52,11 +50,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
-
-
-def _is_saved(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(ZIP)) == ZIP
-    except OSError:
-        return False  # the solver's reader says why

@@ -60,6 +60,14 @@ def test_what_import_prints_can_be_piped_into_export(lrbench: Command) -> None:
     assert (code, out) == (0, f"{solver}stepvalue: 30\nstepvalue: 80\n")
 
 
+def test_import_shows_the_settings_of_a_solver_beside_its_policy(lrbench: Command, tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text('base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 type: "Nesterov" solver_data_type: FLOAT')
+    assert lrbench("import", str(solver)) == (
+        0, "FIX(k0=0.1)\n", "note: not read, as these fields do not set the rates: solver_data_type\n"
+        "note: for a spec, solver: {type: Nesterov, momentum: 0.9}\n")
+
+
 def test_csv_is_data_alone(lrbench: Command) -> None:
     assert lrbench("export", "LINEAR(k0=0.5)", "--to", "csv", "--iterations", "2") == (
         0, "iteration,learning_rate\n0,0.5\n1,0.25\n", "")
