@@ -53,7 +53,7 @@ def _read(state: Mapping[str, Any]) -> tuple[Policy | Described, float | None]:
     if "policies" not in state:
         return _scheduler(state), _base_rate(state)
     texts = sorted({text if isinstance(text, str) else _refuse(f"a policy in it is {_kind(text)}")
-                    for text in _list(state, "policies")})
+                    for text in _list("policies", state["policies"])})
     if not texts:
         _refuse("it has no policies")
     if len(texts) > 1:
@@ -79,28 +79,28 @@ def _scheduler(state: Mapping[str, Any]) -> Described:
     if name == "MultiStepLR":
         arguments["milestones"] = _milestones(state["milestones"])
     if name == "ReduceLROnPlateau" and "min_lrs" in state:
-        arguments["min_lr"] = _only(state, "min_lrs")
+        arguments["min_lr"] = _only("min_lrs", state["min_lrs"])
     return described(name, arguments)
 
 
 def _sequential(state: Mapping[str, Any]) -> Described:
     if "_milestones" not in state:
         refuse_unreadable("ChainedScheduler")
-    parts = _list(state, "_schedulers")
+    parts = _list("_schedulers", state["_schedulers"])
     for part in parts:
         if not isinstance(part, Mapping):
             _refuse(f"a scheduler in it is {_kind(part)}")
         if "_schedulers" in part:
             raise UsageError("it holds another SequentialLR or ChainedScheduler", where="SequentialLR",
                              remedy="describe it as text, without nesting")
-    milestones = [_plain("_milestones", one) for one in _list(state, "_milestones")]
+    milestones = [_plain("_milestones", one) for one in _list("_milestones", state["_milestones"])]
     return described("SequentialLR", {"schedulers": [_scheduler(part) for part in parts], "milestones": milestones})
 
 
 def _milestones(milestones: Any) -> list[Any]:
     """MultiStepLR's Counter of milestones as a sorted list, in which one that is counted n times stands n times."""
     if not isinstance(milestones, Counter):  # as a caller of load_state_dict may have made it
-        return [_plain("milestones", one) for one in _list({"milestones": milestones}, "milestones")]
+        return [_plain("milestones", one) for one in _list("milestones", milestones)]
     if not all(isinstance(one, int) for pair in milestones.items() for one in pair) or min(
             milestones.values(), default=1) < 1:
         _refuse("its milestones are no whole numbers that are counted")
@@ -113,16 +113,16 @@ def _milestones(milestones: Any) -> list[Any]:
 def _base_rate(state: Mapping[str, Any]) -> float | None:
     """The lr that the scheduler multiplies; of a SequentialLR, the one that all of its schedulers multiply."""
     parts = [part for part in state.get("_schedulers", [state]) if "base_lrs" in part]
-    rates = [_only(part, "base_lrs") for part in parts]
+    rates = [_only("base_lrs", part["base_lrs"]) for part in parts]
     if len(set(rates)) > 1:
         raise UsageError(f"its schedulers began with different rates: {shown(rates)}", where="SequentialLR",
                          remedy="describe it as text, with --rate")
     return rates[0] if rates else None
 
 
-def _only(state: Mapping[str, Any], key: str) -> float:
+def _only(key: str, listed: Any) -> float:
     """The number that a list has for every parameter group."""
-    values = [_plain(key, value) for value in _list(state, key)]
+    values = [_plain(key, value) for value in _list(key, listed)]
     if not values or not all(isinstance(value, (int, float)) for value in values):
         _refuse(f"{key} is {shown(values)}")
     if len(set(values)) != 1:
@@ -132,8 +132,7 @@ def _only(state: Mapping[str, Any], key: str) -> float:
     return rate
 
 
-def _list(state: Mapping[str, Any], key: str) -> list[Any]:
-    value = state[key]
+def _list(key: str, value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         _refuse(f"{key} is {_kind(value)}")
     if len(value) > MOST_VALUES:

@@ -83,7 +83,7 @@ def test_a_doubled_milestone_steps_twice(tmp_path: Path) -> None:
     (lambda opt: lr_scheduler.LambdaLR(opt, lambda t: 0.9**t), "LambdaLR: it holds a function of yours"),
     (lambda opt: lr_scheduler.OneCycleLR(opt, 0.1, 30), "OneCycleLR: its state does not hold all of its rates; "),
     (lambda opt: lr_scheduler.CyclicLR(opt, 0.1, 0.2), "CyclicLR: its state does not hold all of its rates; "),
-    (lambda opt: lr_scheduler.SequentialLR(opt, [lr_scheduler.LinearLR(opt), lr_scheduler.OneCycleLR(opt, 0.1, 30)], [9]),
+    (lambda opt: lr_scheduler.SequentialLR(opt, [lr_scheduler.LinearLR(opt), lr_scheduler.OneCycleLR(opt, 1, 9)], [9]),
      "OneCycleLR: its state does not hold"),
     (lambda opt: lr_scheduler.SequentialLR(opt, [lr_scheduler.SequentialLR(opt, [
         lr_scheduler.LinearLR(opt), lr_scheduler.StepLR(opt, 5)], [9]), lr_scheduler.StepLR(opt, 5)], [19]),
