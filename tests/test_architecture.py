@@ -144,7 +144,7 @@ def test_help_loads_nothing_heavy():
 def test_only_the_torch_engine_knows_pytorch(path):
     if module_name(path).startswith("lrbench.engines.torch"):
         return
-    if module_name(path) in {"lrbench.torch", "lrbench.importing.checkpoint"}:  # the user's own PyTorch
+    if module_name(path) in {"lrbench.torch", "lrbench.importing.torch_file"}:  # the user's own PyTorch
         return
     for module in imports(path):
         assert module.split(".")[0] != "torch"

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lrbench.errors import LRBenchError, UsageError
 from lrbench.importing.description import SIGNATURES, Described, described, refuse_unreadable
-from lrbench.importing.torch_file import load_file, scheduler_states
+from lrbench.importing.torch_file import load_file, number_of_tensor, scheduler_states
 from lrbench.policies import Policy, parse_policy
 from lrbench.policies.values import shown
 
@@ -141,16 +139,11 @@ def _list(key: str, value: Any) -> list[Any]:
 
 
 def _plain(key: str, value: Any) -> Any:
-    """A word or number; a tensor of one number is that number, of float32 the shortest decimal that it stands for."""
+    """A word or number, or the number of a tensor that holds one."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    import torch
-
-    if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu" and value.dtype in (
-            torch.float32, torch.float64, torch.int64):
-        number = value.item()
-        return float(str(np.float32(number))) if value.dtype == torch.float32 else number
-    return _refuse(f"{key} is {_kind(value)}")
+    number = number_of_tensor(value)
+    return _refuse(f"{key} is {_kind(value)}") if number is None else number
 
 
 def _kind(value: Any) -> str:

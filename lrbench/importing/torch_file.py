@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lrbench.errors import UsageError, plain
 
 _ZIP = b"PK\x03\x04"
@@ -47,6 +49,19 @@ def load_file(path: Path) -> Any:
         problem = plain(str(error)).split(". ")[0][:200]
         raise UsageError(f"is no file that PyTorch reads safely ({problem})", where=str(path),
                          remedy="save scheduler.state_dict() by torch.save") from None
+
+
+def number_of_tensor(value: Any) -> float | None:
+    """The number of a tensor that holds one, of float32 as the shortest decimal that it stands for; else None."""
+    import torch
+
+    if not isinstance(value, torch.Tensor) or (value.device.type, value.layout) != ("cpu", torch.strided):
+        return None
+    if value.numel() != 1:
+        return None
+    if value.dtype == torch.float32:
+        return float(str(np.float32(value.item())))
+    return value.item() if value.dtype in (torch.float64, torch.int64) else None
 
 
 def scheduler_states(loaded: Any) -> Iterator[Mapping[str, Any]]:

@@ -118,6 +118,7 @@ HOSTILE: dict[str, tuple[Callable[[], Any], str]] = {
     "a tensor counted": (lambda: multistep(Counter({20: torch.ones(3)})), f"{NO_STATE}its milestones are no whole"),
     "a tensor as gamma": (lambda: {**step(), "gamma": torch.ones(2)}, f"{NO_STATE}gamma is a Tensor)"),
     "a tensor without numbers": (lambda: {**step(), "gamma": torch.ones(1, device="meta")}, f"{NO_STATE}gamma is a"),
+    "a sparse tensor": (lambda: {**step(), "gamma": torch.ones(1).to_sparse()}, f"{NO_STATE}gamma is a Tensor)"),
     "tensors as schedulers": (lambda: {"last_epoch": 5, "_schedulers": torch.ones(3), "_milestones": [3]},
                               f"{NO_STATE}_schedulers is a Tensor)"),
     "numbers as schedulers": (lambda: {"last_epoch": 5, "_schedulers": [3, 4], "_milestones": [3]},
