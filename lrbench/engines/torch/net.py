@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from lrbench.engines.torch.fillers import fill
-from lrbench.engines.torch.layer import Shape, refusal
+from lrbench.engines.torch.layer import USE_CAFFE, Shape, refusal
 from lrbench.engines.torch.layers import LAYERS
 from lrbench.engines.torch.numerics import mixed
 from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
 from lrbench.engines.torch.steps import Step, hold_back, join_scales, reshape
-from lrbench.errors import did_you_mean
 from lrbench.nets.caffe_pb2 import LayerParameter, NetParameter, Phase
 from lrbench.nets.phases import layers_in
 from lrbench.nets.wiring import trace
@@ -92,8 +91,7 @@ class TorchNet:
     def _add(self, layer: LayerParameter, table: ParameterTable) -> Step:
         build = LAYERS.get(layer.type)
         if build is None:
-            raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"',
-                          did_you_mean(layer.type, LAYERS) or "use the engine caffe")
+            raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"', USE_CAFFE)
         if layer.blobs:
             raise refusal(layer, "brings its own weights", "give them as a .caffemodel")
         own_phase = layer.phase if layer.HasField("phase") else self.phase

@@ -14,8 +14,9 @@ IMAGE = (2, 6, 7, 5)
 LABEL = (2,)
 
 REFUSED = {
-    one("Deconvolution"): 'the engine torch does not know the layer type "Deconvolution"; did you mean Convolution?',
-    one("Embed"): 'the engine torch does not know the layer type "Embed"; use the engine caffe',
+    one("BatchReindex"): 'the engine torch does not know the layer type "BatchReindex"; use the engine caffe',
+    one("SPP"): 'the engine torch does not know the layer type "SPP"; use the engine caffe',
+    one("Upsample"): 'the engine torch does not know the layer type "Upsample"; use the engine caffe',
     one("Convolution", "convolution_param { num_output: 3 }"): "has no kernel_size",
     one("Convolution", "convolution_param { kernel_size: 3 }"): "num_output 0 do not part into 1 groups",
     one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 group: 4 }"):
@@ -25,14 +26,25 @@ REFUSED = {
     one("Convolution", "convolution_param { num_output: 3 kernel_h: 3 }"): "has kernel_h without kernel_w; give both",
     one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 stride: 0 }"): "stride (0, 0) is not positive",
     one("Convolution", "convolution_param { num_output: 3 kernel_size: 8 }"): "kernel (8, 8) is larger than its padded",
-    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 axis: 2 }"): "axis 2 is not supported",
+    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 axis: 2 }"): "axis 2 is not supported, as "
+        "channels are axis 1; use the engine caffe",
     one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 }", "x x", "y z"):
-        "has 2 bottoms, and 1 can be used here",
+        "has 2 bottoms, and 1 can be used here; use the engine caffe",
+    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 }", "wide"):
+        "its bottom has shape (2, 6, 7), and four axes are needed; use the engine caffe",
+    one("Deconvolution", "convolution_param { num_output: 3 }"): "has no kernel_size",
+    one("Deconvolution", "convolution_param { num_output: 3 kernel_size: 3 pad: 5 }"): "pad (5, 5) leaves nothing of",
+    one("Deconvolution", "convolution_param { num_output: 6 kernel_size: 3 group: 4 }"):
+        "6 channels and num_output 6 do not part into 4 groups",
+    one("Deconvolution", "convolution_param { num_output: 3 kernel_h: 3 kernel_w: 2 "
+                         'weight_filler { type: "bilinear" } }'): "has a bilinear filler of shape (6, 3, 3, 2)",
     one("Pooling", "pooling_param { kernel_size: 2 pad: 2 }"): "pad (2, 2) is not smaller than the kernel (2, 2)",
     one("Pooling", "pooling_param { kernel_size: 1 stride: 3 }"): "lies outside its bottom of 5 pixels; set round_mode",
-    one("Pooling", "pooling_param { kernel_size: 2 pool: STOCHASTIC }"): "stochastic pooling is not supported",
+    one("Pooling", "pooling_param { kernel_size: 2 pool: STOCHASTIC }"):
+        "stochastic pooling is not supported; use the engine caffe",
     one("Pooling", "pooling_param { global_pooling: true kernel_size: 2 }"): "leaves no choice of kernel",
-    one("Pooling", "pooling_param { kernel_size: 2 }", tops="y mask"): "has 2 tops, and 1 can be used here",
+    one("Pooling", "pooling_param { kernel_size: 2 }", tops="y mask"):
+        "has 2 tops, and 1 can be used here; use the engine caffe",
     one("InnerProduct"): "has no num_output",
     one("InnerProduct", "inner_product_param { num_output: 3 axis: 4 }"): "axis 4 is not one of the 4 axes",
     one("InnerProduct", 'inner_product_param { num_output: 3 weight_filler { type: "xaver" } }'):
@@ -50,6 +62,18 @@ REFUSED = {
     one("Slice", tops="p q r s"): "axis 1 of size 6 is not cut into 4 tops",
     one("Slice", "slice_param { slice_point: 9 }", tops="p q"): "axis 1 of size 6 is not cut into 2 tops",
     one("Flatten", "flatten_param { axis: 2 end_axis: 1 }"): "end_axis 1 is before axis 2",
+    one("Reshape", "reshape_param { shape { dim: 11 dim: -1 } }"): "shape [11, -1] does not hold the values of",
+    one("Reshape", "reshape_param { shape { dim: -1 dim: -1 } }"): "shape [-1, -1] does not hold",
+    one("Reshape", "reshape_param { shape { dim: 2 dim: 209 } }"): "shape [2, 209] does not hold",
+    one("Reshape", "reshape_param { axis: 6 shape { dim: 1 } }"): "axis 6 and num_axes -1 do not fit the 4 axes",
+    one("Reshape", "reshape_param { axis: 3 num_axes: 2 }"): "axis 3 and num_axes 2 do not fit the 4 axes",
+    one("Reshape", "reshape_param { axis: -1 num_axes: 0 shape { dim: 0 } }"): "its dim 0 is 0, and its bottom",
+    one("Crop"): "has 1 bottom, and 2 can be used here",
+    one("Crop", "", "x label"): "a second bottom of shape (2,) do not fit its bottom",
+    one("Crop", "crop_param { offset: 1 offset: 2 offset: 3 }", "x x"): "3 offset and a second bottom",
+    one("Crop", "crop_param { offset: 1 }", "x x"):
+        "offset [1, 1] and a second bottom of shape (2, 6, 7, 5) reach beyond",
+    one("Tile"): "tiles 0 is not positive",
     one("Dropout", "dropout_param { dropout_ratio: 1 }"): "dropout_ratio 1 is not in [0, 1)",
     one("Power", "power_param { scale: 0 power: -1 }"): "have no value",
     one("PReLU", bottoms="label"): "at least two axes are needed",

@@ -46,7 +46,8 @@ def one(kind: str, settings: str = "", bottoms: str = "x", tops: str = "y") -> s
 
 def sketches() -> dict[str, Sketch]:
     """Every case, by name."""
-    return {**_linear(), **_pooling(), **_neuron(), **_normalizing(), **_joining(), **_loss(), **_accuracy(), **_nets()}
+    return {**_linear(), **_pooling(), **_neuron(), **_normalizing(), **_joining(), **_loss(), **_accuracy(), **_nets(),
+            **_deconvolution(), **_shaping()}
 
 
 def _convolution(settings: str, inputs: Shapes = IMAGE) -> Sketch:
@@ -259,6 +260,73 @@ def _nets() -> dict[str, Sketch]:
             product("a", "x", "") + 'layer { name: "s" type: "Silence" bottom: "a" }' + loss("l", "a"), rows),
         "loss without a top": Sketch(
             product("a", "x", "") + 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "a" bottom: "label" }', rows),
+    }
+
+
+def _deconvolution() -> dict[str, Sketch]:
+    def enlarge(settings: str, inputs: Shapes = IMAGE) -> Sketch:
+        return Sketch(one("Deconvolution", f"convolution_param {{ {settings} }}"), inputs)
+
+    up = ('layer { name: "up" type: "Deconvolution" bottom: "x" top: "up" param { lr_mult: 0 } convolution_param { '
+          'kernel_size: 4 stride: 2 pad: 1 num_output: 6 group: 6 bias_term: false weight_filler { type: "bilinear" } '
+          "} }")
+    return {
+        "deconvolution": enlarge("num_output: 4 kernel_size: 3"),
+        "deconvolution without bias": enlarge("num_output: 4 kernel_size: 3 bias_term: false"),
+        "deconvolution, stride and pad": enlarge("num_output: 4 kernel_size: 4 stride: 2 pad: 1"),
+        "deconvolution, uneven": enlarge(
+            "num_output: 5 kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 3 pad_h: 2 pad_w: 0"),
+        "deconvolution, stride beyond the kernel": enlarge("num_output: 3 kernel_size: 2 stride: 3"),
+        "deconvolution, groups": enlarge("num_output: 4 kernel_size: 3 group: 2 pad: 1"),
+        "deconvolution, dilation": enlarge("num_output: 3 kernel_size: 2 dilation: 3 pad: 2 stride: 2"),
+        "deconvolution, one by one": enlarge("num_output: 3 kernel_size: 1"),
+        "deconvolution of one channel": enlarge("num_output: 3 kernel_size: 5 pad: 2", {"x": (3, 1, 9, 9)}),
+        "deconvolution to one channel": enlarge("num_output: 1 kernel_size: 4 stride: 2"),
+        "deconvolution, bilinear and fixed": Sketch(up, IMAGE),
+    }
+
+
+def _shaping() -> dict[str, Sketch]:
+    def reshape(settings: str, inputs: Shapes = IMAGE) -> Sketch:
+        return Sketch(one("Reshape", f"reshape_param {{ {settings} }}"), inputs)
+
+    def crop(settings: str, like: tuple[int, ...]) -> Sketch:
+        return Sketch(one("Crop", f"crop_param {{ {settings} }}", "x like"), {**IMAGE, "like": like})
+
+    def tile(settings: str) -> Sketch:
+        return Sketch(one("Tile", f"tile_param {{ {settings} }}"), IMAGE)
+
+    back = (one("Reshape", "reshape_param { shape { dim: 0 dim: -1 } }")
+            + 'layer { name: "back" type: "Reshape" bottom: "y" top: "z" reshape_param { shape { dim: 0 dim: 6 dim: -1 '
+            "dim: 5 } } }")
+    conv = ('layer { name: "conv" type: "Convolution" bottom: "x" top: "conv" '
+            "convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }")
+    return {
+        "reshape": reshape("shape { dim: 2 dim: 3 dim: 2 dim: 35 }"),
+        "reshape, kept and inferred": reshape("shape { dim: 0 dim: -1 }"),
+        "reshape, inferred first": reshape("shape { dim: -1 dim: 0 dim: 5 }"),
+        "reshape of some axes": reshape("axis: 1 num_axes: 2 shape { dim: 3 dim: -1 dim: 2 }"),
+        "reshape from axis 1 on": reshape("axis: 1 shape { dim: -1 }"),
+        "reshape from the back": reshape("axis: -2 shape { dim: -1 dim: 1 }"),
+        "reshape, new axis in front": reshape("axis: 0 num_axes: 0 shape { dim: 1 }"),
+        "reshape, new axis behind": reshape("axis: -1 num_axes: 0 shape { dim: 1 }"),
+        "reshape, axes removed": reshape("axis: 1 num_axes: 2 shape { }", {"x": (4, 1, 1, 5)}),
+        "reshape and back": Sketch(back, IMAGE),
+        "reshape of a convolution": Sketch(
+            conv + one("Reshape", "reshape_param { shape { dim: 0 dim: -1 } }", "conv"), IMAGE),
+        "crop": crop("", (1, 2, 4, 3)),
+        "crop, offset": crop("offset: 2", (1, 2, 4, 3)),
+        "crop, offsets": crop("offset: 3 offset: 1", (1, 2, 4, 4)),
+        "crop of channels": crop("axis: 1 offset: 1 offset: 0 offset: 2", (1, 5, 7, 2)),
+        "crop, last axis": crop("axis: -1 offset: 4", (1, 2, 4, 1)),
+        "crop of samples": crop("axis: 0", (1, 2, 4, 5)),
+        "crop of an enlarged image": Sketch(
+            _deconvolution()["deconvolution, bilinear and fixed"].layers
+            + one("Crop", "crop_param { offset: 2 }", "up x"), IMAGE),
+        "tile": tile("tiles: 3"),
+        "tile, axis 0": tile("axis: 0 tiles: 2"),
+        "tile, last axis": tile("axis: -1 tiles: 2"),
+        "tile once": tile("tiles: 1"),
     }
 
 
