@@ -41,11 +41,13 @@ class Layer:
         tops: shapes of what it makes.
         run: the function that makes it; differentiable wherever Caffe's layer is.
         blobs: its parameters, in Caffe's order.
+        no_gradient: positions of the bottoms that Caffe has no gradient for; it aborts where training needs one.
     """
 
     tops: tuple[Shape, ...]
     run: Run
     blobs: tuple[Blob, ...] = ()
+    no_gradient: frozenset[int] = frozenset()
 
 
 Build = Callable[[LayerParameter, Sequence[Shape], Phase], Layer]
@@ -79,6 +81,12 @@ def expect_image(layer: LayerParameter, shape: Shape, remedy: str | None = None)
     """Raise NetError where the blob has no four axes: samples, channels, height and width."""
     if len(shape) != 4:
         raise refusal(layer, f"its bottom has shape {shape}, and four axes are needed", remedy)
+
+
+def value_by_value(layer: LayerParameter, bottoms: Sequence[Shape], run: Run) -> Layer:
+    """A layer of one bottom and one top of the same shape, without parameters."""
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    return Layer((bottoms[0],), run)
 
 
 def canonical_axis(layer: LayerParameter, axis: int, axes: int) -> int:

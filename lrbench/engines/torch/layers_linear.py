@@ -1,4 +1,4 @@
-"""Layers that multiply by a matrix of weights: Convolution, Deconvolution and InnerProduct."""
+"""Layers that multiply by a matrix of weights: Convolution, Deconvolution, InnerProduct and Embed."""
 
 from __future__ import annotations
 
@@ -145,3 +145,24 @@ def _multiply(flat: Shape, reshape: bool, transposed: bool) -> Run:
         return (functional.linear(x, weight, *parameters[1:]),)
 
     return run
+
+
+def embed(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Embed: row x of the weights, plus a bias, for each value x from 0 to ``input_dim`` - 1, as a new last axis.
+
+    It is an InnerProduct of one-hot vectors. Weights have the shape (input_dim, num_output).
+    """
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    settings = layer.embed_param
+    if settings.num_output < 1 or settings.input_dim < 1:
+        raise refusal(layer, f"num_output {settings.num_output} or input_dim {settings.input_dim} is not positive")
+    blobs = [Blob((settings.input_dim, settings.num_output), settings.weight_filler)]
+    if settings.bias_term:
+        blobs.append(Blob((settings.num_output,), settings.bias_filler))
+
+    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        rows = functional.embedding(bottoms[0].long(), parameters[0])
+        return (rows + parameters[1] if len(parameters) > 1 else rows,)
+
+    return Layer(((*bottom, settings.num_output),), run, tuple(blobs), no_gradient=frozenset({0}))

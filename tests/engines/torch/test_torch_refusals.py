@@ -8,7 +8,7 @@ from torch_parity import input_net
 
 from lrbench.engines.torch.net import TorchNet
 from lrbench.errors import NetError
-from lrbench.nets.caffe_pb2 import TRAIN
+from lrbench.nets.caffe_pb2 import TEST, TRAIN
 
 IMAGE = (2, 6, 7, 5)
 LABEL = (2,)
@@ -74,6 +74,22 @@ REFUSED = {
     one("Crop", "crop_param { offset: 1 }", "x x"):
         "offset [1, 1] and a second bottom of shape (2, 6, 7, 5) reach beyond",
     one("Tile"): "tiles 0 is not positive",
+    one("Log", "log_param { base: 1 }"): "there are no logarithms to base 1",
+    one("Log", "log_param { base: -2 }"): "base -2 is not positive, nor -1, which stands for e",
+    one("Exp", "exp_param { base: 0 }"): "base 0 is not positive",
+    one("MVN", bottoms="five"): "its bottom has shape (2, 1, 1, 1, 3), and at most four axes are possible",
+    one("Bias", "bias_param { axis: 2 num_axes: 3 }"): "num_axes 3 does not fit its bottom",
+    one("Bias", "", "x label"): "a second bottom of shape (2,) does not fit",
+    one("ArgMax", "argmax_param { top_k: 6 axis: 3 }"): "top_k 6 is not one of 1 to 5",
+    one("ArgMax", "argmax_param { top_k: 0 }"): "top_k 0 is not one of 1 to 210",
+    one("Reduction", "reduction_param { axis: 4 }"): "axis 4 is not one of the 4 axes",
+    one("Embed", "embed_param { num_output: 3 }"): "num_output 3 or input_dim 0 is not positive",
+    one("EuclideanLoss", "", "x label"): "its bottoms differ in size: (2, 6, 7, 5), (2,)",
+    one("SigmoidCrossEntropyLoss", "", "x label"): "its bottoms differ in size: (2, 6, 7, 5), (2,)",
+    one("HingeLoss", "", "x wide"): "84 labels do not match the samples of a bottom of shape (2, 6, 7, 5)",
+    **{one(kind, tops="x"): 'works in place on "x", which its type does wrongly in Caffe; give its top another name'
+       for kind in ("AbsVal", "LRN", "Flatten")},
+    one("Eltwise", "", "x big", "x"): 'works in place on "x"',
     one("Dropout", "dropout_param { dropout_ratio: 1 }"): "dropout_ratio 1 is not in [0, 1)",
     one("Power", "power_param { scale: 0 power: -1 }"): "have no value",
     one("PReLU", bottoms="label"): "at least two axes are needed",
@@ -88,7 +104,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("layers", REFUSED)
 def test_a_layer_is_refused_by_name_and_type(layers: str) -> None:
-    shapes = {"x": IMAGE, "label": LABEL, "wide": (2, 6, 7)}
+    shapes = {"x": IMAGE, "label": LABEL, "wide": (2, 6, 7), "big": IMAGE, "five": (2, 1, 1, 1, 3)}
     net = input_net(layers, shapes)
     with pytest.raises(NetError) as error:
         TorchNet(net, TRAIN, shapes)
@@ -130,3 +146,46 @@ def test_one_value_a_channel_cannot_be_normalised() -> None:
     net = input_net(one("BatchNorm"), {"x": (1, 6)})
     with pytest.raises(NetError, match="one value a channel is all that it has, and would always be 0; use a larger"):
         TorchNet(net, TRAIN, {"x": (1, 6)})
+
+
+PRODUCT = ('layer { name: "%s" type: "InnerProduct" bottom: "%s" top: "%s" '
+           "inner_product_param { num_output: 3 } } ")
+LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "%s" bottom: "label" top: "loss" } '
+
+
+@pytest.mark.parametrize(("layer", "message"), [
+    (one("Threshold", "", "a"), "has no gradient, and its bottom depends on learnt parameters; set propagate_down: "
+                                "false for its top in the layers that read it"),
+    (one("ArgMax", "argmax_param { axis: 1 top_k: 3 } propagate_down: false", "a"), "has no gradient, and its bottom"),
+    (one("Embed", "embed_param { num_output: 3 input_dim: 9 }", "a"),
+     'has no gradient for its bottom "a", which depends on learnt parameters; set propagate_down: false for that')])
+def test_a_gradient_that_caffe_does_not_have_is_refused_where_training_needs_it(layer: str, message: str) -> None:
+    shapes = {"x": (5, 4), "label": (5,)}
+    before, after = PRODUCT % ("a", "x", "a"), PRODUCT % ("b", "y", "b") + LOSS % "b"
+    with pytest.raises(NetError, match=message):
+        TorchNet(input_net(before + layer + after, shapes), TRAIN, shapes)
+    aside = before + layer + LOSS % "a"
+    held = before + layer + after.replace('bottom: "y"', 'bottom: "y" propagate_down: false')
+    for layers, phase in ((before + layer + after, TEST), (aside, TRAIN), (held, TRAIN)):
+        assert TorchNet(input_net(layers, shapes), phase, shapes).parameters
+
+
+@pytest.mark.parametrize("kind", ["BNLL", "Log", "MVN", "Power"])
+def test_a_layer_whose_gradient_caffe_overwrites_works_in_place_on_data_alone(kind: str) -> None:
+    shapes = {"x": (5, 4, 1, 1), "label": (5,)}
+    in_place = f'layer {{ name: "layer" type: "{kind}" bottom: "%s" top: "%s" }} '
+    assert TorchNet(input_net(in_place % ("x", "x") + PRODUCT % ("a", "x", "a") + LOSS % "a", shapes), TRAIN, shapes)
+    layers = PRODUCT % ("a", "x", "a") + in_place % ("a", "a") + LOSS % "a"
+    with pytest.raises(NetError, match=f"of type {kind}: has no gradient .* parameters; give its top another name"):
+        TorchNet(input_net(layers, shapes), TRAIN, shapes)
+
+
+@pytest.mark.parametrize("kind", ["SigmoidCrossEntropyLoss", "HingeLoss", "SoftmaxWithLoss"])
+def test_a_loss_whose_labels_are_learnt_is_refused(kind: str) -> None:
+    shapes = {"x": (5, 4)}
+    labels = PRODUCT.replace("num_output: 3", "num_output: 3 axis: 1") % ("t", "x", "t")
+    if kind != "SigmoidCrossEntropyLoss":
+        labels += 'layer { name: "r" type: "Reduction" bottom: "t" top: "r" reduction_param { axis: 1 } } '
+    layers = PRODUCT % ("a", "x", "a") + labels + one(kind, "", "a t" if "Sigmoid" in kind else "a r")
+    with pytest.raises(NetError, match=f"of type {kind}: has no gradient for its bottom"):
+        TorchNet(input_net(layers, shapes), TRAIN, shapes)

@@ -9,10 +9,46 @@ import numpy as np
 from torch_parity import Case, input_net, key
 
 from lrbench.engines.torch.net import TorchNet
+from lrbench.engines.torch.steps import IN_PLACE
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, Phase
 
 Shapes = Mapping[str, tuple[int, ...]]
 IMAGE: Shapes = {"x": (2, 6, 7, 5)}
+
+VARIED = """
+name: "varied"
+layer { name: "data" type: "Data" top: "data" top: "label" transform_param { scale: 0.00390625 crop_size: 16 } }
+layer { name: "mvn" type: "MVN" bottom: "data" top: "mvn" }
+layer { name: "conv" type: "Convolution" bottom: "mvn" top: "conv"
+        convolution_param { num_output: 4 kernel_size: 4 stride: 4 weight_filler { type: "xavier" } } }
+layer { name: "elu" type: "ELU" bottom: "conv" top: "conv" }
+layer { name: "clip" type: "Clip" bottom: "conv" top: "conv" clip_param { min: -1 max: 6 } }
+layer { name: "swish" type: "Swish" bottom: "conv" top: "swish" }
+layer { name: "up" type: "Deconvolution" bottom: "swish" top: "up"
+        convolution_param { num_output: 1 kernel_size: 6 stride: 4 weight_filler { type: "bilinear" } } }
+layer { name: "crop" type: "Crop" bottom: "up" bottom: "data" top: "crop" crop_param { offset: 1 } }
+layer { name: "again" type: "EuclideanLoss" bottom: "crop" bottom: "data" top: "again" loss_weight: 0.01 }
+layer { name: "bits" type: "SigmoidCrossEntropyLoss" bottom: "crop" bottom: "data" top: "bits" loss_weight: 0.001 }
+layer { name: "rows" type: "Reshape" bottom: "conv" top: "rows" reshape_param { shape { dim: 0 dim: 4 dim: -1 } } }
+layer { name: "norm" type: "Reduction" bottom: "rows" top: "norm" reduction_param { operation: ASUM axis: 2 } }
+layer { name: "bias" type: "Bias" bottom: "norm" top: "norm" }
+layer { name: "bnll" type: "BNLL" bottom: "norm" top: "bnll" }
+layer { name: "log" type: "Log" bottom: "bnll" top: "log" log_param { shift: 1 } }
+layer { name: "exp" type: "Exp" bottom: "log" top: "exp" exp_param { base: 2 scale: -1 } }
+layer { name: "abs" type: "AbsVal" bottom: "exp" top: "abs" }
+layer { name: "tile" type: "Tile" bottom: "abs" top: "tile" tile_param { tiles: 2 } }
+layer { name: "word" type: "Embed" bottom: "label" top: "word"
+        embed_param { num_output: 8 input_dim: 10 weight_filler { type: "uniform" min: -0.1 max: 0.1 } } }
+layer { name: "near" type: "EuclideanLoss" bottom: "tile" bottom: "word" top: "near" loss_weight: 0.1 }
+layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip"
+        inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+layer { name: "margin" type: "HingeLoss" bottom: "ip" bottom: "label" top: "margin" loss_weight: 0.1 }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+layer { name: "largest" type: "ArgMax" bottom: "ip" top: "largest" argmax_param { axis: 1 } }
+layer { name: "above" type: "Threshold" bottom: "largest" top: "above" threshold_param { threshold: 4.5 } }
+layer { name: "quiet" type: "Silence" bottom: "above" }
+"""
+"""A net to train of the layers that few nets have, with five losses beside the softmax loss."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +83,8 @@ def one(kind: str, settings: str = "", bottoms: str = "x", tops: str = "y") -> s
 def sketches() -> dict[str, Sketch]:
     """Every case, by name."""
     return {**_linear(), **_pooling(), **_neuron(), **_normalizing(), **_joining(), **_loss(), **_accuracy(), **_nets(),
-            **_deconvolution(), **_shaping()}
+            **_deconvolution(), **_shaping(), **_values(), **_in_place(), **_spreading(), **_reducing(),
+            **_losses_beside()}
 
 
 def _convolution(settings: str, inputs: Shapes = IMAGE) -> Sketch:
@@ -328,6 +365,144 @@ def _shaping() -> dict[str, Sketch]:
         "tile, last axis": tile("axis: -1 tiles: 2"),
         "tile once": tile("tiles: 1"),
     }
+
+
+def _values() -> dict[str, Sketch]:
+    """Functions of each value alone; whole numbers where the function has a kink."""
+    def line(kind: str, settings: str) -> Sketch:
+        field = f"{kind.lower()}_param"
+        return Sketch(one(kind, f"{field} {{ {settings} }}"), IMAGE, positive=kind == "Log")
+
+    return {
+        "elu": Sketch(one("ELU"), IMAGE, whole=True),
+        "elu, alpha": Sketch(one("ELU", "elu_param { alpha: 0.3 }"), IMAGE),
+        "bnll": Sketch(one("BNLL"), IMAGE),
+        "swish": Sketch(one("Swish"), IMAGE),
+        "swish, beta": Sketch(one("Swish", "swish_param { beta: 1.7 }"), IMAGE),
+        "clip": Sketch(one("Clip", "clip_param { min: -1 max: 2 }"), IMAGE, whole=True),
+        "clip, min above max": Sketch(one("Clip", "clip_param { min: 1 max: -1 }"), IMAGE, whole=True),
+        "absval": Sketch(one("AbsVal"), IMAGE, whole=True),
+        "exp": Sketch(one("Exp"), IMAGE),
+        "exp, e by name": line("Exp", "base: -1 scale: -0.5 shift: 0.25"),
+        "exp, base 2": line("Exp", "base: 2 scale: 0.5 shift: -3"),
+        "exp, base below 1": line("Exp", "base: 0.7 shift: 2"),
+        "exp, base 1": line("Exp", "base: 1"),
+        "log": Sketch(one("Log"), IMAGE, positive=True),
+        "log, base 10": line("Log", "base: 10 scale: 3 shift: 0.1"),
+        "log, base below 1": line("Log", "base: 0.5 shift: 1"),
+        "threshold": Sketch(one("Threshold"), IMAGE, backward=False, whole=True),
+        "threshold 1": Sketch(one("Threshold", "threshold_param { threshold: 1 }"), IMAGE, backward=False, whole=True),
+    }
+
+
+def _in_place() -> dict[str, Sketch]:
+    settings = {"Clip": "clip_param { min: -0.5 max: 0.7 }", "Exp": "exp_param { base: 2 }",
+                "Power": "power_param { scale: 2 shift: 1 }", "Threshold": ""}
+    return {
+        **{f"{kind} in place": Sketch(one(kind, settings.get(kind, ""), tops="x"), IMAGE, backward=kind != "Threshold")
+           for kind in sorted(IN_PLACE - {"Dropout"})},
+        **{f"{kind} in place, forward": Sketch(
+            one(kind, settings.get(kind, ""), tops="x"), IMAGE, backward=False, positive=kind == "Log")
+           for kind in ("BNLL", "Log", "MVN", "Power")},
+    }
+
+
+def _spreading() -> dict[str, Sketch]:
+    def bias(settings: str, inputs: Shapes = IMAGE, bottoms: str = "x") -> Sketch:
+        return Sketch(one("Bias", f"bias_param {{ {settings} }}", bottoms), inputs)
+
+    def mvn(settings: str, inputs: Shapes = IMAGE) -> Sketch:
+        return Sketch(one("MVN", f"mvn_param {{ {settings} }}"), inputs)
+
+    def embed(settings: str, shape: tuple[int, ...]) -> Sketch:
+        layer = one("Embed", f"embed_param {{ num_output: 3 input_dim: 4 {settings} }}", "label")
+        loss = ('layer { name: "l" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "l" '
+                "softmax_param { axis: -1 } }")
+        return Sketch(layer + loss, {"label": shape}, force=False, classes=3)
+
+    return {
+        "bias": bias(""),
+        "bias, axis 0, two axes": bias("axis: 0 num_axes: 2"),
+        "bias, all axes": bias("axis: 2 num_axes: -1"),
+        "bias, one number": bias("num_axes: 0"),
+        "bias by a bottom": bias("axis: 0", {"x": (2, 6, 7, 5), "s": (2, 6)}, "x s"),
+        "mvn": mvn(""),
+        "mvn across channels": mvn("across_channels: true"),
+        "mvn of the mean alone": mvn("normalize_variance: false"),
+        "mvn of the mean alone, across channels": mvn("normalize_variance: false across_channels: true"),
+        "mvn, eps": mvn("eps: 0.5"),
+        "mvn of three axes": mvn("", {"x": (4, 2, 7)}),
+        "mvn of rows": mvn("across_channels: true", {"x": (4, 7)}),
+        "mvn of single values": mvn("", {"x": (4, 7)}),
+        "embed": embed("", (5,)),
+        "embed without bias": embed("bias_term: false", (5, 1)),
+        "embed of images": embed("", (2, 1, 3, 3)),
+    }
+
+
+def _reducing() -> dict[str, Sketch]:
+    def argmax(settings: str, inputs: Shapes = IMAGE) -> Sketch:
+        return Sketch(one("ArgMax", f"argmax_param {{ {settings} }}"), inputs, TEST, backward=False, whole=True)
+
+    cases = {f"reduction {operation} {settings}": Sketch(
+        one("Reduction", f"reduction_param {{ operation: {operation} {settings} }}"), IMAGE, whole=True)
+        for operation in ("SUM", "ASUM", "SUMSQ", "MEAN") for settings in ("", "axis: 1", "axis: -2 coeff: -0.5")}
+    cases["reduction as a loss"] = Sketch(
+        one("Reduction", "loss_weight: 0.3 reduction_param { operation: SUMSQ }"), IMAGE)
+    return cases | {
+        "argmax": argmax(""),
+        "argmax, top 3": argmax("top_k: 3"),
+        "argmax with values": argmax("top_k: 2 out_max_val: true"),
+        "argmax, axis 1": argmax("axis: 1"),
+        "argmax, last axis, top 2": argmax("axis: -1 top_k: 2"),
+        "argmax, axis 1, values": argmax("axis: 1 top_k: 4 out_max_val: true"),
+        "argmax of rows": argmax("", {"x": (5, 4)}),
+        "argmax of rows, axis 1, all": argmax("axis: 1 top_k: 4", {"x": (5, 4)}),
+        "argmax of five axes": argmax("top_k: 2", {"x": (2, 3, 2, 1, 2)}),
+    }
+
+
+def _losses_beside() -> dict[str, Sketch]:
+    two: Shapes = {"x": (5, 2, 3, 2), "z": (5, 2, 3, 2)}
+
+    def hinge(settings: str, inputs: Shapes) -> Sketch:
+        return Sketch(one("HingeLoss", settings, "x label", "loss"), inputs, whole=True)
+
+    def sigmoid(settings: str, inputs: Shapes | None = None) -> Sketch:
+        layer = one("SigmoidCrossEntropyLoss", settings, "x label", "loss")
+        return Sketch(layer, inputs or {"x": (4, 3, 5), "label": (4, 3, 5)}, classes=2)
+
+    autoencoder = (
+        'layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 4 } } '
+        'layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param { num_output: 12 } } '
+        'layer { name: "r" type: "Reshape" bottom: "b" top: "r" reshape_param { shape { dim: 0 dim: 2 dim: 3 '
+        'dim: 2 } } } layer { name: "l" type: "SoftmaxWithLoss" bottom: "a" bottom: "label" top: "l" } '
+        'layer { name: "m" type: "EuclideanLoss" bottom: "r" bottom: "x" top: "m" loss_weight: 0.3 } '
+        'layer { name: "h" type: "HingeLoss" bottom: "a" bottom: "label" top: "h" loss_weight: 0.5 } '
+        'layer { name: "p" type: "Sigmoid" bottom: "x" top: "p" } '
+        'layer { name: "s" type: "SigmoidCrossEntropyLoss" bottom: "r" bottom: "p" }')
+    cases = {
+        "euclidean loss": Sketch(one("EuclideanLoss", "", "x z", "loss"), two),
+        "euclidean loss with weight": Sketch(one("EuclideanLoss", "loss_weight: 0.3", "x z", "loss"), two),
+        "euclidean loss of two shapes": Sketch(
+            one("EuclideanLoss", "", "x z", "loss"), {"x": (5, 2, 3, 2), "z": (5, 12)}),
+        "euclidean loss of labels": Sketch(
+            one("EuclideanLoss", "propagate_down: true propagate_down: false", "x label", "loss"),
+            {"x": (5, 1), "label": (5,)}),
+        "hinge loss": hinge("", {"x": (5, 4), "label": (5,)}),
+        "hinge loss, squared": hinge("hinge_loss_param { norm: L2 } loss_weight: 2", {"x": (5, 4), "label": (5,)}),
+        "hinge loss of images": hinge("", {"x": (5, 4, 2, 2), "label": (5, 1, 1, 1)}),
+        "sigmoid loss": sigmoid(""),
+        "sigmoid loss with weight": sigmoid("loss_weight: 0.3", {"x": (4, 3), "label": (4, 3)}),
+        "sigmoid loss, normalize": sigmoid("loss_param { normalize: true ignore_label: 1 }"),
+        "sigmoid loss, not normalize": sigmoid("loss_param { normalize: false ignore_label: 1 }"),
+        "four losses": Sketch(autoencoder, {"x": (5, 2, 3, 2), "label": (5,)}, force=False),
+    }
+    for mode in ("VALID", "FULL", "BATCH_SIZE", "NONE"):
+        for ignored in ("", "ignore_label: 0"):
+            cases[f"sigmoid loss, {mode} {ignored}"] = sigmoid(
+                f"loss_param {{ normalization: {mode} {ignored} }}")
+    return cases
 
 
 def draw(sketch: Sketch, seed: int) -> Case:
