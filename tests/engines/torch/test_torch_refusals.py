@@ -40,8 +40,7 @@ REFUSED = {
                          'weight_filler { type: "bilinear" } }'): "has a bilinear filler of shape (6, 3, 3, 2)",
     one("Pooling", "pooling_param { kernel_size: 2 pad: 2 }"): "pad (2, 2) is not smaller than the kernel (2, 2)",
     one("Pooling", "pooling_param { kernel_size: 1 stride: 3 }"): "lies outside its bottom of 5 pixels; set round_mode",
-    one("Pooling", "pooling_param { kernel_size: 2 pool: STOCHASTIC }"):
-        "stochastic pooling is not supported; use the engine caffe",
+    one("Pooling", "pooling_param { kernel_size: 2 pool: STOCHASTIC }"): "stochastic pooling is not supported",
     one("Pooling", "pooling_param { global_pooling: true kernel_size: 2 }"): "leaves no choice of kernel",
     one("Pooling", "pooling_param { kernel_size: 2 }", tops="y mask"):
         "has 2 tops, and 1 can be used here; use the engine caffe",
