@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from engine_conformance import augmented
-from torch_layer_cases import VARIED
+from torch_rarer_layer_cases import VARIED
 
 from lrbench.engines.base import Job
 from lrbench.engines.bound import bind

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch_layer_cases import draw, sketches
+from torch_layer_cases import sketches
 from torch_parity import Arrays, Case, InCaffe, distance, input_net, key, run_torch
+from torch_sketches import draw
 
 from lrbench.engines.torch.layers import LAYERS
 from lrbench.engines.torch.net import TorchNet
