@@ -10,8 +10,8 @@ from lrbench.nets.caffe_pb2 import LayerParameter
 
 # Layers that leave the number of channels as it is, so that the number of classes can be seen through them.
 _KEEPS_CHANNELS = {
-    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Eltwise", "LRN", "MVN",
-    "PReLU", "Pooling", "Power", "ReLU", "Scale", "Sigmoid", "Softmax", "Swish", "TanH",
+    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Eltwise", "Exp", "LRN", "Log", "MVN",
+    "PReLU", "Pooling", "Power", "ReLU", "Scale", "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold",
 }
 
 
@@ -66,6 +66,6 @@ def count_channels(layers: Sequence[LayerParameter], wiring: Wiring, position: i
     layer = layers[position]
     if layer.type == "InnerProduct" and layer.inner_product_param.axis == 1:
         return layer.inner_product_param.num_output
-    if layer.type == "Convolution" and layer.convolution_param.axis == 1:
+    if layer.type in ("Convolution", "Deconvolution") and layer.convolution_param.axis == 1:
         return layer.convolution_param.num_output
     return None

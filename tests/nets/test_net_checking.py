@@ -158,9 +158,12 @@ def test_the_losss_own_second_top_has_the_probabilities(small_net_with: Builder)
     ("layer", "classes"),
     [
         ('type: "Convolution" convolution_param { num_output: 5 }', 5),
+        ('type: "Deconvolution" convolution_param { num_output: 5 }', 5),
         ('type: "InnerProduct" inner_product_param { num_output: 5 axis: 2 }', None),
         ('type: "Flatten"', None),
         ('type: "Pooling"', 7),
+        ('type: "Exp"', 7),
+        ('type: "Reshape"', None),
     ],
 )
 def test_classes_are_counted_where_the_net_shows_them(

@@ -41,11 +41,13 @@ class Layer:
         tops: shapes of what it makes.
         run: the function that makes it; differentiable wherever Caffe's layer is.
         blobs: its parameters, in Caffe's order.
+        no_gradient: positions of the bottoms that Caffe has no gradient for; it aborts where training needs one.
     """
 
     tops: tuple[Shape, ...]
     run: Run
     blobs: tuple[Blob, ...] = ()
+    no_gradient: frozenset[int] = frozenset()
 
 
 Build = Callable[[LayerParameter, Sequence[Shape], Phase], Layer]
@@ -56,21 +58,35 @@ def refusal(layer: LayerParameter, message: str, remedy: str | None = None) -> N
     return NetError(message, where=f"{layer_place(layer)} of type {layer.type}", remedy=remedy)
 
 
-def expect(layer: LayerParameter, bottoms: tuple[int, int], tops: tuple[int, int]) -> None:
-    """Raise NetError where the layer has fewer or more bottoms or tops than these smallest and largest numbers."""
+def expect(
+    layer: LayerParameter, bottoms: tuple[int, int], tops: tuple[int, int], remedy: str | None = None
+) -> None:
+    """Raise NetError where the layer has fewer or more bottoms or tops than these smallest and largest numbers.
+
+    ``remedy`` is what to do about it, such as :data:`USE_CAFFE` where Caffe takes other numbers as well.
+    """
     for name, given, (least, most) in (("bottom", len(layer.bottom), bottoms), ("top", len(layer.top), tops)):
         if not least <= given <= most:
             wanted = str(least) if least == most else f"{least} to {most}" if most < MANY else f"at least {least}"
-            raise refusal(layer, f"has {given} {name}{'' if given == 1 else 's'}, and {wanted} can be used here")
+            plural = "" if given == 1 else "s"
+            raise refusal(layer, f"has {given} {name}{plural}, and {wanted} can be used here", remedy)
 
 
 MANY = 1 << 30
+USE_CAFFE = "use the engine caffe"
+"""What to do about a layer that Caffe trains and this engine does not."""
 
 
-def expect_image(layer: LayerParameter, shape: Shape) -> None:
+def expect_image(layer: LayerParameter, shape: Shape, remedy: str | None = None) -> None:
     """Raise NetError where the blob has no four axes: samples, channels, height and width."""
     if len(shape) != 4:
-        raise refusal(layer, f"its bottom has shape {shape}, and four axes are needed")
+        raise refusal(layer, f"its bottom has shape {shape}, and four axes are needed", remedy)
+
+
+def value_by_value(layer: LayerParameter, bottoms: Sequence[Shape], run: Run) -> Layer:
+    """A layer of one bottom and one top of the same shape, without parameters."""
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    return Layer((bottoms[0],), run)
 
 
 def canonical_axis(layer: LayerParameter, axis: int, axes: int) -> int:

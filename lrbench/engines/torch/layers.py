@@ -6,35 +6,60 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lrbench.engines.torch.layer import Build
+from lrbench.engines.torch.layers_auxiliary_loss import euclidean_loss, hinge_loss, sigmoid_cross_entropy_loss
 from lrbench.engines.torch.layers_batch_norm import batch_norm
-from lrbench.engines.torch.layers_joining import concat, eltwise, flatten, silence, slice_, split
-from lrbench.engines.torch.layers_linear import convolution, inner_product
+from lrbench.engines.torch.layers_joining import concat, eltwise, silence, slice_, split
+from lrbench.engines.torch.layers_linear import convolution, deconvolution, embed, inner_product
 from lrbench.engines.torch.layers_loss import accuracy, softmax, softmax_with_loss
-from lrbench.engines.torch.layers_neuron import dropout, power, prelu, relu, sigmoid, tanh
-from lrbench.engines.torch.layers_normalizing import lrn, scale
+from lrbench.engines.torch.layers_neuron import bnll, clip, dropout, elu, prelu, relu, sigmoid, swish, tanh
+from lrbench.engines.torch.layers_normalizing import lrn, mvn
 from lrbench.engines.torch.layers_pooling import pooling
+from lrbench.engines.torch.layers_powers import absval, exp, log_, power, threshold
+from lrbench.engines.torch.layers_reducing import argmax, reduction
+from lrbench.engines.torch.layers_scaling import bias, scale
+from lrbench.engines.torch.layers_shaping import crop, flatten, reshape, tile
 
 LAYERS: Mapping[str, Build] = MappingProxyType({
+    "AbsVal": absval,
     "Accuracy": accuracy,
+    "ArgMax": argmax,
+    "BNLL": bnll,
     "BatchNorm": batch_norm,
+    "Bias": bias,
+    "Clip": clip,
     "Concat": concat,
     "Convolution": convolution,
+    "Crop": crop,
+    "Deconvolution": deconvolution,
     "Dropout": dropout,
+    "ELU": elu,
     "Eltwise": eltwise,
+    "Embed": embed,
+    "EuclideanLoss": euclidean_loss,
+    "Exp": exp,
     "Flatten": flatten,
+    "HingeLoss": hinge_loss,
     "InnerProduct": inner_product,
     "LRN": lrn,
+    "Log": log_,
+    "MVN": mvn,
     "PReLU": prelu,
     "Pooling": pooling,
     "Power": power,
     "ReLU": relu,
+    "Reduction": reduction,
+    "Reshape": reshape,
     "Scale": scale,
     "Sigmoid": sigmoid,
+    "SigmoidCrossEntropyLoss": sigmoid_cross_entropy_loss,
     "Silence": silence,
     "Slice": slice_,
     "Softmax": softmax,
     "SoftmaxWithLoss": softmax_with_loss,
     "Split": split,
+    "Swish": swish,
     "TanH": tanh,
+    "Threshold": threshold,
+    "Tile": tile,
 })
 """Data and Input layers are not among them: what they make comes from outside."""

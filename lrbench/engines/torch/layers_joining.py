@@ -1,15 +1,13 @@
-"""Layers that join blobs, part them or give them another shape: Eltwise, Concat, Slice, Split, Flatten, Silence."""
+"""Layers that join blobs or part them: Eltwise, Concat, Slice, Split and Silence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import prod
 
 import torch
 from torch import Tensor
 
-from lrbench.engines.torch.gradients import in_rows
 from lrbench.engines.torch.layer import MANY, Layer, Run, Shape, canonical_axis, expect, refusal
 from lrbench.nets.caffe_pb2 import EltwiseParameter, LayerParameter, Phase
 
@@ -102,18 +100,6 @@ def split(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Lay
     expect(layer, bottoms=(1, 1), tops=(1, MANY))
     count = len(layer.top)
     return Layer((bottoms[0],) * count, lambda bottoms, _p, _g: (bottoms[0],) * count)
-
-
-def flatten(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
-    """Flatten: the axes from ``axis`` to ``end_axis`` made one."""
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
-    first = canonical_axis(layer, layer.flatten_param.axis, len(bottom))
-    last = canonical_axis(layer, layer.flatten_param.end_axis, len(bottom))
-    if last < first:
-        raise refusal(layer, f"end_axis {layer.flatten_param.end_axis} is before axis {layer.flatten_param.axis}")
-    top = (*bottom[:first], prod(bottom[first : last + 1]), *bottom[last + 1 :])
-    return Layer((top,), lambda bottoms, _p, _g: (in_rows(bottoms[0], top),))
 
 
 def silence(layer: LayerParameter, _bottoms: Sequence[Shape], _phase: Phase) -> Layer:

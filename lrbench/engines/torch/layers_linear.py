@@ -1,4 +1,4 @@
-"""Layers that multiply by a matrix of weights: Convolution and InnerProduct."""
+"""Layers that multiply by a matrix of weights: Convolution, Deconvolution, InnerProduct and Embed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from lrbench.engines.torch.gradients import WORTH_IT, Convolve, in_rows, work_in_vain
-from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, canonical_axis, expect, expect_image, refusal
+from lrbench.engines.torch.layer import (
+    USE_CAFFE,
+    Blob,
+    Layer,
+    Run,
+    Shape,
+    canonical_axis,
+    expect,
+    expect_image,
+    refusal,
+)
 from lrbench.engines.torch.window import Window, convolution_window
 from lrbench.nets.caffe_pb2 import LayerParameter, Phase
 
@@ -21,24 +31,55 @@ def convolution(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) 
     The output has ``floor((size + 2 pad - dilation (kernel - 1) - 1) / stride) + 1`` pixels along each axis. Weights
     have the shape (num_output, channels / group, kernel height, kernel width).
     """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
-    expect_image(layer, bottom)
-    settings = layer.convolution_param
-    if settings.axis not in (1, -3):
-        raise refusal(layer, f"axis {settings.axis} is not supported, as channels are axis 1")
-    outputs, groups = settings.num_output, settings.group
-    if outputs < 1 or groups < 1 or bottom[1] % groups or outputs % groups:
-        raise refusal(layer, f"{bottom[1]} channels and num_output {outputs} do not part into {groups} groups")
-    window = convolution_window(layer)
-    blobs = [Blob((outputs, bottom[1] // groups, *window.kernel), settings.weight_filler)]
-    if settings.bias_term:
-        blobs.append(Blob((outputs,), settings.bias_filler))
+    bottom, window = _image_and_window(layer, bottoms)
+    outputs, groups = layer.convolution_param.num_output, layer.convolution_param.group
+    blobs = _kernels(layer, window, (outputs, bottom[1] // groups))
     top = (bottom[0], outputs, *_convolved(layer, window, bottom))
     run = _convolve(window, groups)
     if groups == 1 and window.dilation == (1, 1) and work_in_vain(bottom, top, window) >= WORTH_IT:
         run = _convolve_on_cpu(window, run)
-    return Layer((top,), run, tuple(blobs))
+    return Layer((top,), run, blobs)
+
+
+def deconvolution(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Deconvolution: each value times the weights, added to its window of ``num_output`` channels, plus a bias.
+
+    It is a convolution's gradient, so that the output has ``stride (size - 1) + dilation (kernel - 1) + 1 - 2 pad``
+    pixels along each axis. Weights have the shape (channels, num_output / group, kernel height, kernel width).
+    """
+    bottom, window = _image_and_window(layer, bottoms)
+    outputs, groups = layer.convolution_param.num_output, layer.convolution_param.group
+    sizes = [window.stride[axis] * (size - 1) + window.dilation[axis] * (window.kernel[axis] - 1) + 1
+             - 2 * window.pad[axis] for axis, size in enumerate(bottom[2:])]
+    if min(sizes) < 1:
+        raise refusal(layer, f"its pad {window.pad} leaves nothing of its bottom of shape {bottom}")
+    pad, stride, dilation = window.pad, window.stride, window.dilation
+
+    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        bias = parameters[1] if len(parameters) > 1 else None
+        return (functional.conv_transpose2d(bottoms[0], parameters[0], bias, stride, pad, 0, groups, dilation),)
+
+    return Layer(((bottom[0], outputs, *sizes),), run, _kernels(layer, window, (bottom[1], outputs // groups)))
+
+
+def _image_and_window(layer: LayerParameter, bottoms: Sequence[Shape]) -> tuple[Shape, Window]:
+    """The one bottom of a (de)convolution and its window, with channels, outputs and groups that go together."""
+    expect(layer, bottoms=(1, 1), tops=(1, 1), remedy=USE_CAFFE)
+    (bottom,) = bottoms
+    expect_image(layer, bottom, remedy=USE_CAFFE)
+    settings = layer.convolution_param
+    if settings.axis not in (1, -3):
+        raise refusal(layer, f"axis {settings.axis} is not supported, as channels are axis 1", USE_CAFFE)
+    outputs, groups = settings.num_output, settings.group
+    if outputs < 1 or groups < 1 or bottom[1] % groups or outputs % groups:
+        raise refusal(layer, f"{bottom[1]} channels and num_output {outputs} do not part into {groups} groups")
+    return bottom, convolution_window(layer)
+
+
+def _kernels(layer: LayerParameter, window: Window, channels: tuple[int, int]) -> tuple[Blob, ...]:
+    settings = layer.convolution_param
+    weights = Blob((*channels, *window.kernel), settings.weight_filler)
+    return (weights, Blob((settings.num_output,), settings.bias_filler)) if settings.bias_term else (weights,)
 
 
 def _convolved(layer: LayerParameter, window: Window, bottom: Shape) -> list[int]:
@@ -104,3 +145,24 @@ def _multiply(flat: Shape, reshape: bool, transposed: bool) -> Run:
         return (functional.linear(x, weight, *parameters[1:]),)
 
     return run
+
+
+def embed(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Embed: row x of the weights, plus a bias, for each value x from 0 to ``input_dim`` - 1, as a new last axis.
+
+    It is an InnerProduct of one-hot vectors. Weights have the shape (input_dim, num_output).
+    """
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    settings = layer.embed_param
+    if settings.num_output < 1 or settings.input_dim < 1:
+        raise refusal(layer, f"num_output {settings.num_output} or input_dim {settings.input_dim} is not positive")
+    blobs = [Blob((settings.input_dim, settings.num_output), settings.weight_filler)]
+    if settings.bias_term:
+        blobs.append(Blob((settings.num_output,), settings.bias_filler))
+
+    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        rows = functional.embedding(bottoms[0].long(), parameters[0])
+        return (rows + parameters[1] if len(parameters) > 1 else rows,)
+
+    return Layer(((*bottom, settings.num_output),), run, tuple(blobs), no_gradient=frozenset({0}))

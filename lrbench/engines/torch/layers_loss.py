@@ -37,7 +37,7 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: P
     _check_labels(layer, labels, matrix)
     flat_scores, flat_labels = _flat(matrix)
     ignored = layer.loss_param.ignore_label if layer.loss_param.HasField("ignore_label") else None
-    normalize = _normalizer(layer, matrix[0], matrix[0] * matrix[2], ignored)
+    normalize = normalizer(layer.loss_param, matrix[0], matrix[0] * matrix[2], LossParameter.VALID)
     wants_probabilities = len(layer.top) > 1
 
     def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
@@ -50,17 +50,22 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: P
         loss = normalize(losses.sum(), y)
         return (loss, torch.softmax(values.detach(), axis)) if wants_probabilities else (loss,)
 
-    return Layer(((), scores) if wants_probabilities else ((),), run)
+    return Layer(((), scores) if wants_probabilities else ((),), run, no_gradient=frozenset({1}))
 
 
-def _normalizer(
-    layer: LayerParameter, samples: int, labels: int, ignored: int | None
-) -> Callable[[Tensor, Tensor], Tensor]:
-    settings = layer.loss_param
-    mode = settings.normalization
+Normalize = Callable[[Tensor, Tensor], Tensor]
+"""From a sum of losses and the labels, as whole numbers, to the loss."""
+
+
+def normalizer(
+    settings: LossParameter, samples: int, labels: int, default: LossParameter.NormalizationMode
+) -> Normalize:
+    """What a loss divides by, in the mode that ``settings`` name, else in the default one."""
+    mode = settings.normalization if settings.HasField("normalization") else default
     if settings.HasField("normalize") and not settings.HasField("normalization"):
         mode = LossParameter.VALID if settings.normalize else LossParameter.BATCH_SIZE
-    if mode == LossParameter.VALID and ignored is not None:
+    if mode == LossParameter.VALID and settings.HasField("ignore_label"):
+        ignored = settings.ignore_label
         return lambda loss, y: loss / (y != ignored).sum().clamp(min=1)
     numbers = {LossParameter.VALID: labels, LossParameter.FULL: labels, LossParameter.BATCH_SIZE: samples,
                LossParameter.NONE: 1}

@@ -1,14 +1,15 @@
-"""Layers that work on each value alone: ReLU, PReLU, Sigmoid, TanH, Power and Dropout."""
+"""Activations, which work on each value alone: ReLU, PReLU, ELU, Sigmoid, TanH, BNLL, Swish, Clip; and Dropout."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, expect, refusal
+from lrbench.engines.torch.layer import Blob, Layer, Shape, expect, refusal, value_by_value
 from lrbench.nets.caffe_pb2 import TEST, FillerParameter, LayerParameter, Phase
 
 _DEFAULT_SLOPE = 0.25
@@ -18,38 +19,59 @@ def relu(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Laye
     """ReLU: ``max(x, 0) + negative_slope min(x, 0)``."""
     slope = layer.relu_param.negative_slope
     if slope:
-        return _neuron(layer, bottoms, lambda bottoms, _p, _g: (functional.leaky_relu(bottoms[0], slope),))
-    return _neuron(layer, bottoms, lambda bottoms, _p, _g: (torch.relu(bottoms[0]),))
+        return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (functional.leaky_relu(bottoms[0], slope),))
+    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (torch.relu(bottoms[0]),))
 
 
 def sigmoid(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """Sigmoid: ``1 / (1 + exp(-x))``."""
-    return _neuron(layer, bottoms, lambda bottoms, _p, _g: (torch.sigmoid(bottoms[0]),))
+    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (torch.sigmoid(bottoms[0]),))
 
 
 def tanh(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """TanH: ``tanh(x)``."""
-    return _neuron(layer, bottoms, lambda bottoms, _p, _g: (torch.tanh(bottoms[0]),))
+    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (torch.tanh(bottoms[0]),))
 
 
-def power(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
-    """Power: ``(shift + scale x)^power``; where power or scale is 0, that constant, whatever x is."""
-    settings = layer.power_param
-    exponent, scale, shift = settings.power, settings.scale, settings.shift
-    if exponent * scale == 0:
-        if exponent < 0 and shift == 0:
-            raise refusal(layer, "a scale and a shift of 0 to a negative power have no value")
-        value = shift**exponent if exponent else 1.0
-        if isinstance(value, complex):
-            raise refusal(layer, f"shift {shift} has no real power {exponent}")
-        return _neuron(layer, bottoms, lambda bottoms, _p, _g: (torch.full_like(bottoms[0], value),))
+def elu(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """ELU: ``x`` where x > 0, else ``alpha (exp(x) - 1)``: Clevert et al., ICLR 2016."""
+    alpha = layer.elu_param.alpha
+    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (functional.elu(bottoms[0], alpha),))
 
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        x = bottoms[0] if scale == 1 else bottoms[0] * scale
-        x = x + shift if shift else x
-        return (x if exponent == 1 else torch.pow(x, exponent),)
 
-    return _neuron(layer, bottoms, run)
+def bnll(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """BNLL, the binomial normal log likelihood: ``log(1 + exp(x))``."""
+    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (functional.softplus(bottoms[0]),))
+
+
+def swish(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Swish: ``x / (1 + exp(-beta x))``: Ramachandran et al., arXiv:1710.05941."""
+    beta = layer.swish_param.beta
+    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (bottoms[0] * torch.sigmoid(beta * bottoms[0]),))
+
+
+def clip(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Clip: ``max(min(x, max), min)``, whose gradient is 1 from ``min`` to ``max``, both included, and 0 elsewhere.
+
+    In place the gradient is 1 everywhere, as Caffe then looks at the values that it has clipped.
+    """
+    low, high = layer.clip_param.min, layer.clip_param.max
+    if low <= high and list(layer.top) == list(layer.bottom):
+        return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (
+            _ClipInPlace.apply(bottoms[0], low, high),  # type: ignore[no-untyped-call]
+        ))
+    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (bottoms[0].clamp(max=high).clamp(min=low),))
+
+
+class _ClipInPlace(torch.autograd.Function):
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient, None, None
 
 
 def prelu(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -72,7 +94,7 @@ def dropout(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) -> La
     if not 0 <= ratio < 1:
         raise refusal(layer, f"dropout_ratio {ratio:g} is not in [0, 1)")
     if phase == TEST:
-        return _neuron(layer, bottoms, lambda bottoms, _p, _g: (bottoms[0],))
+        return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (bottoms[0],))
     kept, scale = 1.0 - ratio, 1.0 / (1.0 - ratio)
 
     def run(
@@ -81,9 +103,4 @@ def dropout(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) -> La
         mask = torch.empty_like(bottoms[0]).bernoulli_(kept, generator=generator).mul_(scale)
         return (bottoms[0] * mask,)
 
-    return _neuron(layer, bottoms, run)
-
-
-def _neuron(layer: LayerParameter, bottoms: Sequence[Shape], run: Run) -> Layer:
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    return Layer((bottoms[0],), run)
+    return value_by_value(layer, bottoms, run)

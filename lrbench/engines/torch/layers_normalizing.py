@@ -1,8 +1,9 @@
-"""Layers that normalise by neighbours and that scale: LRN and Scale."""
+"""Layers that normalise by neighbours or by a whole image: LRN and MVN."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -10,18 +11,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from lrbench.engines.torch.layer import (
-    Blob,
-    Layer,
-    Run,
-    Shape,
-    at_least_float32,
-    canonical_axis,
-    expect,
-    expect_image,
-    refusal,
-)
-from lrbench.nets.caffe_pb2 import FillerParameter, LayerParameter, LRNParameter, Phase
+from lrbench.engines.torch.gradients import in_rows
+from lrbench.engines.torch.layer import Layer, Run, Shape, at_least_float32, expect, expect_image, refusal
+from lrbench.nets.caffe_pb2 import LayerParameter, LRNParameter, Phase
 
 
 def lrn(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -86,32 +78,49 @@ class _LocalResponse(torch.autograd.Function):
         return (direct.addcmul_(x, ctx.mean((direct * x).div_(base)), value=ctx.slope), None, None, None, None)
 
 
-def scale(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
-    """Scale: ``s x + b``, s and b spread over the axes beside ``axis`` and those that follow it.
+def mvn(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """MVN: ``(x - mean) / (deviation + eps)`` over each sample's channel, or with ``across_channels`` over each sample.
 
-    s is learnt, or the second bottom; b, with ``bias_term``, is learnt.
+    Without ``normalize_variance`` it is ``x - mean``. The top always has four axes, those that lack being 1.
     """
-    expect(layer, bottoms=(1, 2), tops=(1, 1))
-    bottom, settings = bottoms[0], layer.scale_param
-    axis = canonical_axis(layer, settings.axis, len(bottom))
-    axes = settings.num_axes if len(bottoms) == 1 else len(bottoms[1])
-    shape = bottom[axis:] if axes == -1 else bottom[axis : axis + axes]
-    if axes < -1 or (len(shape) < axes) or (len(bottoms) == 2 and bottoms[1] != shape):
-        of = f"a second bottom of shape {bottoms[1]}" if len(bottoms) == 2 else f"num_axes {axes}"
-        raise refusal(layer, f"{of} does not fit its bottom of shape {bottom} from axis {axis} on")
-    one = settings.filler if settings.HasField("filler") else FillerParameter(value=1)
-    blobs = [Blob(shape, one)] if len(bottoms) == 1 else []
-    if settings.bias_term:
-        blobs.append(Blob(shape, settings.bias_filler))
-    spread = (*shape, *[1] * (len(bottom) - axis - len(shape))) if shape else ()
-    return Layer((bottom,), _scale(spread, settings.bias_term), tuple(blobs))
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    if len(bottom) > 4:
+        raise refusal(layer, f"its bottom has shape {bottom}, and at most four axes are possible")
+    settings = layer.mvn_param
+    image = (*bottom, *[1] * (4 - len(bottom)))
+    images = prod(bottom[: 1 if settings.across_channels else 2])
+    rows = (images, prod(bottom) // images)
+    with_variance, eps = settings.normalize_variance, settings.eps
+
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x = in_rows(at_least_float32(bottoms[0]), rows)
+        if with_variance:
+            top: Tensor = _Standardize.apply(x, eps)  # type: ignore[no-untyped-call]
+        else:
+            top = x - x.mean(1, keepdim=True)
+        return (top.reshape(image),)
+
+    return Layer((image,), run)
 
 
-def _scale(spread: Shape, bias: bool) -> Run:
-    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        factor, *shift = (*bottoms[1:], *parameters)
-        if not bias:
-            return (bottoms[0] * factor.reshape(spread),)
-        return (torch.addcmul(shift[0].reshape(spread), bottoms[0], factor.reshape(spread)),)
+class _Standardize(torch.autograd.Function):
+    """``y = (x - mean) / s`` for each row, with s the row's deviation plus eps.
 
-    return run
+    Caffe's gradient, ``(g - mean(g) - y mean(g y)) / s``, leaves eps out of account: a row of equal values has one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
+        centred = x - x.mean(1, keepdim=True)
+        deviation = centred.square().mean(1, keepdim=True).sqrt_().add_(eps)
+        y = centred.div_(deviation)
+        ctx.save_for_backward(y, deviation)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        y, deviation = ctx.saved_tensors
+        along = (gradient * y).mean(1, keepdim=True)
+        return (gradient - gradient.mean(1, keepdim=True)).sub_(y * along).div_(deviation), None

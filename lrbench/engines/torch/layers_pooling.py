@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrbench.engines.torch.layer import Layer, Run, Shape, expect, expect_image, refusal
+from lrbench.engines.torch.layer import USE_CAFFE, Layer, Run, Shape, expect, expect_image, refusal
 from lrbench.engines.torch.window import Window, pooling_window
 from lrbench.nets.caffe_pb2 import LayerParameter, Phase, PoolingParameter
 
@@ -20,7 +20,7 @@ def pooling(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
     FLOOR), less one where the last window would start beyond the image in the padding. An average divides by the
     window's area within the padded image, zeros of the padding counted.
     """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    expect(layer, bottoms=(1, 1), tops=(1, 1), remedy=USE_CAFFE)  # Caffe's second top says which value was largest
     (bottom,) = bottoms
     expect_image(layer, bottom)
     settings = layer.pooling_param

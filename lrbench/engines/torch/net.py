@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from lrbench.engines.torch.fillers import fill
-from lrbench.engines.torch.layer import Shape, refusal
+from lrbench.engines.torch.gradient_flow import check_gradients
+from lrbench.engines.torch.layer import USE_CAFFE, Shape, refusal
 from lrbench.engines.torch.layers import LAYERS
 from lrbench.engines.torch.numerics import mixed
 from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
-from lrbench.engines.torch.steps import Step, hold_back, join_scales, reshape
-from lrbench.errors import did_you_mean
-from lrbench.nets.caffe_pb2 import LayerParameter, NetParameter, Phase
+from lrbench.engines.torch.steps import Step, hold_back, join_scales, reshape, without_gradient
+from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, NetParameter, Phase
 from lrbench.nets.phases import layers_in
 from lrbench.nets.wiring import trace
 from lrbench.spec.engine import Precision
@@ -81,6 +81,8 @@ class TorchNet:
             else:
                 steps.append(self._add(layer, table))
         self.parameters: list[ParameterSpec] = table.specs
+        if phase == TRAIN:
+            check_gradients(steps, table.specs, [name for name, _ in self._losses])
         self._steps = [(step.run, step.bottoms, step.parameters, step.tops) for step in join_scales(steps)]
 
     def _add_outside(self, layer: LayerParameter, inputs: Mapping[str, Shape]) -> None:
@@ -92,8 +94,7 @@ class TorchNet:
     def _add(self, layer: LayerParameter, table: ParameterTable) -> Step:
         build = LAYERS.get(layer.type)
         if build is None:
-            raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"',
-                          did_you_mean(layer.type, LAYERS) or "use the engine caffe")
+            raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"', USE_CAFFE)
         if layer.blobs:
             raise refusal(layer, "brings its own weights", "give them as a .caffemodel")
         own_phase = layer.phase if layer.HasField("phase") else self.phase
@@ -105,7 +106,8 @@ class TorchNet:
         self.shapes.update(zip(tops, built.tops, strict=True))
         self._losses += _loss_weights(layer, tops)
         run = hold_back(layer, reshape(built.run, slots, table))
-        return Step(layer, run, tuple(layer.bottom), tuple(slot.parameter for slot in slots), tops)
+        return Step(layer, run, tuple(layer.bottom), tuple(slot.parameter for slot in slots), tops,
+                    without_gradient(layer, built.no_gradient))
 
     def initial(
         self,

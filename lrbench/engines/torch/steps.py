@@ -12,16 +12,43 @@ from lrbench.engines.torch.layer import Run, refusal
 from lrbench.engines.torch.parameters import ParameterTable, Slot
 from lrbench.nets.caffe_pb2 import LayerParameter
 
+IN_PLACE = frozenset({
+    "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Exp", "PReLU", "ReLU", "Scale", "Sigmoid", "Softmax", "Swish",
+    "TanH", "Threshold",
+})
+"""Layer types whose top may be their bottom: Caffe's values and gradients are then the same."""
+_IN_PLACE_FORWARD = frozenset({"BNLL", "Log", "MVN", "Power"})
+"""Layer types whose values are then the same, but not their gradients."""
+OWN_TOP = "give its top another name"
+
 
 @dataclass(frozen=True)
 class Step:
-    """One layer, its function, the blobs that it reads, the parameters that it takes and the blobs that it makes."""
+    """One layer, its function, the blobs that it reads, the parameters that it takes and the blobs that it makes.
+
+    ``no_gradient`` has the positions of the bottoms that it has no gradient for.
+    """
 
     layer: LayerParameter
     run: Run
     bottoms: tuple[str, ...]
     parameters: tuple[int, ...]
     tops: tuple[str, ...]
+    no_gradient: frozenset[int] = frozenset()
+
+
+def without_gradient(layer: LayerParameter, no_gradient: frozenset[int]) -> frozenset[int]:
+    """The bottoms that Caffe has no gradient for: ``no_gradient``, and the one that is overwritten by the top.
+
+    Raises:
+        NetError: the layer's top is its bottom, and of its type Caffe then computes other values, or aborts.
+    """
+    in_place = [blob for blob in layer.top if blob in layer.bottom]
+    if not in_place or layer.type in IN_PLACE:
+        return no_gradient
+    if layer.type not in _IN_PLACE_FORWARD:
+        raise refusal(layer, f'works in place on "{in_place[0]}", which its type does wrongly in Caffe', OWN_TOP)
+    return no_gradient | {0}
 
 
 def join_scales(steps: Iterable[Step]) -> list[Step]:

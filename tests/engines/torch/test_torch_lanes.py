@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from engine_conformance import augmented
+from torch_rarer_layer_cases import VARIED
 
 from lrbench.engines.base import Job
 from lrbench.engines.bound import bind
@@ -75,6 +76,13 @@ def small(make_job, tmp_path: Path) -> Shared:
 
 
 @pytest.fixture
+def varied(make_job, tmp_path: Path) -> Shared:
+    """A net of the layers that few nets have, with several losses."""
+    (tmp_path / "varied.prototxt").write_text(VARIED)
+    return share(make_job(net=read_net(tmp_path / "varied.prototxt"), batch_size=8))
+
+
+@pytest.fixture
 def lenet(make_job, repository: Path) -> Shared:
     net: NetParameter = augmented(read_net(find_net("lenet", repository)), mirrored_tests=True)
     return share(make_job(net=net, batch_size=8))
@@ -102,7 +110,7 @@ def alone(shared: Shared, run: tuple[dict[str, Any], int, str], end: int = STEPS
     return everything(lane, Rounds([lane]).train(rates(0, end, [run])))
 
 
-@pytest.mark.parametrize("net", ["small", "lenet"])
+@pytest.mark.parametrize("net", ["small", "lenet", "varied"])
 def test_lanes_of_any_policy_seed_and_solver_are_runs_alone(net, request):
     shared = request.getfixturevalue(net)
     together = lanes(shared)

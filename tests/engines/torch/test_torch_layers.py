@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch_layer_cases import draw, sketches
+from torch_layer_cases import sketches
 from torch_parity import Arrays, Case, InCaffe, distance, input_net, key, run_torch
+from torch_sketches import draw
 
+from lrbench.engines.torch.layers import LAYERS
 from lrbench.engines.torch.net import TorchNet
 from lrbench.nets.caffe_pb2 import TRAIN
 
@@ -69,6 +73,13 @@ def test_every_blob_has_the_shape_that_was_inferred(caffes: dict[str, Arrays]) -
         net = TorchNet(case.net, case.phase, shapes_of(case))
         for blob in {blob for layer in case.net.layer for blob in layer.top}:
             assert net.shapes[blob] == caffes[name][key("blob", blob)].shape, (name, blob)
+
+
+def test_every_layer_type_is_held_to_caffe_and_documented(repository: Path) -> None:
+    assert {layer.type for case in CASES.values() for layer in case.net.layer} - {"Input"} == set(LAYERS)
+    text = (repository / "docs/how-to/train-with-pytorch.md").read_text()
+    section = text.split("These layer types are supported")[1].split("Any other type")[0]
+    assert re.findall(r"`(\w+)`", section) == sorted({*LAYERS, "Data"})
 
 
 def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch_layer_cases import draw, sketches
+from torch_layer_cases import sketches
 from torch_parity import distance, run_torch
+from torch_sketches import draw
 
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.engines.torch.net import TorchNet

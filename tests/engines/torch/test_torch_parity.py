@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from torch_rarer_layer_cases import VARIED
 
 from lrbench.data import prepare
 from lrbench.engines.base import Job
@@ -50,6 +51,13 @@ def test_lenet_trains_as_caffe_does(caffe, make_job, mnist, kind):
     """The adaptive solvers, which divide by small numbers, are held to Caffe step by step in test_torch_solvers."""
     found = first_alike(caffe, make_job("parity", policy="TRI(k0=0.001, k1=0.01, l=20)", data=mnist, batch_size=64,
                                         solver={"type": kind, "momentum": 0.9, "weight_decay": 0.0005}))
+    assert found.failures() == []
+    assert found.engine.losses[-1] < found.engine.losses[0] / 2
+
+
+def test_a_net_of_rarer_layers_and_several_losses_trains_as_caffe_does(caffe, make_job, tmp_path):
+    (tmp_path / "varied.prototxt").write_text(VARIED)
+    found = first_alike(caffe, make_job("varied", net=read_net(tmp_path / "varied.prototxt")))
     assert found.failures() == []
     assert found.engine.losses[-1] < found.engine.losses[0] / 2
 

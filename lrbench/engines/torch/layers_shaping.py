@@ -1,0 +1,97 @@
+"""Layers that give a blob another shape: Flatten, Reshape, Crop and Tile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor
+
+from lrbench.engines.torch.gradients import in_rows
+from lrbench.engines.torch.layer import Layer, Shape, canonical_axis, expect, refusal
+from lrbench.nets.caffe_pb2 import LayerParameter, Phase
+
+
+def flatten(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Flatten: the axes from ``axis`` to ``end_axis`` made one."""
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    first = canonical_axis(layer, layer.flatten_param.axis, len(bottom))
+    last = canonical_axis(layer, layer.flatten_param.end_axis, len(bottom))
+    if last < first:
+        raise refusal(layer, f"end_axis {layer.flatten_param.end_axis} is before axis {layer.flatten_param.axis}")
+    top = (*bottom[:first], prod(bottom[first : last + 1]), *bottom[last + 1 :])
+    return Layer((top,), lambda bottoms, _p, _g: (in_rows(bottoms[0], top),))
+
+
+def reshape(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Reshape: the same values in the shape ``dim``, where 0 keeps the bottom's size and one -1 takes what is left.
+
+    With ``axis`` and ``num_axes`` only these axes of the bottom are given the shape; an axis of -1 is behind the last.
+    """
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    settings, axes = layer.reshape_param, len(bottom)
+    first = settings.axis if settings.axis >= 0 else settings.axis + axes + 1
+    last = axes if settings.num_axes == -1 else first + settings.num_axes
+    if not 0 <= first <= last <= axes:
+        raise refusal(layer, f"axis {settings.axis} and num_axes {settings.num_axes} do not fit the {axes} axes of its "
+                             "bottom")
+    dims = _kept_sizes(layer, bottom, first)
+    fixed = prod(dim for dim in dims if dim != -1) * prod(bottom[:first]) * prod(bottom[last:])
+    if fixed and dims.count(-1) == 1 and prod(bottom) % fixed == 0:
+        dims[dims.index(-1)] = prod(bottom) // fixed
+    top = (*bottom[:first], *dims, *bottom[last:])
+    if min(dims, default=1) < 1 or prod(top) != prod(bottom):
+        raise refusal(layer, f"shape {list(settings.shape.dim)} does not hold the values of its bottom, whose shape is "
+                             f"{bottom}")
+    return Layer((top,), lambda bottoms, _p, _g: (in_rows(bottoms[0], top),))
+
+
+def _kept_sizes(layer: LayerParameter, bottom: Shape, first: int) -> list[int]:
+    """The shape of a Reshape, with the bottom's own size for each 0."""
+    dims = list(layer.reshape_param.shape.dim)
+    for index, dim in enumerate(dims):
+        if dim == 0 and first + index >= len(bottom):
+            raise refusal(layer, f"its dim {index} is 0, and its bottom of shape {bottom} has no size there")
+        dims[index] = dim or bottom[first + index]
+    return dims
+
+
+def crop(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Crop: from ``axis`` on, as much of the first bottom as the second one is large, from ``offset`` on.
+
+    ``offset`` is one number for all of these axes, or one for each, and 0 where it is not given.
+    """
+    expect(layer, bottoms=(2, 2), tops=(1, 1))
+    bottom, like = bottoms
+    axis = canonical_axis(layer, layer.crop_param.axis, len(bottom))
+    count = len(bottom) - axis
+    given = list(layer.crop_param.offset)
+    offsets = given if len(given) > 1 else (given or [0]) * count
+    if len(offsets) != count or len(like) < len(bottom):
+        raise refusal(layer, f"{len(given)} offset and a second bottom of shape {like} do not fit its bottom of shape "
+                             f"{bottom} from axis {axis} on")
+    ends = [offset + size for offset, size in zip(offsets, like[axis:], strict=False)]
+    if any(end > size for end, size in zip(ends, bottom[axis:], strict=True)):
+        raise refusal(layer, f"offset {offsets} and a second bottom of shape {like} reach beyond its bottom of shape "
+                             f"{bottom}")
+    kept = (slice(None),) * axis + tuple(slice(*both) for both in zip(offsets, ends, strict=True))
+    top = (*bottom[:axis], *like[axis : len(bottom)])
+    return Layer((top,), lambda bottoms, _p, _g: (bottoms[0][kept],))
+
+
+def tile(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Tile: the bottom ``tiles`` times behind itself along ``axis``."""
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    axis, tiles = canonical_axis(layer, layer.tile_param.axis, len(bottom)), layer.tile_param.tiles
+    if tiles < 1:
+        raise refusal(layer, f"tiles {tiles} is not positive")
+    top = (*bottom[:axis], tiles * bottom[axis], *bottom[axis + 1 :])
+
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        return (torch.cat([bottoms[0]] * tiles, axis),)
+
+    return Layer((top,), run)
