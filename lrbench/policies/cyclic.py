@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from lrbench.policies.cycles import count_cycles
 from lrbench.policies.function import SGDR_2017, WU_2019, Function
 from lrbench.policies.parameters import Number
 from lrbench.policies.shapes import cosine, linear, sine
@@ -68,28 +69,16 @@ ENVELOPES = (
 )
 
 
-def cycle_of(t: FloatArray, length: float) -> tuple[FloatArray, FloatArray]:
-    """The whole cycles before each t, and the iterations, in [0, length), since its cycle began.
-
-    A t that is a multiple of ``length`` as written begins a cycle even if float64 holds ``length`` a little too high:
-    3333 / 333.3 is 10 in float64, while the remainder, which is exact, is just short of a whole cycle.
-    """
-    cycle = np.floor(t / length)
-    since = np.mod(t, length)
-    return cycle, np.where(cycle > np.rint((t - since) / length), 0.0, since)
-
-
 def _height(since: FloatArray, length: float, restarts: bool, high: bool) -> FloatArray:
-    """The place between low (0) and high (1), from differences that float64 holds exactly where they are small."""
+    """The height between low (0) and high (1), from differences that float64 holds exactly where they are small."""
     if restarts:
         return (length - since if high else since) / length
     return np.abs(length - 2 * since) / length if high else 2 * np.minimum(since, length - since) / length
 
 
 def _rates(wave: Waveform, envelope: Envelope, high: bool, t: FloatArray, v: Values) -> FloatArray:
-    length = wave.cycle_in_l * v.l
-    cycle, since = cycle_of(t, length)
-    g = wave.shape(_height(since, length, wave.restarts, high)) * envelope.factor(t, cycle, v)
+    cycle, since, span = count_cycles(t, wave.cycle_in_l * v.l)
+    g = wave.shape(_height(since, span, wave.restarts, high)) * envelope.factor(t, cycle, v)
     return np.asarray(abs(v.k0 - v.k1) * g + min(v.k0, v.k1))
 
 
@@ -113,6 +102,7 @@ def _row(wave: Waveform, envelope: Envelope, high: bool) -> Function:
         source=wave.source,
         example=f"{name}(k0=0.01, k1=0.06, {'gamma=0.99994, ' if envelope.name == 'EXP' else ''}l=2000)",
         rates=partial(_rates, wave, envelope, high),
+        counted=("l",),
     )
 
 

@@ -76,6 +76,17 @@ class Policy:
         return self._closed_loop
 
     @property
+    def counts_fractions(self) -> bool:
+        """Whether it, or a policy in it, counts cycles or steps of a length that is not a whole number of iterations.
+
+            >>> Policy.parse("STEP(k0=1, gamma=0.1, l=10.8)").counts_fractions
+            True
+        """
+        own = [float(self.parameters[name]) for name in self._function.counted]
+        inner = _nested(self._values)
+        return not all(map(float.is_integer, own)) or any(policy.counts_fractions for policy in inner)
+
+    @property
     def courses(self) -> tuple[Policy, ...]:
         """Open-loop policies that have, for all t, every rate that may come about, or higher ones.
 
