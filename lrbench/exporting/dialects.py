@@ -1,8 +1,8 @@
 """How a formula is said in each framework: plain Python for PyTorch, traced array operations for JAX and Keras.
 
 Lengths are counted in whole numbers, by the fractions that ``lrbench.policies.cycles`` gives them: l = 333.3 is ten t
-in 3333. In float32, which JAX and Keras compute in, a gamma near 1 loses its last digits, and gamma^t the first ones: there
-gamma^t is exp(t log(gamma)), with the logarithm taken in float64.
+in 3333. In float32, which JAX and Keras compute in, a gamma near 1 loses its last digits, and gamma^t the first ones:
+there gamma^t is exp(t log(gamma)), with the logarithm taken in float64.
 """
 
 from __future__ import annotations
