@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lrbench.errors import PolicyError
+from lrbench.policies.cyclic import CREST, TROUGH
 from lrbench.policies.cycles import restarts
 from lrbench.policies.values import Values, canonical_number
 
@@ -48,6 +49,7 @@ _SHAPES = {
     "HCOS": ("l", "(1 + cos(pi * x)) / 2"), "HCOS_LOW": ("l", "sin(pi * x / 2) ** 2"),
 }
 _ENVELOPES = {"": "", "2": " * 0.5 ** turns(t, {cycle})", "EXP": " * gamma ** t"}
+_HALVED_IN_TROUGHS = " * 0.5 ** troughs(t, {cycle})"
 _FALLS = {"linear": "x", "cos": "sin(pi * x / 2) ** 2", "sqrt": "(1 - sqrt(1 - x))"}  # of x, what is left of the fall
 MOST_RESTARTS = 1000
 
@@ -59,10 +61,14 @@ def _always(formula: Formula) -> Callable[[Values], Formula]:
 def _cyclic(name: str, envelope: str) -> tuple[str, Callable[[Values], Formula]]:
     """A row of ``FORMULAS``; COS_LOW with the envelope 2 is COS2_LOW."""
     cycle, shape = _SHAPES[name]
-    rate = f"(high - low) * {shape}{_ENVELOPES[envelope].format(cycle=cycle)} + low"
+
+    def formula(v: Values) -> Formula:
+        after = _HALVED_IN_TROUGHS if getattr(v, "halve", CREST) == TROUGH else _ENVELOPES[envelope]
+        rate = f"(high - low) * {shape}{after.format(cycle=cycle)} + low"
+        return Formula(rate, names=(("x", f"phase(t, {cycle})"),))
+
     stem, _, start = name.partition("_")
-    formula = Formula(rate, names=(("x", f"phase(t, {cycle})"),))
-    return f"{stem}{envelope}{'_' if start else ''}{start}", _always(formula)
+    return f"{stem}{envelope}{'_' if start else ''}{start}", formula
 
 
 def _sgdr(v: Values) -> Formula:

@@ -35,6 +35,9 @@ HARD = (
     "SAW2_HIGH(k0=0, k1=1, l=41)",
     "SAWEXP(k0=0, k1=0.06, gamma=0.99, l=33.3)",
     "COS2(k0=0, k1=0.1, l=41)",
+    "COS2(k0=0, k1=0.1, l=41, halve=trough)",  # its troughs lie between two iterations
+    "TRI2_HIGH(k0=0, k1=0.1, l=20)",
+    "SIN2_HIGH(k0=0, k1=0.1, l=10.8, halve=trough)",
     "SGDR(k0=0.1, k1=0.01, l=10, mult=1)",
     "SGDR(k0=0.1, l=10, mult=2)",
     "SGDR(k0=0.1, l=100, mult=1.1)",  # 100 + 110.00000000000001 is 210
