@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lrbench.errors import PolicyError
-from lrbench.policies.cyclic import CREST, TROUGH
 from lrbench.policies.cycles import restarts
+from lrbench.policies.cyclic import CREST, TROUGH
 from lrbench.policies.values import Values, canonical_number
 
 
