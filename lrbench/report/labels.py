@@ -33,14 +33,10 @@ def solver_settings(row: RunRow) -> Settings:
 
 
 def engine_settings(row: RunRow) -> dict[str, Any]:
-    """What trains and how; its version is left out, since results stay comparable over versions.
-
-    Runs whose rates come from the earlier count of cycles are told from those of today: their rates differ.
-    """
+    """What trains and how; its version is left out, since results stay comparable over versions."""
     kept = {key: row.engine.get(key) for key in ("name", "driver", "device")}
     numerics = {"precision": "float32", "deterministic": True}  # as they were before there was a choice
-    kept |= {key: row.engine.get(key, default) for key, default in numerics.items()}
-    return kept | ({"count_of_cycles": "earlier"} if row.rates == 1 else {})
+    return kept | {key: row.engine.get(key, default) for key, default in numerics.items()}
 
 
 def workload_name(settings: Settings) -> str:
