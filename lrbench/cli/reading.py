@@ -37,7 +37,8 @@ def say_what_is_left_out(report: Report) -> None:
     for note in report.notes:
         click.echo(plain(note), err=True)
     for run in report.repeats:
-        click.echo(f"not counted, another run has the same policy and seed: {plain(run.where)}", err=True)
+        other = ", or rates of today's count of cycles" if run.rates == 1 else ""
+        click.echo(f"not counted, another run has the same policy and seed{other}: {plain(run.where)}", err=True)
 
 
 def say_different_targets(report: Report) -> None:

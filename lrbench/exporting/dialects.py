@@ -1,8 +1,8 @@
 """How a formula is said in each framework: plain Python for PyTorch, traced array operations for JAX and Keras.
 
-Lengths are counted in whole numbers, so that a cycle begins exactly where it should: l = 333.3 is ten t in 3333. In
-float32, which JAX and Keras compute in, a gamma near 1 loses its last digits, and gamma^t the first ones: there
-gamma^t is exp(t log(gamma)), with the logarithm taken in float64.
+Lengths are counted in whole numbers, by the fractions that ``lrbench.policies.cycles`` gives them: l = 333.3 is ten t
+in 3333. In float32, which JAX and Keras compute in, a gamma near 1 loses its last digits, and gamma^t the first ones:
+there gamma^t is exp(t log(gamma)), with the logarithm taken in float64.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import ast
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from types import MappingProxyType
 
 from lrbench.errors import PolicyError
 from lrbench.exporting.expressions import expression, number, simplified
+from lrbench.policies.cycles import cycle_fraction
 
 LARGEST_INT32 = 2**31 - 1
 
@@ -29,6 +29,10 @@ class Dialect(ABC):
     @abstractmethod
     def turns(self, length: float) -> str:
         """How many whole cycles of ``length`` lie before t."""
+
+    @abstractmethod
+    def troughs(self, length: float) -> str:
+        """How many cycles of ``length`` have their middle at or before t."""
 
     @abstractmethod
     def phase(self, length: float) -> str:
@@ -64,6 +68,9 @@ class PlainPython(Dialect):
         times, whole = _ratio(length)
         return f"{times}t // {whole}"
 
+    def troughs(self, length: float) -> str:
+        return f"({self.turns(length / 2)} + 1) // 2"
+
     def phase(self, length: float) -> str:
         times, whole = _ratio(length)
         return f"{times}t % {whole} / {whole}"
@@ -83,11 +90,15 @@ class _Traced(Dialect):
 
     def _counted(self, length: float) -> tuple[str, int] | None:
         """As ``_ratio``; None where the whole run is shorter than one cycle that 32-bit integers cannot count."""
-        times = Fraction(repr(length)).denominator
+        times = cycle_fraction(length).denominator
         if times * self._end > LARGEST_INT32:
             raise PolicyError(f"a cycle of {length} iterations cannot be counted in 32-bit integers",
                               remedy="round l, or give the run's iterations where they are few")
         return _ratio(length) if length * times <= LARGEST_INT32 else None
+
+    def _turns(self, length: float) -> str:
+        counted = self._counted(length)
+        return f"{counted[0]}{self.t} // {counted[1]}" if counted else f"0 * {self.t}"
 
     def reached(self, boundaries: Sequence[float]) -> str:
         return super().reached([boundary for boundary in boundaries if boundary <= LARGEST_INT32])
@@ -115,8 +126,10 @@ class Jax(_Traced):
         super().__init__("jnp", end)
 
     def turns(self, length: float) -> str:
-        counted = self._counted(length)
-        return f"{counted[0]}t // {counted[1]}" if counted else "0 * t"
+        return self._turns(length)
+
+    def troughs(self, length: float) -> str:
+        return f"({self._turns(length / 2)} + 1) // 2"
 
     def phase(self, length: float) -> str:
         counted = self._counted(length)
@@ -132,8 +145,10 @@ class Keras(_Traced):
         super().__init__("ops", end)
 
     def turns(self, length: float) -> str:
-        counted = self._counted(length)
-        return _cast(f"{counted[0]}step // {counted[1]}") if counted else "0 * t"
+        return _cast(self._turns(length))
+
+    def troughs(self, length: float) -> str:
+        return _cast(f"({self._turns(length / 2)} + 1) // 2")
 
     def phase(self, length: float) -> str:
         counted = self._counted(length)
@@ -168,7 +183,7 @@ class _Saying(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         match node.func:
-            case ast.Name(id="turns" | "phase" | "reached" as name):
+            case ast.Name(id="turns" | "troughs" | "phase" | "reached" as name):
                 return expression(getattr(self._dialect, name)(ast.literal_eval(node.args[1])))
         return ast.Call(self.visit(node.func), [self.visit(argument) for argument in node.args], [])
 
@@ -179,7 +194,7 @@ def _raised(base: ast.expr, exponent: ast.expr) -> ast.expr:
 
 def _ratio(length: float) -> tuple[str, int]:
     """How many t make how many whole numbers in one cycle: ``""`` and 2000, or ``"10 * "`` and 3333 of 333.3."""
-    exact = Fraction(repr(length))
+    exact = cycle_fraction(length)
     return "" if exact.denominator == 1 else f"{exact.denominator} * ", exact.numerator
 
 

@@ -4,6 +4,7 @@ A formula is text in Python's grammar: the function's parameters, ``low`` and ``
 and k1), ``pi``, sin, cos, exp, sqrt, abs, min, max, and what each dialect says in its own way:
 
 - ``turns(t, c)``: how many whole cycles of c iterations lie before t;
+- ``troughs(t, c)``: how many cycles of c iterations have their middle at or before t;
 - ``phase(t, c)``: how much of t's cycle has passed, from 0 up to, not including, 1;
 - ``reached(t, b)``: how many of the boundaries b are at most t.
 
@@ -18,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lrbench.errors import PolicyError
+from lrbench.policies.cycles import restarts
+from lrbench.policies.cyclic import CREST, TROUGH
 from lrbench.policies.values import Values, canonical_number
 
 
@@ -46,6 +49,7 @@ _SHAPES = {
     "HCOS": ("l", "(1 + cos(pi * x)) / 2"), "HCOS_LOW": ("l", "sin(pi * x / 2) ** 2"),
 }
 _ENVELOPES = {"": "", "2": " * 0.5 ** turns(t, {cycle})", "EXP": " * gamma ** t"}
+_HALVED_IN_TROUGHS = " * 0.5 ** troughs(t, {cycle})"
 _FALLS = {"linear": "x", "cos": "sin(pi * x / 2) ** 2", "sqrt": "(1 - sqrt(1 - x))"}  # of x, what is left of the fall
 MOST_RESTARTS = 1000
 
@@ -57,41 +61,38 @@ def _always(formula: Formula) -> Callable[[Values], Formula]:
 def _cyclic(name: str, envelope: str) -> tuple[str, Callable[[Values], Formula]]:
     """A row of ``FORMULAS``; COS_LOW with the envelope 2 is COS2_LOW."""
     cycle, shape = _SHAPES[name]
-    rate = f"(high - low) * {shape}{_ENVELOPES[envelope].format(cycle=cycle)} + low"
+
+    def formula(v: Values) -> Formula:
+        after = _HALVED_IN_TROUGHS if getattr(v, "halve", CREST) == TROUGH else _ENVELOPES[envelope]
+        rate = f"(high - low) * {shape}{after.format(cycle=cycle)} + low"
+        return Formula(rate, names=(("x", f"phase(t, {cycle})"),))
+
     stem, _, start = name.partition("_")
-    formula = Formula(rate, names=(("x", f"phase(t, {cycle})"),))
-    return f"{stem}{envelope}{'_' if start else ''}{start}", _always(formula)
+    return f"{stem}{envelope}{'_' if start else ''}{start}", formula
 
 
 def _sgdr(v: Values) -> Formula:
     wave = "(high - low) * (1 + cos(pi * x)) / 2 + low"
     if v.mult == 1:
         return Formula(wave, names=(("x", "phase(t, l)"),))
-    restarts = _restarts(v)
-    if not restarts:
+    begun = _restarts(v)
+    if not begun:
         return Formula(wave, names=(("x", "min(t / l, 1)"),))
     return Formula(wave, names=(
-        ("cycle", f"reached(t, {restarts})"),
+        ("cycle", f"reached(t, {begun})"),
         ("start", "l * (mult ** cycle - 1) / (mult - 1)"),
         ("x", "min((t - start) / (l * mult ** cycle), 1)"),
     ))
 
 
 def _restarts(v: Values) -> list[int]:
-    """Where the cycles begin that begin after t = 0 and before the end, each ``mult`` times as long as the last."""
-    found, start = list[int](), float(v.l)
-    while start < v.iterations:
-        if len(found) == MOST_RESTARTS:
-            raise PolicyError(f"it has more than {MOST_RESTARTS} restarts, which cannot be written out",
-                              remedy="take mult=1, or export its rates, to csv")
-        found.append(_next_whole(start))
-        start += v.l * float(v.mult) ** len(found)
+    """The first whole t of each cycle that begins after t = 0 and before the end."""
+    starts = restarts(v.l, v.mult, v.iterations)
+    found = [math.ceil(start) for start in starts[1:] if start < v.iterations]
+    if len(found) > MOST_RESTARTS:
+        raise PolicyError(f"it has more than {MOST_RESTARTS} restarts, which cannot be written out",
+                          remedy="take mult=1, or export its rates, to csv")
     return found
-
-
-def _next_whole(boundary: float) -> int:
-    """The first t at or past a boundary, rounded as the policies round it: 100 + 110.00000000000001 is 210."""
-    return math.ceil(round(boundary, 9))
 
 
 def _onecycle(v: Values) -> Formula:

@@ -183,8 +183,15 @@ def _product(rate: float, factor: float) -> float:
 
 
 def _iterations(count: Any, given: Given) -> Any:
-    """A count of step() calls, a number, in iterations."""
-    return count * given.steps_per_epoch
+    """A count of step() calls in iterations.
+
+    Raises:
+        UsageError: it is not whole. PyTorch tests whether the count so far equals it, or is a multiple of it.
+    """
+    if not float(count).is_integer():
+        raise UsageError(f"{count} calls of step() are not a whole number of them, and PyTorch counts whole ones",
+                         remedy="give a whole number")
+    return int(count) * given.steps_per_epoch
 
 
 STAIRCASES = ("StepLR", "MultiStepLR", "ConstantLR", "ExponentialLR")

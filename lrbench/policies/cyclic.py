@@ -2,8 +2,10 @@
 
 eta(t) = |k0 - k1| envelope(t) shape(height(t)) + min(k0, k1), where ``height`` goes between 0 and 1: up and down again
 in a cycle (TRI, SIN, COS), or one way and then back at once (SAW, HSIN, HCOS). A cycle is 2l iterations in TRI and SIN
-and l in all the others. COS follows the table of arXiv:1908.06477, where l is the whole cycle, cos(2 pi t / l); some
-published code uses cos(pi t / l), whose cycle is 2l.
+and l in all the others. A wave that goes up and down, starts high and is halved (TRI2_HIGH, SIN2_HIGH, COS2) is halved
+where its cycle begins, at the crest, or with ``halve=trough`` in the middle of the cycle, where the height is 0. COS
+follows the table of arXiv:1908.06477, where l is the whole cycle, cos(2 pi t / l); some published code uses
+cos(pi t / l), whose cycle is 2l.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from functools import partial
 
 import numpy as np
 
+from lrbench.policies.cycles import count_cycles, count_troughs
 from lrbench.policies.function import SGDR_2017, WU_2019, Function
-from lrbench.policies.parameters import Number
+from lrbench.policies.parameters import Number, Word
 from lrbench.policies.shapes import cosine, linear, sine
 from lrbench.policies.values import FloatArray, Values
 
@@ -39,7 +42,7 @@ class Waveform:
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a wave is multiplied by: its factor given t, the whole cycles before t, and the parameters."""
+    """What a wave is multiplied by: its factor given t, the cycles or troughs that t has passed, and the parameters."""
 
     name: str
     words: str
@@ -68,19 +71,17 @@ ENVELOPES = (
 )
 
 
-def cycle_of(t: FloatArray, length: float) -> tuple[FloatArray, FloatArray]:
-    """The whole cycles before each t, and the iterations, in [0, length), since its cycle began.
-
-    A t that is a multiple of ``length`` as written begins a cycle even if float64 holds ``length`` a little too high:
-    3333 / 333.3 is 10 in float64, while the remainder, which is exact, is just short of a whole cycle.
-    """
-    cycle = np.floor(t / length)
-    since = np.mod(t, length)
-    return cycle, np.where(cycle > np.rint((t - since) / length), 0.0, since)
+CREST, TROUGH = "crest", "trough"
+HALVE = Word(
+    name="halve",
+    meaning="where the wave is halved: trough, where the curve is continuous, as in the code of the authors of "
+    "arXiv:1908.06477; or crest, where it drops from k1 to half its height. crest is not written out",
+    choices=(CREST, TROUGH), default=CREST, unwritten_default=True,
+)
 
 
 def _height(since: FloatArray, length: float, restarts: bool, high: bool) -> FloatArray:
-    """The place between low (0) and high (1), from differences that float64 holds exactly where they are small."""
+    """The height between low (0) and high (1), from differences that float64 holds exactly where they are small."""
     if restarts:
         return (length - since if high else since) / length
     return np.abs(length - 2 * since) / length if high else 2 * np.minimum(since, length - since) / length
@@ -88,8 +89,10 @@ def _height(since: FloatArray, length: float, restarts: bool, high: bool) -> Flo
 
 def _rates(wave: Waveform, envelope: Envelope, high: bool, t: FloatArray, v: Values) -> FloatArray:
     length = wave.cycle_in_l * v.l
-    cycle, since = cycle_of(t, length)
-    g = wave.shape(_height(since, length, wave.restarts, high)) * envelope.factor(t, cycle, v)
+    cycle, since, span = count_cycles(t, length)
+    if getattr(v, "halve", CREST) == TROUGH:
+        cycle = count_troughs(t, length)
+    g = wave.shape(_height(since, span, wave.restarts, high)) * envelope.factor(t, cycle, v)
     return np.asarray(abs(v.k0 - v.k1) * g + min(v.k0, v.k1))
 
 
@@ -98,6 +101,8 @@ def _row(wave: Waveform, envelope: Envelope, high: bool) -> Function:
     name = wave.name + envelope.name + suffix
     cycle = "2l" if wave.cycle_in_l == 2 else "l"
     g = envelope.before + (wave.high if high else wave.low) + envelope.after.format(cycle=cycle)
+    chooses = envelope.name == "2" and high and not wave.restarts
+    trough = f"; with halve=trough / 2^floor(t / {cycle} + 1/2)" if chooses else ""
     gamma = Number(name="gamma", meaning="what each iteration multiplies the wave by", above=0)
     span = "half a cycle" if wave.cycle_in_l == 2 else "a whole cycle"
     return Function(
@@ -107,12 +112,15 @@ def _row(wave: Waveform, envelope: Envelope, high: bool) -> Function:
             Number(name="k1", meaning="the other end of the range of rates", least=0),
             *((gamma,) if envelope.name == "EXP" else ()),
             Number(name="l", meaning=f"{span}, in iterations", above=0),
+            *((HALVE,) if chooses else ()),
         ),
-        formula=f"|k0 - k1| {g} + min(k0, k1)",
+        formula=f"|k0 - k1| {g} + min(k0, k1){trough}",
         summary=f"{wave.words}{envelope.words}; starts {'high' if high else 'low'}; l is {span}",
         source=wave.source,
-        example=f"{name}(k0=0.01, k1=0.06, {'gamma=0.99994, ' if envelope.name == 'EXP' else ''}l=2000)",
+        example=f"{name}(k0=0.01, k1=0.06, {'gamma=0.99994, ' if envelope.name == 'EXP' else ''}l=2000"
+        f"{', halve=trough' if chooses else ''})",
         rates=partial(_rates, wave, envelope, high),
+        counted=("l",),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from lrbench.errors import PolicyError
+from lrbench.policies.cycles import count_cycles
 from lrbench.policies.function import SGDR_2017, WU_2019, Function
 from lrbench.policies.parameters import Default, Number, RisingNumbers
 from lrbench.policies.shapes import blend, cosine, left, passed
@@ -25,7 +26,7 @@ DECAY_FACTOR = Number(name="gamma", meaning="what each iteration multiplies the 
 
 
 def _step(t: FloatArray, v: Values) -> FloatArray:
-    return np.asarray(v.k0 * v.gamma ** np.floor(t / v.l))
+    return np.asarray(v.k0 * v.gamma ** count_cycles(t, v.l)[0])
 
 
 def _nstep(t: FloatArray, v: Values) -> FloatArray:
@@ -83,6 +84,7 @@ STAIRS_AND_CURVES = (
         source=WU_2019,
         example="STEP(k0=0.01, gamma=0.85, l=5000)",
         rates=_step,
+        counted=("l",),
     ),
     Function(
         name="NSTEP",

@@ -47,6 +47,7 @@ class Function:
             beforehand. Of the parameters that the policy holds.
         rule: raises PolicyError where values do not go together.
         fit: raises PolicyError where values do not fit a run with t below ``v.end``.
+        counted: the names of the parameters from which the lengths of cycles or steps follow.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Function:
     courses: Callable[[Mapping[str, Value]], tuple[Policy, ...]] = _none
     rule: Callable[[Values], None] = _anything
     fit: Callable[[Values], None] = _anything
+    counted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.rates is None and (self.start is None or self.courses is _none):

@@ -35,11 +35,14 @@ class Parameter(ABC):
         name: as written in a policy.
         meaning: what it is, with its unit.
         default: a value, or REQUIRED, or RUN: the iterations of the run (in a stage: of the stage).
+        unwritten_default: the canonical text has no place for the default: a parameter that came later, whose default
+            is what texts written before it mean, so that they stay canonical.
     """
 
     name: str
     meaning: str
     default: Value | Default = Default.REQUIRED
+    unwritten_default: bool = False
 
     @property
     def required(self) -> bool:
@@ -50,6 +53,10 @@ class Parameter(ABC):
     def default_text(self) -> str:
         """What stands for it where it is not given, as text."""
         return str(self.default.value if isinstance(self.default, Default) else self.default)
+
+    def is_written(self, value: Value) -> bool:
+        """Whether the canonical text and the YAML form have a place for this value."""
+        return not self.unwritten_default or value != self.default
 
     @property
     def listed(self) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from lrbench.errors import PolicyError
-from lrbench.policies.cyclic import cycle_of
+from lrbench.policies.cycles import count_cycles, restarts
 from lrbench.policies.function import SGDR_2017, Function
 from lrbench.policies.parameters import Default, Number, Word
 from lrbench.policies.shapes import blend, cosine, left, linear, passed, square_root
@@ -24,25 +22,15 @@ HU_2024 = (
 SHAPES = {"linear": linear, "cos": cosine, "sqrt": square_root}
 
 
-def _growing_cycles(t: FloatArray, v: Values) -> tuple[FloatArray, FloatArray]:
-    """The start and the length of each t's cycle, where cycle i is l mult^i iterations long."""
-    last = float(t.max(initial=0.0))
-    count = math.ceil(math.log1p(last * (v.mult - 1) / v.l) / math.log(v.mult)) + 1
-    lengths = v.l * float(v.mult) ** np.arange(count)
-    # Rounded so that 100 + 100 * 1.1 is 210, not the 210.00000000000003 of float64.
-    starts = np.round(np.concatenate([[0.0], np.cumsum(lengths)]), 9)
-    index = np.searchsorted(starts[:-1], t, side="right") - 1
-    return starts[index], starts[index + 1] - starts[index]
-
-
 def _sgdr(t: FloatArray, v: Values) -> FloatArray:
     if v.mult == 1:
-        since, length = cycle_of(t, v.l)[1], np.full_like(t, v.l)
+        _, since, span = count_cycles(t, v.l)
+        remaining = (span - since) / span
     else:
-        starts, length = _growing_cycles(t, v)
-        since = t - starts
-    wave = cosine((length - since) / length)
-    return np.asarray(abs(v.k0 - v.k1) * wave + min(v.k0, v.k1))
+        starts = restarts(v.l, v.mult, float(t.max(initial=0.0)))
+        cycle = np.searchsorted(starts[:-1], t, side="right") - 1
+        remaining = (starts[cycle + 1] - t) / (starts[cycle + 1] - starts[cycle])
+    return np.asarray(abs(v.k0 - v.k1) * cosine(remaining) + min(v.k0, v.k1))
 
 
 def _onecycle_rule(v: Values) -> None:
@@ -89,6 +77,7 @@ PHASED = (
         source=SGDR_2017,
         example="SGDR(k0=0.1, k1=0, l=1000, mult=2)",
         rates=_sgdr,
+        counted=("l", "mult"),
     ),
     Function(
         name="ONECYCLE",

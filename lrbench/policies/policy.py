@@ -43,9 +43,9 @@ class Policy:
 
     def __init__(self, function: Function, values: Mapping[str, Value]) -> None:
         ordered = {row.name: values[row.name] for row in function.parameters if row.name in values}
-        arguments = ", ".join(f"{name}={value_text(value)}" for name, value in ordered.items())
         object.__setattr__(self, "_function", function)
         object.__setattr__(self, "_values", MappingProxyType(ordered))
+        arguments = ", ".join(f"{name}={value_text(value)}" for name, value in self._written())
         object.__setattr__(self, "_text", f"{function.name}({arguments})")
         reacts = function.rates is None or any(policy.closed_loop for policy in _nested(ordered))
         object.__setattr__(self, "_closed_loop", reacts)
@@ -68,12 +68,29 @@ class Policy:
     @property
     def mapping(self) -> dict[str, Any]:
         """The YAML form: ``{"function": "TRI", "k0": 0.01, ...}``, nested policies as nested mappings."""
-        return {"function": self.name, **{name: value_mapping(value) for name, value in self._values.items()}}
+        return {"function": self.name, **{name: value_mapping(value) for name, value in self._written()}}
+
+    def _written(self) -> list[tuple[str, Value]]:
+        """The parameters in the order of the canonical text, those left out of it excepted."""
+        values = self._values
+        return [(row.name, values[row.name]) for row in self._function.parameters
+                if row.name in values and row.is_written(values[row.name])]
 
     @property
     def closed_loop(self) -> bool:
         """Whether the rates depend on a run's evaluations, its own or those of a policy in it."""
         return self._closed_loop
+
+    @property
+    def counts_fractions(self) -> bool:
+        """Whether it, or a policy in it, counts cycles or steps of a length that is not a whole number of iterations.
+
+            >>> Policy.parse("STEP(k0=1, gamma=0.1, l=10.8)").counts_fractions
+            True
+        """
+        own = [float(self.parameters[name]) for name in self._function.counted]
+        inner = _nested(self._values)
+        return not all(map(float.is_integer, own)) or any(policy.counts_fractions for policy in inner)
 
     @property
     def courses(self) -> tuple[Policy, ...]:

@@ -18,7 +18,7 @@ from lrbench.report.labels import (
     workload_name,
     workload_settings,
 )
-from lrbench.report.policies import PolicyRow, policy_rows, without_repeats
+from lrbench.report.policies import PolicyRow, policy_rows, without_earlier_rates, without_repeats
 from lrbench.report.rows import RunRow
 from lrbench.report.statistics import Comparison, compare_with_best
 
@@ -93,7 +93,8 @@ class Report:
         paths: what the report was asked for.
         runs: every run, repeats of a seed included.
         workloads: a table each, in the order of their labels.
-        repeats: runs that are not counted, since another one has the same policy, solver, engine, workload and seed.
+        repeats: runs that are not counted, since another one has the same policy, solver, engine, workload and seed, or
+            since their rates are of an earlier count of cycles and there are runs with today's.
         problems: what could not be read, a line each.
         notes: what was read otherwise, or less of it, than might be thought, a line each.
     """
@@ -119,8 +120,9 @@ def build_report(
     engines = labels(map(engine_settings, runs), engine_name)
     tables, repeats = [], []
     for identity, members in workloads.items():
-        kept, repeated = without_repeats(members)
-        repeats += repeated
+        counted, replaced = without_earlier_rates(members)
+        kept, repeated = without_repeats(counted)
+        repeats += [*replaced, *repeated]
         targets = collections.Counter(run.target for run in kept if run.target is not None)
         table = WorkloadTable(names[identity], (), targets)
         judged = [run.judged_by(table.target) for run in kept]

@@ -58,6 +58,7 @@ def _run(run: RunRow, workload: str, *, counted: bool) -> dict[str, Any]:
         "policy": run.policy,
         "function": run.function,
         "lr_scale": run.lr_scale,
+        "rates": run.rates,
         "seed": run.seed,
         "solver": dict(run.solver),
         "engine": dict(run.engine),

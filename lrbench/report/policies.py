@@ -10,9 +10,11 @@ nothing.
 from __future__ import annotations
 
 import collections
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 from lrbench.metrics.registry import METRICS
 from lrbench.metrics.run import Robustness, lr_scale_robustness
@@ -20,6 +22,7 @@ from lrbench.metrics.summary import Summary, summarise
 from lrbench.report.labels import engine_settings, key, solver_settings
 from lrbench.report.rows import OUTCOMES, STATUSES, UNDER_WAY, RunRow
 from lrbench.report.statistics import Comparison
+from lrbench.spec.run import RATES
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +125,20 @@ def policy_rows(
         )
         for (policy, solver, engine), group in groups.items()
     ]
+
+
+def without_earlier_rates(runs: Sequence[RunRow]) -> tuple[list[RunRow], list[RunRow]]:
+    """The runs to count, and those with rates of an earlier count of cycles whose policy has an outcome with today's.
+
+    Their rates differ, so that no mean is over both.
+    """
+
+    def identity(run: RunRow) -> tuple[str, bytes, bytes]:
+        return run.policy, key(solver_settings(run)), key(engine_settings(run))
+
+    today = {identity(run) for run in runs if run.rates == RATES and run.status in OUTCOMES}
+    replaced = [run.rates == 1 and identity(run) in today for run in runs]
+    return [*compress(runs, map(operator.not_, replaced))], [*compress(runs, replaced)]
 
 
 def without_repeats(runs: Iterable[RunRow]) -> tuple[list[RunRow], list[RunRow]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lrbench.metrics.run import all_metrics
 from lrbench.report.untrusted import path_text
 from lrbench.runs.records import RunRecord
+from lrbench.spec.run import rates_of
 
 Columns = Mapping[str, NDArray[np.float64]]
 
@@ -38,6 +39,8 @@ class RunRow:
         metrics: those of the run, and those of its last evaluation; None where not reached or not known.
         conditions: run.json's ``machine`` and ``threads``, which bear on times and memory alone.
         stopping: run.json's rules for ending early; empty where it names none.
+        rates: how lengths that are not whole were counted, as in run.json: 1 is the way before 2; None where all are
+            whole or it is not known.
     """
 
     path: Path
@@ -59,6 +62,7 @@ class RunRow:
     metrics: Mapping[str, float | None]
     conditions: Mapping[str, Any] = field(default_factory=dict)
     stopping: Mapping[str, Any] = field(default_factory=dict)
+    rates: int | None = None
 
     @property
     def where(self) -> str:
@@ -102,6 +106,7 @@ def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
         metrics=all_metrics(record.evaluations, goal),
         conditions={name: run.get(name) for name in ("machine", "threads")},
         stopping=stopping if isinstance(stopping, dict) else {},
+        rates=rates_of(run),
     )
 
 

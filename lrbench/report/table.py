@@ -40,6 +40,10 @@ _DIVERGED = (
     "tested: its mean is of the runs that have a value"
 )
 _PROVISIONAL = "rows without a rank: under way (the best so far) or without a value; they are compared with nothing"
+_EARLIER_COUNT = (
+    "the rates of {} of {} runs were computed with an earlier count of cycles, in which a length that is not whole "
+    "came an iteration late at some of its multiples; run the spec again for the rates of today, under another run id"
+)
 
 
 def terminal_report(report: Report, width: int = WIDTH) -> str:
@@ -140,6 +144,9 @@ def notes(workload: WorkloadTable) -> Iterable[str]:
         yield _PROVISIONAL
     if len(workload.targets) > 1:
         yield different_targets(workload.targets)
+    rates = [run.rates for row in workload.policies for run in (*row.runs, *row.scaled)]
+    if 1 in rates:
+        yield _EARLIER_COUNT.format(rates.count(1), len(rates))
 
 
 def functions_table(workload: WorkloadTable, metric: Metric, style: Style) -> str:

@@ -79,6 +79,7 @@ class Experiment:
             "policy": run.policy.text,
             "function": run.function,
             "lr_scale": run.lr_scale,
+            **run.rates,
             "seed": run.seed,
             "solver": run.solver.resolved(),
             "workload": self.workload.describe(data),

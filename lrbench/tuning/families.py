@@ -87,14 +87,14 @@ def _inverse(rate: float, shape: Values, iterations: int) -> dict[str, Any]:
     return {"k0": rate, "gamma": rounded((shape["left"] ** (-1 / power) - 1) / iterations), "p": power}
 
 
-def _cyclic(whole_cycle: int) -> Callable[[float, Values, int], dict[str, Any]]:
-    """Parameters of a wave whose cycle is ``whole_cycle`` times l."""
+def _cyclic(whole_cycle: int, **fixed: str) -> Callable[[float, Values, int], dict[str, Any]]:
+    """Parameters of a wave whose cycle is ``whole_cycle`` times l, and ``fixed`` ones."""
 
     def parameters(rate: float, shape: Values, iterations: int) -> dict[str, Any]:
         found: dict[str, Any] = {"k0": rounded(rate * shape["floor"]), "k1": rate}
         if "left" in shape:
             found["gamma"] = _decay(shape["left"], iterations)
-        return found | {"l": _length(iterations, shape["cycles"] * whole_cycle)}
+        return found | {"l": _length(iterations, shape["cycles"] * whole_cycle)} | fixed
 
     return parameters
 
@@ -126,6 +126,9 @@ OTHERS = (
     Family("WARMUP", (Shape("warm", 0.02, 0.3, log=True),),
            lambda rate, shape, iterations: {"policy": {"function": "COSDECAY", "k0": rate},
                                             "l": max(1, round(shape["warm"] * iterations))}),
+    Family("TRI2_HIGH", (FLOOR, HALVINGS), _cyclic(2, halve="trough")),
+    Family("SIN2_HIGH", (FLOOR, HALVINGS), _cyclic(2, halve="trough")),
+    Family("COS2", (FLOOR, HALVINGS), _cyclic(1, halve="trough")),
     Family("COSEXP", (FLOOR, CYCLES, LEFT), _cyclic(1)),
     Family("SAWEXP_HIGH", (FLOOR, CYCLES, LEFT), _cyclic(1)),
     Family("HCOS", (FLOOR, CYCLES), _cyclic(1)),

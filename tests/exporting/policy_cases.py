@@ -11,6 +11,11 @@ ITERATIONS = 1000
 HARD = (
     "STEP(k0=0.1, gamma=0.97, l=7)",
     "STEP(k0=0.1, gamma=0.5, l=33.3)",  # 333 is ten of these, though not in float64
+    "STEP(k0=0.1, gamma=0.9, l=10.8)",  # 162 / 10.8 is just below 15 in float64
+    "STEP(k0=0.1, gamma=0.9, l=33.333333333333336)",  # 100 / 3
+    "SAW2(k0=0, k1=1, l=3.3000000000000003)",  # 1.1 * 3
+    "HCOS(k0=0.01, k1=1, l=14.285714285714286)",  # 100 / 7
+    "SGDR(k0=0.1, l=10.8, mult=2)",  # 162 is a restart
     "NSTEP(k0=1, gamma=0.9, l=[3.5, 20, 5000])",
     "EXP(k0=1, gamma=1.0005)",
     "INV(k0=0.1, gamma=0.01, p=0.75)",
@@ -30,6 +35,9 @@ HARD = (
     "SAW2_HIGH(k0=0, k1=1, l=41)",
     "SAWEXP(k0=0, k1=0.06, gamma=0.99, l=33.3)",
     "COS2(k0=0, k1=0.1, l=41)",
+    "COS2(k0=0, k1=0.1, l=41, halve=trough)",  # its troughs lie between two iterations
+    "TRI2_HIGH(k0=0, k1=0.1, l=20)",
+    "SIN2_HIGH(k0=0, k1=0.1, l=10.8, halve=trough)",
     "SGDR(k0=0.1, k1=0.01, l=10, mult=1)",
     "SGDR(k0=0.1, l=10, mult=2)",
     "SGDR(k0=0.1, l=100, mult=1.1)",  # 100 + 110.00000000000001 is 210

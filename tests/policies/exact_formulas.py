@@ -73,7 +73,11 @@ WAVES: dict[str, tuple[int, Callable[[int, Decimal], Decimal]]] = {
 def enveloped(name: str, envelope: str) -> Callable[..., Decimal]:
     cycle_in_l, wave = WAVES[name]
     if envelope == "2":
-        return cyclic(lambda t, length: wave(t, length) / 2 ** floor(Decimal(t) / (cycle_in_l * length)))
+        def halved(t: int, length: Decimal, halve: str = "crest") -> Decimal:
+            later = HALF if halve == "trough" else 0
+            return wave(t, length) / 2 ** floor(Decimal(t) / (cycle_in_l * length) + later)
+
+        return cyclic(halved)
     if envelope == "EXP":
         return cyclic(lambda t, length, gamma: wave(t, length) * power(gamma, t))
     return cyclic(wave)
@@ -108,4 +112,6 @@ def exact_rate(name: str, t: int, **parameters: object) -> Decimal:
 
 
 def decimals(value: object) -> object:
+    if isinstance(value, str):
+        return value
     return [Decimal(item) for item in value] if isinstance(value, tuple) else Decimal(value)  # type: ignore[arg-type]

@@ -59,6 +59,11 @@ WAVES = [
     for name in exact_formulas.CYCLIC
     for k, length in ((0, 2000), (1, 611.7))
 ]
+TROUGHS = [
+    f"{name}(k0=0.{k}1, k1=0.06, l={length}, halve=trough)"
+    for name in ("TRI2_HIGH", "SIN2_HIGH", "COS2")
+    for k, length in ((0, 2000), (1, 611.7))
+]
 
 
 def sampled_times(policy_text: str) -> list[int]:
@@ -69,7 +74,7 @@ def sampled_times(policy_text: str) -> list[int]:
     return sorted({t for t in [*random_times, *near_bends] if 0 <= t < LAST})
 
 
-@pytest.mark.parametrize("text", [*THIRTEEN, *OTHERS, *WAVES])
+@pytest.mark.parametrize("text", [*THIRTEEN, *OTHERS, *WAVES, *TROUGHS])
 def test_rates_equal_the_formula(text: str) -> None:
     policy = parse_policy(text)
     times = sampled_times(text)

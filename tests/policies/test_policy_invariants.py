@@ -67,6 +67,41 @@ def test_the_envelopes_halve_and_decay(name: str) -> None:
     assert decaying == pytest.approx(plain * 0.9995 ** T.astype(float), rel=1e-12)
 
 
+HALVED_HIGH = ("TRI2_HIGH", "SIN2_HIGH", "COS2")
+
+
+@pytest.mark.parametrize("name", HALVED_HIGH)
+def test_a_wave_halved_in_the_trough_is_continuous_and_has_the_same_crests(name: str) -> None:
+    cycle = 2000 if name.startswith(HALF_CYCLES) else 1000
+    crest, trough = (parse_policy(f"{name}(k0=0.01, k1=1, l=1000, halve={word})") for word in ("crest", "trough"))
+    t = np.arange(4 * cycle)
+    halves, jumps = trough.rates(t, len(t)), crest.rates(t, len(t))
+    assert halves[::cycle].tolist() == jumps[::cycle].tolist() == pytest.approx([1, 0.505, 0.2575, 0.13375], rel=1e-12)
+    assert abs(np.diff(halves)).max() < 2 * np.pi / cycle
+    assert abs(np.diff(jumps)).max() == pytest.approx(0.495, abs=0.01)
+    first, last = np.arange(cycle // 2), np.arange(cycle // 2, cycle)
+    assert halves[first].tolist() == jumps[first].tolist()
+    assert halves[last] - 0.01 == pytest.approx((jumps[last] - 0.01) / 2, rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", HALVED_HIGH)
+def test_a_text_without_halve_keeps_its_curve_and_its_form(name: str) -> None:
+    text = f"{name}(k0=0.01, k1=1, l=1000)"
+    policy = parse_policy(text)
+    assert policy.text == parse_policy(f"{name}(k0=0.01, k1=1, l=1000, halve=crest)").text == text
+    assert policy.mapping == {"function": name, "k0": 0.01, "k1": 1, "l": 1000}
+    cycle = 2000 if name.startswith(HALF_CYCLES) else 1000
+    assert policy.rates([cycle - 1, cycle], 9999) == pytest.approx([1, 0.505], rel=1e-2)
+    trough = f"{name}(k0=0.01, k1=1, l=1000, halve=trough)"
+    assert parse_policy(trough).text == trough
+    assert parse_policy(trough).mapping["halve"] == "trough"
+
+
+def test_only_waves_that_come_down_from_their_crest_and_climb_back_choose_where_they_are_halved() -> None:
+    chooses = [function.name for function in functions() if function.parameter("halve")]
+    assert sorted(chooses) == sorted(HALVED_HIGH)
+
+
 @pytest.mark.parametrize(("low", "high"), [("TRI", "TRI_HIGH"), ("SIN", "SIN_HIGH"), ("COS_LOW", "COS")])
 def test_symmetric_waves_start_high_half_a_cycle_later(low: str, high: str) -> None:
     half = 100 if low.startswith(HALF_CYCLES) else 50

@@ -8,7 +8,9 @@ import pytest
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import metric_named
 from lrbench.report.build import build_report
+from lrbench.report.export import report_document
 from lrbench.report.load import load
+from lrbench.report.table import terminal_report
 
 FIX, TRI, STEP = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)", "STEP(k0=0.1, gamma=0.5, l=100)"
 
@@ -304,3 +306,33 @@ def test_nothing_to_report(tmp_path):
         load([tmp_path])
     with pytest.raises(ResultsError, match="nowhere: no such file or folder"):
         load([tmp_path / "nowhere"])
+
+
+def test_runs_with_rates_of_an_earlier_count_are_labelled(tmp_path):
+    fake_runs.write_run(tmp_path, "STEP(k0=0.1, gamma=0.5, l=10.8)", [0.1, 0.90])
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.8])
+    report = report_of(tmp_path)
+    assert [row.engine for row in report.workloads[0].policies] == ["caffe", "caffe"]
+    said = " ".join(terminal_report(report).split())
+    assert "the rates of 1 of 2 runs were computed with an earlier count of cycles" in said
+    assert [run["rates"] for run in report_document(report)["runs"]] == [None, 1]
+
+
+def test_runs_with_rates_of_an_earlier_count_are_not_averaged_with_those_of_today(tmp_path):
+    policy = "STEP(k0=0.1, gamma=0.5, l=10.8)"
+    fake_runs.write_run(tmp_path, policy, [0.1, 0.90], run_id="old")
+    fake_runs.write_run(tmp_path, policy, [0.1, 0.91], run_id="old-2", seed=2)
+    fake_runs.write_run(tmp_path, policy, [0.1, 0.95], run_id="new", rates=2, status="running")
+    (row,) = report_of(tmp_path).workloads[0].policies
+    assert row.summaries["best_accuracy"].mean == pytest.approx(0.905)
+    fake_runs.write_run(tmp_path, policy, [0.1, 0.97], run_id="new-1", rates=2, seed=1)
+    report = report_of(tmp_path)
+    (row,) = report.workloads[0].policies
+    assert row.summaries["best_accuracy"].mean == 0.97
+    assert sorted(run.run_id for run in report.repeats) == ["old", "old-2"]
+    assert "earlier count" not in terminal_report(report)
+
+
+def test_nothing_is_said_of_the_count_of_cycles_where_every_length_is_whole(tmp_path):
+    write_seeds(tmp_path, TRI, [0.9, 0.8])
+    assert "count of cycles" not in terminal_report(report_of(tmp_path))

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from lrbench.spec.model import SOLVER_PARAMETERS
+from lrbench.spec.run import rates_of
 
 
 def ids(spec, data, *overrides):
@@ -21,6 +22,51 @@ def test_an_id_is_readable_and_stays_what_it_is(spec, data):
     assert ids(spec, data) == ["FIX_0.01-SGD-s0-0d54198338"]
     assert ids(spec, data, "policies=['WARMUP(policy=TRI(k0=1e-9, k1=0.06, l=20), l=10)']", "seeds=[12]") == [
         "WARMUP_TRI_1e-09_0.06_20_10_0_stage-SGD-s12-d968243322"]
+
+
+WHOLE_LENGTHS = {
+    "STEP(k0=0.1, gamma=0.5, l=20)": "STEP_0.1_0.5_20-SGD-s0-af64966801",
+    "TRI2_HIGH(k0=0, k1=0.1, l=20)": "TRI2_HIGH_0_0.1_20-SGD-s0-167c3ae86d",
+    "SIN2_HIGH(k0=0, k1=0.1, l=20)": "SIN2_HIGH_0_0.1_20-SGD-s0-787990d3eb",
+    "COS2(k0=0, k1=0.1, l=20)": "COS2_0_0.1_20-SGD-s0-a93f78a916",
+    "SGDR(k0=0.1, l=10, mult=2)": "SGDR_0.1_0_10_2-SGD-s0-c87cd2d165",
+    "NSTEP(k0=0.1, gamma=0.5, l=[10.5, 20])": "NSTEP_0.1_0.5_10.5_20-SGD-s0-df03429e70",
+    "POLY(k0=0.1, p=1, l=100.5)": "POLY_0.1_1_100.5-SGD-s0-3863954567",
+    "COMPOSE(policies=[SAWEXP(k0=0, k1=0.1, gamma=0.99, l=7), FIX(k0=0.1)], boundaries=[50])":
+        "COMPOSE_SAWEXP_0_0.1_0.99_7_FIX_0.1_50_stage-SGD-s0-3ce2dcb150",
+}
+
+
+@pytest.mark.parametrize("policy", WHOLE_LENGTHS)
+def test_a_policy_whose_cycles_are_whole_keeps_its_id(spec, data, policy):
+    """Pinned: stored runs are found under these ids."""
+    assert ids(spec, data, f"policies=['{policy}']") == [WHOLE_LENGTHS[policy]]
+
+
+@pytest.mark.parametrize(("policy", "before", "now"), [
+    ("STEP(k0=0.1, gamma=0.5, l=10.8)", "STEP_0.1_0.5_10.8-SGD-s0-df681524a3", "STEP_0.1_0.5_10.8-SGD-s0-9899bf4777"),
+    ("SGDR(k0=0.1, l=10, mult=1.5)", "SGDR_0.1_0_10_1.5-SGD-s0-7d15aba76d", "SGDR_0.1_0_10_1.5-SGD-s0-165b8d1c31"),
+    ("WARMUP(policy=TRI(k0=0, k1=0.1, l=6.6), l=5)", "WARMUP_TRI_0_0.1_6.6_5_0_stage-SGD-s0-2607aff72e",
+     "WARMUP_TRI_0_0.1_6.6_5_0_stage-SGD-s0-ced02dc776"),
+])
+def test_a_length_that_is_not_whole_takes_its_way_of_counting_into_the_id(spec, data, policy, before, now):
+    experiment = spec.read(f"policies=['{policy}']")
+    run, = experiment.runs
+    assert experiment.run_id(run, data) == now != before
+    assert experiment.describe(run, data)["rates"] == experiment.identity(run, data)["rates"] == 2
+    whole, = spec.read().runs
+    assert "rates" not in whole.identity()
+
+
+@pytest.mark.parametrize(("policy", "rates", "counted"), [
+    ("STEP(k0=0.1, gamma=0.5, l=10.8)", {}, 1), ("STEP(k0=0.1, gamma=0.5, l=10.8)", {"rates": 2}, 2),
+    ("STEP(k0=0.1, gamma=0.5, l=10)", {}, None), ("COS(k0=0, k1=1, l=1e-05)", {}, 1),
+    ("COS(k0=0, k1=1, l=1e+17)", {}, None), ("SGDR(k0=0.1, k1=0, l=10, mult=1.5)", {}, 1),
+    ("POLY(k0=0.1, p=1, l=10.5)", {}, None), ("MINE(k0=0.1, l=10.5)", {}, None),
+    ("SCALE(factor=2, policy=TRI(k0=0, k1=1, l=0.3))", {}, 1),
+])
+def test_a_run_says_by_which_way_it_was_counted(policy, rates, counted):
+    assert rates_of({"policy": policy, **rates}) == counted
 
 
 def test_an_id_is_a_plain_file_name_of_bounded_length(spec, data):

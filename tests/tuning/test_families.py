@@ -45,6 +45,12 @@ def test_a_shape_is_the_same_in_runs_of_any_length(name):
         np.testing.assert_allclose(short.rates(places, 1680), long.rates(100 * places, 168_000), rtol=0.02, atol=0.002)
 
 
+@pytest.mark.parametrize("name", ["TRI2_HIGH", "SIN2_HIGH", "COS2"])
+def test_waves_that_start_high_are_halved_in_the_trough(name):
+    for shape in corners(FAMILIES[name]):
+        assert FAMILIES[name].policy(0.1, shape, 1000).text.endswith(", halve=trough)")
+
+
 def test_texts_are_short_enough_to_read():
     policies = [family.policy(0.012345678, corner, 9_999) for family in FAMILIES.values() for corner in corners(family)]
     assert max(len(policy.text) for policy in policies) < 90

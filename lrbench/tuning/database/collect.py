@@ -17,6 +17,7 @@ from lrbench.errors import ResultsError
 from lrbench.metrics.run import all_metrics
 from lrbench.runs.directory import OUTCOMES
 from lrbench.runs.records import RunRecord, find_runs, read_run
+from lrbench.spec.run import rates_of
 from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload, joined
 from lrbench.tuning.database.measured import new_bests
 
@@ -109,8 +110,12 @@ def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> E
         "policy": run["policy"],
         "function": run["function"],
         "lr_scale": run["lr_scale"],
-        "runs": [_measured(record) | _origin(run) | {"added_at": added_at, "note": note}],
+        "runs": [_measured(record) | _origin(run) | {"added_at": added_at, "note": note or _noted(run)}],
     })
+
+
+def _noted(run: Object) -> str | None:
+    return "rates computed with an earlier count of cycles" if rates_of(run) == 1 else None
 
 
 def _measured(record: RunRecord) -> dict[str, Any]:

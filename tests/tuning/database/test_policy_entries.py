@@ -123,6 +123,15 @@ def test_runs_of_a_results_folder_become_entries_over_seeds_and_solvers(tmp_path
     assert broken.metrics["best_accuracy"] is None
 
 
+def test_runs_with_rates_of_an_earlier_count_of_cycles_say_so(tmp_path):
+    policy = "STEP(k0=0.1, gamma=0.5, l=10.8)"
+    fake_runs.write_run(tmp_path, policy, [0.9], seed=0)
+    fake_runs.write_run(tmp_path, policy, [0.9], seed=1, rates=2)
+    fake_runs.write_run(tmp_path, TRI, [0.9])
+    notes = {each.policy: [run.note for run in each.runs] for each in collect([tmp_path]).entries}
+    assert notes == {policy: ["rates computed with an earlier count of cycles", None], TRI: [None]}
+
+
 def test_the_machines_name_is_not_kept(tmp_path):
     fake_runs.write_run(tmp_path, FIX, machine={"host": "secret-host", "cpu": "A Processor", "cores": 8})
     ((found,),) = (each.runs for each in collect([tmp_path]).entries)
