@@ -50,7 +50,8 @@ def made_up_reports(draw: st.DrawFn) -> Report:
     """Up to five policies under one or two solvers, one to three seeds each, of any status, NaN among the values."""
     solvers = draw(st.sampled_from([("SGD",), ("SGD", "Adam")]))
     target = draw(st.sampled_from([None, 0.5]))
-    metric = draw(st.sampled_from(["best_accuracy", "final_accuracy", "iterations_to_best", "test_loss"]))
+    times = [] if target is None else ["iterations_to_target", "seconds_to_target"]
+    metric = draw(st.sampled_from(["best_accuracy", "final_accuracy", "iterations_to_best", "test_loss", *times]))
     status = st.sampled_from([*sorted(OUTCOMES), *sorted(OUTCOMES), "running", "failed"])
     runs = [
         run_row(policy, draw(ACCURACIES), seed=seed, status=draw(status), solver={"type": solver}, target=target)

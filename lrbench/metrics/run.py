@@ -65,6 +65,26 @@ def all_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict
     return metrics
 
 
+def target_budgets(evaluations: Mapping[str, Column], iterations: int | None) -> dict[str, float | None]:
+    """What a run that missed its target counts as, by the name of each metric of a time to the target.
+
+    ``iterations_to_target``: the run's budget, or, where that is not known, the iterations that it trained.
+    ``seconds_to_target``: the training seconds of that many iterations: those of the run where it trained to the end of
+    its budget, else extrapolated at its own mean speed. None where not known.
+
+    Args:
+        evaluations: as for ``run_metrics``.
+        iterations: the run's budget; None where it is not known.
+    """
+    trained = _last(_column(evaluations, "iteration"))
+    seconds = _last(_column(evaluations, "train_seconds"))
+    budget = trained if iterations is None else float(iterations)
+    if trained is not None and budget is not None and seconds is not None and trained < budget:
+        speed = _speed(_column(evaluations, "iteration"), _column(evaluations, "train_seconds"))
+        seconds = seconds + (budget - trained) / speed if speed else None
+    return {"iterations_to_target": budget, "seconds_to_target": seconds}
+
+
 @dataclass(frozen=True)
 class Robustness:
     """How far a policy's accuracy depends on the scale of its rates.

@@ -33,7 +33,7 @@ def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
     summary = row.summaries[metric.name]
     parts = []
     if summary.mean is not None:
-        parts.append(f"{mean_and_deviation(summary, metric.unit)} (n={summary.n})")
+        parts.append(mean_and_deviation(summary, metric.unit, usual=0))
     if row.diverged:
         parts.append(some_diverged(row.diverged, len(row.runs)))
     elif row.comparison is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -51,8 +50,7 @@ def _alike(entries: Iterable[Entry], asked: Asked, goal: Goal) -> list[tuple[Ent
 
 
 def _order(entry: Entry, goal: Goal) -> tuple[float, float, str]:
-    mean = entry.iterations_spread(goal.target).mean
-    return -entry.reached_share(goal.target, goal.within), math.inf if mean is None else mean, entry.id
+    return *entry.times_to(goal.target, goal.within).order, entry.id
 
 
 def earlier_runs(database: Database, bench: Bench, goal: Goal) -> tuple[Curve, ...]:

@@ -165,7 +165,7 @@ def test_by_iterations_to_the_target_fewer_is_better_and_a_miss_has_no_value(tmp
     assert by[COS].troubles["a seed without a value"] == ("SGD", "Adam")
     assert (by[COS].largest_regret, by[COS].holds) == (None, False)
     assert dict(by["FIX(k0=1)"].troubles) == {"no value": ("SGD",), "not run": ("Adam",)}
-    assert "500 (n=1)" in terminal_solvers(report)
+    assert "500 (1/2)" in terminal_solvers(report)
 
 
 def test_two_solvers_of_one_type_are_two_columns(tmp_path):

@@ -30,7 +30,7 @@ def judged(run: str, path: Path, how: How, accuracy: float | None, loss: float |
 def confirmed(text: str, role: str, accuracies: list[float], reached: list[int | None]) -> Confirmed:
     return Confirmed(parse_policy(text), role, tuple(
         SeedOutcome(seed, "finished", accuracy, at, 100, 2.5, f"run-{seed}")
-        for seed, (accuracy, at) in enumerate(zip(accuracies, reached, strict=True))))
+        for seed, (accuracy, at) in enumerate(zip(accuracies, reached, strict=True))), budget=100)
 
 
 @pytest.fixture
