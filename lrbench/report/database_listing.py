@@ -43,7 +43,10 @@ class Listing:
         return sorted((names[identity], self.ranked(entries)) for identity, entries in groups.items())
 
     def ranked(self, entries: Iterable[Entry]) -> list[Entry]:
-        """The best first: by the share of seeds that diverged and the mean, or by the times to the target."""
+        """The best first: by the share of seeds that diverged, then by the mean.
+
+        With a target: by the share of seeds that reached it, then by the restricted mean of the iterations.
+        """
         return sorted(entries, key=lambda entry: (*self._standing(entry), entry.policy, entry.id))
 
     def _standing(self, entry: Entry) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import pytest
 
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS, metric_named
-from lrbench.metrics.run import lr_scale_robustness, run_metrics
+from lrbench.metrics.run import lr_scale_robustness, run_metrics, target_budgets
 
 NAN = math.nan
 
@@ -85,6 +85,14 @@ def test_speed_of_a_training_that_began_in_the_middle():
     assert run_metrics(log, None)["iterations_per_second"] == 10
     first_evaluation_late = columns(iteration=[500, 1000], accuracy_top1=[0.5, 0.6], train_seconds=[50, 100])
     assert run_metrics(first_evaluation_late, None)["iterations_per_second"] == 10
+
+
+def test_a_miss_counts_as_the_budget_and_its_seconds():
+    assert target_budgets(RUN, 2000) == {"iterations_to_target": 2000, "seconds_to_target": 40}
+    assert target_budgets(RUN, None) == {"iterations_to_target": 2000, "seconds_to_target": 40}
+    assert target_budgets(RUN, 3000) == {"iterations_to_target": 3000, "seconds_to_target": 60}  # at its own speed
+    assert target_budgets({}, None) == {"iterations_to_target": None, "seconds_to_target": None}
+    assert target_budgets(columns(iteration=[10]), 100) == {"iterations_to_target": 100, "seconds_to_target": None}
 
 
 def test_robustness_is_the_spread_of_the_means():

@@ -81,6 +81,15 @@ def test_the_confirmation_has_spread_seeds_iterations_to_the_target_and_the_rati
     assert "iterations" not in " ".join(shown(result, target=None).split("over seeds")[1].split()[:30])
 
 
+def test_a_seed_that_missed_the_target_shows_beside_the_iterations_and_the_ratio(result):
+    lines = [" ".join(line.split()) for line in shown(result).splitlines()]
+    single = next(line for line in lines if line.startswith("best single "))
+    assert "80 (1/2) 1/2 1.12 (1/2)" in single
+    (found,) = (row for row in compose_json(result, HEADING, 0.9)["confirmed"] if row["role"] == "best single")
+    assert found["iterations_to_target"] == {
+        "mean": 80, "deviation": None, "n": 1, "runs": 2, "restricted_mean": (80 + 100) / 2}
+
+
 def test_what_was_chosen_on_the_test_set_is_marked(result):
     assert "CHOSEN ON THE TEST SET" in shown(replace(result, evaluated_on="test"))
 

@@ -98,7 +98,8 @@ def _mean(row: dict[str, Any], name: str) -> str:
     if found["mean"] is None:
         return "-"
     deviation = found["standard_deviation"]
-    return _number(found["mean"], name) + ("" if deviation is None else f" ± {_number(deviation, name)}") + _missed(found)
+    spread = "" if deviation is None else f" ± {_number(deviation, name)}"
+    return _number(found["mean"], name) + spread + _missed(found)
 
 
 def _missed(found: dict[str, Any]) -> str:
