@@ -21,8 +21,9 @@ POLICIES = ("FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "SINEXP(k0=0.001, k
 
 
 def run_row(policy: str, accuracies: Sequence[float | None], **values: Any) -> RunRow:
-    """A run with an evaluation every 500 iterations; NaN where an accuracy is None."""
-    rows = [fake_runs.evaluation(500 * place, accuracy) for place, accuracy in enumerate(accuracies)]
+    """A run with an evaluation every 500 iterations, the first of several at iteration 0; None is NaN."""
+    first = 0 if len(accuracies) > 1 else 1
+    rows = [fake_runs.evaluation(500 * place, accuracy) for place, accuracy in enumerate(accuracies, start=first)]
     names = rows[0] if rows else {"iteration": None}
     evaluations = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}
     target = values.get("target")

@@ -1,7 +1,7 @@
 """The metrics of a whole run, computed from the columns of its evaluations.
 
 ===========================  =======================================================================
-``best_accuracy``            the highest accuracy_top1 of any evaluation
+``best_accuracy``            the highest accuracy_top1 of any evaluation after iteration 0
 ``final_accuracy``           accuracy_top1 of the last evaluation
 ``iterations_to_best``       the first iteration at which best_accuracy was reached
 ``iterations_to_target``     the first evaluated iteration with accuracy_top1 >= target
@@ -13,7 +13,8 @@
 ``peak_memory_bytes``        the most main memory that the engine held at once
 ===========================  =======================================================================
 
-Not reached or not known is None, never a number.
+Not reached or not known is None, never a number. An evaluation at iteration 0 is of the initial weights: it is no best
+or final accuracy, and no target is reached there (``lrbench.metrics.target.of_trained_net``).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def run_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict
         target: the accuracy to reach, a fraction; None where there is none.
     """
     iterations = _column(evaluations, "iteration")
-    accuracy = _column(evaluations, "accuracy_top1")
+    accuracy = np.where(iterations > 0, _column(evaluations, "accuracy_top1"), np.nan)
     best = _known(np.fmax.reduce(accuracy, initial=np.nan))
     train_seconds = _column(evaluations, "train_seconds")
     return {
@@ -56,12 +57,12 @@ def run_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict
 
 
 def all_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict[str, float | None]:
-    """The metrics of a run and of its last evaluation, by name."""
+    """The metrics of a run and of its last evaluation, by name; those of an evaluation at iteration 0 are None."""
     metrics = run_metrics(evaluations, target)
+    trained = (_last(_column(evaluations, "iteration")) or 0) > 0
     for name in (metric.name for metric in METRICS.values() if not metric.of_run):
         column = evaluations.get(name)
-        known = column is not None and len(column) and np.isfinite(column[-1])
-        metrics[name] = float(column[-1]) if column is not None and known else None
+        metrics[name] = _last(column) if column is not None and trained else None
     return metrics
 
 

@@ -58,6 +58,6 @@ def earlier_runs(database: Database, bench: Bench, goal: Goal) -> tuple[Curve, .
     workload, data = bench.experiment.workload, bench.data
     query = EntryQuery(net=workload.net_sha256, dataset=data.sha256, batch_size=workload.batch_size,
                        solver=bench.experiment.settings.solver[0].type, evaluated_on="test")
-    return tuple(tuple((point.iteration, point.accuracy) for point in run.curve)
+    return tuple(tuple((point.iteration, point.accuracy) for point in run.curve if point.iteration > 0)
                  for entry in database.entries(query) if entry.lr_scale == 1 for run in entry.samples
                  if run.reached(goal.target, goal.within))

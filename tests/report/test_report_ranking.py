@@ -58,7 +58,7 @@ def test_what_has_no_value_comes_last_and_has_no_rank(tmp_path):
 def write_reaching(results, policy, reached_at, **keys):
     """A finished run of 2,000 iterations a seed that has 90 % from an iteration on; None: never."""
     for seed, at in enumerate(reached_at):
-        accuracies = [0.1, *(0.95 if at is not None and iteration >= at else 0.5 for iteration in range(500, 2001, 500))]
+        accuracies = [0.1, *(0.95 if iteration >= (at or 9999) else 0.5 for iteration in range(500, 2001, 500))]
         fake_runs.write_run(results, policy, accuracies, seed=seed, **keys)
 
 

@@ -61,7 +61,7 @@ class Lucky(MadeUp):
 def test_a_policy_that_misses_the_target_with_a_seed_is_not_chosen(bench):
     result = tuned(replace(bench("objective: iterations"), table=Lucky()))
     lucky = next(row for row in result.finals if row.policy.text == LUCKY)
-    assert [row.policy.text for row in result.finals][0] == GOOD
+    assert result.finals[0].policy.text == GOOD
     assert (lucky.to_target.n, lucky.to_target.runs) == (2, 3)
     text = " ".join(tune_text(result, for_terminal(200)).split())
     assert f"{lucky.to_target.mean:.0f} ± 0 (2/3)" in text

@@ -77,7 +77,8 @@ REACHED, MISSED = [0.1, 0.5, 0.5, 0.95, 0.95], [0.1, 0.5, 0.5, 0.5, 0.5]
 
 
 def test_a_time_to_the_target_says_how_many_seeds_reached_it(headline):
-    found = headline({TRI: [[0.1, 0.95, 0.95, 0.95, 0.95], MISSED], FIX: [MISSED, REACHED]}, sort="iterations_to_target")
+    soon = [0.1, 0.95, 0.95, 0.95, 0.95]
+    found = headline({TRI: [soon, MISSED], FIX: [MISSED, REACHED]}, sort="iterations_to_target")
     assert found["use"] == (f"{TRI}: iterations to target 500 iterations (1 of 2 seeds reached the target; the mean is "
                             "over those), the best of 2 policies. Every policy missed the target with a seed, this one "
                             "with 1.")
