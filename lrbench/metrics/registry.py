@@ -39,8 +39,10 @@ def _at_evaluation(name: str, title: str, unit: Unit, definition: str, higher_is
 
 
 _ALL = (
-    Metric("best_accuracy", "best accuracy", "fraction", "the highest accuracy_top1", higher_is_better=True),
-    Metric("final_accuracy", "final accuracy", "fraction", "the last accuracy_top1", higher_is_better=True),
+    Metric("best_accuracy", "best accuracy", "fraction", "the highest accuracy_top1 after iteration 0",
+           higher_is_better=True),
+    Metric("final_accuracy", "final accuracy", "fraction", "the last accuracy_top1, unless of iteration 0",
+           higher_is_better=True),
     Metric("iterations_to_best", "iterations to best", "iterations",
            "the first evaluated iteration at which the best accuracy was reached"),
     Metric("iterations_to_target", "iterations to target", "iterations",

@@ -2,7 +2,7 @@
 
 ===========================  =======================================================================
 ``best_accuracy``            the highest accuracy_top1 of any evaluation after iteration 0
-``final_accuracy``           accuracy_top1 of the last evaluation
+``final_accuracy``           accuracy_top1 of the last evaluation, if that is after iteration 0
 ``iterations_to_best``       the first iteration at which best_accuracy was reached
 ``iterations_to_target``     the first evaluated iteration with accuracy_top1 >= target
 ``seconds_to_target``        seconds of training, evaluations excluded, up to that iteration

@@ -9,7 +9,7 @@ import pytest
 
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS, metric_named
-from lrbench.metrics.run import lr_scale_robustness, run_metrics, target_budgets
+from lrbench.metrics.run import all_metrics, lr_scale_robustness, run_metrics, target_budgets
 
 NAN = math.nan
 
@@ -129,3 +129,13 @@ def test_an_unknown_metric_names_those_near_it():
         metric_named("best_acuracy")
     with pytest.raises(UsageError, match="there are best_accuracy, final_accuracy"):
         metric_named("zzz")
+
+
+def test_a_test_pass_at_iteration_0_is_no_result_and_reaches_no_target():
+    run = columns(iteration=[0, 500, 1000], accuracy_top1=[0.95, 0.6, 0.9], train_seconds=[0, 10, 20])
+    metrics = run_metrics(run, 0.9)
+    assert (metrics["best_accuracy"], metrics["iterations_to_best"]) == (0.9, 1000)
+    assert (metrics["iterations_to_target"], metrics["seconds_to_target"]) == (1000, 20)
+    untrained = {name: column[:1] for name, column in {**run, "test_loss": np.array([0.1])}.items()}
+    known = {name: value for name, value in all_metrics(untrained, 0.9).items() if value is not None}
+    assert known == {"train_seconds": 0}

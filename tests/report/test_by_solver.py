@@ -120,7 +120,7 @@ def test_what_diverged_or_was_not_run_is_said_and_never_the_safest(tmp_path):
     filled(tmp_path, {(FIX, "SGD"): 0.9, (FIX, "Adam"): 0.8, (COS, "SGD"): 0.95})
     for seed in range(3):
         write(tmp_path, TRI, SGD, 0.99, seed)
-        write(tmp_path, TRI, ADAM, [0.1, None], seed, status="diverged")
+        write(tmp_path, TRI, ADAM, [0.1, 0.1, None], seed, status="diverged")
     report = compared(tmp_path)
     (table,) = report.tables
     assert [each.policy for each in table.standings] == [FIX, COS, TRI]

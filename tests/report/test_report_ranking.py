@@ -369,3 +369,11 @@ def test_nothing_to_report(tmp_path):
         load([tmp_path])
     with pytest.raises(ResultsError, match="nowhere: no such file or folder"):
         load([tmp_path / "nowhere"])
+
+
+def test_a_test_pass_at_iteration_0_is_no_result_to_rank_by(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.99, 0.8])
+    fake_runs.write_run(tmp_path, TRI, [0.1, 0.9])
+    fake_runs.write_run(tmp_path, STEP, [0.99, None], status="diverged")
+    assert ranks(report_of(tmp_path)) == [(1, TRI), (2, FIX), (None, STEP)]
+    assert ranks(report_of(tmp_path, "iterations_to_target", target=0.85)) == [(1, TRI), (None, FIX), (None, STEP)]

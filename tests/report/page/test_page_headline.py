@@ -51,7 +51,7 @@ def test_one_policy_is_compared_with_nothing(headline):
 
 
 def test_where_all_diverge_it_says_so(headline):
-    found = headline({TRI: [[0.1, 0.3, None], [0.1, 0.5]], FIX: [[0.1, None], [0.1, None]]})
+    found = headline({TRI: [[0.1, 0.3, None], [0.1, 0.5]], FIX: [[0.1, 0.2, None], [0.1, 0.2, None]]})
     assert "Every policy had a run that diverged, this one 1 of 2" in found["use"]
     assert found["sure"] == "1 had runs that diverged."
 
