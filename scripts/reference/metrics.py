@@ -45,8 +45,8 @@ that rarely does. So `report`, `tune`, `verify`, `recommend` and `db list` rank 
    all; runs that diverged count, failed ones do not (but in the finals and the confirmation of `tune` and `compose`);
 2. in `report`, by the share of runs that diverged;
 3. by the restricted mean `sum_i min(T_i, B_i) / n` over the n counted runs, where `T_i` is the time at which run i
-   reached the target, infinite if it missed it, and `B_i` its budget. A run that missed the target counts with its whole
-   budget, also where it diverged or was stopped early.
+   reached the target, infinite if it missed it, and `B_i` its budget. A run that missed the target counts with its
+   whole budget, also where it diverged or was stopped early.
 
 The budget is the run's iterations, or, in a log that does not say them, those that it trained. In seconds it is the
 training time of those iterations: as measured where the run trained to its end, else extrapolated at the run's own mean
@@ -63,8 +63,8 @@ Methodology 13:152, 2013), a lower bound of the mean time. `verify` uses the bud
 | `restricted_mean` | as above; `null` while the runs are under way, or where a budget is not known |
 
 CSV has the same as columns, such as `iterations_to_target_restricted_mean`. Where the policies are ranked by such a
-time, a policy with a run that missed the target is not tested, and its comparison says `missed`: Welch's t-test over the
-runs that reached it would leave the others out. Policies that reached it with every run are tested as by any metric.
+time, a policy with a run that missed the target is not tested, and its comparison says `missed`: Welch's t-test over
+the runs that reached it would leave the others out. Policies that reached it with every run are tested as by any metric.
 """
 
 
