@@ -64,7 +64,7 @@ Methodology 13:152, 2013), a lower bound of the mean time. `verify` uses the bud
 
 CSV has the same as columns, such as `iterations_to_target_restricted_mean`. Where the policies are ranked by such a
 time, a policy with a run that missed the target is not tested, and its comparison says `missed`: Welch's t-test over
-the runs that reached it would leave the others out. Policies that reached it with every run are tested as by any metric.
+the runs that reached it would leave the others out. Policies that reached it with every run are tested as ever.
 """
 
 
