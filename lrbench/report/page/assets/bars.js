@@ -30,7 +30,7 @@ function reachedBy(found) {
   return found.runs > found.n ? `${found.n}/${found.runs}` : "";
 }
 
-/** The order of times to a target: the share of runs that reached it, then the mean in which a miss counts as the budget. */
+/** Compare times to a target: by the share of runs that reached it, then by the mean with misses as the budget. */
 function sooner(one, other) {
   const share = (found) => (found.runs ? found.n / found.runs : 1);
   const time = (found) => found.restricted_mean ?? found.mean;
