@@ -119,7 +119,7 @@ def value_columns(workload: WorkloadTable, metric: Metric) -> list[Column]:
 def _against_the_best(row: PolicyRow, metric: Metric) -> str:
     if row.comparison is not None and row.comparison.verdict == "diverged":
         return some_diverged(row.diverged, len(row.runs))
-    if row.comparison is not None and row.comparison.verdict == "missed":
+    if row.comparison is not None and row.missed(metric):
         return some_missed(row.missed(metric), row.times[metric.name].runs)
     return verdict(row.comparison)
 
