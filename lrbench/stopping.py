@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from lrbench.metrics.target import of_trained_net
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,11 @@ class StoppingRules:
 
     def verdict(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
         """Why to stop after these evaluations, or None to go on. It depends on them alone, so resuming keeps it."""
+        rows = of_trained_net(rows)
         if not rows:
             return None
-        accuracies = [row["accuracy_top1"] for row in rows]
+        # NaN is no accuracy, and max() of a list with NaN depends on its place.
+        accuracies = [-math.inf if math.isnan(row["accuracy_top1"]) else row["accuracy_top1"] for row in rows]
         if self.target_accuracy is not None and accuracies[-1] >= self.target_accuracy:
             return f"the target accuracy of {self.target_accuracy:g} is reached"
         if self.patience is not None and len(rows) - 1 - accuracies.index(max(accuracies)) >= self.patience:

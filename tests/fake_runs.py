@@ -59,7 +59,10 @@ def write_run(
     reason: str | None = None,
     **description: Any,
 ) -> Path:
-    """A run directory with an evaluation every 500 iterations, and run.json's keys as given over the usual ones."""
+    """A run directory with an evaluation every 500 iterations, and run.json's keys as given over the usual ones.
+
+    The first of several accuracies is that of iteration 0, before any training; a single one is that of iteration 500.
+    """
     run = {
         "schema": 1,
         "experiment": "exp",
@@ -82,7 +85,8 @@ def write_run(
     run.setdefault("run_id", f"{name}-{run['solver']['type']}-s{seed}-x{run['lr_scale']}")
     folder = results / str(run["experiment"]) / str(run["run_id"])
     folder.mkdir(parents=True)
-    rows = [evaluation(500 * index, accuracy) for index, accuracy in enumerate(accuracies)]
+    first = 0 if len(accuracies) > 1 else 1
+    rows = [evaluation(500 * index, accuracy) for index, accuracy in enumerate(accuracies, start=first)]
     (folder / "run.json").write_text(json.dumps(run))
     iteration = rows[-1]["iteration"] if rows else 0
     updated = "2026-01-01T00:10:00+00:00"

@@ -21,8 +21,9 @@ POLICIES = ("FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "SINEXP(k0=0.001, k
 
 
 def run_row(policy: str, accuracies: Sequence[float | None], **values: Any) -> RunRow:
-    """A run with an evaluation every 500 iterations; NaN where an accuracy is None."""
-    rows = [fake_runs.evaluation(500 * place, accuracy) for place, accuracy in enumerate(accuracies)]
+    """A run with an evaluation every 500 iterations, the first of several at iteration 0; None is NaN."""
+    first = 0 if len(accuracies) > 1 else 1
+    rows = [fake_runs.evaluation(500 * place, accuracy) for place, accuracy in enumerate(accuracies, start=first)]
     names = rows[0] if rows else {"iteration": None}
     evaluations = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}
     target = values.get("target")
@@ -50,7 +51,8 @@ def made_up_reports(draw: st.DrawFn) -> Report:
     """Up to five policies under one or two solvers, one to three seeds each, of any status, NaN among the values."""
     solvers = draw(st.sampled_from([("SGD",), ("SGD", "Adam")]))
     target = draw(st.sampled_from([None, 0.5]))
-    metric = draw(st.sampled_from(["best_accuracy", "final_accuracy", "iterations_to_best", "test_loss"]))
+    times = [] if target is None else ["iterations_to_target", "seconds_to_target"]
+    metric = draw(st.sampled_from(["best_accuracy", "final_accuracy", "iterations_to_best", "test_loss", *times]))
     status = st.sampled_from([*sorted(OUTCOMES), *sorted(OUTCOMES), "running", "failed"])
     runs = [
         run_row(policy, draw(ACCURACIES), seed=seed, status=draw(status), solver={"type": solver}, target=target)

@@ -75,17 +75,18 @@ def policies_frame(report: Report) -> pandas.DataFrame:
     """A row a policy, the best of each workload first: ``POLICY_COLUMNS``, then of each metric three columns.
 
     Under the metric's name the mean over the seeds, and with ``_standard_deviation`` and ``_n`` behind it the sample
-    standard deviation and the number of runs with a value; ``lr_scale_robustness`` is one number.
+    standard deviation and the number of runs with a value; ``lr_scale_robustness`` is one number. The times to the
+    target have two more: with ``_runs`` the number of runs, those that missed the target included, and with
+    ``_restricted_mean`` the mean in which a miss counts as the run's budget.
     """
     rows = []
     for known in report_document(report)["policies"]:
         row = {name: known[name] for name in POLICY_COLUMNS}
         for name in RUN_METRICS:
-            row |= {name: known[name]["mean"], f"{name}_standard_deviation": known[name]["standard_deviation"],
-                    f"{name}_n": known[name]["n"]}
+            row |= {name if part == "mean" else f"{name}_{part}": value for part, value in known[name].items()}
         rows.append({**row, "lr_scale_robustness": known["lr_scale_robustness"]})
     frame: pandas.DataFrame = _pandas().DataFrame(rows)
-    numbers = [name for name in frame.columns if name not in POLICY_COLUMNS and not name.endswith("_n")]
+    numbers = [name for name in frame.columns if name not in POLICY_COLUMNS and not name.endswith(("_n", "_runs"))]
     return frame.astype({**dict.fromkeys(numbers, "float64"), "rank": "Int64", "target_accuracy": "float64",
                          "p_value": "float64", "p_value_holm": "float64"})
 

@@ -22,6 +22,7 @@ class Metric:
             highest softmax probability of each sample, and N the number of samples.
         higher_is_better: the direction of the ranking.
         of_run: measured once for a run; otherwise at each evaluation, and a run shows that of its last one.
+        to_target: a time to the target accuracy, which a run may miss: see ``lrbench.metrics.summary.TimesToTarget``.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Metric:
     definition: str
     higher_is_better: bool = False
     of_run: bool = True
+    to_target: bool = False
 
 
 def _at_evaluation(name: str, title: str, unit: Unit, definition: str, higher_is_better: bool = False) -> Metric:
@@ -37,14 +39,17 @@ def _at_evaluation(name: str, title: str, unit: Unit, definition: str, higher_is
 
 
 _ALL = (
-    Metric("best_accuracy", "best accuracy", "fraction", "the highest accuracy_top1", higher_is_better=True),
-    Metric("final_accuracy", "final accuracy", "fraction", "the last accuracy_top1", higher_is_better=True),
+    Metric("best_accuracy", "best accuracy", "fraction", "the highest accuracy_top1 after iteration 0",
+           higher_is_better=True),
+    Metric("final_accuracy", "final accuracy", "fraction", "the last accuracy_top1, unless of iteration 0",
+           higher_is_better=True),
     Metric("iterations_to_best", "iterations to best", "iterations",
            "the first evaluated iteration at which the best accuracy was reached"),
     Metric("iterations_to_target", "iterations to target", "iterations",
-           "the first evaluated iteration at which the target accuracy was reached; null if it was not"),
+           "the first evaluated iteration at which the target accuracy was reached; null if it was not",
+           to_target=True),
     Metric("seconds_to_target", "seconds to target", "seconds",
-           "training seconds, evaluations excluded, up to there; null if it was not reached"),
+           "training seconds, evaluations excluded, up to there; null if it was not reached", to_target=True),
     Metric("train_seconds", "training", "seconds", "wall time of training"),
     Metric("evaluation_seconds", "evaluation", "seconds", "wall time of evaluating"),
     Metric("iterations_per_second", "speed", "iterations/s", "iterations / train_seconds", higher_is_better=True),
@@ -74,6 +79,7 @@ _ALL = (
 )
 
 METRICS = {metric.name: metric for metric in _ALL}
+TIMES_TO_TARGET = tuple(metric.name for metric in _ALL if metric.to_target)
 
 
 def metric_named(name: str) -> Metric:

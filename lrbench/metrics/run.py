@@ -1,8 +1,8 @@
 """The metrics of a whole run, computed from the columns of its evaluations.
 
 ===========================  =======================================================================
-``best_accuracy``            the highest accuracy_top1 of any evaluation
-``final_accuracy``           accuracy_top1 of the last evaluation
+``best_accuracy``            the highest accuracy_top1 of any evaluation after iteration 0
+``final_accuracy``           accuracy_top1 of the last evaluation, if that is after iteration 0
 ``iterations_to_best``       the first iteration at which best_accuracy was reached
 ``iterations_to_target``     the first evaluated iteration with accuracy_top1 >= target
 ``seconds_to_target``        seconds of training, evaluations excluded, up to that iteration
@@ -13,7 +13,8 @@
 ``peak_memory_bytes``        the most main memory that the engine held at once
 ===========================  =======================================================================
 
-Not reached or not known is None, never a number.
+Not reached or not known is None, never a number. An evaluation at iteration 0 is of the initial weights: it is no best
+or final accuracy, and no target is reached there (``lrbench.metrics.target.of_trained_net``).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def run_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict
         target: the accuracy to reach, a fraction; None where there is none.
     """
     iterations = _column(evaluations, "iteration")
-    accuracy = _column(evaluations, "accuracy_top1")
+    accuracy = np.where(iterations > 0, _column(evaluations, "accuracy_top1"), np.nan)
     best = _known(np.fmax.reduce(accuracy, initial=np.nan))
     train_seconds = _column(evaluations, "train_seconds")
     return {
@@ -56,13 +57,33 @@ def run_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict
 
 
 def all_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict[str, float | None]:
-    """The metrics of a run and of its last evaluation, by name."""
+    """The metrics of a run and of its last evaluation, by name; those of an evaluation at iteration 0 are None."""
     metrics = run_metrics(evaluations, target)
+    trained = (_last(_column(evaluations, "iteration")) or 0) > 0
     for name in (metric.name for metric in METRICS.values() if not metric.of_run):
         column = evaluations.get(name)
-        known = column is not None and len(column) and np.isfinite(column[-1])
-        metrics[name] = float(column[-1]) if column is not None and known else None
+        metrics[name] = _last(column) if column is not None and trained else None
     return metrics
+
+
+def target_budgets(evaluations: Mapping[str, Column], iterations: int | None) -> dict[str, float | None]:
+    """What a run that missed its target counts as, by the name of each metric of a time to the target.
+
+    ``iterations_to_target``: the run's budget, or, where that is not known, the iterations that it trained.
+    ``seconds_to_target``: the training seconds of that many iterations: those of the run where it trained to the end of
+    its budget, else extrapolated at its own mean speed. None where not known.
+
+    Args:
+        evaluations: as for ``run_metrics``.
+        iterations: the run's budget; None where it is not known.
+    """
+    trained = _last(_column(evaluations, "iteration"))
+    seconds = _last(_column(evaluations, "train_seconds"))
+    budget = trained if iterations is None else float(iterations)
+    if trained is not None and budget is not None and seconds is not None and trained < budget:
+        speed = _speed(_column(evaluations, "iteration"), _column(evaluations, "train_seconds"))
+        seconds = seconds + (budget - trained) / speed if speed else None
+    return {"iterations_to_target": budget, "seconds_to_target": seconds}
 
 
 @dataclass(frozen=True)

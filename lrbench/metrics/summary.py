@@ -1,4 +1,4 @@
-"""Means over seeds."""
+"""Means over seeds, and times to a target over seeds of which some missed it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,61 @@ class Summary:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Mean, sample standard deviation and count."""
-    n = len(values)
+    """Mean, sample standard deviation and count of the finite values; NaN and infinities are left out of all three."""
+    known = [value for value in values if math.isfinite(value)]
+    n = len(known)
     if n == 0:
         return Summary(None, None, 0)
-    mean = math.fsum(values) / n
+    mean = math.fsum(known) / n
     if n == 1:
         return Summary(mean, None, 1)
-    if min(values) == max(values):  # three times 0.1 is not 0.3: a rounding error is no spread
-        return Summary(values[0], 0.0, n)
-    return Summary(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)), n)
+    if min(known) == max(known):  # three times 0.1 is not 0.3: a rounding error is no spread
+        return Summary(known[0], 0.0, n)
+    return Summary(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (n - 1)), n)
+
+
+@dataclass(frozen=True)
+class TimesToTarget(Summary):
+    """Times to a target over several runs, some of which may have missed it.
+
+    ``mean`` and ``deviation`` are over the ``n`` runs that reached the target, and say nothing of the others.
+
+    Attributes:
+        runs: the number of runs, those that missed the target included.
+        restricted_mean: ``sum_i min(T_i, B_i) / runs``, where ``T_i`` is the time at which run i reached the target,
+            infinite if it missed it, and ``B_i`` its budget: a run that missed the target counts with its whole budget.
+            This is the restricted mean survival time (Royston and Parmar, "Restricted mean survival time", BMC Medical
+            Research Methodology 13:152, 2013) and a lower bound of the mean of ``T_i``. None without runs, and where
+            the budget of a run that missed the target is not known.
+    """
+
+    runs: int
+    restricted_mean: float | None
+
+    @property
+    def missed(self) -> int:
+        """Number of runs that missed the target."""
+        return self.runs - self.n
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """The sort key of every ranking by a time to a target, the best first.
+
+        The larger share of runs that reached the target comes first, then the lower restricted mean.
+        """
+        share = self.n / self.runs if self.runs else 0.0
+        return -share, math.inf if self.restricted_mean is None else self.restricted_mean
+
+
+def times_to_target(times: Sequence[float | None], budgets: Sequence[float | None]) -> TimesToTarget:
+    """Summarise the times at which runs reached a target.
+
+    Args:
+        times: a value for each run, in the unit of the budgets; None where the run missed the target.
+        budgets: for each run the time that a miss counts as; None where it is not known.
+    """
+    reached = summarise([time for time in times if time is not None])
+    counted = [budget if time is None else time for time, budget in zip(times, budgets, strict=True)]
+    known = [value for value in counted if value is not None]
+    restricted = math.fsum(known) / len(known) if known and len(known) == len(counted) else None
+    return TimesToTarget(reached.mean, reached.deviation, reached.n, len(times), restricted)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lrbench.metrics.registry import Metric
+from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.labels import (
     engine_name,
     engine_settings,
@@ -21,6 +23,9 @@ from lrbench.report.labels import (
 from lrbench.report.policies import PolicyRow, policy_rows, without_earlier_rates, without_repeats
 from lrbench.report.rows import RunRow
 from lrbench.report.statistics import Comparison, compare_with_best
+
+RankKey = tuple[float, float, float]
+"""What ranks a policy, the lowest first; its last number is how good the policy is, the lower the better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,11 +139,10 @@ def build_report(
 def ranked(rows: Sequence[PolicyRow], metric: Metric) -> tuple[PolicyRow, ...]:
     """The rows from best to worst, with rank and comparison; without a rank, those under way, then those without value.
 
-    The share of runs that diverged goes before the mean, which only those have that did not, or not at once: so a
-    policy of which some diverged ranks behind every one of which none did. Where both are equal the rank is shared.
+    The order is that of ``standing``; where it is equal the rank is shared.
     """
 
-    def place(row: PolicyRow) -> tuple[bool, bool, tuple[float, float], str, str, str]:
+    def place(row: PolicyRow) -> tuple[bool, bool, RankKey, str, str, str]:
         unknown = row.summaries[metric.name].mean is None
         return (unknown, row.provisional, standing(row, metric), row.policy, row.solver, row.engine)
 
@@ -153,15 +157,33 @@ def ranked(rows: Sequence[PolicyRow], metric: Metric) -> tuple[PolicyRow, ...]:
     return (*placed, *(row for row in ordered if row not in final))
 
 
-def standing(row: PolicyRow, metric: Metric) -> tuple[float, float]:
-    """What ranks a policy, the lowest first: the share of its runs that diverged, then how good its mean is."""
-    mean = row.summaries[metric.name].mean or 0.0
-    return row.diverged / max(1, len(row.runs)), -mean if metric.higher_is_better else mean
+def standing(row: PolicyRow, metric: Metric) -> RankKey:
+    """What ranks a policy by a metric; see ``standing_of``."""
+    return standing_of(row.summaries[metric.name], row.diverged / max(1, len(row.runs)), metric)
+
+
+def standing_of(summary: Summary, diverged: float, metric: Metric) -> RankKey:
+    """What ranks a policy, the lowest first.
+
+    For a time to the target: the share of runs that reached it, the share that diverged, the restricted mean. For any
+    other metric: the share of runs that diverged, then the mean, so that a policy of which some runs diverged ranks
+    behind every one of which none did. What is not known comes last.
+
+    Args:
+        diverged: the share of runs that diverged.
+    """
+    if isinstance(summary, TimesToTarget):
+        share, time = summary.order
+        return share, diverged, time
+    if summary.mean is None:
+        return 0.0, diverged, math.inf
+    return 0.0, diverged, -summary.mean if metric.higher_is_better else summary.mean
 
 
 def _comparisons(final: Sequence[PolicyRow], metric: Metric) -> list[Comparison | None]:
     if metric.name == "lr_scale_robustness":  # one number a policy: nothing to test
         return [None] * len(final)
-    stable = [row.summaries[metric.name] for row in final if not row.diverged]  # they are the first
-    tested = [Comparison("best"), *compare_with_best(stable[0], stable[1:])] if stable else []
-    return [*tested, *(Comparison("diverged") for row in final if row.diverged)]
+    # Those of which no run diverged or missed the target are the first.
+    sure = [row.summaries[metric.name] for row in final if not row.diverged and not row.missed(metric)]
+    tested = [Comparison("best"), *compare_with_best(sure[0], sure[1:])] if sure else []
+    return [*tested, *(Comparison("diverged" if row.diverged else "missed") for row in final[len(sure) :])]

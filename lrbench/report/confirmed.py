@@ -17,7 +17,7 @@ SOONER, AGAINST = "times sooner than the last", "against the first"
 
 def confirmation_table(confirmed: Sequence[Confirmed], target: float | None, style: Style, *,
                        compared: bool = True) -> str:
-    """A row a policy: accuracy over the seeds, and iterations to the target.
+    """A row a policy: accuracy over the seeds, and iterations to the target, the mean over the seeds that reached it.
 
     Args:
         compared: also how many times those of the last row the iterations are, and how accuracies differ from the first
@@ -33,7 +33,8 @@ def confirmation_table(confirmed: Sequence[Confirmed], target: float | None, sty
     for row in confirmed:
         ratio = row.ratio_to(confirmed[-1]) if row is not confirmed[-1] else Summary(None, None, 0)
         points = "" if row is first else difference(first.accuracy, row.accuracy)
-        rows.append([*_cells(row, target, style), *([_ratio(ratio)] if timed else []), *([points] if compared else [])])
+        rows.append([*_cells(row, target, style), *([_ratio(ratio, len(row.outcomes))] if timed else []),
+                     *([points] if compared else [])])
     return style.table(head, rows, left=("", AGAINST))
 
 
@@ -45,11 +46,12 @@ def _cells(row: Confirmed, target: float | None, style: Style) -> list[str]:
                                          f"{row.to_target.n}/{n}"]
 
 
-def _ratio(ratio: Summary) -> str:
+def _ratio(ratio: Summary, seeds: int) -> str:
+    """Such as ``2.10 ± 0.20``, or ``2.10 (1/2)`` where only 1 of 2 seeds reached the target with both policies."""
     if ratio.mean is None:
         return NOTHING
     spread = "" if ratio.deviation is None else f" ± {ratio.deviation:.2f}"
-    return f"{ratio.mean:.2f}{spread}"
+    return f"{ratio.mean:.2f}{spread}" + (f" ({ratio.n}/{seeds})" if ratio.n < seeds else "")
 
 
 def difference(first: Summary, second: Summary) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.metrics.registry import METRICS
-from lrbench.report.formats import NOTHING, heading, mean_and_deviation, number, seeds
+from lrbench.report.formats import heading, mean_and_deviation, number, seeds
 from lrbench.report.labels import key, labels, solver_name, workload_name
 from lrbench.report.rows import STATUSES
 from lrbench.report.style import Style
@@ -43,15 +43,17 @@ class Listing:
         return sorted((names[identity], self.ranked(entries)) for identity, entries in groups.items())
 
     def ranked(self, entries: Iterable[Entry]) -> list[Entry]:
-        """The best first: by the share of seeds that diverged, or missed the target, and then by the mean."""
+        """The best first: by the share of seeds that diverged, then by the mean.
+
+        With a target: by the share of seeds that reached it, then by the restricted mean of the iterations.
+        """
         return sorted(entries, key=lambda entry: (*self._standing(entry), entry.policy, entry.id))
 
     def _standing(self, entry: Entry) -> tuple[float, float]:
         if self.target is None:
             mean = entry.best_accuracy.mean
             return (2, 0) if mean is None else (entry.diverged_share, -mean)
-        mean = entry.iterations_spread(self.target).mean
-        return -entry.reached_share(self.target), math.inf if mean is None else mean
+        return entry.times_to(self.target).order
 
 
 def listing_tables(listing: Listing, style: Style) -> str:
@@ -85,6 +87,7 @@ def entry_summary(entry: Entry, target: float | None = None) -> dict[str, Any]:
         "iterations_to_target": steps,
         "iterations_to_target_spread": vars(entry.iterations_spread(target)),
         "reached": vars(entry.reached(target)),
+        "restricted_mean_iterations_to_target": entry.times_to(target).restricted_mean,
     }
 
 
@@ -117,7 +120,8 @@ def _csv_line(entry: Entry, workload: str, target: float | None) -> dict[str, An
     }
     spreads = {name: entry.spread(name) for name in _metrics(entry)}
     if target is not None and reached is not None:
-        line |= {"target_accuracy": target, "reached": reached.reached, "reached_unknown": reached.unknown}
+        line |= {"target_accuracy": target, "reached": reached.reached, "reached_unknown": reached.unknown,
+                 "restricted_mean_iterations_to_target": entry.times_to(target).restricted_mean}
         spreads["iterations_to_target"] = entry.iterations_spread(target)
     for name, spread in spreads.items():
         line |= {f"{name}_{part}": value for part, value in vars(spread).items()}
@@ -191,16 +195,7 @@ def _values(target: float | None) -> list[_Column]:
     if target is None:
         return [best, runs]
     title = f"iterations to {number(target, 'fraction')} %"
-    return [_Column(title, lambda entry: _iterations(entry, target)), best, runs]
-
-
-def _iterations(entry: Entry, target: float) -> str:
-    """Such as ``3,500 ± 250``, with ``(2/3)`` where not every seed reached it."""
-    found = entry.reached(target)
-    if not found.reached:
-        return NOTHING
-    share = f" ({found.reached}/{len(entry.samples)})" if found.reached < len(entry.samples) else ""
-    return mean_and_deviation(entry.iterations_spread(target), "iterations") + share
+    return [_Column(title, lambda entry: mean_and_deviation(entry.times_to(target), "iterations")), best, runs]
 
 
 def _scale(entry: Entry) -> str:

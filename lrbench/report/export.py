@@ -11,6 +11,7 @@ import orjson
 
 from lrbench.metrics.registry import METRICS
 from lrbench.metrics.run import Robustness
+from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.labels import key, labels, workload_name, workload_settings
 from lrbench.report.policies import PolicyRow
@@ -28,8 +29,10 @@ def json_report(report: Report) -> bytes:
 def report_document(report: Report) -> dict[str, Any]:
     """``schema``, ``runs`` (each with all metrics and its evaluations) and ``policies`` (means over seeds).
 
-    A metric of a policy is ``{"mean", "standard_deviation", "n"}``. A policy of which ``diverged`` runs, of its
-    ``runs``, did diverge ranks behind every one of which none did, and its ``against_the_best`` is ``diverged``.
+    A metric of a policy is ``{"mean", "standard_deviation", "n"}``, and a time to the target has ``runs`` and
+    ``restricted_mean``, too: see ``summary_object``. A policy of which ``diverged`` runs, of its ``runs``, did diverge
+    ranks behind every one of which none did, and its ``against_the_best`` is ``diverged``. By a time to the target the
+    share of runs that reached it goes before that, and ``against_the_best`` is ``missed`` where a run missed it.
     ``lr_scale_robustness`` is null where a run diverged at any of the scales; ``best_accuracy_by_lr_scale`` is the
     mean of those that did not. A run's ``target_accuracy`` is its own; a policy's is that of its workload's table, null
     where the runs there differ.
@@ -90,13 +93,22 @@ def _policy(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
         "against_the_best": comparison.verdict if comparison else None,
         "p_value": comparison.p if comparison else None,
         "p_value_holm": comparison.p_holm if comparison else None,
-        **{
-            name: {"mean": summary.mean, "standard_deviation": summary.deviation, "n": summary.n}
-            for name, summary in summaries.items()
-        },
+        **{name: summary_object(summary) for name, summary in summaries.items()},
         "lr_scale_robustness": robustness.spread if robustness else None,
         "best_accuracy_by_lr_scale": _scales(row, robustness) if robustness else [],
     }
+
+
+def summary_object(summary: Summary) -> dict[str, float | None]:
+    """``mean``, ``standard_deviation`` and ``n`` of a metric.
+
+    Of a time to the target ``runs`` and ``restricted_mean``, too: ``n`` of the ``runs`` reached it, ``mean`` is over
+    those, and ``restricted_mean`` counts a miss with the run's budget; see ``TimesToTarget``.
+    """
+    found: dict[str, float | None] = {"mean": summary.mean, "standard_deviation": summary.deviation, "n": summary.n}
+    if isinstance(summary, TimesToTarget):
+        found |= {"runs": summary.runs, "restricted_mean": summary.restricted_mean}
+    return found
 
 
 def _scales(row: PolicyRow, robustness: Robustness) -> list[dict[str, Any]]:
@@ -155,7 +167,7 @@ def _csv_line(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
         "p_value_holm": comparison.p_holm if comparison else None,
     }
     for name, summary in ((name, row.summaries[name]) for name in METRICS if name != "lr_scale_robustness"):
-        line |= {f"{name}_mean": summary.mean, f"{name}_standard_deviation": summary.deviation, f"{name}_n": summary.n}
+        line |= {f"{name}_{part}": value for part, value in summary_object(summary).items()}
     robustness = row.robustness
     return {
         **line,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lrbench.metrics.registry import Metric, Unit
-from lrbench.metrics.summary import Summary
+from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.statistics import Comparison
 
 NOTHING = "-"
@@ -32,18 +32,31 @@ def number(value: float, unit: Unit) -> str:
 
 
 def mean_of_some(summary: Summary, counted: int, unit: Unit) -> str:
-    """Such as ``98.93``, or ``98.93 (n=2)`` where fewer than the counted runs have the value."""
+    """Such as ``98.93``, or ``98.93 (n=2)`` where fewer than the counted runs have the value; see ``counted_note``."""
     if summary.mean is None:
         return NOTHING
-    return number(summary.mean, unit) + (f" (n={summary.n})" if summary.n < counted else "")
+    return number(summary.mean, unit) + counted_note(summary, counted if summary.n < counted else summary.n)
 
 
-def mean_and_deviation(summary: Summary, unit: Unit) -> str:
-    """Such as ``98.93 ± 0.12``; the mean alone where there is one value."""
+def mean_and_deviation(summary: Summary, unit: Unit, usual: int | None = None) -> str:
+    """Such as ``98.93 ± 0.12``; the mean alone where there is one value.
+
+    Args:
+        usual: the number of values that goes without saying; None: every number does. Seeds that missed a target are
+            always shown, see ``counted_note``.
+    """
     if summary.mean is None:
         return NOTHING
     mean = number(summary.mean, unit)
-    return mean if summary.deviation is None else f"{mean} ± {number(summary.deviation, unit)}"
+    text = mean if summary.deviation is None else f"{mean} ± {number(summary.deviation, unit)}"
+    return text + counted_note(summary, summary.n if usual is None else usual)
+
+
+def counted_note(summary: Summary, usual: int) -> str:
+    """How many runs a mean is over: `` (1/2)`` where 1 of 2 reached the target, `` (n=2)`` where ``usual`` is not 2."""
+    if isinstance(summary, TimesToTarget) and summary.missed:
+        return f" ({summary.n}/{summary.runs})"
+    return f" (n={summary.n})" if summary.n != usual else ""
 
 
 def verdict(comparison: Comparison | None) -> str:
@@ -68,6 +81,11 @@ def different_targets(targets: Mapping[float, int]) -> str:
 def some_diverged(diverged: int, runs: int) -> str:
     """Such as ``2 of 3 diverged``."""
     return f"{diverged} of {runs} diverged"
+
+
+def some_missed(missed: int, runs: int) -> str:
+    """Such as ``1 of 2 missed the target``."""
+    return f"{missed} of {runs} missed the target"
 
 
 def marked(value: str, diverged: int, runs: int) -> str:

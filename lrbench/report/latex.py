@@ -57,7 +57,8 @@ def _note(note: str) -> str:
 def _workload(workload: WorkloadTable, report: Report) -> Iterable[str]:
     metric, label = report.metric, workload.label
     caption = [f"{label}: policies ranked by {metric.title}", seeds_sentence(workload, metric), _MARKS]
-    yield in_float([ranking_table(workload, metric, LATEX)], [*caption, *map(_sentence, notes(workload))], label)
+    caption += map(_sentence, notes(workload, metric))
+    yield in_float([ranking_table(workload, metric, LATEX)], caption, label)
     functions = functions_table(workload, metric, LATEX)
     if isinstance(functions, Latex):
         caption = [f"{label}: the best and the worst policy of each LR function, by {heading(metric)}"]
@@ -70,6 +71,8 @@ def _workload(workload: WorkloadTable, report: Report) -> Iterable[str]:
 
 def seeds_sentence(workload: WorkloadTable, metric: Metric) -> str:
     """Over how many seeds the means are."""
+    if any(row.missed(metric) for row in workload.policies if row.rank is not None):
+        return "Mean ± sample standard deviation over the seeds that reached the target"
     counts = sorted({row.summaries[metric.name].n for row in workload.policies} - {0})
     if not counts:
         return "No policy has a value yet"

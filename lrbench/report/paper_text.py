@@ -12,6 +12,7 @@ from lrbench.report.formats import (
     mean_and_deviation,
     mean_of_some,
     some_diverged,
+    some_missed,
     verdict,
 )
 from lrbench.report.looks import PRINT_BANDED
@@ -33,9 +34,11 @@ def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
     summary = row.summaries[metric.name]
     parts = []
     if summary.mean is not None:
-        parts.append(f"{mean_and_deviation(summary, metric.unit)} (n={summary.n})")
+        parts.append(mean_and_deviation(summary, metric.unit, usual=0))
     if row.diverged:
         parts.append(some_diverged(row.diverged, len(row.runs)))
+    elif row.missed(metric):
+        parts.append(some_missed(row.missed(metric), row.times[metric.name].runs))
     elif row.comparison is not None:
         parts.append(verdict(row.comparison))
     elif row.provisional:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
 
-from lrbench.metrics.registry import METRICS
+from lrbench.metrics.registry import METRICS, TIMES_TO_TARGET, Metric
 from lrbench.metrics.run import Robustness, lr_scale_robustness
-from lrbench.metrics.summary import Summary, summarise
+from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.report.labels import engine_settings, key, solver_settings
 from lrbench.report.rows import OUTCOMES, STATUSES, UNDER_WAY, RunRow
 from lrbench.report.statistics import Comparison
@@ -68,14 +68,33 @@ class PolicyRow:
 
     @cached_property
     def summaries(self) -> Mapping[str, Summary]:
-        """Mean, deviation and count of every metric by name."""
-        summaries = {
+        """Mean, deviation and count of every metric by name; a ``TimesToTarget`` where runs may miss the target."""
+        summaries: dict[str, Summary] = {
             name: summarise([value for run in self.counted if (value := run.metrics.get(name)) is not None])
             for name in METRICS
         }
         spread = self.robustness.spread if self.robustness else None
         summaries["lr_scale_robustness"] = summarise([] if spread is None else [spread])
-        return summaries
+        return {**summaries, **self.times}
+
+    @cached_property
+    def times(self) -> Mapping[str, TimesToTarget]:
+        """The times to the target by metric, over the counted runs that have a target.
+
+        A run that reached it at an unknown time, as where its seconds are not known, is left out. A run under way has
+        not missed it yet, so that nothing is known of its time.
+        """
+        found = {}
+        for name in TIMES_TO_TARGET:
+            runs = [run for run in self.counted if run.target is not None and (
+                run.metrics.get(name) is not None or run.metrics.get("iterations_to_target") is None)]
+            budgets = [None if self.provisional else run.target_budgets[name] for run in runs]
+            found[name] = times_to_target([run.metrics.get(name) for run in runs], budgets)
+        return found
+
+    def missed(self, metric: Metric) -> int:
+        """How many runs ended without reaching the target; 0 for a metric that is not a time to it."""
+        return self.times[metric.name].missed if metric.to_target and not self.provisional else 0
 
     @cached_property
     def robustness(self) -> Robustness | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lrbench.metrics.registry import METRICS
 from lrbench.report.database_listing import entry_statuses, workload_title
 from lrbench.report.evidence import cost_cells, origin_lines
-from lrbench.report.formats import NOTHING, heading, mean_and_deviation, number, seeds, verdict
+from lrbench.report.formats import heading, mean_and_deviation, number, seeds, verdict
 from lrbench.report.labels import workload_name
 from lrbench.report.statistics import Comparison, compare_with_best
 from lrbench.report.style import Style
@@ -110,7 +110,7 @@ def _value_titles(target: float | None) -> list[str]:
 
 def _values(entry: Entry, target: float | None) -> list[str]:
     cells = [mean_and_deviation(entry.best_accuracy, "fraction"), seed_text(entry)]
-    return cells if target is None else [_iterations(entry, target), *cells]
+    return cells if target is None else [mean_and_deviation(entry.times_to(target), "iterations"), *cells]
 
 
 def seed_text(entry: Entry) -> str:
@@ -118,15 +118,6 @@ def seed_text(entry: Entry) -> str:
     statuses = entry_statuses(entry)
     text = seeds(sum(statuses.values()), statuses)
     return text.replace("1", "one seed", 1) if len(entry.samples) == 1 else text
-
-
-def _iterations(entry: Entry, target: float) -> str:
-    """With the share of the seeds that reached it, where not all did."""
-    reached = entry.reached(target).reached
-    if not reached:
-        return NOTHING
-    share = f" ({reached}/{len(entry.samples)})" if reached < len(entry.samples) else ""
-    return mean_and_deviation(entry.iterations_spread(target), "iterations") + share
 
 
 def _like(like: LikeWorkload, place: int, found: Recommendation, style: Style) -> Iterator[str]:

@@ -72,6 +72,7 @@ def _evidence(entry: Entry, found: Recommendation) -> dict[str, Any]:
     if found.target is not None:
         steps = entry.iterations_to(found.target)
         evidence["iterations_to_target"] = [None if math.isnan(step) else step for step in steps]
+        evidence["restricted_mean_iterations_to_target"] = entry.times_to(found.target).restricted_mean
         evidence["reached"] = asdict(entry.reached(found.target))
     return evidence
 

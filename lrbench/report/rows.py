@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.metrics.run import all_metrics
+from lrbench.metrics.run import all_metrics, target_budgets
 from lrbench.report.untrusted import path_text
 from lrbench.runs.records import RunRecord
 from lrbench.spec.run import rates_of
@@ -63,6 +63,12 @@ class RunRow:
     conditions: Mapping[str, Any] = field(default_factory=dict)
     stopping: Mapping[str, Any] = field(default_factory=dict)
     rates: int | None = None
+
+    @property
+    def target_budgets(self) -> Mapping[str, float | None]:
+        """What the run counts as where it missed the target, by metric; see ``lrbench.metrics.run.target_budgets``."""
+        iterations = self.workload.get("iterations")  # not known of a log without a solver
+        return target_budgets(self.evaluations, iterations if isinstance(iterations, int) and iterations > 0 else None)
 
     @property
     def where(self) -> str:

@@ -18,7 +18,7 @@ from lrbench.metrics.summary import Summary
 
 LEVEL = 0.05
 
-Verdict = Literal["best", "worse", "not told apart", "one seed", "no spread", "diverged"]
+Verdict = Literal["best", "worse", "not told apart", "one seed", "no spread", "diverged", "missed"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Comparison:
         verdict: ``worse`` where the corrected p is below 5%. ``one seed``: one of the two has a single value, and
             ``no spread``: neither has any variance, so that there is nothing to measure the difference with.
             ``diverged``: some of its runs did, so that a test of the others would say nothing of the policy.
+            ``missed``: likewise, where some runs missed the target whose time is compared.
         p: two-sided p-value of Welch's test, None where there was none.
         p_holm: the same, corrected for the number of comparisons in the table.
     """

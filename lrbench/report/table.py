@@ -17,6 +17,7 @@ from lrbench.report.formats import (
     mean_of_some,
     seeds,
     some_diverged,
+    some_missed,
     status_counts,
     verdict,
 )
@@ -38,6 +39,11 @@ _TESTED = (
 _DIVERGED = (
     "a policy of which some runs diverged ranks behind every one of which none did, or a smaller share, and is not "
     "tested: its mean is of the runs that have a value"
+)
+_MISSED = (
+    "(1/2): 1 of 2 runs reached the target, and the mean is over those that did; policies are ranked by the share of "
+    "runs that reached it, then by the share that diverged, then by the restricted mean, in which a run that missed it "
+    "counts with its whole budget; a policy of which a run missed the target or diverged is not tested"
 )
 _PROVISIONAL = "rows without a rank: under way (the best so far) or without a value; they are compared with nothing"
 _EARLIER_COUNT = (
@@ -61,7 +67,7 @@ def report_sections(report: Report, style: Style) -> Iterable[str]:
     for workload in report.workloads:
         yield style.title.format(style.clean(workload.label))
         yield ranking_table(workload, report.metric, style)
-        yield from (style.paragraph(note) for note in notes(workload))
+        yield from (style.paragraph(note) for note in notes(workload, report.metric))
         yield functions_table(workload, report.metric, style)
         yield from robustness_section(workload, style)
     yield _statuses(report, style)
@@ -109,14 +115,16 @@ def value_columns(workload: WorkloadTable, metric: Metric) -> list[Column]:
     return [
         _metric(metric),
         Column("runs", lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
-        Column("against the best", _against_the_best),
+        Column("against the best", lambda row: _against_the_best(row, metric)),
         *(_mean(METRICS[name], title) for name, title in _further(workload) if name != metric.name),
     ]
 
 
-def _against_the_best(row: PolicyRow) -> str:
+def _against_the_best(row: PolicyRow, metric: Metric) -> str:
     if row.comparison is not None and row.comparison.verdict == "diverged":
         return some_diverged(row.diverged, len(row.runs))
+    if row.comparison is not None and row.missed(metric):
+        return some_missed(row.missed(metric), row.times[metric.name].runs)
     return verdict(row.comparison)
 
 
@@ -134,11 +142,14 @@ def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
     return [("best_accuracy", "best %"), ("final_accuracy", "final %"), (soon, METRICS[soon].title)]
 
 
-def notes(workload: WorkloadTable) -> Iterable[str]:
-    """What has to be said with a ranking, a sentence each."""
-    if any(row.comparison and row.comparison.p is not None for row in workload.policies):
+def notes(workload: WorkloadTable, metric: Metric) -> Iterable[str]:
+    """What has to be said with a ranking by a metric, a sentence each."""
+    ranked = [row for row in workload.policies if row.rank is not None]
+    if any(row.comparison and row.comparison.p is not None for row in ranked):
         yield _TESTED
-    if any(row.rank is not None and row.diverged for row in workload.policies):
+    if metric.to_target and any(row.diverged or row.missed(metric) for row in ranked):
+        yield _MISSED
+    elif any(row.diverged for row in ranked):
         yield _DIVERGED
     if any(row.rank is None for row in workload.policies):
         yield _PROVISIONAL

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from lrbench.metrics.summary import summarise
-from lrbench.report.formats import NOTHING, mean_and_deviation, number
+from lrbench.report.formats import NOTHING, number
 from lrbench.report.style import Style
 from lrbench.report.tune_table import cost_text, tune_json
 from lrbench.tuning.composing import ComposeResult
@@ -65,12 +64,13 @@ def share_text(attempt: Attempt) -> str:
     """The share of seeds that reached the target, with its confidence interval, and how soon."""
     low, high = attempt.interval
     n = len(attempt.outcomes)
-    sooner = summarise([float(one.iterations_to_target) for one in attempt.outcomes
-                        if one.iterations_to_target is not None])
+    sooner = attempt.times
     text = (f"{attempt.reached} of {n} seed{'s' if n > 1 else ''} reached it "
             f"(95 % confidence interval of the share: {low:.0%} to {high:.0%})")
-    if sooner.n:
-        text += f", after {mean_and_deviation(sooner, 'iterations')} iterations"
+    if sooner.mean is not None:
+        spread = "" if sooner.deviation is None else f" ± {number(sooner.deviation, 'iterations')}"
+        text += f", after {number(sooner.mean, 'iterations')}{spread} iterations"
+        text += " (the mean over those that did)" if sooner.missed else ""
     return text + ("; one seed says little" if n == 1 else "")
 
 
@@ -105,4 +105,5 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     low, high = attempt.interval
     return {"phase": attempt.phase, "policy": attempt.policy.text, "why": attempt.why, "reached": attempt.reached,
             "share": attempt.reached / len(attempt.outcomes), "confidence_interval": [low, high],
+            "iterations_to_target": asdict(attempt.times),
             "seeds": [asdict(outcome) for outcome in attempt.outcomes]}

@@ -14,6 +14,7 @@ from lrbench.data import Prepared, evaluated_on, hold_out, suggested
 from lrbench.engines.base import Engine
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task
+from lrbench.metrics.target import of_trained_net
 from lrbench.policies import Policy
 from lrbench.runner import Pause, Row
 from lrbench.runs.directory import RunDirectory, Status
@@ -144,10 +145,10 @@ class Bench:
 
 def best_accuracy(rows: Sequence[Row]) -> float | None:
     """The best accuracy of these evaluations, a fraction; None where none has a value."""
-    found = [row["accuracy_top1"] for row in rows if row["accuracy_top1"] == row["accuracy_top1"]]
+    found = [row["accuracy_top1"] for row in of_trained_net(rows) if row["accuracy_top1"] == row["accuracy_top1"]]
     return max(found, default=None)
 
 
 def iterations_to(rows: Sequence[Row], target: float) -> int | None:
     """Iterations up to the first evaluation with that accuracy; None where there is none."""
-    return next((int(row["iteration"]) for row in rows if row["accuracy_top1"] >= target), None)
+    return next((int(row["iteration"]) for row in of_trained_net(rows) if row["accuracy_top1"] >= target), None)

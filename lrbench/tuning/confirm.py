@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from lrbench.executors.plan import Task
-from lrbench.metrics.summary import Summary, summarise
+from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.policies import Policy
 from lrbench.runner import Pause
 from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
@@ -46,11 +46,13 @@ class Confirmed:
 
     Attributes:
         role: what it is here, such as "found" or "baseline".
+        budget: the iterations of a full run.
     """
 
     policy: Policy
     role: str
     outcomes: tuple[SeedOutcome, ...]
+    budget: int
 
     @property
     def diverged(self) -> int:
@@ -64,10 +66,10 @@ class Confirmed:
                           if outcome.best_accuracy is not None and outcome.status in ("finished", "stopped")])
 
     @property
-    def to_target(self) -> Summary:
-        """Iterations to the target over the runs that reached it."""
-        return summarise([float(outcome.iterations_to_target) for outcome in self.outcomes
-                          if outcome.iterations_to_target is not None])
+    def to_target(self) -> TimesToTarget:
+        """Iterations to the target, where a run that missed it counts with the budget."""
+        return times_to_target([outcome.iterations_to_target for outcome in self.outcomes],
+                               [float(self.budget)] * len(self.outcomes))
 
     def ratio_to(self, other: Confirmed) -> Summary:
         """How many times the iterations to the target the other takes, over the seeds with which both reach it."""
@@ -98,7 +100,8 @@ def confirm(bench: Bench, policies: Mapping[Policy, str], seeds: Sequence[int],
     found: dict[Policy, list[SeedOutcome]] = {policy: [] for policy in policies}
     for task, (_, policy) in zip(tasks, wanted, strict=True):
         found[policy].append(_outcome(bench, task))
-    return [Confirmed(policy, role, tuple(found[policy])) for policy, role in policies.items()]
+    budget = bench.experiment.workload.iterations
+    return [Confirmed(policy, role, tuple(found[policy]), budget) for policy, role in policies.items()]
 
 
 def _outcome(bench: Bench, task: Task) -> SeedOutcome:

@@ -36,8 +36,8 @@ def finals(judge: Bench, texts: Sequence[str], chosen: int) -> tuple[Confirmed, 
 
 
 def _by_iterations(row: Confirmed) -> tuple[float, ...]:
-    """More seeds that reach the target come first, then the fewer iterations."""
-    return -row.to_target.n, row.to_target.mean or 0.0, *_by_accuracy(row)
+    """As every ranking by the iterations to the target; of equal ones the more accurate."""
+    return *row.to_target.order, *_by_accuracy(row)
 
 
 def _by_accuracy(row: Confirmed) -> tuple[float, ...]:

@@ -24,6 +24,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lrbench.metrics.target import of_trained_net
 from lrbench.runner import Row
 
 RISK = 0.02
@@ -123,10 +124,12 @@ class Outlook:
 
 
 def best_so_far(rows: Sequence[Row]) -> Curve:
-    """The best accuracy up to each evaluation; evaluations without a value before the first one that has are left out.
+    """The best accuracy up to each evaluation of the trained net.
+
+    Evaluations without a value before the first one that has are left out.
     """
     curve: list[tuple[int, float]] = []
-    for row in rows:
+    for row in of_trained_net(rows):
         accuracy = row["accuracy_top1"]
         if accuracy == accuracy or curve:
             best = max(curve[-1][1], accuracy) if curve and accuracy == accuracy else accuracy

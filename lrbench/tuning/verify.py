@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from lrbench.metrics.summary import TimesToTarget
 from lrbench.policies import Policy
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.confirm import SeedOutcome, confirm
@@ -45,17 +46,19 @@ class Attempt:
 
     Attributes:
         why: why this one.
+        times: iterations to the target over the seeds; a seed that missed it counts with the goal's iterations.
     """
 
     phase: Phase
     policy: Policy
     why: str
     outcomes: tuple[SeedOutcome, ...]
+    times: TimesToTarget
 
     @property
     def reached(self) -> int:
         """How many seeds reached the target."""
-        return sum(outcome.iterations_to_target is not None for outcome in self.outcomes)
+        return self.times.n
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -127,7 +130,7 @@ class Verification:
         bench = aimed(self.bench, self.goal).named(SUFFIX)
         give_up = self.outlook.hopeless if self.goal.early_stop else None
         (found,) = confirm(bench, {candidate.policy: phase}, self.goal.seeds, give_up)
-        return Attempt(phase, candidate.policy, candidate.why, found.outcomes)
+        return Attempt(phase, candidate.policy, candidate.why, found.outcomes, found.to_target)
 
 
 def aimed(bench: Bench, goal: Goal) -> Bench:

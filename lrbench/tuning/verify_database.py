@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -51,8 +50,7 @@ def _alike(entries: Iterable[Entry], asked: Asked, goal: Goal) -> list[tuple[Ent
 
 
 def _order(entry: Entry, goal: Goal) -> tuple[float, float, str]:
-    mean = entry.iterations_spread(goal.target).mean
-    return -entry.reached_share(goal.target, goal.within), math.inf if mean is None else mean, entry.id
+    return *entry.times_to(goal.target, goal.within).order, entry.id
 
 
 def earlier_runs(database: Database, bench: Bench, goal: Goal) -> tuple[Curve, ...]:
@@ -60,6 +58,6 @@ def earlier_runs(database: Database, bench: Bench, goal: Goal) -> tuple[Curve, .
     workload, data = bench.experiment.workload, bench.data
     query = EntryQuery(net=workload.net_sha256, dataset=data.sha256, batch_size=workload.batch_size,
                        solver=bench.experiment.settings.solver[0].type, evaluated_on="test")
-    return tuple(tuple((point.iteration, point.accuracy) for point in run.curve)
+    return tuple(tuple((point.iteration, point.accuracy) for point in run.curve if point.iteration > 0)
                  for entry in database.entries(query) if entry.lr_scale == 1 for run in entry.samples
                  if run.reached(goal.target, goal.within))

@@ -98,6 +98,7 @@ def test_a_target_ranks_by_the_share_that_reached_it_and_the_iterations(filled):
     found = json.loads(out)
     assert [(each["function"], each["iterations_to_target"]) for each in found] == [
         ("TRI", [500, 500]), ("SINEXP", [500, None]), ("FIX", [None, 1000])]
+    assert [each["restricted_mean_iterations_to_target"] for each in found] == [500, 1250, 1500]
     assert found[1]["reached"] == {"reached": 1, "missed": 1, "unknown": 0}
     assert found[1]["spread"]["best_accuracy"] == {
         "mean": pytest.approx(0.545), "deviation": pytest.approx(0.6293, abs=1e-4), "n": 2, "minimum": 0.1,

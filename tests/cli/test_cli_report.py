@@ -118,7 +118,7 @@ def test_a_log_of_a_run_and_a_damaged_line_are_said(lrbench, results):
 
 
 def test_runs_that_are_not_counted_are_named(lrbench, results):
-    twin = fake_runs.write_run(results, FIX, [0.1], experiment="again")
+    twin = fake_runs.write_run(results, FIX, [], experiment="again")
     code, _, err = lrbench("report", results)
     assert code == 0
     assert err == f"not counted, another run has the same policy and seed: {twin}\n"

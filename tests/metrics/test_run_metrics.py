@@ -9,7 +9,7 @@ import pytest
 
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS, metric_named
-from lrbench.metrics.run import lr_scale_robustness, run_metrics
+from lrbench.metrics.run import all_metrics, lr_scale_robustness, run_metrics, target_budgets
 
 NAN = math.nan
 
@@ -87,6 +87,14 @@ def test_speed_of_a_training_that_began_in_the_middle():
     assert run_metrics(first_evaluation_late, None)["iterations_per_second"] == 10
 
 
+def test_a_miss_counts_as_the_budget_and_its_seconds():
+    assert target_budgets(RUN, 2000) == {"iterations_to_target": 2000, "seconds_to_target": 40}
+    assert target_budgets(RUN, None) == {"iterations_to_target": 2000, "seconds_to_target": 40}
+    assert target_budgets(RUN, 3000) == {"iterations_to_target": 3000, "seconds_to_target": 60}  # at its own speed
+    assert target_budgets({}, None) == {"iterations_to_target": None, "seconds_to_target": None}
+    assert target_budgets(columns(iteration=[10]), 100) == {"iterations_to_target": 100, "seconds_to_target": None}
+
+
 def test_robustness_is_the_spread_of_the_means():
     robustness = lr_scale_robustness({1.0: [0.9, 0.92], 10.0: [0.5, 0.3], 0.1: [0.8, None]})
     assert robustness.spread == pytest.approx(0.91 - 0.4)
@@ -121,3 +129,13 @@ def test_an_unknown_metric_names_those_near_it():
         metric_named("best_acuracy")
     with pytest.raises(UsageError, match="there are best_accuracy, final_accuracy"):
         metric_named("zzz")
+
+
+def test_a_test_pass_at_iteration_0_is_no_result_and_reaches_no_target():
+    run = columns(iteration=[0, 500, 1000], accuracy_top1=[0.95, 0.6, 0.9], train_seconds=[0, 10, 20])
+    metrics = run_metrics(run, 0.9)
+    assert (metrics["best_accuracy"], metrics["iterations_to_best"]) == (0.9, 1000)
+    assert (metrics["iterations_to_target"], metrics["seconds_to_target"]) == (1000, 20)
+    untrained = {name: column[:1] for name, column in {**run, "test_loss": np.array([0.1])}.items()}
+    known = {name: value for name, value in all_metrics(untrained, 0.9).items() if value is not None}
+    assert known == {"train_seconds": 0}

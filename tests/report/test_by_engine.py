@@ -404,3 +404,34 @@ def test_no_host_is_named(results):
     for text in (terminal_engines(found), markdown_engines(found), csv_engines(found), json_engines(found).decode()):
         assert "secret" not in text
         assert str(results) not in text
+
+
+@pytest.fixture
+def reaching(tmp_path):
+    """On caffe both policies reach 90 % with both seeds; on torch TRI does with one, sooner than FIX with two."""
+    for engine in (CAFFE, TORCH):
+        for seed in range(2):
+            write(tmp_path, engine, FIX, [0.1, 0.5, 0.9 + seed / 50], seed)
+            missed = engine is TORCH and seed == 1
+            write(tmp_path, engine, TRI, [0.1, 0.2 if missed else 0.91, 0.3 if missed else 0.92], seed)
+    return tmp_path
+
+
+def test_a_seed_that_misses_the_target_is_not_left_out_of_the_comparison(reaching):
+    found = compared(reaching, "iterations_to_target")
+    (table,) = json.loads(json_engines(found))["tables"]
+    torch = {row["policy"]: row for row in table["rows"] if row["engine"] == "torch"}
+    assert {policy: row["rank"] for policy, row in torch.items()} == {FIX: 1, TRI: 2}
+    assert torch[TRI]["iterations_to_target"] == {
+        "mean": 500, "standard_deviation": None, "n": 1, "runs": 2, "restricted_mean": 1250}
+    differences = {each["policy"]: (each["value"], each["verdict"]) for each in table["contrasts"][0]["differences"]}
+    assert differences == {FIX: (0, "no spread"), TRI: (None, "missed")}
+    assert [(each["source"], each["regret"], each["verdict"]) for each in table["transfers"]] == [
+        ("caffe", None, "missed"), ("torch", 500, "no spread")]
+    assert "where runs of it or of the best one missed the target" in table["transfers"][0]["sentence"]
+    assert table["agreements"][0]["tau"] == -1
+    assert "500 (1/2)" in terminal_engines(found)
+
+
+def test_the_column_of_the_target_says_how_many_reached_it(reaching):
+    assert "500 / 500 (1/2)" in " ".join(terminal_engines(compared(reaching), width=400).split())

@@ -120,7 +120,7 @@ def test_what_diverged_or_was_not_run_is_said_and_never_the_safest(tmp_path):
     filled(tmp_path, {(FIX, "SGD"): 0.9, (FIX, "Adam"): 0.8, (COS, "SGD"): 0.95})
     for seed in range(3):
         write(tmp_path, TRI, SGD, 0.99, seed)
-        write(tmp_path, TRI, ADAM, [0.1, None], seed, status="diverged")
+        write(tmp_path, TRI, ADAM, [0.1, 0.1, None], seed, status="diverged")
     report = compared(tmp_path)
     (table,) = report.tables
     assert [each.policy for each in table.standings] == [FIX, COS, TRI]
@@ -165,7 +165,7 @@ def test_by_iterations_to_the_target_fewer_is_better_and_a_miss_has_no_value(tmp
     assert by[COS].troubles["a seed without a value"] == ("SGD", "Adam")
     assert (by[COS].largest_regret, by[COS].holds) == (None, False)
     assert dict(by["FIX(k0=1)"].troubles) == {"no value": ("SGD",), "not run": ("Adam",)}
-    assert "500 (n=1)" in terminal_solvers(report)
+    assert "500 (1/2)" in terminal_solvers(report)
 
 
 def test_two_solvers_of_one_type_are_two_columns(tmp_path):

@@ -30,7 +30,7 @@ def judged(run: str, path: Path, how: How, accuracy: float | None, loss: float |
 def confirmed(text: str, role: str, accuracies: list[float], reached: list[int | None]) -> Confirmed:
     return Confirmed(parse_policy(text), role, tuple(
         SeedOutcome(seed, "finished", accuracy, at, 100, 2.5, f"run-{seed}")
-        for seed, (accuracy, at) in enumerate(zip(accuracies, reached, strict=True))))
+        for seed, (accuracy, at) in enumerate(zip(accuracies, reached, strict=True))), budget=100)
 
 
 @pytest.fixture
@@ -79,6 +79,15 @@ def test_the_confirmation_has_spread_seeds_iterations_to_the_target_and_the_rati
     assert "95.00 ± 1.41" in composed
     assert "70 ± 14 2/2 1.38 ± 0.18" in composed
     assert "iterations" not in " ".join(shown(result, target=None).split("over seeds")[1].split()[:30])
+
+
+def test_a_seed_that_missed_the_target_shows_beside_the_iterations_and_the_ratio(result):
+    lines = [" ".join(line.split()) for line in shown(result).splitlines()]
+    single = next(line for line in lines if line.startswith("best single "))
+    assert "80 (1/2) 1/2 1.12 (1/2)" in single
+    (found,) = (row for row in compose_json(result, HEADING, 0.9)["confirmed"] if row["role"] == "best single")
+    assert found["iterations_to_target"] == {
+        "mean": 80, "deviation": None, "n": 1, "runs": 2, "restricted_mean": (80 + 100) / 2}
 
 
 def test_what_was_chosen_on_the_test_set_is_marked(result):

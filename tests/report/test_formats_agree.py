@@ -56,6 +56,9 @@ def from_csv(report: Report) -> list[dict[str, Any]]:
             if f"{name}_mean" in line:
                 row[name] = {"mean": _float(line[f"{name}_mean"]), "n": int(line[f"{name}_n"]),
                              "standard_deviation": _float(line[f"{name}_standard_deviation"])}
+            if f"{name}_runs" in line:
+                row[name] |= {"runs": int(line[f"{name}_runs"]),
+                              "restricted_mean": _float(line[f"{name}_restricted_mean"])}
         found.append(row)
     return found
 
@@ -73,12 +76,12 @@ def expected(row: dict[str, Any], report: Report) -> dict[str, str]:
     soon = "iterations_to_best" if report.workloads[0].target is None else "iterations_to_target"
     heads = {"best_accuracy": "best %", "final_accuracy": "final %", soon: METRICS[soon].title}
     further = {head: _alone(row, name) for name, head in heads.items() if name != metric.name}
-    unit = " %" if metric.unit == "fraction" else ""
+    unit = {"fraction": " %", "seconds": " s"}.get(metric.unit, "")
     return {
         "#": str(row["rank"] or "-"),
         metric.title + unit: _mean(row, metric.name),
         "runs": _runs(row, metric.name),
-        "against the best": _against(row),
+        "against the best": _against(row, metric.name),
         **further,
     }
 
@@ -87,7 +90,7 @@ def _number(value: float, name: str) -> str:
     unit = METRICS[name].unit
     if unit == "fraction":
         return f"{value * 100:.2f}"
-    return f"{value:,.0f}" if unit == "iterations" else f"{value:.4f}"
+    return {"iterations": f"{value:,.0f}", "seconds": f"{value:,.1f}"}.get(unit, f"{value:.4f}")
 
 
 def _mean(row: dict[str, Any], name: str) -> str:
@@ -95,7 +98,12 @@ def _mean(row: dict[str, Any], name: str) -> str:
     if found["mean"] is None:
         return "-"
     deviation = found["standard_deviation"]
-    return _number(found["mean"], name) + ("" if deviation is None else f" ± {_number(deviation, name)}")
+    spread = "" if deviation is None else f" ± {_number(deviation, name)}"
+    return _number(found["mean"], name) + spread + _missed(found)
+
+
+def _missed(found: dict[str, Any]) -> str:
+    return f" ({found['n']}/{found['runs']})" if found.get("runs", found["n"]) > found["n"] else ""
 
 
 def _alone(row: dict[str, Any], name: str) -> str:
@@ -104,7 +112,8 @@ def _alone(row: dict[str, Any], name: str) -> str:
         return "-"
     counted = [status for status in row["statuses"] if (status in UNDER_WAY) == row["provisional"]]
     total = sum(row["statuses"][status] for status in counted if status != "failed")
-    return _number(found["mean"], name) + (f" (n={found['n']})" if found["n"] < total else "")
+    some = f" (n={found['n']})" if found["n"] < total else ""
+    return _number(found["mean"], name) + (_missed(found) or some)
 
 
 def _runs(row: dict[str, Any], name: str) -> str:
@@ -113,8 +122,11 @@ def _runs(row: dict[str, Any], name: str) -> str:
     return (f"{n}" if n == total else f"{n}/{total}") + (f" ({', '.join(others)})" if others else "")
 
 
-def _against(row: dict[str, Any]) -> str:
+def _against(row: dict[str, Any], name: str) -> str:
     verdict, p = row["against_the_best"], row["p_value_holm"]
+    if verdict == "missed":
+        found = row[name]
+        return f"{found['runs'] - found['n']} of {found['runs']} missed the target"
     if verdict == "diverged":
         return f"{row['diverged']} of {row['runs']} diverged"
     if p is not None:

@@ -66,7 +66,8 @@ def test_a_diverged_training_is_not_a_hundred_percent_accurate():
     run = row("nan")
     assert run.status == "diverged"
     assert run.reason == "the training loss is not finite at iteration 60"
-    assert run.metrics["best_accuracy"] == 0.175  # before it diverged; Caffe claims 1 from then on
+    assert run.evaluations["accuracy_top1"][0] == 0.175  # at iteration 0; Caffe claims 1 once it has diverged
+    assert run.metrics["best_accuracy"] is None
     assert run.metrics["final_accuracy"] is None
     assert run.metrics["test_loss"] is None
 
@@ -241,4 +242,4 @@ def test_logs_stand_in_one_table_and_what_is_none_is_named(tmp_path):
     assert "notes.txt: is no training log of Caffe" in loaded.problems[0]
     (workload,) = build_report(loaded.runs, metric_named("best_accuracy")).workloads
     assert workload.label == "tiny on train_lmdb, batch 20, 60 iterations"
-    assert [row.rank for row in workload.policies] == [1, 2]
+    assert [row.rank for row in workload.policies] == [1, None]  # of one, the only accuracy is of iteration 0

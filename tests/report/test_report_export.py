@@ -61,7 +61,8 @@ def test_json_has_the_policies_with_rank_and_comparison(both):
     assert best["best_accuracy"] == {
         "mean": pytest.approx(0.91), "standard_deviation": pytest.approx(0.01414213562), "n": 2,
     }
-    assert best["iterations_to_target"] == {"mean": 500, "standard_deviation": None, "n": 1}
+    assert best["iterations_to_target"] == {
+        "mean": 500, "standard_deviation": None, "n": 1, "runs": 2, "restricted_mean": (500 + 2000) / 2}
     assert best["statuses"]["finished"] == 2
     assert (second["against_the_best"], second["p_value"]) == ("diverged", None)
     assert second["statuses"]["diverged"] == 1

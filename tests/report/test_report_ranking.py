@@ -57,6 +57,71 @@ def test_what_has_no_value_comes_last_and_has_no_rank(tmp_path):
     assert ranks(report_of(tmp_path, "seconds_to_target", target=0.8)) == [(1, FIX), (None, TRI)]
 
 
+def write_reaching(results, policy, reached_at, **keys):
+    """A finished run of 2,000 iterations a seed that has 90 % from an iteration on; None: never."""
+    for seed, at in enumerate(reached_at):
+        accuracies = [0.1, *(0.95 if iteration >= (at or 9999) else 0.5 for iteration in range(500, 2001, 500))]
+        fake_runs.write_run(results, policy, accuracies, seed=seed, **keys)
+
+
+@pytest.mark.parametrize("metric", ["iterations_to_target", "seconds_to_target"])
+def test_a_policy_that_all_seeds_reach_the_target_with_ranks_first(tmp_path, metric):
+    write_reaching(tmp_path, FIX, [500, None])
+    write_reaching(tmp_path, TRI, [1500, 2000])
+    assert ranks(report_of(tmp_path, metric, target=0.9)) == [(1, TRI), (2, FIX)]
+
+
+def test_of_an_equal_share_the_lower_restricted_mean_ranks_first(tmp_path):
+    write_reaching(tmp_path, FIX, [1000, None])
+    write_reaching(tmp_path, TRI, [500, None])
+    report = report_of(tmp_path, "iterations_to_target", target=0.9)
+    assert ranks(report) == [(1, TRI), (2, FIX)]
+    times = report.workloads[0].policies[0].times["iterations_to_target"]
+    assert (times.mean, times.n, times.runs, times.restricted_mean) == (500, 1, 2, (500 + 2000) / 2)
+
+
+def test_a_miss_that_ended_early_counts_with_the_seconds_of_the_whole_budget(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.95])  # at iteration 500, after 10 s
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.2, None], seed=1, status="diverged")  # at iteration 1,000 of 2,000
+    (row,) = report_of(tmp_path, "seconds_to_target", target=0.9).workloads[0].policies
+    assert row.times["seconds_to_target"].restricted_mean == (10 + 40) / 2
+
+
+def test_a_target_that_a_seed_missed_is_not_tested(tmp_path):
+    write_reaching(tmp_path, FIX, [500, 1000, 500])
+    write_reaching(tmp_path, TRI, [1000, 1500, 2000])
+    write_reaching(tmp_path, STEP, [500, 500, None])
+    report = report_of(tmp_path, "iterations_to_target", target=0.9)
+    comparisons = [row.comparison for row in report.workloads[0].policies]
+    assert [comparison.verdict for comparison in comparisons] == ["best", "not told apart", "missed"]
+    assert comparisons[1].p == comparisons[1].p_holm  # the only test there was
+    assert comparisons[2].p is None
+
+
+def test_where_every_policy_missed_the_target_with_a_seed_none_is_tested(tmp_path):
+    write_reaching(tmp_path, FIX, [500, 1000, None])
+    write_reaching(tmp_path, TRI, [1000, 1500, None])
+    report = report_of(tmp_path, "iterations_to_target", target=0.9)
+    assert [row.comparison.verdict for row in report.workloads[0].policies] == ["missed", "missed"]
+
+
+def test_what_diverged_after_it_reached_the_target_ranks_behind_an_equal_share_that_did_not(tmp_path):
+    write_reaching(tmp_path, FIX, [1500, 1500])
+    fake_runs.write_run(tmp_path, TRI, [0.1, 0.95, 0.95])
+    fake_runs.write_run(tmp_path, TRI, [0.1, 0.95, None], seed=1, status="diverged")
+    write_reaching(tmp_path, STEP, [500, None])
+    report = report_of(tmp_path, "iterations_to_target", target=0.9)
+    assert ranks(report) == [(1, FIX), (2, TRI), (3, STEP)]
+    assert [row.comparison.verdict for row in report.workloads[0].policies] == ["best", "diverged", "missed"]
+
+
+def test_a_run_under_way_has_not_missed_the_target(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.5], status="running")
+    (row,) = report_of(tmp_path, "iterations_to_target", target=0.9).workloads[0].policies
+    assert row.times["iterations_to_target"].restricted_mean is None
+    assert row.missed(metric_named("iterations_to_target")) == 0
+
+
 def test_equal_means_share_a_rank(tmp_path):
     for policy, best in ((FIX, 0.9), (TRI, 0.9), (STEP, 0.8)):
         fake_runs.write_run(tmp_path, policy, [best])
@@ -336,3 +401,11 @@ def test_runs_with_rates_of_an_earlier_count_are_not_averaged_with_those_of_toda
 def test_nothing_is_said_of_the_count_of_cycles_where_every_length_is_whole(tmp_path):
     write_seeds(tmp_path, TRI, [0.9, 0.8])
     assert "count of cycles" not in terminal_report(report_of(tmp_path))
+
+
+def test_a_test_pass_at_iteration_0_is_no_result_to_rank_by(tmp_path):
+    fake_runs.write_run(tmp_path, FIX, [0.99, 0.8])
+    fake_runs.write_run(tmp_path, TRI, [0.1, 0.9])
+    fake_runs.write_run(tmp_path, STEP, [0.99, None], status="diverged")
+    assert ranks(report_of(tmp_path)) == [(1, TRI), (2, FIX), (None, STEP)]
+    assert ranks(report_of(tmp_path, "iterations_to_target", target=0.85)) == [(1, TRI), (None, FIX), (None, STEP)]

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import t, ttest_ind
 
-from lrbench.metrics.summary import Summary, summarise
+from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.report.statistics import compare_with_best, holm, welch, welch_over_pairs
 
 samples = st.lists(st.floats(0, 1).map(lambda x: round(x, 4)), min_size=2, max_size=6)
@@ -26,6 +26,37 @@ def test_a_summary_has_the_sample_deviation():
     assert summary.n == 3
     assert summarise([0.5]).deviation is None
     assert summarise([]).mean is None
+
+
+@pytest.mark.parametrize("unknown", [float("nan"), float("inf"), float("-inf")])
+def test_a_value_that_is_not_finite_is_out_and_the_count_says_so(unknown):
+    for values in ([0.8, unknown], [unknown, 0.8]):
+        assert summarise(values) == Summary(0.8, None, 1)
+    assert summarise([0.7, unknown, 0.9]) == summarise([0.7, 0.9])
+    assert summarise([unknown, unknown]) == Summary(None, None, 0)
+
+
+@given(st.lists(st.one_of(st.floats(0, 1), st.just(float("nan"))), max_size=5).flatmap(
+    lambda values: st.tuples(st.just(values), st.permutations(values))))
+def test_a_summary_does_not_depend_on_the_order(both):
+    one, other = map(summarise, both)
+    assert one.n == other.n
+    assert (one.mean, one.deviation) == pytest.approx((other.mean, other.deviation))
+
+
+def test_times_to_a_target_count_a_miss_with_the_budget():
+    times = times_to_target([500, None, 1000], [2000, 2000, 2000])
+    assert (times.mean, times.n, times.runs, times.missed) == (750, 2, 3, 1)
+    assert times.restricted_mean == pytest.approx(3500 / 3)
+    assert times_to_target([500, None], [2000, None]).restricted_mean is None
+    assert times_to_target([], []) == TimesToTarget(None, None, 0, 0, None)
+
+
+def test_the_share_that_reached_a_target_goes_before_the_time():
+    both, soon, late = (times_to_target(times, [2000] * len(times)) for times in (
+        [1900, 2000], [100, None], [200, None, 200, None]))
+    unknown = times_to_target([100, None], [2000, None])
+    assert sorted([unknown, late, soon, both], key=lambda times: times.order) == [both, soon, late, unknown]
 
 
 @pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")

@@ -49,6 +49,24 @@ def test_a_policy_that_breaks_down_with_other_seeds_is_not_chosen(bench, objecti
     assert result.chosen[0] == parse_policy(GOOD)
 
 
+class Lucky(MadeUp):
+    """The best policy of all misses the target with one seed of the finals."""
+
+    def __missing__(self, key):
+        if key == (LUCKY, 1001):
+            return super().__missing__(("FIX(k0=0.0001)", 1001))
+        return super().__missing__(key)
+
+
+def test_a_policy_that_misses_the_target_with_a_seed_is_not_chosen(bench):
+    result = tuned(replace(bench("objective: iterations"), table=Lucky()))
+    lucky = next(row for row in result.finals if row.policy.text == LUCKY)
+    assert result.finals[0].policy.text == GOOD
+    assert (lucky.to_target.n, lucky.to_target.runs) == (2, 3)
+    text = " ".join(tune_text(result, for_terminal(200)).split())
+    assert f"{lucky.to_target.mean:.0f} ± 0 (2/3)" in text
+
+
 def test_the_screen_shows_the_finals_and_what_they_cost(bench):
     result = tuned(bench())
     text = " ".join(tune_text(result, for_terminal(120)).split())

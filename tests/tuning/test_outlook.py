@@ -116,3 +116,9 @@ def test_of_measured_runs_at_most_two_in_a_hundred_that_reach_the_target_are_giv
         own = Outlook(target, 300)
         assert not any(own.hopeless(until[: count + 1]) for count in range(len(until)))
     assert given_up / len(reaching) <= 0.02
+
+
+def test_a_test_pass_at_iteration_0_is_not_part_of_a_runs_curve():
+    untrained = {"iteration": 0, "accuracy_top1": 0.99}
+    assert best_so_far([untrained, *rows([0.1, 0.2])]) == [(25, 0.1), (50, 0.2)]
+    assert Outlook(0.95, 300).hopeless([untrained]) is None

@@ -10,6 +10,7 @@ from fake_entries import entry, run
 from made_up_runs import MadeUp, made_up_bench
 
 from lrbench.policies import parse_policy
+from lrbench.report.verdict import share_text, verdict_json
 from lrbench.tuning.outlook import best_so_far
 from lrbench.tuning.replay import Played
 from lrbench.tuning.space import search_space
@@ -42,6 +43,21 @@ def test_a_good_policy_reaches_it_and_its_runs_end_there(bench):
     assert {outcome.status for outcome in attempt.outcomes} == {"stopped"}
     reached = {outcome.iterations_to_target for outcome in attempt.outcomes}
     assert reached == {outcome.iterations for outcome in attempt.outcomes} == {90}
+
+
+def test_a_seed_that_misses_counts_with_the_budget_and_is_told_apart(bench):
+    class Unlucky(MadeUp):
+        def __missing__(self, key):
+            return super().__missing__((HOPELESS if key[1] == 1 else key[0], key[1]))
+
+    unlucky = replace(bench, table=Unlucky())
+    verdict = verify(Verification(unlucky, goal(seeds=(0, 1))), [given(GOOD)])
+    (attempt,) = verdict.attempts
+    assert (attempt.times.mean, attempt.times.n, attempt.times.runs, attempt.times.restricted_mean) == (90, 1, 2, 105)
+    assert share_text(attempt).startswith("1 of 2 seeds reached it")
+    assert share_text(attempt).endswith("after 90 iterations (the mean over those that did)")
+    assert verdict_json(verdict, None, None)["attempts"][0]["iterations_to_target"] == {
+        "mean": 90, "deviation": None, "n": 1, "runs": 2, "restricted_mean": 105}
 
 
 def test_a_budget_is_what_counts(bench):
@@ -140,6 +156,12 @@ def test_known_policies_of_the_workload_itself_come_first_the_surest_and_soonest
     ((text, why),) = known([like])
     assert text == "FIX(k0=0.04)"
     assert "on: another net (cnn3), same data set" in why
+
+
+def test_what_was_reached_after_the_budget_does_not_count_against_what_was_reached_before():
+    surer = entry("FIX(k0=0.01)", [run(0, (0.9, 0.96)), run(1, (0.9, 0.95, 0.95, 0.96))])
+    other = entry("FIX(k0=0.02)", [run(0, (0.9, 0.95, 0.96)), run(1, (0.9, 0.95))])
+    assert [text for text, _ in known([surer, other], within=1500)] == ["FIX(k0=0.01)", "FIX(k0=0.02)"]
 
 
 def test_what_was_reached_elsewhere_or_too_late_is_not_known_to_reach_it():

@@ -17,7 +17,7 @@ from lrbench.metrics.summary import Summary
 from lrbench.report.policies import PolicyRow
 from lrbench.report.statistics import LEVEL, holm, welch, welch_over_pairs
 
-Verdict = Literal["differs", "not told apart", "one seed", "no spread", "diverged", "not comparable"]
+Verdict = Literal["differs", "not told apart", "one seed", "no spread", "diverged", "missed", "not comparable"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,10 @@ class Difference:
     """One policy on two engines.
 
     Attributes:
-        value: the other engine's mean less the base's; None where a run diverged or there is no value.
-        verdict: ``differs`` where the corrected p is below 5 %; ``not comparable``: not run, or not done, on one.
+        value: the other engine's mean less the base's; None where a run diverged or missed the target, or there is no
+            value.
+        verdict: ``differs`` where the corrected p is below 5 %; ``missed``: a run missed the target whose time is
+            compared; ``not comparable``: not run, or not done, on one.
     """
 
     policy: str
@@ -70,7 +72,7 @@ def contrast(
     differences = {}
     for policy, rows in pairs.items():
         if policy not in known:
-            differences[policy] = Difference(policy, None, "diverged" if _diverged(*rows) else "not comparable")
+            differences[policy] = Difference(policy, None, _untested(*rows, metric))
             continue
         verdict: Verdict = "one seed" if policy not in tested else "no spread"
         if policy in corrected:
@@ -83,8 +85,10 @@ def contrast(
 
 
 def _means(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> tuple[Summary, Summary] | None:
-    """What there is to compare: final means on both, none of a policy of which runs diverged."""
-    if one is None or other is None or one.rank is None or other.rank is None or one.diverged or other.diverged:
+    """What there is to compare: final means on both, none of a policy of which runs diverged or missed the target."""
+    if one is None or other is None or one.rank is None or other.rank is None:
+        return None
+    if one.diverged or other.diverged or one.missed(metric) or other.missed(metric):
         return None
     return one.summaries[metric.name], other.summaries[metric.name]
 
@@ -93,5 +97,8 @@ def _apart(pair: tuple[Summary, Summary]) -> float:
     return (pair[1].mean or 0.0) - (pair[0].mean or 0.0)  # a row with a rank has a mean
 
 
-def _diverged(one: PolicyRow | None, other: PolicyRow | None) -> bool:
-    return any(row is not None and row.diverged > 0 for row in (one, other))
+def _untested(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> Verdict:
+    rows = [row for row in (one, other) if row is not None]
+    if any(row.diverged for row in rows):
+        return "diverged"
+    return "missed" if len(rows) == 2 and any(row.missed(metric) for row in rows) else "not comparable"

@@ -15,6 +15,7 @@ from lrbench.report.by_engine.cost import COSTS, ratio
 from lrbench.report.by_engine.difference import Difference
 from lrbench.report.by_engine.sentences import agreement_sentence, contrast_sentence, cost_sentences, transfer_sentence
 from lrbench.report.by_engine.tables import EngineReport, EngineRow, EngineTable
+from lrbench.report.export import summary_object
 from lrbench.report.untrusted import csv_cell
 
 SCHEMA = 1
@@ -24,8 +25,9 @@ def json_engines(found: EngineReport) -> bytes:
     """``tables``, one for each workload and solver, with ``rows``, ``contrasts``, ``transfers`` and ``agreements``.
 
     A metric or cost of a row is ``{"mean", "standard_deviation", "n"}`` over its seeds, in the unit that its name says,
-    accuracies as fractions. What is not known is null, and what diverged has no value. ``ratio`` is to the first of
-    ``engines``, and ``difference`` a row's mean less that of the first engine.
+    accuracies as fractions; a time to the target has ``runs`` and ``restricted_mean``, too, see ``summary_object``.
+    What is not known is null, and what diverged has no value. ``ratio`` is to the first of ``engines``, and
+    ``difference`` a row's mean less that of the first engine.
     """
     document = {
         "schema": SCHEMA,
@@ -68,7 +70,7 @@ def _row(table: EngineTable, found: EngineRow) -> dict[str, Any]:
         "provisional": row.provisional,
         "runs": len(row.runs),
         "diverged": row.diverged,
-        **{name: _summary(summary) for name, summary in _summaries(table, found)},
+        **{name: summary_object(summary) for name, summary in _summaries(table, found)},
         "ratio": _ratios(table, found),
     }
 
@@ -77,10 +79,6 @@ def _summaries(table: EngineTable, found: EngineRow) -> Iterable[tuple[str, Summ
     names = dict.fromkeys([table.metric.name, "best_accuracy", "iterations_to_target"])
     yield from ((name, found.row.summaries[name]) for name in names if name not in found.costs)
     yield from found.costs.items()
-
-
-def _summary(summary: Summary) -> dict[str, Any]:
-    return {"mean": summary.mean, "standard_deviation": summary.deviation, "n": summary.n}
 
 
 def _ratios(table: EngineTable, found: EngineRow) -> Mapping[str, float | None]:
@@ -116,7 +114,7 @@ def _csv_line(table: EngineTable, found: EngineRow) -> dict[str, Any]:
         "diverged": row.diverged,
     }
     for name, summary in _summaries(table, found):
-        line |= {f"{name}_mean": summary.mean, f"{name}_standard_deviation": summary.deviation, f"{name}_n": summary.n}
+        line |= {f"{name}_{part}": value for part, value in summary_object(summary).items()}
     return {
         **line,
         "compared_with": None if difference is None else csv_cell(table.engines[0]),

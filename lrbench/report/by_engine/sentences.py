@@ -81,12 +81,14 @@ def transfer_sentence(found: Transfer, metric: Metric) -> str:
     if found.verdict == "no outcome":
         return f"{start} has no outcome on {found.target} yet."
     if found.rank is None:
-        return f"{start} diverged on {found.target}, with every seed that ended there."
+        trouble = "diverged" if found.verdict == "diverged" else "missed the target"
+        return f"{start} {trouble} on {found.target}, with every seed that ended there."
     if found.verdict == "best":
         return f"{start} is the best of {found.ranked} on {found.target}, too."
     place = f"{start} is {_ordinal(found.rank)} of {found.ranked} on {found.target}"
     if found.regret is None:
-        return f"{place}, where runs of it or of the best one diverged."
+        trouble = "diverged" if found.verdict == "diverged" else "missed the target"
+        return f"{place}, where runs of it or of the best one {trouble}."
     return f"{place}, {amount(found.regret, metric)} behind; {_NOISE[found.verdict]}."
 
 

@@ -104,9 +104,8 @@ def _reached(found: EngineRow | None, table: EngineTable, style: Style) -> str:
     if found is None:
         return NOTHING
     summary = found.row.summaries[table.metric.name]
-    value = mean_and_deviation(summary, table.metric.unit)
-    counted = f"{value} (n={summary.n})" if summary.n and summary.n != table.usual_seeds else value
-    return style.mark(marked(counted, found.row.diverged, len(found.row.runs)), found.row.comparison)
+    value = mean_and_deviation(summary, table.metric.unit, table.usual_seeds)
+    return style.mark(marked(value, found.row.diverged, len(found.row.runs)), found.row.comparison)
 
 
 def _apart(found: Difference, table: EngineTable) -> tuple[str, str]:

@@ -3,13 +3,13 @@
 The regret is the best mean there less that of the policy that was chosen here; whether it is beyond the seeds' noise
 is Welch's test between those two, one comparison, so not corrected. How far two rankings agree is Kendall's tau-b
 (Kendall 1945), 1 for the same order, 0 for none in common, -1 for the reverse, over the policies with an outcome on
-both; the policies that diverged rank last, as in the tables. Its interval comes from drawing each policy's seeds anew,
-with replacement (percentile bootstrap, Efron 1979); with few seeds, such as three, that interval is too narrow.
+both; those that diverged, or missed the target by whose time they are ranked, rank last, as in the tables. Its interval
+comes from drawing each policy's seeds anew, with replacement (percentile bootstrap, Efron 1979); with few seeds, such
+as three, that interval is too narrow.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 
 from lrbench.metrics.registry import Metric
-from lrbench.report.build import standing
+from lrbench.metrics.summary import Summary, summarise, times_to_target
+from lrbench.report.build import RankKey, standing, standing_of
 from lrbench.report.policies import PolicyRow
 from lrbench.report.statistics import LEVEL, welch
 
@@ -25,7 +26,8 @@ DRAWS = 1000
 COVERAGE = 0.95
 
 Engines = tuple[str, str]
-Verdict = Literal["best", "within noise", "beyond noise", "one seed", "no spread", "diverged", "no outcome", "not run"]
+Verdict = Literal["best", "within noise", "beyond noise", "one seed", "no spread", "diverged", "missed", "no outcome",
+                  "not run"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Transfer:
 
     Attributes:
         rank, ranked: its rank there, and of how many; None where it has none.
-        regret: how much worse than the best there, in the metric's unit; None where it or that one diverged.
+        regret: how much worse than the best there, in the metric's unit; None where a run of it or of that one diverged
+            or missed the target.
         verdict: ``best`` there, too; or whether the regret is within the noise of the seeds; or why it is not known.
     """
 
@@ -75,13 +78,20 @@ def transfer(
     row, best = there.get(chosen.policy), next(iter(there.values()))
     ranked = sum(other.rank is not None for other in there.values())
     if row is None or row.rank is None:
-        verdict: Verdict = "not run" if row is None else "diverged" if row.diverged else "no outcome"
+        verdict: Verdict = "not run" if row is None else _trouble([row], metric) or "no outcome"
         return Transfer(*engines, chosen.policy, None, ranked, None, verdict)
-    if row.diverged or best.diverged:
-        return Transfer(*engines, chosen.policy, row.rank, ranked, None, "best" if row.rank == 1 else "diverged")
-    regret = standing(row, metric)[1] - standing(best, metric)[1]
+    trouble = _trouble([row, best], metric)
+    if trouble is not None:
+        return Transfer(*engines, chosen.policy, row.rank, ranked, None, "best" if row.rank == 1 else trouble)
+    regret = standing(row, metric)[-1] - standing(best, metric)[-1]
     verdict, p = _judged(row, best, metric)
     return Transfer(*engines, chosen.policy, row.rank, ranked, regret, verdict, p)
+
+
+def _trouble(rows: Sequence[PolicyRow], metric: Metric) -> Verdict | None:
+    if any(row.diverged for row in rows):
+        return "diverged"
+    return "missed" if any(row.missed(metric) for row in rows) else None
 
 
 def _judged(row: PolicyRow, best: PolicyRow, metric: Metric) -> tuple[Verdict, float | None]:
@@ -99,43 +109,51 @@ def agreement(
 ) -> Agreement:
     """Kendall's tau-b between the rankings of two engines, with its interval."""
     both = [policy for policy in one if policy in other]
-    shared = [policy for policy in both if _judgeable(one[policy]) and _judgeable(other[policy])]
+    shared = [policy for policy in both if _judgeable(one[policy], metric) and _judgeable(other[policy], metric)]
     sides = [[_seeds(engine[policy], metric) for policy in shared] for engine in (one, other)]
-    tau = _tau(*(_ranks([_standing(seeds) for seeds in side]) for side in sides))
+    tau = _tau(*(_ranks([_standing(seeds, metric) for seeds in side]) for side in sides))
     if tau is None or min(len(seeds) for side in sides for seeds in side) < 2:
         return Agreement(engines, len(shared), tau)
     generator = np.random.default_rng(0)
-    draws = (_tau(*(_ranks([_drawn(seeds, generator) for seeds in side]) for side in sides)) for _ in range(DRAWS))
+    draws = (_tau(*(_ranks([_standing(_drawn(seeds, generator), metric) for seeds in side]) for side in sides))
+             for _ in range(DRAWS))
     known = [draw for draw in draws if draw is not None]
     low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return Agreement(engines, len(shared), tau, float(low), float(high))
 
 
-Seed = tuple[bool, float]  # whether it diverged, and how good it was, the lower the better; NaN without a value
+@dataclass(frozen=True)
+class _Seed:
+    """One run: whether it diverged, its value, and what it counts as where it missed the target."""
+
+    diverged: bool
+    value: float | None
+    budget: float | None
 
 
-def _judgeable(row: PolicyRow) -> bool:
-    return not row.provisional and (row.rank is not None or row.diverged > 0)
+def _judgeable(row: PolicyRow, metric: Metric) -> bool:
+    return not row.provisional and (row.rank is not None or row.diverged + row.missed(metric) > 0)
 
 
-def _seeds(row: PolicyRow, metric: Metric) -> list[Seed]:
-    sign = -1.0 if metric.higher_is_better else 1.0
-    values = [(run.status == "diverged", run.metrics.get(metric.name)) for run in row.counted]
-    return [(diverged, math.nan if value is None else sign * value) for diverged, value in values]
+def _seeds(row: PolicyRow, metric: Metric) -> list[_Seed]:
+    return [_Seed(run.status == "diverged", run.metrics.get(metric.name), run.target_budgets.get(metric.name))
+            for run in row.counted]
 
 
-def _drawn(seeds: Sequence[Seed], generator: np.random.Generator) -> tuple[float, float]:
-    return _standing([seeds[place] for place in generator.integers(len(seeds), size=len(seeds))])
+def _drawn(seeds: Sequence[_Seed], generator: np.random.Generator) -> list[_Seed]:
+    return [seeds[place] for place in generator.integers(len(seeds), size=len(seeds))]
 
 
-def _standing(seeds: Sequence[Seed]) -> tuple[float, float]:
-    """As the tables rank: the share that diverged, then the mean of those with a value; without any it is last."""
-    known = [value for _, value in seeds if not math.isnan(value)]
-    share = sum(diverged for diverged, _ in seeds) / len(seeds)
-    return share, math.fsum(known) / len(known) if known else math.inf
+def _standing(seeds: Sequence[_Seed], metric: Metric) -> RankKey:
+    """As the tables rank."""
+    if metric.to_target:
+        summary: Summary = times_to_target([seed.value for seed in seeds], [seed.budget for seed in seeds])
+    else:
+        summary = summarise([seed.value for seed in seeds if seed.value is not None])
+    return standing_of(summary, sum(seed.diverged for seed in seeds) / len(seeds), metric)
 
 
-def _ranks(standings: Sequence[tuple[float, float]]) -> list[int]:
+def _ranks(standings: Sequence[RankKey]) -> list[int]:
     ordered = sorted(set(standings))
     return [ordered.index(own) for own in standings]
 

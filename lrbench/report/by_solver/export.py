@@ -12,6 +12,7 @@ import orjson
 from lrbench.metrics.summary import Summary
 from lrbench.report.by_solver.sentences import findings, verdict
 from lrbench.report.by_solver.tables import SolverReport, SolverTable, Standing
+from lrbench.report.export import summary_object
 from lrbench.report.policies import PolicyRow
 from lrbench.report.untrusted import csv_cell
 
@@ -21,7 +22,8 @@ SCHEMA = 1
 def json_solvers(found: SolverReport) -> bytes:
     """``tables``, one for each workload and engine, with ``rows``, ``policies`` and ``findings``.
 
-    A row is a policy under a solver; a metric of it is ``{"mean", "standard_deviation", "n"}`` over its seeds. Its
+    A row is a policy under a solver; a metric of it is ``{"mean", "standard_deviation", "n"}`` over its seeds, with
+    ``runs`` and ``restricted_mean`` for a time to the target, see ``summary_object``. Its
     ``policy`` is as the spec has it, ``policy_as_trained`` has the solver's ``lr_scale`` in it, and ``regret`` is how
     much worse than the best policy of that solver the mean is. What is not known is null, and what diverged has no
     regret.
@@ -70,8 +72,7 @@ def _row(table: SolverTable, each: Standing, solver: str, row: PolicyRow) -> dic
         "provisional": row.provisional,
         "runs": len(row.runs),
         "diverged": row.diverged,
-        **{name: {"mean": summary.mean, "standard_deviation": summary.deviation, "n": summary.n}
-           for name, summary in _summaries(table, row)},
+        **{name: summary_object(summary) for name, summary in _summaries(table, row)},
         "regret": each.regrets[solver],
         "against_the_best": row.comparison.verdict if row.comparison else None,
         "p_value_holm": row.comparison.p_holm if row.comparison else None,

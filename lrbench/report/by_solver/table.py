@@ -64,9 +64,7 @@ def value_text(row: PolicyRow | None, table: SolverTable) -> str:
     summary = row.summaries[table.metric.name]
     if summary.mean is None and row.diverged:
         return f"{row.diverged}/{len(row.runs)} diverged"
-    value = mean_and_deviation(summary, table.metric.unit)
-    counted = f"{value} (n={summary.n})" if summary.n and summary.n != table.usual_seeds else value
-    return marked(counted, row.diverged, len(row.runs))
+    return marked(mean_and_deviation(summary, table.metric.unit, table.usual_seeds), row.diverged, len(row.runs))
 
 
 def across_tables(table: SolverTable, style: Style) -> Iterable[str]:

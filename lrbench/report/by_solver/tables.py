@@ -18,7 +18,8 @@ class Standing:
 
     Attributes:
         regrets: by solver, how much worse than that solver's best policy its mean is, in the metric's unit; None where
-            it, or every policy there, had a run that diverged, or where not every seed of it has a value.
+            it, or every policy there, had a run that diverged or missed the target, or where not every seed of it has
+            a value.
         worst_rank, largest_regret: None where it lacks one under some solver.
         troubles: solvers by what keeps it from holding there: ``not run``, ``unfinished``, ``diverged``,
             ``no value``, ``a seed without a value``, ``worse`` than that solver's best beyond the seeds' noise,
@@ -109,9 +110,9 @@ class SolverTable:
         best = self.best(solver)
         if row is None or row.rank is None or row.diverged or _lacks_seeds(row, self.metric):
             return None
-        if best is None or best.diverged:
+        if best is None or best.diverged or best.missed(self.metric):
             return None
-        return standing(row, self.metric)[1] - standing(best, self.metric)[1]
+        return standing(row, self.metric)[-1] - standing(best, self.metric)[-1]
 
 
 def _lacks_seeds(row: PolicyRow, metric: Metric) -> bool:

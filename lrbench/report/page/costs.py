@@ -45,7 +45,14 @@ def _cost(workload: WorkloadTable, cost: Metric, metric: Metric, places: Sequenc
     named = "; ".join(_named(workload, rows[place], cost, metric) for place in chosen[: -MOST_NAMED - 1 : -1])
     more = f"; and {len(chosen) - MOST_NAMED} more" if len(chosen) > MOST_NAMED else ""
     return {"name": cost.name, "title": heading(cost), "front": chosen, "places": list(places),
-            "sentence": f"Nothing is both cheaper and better than: {named}{more}."}
+            "sentence": f"Nothing is both cheaper and better than: {named}{more}.{_left_out(workload, cost)}"}
+
+
+def _left_out(workload: WorkloadTable, cost: Metric) -> str:
+    """How many policies are not set against the others, as a seed missed the target that the cost is of."""
+    missed = sum(row.rank is not None and row.missed(cost) > 0 for row in workload.policies)
+    policies = "policy of which a seed" if missed == 1 else "policies of which a seed each"
+    return f" Left out: {missed} {policies} missed the target." if missed else ""
 
 
 def _named(workload: WorkloadTable, row: PolicyRow, cost: Metric, metric: Metric) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lrbench import __version__
 from lrbench.data.holdout import evaluated_on
+from lrbench.metrics.registry import Metric
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.export import report_document
 from lrbench.report.formats import NOTHING, heading, number
@@ -26,7 +27,8 @@ from lrbench.report.table import notes, value_columns
 from lrbench.report.underway import underway
 from lrbench.report.untrusted import plain
 
-_BY_SOONEST = {"best": 0.0, "not told apart": 1.0, "no spread": 2.0, "one seed": 3.0, "worse": 4.0, "diverged": 5.0}
+_BY_SOONEST = {"best": 0.0, "not told apart": 1.0, "no spread": 2.0, "one seed": 3.0, "worse": 4.0, "missed": 5.0,
+               "diverged": 6.0}
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class _Tables:
                 "label": plain(workload.label),
                 "order": _order(workload),
                 "headline": {name: plain(text) for name, text in headline(workload, self.report.metric).items()},
-                "notes": [plain(note) for note in notes(workload)],
+                "notes": [plain(note) for note in notes(workload, self.report.metric)],
                 "columns": self._columns(workload),
                 "rows": rows,
                 "costs": page_costs(workload, self.report.metric),
@@ -134,12 +136,21 @@ class _Tables:
         yield from ((plain(part), plain(part)) for part in workload.identity(row))
         for column in value_columns(workload, metric):
             if column.metric is not None:
-                yield column.cell(row), row.summaries[column.metric.name].mean
+                yield column.cell(row), _sort_value(workload, row, column.metric)
             else:
                 by_test = column.title == "against the best"
                 yield column.cell(row), _compared(row) if by_test else row.summaries[metric.name].n
         seconds = row.summaries["train_seconds"].mean
         yield NOTHING if seconds is None else number(seconds, "seconds"), seconds
+
+
+def _sort_value(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> float | None:
+    """What the column of a metric is sorted by: the mean, or the place in the order of the times to a target."""
+    mean = row.summaries[metric.name].mean
+    if mean is None or not metric.to_target:
+        return mean
+    orders = {other.times[metric.name].order for other in workload.policies}
+    return sorted(orders).index(row.times[metric.name].order)
 
 
 def _order(workload: WorkloadTable) -> list[int]:

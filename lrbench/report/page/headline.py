@@ -6,6 +6,7 @@ import collections
 from collections.abc import Sequence
 
 from lrbench.metrics.registry import METRICS, Metric
+from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.build import WorkloadTable
 from lrbench.report.formats import mean_and_deviation, number
 from lrbench.report.policies import PolicyRow
@@ -42,7 +43,11 @@ def _use(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) -
     if len(same) > 1:
         text += f", the same for {len(same)} of them"
     if best.diverged:
-        text += f". Every policy had a run that diverged, this one {best.diverged} of {len(best.runs)}"
+        all_diverged = all(row.diverged for row in ranked)
+        text += ". Every policy had a run that diverged, this one" if all_diverged else ". Of its runs diverged"
+        text += f" {best.diverged} of {len(best.runs)}"
+    if best.missed(metric):
+        text += f". Every policy missed the target with a seed, this one with {best.missed(metric)}"
     waiting = sum(row.provisional for row in workload.policies)
     return text + (f". {_count(waiting, 'policy has', 'policies have')} no run that ended yet." if waiting else ".")
 
@@ -50,7 +55,9 @@ def _use(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) -
 def _value(row: PolicyRow, metric: Metric) -> str:
     """Such as ``98.93 ± 0.12 % (mean ± standard deviation over 3 seeds)``."""
     found = row.summaries[metric.name]
-    text = mean_and_deviation(found, metric.unit) + _SIGNS[metric.unit]
+    text = mean_and_deviation(Summary(found.mean, found.deviation, found.n), metric.unit) + _SIGNS[metric.unit]
+    if isinstance(found, TimesToTarget) and found.missed:
+        return f"{text} ({found.n} of {found.runs} seeds reached the target; the mean is over those)"
     return f"{text} ({'one seed' if found.n == 1 else f'mean ± standard deviation over {found.n} seeds'})"
 
 
@@ -61,6 +68,8 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
         row.comparison.verdict for row in others if row.comparison is not None)
     if not others:
         return _alone(ranked[0], metric)
+    if ranked[0].missed(metric):
+        return "Not known: a seed of every policy missed the target, so that nothing is tested."
     if ranked[0].summaries[metric.name].n < 2 or counts["one seed"] == len(others):
         diverged = f" {counts['diverged']} had runs that diverged." if counts["diverged"] else ""
         return ("Not known: with one seed the order may be chance. Run each policy with several, such as "
@@ -78,11 +87,11 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
 
 
 _UNTESTED = {"one seed": "not tested, having one seed", "no spread": "not tested, as the seeds do not differ",
-             "diverged": "had runs that diverged"}
+             "missed": "missed the target with a seed", "diverged": "had runs that diverged"}
 
 
 def _alone(best: PolicyRow, metric: Metric) -> str:
-    if best.summaries[metric.name].n < 2:
+    if best.summaries[metric.name].n < 2 and not best.missed(metric):
         return "Not known: there is one policy with one seed, and nothing to compare it with."
     return "There is no other policy to compare it with."
 
@@ -97,17 +106,17 @@ def _cost(workload: WorkloadTable, ranked: Sequence[PolicyRow]) -> str:
     """What a run of the best takes, how soon it is there, and who is as good and sooner there."""
     best = ranked[0]
     text = f"A run takes {_taken(best)}"
-    reached = best.summaries["iterations_to_target"]
+    reached = best.times["iterations_to_target"]
     if workload.target is None or reached.mean is None:
         soon = best.summaries["iterations_to_best"].mean
         return text + ("." if soon is None else f"; its best comes after {number(soon, 'iterations')} iterations.")
-    seeds = f"{reached.n} of {_count(len(best.counted), 'seed', 'seeds')}"
+    seeds = f"{reached.n} of {_count(reached.runs, 'seed', 'seeds')}"
     text += (f"; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
              f"{_seconds(best)} ({seeds})")
     sooner = _sooner(ranked)
     if sooner is None:
         return f"{text}."
-    quicker = sooner.summaries["iterations_to_target"].mean or 0.0
+    quicker = sooner.times["iterations_to_target"].mean or 0.0
     return f"{text}. Not told apart and sooner there: {workload.name(sooner)}, after {number(quicker, 'iterations')}."
 
 
@@ -130,11 +139,9 @@ def _sooner(ranked: Sequence[PolicyRow]) -> PolicyRow | None:
     name = METRICS["iterations_to_target"].name
     alike = [row for row in ranked if row is ranked[0] or
              (row.comparison is not None and row.comparison.verdict == "not told apart")]
-    sure = [row for row in alike if row.summaries[name].n == len(row.counted) and row.summaries[name].mean is not None]
-    first = min(sure, key=lambda row: row.summaries[name].mean or 0.0, default=None)
-    if first is None or first is ranked[0]:
-        return None
-    return first if (first.summaries[name].mean or 0.0) < (ranked[0].summaries[name].mean or 0.0) else None
+    sure = [row for row in alike if row.times[name].n and not row.times[name].missed]
+    first = min(sure, key=lambda row: row.times[name].order, default=None)
+    return first if first is not None and first.times[name].order < ranked[0].times[name].order else None
 
 
 def _count(number_: int, one: str, several: str) -> str:

@@ -70,6 +70,7 @@ def _sweep(run: RunRow) -> tuple[NDArray[np.float64], NDArray[np.float64]] | Non
         return None
     if ends is None or losses is None or not len(ends) or growth <= 1:
         return None
+    ends, losses = ends[ends > 0], losses[ends > 0]
     starts = np.concatenate([[0.0], ends[:-1]])
     return low * np.power(growth, (starts + ends - 1) / 2), losses
 

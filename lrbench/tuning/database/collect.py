@@ -14,15 +14,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lrbench.errors import ResultsError
+from lrbench.metrics.registry import TIMES_TO_TARGET
 from lrbench.metrics.run import all_metrics
 from lrbench.runs.directory import OUTCOMES
 from lrbench.runs.records import RunRecord, find_runs, read_run
 from lrbench.spec.run import rates_of
 from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload, joined
 from lrbench.tuning.database.measured import new_bests
-
-OF_A_TARGET = {"iterations_to_target", "seconds_to_target"}
-"""What the curve says for every target."""
 
 _WORKLOAD = TypeAdapter(StoredWorkload)
 _HELD_OUT = re.compile(r"-holdout\d+$")
@@ -127,7 +125,7 @@ def _measured(record: RunRecord) -> dict[str, Any]:
         "status": status["status"],
         "reason": status.get("reason"),
         "iteration": status.get("iteration"),
-        "metrics": {name: value for name, value in metrics.items() if name not in OF_A_TARGET},
+        "metrics": {name: value for name, value in metrics.items() if name not in TIMES_TO_TARGET},
         "curve": new_bests(record.evaluations),
     }
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from lrbench.metrics.summary import Summary, summarise
+from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.tuning.database.measured import CHECKED, Count, MeasuredRun, Name
 
 EvaluatedOn = Literal["test", "validation"]
@@ -160,7 +160,17 @@ class Entry:
 
     def iterations_spread(self, accuracy: float) -> Spread:
         """The same over the seeds that reached it."""
-        return _spread(value for value in self.iterations_to(accuracy) if not math.isnan(value))
+        return _spread(self.iterations_to(accuracy))
+
+    def times_to(self, accuracy: float, within: int | None = None) -> TimesToTarget:
+        """The iterations to an accuracy over the seeds; one that has not reached it in the budget counts with that.
+
+        Args:
+            within: the budget, by default the workload's iterations.
+        """
+        limit = float(self.workload.iterations if within is None else within)
+        times = [time if time <= limit else None for time in self.iterations_to(accuracy)]  # False for NaN
+        return times_to_target(times, [limit] * len(times))
 
     def seconds_to(self, accuracy: float) -> list[float]:
         """For each seed the training seconds up to there; NaN where it was not reached or is not known."""
@@ -204,7 +214,7 @@ def joined(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _spread(values: Iterable[float]) -> Spread:
-    known = list(values)
+    known = [value for value in values if math.isfinite(value)]
     summary = summarise(known)
     return Spread(summary.mean, summary.deviation, summary.n, min(known, default=None), max(known, default=None))
 

@@ -84,7 +84,7 @@ class MeasuredRun:
 
     def first_at(self, accuracy: float) -> NewBest | None:
         """The first evaluation with at least that accuracy, None where it was not reached."""
-        return next((point for point in self.curve if point.accuracy >= accuracy), None)
+        return next((point for point in self.curve if point.accuracy >= accuracy and point.iteration > 0), None)
 
     def iterations_to(self, accuracy: float) -> float:
         """The first evaluated iteration with at least that accuracy; NaN where it was not reached."""
@@ -99,10 +99,11 @@ class MeasuredRun:
 
 
 def new_bests(evaluations: Mapping[str, NDArray[np.float64]]) -> tuple[NewBest, ...]:
-    """The evaluations whose accuracy is above that of all before; an accuracy that is NaN is none."""
+    """The evaluations after iteration 0 whose accuracy is above that of all before; an accuracy that is NaN is none."""
     iterations, accuracies = evaluations["iteration"], evaluations.get("accuracy_top1")
     if accuracies is None or not len(accuracies):
         return ()
+    accuracies = np.where(iterations > 0, accuracies, np.nan)
     seconds = evaluations.get("train_seconds", np.full(len(iterations), np.nan))
     before = np.concatenate([[-np.inf], np.fmax.accumulate(np.nan_to_num(accuracies, nan=-np.inf))[:-1]])
     return tuple(

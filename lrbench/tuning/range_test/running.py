@@ -11,6 +11,7 @@ import numpy as np
 from lrbench.errors import EngineFailed
 from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task
+from lrbench.metrics.target import of_trained_net
 from lrbench.policies import Policy, parse_policy
 from lrbench.runner import Row
 from lrbench.spec.model import SolverSettings
@@ -120,7 +121,7 @@ class _RangeTest:
         """Run them all; their evaluations, in order."""
         _refuse_failed(self.bench.run(tasks))
         self._done += tasks
-        return [self.bench.evaluations(task) for task in tasks]
+        return [of_trained_net(self.bench.evaluations(task)) for task in tasks]
 
     def _cost(self) -> Cost:
         last = [rows[-1] for rows in map(self.bench.evaluations, self._done) if rows]

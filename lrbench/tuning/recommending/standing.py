@@ -18,8 +18,8 @@ LOOKED_AT = 1 << 18
 def ranked(entries: Iterable[Entry], target: float | None) -> list[Entry]:
     """The entries worth recommending, the best first: no seed diverged, and all went on to the end or the target.
 
-    With a target: those that reached it, by the share of seeds that did, then by the mean iterations. Without, or where
-    that is equal: by the mean of the best accuracies.
+    With a target: those that reached it, by the share of seeds that did, then by the restricted mean of the iterations
+    (see ``TimesToTarget``). Without, or where that is equal: by the mean of the best accuracies.
     """
     sound = [entry for entry in entries if entry.diverged_share == 0]
     if target is None:
@@ -33,7 +33,7 @@ def ranked(entries: Iterable[Entry], target: float | None) -> list[Entry]:
 def _soonest(entry: Entry, target: float | None) -> tuple[float, float]:
     if target is None:
         return 0.0, 0.0
-    return -entry.reached_share(target), entry.iterations_spread(target).mean or 0.0
+    return entry.times_to(target).order
 
 
 def effective_policy(entry: Entry) -> Policy | None:

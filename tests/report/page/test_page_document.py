@@ -160,6 +160,21 @@ def test_the_front_is_what_nothing_beats_in_cost_and_quality(results, page):
     assert costs["iterations_to_best"]["sentence"].startswith(f"Nothing is both cheaper and better than: {TRI} (1,000 ")
 
 
+def test_a_seed_that_missed_the_target_shows_sorts_and_is_left_out_of_the_costs(tmp_path, page):
+    for policy, reached_at in ((FIX, (1500, 1500)), (TRI, (500, None)), (BAD, (1500, 2000))):
+        for seed, at in enumerate(reached_at):
+            accuracies = [0.1, *(0.95 if iteration >= (at or 9999) else 0.5 for iteration in range(500, 2001, 500))]
+            fake_runs.write_run(tmp_path, policy, accuracies, seed=seed, target_accuracy=0.9)
+    document = page(tmp_path)
+    workload = document["workloads"][0]
+    place = workload["columns"].index("iterations to target")
+    cells = {row["name"]: (row["cells"][place], row["sort"][place]) for row in workload["rows"]}
+    assert cells == {FIX: ("1,500", 0), BAD: ("1,750", 1), TRI: ("500 (1/2)", 2)}
+    (cost,) = (cost for cost in workload["costs"] if cost["name"] == "iterations_to_target")
+    assert cost["sentence"].endswith("Left out: 1 policy of which a seed missed the target.")
+    assert document["report"]["policies"][0]["iterations_to_target"].keys() >= {"n", "runs", "restricted_mean"}
+
+
 def test_thinning_keeps_the_ends_and_every_peak():
     values = np.sin(np.linspace(0, 60, 20_000))
     values[7_003], values[9_001:9_050] = 5.0, np.nan

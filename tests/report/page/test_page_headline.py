@@ -12,13 +12,13 @@ FIX, TRI, SIN = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "SIN(k0=0.01, k
 def headline(tmp_path, page):
     """Write runs, policy by policy the accuracies of each seed, and read the headline."""
 
-    def of(policies, **description):
+    def of(policies, sort="best_accuracy", **description):
         for policy, seeds in policies.items():
             for seed, accuracies in enumerate(seeds):
                 status = "diverged" if accuracies[-1] is None else "finished"
                 fake_runs.write_run(tmp_path, policy, accuracies, seed=seed,
                                     **{"status": status, "target_accuracy": 0.9, **description})
-        return page(tmp_path)["workloads"][0]["headline"]
+        return page(tmp_path, sort)["workloads"][0]["headline"]
 
     return of
 
@@ -51,7 +51,7 @@ def test_one_policy_is_compared_with_nothing(headline):
 
 
 def test_where_all_diverge_it_says_so(headline):
-    found = headline({TRI: [[0.1, 0.3, None], [0.1, 0.5]], FIX: [[0.1, None], [0.1, None]]})
+    found = headline({TRI: [[0.1, 0.3, None], [0.1, 0.5]], FIX: [[0.1, 0.2, None], [0.1, 0.2, None]]})
     assert "Every policy had a run that diverged, this one 1 of 2" in found["use"]
     assert found["sure"] == "1 had runs that diverged."
 
@@ -71,3 +71,22 @@ def test_the_best_is_named_as_a_command_to_copy(headline):
 @pytest.mark.parametrize("best", ["PLATEAU(k0=0.1)", "no policy", "SWITCH(policies=[FIX(k0=0.1), FIX(k0=0.01)])"])
 def test_what_is_no_function_of_the_iteration_is_not_named_to_be_exported(headline, best):
     assert headline({best: [[0.1, 0.97]], FIX: [[0.1, 0.95]]})["export"] == ""
+
+
+REACHED, MISSED = [0.1, 0.5, 0.5, 0.95, 0.95], [0.1, 0.5, 0.5, 0.5, 0.5]
+
+
+def test_a_time_to_the_target_says_how_many_seeds_reached_it(headline):
+    soon = [0.1, 0.95, 0.95, 0.95, 0.95]
+    found = headline({TRI: [soon, MISSED], FIX: [MISSED, REACHED]}, sort="iterations_to_target")
+    assert found["use"] == (f"{TRI}: iterations to target 500 iterations (1 of 2 seeds reached the target; the mean is "
+                            "over those), the best of 2 policies. Every policy missed the target with a seed, this one "
+                            "with 1.")
+    assert found["sure"] == "Not known: a seed of every policy missed the target, so that nothing is tested."
+    assert found["cost"].endswith("90 % is reached after 500 iterations, 10 s of training (1 of 2 seeds).")
+
+
+def test_what_all_seeds_reach_is_sooner_than_what_one_of_them_reaches(headline):
+    best = [[0.1, 0.91, 0.95, 0.95, 0.97], [0.1, 0.5, 0.5, 0.89, 0.89]]
+    found = headline({TRI: best, SIN: [[0.1, 0.5, 0.5, 0.9, 0.91], [0.1, 0.5, 0.5, 0.9, 0.9]]})
+    assert found["cost"].endswith(f"Not told apart and sooner there: {SIN}, after 1,500.")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import METRICS
 from lrbench.metrics.run import run_metrics
-from lrbench.tuning.database import Cost, Reached, Spread, collect, joined, workload_of_run
+from lrbench.tuning.database import Cost, NewBest, Reached, Spread, collect, joined, workload_of_run
 from lrbench.tuning.database.measured import new_bests
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
@@ -112,7 +112,7 @@ def test_runs_of_a_results_folder_become_entries_over_seeds_and_solvers(tmp_path
     assert set(by_name) == {(FIX, "SGD"), (FIX, "Adam"), (TRI, "SGD")}
     fix = by_name[FIX, "SGD"]
     assert fix.seeds == (0, 1)
-    assert [tuple(point) for point in fix.runs[0].curve] == [(0, 0.1, 0), (500, 0.9, 10), (1500, 0.95, 30)]
+    assert [tuple(point) for point in fix.runs[0].curve] == [(500, 0.9, 10), (1500, 0.95, 30)]
     assert fix.runs[0].metrics["best_accuracy"] == 0.95
     assert fix.runs[0].metrics.keys() == METRICS.keys() - {
         "iterations_to_target", "seconds_to_target", "lr_scale_robustness"}
@@ -194,3 +194,17 @@ def test_the_same_number_written_otherwise_is_the_same_workload():
 
     assert of({"type": "SGD", "clip_gradients": 35}) == of({"clip_gradients": 35.0, "type": "SGD"})
     assert of({"type": "SGD", "clip_gradients": 35}) != of({"type": "SGD", "clip_gradients": 36})
+
+
+def test_no_target_is_reached_at_iteration_0():
+    assert new_bests({"iteration": np.array([0.0, 500.0]), "accuracy_top1": np.array([0.9, 0.5])})[0].iteration == 500
+    stored = run(0, curve=(NewBest(0, 0.9, 0.0), NewBest(500, 0.95, 10.0)))
+    assert stored.iterations_to(0.9) == 500
+
+
+def test_a_seed_that_missed_an_accuracy_counts_with_the_budget():
+    found = entry(runs=[run(0, (0.9, 0.95)), run(1, (0.9, 0.91, 0.96)), diverged(2)])
+    times = found.times_to(0.95)
+    assert (times.mean, times.n, times.runs, times.restricted_mean) == (1250, 2, 3, (1000 + 1500 + 2000) / 3)
+    assert found.times_to(0.95, within=1000).restricted_mean == 1000
+    assert found.times_to(0.95, within=1000).n == 1

@@ -25,10 +25,22 @@ function twoLines(text, width) {
   return `${text.slice(0, first)}\n${fits(rest) ? rest : `${rest.slice(0, most(rest, "…"))}…`}`;
 }
 
+/** How many of a policy's runs reached the target, such as 1/2; empty where all did, or where there is no target. */
+function reachedBy(found) {
+  return found.runs > found.n ? `${found.n}/${found.runs}` : "";
+}
+
+/** Compare times to a target: by the share of runs that reached it, then by the mean with misses as the budget. */
+function sooner(one, other) {
+  const share = (found) => (found.runs ? found.n / found.runs : 1);
+  const time = (found) => found.restricted_mean ?? found.mean;
+  return share(other) - share(one) || time(one) - time(other);
+}
+
 /** How many iterations each takes to the target, or to its best where there is none: mean, and each seed as a dot. */
 function soonOption(rows, name) {
   const narrow = innerWidth < 640 || printing;
-  const names = rows.map((row) => `${rankOf(row)} ${row.name}`);
+  const names = rows.map((row) => [rankOf(row), reachedBy(metricOf(row, name)), row.name].filter(Boolean).join(" "));
   const seeds = rows
     .flatMap((row, place) => row.runs.map((run) => [data.report.runs[run], place]))
     .filter(([run]) => run[name] !== null && run[name] !== undefined && run.lr_scale === 1)
@@ -75,10 +87,13 @@ function renderSoon() {
   const rows = known.slice(0, MOST_BARS);
   const of = (row) => metricOf(row, name);
   const missed = workload.rows.filter((row) => row.sort[0] !== null).length - known.length;
-  const soonest = [...known].sort((one, other) => of(one).mean - of(other).mean)[0];
+  const soonest = [...known].sort((one, other) => sooner(of(one), of(other)))[0];
+  const partly = known.some((row) => reachedBy(of(row)));
   const sentence = !soonest
     ? "No policy got there."
-    : `Bar: mean; dot: a seed. Soonest: ${soonest.name}, after ${shortNumber(of(soonest).mean)}.` +
+    : `Bar: mean${partly ? " over the seeds that got there, 1/2 is 1 of 2" : ""}; dot: a seed. ` +
+      `Soonest: ${soonest.name}, after ${shortNumber(of(soonest).mean)}` +
+      `${reachedBy(of(soonest)) ? ` (${reachedBy(of(soonest))})` : ""}.` +
       (missed ? ` ${missed} never got there.` : "") +
       (known.length > rows.length ? ` The first ${rows.length} by rank of ${known.length}.` : "");
   const made = figure(title, sentence, () =>
@@ -89,7 +104,7 @@ function renderSoon() {
         row.name,
         shortNumber(of(row).mean),
         shortNumber(of(row).standard_deviation),
-        String(of(row).n),
+        reachedBy(of(row)) || String(of(row).n),
       ]),
     ),
   );

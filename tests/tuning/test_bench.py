@@ -1,0 +1,17 @@
+"""What a run's evaluations say of it, as the commands that choose among policies read them."""
+
+from __future__ import annotations
+
+import math
+
+from made_up_runs import row
+
+from lrbench.tuning.bench import best_accuracy, iterations_to
+
+
+def test_a_test_pass_at_iteration_0_is_no_best_accuracy_and_reaches_no_target():
+    rows = [row(0, 0.95), row(10, 0.5), row(20, math.nan), row(30, 0.9)]
+    assert best_accuracy(rows) == 0.9
+    assert iterations_to(rows, 0.85) == 30
+    assert best_accuracy(rows[:1]) is None
+    assert iterations_to(rows[:1], 0.85) is None
