@@ -60,6 +60,18 @@ def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow
     )
 
 
+def notes_of_log(log: CaffeLog) -> list[str]:
+    """What a log does not say and a reader might look for, a sentence each."""
+    notes = []
+    if not log.solver_whole:
+        notes.append("its solver settings are not whole: what is missing is unknown")
+    if not log.nets_whole:
+        notes.append("its net is cut where Caffe's logger ends a message, at 30,000 bytes: the layers before it count")
+    if log.unnamed_scores:
+        notes.append("its test scores have no names, as in Caffe until 2014: which is the accuracy is unknown")
+    return notes
+
+
 # The LR function of each of Caffe's policies, and its parameters by the solver's fields.
 _PARAMETERS: dict[str, tuple[str, dict[str, str]]] = {
     "fixed": ("FIX", {}),

@@ -123,9 +123,12 @@ def _unnoticed_divergence(row: RunRow) -> Iterator[str]:
 
 def _load_log(path: Path, target: float | None, loaded: Loaded) -> None:
     from lrbench.engines.caffe.log import read_log
-    from lrbench.report.caffe_log import row_of_log
+    from lrbench.report.caffe_log import notes_of_log, row_of_log
 
     try:
-        loaded.runs.append(row_of_log(path, read_log(path), target))
+        log = read_log(path)
     except ResultsError as error:
         loaded.problems.append(str(error))
+        return
+    loaded.runs.append(row_of_log(path, log, target))
+    loaded.notes.extend(f"{path_text(path)}: {note}" for note in notes_of_log(log))

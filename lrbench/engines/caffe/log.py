@@ -61,8 +61,8 @@ class CaffeLog:
     Attributes:
         solver: Caffe's resolved solver settings; None until they were logged.
         solver_whole: whether these are all of them; if not, a setting that is not there is unknown.
-        net_texts: the nets as Caffe resolved them, in prototxt: the training net, then the test nets. glog cuts long
-            ones.
+        net_texts: the nets as Caffe resolved them, in prototxt: the training net, then the test nets.
+        nets_whole: whether these are the whole nets; glog cuts long ones.
         sessions: what was shown iteration by iteration, in the order of the log.
         finished: Caffe said "Optimization Done." and had not been asked to stop early.
         stopped: Caffe was asked to stop early, by a signal.
@@ -75,6 +75,7 @@ class CaffeLog:
         self.solver: SolverParameter | None = None
         self.solver_whole = True
         self.net_texts: list[str] = []
+        self.nets_whole = True
         self.sessions = Sessions()
         self.finished = False
         self.stopped = False
@@ -192,12 +193,14 @@ class CaffeLog:
         block, self._block = self._block, None
         if not block.of_solver:
             self.net_texts.append("\n".join(block.lines))
+            self.nets_whole = self.nets_whole and not block.cut
             return
         solver = SolverParameter()
         # Builds of Caffe have solver settings of their own: they are passed over.
         whole = merge_whole_fields("\n".join(block.lines[:-1] if block.cut else block.lines), solver)
         self.solver, self.solver_whole = solver if solver.ListFields() else None, whole and not block.cut
         self.net_texts.clear()
+        self.nets_whole = True
         self.finished, self.stopped, self.fatal = False, False, None
         self.sessions.announce(fresh=True)
 
