@@ -68,6 +68,7 @@ def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
     for path in logs:
         if path not in own:
             _load_log(path, target, loaded)
+    loaded.notes.extend(_unknown_nets(loaded.runs))
     if not loaded.runs:
         where, _, problem = (loaded.problems[0] if loaded.problems else "").partition(": ")
         problem, _, remedy = problem.partition("; ")
@@ -119,6 +120,14 @@ def _unnoticed_divergence(row: RunRow) -> Iterator[str]:
     why = divergence(float(loss[-1]), float(accuracy[-1]), None)
     if why is not None:
         yield f"{row.where}: this run is stored as {row.status}, but in its last evaluation {why}, as after divergence"
+
+
+def _unknown_nets(runs: Sequence[RunRow]) -> Iterator[str]:
+    """A line where several runs of unknown nets stand in one table."""
+    unknown = [row for row in runs if row.engine.get("driver") == "log" and row.workload["net"]["sha256"] is None]
+    if len(unknown) > 1:
+        yield (f"{unknown[0].where} and {len(unknown) - 1} more: these logs do not say which net was trained on which "
+               "data, so whether they are comparable is not known")
 
 
 def _load_log(path: Path, target: float | None, loaded: Loaded) -> None:

@@ -10,6 +10,9 @@ import pytest
 from lrbench.engines.caffe.log import CaffeLog, read_log
 from lrbench.report.caffe_evaluations import evaluations_of_log
 from lrbench.report.caffe_log import row_of_log
+from lrbench.report.export import csv_report, json_report
+from lrbench.report.html import report_html
+from lrbench.report.latex import latex_report
 from lrbench.report.load import read_report
 from lrbench.report.rows import RunRow
 from lrbench.report.using import export_command
@@ -119,7 +122,18 @@ def test_what_a_log_without_a_head_does_not_say_is_unknown():
                             "iterations": None, "test_interval": None}
     assert run.solver == {}
     assert run.engine["device"] is None
-    assert report("tail_a").workloads[0].label == "unnamed net on unknown data"
+    alone, both = report("tail_a"), report("tail_a", "tail_b")
+    assert alone.workloads[0].label == "unnamed net on unknown data"
+    assert alone.notes == ()
+    assert both.notes == (f"{LOGS / 'tail_a.log'} and 1 more: these logs do not say which net was trained on which "
+                          "data, so whether they are comparable is not known",)
+
+
+@pytest.mark.parametrize("write", [json_report, csv_report, latex_report, report_html])
+def test_every_format_shows_what_is_unknown(write):
+    written = write(report("tail_a", "fork_a", "resumed"))
+    text = written.decode() if isinstance(written, bytes) else written
+    assert "as displayed, of an unknown policy" in text
 
 
 def test_outputs_are_what_their_layers_are():
