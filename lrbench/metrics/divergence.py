@@ -43,6 +43,8 @@ def divergence(loss: float, accuracy: float | None, classes: int | None, *, mean
 
 
 def _possible(loss: float, accuracy: float, classes: int | None) -> bool:
+    if not 0 <= accuracy <= 1:
+        return True  # no share: a log of another program's numbers
     if classes is None:
         return loss < _SUSPICIOUS_LOSS or accuracy <= 0.5
     of_correct = accuracy * math.log(classes)

@@ -182,4 +182,4 @@ def _softmax(net: NetParameter, loss: LayerParameter) -> tuple[int | None, bool]
         return None, is_mean_loss(loss) and not by_batch
     logits, label = wiring.makers[layers.index(loss)][:2]
     one_label = layers[label].type in _ONE_LABEL
-    return count_channels(layers, wiring, logits), is_mean_loss(loss) and (one_label or not by_batch)
+    return count_channels(layers, wiring, logits) or None, is_mean_loss(loss) and (one_label or not by_batch)

@@ -38,6 +38,7 @@ def test_the_largest_loss_is_that_of_the_smallest_normal_float32():
         (87.0, 0.5, None, False),
         (87.0, 0.51, None, True),
         (8733.65, 1.0, None, True),
+        (0.9, 71.0, 10, False),  # in percent
         (NAN, 1.0, 10, True),
         (math.inf, None, None, True),
         (2.3, NAN, 10, True),

@@ -63,7 +63,8 @@ class CaffeLog:
         solver_whole: whether these are all of them; if not, a setting that is not there is unknown.
         net_texts: the nets as Caffe resolved them, in prototxt: the training net, then the test nets.
         nets_whole: whether these are the whole nets; glog cuts long ones.
-        sessions: what was shown iteration by iteration, in the order of the log.
+        sessions: what was shown iteration by iteration; ``displays``, ``tests`` and ``snapshots`` are its lists, in the
+            order of the log.
         finished: Caffe said "Optimization Done." and had not been asked to stop early.
         stopped: Caffe was asked to stop early, by a signal.
         fatal: the first fatal message and its place, None when there is none.
@@ -77,6 +78,9 @@ class CaffeLog:
         self.net_texts: list[str] = []
         self.nets_whole = True
         self.sessions = Sessions()
+        self.displays: list[Display] = self.sessions.displays
+        self.tests: list[Test] = self.sessions.tests
+        self.snapshots: list[Snapshot] = self.sessions.snapshots
         self.finished = False
         self.stopped = False
         self.fatal: str | None = None
@@ -86,21 +90,6 @@ class CaffeLog:
         self._block: _Block | None = None
         self._repeated: set[str] = set()
         self._rate: tuple[int, float] | None = None
-
-    @property
-    def displays(self) -> list[Display]:
-        """Training as displayed."""
-        return self.sessions.displays
-
-    @property
-    def tests(self) -> list[Test]:
-        """Passes over the test sets."""
-        return self.sessions.tests
-
-    @property
-    def snapshots(self) -> list[Snapshot]:
-        """Files that Caffe began to write."""
-        return self.sessions.snapshots
 
     @property
     def training_started(self) -> float | None:
@@ -125,10 +114,10 @@ class CaffeLog:
         self.lines += 1
         if entry.severity == "F":
             self.fatal = self.fatal or f"{entry.message} ({entry.place})"
-        elif entry.message.startswith((_SOLVER_BLOCK, _NET_BLOCK)):
-            self._block = _Block(entry.message.startswith(_SOLVER_BLOCK), entry.size)
         elif entry.message.startswith(("Iteration ", " ", "Test score")):
             self._take_numbers(entry.message, entry.seconds)
+        elif entry.message.startswith((_SOLVER_BLOCK, _NET_BLOCK)):
+            self._block = _Block(entry.message.startswith(_SOLVER_BLOCK), entry.size)
         else:
             self._take_event(entry.message, entry.seconds)
 
@@ -171,8 +160,9 @@ class CaffeLog:
 
     def _take_rate(self, iteration: int, rate: float) -> None:
         """The rate of the display before it, or, in Caffe of 2014, of the one that follows."""
-        if self.displays and self.displays[-1].iteration == iteration and self.displays[-1].rate is None:
-            self.displays[-1].rate = rate
+        last = self.displays[-1] if self.displays else None
+        if last is not None and last.iteration == iteration and last.rate is None:
+            last.rate = rate
         else:
             self._rate = (iteration, rate)
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 _SOME_LEAP_YEAR = 4  # stands for the year where a stamp has none
 _GLOG = re.compile(r"([IWEF])(\d{4})?(\d\d)(\d\d) (\d\d):(\d\d):(\d\d(?:\.\d+)?) +\d+ ([^\]]*)\] ?(.*)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A line with a time stamp.
 
     Attributes:
