@@ -69,14 +69,17 @@ class _Clock:
 
     def __init__(self) -> None:
         self._first: float | None = None
+        self._stamp: tuple[int | None, tuple[int, int]] | None = None
         self._date: date | None = None
         self._days = 0
 
     def seconds(self, year: int | None, month_day: tuple[int, int], time_of_day: float) -> float:
-        with contextlib.suppress(ValueError):  # no such day: a damaged line, taken for one of the day before it
-            today = date(year or _SOME_LEAP_YEAR, *month_day)
-            self._days += 0 if self._date is None else _days_between(self._date, today)
-            self._date = today
+        if (year, month_day) != self._stamp:
+            self._stamp = (year, month_day)
+            with contextlib.suppress(ValueError):  # no such day: a damaged line, taken for one of the day before it
+                today = date(year or _SOME_LEAP_YEAR, *month_day)
+                self._days += 0 if self._date is None else _days_between(self._date, today)
+                self._date = today
         moment = 86400.0 * self._days + time_of_day
         if self._first is None:
             self._first = moment
