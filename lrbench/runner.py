@@ -18,7 +18,9 @@ import numpy as np
 
 from lrbench.engines.base import Engine, Job, Session, SessionLost, Stretch, Usage
 from lrbench.errors import EngineFailed, Interrupted, LRBenchError
+from lrbench.metrics.divergence import divergence
 from lrbench.metrics.evaluation import evaluation_metrics
+from lrbench.nets import has_mean_losses
 from lrbench.policies import Controller
 from lrbench.runs.directory import RunDirectory, Status
 from lrbench.sampling.sampler import sampled
@@ -129,9 +131,9 @@ class Training:
             stretch = session.train(rates)
             if not stretch.finite:
                 return self._diverged(session, stretch, start, rates)
-            self._evaluate(session, stretch, end, float(rates[-1]))
-            if not math.isfinite(self._rows[-1]["test_loss"]):
-                return Status("diverged", end, f"the test loss is not finite at iteration {end}")
+            diverged = self._evaluate(session, stretch, end, float(rates[-1]))
+            if diverged is not None:
+                return Status("diverged", end, f"{diverged} at iteration {end}")
             why = self.rules.verdict(self._rows)
         return Status("finished", self._iteration)
 
@@ -188,13 +190,19 @@ class Training:
         self.directory.keep(kept)
         self.directory.drop_snapshots_after(iteration)
 
-    def _evaluate(self, session: Session, stretch: Stretch, iteration: int, rate: float) -> None:
+    def _evaluate(self, session: Session, stretch: Stretch, iteration: int, rate: float) -> str | None:
+        """Write down an evaluation; why it shows that the net diverged, None where it does not."""
         outputs = session.evaluate()
         metrics = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss)
+        diverged = divergence(outputs.loss, metrics["accuracy_top1"], outputs.probabilities.shape[1],
+                              mean_loss=has_mean_losses(self.job.net))
+        if diverged is not None and math.isfinite(outputs.loss):
+            metrics = dict.fromkeys(metrics, math.nan)  # a loss that stands for NaN, and what came of it
         self._record(session, stretch, outputs.seconds, {"iteration": iteration, "learning_rate": rate, **metrics})
         if session.resumable:
             session.save(self.directory.snapshot(iteration))
             self.directory.drop_snapshots()
+        return diverged
 
     def _diverged(self, session: Session, stretch: Stretch, start: int, rates: Any) -> Status:
         """Write down an evaluation without values, so that the run's last accuracy is not one from before."""

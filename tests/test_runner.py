@@ -14,9 +14,10 @@ import pytest
 from fake_engine import FakeEngine, FakeSession
 
 from lrbench.data import Prepared
-from lrbench.engines.base import Job, SessionLost
+from lrbench.engines.base import Job, SessionLost, TestOutputs
 from lrbench.errors import EngineFailed, Interrupted
 from lrbench.nets import NetParameter
+from lrbench.nets.caffe_pb2 import LossParameter
 from lrbench.policies import parse_policy
 from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory, Status
@@ -181,6 +182,50 @@ def test_divergence_is_an_outcome_and_leaves_no_accuracy_behind(make):
     assert math.isnan(rows[-1]["test_loss"])
     assert b"NaN" not in (training.directory.path / "evaluations.jsonl").read_bytes()
     assert "0.04" in (status.reason or "")
+
+
+class _NaNOnGPU(FakeEngine):
+    """Its loss is finite all along, as that of Caffe on a GPU, while the net's outputs are NaN from iteration 20 on."""
+
+    def __init__(self, probabilities: float) -> None:
+        super().__init__()
+        self.probabilities = probabilities
+
+    def open(self, job: Job) -> FakeSession:
+        session = super().open(job)
+        sound = session.evaluate
+
+        def evaluate() -> TestOutputs:
+            outputs = sound()
+            if session.iteration < 20:
+                return outputs
+            broken = np.full_like(outputs.probabilities, self.probabilities)
+            broken[np.arange(100), outputs.labels] = self.probabilities + 0.1  # all correct, unless they are NaN
+            return TestOutputs(broken, outputs.labels, 87.33654475, outputs.seconds)
+
+        session.evaluate = evaluate
+        return session
+
+
+@pytest.mark.parametrize(("probabilities", "reason"), [
+    (math.nan, "the net's outputs are not finite at iteration 20"),
+    (0.45, "the test loss of 87.3365 and the accuracy of 100 % stand for NaN at iteration 20"),
+])
+def test_a_finite_loss_that_stands_for_nan_is_divergence(make, probabilities, reason):
+    training = make(_NaNOnGPU(probabilities))
+    assert training.run() == Status("diverged", 20, reason)
+    rows = results(training)
+    assert [row["iteration"] for row in rows] == [10, 20]
+    for name in ("accuracy_top1", "accuracy_top5", "test_loss", "train_loss", "average_confidence"):
+        assert math.isnan(rows[-1][name]), name
+    assert rows[0]["test_loss"] < 1
+
+
+def test_a_sum_over_the_batch_may_be_as_large_as_it_is(make):
+    training = make(_NaNOnGPU(0.45))
+    loss = training.job.net.layer.add(name="loss", type="SoftmaxWithLoss")
+    loss.loss_param.normalization = LossParameter.NONE
+    assert training.run().status == "finished"
 
 
 @pytest.mark.parametrize(("rules", "iterations", "reason"), [

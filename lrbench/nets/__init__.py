@@ -9,6 +9,7 @@ from lrbench.nets.builtin import builtin_nets, find_net
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
 from lrbench.nets.checking import NetParts, check_net
 from lrbench.nets.identity import net_sha256
+from lrbench.nets.losses import has_mean_losses, is_mean_loss, normalization
 from lrbench.nets.phases import data_layers, layers_in, random_layers
 from lrbench.nets.solver import Solver, read_solver
 from lrbench.nets.text import read_net, write_message, write_text
@@ -25,8 +26,11 @@ __all__ = [
     "check_net",
     "data_layers",
     "find_net",
+    "has_mean_losses",
+    "is_mean_loss",
     "layers_in",
     "net_sha256",
+    "normalization",
     "random_layers",
     "read_net",
     "read_solver",

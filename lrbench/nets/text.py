@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ LONGEST_REASON = 200
 
 _GIVE_A_NET = "give a prototxt file, not the weights of a net"
 _UNKNOWN_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "([^"]*)"')
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 _Parsed = TypeVar("_Parsed", bound=Message)
 
 
@@ -58,6 +59,46 @@ def write_message(path: Path | str, message: Message, header: str | None = None)
         raise ResultsError(f"cannot be written ({reason(error)})", where=str(path)) from error
 
 
+def merge_whole_fields(text: str, message: Message) -> bool:
+    """Merge prototxt that a log repeats into a message: its fields, up to the first that is cut or cannot be read.
+
+    Fields that the message does not know are passed over.
+
+    Returns:
+        Whether the whole text was read.
+    """
+    for part in _outer_fields(text):
+        fields = type(message)()
+        try:
+            _parse_text(part, fields, allow_unknown_field=True)
+        except text_format.ParseError:
+            return False
+        message.MergeFrom(fields)
+    return True
+
+
+def _outer_fields(text: str) -> Iterator[str]:
+    """The text in pieces that end where all braces are closed; the last one may not be whole."""
+    lines: list[str] = []
+    depth = 0
+    for line in text.splitlines():
+        lines.append(line)
+        bare = _QUOTED.sub("", line)
+        depth += bare.count("{") - bare.count("}")
+        if depth == 0:
+            yield "\n".join(lines)
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+def _parse_text(text: str, message: Message, *, allow_unknown_field: bool = False) -> None:
+    try:
+        text_format.Parse(text, message, allow_unknown_field=allow_unknown_field)
+    except RecursionError:
+        raise text_format.ParseError("is nested too deep") from None
+
+
 def parse_text(path: Path, text: str, message: _Parsed) -> _Parsed:
     """The message with what the text of a file says.
 
@@ -65,7 +106,7 @@ def parse_text(path: Path, text: str, message: _Parsed) -> _Parsed:
         NetError: it does not parse; the place is file:line.
     """
     try:
-        text_format.Parse(text, message)
+        _parse_text(text, message)
     except text_format.ParseError as error:
         raise _explain(path, text, error) from error
     if not message.IsInitialized():

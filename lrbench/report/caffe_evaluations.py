@@ -8,43 +8,42 @@ iteration on.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.caffe.log import CaffeLog, Test
+from lrbench.engines.caffe.log import CaffeLog
+from lrbench.engines.caffe.log_sessions import Test
 from lrbench.policies import Policy
+from lrbench.report.caffe_outputs import Readings, read_outputs
 from lrbench.report.rows import Columns
 
 Column = NDArray[np.float64]
 
-_TOP5 = re.compile(r"top[^a-z0-9]?5|@5|_5\b")
-_ACCURACY = re.compile(r"acc|top[^a-z0-9]?\d|prec")
 
-
-def evaluations_of_log(log: CaffeLog, policy: Policy | None = None) -> Columns:
+def evaluations_of_log(log: CaffeLog, policy: Policy | None = None, readings: Readings | None = None) -> Columns:
     """Columns by name, in the order of iterations; where a resumed training repeats an iteration, the later counts.
 
     Args:
         policy: what the training followed, None where that is not known.
+        readings: what ``read_outputs`` gives for the log, where it is there already.
     """
-    passes = {test.iteration: test for test in log.tests if test.net == 0 and test.outputs}
-    tests = [passes[iteration] for iteration in sorted(passes)]
+    readings = readings or read_outputs(log)
+    tests = readings.tests
     iterations = np.array([test.iteration for test in tests], dtype=np.float64)
     train_loss, displayed = _since_the_last(log, iterations)
+    train_loss[readings.diverged] = np.nan
     rate = displayed if policy is None else _rates_before(iterations, policy, log)
-    test_loss, accuracy, top5 = _outputs(tests)
     train_seconds, evaluation_seconds = _seconds(log, tests)
     return {
         "iteration": iterations,
         "learning_rate": rate,
         "train_loss": train_loss,
-        "test_loss": test_loss,
-        "accuracy_top1": accuracy,
-        "accuracy_top5": top5,
-        "loss_difference": test_loss - train_loss,
+        "test_loss": readings.loss,
+        "accuracy_top1": readings.accuracy,
+        "accuracy_top5": readings.top5,
+        "loss_difference": readings.loss - train_loss,
         "train_seconds": train_seconds,
         "evaluation_seconds": evaluation_seconds,
     }
@@ -52,9 +51,11 @@ def evaluations_of_log(log: CaffeLog, policy: Policy | None = None) -> Columns:
 
 def _since_the_last(log: CaffeLog, iterations: Column) -> tuple[Column, Column]:
     """Mean displayed loss, and last displayed rate, of the iterations before each pass and not before the last one."""
-    shown = np.array([display.iteration for display in log.displays])
-    losses = np.array([display.loss for display in log.displays])
-    rates = np.array([np.nan if display.rate is None else display.rate for display in log.displays])
+    last = {display.iteration: display for display in log.displays}  # a resumed training repeats iterations
+    displays = [last[iteration] for iteration in sorted(last)]
+    shown = np.array([display.iteration for display in displays])
+    losses = np.array([display.loss for display in displays])
+    rates = np.array([np.nan if display.rate is None else display.rate for display in displays])
     mean_loss, last_rate = np.full(len(iterations), np.nan), np.full(len(iterations), np.nan)
     start = -1.0
     for index, end in enumerate(iterations):
@@ -75,41 +76,6 @@ def _rates_before(iterations: Column, policy: Policy, log: CaffeLog) -> Column:
     return rates
 
 
-def _outputs(tests: Sequence[Test]) -> tuple[Column, Column, Column]:
-    """Loss, accuracy and top-5 accuracy. Caffe counts NaN as correct: where the loss is not finite they are unknown."""
-    accuracy, top5, loss = _output_names(tests)
-    columns = [
-        np.array([test.outputs.get(name, np.nan) if name else np.nan for test in tests], dtype=np.float64)
-        for name in (loss, accuracy, top5)
-    ]
-    if loss is not None:
-        for column in columns[1:]:
-            column[~np.isfinite(columns[0])] = np.nan
-    return columns[0], columns[1], columns[2]
-
-
-def _output_names(tests: Sequence[Test]) -> tuple[str | None, str | None, str | None]:
-    """Which outputs are accuracy, top-5 accuracy and loss.
-
-    A name says so or, where none does for the accuracy, it is the only other output that stays within [0, 1].
-    """
-    names = list(dict.fromkeys(name for test in tests for name in test.outputs))
-    accuracies = [name for name in names if _ACCURACY.search(name.lower())]
-    losses = [name for name in names if "loss" in name.lower() and name not in accuracies]
-    others = [name for name in names if name not in accuracies and name not in losses]
-    shares = [name for name in others if all(0 <= test.outputs.get(name, 0) <= 1 for test in tests)]
-    if not accuracies and len(shares) == 1:
-        accuracies = shares
-    top5 = [name for name in accuracies if _TOP5.search(name.lower())]
-    top1 = [name for name in accuracies if name not in top5]
-    return _chosen(top1, "accuracy"), _chosen(top5, "accuracy_top5"), _chosen(losses, "loss")
-
-
-def _chosen(names: Sequence[str], usual: str) -> str | None:
-    """The usual name, or the last: the outputs of auxiliary branches come before the net's own."""
-    return usual if usual in names else names[-1] if names else None
-
-
 def _seconds(log: CaffeLog, tests: Sequence[Test]) -> tuple[Column, Column]:
     """Seconds of training before each pass, and of all passes up to its end, those of other test nets included."""
     begin = _training_start(log)
@@ -125,7 +91,10 @@ def _seconds(log: CaffeLog, tests: Sequence[Test]) -> tuple[Column, Column]:
 
 def _training_start(log: CaffeLog) -> float:
     """When training began: with the first pass, if Caffe made one before the first iteration."""
+    started = log.training_started
     shown = log.displays[0].seconds if log.displays else np.inf
     if log.tests and log.tests[0].started <= shown:
-        return log.tests[0].started
-    return shown if log.training_started is None else log.training_started
+        first = log.tests[0]
+        if started is None or first.iteration == log.sessions.first_iteration:
+            return first.started
+    return shown if started is None else started

@@ -7,24 +7,25 @@ others: then something set them while Caffe trained. Its net is the one that Caf
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import text_format
 from numpy.typing import NDArray
 
 from lrbench.engines.caffe.log import CaffeLog
 from lrbench.errors import PolicyError
 from lrbench.metrics.run import all_metrics
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
+from lrbench.nets.text import merge_whole_fields
 from lrbench.policies import Policy, policy_from_mapping
 from lrbench.report.caffe_evaluations import evaluations_of_log
+from lrbench.report.caffe_outputs import Readings, read_outputs
 from lrbench.report.rows import CUT_OFF, RunRow
 from lrbench.report.untrusted import path_text
 
 DISPLAY_TOLERANCE = 1e-3
+COMPARED_BYTES = 29_800  # of a net; glog writes some more of one that it cuts
 
 _SOLVER_FIELDS = (
     "momentum", "momentum2", "delta", "rms_decay", "weight_decay", "regularization_type", "clip_gradients", "iter_size",
@@ -34,9 +35,10 @@ _SOLVER_FIELDS = (
 def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow:
     """The row of a log that ``read_log`` read."""
     solver = log.solver or SolverParameter()
-    policy, function, followed = _policy(log, solver)
-    evaluations = evaluations_of_log(log, followed)
-    status, reason = _outcome(log, evaluations["test_loss"])
+    policy, function, followed = _policy(path, log, solver)
+    readings = read_outputs(log)
+    evaluations = evaluations_of_log(log, followed, readings)
+    status, reason = _outcome(log, readings)
     return RunRow(
         path=path,
         run_id=path_text(Path(path.name)),
@@ -45,8 +47,8 @@ def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow
         function=function,
         lr_scale=1.0,
         seed=int(solver.random_seed) if solver.random_seed >= 0 else None,
-        solver=_solver_settings(solver),
-        engine={"name": "caffe", "driver": "log", "device": "gpu" if solver.solver_mode == solver.GPU else "cpu"},
+        solver=_solver_settings(log),
+        engine={"name": "caffe", "driver": "log", "device": _device(log)},
         workload=_workload(log, solver),
         status=status,
         reason=reason,
@@ -58,14 +60,27 @@ def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow
     )
 
 
-_PARAMETERS: dict[str, tuple[str, Callable[[SolverParameter], dict[str, Any]]]] = {
-    "fixed": ("FIX", lambda s: {}),
-    "step": ("STEP", lambda s: {"gamma": _short(s.gamma), "l": s.stepsize}),
-    "multistep": ("NSTEP", lambda s: {"gamma": _short(s.gamma), "l": list(s.stepvalue)}),
-    "exp": ("EXP", lambda s: {"gamma": _short(s.gamma)}),
-    "inv": ("INV", lambda s: {"gamma": _short(s.gamma), "p": _short(s.power)}),
-    "poly": ("POLY", lambda s: {"p": _short(s.power)}),  # without l: its length is the run's, max_iter
-    "sigmoid": ("SIG", lambda s: {"gamma": _short(s.gamma), "l": s.stepsize}),
+def notes_of_log(log: CaffeLog) -> list[str]:
+    """What a log does not say and a reader might look for, a sentence each."""
+    notes = []
+    if not log.solver_whole:
+        notes.append("its solver settings are not whole: what is missing is unknown")
+    if not log.nets_whole:
+        notes.append("its net is cut where Caffe's logger ends a message, at 30,000 bytes: the layers before it count")
+    if log.unnamed_scores:
+        notes.append("its test scores have no names, as in Caffe until 2014: which is the accuracy is unknown")
+    return notes
+
+
+# The LR function of each of Caffe's policies, and its parameters by the solver's fields.
+_PARAMETERS: dict[str, tuple[str, dict[str, str]]] = {
+    "fixed": ("FIX", {}),
+    "step": ("STEP", {"gamma": "gamma", "l": "stepsize"}),
+    "multistep": ("NSTEP", {"gamma": "gamma", "l": "stepvalue"}),
+    "exp": ("EXP", {"gamma": "gamma"}),
+    "inv": ("INV", {"gamma": "gamma", "p": "power"}),
+    "poly": ("POLY", {"p": "power"}),  # without l: its length is the run's, max_iter
+    "sigmoid": ("SIG", {"gamma": "gamma", "l": "stepsize"}),
 }
 
 
@@ -75,9 +90,10 @@ def policy_of_solver(solver: SolverParameter) -> tuple[str, str, Policy | None]:
     Where LRBench has none for it, the text is in Caffe's words and the policy None.
     """
     if solver.lr_policy not in _PARAMETERS:
-        return f"Caffe's {solver.lr_policy or 'unknown policy'}, base_lr {_short(solver.base_lr):g}", "unknown", None
+        rate = f", base_lr {_short(solver.base_lr):g}" if solver.HasField("base_lr") else ""
+        return f"Caffe's {solver.lr_policy or 'unknown policy'}{rate}", "unknown", None
     function, parameters = _PARAMETERS[solver.lr_policy]
-    values = {"k0": _short(solver.base_lr), **parameters(solver)}
+    values = {"k0": _short(solver.base_lr)} | {name: _value(solver, field) for name, field in parameters.items()}
     try:
         policy = policy_from_mapping({"function": function, **values})
     except PolicyError:  # Caffe runs some that LRBench refuses, such as boundaries out of order
@@ -85,22 +101,50 @@ def policy_of_solver(solver: SolverParameter) -> tuple[str, str, Policy | None]:
     return policy.text, function, policy
 
 
-def _policy(log: CaffeLog, solver: SolverParameter) -> tuple[str, str, Policy | None]:
-    """As ``policy_of_solver``, but what the log displays goes before what the solver was told."""
-    text, function, policy = policy_of_solver(solver)
+def _policy(path: Path, log: CaffeLog, solver: SolverParameter) -> tuple[str, str, Policy | None]:
+    """As ``policy_of_solver``, but what the log displays goes before what the solver was told.
+
+    A policy that is not known is named by the rates displayed, or by its log where there are none: two of them are
+    no seeds of one policy.
+    """
     shown = [(display.iteration, display.rate) for display in log.displays if display.rate is not None]
+    t, rates = np.array(shown, dtype=np.float64).reshape(-1, 2).T
+    text, function, policy = policy_of_solver(solver)
+    if not _is_known(log, solver):
+        if not shown:
+            return text if log.fatal or not log.tests else f"{text}, in {path_text(path)}", "unknown", None
+        kind = f"a policy {solver.lr_policy}" if solver.lr_policy else "an unknown policy"
+        return _as_displayed(t, rates, f"of {kind}"), "unknown", None
     if policy is None or not shown:
         return text, function, policy
-    t, rates = (np.array(column, dtype=np.float64) for column in zip(*shown, strict=True))
     own = policy.rates(t, max(1, solver.max_iter))
     # Caffe computes in float32, in which powers drift with t and a small difference of large numbers loses digits.
     tolerance = (DISPLAY_TOLERANCE + t * np.finfo(np.float32).eps) * np.abs(own) + 1e-6 * abs(solver.base_lr)
     if (np.abs(rates - own) <= tolerance).all():
         return text, function, policy
+    return _as_displayed(t, rates, f"not those of Caffe's {solver.lr_policy}"), "unknown", None
+
+
+def _is_known(log: CaffeLog, solver: SolverParameter) -> bool:
+    """Whether Caffe has such a policy, and the log all of its settings."""
+    if solver.lr_policy not in _PARAMETERS:
+        return False
+    if log.solver_whole:
+        return True
+    fields = ("base_lr", *_PARAMETERS[solver.lr_policy][1].values())
+    # How many more boundaries a multistep policy has cannot be seen.
+    return solver.lr_policy != "multistep" and all(solver.HasField(field) for field in fields)
+
+
+def _as_displayed(t: NDArray[np.float64], rates: NDArray[np.float64], whose: str) -> str:
     # Only logs with the same rates are of the same policy.
     digest = hashlib.sha256(t.tobytes() + rates.tobytes()).hexdigest()[:8]
-    text = f"rates from {rates.min():g} to {rates.max():g} as displayed, not those of Caffe's {solver.lr_policy}"
-    return f"{text} [{digest}]", "unknown", None
+    return f"rates from {rates.min():g} to {rates.max():g} as displayed, {whose} [{digest}]"
+
+
+def _value(message: SolverParameter, field: str) -> Any:
+    value = getattr(message, field)
+    return _short(value) if isinstance(value, float) else value if isinstance(value, int) else list(value)
 
 
 def _short(value: float) -> float:
@@ -108,42 +152,48 @@ def _short(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def _solver_settings(solver: SolverParameter) -> dict[str, Any]:
-    # Before 2015 the type was a number, which the log still names.
-    old = solver.HasField("solver_type")
-    kind = SolverParameter.SolverType.Name(solver.solver_type) if old else solver.type or "SGD"
-    settings: dict[str, Any] = {"type": kind}
-    for name in _SOLVER_FIELDS:
-        if solver.HasField(name):
-            value = getattr(solver, name)
-            settings[name] = _short(value) if isinstance(value, float) else value
-    return settings
+def _solver_settings(log: CaffeLog) -> dict[str, Any]:
+    solver = log.solver
+    if solver is None:
+        return {}
+    settings: dict[str, Any] = {}
+    if solver.HasField("solver_type"):  # before 2015 the type was a number, which the log still names
+        settings["type"] = SolverParameter.SolverType.Name(solver.solver_type)
+    elif solver.HasField("type") or log.solver_whole:
+        settings["type"] = solver.type or "SGD"
+    return settings | {name: _value(solver, name) for name in _SOLVER_FIELDS if solver.HasField(name)}
+
+
+def _device(log: CaffeLog) -> str | None:
+    """As the solver says; a GPU where it says nothing."""
+    if log.solver is None or not (log.solver_whole or log.solver.HasField("solver_mode")):
+        return None
+    return "gpu" if log.solver.solver_mode == SolverParameter.GPU else "cpu"
 
 
 def _workload(log: CaffeLog, solver: SolverParameter) -> dict[str, Any]:
     net = NetParameter()
-    try:
-        text_format.Parse(log.net_texts[0] if log.net_texts else "", net, allow_unknown_field=True)
-    except text_format.ParseError:
-        net = NetParameter()
+    if log.net_texts:
+        merge_whole_fields(log.net_texts[0], net)
     data = next((layer.data_param for layer in net.layer if layer.HasField("data_param")), None)
-    digest = hashlib.sha256("\n".join(log.net_texts).encode(errors="replace")).hexdigest()
+    # How much of a long net glog writes depends on how long the stamp before it is.
+    texts = [text.encode(errors="replace")[:COMPARED_BYTES] for text in log.net_texts]
     return {
-        "net": {"name": net.name or None, "sha256": digest},
+        "net": {"name": net.name or None, "sha256": hashlib.sha256(b"\n".join(texts)).hexdigest() if texts else None},
         "dataset": {"label": data.source.rstrip("/").rpartition("/")[2] if data else None},
         "batch_size": int(data.batch_size) if data else None,
-        "iterations": int(solver.max_iter),
-        "test_interval": int(solver.test_interval),
+        "iterations": int(solver.max_iter) if solver.HasField("max_iter") else None,
+        "test_interval": int(solver.test_interval) if solver.HasField("test_interval") else None,
     }
 
 
-def _outcome(log: CaffeLog, test_loss: NDArray[np.float64]) -> tuple[str, str | None]:
+def _outcome(log: CaffeLog, readings: Readings) -> tuple[str, str | None]:
     if log.fatal:
         return "failed", log.fatal
     if not np.isfinite([shown.loss for shown in log.displays[-1:]]).all():
         return "diverged", f"the training loss is not finite at iteration {log.displays[-1].iteration}"
-    if np.isfinite(test_loss).any() and not np.isfinite(test_loss[-1]):  # never finite: the test net has no loss
-        return "diverged", "the test loss is not finite"
+    if readings.reason is not None:
+        return "diverged", readings.reason
     if log.finished:
         return "finished", None
     if log.stopped:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lrbench.errors import ResultsError
+from lrbench.metrics.divergence import divergence
 from lrbench.metrics.registry import metric_named
 from lrbench.report.build import Report, build_report
 from lrbench.report.rows import RunRow, row_of_record
@@ -67,6 +68,7 @@ def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
     for path in logs:
         if path not in own:
             _load_log(path, target, loaded)
+    loaded.notes.extend(_unknown_nets(loaded.runs))
     if not loaded.runs:
         where, _, problem = (loaded.problems[0] if loaded.problems else "").partition(": ")
         problem, _, remedy = problem.partition("; ")
@@ -101,18 +103,41 @@ def _load_run(path: Path, target: float | None, loaded: Loaded) -> None:
     record = read_run(path)
     where = path_text(path)
     if record.readable:
-        loaded.runs.append(row_of_record(record, target))
+        row = row_of_record(record, target)
+        loaded.runs.append(row)
+        loaded.notes.extend(_unnoticed_divergence(row))
     if record.problem and record.readable:
         loaded.notes.append(f"{where}: {record.problem}; only the evaluations before that are shown")
     elif record.problem:
         loaded.problems.append(f"{where}: {record.problem}")
 
 
+def _unnoticed_divergence(row: RunRow) -> Iterator[str]:
+    """A line for a run that is stored as a success and whose last evaluation is one of a net that diverged."""
+    loss, accuracy = row.evaluations.get("test_loss"), row.evaluations.get("accuracy_top1")
+    if row.status not in ("finished", "stopped") or loss is None or accuracy is None or not len(loss):
+        return
+    why = divergence(float(loss[-1]), float(accuracy[-1]), None)
+    if why is not None:
+        yield f"{row.where}: this run is stored as {row.status}, but in its last evaluation {why}, as after divergence"
+
+
+def _unknown_nets(runs: Sequence[RunRow]) -> Iterator[str]:
+    """A line where several runs of unknown nets stand in one table."""
+    unknown = [row for row in runs if row.engine.get("driver") == "log" and row.workload["net"]["sha256"] is None]
+    if len(unknown) > 1:
+        yield (f"{unknown[0].where} and {len(unknown) - 1} more: these logs do not say which net was trained on which "
+               "data, so whether they are comparable is not known")
+
+
 def _load_log(path: Path, target: float | None, loaded: Loaded) -> None:
     from lrbench.engines.caffe.log import read_log
-    from lrbench.report.caffe_log import row_of_log
+    from lrbench.report.caffe_log import notes_of_log, row_of_log
 
     try:
-        loaded.runs.append(row_of_log(path, read_log(path), target))
+        log = read_log(path)
     except ResultsError as error:
         loaded.problems.append(str(error))
+        return
+    loaded.runs.append(row_of_log(path, log, target))
+    loaded.notes.extend(f"{path_text(path)}: {note}" for note in notes_of_log(log))

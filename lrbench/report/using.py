@@ -15,11 +15,14 @@ _REACTS = re.compile(r"\b(PLATEAU|SWITCH)\(")
 def export_command(workload: WorkloadTable) -> str | None:
     """The ``lrbench export`` of the first of the ranking, for PyTorch; None where nothing is ranked.
 
-    None, too, where the policy of a log is not known, and for one that reacts to evaluations: its rates are a run's,
-    not a function of the iteration. The text is looked at and not parsed, as parsing takes longer than the table.
+    None, too, where its every run diverged, where the policy of a log is not known, and for one that reacts to
+    evaluations: its rates are a run's, not a function of the iteration. The text is looked at and not parsed, as
+    parsing takes longer than the table.
     """
     best = next((row for row in workload.policies if row.rank is not None), None)
-    if best is None or not _POLICY.fullmatch(best.policy) or _REACTS.search(best.policy):
+    if best is None or best.diverged == len(best.runs):
+        return None
+    if not _POLICY.fullmatch(best.policy) or _REACTS.search(best.policy):
         return None
     iterations = best.runs[0].workload.get("iterations")
     length = ["--iterations", str(iterations)] if isinstance(iterations, int) else []

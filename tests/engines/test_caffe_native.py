@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import numpy as np
@@ -12,7 +13,9 @@ from lrbench.engines.caffe.engine import CaffeEngine
 from lrbench.engines.caffe.log import CaffeLog, read_log
 from lrbench.engines.caffe.schedule import native_schedule
 from lrbench.errors import SpecError
+from lrbench.nets import find_net, read_net
 from lrbench.policies import parse_policy
+from lrbench.report.caffe_log import row_of_log
 
 NATIVE = [
     "FIX(k0=0.01)",
@@ -154,3 +157,23 @@ def test_a_stretch_without_a_display_of_its_own_gets_one(caffe, make_job):
     session = caffe.open(job)
     assert np.isfinite(session.train(np.full(20, 0.01)).train_loss)
     session.close()
+
+
+@pytest.mark.caffe
+def test_the_log_of_a_net_that_glog_cuts(caffe, make_job, repository, tmp_path):
+    net = read_net(find_net("lenet", repository))
+    end = next(position for position, layer in enumerate(net.layer) if layer.type == "InnerProduct") + 1
+    tail = net.layer[end:]
+    del net.layer[end:]
+    for number in range(450):  # 30,000 bytes and more
+        net.layer.add(name=f"relu_{number}", type="ReLU", bottom=net.layer[end - 1].top, top=net.layer[end - 1].top)
+    net.layer.extend(tail)
+    job = make_job(net=net, driver="native", iterations=20)
+    train(caffe, job)
+    path = shutil.copy(job.folder / "caffe.log", tmp_path / "copy.log")
+    log = read_log(path)
+    assert (log.solver_whole, log.nets_whole) == (True, False)
+    run = row_of_log(path, log)
+    assert (run.policy, run.workload["net"]["name"]) == ("FIX(k0=0.01)", net.name)
+    assert (run.workload["dataset"]["label"], run.workload["batch_size"]) == (job.data.train.name, 32)
+    assert 0 < run.metrics["best_accuracy"] <= 1

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lrbench.errors import NetError, ResultsError
 from lrbench.nets import NetParameter, SolverParameter, read_net, read_solver, write_message, write_text
+from lrbench.nets.text import merge_whole_fields
 
 
 def refusal(path: Path, content: str | bytes) -> str:
@@ -128,3 +130,25 @@ def test_a_written_file_is_as_readable_as_any_other(path: Path) -> None:
     write_message(path, NetParameter(name="n"))
     (other := path.with_name("other")).touch()
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(other.stat().st_mode)
+
+
+@pytest.mark.parametrize("read", [read_net, read_solver])
+@pytest.mark.parametrize("text", ["layer { " * 2000, "net_param { " * 2000 + "}" * 2000, "a < " * 2000])
+def test_a_file_nested_without_end_is_one_line(path: Path, read: Callable[[Path], object], text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(NetError) as caught:
+        read(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("text", "whole", "layers"), [
+    ('name: "n"\nlayer { name: "a" }\nlayer {\n  name: "b{"\n}\n', True, ["a", "b{"]),
+    ('name: "n"\nlayer { name: "a" }\nlayer {\n  name: "b"\n  typ', False, ["a"]),
+    ('name: "n"\nlayer { name: "a" }\nlay', False, ["a"]),
+    ('name: "n"\nof_a_fork { x: 1 }\nlayer { name: "a" of_a_fork: 2 }', True, ["a"]),
+    ('name: "n"\nlayer { name: "a" }\nx {\n' + "a {\n" * 2000 + "}\n" * 2001 + 'layer { name: "b" }', False, ["a"]),
+])
+def test_the_whole_fields_of_what_a_log_repeats_are_read(text: str, whole: bool, layers: list[str]) -> None:
+    net = NetParameter()
+    assert merge_whole_fields(text, net) == whole
+    assert (net.name, [layer.name for layer in net.layer]) == ("n", layers)

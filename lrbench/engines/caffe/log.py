@@ -1,114 +1,100 @@
 """Reads Caffe's training log, whether LRBench had it written or not.
 
-Caffe logs through glog: ``I1123 00:00:32.905730  5712 solver.cpp:239] Iteration 10, ...``, that is severity, month and
-day (some builds put the year before them), time of day, thread, place, message. What follows a line that ends in
-``parameters:`` is a message in protobuf's text format, up to the next such line.
+What follows a line that ends in ``parameters:`` is a message in protobuf's text format, up to the next line with a time
+stamp, or up to where glog cuts a message that is too long.
 """
 
 from __future__ import annotations
 
-import contextlib
+import codecs
+import io
 import math
 import re
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
-from google.protobuf import text_format
-
+from lrbench.engines.caffe.log_lines import LineReader
+from lrbench.engines.caffe.log_sessions import Display, Sessions, Snapshot, Test
 from lrbench.errors import ResultsError
 from lrbench.nets.caffe_pb2 import SolverParameter
+from lrbench.nets.text import merge_whole_fields
 
 LONGEST_LINE = 1 << 16  # characters; a file without line ends must not fill the memory
 LONGEST_BLOCK = 1 << 18  # lines; a net of a thousand layers takes some 30,000
+LONGEST_MESSAGE = 29_999  # bytes, with its stamp and line end; glog cuts what is longer
 
-_SOME_LEAP_YEAR = 4  # stands for the year where a stamp has none
-_GLOG = re.compile(r"([IWEF])(\d{4})?(\d\d)(\d\d) (\d\d):(\d\d):(\d\d(?:\.\d+)?) +\d+ ([^\]]*)\] ?(.*)")
 _DISPLAY = re.compile(r"Iteration (\d{1,15})(?: \([^)]*\))?, loss = ([^\s,]+)")
 _RATE = re.compile(r"Iteration (\d{1,15}), lr = ([^\s,]+)")
-_TEST = re.compile(r"Iteration (\d{1,15}), Testing net \(#(\d+)\)")
+_TEST = re.compile(r"Iteration (\d{1,15}), Testing net(?: \(#(\d+)\))?")
 _TEST_OUTPUT = re.compile(r" *Test net output #\d+: (.+?) = ([^\s,]+)")
+_UNNAMED_SCORE = re.compile(r" *Test score #\d+: ")
 _SNAPSHOT = re.compile(
     r"Snapshotting (?:solver state )?to (?:binary proto file |HDF5 file )?"
     r"(.+_iter_(\d{1,15})\.(?:caffemodel|solverstate)(?:\.h5)?)$"
 )
+_RESUMED = ("Resuming from", "Restoring previous solver status from", "SGDSolver: restoring history")
+_STATE = re.compile(r"_iter_(\d{1,15})\.solverstate")
 _SOLVER_BLOCK = "Initializing solver from parameters:"
 _NET_BLOCK = "Initializing net from parameters:"
 
 
 @dataclass
-class Display:
-    """Training as displayed: ``loss`` is that of this iteration, or Caffe's average over the last few of them.
+class _Block:
+    """The lines of a message in protobuf's text format; ``header_bytes`` is the size of the line before them."""
 
-    ``rate`` is the learning rate of its update, None at the end of a training, where there is no update any more.
-    ``seconds`` count from the log's first line.
-    """
+    of_solver: bool
+    header_bytes: int
+    lines: list[str] = field(default_factory=list)
 
-    iteration: int
-    loss: float
-    rate: float | None
-    seconds: float
-
-
-@dataclass
-class Test:
-    """A pass over a test set: the mean of each scalar output; ``started`` and ``ended`` in seconds from the first line.
-
-    ``net`` is the number of the test net. An output with more than one value, such as softmax probabilities, is
-    left out: Caffe prints its mean over the batches for each sample's place in the batch, which says nothing.
-    """
-
-    __test__ = False  # not a test class, whatever pytest thinks of the name
-
-    iteration: int
-    net: int
-    started: float
-    ended: float
-    outputs: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A file that Caffe began to write, ``seconds`` after the log's first line: the one before it is whole by then.
-
-    Caffe writes the model (``.caffemodel``) first, then the solver's state (``.solverstate``). The path is as Caffe was
-    told, perhaps relative to its folder.
-    """
-
-    iteration: int
-    path: str
-    seconds: float
+    @property
+    def cut(self) -> bool:
+        """Whether glog cut the message, so that its last line may not be whole."""
+        return self.header_bytes + sum(len(line.encode()) + 1 for line in self.lines) >= LONGEST_MESSAGE
 
 
 class CaffeLog:
     """What a training log says, line by line as it grows.
 
+    A log may hold several sessions of Caffe: a training that was resumed, or trainings one after the other. What it
+    says of the last training counts; see :class:`~lrbench.engines.caffe.log_sessions.Sessions`.
+
     Attributes:
-        solver: Caffe's resolved solver settings; None until they were logged whole.
+        solver: Caffe's resolved solver settings; None until they were logged.
+        solver_whole: whether these are all of them; if not, a setting that is not there is unknown.
         net_texts: the nets as Caffe resolved them, in prototxt: the training net, then the test nets.
-        displays, tests, snapshots: what was logged, in the order of the log. A log may hold several trainings, or one
-            that was resumed; then iterations may repeat.
-        training_started: when the iterations began, in seconds from the first line.
+        nets_whole: whether these are the whole nets; glog cuts long ones.
+        sessions: what was shown iteration by iteration; ``displays``, ``tests`` and ``snapshots`` are its lists, in the
+            order of the log.
         finished: Caffe said "Optimization Done." and had not been asked to stop early.
         stopped: Caffe was asked to stop early, by a signal.
         fatal: the first fatal message and its place, None when there is none.
+        unnamed_scores: whether outputs of a test net were logged by number alone, as Caffe did until 2014.
         lines: how many lines of glog there were.
     """
 
     def __init__(self) -> None:
         self.solver: SolverParameter | None = None
+        self.solver_whole = True
         self.net_texts: list[str] = []
-        self.displays: list[Display] = []
-        self.tests: list[Test] = []
-        self.snapshots: list[Snapshot] = []
-        self.training_started: float | None = None
+        self.nets_whole = True
+        self.sessions = Sessions()
+        self.displays: list[Display] = self.sessions.displays
+        self.tests: list[Test] = self.sessions.tests
+        self.snapshots: list[Snapshot] = self.sessions.snapshots
         self.finished = False
         self.stopped = False
         self.fatal: str | None = None
+        self.unnamed_scores = False
         self.lines = 0
-        self._clock = _Clock()
-        self._block: tuple[str, list[str]] | None = None
+        self._reader = LineReader()
+        self._block: _Block | None = None
         self._repeated: set[str] = set()
+        self._rate: tuple[int, float] | None = None
+
+    @property
+    def training_started(self) -> float | None:
+        """When the iterations began, in seconds from the first line; None where the log does not say."""
+        return self.sessions.training_started
 
     @property
     def iteration(self) -> int:
@@ -119,47 +105,66 @@ class CaffeLog:
 
     def feed(self, line: str) -> None:
         """Take the next line, with or without its line end."""
-        line = line.rstrip("\r\n")
-        match = _GLOG.match(line)
-        if match is None:
-            if self._block is not None and len(self._block[1]) < LONGEST_BLOCK:
-                self._block[1].append(line)
+        entry = self._reader.read(line)
+        if isinstance(entry, str):
+            if self._block is not None and len(self._block.lines) < LONGEST_BLOCK:
+                self._block.lines.append(entry)
             return
         self._end_block()
         self.lines += 1
-        severity, year, month, day, hour, minute, second, place, message = match.groups()
-        clock_time = 3600 * int(hour) + 60 * int(minute) + float(second)
-        seconds = self._clock.seconds(int(year) if year else None, (int(month), int(day)), clock_time)
-        if severity == "F":
-            self.fatal = self.fatal or f"{message} ({place})"
-        elif message.startswith(("Iteration ", " ")):
-            self._take_numbers(message, seconds)
+        if entry.severity == "F":
+            self.fatal = self.fatal or f"{entry.message} ({entry.place})"
+        elif entry.message.startswith(("Iteration ", " ", "Test score")):
+            self._take_numbers(entry.message, entry.seconds)
+        elif entry.message.startswith((_SOLVER_BLOCK, _NET_BLOCK)):
+            self._block = _Block(entry.message.startswith(_SOLVER_BLOCK), entry.size)
         else:
-            self._take_event(message, seconds)
+            self._take_event(entry.message, entry.seconds)
 
-    def _take_event(self, message: str, seconds: float) -> None:
-        if message.startswith((_SOLVER_BLOCK, _NET_BLOCK)):
-            self._block = (message, [])
-        elif message.startswith("Solving "):
-            self.training_started = seconds
+    def _take_event(self, message: str, clock: float) -> None:
+        if message.startswith("Solving "):
+            self.sessions.solve(clock)
         elif message.startswith("Optimization stopped early"):
             self.stopped = True
+            self.sessions.announce()
         elif message.startswith("Optimization Done"):
             self.finished = not self.stopped
+            self.sessions.announce()
         elif match := _SNAPSHOT.match(message):
-            self.snapshots.append(Snapshot(int(match[2]), match[1], seconds))
+            self.sessions.save(int(match[2]), match[1], clock)
+        elif message.startswith(_RESUMED):
+            state = _STATE.search(message)
+            self.sessions.resume(int(state[1]) if state else None)
 
-    def _take_numbers(self, message: str, seconds: float) -> None:
+    def _take_numbers(self, message: str, clock: float) -> None:
         if match := _TEST_OUTPUT.match(message):
-            self._take_output(match[1], _number(match[2]), seconds)
+            self._take_output(match[1], _number(match[2]), self.sessions.seconds(clock))
         elif match := _DISPLAY.match(message):
-            self.displays.append(Display(int(match[1]), _number(match[2]), None, seconds))
+            self._take_display(int(match[1]), _number(match[2]), clock)
         elif match := _RATE.match(message):
-            if self.displays and self.displays[-1].iteration == int(match[1]):
-                self.displays[-1].rate = _number(match[2])
+            self._take_rate(int(match[1]), _number(match[2]))
         elif match := _TEST.match(message):
+            self.finished, self.stopped = False, False
             self._repeated.clear()
-            self.tests.append(Test(int(match[1]), int(match[2]), seconds, seconds))
+            seconds = self.sessions.show(int(match[1]), clock, testing=True)
+            self.tests.append(Test(int(match[1]), int(match[2] or 0), seconds, seconds))
+        elif _UNNAMED_SCORE.match(message):
+            self.unnamed_scores = True
+
+    def _take_display(self, iteration: int, loss: float, clock: float) -> None:
+        self.finished, self.stopped = False, False
+        rate = self._rate[1] if self._rate is not None and self._rate[0] == iteration else None
+        self._rate = None
+        seconds = self.sessions.show(iteration, clock)
+        self.displays.append(Display(iteration, loss, rate, seconds))
+
+    def _take_rate(self, iteration: int, rate: float) -> None:
+        """The rate of the display before it, or, in Caffe of 2014, of the one that follows."""
+        last = self.displays[-1] if self.displays else None
+        if last is not None and last.iteration == iteration and last.rate is None:
+            last.rate = rate
+        else:
+            self._rate = (iteration, rate)
 
     def _take_output(self, name: str, value: float, seconds: float) -> None:
         if not self.tests:
@@ -175,51 +180,19 @@ class CaffeLog:
     def _end_block(self) -> None:
         if self._block is None:
             return
-        header, lines = self._block
-        self._block = None
-        if header.startswith(_NET_BLOCK):
-            self.net_texts.append("\n".join(lines))
+        block, self._block = self._block, None
+        if not block.of_solver:
+            self.net_texts.append("\n".join(block.lines))
+            self.nets_whole = self.nets_whole and not block.cut
             return
         solver = SolverParameter()
-        try:
-            # Builds of Caffe have solver settings of their own: they are passed over.
-            text_format.Parse("\n".join(lines), solver, allow_unknown_field=True)
-        except text_format.ParseError:
-            return
-        self.solver = solver
+        # Builds of Caffe have solver settings of their own: they are passed over.
+        whole = merge_whole_fields("\n".join(block.lines[:-1] if block.cut else block.lines), solver)
+        self.solver, self.solver_whole = solver if solver.ListFields() else None, whole and not block.cut
         self.net_texts.clear()
+        self.nets_whole = True
         self.finished, self.stopped, self.fatal = False, False, None
-
-
-class _Clock:
-    """Seconds since the first time stamp, over midnight, New Year and leap days, though most stamps have no year."""
-
-    def __init__(self) -> None:
-        self._first: float | None = None
-        self._date: date | None = None
-        self._days = 0
-
-    def seconds(self, year: int | None, month_day: tuple[int, int], time_of_day: float) -> float:
-        with contextlib.suppress(ValueError):  # no such day: a damaged line, taken for one of the day before it
-            today = date(year or _SOME_LEAP_YEAR, *month_day)
-            self._days += 0 if self._date is None else _days_between(self._date, today)
-            self._date = today
-        moment = 86400.0 * self._days + time_of_day
-        if self._first is None:
-            self._first = moment
-        return moment - self._first
-
-
-def _days_between(earlier: date, later: date) -> int:
-    """Days from one stamp to the next; a few may be negative, since threads log in no strict order."""
-    days = (later - earlier).days
-    if _SOME_LEAP_YEAR not in (earlier.year, later.year):
-        return days
-    # Without a year: the nearest day of that name, and 29 February happened only if it was logged.
-    names = ((earlier.month, earlier.day), (later.month, later.day))
-    if sorted(names) == [(2, 28), (3, 1)]:
-        return 1 if days > 0 else -1
-    return (days + 183) % 366 - 183
+        self.sessions.announce(fresh=True)
 
 
 def read_log(path: Path) -> CaffeLog:
@@ -230,7 +203,8 @@ def read_log(path: Path) -> CaffeLog:
     """
     log = CaffeLog()
     try:
-        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        with path.open("rb") as binary:
+            file = io.TextIOWrapper(binary, encoding=_encoding(binary.peek(2)[:2]), errors="replace", newline="\n")
             for line in iter(lambda: file.readline(LONGEST_LINE), ""):
                 log.feed(line)
     except OSError as error:
@@ -240,6 +214,15 @@ def read_log(path: Path) -> CaffeLog:
             "is no training log of Caffe", where=str(path), remedy="give what `caffe train` wrote to standard error"
         )
     return log
+
+
+def _encoding(start: bytes) -> str:
+    """The encoding of a log that begins so; PowerShell writes UTF-16."""
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    if b"\0" in start:
+        return "utf-16-be" if start[0] == 0 else "utf-16-le"
+    return "utf-8-sig"
 
 
 def _number(text: str) -> float:

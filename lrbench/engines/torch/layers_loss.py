@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import log, prod
+from math import prod
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from lrbench.engines.torch.layer import Layer, Shape, at_least_float32, canonical_axis, expect, refusal
+from lrbench.metrics.divergence import LARGEST_SAMPLE_LOSS
+from lrbench.nets import normalization
 from lrbench.nets.caffe_pb2 import LayerParameter, LossParameter, Phase
-
-# Caffe takes no logarithm of less than the smallest normal float32, so that no sample's loss is more than 87.34.
-_LARGEST_LOSS = -log(torch.finfo(torch.float32).tiny)
 
 
 def softmax(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -46,7 +45,7 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: P
         losses = functional.cross_entropy(x, y, reduction="none", ignore_index=-100 if ignored is None else ignored)
         cut = losses.detach()
         # The value is cut and the gradient is not; losses - cut is 0 however large they are.
-        losses = torch.where(cut > _LARGEST_LOSS, _LARGEST_LOSS + (losses - cut), losses)
+        losses = torch.where(cut > LARGEST_SAMPLE_LOSS, LARGEST_SAMPLE_LOSS + (losses - cut), losses)
         loss = normalize(losses.sum(), y)
         return (loss, torch.softmax(values.detach(), axis)) if wants_probabilities else (loss,)
 
@@ -61,9 +60,7 @@ def normalizer(
     settings: LossParameter, samples: int, labels: int, default: LossParameter.NormalizationMode
 ) -> Normalize:
     """What a loss divides by, in the mode that ``settings`` name, else in the default one."""
-    mode = settings.normalization if settings.HasField("normalization") else default
-    if settings.HasField("normalize") and not settings.HasField("normalization"):
-        mode = LossParameter.VALID if settings.normalize else LossParameter.BATCH_SIZE
+    mode = normalization(settings, default)
     if mode == LossParameter.VALID and settings.HasField("ignore_label"):
         ignored = settings.ignore_label
         return lambda loss, y: loss / (y != ignored).sum().clamp(min=1)
