@@ -22,6 +22,7 @@ from lrbench.metrics.divergence import divergence
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.nets import has_mean_losses
 from lrbench.policies import Controller
+from lrbench.runs.checksums import check_checksums, write_checksums
 from lrbench.runs.directory import RunDirectory, Status
 from lrbench.sampling.sampler import sampled
 from lrbench.stopping import StoppingRules
@@ -32,7 +33,7 @@ Pause = Callable[[Sequence[Row]], str | None]
 
 
 class DamagedSnapshot(EngineFailed):
-    """A snapshot that the engine cannot go on from."""
+    """A snapshot that is not what was written, or that the engine cannot go on from."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ class Training:
         kept = [row for row in rows if row["iteration"] <= iteration]
         if snapshot is not None:
             try:
+                check_checksums(snapshot)
                 session.restore(snapshot, len(kept))
             except SessionLost:
                 raise
@@ -200,7 +202,9 @@ class Training:
             metrics = dict.fromkeys(metrics, math.nan)  # a loss that stands for NaN, and what came of it
         self._record(session, stretch, outputs.seconds, {"iteration": iteration, "learning_rate": rate, **metrics})
         if session.resumable:
-            session.save(self.directory.snapshot(iteration))
+            snapshot = self.directory.snapshot(iteration)
+            session.save(snapshot)
+            write_checksums(snapshot)
             self.directory.drop_snapshots()
         return diverged
 

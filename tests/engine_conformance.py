@@ -34,9 +34,9 @@ def stretch(session: Session, job: Job, start: int, end: int) -> tuple[float, fl
     return train_loss, outputs.loss, outputs.probabilities.tobytes()
 
 
-def trained(engine: Engine, job: Job, pause_at: int | None = None) -> Status:
+def trained(engine: Engine, job: Job, pause_at: int | None = None, observer: Observer | None = None) -> Status:
     """How a job's run ends, or pauses."""
-    return Training(engine, job, RunDirectory(job.folder), StoppingRules(), Observer(), threading.Event(),
+    return Training(engine, job, RunDirectory(job.folder), StoppingRules(), observer or Observer(), threading.Event(),
                     lambda rows: "enough" if rows[-1]["iteration"] == pause_at else None).run()
 
 
@@ -109,6 +109,20 @@ class EngineConformance:
         assert measured(child) == measured(scratch)
         assert measured(child)[1:] != measured(parent)[1:]
         assert measured(child)[0]["accuracy_top1"] == measured(parent)[0]["accuracy_top1"]
+
+    def test_a_snapshot_with_a_flipped_bit_gives_way_to_the_one_before(self, engine, make_job):
+        whole, cut = make_job("whole"), make_job("cut")
+        assert trained(engine, whole) == Status("finished", 60)
+        assert trained(engine, cut, pause_at=40) == Status("pending", 40, "enough")
+        weights = RunDirectory(cut.folder).snapshot(40) / "net.caffemodel"
+        content = bytearray(weights.read_bytes())
+        content[len(content) // 2] ^= 0x40
+        weights.write_bytes(content)
+        told: list[str] = []
+        assert trained(engine, cut, observer=Observer(restarted=told.append)) == Status("finished", 60)
+        assert len(told) == 1
+        assert "the checksum of net.caffemodel is not the one that was written" in told[0]
+        assert measured(cut) == measured(whole)
 
     def test_the_seed_decides_and_nothing_else(self, engine, make_job):
         found = []

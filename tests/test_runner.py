@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -145,8 +146,7 @@ def test_an_evaluation_without_its_snapshot_and_a_torn_line_are_done_again(make)
     training.directory.write_status(Status("running", 20))
     for iteration, path in training.directory.snapshots():
         if iteration == 25:
-            (path / "state.json").unlink()
-            path.rmdir()
+            shutil.rmtree(path)
     with (training.directory.path / "evaluations.jsonl").open("ab") as file:
         file.write(b'{"iteration": 30, "learn')
     again = make(FakeEngine(), "run")
@@ -278,6 +278,7 @@ def test_a_damaged_snapshot_is_passed_over_for_the_one_before(make):
     newest = cut.directory.snapshots()[-1][1]
     newest.rename(cut.directory.snapshot(10))  # two are left: of 10 and of 20
     (cut.directory.snapshot(10) / "state.json").write_text("[10, 0.2]")
+    (cut.directory.snapshot(10) / "SHA256SUMS").unlink()  # as a version without checksums wrote it
     (cut.directory.snapshot(20) / "state.json").write_text('{"cut short')
     told: list[str] = []
     engine = FakeEngine()
@@ -288,6 +289,46 @@ def test_a_damaged_snapshot_is_passed_over_for_the_one_before(make):
     assert engine.restored == [(10, 1)]
     assert engine.opened == engine.closed == 2
     assert [row["iteration"] for row in results(again)] == [10, 20, 25]
+
+
+@pytest.mark.parametrize("damaged", ["state.json", "SHA256SUMS"])
+def test_a_changed_byte_in_a_snapshot_is_never_trained_on(make, damaged):
+    whole = make(FakeEngine(), "whole")
+    whole.run()
+    cut = make(FakeEngine(), "cut")
+    cut.run()
+    cut.directory.write_status(Status("running", 25))
+    path = cut.directory.snapshot(25) / damaged
+    content = path.read_bytes()
+    path.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])  # a digit: it can still be read
+    told: list[str] = []
+    engine = FakeEngine()
+    again = make(engine, "cut", observer=Observer(restarted=told.append))
+    assert again.run().status == "finished"
+    assert engine.restored == [(20, 2)]
+    assert "the snapshot of iteration 25 cannot be restored" in told[0]
+    assert told[0].endswith("going back to the one before")
+    assert measured(again) == measured(whole)
+
+
+def test_snapshots_of_a_version_without_checksums_are_resumed_from(make):
+    cut = make(FakeEngine())
+    cut.run()
+    for _, path in cut.directory.snapshots():
+        (path / "SHA256SUMS").unlink()
+    engine = FakeEngine()
+    assert make(engine).run().status == "finished"
+    assert engine.restored == [(25, 3)]
+
+
+@pytest.mark.parametrize("content", ["", "garbage", "0" * 64 + "  ../../run.json\n", "0" * 64 + "  none\n"])
+def test_damaged_checksums_make_a_damaged_snapshot(make, content):
+    cut = make(FakeEngine())
+    cut.run()
+    (cut.directory.snapshot(25) / "SHA256SUMS").write_text(content)
+    engine = FakeEngine()
+    assert make(engine).run().status == "finished"
+    assert engine.restored == [(20, 2)]
 
 
 @pytest.mark.parametrize("line", [b"garbage\n", b'{"foo": 1}\n', b'{"iteration": "x"}\n', b"[1, 2]\n", b"5\n", b"{}"])
