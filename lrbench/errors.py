@@ -8,6 +8,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+from lrbench.urls import hide_secrets
+
 LONGEST = 2000
 
 
@@ -28,14 +30,15 @@ class LRBenchError(Exception):
         where: the place, such as ``spec.yaml:12`` or ``lenet.prototxt: layer "conv1"``.
         remedy: what to do about it.
 
-    All three may quote anybody's text, such as a layer's name: they are kept as ``plain`` gives them.
+    All three may quote anybody's text, such as a layer's name: they are kept as ``plain`` gives them. The URLs of the
+    first two are kept without user, password and settings.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, *, where: str | None = None, remedy: str | None = None) -> None:
-        self.message = plain(message)
-        self.where = None if where is None else plain(where)
+        self.message = hide_secrets(plain(message))
+        self.where = None if where is None else hide_secrets(plain(where))
         self.remedy = None if remedy is None else plain(remedy)
         super().__init__(self.message)
 

@@ -14,7 +14,7 @@ import lrbench
 
 PACKAGE = Path(lrbench.__file__).parent
 LAYERS = [
-    {"errors", "storage", "near"},
+    {"errors", "storage", "urls", "near"},
     {"policies", "spec", "data", "nets", "metrics", "runs", "stopping"},
     {"engines"},
     {"runner", "sampling", "exporting", "importing"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -132,6 +131,7 @@ def _lanes(bench: Bench) -> int:
 @contextmanager
 def progressing(bench: Bench, total: int | None = None) -> Iterator[Bench]:
     """The bench with its runs' progress on standard error; Ctrl-C says what to type to go on."""
+    from lrbench.cli.output import how_to_go_on
     from lrbench.cli.progress import RunProgress
     from lrbench.errors import Interrupted
 
@@ -139,8 +139,7 @@ def progressing(bench: Bench, total: int | None = None) -> Iterator[Bench]:
         try:
             yield replace(bench, listener=listener)
         except Interrupted as error:
-            again = shlex.join(["lrbench", *sys.argv[1:]])
-            raise Interrupted("interrupted; what was done is kept", remedy=f"to go on, type: {again}") from error
+            raise Interrupted("interrupted; what was done is kept", remedy=how_to_go_on(sys.argv[1:])) from error
 
 
 def find_space(bench: Bench) -> Space:

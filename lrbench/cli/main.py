@@ -7,6 +7,7 @@ import keyword
 import os
 import signal
 import sys
+import traceback
 from types import FrameType
 
 import click
@@ -15,6 +16,7 @@ from click.shell_completion import CompletionItem
 from lrbench import __version__
 from lrbench.errors import LRBenchError, did_you_mean, plain
 from lrbench.storage import reason
+from lrbench.urls import hide_secrets
 
 COMMANDS = {
     "init": "Write a first spec for your net and data set, after a few questions.",
@@ -117,14 +119,16 @@ def _outcome() -> int:
         return _ended(error.format_message(), 2)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "lrbench"
-        return _ended(f"error: {plain(error.format_message())} (see {path} --help)", 2)
+        return _ended(f"error: {hide_secrets(plain(error.format_message()))} (see {path} --help)", 2)
     except LRBenchError as error:
         return _ended(f"error: {error}", error.exit_code)
     except SystemExit:  # how click and rich end when nobody reads what they write
         return _unread()
     except OSError as error:
-        place = f"{plain(str(error.filename))}: " if error.filename is not None else ""
+        place = f"{hide_secrets(plain(str(error.filename)))}: " if error.filename is not None else ""
         return _ended(f"error: {place}{plain(reason(error))}; free some space, or choose another place", 2)
+    except Exception:  # noqa: BLE001 - a fault of LRBench's own is told whole, but for what URLs hold
+        return _ended(hide_secrets(traceback.format_exc().rstrip()), 1)
 
 
 def _ended(text: str, code: int) -> int:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
+
+from lrbench.urls import hide_secrets
 
 
 def tell(text: str) -> None:
     """Say a line on standard error."""
     click.echo(text, err=True)
+
+
+def how_to_go_on(arguments: Sequence[str]) -> str:
+    """Say how to go on with a command that was interrupted; a URL's password is not repeated."""
+    if any(hide_secrets(argument) != argument for argument in arguments):
+        return "to go on, type the same command again"
+    return f"to go on, type: {shlex.join(['lrbench', *arguments])}"
 
 
 def check_writable(output: Path, option: str = "-o") -> None:

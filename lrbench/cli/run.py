@@ -98,6 +98,7 @@ def find_engine(experiment: Experiment) -> Engine:
 
 
 def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
+    from lrbench.cli.output import how_to_go_on
     from lrbench.cli.progress import RunProgress
     from lrbench.errors import Interrupted
 
@@ -107,8 +108,7 @@ def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
         except Interrupted as error:
             native = tasks[0].experiment.settings.engine.driver == "native"
             kept = "finished runs are kept, the others start over" if native else "what was done is kept"
-            again = shlex.join(["lrbench", *sys.argv[1:]])
-            raise Interrupted(f"interrupted; {kept}", remedy=f"to go on, type: {again}") from error
+            raise Interrupted(f"interrupted; {kept}", remedy=how_to_go_on(sys.argv[1:])) from error
 
 
 def _summary(outcomes: list[Outcome], folder: Path) -> int:

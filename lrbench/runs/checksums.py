@@ -21,7 +21,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def check_checksums(folder: Path) -> None:
-    """Compare the files of ``folder`` with its checksums; a folder without them, of an older version, is taken as it is.
+    """Compare the files of ``folder`` with its checksums; one without them, of an older version, is taken as it is.
 
     Raises:
         ResultsError: a file is not what was written, or the checksums themselves are damaged.

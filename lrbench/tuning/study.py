@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lrbench.errors import SpecError, UsageError, plain
+from lrbench.errors import SpecError, UsageError
 from lrbench.spec.search import SearchSettings
-from lrbench.tuning.database.connection import WRITES, connect
-from lrbench.tuning.database.location import Location, locate
+from lrbench.tuning.database.connection import WRITES, connect, reason_of
+from lrbench.tuning.database.location import Location, locate, refuse_mistyped
+from lrbench.urls import hide_secrets_of, is_mistyped_url, shown_url
 
 if TYPE_CHECKING:
     import optuna
@@ -44,8 +45,8 @@ def open_study(storage: str, name: str, settings: SearchSettings, identity: Mapp
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("optuna").propagate = False
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    place = _place(storage)
     try:
+        place = _place(storage)
         with _alone(place):
             study = optuna.create_study(
                 storage=_storage(place), study_name=name, load_if_exists=True,
@@ -55,27 +56,49 @@ def open_study(storage: str, name: str, settings: SearchSettings, identity: Mapp
     except UsageError:
         raise
     except Exception as error:  # each kind of storage raises kinds of its own
-        problem = plain(str(error).splitlines()[0]) if str(error) else type(error).__name__
-        raise SpecError(f"cannot be opened: {problem}", where=shown_storage(storage),
-                        remedy="check that it is reachable, or name another with --storage") from error
+        raise _refusal(storage, "cannot be opened", error) from error
     return study
 
 
-def shown_storage(storage: str) -> str:
-    """A storage for messages, without its password."""
-    if "://" not in storage:
-        return storage
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+@contextmanager
+def storage_errors(storage: str) -> Iterator[None]:
+    """Turn what a database raises while a study is used into one line with the storage's name.
+
+    Raises:
+        SpecError: the database cannot be reached, read or written any more.
+    """
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        return make_url(storage).render_as_string(hide_password=True)
-    except ArgumentError:
-        return storage.partition("://")[0] + "://..."
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise _refusal(storage, "cannot be used any more", error) from error
+
+
+def _refusal(storage: str, what: str, error: Exception) -> SpecError:
+    return SpecError(f"{what}: {hide_secrets_of(storage, _problem(error))}", where=shown_storage(storage),
+                     remedy="check that it is reachable, or name another with --storage")
+
+
+def _problem(error: Exception) -> str:
+    """The first line of what the storage says, of a database the driver's own words without the statement."""
+    from sqlalchemy.exc import DBAPIError
+
+    cause = error.__cause__ if isinstance(error.__cause__, DBAPIError) else error
+    if isinstance(cause, DBAPIError):
+        return reason_of(cause)
+    return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+
+
+def shown_storage(storage: str) -> str:
+    """A storage for messages: the path of a file, or a URL without user, password and settings."""
+    return shown_url(storage) if "://" in storage or is_mistyped_url(storage) else storage
 
 
 def _place(storage: str) -> str:
     """The path or URL for Optuna, for which SQLAlchemy would take another driver of PostgreSQL by itself."""
+    refuse_mistyped(storage)
     if storage.startswith(("postgresql:", "postgres:")):
         return locate(storage).url.render_as_string(hide_password=False)
     return storage

@@ -14,7 +14,7 @@ from lrbench.tuning.confirm import Confirmed, confirm
 from lrbench.tuning.finals import finals
 from lrbench.tuning.search import OUTCOME, Search, asked, runs_of
 from lrbench.tuning.space import Space
-from lrbench.tuning.study import STUDY_FILE, open_study
+from lrbench.tuning.study import STUDY_FILE, open_study, storage_errors
 
 if TYPE_CHECKING:
     import optuna
@@ -193,8 +193,9 @@ def search(judge: Bench, space: Space, storage: str | None = None) -> TuneResult
     judge.check(judge.task(next(iter(space.discrete(1).parts[0].policies(workload.iterations))),
                            settings.search.search_seed))
     study = _study(judge, space, storage)
-    Search(judge, study, space).run()
-    return _result(judge, study)
+    with storage_errors(_place(judge, storage)):
+        Search(judge, study, space).run()
+        return _result(judge, study)
 
 
 def earlier(judge: Bench, space: Space) -> TuneResult | None:
@@ -213,8 +214,12 @@ def earlier(judge: Bench, space: Space) -> TuneResult | None:
 def _study(judge: Bench, space: Space, storage: str | None = None) -> optuna.Study:
     settings, workload = judge.experiment.settings.search, judge.experiment.workload
     evaluations = -(-workload.iterations // workload.test_interval)
-    return open_study(storage or str(judge.folder / STUDY_FILE), judge.experiment.name, settings,
+    return open_study(_place(judge, storage), judge.experiment.name, settings,
                       identity(judge, space), evaluations)
+
+
+def _place(judge: Bench, storage: str | None) -> str:
+    return storage or str(judge.folder / STUDY_FILE)
 
 
 def identity(judge: Bench, space: Space) -> dict[str, Any]:

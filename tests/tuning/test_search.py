@@ -10,7 +10,7 @@ import pytest
 from fake_engine import FakeEngine
 from made_up_runs import ITERATIONS, MadeUp, made_up_bench
 
-from lrbench.errors import PolicyError, SpecError
+from lrbench.errors import PolicyError, SpecError, UsageError
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ChoosingSettings
@@ -233,14 +233,32 @@ def test_a_study_of_another_workload_or_space_is_refused(bench):
 
 @pytest.mark.parametrize(("storage", "problem"), [
     ("nonsense://x", "nonsense://x: cannot be opened"),
-    ("postgresql+psycopg://me:secret@localhost:1/none", r"postgresql\+psycopg://me:\*\*\*@localhost:1/none: cannot be"),
+    ("postgresql+psycopg://me:secret@localhost:1/none", "postgresql://localhost:1/none: cannot be opened"),
+    ("postgresql://localhost:1/none?user=me&password=secret", "postgresql://localhost:1/none: cannot be opened"),
+    ("postgresql://localhost:1/none?secret=secret", r"postgresql://localhost:1/none: cannot be opened: .*\*\*\*"),
+    ("postgresql:/me:secret@localhost/x", "the URL of the database is none; for example postgresql://USER:PASSWORD@"),
+    ("mysql+nonsense://me:secret@localhost/x", "mysql://localhost/x: cannot be opened"),
     ("/proc/none/study.journal", "/proc/none/study.journal: cannot be opened"),
 ])
 def test_a_storage_that_cannot_be_used_is_one_clear_line(bench, storage, problem):
     made = bench(RATES + "\ntrials: 2")
-    with pytest.raises(SpecError, match=problem) as refused:
+    with pytest.raises(UsageError, match=problem) as refused:
         search(made, space_of(made), storage)
     assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_database_that_is_gone_in_the_middle_is_one_clear_line(bench, tmp_path, monkeypatch):
+    made = bench(RATES + "\ntrials: 2")
+    wait = Search._tell
+
+    def gone(self, outcome):
+        (tmp_path / "studies.sqlite").write_text("no database any more" * 100)
+        wait(self, outcome)
+
+    monkeypatch.setattr(Search, "_tell", gone)
+    with pytest.raises(SpecError, match=f"sqlite:///{tmp_path}/studies.sqlite: cannot be used any more: ") as refused:
+        search(made, space_of(made), f"sqlite:///{tmp_path}/studies.sqlite?timeout=5")
     assert "\n" not in str(refused.value)
 
 
@@ -254,7 +272,9 @@ def test_a_file_that_is_no_study_is_one_clear_line(bench, tmp_path):
 
 
 def test_a_password_is_never_shown():
-    assert shown_storage("postgresql://me:secret@host/name") == "postgresql://me:***@host/name"
+    assert shown_storage("postgresql://me:secret@host/name") == "postgresql://host/name"
+    assert shown_storage("postgresql:/me:secret@host/name") == "postgresql:/host/name"
+    assert shown_storage("studies/a.journal") == "studies/a.journal"
     assert "secret" not in shown_storage("post gres://me:secret@host:port/name")
 
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lrbench.errors import DatabaseError
 from lrbench.tuning.database.location import Location
 from lrbench.tuning.database.schema import SCHEMA, Base, SchemaRow
+from lrbench.urls import hide_secrets_of
 
 WAIT_SECONDS = 60
 CONNECT_SECONDS = 10
@@ -26,8 +27,8 @@ _ARGUMENTS = {"sqlite": {"timeout": WAIT_SECONDS}, "postgresql": {"connect_timeo
 
 
 @contextmanager
-def speaking_of(shown: str) -> Iterator[None]:
-    """Turn what a database's driver says into one line with the database's name.
+def speaking_of(shown: str, url: URL) -> Iterator[None]:
+    """Turn what a database's driver says into one line with the database's name, without what is secret in its URL.
 
     Raises:
         DatabaseError: whatever went wrong with it.
@@ -35,7 +36,8 @@ def speaking_of(shown: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        raise DatabaseError(f"the database cannot be used: {_reason(error)}", where=shown,
+        problem = hide_secrets_of(url.render_as_string(hide_password=False), reason_of(error))
+        raise DatabaseError(f"the database cannot be used: {problem}", where=shown,
                             remedy="set it right, or name another with --db or LRBENCH_DB") from None
 
 
@@ -96,7 +98,7 @@ def _strict_json(value: Any) -> str:
     return json.dumps(value, allow_nan=False)
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def reason_of(error: SQLAlchemyError) -> str:
     """The driver's own words without the statement and its values."""
     text = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
     return next(iter(text.strip().splitlines()), "no reason given")

@@ -112,7 +112,7 @@ class Database:
     @contextmanager
     def _session(self, *, writes: bool = False) -> Iterator[Session]:
         engine = self._engine.execution_options(**{WRITES: writes})
-        with speaking_of(self.shown), Session(engine, expire_on_commit=False) as session, session.begin():
+        with speaking_of(self.shown, engine.url), Session(engine, expire_on_commit=False) as session, session.begin():
             try:
                 yield session
             except (ValidationError, JSONDecodeError):
@@ -133,7 +133,7 @@ def open_database(location: str) -> Database:
     place = locate(location)
     engine = connect(place)
     try:
-        with speaking_of(place.shown):
+        with speaking_of(place.shown, place.url):
             created = ensure_tables(engine, place.shown, _fill)
     except BaseException:
         engine.dispose()

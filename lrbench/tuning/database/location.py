@@ -10,6 +10,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from lrbench.errors import DatabaseError
+from lrbench.urls import is_mistyped_url, shown_url
 
 EXAMPLE = "postgresql://USER:PASSWORD@HOST/DATABASE"
 
@@ -23,11 +24,12 @@ class Location:
 
 
 def locate(text: str) -> Location:
-    """The place that a path or a URL names; without ``://`` it is the path of an SQLite file.
+    """The place that a path or a URL names; without ``://`` it is the path of an SQLite file, unless it is mistyped.
 
     Raises:
         DatabaseError: no such place, or no driver for it; nothing of a password is in the message.
     """
+    refuse_mistyped(text)
     if "://" not in text:
         return _file(text)
     if text.count("@") > 1:  # what is before the last one would be taken for the host, and shown
@@ -35,7 +37,7 @@ def locate(text: str) -> Location:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise DatabaseError("the URL of the database is none", remedy=f"for example {EXAMPLE}") from None
+        raise _no_url() from None
     kind = url.get_backend_name()
     if kind == "sqlite":
         if url.query:
@@ -44,6 +46,20 @@ def locate(text: str) -> Location:
     if kind in ("postgresql", "postgres"):
         return _postgresql(url)
     raise DatabaseError(f"{kind!r} is no database that LRBench knows", remedy=f"give a file's path, or {EXAMPLE}")
+
+
+def refuse_mistyped(text: str) -> None:
+    """Refuse a URL with a slip in it, which would be taken for a file's path and shown whole.
+
+    Raises:
+        DatabaseError: it is one, and no file has that name.
+    """
+    if is_mistyped_url(text) and not Path(text).exists():
+        raise _no_url()
+
+
+def _no_url() -> DatabaseError:
+    return DatabaseError("the URL of the database is none", remedy=f"for example {EXAMPLE}")
 
 
 def _file(name: str) -> Location:
@@ -60,5 +76,5 @@ def _file(name: str) -> Location:
 def _postgresql(url: URL) -> Location:
     if importlib.util.find_spec("psycopg") is None:
         raise DatabaseError("the driver of PostgreSQL is not installed", remedy="type: pip install 'lrbench[postgres]'")
-    place = URL.create("postgresql", host=url.host, port=url.port, database=url.database)
-    return Location(url.set(drivername="postgresql+psycopg"), str(place))
+    place = url.set(drivername="postgresql+psycopg")
+    return Location(place, shown_url(place.render_as_string(hide_password=False)))
