@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read its bytes; a pipe or a device under its name would be waited for, or read for ever.
+
+    Raises:
+        OSError: there is none, it may not be read, or it is not a regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return open(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a regular file; the errors are those of ``open_regular``."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def is_irregular(path: Path) -> bool:
+    """Whether something is there that is not a regular file, such as a pipe, a device or a folder."""
+    return path.exists() and not path.is_file()
 
 
 def atomic_write(path: Path, content: bytes) -> None:
@@ -52,7 +82,7 @@ def put_in_place(staging: Path, folder: Path) -> None:
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal digits."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

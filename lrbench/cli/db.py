@@ -150,11 +150,11 @@ def import_entries(file: Path | None, shipped: bool, location: str | None) -> No
 
 def _read(file: Path) -> list[Entry]:
     from lrbench.errors import DatabaseError
-    from lrbench.storage import reason
+    from lrbench.storage import read_regular, reason
     from lrbench.tuning.database import from_lines
 
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except OSError as error:
         raise DatabaseError(reason(error), where=str(file), remedy="give a file of `lrbench db export`") from None
     return from_lines(content, str(file))

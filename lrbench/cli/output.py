@@ -32,7 +32,8 @@ def check_writable(output: Path, option: str = "-o") -> None:
     from lrbench.errors import UsageError
 
     if output.exists() and not output.is_file():
-        raise UsageError("is no ordinary file", where=str(output), remedy=f"give {option} the name of a file to write")
+        remedy = f"give {option} the name of a file to write"
+        raise UsageError("is not a regular file", where=str(output), remedy=remedy)
     if not output.parent.is_dir():
         remedy = f"make it, or change {option}"
         raise UsageError(f"there is no folder {output.parent}", where=str(output), remedy=remedy)

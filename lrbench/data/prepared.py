@@ -16,7 +16,7 @@ from lrbench.data.arrays import Split
 from lrbench.data.registry import find_data_set
 from lrbench.data.store import read_split
 from lrbench.errors import DataError
-from lrbench.storage import file_sha256, write_durably
+from lrbench.storage import file_sha256, read_regular, write_durably
 
 SCHEMA = 1
 MANIFEST, TRAIN, TEST, MEAN = "manifest.json", "train_lmdb", "test_lmdb", "mean.binaryproto"
@@ -117,7 +117,7 @@ def _files(prepared: Prepared) -> list[str]:
 
 def _manifest(folder: Path) -> dict[str, Any] | None:
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = json.loads(read_regular(folder / MANIFEST))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from lrbench.data.arrays import Mean, Split
 from lrbench.errors import DataError
 from lrbench.nets import caffe_pb2
-from lrbench.storage import reason
+from lrbench.storage import read_regular, reason
 
 RECORDS_A_TRANSACTION = 1000
 
@@ -139,7 +139,7 @@ def read_mean(path: Path) -> Mean:
     """
     blob = caffe_pb2.BlobProto()
     try:
-        blob.ParseFromString(path.read_bytes())
+        blob.ParseFromString(read_regular(path))
     except (OSError, DecodeError) as error:
         raise DataError(f"is not a readable mean file: {reason(error)}", where=str(path)) from error
     shape = tuple(blob.shape.dim)[-3:] if blob.HasField("shape") else (blob.channels, blob.height, blob.width)

@@ -14,6 +14,7 @@ from lrbench.importing.torch_file import is_saved
 from lrbench.importing.torch_schedulers import scheduler_policy
 from lrbench.policies import Policy
 from lrbench.policies.values import shown
+from lrbench.storage import is_irregular
 
 
 def import_policy(source: str, given: Given) -> Imported:
@@ -30,8 +31,7 @@ def import_policy(source: str, given: Given) -> Imported:
         is_file = False
     if not is_file:
         if "(" not in source:
-            problem = "is a folder" if _is_folder(path) else "no such file"
-            raise UsageError(f"{problem}, and no description of a scheduler", where=shown(source),
+            raise UsageError(f"{_what_it_is(path)}, and no description of a scheduler", where=shown(source),
                              remedy="give a solver.prototxt, or text such as StepLR(step_size=30)")
         return scheduler_policy(read_description(source), given)
     if not is_saved(path):
@@ -45,8 +45,10 @@ def import_policy(source: str, given: Given) -> Imported:
     return scheduler_policy(found, given if given.rate is not None else replace(given, rate=rate))
 
 
-def _is_folder(path: Path) -> bool:
+def _what_it_is(path: Path) -> str:
     try:
-        return path.is_dir()
+        if path.is_dir():
+            return "is a folder"
+        return "is not a regular file" if is_irregular(path) else "no such file"
     except (OSError, ValueError):
-        return False
+        return "no such file"

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from lrbench.errors import NetError, ResultsError, did_you_mean
 from lrbench.nets import caffe_pb2
-from lrbench.storage import atomic_write, reason
+from lrbench.storage import atomic_write, open_regular, reason
 
 LARGEST_FILE_BYTES = 16 * 2**20
 LONGEST_REASON = 200
@@ -131,9 +131,9 @@ def _read_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise NetError("is a folder, not a prototxt file", where=str(path))
-        if not path.is_file():  # a pipe or a device would be read for ever
+        if not path.exists():
             raise NetError("no such file", where=str(path))
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(LARGEST_FILE_BYTES + 1)
     except OSError as error:
         raise NetError(f"cannot be read ({reason(error)})", where=str(path)) from error

@@ -12,8 +12,9 @@ from lrbench.errors import ResultsError
 from lrbench.report.formats import NOTHING, number
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.report.untrusted import path_text, plain
-from lrbench.runs.directory import RunDirectory
+from lrbench.runs.directory import STATUS, RunDirectory
 from lrbench.runs.records import find_runs, read_run
+from lrbench.storage import is_irregular
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def find_underway(paths: Sequence[Path], tell: Callable[[str], None] = lambda te
     if not found:
         raise ResultsError("there is no run in this folder, so there is nothing to watch",
                            where=", ".join(map(path_text, paths)), remedy="start one: lrbench run SPEC")
-    said = (path for path in found if RunDirectory(path).status().status == "running")
+    said = (path for path in found if RunDirectory(path).status().status == "running" or is_irregular(path / STATUS))
     records = [read_run(path) for path in said]
     for record in records:
         if not record.readable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrbench.errors import ResultsError
-from lrbench.storage import atomic_write, file_sha256
+from lrbench.storage import atomic_write, file_sha256, read_regular
 
 CHECKSUMS = "SHA256SUMS"
 
@@ -28,7 +28,7 @@ def check_checksums(folder: Path) -> None:
         OSError: a file is missing or cannot be read.
     """
     try:
-        lines = (folder / CHECKSUMS).read_bytes().splitlines()
+        lines = read_regular(folder / CHECKSUMS).splitlines()
     except FileNotFoundError:
         return
     sums = {name.decode(errors="replace"): digest for digest, _, name in (line.partition(b"  ") for line in lines)}

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from lrbench.errors import LRBenchError, ResultsError
-from lrbench.storage import atomic_write, put_in_place, sync
+from lrbench.storage import atomic_write, is_irregular, put_in_place, read_regular, sync
 
 RUN, STATUS, EVALUATIONS, SNAPSHOTS, LOCK = "run.json", "status.json", "evaluations.jsonl", "snapshots", "lock"
 NEEDED = {"iteration", "accuracy_top1", "train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
@@ -89,7 +89,7 @@ class RunDirectory:
 
         Raises:
             RunBusy: another process holds it.
-            ResultsError: the folder cannot be written.
+            ResultsError: the folder cannot be written, or a file of the run is not a regular file.
         """
         lock = FileLock(self.path / LOCK)
         with writing(self.path):
@@ -99,9 +99,16 @@ class RunDirectory:
             except Timeout as error:
                 raise RunBusy("another process is running it", where=str(self.path)) from error
         try:
+            self._refuse_irregular()
             yield
         finally:
             lock.release()
+
+    def _refuse_irregular(self) -> None:
+        """A pipe would be waited for for ever, and none of them be replaced in silence."""
+        for name in (RUN, STATUS, EVALUATIONS):
+            if is_irregular(self.path / name):
+                raise ResultsError("is not a regular file", where=str(self.path / name), remedy="remove it")
 
     def describe(self, description: Mapping[str, Any]) -> None:
         """Write run.json unless it is there; the caller holds the lock.
@@ -158,14 +165,14 @@ class RunDirectory:
     def branched_at(self) -> int:
         """The iteration at which the run branches from another; 0 where it was trained from the start."""
         try:
-            return int(json.loads((self.path / RUN).read_bytes())[BRANCH]["iteration"])
+            return int(json.loads(read_regular(self.path / RUN))[BRANCH]["iteration"])
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 
     def status(self) -> Status:
         """The status on disk; ``pending`` where there is none or it is torn."""
         try:
-            found = json.loads((self.path / STATUS).read_bytes())
+            found = json.loads(read_regular(self.path / STATUS))
             return Status(found["status"], found["iteration"], found["reason"])
         except (OSError, ValueError, KeyError, TypeError):
             return Status("pending")
@@ -188,7 +195,7 @@ class RunDirectory:
         """The evaluations on disk, in order, up to the first line that is none; null is NaN again."""
         rows: list[dict[str, Any]] = []
         try:
-            lines = (self.path / EVALUATIONS).read_bytes().splitlines()
+            lines = read_regular(self.path / EVALUATIONS).splitlines()
         except FileNotFoundError:
             return rows
         for line in lines:
@@ -208,7 +215,7 @@ class RunDirectory:
     def keep(self, rows: list[dict[str, Any]]) -> None:
         """Keep only these evaluations, which are a beginning of those on disk."""
         path, content = self.path / EVALUATIONS, b"".join(map(_line, rows))
-        if (path.read_bytes() if path.exists() else b"") != content:
+        if (read_regular(path) if path.exists() else b"") != content:
             atomic_write(path, content)
 
     def snapshots(self) -> list[tuple[int, Path]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from lrbench.errors import ResultsError
 from lrbench.runs.directory import EVALUATIONS, LOCK, RUN, STATUS, StatusName
+from lrbench.storage import open_regular
 
 SCHEMA = 1
 # results/<experiment>/<run> is two deep; two more for a folder of results folders.
@@ -246,14 +246,11 @@ def _read_object(path: Path) -> dict[str, Any] | None:
 
 
 def _read_bytes(path: Path) -> bytes | None:
-    """The content of an ordinary file, None where there is none."""
+    """The content of a file, None where there is none."""
     try:
-        # Not to wait for the other end of a pipe that lies there under the file's name.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
-                raise _Damaged(f"{path.name} is no ordinary file, or larger than {LARGEST_FILE >> 30} GiB")
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+                raise _Damaged(f"{path.name} is larger than {LARGEST_FILE >> 30} GiB")
             return file.read()
     except FileNotFoundError:
         return None

@@ -24,7 +24,7 @@ from typing import Any
 
 import orjson
 
-from lrbench.storage import atomic_write, reason
+from lrbench.storage import atomic_write, open_regular, reason
 
 USAGE = "usage.jsonl"
 MOST_SAMPLES = 2000
@@ -144,11 +144,15 @@ def read_usage(path: Path) -> tuple[list[Sample], str | None]:
     A last line that was cut short is what a kill leaves, and no problem. Never raises for what is in the file.
     """
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
-            return [], f"{path.name} is missing" if not path.exists() else f"{path.name} is no file of samples"
-        *lines, _ = path.read_bytes().split(b"\n")
+        with open_regular(path) as file:
+            content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        return [], f"{path.name} is missing"
     except OSError as error:
         return [], f"{path.name} cannot be read: {reason(error)}"
+    if len(content) > LARGEST_FILE:
+        return [], f"{path.name} is no file of samples"
+    *lines, _ = content.split(b"\n")
     samples: list[Sample] = []
     for number, line in enumerate(lines, start=1):
         sample = _sample(line)

@@ -10,6 +10,7 @@ from typing import Any
 
 from lrbench.errors import LRBenchError, SpecError
 from lrbench.spec.plain_yaml import Key, read_plain
+from lrbench.storage import open_regular
 
 MAX_BYTES = 1 << 20
 
@@ -67,9 +68,9 @@ def read_document(path: Path) -> Document:
 def _bytes(path: Path) -> bytes:
     if path.is_dir():
         raise SpecError("is a folder", where=str(path), remedy=_GIVE_A_FILE)
-    if not path.is_file():  # a pipe or a device would be read for ever
+    if not path.exists():
         raise SpecError("there is no such spec file", where=str(path), remedy=_GIVE_A_FILE)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise SpecError(f"is larger than {MAX_BYTES} bytes", where=str(path), remedy=_GIVE_A_FILE)

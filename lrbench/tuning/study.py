@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lrbench.errors import SpecError, UsageError
 from lrbench.spec.search import SearchSettings
+from lrbench.storage import open_regular
 from lrbench.tuning.database.connection import WRITES, connect, reason_of
 from lrbench.tuning.database.location import Location, locate, refuse_mistyped
 from lrbench.urls import hide_secrets_of, is_mistyped_url, shown_url
@@ -107,7 +108,7 @@ def _place(storage: str) -> str:
 @contextmanager
 def _alone(place: str) -> Iterator[None]:
     """One process at a time: Optuna fails where two make its tables in a PostgreSQL database at once."""
-    if not place.startswith("postgresql"):
+    if not place.startswith("postgresql") or "://" not in place:
         yield
         return
     from sqlalchemy import make_url
@@ -136,7 +137,7 @@ def _refuse_other_file(path: Path) -> None:
     """Optuna would write behind whatever is there."""
     if not path.exists():
         return
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = file.readline(1000)
     if start and not (start.startswith(b"{") and b'"op_code"' in start):
         raise SpecError("is a file of another kind, no study", where=str(path), remedy="name another with --storage")

@@ -134,7 +134,7 @@ def test_runs_that_are_not_counted_are_named(lrbench, results):
         (["results", "--target", "98"], "error: --target is 98, but an accuracy is above 0 and at most 1; give a"),
         (["results", "--target", "nan"], "error: --target is nan, but an accuracy"),
         (["results", "-o", "no/such/x.txt"], "error: no/such/x.txt: there is no folder no/such; make it"),
-        (["results", "-o", "empty"], "error: empty: is no ordinary file; give -o"),
+        (["results", "-o", "empty"], "error: empty: is not a regular file; give -o"),
         (["results", "--plots", "notes.txt"], "error: notes.txt/rates.png: cannot be written: "),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_full_disk(lrbench, results, tmp_path, monkeypatch):
 def test_a_device_is_never_replaced(lrbench, results):
     code, _, err = lrbench("report", results, "-o", "/dev/null")
     assert code == 2
-    assert "is no ordinary file" in err
+    assert "is not a regular file" in err
     assert Path("/dev/null").is_char_device()
 
 

@@ -65,7 +65,7 @@ LEFT_OUT = {
     "odd": (put("run.json", '{"schema": 1, "policy": 5}'), "run.json: 'run_id' is missing or of the wrong type"),
     "status": (put("status.json", '{"status": "splendid"}'), "status.json: unknown status 'splendid'"),
     "folder": (unreadable, "evaluations.jsonl cannot be read: Is a directory"),
-    "pipe": (a_pipe, "run.json is no ordinary file"),
+    "pipe": (a_pipe, "run.json cannot be read: not a regular file"),
 }
 """How a run is damaged beyond use, and what is said of it."""
 

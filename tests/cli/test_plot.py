@@ -114,7 +114,7 @@ def test_of_several_workloads_one_is_chosen(plot, results):
     (["empty", "-o", "x.png"], "error: empty: there is no run in this folder, so there is nothing to report; give"),
     (["results", "-o", "x.gif"], 'error: x.gif: the suffix is ".gif"; use .png, .svg, .pdf'),
     (["results", "-o", "no/x.png"], "error: no/x.png: there is no folder no; make it"),
-    (["results", "-o", "empty.png"], "error: empty.png: is no ordinary file; give -o"),
+    (["results", "-o", "empty.png"], "error: empty.png: is not a regular file; give -o"),
     (["results", "-o", "x.png", "--policies", "TRE"], "error: --policies is 'TRE', which no run here has; did"),
     (["results", "-o", "x.png", "--target", "98"], "error: --target is 98, but an accuracy is above 0 and at most 1"),
     (["results", "-o", "x.png", "--sort", "acuracy"], "error: unknown metric 'acuracy'; did you mean "),

@@ -127,7 +127,7 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(run):
     (run / "evaluations.jsonl").unlink()
     os.mkfifo(run / "evaluations.jsonl")
     start = time.monotonic()
-    assert "no ordinary file" in str(read_run(run).problem)
+    assert "not a regular file" in str(read_run(run).problem)
     assert time.monotonic() - start < 1
 
 

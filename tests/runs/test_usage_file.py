@@ -132,7 +132,7 @@ def test_columns_of_a_later_version_are_passed_over(path):
 def test_no_file_no_ordinary_file_and_one_too_large(path, monkeypatch):
     assert read_usage(path) == ([], "usage.jsonl is missing")
     path.mkdir()
-    assert read_usage(path) == ([], "usage.jsonl is no file of samples")
+    assert read_usage(path) == ([], "usage.jsonl cannot be read: Is a directory")
     path.rmdir()
     path.write_bytes(b'{"seconds": 1}\n')
     monkeypatch.setattr("lrbench.runs.usage.LARGEST_FILE", 3)

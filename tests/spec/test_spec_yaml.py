@@ -170,7 +170,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "a.yaml"
     assert file_refusal(path) == "there is no such spec file"
     assert file_refusal(tmp_path) == "is a folder"
-    assert file_refusal(Path("/dev/zero")) == "there is no such spec file"
+    assert file_refusal(Path("/dev/zero")) == "cannot be read (not a regular file)"
     assert file_refusal(tmp_path / ("a" * 300)) == "cannot be read (File name too long)"
     path.write_text("a: 1")
     assert file_refusal(path / "b.yaml") == "there is no such spec file"
@@ -178,7 +178,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, monkeypatch):
     def denied(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", denied)  # taking rights away does not stop root
+    monkeypatch.setattr("lrbench.spec.document.open_regular", denied)  # taking rights away does not stop root
     assert file_refusal(path) == "cannot be read (Permission denied)"
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lrbench.errors import EngineUnavailable
-from lrbench.storage import reason
+from lrbench.storage import read_regular, reason
 
 WORKER = Path(__file__).with_name("worker.py")
 MANIFEST = "lrbench-caffe.json"
@@ -189,7 +189,7 @@ def _fatal_line(answer: subprocess.CompletedProcess[str]) -> str:
 
 def _packaged_version(environment: CaffeEnvironment) -> str | None:
     try:
-        version = json.loads((Path(environment.origin) / MANIFEST).read_text())["version"]
+        version = json.loads(read_regular(Path(environment.origin) / MANIFEST))["version"]
     except (OSError, ValueError, KeyError):
         return None
     return str(version)

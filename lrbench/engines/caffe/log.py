@@ -18,6 +18,7 @@ from lrbench.engines.caffe.log_sessions import Display, Sessions, Snapshot, Test
 from lrbench.errors import ResultsError
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.nets.text import merge_whole_fields
+from lrbench.storage import open_regular
 
 LONGEST_LINE = 1 << 16  # characters; a file without line ends must not fill the memory
 LONGEST_BLOCK = 1 << 18  # lines; a net of a thousand layers takes some 30,000
@@ -203,7 +204,7 @@ def read_log(path: Path) -> CaffeLog:
     """
     log = CaffeLog()
     try:
-        with path.open("rb") as binary:
+        with open_regular(path) as binary:
             file = io.TextIOWrapper(binary, encoding=_encoding(binary.peek(2)[:2]), errors="replace", newline="\n")
             for line in iter(lambda: file.readline(LONGEST_LINE), ""):
                 log.feed(line)

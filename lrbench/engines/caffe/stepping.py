@@ -17,7 +17,7 @@ from lrbench.engines.process.session import ProcessSession
 from lrbench.errors import EngineFailed
 from lrbench.nets import write_message
 from lrbench.nets.caffe_pb2 import NetParameter, SolverState
-from lrbench.storage import put_in_place
+from lrbench.storage import put_in_place, read_regular
 
 STEPPING_SOLVER = "solver.stepping.prototxt"
 INCOMING = "snapshots/incoming/net"
@@ -69,7 +69,7 @@ class SteppingSession(ProcessSession):
 
     def restore(self, folder: Path, evaluations: int) -> None:
         """Give Caffe the snapshot under the names it was written with, then replay what only memory held."""
-        state = SolverState.FromString((folder / STATE).read_bytes())
+        state = SolverState.FromString(read_regular(folder / STATE))
         prefix = f"{self._incoming}_iter_{state.iter}"
         shutil.copyfile(folder / WEIGHTS, f"{prefix}.caffemodel")
         shutil.copyfile(folder / STATE, f"{prefix}.solverstate")

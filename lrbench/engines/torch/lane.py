@@ -22,6 +22,7 @@ from lrbench.engines.torch.solvers import Solver
 from lrbench.engines.torch.update_rules import make_solver
 from lrbench.engines.torch.weights import read_caffemodel, write_caffemodel
 from lrbench.spec.model import SolverSettings
+from lrbench.storage import open_regular
 
 WEIGHTS, STATE = "net.caffemodel", "state.npz"
 
@@ -149,7 +150,7 @@ class Lane:
     def restore(self, folder: Path) -> None:
         """Go on from what ``save`` wrote; the data follow from the iteration alone."""
         read_caffemodel(folder / WEIGHTS, self.shared.model.train, self.parameters)
-        with np.load(folder / STATE, allow_pickle=False) as stored:
+        with open_regular(folder / STATE) as file, np.load(file, allow_pickle=False) as stored:
             self.iteration = int(stored["iteration"])
             self.done.fill_(self.iteration)
             self.generator.set_state(torch.from_numpy(stored["generator"]))

@@ -17,7 +17,7 @@ from lrbench.engines.torch.parameters import Slot
 from lrbench.errors import NetError, ResultsError
 from lrbench.nets.caffe_pb2 import BlobProto, LayerParameter, NetParameter
 from lrbench.nets.wiring import layer_place
-from lrbench.storage import atomic_write, reason
+from lrbench.storage import atomic_write, read_regular, reason
 
 _LEGACY = ("num", "channels", "height", "width")
 
@@ -71,7 +71,7 @@ def write_caffemodel(path: Path | str, net: TorchNet, parameters: Sequence[Tenso
 def _read(path: Path) -> NetParameter:
     message = NetParameter()
     try:
-        message.ParseFromString(path.read_bytes())
+        message.ParseFromString(read_regular(path))
     except OSError as error:
         raise NetError(f"cannot be read ({reason(error)})", where=str(path)) from error
     except DecodeError as error:

@@ -10,6 +10,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from lrbench.errors import DatabaseError
+from lrbench.storage import is_irregular
 from lrbench.urls import is_mistyped_url, shown_url
 
 EXAMPLE = "postgresql://USER:PASSWORD@HOST/DATABASE"
@@ -68,6 +69,8 @@ def _file(name: str) -> Location:
     path = Path(name).expanduser()
     if path.is_dir():
         raise DatabaseError("is a folder", where=str(path), remedy="give the path of an SQLite file")
+    if is_irregular(path):
+        raise DatabaseError("is not a regular file", where=str(path), remedy="give the path of an SQLite file")
     if not path.parent.is_dir():
         raise DatabaseError(f"there is no folder {path.parent}", where=str(path), remedy="make it, or change the path")
     return Location(URL.create("sqlite", database=str(path)), str(path))
