@@ -53,6 +53,12 @@ def atomic_write(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
+def remove_partials(folder: Path) -> None:
+    """Delete, at any depth, what a kill left of files that ``atomic_write`` had begun; nobody else may write there."""
+    for path in folder.rglob(".*.partial"):
+        path.unlink(missing_ok=True)
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Write a file and wait until it is on the disk."""
     with path.open("wb") as stream:

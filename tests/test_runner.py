@@ -24,6 +24,7 @@ from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory, Status
 from lrbench.spec.model import EngineSettings, SolverSettings
 from lrbench.stopping import StoppingRules
+from lrbench.storage import atomic_write
 
 MakeTraining = Callable[..., Training]
 CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
@@ -395,3 +396,29 @@ def test_a_session_that_is_lost_when_the_user_wants_to_end_is_not_opened_again(m
     with pytest.raises(Interrupted):
         training.run()
     assert engine.opened == engine.closed == 1
+
+
+def test_what_a_kill_left_between_write_and_rename_is_removed_at_the_next_start(make, monkeypatch):
+    training = make(FakeEngine())
+    folder = training.directory.path
+    with training.directory.locked():
+        training.run()
+    training.directory.write_status(Status("running", 25))
+
+    class Killed(BaseException):
+        """What no handler of errors sees."""
+
+    def kill(path, target):
+        raise Killed
+
+    with monkeypatch.context() as killing:
+        killing.setattr(Path, "replace", kill)
+        killing.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+        for path in (folder / "status.json", folder / "usage.jsonl", folder / "snapshots/iter_00000025/SHA256SUMS"):
+            with pytest.raises(Killed):
+                atomic_write(path, b"half")
+    assert len(list(folder.rglob("*.partial"))) == 3
+    again = make(FakeEngine())
+    with again.directory.locked():
+        assert list(folder.rglob("*.partial")) == []
+        assert again.run().status == "finished"

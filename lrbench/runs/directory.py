@@ -17,7 +17,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from lrbench.errors import LRBenchError, ResultsError
-from lrbench.storage import atomic_write, is_irregular, put_in_place, read_regular, sync
+from lrbench.storage import atomic_write, is_irregular, put_in_place, read_regular, remove_partials, sync
 
 RUN, STATUS, EVALUATIONS, SNAPSHOTS, LOCK = "run.json", "status.json", "evaluations.jsonl", "snapshots", "lock"
 NEEDED = {"iteration", "accuracy_top1", "train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
@@ -85,7 +85,7 @@ class RunDirectory:
     def locked(self) -> Iterator[None]:
         """Make the folder if it is not there, and hold the run for this process.
 
-        The system lets go when the process ends, however it ends.
+        What a kill left of half-written files is removed. The system lets go when the process ends, however it ends.
 
         Raises:
             RunBusy: another process holds it.
@@ -100,6 +100,8 @@ class RunDirectory:
                 raise RunBusy("another process is running it", where=str(self.path)) from error
         try:
             self._refuse_irregular()
+            with writing(self.path):
+                remove_partials(self.path)
             yield
         finally:
             lock.release()
