@@ -17,7 +17,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from lrbench.errors import LRBenchError, ResultsError
-from lrbench.storage import atomic_write, is_irregular, put_in_place, read_regular, remove_partials, sync
+from lrbench.storage import atomic_write, is_irregular, open_regular, put_in_place, read_regular, remove_partials, sync
 
 RUN, STATUS, EVALUATIONS, SNAPSHOTS, LOCK = "run.json", "status.json", "evaluations.jsonl", "snapshots", "lock"
 NEEDED = {"iteration", "accuracy_top1", "train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
@@ -197,14 +197,14 @@ class RunDirectory:
         """The evaluations on disk, in order, up to the first line that is none; null is NaN again."""
         rows: list[dict[str, Any]] = []
         try:
-            lines = read_regular(self.path / EVALUATIONS).splitlines()
+            with open_regular(self.path / EVALUATIONS) as file:
+                for line in file:
+                    row = _row(line)
+                    if row is None:
+                        break
+                    rows.append(row)
         except FileNotFoundError:
             return rows
-        for line in lines:
-            row = _row(line)
-            if row is None:
-                break
-            rows.append(row)
         return rows
 
     def append(self, row: Mapping[str, float]) -> None:

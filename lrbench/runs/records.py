@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from lrbench.errors import ResultsError
+from lrbench.runs.columns import Columns, read_columns
 from lrbench.runs.directory import EVALUATIONS, LOCK, RUN, STATUS, StatusName
 from lrbench.storage import open_regular
 
@@ -173,63 +175,14 @@ def _is_unlocked(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _read_evaluations(path: Path) -> tuple[dict[str, NDArray[np.float64]], str | None]:
+def _read_evaluations(path: Path) -> tuple[Columns, str | None]:
     """The columns, and what is wrong with the first line that is none; the columns are those of the lines before it."""
-    lines = (_read_bytes(path) or b"").split(b"\n")
-    torn = lines.pop()  # what follows the last newline: nothing, or a line cut short by a kill
-    if torn.strip():
-        with contextlib.suppress(orjson.JSONDecodeError):
-            orjson.loads(torn)
-            lines.append(torn)
     try:
-        rows = orjson.loads(b"[" + b",".join(lines) + b"]")  # one call, for speed
-        if len(rows) == len(lines):
-            return _columns(rows), None
-    except _NO_EVALUATION:
-        pass
-    rows, problem = _rows_before_damage(lines)
-    return _columns(rows), f"{path.name}{problem}"
-
-
-# What reading a line, and making columns of what is no row of numbers with an iteration, raise; JSONDecodeError is a
-# ValueError.
-_NO_EVALUATION = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
-
-
-def _rows_before_damage(lines: list[bytes]) -> tuple[list[dict[str, Any]], str]:
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            return rows, f":{number} is not JSON"
-        try:
-            _columns([row])
-        except _NO_EVALUATION:
-            return rows, f":{number} is not an evaluation: numbers by name, with its iteration"
-        rows.append(row)
-    return rows, " is not one JSON object a line"
-
-
-def _columns(rows: list[dict[str, Any]]) -> dict[str, NDArray[np.float64]]:
-    # The first and last row may know different columns: a run can be resumed by a newer version.
-    names = {**rows[0], **rows[-1]} if rows else {"iteration": None}
-    columns = {name: np.array([row.get(name) for row in rows], dtype=np.float64) for name in names}
-    if any(column.ndim != 1 for column in columns.values()):
-        raise ValueError
-    return _in_order(columns)
-
-
-def _in_order(columns: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """Each iteration once, rising: a resumed run may write an evaluation again, and the later line counts."""
-    iterations = columns["iteration"]
-    if np.isnan(iterations).any():
-        raise ValueError
-    if (np.diff(iterations) > 0).all():
-        return columns
-    _, from_the_end = np.unique(iterations[::-1], return_index=True)
-    kept = len(iterations) - 1 - from_the_end
-    return {name: column[kept] for name, column in columns.items()}
+        with _opened(path) as file:
+            columns, problem = read_columns(file)
+    except FileNotFoundError:
+        columns, problem = read_columns(io.BytesIO())
+    return columns, problem and f"{path.name}{problem}"
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
@@ -248,11 +201,20 @@ def _read_object(path: Path) -> dict[str, Any] | None:
 def _read_bytes(path: Path) -> bytes | None:
     """The content of a file, None where there is none."""
     try:
-        with open_regular(path) as file:
-            if os.fstat(file.fileno()).st_size > LARGEST_FILE:
-                raise _Damaged(f"{path.name} is larger than {LARGEST_FILE >> 30} GiB")
+        with _opened(path) as file:
             return file.read()
     except FileNotFoundError:
         return None
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+                raise _Damaged(f"{path.name} is larger than {LARGEST_FILE >> 30} GiB")
+            yield file
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise _Damaged(f"{path.name} cannot be read: {error.strerror}") from None

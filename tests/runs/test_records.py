@@ -91,6 +91,35 @@ def test_an_iteration_written_twice_counts_once_and_the_later_line_wins(run):
     assert columns["accuracy_top1"].tolist() == [0.1, 0.7, 0.8]
 
 
+@pytest.fixture
+def in_small_batches(monkeypatch):
+    """Every line of a file is a batch of its own."""
+    monkeypatch.setattr("lrbench.runs.columns.BATCH_BYTES", 1)
+
+
+@pytest.mark.usefixtures("in_small_batches")
+def test_batches_are_put_together_with_the_columns_of_the_first_and_the_last_line(run):
+    lines = [{"iteration": 1, "old": 0.5}, {"iteration": 2, "old": 0.6, "passing": 1}, {"iteration": 3},
+             {"iteration": 2, "new": 0.7}, {"iteration": 4, "new": None}, {"iteration": 5, "new": 0.9}]
+    (run / "evaluations.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    record = read_run(run)
+    assert record.problem is None
+    assert list(record.evaluations) == ["iteration", "old", "new"]
+    assert record.evaluations["iteration"].tolist() == [1, 2, 3, 4, 5]
+    assert str(record.evaluations["old"].tolist()) == "[0.5, nan, nan, nan, nan]"
+    assert str(record.evaluations["new"].tolist()) == "[nan, 0.7, nan, nan, 0.9]"
+
+
+@pytest.mark.usefixtures("in_small_batches")
+def test_a_broken_line_is_named_by_its_number_in_the_file(run):
+    path = run / "evaluations.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, "garbage", lines[0], ""]))
+    record = read_run(run)
+    assert record.problem == "evaluations.jsonl:4 is not JSON"
+    assert record.evaluations["iteration"].tolist() == [0, 500, 1000]
+
+
 def test_a_run_not_begun(run):
     (run / "evaluations.jsonl").unlink()
     (run / "status.json").unlink()
