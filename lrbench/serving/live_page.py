@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lrbench.errors import LRBenchError
 from lrbench.report.build import Report
@@ -30,16 +30,31 @@ UNDER_WAY_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Version:
-    """The page as it was made at one time; ``tag`` differs where anything but that time does."""
+    """The page as it was made at one time; ``tag`` differs where anything but that time does.
+
+    The page whole, and what is compressed, are made for the first reader who asks and kept for all others.
+    """
 
     document: Mapping[str, Any]
     data: bytes
     tag: str
+    _made: dict[str, bytes] = field(default_factory=dict, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
-    @cached_property
+    @property
     def html(self) -> bytes:
         """The page whole, for who opens it; who has it open takes the data."""
-        return page_html(self.document, live=True)
+        return self._once("html", lambda: page_html(self.document, live=True))
+
+    def compressed(self, name: Literal["html", "data"]) -> bytes:
+        """The page or its data, gzipped."""
+        return self._once(f"{name} gzipped", lambda: gzip.compress(getattr(self, name), compresslevel=1, mtime=0))
+
+    def _once(self, name: str, make: Callable[[], bytes]) -> bytes:
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            return self._made[name]
 
 
 class LivePage:
@@ -65,13 +80,16 @@ class LivePage:
         self._version = self._make()
 
     def version(self) -> Version:
-        """The page as the files are now, or were a moment ago."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._looked >= LOOK_SECONDS and now - self._made >= SHARE * self._took:
-                self._looked = now
-                self._renew(now)
-            return self._version
+        """The page as the files are now, or were a moment ago: while it is made anew for one reader, others get the last."""
+        if self._lock.acquire(blocking=False):
+            try:
+                now = time.monotonic()
+                if now - self._looked >= LOOK_SECONDS and now - self._made >= SHARE * self._took:
+                    self._looked = now
+                    self._renew(now)
+            finally:
+                self._lock.release()
+        return self._version
 
     def _renew(self, now: float) -> None:
         try:

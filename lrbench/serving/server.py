@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import gzip
 import ipaddress
 import platform
 import socket
 import socketserver
 import sys
+import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from lrbench.errors import UsageError
 from lrbench.report.page.html import content_policy
-from lrbench.serving.live_page import LivePage
+from lrbench.serving.live_page import LivePage, Version
 
 SECONDS_TO_ASK = 30.0
+"""For each piece that is sent or received."""
+REQUEST_SECONDS = 60.0
+"""For a request as a whole, from waiting for it until it is answered."""
+MOST_CONNECTIONS = 500
+"""At a time; who comes when there are as many is told to come again."""
 LEAST_TO_COMPRESS = 1400
 _REMEDY = "give --host an address of this machine, such as 127.0.0.1"
 _HEADERS = {
@@ -42,9 +49,13 @@ class PageServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = MOST_CONNECTIONS
 
     def __init__(self, host: str, port: int, page: LivePage) -> None:
         self.page = page
+        self._room = threading.Semaphore(MOST_CONNECTIONS)
+        self._deadlines: dict[Any, float] = {}
+        self._lock = threading.Lock()
         self.names = {host.lower(), "localhost", platform.node().lower()}
         try:
             kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -84,6 +95,43 @@ class PageServer(ThreadingHTTPServer):
             return name.lower().rstrip(".") in self.names
         return True
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for the connection, where there is room for one more."""
+        if not self._room.acquire(blocking=False):
+            with contextlib.suppress(OSError):
+                request.sendall(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
+                                b"Connection: close\r\n\r\n")
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._room.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The connection's thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._deadlines.pop(request, None)
+            self._room.release()
+
+    def begin_request(self, connection: Any) -> None:
+        """Have the connection end unless its next request is answered in time."""
+        with self._lock:
+            self._deadlines[connection] = time.monotonic() + REQUEST_SECONDS
+
+    def service_actions(self) -> None:
+        """End the connections whose time is over; whatever their threads wait for fails then."""
+        now = time.monotonic()
+        with self._lock:
+            late = [connection for connection, deadline in self._deadlines.items() if deadline < now]
+        for connection in late:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader who went away is no error; all else is a fault of the server's, and shown as one."""
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
@@ -116,6 +164,11 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = SECONDS_TO_ASK
     server: PageServer
 
+    def handle_one_request(self) -> None:
+        """The next request, within the time that one has."""
+        self.server.begin_request(self.connection)
+        super().handle_one_request()
+
     def do_GET(self) -> None:
         """The page, its data, or 304 where the asker has the newest."""
         if not self.server.is_meant(self.headers.get("Host")):
@@ -130,9 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("If-None-Match") == version.tag:
             self._answer(HTTPStatus.NOT_MODIFIED, b"", headers)
         elif path == "/":
-            self._answer(HTTPStatus.OK, version.html, headers | {"Content-Type": "text/html; charset=utf-8"})
+            self._send(version, "html", headers | {"Content-Type": "text/html; charset=utf-8"})
         else:
-            self._answer(HTTPStatus.OK, version.data, headers | {"Content-Type": "application/json"})
+            self._send(version, "data", headers | {"Content-Type": "application/json"})
 
     do_HEAD = do_GET
 
@@ -142,12 +195,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_CONNECT = do_TRACE = _refuse
 
+    def _send(self, version: Version, name: Literal["html", "data"], headers: dict[str, str]) -> None:
+        """The page or its data, compressed for who takes that."""
+        body: bytes = getattr(version, name)
+        if len(body) >= LEAST_TO_COMPRESS and "gzip" in self.headers.get("Accept-Encoding", ""):
+            body, headers = version.compressed(name), headers | {"Content-Encoding": "gzip"}
+        self._answer(HTTPStatus.OK, body, headers)
+
     def _answer(self, status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> None:
         found = {**_HEADERS, "Content-Type": "text/plain; charset=utf-8",
                  "Content-Security-Policy": content_policy(live=True), **(headers or {})}
-        if len(body) >= LEAST_TO_COMPRESS and "gzip" in self.headers.get("Accept-Encoding", ""):
-            body = gzip.compress(body, compresslevel=1, mtime=0)
-            found["Content-Encoding"] = "gzip"
         self.send_response(status)
         for name, value in found.items():
             self.send_header(name, value)

@@ -7,6 +7,8 @@ import http.client
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import fake_runs
 import pytest
@@ -79,6 +81,66 @@ def test_compressed_for_who_takes_it(ask, page):
     assert answer.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(body) == page.version().html
     assert len(body) < len(page.version().html) / 2
+
+
+def test_it_is_compressed_once_for_all_readers(ask, page, monkeypatch):
+    made = []
+    whole = gzip.compress
+    monkeypatch.setattr(gzip, "compress", lambda *args, **named: made.append(1) or whole(*args, **named))
+    monkeypatch.setattr(page, "_version", replace(page.version(), _made={}))
+    with ThreadPoolExecutor(16) as readers:
+        answers = list(readers.map(lambda _: ask("GET", "/data.json", {"Accept-Encoding": "gzip"}), range(64)))
+    assert {gzip.decompress(body) for _, body in answers} == {page.version().data}
+    assert len(made) == 1
+
+
+def test_while_the_page_is_made_anew_other_readers_get_the_last(page, monkeypatch):
+    found = []
+
+    def renew(now):
+        reader = threading.Thread(target=lambda: found.append(page.version()))
+        reader.start()
+        reader.join(timeout=30)
+
+    monkeypatch.setattr(page, "_renew", renew)
+    monkeypatch.setattr(live_page, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(live_page, "SHARE", 0.0)
+    assert found == [page.version()]
+
+
+def test_a_request_that_never_ends_is_ended(server, monkeypatch):
+    monkeypatch.setattr("lrbench.serving.server.REQUEST_SECONDS", 0.0)
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: local")  # each piece in time, the whole never
+        assert connection.recv(1) == b""
+
+
+def test_readers_beyond_the_most_are_told_to_come_again(page, monkeypatch):
+    monkeypatch.setattr("lrbench.serving.server.MOST_CONNECTIONS", 2)
+    with PageServer("127.0.0.1", 0, page) as small:
+        thread = threading.Thread(target=small.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        held = [http.client.HTTPConnection("127.0.0.1", small.server_port, timeout=20) for _ in range(2)]
+        for connection in held:
+            connection.request("HEAD", "/")
+            connection.getresponse().read()
+        assert status(small) == 503
+        held[0].close()
+        while (found := status(small)) == 503:
+            pass  # until the thread of the one that went away has heard of it
+        assert found == 200
+        held[1].close()
+        small.shutdown()
+        thread.join()
+
+
+def status(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    connection.request("GET", "/data.json")
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
 
 
 def test_head_has_the_headers_alone(ask, page):
