@@ -5,12 +5,14 @@ A message says what was received, where, the rule it breaks and the remedy, in o
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
 from lrbench.urls import hide_secrets
 
 LONGEST = 2000
+_UNUSUAL = re.compile(r"[^\n -~]")
 
 
 def plain(text: str) -> str:
@@ -20,6 +22,24 @@ def plain(text: str) -> str:
     """
     one_line = " ".join(text[:LONGEST].split())
     return "".join(character for character in one_line if unicodedata.category(character)[0] != "C")
+
+
+def printable_json(content: bytes) -> bytes:
+    """The same JSON with every character that could steer a terminal as an escape, such as ``\\u009b``.
+
+    JSON's own rules escape only the first 32 characters.
+    """
+    if content.isascii() and b"\x7f" not in content:
+        return content
+    return _UNUSUAL.sub(_escaped, content.decode()).encode()
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if unicodedata.category(character)[0] != "C":
+        return character
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[place:place + 2].hex()}" for place in range(0, len(units), 2))
 
 
 class LRBenchError(Exception):

@@ -54,6 +54,7 @@ def _show(result: ComposeResult, bench: Bench, typed: Choosing) -> None:
     import json
 
     from lrbench.cli.output import write_output
+    from lrbench.errors import printable_json
     from lrbench.report.compose_table import compose_json, compose_text
     from lrbench.report.labels import workload_name
 
@@ -61,6 +62,7 @@ def _show(result: ComposeResult, bench: Bench, typed: Choosing) -> None:
     heading = workload_name({"net_name": workload.net_name, "dataset_name": bench.data.label,
                              "batch_size": workload.batch_size, "iterations": workload.iterations})
     if typed.form == "json":
-        write_output((json.dumps(compose_json(result, heading, target), indent=1) + "\n").encode(), typed.output)
+        content = json.dumps(compose_json(result, heading, target), indent=1) + "\n"
+        write_output(printable_json(content.encode()), typed.output)
     else:
         write_output(compose_text(result, heading, target, screen()).encode(), typed.output)

@@ -207,7 +207,9 @@ def _page(entry: Entry, kind: str) -> bytes:
 def _json(document: object) -> bytes:
     import orjson
 
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    from lrbench.errors import printable_json
+
+    return printable_json(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _style(kind: str) -> Style:

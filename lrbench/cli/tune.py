@@ -57,9 +57,10 @@ def _show(result: TuneResult, typed: Choosing) -> None:
     import json
 
     from lrbench.cli.output import write_output
+    from lrbench.errors import printable_json
     from lrbench.report.tune_table import tune_json, tune_text
 
     if typed.form == "json":
-        write_output((json.dumps(tune_json(result), indent=1) + "\n").encode(), typed.output)
+        write_output(printable_json((json.dumps(tune_json(result), indent=1) + "\n").encode()), typed.output)
     else:
         write_output(tune_text(result, screen()).encode(), typed.output)

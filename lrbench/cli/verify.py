@@ -131,9 +131,10 @@ def _show(verdict: Verdict, searching: Searching, typed: Choosing) -> None:
     import json
 
     from lrbench.cli.output import write_output
+    from lrbench.errors import printable_json
     from lrbench.report.verdict import verdict_json, verdict_text
 
     found = verdict, searching.tuned, searching.composed
-    text = (json.dumps(verdict_json(*found), indent=1) + "\n" if typed.form == "json"
-            else verdict_text(*found, screen()))
-    write_output(text.encode(), typed.output)
+    content = (printable_json((json.dumps(verdict_json(*found), indent=1) + "\n").encode()) if typed.form == "json"
+               else verdict_text(*found, screen()).encode())
+    write_output(content, typed.output)

@@ -16,14 +16,14 @@ from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.labels import key, labels, workload_name, workload_settings
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import STATUSES, RunRow
-from lrbench.report.untrusted import csv_cell
+from lrbench.report.untrusted import csv_cell, printable_json
 
 SCHEMA = 1
 
 
 def json_report(report: Report) -> bytes:
     """The document as JSON; what is not reached or not known is null, NaN among it."""
-    return orjson.dumps(report_document(report), option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+    return printable_json(orjson.dumps(report_document(report), option=orjson.OPT_SERIALIZE_NUMPY)) + b"\n"
 
 
 def report_document(report: Report) -> dict[str, Any]:

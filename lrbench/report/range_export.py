@@ -8,14 +8,14 @@ from typing import Any
 
 import orjson
 
-from lrbench.report.untrusted import plain
+from lrbench.report.untrusted import plain, printable_json
 from lrbench.tuning.range_test import RangeResult
 
 
 def range_json(results: Sequence[RangeResult], heading: str) -> bytes:
     """A document with one item a solver; NaN is null, as is a suggestion that there is none of."""
     document = {"workload": plain(heading), "solvers": [_solver(result) for result in results]}
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return printable_json(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _solver(result: RangeResult) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import orjson
 
 from lrbench.report.evidence import origin_text
 from lrbench.report.recommendation import Commands, asked_title, avoid_sentences, next_commands
+from lrbench.report.untrusted import printable_json
 from lrbench.tuning.database import Entry
 from lrbench.tuning.recommending import Avoidance, Candidate, LikeWorkload, Recommendation
 
@@ -24,7 +25,7 @@ def recommendation_json(found: Sequence[Recommendation], commands: Commands) -> 
     says that it is not the policy that was measured. Accuracies are fractions; what is not known is null.
     """
     document = {"schema": SCHEMA, "recommendations": [_recommendation(each, commands) for each in found]}
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return printable_json(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _recommendation(found: Recommendation, commands: Commands) -> dict[str, Any]:

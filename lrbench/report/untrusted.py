@@ -7,9 +7,9 @@ import os
 import re
 from pathlib import Path
 
-from lrbench.errors import LONGEST, plain
+from lrbench.errors import LONGEST, plain, printable_json
 
-__all__ = ["LONGEST", "csv_cell", "latex", "markdown", "path_text", "plain"]
+__all__ = ["LONGEST", "csv_cell", "latex", "markdown", "path_text", "plain", "printable_json"]
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#$])")
 # What a spreadsheet would take for a formula, with the blanks that it skips.

@@ -80,7 +80,7 @@ class LivePage:
         self._version = self._make()
 
     def version(self) -> Version:
-        """The page as the files are now, or were a moment ago: while it is made anew for one reader, others get the last."""
+        """The page as the files are now, or were a moment ago; while it is made anew others get the last one."""
         if self._lock.acquire(blocking=False):
             try:
                 now = time.monotonic()

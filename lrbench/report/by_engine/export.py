@@ -16,7 +16,7 @@ from lrbench.report.by_engine.difference import Difference
 from lrbench.report.by_engine.sentences import agreement_sentence, contrast_sentence, cost_sentences, transfer_sentence
 from lrbench.report.by_engine.tables import EngineReport, EngineRow, EngineTable
 from lrbench.report.export import summary_object
-from lrbench.report.untrusted import csv_cell
+from lrbench.report.untrusted import csv_cell, printable_json
 
 SCHEMA = 1
 
@@ -37,7 +37,7 @@ def json_engines(found: EngineReport) -> bytes:
         "problems": list(found.report.problems),
         "notes": [*found.report.notes, *found.notes],
     }
-    return orjson.dumps(document) + b"\n"
+    return printable_json(orjson.dumps(document)) + b"\n"
 
 
 def _table(table: EngineTable) -> dict[str, Any]:

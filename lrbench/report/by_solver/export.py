@@ -14,7 +14,7 @@ from lrbench.report.by_solver.sentences import findings, verdict
 from lrbench.report.by_solver.tables import SolverReport, SolverTable, Standing
 from lrbench.report.export import summary_object
 from lrbench.report.policies import PolicyRow
-from lrbench.report.untrusted import csv_cell
+from lrbench.report.untrusted import csv_cell, printable_json
 
 SCHEMA = 1
 
@@ -36,7 +36,7 @@ def json_solvers(found: SolverReport) -> bytes:
         "problems": list(found.report.problems),
         "notes": [*found.report.notes, *found.notes],
     }
-    return orjson.dumps(document) + b"\n"
+    return printable_json(orjson.dumps(document)) + b"\n"
 
 
 def _table(table: SolverTable) -> dict[str, Any]:

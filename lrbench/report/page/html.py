@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from lrbench.report.untrusted import printable_json
+
 SCRIPTS = ("dom", "theme", "filters", "table", "runs", "lines", "bars", "heat", "ranges", "live", "main")
 LIBRARY = "echarts/echarts.min.js"
 POLICY = (
@@ -35,7 +37,7 @@ def page_html(document: Mapping[str, Any], *, live: bool = False) -> bytes:
 
 def page_data(document: Mapping[str, Any]) -> bytes:
     """What the page's scripts read, as JSON; NaN is null."""
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return printable_json(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 @cache

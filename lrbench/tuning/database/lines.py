@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from lrbench.errors import DatabaseError
+from lrbench.errors import DatabaseError, printable_json
 from lrbench.tuning.database.entry import ENTRY, Entry
 from lrbench.tuning.database.schema import SCHEMA
 
@@ -20,7 +20,8 @@ def entry_object(entry: Entry) -> dict[str, Any]:
 
 def to_lines(entries: Iterable[Entry]) -> bytes:
     """A line for each entry, in their order."""
-    return b"".join(orjson.dumps(entry_object(entry), option=orjson.OPT_APPEND_NEWLINE) for entry in entries)
+    lines = (orjson.dumps(entry_object(entry), option=orjson.OPT_APPEND_NEWLINE) for entry in entries)
+    return b"".join(map(printable_json, lines))
 
 
 def from_lines(content: bytes, where: str) -> list[Entry]:
