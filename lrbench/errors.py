@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from lrbench.urls import hide_secrets
 
 LONGEST = 2000
+NO_MEMORY = "not enough memory; free some, raise the limit (ulimit -v), or give less at a time"
 _UNUSUAL = re.compile(r"[^\n -~]")
 
 

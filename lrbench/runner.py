@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lrbench.engines.base import Engine, Job, Session, SessionLost, Stretch, Usage
-from lrbench.errors import EngineFailed, Interrupted, LRBenchError
+from lrbench.errors import NO_MEMORY, EngineFailed, Interrupted, LRBenchError
 from lrbench.metrics.divergence import divergence
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.nets import has_mean_losses
@@ -233,6 +233,8 @@ class Training:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
     if isinstance(error, OSError):
         return f"{reason(error)}: {error.filename}" if error.filename else reason(error)
     return str(error) if isinstance(error, LRBenchError) else f"{type(error).__name__}: {error}"

@@ -256,6 +256,15 @@ def test_a_full_disk_fails_the_run_and_keeps_what_was_written(make, monkeypatch)
     assert training.directory.status().status == "failed"
 
 
+def test_too_little_memory_fails_the_run_in_words(make):
+    def fill(session):
+        raise MemoryError
+
+    status = make(FakeEngine(fill)).run()
+    assert (status.status, status.iteration) == ("failed", 0)
+    assert (status.reason or "").startswith("not enough memory; ")
+
+
 def test_an_interrupted_run_stays_pending(make):
     training = make(FakeEngine(lambda session: training.stop.set() or session.abort()))  # type: ignore[func-returns-value]
     with pytest.raises(Interrupted):

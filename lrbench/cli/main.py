@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from lrbench import __version__
-from lrbench.errors import LRBenchError, did_you_mean, plain
+from lrbench.errors import NO_MEMORY, LRBenchError, did_you_mean, plain
 from lrbench.storage import reason
 from lrbench.urls import hide_secrets
 
@@ -127,6 +127,8 @@ def _outcome() -> int:
     except OSError as error:
         place = f"{hide_secrets(plain(str(error.filename)))}: " if error.filename is not None else ""
         return _ended(f"error: {place}{plain(reason(error))}; free some space, or choose another place", 2)
+    except MemoryError:
+        return _ended(f"error: {NO_MEMORY}", 2)
     except Exception:  # noqa: BLE001 - a fault of LRBench's own is told whole, but for what URLs hold
         return _ended(hide_secrets(traceback.format_exc().rstrip()), 1)
 

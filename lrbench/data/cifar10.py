@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import tarfile
 import zlib
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
@@ -38,6 +40,8 @@ FILES = {
     "test_batch.bin": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
 }
 """SHA-256 of each file of the published archive."""
+LARGEST_ARCHIVE = 7 * FILE_BYTES
+"""Bytes of the archive unpacked; the published one has little more than its six files."""
 LABELS_SHA256 = "3edb456524d5918aefded81f5aef7c32efab2a788211df998a4eb0c8957baa1f"
 """Of all 60000 labels in order, one byte each: it tells other pixels from other labels."""
 PIXEL_SUMS = (6415714204 + 1290492328, 6295060180 + 1266775083, 5829907619 + 1176108223)
@@ -105,6 +109,28 @@ def _pixel_sums(records: list[Pixels]) -> tuple[int, ...]:
     return tuple(sum(int(plane[:, channel].sum(dtype=np.uint64)) for plane in planes) for channel in range(3))
 
 
+class _Bounded:
+    """What an archive unpacks to, for tarfile to read, as far as ``LARGEST_ARCHIVE``: its headers have no bounds."""
+
+    def __init__(self, unpacked: gzip.GzipFile, path: Path) -> None:
+        self._unpacked, self._path, self._left = unpacked, path, LARGEST_ARCHIVE
+
+    def read(self, size: int) -> bytes:
+        content = self._unpacked.read(min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise _too_large(self._path, f"it unpacks to more than {LARGEST_ARCHIVE} bytes")
+        return content
+
+
+def _stream(unpacked: _Bounded) -> tarfile.TarFile:
+    return tarfile.open(fileobj=cast(IO[bytes], unpacked), mode="r|", bufsize=1 << 20)
+
+
+def _too_large(path: Path, what: str) -> DataError:
+    return DataError(f"is no archive of CIFAR-10: {what}", where=str(path), remedy="copy or download it again")
+
+
 def _split(records: Pixels) -> Split:
     return Split(np.ascontiguousarray(records[:, 1:]).reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64))
 
@@ -136,12 +162,14 @@ def read_archive(path: Path) -> dict[str, bytes]:
     """The six files out of the archive; nothing is unpacked to disk, and no other member is looked into.
 
     Raises:
-        DataError: the archive cannot be read, is cut short, or lacks one of the files.
+        DataError: the archive cannot be read, is cut short, lacks one of the files, or unpacks to more than they are.
     """
     contents: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with gzip.open(path) as unpacked, _stream(_Bounded(unpacked, path)) as archive:
             for member in archive:
+                if member.size > FILE_BYTES:
+                    raise _too_large(path, f"its member {member.name[:80]!r} has {member.size} bytes")
                 folder, _, name = member.name.removeprefix("./").partition("/")
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is not None and folder == ARCHIVE_FOLDER and name in FILES:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lrbench.engines.base import Engine, Progress, Session
-from lrbench.errors import Interrupted, LRBenchError
+from lrbench.errors import NO_MEMORY, Interrupted, LRBenchError
 from lrbench.executors.plan import Slot, Task, slots
 from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunBusy, RunDirectory, Status
@@ -140,8 +140,9 @@ class LocalExecutor:
         error = future.exception()
         if error is None:
             outcome = future.result()
-        elif isinstance(error, LRBenchError):
-            outcome = Outcome(task, "ran", Status("failed", 0, str(error)))
+        elif isinstance(error, (LRBenchError, MemoryError)):
+            reason = NO_MEMORY if isinstance(error, MemoryError) else str(error)
+            outcome = Outcome(task, "ran", Status("failed", 0, reason))
         else:
             outcome = Outcome(task, "ran", Status("failed", 0, f"{type(error).__name__}: {error}"))
         if outcome.how == "busy":

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from lrbench.errors import LRBenchError
+from lrbench.errors import NO_MEMORY, LRBenchError
 from lrbench.report.build import Report
 from lrbench.report.page import page_data, page_document, page_html
 from lrbench.report.page.document import Kept
@@ -98,9 +98,15 @@ class LivePage:
                 self._version = self._make()
             self._told = ""
         except LRBenchError as error:
-            if str(error) != self._told:
-                self._told = str(error)
-                self._notice(self._told)
+            self.tell(str(error))
+        except MemoryError:
+            self.tell(NO_MEMORY)
+
+    def tell(self, why: str) -> None:
+        """Say why the page cannot be made or sent, once in a row."""
+        if why != self._told:
+            self._told = why
+            self._notice(why)
 
     def _make(self) -> Version:
         start = time.thread_time()

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-from lrbench.errors import UsageError
+from lrbench.errors import NO_MEMORY, UsageError
 from lrbench.report.page.html import content_policy
 from lrbench.serving.live_page import LivePage, Version
 
@@ -134,7 +134,10 @@ class PageServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader who went away is no error; all else is a fault of the server's, and shown as one."""
-        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+        error = sys.exc_info()[1]
+        if isinstance(error, MemoryError):
+            self.page.tell(NO_MEMORY)
+        elif not isinstance(error, (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -97,6 +98,35 @@ def test_a_program_that_is_no_caffe_is_named_in_one_line(tmp_path, content, said
     assert line.startswith(f"Caffe      absent or broken: {program}: {said}")
     assert line.endswith("let LRBENCH_CAFFE name a working Python")
     assert answer.stdout.splitlines()[-1].startswith("PyTorch")
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ("kill -KILL $$", "Caffe does not start: its process was ended by SIGKILL; try again; if it happens again"),
+    ("echo loading >&2; kill -XCPU $$", "Caffe does not start: its process was ended by SIGXCPU (loading); try again"),
+    ("kill -36 $$", "Caffe does not start: its process was ended by signal 36; try again; "),
+    ("kill -SEGV $$", "Caffe does not start: its process was ended by SIGSEGV; type: lrbench caffe install --force"),
+    ("echo MemoryError >&2; exit 1", "Caffe does not start: MemoryError; it had too little memory: free some, or"),
+    ("echo 'x.so: failed to map segment from shared object' >&2; exit 127", "Caffe does not start: x.so: failed to map "
+     "segment from shared object; it had too little memory: free some, or raise"),
+])
+def test_a_probe_that_is_ended_says_by_what(tmp_path, content, said):
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{content}\n")
+    program.chmod(0o755)
+    answer = lrbench("doctor", LRBENCH_CAFFE=str(program))
+    assert (answer.returncode, answer.stderr) == (2, "")
+    assert f"Caffe      absent or broken: {program}: {said}" in answer.stdout
+
+
+def test_a_caffe_under_a_memory_limit_says_so(caffe_environment, tmp_path):
+    command = caffe_environment.command(caffe_environment.python, 1)
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\nulimit -v 200000\nexec {shlex.join(command)} "$@"\n')
+    program.chmod(0o755)
+    answer = lrbench("doctor", LRBENCH_CAFFE=str(program))
+    (line,) = [line for line in answer.stdout.splitlines() if line.startswith("Caffe")]
+    assert "too little memory" in line
+    assert "install --force" not in line
 
 
 def test_a_caffe_that_never_answers_is_given_up(tmp_path, monkeypatch):

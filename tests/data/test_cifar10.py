@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import io
 import os
@@ -143,6 +144,23 @@ def test_a_link_in_the_archive_is_not_followed(small, members, tmp_path):
     pack(tmp_path / cifar10.ARCHIVE, [(members[0][0], small / NAMES[0]), *members[1:]])
     with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz: lacks data_batch_1\.bin"):
         prepare("cifar10", tmp_path / "home", tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "said"), [
+    (tarfile.REGTYPE, "its member 'zeros' has 4294967296 bytes"),
+    (tarfile.XHDTYPE, "it unpacks to more than 3000000 bytes"),
+    (tarfile.GNUTYPE_LONGNAME, "it unpacks to more than 3000000 bytes"),
+])
+def test_a_member_far_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch, kind, said):
+    monkeypatch.setattr(cifar10, "LARGEST_ARCHIVE", 3_000_000)
+    member = tarfile.TarInfo("zeros")
+    member.type, member.size = kind, 1 << 32
+    with gzip.open(tmp_path / cifar10.ARCHIVE, "wb", compresslevel=1) as file:
+        file.write(member.tobuf())
+        for _ in range(20):  # of the 4 GiB as much as would be read by mistake
+            file.write(bytes(1 << 20))
+    with pytest.raises(DataError, match=f"cifar-10-binary.tar.gz: is no archive of CIFAR-10: {said}; copy or download"):
+        prepare("cifar10", tmp_path / "home", tmp_path, allow_altered=True)
 
 
 def test_an_archive_that_is_cut_short_is_refused(members, tmp_path):

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from lrbench.engines.process.death import signal_name
 from lrbench.errors import EngineUnavailable
 from lrbench.storage import read_regular, reason
 
@@ -22,6 +24,11 @@ MANIFEST = "lrbench-caffe.json"
 PROBE_SECONDS = 120
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 REPAIR_HINT = "type: lrbench caffe install --force, or let LRBENCH_CAFFE name a working Python"
+MEMORY_HINT = "it had too little memory: free some, or raise the limit of this shell (ulimit -v) or batch job"
+LIMITS_HINT = "try again; if it happens again, free memory, or see the limits of this shell (ulimit -a) or batch job"
+_TOO_LITTLE_MEMORY = ("memoryerror", "cannot allocate memory", "bad_alloc", "out of memory", "failed to map segment",
+                      "cannot create shared object", "pthread_create failed", "memory exhausted")
+_OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE)
 INSTALL_HINT = "type: lrbench caffe install"
 
 
@@ -135,7 +142,7 @@ def probe(environment: CaffeEnvironment) -> CaffeInfo:
     answer = _run_probe(environment, "--probe")
     if answer.returncode != 0:
         raise EngineUnavailable(f"Caffe does not start: {_complaint(answer)}", where=environment.origin,
-                                remedy=REPAIR_HINT)
+                                remedy=_remedy(answer))
     version, python_version, layers = _told(answer.stdout, environment.origin)
     gpu = _run_probe(environment, "--probe-gpu")
     return CaffeInfo(
@@ -179,7 +186,19 @@ def _last_line(printed: str) -> str:
 
 
 def _complaint(answer: subprocess.CompletedProcess[str]) -> str:
-    return _last_line(answer.stderr) or f"exit status {answer.returncode}"
+    last = _last_line(answer.stderr)
+    if answer.returncode < 0:
+        ended = f"its process was ended by {signal_name(-answer.returncode)}"
+        return f"{ended} ({last})" if last else ended
+    return last or f"exit status {answer.returncode}"
+
+
+def _remedy(answer: subprocess.CompletedProcess[str]) -> str:
+    """What to do about a Caffe that does not start: a signal from outside, or too little memory, is no broken Caffe."""
+    printed = answer.stderr.lower()
+    if any(words in printed for words in _TOO_LITTLE_MEMORY):
+        return MEMORY_HINT
+    return LIMITS_HINT if answer.returncode < 0 and -answer.returncode not in _OWN_FAULTS else REPAIR_HINT
 
 
 def _fatal_line(answer: subprocess.CompletedProcess[str]) -> str:

@@ -18,6 +18,14 @@ def death(name: str, log: Path, start: int, status: int) -> str:
     if fatal:
         return f"{name} aborted: {fatal.split('] ', 1)[1]}"
     if status < 0:
-        return f"{name} was killed by {signal.Signals(-status).name}; see {log}"
+        return f"{name} was killed by {signal_name(-status)}; see {log}"
     last = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
     return f"{name} ended with status {status}: {last.strip()}"
+
+
+def signal_name(number: int) -> str:
+    """Such as ``SIGKILL``."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # one of the real-time signals, most of which have no name

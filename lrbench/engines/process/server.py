@@ -42,7 +42,7 @@ def serve(
         try:
             reply(getattr(worker, "do_" + request["op"])(request, payload))
         except Exception as error:  # noqa: BLE001 - whatever it is, the other side must hear of it
-            reply({"error": f"{type(error).__name__}: {error}", "out_of_memory": out_of_memory(error)})
+            reply({"error": f"{type(error).__name__}: {error}".rstrip(": "), "out_of_memory": out_of_memory(error)})
     out.flush()
     os._exit(0)  # threads that prefetch data may hang in destructors at a normal exit
 
