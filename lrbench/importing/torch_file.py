@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lrbench.errors import UsageError, plain
+from lrbench.storage import open_regular
 
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80\x02"
@@ -22,7 +23,7 @@ _OF_STATES = {"base_lrs", "_step_count", "num_bad_epochs", "policies", "_schedul
 def is_saved(path: Path) -> bool:
     """Whether ``torch.save`` wrote the file, in today's format or the one before PyTorch 1.6."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(_ZIP)).startswith((_ZIP, _PICKLE))
     except OSError:
         return False  # the solver's reader says why
