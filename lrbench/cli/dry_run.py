@@ -9,12 +9,14 @@ import click
 
 from lrbench.cli.output import tell
 from lrbench.cli.run import find_engine
-from lrbench.data import find_prepared
+from lrbench.data import find_data_set, find_prepared
+from lrbench.engines.registry import is_own
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate
 from lrbench.executors.preparing import check_tasks, find_data, find_lanes
 from lrbench.library.surroundings import home
+from lrbench.nets import check_images
 from lrbench.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -29,12 +31,14 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
 
     Raises:
         DataError: the data set is damaged, which would be the death of Caffe when the time is measured.
+        NetError: the net cannot be trained on these images, or by the engine.
     """
     data = find_data(experiment, lambda name: find_prepared(name, home()))
     if data is None:
+        name = str(experiment.workload.dataset)
+        _check_images(experiment, name)
         for number, run in plan.share(list(enumerate(experiment.runs, start=1)), *shard):
             click.echo(f"{number:4}  {plain(run.label)}")
-        name = experiment.workload.dataset
         click.echo(f"no estimate: the data set {name} is not prepared; type: lrbench data prepare {name}", err=True)
         return
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
@@ -43,6 +47,18 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = [task for task, status in zip(tasks, statuses, strict=True) if not status.done]
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, jobs)}", err=True)
+
+
+def _check_images(experiment: Experiment, name: str) -> None:
+    """Refuse a net that cannot read the images of a data set that is not prepared yet, where their shape is known.
+
+    Raises:
+        NetError: with the spec's line.
+    """
+    shape, workload = find_data_set(name).shape, experiment.workload
+    if shape is not None and is_own(experiment.settings.engine.name):
+        with experiment.document.placing("workload", "net"):
+            check_images(workload.net, shape, str(workload.net_path))
 
 
 def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:

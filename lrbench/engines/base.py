@@ -198,6 +198,17 @@ class Engine(ABC):
             EngineUnavailable: it is absent or broken on this machine.
         """
 
+    def check_layers(self, net: NetParameter, where: str) -> None:  # noqa: B027 - an engine may leave it to check
+        """Refuse a net with a layer of a type that this engine does not know, before there are data; by default none.
+
+        Args:
+            net: a train-and-test net, not bound to data.
+            where: what an error calls the net, such as its path.
+
+        Raises:
+            NetError: the place is the net and the layer.
+        """
+
     @abstractmethod
     def check(self, job: Job) -> None:
         """Refuse, before anything is written, what this engine cannot do.

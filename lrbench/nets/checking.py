@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from lrbench.errors import NetError
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
+from lrbench.nets.learning import refuse_frozen
 from lrbench.nets.phases import layers_in, random_layers
-from lrbench.nets.refusals import refuse_layer
+from lrbench.nets.refusals import refuse_layer, refuse_random_images
 from lrbench.nets.wiring import Wiring, count_channels, layer_place, trace
 
 
@@ -100,7 +101,12 @@ def _view(net: NetParameter, phase: Phase) -> _PhaseView:
         seen.add(layer.name)
     data = _find_data(layers, phase)
     wiring = trace(layers)
-    return _PhaseView(layers, wiring, data, _find_loss(layers, wiring, data, phase))
+    view = _PhaseView(layers, wiring, data, _find_loss(layers, wiring, data, phase))
+    if phase == TRAIN:
+        refuse_frozen(layers)
+    else:
+        refuse_random_images(layers[data])
+    return view
 
 
 def _find_data(layers: Sequence[LayerParameter], phase: Phase) -> int:

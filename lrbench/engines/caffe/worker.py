@@ -147,14 +147,10 @@ class Worker(object):
     def do_restore(self, request: Message, _payload: bytes) -> Message:
         """Bring back a snapshot, and with it how far the data layers had read and the random generator had drawn."""
         self.solver.restore(str(request["state"]))
-        positions = [list(self.net._layer_names).index(name) for name in request["replay_train"]]
+        positions = [list(self.net._layer_names).index(name) for name in request["replay"]]
         for _ in range(int(self.solver.iter) * self.iter_size):
             for position in positions:
                 self.net._forward(position, position)
-        positions = [list(self.test_net._layer_names).index(name) for name in request["replay_test"]]
-        for _ in range(request["test_batches"]):
-            for position in positions:
-                self.test_net._forward(position, position)
         return {"iteration": int(self.solver.iter)}
 
     def do_time(self, request: Message, _payload: bytes) -> Message:
