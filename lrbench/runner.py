@@ -190,7 +190,8 @@ class Training:
 
     def _evaluate(self, session: Session, stretch: Stretch, iteration: int, rate: float) -> None:
         outputs = session.evaluate()
-        metrics = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss)
+        metrics = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss,
+                                     outputs.scores)
         self._record(session, stretch, outputs.seconds, {"iteration": iteration, "learning_rate": rate, **metrics})
         if session.resumable:
             session.save(self.directory.snapshot(iteration))

@@ -102,6 +102,9 @@ class TestOutputs:
         labels: true classes, shape (samples,).
         loss: mean test loss.
         seconds: wall time it took.
+        scores: what the softmax is taken of, shape (samples, classes), where the engine gives it. Classes are ranked by
+            it: probabilities of a net that is about to diverge underflow to 0, and tie. Without it they are ranked by
+            their probabilities.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -110,6 +113,12 @@ class TestOutputs:
     labels: NDArray[np.int64]
     loss: float
     seconds: float
+    scores: NDArray[np.float32] | None = None
+
+    @property
+    def ranking(self) -> NDArray[np.float32]:
+        """What classes are ranked by: the scores, or the probabilities where there are none."""
+        return self.probabilities if self.scores is None else self.scores
 
 
 @dataclass(frozen=True)

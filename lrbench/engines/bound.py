@@ -24,7 +24,8 @@ class BoundNet:
 
     Attributes:
         net: the bound net.
-        test_blobs: names of the TEST phase's ``probabilities``, ``label`` and ``loss`` blobs.
+        test_blobs: names of the TEST phase's ``probabilities``, ``label`` and ``loss`` blobs, and of its ``scores``,
+            the logits, unless a later layer writes over them.
         train_loss: the TRAIN phase's blob of that loss; None where it has none, and only the sum of losses is known.
         plain_loss: whether that loss, with weight 1, is the only one in the TRAIN phase.
         replay_layers: layers of the TRAIN phase whose state only memory holds: the data layer, and what draws from
@@ -56,9 +57,10 @@ def bind(job: Job) -> BoundNet:
     main = next((layer for layer in losses if layer.name == parts.loss_layer),
                 [layer for layer in losses if layer.type == "SoftmaxWithLoss"][-1])
     drawing = {parts.data_layer_train, *random_layers(net)}
+    blobs = {"probabilities": parts.probabilities, "label": parts.label, "loss": parts.loss_blob}
     return BoundNet(
         net=net,
-        test_blobs={"probabilities": parts.probabilities, "label": parts.label, "loss": parts.loss_blob},
+        test_blobs=blobs if parts.scores is None else {**blobs, "scores": parts.scores},
         train_loss=main.top[0] if main.top else None,
         plain_loss=len(losses) == 1 and list(main.loss_weight) in ([], [1.0]),
         replay_layers=[layer.name for layer in layers_in(net, TRAIN) if layer.name in drawing],

@@ -191,7 +191,7 @@ def _train(engine: Engine, job: Job, rates: NDArray[np.float64], weights: Path |
 
 def _accuracy(session: Session) -> float:
     outputs = session.evaluate()
-    return float(np.mean(outputs.probabilities.argmax(axis=1) == outputs.labels))
+    return float(np.mean(outputs.ranking.argmax(axis=1) == outputs.labels))
 
 
 def read_weights(path: Path) -> Weights:

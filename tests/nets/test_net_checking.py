@@ -18,6 +18,7 @@ def test_the_parts_of_a_net(small_net: NetParameter) -> None:
         loss_layer="loss",
         loss_blob="loss",
         logits="ip",
+        scores="ip",
         probabilities=None,
         classes=7,
         random_layers=(),

@@ -99,10 +99,10 @@ def rates(start: int, end: int, runs: Sequence[tuple[dict[str, Any], int, str]] 
 def everything(lane: Lane, courses: Sequence[Course]) -> list[bytes]:
     """All that a run is made of after some stretches, as bytes."""
     blobs = {name: name for name in ("probabilities", "label", "loss")}
-    probabilities, labels, loss = lane.evaluate(2, blobs)
+    tested = lane.evaluate(2, blobs)
     tensors = [tensor.detach().numpy().tobytes() for tensor in (*lane.parameters, *lane.state)]
-    return [np.concatenate([course.losses for course in courses]).tobytes(), probabilities.tobytes(), labels.tobytes(),
-            np.float64(loss).tobytes(), lane.generator.get_state().numpy().tobytes(), *tensors]
+    return [np.concatenate([course.losses for course in courses]).tobytes(), tested.probabilities.tobytes(),
+            tested.labels.tobytes(), np.float64(tested.loss).tobytes(), lane.generator.get_state().numpy().tobytes(), *tensors]
 
 
 def alone(shared: Shared, run: tuple[dict[str, Any], int, str], end: int = STEPS) -> list[bytes]:
