@@ -14,7 +14,7 @@ from lrbench.engines.registry import is_own
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate
-from lrbench.executors.preparing import check_tasks, find_data, find_lanes
+from lrbench.executors.preparing import check_tasks, find_data, find_lanes, sessions_at_once, with_engine_version
 from lrbench.library.surroundings import home
 from lrbench.nets import check_images
 from lrbench.runs.directory import RunDirectory
@@ -41,6 +41,7 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
             click.echo(f"{number:4}  {plain(run.label)}")
         click.echo(f"no estimate: the data set {name} is not prepared; type: lrbench data prepare {name}", err=True)
         return
+    experiment = _versioned(experiment)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     statuses = [RunDirectory(task.folder).status() for task in tasks]
     for task, status in zip(tasks, statuses, strict=True):
@@ -61,6 +62,16 @@ def _check_images(experiment: Experiment, name: str) -> None:
             check_images(workload.net, shape, str(workload.net_path))
 
 
+def _versioned(experiment: Experiment) -> Experiment:
+    """The experiment with the version of another package's engine, where that is there to be asked."""
+    if is_own(experiment.settings.engine.name):
+        return experiment
+    try:
+        return with_engine_version(experiment, find_engine(experiment))
+    except EngineUnavailable:
+        return experiment  # the line below the runs says so
+
+
 def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
     if not waiting:
         return ""
@@ -69,6 +80,7 @@ def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
         check_tasks(waiting, engine, experiment)
     except EngineUnavailable as error:
         return f"; no estimate: they cannot start on this machine: {error}"
+    jobs = sessions_at_once(engine, jobs, tell)
     lanes = find_lanes(waiting, engine, jobs, tell)
     found = estimate(waiting, engine, jobs, lanes)
     side_by_side = f"-j {jobs}" if lanes == 1 else f"-j {jobs} and {lanes} lanes"

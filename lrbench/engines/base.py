@@ -191,6 +191,12 @@ class Engine(ABC):
 
     has_lanes: bool = False
     """Whether several jobs can share a session."""
+    isolated: bool = False
+    """Whether no session's numbers can depend on another's, as each trains in a process of its own for instance.
+
+    Sessions of any other engine are open one at a time, whatever ``-j`` says: within one process they would share the
+    global random generators of NumPy and PyTorch.
+    """
 
     def choose_lanes(self, job: Job, most: int) -> tuple[int, str]:
         """How many lanes, up to ``most``, are best for jobs such as this one on this machine, and why in a few words.

@@ -216,5 +216,5 @@ def test_a_net_with_no_parameter_to_train_is_refused(
 def test_a_layer_that_reads_for_both_phases_may_not_mirror(small_net_with: Builder) -> None:
     net = small_net_with(("include { phase: TRAIN }", "transform_param { mirror: true }"),
                          ("include { phase: TEST }", 'include { stage: "x" }'))
-    with pytest.raises(NetError, match='layer "data": mirrors test images at random.*has to become two'):
+    with pytest.raises(NetError, match=r'layer "data": mirrors test images at random.*has to become two'):
         check_net(net, "net")

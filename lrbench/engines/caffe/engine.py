@@ -21,6 +21,7 @@ class CaffeEngine(Engine):
     """Sessions of one Caffe installation."""
 
     environment: CaffeEnvironment
+    isolated = True
 
     def describe(self) -> dict[str, Any]:
         """Caffe's version and that of its Python."""

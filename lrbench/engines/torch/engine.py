@@ -26,6 +26,7 @@ class TorchEngine(Engine):
     """Sessions in processes of the Python that LRBench runs in; one process trains several runs of a workload."""
 
     has_lanes = True
+    isolated = True
 
     def __init__(self) -> None:
         self._pools: dict[tuple[int, int, int, bytes, str], LanePool] = {}

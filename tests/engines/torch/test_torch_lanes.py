@@ -102,7 +102,8 @@ def everything(lane: Lane, courses: Sequence[Course]) -> list[bytes]:
     tested = lane.evaluate(2, blobs)
     tensors = [tensor.detach().numpy().tobytes() for tensor in (*lane.parameters, *lane.state)]
     return [np.concatenate([course.losses for course in courses]).tobytes(), tested.probabilities.tobytes(),
-            tested.labels.tobytes(), np.float64(tested.loss).tobytes(), lane.generator.get_state().numpy().tobytes(), *tensors]
+            tested.labels.tobytes(), np.float64(tested.loss).tobytes(), lane.generator.get_state().numpy().tobytes(),
+            *tensors]
 
 
 def alone(shared: Shared, run: tuple[dict[str, Any], int, str], end: int = STEPS) -> list[bytes]:
