@@ -34,7 +34,7 @@ PARTED = replace(ALIKE, engine=course([0.26, 0.2705, 0.28, 0.29]))
 def command(lrbench, tmp_path, monkeypatch, digits):
     """Types the command where the given seeds part; gives the exit code, the output and the seeds compared."""
     monkeypatch.setenv("LRBENCH_HOME", str(digits.folder.parents[1]))
-    monkeypatch.setattr(registry, "open_engine", lambda name, site: FakeEngine())
+    monkeypatch.setattr(registry, "_OWN", dict.fromkeys(("caffe", "torch"), lambda site: FakeEngine()))
     (tmp_path / "trial.yaml").write_text(SPEC)
 
     def run(parting: set[int]) -> tuple[int, str, list[int]]:
