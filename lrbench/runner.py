@@ -195,7 +195,8 @@ class Training:
     def _evaluate(self, session: Session, stretch: Stretch, iteration: int, rate: float) -> str | None:
         """Write down an evaluation; why it shows that the net diverged, None where it does not."""
         outputs = session.evaluate()
-        metrics = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss)
+        metrics = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss,
+                                     outputs.scores)
         diverged = divergence(outputs.loss, metrics["accuracy_top1"], outputs.probabilities.shape[1],
                               mean_loss=has_mean_losses(self.job.net))
         if diverged is not None and math.isfinite(outputs.loss):

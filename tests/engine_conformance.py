@@ -12,6 +12,7 @@ import pytest
 from lrbench.engines.base import Engine, Job, Session
 from lrbench.errors import EngineFailed
 from lrbench.nets import NetParameter, find_net, read_net
+from lrbench.nets.caffe_pb2 import TRAIN
 from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory, Status
 from lrbench.stopping import StoppingRules
@@ -47,12 +48,12 @@ def measured(job: Job) -> list[dict[str, Any]]:
             for row in RunDirectory(job.folder).rows()]
 
 
-def augmented(net: NetParameter, *, mirrored_tests: bool) -> NetParameter:
+def augmented(net: NetParameter) -> NetParameter:
     """LeNet with what only memory keeps: random crop and mirror, and two Dropout layers."""
     for layer in net.layer:
         if layer.type == "Data":
             layer.transform_param.crop_size = 24
-            layer.transform_param.mirror = mirrored_tests or layer.include[0].phase == 0
+            layer.transform_param.mirror = layer.include[0].phase == TRAIN
     for after, ratio in (("ip1", 0.5), ("pool2", 0.2)):
         place = next(index for index, layer in enumerate(net.layer) if layer.name == after)
         blob = net.layer[place].top[0]
@@ -67,8 +68,6 @@ class EngineConformance:
 
     lanes = 1
     """How many runs share a session of the fixture's engine."""
-    mirrors_tests = False
-    """Whether the engine draws anew, as Caffe does, where a net mirrors at random in the test phase."""
 
     @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: "-".join(map(str, solver.values())))
     def test_a_restored_session_gives_bit_for_bit_what_the_uninterrupted_one_gives(self, engine, make_job, solver):
@@ -77,7 +76,7 @@ class EngineConformance:
         assert expected[1][0] < first[0]
 
     def test_random_crop_mirror_and_dropout_resume_exactly_too(self, engine, make_job, repository):
-        net = augmented(read_net(find_net("lenet", repository)), mirrored_tests=self.mirrors_tests)
+        net = augmented(read_net(find_net("lenet", repository)))
         found = self._resumed(engine, *(make_job(name, net=net) for name in "ab"))
         assert len(set(found)) == 3
 

@@ -65,6 +65,8 @@ class FakeSession(Session):
 class FakeEngine(Engine):
     """Opens fake sessions; ``before_train`` may raise or wait."""
 
+    isolated = True
+
     def __init__(self, before_train: Callable[[FakeSession], None] = lambda session: None, *,
                  diverges_above: float = np.inf, resumable: bool = True) -> None:
         self.before_train = before_train

@@ -82,7 +82,7 @@ def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda e
         UsageError: the spec, the data or the engine is not fit.
     """
     from lrbench.cli.run import find_engine, prepare_data
-    from lrbench.executors.preparing import check_engine, find_data
+    from lrbench.executors.preparing import check_engine, find_data, with_engine_version
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import ChoosingSettings
@@ -92,6 +92,7 @@ def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda e
     check_engine(experiment)
     check(experiment)
     engine, data = find_engine(experiment), find_data(experiment, prepare_data)
+    experiment = with_engine_version(experiment, engine)
     experiment.check_data(data)
     check_writable(typed.results)
     bench = Bench(experiment, data, engine, typed.results, typed.jobs, typed.threads)
@@ -105,7 +106,7 @@ def on_search_engine(bench: Bench) -> Bench:
         UsageError: there is no such engine, or it is not fit.
     """
     from lrbench.cli.run import find_engine
-    from lrbench.executors.preparing import check_engine
+    from lrbench.executors.preparing import check_engine, with_engine_version
 
     wanted = bench.experiment.settings.search.engine
     if wanted is None:
@@ -113,19 +114,21 @@ def on_search_engine(bench: Bench) -> Bench:
     settings = bench.experiment.settings.model_copy(update={"engine": wanted})
     experiment = replace(bench.experiment, settings=settings)
     check_engine(experiment, "search")
-    searching = replace(bench, experiment=experiment, engine=find_engine(experiment))
+    engine = find_engine(experiment)
+    searching = replace(bench, experiment=with_engine_version(experiment, engine), engine=engine)
     return replace(searching, lanes=_lanes(searching))
 
 
 def _lanes(bench: Bench) -> int:
     """How many runs share a session; a trial trains nothing, so any policy will do."""
     from lrbench.cli.output import tell
-    from lrbench.executors.preparing import check_lanes, find_lanes
+    from lrbench.executors.preparing import check_lanes, find_lanes, sessions_at_once
     from lrbench.policies import parse_policy
 
     check_lanes(bench.engine, bench.experiment)
     trial = bench.task(parse_policy("FIX(k0=0)"), 0)
-    return find_lanes([trial], bench.engine, bench.jobs, tell, MOST_LANES * bench.jobs)
+    jobs = sessions_at_once(bench.engine, bench.jobs, tell)
+    return find_lanes([trial], bench.engine, jobs, tell, MOST_LANES * jobs)
 
 
 @contextmanager

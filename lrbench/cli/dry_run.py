@@ -9,12 +9,14 @@ import click
 
 from lrbench.cli.output import tell
 from lrbench.cli.run import find_engine
-from lrbench.data import find_prepared
+from lrbench.data import find_data_set, find_prepared
+from lrbench.engines.registry import is_own
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate
-from lrbench.executors.preparing import check_tasks, find_data, find_lanes
+from lrbench.executors.preparing import check_tasks, find_data, find_lanes, sessions_at_once, with_engine_version
 from lrbench.library.surroundings import home
+from lrbench.nets import check_images
 from lrbench.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -29,20 +31,45 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
 
     Raises:
         DataError: the data set is damaged, which would be the death of Caffe when the time is measured.
+        NetError: the net cannot be trained on these images, or by the engine.
     """
     data = find_data(experiment, lambda name: find_prepared(name, home()))
     if data is None:
+        name = str(experiment.workload.dataset)
+        _check_images(experiment, name)
         for number, run in plan.share(list(enumerate(experiment.runs, start=1)), *shard):
             click.echo(f"{number:4}  {plain(run.label)}")
-        name = experiment.workload.dataset
         click.echo(f"no estimate: the data set {name} is not prepared; type: lrbench data prepare {name}", err=True)
         return
+    experiment = _versioned(experiment)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     statuses = [RunDirectory(task.folder).status() for task in tasks]
     for task, status in zip(tasks, statuses, strict=True):
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = [task for task, status in zip(tasks, statuses, strict=True) if not status.done]
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, jobs)}", err=True)
+
+
+def _check_images(experiment: Experiment, name: str) -> None:
+    """Refuse a net that cannot read the images of a data set that is not prepared yet, where their shape is known.
+
+    Raises:
+        NetError: with the spec's line.
+    """
+    shape, workload = find_data_set(name).shape, experiment.workload
+    if shape is not None and is_own(experiment.settings.engine.name):
+        with experiment.document.placing("workload", "net"):
+            check_images(workload.net, shape, str(workload.net_path))
+
+
+def _versioned(experiment: Experiment) -> Experiment:
+    """The experiment with the version of another package's engine, where that is there to be asked."""
+    if is_own(experiment.settings.engine.name):
+        return experiment
+    try:
+        return with_engine_version(experiment, find_engine(experiment))
+    except EngineUnavailable:
+        return experiment  # the line below the runs says so
 
 
 def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
@@ -53,6 +80,7 @@ def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
         check_tasks(waiting, engine, experiment)
     except EngineUnavailable as error:
         return f"; no estimate: they cannot start on this machine: {error}"
+    jobs = sessions_at_once(engine, jobs, tell)
     lanes = find_lanes(waiting, engine, jobs, tell)
     found = estimate(waiting, engine, jobs, lanes)
     side_by_side = f"-j {jobs}" if lanes == 1 else f"-j {jobs} and {lanes} lanes"

@@ -73,7 +73,9 @@ def init(output: Path | None, yes: bool, force: bool, **options: str | int | flo
     data = _data(typed, net)
     path = output or Path(f"{data.stem}_{net.path.stem}.yaml")
     _check_new(path, force)
-    text = start_text(_start(typed, net, data, path, training))
+    start = _start(typed, net, data, path, training)
+    _check_layers(net, start.engine)
+    text = start_text(start)
     experiment = start_experiment(text, path)
     if data.prepared is not None:
         experiment.check_data(data.prepared)
@@ -120,9 +122,8 @@ def _data(typed: _Typed, net: NetAnswer) -> DataAnswer:
 
 def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path, training: Training | None) -> Start:
     """The other answers, with what the spec says of net and data set."""
-    from lrbench.spec.answers import check_batch_size, check_iterations, check_solver
+    from lrbench.spec.answers import check_batch_size, check_iterations, check_solver, check_test_count
     from lrbench.spec.starting import TEST_BATCH, Start, suggested_iterations
-    from lrbench.spec.workload import fitting_batch
 
     known = data.prepared
     usual = BATCH_SIZE if known is None else min(BATCH_SIZE, known.train_count)
@@ -138,13 +139,31 @@ def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path, training
     engine = _answer(typed, "Engine", typed.engine, _usual_engine(), _engine, "--engine")
     start = Start(
         name=path.stem, net=net.written(path.parent), dataset=data.written(path.parent), batch_size=batch,
-        test_batch_size=TEST_BATCH if known is None else fitting_batch(known.test_count, TEST_BATCH),
+        test_batch_size=TEST_BATCH if known is None else check_test_count(known),
         iterations=iterations, solver=solver, engine=engine, target=target)
     if training is None:
         return start
     own = {name: value for name, value in training.settings.items() if name != "type"}
     return replace(start, policy=training.policy.text, test_interval=training.test_interval,
                    parameters=own if solver == kind else None)
+
+
+def _check_layers(net: NetAnswer, engine: str) -> None:
+    """Have the engine refuse layer types that it does not know; one that is not installed yet knows none.
+
+    Raises:
+        NetError: there is such a layer.
+    """
+    from lrbench.engines.registry import open_engine
+    from lrbench.errors import EngineUnavailable, NetError
+    from lrbench.library.surroundings import site
+
+    try:
+        open_engine(engine, site()).check_layers(net.net, str(net.path))
+    except EngineUnavailable:
+        return  # what is next says how to install it, and `run` refuses then
+    except NetError as error:
+        raise error.at("--net") from error
 
 
 def _answer(typed: _Typed, question: str, given: object, usual: object, read: Callable[[str], Answer],

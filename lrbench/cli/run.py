@@ -58,7 +58,7 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
     """
     from lrbench.cli.output import tell
     from lrbench.executors import plan
-    from lrbench.executors.preparing import check_engine, check_tasks, find_data, make_executor
+    from lrbench.executors.preparing import check_engine, check_tasks, find_data, make_executor, with_engine_version
     from lrbench.spec.experiment import read_experiment
 
     overrides = [*overrides, f"engine.name={engine}"] if engine else overrides
@@ -70,6 +70,7 @@ def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[
         show_plan(experiment, results, shard, jobs, threads)
         return 0
     trainer, data = find_engine(experiment), find_data(experiment, prepare_data)
+    experiment = with_engine_version(experiment, trainer)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     check_tasks(tasks, trainer, experiment)
     if not tasks:

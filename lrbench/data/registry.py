@@ -26,19 +26,23 @@ class DataSet:
         title: what reports call it when its files are the published ones.
         summary: what it is, in one line.
         read: finds or downloads the files, checks them and gives the arrays.
+        shape: channels, height and width of its images, where that is known before they are read.
     """
 
     title: str
     summary: str
     read: Callable[[Sources], Arrays]
+    shape: tuple[int, int, int] | None = None
 
 
 DATA_SETS: Mapping[str, DataSet] = MappingProxyType({
-    "mnist": DataSet(mnist.TITLE, "handwritten digits, 60000 + 10000 images of 1x28x28", mnist.read),
-    "cifar10": DataSet(cifar10.TITLE, "photographs in ten classes, 50000 + 10000 images of 3x32x32", cifar10.read),
+    "mnist": DataSet(mnist.TITLE, "handwritten digits, 60000 + 10000 images of 1x28x28", mnist.read, (1, 28, 28)),
+    "cifar10": DataSet(cifar10.TITLE, "photographs in ten classes, 50000 + 10000 images of 3x32x32", cifar10.read,
+                       (3, 32, 32)),
     "cifar10_padded": DataSet(cifar10.PADDED_TITLE, "CIFAR-10 as 3x40x40, for ResNet's random 32x32 crop",
-                              cifar10.read_padded),
-    "digits": DataSet(digits.TITLE, "scikit-learn's handwritten digits, 1297 + 500 images as 1x28x28", digits.read),
+                              cifar10.read_padded, (3, 40, 40)),
+    "digits": DataSet(digits.TITLE, "scikit-learn's handwritten digits, 1297 + 500 images as 1x28x28", digits.read,
+                      (1, 28, 28)),
 })
 
 

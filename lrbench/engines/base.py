@@ -102,6 +102,9 @@ class TestOutputs:
         labels: true classes, shape (samples,).
         loss: mean test loss.
         seconds: wall time it took.
+        scores: what the softmax is taken of, shape (samples, classes), where the engine gives it. Classes are ranked by
+            it: probabilities of a net that is about to diverge underflow to 0, and tie. Without it they are ranked by
+            their probabilities.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -110,6 +113,12 @@ class TestOutputs:
     labels: NDArray[np.int64]
     loss: float
     seconds: float
+    scores: NDArray[np.float32] | None = None
+
+    @property
+    def ranking(self) -> NDArray[np.float32]:
+        """What classes are ranked by: the scores, or the probabilities where there are none."""
+        return self.probabilities if self.scores is None else self.scores
 
 
 @dataclass(frozen=True)
@@ -182,6 +191,12 @@ class Engine(ABC):
 
     has_lanes: bool = False
     """Whether several jobs can share a session."""
+    isolated: bool = False
+    """Whether no session's numbers can depend on another's, as each trains in a process of its own for instance.
+
+    Sessions of any other engine are open one at a time, whatever ``-j`` says: within one process they would share the
+    global random generators of NumPy and PyTorch.
+    """
 
     def choose_lanes(self, job: Job, most: int) -> tuple[int, str]:
         """How many lanes, up to ``most``, are best for jobs such as this one on this machine, and why in a few words.
@@ -196,6 +211,17 @@ class Engine(ABC):
 
         Raises:
             EngineUnavailable: it is absent or broken on this machine.
+        """
+
+    def check_layers(self, net: NetParameter, where: str) -> None:  # noqa: B027 - an engine may leave it to check
+        """Refuse a net with a layer of a type that this engine does not know, before there are data; by default none.
+
+        Args:
+            net: a train-and-test net, not bound to data.
+            where: what an error calls the net, such as its path.
+
+        Raises:
+            NetError: the place is the net and the layer.
         """
 
     @abstractmethod

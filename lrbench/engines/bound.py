@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrbench.engines.base import Job
-from lrbench.nets import BatchSizes, DataBinding, bind_net, check_net, layers_in, random_layers
-from lrbench.nets.caffe_pb2 import TEST, TRAIN, NetParameter
+from lrbench.nets import (
+    BatchSizes,
+    DataBinding,
+    bind_net,
+    check_images,
+    check_net,
+    layers_in,
+    random_layers,
+    refuse_stochastic_pooling,
+)
+from lrbench.nets.caffe_pb2 import TRAIN, NetParameter
 
 
 @dataclass(frozen=True)
@@ -15,12 +24,12 @@ class BoundNet:
 
     Attributes:
         net: the bound net.
-        test_blobs: names of the TEST phase's ``probabilities``, ``label`` and ``loss`` blobs.
+        test_blobs: names of the TEST phase's ``probabilities``, ``label`` and ``loss`` blobs, and of its ``scores``,
+            the logits, unless a later layer writes over them.
         train_loss: the TRAIN phase's blob of that loss; None where it has none, and only the sum of losses is known.
         plain_loss: whether that loss, with weight 1, is the only one in the TRAIN phase.
         replay_layers: layers of the TRAIN phase whose state only memory holds: the data layer, and what draws from
             Caffe's random generator; running each once an iteration brings that state back.
-        random_test_layers: the TEST phase's data layer, if it mirrors at random.
     """
 
     net: NetParameter
@@ -28,15 +37,17 @@ class BoundNet:
     train_loss: str | None
     plain_loss: bool
     replay_layers: list[str]
-    random_test_layers: list[str]
 
 
 def bind(job: Job) -> BoundNet:
     """Bind the job's net to its data and batch sizes.
 
     Raises:
-        NetError: the net lacks what training or measuring needs.
+        NetError: the net lacks what training or measuring needs, does not fit the images, or needs a GPU.
     """
+    check_images(job.net, job.data.shape, job.net_where)
+    if job.engine.device != "gpu":
+        refuse_stochastic_pooling(job.net, job.net_where)
     data = DataBinding(str(job.data.train), str(job.data.test), str(job.data.mean) if job.data.mean else None)
     net = bind_net(job.net, data, BatchSizes(job.batch_size, job.test_batch_size), job.net_where)
     parts = check_net(net, job.net_where)
@@ -46,12 +57,11 @@ def bind(job: Job) -> BoundNet:
     main = next((layer for layer in losses if layer.name == parts.loss_layer),
                 [layer for layer in losses if layer.type == "SoftmaxWithLoss"][-1])
     drawing = {parts.data_layer_train, *random_layers(net)}
+    blobs = {"probabilities": parts.probabilities, "label": parts.label, "loss": parts.loss_blob}
     return BoundNet(
         net=net,
-        test_blobs={"probabilities": parts.probabilities, "label": parts.label, "loss": parts.loss_blob},
+        test_blobs=blobs if parts.scores is None else {**blobs, "scores": parts.scores},
         train_loss=main.top[0] if main.top else None,
         plain_loss=len(losses) == 1 and list(main.loss_weight) in ([], [1.0]),
         replay_layers=[layer.name for layer in layers_in(net, TRAIN) if layer.name in drawing],
-        random_test_layers=[layer.name for layer in layers_in(net, TEST)
-                            if layer.name == parts.data_layer_test and layer.transform_param.mirror],
     )

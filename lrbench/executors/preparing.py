@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from lrbench.data import Prepared, open_folder
 from lrbench.engines.base import Engine
-from lrbench.engines.registry import Site, check_engine_name, open_engine
+from lrbench.engines.registry import Site, check_engine_name, is_own, open_engine
 from lrbench.errors import NetError, SpecError
 from lrbench.executors.local import LocalExecutor
 from lrbench.executors.plan import Task
@@ -39,6 +40,17 @@ def find_engine(experiment: Experiment, site: Site) -> Engine:
     engine = open_engine(experiment.settings.engine.name, site)
     engine.describe()
     return engine
+
+
+def with_engine_version(experiment: Experiment, engine: Engine) -> Experiment:
+    """The experiment whose run ids know the version of its engine, where another package brings that engine.
+
+    Raises:
+        EngineUnavailable: it is absent or broken on this machine.
+    """
+    own = is_own(experiment.settings.engine.name)
+    version = None if own else engine.describe().get("version")
+    return replace(experiment, engine_version=None if version is None else str(version))
 
 
 def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Prepared | Found:
@@ -100,6 +112,19 @@ def find_lanes(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callable[
     return lanes
 
 
+def sessions_at_once(engine: Engine, jobs: int, tell: Callable[[str], None]) -> int:
+    """How many sessions may be open: ``jobs``, or one for an engine whose sessions share a process.
+
+    Args:
+        tell: is given a line where that is fewer than were asked for.
+    """
+    if engine.isolated or jobs == 1:
+        return jobs
+    tell(f"sessions one at a time, not {jobs}: this engine trains in LRBench's own process, where sessions would share "
+         "random generators")
+    return 1
+
+
 def make_executor(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callable[[str], None]) -> LocalExecutor:
     """What runs the tasks, of one experiment and at least one, once their results folder can be written.
 
@@ -107,7 +132,8 @@ def make_executor(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callab
         ResultsError: it cannot.
     """
     check_writable(tasks[0].folder.parent)
+    jobs = sessions_at_once(engine, min(jobs, len(tasks)), tell)
     undone = [task for task in tasks if not RunDirectory(task.folder).status().done]
     lanes = find_lanes(undone, engine, jobs, tell)
     devices = tasks[0].experiment.settings.engine.device_ids
-    return LocalExecutor(engine, min(jobs, len(tasks)), devices, lanes=lanes)
+    return LocalExecutor(engine, jobs, devices, lanes=lanes)

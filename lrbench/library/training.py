@@ -9,7 +9,14 @@ from typing import Any
 from lrbench.data import Prepared, prepare
 from lrbench.errors import UsageError
 from lrbench.executors import plan
-from lrbench.executors.preparing import check_engine, check_tasks, find_data, find_engine, make_executor
+from lrbench.executors.preparing import (
+    check_engine,
+    check_tasks,
+    find_data,
+    find_engine,
+    make_executor,
+    with_engine_version,
+)
 from lrbench.library.progress import LOG, RunLog, log_preparation
 from lrbench.library.results import Results
 from lrbench.library.surroundings import data_folder, home, site
@@ -47,6 +54,7 @@ def run(spec: Spec, *, results: str | os.PathLike[str] = "results", jobs: int = 
     experiment = given_experiment(spec, values)
     check_engine(experiment)
     engine, data = find_engine(experiment, site()), find_data(experiment, _prepared)
+    experiment = with_engine_version(experiment, engine)
     tasks = plan.tasks(experiment, data, Path(results), threads)
     check_tasks(tasks, engine, experiment)
     executor = make_executor(tasks, engine, jobs, LOG.info)

@@ -1,10 +1,10 @@
-"""The metrics of one evaluation: what a net's probabilities say over the whole test set.
+"""The metrics of one evaluation: what a net's scores and probabilities say over the whole test set.
 
 With ``K`` the correctly classified samples and ``p`` the highest softmax probability of each:
 
 =====================================  ==========================================================
-``accuracy_top1``, ``accuracy_top5``   share of samples with fewer than 1 (5) *other* classes at
-                                       least as probable as the true class
+``accuracy_top1``, ``accuracy_top5``   share of samples with fewer than 1 (5) *other* classes
+                                       whose score is at least that of the true class
 ``average_confidence``                 mean of p over K
 ``confidence_deviation``               population standard deviation of p over K
 ``confidence_deviation_across_classes``  population standard deviation, over the classes with a
@@ -33,9 +33,12 @@ Integers = NDArray[np.integer]
 
 
 def evaluation_metrics(
-    probabilities: Floats, labels: Integers, test_loss: float, train_loss: float
+    probabilities: Floats, labels: Integers, test_loss: float, train_loss: float, scores: Floats | None = None
 ) -> dict[str, float]:
     """Every metric of one evaluation, by name; computed in float64.
+
+    Classes are ranked by their scores where they are given. Probabilities in float32 are 0 for every class whose score
+    is more than 104 below the highest, so that those classes tie; they rank classes where there are no scores.
 
     A tie counts as Caffe's Accuracy layer counts it: against the true class, so that equal probabilities are no
     correct answer. Unlike Caffe, for which every comparison with NaN is a win and a diverged net is 100% accurate,
@@ -46,6 +49,7 @@ def evaluation_metrics(
         labels: the true classes, shape (N,), integers in [0, C).
         test_loss: mean loss over the test set.
         train_loss: mean loss over the training iterations since the last evaluation.
+        scores: what the softmax is taken of, of the probabilities' shape.
 
     Raises:
         DataError: there is no sample, or a label that the net has no output for.
@@ -64,18 +68,19 @@ def evaluation_metrics(
     }
     _check_labels(probabilities, labels)
     highest = probabilities.max(axis=1).astype(np.float64)  # NaN wins in max: one is enough to see it
-    if np.isfinite(highest).all() and np.isfinite(probabilities.min()):
+    ranking = probabilities if scores is None else scores
+    if np.isfinite(highest).all() and np.isfinite(probabilities.min()) and not np.isnan(ranking.min()):
         _check_probabilities(probabilities)
-        metrics.update(_of_probabilities(probabilities, labels, highest))
+        metrics.update(_of_ranking(ranking, labels, highest))
     return {name: float(value) for name, value in metrics.items()}
 
 
-def _of_probabilities(probabilities: Floats, labels: Integers, highest: NDArray[np.float64]) -> dict[str, float]:
-    ahead = _classes_ahead(probabilities, labels)
+def _of_ranking(ranking: Floats, labels: Integers, highest: NDArray[np.float64]) -> dict[str, float]:
+    ahead = _classes_ahead(ranking, labels)
     correct = ahead < 1
     metrics = {
         "accuracy_top1": float(correct.mean()),
-        "accuracy_top5": float((ahead < 5).mean()) if probabilities.shape[1] >= 5 else np.nan,
+        "accuracy_top5": float((ahead < 5).mean()) if ranking.shape[1] >= 5 else np.nan,
         "expected_calibration_error": calibration_error(highest, correct),
     }
     if correct.any():
@@ -83,11 +88,11 @@ def _of_probabilities(probabilities: Floats, labels: Integers, highest: NDArray[
     return metrics
 
 
-def _classes_ahead(probabilities: Floats, labels: Integers) -> NDArray[np.intp]:
-    """How many other classes are at least as probable as the true one, of each sample."""
-    of_truth = probabilities[np.arange(len(labels)), labels]
+def _classes_ahead(ranking: Floats, labels: Integers) -> NDArray[np.intp]:
+    """How many other classes are ranked at least as high as the true one, of each sample."""
+    of_truth = ranking[np.arange(len(labels)), labels]
     # Compared in the type they came in: exact, and no second copy of a large array. The true class itself is >= itself.
-    at_least: NDArray[np.intp] = np.count_nonzero(probabilities >= of_truth[:, None], axis=1)
+    at_least: NDArray[np.intp] = np.count_nonzero(ranking >= of_truth[:, None], axis=1)
     return at_least - 1
 
 

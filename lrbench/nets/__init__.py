@@ -9,8 +9,10 @@ from lrbench.nets.builtin import builtin_nets, find_net
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
 from lrbench.nets.checking import NetParts, check_net
 from lrbench.nets.identity import net_sha256
+from lrbench.nets.images import check_images
 from lrbench.nets.losses import has_mean_losses, is_mean_loss, normalization
 from lrbench.nets.phases import data_layers, layers_in, random_layers
+from lrbench.nets.refusals import refuse_stochastic_pooling
 from lrbench.nets.solver import Solver, read_solver
 from lrbench.nets.text import read_net, write_message, write_text
 
@@ -23,6 +25,7 @@ __all__ = [
     "SolverParameter",
     "bind_net",
     "builtin_nets",
+    "check_images",
     "check_net",
     "data_layers",
     "find_net",
@@ -34,6 +37,7 @@ __all__ = [
     "random_layers",
     "read_net",
     "read_solver",
+    "refuse_stochastic_pooling",
     "write_message",
     "write_text",
 ]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from lrbench.errors import NetError
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
+from lrbench.nets.learning import refuse_frozen
 from lrbench.nets.phases import layers_in, random_layers
-from lrbench.nets.refusals import refuse_layer
+from lrbench.nets.refusals import refuse_layer, refuse_random_images
 from lrbench.nets.wiring import Wiring, count_channels, layer_place, trace
 
 
@@ -23,6 +24,8 @@ class NetParts:
         loss_layer: the softmax loss; of several, the last.
         loss_blob: its top, or None where it has none (a bound net's always has).
         logits: the blob that the loss turns into probabilities.
+        scores: the same blob where it still holds the logits once the net has run, or None where a later layer writes
+            over them.
         probabilities: the blob of probabilities, or None where no layer makes it (in a bound net one always does).
         classes: the number of logits for each sample, or None where it takes running the net.
         random_layers: the TRAIN phase's layers that draw random numbers each time they run.
@@ -35,6 +38,7 @@ class NetParts:
     loss_layer: str
     loss_blob: str | None
     logits: str
+    scores: str | None
     probabilities: str | None
     classes: int | None
     random_layers: tuple[str, ...]
@@ -83,6 +87,7 @@ def _check(net: NetParameter) -> NetParts:
         loss_layer=loss.name,
         loss_blob=loss.top[0] if loss.top else None,
         logits=loss.bottom[0],
+        scores=loss.bottom[0] if test.wiring.last_makers[loss.bottom[0]] == test.wiring.makers[test.loss][0] else None,
         probabilities=_find_probabilities(test),
         classes=count_channels(test.layers, test.wiring, test.wiring.makers[test.loss][0]),
         random_layers=tuple(random_layers(net)),
@@ -100,7 +105,12 @@ def _view(net: NetParameter, phase: Phase) -> _PhaseView:
         seen.add(layer.name)
     data = _find_data(layers, phase)
     wiring = trace(layers)
-    return _PhaseView(layers, wiring, data, _find_loss(layers, wiring, data, phase))
+    view = _PhaseView(layers, wiring, data, _find_loss(layers, wiring, data, phase))
+    if phase == TRAIN:
+        refuse_frozen(layers)
+    else:
+        refuse_random_images(layers[data])
+    return view
 
 
 def _find_data(layers: Sequence[LayerParameter], phase: Phase) -> int:

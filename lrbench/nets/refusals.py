@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrbench.errors import NetError
-from lrbench.nets.caffe_pb2 import LayerParameter
+from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, NetParameter, PoolingParameter, SPPParameter
 from lrbench.nets.wiring import layer_place
 
 _USE_DATA = 'put the images in an LMDB and read them by a layer of type "Data"'
@@ -33,8 +33,39 @@ def refuse_layer(layer: LayerParameter) -> None:
         raise NetError(f'its type "{layer.type}" is refused: it {reason}', where=place, remedy=remedy)
     if layer.type == "DummyData" and any(filler.type != "constant" for filler in layer.dummy_data_param.data_filler):
         raise NetError("draws its data at random", where=place, remedy='use the filler "constant"')
+    if layer.type == "LRN" and layer.lrn_param.local_size % 2 == 0:
+        size = layer.lrn_param.local_size
+        raise NetError(f"local_size is {size}, and must be odd", where=place, remedy=f"set it to {size + 1}")
     if layer.type == "Data":
         _refuse_data_settings(layer)
+
+
+def refuse_random_images(layer: LayerParameter) -> None:
+    """Raise NetError if a Data layer of the TEST phase crops or mirrors at random.
+
+    Two evaluations of the same weights would give different numbers.
+    """
+    place = layer_place(layer)
+    if layer.transform_param.mirror:
+        raise NetError("mirrors test images at random, so that evaluations of the same weights differ", where=place,
+                       remedy="remove mirror in the TEST phase; a layer that serves both phases has to become two")
+    if layer.HasField("phase") and layer.phase == TRAIN and layer.transform_param.crop_size:
+        raise NetError("its phase is TRAIN, so that it crops test images at random", where=place,
+                       remedy="remove phase, and include { phase: TEST } instead")
+
+
+def refuse_stochastic_pooling(net: NetParameter, where: str) -> None:
+    """Raise NetError if a layer pools at random, which nothing but Caffe on a GPU can train.
+
+    Args:
+        where: what the error calls the net, such as its path.
+    """
+    for layer in net.layer:
+        pooling = layer.type == "Pooling" and layer.pooling_param.pool == PoolingParameter.STOCHASTIC
+        if pooling or (layer.type == "SPP" and layer.spp_param.pool == SPPParameter.STOCHASTIC):
+            raise NetError("pool is STOCHASTIC, which only the engine caffe on a GPU can train",
+                           where=f"{where}: {layer_place(layer)}",
+                           remedy="use MAX or AVE, or engine: {name: caffe, device: gpu}")
 
 
 def _refuse_data_settings(layer: LayerParameter) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 
+from lrbench.engines.registry import is_own
 from lrbench.report.rows import RunRow
 
 Settings = Mapping[str, Any]
@@ -33,10 +34,23 @@ def solver_settings(row: RunRow) -> Settings:
 
 
 def engine_settings(row: RunRow) -> dict[str, Any]:
-    """What trains and how; its version is left out, since results stay comparable over versions."""
-    kept = {key: row.engine.get(key) for key in ("name", "driver", "device")}
+    """What trains and how; with its version where another package brings it, as its results may change with that."""
+    named = () if is_own(engine_name(row.engine)) else ("version",)
+    kept = {key: row.engine.get(key) for key in ("name", "driver", "device", *named)}
     numerics = {"precision": "float32", "deterministic": True}  # as they were before there was a choice
     return kept | {key: row.engine.get(key, default) for key, default in numerics.items()}
+
+
+def mixed_versions(runs: Iterable[RunRow]) -> Iterator[str]:
+    """A sentence for each of LRBench's engines of which the runs are known to be of several versions."""
+    versions: dict[str, set[str]] = {}
+    for run in runs:
+        if run.engine.get("version") and is_own(engine_name(run.engine)):
+            versions.setdefault(engine_name(run.engine), set()).add(str(run.engine["version"]))
+    for engine, found in sorted(versions.items()):
+        if len(found) > 1:
+            yield (f"the runs of {engine} are of several versions of it, {' and '.join(sorted(found))}: what differs "
+                   "little may differ by the version")
 
 
 def workload_name(settings: Settings) -> str:

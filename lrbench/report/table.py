@@ -21,6 +21,7 @@ from lrbench.report.formats import (
     status_counts,
     verdict,
 )
+from lrbench.report.labels import mixed_versions
 from lrbench.report.policies import PolicyRow, count_statuses
 from lrbench.report.robustness import robustness_section
 from lrbench.report.style import MARKDOWN, Style, for_terminal
@@ -158,6 +159,7 @@ def notes(workload: WorkloadTable, metric: Metric) -> Iterable[str]:
     rates = [run.rates for row in workload.policies for run in (*row.runs, *row.scaled)]
     if 1 in rates:
         yield _EARLIER_COUNT.format(rates.count(1), len(rates))
+    yield from mixed_versions(run for row in workload.policies for run in row.runs)
 
 
 def functions_table(workload: WorkloadTable, metric: Metric, style: Style) -> str:

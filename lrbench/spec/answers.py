@@ -9,19 +9,28 @@ from pathlib import Path
 
 from lrbench.data import Prepared, data_set_names, find_data_set, find_lmdbs, find_prepared, open_folder
 from lrbench.errors import DataError, NetError, UsageError, did_you_mean
-from lrbench.nets import NetParts, check_net, find_net, read_net
+from lrbench.nets import (
+    NetParameter,
+    NetParts,
+    check_images,
+    check_net,
+    find_net,
+    read_net,
+    refuse_stochastic_pooling,
+)
 from lrbench.spec.fields import MOST_ITERATIONS
 from lrbench.spec.model import SOLVER_TYPES, SolverType
-from lrbench.spec.starting import FEWEST_ITERATIONS
-from lrbench.spec.workload import check_classes
+from lrbench.spec.starting import FEWEST_ITERATIONS, TEST_BATCH
+from lrbench.spec.workload import MOST_SUGGESTED_BATCH, check_classes, fitting_batch
 
 
 @dataclass(frozen=True)
 class NetAnswer:
-    """A net that can be trained: as it was named, where it lies, and its parts."""
+    """A net that can be trained: as it was named, where it lies, what it is, and its parts."""
 
     named: str
     path: Path
+    net: NetParameter
     parts: NetParts
 
     def written(self, folder: Path) -> str:
@@ -53,10 +62,13 @@ def read_net_answer(text: str) -> NetAnswer:
     """One of LRBench's nets by name, or a prototxt file.
 
     Raises:
-        NetError: there is none, or it cannot be trained.
+        NetError: there is none, or it cannot be trained on a CPU, which is what a first spec asks for.
     """
     path = find_net(text, Path())
-    return NetAnswer(text, path, check_net(read_net(path), str(path)))
+    net = read_net(path)
+    parts = check_net(net, str(path))
+    refuse_stochastic_pooling(net, str(path))
+    return NetAnswer(text, path, net, parts)
 
 
 def read_data_answer(text: str, home: Path, net: NetAnswer) -> DataAnswer:
@@ -68,13 +80,17 @@ def read_data_answer(text: str, home: Path, net: NetAnswer) -> DataAnswer:
     folder = Path(text).expanduser()
     if text in data_set_names() or not folder.is_dir():
         try:
-            find_data_set(text)
+            shape = find_data_set(text).shape
         except DataError as error:
             remedy = f"{error.remedy} (a folder of your own is named by its path)"
             raise DataError(error.message, where=error.where, remedy=remedy) from None
         answer = DataAnswer(text, find_prepared(text, home))
     else:
-        answer = DataAnswer(None, open_folder(*find_lmdbs(folder)))
+        answer, shape = DataAnswer(None, open_folder(*find_lmdbs(folder))), None
+    if answer.prepared is not None:
+        shape = answer.prepared.shape
+    if shape is not None:
+        check_images(net.net, shape, str(net.path))
     if answer.prepared is not None:
         check_classes(net.parts.classes, net.path, answer.prepared)
         if net.parts.wants_mean and answer.prepared.mean is None:
@@ -95,6 +111,20 @@ def check_batch_size(size: int, data: Prepared | None) -> int:
         raise UsageError(f"the batch size is {size}, but {data.label} has {data.train_count} training images",
                          remedy=f"give {data.train_count} or less")
     return size
+
+
+def check_test_count(data: Prepared) -> int:
+    """The test batch of a first spec: near 100, and the test set is a whole number of them.
+
+    Raises:
+        DataError: there is none that is not very small.
+    """
+    fitting = fitting_batch(data.test_count, TEST_BATCH)
+    if fitting is None:
+        raise DataError(f"{data.label} has {data.test_count} test images, which no test batch of {TEST_BATCH // 10} to "
+                        f"{MOST_SUGGESTED_BATCH} divides",
+                        remedy=f"leave out {data.test_count % TEST_BATCH} of them, for batches of {TEST_BATCH}")
+    return fitting
 
 
 def check_iterations(number: int) -> int:

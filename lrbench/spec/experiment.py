@@ -23,12 +23,18 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that one spec describes."""
+    """All that one spec describes.
+
+    Attributes:
+        engine_version: of another package's engine, whose results may change with it; None for LRBench's own engines,
+            whose versions are recorded with each run, but whose results stay comparable.
+    """
 
     settings: ExperimentSettings
     workload: Workload
     runs: tuple[Run, ...]
     document: Document = field(repr=False)
+    engine_version: str | None = None
 
     @property
     def name(self) -> str:
@@ -56,9 +62,11 @@ class Experiment:
         if engine.driver != "native":  # only there does the displayed loss decide what train_loss is
             del workload["display_interval"]
         stopping = self.settings.stopping
+        version = {} if self.engine_version is None else {"version": self.engine_version}
         return run.identity() | {
             "workload": workload,
-            "engine": {"name": engine.name, "driver": engine.driver, "device": engine.device, **engine.numerics},
+            "engine": {"name": engine.name, "driver": engine.driver, "device": engine.device, **engine.numerics,
+                       **version},
             "stopping": stopping.model_dump()
             | {"target": self.settings.target_accuracy if stopping.at_target else None},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,12 @@ class Workload:
         if data.test_count % self.test_batch_size == 0:
             return
         nearest = fitting_batch(data.test_count, self.test_batch_size)
+        remedy = f"set workload.test_batch_size, to {nearest} for instance"
+        if nearest is None:
+            remedy = f"leave out {data.test_count % self.test_batch_size} of them"
         raise SpecError(
             f"the test set of {data.label} has {data.test_count} samples, which is no multiple of the test batch "
-            f"of {self.test_batch_size}", remedy=f"set workload.test_batch_size, to {nearest} for instance")
+            f"of {self.test_batch_size}", remedy=remedy)
 
 
 def check_classes(outputs: int | None, net: Path, data: Prepared) -> None:
@@ -70,10 +74,15 @@ def check_classes(outputs: int | None, net: Path, data: Prepared) -> None:
                         remedy=f"set num_output of the layer before the loss to {data.classes}")
 
 
-def fitting_batch(samples: int, wanted: int) -> int:
-    """The size nearest to ``wanted`` of which so many samples are whole batches."""
-    sizes = range(1, min(samples, MOST_SUGGESTED_BATCH) + 1)
-    return min((size for size in sizes if samples % size == 0), key=lambda size: abs(size - wanted))
+def fitting_batch(samples: int, wanted: int) -> int | None:
+    """The size nearest to ``wanted``, as a ratio, of which so many samples are whole batches; at most 1000.
+
+    None where only sizes below a tenth of ``wanted`` are, as for a prime number of samples above 1000: evaluations in
+    such batches would be slow.
+    """
+    sizes = (size for size in range(1, min(samples, MOST_SUGGESTED_BATCH) + 1) if samples % size == 0)
+    best = min(sizes, key=lambda size: abs(math.log(size / wanted)))
+    return best if best >= min(samples, wanted / 10) else None
 
 
 def read_workload(settings: WorkloadSettings, document: Document, base: Path) -> Workload:

@@ -124,7 +124,8 @@ class Bench:
             Interrupted: Ctrl-C; what was done is on disk.
         """
         device_ids = self.experiment.settings.engine.device_ids
-        return LocalExecutor(self.engine, self.jobs, device_ids, self.listener, self.lanes).run(tasks)
+        jobs = self.jobs if self.engine.isolated else 1
+        return LocalExecutor(self.engine, jobs, device_ids, self.listener, self.lanes).run(tasks)
 
     def check(self, task: Task) -> None:
         """Have the engine refuse what it cannot do, before anything is written.

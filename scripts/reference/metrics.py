@@ -22,6 +22,16 @@ in percent in tables and pictures. NaN stays NaN (`null` in JSON): never 0, neve
 At each evaluation, over the whole test set of N samples. K is the set of correctly classified samples, p the highest
 softmax probability of each. A run shows those of its last evaluation. A test pass at iteration 0 is of the initial
 weights: it is drawn in the curves, but it is no result to rank by, and no target is reached there.
+
+The score of a class is what the softmax is taken of. Classes are ranked by scores, as Caffe's Accuracy layer ranks
+them: in a net that is about to diverge, float32 probabilities of classes whose scores are more than 104 below the
+highest underflow to 0, and would tie. Where an engine of another package gives probabilities alone, these rank the
+classes.
+
+**Caffe caps its loss.** It takes no logarithm of less than the smallest normal float32, 1.18e-38, so that a sample's
+loss is at most -ln(1.18e-38) = 87.3365, in training and in tests; the engine torch does the same. A mean loss of tens
+is therefore a lower bound of the cross-entropy: by float64 scores a test loss of 67.6 may be 814. On a GPU, Caffe's
+loss of a NaN is that cap, too.
 """
 
 OF_A_RUN = "## Of a run\n"

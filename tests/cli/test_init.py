@@ -21,8 +21,10 @@ import lrbench
 from lrbench.cli.init import init
 from lrbench.cli.main import main
 from lrbench.data import Prepared, load
+from lrbench.errors import DataError
 from lrbench.nets import builtin_nets
 from lrbench.nets.caffe_pb2 import Datum
+from lrbench.spec.answers import check_test_count
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import SOLVER_TYPES
 from lrbench.spec.starting import Start, rounded, start_experiment, start_text
@@ -218,6 +220,20 @@ def test_folders_and_files_of_ones_own_are_found_from_where_the_spec_is(here, di
     assert Path(experiment.workload.dataset.test).resolve() == here / "my data/val_lmdb"
     assert experiment.workload.dataset.mean is None
     assert (experiment.workload.batch_size, experiment.workload.test_batch_size) == (90, 70)
+
+
+@pytest.mark.parametrize(("count", "batch"), [(499, 499), (450, 90), (7, 7)])
+def test_the_test_batch_divides_the_test_set_and_is_not_tiny(here, digits, command, count, batch):
+    (here / "mine").mkdir()
+    write_lmdb(here / "mine/train_lmdb", digits, 90)
+    write_lmdb(here / "mine/test_lmdb", digits, count)
+    assert command("--net", "lenet", "--dataset", "mine", "-o", "first.yaml")[0] == 0
+    assert read_experiment(Path("first.yaml")).workload.test_batch_size == batch
+
+
+def test_a_test_set_that_only_tiny_batches_divide_is_refused_with_what_to_do(digits):
+    with pytest.raises(DataError, match="has 1009 test images, which no test batch of 10 to 1000 divides; leave out 9"):
+        check_test_count(replace(digits, test_count=1009))
 
 
 def test_questions_are_asked_until_the_answer_is_right(here, monkeypatch):

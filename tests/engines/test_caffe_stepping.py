@@ -24,8 +24,6 @@ def rates(job: Job, start: int, end: int) -> np.ndarray:
 class TestStepping(EngineConformance):
     """Caffe's stepping driver."""
 
-    mirrors_tests = True
-
     @pytest.fixture
     def engine(self, caffe):
         return caffe

@@ -153,3 +153,22 @@ def test_a_large_test_set_takes_seconds_not_minutes():
     got = evaluation_metrics(probabilities, labels, 1, 1)
     assert time.perf_counter() - start < 5
     assert 0 < got["accuracy_top1"] < got["accuracy_top5"] < 1
+
+
+def test_classes_are_ranked_by_scores_where_probabilities_underflow():
+    scores = np.array([[300, 150, 140, 130, 120, 110, 100]] * 7, dtype=np.float32)
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    probabilities = powers / powers.sum(axis=1, keepdims=True)
+    labels = np.arange(7)
+    found = evaluation_metrics(probabilities, labels, 1.0, 1.0, scores)
+    assert (found["accuracy_top1"], found["accuracy_top5"]) == (1 / 7, 5 / 7)
+    without = evaluation_metrics(probabilities, labels, 1.0, 1.0)
+    assert (without["accuracy_top1"], without["accuracy_top5"]) == (1 / 7, 1 / 7), "six zeros tie"
+    assert {name: found[name] for name in NAMES if name != "accuracy_top5"} == {
+        name: without[name] for name in NAMES if name != "accuracy_top5"}
+
+
+def test_a_score_that_is_not_a_number_is_no_accuracy():
+    scores = np.array([[1.0, np.nan]], dtype=np.float32)
+    found = evaluation_metrics(np.array([[0.5, 0.5]]), np.array([0]), 1.0, 1.0, scores)
+    assert math.isnan(found["accuracy_top1"])

@@ -18,6 +18,7 @@ def test_the_parts_of_a_net(small_net: NetParameter) -> None:
         loss_layer="loss",
         loss_blob="loss",
         logits="ip",
+        scores="ip",
         probabilities=None,
         classes=7,
         random_layers=(),
@@ -184,3 +185,36 @@ def test_a_mean_in_either_phase_is_a_mean_wanted(small_net_with: Builder) -> Non
 def test_a_very_deep_net_is_checked_as_any_other(small_net_with: Builder) -> None:
     deep = "".join(f'layer {{ name: "r{i}" type: "ReLU" bottom: "ip" top: "ip" }}\n' for i in range(5000))
     assert check_net(small_net_with(('layer { name: "loss"', deep + 'layer { name: "loss"')), "net").classes == 7
+
+
+@pytest.mark.parametrize(("fill", "more", "refused"), [
+    ("param { lr_mult: 0 } param { lr_mult: 0 }", "", True),
+    ("param { lr_mult: 0 }", "", False),
+    ("param { lr_mult: 0 } param { lr_mult: 0 }",
+     'layer { name: "p" type: "PReLU" bottom: "ip" top: "p" }', False),
+    ("param { lr_mult: 0 } param { lr_mult: 0 }",
+     'layer { name: "n" type: "BatchNorm" bottom: "ip" top: "n" }', True),
+    ("param { lr_mult: 0 } param { lr_mult: 0 }",
+     'layer { name: "p" type: "PReLU" bottom: "ip" top: "p" include { phase: TEST } }', True),
+    ('param { name: "w" } param { lr_mult: 0 }',
+     'layer { name: "ip2" type: "InnerProduct" bottom: "data" top: "i" param { name: "w" lr_mult: 0 } '
+     "inner_product_param { num_output: 7 bias_term: false } }", True),
+    ("param { lr_mult: 0 } param { lr_mult: 0 }", 'layer { name: "m" type: "Mine" bottom: "ip" top: "m" param { } }',
+     False),
+])
+def test_a_net_with_no_parameter_to_train_is_refused(
+    small_net_with: Builder, fill: str, more: str, refused: bool
+) -> None:
+    net = small_net_with(('bottom: "data" top: "ip"', f'bottom: "data" top: "ip" {fill}'), more=more)
+    if not refused:
+        check_net(net, "net")
+        return
+    with pytest.raises(NetError, match="its lr_mult is 0, as that of all other layers"):
+        check_net(net, "net")
+
+
+def test_a_layer_that_reads_for_both_phases_may_not_mirror(small_net_with: Builder) -> None:
+    net = small_net_with(("include { phase: TRAIN }", "transform_param { mirror: true }"),
+                         ("include { phase: TEST }", 'include { stage: "x" }'))
+    with pytest.raises(NetError, match=r'layer "data": mirrors test images at random.*has to become two'):
+        check_net(net, "net")

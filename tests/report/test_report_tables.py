@@ -86,6 +86,25 @@ def test_different_targets_are_named_and_not_mixed(tmp_path):
     assert "to target" not in text.split("\n\n")[1]
 
 
+def test_a_table_that_mixes_versions_of_an_engine_says_so(tmp_path):
+    for seed, version in enumerate(["1.0.0", None, "1.0.1"]):
+        text = terminal_report(built(tmp_path)) if seed else ""
+        assert "several versions" not in text
+        fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], seed=seed, engine={**fake_runs.ENGINE, "version": version})
+    note = ("the runs of caffe are of several versions of it, 1.0.0 and 1.0.1: what differs little may differ by the "
+            "version")
+    for shown in (terminal_report, markdown_report):
+        assert note in " ".join(shown(built(tmp_path)).split())
+
+
+def test_another_packages_engine_has_a_row_for_each_version(tmp_path):
+    for seed, version in enumerate(["1", "1", "2"]):
+        engine = {**fake_runs.ENGINE, "name": "softmax", "version": version}
+        fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], seed=seed, engine=engine)
+    (table,) = built(tmp_path).workloads
+    assert {row.engine: len(row.runs) for row in table.policies} == {"softmax (version=1)": 2, "softmax (version=2)": 1}
+
+
 def test_a_run_under_way_is_marked(tmp_path):
     fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], status="running")
     text = terminal_report(built(tmp_path))

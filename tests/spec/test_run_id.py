@@ -7,7 +7,9 @@ import json
 import re
 
 import pytest
+from fake_engine import FakeEngine
 
+from lrbench.executors.preparing import with_engine_version
 from lrbench.spec.model import SOLVER_PARAMETERS
 from lrbench.spec.run import rates_of
 
@@ -22,6 +24,7 @@ def test_an_id_is_readable_and_stays_what_it_is(spec, data):
     assert ids(spec, data) == ["FIX_0.01-SGD-s0-0d54198338"]
     assert ids(spec, data, "policies=['WARMUP(policy=TRI(k0=1e-9, k1=0.06, l=20), l=10)']", "seeds=[12]") == [
         "WARMUP_TRI_1e-09_0.06_20_10_0_stage-SGD-s12-d968243322"]
+    assert ids(spec, data, "engine.name=torch") == ["FIX_0.01-SGD-s0-f244cc12e5"]
 
 
 WHOLE_LENGTHS = {
@@ -156,3 +159,23 @@ def test_the_description_is_json_and_whole(spec, data):
         "target_accuracy": 0.9, "robustness_scales": [1.0, 5.0],
         "stopping": {"at_target": False, "patience": None, "max_train_seconds": None},
     }
+
+
+@pytest.mark.parametrize("name", ["caffe", "torch", "other"])
+def test_of_engines_only_another_packages_have_their_version_in_the_id(spec, data, name):
+    experiment = spec.read(f"engine.name={name}")
+    found = [with_engine_version(experiment, engine).run_id(experiment.runs[0], data)
+             for engine in (Versioned("1"), Versioned("2"), Versioned(None))]
+    assert found[2] == experiment.run_id(experiment.runs[0], data)
+    assert len(set(found)) == (3 if name == "other" else 1)
+
+
+class Versioned(FakeEngine):
+    """An engine of some version."""
+
+    def __init__(self, version: str | None) -> None:
+        super().__init__()
+        self.version = version
+
+    def describe(self) -> dict[str, str | None]:
+        return {"name": "any", "version": self.version}

@@ -13,6 +13,7 @@ from lrbench.engines.caffe.native import NativeSession
 from lrbench.engines.caffe.schedule import NATIVE_NAMES, native_schedule
 from lrbench.engines.caffe.stepping import SteppingSession
 from lrbench.errors import EngineUnavailable, NetError, SpecError, did_you_mean
+from lrbench.nets.caffe_pb2 import NetParameter
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class CaffeEngine(Engine):
     """Sessions of one Caffe installation."""
 
     environment: CaffeEnvironment
+    isolated = True
 
     def describe(self) -> dict[str, Any]:
         """Caffe's version and that of its Python."""
@@ -38,11 +40,15 @@ class CaffeEngine(Engine):
                                     remedy="set engine.device to cpu, or LRBENCH_CAFFE to the Python of a CUDA build")
         if job.engine.driver == "native":
             self._check_native(job)
+        self.check_layers(bind(job).net, job.net_where)
+
+    def check_layers(self, net: NetParameter, where: str) -> None:
+        """Refuse a layer type that this build of Caffe does not have."""
         known = probe(self.environment).layers
-        for layer in bind(job).net.layer:
+        for layer in net.layer:
             if layer.type not in known:
                 raise NetError(f'this Caffe does not know the layer type "{layer.type}"',
-                               where=f'{job.net_where}: layer "{layer.name}"',
+                               where=f'{where}: layer "{layer.name}"',
                                remedy=did_you_mean(layer.type, known) or "look for its name in Caffe's documentation")
 
     def _check_native(self, job: Job) -> None:

@@ -73,12 +73,8 @@ class SteppingSession(ProcessSession):
         prefix = f"{self._incoming}_iter_{state.iter}"
         shutil.copyfile(folder / WEIGHTS, f"{prefix}.caffemodel")
         shutil.copyfile(folder / STATE, f"{prefix}.solverstate")
-        random_test = self._bound.random_test_layers
-        self._worker.ask(
-            "restore", state=f"{INCOMING}_iter_{state.iter}.solverstate",
-            replay_train=self._bound.replay_layers, replay_test=random_test,
-            test_batches=evaluations * self._job.test_batches if random_test else 0,
-        )
+        self._worker.ask("restore", state=f"{INCOMING}_iter_{state.iter}.solverstate",
+                         replay=self._bound.replay_layers)
         for suffix in ("caffemodel", "solverstate"):
             Path(f"{prefix}.{suffix}").unlink()
 

@@ -122,22 +122,27 @@ class Worker(object):
         return loss, objective
 
     def do_evaluate(self, request: Message, _payload: bytes) -> Message:
-        """Run the test net over the whole test set; probabilities and labels follow as float32 bytes."""
+        """Run the test net over the whole test set.
+
+        Probabilities, labels and, where they are asked for, scores follow as float32 bytes.
+        """
         net, last = self.test_net, len(self.test_net.layers) - 1
-        blobs = [net.blobs[request["blobs"][name]] for name in ("probabilities", "label", "loss")]
-        probabilities, labels, losses = [], [], []
+        blobs = {name: net.blobs[blob] for name, blob in request["blobs"].items()}
+        found = {name: [] for name in blobs}  # type: Any
         started = time.perf_counter()
         for _ in range(request["batches"]):
             net._forward(0, last)
-            scores, label, loss = (blob.data for blob in blobs)
-            probabilities.append(scores.reshape(scores.shape[0], -1).copy())
-            labels.append(label.reshape(-1).copy())
-            losses.append(float(loss.sum()))
+            found["label"].append(blobs["label"].data.reshape(-1).copy())
+            found["loss"].append(float(blobs["loss"].data.sum()))
+            for name in ("probabilities", "scores"):
+                if name in blobs:
+                    values = blobs[name].data
+                    found[name].append(values.reshape(values.shape[0], -1).copy())
         seconds = time.perf_counter() - started
-        table, label = np.concatenate(probabilities), np.concatenate(labels)
-        payload = table.astype("<f4").tobytes() + label.astype("<f4").tobytes()
-        return {"rows": table.shape[0], "columns": table.shape[1], "labels": label.shape[0],
-                "loss": float(np.mean(losses)), "seconds": seconds, "bytes": payload}
+        tables = [np.concatenate(found[name]) for name in ("probabilities", "label", "scores") if name in blobs]
+        return {"rows": tables[0].shape[0], "columns": tables[0].shape[1], "labels": tables[1].shape[0],
+                "loss": float(np.mean(found["loss"])), "seconds": seconds,
+                "bytes": b"".join(table.astype("<f4").tobytes() for table in tables)}
 
     def do_save(self, request: Message, _payload: bytes) -> Message:
         """Have Caffe write weights and solver state under the solver's snapshot prefix."""
@@ -147,14 +152,10 @@ class Worker(object):
     def do_restore(self, request: Message, _payload: bytes) -> Message:
         """Bring back a snapshot, and with it how far the data layers had read and the random generator had drawn."""
         self.solver.restore(str(request["state"]))
-        positions = [list(self.net._layer_names).index(name) for name in request["replay_train"]]
+        positions = [list(self.net._layer_names).index(name) for name in request["replay"]]
         for _ in range(int(self.solver.iter) * self.iter_size):
             for position in positions:
                 self.net._forward(position, position)
-        positions = [list(self.test_net._layer_names).index(name) for name in request["replay_test"]]
-        for _ in range(request["test_batches"]):
-            for position in positions:
-                self.test_net._forward(position, position)
         return {"iteration": int(self.solver.iter)}
 
     def do_time(self, request: Message, _payload: bytes) -> Message:

@@ -85,7 +85,7 @@ class WorkerClient:
         return answer
 
     def evaluate(self, blobs: dict[str, str], batches: int) -> TestOutputs:
-        """Run the test set; ``blobs`` names the probabilities, label and loss blobs."""
+        """Run the test set; ``blobs`` names the probabilities, label, loss and perhaps scores blobs."""
         return read_outputs(self.ask("evaluate", batches=batches, blobs=blobs))
 
     def usage(self) -> Usage:
@@ -126,10 +126,12 @@ def read_outputs(answer: dict[str, Any]) -> TestOutputs:
     if answer["labels"] != rows:
         raise EngineFailed(f"the net gives {rows} rows of probabilities for {answer['labels']} labels; "
                            "LRBench measures nets that classify each sample once")
-    table = np.frombuffer(answer["bytes"], dtype="<f4")
+    probabilities, labels, scores = np.split(np.frombuffer(answer["bytes"], dtype="<f4"),
+                                             [rows * columns, rows * (columns + 1)])
     return TestOutputs(
-        probabilities=table[: rows * columns].reshape(rows, columns),
-        labels=table[rows * columns:].astype(np.int64),
+        probabilities=probabilities.reshape(rows, columns),
+        labels=labels.astype(np.int64),
         loss=answer["loss"],
         seconds=answer["seconds"],
+        scores=scores.reshape(rows, columns) if len(scores) else None,
     )

@@ -14,17 +14,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from lrbench.engines.base import Engine, Job, Session, Timing
-from lrbench.errors import EngineUnavailable, SpecError
+from lrbench.errors import EngineUnavailable, NetError, SpecError
 
 if TYPE_CHECKING:
     from lrbench.engines.process.client import WorkerClient
     from lrbench.engines.torch.group import LanePool
+    from lrbench.nets.caffe_pb2 import NetParameter
 
 
 class TorchEngine(Engine):
     """Sessions in processes of the Python that LRBench runs in; one process trains several runs of a workload."""
 
     has_lanes = True
+    isolated = True
 
     def __init__(self) -> None:
         self._pools: dict[tuple[int, int, int, bytes, str], LanePool] = {}
@@ -53,6 +55,15 @@ class TorchEngine(Engine):
             raise EngineUnavailable(f"PyTorch sees {torch.cuda.device_count()} GPUs, so none of number {job.device_id}",
                                     remedy="set engine.device to cpu, or engine.device_ids")
         Model.of(bind(job).net, job.data, (job.batch_size, job.test_batch_size))
+
+    def check_layers(self, net: NetParameter, where: str) -> None:
+        """Refuse a layer type that this engine does not have."""
+        from lrbench.engines.torch.net import check_layer_types
+
+        try:
+            check_layer_types(net)
+        except NetError as error:
+            raise error.at(where) from error
 
     def time(self, job: Job) -> Timing:
         """Start a worker and let it run a few rounds of the job's lanes."""

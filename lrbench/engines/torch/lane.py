@@ -29,6 +29,16 @@ WEIGHTS, STATE = "net.caffemodel", "state.npz"
 Batch = tuple[Tensor, Tensor]
 
 
+@dataclass(frozen=True)
+class Tested:
+    """What the test set gave: probabilities and scores, None if not asked for, of shape (samples, classes)."""
+
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    loss: float
+    scores: NDArray[np.float32] | None
+
+
 @dataclass(eq=False)
 class Lane:
     """What changes while a run is trained, and how.
@@ -112,16 +122,18 @@ class Lane:
         return torch.stack((loss, objective)).double(), list(gradients)
 
     @torch.no_grad()
-    def evaluate(self, count: int, blobs: dict[str, str]) -> tuple[NDArray[np.float32], NDArray[np.int64], float]:
-        """Probabilities, labels and mean loss over the first ``count`` test batches; ``blobs`` names theirs."""
-        probabilities, labels, losses = [], [], []
+    def evaluate(self, count: int, blobs: dict[str, str]) -> Tested:
+        """The outputs over the first ``count`` test batches; ``blobs`` names theirs, the scores if they are wanted."""
+        found: dict[str, list[Tensor]] = {name: [] for name in blobs}
         for index in range(count):
             made = self._test(index)
-            probabilities.append(made[blobs["probabilities"]].flatten(1))
-            labels.append(made[blobs["label"]])
-            losses.append(made[blobs["loss"]].double())
-        return (torch.cat(probabilities).float().cpu().numpy(), torch.cat(labels).cpu().numpy(),
-                float(torch.stack(losses).mean()))
+            for name, blob in blobs.items():
+                value = made[blob]
+                found[name].append(value.flatten(1) if name in ("probabilities", "scores") else value)
+        tables = {name: torch.cat(found[name]).float().cpu().numpy() for name in ("probabilities", "scores")
+                  if name in blobs}
+        return Tested(tables["probabilities"], torch.cat(found["label"]).cpu().numpy(),
+                      float(torch.stack([loss.double() for loss in found["loss"]]).mean()), tables.get("scores"))
 
     @torch.no_grad()
     def run_tests(self, count: int) -> None:

@@ -28,7 +28,8 @@ def pooling(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
     up = settings.round_mode == PoolingParameter.CEIL
     sizes = [_pooled(layer, window, axis, bottom[2 + axis], up) for axis in range(2)]
     if settings.pool == PoolingParameter.STOCHASTIC:
-        raise refusal(layer, "stochastic pooling is not supported", "use MAX or AVE")
+        raise refusal(layer, "stochastic pooling is not supported",
+                      "use MAX or AVE, or engine: {name: caffe, device: gpu}")
     average = settings.pool == PoolingParameter.AVE
     return Layer(((*bottom[:2], *sizes),), _pool(window, average, up, (sizes[0], sizes[1])))
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from lrbench.engines.torch.fillers import fill
 from lrbench.engines.torch.gradient_flow import check_gradients
-from lrbench.engines.torch.layer import USE_CAFFE, Shape, refusal
+from lrbench.engines.torch.layer import USE_CAFFE, Build, Shape, refusal
 from lrbench.engines.torch.layers import LAYERS
 from lrbench.engines.torch.numerics import mixed
 from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
 from lrbench.engines.torch.steps import Step, hold_back, join_scales, reshape, without_gradient
-from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, NetParameter, Phase
+from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
 from lrbench.nets.phases import layers_in
 from lrbench.nets.wiring import trace
 from lrbench.spec.engine import Precision
@@ -92,9 +92,7 @@ class TorchNet:
             self.inputs[blob] = self.shapes[blob] = tuple(inputs[blob])
 
     def _add(self, layer: LayerParameter, table: ParameterTable) -> Step:
-        build = LAYERS.get(layer.type)
-        if build is None:
-            raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"', USE_CAFFE)
+        build = _builder(layer)
         if layer.blobs:
             raise refusal(layer, "brings its own weights", "give them as a .caffemodel")
         own_phase = layer.phase if layer.HasField("phase") else self.phase
@@ -162,6 +160,25 @@ class TorchNet:
             loss = loss if weight == 1 else loss * weight
             total = loss if total is None else total + loss
         return torch.zeros(()) if total is None else total
+
+
+def check_layer_types(net: NetParameter) -> None:
+    """Raise NetError where a layer of either phase has a type that this engine does not know."""
+    for phase in (TRAIN, TEST):
+        for layer in layers_in(net, phase):
+            if layer.type not in _OUTSIDE:
+                _builder(layer)
+
+
+def _builder(layer: LayerParameter) -> Build:
+    """The function that builds layers of this type.
+
+    Raises:
+        NetError: there is none.
+    """
+    if layer.type not in LAYERS:
+        raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"', USE_CAFFE)
+    return LAYERS[layer.type]
 
 
 def _loss_weights(layer: LayerParameter, tops: Sequence[str]) -> list[tuple[str, float]]:

@@ -11,6 +11,7 @@ from lrbench.data.arrays import Mean
 from lrbench.data.store import read_mean
 from lrbench.errors import DataError, NetError
 from lrbench.nets.caffe_pb2 import TransformationParameter
+from lrbench.nets.images import check_transform
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,9 @@ def read_transform(message: TransformationParameter, shape: tuple[int, int, int]
     for field in ("force_color", "force_gray"):
         if getattr(message, field):
             raise NetError(f"Caffe ignores {field} where images are not encoded", remedy="remove it")
-    _, height, width = shape
+    check_transform(message, shape)
     crop: int = message.crop_size
-    if crop > min(height, width):
-        raise NetError(f"crop_size is {crop}, and the images are {height}x{width}",
-                       remedy=f"set it to {min(height, width)} or less")
+    _, height, width = shape
     return Transform(mean=_mean(message, shape), scale=message.scale,
                      window=(crop, crop) if crop else (height, width), mirror=message.mirror)
 
@@ -51,15 +50,10 @@ def read_transform(message: TransformationParameter, shape: tuple[int, int, int]
 def _mean(message: TransformationParameter, shape: tuple[int, int, int]) -> Mean | None:
     values = np.array(message.mean_value, np.float32)
     if message.HasField("mean_file"):
-        if len(values):
-            raise NetError("has both mean_file and mean_value", remedy="keep one")
         mean = read_mean(Path(message.mean_file))
         if mean.shape != shape:
             raise DataError(f"is {mean.shape}, the images {shape}", where=message.mean_file,
                             remedy="use the mean of these images")
         return np.ascontiguousarray(mean.transpose(1, 2, 0))
-    if len(values) not in (0, 1, shape[0]):
-        raise NetError(f"has {len(values)} values of mean_value for images of {shape[0]} channels",
-                       remedy=f"give one, or {shape[0]}")
     channels, height, width = shape
     return np.broadcast_to(values, (height, width, channels)).copy() if len(values) else None

@@ -86,14 +86,14 @@ class Worker:
         return {"seconds": seconds, "lanes": told, "bytes": losses.astype("<f8").tobytes()}
 
     def do_evaluate(self, request: Message, _payload: bytes) -> Message:
-        """Run the whole test set; probabilities and labels follow as float32 bytes."""
+        """Run the whole test set; probabilities, labels and perhaps scores follow as float32 bytes."""
         started = time.perf_counter()
-        probabilities, labels, loss = self._lanes[request["lane"]].evaluate(request["batches"], request["blobs"])
+        tested = self._lanes[request["lane"]].evaluate(request["batches"], request["blobs"])
         seconds = time.perf_counter() - started
         self._account.charge([request["lane"]])
-        return {"rows": probabilities.shape[0], "columns": probabilities.shape[1], "labels": labels.shape[0],
-                "loss": loss, "seconds": seconds,
-                "bytes": probabilities.astype("<f4").tobytes() + labels.astype("<f4").tobytes()}
+        (rows, columns), tables = tested.probabilities.shape, (tested.probabilities, tested.labels, tested.scores)
+        return {"rows": rows, "columns": columns, "labels": len(tested.labels), "loss": tested.loss, "seconds": seconds,
+                "bytes": b"".join(table.astype("<f4").tobytes() for table in tables if table is not None)}
 
     def do_save(self, request: Message, _payload: bytes) -> Message:
         """Write all that a resumed run needs into a folder."""

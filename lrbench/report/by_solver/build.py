@@ -9,6 +9,7 @@ from lrbench.metrics.registry import Metric
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.build import Report, WorkloadTable, ranked
 from lrbench.report.by_solver.tables import SolverReport, SolverTable
+from lrbench.report.labels import mixed_versions
 from lrbench.report.policies import PolicyRow
 from lrbench.spec.model import SOLVER_TYPES
 
@@ -29,6 +30,7 @@ def compare_solvers(report: Report) -> SolverReport:
         for workload, engine, rows in groups
         if (workload, engine, rows) not in comparable
     ]
+    notes += mixed_versions(run for _, _, rows in comparable for row in rows for run in row.runs)
     return SolverReport(report, tuple(_table(*group, report.metric) for group in comparable), tuple(notes))
 
 

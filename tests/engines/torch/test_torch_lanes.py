@@ -29,7 +29,7 @@ name: "small"
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
         transform_param { crop_size: 20 mirror: true scale: 0.00390625 } }
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
-        transform_param { crop_size: 20 mirror: true scale: 0.00390625 } }
+        transform_param { crop_size: 20 scale: 0.00390625 } }
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
         convolution_param { num_output: 4 kernel_size: 5 stride: 2 weight_filler { type: "xavier" } } }
 layer { name: "norm" type: "BatchNorm" bottom: "conv" top: "conv" }
@@ -84,7 +84,7 @@ def varied(make_job, tmp_path: Path) -> Shared:
 
 @pytest.fixture
 def lenet(make_job, repository: Path) -> Shared:
-    net: NetParameter = augmented(read_net(find_net("lenet", repository)), mirrored_tests=True)
+    net: NetParameter = augmented(read_net(find_net("lenet", repository)))
     return share(make_job(net=net, batch_size=8))
 
 
@@ -99,10 +99,11 @@ def rates(start: int, end: int, runs: Sequence[tuple[dict[str, Any], int, str]] 
 def everything(lane: Lane, courses: Sequence[Course]) -> list[bytes]:
     """All that a run is made of after some stretches, as bytes."""
     blobs = {name: name for name in ("probabilities", "label", "loss")}
-    probabilities, labels, loss = lane.evaluate(2, blobs)
+    tested = lane.evaluate(2, blobs)
     tensors = [tensor.detach().numpy().tobytes() for tensor in (*lane.parameters, *lane.state)]
-    return [np.concatenate([course.losses for course in courses]).tobytes(), probabilities.tobytes(), labels.tobytes(),
-            np.float64(loss).tobytes(), lane.generator.get_state().numpy().tobytes(), *tensors]
+    return [np.concatenate([course.losses for course in courses]).tobytes(), tested.probabilities.tobytes(),
+            tested.labels.tobytes(), np.float64(tested.loss).tobytes(), lane.generator.get_state().numpy().tobytes(),
+            *tensors]
 
 
 def alone(shared: Shared, run: tuple[dict[str, Any], int, str], end: int = STEPS) -> list[bytes]:

@@ -1,0 +1,81 @@
+"""``lrbench parity`` says "parts" only where another seed shows it, too, and names the entries that differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fake_engine import FakeEngine
+
+from lrbench.engines import parity, registry
+from lrbench.engines.parity import Course, Parity
+
+SPEC = """\
+workload: {net: lenet, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 20, test_interval: 10}
+solver: SGD
+seeds: [1]
+policies: ["FIX(k0=0.01)"]
+"""
+SLOPES = ("prelu", 0)
+
+
+def course(first: list[float]) -> Course:
+    before, after = np.full(4, 0.25, np.float32), np.array(first, np.float32)
+    return Course(np.array([2.0, 1.0]), {SLOPES: before}, {SLOPES: after}, {SLOPES: after}, 0.5)
+
+
+CAFFE = course([0.26, 0.27, 0.28, 0.29])
+ALIKE = Parity(np.full(2, 0.01), (0.5, 0.5), CAFFE, (CAFFE,), CAFFE)
+PARTED = replace(ALIKE, engine=course([0.26, 0.2705, 0.28, 0.29]))
+
+
+@pytest.fixture
+def command(lrbench, tmp_path, monkeypatch, digits):
+    """Types the command where the given seeds part; gives the exit code, the output and the seeds compared."""
+    monkeypatch.setenv("LRBENCH_HOME", str(digits.folder.parents[1]))
+    monkeypatch.setattr(registry, "_OWN", dict.fromkeys(("caffe", "torch"), lambda site: FakeEngine()))
+    (tmp_path / "trial.yaml").write_text(SPEC)
+
+    def run(parting: set[int]) -> tuple[int, str, list[int]]:
+        compared: list[int] = []
+
+        def compare(caffe, engine, job, iterations):
+            compared.append(job.seed)
+            return PARTED if job.seed in parting else ALIKE
+
+        monkeypatch.setattr(parity, "compare", compare)
+        code, out, _ = lrbench("parity", tmp_path / "trial.yaml", "--iterations", "2")
+        return code, out, compared
+
+    return run
+
+
+def test_a_seed_that_agrees_is_enough(command):
+    code, out, compared = command({2, 3})
+    assert (code, compared) == (0, [1])
+    assert out.splitlines()[-1] == "verdict: torch trains as Caffe does"
+    assert "differs" not in out
+
+
+def test_one_seed_that_parts_is_no_verdict(command):
+    code, out, compared = command({1})
+    assert (code, compared) == (0, [1, 2, 3])
+    assert "differs: layer prelu, blob 0: 1 of 4 entries of the first update: [1] Caffe 0.02, here 0.0205" in out
+    assert out.splitlines()[-3:] == [
+        "seed 2: as Caffe", "seed 3: as Caffe",
+        "verdict: torch trains as Caffe does; with seed 1 alone they part, as a value within rounding of a kink can do"]
+
+
+@pytest.mark.parametrize("parting", [{1, 2}, {1, 3}, {1, 2, 3}])
+def test_a_difference_that_another_seed_shows_is_one(command, parting):
+    code, out, _ = command(parting)
+    assert code == 1
+    assert out.splitlines()[-1] == "verdict: torch parts from Caffe"
+    assert "part: the first update of layer prelu, blob 0 is 0.00913 from Caffe's, more than 0.0001" in out
+
+
+def test_many_entries_are_cut_short_and_a_number_that_is_none_differs():
+    wild = replace(ALIKE, engine=course([np.nan, 0.3, 0.3, 0.3]))
+    (line,) = wild.differing_entries()
+    assert line.startswith("layer prelu, blob 0: 4 of 4 entries of the first update: [0] Caffe 0.00999999, here nan, ")
