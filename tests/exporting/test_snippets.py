@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from policies.policy_strategies import mappings, reacts
 from policy_cases import CASES, ITERATIONS, OPEN_LOOP
 
@@ -101,7 +101,6 @@ def test_stages_are_functions_that_count_their_own_t() -> None:
     assert "return jnp.where(t < 500, 0.1 * t / 500, cosdecay_rate(t - 500))" in text
 
 
-@settings(max_examples=100, deadline=None)
 @given(raw=mappings)
 def test_any_policy_has_its_rates_in_plain_python(raw: dict[str, object]) -> None:
     assume(not reacts(raw) and "e-" not in str(raw))  # a cycle of 1e-300 iterations has more turns than a float holds
