@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -68,7 +69,8 @@ def restarts(length: float, mult: float, last: float) -> FloatArray:
 
     A start within a few ulp of a whole number, for each cycle before it, is whole: 100 + 100 * 1.1 is 210.
     """
-    count = math.ceil(math.log1p(last * (mult - 1) / length) / math.log(mult)) + 1
+    grown = min(last * (mult - 1) / length, sys.float_info.max)
+    count = math.ceil(math.log1p(grown) / math.log(mult)) + 1
     lengths = length * float(mult) ** np.arange(count)
     starts = np.concatenate([[0.0], np.cumsum(lengths)])
     whole = np.rint(starts)

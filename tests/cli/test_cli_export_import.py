@@ -25,7 +25,7 @@ import jax.numpy as jnp
 
 def learning_rate(t):
     """COSDECAY(k0=0.1, k1=0)"""
-    return 0.1 * (1 + jnp.cos(math.pi * jnp.minimum(t / 100, 1))) / 2
+    return 0.1 * jnp.sin(math.pi / 2 * jnp.maximum(100 - t, 0) / 100) ** 2
 '''
 
 
