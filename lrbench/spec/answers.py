@@ -10,7 +10,7 @@ from pathlib import Path
 from lrbench.data import Prepared, data_set_names, find_data_set, find_lmdbs, find_prepared, open_folder
 from lrbench.errors import DataError, NetError, UsageError, did_you_mean
 from lrbench.nets import NetParts, check_net, find_net, read_net
-from lrbench.spec.fields import MOST_ITERATIONS
+from lrbench.policies.policy import MOST_ITERATIONS
 from lrbench.spec.model import SOLVER_TYPES, SolverType
 from lrbench.spec.starting import FEWEST_ITERATIONS
 from lrbench.spec.workload import check_classes

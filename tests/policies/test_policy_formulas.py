@@ -135,6 +135,7 @@ def test_sgdr_with_factors_that_are_not_whole() -> None:
     assert parse_policy("SGDR(k0=1, l=50)").rates([0, 50, 4950], 5000).tolist() == [1, 1, 1]
     hcos = parse_policy("HCOS(k0=0.1, k1=0, l=50)").rates(np.arange(999), 999)
     assert parse_policy("SGDR(k0=0.1, l=50)").rates(np.arange(999), 999).tolist() == hcos.tolist()
+    assert parse_policy("SGDR(k0=1, l=4000000000000, mult=1e307)").rates([0, 999], 1000) == pytest.approx([1, 1])
     almost = parse_policy("SGDR(k0=0.1, l=50, mult=1.000000001)").rates(np.arange(1, 49), 999)
     assert almost == pytest.approx(hcos[1:49], rel=1e-6)
 
