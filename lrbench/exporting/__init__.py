@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lrbench.exporting.caffe import caffe_text
+from lrbench.exporting.caffe import caffe_notes, caffe_text
 from lrbench.exporting.float32 import check_float32
 from lrbench.exporting.plateau import plateau_text
 from lrbench.exporting.rates import csv_text
@@ -45,4 +45,13 @@ def export_policy(policy: Policy, target: str, iterations: int | None = None) ->
     return TARGETS[target](policy, iterations)
 
 
-__all__ = ["TARGETS", "export_policy"]
+def export_notes(policy: Policy, target: str, iterations: int | None = None) -> tuple[str, ...]:
+    """What a user should know about what ``export_policy`` returns for the same arguments.
+
+    Raises:
+        PolicyError: as ``export_policy``.
+    """
+    return caffe_notes(policy, iterations) if target == "caffe" else ()
+
+
+__all__ = ["TARGETS", "export_notes", "export_policy"]

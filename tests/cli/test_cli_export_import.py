@@ -91,6 +91,13 @@ def test_errors_are_one_line(lrbench: Command, arguments: tuple[str, ...], messa
     assert err.startswith(message)
 
 
+def test_export_says_on_standard_error_what_it_notes(lrbench: Command) -> None:
+    code, out, err = lrbench("export", "EXP(k0=0.01, gamma=0.9994)", "--to", "caffe", "--iterations", "70000")
+    note = "Caffe holds gamma in float32: at t = 69999 its rate lies 0.14 % above the policy's\n"
+    assert (code, err) == (0, f"note: {note}")
+    assert out.startswith(f"# EXP(k0=0.01, gamma=0.9994)\n# {note}base_lr: 0.01\n")
+
+
 @pytest.mark.parametrize("command", [
     "export FIX(k0=1) --to torch", "export FIX(k0=1) --to csv", "export PLATEAU(k0=1) --to keras",
     "import ExponentialLR(0.9) --rate 1", "import ReduceLROnPlateau() --rate 1",
