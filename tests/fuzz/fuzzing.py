@@ -40,7 +40,7 @@ class Outcome:
     @property
     def share(self) -> float:
         """The share of the inputs that were accepted."""
-        return self.accepted / self.inputs
+        return self.accepted / max(self.inputs, 1)
 
 
 class TooSlow(Exception):
