@@ -51,6 +51,7 @@ def count_cycles(t: FloatArray, length: float) -> tuple[FloatArray, FloatArray, 
         The count; how much of t's cycle has passed, and the length of a cycle, both in units in which they are whole
         numbers for a whole t (1/5 of an iteration for a length of 10.8).
     """
+    length = min(length, sys.float_info.max)  # twice the largest l is infinite
     fraction = cycle_fraction(length)
     if fraction.denominator > EXACT:  # below 1e-16 iterations: every quotient is a whole number in float64
         return np.floor(t / length), np.zeros_like(t), length
