@@ -155,3 +155,8 @@ def test_naming_the_engine_does_not_load_pytorch():
     code = ("import sys; from pathlib import Path; from lrbench.engines.registry import Site, open_engine\n"
             "open_engine('torch', Site(Path('.'))).describe(); print('torch' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_no_test_forks_the_process_in_which_jax_has_threads():
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        assert "preexec" + "_fn" not in path.read_text(encoding="utf-8"), path

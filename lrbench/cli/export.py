@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lrbench.cli.completing import policies
-from lrbench.cli.output import check_writable, write_output
+from lrbench.cli.output import check_writable, tell, write_output
 
 
 @click.command()
@@ -28,10 +28,12 @@ def export(text: str, target: str, iterations: int | None, output: Path | None) 
     lrbench export "SINEXP(k0=0.01, k1=0.06, gamma=0.9994, l=2000)" --to torch -o schedule.py
     lrbench import solver.prototxt | lrbench export - --to keras --iterations 10000
     """
-    from lrbench.exporting import export_policy
+    from lrbench.exporting import export_notes, export_policy
     from lrbench.policies import parse_policy
 
     if output is not None:
         check_writable(output)
     policy = parse_policy(sys.stdin.read() if text == "-" else text)
     write_output(export_policy(policy, target, iterations).encode(), output)
+    for note in export_notes(policy, target, iterations):
+        tell(f"note: {note}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.completing import engines, settings, specs
+from lrbench.policies.policy import MOST_ITERATIONS
 
 if TYPE_CHECKING:
     from lrbench.engines.parity import Parity
@@ -22,7 +23,8 @@ SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 @click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs)
 @click.option("--engine", default="torch", show_default=True, shell_complete=engines,
               help="The engine to hold to Caffe.")
-@click.option("--iterations", type=click.IntRange(2), default=50, show_default=True, help="How many to compare.")
+@click.option("--iterations", type=click.IntRange(2, MOST_ITERATIONS), default=50, show_default=True,
+              help="How many to compare.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=settings,
               help="Override a value of the spec.")
 def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -> int:

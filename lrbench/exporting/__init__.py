@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lrbench.exporting.caffe import caffe_text
+from lrbench.exporting.caffe import caffe_notes, caffe_text
+from lrbench.exporting.float32 import check_float32
 from lrbench.exporting.plateau import plateau_text
 from lrbench.exporting.rates import csv_text
 from lrbench.exporting.snippets import keras_text, optax_text, torch_text
@@ -33,13 +34,24 @@ def export_policy(policy: Policy, target: str, iterations: int | None = None) ->
         iterations: the run's iterations; needed where the policy leaves an ``l`` to them, and for csv.
 
     Raises:
-        PolicyError: the policy is impossible in a run of that length, needs the iterations and they are not given, or
-            cannot be said in the target.
+        PolicyError: the policy is impossible in a run of that length, needs the iterations and they are not given,
+            cannot be said in the target, or has numbers that overflow in float32 (csv takes all).
     """
     check(policy, iterations)
+    if target != "csv":
+        check_float32(policy, iterations)
     if policy.closed_loop:
         return plateau_text(policy, target)
     return TARGETS[target](policy, iterations)
 
 
-__all__ = ["TARGETS", "export_policy"]
+def export_notes(policy: Policy, target: str, iterations: int | None = None) -> tuple[str, ...]:
+    """What a user should know about what ``export_policy`` returns for the same arguments.
+
+    Raises:
+        PolicyError: as ``export_policy``.
+    """
+    return caffe_notes(policy, iterations) if target == "caffe" else ()
+
+
+__all__ = ["TARGETS", "export_notes", "export_policy"]

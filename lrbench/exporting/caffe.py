@@ -15,14 +15,45 @@ MOST_STEPS = 1000
 """Boundaries that are written out at most; what changes more often is no staircase."""
 SAME_FACTOR = 1e-7
 """By how much, relative to it, the factors of a staircase may differ: what float32, in which Caffe computes, tells."""
+SMALL_DRIFT = 1e-5
+"""The relative difference between Caffe's rate and the policy's from which on a note says so."""
+USUAL_RUN = 10_000
+"""Iterations for which that difference is given where those of the run are not known."""
 
 
 def caffe_text(policy: Policy, iterations: int | None) -> str:
-    """The ``lr_policy`` fields as prototxt, below a comment with the policy.
+    """The ``lr_policy`` fields as prototxt, below comments with the policy and what there is to note.
 
     Raises:
         PolicyError: Caffe has no policy of its own with these rates.
     """
+    comments = "".join(f"# {line}\n" for line in (policy.text, *caffe_notes(policy, iterations)))
+    return comments + write_text(_fields(policy, iterations))
+
+
+def caffe_notes(policy: Policy, iterations: int | None) -> tuple[str, ...]:
+    """How far Caffe's rates drift from the policy's, where that is more than ``SMALL_DRIFT``.
+
+    Caffe holds gamma in float32, and a power of it multiplies the rounding by the number of factors.
+
+    Raises:
+        PolicyError: Caffe has no policy of its own with these rates.
+    """
+    fields = _fields(policy, iterations)
+    last = (iterations or USUAL_RUN) - 1
+    steps = {"exp": last, "step": last // max(fields.stepsize, 1),
+             "multistep": sum(boundary <= last for boundary in fields.stepvalue)}.get(fields.lr_policy, 0)
+    rate = float(policy.rates(last, last + 1))
+    drift = fields.base_lr * fields.gamma**steps / rate - 1 if steps and rate else 0
+    if abs(drift) < SMALL_DRIFT:
+        return ()
+    end = "" if iterations else ", and more in a longer run"
+    side = "above" if drift > 0 else "below"
+    percent = f"{100 * abs(drift):.2g} %"
+    return (f"Caffe holds gamma in float32: at t = {last} its rate lies {percent} {side} the policy's{end}",)
+
+
+def _fields(policy: Policy, iterations: int | None) -> SolverParameter:
     plain = _as_poly(policy)
     end = iterations or _end_of_poly(plain) or 1
     fields = native_schedule(plain, end) or (_staircase(policy, iterations) if iterations else None)
@@ -35,7 +66,7 @@ def caffe_text(policy: Policy, iterations: int | None) -> str:
         )
     if fields.lr_policy == "poly":
         fields.max_iter = end
-    return f"# {policy}\n{write_text(fields)}"
+    return fields
 
 
 def _as_poly(policy: Policy) -> Policy:

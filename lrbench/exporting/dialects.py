@@ -18,6 +18,7 @@ from lrbench.exporting.expressions import expression, number, simplified
 from lrbench.policies.cycles import cycle_fraction
 
 LARGEST_INT32 = 2**31 - 1
+_FUNCTIONS = ("sin", "cos", "exp", "expm1", "log1p", "sqrt")
 
 
 class Dialect(ABC):
@@ -50,6 +51,14 @@ class Dialect(ABC):
         """What a function that computes these begins with."""
         return []
 
+    def constant(self, value: float) -> float:
+        """A number as the framework takes it."""
+        return value
+
+    def factor(self, value: float) -> float:
+        """A number that may be multiplied with t."""
+        return value
+
     @abstractmethod
     def choice(self, phases: Sequence[tuple[str, str]], rate: str) -> list[str]:
         """The statements that return the rate of the first phase whose condition holds, else ``rate``."""
@@ -58,7 +67,7 @@ class Dialect(ABC):
 class PlainPython(Dialect):
     """Numbers, with Python's math module."""
 
-    names = MappingProxyType({name: f"math.{name}" for name in ("pi", "sin", "cos", "exp", "sqrt")})
+    names = MappingProxyType({name: f"math.{name}" for name in ("pi", *_FUNCTIONS)})
 
     def power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
         value = number(base)
@@ -84,7 +93,7 @@ class _Traced(Dialect):
     """Arrays of a module, traced, in float32; ``end`` is the first t that does not occur."""
 
     def __init__(self, module: str, end: int) -> None:
-        functions = {"min": "minimum", "max": "maximum", **{name: name for name in ("sin", "cos", "exp", "sqrt")}}
+        functions = {"min": "minimum", "max": "maximum", **{name: name for name in _FUNCTIONS}}
         self.names = {"pi": "math.pi", **{name: f"{module}.{function}" for name, function in functions.items()}}
         self._where, self._exp, self._end = f"{module}.where", f"{module}.exp", end
 
@@ -99,6 +108,12 @@ class _Traced(Dialect):
     def _turns(self, length: float) -> str:
         counted = self._counted(length)
         return f"{counted[0]}{self.t} // {counted[1]}" if counted else f"0 * {self.t}"
+
+    def constant(self, value: float) -> float:
+        return value if abs(value) <= LARGEST_INT32 else float(value)  # JAX raises OverflowError for a larger integer
+
+    def factor(self, value: float) -> float:
+        return float(value)  # a product of integers would wrap around at 2^31
 
     def reached(self, boundaries: Sequence[float]) -> str:
         return super().reached([boundary for boundary in boundaries if boundary <= LARGEST_INT32])
@@ -176,6 +191,10 @@ class _Saying(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return expression(self._dialect.names.get(node.id, node.id))
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        value = number(node)
+        return node if value is None else ast.Constant(self._dialect.constant(value))
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         left, right = self.visit(node.left), self.visit(node.right)

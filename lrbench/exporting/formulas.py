@@ -1,15 +1,17 @@
 """The formula of each open-loop LR function, in the form in which it is written into a user's own training.
 
 A formula is text in Python's grammar: the function's parameters, ``low`` and ``high`` (the lower and the higher of k0
-and k1), ``pi``, sin, cos, exp, sqrt, abs, min, max, and what each dialect says in its own way:
+and k1), ``pi``, sin, cos, exp, expm1, log1p, sqrt, abs, min, max, and what each dialect says in its own way:
 
 - ``turns(t, c)``: how many whole cycles of c iterations lie before t;
 - ``troughs(t, c)``: how many cycles of c iterations have their middle at or before t;
 - ``phase(t, c)``: how much of t's cycle has passed, from 0 up to, not including, 1;
 - ``reached(t, b)``: how many of the boundaries b are at most t.
 
-They agree with ``lrbench.policies`` at every t of a run, to rounding; what that holds beyond its end (0, a floor) is
-held here, too.
+They agree with ``lrbench.policies`` at every t of a run: in float64 the decays, and what is made of them, to 1e-12 of
+the rate itself, cyclic functions to 1e-12 of the highest rate. So a fall or climb is a sum of the lower rate and what
+lies above it, measured from the end where that is small: neither term cancels the other. What ``lrbench.policies``
+holds beyond a run's end (0, a floor) is held here, too.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ _SHAPES = {
 }
 _ENVELOPES = {"": "", "2": " * 0.5 ** turns(t, {cycle})", "EXP": " * gamma ** t"}
 _HALVED_IN_TROUGHS = " * 0.5 ** troughs(t, {cycle})"
-_FALLS = {"linear": "x", "cos": "sin(pi * x / 2) ** 2", "sqrt": "(1 - sqrt(1 - x))"}  # of x, what is left of the fall
+_FALLS = {"linear": "{x}", "cos": "sin(pi / 2 * {x}) ** 2", "sqrt": "{x} / (1 + sqrt(1 - {x}))"}  # from 1 to 0, as x
 MOST_RESTARTS = 1000
 
 
@@ -95,23 +97,51 @@ def _restarts(v: Values) -> list[int]:
     return found
 
 
+@dataclass(frozen=True)
+class Span:
+    """The part of a run in which a rate goes from one end to the other, each end a parameter's name and its value."""
+
+    first: tuple[str, float]
+    last: tuple[str, float]
+    passed: str
+    left: str
+
+    def rate(self, shape: str = "{x}") -> str:
+        """The rate's text: the lower rate, and the share of the difference that is left or has passed.
+
+        Args:
+            shape: a share as a formula of x, that of the time; of 1 - x it is the rest to 1.
+        """
+        (first, start), (last, end) = self.first, self.last
+        if end <= start:
+            return f"{last} + ({first} - {last}) * {shape.format(x=self.left)}"
+        return f"{first} + ({last} - {first}) * {shape.format(x=self.passed)}"
+
+
+def _decay(shape: str) -> Callable[[Values], Formula]:
+    return lambda v: Formula(Span(("k0", v.k0), ("k1", v.k1), "min(t / l, 1)", "max(l - t, 0) / l").rate(shape))
+
+
+def _polydecay(v: Values) -> Formula:
+    if v.k1 <= v.k0:
+        return Formula("k1 + (k0 - k1) * (max(l - t, 0) / l) ** p")
+    # (1 - t/l)^p - 1 without the cancellation near t = 0, where a large p would amplify its rounding.
+    return Formula("k1", (("t < l", "k0 + (k0 - k1) * expm1(p * log1p(-t / l))"),))
+
+
 def _onecycle(v: Values) -> Formula:
     peak, end = canonical_number(v.rise * v.l - 1), v.l - 1
-    up, down = (("t / {}", "(1 - x)") if v.anneal == "linear" else
-                ("sin(pi * t / {} / 2) ** 2", "(1 + cos(pi * x)) / 2"))
-    return Formula(
-        f"k2 + (k1 - k2) * {down}",
-        phases=((f"t <= {peak!r}", f"k0 + (k1 - k0) * {up.format(peak)}"),),
-        names=(("x", f"min((t - {peak!r}) / {canonical_number(end - peak)!r}, 1)"),),
-    )
+    fall = canonical_number(end - peak)
+    up = Span(("k0", v.k0), ("k1", v.k1), f"t / {peak!r}", f"({peak!r} - t) / {peak!r}")
+    down = Span(("k1", v.k1), ("k2", v.k2), f"min((t - {peak!r}) / {fall!r}, 1)", f"max({end!r} - t, 0) / {fall!r}")
+    return Formula(down.rate(_FALLS[v.anneal]), ((f"t <= {peak!r}", up.rate(_FALLS[v.anneal])),))
 
 
 def _wsd(v: Values) -> Formula:
-    fall = Formula(
-        f"k1 + (k0 - k1) * {_FALLS[v.anneal]}",
-        names=(("x", f"max(min(({v.l!r} - t) / decay, 1), 0)"),),
-    )
-    return Formula(fall.rate, (("t < warmup", "k0 * t / warmup"),), fall.names) if v.warmup else fall
+    share = _FALLS[v.anneal].format(x="x")
+    rate = f"k1 + (k0 - k1) * {share}" if v.k1 <= v.k0 else f"k0 * ({share}) + k1 * (1 - {share})"
+    climb = (("t < warmup", "k0 * t / warmup"),) if v.warmup else ()
+    return Formula(rate, climb, (("x", f"max(min(({v.l!r} - t) / decay, 1), 0)"),))
 
 
 def _nstep(v: Values) -> Formula:
@@ -126,17 +156,15 @@ _SIMPLE = {
     "INV": "k0 * (1.0 + gamma * t) ** -p",
     "POLY": "k0 * (max(l - t, 0) / l) ** p",
     "SIG": "k0 / (1 + exp(min(gamma * (l - t), 700)))",  # e^710 is more than a float holds
-    "POLYDECAY": "k1 + (k0 - k1) * (max(l - t, 0) / l) ** p",
-    "COSDECAY": "k1 + (k0 - k1) * (1 + cos(pi * min(t / l, 1))) / 2",
     "INVSQRT": "k0 * sqrt(l / max(t, l))",
 }
 
 FORMULAS: dict[str, Callable[[Values], Formula]] = {
     **{name: _always(Formula(rate)) for name, rate in _SIMPLE.items()},
     **dict(_cyclic(wave, envelope) for wave in _SHAPES for envelope in _ENVELOPES),
-    "LINEAR": lambda v: Formula(
-        "k1 + (k0 - k1) * max(l - t, 0) / l" if v.k1 <= v.k0 else "k0 + (k1 - k0) * min(t / l, 1)"
-    ),
+    "LINEAR": _decay("{x}"),
+    "POLYDECAY": _polydecay,
+    "COSDECAY": _decay("sin(pi / 2 * {x}) ** 2"),
     "REX": lambda v: Formula("k0 * x / (0.5 + 0.5 * x)", names=(("x", "max(l - t, 0) / l"),)),
     "NSTEP": _nstep,
     "SGDR": _sgdr,

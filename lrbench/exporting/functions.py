@@ -10,13 +10,15 @@ from typing import Any
 
 from lrbench.errors import PolicyError
 from lrbench.exporting.dialects import Dialect, said
-from lrbench.exporting.formulas import FORMULAS, Formula
+from lrbench.exporting.formulas import FORMULAS, Formula, Span
 from lrbench.policies import Policy, find_function
 from lrbench.policies.values import Values
 
 NAME = "learning_rate"
 """The name of the function that computes the whole policy's rate."""
 
+FACTORS = ("k0", "k1", "k2", "gamma", "factor")
+"""Parameters that formulas multiply with what is counted in iterations."""
 
 LINE_WIDTH = 100
 """Columns of a docstring's lines."""
@@ -48,7 +50,7 @@ class _Writer:
         name = name or self._free(f"{policy.name.lower()}_rate")
         self._names[policy, iterations] = name
         values = find_function(policy.name).values(policy.parameters, iterations)
-        lines = self._body(self._formula(policy, values), _numbers(vars(values)))
+        lines = self._body(self._formula(policy, values), self._numbers(vars(values)))
         self.texts.append(function(f"{name}({self._dialect.t})", policy.text, lines))
         return name
 
@@ -77,7 +79,7 @@ class _Writer:
     def _warmup(self, v: Values) -> Formula:
         start = 0 if v.count == "run" else v.l
         target = float(v.policy.rates([v.l - start], v.iterations - start)[0])
-        climb = f"k0 + ({target!r} - k0) * t / l"
+        climb = Span(("k0", v.k0), (repr(target), target), "t / l", "(l - t) / l").rate()
         return Formula(self._stage(v.policy, start, v.iterations - start), phases=(("t < l", climb),))
 
     def _compose(self, v: Values) -> Formula:
@@ -89,6 +91,13 @@ class _Writer:
         ]
         conditions = [f"t < {boundary}" for boundary in v.boundaries]
         return Formula(rates[-1], phases=tuple(zip(conditions, rates[:-1], strict=True)))
+
+    def _numbers(self, values: Mapping[str, Any]) -> dict[str, float]:
+        """The values that are numbers, and the lower and the higher of k0 and k1."""
+        numbers = {name: self._dialect.factor(value) if name in FACTORS else value
+                   for name, value in values.items() if isinstance(value, (int, float))}
+        ends = [numbers[name] for name in ("k0", "k1") if name in numbers]
+        return {**numbers, **({"low": min(ends), "high": max(ends)} if ends else {})}
 
     def _body(self, formula: Formula, numbers: Mapping[str, float]) -> list[str]:
         names = [(name, said(text, numbers, self._dialect)) for name, text in formula.names]
@@ -107,10 +116,3 @@ def function(head: str, docstring: str, lines: list[str]) -> str:
     """A function's text."""
     described = textwrap.wrap(f'"""{docstring}"""', LINE_WIDTH - 4, break_long_words=False)
     return "\n".join([f"def {head}:", *(f"    {line}" for line in [*described, *lines]), ""])
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """The values that are numbers, and the lower and the higher of k0 and k1."""
-    numbers = {name: value for name, value in values.items() if isinstance(value, (int, float))}
-    ends = [numbers[name] for name in ("k0", "k1") if name in numbers]
-    return {**numbers, **({"low": min(ends), "high": max(ends)} if ends else {})}

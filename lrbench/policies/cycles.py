@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -50,6 +51,7 @@ def count_cycles(t: FloatArray, length: float) -> tuple[FloatArray, FloatArray, 
         The count; how much of t's cycle has passed, and the length of a cycle, both in units in which they are whole
         numbers for a whole t (1/5 of an iteration for a length of 10.8).
     """
+    length = min(length, sys.float_info.max)  # twice the largest l is infinite
     fraction = cycle_fraction(length)
     if fraction.denominator > EXACT:  # below 1e-16 iterations: every quotient is a whole number in float64
         return np.floor(t / length), np.zeros_like(t), length
@@ -68,7 +70,8 @@ def restarts(length: float, mult: float, last: float) -> FloatArray:
 
     A start within a few ulp of a whole number, for each cycle before it, is whole: 100 + 100 * 1.1 is 210.
     """
-    count = math.ceil(math.log1p(last * (mult - 1) / length) / math.log(mult)) + 1
+    grown = min(last * (mult - 1) / length, sys.float_info.max)
+    count = math.ceil(math.log1p(grown) / math.log(mult)) + 1
     lengths = length * float(mult) ** np.arange(count)
     starts = np.concatenate([[0.0], np.cumsum(lengths)])
     whole = np.rint(starts)

@@ -47,6 +47,13 @@ def _poly_fit(v: Values) -> None:
         )
 
 
+def _rex_fit(v: Values) -> None:
+    # From t = 2l on the formula is positive again, and above k0.
+    if v.end - 1 > v.l:
+        raise PolicyError(f"l is {v.l}, but the run goes on to t = {v.end - 1} and the rate is 0 at t = l",
+                          remedy="leave l out, which makes it the run's iterations")
+
+
 def _linear(t: FloatArray, v: Values) -> FloatArray:
     return blend(v.k0, v.k1, left(t, 0, v.l), passed(t, 0, v.l))
 
@@ -179,6 +186,7 @@ DECAYS = (
         source='Chen et al., "REX: Revisiting Budgeted Training with an Improved Schedule", arXiv:2107.04197',
         example="REX(k0=0.1, l=10000)",
         rates=_rex,
+        fit=_rex_fit,
     ),
     Function(
         name="INVSQRT",

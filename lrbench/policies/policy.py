@@ -18,6 +18,9 @@ from lrbench.policies.values import FloatArray, Value, value_mapping, value_text
 if TYPE_CHECKING:
     from lrbench.policies.picture import Picture
 
+MOST_ITERATIONS = 100_000_000
+"""Iterations of a run at most: the rates of all of them are checked before it starts, which takes seconds a policy."""
+
 CHECKED_AT_ONCE = 1 << 18
 """Iterations whose rates ``check`` holds in memory at a time."""
 
@@ -210,14 +213,17 @@ class Policy:
         """Raise PolicyError where a run of so many iterations is impossible.
 
         That is where a rate at t = 0 ... iterations - 1 is negative or not finite (the message has the first such t
-        and its rate), or where the policy does not fit, as a stage that would begin after the run's end. Of a
-        closed-loop policy it is where that is so of any of its ``courses``.
+        and its rate), where the policy does not fit, as a stage that would begin after the run's end, or where there
+        are more than 100 million iterations. Of a closed-loop policy it is where that is so of any of its ``courses``.
         """
         if self._closed_loop:
             self._check_courses(iterations)
             return
         if iterations < 1:
             raise PolicyError(f"a run has at least one iteration, but iterations is {iterations}")
+        if iterations > MOST_ITERATIONS:
+            raise PolicyError(f"a run has at most {MOST_ITERATIONS:,} iterations, but iterations is {iterations}",
+                              remedy="give fewer iterations")
         for start in range(0, iterations, CHECKED_AT_ONCE):
             t = np.arange(start, min(start + CHECKED_AT_ONCE, iterations))
             self.check_rates(t, self.rates(t, iterations))

@@ -153,6 +153,8 @@ def _read_status(path: Path) -> tuple[dict[str, Any], bool]:
         return status, status.get("status") == "running"
     if status.get("status") not in get_args(StatusName):
         raise _Damaged(f"status.json: unknown status {str(status.get('status'))[:40]!r}")
+    if not isinstance(status.get("iteration", 0), int):  # orjson gives a float for an integer beyond 64 bits
+        raise _Damaged("status.json: 'iteration' is not a whole number of 64 bits")
     return status, False
 
 

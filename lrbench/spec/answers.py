@@ -18,7 +18,7 @@ from lrbench.nets import (
     read_net,
     refuse_stochastic_pooling,
 )
-from lrbench.spec.fields import MOST_ITERATIONS
+from lrbench.policies.policy import MOST_ITERATIONS
 from lrbench.spec.model import SOLVER_TYPES, SolverType
 from lrbench.spec.starting import FEWEST_ITERATIONS, TEST_BATCH
 from lrbench.spec.workload import MOST_SUGGESTED_BATCH, check_classes, fitting_batch

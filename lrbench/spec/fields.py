@@ -8,10 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from lrbench.policies.policy import MOST_ITERATIONS
 from lrbench.spec.plain_yaml import Key, shown
-
-MOST_ITERATIONS = 100_000_000
-"""The rates of every iteration are checked before a run starts; that many take seconds a policy."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 
 def learning_rate(t):
     """COSDECAY(k0=0.1, k1=0)"""
-    return 0.1 * (1 + jnp.cos(math.pi * jnp.minimum(t / 100, 1))) / 2
+    return 0.1 * jnp.sin(math.pi / 2 * jnp.maximum(100 - t, 0) / 100) ** 2
 '''
 
 
@@ -89,3 +89,28 @@ def test_errors_are_one_line(lrbench: Command, arguments: tuple[str, ...], messa
     code, out, err = lrbench(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(message)
+
+
+def test_export_says_on_standard_error_what_it_notes(lrbench: Command) -> None:
+    code, out, err = lrbench("export", "EXP(k0=0.01, gamma=0.9994)", "--to", "caffe", "--iterations", "70000")
+    note = "Caffe holds gamma in float32: at t = 69999 its rate lies 0.14 % above the policy's\n"
+    assert (code, err) == (0, f"note: {note}")
+    assert out.startswith(f"# EXP(k0=0.01, gamma=0.9994)\n# {note}base_lr: 0.01\n")
+
+
+@pytest.mark.parametrize("command", [
+    "export FIX(k0=1) --to torch", "export FIX(k0=1) --to csv", "export PLATEAU(k0=1) --to keras",
+    "import ExponentialLR(0.9) --rate 1", "import ReduceLROnPlateau() --rate 1",
+    "policies eval FIX(k0=1) --at 5", "policies plot FIX(k0=1) -o rates.png",
+])
+def test_a_run_is_no_longer_than_a_spec_allows(lrbench: Command, command: str) -> None:
+    code, out, err = lrbench(*command.split(), "--iterations", "9" * 20)
+    assert (code, out) == (2, "")
+    assert err.endswith("a run has at most 100,000,000 iterations, but iterations is 99999999999999999999; "
+                        "give fewer iterations\n")
+
+
+def test_parity_is_no_longer_either(lrbench: Command) -> None:
+    code, _, err = lrbench("parity", "spec.yaml", "--iterations", "9" * 20)
+    assert code == 2
+    assert "'--iterations': 99999999999999999999 is not in the range 2<=x<=100000000" in err

@@ -2,7 +2,6 @@ import hashlib
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -30,9 +29,9 @@ def refuse(*_):
     raise AssertionError("nothing was to be done")
 
 
-def start(script, home, **options):
+def start(script, home):
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), str(home)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 STOPS_WHILE_WRITING = """
@@ -164,20 +163,20 @@ def test_an_interruption_leaves_nothing(home):
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(home):
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-
     child = start("""
+        import resource
+        import signal
         import sys
         from pathlib import Path
         from lrbench.data import prepare
         from lrbench.errors import DataError
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
         try:
             prepare("digits", Path(sys.argv[1]))
         except DataError as error:
             print(error)
-    """, home, preexec_fn=limit)
+    """, home)
     said, errors = child.communicate()
     assert errors == ""
     assert said.startswith(f"{home / 'data'}")

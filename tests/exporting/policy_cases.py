@@ -19,14 +19,20 @@ HARD = (
     "NSTEP(k0=1, gamma=0.9, l=[3.5, 20, 5000])",
     "EXP(k0=1, gamma=1.0005)",
     "INV(k0=0.1, gamma=0.01, p=0.75)",
+    "INV(k0=0.1, gamma=3000000, p=0.5)",  # times 999 it is beyond 32-bit integers
     "POLY(k0=0.1, p=1.2)",
     "POLY(k0=0.1, p=0)",
     "SIG(k0=0.1, gamma=-5, l=100)",  # e^7000 on the way
     "SIG(k0=0.1, gamma=0.01, l=100)",
+    "SIG(k0=0.1, gamma=100000000, l=100)",
     "LINEAR(k0=0, k1=1)",
+    "LINEAR(k0=0.1, k1=0.05, l=5000000000)",  # beyond 32-bit integers
     "LINEAR(k0=0.1, k1=0.001, l=500)",
     "POLYDECAY(k0=0.1, k1=0.001, p=2.5, l=500)",
+    "POLYDECAY(k0=0.001, k1=1, p=0.5, l=500)",
+    "POLYDECAY(k0=0, k1=1, p=88505, l=32909263)",  # 1 - (1 - t/l)^p, rounded near 1, is 1.4e-9 off at t = 1
     "COSDECAY(k0=0.1, k1=0.01, l=500)",
+    "COSDECAY(k0=0, k1=0.1, l=500)",
     "REX(k0=0.1)",
     "INVSQRT(k0=0.1, l=50)",
     "TRI2(k0=0.06, k1=0.01, l=33.3)",
@@ -44,7 +50,9 @@ HARD = (
     "SGDR(k0=0.1, l=5000, mult=2)",
     "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07)",
     "ONECYCLE(k0=0.004, k1=0.1, k2=0, rise=0.37, anneal=linear)",
+    "ONECYCLE(k0=0.1, k1=0.004, k2=1)",
     "WSD(k0=0.1, warmup=0, decay=100)",
+    "WSD(k0=0.01, k1=0.1, warmup=50, decay=100, anneal=sqrt)",
     "WSD(k0=0.1, k1=0.01, warmup=50, decay=100, anneal=cos)",
     "WSD(k0=0.1, k1=0.01, warmup=50, decay=100, anneal=sqrt)",
     "WARMUP(policy=POLY(k0=0.1, p=1.2), l=50, k0=0.2, count=run)",

@@ -8,16 +8,19 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from policies.policy_strategies import mappings, reacts
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from policies.policy_strategies import mapping_of, mappings, reacts
 from policy_cases import CASES, ITERATIONS, OPEN_LOOP
 
 from lrbench.errors import PolicyError
 from lrbench.exporting import export_policy
 from lrbench.exporting.dialects import PlainPython
+from lrbench.exporting.float32 import check_float32
 from lrbench.exporting.functions import functions_of
 from lrbench.policies import Policy, functions, parse_policy, policy_from_mapping
 
@@ -97,27 +100,51 @@ def test_a_snippet_is_the_formula() -> None:
 
 def test_stages_are_functions_that_count_their_own_t() -> None:
     text = export_policy(parse_policy("WARMUP(policy=COSDECAY(k0=0.1), l=500)"), "optax", 10000)
-    assert "return 0.1 * (1 + jnp.cos(math.pi * jnp.minimum(t / 9500, 1))) / 2" in text
+    assert "return 0.1 * jnp.sin(math.pi / 2 * jnp.maximum(9500 - t, 0) / 9500) ** 2" in text
     assert "return jnp.where(t < 500, 0.1 * t / 500, cosdecay_rate(t - 500))" in text
 
 
-@settings(max_examples=100, deadline=None)
-@given(raw=mappings)
-def test_any_policy_has_its_rates_in_plain_python(raw: dict[str, object]) -> None:
-    assume(not reacts(raw) and "e-" not in str(raw))  # a cycle of 1e-300 iterations has more turns than a float holds
-    policy = policy_from_mapping(raw)
-    t = [0, 1, 2, 10, 99, 100, 101, 500, 998, 999]
+DECAYS = [row for row in functions() if row.name in {
+    "EXP", "INV", "POLY", "SIG", "LINEAR", "POLYDECAY", "COSDECAY", "REX", "INVSQRT", "ONECYCLE", "WSD"}]
+decays = st.sampled_from(DECAYS).flatmap(lambda row: mapping_of(row, st.nothing()))
+SAMPLED = [0, 1, 2, 10, 99, 100, 101, 498, 499, 500, 501, 998, 999]
+
+
+def rates_of_snippet(policy: Policy) -> list[float]:
+    """The rates of plain Python; what cannot be exported is no example."""
     try:
-        policy.check(1000)
-        text = functions_of(policy, PlainPython(), 1000)
+        policy.check(ITERATIONS)
+        check_float32(policy, ITERATIONS)
+        text = functions_of(policy, PlainPython(), ITERATIONS)
     except PolicyError:
         assume(False)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(compile("import math\n" + text, "snippet", "exec"), names)
-    want = policy.rates(t, 1000)
-    got = [names["learning_rate"](step) for step in t]  # type: ignore[operator]
+    return [names["learning_rate"](step) for step in SAMPLED]
+
+
+def rounding(policy: Policy) -> float:
+    """How far apart rates may be, relative to themselves: a power p multiplies the rounding of its base."""
+    powers = re.findall(r"\bp=([\d.e+-]+)", policy.text)
+    return 1e-12 + 1e-15 * max(map(float, powers), default=0)
+
+
+@given(raw=decays | st.builds(lambda policy, length: {"function": "WARMUP", "policy": policy, "l": length, "k0": 0.1},
+                              decays, st.integers(1, 999)))
+def test_a_decay_has_its_rates_in_plain_python_to_their_own_last_digits(raw: dict[str, object]) -> None:
+    policy = policy_from_mapping(raw)
+    got = rates_of_snippet(policy)
+    np.testing.assert_allclose(got, policy.rates(SAMPLED, ITERATIONS), rtol=rounding(policy), atol=1e-250)
+
+
+@given(raw=mappings)
+def test_any_policy_has_its_rates_in_plain_python(raw: dict[str, object]) -> None:
+    assume(not reacts(raw) and "e-" not in str(raw))  # a cycle of 1e-30 iterations has more turns than float64 counts
+    policy = policy_from_mapping(raw)
+    got = rates_of_snippet(policy)
     # Near 0 what counts is how exactly a thousand turns leave the phase: 1000 pi times float64's rounding.
-    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12 * highest(policy))
+    np.testing.assert_allclose(got, policy.rates(SAMPLED, ITERATIONS), rtol=rounding(policy),
+                               atol=1e-12 * highest(policy))
 
 
 def highest(policy: Policy) -> float:
@@ -143,6 +170,14 @@ def test_past_its_end_a_decay_stays_where_it_ended() -> None:
     ("SGDR(k0=0.1, l=1, mult=1.0001)", "torch", 9000, "it has more than 1000 restarts"),
     ("TRI(k0=0, k1=1, l=5)", "caffe", 100, "TRI: Caffe has no policy with the rates of TRI(k0=0, k1=1, l=5); "),
     ("COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[5])", "caffe", None, "; give the iterations, if its rates"),
+    ("TRI(k0=1e-5, k1=1e-5, l=1e308)", "torch", None, "TRI: l is 1e+308, but frameworks compute in float32 and an "
+     "export takes 0 and numbers from 1e-30 to 1e+30; change the parameters, or export the rates, to csv"),
+    ("SGDR(k0=1, l=1, mult=1e308)", "keras", None, "SGDR: mult is 1e+308, but frameworks compute in float32"),
+    ("STEP(k0=1, gamma=0.5, l=5e-324)", "torch", 9, "STEP: l is 5e-324, but frameworks compute in float32"),
+    ("FIX(k0=1e300)", "caffe", None, "FIX: k0 is 1e+300, but frameworks compute in float32"),
+    ("SCALE(factor=1e30, policy=PLATEAU(k0=10))", "keras", None, "SCALE: the rate at t = 0 is 1e+31, but frameworks"),
+    ("EXP(k0=1, gamma=2)", "optax", 101, "EXP: the rate at t = 100 is 1.26765e+30, but frameworks compute in float32 "
+     "and an export takes rates up to 1e+30"),
     ("SWITCH(policies=[FIX(k0=1), FIX(k0=2)])", "torch", 9, "SWITCH: it reacts to evaluations, and only PLATEAU"),
     ("WARMUP(policy=PLATEAU(k0=1), l=2)", "keras", 9, "WARMUP: it reacts to evaluations, and only PLATEAU"),
     ("PLATEAU(k0=0.1)", "caffe", 9, "PLATEAU: it reacts to evaluations, and nothing in caffe agrees with it; "

@@ -11,7 +11,7 @@ import pytest
 
 from lrbench.engines.caffe.files import NOT_NATIVE, POLICY_IS
 from lrbench.errors import LRBenchError, UsageError
-from lrbench.exporting import export_policy
+from lrbench.exporting import export_notes, export_policy
 from lrbench.importing import Given, import_policy
 from lrbench.policies import parse_policy
 
@@ -71,6 +71,43 @@ print(json.dumps(rows))
     for policy, row in zip(policies.values(), rows, strict=True):
         want = policy.rates(np.arange(ITERATIONS), ITERATIONS)
         np.testing.assert_allclose(row, want, rtol=1e-5, atol=1e-7 * want.max(), err_msg=str(policy))
+
+
+@pytest.mark.caffe
+def test_the_drift_that_an_export_notes_is_that_of_real_caffe(
+        tmp_path: Path, caffe_python: Callable[[str], str]) -> None:
+    policy = parse_policy("EXP(k0=0.01, gamma=0.9994)")
+    exported = export_policy(policy, "caffe", 2500)
+    (note,) = export_notes(policy, "caffe", 2500)
+    assert note == "Caffe holds gamma in float32: at t = 2499 its rate lies 0.0049 % above the policy's"
+    assert f"# {policy}\n# {note}\nbase_lr: 0.01\n" in exported
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(exported + DUMMY_NET)
+    script = f"""
+import os
+os.environ["GLOG_minloglevel"] = "2"
+import caffe
+solver = caffe.get_solver({str(solver)!r})
+solver.step(2499)
+print(solver.lr)
+"""
+    rate = float(caffe_python(script).splitlines()[-1])
+    assert rate / policy(2499) - 1 == pytest.approx(0.49e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(("text", "iterations", "note"), [
+    ("EXP(k0=0.01, gamma=0.9994)", 70_000, "at t = 69999 its rate lies 0.14 % above the policy's"),
+    ("SCALE(factor=2, policy=EXP(k0=0.01, gamma=0.9994))", 70_000, "at t = 69999 its rate lies 0.14 % above"),
+    ("EXP(k0=0.01, gamma=0.9994)", None, "at t = 9999 its rate lies 0.02 % above the policy's, and more in a longer"),
+    ("STEP(k0=0.01, gamma=0.99, l=10)", 70_000, "at t = 69999 its rate lies 0.0067 % above the policy's"),
+    ("EXP(k0=0.01, gamma=0.5)", 70_000, None), ("INV(k0=0.01, gamma=0.0001, p=0.75)", 70_000, None),
+    ("STEP(k0=0.01, gamma=0.1, l=20000)", 70_000, None), ("POLY(k0=0.01, p=2)", 70_000, None),
+])
+def test_an_export_notes_how_far_gamma_in_float32_goes(text: str, iterations: int | None, note: str | None) -> None:
+    notes = export_notes(parse_policy(text), "caffe", iterations)
+    assert len(notes) == (note is not None)
+    assert note is None or note in notes[0]
+    assert export_notes(parse_policy(text), "csv", iterations) == ()
 
 
 def test_the_solver_of_a_run_is_the_policy_that_the_run_trained_with(tmp_path: Path) -> None:

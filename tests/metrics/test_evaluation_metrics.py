@@ -8,8 +8,9 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_settings import examples
 
 from lrbench.errors import DataError, NetError
 from lrbench.metrics.evaluation import evaluation_metrics
@@ -62,7 +63,7 @@ def random_case(seed, samples, classes, sharpness=4.0):
     return (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32), labels
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 10**6), st.integers(1, 40), st.integers(2, 12))
 def test_agrees_with_the_definitions(seed, samples, classes):
     probabilities, labels = random_case(seed, samples, classes)

@@ -18,6 +18,7 @@ from lrbench.policies import parse_policy
         ("POLY(k0=1, p=0.5, l=100)", 101, "POLY: the rate at t = 101 is nan, but must be finite"),
         ("POLY(k0=1, p=2, l=100)", 101, "POLY: l is 100, but the run goes on to t = 101"),
         ("REX(k0=1, l=100)", 101, "REX: the rate at t = 101 is -0.0"),
+        ("REX(k0=1, l=0.3)", 1, "REX: l is 0.3, but the run goes on to t = 1 and the rate is 0 at t = l"),
         ("EXP(k0=1, gamma=10)", 309, "EXP: the rate at t = 309 is inf"),
         ("TRIEXP(k0=0, k1=1, gamma=1e9, l=1)", 35, "TRIEXP: the rate at t = 35 is inf"),
         ("SCALE(factor=1e300, policy=EXP(k0=1, gamma=10))", 9, "SCALE: the rate at t = 9 is inf"),

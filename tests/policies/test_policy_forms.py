@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import strategies as st
 from policy_strategies import leaves, mapping_of, mappings
+from property_settings import examples
 
 from lrbench.errors import PolicyError
 from lrbench.policies import Function, Policy, functions, parse_policy, policy_from_mapping
@@ -26,13 +28,10 @@ def assert_leads_back(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("function", functions(), ids=lambda function: function.name)
-def test_every_function_leads_back_from_both_forms(function: Function) -> None:
-    @settings(max_examples=30)
-    @given(mapping_of(function, leaves))
-    def leads_back(raw: dict[str, Any]) -> None:
-        assert_leads_back(policy_from_mapping(raw))
-
-    leads_back()
+@examples(30)
+@given(st.data())
+def test_every_function_leads_back_from_both_forms(function: Function, data: st.DataObject) -> None:
+    assert_leads_back(policy_from_mapping(data.draw(mapping_of(function, leaves))))
 
 
 @given(mappings)

@@ -129,12 +129,19 @@ def test_sgdr_restarts_after_cycles_that_grow() -> None:
     assert policy.rates(starts, 1500).tolist() == [0.1] * 4
 
 
+def test_a_cycle_of_more_iterations_than_float64_holds_stays_where_it_starts() -> None:
+    for name, rate in (("TRI", 0.1), ("TRI_HIGH", 1), ("SIN2", 0.1), ("SIN_HIGH", 1)):
+        rates = parse_policy(f"{name}(k0=0.1, k1=1, l=1e308)").rates([0, 999], 1000)
+        assert rates == pytest.approx([rate, rate], rel=1e-12)
+
+
 def test_sgdr_with_factors_that_are_not_whole() -> None:
     # 100 and 110 iterations: the restart is at t = 210, though 100 + 100 * 1.1 is a little more in float64.
     assert parse_policy("SGDR(k0=1, l=100, mult=1.1)").rates([0, 100, 210, 331], 400).tolist() == [1, 1, 1, 1]
     assert parse_policy("SGDR(k0=1, l=50)").rates([0, 50, 4950], 5000).tolist() == [1, 1, 1]
     hcos = parse_policy("HCOS(k0=0.1, k1=0, l=50)").rates(np.arange(999), 999)
     assert parse_policy("SGDR(k0=0.1, l=50)").rates(np.arange(999), 999).tolist() == hcos.tolist()
+    assert parse_policy("SGDR(k0=1, l=4000000000000, mult=1e307)").rates([0, 999], 1000) == pytest.approx([1, 1])
     almost = parse_policy("SGDR(k0=0.1, l=50, mult=1.000000001)").rates(np.arange(1, 49), 999)
     assert almost == pytest.approx(hcos[1:49], rel=1e-6)
 

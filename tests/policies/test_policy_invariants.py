@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 from exact_formulas import CYCLIC
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_settings import examples
 
 from lrbench.policies import Policy, functions, parse_policy, policy_from_mapping
 
@@ -27,17 +28,14 @@ def wave(name: str, k0: float, k1: float, span: float) -> Policy:
 
 
 @pytest.mark.parametrize("name", CYCLIC)
-def test_waves_stay_between_k0_and_k1_whichever_is_higher(name: str) -> None:
-    @settings(max_examples=20)
-    @given(rate, rate, length)
-    def holds(k0: float, k1: float, span: float) -> None:
-        rates = wave(name, k0, k1, span).rates(T, 3000)
-        slack = 1e-12 * max(k0, k1)
-        assert min(k0, k1) - slack <= rates.min()
-        assert rates.max() <= max(k0, k1) + slack
-        assert rates.tolist() == wave(name, k1, k0, span).rates(T, 3000).tolist()
-
-    holds()
+@examples(20)
+@given(rate, rate, length)
+def test_waves_stay_between_k0_and_k1_whichever_is_higher(name: str, k0: float, k1: float, span: float) -> None:
+    rates = wave(name, k0, k1, span).rates(T, 3000)
+    slack = 1e-12 * max(k0, k1)
+    assert min(k0, k1) - slack <= rates.min()
+    assert rates.max() <= max(k0, k1) + slack
+    assert rates.tolist() == wave(name, k1, k0, span).rates(T, 3000).tolist()
 
 
 @pytest.mark.parametrize("name", CYCLIC)

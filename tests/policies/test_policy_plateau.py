@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from policy_strategies import reacts
+from property_settings import examples
 
 from lrbench.errors import PolicyError
 from lrbench.policies import Controller, parse_policy, policy_from_mapping
@@ -52,7 +53,7 @@ def after_each(text: str, seen: Sequence[float], iterations: int = 10_000) -> li
     return shown(parse_policy(text).start(iterations), seen)[INTERVAL::INTERVAL]
 
 
-@settings(max_examples=400, deadline=None)  # the first one imports torch
+@examples(400)
 @given(parameters, st.lists(values, max_size=40))
 def test_plateau_gives_the_rates_of_pytorch(given_parameters: dict[str, Any], seen: list[float]) -> None:
     import torch
@@ -88,7 +89,7 @@ def keras_rates(seen: Sequence[float], p: dict[str, Any]) -> list[float]:
     return rates
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(parameters, st.lists(values, min_size=1, max_size=40))
 def test_plateau_gives_the_rates_of_keras_but_for_one_evaluation_of_cooldown(
     given_parameters: dict[str, Any], seen: list[float]
@@ -274,7 +275,7 @@ def compositions(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[
     return switch | compose | warmup | scale
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.recursive(leaves, compositions, max_leaves=4), st.lists(values, min_size=5, max_size=12), st.data())
 def test_a_fresh_controller_that_is_shown_the_same_evaluations_gives_the_same_rates(
     raw: dict[str, Any], seen: list[float], data: st.DataObject

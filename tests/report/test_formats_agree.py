@@ -11,8 +11,9 @@ from typing import Any
 
 import fake_runs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from made_up_reports import POLICIES, made_up_reports, report_of, run_row
+from property_settings import examples
 from report_readers import Grid, latex_tables, markdown_tables, terminal_tables
 
 from lrbench.metrics.registry import METRICS
@@ -140,7 +141,7 @@ def names(rows: list[dict[str, Any]]) -> list[str]:
     return [", ".join([row["policy"], row["solver"]] if several else [row["policy"]]) for row in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(report=made_up_reports())
 def test_every_format_says_the_same_of_every_policy_in_the_same_order(report):
     rows = from_json(report)
@@ -161,14 +162,14 @@ def _named(line: dict[str, str]) -> str:
     return ", ".join(line[name] for name in ("policy", "solver") if name in line)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(report=made_up_reports())
 def test_csv_and_json_have_the_same_numbers(report):
     for mine, other in zip(from_csv(report), from_json(report), strict=True):
         assert mine == {name: other[name] for name in mine}
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(report=made_up_reports())
 def test_the_best_and_worst_of_each_function_agree(report):
     first, *others = [_functions(read(report)) for read in TEXTS.values()]

@@ -8,7 +8,7 @@ import subprocess
 
 import fake_runs
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up_reports import POLICIES, report_of, run_row
 from report_readers import latex_tables, unlatexed
@@ -45,7 +45,6 @@ def hostile_reports():
     yield latex_solvers(compare_solvers(report_of(solvers)))
 
 
-@settings(deadline=None)
 @given(text=st.text())
 @example(text=EVERYTHING)
 @example(text="a---b--c")
@@ -54,7 +53,6 @@ def test_text_comes_out_as_it_went_in(text):
     assert shown == "--" or unlatexed(latex(shown)) == shown
 
 
-@settings(deadline=None)
 @given(text=st.text())
 @example(text=EVERYTHING)
 def test_text_holds_nothing_that_latex_would_act_on(text):

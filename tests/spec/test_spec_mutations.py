@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from property_settings import examples
 
 from lrbench.errors import UsageError
 from lrbench.spec.experiment import Experiment, read_experiment
@@ -70,7 +71,7 @@ def test_the_spec_that_is_mutated_is_good(folder):
     assert len(read_experiment(path).runs) == 2 * 2 * 3 * 3
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(400)
 @given(st.lists(st.tuples(st.integers(0, len(SPEC)), st.integers(0, 12), PIECES), min_size=1, max_size=4))
 def test_text_with_pieces_replaced(folder, edits):
     text = SPEC
@@ -88,7 +89,7 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 GOOD = yaml.safe_load(SPEC)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(400)
 @given(st.sampled_from(paths(GOOD)), VALUES, st.booleans())
 def test_a_value_replaced_by_another(folder, path, value, flow):
     changed = copy.deepcopy(GOOD)
@@ -99,7 +100,7 @@ def test_a_value_replaced_by_another(folder, path, value, flow):
     read_or_refuse(folder, yaml.safe_dump(changed, default_flow_style=flow, allow_unicode=True))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(200)
 @given(st.text(max_size=200))
 def test_any_text(folder, text):
     read_or_refuse(folder, text)

@@ -10,7 +10,7 @@ import fake_runs
 import numpy as np
 import pytest
 from fake_entries import diverged, entry, run
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.errors import ResultsError
@@ -84,7 +84,6 @@ def test_joined_entries_are_one_a_policy_with_each_run_once():
 accuracies = st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=30)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(accuracies, st.floats(0.001, 1))
 def test_the_thinned_curve_says_the_same_as_the_whole_one(values, target):
     column = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
