@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lrbench.tuning.bench import Bench
     from lrbench.tuning.space import Space
 
+RESULTS = Path("results")
 MOST_LANES = 256
 """Nobody knows beforehand how many runs there will be."""
 
@@ -36,6 +37,21 @@ class Choosing:
     overrides: tuple[str, ...]
     form: str
     output: Path | None
+
+    def command(self, name: str, *changes: str) -> str:
+        """The command ``lrbench NAME`` with the spec, overrides, engine, folder and cores that were typed.
+
+        Args:
+            changes: overrides that come after those typed.
+        """
+        words = ["lrbench", name, str(self.spec)]
+        words += ["-j", str(self.jobs)] if self.jobs > 1 else []
+        words += ["--threads", str(self.threads)] if self.threads > 1 else []
+        words += ["--results", str(self.results)] if self.results != RESULTS else []
+        for change in (*self.overrides, *changes):
+            key, _, value = change.partition("=")
+            words += ["--engine", value] if key == "engine.name" else ["--set", change]
+        return shlex.join(words)
 
 
 def choosing_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -60,7 +76,7 @@ _OPTIONS = (
     click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs),
     click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs side by side."),
     click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run."),
-    click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True,
                  help="Folder that holds one folder an experiment."),
     click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=settings,
                  help="Override a value of the spec, such as search.trials=20; may be repeated."),

@@ -6,6 +6,7 @@ what takes long to load is loaded by the one that needs it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -16,6 +17,8 @@ from click.shell_completion import CompletionItem
 
 Items = list[CompletionItem]
 
+MOST_RUNS = 1000
+"""Runs whose policies are read to be offered."""
 MOST = 200
 """More than that no shell shows at once."""
 ENGINES = ("caffe", "torch")
@@ -30,6 +33,20 @@ def policies(_context: click.Context, _parameter: click.Parameter, typed: str) -
     if len(found) == 1:
         return [CompletionItem(found[0].example, help=found[0].summary)]
     return [CompletionItem(row.example if row.name == name else row.name, help=row.summary) for row in found]
+
+
+def measured_policies(context: click.Context, parameter: click.Parameter, typed: str) -> Items:
+    """LR functions of the runs at the paths typed, then the policies of the one that is meant."""
+    by_function: dict[str, set[str]] = {}
+    for function, policy in islice(_measured(context.params.get("paths") or ()), MOST_RUNS):
+        by_function.setdefault(function, set()).add(policy)
+    if not by_function:  # logs alone, or nothing that can be read
+        return policies(context, parameter, typed)
+    names = sorted(name for name in by_function if name.startswith(typed.partition("(")[0].upper()))
+    if len(names) == 1 or "(" in typed:
+        return [*_beginning(typed.upper(), names), *(CompletionItem(policy) for name in names
+                for policy in sorted(by_function[name]) if "(" not in typed or policy.startswith(typed))]
+    return [CompletionItem(name) for name in names]
 
 
 def function_names(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
@@ -130,6 +147,19 @@ def entries(context: click.Context, _parameter: click.Parameter, typed: str) -> 
         rows = database.execute("SELECT substr(id, 1, 8), policy FROM lrbench_entries WHERE substr(id, 1, ?) = ? "
                                 "ORDER BY id LIMIT ?", (len(typed), typed, MOST)).fetchall()
     return [CompletionItem(identity, help=policy) for identity, policy in rows]
+
+
+def _measured(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """LR function and policy of each run under the paths that can be read."""
+    import orjson
+
+    from lrbench.runs.directory import RUN
+    from lrbench.runs.records import find_runs
+
+    for folder in find_runs(path for path in paths if path.is_dir()):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            run = orjson.loads((folder / RUN).read_bytes())
+            yield str(run["function"]), str(run["policy"])
 
 
 def _beginning(typed: str, names: Iterable[str]) -> Items:

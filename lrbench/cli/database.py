@@ -17,6 +17,11 @@ database_option = click.option(
          f"{DATABASE_FILE} in LRBENCH_HOME]")
 
 
+def typed_again(location: str | None) -> tuple[str, ...]:
+    """The ``--db`` option for a command to type next; a URL is left out, as it may hold a password."""
+    return () if location is None or ":" in location else ("--db", location)
+
+
 def users_database(location: str | None) -> Database:
     """Open the database that the option names, or the user's own; a new one is announced.
 

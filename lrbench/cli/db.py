@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from lrbench.cli.completing import data_sets, engines, entries, function_names, net_names, solver_types
 from lrbench.cli.completing import results as run_folders
-from lrbench.cli.database import database_option, users_database
+from lrbench.cli.database import database_option, typed_again, users_database
 
 if TYPE_CHECKING:
     from lrbench.report.database_listing import Listing
@@ -91,7 +92,10 @@ def list_entries(kind: str, target: float | None, location: str | None, **names:
     if found or kind in ("csv", "json"):
         click.echo(_content(Listing(found, target), kind), nl=False)
     if found and kind == "text":
-        click.echo("\nnext: lrbench db show ID (all of an entry; the id may be cut short)")
+        from lrbench.report.next_commands import next_line
+
+        first = shlex.join(["lrbench", "db", "show", found[0].id[:8], *typed_again(location)])
+        click.echo("\n" + next_line(first, "everything of one entry, by its id"))
 
 
 @db.command()

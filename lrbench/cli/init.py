@@ -247,12 +247,14 @@ def _has_caffe() -> bool:
 
 def _say_next(engine: str, data: DataAnswer, path: Path) -> None:
     """What to type now, in this order."""
+    from lrbench.report.next_commands import next_line
+
     spec = shlex.quote(str(path))
-    lines = [f"lrbench run {spec} --dry-run   (which runs, and how long they take)",
-             f"lrbench range {spec}   (which rates are worth trying)"]
+    lines = [(f"lrbench run {spec} --dry-run", "which runs, and how long they take"),
+             (f"lrbench range {spec}", "which rates are worth trying")]
     if data.prepared is None:
-        lines.insert(0, f"lrbench data prepare {data.name}   (once)")
+        lines.insert(0, (f"lrbench data prepare {data.name}", "once"))
     if engine == "caffe" and not _has_caffe():
-        lines.insert(0, "lrbench caffe install   (once)")
-    for line in lines:
-        click.echo(f"next: {line}", err=True)
+        lines.insert(0, ("lrbench caffe install", "once"))
+    for command, comment in lines:
+        click.echo(next_line(command, comment), err=True)

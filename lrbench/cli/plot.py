@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrbench.cli.completing import metrics, policies, results
+from lrbench.cli.completing import measured_policies, metrics, results
 from lrbench.report.looks import MOST_POLICIES
 from lrbench.report.paper_layout import COLUMN_INCHES, WHATS, Paper
 
@@ -28,7 +28,7 @@ NARROWEST, WIDEST = 2, 30
               help="A .png, .svg or .pdf file.")
 @click.option("--top", type=click.IntRange(1, MOST_POLICIES), default=6, show_default=True,
               help="Draw the first so many policies of the ranking.")
-@click.option("--policies", "wanted", multiple=True, metavar="POLICY", shell_complete=policies,
+@click.option("--policies", "wanted", multiple=True, metavar="POLICY", shell_complete=measured_policies,
               help="Of these alone: a policy, or an LR function for all of its policies; may be repeated.")
 @click.option("--workload", metavar="TEXT", help="Of several workloads, the one with this in its name.")
 @click.option("--style", type=click.Choice(["colour", "grey"]), default="colour", show_default=True,

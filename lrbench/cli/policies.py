@@ -15,6 +15,9 @@ from lrbench.policies import Function, functions, parse_policy
 MOST_RATES = 1_000_000
 """Rates that one ``eval`` prints at most; a slip of the pen in a range is not to fill the memory."""
 
+DIGITS = 15
+"""Significant digits in the table of ``eval``; JSON and CSV have every digit of float64."""
+
 COLUMN_WIDTHS = [None, 22, 60, 44]
 
 
@@ -79,7 +82,7 @@ def evaluate(text: str, at: str, iterations: int | None, form: str) -> None:
     else:
         from tabulate import tabulate
 
-        rows = [(str(step), repr(rate)) for step, rate in zip(t, values, strict=True)]
+        rows = [(str(step), repr(float(f"{rate:.{DIGITS}g}"))) for step, rate in zip(t, values, strict=True)]
         click.echo(tabulate(rows, ["t", "learning rate"], disable_numparse=True, colalign=("right", "left")))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:
 
         plot_range(found, heading, plot)
         click.echo(f"wrote {plot}", err=True)
-    _say_next(found, typed.spec)
+    _say_next(found, bench.experiment, typed)
     return 0
 
 
@@ -114,9 +113,16 @@ def _show(found: list[RangeResult], heading: str, typed: Choosing) -> None:
     write_output(content, typed.output)
 
 
-def _say_next(found: list[RangeResult], spec: Path) -> None:
+def _say_next(found: list[RangeResult], experiment: Experiment, typed: Choosing) -> None:
     """What to type now, where one range serves: ``search.rates`` holds for all solvers of a spec."""
-    if len(found) == 1 and found[0].rates is not None:
-        low, high = found[0].rates
-        rates = f"search.rates=[{low:.10g}, {high:.10g}]"
-        click.echo(f"next: {shlex.join(['lrbench', 'tune', str(spec), '--set', rates])}", err=True)
+    import json
+
+    from lrbench.report.next_commands import next_line
+
+    if len(found) != 1 or found[0].rates is None:
+        return
+    low, high = found[0].rates
+    changes = [f"search.rates=[{low:.10g}, {high:.10g}]"]
+    if len(experiment.settings.solver) > 1:
+        changes.append(f"solver={json.dumps(found[0].solver.resolved())}")
+    click.echo(next_line(typed.command("tune", *changes)), err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.completing import engines, settings, specs
-from lrbench.cli.database import database_option, users_database
+from lrbench.cli.database import database_option, typed_again, users_database
 
 if TYPE_CHECKING:
     from lrbench.report.recommendation import Commands
@@ -56,7 +56,7 @@ def recommend(spec: Path, target: float | None, overrides: Sequence[str], engine
     data = data_at_hand(experiment)
     with users_database(location) as database:
         found = recommendations(experiment, data, target or experiment.settings.target_accuracy, database)
-    _show(found, Commands(str(spec), changes, len(found) > 1), form, output)
+    _show(found, Commands(str(spec), changes, len(found) > 1, typed_again(location)), form, output)
     return 0
 
 

@@ -77,7 +77,8 @@ def report(paths: Sequence[Path], kind: str, by: str, target: float | None, metr
     view = _VIEWS[by](built)
     _say(view.notes if kind in ("csv", "json") else ())
     if kind not in view.forms:
-        raise UsageError(f"there is no --format {kind} --by {by}", remedy="leave --by out: the page has all of it")
+        raise UsageError(f"--format {kind} does not compare by {by}",
+                         remedy=f"take --format {', '.join(view.forms)}, or leave --by out")
     content = view.forms[kind]()
     write_output(content if isinstance(content, bytes) else content.encode(), output)
     for path in view.plot(plots) if plots is not None else ():

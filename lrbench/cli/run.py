@@ -113,11 +113,15 @@ def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
 
 
 def _summary(outcomes: list[Outcome], folder: Path) -> int:
+    from lrbench.report.formats import counted
+    from lrbench.report.next_commands import next_line
+
     counts = collections.Counter(outcome.status.status for outcome in outcomes)
     skipped = sum(outcome.how == "skipped" for outcome in outcomes)
     parts = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     before = f" ({skipped} of them before, skipped)" if skipped else ""
-    click.echo(f"{len(outcomes)} runs: {parts}{before}", err=True)
-    plots = shlex.join(["lrbench", "report", str(folder), "--plots", str(folder / "plots")])
-    click.echo(f"next: {plots}", err=True)
+    click.echo(f"{counted(len(outcomes), 'run', 'runs')}: {parts}{before}", err=True)
+    if counts["failed"] < len(outcomes):
+        plots = shlex.join(["lrbench", "report", str(folder), "--plots", str(folder / "plots")])
+        click.echo(next_line(plots), err=True)
     return 1 if counts["failed"] else 0

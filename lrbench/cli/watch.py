@@ -42,6 +42,7 @@ def watch(paths: Sequence[Path], once: bool) -> None:
     """
     from rich.console import Console
 
+    from lrbench.report.next_commands import next_line
     from lrbench.report.underway import find_underway
 
     console, look = Console(), partial(find_underway, paths, _Once())
@@ -52,7 +53,8 @@ def watch(paths: Sequence[Path], once: bool) -> None:
     if found:
         _follow(look, found, console.is_terminal)
     end = "nothing is under way any more" if found else "nothing is under way"
-    click.echo(f"{end}; next: {shlex.join(['lrbench', 'report', *map(str, paths)])}", err=True)
+    click.echo(end, err=True)
+    click.echo(next_line(shlex.join(["lrbench", "report", *map(str, paths)])), err=True)
 
 
 def _follow(look: Callable[[], Sequence[Underway]], found: Sequence[Underway], is_terminal: bool) -> None:

@@ -69,10 +69,8 @@ def _policy(entry: object) -> Policy:
         return entry
     raw, function = _row(entry)
     values = {name: function.read(name, _built(function, name, raw[name])) for name in raw if name != "function"}
+    _refuse_missing(function, values)
     for parameter in function.parameters:
-        if parameter.required and parameter.name not in values:
-            missing = PolicyError(f"the parameter {parameter.name} is missing ({parameter.meaning})")
-            raise function.placed(missing)
         if not isinstance(parameter.default, Default):
             values.setdefault(parameter.name, parameter.default)
     if len(values) == len(function.parameters):
@@ -81,6 +79,15 @@ def _policy(entry: object) -> Policy:
     if policy.closed_loop and function.start is None:
         raise function.placed(PolicyError("it cannot take a policy that reacts to evaluations"))
     return policy
+
+
+def _refuse_missing(function: Function, values: Mapping[str, Any]) -> None:
+    missing = [row for row in function.parameters if row.required and row.name not in values]
+    if len(missing) == 1:
+        raise function.placed(PolicyError(f"the parameter {missing[0].name} is missing ({missing[0].meaning})"))
+    if missing:
+        *first, last = (f"{row.name} ({row.meaning})" for row in missing)
+        raise function.placed(PolicyError(f"the parameters {', '.join(first)} and {last} are missing"))
 
 
 def _built(function: Function, name: str, raw: object) -> object:

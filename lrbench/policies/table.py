@@ -7,6 +7,7 @@ a ``Function``.
 from __future__ import annotations
 
 import functools
+import re
 from importlib.metadata import entry_points
 
 from lrbench.errors import PolicyError, did_you_mean
@@ -18,6 +19,21 @@ from lrbench.policies.phased import PHASED
 from lrbench.policies.plateau import CLOSED_LOOP
 
 GROUP = "lrbench.functions"
+TERMS = {
+    "constant": ("FIX",),
+    "cosineannealingwarm": ("SGDR",),
+    "cosine": ("COSDECAY", "COS", "SGDR"),
+    "exponential": ("EXP",),
+    "inversesq": ("INVSQRT",),
+    "linear": ("LINEAR",),
+    "multistep": ("NSTEP",),
+    "polynomial": ("POLYDECAY", "POLY"),
+    "reducelronplateau": ("PLATEAU",),
+    "sigmoid": ("SIG",),
+    "triang": ("TRI",),
+    "cyclic": ("TRI", "SIN", "COS"),
+}
+"""What others call LR functions, by the first letters in lower case: PyTorch's schedulers, Caffe's words, papers."""
 CYCLIC_OF_THE_THIRTEEN = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
 
 
@@ -43,7 +59,14 @@ def find_function(name: str) -> Function:
         if not isinstance(found, Function) or found.name != name:
             raise PolicyError(f"{point.value} is not an lrbench.policies.Function named {name}", where=GROUP)
         return found
-    hint = did_you_mean(name, [function.name for function in functions()])
+    hint = _known_term(name) or did_you_mean(name, [function.name for function in functions()])
     raise PolicyError(
         f'unknown LR function "{name}"', remedy=f"{hint} `lrbench policies list` shows all of them".strip()
     )
+
+
+def _known_term(word: str) -> str:
+    """``did you mean A or B?`` for a word such as ``cosine`` or ``MultiStepLR``; empty for any other."""
+    letters = re.sub(r"[^a-z]", "", word.lower())
+    found = next((names for term, names in TERMS.items() if letters.startswith(term)), ())
+    return f"did you mean {' or '.join(found)}?" if found else ""

@@ -13,6 +13,11 @@ NOTHING = "-"
 _SIGNS: dict[Unit, str] = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations/s": ", iterations/s"}
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """Such as ``1 run`` or ``1,200 runs``."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def heading(metric: Metric) -> str:
     """The metric's title with the unit that its numbers are shown in."""
     return metric.title + _SIGNS.get(metric.unit, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from lrbench.report.database_listing import entry_statuses, workload_title
 from lrbench.report.evidence import cost_cells, origin_lines
 from lrbench.report.formats import heading, mean_and_deviation, number, seeds, verdict
 from lrbench.report.labels import workload_name
+from lrbench.report.next_commands import next_line
 from lrbench.report.statistics import Comparison, compare_with_best
 from lrbench.report.style import Style
 from lrbench.tuning.database import Entry
@@ -27,11 +29,12 @@ _TESTED = ("against the best: Welch's t-test of the best accuracies over the see
 
 @dataclass(frozen=True)
 class Commands:
-    """What was typed: the spec, the overrides that go with it, and whether the spec has several solvers."""
+    """What was typed: the spec, its overrides, whether it has several solvers, and the option ``--db``."""
 
     spec: str
     overrides: tuple[str, ...] = ()
     several_solvers: bool = False
+    database_option: tuple[str, ...] = ()
 
     def line(self, name: str, asked: Asked, *further: str) -> str:
         """A command line for the spec with the solver that was asked about."""
@@ -39,7 +42,12 @@ class Commands:
         if self.several_solvers:
             solver = json.dumps(dict(asked.solver) | ({"lr_scale": asked.lr_scale} if asked.lr_scale != 1 else {}))
             sets += ["--set", f"solver={solver}"]
-        return shlex.join(["lrbench", name, self.spec, *sets, *further])
+        database = self.database_option if name == "verify" else ()
+        return shlex.join(["lrbench", name, self.spec, *sets, *further, *database])
+
+    def database(self, name: str, *further: str) -> str:
+        """A command line of ``lrbench db``."""
+        return shlex.join(["lrbench", "db", name, *further, *self.database_option])
 
 
 def recommendation_text(found: Sequence[Recommendation], commands: Commands, style: Style) -> str:
@@ -52,18 +60,18 @@ def recommendation_sections(found: Recommendation, commands: Commands, style: St
     yield style.title.format(style.clean(f"{asked_title(found.asked)}: which policy?"))
     yield from (style.paragraph(style.clean(f"note: {note}")) for note in found.notes)
     yield from _here(found, style)
-    place = min(len(found.here), SHOWN)
+    place, sections = min(len(found.here), SHOWN), itertools.count(2 if found.here else 1)
     for like in found.like:
-        yield from _like(like, place, found, style)
+        yield from _like(like, next(sections), place, found, style)
         place += len(like.candidates)
     avoid = list(avoid_sentences(found))
     if avoid:
         yield style.lines(["avoid:", *(f"- {sentence}" for sentence in avoid)])
     rules = [f"- {rule.text}{f': {rule.policy} (not measured)' if rule.policy else ''} [{rule.source}]"
              for rule in found.rules]
-    yield style.lines(["3. rules, none of them measured here:", *rules])
+    yield style.lines([f"{next(sections)}. rules, none of them measured here:", *rules])
     # Not wrapped: a command is there to be copied.
-    yield "\n".join(style.clean(f"next: {line}") for line in next_commands(found, commands))
+    yield "\n".join(next_line(*line) for line in next_commands(found, commands))
 
 
 def asked_title(asked: Asked) -> str:
@@ -120,12 +128,12 @@ def seed_text(entry: Entry) -> str:
     return text.replace("1", "one seed", 1) if len(entry.samples) == 1 else text
 
 
-def _like(like: LikeWorkload, place: int, found: Recommendation, style: Style) -> Iterator[str]:
+def _like(like: LikeWorkload, section: int, place: int, found: Recommendation, style: Style) -> Iterator[str]:
     target = found.target if like.by_target else None
     title = f"{workload_title(like.workload)}, {like.workload.solver_type}"
     by = "best accuracy there" if target is None else f"iterations to {100 * target:g} % there"
     yield style.paragraph(style.clean(
-        f"2. measured on a like workload, {title}: the best {len(like.candidates)} of {like.policies} "
+        f"{section}. measured on a like workload, {title}: the best {len(like.candidates)} of {like.policies} "
         f"{_policies(like.policies)} by {by}. How alike: {'; '.join(like.likeness.reasons)}"))
     rescaled = any(candidate.rescaled for candidate in like.candidates)
     head = ["#", "policy", *(["measured policy"] if rescaled else []), *_value_titles(target), *_COST, "entry"]
@@ -179,18 +187,18 @@ def _missed(target: float | None, samples: int) -> str:
     return f"{with_} reached {reached}" if samples > 1 else f"{with_} reach {reached}"
 
 
-def next_commands(found: Recommendation, commands: Commands) -> list[str]:
-    """What to type: to test the first of the shortlist, to look at its evidence, or to measure at all."""
+def next_commands(found: Recommendation, commands: Commands) -> list[tuple[str, str]]:
+    """What to type, and why: to test the first of the shortlist, to look at its evidence, or to measure at all."""
     first = next(iter([*found.here, *(each for like in found.like for each in like.candidates)]), None)
-    asked, lines = found.asked, []
+    asked, lines = found.asked, list[tuple[str, str]]()
     target = [] if found.target is None else ["--target", f"{found.target:g}"]
     if first is not None:
-        lines.append(f"lrbench db show {first.entry.id[:8]}   (all runs of that entry)")
+        lines.append((commands.database("show", first.entry.id[:8]), "all runs of that entry"))
     if first is not None and target and not (found.here and first is found.here[0]):
-        lines.append(commands.line("verify", asked, "--policy", first.policy, *target) + "   (test it)")
+        lines.append((commands.line("verify", asked, "--policy", first.policy, *target), "test it"))
     if not found.here:
-        lines.append(commands.line("tune", asked) + "   (measure: search for a policy)")
-        lines.append("lrbench db add RESULTS   (then the results count)")
+        lines.append((commands.line("tune", asked), "measure: search for a policy"))
+        lines.append((commands.database("add", "results"), "then its results count"))
     return lines
 
 

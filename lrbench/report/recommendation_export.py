@@ -44,7 +44,7 @@ def _recommendation(found: Recommendation, commands: Commands) -> dict[str, Any]
             "next_entry": None if limit.failed_by is None else limit.failed_by.id, "measured_on": found.limit_on},
         "rules": [asdict(rule) for rule in found.rules],
         "notes": list(found.notes),
-        "next": next_commands(found, commands),
+        "next": [f"{command}   # {purpose}" for command, purpose in next_commands(found, commands)],
     }
 
 

@@ -10,6 +10,7 @@ from lrbench.metrics.registry import METRICS, Metric
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.formats import (
     NOTHING,
+    counted,
     different_targets,
     heading,
     marked,
@@ -22,15 +23,15 @@ from lrbench.report.formats import (
     verdict,
 )
 from lrbench.report.labels import mixed_versions
+from lrbench.report.next_commands import export_command, next_line
 from lrbench.report.policies import PolicyRow, count_statuses
 from lrbench.report.robustness import robustness_section
 from lrbench.report.style import MARKDOWN, Style, for_terminal
-from lrbench.report.untrusted import path_text, plain
-from lrbench.report.using import export_command
+from lrbench.report.untrusted import path_text
 
 WIDTH = 120
 MOST_FAILURES = 10
-LONGEST_PATHS = 60
+LONGEST_PATHS = 200
 
 _TEXTS = ("solver", "engine", "runs", "against the best")
 _TESTED = (
@@ -55,7 +56,8 @@ _EARLIER_COUNT = (
 
 def terminal_report(report: Report, width: int = WIDTH) -> str:
     """The tables for a terminal, ending with what to type next."""
-    return "\n\n".join([*report_sections(report, for_terminal(width)), _next(report)]) + "\n"
+    following = "\n".join(_next(report))
+    return "\n\n".join([*report_sections(report, for_terminal(width)), *([following] if following else [])]) + "\n"
 
 
 def markdown_report(report: Report) -> str:
@@ -183,7 +185,7 @@ def functions_table(workload: WorkloadTable, metric: Metric, style: Style) -> st
 
 
 def _statuses(report: Report, style: Style) -> str:
-    lines = [f"{len(report.runs)} runs: {status_counts(count_statuses(report.runs))}"]
+    lines = [f"{counted(len(report.runs), 'run', 'runs')}: {status_counts(count_statuses(report.runs))}"]
     failed = [run for run in report.runs if run.status == "failed"]
     lines += [f"failed: {style.clean(f'{run.where}: {run.reason}')}" for run in failed[:MOST_FAILURES]]
     if len(failed) > MOST_FAILURES:
@@ -191,11 +193,12 @@ def _statuses(report: Report, style: Style) -> str:
     return "\n".join(lines)
 
 
-def _next(report: Report) -> str:
-    again = plain(shlex.join(map(path_text, report.paths)))
-    # A shell's list of a hundred logs is no line to type again.
-    again = again if len(again) <= LONGEST_PATHS else "..."
-    lines = [f"next: lrbench report {again} --plots plots (curves), or --format json -o report.json (every run)"]
+def _next(report: Report) -> Iterable[str]:
+    """What to type now; nothing of the paths where they are too many to be typed again."""
+    paths = [path_text(path) for path in report.paths]
+    if len(" ".join(paths)) <= LONGEST_PATHS and any(table.policies for table in report.workloads):
+        yield next_line(shlex.join(["lrbench", "report", *paths, "--plots", "plots"]), "draws the curves")
     # Of several workloads each has its best: which one is meant, the user alone knows.
     export = export_command(report.workloads[0]) if len(report.workloads) == 1 else None
-    return "\n".join([*lines, *([f"next: {export} (the best, for your own PyTorch)"] if export else [])])
+    if export:
+        yield next_line(export, "the best, for your own PyTorch")

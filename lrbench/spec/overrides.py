@@ -54,6 +54,8 @@ def _set(document: Document, name: str, value: Any, place: str) -> None:
         if isinstance(holder, dict) and holder.get(part) is None:
             holder[key] = {}
             document.moved((*path, key), place)
+        if parents[0] == "solver" and isinstance(holder[key], str):
+            holder[key] = {"type": holder[key]}  # what the short form stands for
         path, holder = (*path, key), holder[key]
     key = _key(holder, last, place)
     holder[key] = value

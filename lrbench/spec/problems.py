@@ -34,27 +34,45 @@ _RULES = {
     "literal_error": "{expected}",
 }
 
+MOST_NAMED = 5
+"""Further problems that a message names."""
+
 
 def explain(error: ValidationError, document: Document, solvers: Sequence[Key]) -> SpecError:
-    """The first problem of a spec, an unknown key before any other, with its place.
+    """The first problem of a spec, an unknown key before any other, with its place; then where the others are.
 
     Args:
         error: from reading ``ExperimentSettings``.
         solvers: where the spec has each of the written-out solvers.
     """
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    first = problems[0]
-    key: Key = first["loc"]
+    first, *others = problems
+    key = _key(first)
+    message, remedy = _sentence(first, key, ".".join(map(str, _as_written(key, solvers))))
+    named = list(dict.fromkeys(_named(other, document, solvers) for other in others))
+    more = f"; also wrong: {', '.join(named[:MOST_NAMED])}" if named else ""
+    more += f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    return SpecError(message, where=document.where(_as_written(key, solvers)), remedy=remedy + more)
+
+
+def _key(problem: ErrorDetails) -> Key:
+    key: Key = problem["loc"]
     if key[:2] == ("workload", "dataset"):
         key = key[:2] + key[3:]  # between them pydantic has the tag of the form it took
-    if first["type"] == "misfit":
-        key += first["ctx"]["key"]
-    as_written = key
+    return key + problem["ctx"]["key"] if problem["type"] == "misfit" else key
+
+
+def _named(problem: ErrorDetails, document: Document, solvers: Sequence[Key]) -> str:
+    path = _as_written(_key(problem), solvers)
+    missing = "missing, " if problem["type"] == "missing" else ""
+    return f"{'.'.join(map(str, path))} ({missing}{document.where(path)})"
+
+
+def _as_written(key: Key, solvers: Sequence[Key]) -> Key:
+    """The key as the spec has it, where solvers may be written in a short form."""
     if len(key) > 1 and key[0] == "solver" and isinstance(key[1], int):
-        as_written = (*solvers[key[1]], *key[2:])
-    message, remedy = _sentence(first, key, ".".join(map(str, as_written)))
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return SpecError(message + more, where=document.where(as_written), remedy=remedy)
+        return (*solvers[key[1]], *key[2:])
+    return key
 
 
 def _sentence(problem: ErrorDetails, key: Key, name: str) -> tuple[str, str]:

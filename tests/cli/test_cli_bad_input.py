@@ -76,7 +76,8 @@ def without_training(monkeypatch: pytest.MonkeyPatch, digits: Prepared) -> None:
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("iterations: 100", "iteration: 100",
-     "trial.yaml:6: unknown key 'workload.iteration' (and 1 more); did you mean iterations?"),
+     "trial.yaml:6: unknown key 'workload.iteration'; did you mean iterations?; also wrong: workload.iterations "
+     "(missing, trial.yaml:1)"),
     ("iterations: 100", "iterations: 0",
      "trial.yaml:6: workload.iterations is 0, but must be at least 1; for example iterations: 10000"),
     ("net: lenet", "net: lenet\n  net: cnn3", "trial.yaml:3: the key 'net' stands twice; keep one"),

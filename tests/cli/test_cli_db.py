@@ -89,7 +89,8 @@ def test_the_list_is_ranked_by_best_accuracy_and_divergence(filled):
     assert [line.split()[1].partition("(")[0] for line in lines if "k0=" in line] == ["TRI", "FIX", "SINEXP"]
     assert "96.00 ± 0.00" in out
     assert "2 (1 diverged)" in out
-    assert lines[-1] == "next: lrbench db show ID (all of an entry; the id may be cut short)"
+    first = next(line for line in lines if "TRI" in line).split()[0]
+    assert lines[-1] == f"next: lrbench db show {first}   # everything of one entry, by its id"
 
 
 def test_a_target_ranks_by_the_share_that_reached_it_and_the_iterations(filled):

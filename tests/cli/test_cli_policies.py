@@ -56,6 +56,11 @@ def test_eval_prints_a_table_and_csv(lrbench: Command) -> None:
     assert lrbench(*arguments) == (0, csv, "")
 
 
+def test_eval_prints_the_digits_that_a_rate_has(lrbench: Command) -> None:
+    shown = lrbench("eval", "TRI(k0=0.01, k1=0.06, l=2000)", "--at", "1000")[1]
+    assert shown.splitlines()[-1].split() == ["1000", "0.035"]  # float64 has 0.034999999999999996
+
+
 def test_eval_without_iterations_takes_the_highest_t_and_one_more(lrbench: Command) -> None:
     assert lrbench("eval", "POLY(k0=8, p=1)", "--at", "0,4,7", "--format", "json") == (0, "[8.0, 4.0, 1.0]\n", "")
 

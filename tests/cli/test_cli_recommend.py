@@ -72,7 +72,7 @@ avoid:
     with FIX(k0=0.2) [{hot}]
 - FIX(k0=0.2): diverged with 2 of 2 seeds [{hot}]
 """
-    assert out.splitlines()[-1] == f"next: lrbench db show {tri} (all runs of that entry)"
+    assert out.splitlines()[-1] == f"next: lrbench db show {tri}   # all runs of that entry"
 
 
 def test_policies_carried_over_are_marked_with_what_was_measured(lrbench):
@@ -93,14 +93,14 @@ def test_without_any_measurement_it_says_so_and_how_to_measure(lrbench):
     assert code == 0
     assert err.startswith("made ")
     assert "nothing was measured on this workload" in out
-    assert "next: lrbench tune spec.yaml --set workload.iterations=4000 (measure: search for a policy)" in out
+    assert "next: lrbench tune spec.yaml --set workload.iterations=4000   # measure: search for a policy" in out
     assert "avoid:" not in out
 
 
 def test_a_policy_from_elsewhere_comes_with_the_command_that_tests_it(lrbench):
     measured((TRI, [run(0)], {"iterations": 1000}))
     _, out, _ = lrbench("spec.yaml", "--target", "0.95", "--db", "db.sqlite")
-    command = "next: lrbench verify spec.yaml --policy 'TRI(k0=0.01, k1=0.06, l=400)' --target 0.95 (test it)"
+    command = "next: lrbench verify spec.yaml --policy 'TRI(k0=0.01, k1=0.06, l=400)' --target 0.95   # test it"
     assert command in out.splitlines()  # on one line, however long, to be copied
 
 

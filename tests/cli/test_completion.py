@@ -61,6 +61,16 @@ def test_policies_are_offered_by_function_and_then_whole(words):
     assert offered(*words, "NONE") == []
 
 
+def test_the_policies_of_a_figure_are_those_of_the_runs_at_its_paths(tmp_path):
+    for policy in ("FIX(k0=0.01)", "SIN(k0=0.01, k1=0.06, l=2000)", "SIN(k0=0.01, k1=0.08, l=2000)"):
+        write_run(tmp_path, policy)
+    plot = ("plot", str(tmp_path), "--policies")
+    assert offered(*plot, "") == ["FIX", "SIN"]
+    assert offered(*plot, "SI") == ["SIN", "SIN(k0=0.01, k1=0.06, l=2000)", "SIN(k0=0.01, k1=0.08, l=2000)"]
+    assert offered(*plot, "SIN(k0=0.01, k1=0.08") == ["SIN(k0=0.01, k1=0.08, l=2000)"]
+    assert offered(*plot, "TRI") == []
+
+
 def test_every_function_that_is_named_whole_becomes_a_policy():
     for row in functions():
         assert parse_policy(offered("policies", "eval", f"{row.name}(")[0]).name == row.name

@@ -90,8 +90,8 @@ def test_flags_alone_write_a_spec_and_name_what_is_next(here, command):
     assert code == 0
     assert said.splitlines() == [
         "wrote digits_lenet.yaml",
-        "next: lrbench run digits_lenet.yaml --dry-run   (which runs, and how long they take)",
-        "next: lrbench range digits_lenet.yaml   (which rates are worth trying)"]
+        "next: lrbench run digits_lenet.yaml --dry-run   # which runs, and how long they take",
+        "next: lrbench range digits_lenet.yaml   # which rates are worth trying"]
     workload = read_experiment(Path("digits_lenet.yaml")).workload
     assert workload.iterations == 100
     assert 500 % workload.test_batch_size == 0
@@ -104,10 +104,10 @@ def test_what_is_not_there_yet_is_next(here, command):
     _, said = command("--net", "lenet", "--dataset", "mnist", "-o", "my spec.yaml", "--engine", "caffe")
     assert said.splitlines() == [
         "wrote my spec.yaml",
-        "next: lrbench caffe install   (once)",
-        "next: lrbench data prepare mnist   (once)",
-        "next: lrbench run 'my spec.yaml' --dry-run   (which runs, and how long they take)",
-        "next: lrbench range 'my spec.yaml'   (which rates are worth trying)"]
+        "next: lrbench caffe install   # once",
+        "next: lrbench data prepare mnist   # once",
+        "next: lrbench run 'my spec.yaml' --dry-run   # which runs, and how long they take",
+        "next: lrbench range 'my spec.yaml'   # which rates are worth trying"]
     command("--net", "lenet", "--dataset", "mnist", "-o", "again.yaml")
     assert read_experiment(Path("again.yaml")).settings.engine.name == "torch"
 

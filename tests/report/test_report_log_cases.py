@@ -14,8 +14,8 @@ from lrbench.report.export import csv_report, json_report
 from lrbench.report.html import report_html
 from lrbench.report.latex import latex_report
 from lrbench.report.load import read_report
+from lrbench.report.next_commands import export_command
 from lrbench.report.rows import RunRow
-from lrbench.report.using import export_command
 
 LOGS = Path(__file__).parent.parent / "data_files" / "logs"
 

@@ -29,6 +29,17 @@ def test_overrides_are_applied_in_order(spec):
     assert spec.read("stopping.patience=3", "stopping.patience=4").settings.stopping.patience == 4
 
 
+@pytest.mark.parametrize(("written", "override", "expected"), [
+    ("SGD", "solver.type=Adam", [("Adam", 0)]),
+    ("SGD", "solver.momentum=0.9", [("SGD", 0.9)]),
+    ("[SGD, Nesterov]", "solver.1.momentum=0.9", [("SGD", 0), ("Nesterov", 0.9)]),
+    ("[SGD, Nesterov]", "solver.1=Adam", [("SGD", 0), ("Adam", 0)]),
+])
+def test_a_solver_in_its_short_form_takes_overrides_as_the_mapping_does(spec, written, override, expected):
+    solvers = spec.changed("solver: {type: SGD, momentum: 0.9}", f"solver: {written}").read(override).settings.solver
+    assert [(solver.type, solver.momentum) for solver in solvers] == expected
+
+
 def test_an_empty_section_can_be_filled(spec):
     assert spec.more("stopping:\n").read("stopping.patience=3").settings.stopping.patience == 3
 

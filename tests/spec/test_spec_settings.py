@@ -137,12 +137,14 @@ def test_evaluations_come_within_the_run(spec):
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("  iterations: 100", "  iteration: 100",
-     "7: unknown key 'workload.iteration' (and 1 more); did you mean iterations?"),
+     "7: unknown key 'workload.iteration'; did you mean iterations?; also wrong: workload.iterations (missing, "
+     "trial.yaml:2)"),
     ("seeds: [0]", "SEEDS: [0]", "10: unknown key 'SEEDS'; did you mean seeds?"),
     ("seeds: [0]", "momentum: 0.9", "10: unknown key 'momentum'; it belongs in solver"),
     ("seeds: [0]", "scales: [2]", "10: unknown key 'scales'; it belongs in robustness"),
     ("  iterations: 100", "  seeds: [1]",
-     "7: unknown key 'workload.seeds' (and 1 more); it belongs at the left margin, in no other key"),
+     "7: unknown key 'workload.seeds'; it belongs at the left margin, in no other key; also wrong: "
+     "workload.iterations (missing, trial.yaml:2)"),
     ("momentum: 0.9", "betas: 0.9",
      "9: unknown key 'solver.betas'; did you mean delta?"),
     ("{name: caffe}", "{x: 1}",

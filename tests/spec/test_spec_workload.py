@@ -54,7 +54,8 @@ def test_a_net_that_is_malformed_or_unfit_is_said_with_both_places(spec, old, ne
     ("[mnist]", "workload.dataset is a list, but must be text; for example dataset: mnist"),
     ("{train: a}", "the key 'workload.dataset.test' is missing; for example test: ./test_lmdb"),
     ("{train: 3, test: b}", "workload.dataset.train is 3, but must be text; for example train: ./train_lmdb"),
-    ("{train: a, tst: b}", "unknown key 'workload.dataset.tst' (and 1 more); did you mean test?"),
+    ("{train: a, tst: b}", "unknown key 'workload.dataset.tst'; did you mean test?; also wrong: "
+                            "workload.dataset.test (missing, trial.yaml:4)"),
 ])
 def test_a_data_set_that_is_none(spec, written, message):
     assert spec.changed("dataset: digits", f"dataset: {written}").refusal() == f"trial.yaml:4: {message}"

@@ -10,7 +10,7 @@ from lrbench.report.by_engine.cost import COSTS, ratio
 from lrbench.report.by_engine.difference import Contrast
 from lrbench.report.by_engine.tables import EngineTable
 from lrbench.report.by_engine.transfer import COVERAGE, DRAWS, Agreement, Transfer
-from lrbench.report.formats import number
+from lrbench.report.formats import counted, number
 
 _WORDS = {
     "fraction": " points",
@@ -45,7 +45,7 @@ def contrast_sentence(found: Contrast, metric: Metric) -> str:
         return f"{pair} have no policy with a mean on both to compare."
     policies = sum(difference.value is not None for difference in found.differences.values())
     far = f"{metric.title} on {found.other} less that on {found.base}: {signed(found.mean, metric)}"
-    over = f"{far}{_WORDS.get(metric.unit, '')} in the mean of {_count(policies, 'policy', 'policies')}"
+    over = f"{far}{_WORDS.get(metric.unit, '')} in the mean of {counted(policies, 'policy', 'policies')}"
     if found.p is None:
         why = "there is one seed" if not found.tested else "the seeds do not differ"
         return f"{over}; {why}, so that noise is not known."
@@ -53,7 +53,7 @@ def contrast_sentence(found: Contrast, metric: Metric) -> str:
     verdict = "beyond" if found.differ else "within"
     tested = "" if found.tested == policies else f", of the {found.tested} with several seeds on both"
     alone = sum(difference.verdict == "differs" for difference in found.differences.values())
-    singly = _count(alone, "policy differs", "policies differ") if alone else "none differs"
+    singly = counted(alone, "policy differs", "policies differ") if alone else "none differs"
     return f"{over}; {verdict} the seeds' noise (paired by policy, {shown}{tested}); taken singly, {singly}."
 
 
@@ -69,7 +69,7 @@ def cost_sentences(table: EngineTable) -> Iterable[str]:
                 mean = math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
                 parts.append(f"{cost.title} {mean:.2f}")
         if parts:
-            over = f"geometric mean over {_count(len(pairs), 'policy', 'policies')}"
+            over = f"geometric mean over {counted(len(pairs), 'policy', 'policies')}"
             yield f"What {other} takes, as a multiple of what {base} takes ({over}): {'; '.join(parts)}."
 
 
@@ -95,17 +95,13 @@ def transfer_sentence(found: Transfer, metric: Metric) -> str:
 def agreement_sentence(found: Agreement) -> str:
     """How far the rankings of two engines agree."""
     start = f"Rank correlation of {found.engines[0]} and {found.engines[1]} over "
-    start += f"{_count(found.policies, 'policy', 'policies')} (Kendall's tau-b): "
+    start += f"{counted(found.policies, 'policy', 'policies')} (Kendall's tau-b): "
     if found.tau is None:
         return f"{start}not known, as one of the rankings has no order."
     if found.low is None or found.high is None:
         return f"{start}{found.tau:.2f}; a policy has one seed, so that noise is not known."
     interval = f"from {found.low:.2f} to {found.high:.2f} in {COVERAGE:.0%} of {DRAWS:,} draws of the seeds"
     return f"{start}{found.tau:.2f}; {interval} with replacement, too narrow an interval where seeds are few."
-
-
-def _count(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
 
 
 def _ordinal(place: int) -> str:

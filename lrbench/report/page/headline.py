@@ -9,9 +9,9 @@ from lrbench.metrics.registry import METRICS, Metric
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.build import WorkloadTable
 from lrbench.report.formats import mean_and_deviation, number
+from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow
 from lrbench.report.underway import duration
-from lrbench.report.using import export_command
 
 MOST_NAMED = 3
 _SIGNS = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations": " iterations",

@@ -62,7 +62,7 @@ def _value(function: str, name: str, value: Any, factor: float) -> Any:
     if name in LENGTHS:
         return max(1, round(value * factor)) if value else value
     if name == "gamma" and function not in A_STEP:
-        return value / factor if function in SLOPES else _power(value, 1 / factor)
+        return float(f"{value / factor:.{DIGITS}g}") if function in SLOPES else _power(value, 1 / factor)
     return value
 
 

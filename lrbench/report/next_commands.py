@@ -1,4 +1,4 @@
-"""What to type to have the best policy's rates in one's own training."""
+"""Commands to type next: each line works as it stands, its comment included."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from lrbench.report.untrusted import plain
 
 _POLICY = re.compile(r"[A-Z]\w*\(.*\)")
 _REACTS = re.compile(r"\b(PLATEAU|SWITCH)\(")
+
+
+def next_line(command: str, comment: str = "") -> str:
+    """``next: COMMAND   # COMMENT``: what follows ``next:`` can be pasted into a shell.
+
+    Args:
+        command: as a shell takes it; see ``shlex.join``.
+        comment: why to type it.
+    """
+    return f"next: {plain(command)}" + (f"   # {comment}" if comment else "")
 
 
 def export_command(workload: WorkloadTable) -> str | None:

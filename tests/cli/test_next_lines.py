@@ -1,0 +1,86 @@
+"""Every ``next:`` line works as it stands: each is typed into a shell."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NET = """
+name: "softmax_regression"
+layer { name: "digits" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  transform_param { scale: 0.0625 } data_param { source: "a" batch_size: 8 backend: LMDB } }
+layer { name: "digits" type: "Data" top: "data" top: "label" include { phase: TEST }
+  transform_param { scale: 0.0625 } data_param { source: "b" batch_size: 8 backend: LMDB } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+SPEC = """
+name: trial
+workload: {net: net.prototxt, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 40, test_interval: 20}
+solver: [SGD, Nesterov]
+policies: [FIX(k0=0.05)]
+search: {trials: 3, validation: 200, finalists: 1, final_seeds: 0, baselines: ["FIX(k0=0.01)"]}
+range: {low: 0.01, high: 1, rates: 3, seeds: [1000], iterations: 20, lengths: [20, 40]}
+"""
+SHORT = SPEC.splitlines()[-1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a spec and a net; the database is a new one, and ``lrbench`` is on the PATH."""
+    (tmp_path / "net.prototxt").write_text(NET)
+    (tmp_path / "my spec.yaml").write_text(SPEC)
+    monkeypatch.setenv("LRBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("LRBENCH_DB", raising=False)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def shell(folder: Path, line: str) -> list[str]:
+    """Type a line; the commands that it says to type next."""
+    answer = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, f"{line}\n{answer.stderr}"
+    said = (answer.stdout + answer.stderr).splitlines()
+    return [told.removeprefix("next: ") for told in said if told.startswith("next: ")]
+
+
+def test_from_a_range_on_pytorch_to_a_search(folder):
+    line, = shell(folder, "lrbench range 'my spec.yaml' --engine torch --solver Nesterov -j 2 --results found")
+    assert line.startswith("lrbench tune 'my spec.yaml' -j 2 --results found --engine torch --set 'search.rates=[")
+    assert shell(folder, line) == []
+    assert list((folder / "found/trial-tune").glob("*Nesterov*"))
+
+
+def test_from_a_first_spec_to_a_range(folder):
+    first = "lrbench init --net net.prototxt --dataset digits --engine torch --iterations 40 -o first.yaml"
+    lines = shell(folder, first)
+    assert [line.split()[1] for line in lines] == ["data", "run", "range"]
+    (folder / "first.yaml").write_text(f"{(folder / 'first.yaml').read_text()}\n{SHORT}\n")
+    for line in lines:
+        shell(folder, line)
+
+
+def test_from_runs_to_figures_the_database_and_a_recommendation(folder):
+    typed = []
+    for line in ("lrbench run 'my spec.yaml' --engine torch", "lrbench watch results --once", "lrbench report results",
+                 "lrbench db add results", "lrbench db list",
+                 "lrbench recommend 'my spec.yaml' --engine torch --set workload.iterations=80 --target 0.5"):
+        told = shell(folder, line)
+        typed += told
+        for following in told:
+            shell(folder, following)
+    assert sorted({" ".join(line.split()[1:3]) for line in typed} - {"report results"}) == [
+        "db add", "db show", "report results/trial", "tune 'my", "verify 'my"]
+
+
+def test_runs_that_all_failed_lead_nowhere(folder):
+    (folder / "net.prototxt").write_text(NET.replace('bottom: "label"', 'bottom: "label" bottom: "missing"'))
+    answer = subprocess.run(["lrbench", "run", "my spec.yaml", "--engine", "torch"], cwd=folder, capture_output=True,
+                            text=True, check=False)
+    assert answer.returncode != 0
+    assert "next:" not in answer.stderr
