@@ -155,10 +155,11 @@ def _measured(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
 
     from lrbench.runs.directory import RUN
     from lrbench.runs.records import find_runs
+    from lrbench.storage import read_regular
 
     for folder in find_runs(path for path in paths if path.is_dir()):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            run = orjson.loads((folder / RUN).read_bytes())
+            run = orjson.loads(read_regular(folder / RUN))
             yield str(run["function"]), str(run["policy"])
 
 
