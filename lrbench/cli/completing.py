@@ -38,7 +38,9 @@ def policies(_context: click.Context, _parameter: click.Parameter, typed: str) -
 def measured_policies(context: click.Context, parameter: click.Parameter, typed: str) -> Items:
     """LR functions of the runs at the paths typed, then the policies of the one that is meant."""
     by_function: dict[str, set[str]] = {}
-    for function, policy in islice(_measured(context.params.get("paths") or ()), MOST_RUNS):
+    # Before an option without its value click leaves the arguments unread.
+    paths = [Path(path) for path in context.params.get("paths") or context.args]
+    for function, policy in islice(_measured(paths), MOST_RUNS):
         by_function.setdefault(function, set()).add(policy)
     if not by_function:  # logs alone, or nothing that can be read
         return policies(context, parameter, typed)

@@ -115,14 +115,11 @@ def _show(found: list[RangeResult], heading: str, typed: Choosing) -> None:
 
 def _say_next(found: list[RangeResult], experiment: Experiment, typed: Choosing) -> None:
     """What to type now, where one range serves: ``search.rates`` holds for all solvers of a spec."""
-    import json
-
-    from lrbench.report.next_commands import next_line
+    from lrbench.report.next_commands import next_line, one_solver
 
     if len(found) != 1 or found[0].rates is None:
         return
     low, high = found[0].rates
-    changes = [f"search.rates=[{low:.10g}, {high:.10g}]"]
-    if len(experiment.settings.solver) > 1:
-        changes.append(f"solver={json.dumps(found[0].solver.resolved())}")
-    click.echo(next_line(typed.command("tune", *changes)), err=True)
+    solvers = [solver.resolved() for solver in experiment.settings.solver]
+    alone = one_solver(experiment.name, found[0].solver.resolved(), solvers)
+    click.echo(next_line(typed.command("tune", *alone, f"search.rates=[{low:.10g}, {high:.10g}]")), err=True)

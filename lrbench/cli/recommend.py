@@ -43,7 +43,7 @@ def recommend(spec: Path, target: float | None, overrides: Sequence[str], engine
     from lrbench.executors.preparing import check_engine
     from lrbench.library.recommending import data_at_hand, recommendations
     from lrbench.metrics.target import check_target
-    from lrbench.report.recommendation import Commands
+    from lrbench.report.recommendation import Commands, asked_solver
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import ChoosingSettings
 
@@ -56,7 +56,8 @@ def recommend(spec: Path, target: float | None, overrides: Sequence[str], engine
     data = data_at_hand(experiment)
     with users_database(location) as database:
         found = recommendations(experiment, data, target or experiment.settings.target_accuracy, database)
-    _show(found, Commands(str(spec), changes, len(found) > 1, typed_again(location)), form, output)
+    solvers = tuple(asked_solver(each.asked) for each in found)
+    _show(found, Commands(str(spec), experiment.name, changes, solvers, typed_again(location)), form, output)
     return 0
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lrbench.report.build import WorkloadTable
+from lrbench.report.labels import key, labels, solver_name
 from lrbench.report.untrusted import plain
 
 _POLICY = re.compile(r"[A-Z]\w*\(.*\)")
@@ -20,6 +24,19 @@ def next_line(command: str, comment: str = "") -> str:
         comment: why to type it.
     """
     return f"next: {plain(command)}" + (f"   # {comment}" if comment else "")
+
+
+def one_solver(experiment: str, solver: Mapping[str, Any], solvers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Overrides that leave one of a spec's solvers, in an experiment of its own; none where it has no other.
+
+    Args:
+        experiment: the spec's name.
+        solver: one of ``solvers``, with its parameters.
+    """
+    if len(solvers) < 2:
+        return []
+    label = re.sub(r"[^A-Za-z0-9.+]+", "_", labels(solvers, solver_name)[key(solver)]).strip("_")
+    return [f"name={experiment}-{label}", f"solver={json.dumps(solver)}"]
 
 
 def export_command(workload: WorkloadTable) -> str | None:

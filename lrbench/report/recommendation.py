@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lrbench.metrics.registry import METRICS
 from lrbench.report.database_listing import entry_statuses, workload_title
 from lrbench.report.evidence import cost_cells, origin_lines
 from lrbench.report.formats import heading, mean_and_deviation, number, seeds, verdict
 from lrbench.report.labels import workload_name
-from lrbench.report.next_commands import next_line
+from lrbench.report.next_commands import next_line, one_solver
 from lrbench.report.statistics import Comparison, compare_with_best
 from lrbench.report.style import Style
 from lrbench.tuning.database import Entry
@@ -29,25 +29,37 @@ _TESTED = ("against the best: Welch's t-test of the best accuracies over the see
 
 @dataclass(frozen=True)
 class Commands:
-    """What was typed: the spec, its overrides, whether it has several solvers, and the option ``--db``."""
+    """What was typed, for the commands to type next.
+
+    Attributes:
+        spec: the spec's path.
+        experiment: the spec's name.
+        overrides: those that go with the spec.
+        solvers: the solvers of the spec, each with its parameters.
+        database_option: ``--db`` with its value, or nothing.
+    """
 
     spec: str
+    experiment: str
     overrides: tuple[str, ...] = ()
-    several_solvers: bool = False
+    solvers: tuple[Mapping[str, Any], ...] = ()
     database_option: tuple[str, ...] = ()
 
     def line(self, name: str, asked: Asked, *further: str) -> str:
         """A command line for the spec with the solver that was asked about."""
-        sets = [part for override in self.overrides for part in ("--set", override)]
-        if self.several_solvers:
-            solver = json.dumps(dict(asked.solver) | ({"lr_scale": asked.lr_scale} if asked.lr_scale != 1 else {}))
-            sets += ["--set", f"solver={solver}"]
+        changes = [*self.overrides, *one_solver(self.experiment, asked_solver(asked), self.solvers)]
+        sets = [part for change in changes for part in ("--set", change)]
         database = self.database_option if name == "verify" else ()
         return shlex.join(["lrbench", name, self.spec, *sets, *further, *database])
 
     def database(self, name: str, *further: str) -> str:
         """A command line of ``lrbench db``."""
         return shlex.join(["lrbench", "db", name, *further, *self.database_option])
+
+
+def asked_solver(asked: Asked) -> dict[str, Any]:
+    """The parameters of the solver that was asked about, its factor of the rates among them unless that is 1."""
+    return dict(asked.solver) | ({"lr_scale": asked.lr_scale} if asked.lr_scale != 1 else {})
 
 
 def recommendation_text(found: Sequence[Recommendation], commands: Commands, style: Style) -> str:

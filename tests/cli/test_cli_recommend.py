@@ -48,7 +48,7 @@ def test_the_shortlist_with_its_evidence_and_what_to_avoid(lrbench):
     code, out, err = lrbench("spec.yaml", "--target", "0.95", "--db", "db.sqlite")
     assert (code, err) == (0, "")
     fix, tri, hot = ids[FIX], ids[TRI], ids[HOT]
-    assert out.partition("\n3. rules")[0] == f"""\
+    assert out.partition("\n2. rules")[0] == f"""\
 lenet on mnist, batch 100, 2,000 iterations, SGD: which policy?
 
 note: the data set mnist is not prepared here, so that measurements are found by its name alone
@@ -72,7 +72,7 @@ avoid:
     with FIX(k0=0.2) [{hot}]
 - FIX(k0=0.2): diverged with 2 of 2 seeds [{hot}]
 """
-    assert out.splitlines()[-1] == f"next: lrbench db show {tri}   # all runs of that entry"
+    assert out.splitlines()[-1] == f"next: lrbench db show {tri} --db db.sqlite   # all runs of that entry"
 
 
 def test_policies_carried_over_are_marked_with_what_was_measured(lrbench):
@@ -81,7 +81,7 @@ def test_policies_carried_over_are_marked_with_what_was_measured(lrbench):
     assert code == 0
     assert "nothing was measured on this workload: what follows is carried over, not known" in out
     text = " ".join(out.split())
-    assert ("2. measured on a like workload, lenet on MNIST, batch 50, 1,000 iterations, SGD: the best 1 of 1 policy "
+    assert ("1. measured on a like workload, lenet on MNIST, batch 50, 1,000 iterations, SGD: the best 1 of 1 policy "
             "by best accuracy there. How alike: same net; same data set by its name; same SGD; batch 50 for 100; 1,000 "
             "iterations for 2,000") in text
     assert "rescaled, not measured: each rate at the same part of the run, 1,000 iterations made 2,000" in text
@@ -100,7 +100,8 @@ def test_without_any_measurement_it_says_so_and_how_to_measure(lrbench):
 def test_a_policy_from_elsewhere_comes_with_the_command_that_tests_it(lrbench):
     measured((TRI, [run(0)], {"iterations": 1000}))
     _, out, _ = lrbench("spec.yaml", "--target", "0.95", "--db", "db.sqlite")
-    command = "next: lrbench verify spec.yaml --policy 'TRI(k0=0.01, k1=0.06, l=400)' --target 0.95   # test it"
+    command = ("next: lrbench verify spec.yaml --policy 'TRI(k0=0.01, k1=0.06, l=400)' --target 0.95 --db db.sqlite"
+               "   # test it")
     assert command in out.splitlines()  # on one line, however long, to be copied
 
 

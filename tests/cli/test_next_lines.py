@@ -51,9 +51,9 @@ def shell(folder: Path, line: str) -> list[str]:
 
 def test_from_a_range_on_pytorch_to_a_search(folder):
     line, = shell(folder, "lrbench range 'my spec.yaml' --engine torch --solver Nesterov -j 2 --results found")
-    assert line.startswith("lrbench tune 'my spec.yaml' -j 2 --results found --engine torch --set 'search.rates=[")
+    assert line.startswith("lrbench tune 'my spec.yaml' -j 2 --results found --engine torch --set name=trial-Nesterov ")
     assert shell(folder, line) == []
-    assert list((folder / "found/trial-tune").glob("*Nesterov*"))
+    assert list((folder / "found/trial-Nesterov-tune").glob("*Nesterov*"))
 
 
 def test_from_a_first_spec_to_a_range(folder):
