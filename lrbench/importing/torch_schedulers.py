@@ -183,14 +183,7 @@ def _product(rate: float, factor: float) -> float:
 
 
 def _iterations(count: Any, given: Given) -> Any:
-    """A count of step() calls in iterations.
-
-    Raises:
-        UsageError: it is not whole. PyTorch tests whether the count so far equals it, or is a multiple of it.
-    """
-    if not float(count).is_integer():
-        raise UsageError(f"{count} calls of step() are not a whole number of them, and PyTorch counts whole ones",
-                         remedy="give a whole number")
+    """A count of step() calls, which is whole, in iterations."""
     return int(count) * given.steps_per_epoch
 
 
