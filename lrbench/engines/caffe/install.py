@@ -1,4 +1,4 @@
-"""Install Caffe: the last Debian release that has it, unpacked beside this system by mmdebstrap."""
+"""Install Caffe beside this system: the packages of the last Debian release that has it, or an archive of them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ from pathlib import Path
 from filelock import FileLock
 
 from lrbench.engines.caffe.environment import MANIFEST, packaged_environment, probe
-from lrbench.errors import EngineUnavailable
+from lrbench.errors import EngineUnavailable, UsageError
 from lrbench.storage import reason
 
 RELEASE = "bullseye"
 PACKAGES = ("caffe", "python3-caffe", "libopenblas0-pthread")
 CHANGELOG = "usr/share/doc/caffe/changelog.Debian.gz"
-MMDEBSTRAP_HINT = "type: sudo apt-get install mmdebstrap debian-archive-keyring"
+MMDEBSTRAP_HINT = ("type: sudo apt-get install mmdebstrap debian-archive-keyring, or install an archive of "
+                   "lrbench caffe pack with --from")
+MIRROR_HINT = ("look at the network and the free disk space, then type it again; --mirror names another mirror, --from "
+               "an archive of lrbench caffe pack")
 
 
-def install(root: Path, *, force: bool, log: Callable[[str], None]) -> bool:
-    """Unpack Caffe at ``root``, whole or not at all; what is there and works is left as it is.
+def install(root: Path, unpack: Callable[[Path], None], *, force: bool, log: Callable[[str], None]) -> bool:
+    """Install Caffe at ``root``, whole or not at all; what is there and works is left as it is.
 
     Args:
         root: the folder to make; its parents are made.
-        force: install again over what is there.
+        unpack: writes the tree into a folder that it makes: ``from_mirror``, or ``unpack`` of an archive.
+        force: install again over what is there, which stays in place until the new one has started once.
         log: receives a line for each step.
 
     Returns:
@@ -36,44 +40,64 @@ def install(root: Path, *, force: bool, log: Callable[[str], None]) -> bool:
 
     Raises:
         EngineUnavailable: mmdebstrap is missing or failed, the folder cannot be written, or the result does not start.
+        UsageError: the archive cannot be used.
     """
     try:
-        return _install(root, force, log)
+        return _install(root.resolve(), unpack, force, log)
     except OSError as error:
         raise EngineUnavailable(f"Caffe cannot be installed: {reason(error)}", where=str(error.filename or root),
                                 remedy="free some space, or choose another place with LRBENCH_HOME") from error
 
 
-def _install(root: Path, force: bool, log: Callable[[str], None]) -> bool:
+def _install(root: Path, unpack: Callable[[Path], None], force: bool, log: Callable[[str], None]) -> bool:
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{root}.lock"):
         if (root / MANIFEST).is_file() and not force:
             probe(packaged_environment(root))
             return False
-        partial = root.with_name(root.name + ".partial")
-        _remove(partial)
-        log(f"unpacking Caffe and Python 3.9 of Debian {RELEASE} into {root} (about 650 MB)")
-        _unpack(partial)
-        (partial / MANIFEST).write_text(json.dumps({"version": _version(partial), "release": RELEASE}))
-        _remove(root)
-        partial.rename(root)
-        log("starting it once")
-        probe.cache_clear()
-        probe(packaged_environment(root))
+        partial, former = root.with_name(root.name + ".partial"), root.with_name(root.name + ".former")
+        try:
+            _remove(partial)
+            _remove(former)
+            log(f"unpacking Caffe and Python 3.9 of Debian {RELEASE} into {root} (about 650 MB)")
+            unpack(partial)
+            (partial / MANIFEST).write_text(json.dumps({"version": _version(partial), "release": RELEASE}))
+            log("starting it once")
+            probe(packaged_environment(partial))
+            if root.exists():
+                root.rename(former)
+            partial.rename(root)
+        finally:
+            _remove(partial)
+        _remove(former)
         return True
 
 
-def _unpack(folder: Path) -> None:
+def from_mirror(folder: Path, mirror: str | None = None) -> None:
+    """Unpack Debian's packages of Caffe into ``folder``, their signatures checked.
+
+    Args:
+        folder: the folder to make.
+        mirror: URL of a Debian mirror that has the release; None is mmdebstrap's own choice.
+
+    Raises:
+        UsageError: ``mirror`` is not a URL.
+        EngineUnavailable: mmdebstrap is missing or failed.
+    """
+    if mirror is not None and not re.fullmatch(r"[a-z][a-z0-9+.-]*:/\S+", mirror):
+        raise UsageError("--mirror is not a URL",  # the text may hold a password
+                         remedy="give the URL of a Debian mirror, such as https://HOST/debian or file:///srv/debian")
     program = shutil.which("mmdebstrap")
     if program is None:
         raise EngineUnavailable("mmdebstrap, which unpacks Caffe's packages, is not installed", remedy=MMDEBSTRAP_HINT)
     command = [program, "--variant=extract", f"--include={','.join(PACKAGES)}", RELEASE, str(folder)]
-    answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if mirror is not None:
+        command.append(mirror)
+    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                            check=False)
     if answer.returncode != 0:
-        _remove(folder)
         lines = [line for line in answer.stderr.splitlines() if line.startswith("E:")] or answer.stderr.splitlines()
-        raise EngineUnavailable(f"mmdebstrap failed: {lines[0] if lines else answer.returncode}",
-                                remedy="look at the network and the free disk space, then type it again")
+        raise EngineUnavailable(f"mmdebstrap failed: {lines[0] if lines else answer.returncode}", remedy=MIRROR_HINT)
 
 
 def _version(root: Path) -> str:
