@@ -63,6 +63,7 @@ def _install(root: Path, unpack: Callable[[Path], None], force: bool, log: Calla
             unpack(partial)
             (partial / MANIFEST).write_text(json.dumps({"version": _version(partial), "release": RELEASE}))
             log("starting it once")
+            probe.cache_clear()
             probe(packaged_environment(partial))
             if root.exists():
                 root.rename(former)
