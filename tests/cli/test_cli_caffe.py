@@ -9,7 +9,9 @@ import shutil
 import stat
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -246,3 +248,41 @@ def test_a_failing_mmdebstrap_leaves_nothing_and_is_quoted(tmp_path):
     assert "mmdebstrap failed: E: no network here" in answer.stderr
     assert not (tmp_path / "home/caffe").exists()
     assert not (tmp_path / "home/caffe.partial").exists()
+
+
+def test_the_mirror_is_given_to_mmdebstrap(tmp_path):
+    program = tmp_path / "mmdebstrap"
+    program.write_text(f'#!/bin/sh\nfor last; do :; done\necho "$last" >> {tmp_path}/mirrors\nexit 1\n')
+    program.chmod(0o755)
+    folders = {"LRBENCH_HOME": str(tmp_path / "home"), "PATH": str(tmp_path)}
+    for mirror in ("http://127.0.0.1:1/debian", "file:///srv/debian"):
+        answer = lrbench("caffe", "install", "--mirror", mirror, **folders)
+        assert answer.returncode == 2
+    given = (tmp_path / "mirrors").read_text().splitlines()
+    assert given == ["http://127.0.0.1:1/debian", "copy:///srv/debian"], "mmdebstrap cannot take packages from file:"
+
+
+class Nothing(BaseHTTPRequestHandler):
+    """A mirror that has nothing."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="mmdebstrap is not installed")
+def test_a_mirror_without_the_release_is_told_in_one_line(tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Nothing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = f"127.0.0.1:{server.server_port}/debian"
+        answer = lrbench("caffe", "install", "--mirror", f"http://user:SECRET@{place}", http_proxy="",
+                         LRBENCH_HOME=str(tmp_path / "home"))
+        server.shutdown()
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.splitlines()[1:] == [
+        f"error: mmdebstrap failed: E: The repository 'http://{place} bullseye Release' does not have a Release file.; "
+        "look at the network and the free disk space, then type it again; --mirror names another mirror, --from an "
+        "archive of lrbench caffe pack"]
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["caffe.lock"]

@@ -93,7 +93,7 @@ def from_mirror(folder: Path, mirror: str | None = None) -> None:
         raise EngineUnavailable("mmdebstrap, which unpacks Caffe's packages, is not installed", remedy=MMDEBSTRAP_HINT)
     command = [program, "--variant=extract", f"--include={','.join(PACKAGES)}", RELEASE, str(folder)]
     if mirror is not None:
-        command.append(mirror)
+        command.append(re.sub("^file:", "copy:", mirror))  # mmdebstrap has apt copy packages, or cannot reach them
     answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                             check=False)
     if answer.returncode != 0:
