@@ -94,7 +94,8 @@ def list_entries(kind: str, target: float | None, location: str | None, **names:
     if found and kind == "text":
         from lrbench.report.next_commands import next_line
 
-        first = shlex.join(["lrbench", "db", "show", found[0].id[:8], *typed_again(location)])
+        best = Listing(found, target).workloads()[0][1][0]
+        first = shlex.join(["lrbench", "db", "show", best.id[:8], *typed_again(location)])
         click.echo("\n" + next_line(first, "everything of one entry, by its id"))
 
 

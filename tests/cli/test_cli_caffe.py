@@ -59,7 +59,7 @@ def test_a_python_of_the_users_serves_both_drivers(caffe_environment, tmp_path):
         answer = lrbench("run", str(spec), "--results", str(tmp_path / "results"), "--set", f"engine.driver={driver}",
                          LRBENCH_CAFFE=str(python))
         assert answer.returncode == 0, answer.stderr
-        assert "1 runs: 1 finished" in answer.stderr
+        assert "1 run: 1 finished" in answer.stderr
 
 
 def test_a_broken_caffe_is_named_with_the_remedy(tmp_path):

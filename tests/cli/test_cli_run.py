@@ -219,7 +219,7 @@ def test_a_full_disk_fails_the_run_with_its_reason_and_the_others_go_on(folder, 
 def test_a_diverged_run_is_an_outcome(folder):
     answer = lrbench(folder, "run", "trial.yaml", "--set", "policies=[FIX(k0=10)]", "--set", "workload.iterations=60")
     assert answer.returncode == 0
-    assert "1 runs: 1 diverged" in answer.stderr
+    assert "1 run: 1 diverged" in answer.stderr
     assert "nan%" not in answer.stderr
 
 

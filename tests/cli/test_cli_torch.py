@@ -55,7 +55,7 @@ def test_runs_in_another_precision_are_runs_of_their_own_and_a_row_of_their_own(
         answer = lrbench(folder, "run", "trial.yaml", "--engine", "torch", "--set", "policies=[FIX(k0=0.01)]",
                          "--set", f"engine.precision={precision}")
         assert answer.returncode == 0, answer.stderr
-        assert "1 runs: 1 finished\n" in answer.stderr
+        assert "1 run: 1 finished\n" in answer.stderr
     runs = json.loads(lrbench(folder, "report", "results", "--format", "json").stdout)["runs"]
     assert {(run["engine"]["precision"], run["engine"]["deterministic"]) for run in runs} == {
         ("float32", True), ("bf16", True)}
