@@ -15,13 +15,14 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from lrbench.engines.names import ENGINES
+
 Items = list[CompletionItem]
 
 MOST_RUNS = 1000
 """Runs whose policies are read to be offered."""
 MOST = 200
 """More than that no shell shows at once."""
-ENGINES = ("caffe", "torch")
 
 
 def policies(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:

@@ -10,7 +10,7 @@ import click
 from lrbench.cli.output import tell
 from lrbench.cli.run import find_engine
 from lrbench.data import find_data_set, find_prepared
-from lrbench.engines.registry import is_own
+from lrbench.engines.names import is_own
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate

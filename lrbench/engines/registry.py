@@ -26,11 +26,6 @@ class Site:
     caffe: str | None = None
 
 
-def is_own(name: str) -> bool:
-    """Whether the engine of this name comes with LRBench, not with another package."""
-    return name in _OWN
-
-
 def check_engine_name(name: str) -> None:
     """Raise SpecError where there is no engine of this name; nothing is loaded for it."""
     known = [*_OWN, *(entry.name for entry in entry_points(group=GROUP))]

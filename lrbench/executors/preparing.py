@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from lrbench.data import Prepared, open_folder
 from lrbench.engines.base import Engine
-from lrbench.engines.registry import Site, check_engine_name, is_own, open_engine
+from lrbench.engines.names import is_own
+from lrbench.engines.registry import Site, check_engine_name, open_engine
 from lrbench.errors import NetError, SpecError
 from lrbench.executors.local import LocalExecutor
 from lrbench.executors.plan import Task

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from lrbench.engines.registry import is_own
+from lrbench.engines.names import is_own
 from lrbench.report.rows import RunRow
 
 Settings = Mapping[str, Any]

@@ -19,10 +19,10 @@ from itertools import compress
 from lrbench.metrics.registry import METRICS, TIMES_TO_TARGET, Metric
 from lrbench.metrics.run import Robustness, lr_scale_robustness
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
+from lrbench.policies.counting import RATES
 from lrbench.report.labels import engine_settings, key, solver_settings
 from lrbench.report.rows import OUTCOMES, STATUSES, UNDER_WAY, RunRow
 from lrbench.report.statistics import Comparison
-from lrbench.spec.run import RATES
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.metrics.run import all_metrics, target_budgets
+from lrbench.policies.counting import rates_of
 from lrbench.report.untrusted import path_text
 from lrbench.runs.records import RunRecord
-from lrbench.spec.run import rates_of
 
 Columns = Mapping[str, NDArray[np.float64]]
 

@@ -10,8 +10,8 @@ import pytest
 from fake_engine import FakeEngine
 
 from lrbench.executors.preparing import with_engine_version
+from lrbench.policies.counting import rates_of
 from lrbench.spec.model import SOLVER_PARAMETERS
-from lrbench.spec.run import rates_of
 
 
 def ids(spec, data, *overrides):

@@ -16,9 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import TIMES_TO_TARGET
 from lrbench.metrics.run import all_metrics
+from lrbench.policies.counting import rates_of
 from lrbench.runs.directory import OUTCOMES
 from lrbench.runs.records import RunRecord, find_runs, read_run
-from lrbench.spec.run import rates_of
 from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload, joined
 from lrbench.tuning.database.measured import new_bests
 
