@@ -145,8 +145,8 @@ def _is_known(log: CaffeLog, solver: SolverParameter) -> bool:
 
 def _as_displayed(t: NDArray[np.int64], rates: NDArray[np.float64], whose: str) -> str:
     # Only logs with the same rates are of the same policy.
-    digest = hashlib.sha256(t.astype(np.float64))
-    digest.update(rates)
+    digest = hashlib.sha256(t.astype(np.float64).data)
+    digest.update(rates.data)
     return f"rates from {rates.min():g} to {rates.max():g} as displayed, {whose} [{digest.hexdigest()[:8]}]"
 
 

@@ -144,9 +144,7 @@ class CaffeLog:
             self.sessions.resume(int(state[1]) if state else None)
 
     def _take_numbers(self, message: str, clock: float) -> None:
-        if match := _TEST_OUTPUT.match(message):
-            self._take_output(sys.intern(match[1]), _number(match[2]), clock)
-        elif match := _DISPLAY.match(message):
+        if match := _DISPLAY.match(message):
             self._take_display(int(match[1]), _number(match[2]), clock)
         elif match := _RATE.match(message):
             self._take_rate(int(match[1]), _number(match[2]))
@@ -155,6 +153,8 @@ class CaffeLog:
             self._repeated.clear()
             seconds = self.sessions.show(int(match[1]), clock, testing=True)
             self.tests.append(Test(int(match[1]), int(match[2] or 0), seconds, seconds))
+        elif match := _TEST_OUTPUT.match(message):
+            self._take_output(sys.intern(match[1]), _number(match[2]), clock)
         elif _UNNAMED_SCORE.match(message):
             self.unnamed_scores = True
 

@@ -121,7 +121,7 @@ class NativeSession(Session):
 
     def _seconds_of_training(self, end: int) -> float:
         """By the log's clock, from the first iteration to the snapshot of ``end``, less Caffe's own tests before it."""
-        shown = self._log.displays.seconds[self._shown(0, end)].tolist()
+        shown: list[float] = self._log.displays.seconds[self._shown(0, end)].tolist()
         saved = [snapshot.seconds for snapshot in self._log.snapshots if snapshot.iteration == end]
         if not shown:
             return 0.0
