@@ -18,6 +18,7 @@ from lrbench.engines.caffe.log_sessions import Test
 from lrbench.policies import Policy
 from lrbench.report.caffe_outputs import Readings, read_outputs
 from lrbench.report.rows import Columns
+from lrbench.runs.columns import in_order
 
 Column = NDArray[np.float64]
 
@@ -51,18 +52,16 @@ def evaluations_of_log(log: CaffeLog, policy: Policy | None = None, readings: Re
 
 def _since_the_last(log: CaffeLog, iterations: Column) -> tuple[Column, Column]:
     """Mean displayed loss, and last displayed rate, of the iterations before each pass and not before the last one."""
-    last = {display.iteration: display for display in log.displays}  # a resumed training repeats iterations
-    displays = [last[iteration] for iteration in sorted(last)]
-    shown = np.array([display.iteration for display in displays])
-    losses = np.array([display.loss for display in displays])
-    rates = np.array([np.nan if display.rate is None else display.rate for display in displays])
+    displays = log.displays
+    shown = in_order({"iteration": displays.iterations.astype(np.float64), "loss": displays.losses,
+                      "rate": displays.rates})
     mean_loss, last_rate = np.full(len(iterations), np.nan), np.full(len(iterations), np.nan)
-    start = -1.0
-    for index, end in enumerate(iterations):
-        inside = (shown >= start) & (shown < end)
-        if inside.any():
-            mean_loss[index] = losses[inside].mean()
-            last_rate[index] = rates[inside][-1]
+    edges = np.searchsorted(shown["iteration"], iterations)
+    start = 0
+    for index, end in enumerate(edges):
+        if end > start:
+            mean_loss[index] = shown["loss"][start:end].mean()
+            last_rate[index] = shown["rate"][end - 1]
         start = end
     return mean_loss, last_rate
 

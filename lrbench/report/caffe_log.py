@@ -107,22 +107,29 @@ def _policy(path: Path, log: CaffeLog, solver: SolverParameter) -> tuple[str, st
     A policy that is not known is named by the rates displayed, or by its log where there are none: two of them are
     no seeds of one policy.
     """
-    shown = [(display.iteration, display.rate) for display in log.displays if display.rate is not None]
-    t, rates = np.array(shown, dtype=np.float64).reshape(-1, 2).T
+    rated = log.displays.rated
+    t, rates = log.displays.iterations[rated], log.displays.rates[rated]
     text, function, policy = policy_of_solver(solver)
     if not _is_known(log, solver):
-        if not shown:
+        if not len(t):
             return text if log.fatal or not log.tests else f"{text}, in {path_text(path)}", "unknown", None
         kind = f"a policy {solver.lr_policy}" if solver.lr_policy else "an unknown policy"
         return _as_displayed(t, rates, f"of {kind}"), "unknown", None
-    if policy is None or not shown:
-        return text, function, policy
-    own = policy.rates(t, max(1, solver.max_iter))
-    # Caffe computes in float32, in which powers drift with t and a small difference of large numbers loses digits.
-    tolerance = (DISPLAY_TOLERANCE + t * np.finfo(np.float32).eps) * np.abs(own) + 1e-6 * abs(solver.base_lr)
-    if (np.abs(rates - own) <= tolerance).all():
+    if policy is None or _follows(policy, solver, t, rates):
         return text, function, policy
     return _as_displayed(t, rates, f"not those of Caffe's {solver.lr_policy}"), "unknown", None
+
+
+def _follows(policy: Policy, solver: SolverParameter, t: NDArray[np.int64], rates: NDArray[np.float64]) -> bool:
+    """Whether the rates displayed are the policy's, as far as Caffe computes them."""
+    for start in range(0, len(t), 1 << 16):  # a million at once would take more memory than their log
+        some = t[start : start + (1 << 16)].astype(np.float64)
+        own = policy.rates(some, max(1, solver.max_iter))
+        # Caffe computes in float32, in which powers drift with t and a small difference of large numbers loses digits.
+        tolerance = (DISPLAY_TOLERANCE + some * np.finfo(np.float32).eps) * np.abs(own) + 1e-6 * abs(solver.base_lr)
+        if not (np.abs(rates[start : start + (1 << 16)] - own) <= tolerance).all():
+            return False
+    return True
 
 
 def _is_known(log: CaffeLog, solver: SolverParameter) -> bool:
@@ -136,10 +143,11 @@ def _is_known(log: CaffeLog, solver: SolverParameter) -> bool:
     return solver.lr_policy != "multistep" and all(solver.HasField(field) for field in fields)
 
 
-def _as_displayed(t: NDArray[np.float64], rates: NDArray[np.float64], whose: str) -> str:
+def _as_displayed(t: NDArray[np.int64], rates: NDArray[np.float64], whose: str) -> str:
     # Only logs with the same rates are of the same policy.
-    digest = hashlib.sha256(t.tobytes() + rates.tobytes()).hexdigest()[:8]
-    return f"rates from {rates.min():g} to {rates.max():g} as displayed, {whose} [{digest}]"
+    digest = hashlib.sha256(t.astype(np.float64).data)
+    digest.update(rates.data)
+    return f"rates from {rates.min():g} to {rates.max():g} as displayed, {whose} [{digest.hexdigest()[:8]}]"
 
 
 def _value(message: SolverParameter, field: str) -> Any:
@@ -190,7 +198,7 @@ def _workload(log: CaffeLog, solver: SolverParameter) -> dict[str, Any]:
 def _outcome(log: CaffeLog, readings: Readings) -> tuple[str, str | None]:
     if log.fatal:
         return "failed", log.fatal
-    if not np.isfinite([shown.loss for shown in log.displays[-1:]]).all():
+    if not np.isfinite(log.displays.losses[-1:]).all():
         return "diverged", f"the training loss is not finite at iteration {log.displays[-1].iteration}"
     if readings.reason is not None:
         return "diverged", readings.reason

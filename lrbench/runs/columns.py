@@ -84,7 +84,7 @@ class _Table:
         for batch in self._batches:
             for name in batch.keys() - names:
                 del batch[name]
-        return _in_order({name: self._joined(name, lengths) for name in names})
+        return in_order({name: self._joined(name, lengths) for name in names})
 
     def _joined(self, name: str, lengths: Sequence[int]) -> NDArray[np.float64]:
         unknown = (np.full(length, np.nan) for length in lengths)
@@ -118,7 +118,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
     return columns
 
 
-def _in_order(columns: Columns) -> Columns:
+def in_order(columns: Columns) -> Columns:
     """Each iteration once, rising: a resumed run may write an evaluation again, and the later line counts."""
     iterations = columns["iteration"]
     if (np.diff(iterations) > 0).all():

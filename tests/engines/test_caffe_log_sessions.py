@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lrbench.engines.caffe.log import CaffeLog, read_log
@@ -116,3 +117,17 @@ def test_a_session_that_fails_at_once_changes_nothing_but_the_outcome():
     log.feed("F0305 00:10:00.0  1 net.cpp:1] Check failed: no such file")
     assert curve(log) == [(50, 0.5, 30, 2)]
     assert log.fatal == "Check failed: no such file (net.cpp:1)"
+
+
+def test_whenever_iterations_go_back_time_goes_on_from_the_latest_that_was_shown_up_to_there():
+    drawn = np.random.default_rng(0).integers(0, 30, size=400).tolist()
+    log = fed(*((7 * place, f"Iteration {iteration}, loss = 1") for place, iteration in enumerate(drawn)))
+    shown = list(log.displays)
+    assert [display.iteration for display in shown] == drawn
+    checked = 0
+    for place, display in enumerate(shown[1:], start=1):
+        earlier = [other.seconds for other in shown[:place] if other.iteration <= display.iteration]
+        if display.iteration < shown[place - 1].iteration and earlier:
+            assert display.seconds == max(earlier)
+            checked += 1
+    assert checked > 100

@@ -1,4 +1,4 @@
-"""Memory that a huge file takes: less than its size, which scripts/measure_memory measures at 548 MB."""
+"""Memory that a huge file takes: less than its size, which scripts/measure_memory measures at 548 MB and 200 MB."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 import fake_runs
 
 MEGABYTES = 40
+LOG_MEGABYTES = 20
 
 
-def peak_bytes(results: Path) -> int:
+def peak_bytes(results: Path, shown: bytes = b"FIX") -> int:
     """The highest resident memory of `lrbench report`, as a process of its own."""
     with subprocess.Popen([sys.executable, "-m", "lrbench", "report", str(results)], stdout=subprocess.PIPE) as process:
-        assert b"FIX" in process.stdout.read()
+        assert shown in process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
@@ -32,3 +33,26 @@ def test_evaluations_take_less_memory_than_their_file(tmp_path):
     size = (run / "evaluations.jsonl").stat().st_size
     assert size > 0.9e6 * MEGABYTES
     assert peak_bytes(tmp_path) - few < size
+
+
+def write_log(path: Path, megabytes: float) -> int:
+    """A training log of Caffe with a display every iteration and a test every hundred; returns its size."""
+    with path.open("w") as file:
+        for iteration in range(round(1e6 * megabytes) // 138):
+            start = f"I0101 {iteration // 3600 % 24:02}:{iteration // 60 % 60:02}:{iteration % 60:02}.0  1234"
+            if iteration % 100 == 0:
+                file.write(f"{start} solver.cpp:337] Iteration {iteration}, Testing net (#0)\n"
+                           f"{start} solver.cpp:404]     Test net output #0: accuracy = 0.9{iteration % 97:02}\n"
+                           f"{start} solver.cpp:404]     Test net output #1: loss = 0.2{iteration % 89:02}\n")
+            file.write(f"{start} solver.cpp:228] Iteration {iteration}, loss = 0.3{iteration % 83:02}\n"
+                       f"{start} sgd_solver.cpp:106] Iteration {iteration}, lr = 0.01\n")
+    return path.stat().st_size
+
+
+def test_a_log_takes_less_memory_than_its_file(tmp_path):
+    log = tmp_path / "train.log"
+    write_log(log, 0.1)
+    small = peak_bytes(log, b"0.01 as displayed")
+    size = write_log(log, LOG_MEGABYTES)
+    assert size > 0.9e6 * LOG_MEGABYTES
+    assert peak_bytes(log, b"0.01 as displayed") - small < size

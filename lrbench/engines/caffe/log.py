@@ -10,18 +10,19 @@ import codecs
 import io
 import math
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lrbench.engines.caffe.log_lines import LineReader
-from lrbench.engines.caffe.log_sessions import Display, Sessions, Snapshot, Test
+from lrbench.engines.caffe.log_sessions import Displays, Sessions, Snapshot, Test
 from lrbench.errors import ResultsError
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.nets.text import merge_whole_fields
 from lrbench.storage import open_regular
 
 LONGEST_LINE = 1 << 16  # characters; a file without line ends must not fill the memory
-LONGEST_BLOCK = 1 << 18  # lines; a net of a thousand layers takes some 30,000
+LONGEST_BLOCK = 1 << 24  # bytes; a net of a thousand layers takes less than one million
 LONGEST_MESSAGE = 29_999  # bytes, with its stamp and line end; glog cuts what is longer
 
 _DISPLAY = re.compile(r"Iteration (\d{1,15})(?: \([^)]*\))?, loss = ([^\s,]+)")
@@ -41,16 +42,21 @@ _NET_BLOCK = "Initializing net from parameters:"
 
 @dataclass
 class _Block:
-    """The lines of a message in protobuf's text format; ``header_bytes`` is the size of the line before them."""
+    """The lines of a message in protobuf's text format; ``size`` is in bytes, with the line before them."""
 
     of_solver: bool
-    header_bytes: int
+    size: int
     lines: list[str] = field(default_factory=list)
+
+    def append(self, line: str) -> None:
+        if self.size < LONGEST_BLOCK:
+            self.lines.append(line)
+            self.size += len(line.encode()) + 1
 
     @property
     def cut(self) -> bool:
         """Whether glog cut the message, so that its last line may not be whole."""
-        return self.header_bytes + sum(len(line.encode()) + 1 for line in self.lines) >= LONGEST_MESSAGE
+        return self.size >= LONGEST_MESSAGE
 
 
 class CaffeLog:
@@ -79,7 +85,7 @@ class CaffeLog:
         self.net_texts: list[str] = []
         self.nets_whole = True
         self.sessions = Sessions()
-        self.displays: list[Display] = self.sessions.displays
+        self.displays: Displays = self.sessions.displays
         self.tests: list[Test] = self.sessions.tests
         self.snapshots: list[Snapshot] = self.sessions.snapshots
         self.finished = False
@@ -100,7 +106,7 @@ class CaffeLog:
     @property
     def iteration(self) -> int:
         """How far the training had come by the last of its displays, tests and snapshots; 0 without any."""
-        shown = [display.iteration for display in self.displays]
+        shown = [int(self.displays.iterations.max())] if self.displays else []
         shown += [test.iteration for test in self.tests]
         return max(shown + [snapshot.iteration for snapshot in self.snapshots], default=0)
 
@@ -108,8 +114,8 @@ class CaffeLog:
         """Take the next line, with or without its line end."""
         entry = self._reader.read(line)
         if isinstance(entry, str):
-            if self._block is not None and len(self._block.lines) < LONGEST_BLOCK:
-                self._block.lines.append(entry)
+            if self._block is not None:
+                self._block.append(entry)
             return
         self._end_block()
         self.lines += 1
@@ -138,9 +144,7 @@ class CaffeLog:
             self.sessions.resume(int(state[1]) if state else None)
 
     def _take_numbers(self, message: str, clock: float) -> None:
-        if match := _TEST_OUTPUT.match(message):
-            self._take_output(match[1], _number(match[2]), self.sessions.seconds(clock))
-        elif match := _DISPLAY.match(message):
+        if match := _DISPLAY.match(message):
             self._take_display(int(match[1]), _number(match[2]), clock)
         elif match := _RATE.match(message):
             self._take_rate(int(match[1]), _number(match[2]))
@@ -149,6 +153,8 @@ class CaffeLog:
             self._repeated.clear()
             seconds = self.sessions.show(int(match[1]), clock, testing=True)
             self.tests.append(Test(int(match[1]), int(match[2] or 0), seconds, seconds))
+        elif match := _TEST_OUTPUT.match(message):
+            self._take_output(sys.intern(match[1]), _number(match[2]), clock)
         elif _UNNAMED_SCORE.match(message):
             self.unnamed_scores = True
 
@@ -157,21 +163,17 @@ class CaffeLog:
         rate = self._rate[1] if self._rate is not None and self._rate[0] == iteration else None
         self._rate = None
         seconds = self.sessions.show(iteration, clock)
-        self.displays.append(Display(iteration, loss, rate, seconds))
+        self.displays.append(iteration, loss, rate, seconds)
 
     def _take_rate(self, iteration: int, rate: float) -> None:
         """The rate of the display before it, or, in Caffe of 2014, of the one that follows."""
-        last = self.displays[-1] if self.displays else None
-        if last is not None and last.iteration == iteration and last.rate is None:
-            last.rate = rate
-        else:
+        if not self.displays.rate_last(iteration, rate):
             self._rate = (iteration, rate)
 
-    def _take_output(self, name: str, value: float, seconds: float) -> None:
-        if not self.tests:
+    def _take_output(self, name: str, value: float, clock: float) -> None:
+        test = self.sessions.show_output(clock)
+        if test is None:
             return
-        test = self.tests[-1]
-        test.ended = max(test.ended, seconds)
         if name in test.outputs:
             del test.outputs[name]
             self._repeated.add(name)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
 
-@dataclass
+
+@dataclass(frozen=True)
 class Display:
     """Training as displayed: ``loss`` is that of this iteration, or Caffe's average over the last few of them.
 
@@ -19,7 +25,75 @@ class Display:
     seconds: float
 
 
-@dataclass
+class Displays:
+    """The displays of a log, in its order, kept as columns: a log may have millions.
+
+    The columns are views. Nothing can be added while one is held.
+    """
+
+    def __init__(self) -> None:
+        self._iterations = array("q")
+        self._losses, self._rates, self._seconds = array("d"), array("d"), array("d")
+        self._rated = array("b")  # a rate may be displayed as NaN
+
+    def __len__(self) -> int:
+        return len(self._iterations)
+
+    def __getitem__(self, index: int) -> Display:
+        rate = self._rates[index] if self._rated[index] else None
+        return Display(self._iterations[index], self._losses[index], rate, self._seconds[index])
+
+    def __iter__(self) -> Iterator[Display]:
+        return map(self.__getitem__, range(len(self)))
+
+    @property
+    def iterations(self) -> NDArray[np.int64]:
+        return np.asarray(self._iterations)
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        return np.asarray(self._losses)
+
+    @property
+    def rates(self) -> NDArray[np.float64]:
+        """The rates, NaN where there is none."""
+        return np.asarray(self._rates)
+
+    @property
+    def rated(self) -> NDArray[np.bool_]:
+        """Whether each display has a rate."""
+        return np.asarray(self._rated).view(np.bool_)
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        return np.asarray(self._seconds)
+
+    def append(self, iteration: int, loss: float, rate: float | None, seconds: float) -> None:
+        """Add a display."""
+        self._iterations.append(iteration)
+        self._losses.append(loss)
+        self._rates.append(np.nan if rate is None else rate)
+        self._rated.append(rate is not None)
+        self._seconds.append(seconds)
+
+    def rate_last(self, iteration: int, rate: float) -> bool:
+        """Give the last display its rate, if it is of that iteration and has none yet; whether it is."""
+        if not self._iterations or self._iterations[-1] != iteration or self._rated[-1]:
+            return False
+        self._rates[-1], self._rated[-1] = rate, True
+        return True
+
+    def forget(self, origin: int) -> None:
+        """Drop the displays from that iteration on."""
+        kept = self.iterations < origin
+        self._iterations = array("q", self.iterations[kept].tobytes())
+        self._losses = array("d", self.losses[kept].tobytes())
+        self._rates = array("d", self.rates[kept].tobytes())
+        self._rated = array("b", self.rated[kept].tobytes())
+        self._seconds = array("d", self.seconds[kept].tobytes())
+
+
+@dataclass(slots=True)
 class Test:
     """A pass over a test set: the mean of each scalar output; ``started`` and ``ended`` are seconds as in ``Display``.
 
@@ -36,7 +110,7 @@ class Test:
     outputs: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A file that Caffe began to write at ``seconds``, counted as in ``Display``: the one before it is whole by then.
 
@@ -66,6 +140,30 @@ class _Start:
     announced: bool = True
 
 
+class _Course:
+    """When a training had come to each iteration, by the latest of what was shown up to there."""
+
+    def __init__(self, iterations: NDArray[np.int64], seconds: NDArray[np.float64]) -> None:
+        order = np.argsort(iterations, kind="stable")
+        self._iterations = array("q", iterations[order].tobytes())
+        self._seconds = array("d", np.maximum.accumulate(seconds[order]).tobytes())
+
+    def show(self, iteration: int, seconds: float) -> None:
+        """Take what was shown of an iteration."""
+        start = end = bisect_right(self._iterations, iteration)
+        if start and self._seconds[start - 1] >= seconds:
+            return
+        while end < len(self._seconds) and self._seconds[end] <= seconds:
+            end += 1
+        self._iterations[start:end] = array("q", [iteration])
+        self._seconds[start:end] = array("d", [seconds])
+
+    def until(self, iteration: int) -> float | None:
+        """The seconds, None where nothing was shown up to that iteration."""
+        place = bisect_right(self._iterations, iteration)
+        return self._seconds[place - 1] if place else None
+
+
 class Sessions:
     """Displays, tests and snapshots of all sessions as those of one training.
 
@@ -79,7 +177,7 @@ class Sessions:
     """
 
     def __init__(self) -> None:
-        self.displays: list[Display] = []
+        self.displays = Displays()
         self.tests: list[Test] = []
         self.snapshots: list[Snapshot] = []
         self.first_iteration = 0
@@ -87,6 +185,7 @@ class Sessions:
         self._start: _Start | None = _Start()
         self._last = 0
         self._pause = 0.0
+        self._course: _Course | None = None  # made when it is asked for: most logs have one session
 
     def announce(self, *, fresh: bool = False) -> _Start:
         """The next iteration shown is the first of another session."""
@@ -120,7 +219,20 @@ class Sessions:
             self._begin(self._start, iteration, self.seconds(clock), testing)
             self._start = None
         self._last = iteration
-        return self.seconds(clock)
+        seconds = self.seconds(clock)
+        if self._course is not None:
+            self._course.show(iteration, seconds)
+        return seconds
+
+    def show_output(self, clock: float) -> Test | None:
+        """The pass that an output is of; it has ended by then. None where there was no pass."""
+        if not self.tests:
+            return None
+        test = self.tests[-1]
+        test.ended = max(test.ended, self.seconds(clock))
+        if self._course is not None:
+            self._course.show(test.iteration, test.ended)
+        return test
 
     def _begin(self, start: _Start, iteration: int, seconds: float, testing: bool) -> None:
         origin = start.iteration
@@ -142,13 +254,19 @@ class Sessions:
 
     def _forget(self, origin: int) -> None:
         """Drop what a session that begins there replaces; what was measured at its snapshot stays."""
-        self.displays[:] = [display for display in self.displays if display.iteration < origin]
+        self.displays.forget(origin)
         self.tests[:] = [test for test in self.tests if test.iteration <= origin > 0]
         self.snapshots[:] = [snapshot for snapshot in self.snapshots if snapshot.iteration <= origin > 0]
+        self._course = None
 
     def _ended(self, origin: int) -> float | None:
         """When the training had come to that iteration, by the last that was logged up to there."""
-        moments = [display.seconds for display in self.displays if display.iteration <= origin]
-        moments += [test.ended for test in self.tests if test.iteration <= origin]
-        moments += [snapshot.seconds for snapshot in self.snapshots if snapshot.iteration <= origin]
-        return max(moments, default=None)
+        if self._course is None:
+            marks = [(test.iteration, test.ended) for test in self.tests]
+            marks += [(snapshot.iteration, snapshot.seconds) for snapshot in self.snapshots]
+            if not marks and not self.displays:
+                return None
+            iterations, seconds = np.array(marks).reshape(-1, 2).T
+            self._course = _Course(np.concatenate([self.displays.iterations, iterations.astype(np.int64)]),
+                                   np.concatenate([self.displays.seconds, seconds]))
+        return self._course.until(origin)

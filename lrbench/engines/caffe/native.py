@@ -81,12 +81,12 @@ class NativeSession(Session):
             if not ended:
                 time.sleep(POLL_SECONDS)
         bad = self._diverged(start, end)
-        losses = [shown.loss for shown in self._log.displays if start <= shown.iteration < end]
+        losses = self._log.displays.losses[self._shown(start, end)]
         seconds = self._seconds_of_training(end) - self._train_seconds
         self._train_seconds += seconds
         self._iteration = end
         self._measure()
-        train_loss = float(np.mean(losses)) if losses and self._bound.plain_loss else math.nan
+        train_loss = float(np.mean(losses)) if len(losses) and self._bound.plain_loss else math.nan
         return Stretch(len(rates) if bad is None else bad + 1 - start, train_loss, seconds, bad is None)
 
     def _saved(self, iteration: int) -> bool:
@@ -96,8 +96,14 @@ class NativeSession(Session):
 
     def _diverged(self, start: int, end: int) -> int | None:
         """The first iteration of the stretch whose displayed loss is not finite; Caffe may be ahead of the stretch."""
-        return next((shown.iteration for shown in self._log.displays
-                     if start <= shown.iteration < end and not math.isfinite(shown.loss)), None)
+        displays = self._log.displays
+        bad = displays.iterations[self._shown(start, end) & ~np.isfinite(displays.losses)]
+        return int(bad[0]) if len(bad) else None
+
+    def _shown(self, start: int, end: int) -> NDArray[np.bool_]:
+        """Which displays are of these iterations."""
+        iterations = self._log.displays.iterations
+        return (iterations >= start) & (iterations < end)
 
     def _follow(self) -> None:
         """Feed the log's new whole lines to the parser."""
@@ -115,7 +121,7 @@ class NativeSession(Session):
 
     def _seconds_of_training(self, end: int) -> float:
         """By the log's clock, from the first iteration to the snapshot of ``end``, less Caffe's own tests before it."""
-        shown = [display.seconds for display in self._log.displays if display.iteration < end]
+        shown: list[float] = self._log.displays.seconds[self._shown(0, end)].tolist()
         saved = [snapshot.seconds for snapshot in self._log.snapshots if snapshot.iteration == end]
         if not shown:
             return 0.0
