@@ -141,7 +141,7 @@ def _span(item: str) -> range:
         raise UsageError(
             f'"{item}" is not an iteration',
             where="--at",
-            remedy="give whole numbers from 0 up, for example 0,500,1000 or 0:1000:100",
+            remedy="give whole numbers from 0 up, of at most 15 digits, for example 0,500,1000 or 0:1000:100",
         )
     if len(parts) == 1:
         return range(int(item), int(item) + 1)

@@ -78,6 +78,7 @@ def test_eval_takes_ranges(lrbench: Command) -> None:
         (("FIX(k0=1)", "--at", "x"), '--at: "x" is not an iteration;'),
         (("FIX(k0=1)", "--at", "1,,2"), '--at: "" is not an iteration;'),
         (("FIX(k0=1)", "--at", "1:2:3:4"), '--at: "1:2:3:4" is not an iteration;'),
+        (("FIX(k0=1)", "--at", "9" * 16), "is not an iteration; give whole numbers from 0 up, of at most 15 digits"),
         (("FIX(k0=1)", "--at", "9" * 400), "is not an iteration;"),
         (("FIX(k0=1)", "--at", "0:5:0"), '--at: the step of "0:5:0" is 0;'),
         (("FIX(k0=1)", "--at", "5:5"), '--at: "5:5" names no iteration;'),

@@ -60,7 +60,7 @@ def refuse_mistyped(text: str) -> None:
 
 
 def _no_url() -> DatabaseError:
-    return DatabaseError("the URL of the database is none", remedy=f"for example {EXAMPLE}")
+    return DatabaseError("the URL of the database cannot be read", remedy=f"for example {EXAMPLE}")
 
 
 def _file(name: str) -> Location:
