@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -18,8 +19,10 @@ database_option = click.option(
 
 
 def typed_again(location: str | None) -> tuple[str, ...]:
-    """The ``--db`` option for a command to type next; a URL is left out, as it may hold a password."""
-    return () if location is None or ":" in location else ("--db", location)
+    """The option ``--db`` for a command to type next; nothing where the environment has it."""
+    from lrbench.report.next_commands import database_option
+
+    return () if location == os.environ.get("LRBENCH_DB") else database_option(location)
 
 
 def users_database(location: str | None) -> Database:

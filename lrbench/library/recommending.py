@@ -12,6 +12,7 @@ from lrbench.library.surroundings import database_place, home
 from lrbench.metrics.target import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.html import recommendation_html
+from lrbench.report.next_commands import database_option
 from lrbench.report.recommendation import Commands, asked_solver, recommendation_text
 from lrbench.report.style import for_terminal
 from lrbench.report.table import WIDTH
@@ -26,9 +27,11 @@ from lrbench.tuning.recommending import recommend as recommended
 class Recommendations(Sequence[Recommendation]):
     """A recommendation for each solver of a spec; shown as ``lrbench recommend`` shows it, in a notebook as tables."""
 
-    def __init__(self, found: Sequence[Recommendation], spec: str, experiment: str) -> None:
+    def __init__(self, found: Sequence[Recommendation], experiment: Experiment, database: str | None) -> None:
         self._found = tuple(found)
-        self._commands = Commands(spec, experiment, solvers=tuple(asked_solver(each.asked) for each in found))
+        solvers = tuple(asked_solver(each.asked) for each in found)
+        self._commands = Commands(experiment.document.source, experiment.name, solvers=solvers,
+                                  database_option=database_option(database))
 
     @property
     def policies(self) -> list[Policy]:
@@ -88,7 +91,7 @@ def recommend(spec: Spec, *, target: float | None = None, database: str | None =
         if known.created:
             LOG.info("made %s, with the %d entries that LRBench ships", known.shown, len(known))
         found = recommendations(experiment, data, target or experiment.settings.target_accuracy, known)
-    return Recommendations(found, experiment.document.source, experiment.name)
+    return Recommendations(found, experiment, database)
 
 
 def recommendations(experiment: Experiment, data: Prepared | None, target: float | None,

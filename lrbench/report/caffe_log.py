@@ -147,7 +147,9 @@ def _as_displayed(t: NDArray[np.int64], rates: NDArray[np.float64], whose: str) 
     # Only logs with the same rates are of the same policy.
     digest = hashlib.sha256(t.astype(np.float64).data)
     digest.update(rates.data)
-    return f"rates from {rates.min():g} to {rates.max():g} as displayed, {whose} [{digest.hexdigest()[:8]}]"
+    low, high = f"{rates.min():g}", f"{rates.max():g}"
+    shown = f"rate {low}" if low == high else f"rates from {low} to {high}"
+    return f"{shown} as displayed, {whose} [{digest.hexdigest()[:8]}]"
 
 
 def _value(message: SolverParameter, field: str) -> Any:

@@ -26,6 +26,11 @@ def next_line(command: str, comment: str = "") -> str:
     return f"next: {plain(command)}" + (f"   # {comment}" if comment else "")
 
 
+def database_option(location: str | None) -> tuple[str, ...]:
+    """The ``--db`` option for a command to type next; a URL is left out, as it may hold a password."""
+    return () if location is None or ":" in location else ("--db", location)
+
+
 def one_solver(experiment: str, solver: Mapping[str, Any], solvers: Sequence[Mapping[str, Any]]) -> list[str]:
     """Overrides that leave one of a spec's solvers, in an experiment of its own; none where it has no other.
 

@@ -61,7 +61,7 @@ def test_a_log_of_2014_says_why_there_is_no_accuracy(tmp_path):
         f"{path}: its test scores have no names, as in Caffe until 2014: which is the accuracy is unknown"]
     (run,) = loaded.runs
     assert (run.status, run.iteration, run.metrics["best_accuracy"]) == ("finished", 20, None)
-    assert run.policy.startswith("rates from 0.01 to 0.01 as displayed")
+    assert run.policy.startswith("rate 0.01 as displayed")
 
 
 def logged(header: str, message: str, most: int = 29_999) -> CaffeLog:
@@ -108,7 +108,7 @@ def test_boundaries_that_glog_cut_make_no_policy():
     log = logged("Initializing solver from parameters: ", solver)
     log.feed(STAMP + "Iteration 0, lr = 0.1")
     run = row_of_log(Path("x.log"), log)
-    assert run.policy.startswith("rates from 0.1 to 0.1 as displayed, of a policy multistep")
+    assert run.policy.startswith("rate 0.1 as displayed, of a policy multistep")
     assert run.function == "unknown"
 
 

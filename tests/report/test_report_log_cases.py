@@ -96,7 +96,7 @@ def test_unknown_policies_with_other_rates_are_two(names):
     (table,) = report(*names).workloads
     assert [len(row.runs) for row in table.policies] == [1, 1]
     first, second = (row.policy for row in table.policies)
-    assert first.startswith("rates from 0.1 to 0.1 as displayed, of ")
+    assert first.startswith("rate 0.1 as displayed, of ")
     assert second.startswith(("rates from 0.0003 to 0.003 as displayed", "rates from 0.001 to 0.1 as displayed"))
     assert "base_lr 0" not in first + second
 

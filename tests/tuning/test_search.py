@@ -236,7 +236,8 @@ def test_a_study_of_another_workload_or_space_is_refused(bench):
     ("postgresql+psycopg://me:secret@localhost:1/none", "postgresql://localhost:1/none: cannot be opened"),
     ("postgresql://localhost:1/none?user=me&password=secret", "postgresql://localhost:1/none: cannot be opened"),
     ("postgresql://localhost:1/none?secret=secret", r"postgresql://localhost:1/none: cannot be opened: .*\*\*\*"),
-    ("postgresql:/me:secret@localhost/x", "the URL of the database cannot be read; for example postgresql://USER:PASS"),
+    ("postgresql:/me:secret@localhost/x",
+     "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@"),
     ("mysql+nonsense://me:secret@localhost/x", "mysql://localhost/x: cannot be opened"),
     ("/proc/none/study.journal", "/proc/none/study.journal: cannot be opened"),
 ])
