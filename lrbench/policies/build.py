@@ -68,6 +68,7 @@ def _policy(entry: object) -> Policy:
     if isinstance(entry, Policy):
         return entry
     raw, function = _row(entry)
+    _refuse_unknown(function, raw)
     values = {name: function.read(name, _built(function, name, raw[name])) for name in raw if name != "function"}
     _refuse_missing(function, values)
     for parameter in function.parameters:
@@ -79,6 +80,14 @@ def _policy(entry: object) -> Policy:
     if policy.closed_loop and function.start is None:
         raise function.placed(PolicyError("it cannot take a policy that reacts to evaluations"))
     return policy
+
+
+def _refuse_unknown(function: Function, raw: Mapping[str, Any]) -> None:
+    """Refuse several unknown parameters at once; a single one is refused, with the nearest name, as it is read."""
+    unknown = [shown(name) for name in raw if name != "function" and function.parameter(name) is None]
+    if len(unknown) > 1:
+        raise PolicyError(f"unknown parameters {', '.join(unknown)}", where=function.name,
+                          remedy=f"it takes {', '.join(row.name for row in function.parameters)}")
 
 
 def _refuse_missing(function: Function, values: Mapping[str, Any]) -> None:

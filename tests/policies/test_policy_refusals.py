@@ -20,6 +20,7 @@ REFUSED = [
     ("TRI(k0=1, k1=2)", f"TRI: the parameter l is missing (half a cycle, in iterations); {TRI}"),
     ("TRI(k1=2)", "TRI: the parameters k0 (one end of the range of rates) and l (half a cycle, in iterations) are "
                   f"missing; {TRI}"),
+    ("TRI(k0=1, foo=3, bar=2)", "TRI: unknown parameters foo, bar; it takes k0, k1, l"),
     ("cosine(k0=1)", 'unknown LR function "cosine"; did you mean COSDECAY or COS or SGDR? `lrbench policies list` '
                      "shows all of them"),
     ("MultiStepLR(k0=1)", 'unknown LR function "MultiStepLR"; did you mean NSTEP? `lrbench policies list` shows all '
