@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, unquote
 
 HIDDEN = "..."
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"
@@ -44,6 +43,8 @@ def hide_secrets(text: str) -> str:
 
 def hide_secrets_of(url: str, text: str) -> str:
     """What a driver says of a URL, with the URL's password and the values of its settings replaced by ``***``."""
+    from urllib.parse import parse_qsl, unquote  # only here, as every command loads this module
+
     user, _, query = url.partition("://")[2].partition("?")
     password = user.rpartition("@")[0].partition(":")[2]
     secrets = {password, unquote(password), *(value for _, value in parse_qsl(query)), *query.split("=")[1:]} - {""}

@@ -14,7 +14,7 @@ import lrbench
 
 PACKAGE = Path(lrbench.__file__).parent
 LAYERS = [
-    {"errors", "storage", "urls", "near"},
+    {"errors", "limits", "storage", "urls", "near"},
     {"policies", "spec", "data", "nets", "metrics", "runs", "stopping"},
     {"engines"},
     {"runner", "sampling", "exporting", "importing"},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.completing import engines, settings, specs
-from lrbench.policies.policy import MOST_ITERATIONS
+from lrbench.limits import MOST_ITERATIONS
 
 if TYPE_CHECKING:
     from lrbench.engines.parity import Parity

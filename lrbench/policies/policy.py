@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrbench.errors import PolicyError
+from lrbench.limits import MOST_ITERATIONS
 from lrbench.policies.control import Controller, OpenLoop
 from lrbench.policies.function import Function
 from lrbench.policies.table import find_function
@@ -17,9 +18,6 @@ from lrbench.policies.values import FloatArray, Value, value_mapping, value_text
 
 if TYPE_CHECKING:
     from lrbench.policies.picture import Picture
-
-MOST_ITERATIONS = 100_000_000
-"""Iterations of a run at most: the rates of all of them are checked before it starts, which takes seconds a policy."""
 
 CHECKED_AT_ONCE = 1 << 18
 """Iterations whose rates ``check`` holds in memory at a time."""

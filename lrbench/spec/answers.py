@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lrbench.data import Prepared, data_set_names, find_data_set, find_lmdbs, find_prepared, open_folder
 from lrbench.errors import DataError, NetError, UsageError, did_you_mean
+from lrbench.limits import MOST_ITERATIONS
 from lrbench.nets import (
     NetParameter,
     NetParts,
@@ -18,7 +19,6 @@ from lrbench.nets import (
     read_net,
     refuse_stochastic_pooling,
 )
-from lrbench.policies.policy import MOST_ITERATIONS
 from lrbench.spec.model import SOLVER_TYPES, SolverType
 from lrbench.spec.starting import FEWEST_ITERATIONS, TEST_BATCH
 from lrbench.spec.workload import MOST_SUGGESTED_BATCH, check_classes, fitting_batch

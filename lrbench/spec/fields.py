@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from lrbench.policies.policy import MOST_ITERATIONS
+from lrbench.limits import MOST_ITERATIONS
 from lrbench.spec.plain_yaml import Key, shown
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
