@@ -74,6 +74,7 @@ def pack(output: Path) -> None:
     from lrbench.engines.caffe.environment import packaged_environment, packaged_root
     from lrbench.errors import UsageError
     from lrbench.library.surroundings import home
+    from lrbench.report.next_commands import next_line
     from lrbench.storage import file_sha256, reason
 
     check_writable(output)
@@ -87,4 +88,5 @@ def pack(output: Path) -> None:
         raise UsageError(f"Caffe cannot be packed: {reason(error)}", where=str(error.filename or output),
                          remedy="free some space, or change -o") from error
     click.echo(f"{digest}  {output}")
-    tell(f"next: lrbench caffe install --from {shlex.quote(str(output))} --sha256 {digest} (on the other machine)")
+    install_there = shlex.join(["lrbench", "caffe", "install", "--from", str(output), "--sha256", digest])
+    tell(next_line(install_there, "on the other machine"))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.build import WorkloadTable
-from lrbench.report.formats import mean_and_deviation, number
+from lrbench.report.formats import counted, mean_and_deviation, number
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow
 from lrbench.report.underway import duration
@@ -49,7 +49,7 @@ def _use(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) -
     if best.missed(metric):
         text += f". Every policy missed the target with a seed, this one with {best.missed(metric)}"
     waiting = sum(row.provisional for row in workload.policies)
-    return text + (f". {_count(waiting, 'policy has', 'policies have')} no run that ended yet." if waiting else ".")
+    return text + (f". {counted(waiting, 'policy has', 'policies have')} no run that ended yet." if waiting else ".")
 
 
 def _value(row: PolicyRow, metric: Metric) -> str:
@@ -76,7 +76,7 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
                 f"seeds: [0, 1, 2].{diverged}")
     parts = []
     if counts["worse"]:
-        parts.append(f"{counts['worse']} of {_count(len(others), 'other', 'others')} "
+        parts.append(f"{counts['worse']} of {counted(len(others), 'other', 'others')} "
                      f"{'is' if counts['worse'] == 1 else 'are'} worse beyond the seeds' noise "
                      "(Welch's t-test, p < 0.05 after Holm's correction)")
     if counts["not told apart"]:
@@ -110,7 +110,7 @@ def _cost(workload: WorkloadTable, ranked: Sequence[PolicyRow]) -> str:
     if workload.target is None or reached.mean is None:
         soon = best.summaries["iterations_to_best"].mean
         return text + ("." if soon is None else f"; its best comes after {number(soon, 'iterations')} iterations.")
-    seeds = f"{reached.n} of {_count(reached.runs, 'seed', 'seeds')}"
+    seeds = f"{reached.n} of {counted(reached.runs, 'seed', 'seeds')}"
     text += (f"; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
              f"{_seconds(best)} ({seeds})")
     sooner = _sooner(ranked)
@@ -142,7 +142,3 @@ def _sooner(ranked: Sequence[PolicyRow]) -> PolicyRow | None:
     sure = [row for row in alike if row.times[name].n and not row.times[name].missed]
     first = min(sure, key=lambda row: row.times[name].order, default=None)
     return first if first is not None and first.times[name].order < ranked[0].times[name].order else None
-
-
-def _count(number_: int, one: str, several: str) -> str:
-    return f"{number_} {one if number_ == 1 else several}"
