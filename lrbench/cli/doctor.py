@@ -80,8 +80,36 @@ def _caffe() -> str:
     source = "LRBENCH_CAFFE" if place.caffe else "lrbench caffe install"
     tool = "yes" if environment.tool else "no (there is no `caffe` program beside this pycaffe)"
     return (f"{info.version}, Python {info.python_version}, {environment.origin} ({source})\n"
-            f"           CPU: yes; GPU: {'yes' if info.gpu else f'no ({info.gpu_reason})'}\n"
+            f"           CPU: yes; {_gpus()}\n"
             f"           stepping driver: yes; native driver: {tool}")
+
+
+def _gpus() -> str:
+    """Which GPUs Caffe can use: a tiny net runs on each."""
+    from lrbench.engines.caffe.driver import find_driver
+    from lrbench.engines.caffe.environment import CUDA_INSTALL_HINT, find_environment, probe_gpu
+    from lrbench.errors import EngineUnavailable
+    from lrbench.library.surroundings import site
+
+    place = site()
+    try:
+        environment = find_environment(place.home, place.caffe, gpu=True)
+    except EngineUnavailable as error:
+        return f"GPU: no ({error})"
+    driver = find_driver()
+    if environment.cuda is None and not place.caffe:
+        return f"GPU: no (this Caffe is built for the CPU only; {CUDA_INSTALL_HINT})"
+    names = [gpu.name for gpu in driver.gpus] if driver else [""]
+    told = [_gpu(number, name, probe_gpu(environment, number)) for number, name in enumerate(names)]
+    build = "" if environment.cuda is None else (
+        f" by {environment.origin}, built with CUDA {environment.cuda.version} for architectures "
+        f"{', '.join(map(str, environment.cuda.architectures))}")
+    return "\n           ".join([f"{told[0]}{build}", *told[1:]])
+
+
+def _gpu(number: int, name: str, reason: str | None) -> str:
+    title = f"GPU {number} ({name})" if name else "GPU"
+    return f"{title}: yes" if reason is None else f"{title}: no ({reason})"
 
 
 def _torch() -> str:

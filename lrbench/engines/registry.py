@@ -53,7 +53,7 @@ def _caffe(site: Site) -> Engine:
     from lrbench.engines.caffe.engine import CaffeEngine
     from lrbench.engines.caffe.environment import find_environment
 
-    return CaffeEngine(find_environment(site.home, site.caffe))
+    return CaffeEngine(find_environment(site.home, site.caffe), find_environment(site.home, site.caffe, gpu=True))
 
 
 def _torch(_site: Site) -> Engine:

@@ -23,9 +23,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Slot:
-    """Room for one run: on which GPU, in which of the sessions there, which has so many lanes."""
+    """Room for one run: on which GPU, the spec's first where it is None, in which of the sessions there, which has so
+    many lanes.
+    """
 
-    device_id: int = 0
+    device_id: int | None = None
     session: int = 0
     lanes: int = 1
 
@@ -70,15 +72,20 @@ class Task:
             on_progress: Callable[[Progress], None] = lambda progress: None,
             on_notice: Callable[[str], None] = lambda text: None) -> Job:
         """What the engine is given."""
-        workload = self.experiment.workload
+        workload, engine = self.experiment.workload, self.experiment.settings.engine
         return Job(
             net=workload.net, net_where=str(workload.net_path), data=self.data, batch_size=workload.batch_size,
             test_batch_size=workload.test_batch_size, iterations=workload.iterations,
             test_interval=workload.test_interval, display_interval=workload.display_interval, seed=self.run.seed,
-            solver=self.run.solver, policy=self.run.effective_policy, engine=self.experiment.settings.engine,
-            folder=folder or self.folder, device_id=slot.device_id, session=slot.session, lanes=slot.lanes,
-            threads=self.threads, on_progress=on_progress, on_notice=on_notice,
+            solver=self.run.solver, policy=self.run.effective_policy, engine=engine, folder=folder or self.folder,
+            device_id=engine.device_ids[0] if slot.device_id is None else slot.device_id, session=slot.session,
+            lanes=slot.lanes, threads=self.threads, on_progress=on_progress, on_notice=on_notice,
         )
+
+    def job_per_gpu(self) -> list[Job]:
+        """A job on each of the spec's GPUs, to have the engine check all of them; on the CPU one job."""
+        engine = self.experiment.settings.engine
+        return [self.job(Slot(device_id)) for device_id in (engine.device_ids if engine.device == "gpu" else [None])]
 
     def description(self, engine: Engine, lanes: int = 1) -> dict[str, Any]:
         """The resolved run, for run.json; ``lanes`` is how many runs may share its session."""

@@ -67,9 +67,11 @@ def check_tasks(tasks: Sequence[Task], engine: Engine, experiment: Experiment) -
     """Have the engine refuse what it cannot do, with the spec's line."""
     check_lanes(engine, experiment)
     document = experiment.document
-    for task in {task.run.effective_policy: task for task in tasks}.values():
+    policies = {task.run.effective_policy: task.job() for task in tasks}
+    other_gpus = tasks[0].job_per_gpu()[1:] if tasks else []
+    for job in (*policies.values(), *other_gpus):
         try:
-            engine.check(task.job())
+            engine.check(job)
         except NetError as error:
             raise error.at(document.where(("workload", "net"))) from error
         except SpecError as error:

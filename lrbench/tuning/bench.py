@@ -133,7 +133,8 @@ class Bench:
         Raises:
             UsageError: of the kind that fits.
         """
-        self.engine.check(task.job())
+        for job in task.job_per_gpu():
+            self.engine.check(job)
 
     def evaluations(self, task: Task) -> list[Row]:
         """The evaluations that a task's run has on disk, in order; NaN where there is no value."""

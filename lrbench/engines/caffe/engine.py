@@ -8,7 +8,7 @@ from typing import Any
 
 from lrbench.engines.base import Engine, Job, Session, Timing
 from lrbench.engines.bound import bind
-from lrbench.engines.caffe.environment import CaffeEnvironment, probe
+from lrbench.engines.caffe.environment import CUDA_HINT, CaffeEnvironment, probe, probe_gpu
 from lrbench.engines.caffe.native import NativeSession
 from lrbench.engines.caffe.schedule import NATIVE_NAMES, native_schedule
 from lrbench.engines.caffe.stepping import SteppingSession
@@ -18,10 +18,19 @@ from lrbench.nets.caffe_pb2 import NetParameter
 
 @dataclass(frozen=True)
 class CaffeEngine(Engine):
-    """Sessions of one Caffe installation."""
+    """Sessions of the Caffe installed here.
+
+    Attributes:
+        environment: the Caffe that trains on the CPU.
+        gpu_environment: the Caffe that trains on GPUs; None takes ``environment``.
+    """
 
     environment: CaffeEnvironment
+    gpu_environment: CaffeEnvironment | None = None
     isolated = True
+
+    def _environment(self, job: Job) -> CaffeEnvironment:
+        return self.gpu_environment or self.environment if job.engine.device == "gpu" else self.environment
 
     def describe(self) -> dict[str, Any]:
         """Caffe's version and that of its Python."""
@@ -34,10 +43,10 @@ class CaffeEngine(Engine):
         Raises:
             EngineUnavailable, SpecError or NetError.
         """
-        if job.engine.device == "gpu" and not probe(self.environment).gpu:
-            raise EngineUnavailable(f"this Caffe cannot use a GPU: {probe(self.environment).gpu_reason}",
-                                    where=self.environment.origin,
-                                    remedy="set engine.device to cpu, or LRBENCH_CAFFE to the Python of a CUDA build")
+        environment = self._environment(job)
+        if job.engine.device == "gpu" and (found := probe_gpu(environment, job.device_id)) is not None:
+            raise EngineUnavailable(f"Caffe cannot use GPU {job.device_id}: {found}", where=environment.origin,
+                                    remedy=CUDA_HINT)
         if job.engine.driver == "native":
             self._check_native(job)
         self.check_layers(bind(job).net, job.net_where)
@@ -52,8 +61,9 @@ class CaffeEngine(Engine):
                                remedy=did_you_mean(layer.type, known) or "look for its name in Caffe's documentation")
 
     def _check_native(self, job: Job) -> None:
-        if self.environment.tool is None:
-            raise EngineUnavailable("there is no `caffe` program beside this pycaffe", where=self.environment.origin,
+        environment = self._environment(job)
+        if environment.tool is None:
+            raise EngineUnavailable("there is no `caffe` program beside this pycaffe", where=environment.origin,
                                     remedy="set engine.driver to stepping")
         if job.policy.closed_loop:
             raise SpecError(f"{job.policy.text} reacts to evaluations, but `caffe train` takes a policy whole",
@@ -66,7 +76,7 @@ class CaffeEngine(Engine):
     def time(self, job: Job) -> Timing:
         """Start a worker and let it run a few forward and backward passes."""
         started = time.perf_counter()
-        session = SteppingSession(job, self.environment)
+        session = SteppingSession(job, self._environment(job))
         try:
             opened = time.perf_counter() - started
             return session.time(opened)
@@ -76,5 +86,5 @@ class CaffeEngine(Engine):
     def open(self, job: Job) -> Session:
         """Start the driver that the job asks for."""
         if job.engine.driver == "native":
-            return NativeSession(job, self.environment)
-        return SteppingSession(job, self.environment)
+            return NativeSession(job, self._environment(job))
+        return SteppingSession(job, self._environment(job))

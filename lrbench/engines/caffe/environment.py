@@ -1,7 +1,7 @@
 """Where Caffe is and how its programs are started.
 
-Two kinds: the Debian packages that ``lrbench caffe install`` unpacks into the user's data folder, run through
-their own loader beside whatever system this is; and any Python that imports caffe (``LRBENCH_CAFFE``).
+Two kinds: the trees that ``lrbench caffe install`` makes in the user's data folder, one for CPUs and one for GPUs, run
+through their own loader beside whatever system this is; and any Python that imports caffe (``LRBENCH_CAFFE``).
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from lrbench.engines.caffe.driver import driver_folder, find_driver
+from lrbench.engines.caffe.gpu import CudaBuild, meaning, misfit
 from lrbench.engines.process.death import signal_name
 from lrbench.errors import EngineUnavailable
 from lrbench.storage import read_regular, reason
@@ -30,6 +33,8 @@ _TOO_LITTLE_MEMORY = ("memoryerror", "cannot allocate memory", "bad_alloc", "out
                       "cannot create shared object", "pthread_create failed", "memory exhausted")
 _OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE)
 INSTALL_HINT = "type: lrbench caffe install"
+CUDA_INSTALL_HINT = "type: lrbench caffe install --cuda"
+CUDA_HINT = "see lrbench doctor and lrbench caffe install --cuda, or set engine.device to cpu"
 
 
 @dataclass(frozen=True)
@@ -41,17 +46,23 @@ class CaffeEnvironment:
         tool: the command that starts ``caffe``; None where only pycaffe is there.
         origin: the folder or executable it comes from, for messages.
         settings: arguments of ``env`` that both need, such as ``PYTHONHOME=...``.
+        cuda: what is known of the CUDA build; None for a CPU build and for a Caffe that LRBench did not build.
     """
 
     python: tuple[str, ...]
     tool: tuple[str, ...] | None
     origin: str
     settings: tuple[str, ...] = ()
+    cuda: CudaBuild | None = None
 
-    def command(self, program: tuple[str, ...], threads: int) -> list[str]:
-        """The whole command for a child that may use ``threads`` BLAS threads and that dies with its parent."""
+    def command(self, program: tuple[str, ...], threads: int, device: str = "cpu") -> list[str]:
+        """The whole command for a child that may use ``threads`` BLAS threads and that dies with its parent.
+
+        On the CPU it sees no GPU, so that it takes no memory there.
+        """
         counts = [f"{name}={threads}" for name in THREAD_VARIABLES]
-        return ["setpriv", "--pdeathsig", "KILL", "env", *self.settings, *counts, *program]
+        hidden = ["CUDA_VISIBLE_DEVICES="] if device == "cpu" else []
+        return ["setpriv", "--pdeathsig", "KILL", "env", *self.settings, *counts, *hidden, *program]
 
 
 @dataclass(frozen=True)
@@ -61,24 +72,29 @@ class CaffeInfo:
     version: str
     python_version: str
     layers: tuple[str, ...]
-    gpu: bool
-    gpu_reason: str
 
 
-def packaged_root(home: Path) -> Path:
-    """Where ``lrbench caffe install`` puts Caffe, inside LRBench's data folder ``home``."""
-    return home / "caffe"
+def packaged_root(home: Path, *, cuda: bool = False) -> Path:
+    """Where ``lrbench caffe install`` puts Caffe, or the CUDA build, inside LRBench's data folder ``home``."""
+    return home / ("caffe-cuda" if cuda else "caffe")
 
 
-def find_environment(home: Path, external: str | None) -> CaffeEnvironment:
-    """The Caffe to use: the one that ``LRBENCH_CAFFE`` names, else the installed one.
+def find_environment(home: Path, external: str | None, *, gpu: bool = False) -> CaffeEnvironment:
+    """The Caffe to use: the one that ``LRBENCH_CAFFE`` names, else an installed one.
+
+    Args:
+        home: LRBench's data folder.
+        external: the Python that ``LRBENCH_CAFFE`` names, if any.
+        gpu: prefer the CUDA build; else the CPU build is preferred. Where one alone is installed, it is taken.
 
     Raises:
         EngineUnavailable: there is none, or what is named is not a program that starts.
     """
     if external:
         return _external(external)
-    return packaged_environment(packaged_root(home))
+    roots = [packaged_root(home, cuda=gpu), packaged_root(home, cuda=not gpu)]
+    installed = [root for root in roots if (root / MANIFEST).is_file()]
+    return packaged_environment(installed[0] if installed else packaged_root(home))
 
 
 def packaged_environment(root: Path) -> CaffeEnvironment:
@@ -87,22 +103,54 @@ def packaged_environment(root: Path) -> CaffeEnvironment:
     Raises:
         EngineUnavailable: nothing, or only a part, is there.
     """
-    loaders = sorted(root.glob("lib/*-linux-gnu/ld-2.*.so"))
     if not root.is_dir() or not (root / MANIFEST).is_file():
         raise EngineUnavailable("Caffe is not installed", where=str(root), remedy=INSTALL_HINT)
-    if not loaders:
-        raise EngineUnavailable("the Caffe installed here is broken: its loader is missing", where=str(root),
-                                remedy=REPAIR_HINT)
-    loader = loaders[0]
-    base, user = loader.parent, root / "usr/lib" / loader.parent.name
-    libraries = [base, user / "openblas-pthread", user, root / "usr/lib", user / "blas", user / "lapack"]
-    start = (str(loader), "--library-path", ":".join(map(str, libraries)))
+    cuda = _cuda_build(root)
+    further = [] if cuda is None else [*cuda.libraries, *filter(None, [driver_folder()])]
+    start = start_through_loader(root, further)
     return CaffeEnvironment(
         python=(*start, str(root / "usr/bin/python3.9")),
         tool=(*start, str(root / "usr/bin/caffe")),
         origin=str(root),
         settings=("-u", "PYTHONPATH", "-u", "PYTHONSTARTUP", f"PYTHONHOME={root / 'usr'}"),
+        cuda=cuda,
     )
+
+
+def start_through_loader(root: Path, further: Sequence[Path] = ()) -> tuple[str, ...]:
+    """The beginning of a command that starts a program of the tree ``root`` with the tree's own libraries.
+
+    Args:
+        root: the unpacked packages.
+        further: folders of libraries that the tree does not hold.
+
+    Raises:
+        EngineUnavailable: the tree has no loader.
+    """
+    loaders = sorted(root.glob("lib/*-linux-gnu/ld-2.*.so"))
+    if not loaders:
+        raise EngineUnavailable("the Caffe installed here is broken: its loader is missing", where=str(root),
+                                remedy=REPAIR_HINT)
+    base, user = loaders[0].parent, root / "usr/lib" / loaders[0].parent.name
+    libraries = [base, user / "openblas-pthread", user, root / "usr/lib", user / "blas", user / "lapack", *further]
+    return (str(loaders[0]), "--library-path", ":".join(map(str, libraries)))
+
+
+def _cuda_build(root: Path) -> CudaBuild | None:
+    """What the manifest says of CUDA, folders made absolute; None for a CPU build.
+
+    Raises:
+        EngineUnavailable: the manifest is damaged.
+    """
+    try:
+        manifest = json.loads(read_regular(root / MANIFEST))
+        if "cuda" not in manifest:
+            return None
+        found = CudaBuild.model_validate(manifest["cuda"])
+    except (OSError, ValueError, TypeError) as error:
+        raise EngineUnavailable(f"the Caffe installed here is broken: {MANIFEST} is damaged", where=str(root),
+                                remedy=REPAIR_HINT) from error
+    return found.model_copy(update={"libraries": tuple(root.parent / folder for folder in found.libraries)})
 
 
 def _external(name: str) -> CaffeEnvironment:
@@ -133,29 +181,36 @@ def _module_file(python: str) -> Path | None:
 
 @lru_cache(maxsize=8)
 def probe(environment: CaffeEnvironment) -> CaffeInfo:
-    """Start Caffe once and ask it for its version and whether it can use a GPU.
+    """Start Caffe once and ask it for its version and its layer types.
 
     Raises:
         EngineUnavailable: it does not start, or what starts is something else; the message holds the last line it
             printed.
     """
-    answer = _run_probe(environment, "--probe")
+    answer = _run_probe(environment, "--probe", device="cpu")
     if answer.returncode != 0:
         raise EngineUnavailable(f"Caffe does not start: {_complaint(answer)}", where=environment.origin,
                                 remedy=_remedy(answer))
     version, python_version, layers = _told(answer.stdout, environment.origin)
-    gpu = _run_probe(environment, "--probe-gpu")
-    return CaffeInfo(
-        version=_packaged_version(environment) or version,
-        python_version=python_version,
-        layers=layers,
-        gpu=gpu.returncode == 0,
-        gpu_reason="usable" if gpu.returncode == 0 else _fatal_line(gpu),
-    )
+    return CaffeInfo(_packaged_version(environment) or version, python_version, layers)
 
 
-def _run_probe(environment: CaffeEnvironment, flag: str) -> subprocess.CompletedProcess[str]:
-    return _answer(environment.command((*environment.python, str(WORKER), flag), threads=1), environment.origin)
+@lru_cache(maxsize=64)
+def probe_gpu(environment: CaffeEnvironment, device_id: int) -> str | None:
+    """Run a tiny net on a GPU.
+
+    Returns:
+        None if it ran; else, in words, why this Caffe cannot use that GPU.
+    """
+    if environment.cuda is not None and (found := misfit(environment.cuda, find_driver(), device_id)) is not None:
+        return found
+    answer = _run_probe(environment, "--probe-gpu", str(device_id), device="gpu")
+    return None if answer.returncode == 0 else meaning(_fatal_line(answer))
+
+
+def _run_probe(environment: CaffeEnvironment, *options: str, device: str) -> subprocess.CompletedProcess[str]:
+    command = environment.command((*environment.python, str(WORKER), *options), threads=1, device=device)
+    return _answer(command, environment.origin)
 
 
 def _answer(command: list[str], origin: str) -> subprocess.CompletedProcess[str]:

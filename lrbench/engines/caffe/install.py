@@ -7,18 +7,22 @@ import json
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
+from lrbench.data.sources import Progress, silent
 from lrbench.engines.caffe.environment import MANIFEST, packaged_environment, probe
+from lrbench.engines.caffe.gpu import read_record
+from lrbench.engines.caffe.watching import watched
 from lrbench.errors import EngineUnavailable, UsageError
 from lrbench.storage import reason
 
 RELEASE = "bullseye"
 PACKAGES = ("caffe", "python3-caffe", "libopenblas0-pthread")
+UNPACKED_BYTES = 700_000_000
 CHANGELOG = "usr/share/doc/caffe/changelog.Debian.gz"
 MMDEBSTRAP_HINT = ("type: sudo apt-get install mmdebstrap debian-archive-keyring, or install an archive of "
                    "lrbench caffe pack with --from")
@@ -26,12 +30,16 @@ MIRROR_HINT = ("look at the network and the free disk space, then type it again;
                "an archive of lrbench caffe pack")
 
 
-def install(root: Path, unpack: Callable[[Path], None], *, force: bool, log: Callable[[str], None]) -> bool:
+Unpack = Callable[[Path], Sequence[Path] | None]
+
+
+def install(root: Path, unpack: Unpack, *, force: bool, log: Callable[[str], None]) -> bool:
     """Install Caffe at ``root``, whole or not at all; what is there and works is left as it is.
 
     Args:
         root: the folder to make; its parents are made.
-        unpack: writes the tree into a folder that it makes: ``from_mirror``, or ``unpack`` of an archive.
+        unpack: writes the tree into a folder that it makes: ``from_mirror``, ``unpack`` of an archive, or a build with
+            CUDA, which returns the folders of CUDA's run-time libraries.
         force: install again over what is there, which stays in place until the new one has started once.
         log: receives a line for each step.
 
@@ -49,7 +57,7 @@ def install(root: Path, unpack: Callable[[Path], None], *, force: bool, log: Cal
                                 remedy="free some space, or choose another place with LRBENCH_HOME") from error
 
 
-def _install(root: Path, unpack: Callable[[Path], None], force: bool, log: Callable[[str], None]) -> bool:
+def _install(root: Path, unpack: Unpack, force: bool, log: Callable[[str], None]) -> bool:
     root.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{root}.lock"):
         if (root / MANIFEST).is_file() and not force:
@@ -60,8 +68,8 @@ def _install(root: Path, unpack: Callable[[Path], None], force: bool, log: Calla
             _remove(partial)
             _remove(former)
             log(f"unpacking Caffe and Python 3.9 of Debian {RELEASE} into {root} (about 650 MB)")
-            unpack(partial)
-            (partial / MANIFEST).write_text(json.dumps({"version": _version(partial), "release": RELEASE}))
+            libraries = unpack(partial) or ()
+            (partial / MANIFEST).write_text(json.dumps(_manifest(partial, root.parent, libraries)))
             log("starting it once")
             probe.cache_clear()
             probe(packaged_environment(partial))
@@ -74,12 +82,41 @@ def _install(root: Path, unpack: Callable[[Path], None], force: bool, log: Calla
         return True
 
 
-def from_mirror(folder: Path, mirror: str | None = None) -> None:
+def _manifest(tree: Path, home: Path, libraries: Sequence[Path]) -> dict[str, object]:
+    """What LRBench keeps about a tree; the folders of libraries below ``home`` relative to it, so that it can move."""
+    manifest: dict[str, object] = {"version": _version(tree), "release": RELEASE}
+    record = read_record(tree)
+    if record is not None:
+        within = tuple(Path(os.path.relpath(folder, home)) if folder.is_relative_to(home) else folder
+                       for folder in libraries)
+        manifest["cuda"] = record.model_copy(update={"libraries": within}).model_dump(mode="json")
+    return manifest
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What is unpacked beside Caffe's packages.
+
+    Attributes:
+        packages: names of further packages.
+        hook: shell commands that mmdebstrap runs once all is unpacked, with the tree's folder as ``$1``.
+        unpacked_bytes: about how large the tree becomes.
+    """
+
+    packages: tuple[str, ...] = ()
+    hook: str | None = None
+    unpacked_bytes: int = UNPACKED_BYTES
+
+
+def from_mirror(folder: Path, mirror: str | None = None, *, progress: Progress = silent,
+                additions: Additions = Additions()) -> None:
     """Unpack Debian's packages of Caffe into ``folder``, their signatures checked.
 
     Args:
         folder: the folder to make.
         mirror: URL of a Debian mirror that has the release; None is mmdebstrap's own choice.
+        progress: told how much is unpacked.
+        additions: further packages, and what is done with them.
 
     Raises:
         UsageError: ``mirror`` is not a URL.
@@ -91,13 +128,14 @@ def from_mirror(folder: Path, mirror: str | None = None) -> None:
     program = shutil.which("mmdebstrap")
     if program is None:
         raise EngineUnavailable("mmdebstrap, which unpacks Caffe's packages, is not installed", remedy=MMDEBSTRAP_HINT)
-    command = [program, "--variant=extract", f"--include={','.join(PACKAGES)}", RELEASE, str(folder)]
+    packages = ",".join((*PACKAGES, *additions.packages))
+    hooks = [] if additions.hook is None else [f"--extract-hook={additions.hook}"]
+    command = [program, "--variant=extract", f"--include={packages}", *hooks, RELEASE, str(folder)]
     if mirror is not None:
         command.append(re.sub("^file:", "copy:", mirror))  # mmdebstrap has apt copy packages, or cannot reach them
-    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                            check=False)
+    answer = watched(command, folder, additions.unpacked_bytes, "Debian's packages", progress)
     if answer.returncode != 0:
-        lines = [line for line in answer.stderr.splitlines() if line.startswith("E:")] or answer.stderr.splitlines()
+        lines = [line for line in answer.stdout.splitlines() if line.startswith("E:")] or answer.stdout.splitlines()
         raise EngineUnavailable(f"mmdebstrap failed: {lines[0] if lines else answer.returncode}", remedy=MIRROR_HINT)
 
 

@@ -57,7 +57,7 @@ class NativeSession(Session):
             with self._log_path.open("ab") as log:
                 self._process = subprocess.Popen(
                     environment.command(("GLOG_logtostderr=1", *environment.tool, "train", f"--solver={SOLVER}"),
-                                        job.threads),
+                                        job.threads, job.engine.device),
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=job.folder,
                     start_new_session=True,
                 )
@@ -77,7 +77,7 @@ class NativeSession(Session):
             if self._diverged(start, end) is not None:
                 break
             if ended and not self._saved(end):
-                raise EngineFailed(death("Caffe", self._log_path, 0, self._status or 0))
+                raise death("Caffe", self._log_path, 0, self._status or 0)
             if not ended:
                 time.sleep(POLL_SECONDS)
         bad = self._diverged(start, end)

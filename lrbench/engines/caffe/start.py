@@ -11,5 +11,5 @@ LOG_NAME = "caffe.log"
 
 def start_worker(environment: CaffeEnvironment, job: Job, log_name: str = LOG_NAME) -> WorkerClient:
     """A worker in Caffe's own Python, in the job's folder."""
-    command = environment.command((*environment.python, str(WORKER)), job.threads)
+    command = environment.command((*environment.python, str(WORKER)), job.threads, job.engine.device)
     return WorkerClient("Caffe", command, job.folder / log_name)

@@ -7,6 +7,7 @@ Caffe; imports nothing of LRBench but the file of the protocol, which stands alo
 import json
 import os
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -17,6 +18,19 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 from server import Message, Reply, serve, usage  # type: ignore[import-not-found]
 
 PROGRESS_SECONDS = 0.5
+
+
+PROBE_NET = """
+layer { name: "data" type: "DummyData" top: "data" top: "label"
+  dummy_data_param { shape { dim: 8 dim: 4 } shape { dim: 8 }
+    data_filler { type: "gaussian" } data_filler { type: "constant" value: 1 } } }
+layer { name: "inner" type: "InnerProduct" bottom: "data" top: "inner"
+  inner_product_param { num_output: 2 weight_filler { type: "gaussian" std: 0.1 } } }
+layer { name: "relu" type: "ReLU" bottom: "inner" top: "inner" }
+layer { name: "dropout" type: "Dropout" bottom: "inner" top: "inner" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "inner" bottom: "label" top: "loss" }
+"""
+"""Its layers use cuBLAS, cuRAND and kernels of Caffe's own."""
 
 
 class Diverged(Exception):
@@ -72,8 +86,7 @@ class Worker(object):
 
     def _set_mode(self, request: Message) -> None:
         if request["device"] == "gpu":
-            self.caffe.set_mode_gpu()
-            self.caffe.set_device(request["device_id"])
+            use_gpu(self.caffe, request["device_id"])
         else:
             self.caffe.set_mode_cpu()
 
@@ -162,16 +175,23 @@ class Worker(object):
         """Seconds of a forward and backward pass (times iter_size) and of a test batch; the first pass warms up."""
         self.net.forward()
         self.net.backward()
+        self._settle()
         started = time.perf_counter()
         for _ in range(request["repeat"]):
             self.net.forward()
             self.net.backward()
+        self._settle()
         trained = time.perf_counter()
         for _ in range(request["repeat"]):
             self.test_net.forward()
         tested = time.perf_counter()
         return {"iteration_seconds": (trained - started) * self.iter_size / request["repeat"],
                 "test_batch_seconds": (tested - trained) / request["repeat"]}
+
+    def _settle(self) -> None:
+        """Wait for a GPU to end its work: reading the gradient that is computed last does."""
+        for parameters in list(self.net.params.values())[:1]:
+            parameters[0].diff.flat[0]
 
     def do_usage(self, _request: Message, _payload: bytes) -> Message:
         """Processor seconds and peak memory of this process so far."""
@@ -184,18 +204,49 @@ def make_worker(reply: Reply) -> Worker:
     return Worker(caffe, reply)
 
 
-def probe(gpu: bool) -> None:
-    """Print what this Caffe is; with ``gpu``, abort unless it can use GPU 0."""
+def use_gpu(caffe: Any, device_id: int) -> None:
+    """Compute on this GPU; Caffe aborts where it cannot.
+
+    The device comes first: with the mode, Caffe makes its handles, and so a context, on the GPU that is current.
+    """
+    caffe.set_device(device_id)
+    caffe.set_mode_gpu()
+
+
+def probe() -> Message:
+    """What this Caffe is; no GPU is touched."""
     import caffe
-    if gpu:
-        caffe.set_mode_gpu()
-        caffe.set_device(0)
-    print(json.dumps({"version": caffe.__version__, "python": sys.version.split()[0],
-                      "layers": list(caffe.layer_type_list())}))
+    return {"version": caffe.__version__, "python": sys.version.split()[0], "layers": list(caffe.layer_type_list())}
+
+
+def probe_gpu(device_id: int) -> Message:
+    """Train one step of a tiny net on a GPU; Caffe aborts where it cannot.
+
+    Only a kernel that runs shows that Caffe was built for the architecture of this GPU.
+    """
+    import caffe
+    use_gpu(caffe, device_id)
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write(PROBE_NET)
+        file.flush()
+        net = caffe.Net(file.name, caffe.TRAIN)
+    loss = float(net.forward()["loss"])
+    net.backward()
+    gradient = float(abs(net.params["inner"][0].diff).max())
+    if not (np.isfinite(loss) and np.isfinite(gradient)):
+        raise ArithmeticError("GPU {} computes a loss of {} and a gradient of {}".format(device_id, loss, gradient))
+    return {"device_id": device_id, "loss": loss, "gradient": gradient}
+
+
+def main(arguments: "list[str]") -> None:
+    """Serve requests; with --probe or --probe-gpu [ID], print one line of JSON instead."""
+    if not arguments:
+        serve(make_worker)
+        return
+    found = probe() if arguments[0] == "--probe" else probe_gpu(int(arguments[1]) if arguments[1:] else 0)
+    print(json.dumps(found), flush=True)
+    os._exit(0)  # a CUDA context may be gone before Caffe's own destructors
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] in (["--probe"], ["--probe-gpu"]):
-        probe(sys.argv[1] == "--probe-gpu")
-    else:
-        serve(make_worker)
+    main(sys.argv[1:])

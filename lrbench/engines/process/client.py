@@ -11,18 +11,10 @@ from typing import Any
 import numpy as np
 
 from lrbench.engines.base import TestOutputs, Usage
-from lrbench.engines.process.death import death
+from lrbench.engines.process.death import OutOfMemory, WorkerDied, death
 from lrbench.errors import EngineFailed
 
 CLOSE_SECONDS = 10
-
-
-class WorkerDied(EngineFailed):
-    """The child process has ended."""
-
-
-class OutOfMemory(EngineFailed):
-    """The device, or the machine, has too little memory for what the child process was asked to do."""
 
 
 class WorkerClient:
@@ -52,7 +44,8 @@ class WorkerClient:
 
         Raises:
             WorkerDied: it did so, now or before.
-            OutOfMemory, EngineFailed: it answered with an error.
+            OutOfMemory: it died of that, or answered so.
+            EngineFailed: it answered with an error.
         """
         request = {"op": operation, **arguments, "bytes": len(payload)}
         try:
@@ -60,7 +53,7 @@ class WorkerClient:
             self._process.stdin.write(json.dumps(request).encode() + b"\n" + payload)
             self._process.stdin.flush()
         except (OSError, ValueError) as error:
-            raise WorkerDied(self._cause()) from error
+            raise self._death() from error
         while True:
             answer = self._read()
             if answer.get("event") != "progress":
@@ -76,12 +69,12 @@ class WorkerClient:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.endswith(b"\n"):
-            raise WorkerDied(self._cause())
+            raise self._death()
         answer: dict[str, Any] = json.loads(line)
         size = answer["bytes"]
         answer["bytes"] = self._process.stdout.read(size)
         if len(answer["bytes"]) != size:
-            raise WorkerDied(self._cause())
+            raise self._death()
         return answer
 
     def evaluate(self, blobs: dict[str, str], batches: int) -> TestOutputs:
@@ -112,11 +105,11 @@ class WorkerClient:
                 except OSError:
                     continue  # unsent bytes for a dead worker
 
-    def _cause(self) -> str:
+    def _death(self) -> EngineFailed:
         try:
             status = self._process.wait(timeout=CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
-            return f"{self._name}'s process closed its pipes"
+            return WorkerDied(f"{self._name}'s process closed its pipes")
         return death(self._name, self._log_path, self._log_start, status)
 
 

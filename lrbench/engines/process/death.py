@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
+from lrbench.errors import EngineFailed
 
-def death(name: str, log: Path, start: int, status: int) -> str:
-    """In one line, why the process ``name`` that logged to ``log`` from byte ``start`` on ended with ``status``.
+MEMORY_REMEDY = "use a smaller batch_size, or fewer runs side by side"
+_OUT_OF_GPU_MEMORY = re.compile(
+    r"\(2 vs\. 0\) +out of memory|\bCUBLAS_STATUS_ALLOC_FAILED\b|\bCURAND_STATUS_ALLOCATION_FAILED\b")
+_OUT_OF_MEMORY = re.compile(r"\bhost allocation of size \d+ failed")
+
+
+class WorkerDied(EngineFailed):
+    """The child process has ended."""
+
+
+class OutOfMemory(EngineFailed):
+    """The device, or the machine, has too little memory for what the child process was asked to do."""
+
+
+def death(name: str, log: Path, start: int, status: int) -> EngineFailed:
+    """The error that says why the process ``name`` that logged to ``log`` from byte ``start`` on ended with ``status``.
 
     The cause is the first fatal line, in the form of Google's logging library, else the signal, else the last line.
+
+    Returns:
+        OutOfMemory where the fatal line says so, else WorkerDied.
     """
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").splitlines()
     fatal = next((line for line in lines if line.startswith("F") and "] " in line), None)
     if fatal:
-        return f"{name} aborted: {fatal.split('] ', 1)[1]}"
+        return _aborted(name, fatal.split("] ", 1)[1])
     if status < 0:
-        return f"{name} was killed by {signal_name(-status)}; see {log}"
+        return WorkerDied(f"{name} was killed by {signal_name(-status)}; see {log}")
     last = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
-    return f"{name} ended with status {status}: {last.strip()}"
+    return WorkerDied(f"{name} ended with status {status}: {last.strip()}")
+
+
+def _aborted(name: str, cause: str) -> EngineFailed:
+    """The error of a fatal line; Caffe's words for a lack of memory name a comparison of numbers."""
+    if _OUT_OF_GPU_MEMORY.search(cause):
+        return OutOfMemory(f"{name} is out of GPU memory", remedy=MEMORY_REMEDY)
+    if _OUT_OF_MEMORY.search(cause):
+        return OutOfMemory(f"{name} is out of memory: {cause}", remedy=MEMORY_REMEDY)
+    return WorkerDied(f"{name} aborted: {cause}")
 
 
 def signal_name(number: int) -> str:

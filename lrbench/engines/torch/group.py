@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.base import Job, Progress, SessionLost, Stretch
-from lrbench.engines.process.client import OutOfMemory, WorkerClient, WorkerDied
+from lrbench.engines.process.client import WorkerClient
+from lrbench.engines.process.death import MEMORY_REMEDY, OutOfMemory, WorkerDied
 from lrbench.errors import EngineFailed
 
 StartWorker = Callable[[Path], WorkerClient]
@@ -253,7 +254,7 @@ def _with_remedy(error: EngineFailed) -> EngineFailed:
     """The failure of a run alone in its session."""
     if not isinstance(error, OutOfMemory):
         return error
-    return EngineFailed(error.message, where=error.where, remedy="use a smaller batch_size, or fewer runs side by side")
+    return EngineFailed(error.message, where=error.where, remedy=MEMORY_REMEDY)
 
 
 def _lanes(count: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lrbench.engines.process.client import OutOfMemory
+from lrbench.engines.process.death import OutOfMemory
 from lrbench.engines.torch.probe import Trial, choose_lanes
 
 MEGABYTE = 2**20

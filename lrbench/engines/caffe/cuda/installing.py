@@ -1,0 +1,147 @@
+"""``lrbench caffe install --cuda``: the toolkit chosen, this machine looked at, and Caffe built or unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrbench.data import Progress
+from lrbench.engines.caffe.archive import unpack
+from lrbench.engines.caffe.cuda.build import BuildRequest, build
+from lrbench.engines.caffe.cuda.preflight import check_driver, check_machine, choose_architectures, written
+from lrbench.engines.caffe.cuda.toolkit import (
+    DOWNLOAD_BYTES,
+    PACKAGED_ARCHITECTURES,
+    PACKAGED_VERSION,
+    UNPACKED_BYTES,
+    Toolkit,
+    fetch_toolkit,
+    find_libraries,
+    own_toolkit,
+    packaged_toolkit,
+    read_toolkit,
+    toolkit_folder,
+)
+from lrbench.engines.caffe.driver import Driver, find_driver
+from lrbench.engines.caffe.gpu import read_record
+from lrbench.errors import UsageError
+
+LICENSE = ("the CUDA toolkit that is to be downloaded from PyPI (585 MB) is proprietary: NVIDIA's CUDA Toolkit End "
+           "User License Agreement governs it")
+LICENSE_HINT = ("read it at docs.nvidia.com/cuda/eula and add --accept-nvidia-license, or name a toolkit that is there "
+                "with --toolkit")
+
+
+@dataclass(frozen=True)
+class CudaOptions:
+    """How the CUDA build is to be made.
+
+    Attributes:
+        home: LRBench's data folder.
+        variables: the environment's variables, of which CUDA_HOME, CUDA_PATH and PATH lead to a toolkit.
+        toolkit: the folder of the toolkit; None looks for one.
+        architectures: compute capabilities without the dot; none takes those of the GPUs here.
+        jobs: how many files are compiled at a time.
+        mirror: URL of a Debian mirror; None is mmdebstrap's choice.
+        license_accepted: whether NVIDIA's licence is accepted.
+    """
+
+    home: Path
+    variables: Mapping[str, str]
+    toolkit: Path | None = None
+    architectures: tuple[int, ...] = ()
+    jobs: int = 1
+    mirror: str | None = None
+    license_accepted: bool = False
+
+    @property
+    def log(self) -> Path:
+        """The file that keeps the commands of the build and what they printed."""
+        return self.home / "caffe-cuda.log"
+
+
+def build_tree(folder: Path, options: CudaOptions, tell: Callable[[str], None],
+               progress: Progress) -> tuple[Path, ...]:
+    """Build Caffe with CUDA into ``folder``; returns the folders of CUDA's run-time libraries.
+
+    Args:
+        folder: receives the tree; after an error it may hold a part of it.
+        options: how it is made.
+        tell: receives a line for what was found and chosen.
+        progress: told how far each step is.
+
+    Raises:
+        UsageError: the toolkit named is not whole, or the licence is not accepted.
+        EngineUnavailable: this machine cannot build or run it, or a step failed.
+        OSError: a file cannot be written.
+    """
+    driver = find_driver()
+    tell(_about(driver))
+    found = _find_toolkit(options, tell)
+    known = found.architectures() if found else PACKAGED_ARCHITECTURES
+    version = found.version if found else PACKAGED_VERSION
+    check_driver(version, driver)
+    architectures = choose_architectures(options.architectures, known, version, driver)
+    check_machine(options.home, 0 if found else DOWNLOAD_BYTES + UNPACKED_BYTES)
+    if found is None and not options.license_accepted:
+        raise UsageError(LICENSE, remedy=LICENSE_HINT)
+    options.log.write_text("")
+    toolkit = found or read_toolkit(fetch_toolkit(options.home, options.log, progress))
+    tell(f"building with CUDA {written(version)} of {toolkit.nvcc.parents[1]} for architecture"
+         f"{'s' if len(architectures) > 1 else ''} {', '.join(map(str, architectures))}; log: {options.log}")
+    build(folder, BuildRequest(toolkit, architectures, options.jobs, options.mirror, options.log), progress)
+    return toolkit.library_folders
+
+
+def unpack_tree(folder: Path, archive: Path, sha256: str | None, options: CudaOptions,
+                progress: Progress) -> tuple[Path, ...]:
+    """Unpack a CUDA build that ``lrbench caffe pack --cuda`` wrote; returns the folders of CUDA's run-time libraries.
+
+    The libraries are those of the toolkit named, else of this machine's own, else of NVIDIA's packages.
+
+    Raises:
+        UsageError: the archive is none of a CUDA build, the toolkit lacks a library, or the licence is not accepted.
+        EngineUnavailable: NVIDIA's packages cannot be installed.
+        OSError: a file cannot be written.
+    """
+    unpack(archive, folder, sha256)
+    record = read_record(folder)
+    if record is None:
+        raise UsageError("holds a Caffe for the CPU", where=str(archive), remedy="leave --cuda out")
+    needs = {name[3:].partition(".")[0]: name for name in record.needs}
+    if options.toolkit is not None:
+        return _folders(find_libraries(options.toolkit, needs))
+    for place in filter(None, (own_toolkit(options.variables), toolkit_folder(packaged_toolkit(options.home)))):
+        try:
+            return _folders(find_libraries(place, needs))
+        except UsageError:
+            continue  # another version, or not whole
+    if not options.license_accepted:
+        raise UsageError(LICENSE, remedy=LICENSE_HINT)
+    return _folders(find_libraries(fetch_toolkit(options.home, options.log, progress), needs))
+
+
+def _folders(libraries: Mapping[str, Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(file.parent for file in libraries.values()))
+
+
+def _find_toolkit(options: CudaOptions, tell: Callable[[str], None]) -> Toolkit | None:
+    """The toolkit named, else this machine's own if it is whole, else NVIDIA's packages if they are there."""
+    if options.toolkit is not None:
+        return read_toolkit(options.toolkit)
+    own = own_toolkit(options.variables)
+    if own is not None:
+        try:
+            return read_toolkit(own)
+        except UsageError as error:
+            tell(f"this machine's own CUDA toolkit is passed over: {error}")
+    packaged = toolkit_folder(packaged_toolkit(options.home))
+    return read_toolkit(packaged) if packaged.is_dir() else None
+
+
+def _about(driver: Driver | None) -> str:
+    if driver is None:
+        return "no NVIDIA driver offers a GPU here: this Caffe will train on the CPU until one does"
+    gpus = ", ".join(f"{gpu.name} (architecture {gpu.architecture})" for gpu in driver.gpus)
+    return f"the NVIDIA driver here runs CUDA up to {written(driver.version)}; GPUs: {gpus}"

@@ -1,0 +1,101 @@
+"""NVIDIA's driver on this machine, as libcuda tells of it: its version, and the GPUs that it offers."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+LIBRARY = "libcuda.so.1"
+MAJOR, MINOR = 75, 76
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR."""
+FIRST_DRIVERS = {11: "450", 12: "525", 13: "580"}
+"""The first driver for each major version of CUDA, by NVIDIA's table of compatibility within a major version."""
+ASK_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU: its name and its compute capability without the dot, such as 90."""
+
+    name: str
+    architecture: int
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driver.
+
+    Attributes:
+        version: the newest CUDA version that it runs, such as (13, 0).
+        gpus: the GPUs that it offers to this process, in the order of their ids.
+    """
+
+    version: tuple[int, int]
+    gpus: tuple[Gpu, ...]
+
+
+@lru_cache(maxsize=1)
+def driver_folder() -> Path | None:
+    """The folder of the driver's library; None where there is no driver."""
+    try:
+        ctypes.CDLL(LIBRARY)
+        mapped = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return None
+    files = [line.split(maxsplit=5)[-1] for line in mapped]
+    return next((Path(file).parent for file in files if Path(file).name.startswith("libcuda.so")), None)
+
+
+@lru_cache(maxsize=1)
+def find_driver() -> Driver | None:
+    """The driver and its GPUs; None where there is no driver, or it offers no GPU.
+
+    libcuda is started in a process of its own, so that this one holds no part of a GPU.
+    """
+    try:
+        answer = subprocess.run([sys.executable, __file__], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                errors="replace", timeout=ASK_SECONDS, check=False)
+        found = json.loads(answer.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    major, minor = divmod(found["version"], 1000)
+    return Driver((major, minor // 10), tuple(Gpu(name, architecture) for name, architecture in found["gpus"]))
+
+
+def first_driver(major: int) -> str:
+    """The first driver that runs this major version of CUDA."""
+    return FIRST_DRIVERS.get(major, "of that version")
+
+
+def _ask() -> None:
+    """Print the driver's version and each GPU's name and architecture; fail where there is no driver."""
+    cuda = ctypes.CDLL(LIBRARY)
+    version, count, device, number = (ctypes.c_int() for _ in range(4))
+    _check(cuda.cuInit(0))
+    _check(cuda.cuDriverGetVersion(ctypes.byref(version)))
+    _check(cuda.cuDeviceGetCount(ctypes.byref(count)))
+    gpus = []
+    for index in range(count.value):
+        _check(cuda.cuDeviceGet(ctypes.byref(device), index))
+        name = ctypes.create_string_buffer(256)
+        _check(cuda.cuDeviceGetName(name, len(name), device))
+        parts = []
+        for attribute in (MAJOR, MINOR):
+            _check(cuda.cuDeviceGetAttribute(ctypes.byref(number), attribute, device))
+            parts.append(number.value)
+        gpus.append((name.value.decode(errors="replace"), 10 * parts[0] + parts[1]))
+    json.dump({"version": version.value, "gpus": gpus}, sys.stdout)
+
+
+def _check(status: int) -> None:
+    if status != 0:
+        raise SystemExit(f"libcuda: error {status}")
+
+
+if __name__ == "__main__":
+    _ask()
