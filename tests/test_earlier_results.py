@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 ARCHIVE = Path(__file__).parent / "data_files/written_by_a1ab8e9/results.tar.xz"
 CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
+COMPUTED = {"seeds", "spread", "diverged_share", "cost", "shipped"}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,48 @@ def test_the_earlier_database_is_read_and_takes_the_same_runs_once(earlier):
     then = expected(earlier, "db_list")
     assert kept(json.loads(lrbench(earlier, "db", "list", "--db", "runs.db", "--format", "json").stdout), then) == then
     assert "nothing new; 88 runs there already" in lrbench(earlier, "db", "add", "results", "--db", "runs.db").stderr
+
+
+def as_exported(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry without what `db list` computes from its runs."""
+    return {name: value for name, value in entry.items() if name not in COMPUTED}
+
+
+def test_every_entry_of_the_earlier_database_is_shown_and_exported(earlier):
+    then = {entry["id"]: entry for entry in expected(earlier, "db_list")}
+    lines = lrbench(earlier, "db", "export", "--db", "runs.db").stdout.splitlines()
+    stored = {identity: as_exported(entry) for identity, entry in then.items()}
+    assert kept({entry["id"]: entry for entry in map(json.loads, lines)}, stored) == stored
+    for identity in list(then)[::20]:
+        shown = lrbench(earlier, "db", "show", identity[:8], "--db", "runs.db", "--format", "json").stdout
+        assert kept(json.loads(shown), then[identity]) == then[identity]
+
+
+def test_earlier_entries_are_imported(earlier):
+    then = expected(earlier, "db_list")
+    (earlier / "entries.jsonl").write_text("".join(f"{json.dumps(as_exported(entry))}\n" for entry in then))
+    lrbench(earlier, "db", "import", "entries.jsonl", "--db", "other.db")
+    now = json.loads(lrbench(earlier, "db", "list", "--db", "other.db", "--format", "json").stdout)
+    assert kept(now, then) == then
+
+
+def test_verify_takes_a_policy_of_the_earlier_database(earlier):
+    answer = lrbench(earlier, "verify", "runs.yaml", "--engine", "torch", "--db", "runs.db", "--target", "0.85",
+                     "--phase", "database", "--seeds", "1", "--candidates", "1")
+    assert "known policies: FIX(k0=0.05) (reached it with 2 of 2 seeds" in answer.stdout
+    assert "REACHED: 85 % within 200 iterations, by FIX(k0=0.05)" in answer.stdout
+
+
+def test_serve_shows_the_earlier_runs_with_the_same_figures(earlier):
+    command = [sys.executable, "-u", "-m", "lrbench", "serve", "results/runs", "results/native", "--port", "0"]
+    with subprocess.Popen(command, cwd=earlier, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().decode().strip()
+        with urllib.request.urlopen(f"{address}data.json", timeout=60) as answer:
+            now = json.load(answer)["report"]
+        process.terminate()
+    then = expected(earlier, "report")
+    assert kept(by_policy(now), by_policy(then)) == by_policy(then)
 
 
 def test_recommend_names_the_same_policies(earlier):

@@ -91,7 +91,7 @@ def net_names(_context: click.Context, _parameter: click.Parameter, typed: str) 
 
 def solver_types(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
     """Solver types, whatever the case of what was typed."""
-    from lrbench.spec.model import SOLVER_TYPES
+    from lrbench.spec.solver_types import SOLVER_TYPES
 
     return [CompletionItem(name) for name in SOLVER_TYPES if name.lower().startswith(typed.lower())]
 

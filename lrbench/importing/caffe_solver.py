@@ -15,7 +15,7 @@ from lrbench.importing.imported import Imported
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.nets.solver import Solver, read_solver
 from lrbench.policies import parse_policy, policy_from_mapping
-from lrbench.spec.model import PARTICULAR, SOLVER_PARAMETERS, SOLVER_TYPES
+from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SOLVER_TYPES
 
 _NEEDED = {
     "fixed": (),

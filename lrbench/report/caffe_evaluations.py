@@ -8,13 +8,10 @@ iteration on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.caffe.log import CaffeLog
-from lrbench.engines.caffe.log_sessions import Test
 from lrbench.policies import Policy
 from lrbench.report.caffe_outputs import Readings, read_outputs
 from lrbench.report.rows import Columns
@@ -31,12 +28,11 @@ def evaluations_of_log(log: CaffeLog, policy: Policy | None = None, readings: Re
         readings: what ``read_outputs`` gives for the log, where it is there already.
     """
     readings = readings or read_outputs(log)
-    tests = readings.tests
-    iterations = np.array([test.iteration for test in tests], dtype=np.float64)
+    iterations = log.tests.iterations[readings.passes].astype(np.float64)
     train_loss, displayed = _since_the_last(log, iterations)
     train_loss[readings.diverged] = np.nan
     rate = displayed if policy is None else _rates_before(iterations, policy, log)
-    train_seconds, evaluation_seconds = _seconds(log, tests)
+    train_seconds, evaluation_seconds = _seconds(log, readings.passes)
     return {
         "iteration": iterations,
         "learning_rate": rate,
@@ -75,17 +71,15 @@ def _rates_before(iterations: Column, policy: Policy, log: CaffeLog) -> Column:
     return rates
 
 
-def _seconds(log: CaffeLog, tests: Sequence[Test]) -> tuple[Column, Column]:
+def _seconds(log: CaffeLog, passes: NDArray[np.int64]) -> tuple[Column, Column]:
     """Seconds of training before each pass, and of all passes up to its end, those of other test nets included."""
-    begin = _training_start(log)
-    spent = 0.0
-    before: dict[int, float] = {}
-    for test in sorted(log.tests, key=lambda test: test.started):
-        before[id(test)] = spent
-        spent += test.ended - test.started
-    train = [test.started - begin - before[id(test)] for test in tests]
-    evaluation = [before[id(test)] + test.ended - test.started for test in tests]
-    return np.array(train, dtype=np.float64), np.array(evaluation, dtype=np.float64)
+    if not len(passes):
+        return np.array([]), np.array([])
+    started, taken = log.tests.started, log.tests.ended - log.tests.started
+    order = np.argsort(started, kind="stable")
+    before = np.empty(len(order))
+    before[order] = np.concatenate([[0.0], np.cumsum(taken[order])[:-1]])
+    return (started - _training_start(log) - before)[passes], (before + taken)[passes]
 
 
 def _training_start(log: CaffeLog) -> float:

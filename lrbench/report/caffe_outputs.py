@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.caffe.log import CaffeLog
-from lrbench.engines.caffe.log_sessions import Test
+from lrbench.engines.caffe.log_columns import Output
 from lrbench.errors import NetError
 from lrbench.metrics.divergence import divergence
 from lrbench.nets import is_mean_loss, normalization
@@ -51,12 +51,12 @@ class Readings:
     """The outputs of the passes over the first test net; NaN where not known.
 
     Attributes:
-        tests: the passes, in the order of iterations.
+        passes: their places among the log's tests, in the order of iterations.
         diverged: for each pass whether it shows that the net diverged.
         reason: why the last one does; None where it does not.
     """
 
-    tests: Sequence[Test]
+    passes: NDArray[np.int64]
     loss: Column
     accuracy: Column
     top5: Column
@@ -69,29 +69,43 @@ def read_outputs(log: CaffeLog) -> Readings:
 
     Caffe counts NaN as correct: where the loss is missing or shows that the net diverged, all three are unknown.
     """
-    passes = {test.iteration: test for test in log.tests if test.net == 0 and test.outputs}
-    tests = [passes[iteration] for iteration in sorted(passes)]
-    outputs = outputs_of(tests, logged_test_net(log))
-    columns = [_column(tests, name) for name in (outputs.loss, outputs.accuracy, outputs.top5)]
-    reasons = [_divergence(test, outputs) for test in tests]
-    missing = [outputs.loss is not None and outputs.loss not in test.outputs for test in tests]
-    diverged = np.array([reason is not None for reason in reasons], dtype=np.bool_)
-    for column in columns:
-        column[diverged | np.array(missing, dtype=np.bool_)] = np.nan
-    reason = f"{reasons[-1]} at iteration {tests[-1].iteration}" if tests and reasons[-1] else None
-    loss, accuracy, top5 = columns
-    return Readings(tests, loss, accuracy, top5, diverged, reason)
+    passes = log.tests.of_net(0)
+    measured = log.tests.outputs(passes)
+    outputs = outputs_of({name: output.values for name, output in measured.items()}, logged_test_net(log))
+    loss, accuracy, top5 = (_column(measured.get(name or ""), len(passes))
+                            for name in (outputs.loss, outputs.accuracy, outputs.top5))
+    has_loss, has_accuracy = (_having(measured.get(name or ""), len(passes))
+                              for name in (outputs.loss, outputs.accuracy))
+
+    def why(index: int) -> str | None:
+        if not has_loss[index]:
+            return None
+        return divergence(float(loss[index]), float(accuracy[index]) if has_accuracy[index] else None, outputs.classes,
+                          mean_loss=outputs.mean_loss)
+
+    diverged = np.fromiter((why(index) is not None for index in range(len(passes))), np.bool_, len(passes))
+    last = why(len(passes) - 1) if len(passes) else None
+    reason = f"{last} at iteration {log.tests.iterations[passes[-1]]}" if last else None
+    unknown = diverged if outputs.loss is None else diverged | ~has_loss
+    for column in (loss, accuracy, top5):
+        column[unknown] = np.nan
+    return Readings(passes, loss, accuracy, top5, diverged, reason)
 
 
-def _column(tests: Sequence[Test], name: str | None) -> Column:
-    return np.array([test.outputs.get(name, np.nan) if name else np.nan for test in tests], dtype=np.float64)
+def _column(output: Output | None, count: int) -> Column:
+    """The output of each of `count` passes, NaN where a pass lacks it."""
+    column = np.full(count, np.nan)
+    if output is not None:
+        column[output.passes] = output.values
+    return column
 
 
-def _divergence(test: Test, outputs: Outputs) -> str | None:
-    if outputs.loss is None or outputs.loss not in test.outputs:
-        return None
-    accuracy = test.outputs.get(outputs.accuracy) if outputs.accuracy else None
-    return divergence(test.outputs[outputs.loss], accuracy, outputs.classes, mean_loss=outputs.mean_loss)
+def _having(output: Output | None, count: int) -> NDArray[np.bool_]:
+    """Whether each of `count` passes has the output."""
+    having = np.zeros(count, dtype=np.bool_)
+    if output is not None:
+        having[output.passes] = True
+    return having
 
 
 def logged_test_net(log: CaffeLog) -> NetParameter | None:
@@ -106,12 +120,13 @@ def logged_test_net(log: CaffeLog) -> NetParameter | None:
     return nets[1] if len(nets) > 1 else None
 
 
-def outputs_of(tests: Sequence[Test], net: NetParameter | None) -> Outputs:
-    """Which of the tests' outputs are accuracy, top-5 accuracy and loss."""
-    values: dict[str, list[float]] = {}
-    for test in tests:
-        for name, value in test.outputs.items():
-            values.setdefault(name, []).append(value)
+def outputs_of(values: Mapping[str, Column], net: NetParameter | None) -> Outputs:
+    """Which of a test net's outputs are accuracy, top-5 accuracy and loss.
+
+    Args:
+        values: of each output, in the order of the log.
+        net: the test net, None where the log lacks it.
+    """
     layers = _makers(net) if net is not None else {}
     kinds = {name: _kind(layers[name]) for name in values if name in layers}
     named = _by_name({name: found for name, found in values.items() if kinds.get(name) is None},
@@ -149,7 +164,7 @@ def _kind(layer: LayerParameter) -> str | None:
     return None if layer.type == "Python" or "accuracy" in layer.type.lower() else "other"
 
 
-def _by_name(values: Mapping[str, Sequence[float]], *, may_guess: bool) -> dict[str, str | None]:
+def _by_name(values: Mapping[str, Column], *, may_guess: bool) -> dict[str, str | None]:
     """The accuracy, the top-5 accuracy and the loss by their names.
 
     Where none is called an accuracy, it is the only other output that stays within [0, 1].
@@ -157,7 +172,7 @@ def _by_name(values: Mapping[str, Sequence[float]], *, may_guess: bool) -> dict[
     accuracies = [name for name in values if _ACCURACY.search(name.lower())]
     losses = [name for name in values if "loss" in name.lower() and name not in accuracies]
     shares = [name for name, found in values.items()
-              if name not in accuracies and name not in losses and all(0 <= value <= 1 for value in found)]
+              if name not in accuracies and name not in losses and ((found >= 0) & (found <= 1)).all()]
     if not accuracies and may_guess and len(shares) == 1:
         accuracies = shares
     top5 = [name for name in accuracies if _TOP5.search(name.lower())]

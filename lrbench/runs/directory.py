@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -258,7 +259,8 @@ def _row(line: bytes) -> dict[str, Any] | None:
         return None
     if not all(value is None or isinstance(value, (int, float)) for value in row.values()) or row["iteration"] is None:
         return None
-    return {name: math.nan if value is None else value for name, value in row.items()}
+    # Each name once in memory, not once a line: a resumed run may have a million evaluations.
+    return {sys.intern(name): math.nan if value is None else value for name, value in row.items()}
 
 
 def _line(row: Mapping[str, float]) -> bytes:

@@ -19,7 +19,7 @@ from lrbench.nets import (
     read_net,
     refuse_stochastic_pooling,
 )
-from lrbench.spec.model import SOLVER_TYPES, SolverType
+from lrbench.spec.solver_types import SOLVER_TYPES, SolverType
 from lrbench.spec.starting import FEWEST_ITERATIONS, TEST_BATCH
 from lrbench.spec.workload import MOST_SUGGESTED_BATCH, check_classes, fitting_batch
 

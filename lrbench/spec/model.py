@@ -5,7 +5,7 @@ A field's example is what a message shows when its key is missing or its value i
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Discriminator,
@@ -32,19 +32,9 @@ from lrbench.spec.fields import (
 )
 from lrbench.spec.range import RangeSettings
 from lrbench.spec.search import SearchSettings
+from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SolverType
 
-SolverType = Literal["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"]
-SOLVER_TYPES: tuple[SolverType, ...] = get_args(SolverType)
-# Which of the parameters that not all solvers share each type reads; Caffe aborts on momentum with AdaGrad and RMSProp.
-SOLVER_PARAMETERS = {
-    "SGD": {"momentum"},
-    "Nesterov": {"momentum"},
-    "AdaGrad": {"delta"},
-    "RMSProp": {"delta", "rms_decay"},
-    "AdaDelta": {"momentum", "delta"},
-    "Adam": {"momentum", "momentum2", "delta"},
-}
-PARTICULAR = sorted(set().union(*SOLVER_PARAMETERS.values()))
+
 class DataFolders(Settings):
     """A data set of the user's own: LMDB folders, and a mean file if the net wants one.
 

@@ -13,8 +13,8 @@ from lrbench.data import Prepared
 from lrbench.errors import SpecError
 from lrbench.spec.document import Document
 from lrbench.spec.experiment import Experiment, experiment_of
-from lrbench.spec.model import SolverType
 from lrbench.spec.plain_yaml import read_plain
+from lrbench.spec.solver_types import SolverType
 
 EPOCHS = 10
 FEWEST_ITERATIONS = 10

@@ -26,7 +26,7 @@ from lrbench.nets import builtin_nets
 from lrbench.nets.caffe_pb2 import Datum
 from lrbench.spec.answers import check_test_count
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import SOLVER_TYPES
+from lrbench.spec.solver_types import SOLVER_TYPES
 from lrbench.spec.starting import Start, rounded, start_experiment, start_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -75,7 +75,7 @@ def test_from_runs_to_figures_the_database_and_a_recommendation(folder):
         for following in told:
             shell(folder, following)
     assert sorted({" ".join(line.split()[1:3]) for line in typed} - {"report results"}) == [
-        "db add", "db show", "report results/trial", "tune 'my", "verify 'my"]
+        "db add", "db show", "export 'FIX(k0=0.05)'", "report results/trial", "tune 'my", "verify 'my"]
 
 
 def test_runs_that_all_failed_lead_nowhere(folder):

@@ -152,6 +152,11 @@ def test_outputs_of_many_values_are_left_out():
     assert (log.tests[0].net, log.tests[0].started, log.tests[0].ended) == (1, 0, 2)
 
 
+def test_a_test_net_of_a_number_that_is_too_long_is_not_the_first():
+    log = fed(stamped("0101 00:00:00.0", f"Iteration 5, Testing net (#{'9' * 5000})"))
+    assert log.tests[0].net > 0
+
+
 def test_stopped_by_a_signal_is_not_finished():
     lines = ("Optimization stopped early.", "Optimization Done.")
     log = fed(*(stamped("0101 00:00:00.0", line) for line in lines))

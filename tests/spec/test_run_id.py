@@ -11,7 +11,7 @@ from fake_engine import FakeEngine
 
 from lrbench.executors.preparing import with_engine_version
 from lrbench.policies.counting import rates_of
-from lrbench.spec.model import SOLVER_PARAMETERS
+from lrbench.spec.solver_types import SOLVER_PARAMETERS
 
 
 def ids(spec, data, *overrides):

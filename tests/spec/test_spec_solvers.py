@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrbench.spec.model import SOLVER_PARAMETERS, SOLVER_TYPES
+from lrbench.spec.solver_types import SOLVER_PARAMETERS, SOLVER_TYPES
 
 EVERY = {"momentum": "0.5", "momentum2": "0.5", "delta": "0.5", "rms_decay": "0.5"}
 TYPES = "'SGD', 'Nesterov', 'AdaGrad', 'RMSProp', 'AdaDelta' or 'Adam'"

@@ -10,12 +10,12 @@ import codecs
 import io
 import math
 import re
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lrbench.engines.caffe.log_columns import Displays, Tests
 from lrbench.engines.caffe.log_lines import LineReader
-from lrbench.engines.caffe.log_sessions import Displays, Sessions, Snapshot, Test
+from lrbench.engines.caffe.log_sessions import Sessions, Snapshot
 from lrbench.errors import ResultsError
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.nets.text import merge_whole_fields
@@ -27,7 +27,7 @@ LONGEST_MESSAGE = 29_999  # bytes, with its stamp and line end; glog cuts what i
 
 _DISPLAY = re.compile(r"Iteration (\d{1,15})(?: \([^)]*\))?, loss = ([^\s,]+)")
 _RATE = re.compile(r"Iteration (\d{1,15}), lr = ([^\s,]+)")
-_TEST = re.compile(r"Iteration (\d{1,15}), Testing net(?: \(#(\d+)\))?")
+_TEST = re.compile(r"Iteration (\d{1,15}), Testing net(?: \(#(\d{1,9}))?")
 _TEST_OUTPUT = re.compile(r" *Test net output #\d+: (.+?) = ([^\s,]+)")
 _UNNAMED_SCORE = re.compile(r" *Test score #\d+: ")
 _SNAPSHOT = re.compile(
@@ -86,7 +86,7 @@ class CaffeLog:
         self.nets_whole = True
         self.sessions = Sessions()
         self.displays: Displays = self.sessions.displays
-        self.tests: list[Test] = self.sessions.tests
+        self.tests: Tests = self.sessions.tests
         self.snapshots: list[Snapshot] = self.sessions.snapshots
         self.finished = False
         self.stopped = False
@@ -95,7 +95,6 @@ class CaffeLog:
         self.lines = 0
         self._reader = LineReader()
         self._block: _Block | None = None
-        self._repeated: set[str] = set()
         self._rate: tuple[int, float] | None = None
 
     @property
@@ -107,7 +106,7 @@ class CaffeLog:
     def iteration(self) -> int:
         """How far the training had come by the last of its displays, tests and snapshots; 0 without any."""
         shown = [int(self.displays.iterations.max())] if self.displays else []
-        shown += [test.iteration for test in self.tests]
+        shown += [int(self.tests.iterations.max())] if self.tests else []
         return max(shown + [snapshot.iteration for snapshot in self.snapshots], default=0)
 
     def feed(self, line: str) -> None:
@@ -150,11 +149,10 @@ class CaffeLog:
             self._take_rate(int(match[1]), _number(match[2]))
         elif match := _TEST.match(message):
             self.finished, self.stopped = False, False
-            self._repeated.clear()
             seconds = self.sessions.show(int(match[1]), clock, testing=True)
-            self.tests.append(Test(int(match[1]), int(match[2] or 0), seconds, seconds))
+            self.tests.append(int(match[1]), int(match[2] or 0), seconds)
         elif match := _TEST_OUTPUT.match(message):
-            self._take_output(sys.intern(match[1]), _number(match[2]), clock)
+            self.sessions.show_output(match[1], _number(match[2]), clock)
         elif _UNNAMED_SCORE.match(message):
             self.unnamed_scores = True
 
@@ -169,16 +167,6 @@ class CaffeLog:
         """The rate of the display before it, or, in Caffe of 2014, of the one that follows."""
         if not self.displays.rate_last(iteration, rate):
             self._rate = (iteration, rate)
-
-    def _take_output(self, name: str, value: float, clock: float) -> None:
-        test = self.sessions.show_output(clock)
-        if test is None:
-            return
-        if name in test.outputs:
-            del test.outputs[name]
-            self._repeated.add(name)
-        elif name not in self._repeated:
-            test.outputs[name] = value
 
     def _end_block(self) -> None:
         if self._block is None:

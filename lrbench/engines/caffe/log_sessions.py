@@ -4,110 +4,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class Display:
-    """Training as displayed: ``loss`` is that of this iteration, or Caffe's average over the last few of them.
-
-    ``rate`` is the learning rate of its update, None at the end of a training, where there is no update any more.
-    ``seconds`` count from the log's first line, without the time between sessions.
-    """
-
-    iteration: int
-    loss: float
-    rate: float | None
-    seconds: float
-
-
-class Displays:
-    """The displays of a log, in its order, kept as columns: a log may have millions.
-
-    The columns are views. Nothing can be added while one is held.
-    """
-
-    def __init__(self) -> None:
-        self._iterations = array("q")
-        self._losses, self._rates, self._seconds = array("d"), array("d"), array("d")
-        self._rated = array("b")  # a rate may be displayed as NaN
-
-    def __len__(self) -> int:
-        return len(self._iterations)
-
-    def __getitem__(self, index: int) -> Display:
-        rate = self._rates[index] if self._rated[index] else None
-        return Display(self._iterations[index], self._losses[index], rate, self._seconds[index])
-
-    def __iter__(self) -> Iterator[Display]:
-        return map(self.__getitem__, range(len(self)))
-
-    @property
-    def iterations(self) -> NDArray[np.int64]:
-        return np.asarray(self._iterations)
-
-    @property
-    def losses(self) -> NDArray[np.float64]:
-        return np.asarray(self._losses)
-
-    @property
-    def rates(self) -> NDArray[np.float64]:
-        """The rates, NaN where there is none."""
-        return np.asarray(self._rates)
-
-    @property
-    def rated(self) -> NDArray[np.bool_]:
-        """Whether each display has a rate."""
-        return np.asarray(self._rated).view(np.bool_)
-
-    @property
-    def seconds(self) -> NDArray[np.float64]:
-        return np.asarray(self._seconds)
-
-    def append(self, iteration: int, loss: float, rate: float | None, seconds: float) -> None:
-        """Add a display."""
-        self._iterations.append(iteration)
-        self._losses.append(loss)
-        self._rates.append(np.nan if rate is None else rate)
-        self._rated.append(rate is not None)
-        self._seconds.append(seconds)
-
-    def rate_last(self, iteration: int, rate: float) -> bool:
-        """Give the last display its rate, if it is of that iteration and has none yet; whether it is."""
-        if not self._iterations or self._iterations[-1] != iteration or self._rated[-1]:
-            return False
-        self._rates[-1], self._rated[-1] = rate, True
-        return True
-
-    def forget(self, origin: int) -> None:
-        """Drop the displays from that iteration on."""
-        kept = self.iterations < origin
-        self._iterations = array("q", self.iterations[kept].tobytes())
-        self._losses = array("d", self.losses[kept].tobytes())
-        self._rates = array("d", self.rates[kept].tobytes())
-        self._rated = array("b", self.rated[kept].tobytes())
-        self._seconds = array("d", self.seconds[kept].tobytes())
-
-
-@dataclass(slots=True)
-class Test:
-    """A pass over a test set: the mean of each scalar output; ``started`` and ``ended`` are seconds as in ``Display``.
-
-    ``net`` is the number of the test net. An output with more than one value, such as softmax probabilities, is
-    left out: Caffe prints its mean over the batches for each sample's place in the batch, which says nothing.
-    """
-
-    __test__ = False  # not a test class, whatever pytest thinks of the name
-
-    iteration: int
-    net: int
-    started: float
-    ended: float
-    outputs: dict[str, float] = field(default_factory=dict)
+from lrbench.engines.caffe.log_columns import Displays, Tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +80,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self.displays = Displays()
-        self.tests: list[Test] = []
+        self.tests = Tests()
         self.snapshots: list[Snapshot] = []
         self.first_iteration = 0
         self.training_started: float | None = None
@@ -224,15 +126,14 @@ class Sessions:
             self._course.show(iteration, seconds)
         return seconds
 
-    def show_output(self, clock: float) -> Test | None:
-        """The pass that an output is of; it has ended by then. None where there was no pass."""
+    def show_output(self, name: str, value: float, clock: float) -> None:
+        """An output of the last pass, which has not ended before; where there was no pass it is of none."""
         if not self.tests:
-            return None
-        test = self.tests[-1]
-        test.ended = max(test.ended, self.seconds(clock))
+            return
+        self.tests.add_output(name, value)
+        ended = self.tests.end_last(self.seconds(clock))
         if self._course is not None:
-            self._course.show(test.iteration, test.ended)
-        return test
+            self._course.show(int(self.tests.iterations[-1]), ended)
 
     def _begin(self, start: _Start, iteration: int, seconds: float, testing: bool) -> None:
         origin = start.iteration
@@ -255,18 +156,18 @@ class Sessions:
     def _forget(self, origin: int) -> None:
         """Drop what a session that begins there replaces; what was measured at its snapshot stays."""
         self.displays.forget(origin)
-        self.tests[:] = [test for test in self.tests if test.iteration <= origin > 0]
+        self.tests.forget(origin)
         self.snapshots[:] = [snapshot for snapshot in self.snapshots if snapshot.iteration <= origin > 0]
         self._course = None
 
     def _ended(self, origin: int) -> float | None:
         """When the training had come to that iteration, by the last that was logged up to there."""
         if self._course is None:
-            marks = [(test.iteration, test.ended) for test in self.tests]
-            marks += [(snapshot.iteration, snapshot.seconds) for snapshot in self.snapshots]
-            if not marks and not self.displays:
+            saved = [(snapshot.iteration, snapshot.seconds) for snapshot in self.snapshots]
+            if not saved and not self.tests and not self.displays:
                 return None
-            iterations, seconds = np.array(marks).reshape(-1, 2).T
-            self._course = _Course(np.concatenate([self.displays.iterations, iterations.astype(np.int64)]),
-                                   np.concatenate([self.displays.seconds, seconds]))
+            iterations, seconds = np.array(saved).reshape(-1, 2).T
+            self._course = _Course(
+                np.concatenate([self.displays.iterations, self.tests.iterations, iterations.astype(np.int64)]),
+                np.concatenate([self.displays.seconds, self.tests.ended, seconds]))
         return self._course.until(origin)

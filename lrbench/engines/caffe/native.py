@@ -126,7 +126,8 @@ class NativeSession(Session):
         if not shown:
             return 0.0
         until = min(saved, default=shown[-1])
-        tests = sum(test.ended - test.started for test in self._log.tests if test.ended <= until)
+        started, ended = self._log.tests.started, self._log.tests.ended
+        tests = float((ended - started)[ended <= until].sum())
         return max(0.0, until - shown[0] - tests)
 
     def _poll(self) -> bool:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from lrbench.engines.torch.solvers import Learnable, Solver, Tensors, single
-from lrbench.spec.model import SolverSettings, SolverType
+from lrbench.spec.model import SolverSettings
+from lrbench.spec.solver_types import SolverType
 
 
 class SGD(Solver):

@@ -11,7 +11,7 @@ from lrbench.report.build import Report, WorkloadTable, ranked
 from lrbench.report.by_solver.tables import SolverReport, SolverTable
 from lrbench.report.labels import mixed_versions
 from lrbench.report.policies import PolicyRow
-from lrbench.spec.model import SOLVER_TYPES
+from lrbench.spec.solver_types import SOLVER_TYPES
 
 
 def compare_solvers(report: Report) -> SolverReport:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from lrbench.errors import SpecError
 from lrbench.spec.experiment import Experiment
-from lrbench.spec.model import SolverSettings, SolverType
+from lrbench.spec.model import SolverSettings
+from lrbench.spec.solver_types import SolverType
 from lrbench.tuning.range_test.fixed import FixedReading
 from lrbench.tuning.range_test.sweep import SweepReading
 

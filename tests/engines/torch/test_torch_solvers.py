@@ -12,7 +12,8 @@ import torch
 
 from lrbench.engines.torch.update_rules import make_solver
 from lrbench.nets.caffe_pb2 import SolverState
-from lrbench.spec.model import SOLVER_TYPES, SolverSettings
+from lrbench.spec.model import SolverSettings
+from lrbench.spec.solver_types import SOLVER_TYPES
 
 STEPS = 25
 RATES = [0.02 * (1 + np.cos(0.4 * step)) for step in range(STEPS)]
