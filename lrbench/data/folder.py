@@ -19,7 +19,9 @@ class _Survey:
 
 
 def open_folder(train: Path, test: Path, mean: Path | None = None) -> Prepared:
-    """The data set in two LMDB folders of ``Datum`` records with uint8 pixels; nothing is written there.
+    """The data set in two LMDB folders of ``Datum`` records with uint8 pixels or encoded image files.
+
+    Nothing is written there.
 
     Every record is read once, for the number of classes (highest label + 1) and the fingerprint.
 

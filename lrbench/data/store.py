@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from lrbench.nets import caffe_pb2
 from lrbench.storage import read_regular, reason
 
 RECORDS_A_TRANSACTION = 1000
+DECODED_MODES = ("L", "RGB")
+"""Pillow's names of the kinds of images that encoded records may hold."""
 
 
 def write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None:
@@ -95,12 +98,33 @@ def _parsed(transaction: Any, folder: Path) -> Iterator[caffe_pb2.Datum]:
         except DecodeError:
             raise DataError(f"record {index} is not a Caffe Datum", where=str(folder)) from None
         if datum.encoded:
-            raise DataError(f"record {index} is an encoded image file", where=str(folder),
-                            remedy="convert without --encoded, so that records hold pixels")
+            _decode(datum, f"record {index}", folder)
         if len(datum.data) != datum.channels * datum.height * datum.width or not datum.data:
             shape = f"{datum.channels}x{datum.height}x{datum.width}"
             raise DataError(f"record {index} does not hold uint8 pixels of {shape}", where=str(folder))
         yield datum
+
+
+def _decode(datum: caffe_pb2.Datum, name: str, folder: Path) -> None:
+    """Put the pixels of an image file in its place, channels in the order blue, green, red, as OpenCV has them.
+
+    Raises:
+        DataError: it is no image file, or not one of 8-bit grey or colour pixels.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(datum.data)) as image:
+            if image.mode not in DECODED_MODES:
+                raise DataError(f"{name} is an image file of mode {image.mode}, not of grey or RGB pixels of 8 bits",
+                                where=str(folder), remedy="convert the images to one of these first")
+            pixels = np.asarray(image)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{name} is an encoded image file that cannot be decoded: {error}", where=str(folder),
+                        remedy="make the LMDB again") from error
+    planes = pixels[None] if pixels.ndim == 2 else pixels[:, :, ::-1].transpose(2, 0, 1)
+    datum.channels, datum.height, datum.width = planes.shape
+    datum.data, datum.encoded = planes.tobytes(), False
 
 
 def read_split(folder: Path) -> Split:

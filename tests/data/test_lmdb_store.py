@@ -54,7 +54,7 @@ def test_reading_leaves_the_folder_as_it_is(split, tmp_path):
 @pytest.mark.parametrize(("values", "said"), [
     ([], "holds no records"),
     ([datum(), b"\xff\xff"], "record 1 is not a Caffe Datum"),
-    ([datum(), datum(encoded=True)], "record 1 is an encoded image file; convert without --encoded"),
+    ([datum(), datum(encoded=True)], "record 1 is an encoded image file that cannot be decoded"),
     ([datum(data=b"abc")], "record 0 does not hold uint8 pixels of 1x2x2"),
     ([datum(data=b"", float_data=[1, 2, 3, 4])], "record 0 does not hold uint8 pixels"),
     ([datum(), datum(height=1, width=4)], r"record 1 is \(1, 1, 4\), the first \(1, 2, 2\)"),

@@ -39,7 +39,7 @@ def read_transform(message: TransformationParameter, shape: tuple[int, int, int]
     """
     for field in ("force_color", "force_gray"):
         if getattr(message, field):
-            raise NetError(f"Caffe ignores {field} where images are not encoded", remedy="remove it")
+            raise NetError(f"{field} is not supported: Caffe ignores it unless images are encoded", remedy="remove it")
     check_transform(message, shape)
     crop: int = message.crop_size
     _, height, width = shape

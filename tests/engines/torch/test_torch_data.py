@@ -217,7 +217,7 @@ def test_memory_formats_are_what_convolutions_like():
 
 @pytest.mark.parametrize(("transform", "message"), [
     ("crop_size: 9", "crop_size is 9, and the images are 11x8; set it to 8 or less"),
-    ("force_gray: true", "Caffe ignores force_gray where images are not encoded; remove it"),
+    ("force_gray: true", "force_gray is not supported: Caffe ignores it unless images are encoded; remove it"),
     ("mean_value: 1 mean_value: 2", "has 2 values of mean_value for images of 3 channels; give one, or 3"),
     ('mean_value: 1 mean_file: "{mean}"', "has both mean_file and mean_value; keep one"),
 ])
