@@ -24,7 +24,7 @@ from gpu_check.setup import REPOSITORY
 Found = dict[str, Any]
 DIGITS = {"net": "lenet", "dataset": "digits", "batch_size": 64, "iterations": 300, "test_interval": 50}
 MNIST = {"net": "lenet", "dataset": "mnist", "batch_size": 100, "iterations": 300, "test_interval": 50}
-CIFAR10 = {"net": "cnn3", "dataset": "cifar10", "batch_size": 100, "iterations": 200, "test_interval": 50}
+CIFAR10 = {"net": "cnn3", "dataset": "cifar10", "batch_size": 100, "iterations": 100, "test_interval": 50}
 WORKLOADS = {"digits": (DIGITS, "FIX(k0=0.01)"), "mnist": (MNIST, "TRI(k0=0.001, k1=0.02, l=100)"),
              "cifar10": (CIFAR10, "FIX(k0=0.001)")}
 TILES = 20_000
@@ -76,7 +76,7 @@ def devices(check: Check, found: Found) -> None:
 
 def resume(check: Check, found: Found) -> None:
     """Runs killed in the middle and resumed, beside two uninterrupted ones; also of a net with dropout."""
-    iterations = check.scaled(8000)
+    iterations = check.scaled(1000)
     specs = {}
     for name, net in (("lenet", "lenet"), ("dropout", str(write_dropout_net(check)))):
         workload = MNIST | {"net": net, "iterations": iterations, "test_interval": iterations // 10}
@@ -121,7 +121,7 @@ def write_dropout_net(check: Check) -> Path:
 
 def native(check: Check, found: Found) -> None:
     """``caffe train`` on the device, as the native driver runs it, beside stepping; and what the sampler sees of it."""
-    iterations = check.scaled(4000)
+    iterations = check.scaled(1000)
     workload = MNIST | {"iterations": iterations, "test_interval": iterations // 2}
     policy = "INV(k0=0.01, gamma=0.0001, p=0.75)"
     folders = check.train({driver: check.write_spec(f"driver-{driver}", workload, policy, driver=driver)
@@ -158,7 +158,7 @@ def out_of_memory(check: Check, found: Found) -> None:
 
 def speed(check: Check, found: Found) -> None:
     """Iterations a second of stepping and of ``caffe train`` in turns, and of two runs at once over one."""
-    iterations = check.scaled(4000)
+    iterations = check.scaled(600)
     for part, repeats in (("drivers", "3" if check.on_gpu else "1"), ("jobs", "1")):
         found[part] = json.loads(check.run(
             sys.executable, str(REPOSITORY / "scripts/measure_speed"), "--device", check.device, "--iterations",
@@ -191,7 +191,7 @@ def lanes(net: str) -> Any:
 
 PARTS = {
     "machine": (machine, 150), "devices": (devices, 120), "resume": (resume, 100), "out_of_memory": (out_of_memory, 40),
-    "native": (native, 50), "speed": (speed, 110), "torch": (torch, 60), "lanes_lenet": (lanes("lenet"), 90),
+    "native": (native, 50), "speed": (speed, 150), "torch": (torch, 60), "lanes_lenet": (lanes("lenet"), 90),
     "lanes_cnn3": (lanes("cnn3"), 90),
 }
 """Each part, and the most seconds that it may take."""
