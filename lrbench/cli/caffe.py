@@ -86,7 +86,7 @@ def install(force: bool, mirror: str | None, archive: Path | None, sha256: str |
     with shown_progress() as progress:
         source = _cuda_source(archive, sha256, mirror, building, progress) if cuda else (
             _cpu_source(archive, sha256, mirror, progress))
-        installed = install_caffe(root, source, force=force, log=tell)
+        installed = install_caffe(root, source, force=force, log=partial(progress, 0, 0))
     tell(f"{name} is installed in {root}" if installed else f"{name} is there already, in {root}")
 
 
@@ -107,7 +107,7 @@ def _cuda_source(archive: Path | None, sha256: str | None, mirror: str | None, b
                           building["jobs"] or len(os.sched_getaffinity(0)), mirror, building["accept_nvidia_license"])
     if archive is not None:
         return partial(unpack_tree, archive=archive, sha256=sha256, options=options, progress=progress)
-    return partial(build_tree, options=options, tell=tell, progress=progress)
+    return partial(build_tree, options=options, progress=progress)
 
 
 @caffe.command()

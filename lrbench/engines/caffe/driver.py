@@ -11,8 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 LIBRARY = "libcuda.so.1"
-MAJOR, MINOR = 75, 76
-"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR."""
+CHILD = Path(__file__).with_name("libcuda.py")
 FIRST_DRIVERS = {11: "450", 12: "525", 13: "580"}
 """The first driver for each major version of CUDA, by NVIDIA's table of compatibility within a major version."""
 ASK_SECONDS = 60
@@ -58,7 +57,7 @@ def find_driver() -> Driver | None:
     libcuda is started in a process of its own, so that this one holds no part of a GPU.
     """
     try:
-        answer = subprocess.run([sys.executable, __file__], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        answer = subprocess.run([sys.executable, str(CHILD)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                 errors="replace", timeout=ASK_SECONDS, check=False)
         found = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
@@ -70,32 +69,3 @@ def find_driver() -> Driver | None:
 def first_driver(major: int) -> str:
     """The first driver that runs this major version of CUDA."""
     return FIRST_DRIVERS.get(major, "of that version")
-
-
-def _ask() -> None:
-    """Print the driver's version and each GPU's name and architecture; fail where there is no driver."""
-    cuda = ctypes.CDLL(LIBRARY)
-    version, count, device, number = (ctypes.c_int() for _ in range(4))
-    _check(cuda.cuInit(0))
-    _check(cuda.cuDriverGetVersion(ctypes.byref(version)))
-    _check(cuda.cuDeviceGetCount(ctypes.byref(count)))
-    gpus = []
-    for index in range(count.value):
-        _check(cuda.cuDeviceGet(ctypes.byref(device), index))
-        name = ctypes.create_string_buffer(256)
-        _check(cuda.cuDeviceGetName(name, len(name), device))
-        parts = []
-        for attribute in (MAJOR, MINOR):
-            _check(cuda.cuDeviceGetAttribute(ctypes.byref(number), attribute, device))
-            parts.append(number.value)
-        gpus.append((name.value.decode(errors="replace"), 10 * parts[0] + parts[1]))
-    json.dump({"version": version.value, "gpus": gpus}, sys.stdout)
-
-
-def _check(status: int) -> None:
-    if status != 0:
-        raise SystemExit(f"libcuda: error {status}")
-
-
-if __name__ == "__main__":
-    _ask()

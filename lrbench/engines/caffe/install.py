@@ -67,7 +67,7 @@ def _install(root: Path, unpack: Unpack, force: bool, log: Callable[[str], None]
         try:
             _remove(partial)
             _remove(former)
-            log(f"unpacking Caffe and Python 3.9 of Debian {RELEASE} into {root} (about 650 MB)")
+            log(f"installing Caffe and Python 3.9 of Debian {RELEASE} in {root}")
             libraries = unpack(partial) or ()
             (partial / MANIFEST).write_text(json.dumps(_manifest(partial, root.parent, libraries)))
             log("starting it once")

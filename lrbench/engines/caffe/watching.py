@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lrbench.data import Progress
@@ -13,32 +13,33 @@ from lrbench.data import Progress
 LOOK_SECONDS = 2.0
 
 
-def watched(command: Sequence[str], folder: Path, expected: int, title: str, progress: Progress,
-            environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def watched(command: Sequence[str], folder: Path, expected: int, title: str,
+            progress: Progress) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; it dies with this process.
 
     Args:
         command: the program and its arguments.
         folder: the folder that it fills.
-        expected: about how many bytes it will hold at most.
+        expected: about how many bytes it will hold.
         title: what ``progress`` calls it.
-        progress: told every two seconds how much of it is there.
-        environment: the variables that the program gets; None hands on this process's.
+        progress: told every two seconds how many MB of it are there.
 
     Returns:
         Its exit status and all that it printed, errors included, as ``stdout``.
     """
     with tempfile.TemporaryFile("w+", errors="replace") as printed:
         with subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdin=subprocess.DEVNULL, stdout=printed,
-                              stderr=subprocess.STDOUT, env=environment) as process:
+                              stderr=subprocess.STDOUT) as process:
             try:
                 while _waits(process):
-                    progress(min(folder_bytes(folder), expected - 1), expected, title)
+                    there = _megabytes(folder)
+                    progress(there, max(expected // 1_000_000, there + 1), f"{title}, MB")
             except BaseException:
                 process.terminate()  # it cleans up after itself, as far as it can
                 raise
         if process.returncode == 0:
-            progress(expected, expected, title)
+            there = _megabytes(folder)
+            progress(there, there, f"{title}, MB")
         printed.seek(0)
         return subprocess.CompletedProcess(list(command), process.returncode, printed.read())
 
@@ -51,8 +52,8 @@ def _waits(process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def folder_bytes(folder: Path) -> int:
-    """Bytes on disk of the files below ``folder``, as far as they can be seen."""
+def _megabytes(folder: Path) -> int:
+    """MB on disk of the files below ``folder``, as far as they can be seen."""
     total = 0
     for path, _, files in os.walk(folder):
         for name in files:
@@ -60,4 +61,4 @@ def folder_bytes(folder: Path) -> int:
                 total += os.lstat(os.path.join(path, name)).st_blocks * 512
             except OSError:
                 continue  # it has gone since
-    return total
+    return total // 1_000_000

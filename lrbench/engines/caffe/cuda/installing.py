@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from lrbench.engines.caffe.cuda.toolkit import (
     Toolkit,
     fetch_toolkit,
     find_libraries,
-    own_toolkit,
+    own_toolkits,
     packaged_toolkit,
     read_toolkit,
     toolkit_folder,
@@ -61,15 +61,13 @@ class CudaOptions:
         return self.home / "caffe-cuda.log"
 
 
-def build_tree(folder: Path, options: CudaOptions, tell: Callable[[str], None],
-               progress: Progress) -> tuple[Path, ...]:
+def build_tree(folder: Path, options: CudaOptions, progress: Progress) -> tuple[Path, ...]:
     """Build Caffe with CUDA into ``folder``; returns the folders of CUDA's run-time libraries.
 
     Args:
         folder: receives the tree; after an error it may hold a part of it.
         options: how it is made.
-        tell: receives a line for what was found and chosen.
-        progress: told how far each step is.
+        progress: told what was found and chosen, and how far each step is.
 
     Raises:
         UsageError: the toolkit named is not whole, or the licence is not accepted.
@@ -77,8 +75,8 @@ def build_tree(folder: Path, options: CudaOptions, tell: Callable[[str], None],
         OSError: a file cannot be written.
     """
     driver = find_driver()
-    tell(_about(driver))
-    found = _find_toolkit(options, tell)
+    progress(0, 0, _about(driver))
+    found = _find_toolkit(options, progress)
     known = found.architectures() if found else PACKAGED_ARCHITECTURES
     version = found.version if found else PACKAGED_VERSION
     check_driver(version, driver)
@@ -88,8 +86,8 @@ def build_tree(folder: Path, options: CudaOptions, tell: Callable[[str], None],
         raise UsageError(LICENSE, remedy=LICENSE_HINT)
     options.log.write_text("")
     toolkit = found or read_toolkit(fetch_toolkit(options.home, options.log, progress))
-    tell(f"building with CUDA {written(version)} of {toolkit.nvcc.parents[1]} for architecture"
-         f"{'s' if len(architectures) > 1 else ''} {', '.join(map(str, architectures))}; log: {options.log}")
+    progress(0, 0, f"building with CUDA {written(version)} of {toolkit.nvcc.parents[1]} for GPU architecture "
+                   f"{', '.join(map(str, architectures))}; log: {options.log}")
     build(folder, BuildRequest(toolkit, architectures, options.jobs, options.mirror, options.log), progress)
     return toolkit.library_folders
 
@@ -112,7 +110,7 @@ def unpack_tree(folder: Path, archive: Path, sha256: str | None, options: CudaOp
     needs = {name[3:].partition(".")[0]: name for name in record.needs}
     if options.toolkit is not None:
         return _folders(find_libraries(options.toolkit, needs))
-    for place in filter(None, (own_toolkit(options.variables), toolkit_folder(packaged_toolkit(options.home)))):
+    for place in (*own_toolkits(options.variables), toolkit_folder(packaged_toolkit(options.home))):
         try:
             return _folders(find_libraries(place, needs))
         except UsageError:
@@ -126,16 +124,15 @@ def _folders(libraries: Mapping[str, Path]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(file.parent for file in libraries.values()))
 
 
-def _find_toolkit(options: CudaOptions, tell: Callable[[str], None]) -> Toolkit | None:
+def _find_toolkit(options: CudaOptions, progress: Progress) -> Toolkit | None:
     """The toolkit named, else this machine's own if it is whole, else NVIDIA's packages if they are there."""
     if options.toolkit is not None:
         return read_toolkit(options.toolkit)
-    own = own_toolkit(options.variables)
-    if own is not None:
+    for own in own_toolkits(options.variables):
         try:
             return read_toolkit(own)
         except UsageError as error:
-            tell(f"this machine's own CUDA toolkit is passed over: {error}")
+            progress(0, 0, f"a CUDA toolkit of this machine is passed over: {error.where}: {error.message}")
     packaged = toolkit_folder(packaged_toolkit(options.home))
     return read_toolkit(packaged) if packaged.is_dir() else None
 

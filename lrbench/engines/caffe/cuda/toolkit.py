@@ -27,6 +27,7 @@ HEADERS = ("cuda_runtime.h", "cublas_v2.h", "curand.h", "curand_kernel.h")
 LIBRARIES = ("cublas", "curand", "cudart")
 BESIDE = {"cublas": "cublasLt"}
 """A library that another one loads, from the same folder."""
+USUAL_FOLDER = Path("/usr/local/cuda")
 LIBRARY_FOLDERS = ("lib64", "lib", "targets/x86_64-linux/lib", "")
 PLACE_HINT = "name the folder of a whole CUDA toolkit, the one that holds bin/nvcc, include and lib64"
 
@@ -120,12 +121,12 @@ def shared_name(library: Path) -> str:
     return found.group() if found else library.name
 
 
-def own_toolkit(environment: Mapping[str, str]) -> Path | None:
-    """The folder of this machine's own toolkit: CUDA_HOME's, the usual one, or that of the ``nvcc`` on the PATH."""
+def own_toolkits(environment: Mapping[str, str]) -> list[Path]:
+    """Folders where this machine may have a toolkit: CUDA_HOME's, that of the ``nvcc`` on the PATH, the usual one."""
     nvcc = shutil.which("nvcc", path=environment.get("PATH", os.defpath))
-    folders = [environment.get("CUDA_HOME") or environment.get("CUDA_PATH"), "/usr/local/cuda",
-               Path(nvcc).resolve().parents[1] if nvcc else None]
-    return next((Path(folder) for folder in folders if folder and Path(folder, "bin/nvcc").is_file()), None)
+    folders = [environment.get("CUDA_HOME") or environment.get("CUDA_PATH"),
+               Path(nvcc).resolve().parents[1] if nvcc else None, USUAL_FOLDER]
+    return [Path(folder) for folder in dict.fromkeys(folders) if folder and Path(folder, "bin/nvcc").is_file()]
 
 
 def packaged_toolkit(home: Path) -> Path:
@@ -162,11 +163,10 @@ def fetch_toolkit(home: Path, log: Path, progress: Progress, packages: Path = PA
 def _install_packages(target: Path, log: Path, progress: Progress, packages: Path) -> None:
     temporary = target / "tmp"
     temporary.mkdir(parents=True)
-    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary", ":all:", "--require-hashes",
-               "--no-cache-dir", "--no-compile", "--disable-pip-version-check", "--target", str(target), "-r",
-               str(packages)]
-    answer = watched(command, target, DOWNLOAD_BYTES + 2 * UNPACKED_BYTES, "NVIDIA's CUDA packages", progress,
-                     environment={**os.environ, "TMPDIR": str(temporary)})
+    command = ["env", f"TMPDIR={temporary}", sys.executable, "-m", "pip", "install", "--no-deps", "--require-hashes",
+               "--only-binary", ":all:", "--no-cache-dir", "--no-compile", "--disable-pip-version-check", "--target",
+               str(target), "-r", str(packages)]
+    answer = watched(command, target, DOWNLOAD_BYTES + 2 * UNPACKED_BYTES, "NVIDIA's CUDA packages", progress)
     with log.open("a") as file:
         file.write(answer.stdout)
     shutil.rmtree(temporary)
