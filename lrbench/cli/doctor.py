@@ -32,8 +32,10 @@ def doctor() -> int:
         _tell("LRBENCH_DATA   ", _data_folder),
         *[_tell(f"data       {name}: ", partial(_data, name)) for name in data_set_names()],
         _tell("Caffe      ", _caffe),
-        _tell("PyTorch    ", _torch),
     ]
+    if usable[-1]:
+        _tell("GPUs       ", _caffe_on_gpus)
+    _tell("PyTorch    ", _torch)
     return 0 if all(usable) else 2
 
 
@@ -80,36 +82,28 @@ def _caffe() -> str:
     source = "LRBENCH_CAFFE" if place.caffe else "lrbench caffe install"
     tool = "yes" if environment.tool else "no (there is no `caffe` program beside this pycaffe)"
     return (f"{info.version}, Python {info.python_version}, {environment.origin} ({source})\n"
-            f"           CPU: yes; {_gpus()}\n"
             f"           stepping driver: yes; native driver: {tool}")
 
 
-def _gpus() -> str:
-    """Which GPUs Caffe can use: a tiny net runs on each."""
+def _caffe_on_gpus() -> str:
+    """Which GPUs Caffe can use: a tiny net trains a step on each."""
     from lrbench.engines.caffe.driver import find_driver
     from lrbench.engines.caffe.environment import CUDA_INSTALL_HINT, find_environment, probe_gpu
-    from lrbench.errors import EngineUnavailable
     from lrbench.library.surroundings import site
 
     place = site()
-    try:
-        environment = find_environment(place.home, place.caffe, gpu=True)
-    except EngineUnavailable as error:
-        return f"GPU: no ({error})"
+    environment = find_environment(place.home, place.caffe, gpu=True)
+    build = environment.cuda
+    if build is None and not place.caffe:
+        return f"Caffe is not built for them; {CUDA_INSTALL_HINT}"
     driver = find_driver()
-    if environment.cuda is None and not place.caffe:
-        return f"GPU: no (this Caffe is built for the CPU only; {CUDA_INSTALL_HINT})"
-    names = [gpu.name for gpu in driver.gpus] if driver else [""]
-    told = [_gpu(number, name, probe_gpu(environment, number)) for number, name in enumerate(names)]
-    build = "" if environment.cuda is None else (
-        f" by {environment.origin}, built with CUDA {environment.cuda.version} for architectures "
-        f"{', '.join(map(str, environment.cuda.architectures))}")
-    return "\n           ".join([f"{told[0]}{build}", *told[1:]])
-
-
-def _gpu(number: int, name: str, reason: str | None) -> str:
-    title = f"GPU {number} ({name})" if name else "GPU"
-    return f"{title}: yes" if reason is None else f"{title}: no ({reason})"
+    names = [f"GPU {number} ({gpu.name})" for number, gpu in enumerate(driver.gpus)] if driver else ["GPU 0"]
+    told = [f"Caffe built with CUDA {build.version} for architectures {', '.join(map(str, build.architectures))}, "
+            f"{environment.origin}"] if build else []
+    for number, name in enumerate(names):
+        reason = probe_gpu(environment, number)
+        told.append(f"{name}: yes" if reason is None else f"{name}: no ({reason})")
+    return "\n           ".join(told)
 
 
 def _torch() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import shlex
 import shutil
@@ -44,6 +45,28 @@ def test_doctor_says_what_works(caffe_environment):
     assert answer.returncode == 0
     assert "1.0.0" in answer.stdout
     assert "stepping driver: yes; native driver: yes" in answer.stdout
+    assert "\nGPUs       Caffe " in answer.stdout
+
+
+def test_doctor_says_which_library_of_a_cuda_build_is_missing(caffe_environment, own_home):
+    """What LRBench knows of a build is a record beside the tree; here that of one whose libraries have gone."""
+    (own_home / "caffe-cuda").mkdir()
+    for part in (home() / "caffe").iterdir():
+        (own_home / "caffe-cuda" / part.name).symlink_to(part)
+    (own_home / "caffe-cuda" / MANIFEST).unlink()
+    manifest = json.loads((home() / "caffe" / MANIFEST).read_text()) | {"cuda": {
+        "version": "13.0", "architectures": [80, 90], "needs": ["libcublas.so.13"], "libraries": ["cuda-13.0/lib"]}}
+    (own_home / "caffe-cuda" / MANIFEST).write_text(json.dumps(manifest))
+    answer = lrbench("doctor", LRBENCH_HOME=str(own_home))
+    assert answer.returncode == 0
+    assert (f"GPUs       Caffe built with CUDA 13.0 for architectures 80, 90, {own_home / 'caffe-cuda'}\n           "
+            f"GPU 0: no (CUDA's library libcublas.so.13 is missing: it is not in {own_home / 'cuda-13.0/lib'})"
+            ) in answer.stdout.replace("GPU 0 (", "GPU 0: no (", 0)
+    (own_home / "caffe-cuda" / MANIFEST).write_text('{"cuda": 13}')
+    answer = lrbench("doctor", LRBENCH_HOME=str(own_home))
+    said = f"GPUs       {own_home / 'caffe-cuda'}: the Caffe installed here is broken: {MANIFEST} is damaged"
+    assert said in answer.stdout
+    assert answer.stderr == ""
 
 
 def test_a_python_of_the_users_serves_both_drivers(caffe_environment, tmp_path):
@@ -196,7 +219,7 @@ def test_a_dry_run_for_a_gpu_that_this_caffe_cannot_use(own_home, tmp_path):
     assert answer.returncode == 0
     assert answer.stdout.startswith("   1  pending    FIX(k0=0.01)")
     assert answer.stderr.startswith("1 of 1 runs to do; no estimate: they cannot start on this machine: ")
-    assert "this Caffe cannot use a GPU: no GPU here; set engine.device to cpu" in answer.stderr
+    assert "Caffe cannot use GPU 0: no GPU here; see lrbench doctor and lrbench caffe install --cuda" in answer.stderr
 
 
 def test_nothing_installed_is_said_in_one_line(tmp_path):
@@ -231,7 +254,7 @@ def test_what_mmdebstrap_leaves_out_is_told(tmp_path):
     program = tmp_path / "mmdebstrap"
     program.write_text('#!/bin/sh\nfor last; do :; done\n/bin/mkdir -p "$last/usr"\n')
     program.chmod(0o755)
-    answer = lrbench("caffe", "install", LRBENCH_HOME=str(tmp_path / "home"), PATH=str(tmp_path))
+    answer = lrbench("caffe", "install", LRBENCH_HOME=str(tmp_path / "home"), PATH=f"{tmp_path}:/usr/bin:/bin")
     assert answer.returncode == 2
     assert answer.stderr.splitlines()[-1].startswith("error: ")
     assert "changelog.Debian.gz: Caffe cannot be installed: No such file or directory" in answer.stderr
@@ -243,7 +266,7 @@ def test_a_failing_mmdebstrap_leaves_nothing_and_is_quoted(tmp_path):
     program.write_text('#!/bin/sh\nfor last; do :; done\n/bin/mkdir -p "$last/usr"\n'
                        'echo "E: no network here" >&2\nexit 1\n')
     program.chmod(0o755)
-    answer = lrbench("caffe", "install", LRBENCH_HOME=str(tmp_path / "home"), PATH=str(tmp_path))
+    answer = lrbench("caffe", "install", LRBENCH_HOME=str(tmp_path / "home"), PATH=f"{tmp_path}:/usr/bin:/bin")
     assert answer.returncode == 2
     assert "mmdebstrap failed: E: no network here" in answer.stderr
     assert not (tmp_path / "home/caffe").exists()
@@ -254,7 +277,7 @@ def test_the_mirror_is_given_to_mmdebstrap(tmp_path):
     program = tmp_path / "mmdebstrap"
     program.write_text(f'#!/bin/sh\nfor last; do :; done\necho "$last" >> {tmp_path}/mirrors\nexit 1\n')
     program.chmod(0o755)
-    folders = {"LRBENCH_HOME": str(tmp_path / "home"), "PATH": str(tmp_path)}
+    folders = {"LRBENCH_HOME": str(tmp_path / "home"), "PATH": f"{tmp_path}:/usr/bin:/bin"}
     for mirror in ("http://127.0.0.1:1/debian", "file:///srv/debian"):
         answer = lrbench("caffe", "install", "--mirror", mirror, **folders)
         assert answer.returncode == 2
