@@ -91,11 +91,11 @@ def install(force: bool, mirror: str | None, archive: Path | None, sha256: str |
 
 
 def _cpu_source(archive: Path | None, sha256: str | None, mirror: str | None, progress: Progress) -> Unpack:
-    from lrbench.engines.caffe.archive import unpack
-    from lrbench.engines.caffe.install import from_mirror
+    from lrbench.engines.caffe.install import from_archive, from_mirror
 
-    return partial(unpack, archive, sha256=sha256) if archive else partial(from_mirror, mirror=mirror,
-                                                                           progress=progress)
+    if archive is not None:
+        return partial(from_archive, archive=archive, sha256=sha256)
+    return partial(from_mirror, mirror=mirror, progress=progress)
 
 
 def _cuda_source(archive: Path | None, sha256: str | None, mirror: str | None, building: dict[str, Any],
@@ -115,7 +115,7 @@ def _cuda_source(archive: Path | None, sha256: str | None, mirror: str | None, b
               help="The archive to write.")
 @click.option("--cuda", is_flag=True, help="Pack the Caffe for GPUs; CUDA's own libraries stay out.")
 def pack(output: Path, cuda: bool) -> None:
-    """Pack the installed Caffe into one archive (about 250 MB), for another x86-64 machine.
+    """Pack the installed Caffe into one archive (250 to 400 MB), for another x86-64 machine.
 
     Prints the archive's SHA-256 and name as sha256sum does. The same tree gives the same archive.
 
@@ -132,7 +132,7 @@ def pack(output: Path, cuda: bool) -> None:
     check_writable(output)
     root = packaged_root(home(), cuda=cuda)
     packaged_environment(root)
-    tell(f"packing {root} into {output} (about 250 MB)")
+    tell(f"packing {root} into {output}")
     try:
         pack_caffe(root, output)
         digest = file_sha256(output)

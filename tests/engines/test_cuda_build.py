@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.engines.caffe.archive import pack
 from lrbench.engines.caffe.cuda import build as build_module
 from lrbench.engines.caffe.cuda import installing
 from lrbench.engines.caffe.cuda.build import BuildRequest, build
@@ -265,6 +266,17 @@ def test_an_archive_of_a_cpu_build_is_refused_with_cuda(options, tmp_path, monke
     monkeypatch.setattr(installing, "unpack", lambda archive, folder, sha256: folder.mkdir())
     with pytest.raises(UsageError, match=r"^caffe\.tar\.gz: holds a Caffe for the CPU; leave --cuda out"):
         unpack_tree(tmp_path / "tree", Path("caffe.tar.gz"), None, options, silent)
+
+
+def test_an_archive_of_a_cuda_build_is_refused_without_cuda(tmp_path):
+    record = tmp_path / "tree" / CUDA_RECORD
+    record.parent.mkdir(parents=True)
+    record.write_text(CudaBuild(version="13.0", architectures=(90,), needs=()).model_dump_json())
+    pack(tmp_path / "tree", tmp_path / "caffe.tar.gz")
+    answer = command_line(tmp_path / "home", "--from", str(tmp_path / "caffe.tar.gz"))
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1] == f"error: {tmp_path / 'caffe.tar.gz'}: holds a Caffe for GPUs; add --cuda"
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["caffe.lock"]
 
 
 def test_an_unpacked_build_takes_the_libraries_of_the_toolkit_that_is_named(options, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from lrbench.data.sources import Progress, silent
+from lrbench.engines.caffe.archive import unpack as unpack_archive
 from lrbench.engines.caffe.environment import MANIFEST, packaged_environment, probe
 from lrbench.engines.caffe.gpu import read_record
 from lrbench.engines.caffe.watching import watched
@@ -38,8 +39,8 @@ def install(root: Path, unpack: Unpack, *, force: bool, log: Callable[[str], Non
 
     Args:
         root: the folder to make; its parents are made.
-        unpack: writes the tree into a folder that it makes: ``from_mirror``, ``unpack`` of an archive, or a build with
-            CUDA, which returns the folders of CUDA's run-time libraries.
+        unpack: writes the tree into a folder that it makes: ``from_mirror``, ``from_archive``, or a build with CUDA,
+            which returns the folders of CUDA's run-time libraries.
         force: install again over what is there, which stays in place until the new one has started once.
         log: receives a line for each step.
 
@@ -137,6 +138,23 @@ def from_mirror(folder: Path, mirror: str | None = None, *, progress: Progress =
     if answer.returncode != 0:
         lines = [line for line in answer.stdout.splitlines() if line.startswith("E:")] or answer.stdout.splitlines()
         raise EngineUnavailable(f"mmdebstrap failed: {lines[0] if lines else answer.returncode}", remedy=MIRROR_HINT)
+
+
+def from_archive(folder: Path, archive: Path, sha256: str | None = None) -> None:
+    """Unpack an archive of a CPU build that ``lrbench caffe pack`` wrote.
+
+    Args:
+        folder: the folder to make.
+        archive: the archive.
+        sha256: the archive's SHA-256, if known.
+
+    Raises:
+        UsageError: the archive cannot be used, or holds a CUDA build.
+        OSError: the tree cannot be written.
+    """
+    unpack_archive(archive, folder, sha256)
+    if read_record(folder) is not None:
+        raise UsageError("holds a Caffe for GPUs", where=str(archive), remedy="add --cuda")
 
 
 def _version(root: Path) -> str:
