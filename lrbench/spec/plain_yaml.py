@@ -18,6 +18,7 @@ from lrbench.errors import SpecError
 MAX_VALUES = 100_000
 MAX_DEPTH = 50
 SHOWN_CHARACTERS = 60
+LONGEST_REASON = 200
 
 Key = tuple[str | int, ...]
 """Keys and list indices from the document's root to a value."""
@@ -60,7 +61,7 @@ def _parsed(text: str, source: str) -> yaml.Node | None:
         line = error.problem_mark.line if error.problem_mark else loader.line
     except (ValueError, OverflowError):  # PyYAML lets these through: "\UFFFFFFFF", %YAML with thousands of digits
         problem, line = "no such character or version", loader.line
-    raise SpecError(f"is not valid YAML: {problem}", where=f"{source}:{line + 1}",
+    raise SpecError(f"is not valid YAML: {problem[:LONGEST_REASON]}", where=f"{source}:{line + 1}",
                     remedy="check the indentation, colons, brackets and quotes there")
 
 
@@ -105,7 +106,7 @@ class _Loader(yaml.SafeLoader):
         place = f"{self.source}:{event.start_mark.line + 1}"
         self.limits.enter(place)
         if getattr(event, "tag", None) is not None:
-            raise SpecError(f"the tag {event.tag!r} is refused, as a spec holds plain values only", where=place,
+            raise SpecError(f"the tag {shown(event.tag)} is refused, as a spec holds plain values only", where=place,
                             remedy="remove it")
         node = super().compose_node(parent, index)
         self.limits.leave()
@@ -193,5 +194,9 @@ def shown(value: object) -> str:
         return f"a {kind}" if value else f"an empty {kind}"
     if value is None:
         return "empty"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return cut(str(value).lower() if isinstance(value, bool) else repr(value))
+
+
+def cut(text: str) -> str:
+    """The text, or its beginning where it is too long to be repeated."""
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from lrbench.errors import SpecError, did_you_mean
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings
-from lrbench.spec.plain_yaml import Key, shown
+from lrbench.spec.plain_yaml import Key, cut, shown
 
 # pydantic's types of errors, and the rule behind "must be"; {} are the limits that it names.
 _RULES = {
@@ -48,7 +48,7 @@ def explain(error: ValidationError, document: Document, solvers: Sequence[Key]) 
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     first, *others = problems
     key = _key(first)
-    message, remedy = _sentence(first, key, ".".join(map(str, _as_written(key, solvers))))
+    message, remedy = _sentence(first, key, _dotted(_as_written(key, solvers)))
     named = list(dict.fromkeys(_named(other, document, solvers) for other in others))
     more = f"; also wrong: {', '.join(named[:MOST_NAMED])}" if named else ""
     more += f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
@@ -65,7 +65,11 @@ def _key(problem: ErrorDetails) -> Key:
 def _named(problem: ErrorDetails, document: Document, solvers: Sequence[Key]) -> str:
     path = _as_written(_key(problem), solvers)
     missing = "missing, " if problem["type"] == "missing" else ""
-    return f"{'.'.join(map(str, path))} ({missing}{document.where(path)})"
+    return f"{_dotted(path)} ({missing}{document.where(path)})"
+
+
+def _dotted(path: Key) -> str:
+    return ".".join(cut(str(part)) for part in path)
 
 
 def _as_written(key: Key, solvers: Sequence[Key]) -> Key:

@@ -80,6 +80,16 @@ def test_text_with_pieces_replaced(folder, edits):
     read_or_refuse(folder, text)
 
 
+@pytest.mark.parametrize(("piece", "changed"), [
+    ("digits", "*" + "9" * 5000), ("digits", "!" + "9" * 5000), ("momentum", "9" * 5000),
+    ("engine: {", "omentum: 1\nengine: {" + "9" * 5000 + ": 1, "),
+])
+def test_what_a_refusal_repeats_is_cut(folder, piece, changed):
+    text = SPEC.replace(piece, changed)
+    assert text != SPEC
+    read_or_refuse(folder, text)
+
+
 def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The paths to all values inside one."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
