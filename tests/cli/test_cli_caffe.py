@@ -20,6 +20,7 @@ from lrbench.cli.doctor import _torch
 from lrbench.data import prepare
 from lrbench.engines.caffe import environment
 from lrbench.engines.caffe.environment import MANIFEST, CaffeEnvironment
+from lrbench.engines.caffe.install import from_mirror
 from lrbench.errors import EngineUnavailable
 from lrbench.library.surroundings import home
 
@@ -283,6 +284,20 @@ def test_the_mirror_is_given_to_mmdebstrap(tmp_path):
         assert answer.returncode == 2
     given = (tmp_path / "mirrors").read_text().splitlines()
     assert given == ["http://127.0.0.1:1/debian", "copy:///srv/debian"], "mmdebstrap cannot take packages from file:"
+
+
+@pytest.mark.parametrize(("user", "given"), [(0, []), (1000, ["--mode=chrootless"])])
+def test_without_root_mmdebstrap_is_told_that_it_needs_none(tmp_path, monkeypatch, user, given):
+    """It finds no way by itself where newuidmap is missing, or makes files that belong to another user."""
+    program = tmp_path / "mmdebstrap"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\nexit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    with pytest.raises(EngineUnavailable, match="mmdebstrap failed"):
+        from_mirror(tmp_path / "tree")
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    assert [argument for argument in arguments if argument.startswith("--mode")] == given
 
 
 class Nothing(BaseHTTPRequestHandler):

@@ -131,7 +131,8 @@ def from_mirror(folder: Path, mirror: str | None = None, *, progress: Progress =
         raise EngineUnavailable("mmdebstrap, which unpacks Caffe's packages, is not installed", remedy=MMDEBSTRAP_HINT)
     packages = ",".join((*PACKAGES, *additions.packages))
     hooks = [] if additions.hook is None else [f"--extract-hook={additions.hook}"]
-    command = [program, "--variant=extract", f"--include={packages}", *hooks, RELEASE, str(folder)]
+    mode = [] if os.geteuid() == 0 else ["--mode=chrootless"]  # nothing of the packages is run, so none is needed
+    command = [program, *mode, "--variant=extract", f"--include={packages}", *hooks, RELEASE, str(folder)]
     if mirror is not None:
         command.append(re.sub("^file:", "copy:", mirror))  # mmdebstrap has apt copy packages, or cannot reach them
     answer = watched(command, folder, additions.unpacked_bytes, "Debian's packages", progress)
