@@ -254,7 +254,7 @@ def test_the_native_driver_gives_the_same_accuracies(folder, uninterrupted):
 
 @pytest.mark.parametrize(("options", "words"), [
     (["--set", "engine.driver=native"], "TRI(k0=0.001, k1=0.02, l=30) has no native form"),
-    (["--set", "engine.device=gpu"], "this Caffe cannot use a GPU"),
+    (["--set", "engine.device=gpu"], "Caffe cannot use GPU 0: "),
     (["--set", "workload.test_batch_size=64"], "500 samples, which is no multiple of the test batch of 64"),
     (["--shard", "3/2"], "is not I/N"),
     (["--results", "trial.yaml"], "cannot write the results folder"),
