@@ -79,8 +79,12 @@ def install(force: bool, mirror: str | None, archive: Path | None, sha256: str |
         raise UsageError("--from and --mirror exclude each other", remedy="leave one out")
     if sha256 is not None and archive is None:
         raise UsageError("--sha256 is the hash of an archive", remedy="name the archive with --from")
-    if not cuda and (given := next((name for name, value in building.items() if value), None)):
-        raise UsageError(f"--{given.replace('_', '-')} is about a build for GPUs", remedy="add --cuda, or leave it out")
+    given = [_OPTIONS[name] for name, value in building.items() if value]
+    if given and not cuda:
+        raise UsageError(f"{given[0]} is about a build for GPUs", remedy="add --cuda, or leave it out")
+    if archive is not None and (compiling := sorted({"--arch", "--jobs"} & set(given))):
+        raise UsageError(f"{compiling[0]} is about compiling, and --from unpacks what was compiled",
+                         remedy="leave one out")
     root = packaged_root(home(), cuda=cuda)
     name = "Caffe for GPUs" if cuda else "Caffe"
     with shown_progress() as progress:
@@ -88,6 +92,11 @@ def install(force: bool, mirror: str | None, archive: Path | None, sha256: str |
             _cpu_source(archive, sha256, mirror, progress))
         installed = install_caffe(root, source, force=force, log=partial(progress, 0, 0))
     tell(f"{name} is installed in {root}" if installed else f"{name} is there already, in {root}")
+
+
+_OPTIONS = {"toolkit": "--toolkit", "architectures": "--arch", "jobs": "--jobs",
+            "accept_nvidia_license": "--accept-nvidia-license"}
+"""The options of a CUDA build by their parameters."""
 
 
 def _cpu_source(archive: Path | None, sha256: str | None, mirror: str | None, progress: Progress) -> Unpack:

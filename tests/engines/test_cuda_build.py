@@ -305,6 +305,9 @@ def command_line(home_folder: Path, *arguments: str) -> subprocess.CompletedProc
 @pytest.mark.parametrize(("arguments", "said"), [
     (("--toolkit", "cuda"), "--toolkit is about a build for GPUs; add --cuda, or leave it out"),
     (("--accept-nvidia-license",), "--accept-nvidia-license is about a build for GPUs"),
+    (("--arch", "80"), "--arch is about a build for GPUs; add --cuda, or leave it out"),
+    (("--cuda", "--from", "caffe.tar.gz", "-j", "2"),
+     "--jobs is about compiling, and --from unpacks what was compiled"),
     (("--cuda", "--arch", "8.0"), "'8.0' is not a list of compute capabilities without the dot, such as 80,90"),
     (("--cuda", "--toolkit", "no-such-folder"),
      "no-such-folder: no such folder; name the folder of a whole CUDA toolkit"),
