@@ -31,7 +31,7 @@ PROGRAMS = {
 }
 DEFINES = ("USE_LMDB", "USE_LEVELDB", "USE_HDF5", "USE_OPENCV", "CAFFE_VERSION=1.0.0", "NDEBUG",
            "BOOST_BIND_GLOBAL_PLACEHOLDERS")
-"""Debian's own choices. Without USE_HDF5, training with HDF5 layers in the build would abort at the first snapshot."""
+"""Debian's own choices, so that both builds read the same data and have the same layers."""
 PYTHON_FILES = ("layer_factory.cpp", "_caffe.cpp")
 LIBRARIES = ("blas", "hdf5_serial_hl", "hdf5_serial", "lmdb", "leveldb", "protobuf", "glog", "gflags", "boost_system",
              "boost_filesystem", "boost_thread", "boost_python39", "opencv_core", "opencv_imgproc", "opencv_imgcodecs",

@@ -1,4 +1,4 @@
-"""What a CUDA build needs of this machine, looked at before anything is downloaded."""
+"""The preflight of a CUDA build: processor, disk, driver and GPUs are checked before anything is downloaded."""
 
 from __future__ import annotations
 
