@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def _caffe(site: Site) -> Engine:
     from lrbench.engines.caffe.engine import CaffeEngine
     from lrbench.engines.caffe.environment import find_environment
 
-    return CaffeEngine(find_environment(site.home, site.caffe), find_environment(site.home, site.caffe, gpu=True))
+    return CaffeEngine(find_environment(site.home, site.caffe),
+                       partial(find_environment, site.home, site.caffe, gpu=True))
 
 
 def _torch(_site: Site) -> Engine:

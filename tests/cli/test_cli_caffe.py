@@ -49,7 +49,7 @@ def test_doctor_says_what_works(caffe_environment):
     assert "\nGPUs       Caffe " in answer.stdout
 
 
-def test_doctor_says_which_library_of_a_cuda_build_is_missing(caffe_environment, own_home):
+def test_doctor_says_which_library_of_a_cuda_build_is_missing(caffe_environment, own_home, tmp_path):
     """What LRBench knows of a build is a record beside the tree; here that of one whose libraries have gone."""
     (own_home / "caffe-cuda").mkdir()
     for part in (home() / "caffe").iterdir():
@@ -68,6 +68,11 @@ def test_doctor_says_which_library_of_a_cuda_build_is_missing(caffe_environment,
     said = f"GPUs       {own_home / 'caffe-cuda'}: the Caffe installed here is broken: {MANIFEST} is damaged"
     assert said in answer.stdout
     assert answer.stderr == ""
+    spec = tmp_path / "trial.yaml"
+    spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
+                    " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n")
+    answer = lrbench("run", str(spec), "--results", str(tmp_path / "results"), LRBENCH_HOME=str(own_home))
+    assert answer.returncode == 0, "a run on the CPU needs no CUDA build"
 
 
 def test_a_python_of_the_users_serves_both_drivers(caffe_environment, tmp_path):

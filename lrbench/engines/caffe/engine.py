@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +23,17 @@ class CaffeEngine(Engine):
 
     Attributes:
         environment: the Caffe that trains on the CPU.
-        gpu_environment: the Caffe that trains on GPUs; None takes ``environment``.
+        find_gpu_environment: finds the Caffe that trains on GPUs, once a run needs it; None takes ``environment``.
     """
 
     environment: CaffeEnvironment
-    gpu_environment: CaffeEnvironment | None = None
+    find_gpu_environment: Callable[[], CaffeEnvironment] | None = None
     isolated = True
 
     def _environment(self, job: Job) -> CaffeEnvironment:
-        return self.gpu_environment or self.environment if job.engine.device == "gpu" else self.environment
+        if job.engine.device == "gpu" and self.find_gpu_environment is not None:
+            return self.find_gpu_environment()
+        return self.environment
 
     def describe(self) -> dict[str, Any]:
         """Caffe's version and that of its Python."""
