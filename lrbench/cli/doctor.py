@@ -86,7 +86,7 @@ def _caffe() -> str:
 
 
 def _caffe_on_gpus() -> str:
-    """Which GPUs Caffe can use: a tiny net trains a step on each."""
+    """The CUDA build of Caffe, and for each GPU whether a step of a tiny net ran on it, or why not."""
     from lrbench.engines.caffe.driver import find_driver
     from lrbench.engines.caffe.environment import CUDA_INSTALL_HINT, find_environment, probe_gpu
     from lrbench.library.surroundings import site

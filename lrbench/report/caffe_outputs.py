@@ -101,7 +101,7 @@ def _column(output: Output | None, count: int) -> Column:
 
 
 def _having(output: Output | None, count: int) -> NDArray[np.bool_]:
-    """Whether each of `count` passes has the output."""
+    """A mask of the passes, ``count`` in all, that have the output."""
     having = np.zeros(count, dtype=np.bool_)
     if output is not None:
         having[output.passes] = True
@@ -121,7 +121,7 @@ def logged_test_net(log: CaffeLog) -> NetParameter | None:
 
 
 def outputs_of(values: Mapping[str, Column], net: NetParameter | None) -> Outputs:
-    """Which of a test net's outputs are accuracy, top-5 accuracy and loss.
+    """Find the accuracy, top-5 accuracy and loss among a test net's outputs.
 
     Args:
         values: of each output, in the order of the log.

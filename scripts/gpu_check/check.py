@@ -179,7 +179,7 @@ def compare_losses(one: dict[int, float], other: dict[int, float]) -> dict[str, 
 
 
 def largest(pairs: list[tuple[float | None, float | None]]) -> float | None:
-    """The largest difference within a pair; None where there is no pair of numbers."""
+    """The largest difference within a pair; None without a pair of numbers."""
     known = [abs(left - right) for left, right in pairs if left is not None and right is not None]
     return max(known, default=None)
 

@@ -69,3 +69,8 @@ def find_driver() -> Driver | None:
 def first_driver(major: int) -> str:
     """The first driver that runs this major version of CUDA."""
     return FIRST_DRIVERS.get(major, "of that version")
+
+
+def written(version: tuple[int, int]) -> str:
+    """A version of CUDA as text, such as 13.0."""
+    return f"{version[0]}.{version[1]}"

@@ -75,7 +75,7 @@ class CaffeInfo:
 
 
 def packaged_root(home: Path, *, cuda: bool = False) -> Path:
-    """Where ``lrbench caffe install`` puts Caffe, or the CUDA build, inside LRBench's data folder ``home``."""
+    """The folder of the installed Caffe, or of its CUDA build, inside LRBench's data folder ``home``."""
     return home / ("caffe-cuda" if cuda else "caffe")
 
 
@@ -137,7 +137,7 @@ def start_through_loader(root: Path, further: Sequence[Path] = ()) -> tuple[str,
 
 
 def _cuda_build(root: Path) -> CudaBuild | None:
-    """What the manifest says of CUDA, folders made absolute; None for a CPU build.
+    """Read the description of a CUDA build from a tree's manifest, with absolute folders; None for a CPU build.
 
     Raises:
         EngineUnavailable: the manifest is damaged.

@@ -1,4 +1,4 @@
-"""Whether a CUDA build of Caffe fits this machine's driver and GPUs, and in words what does not."""
+"""The fit of a CUDA build of Caffe to this machine's driver and GPUs; a message names what does not fit."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from lrbench.engines.caffe.driver import Driver, driver_folder, first_driver
+from lrbench.engines.caffe.driver import Driver, driver_folder, first_driver, written
 
 CUDA_RECORD = "usr/lib/lrbench-cuda.json"
 """In the tree of a CUDA build: what ``CudaBuild`` holds, without the folders of libraries."""
 _MEANINGS = {
     35: "there is no NVIDIA driver here, or one that is too old for the CUDA version of this Caffe",
     100: "the NVIDIA driver offers no GPU here (CUDA_VISIBLE_DEVICES may hide it)",
-    101: "there is no GPU of this id",
+    101: "no GPU has this id",
     209: "it holds no code for this GPU's architecture",
     222: "it holds no code for this GPU's architecture",
 }
@@ -21,7 +21,7 @@ _MEANINGS = {
 
 
 class CudaBuild(BaseModel):
-    """What the manifest of a CUDA build says.
+    """The description of a CUDA build in its manifest.
 
     Attributes:
         version: CUDA's version, such as "13.0".
@@ -43,12 +43,12 @@ class CudaBuild(BaseModel):
         return int(self.version.partition(".")[0])
 
     def runs_on(self, architecture: int) -> bool:
-        """Whether it holds code for a GPU: machine code, or PTX of the same or an earlier architecture."""
+        """Return whether the build has machine code, or PTX of the same or an earlier architecture, for a GPU."""
         return architecture >= self.architectures[0]
 
 
 def read_record(tree: Path) -> CudaBuild | None:
-    """What the tree of a CUDA build says of itself; None for the tree of a CPU build.
+    """Read the description of a CUDA build from its tree; None for the tree of a CPU build.
 
     Raises:
         ValueError: the record is damaged.
@@ -58,7 +58,7 @@ def read_record(tree: Path) -> CudaBuild | None:
 
 
 def misfit(build: CudaBuild, driver: Driver | None, device_id: int) -> str | None:
-    """What keeps a build from using a GPU, as far as that shows without starting it; None where nothing does.
+    """Return the reason why a build cannot use a GPU, as far as it shows without starting Caffe, or None.
 
     Args:
         build: the build.
@@ -72,7 +72,7 @@ def misfit(build: CudaBuild, driver: Driver | None, device_id: int) -> str | Non
     if driver is None:
         return "there is no NVIDIA driver here" if driver_folder() is None else _MEANINGS[100]
     if driver.version[0] < build.major:
-        return (f"the driver here runs CUDA up to {driver.version[0]}.{driver.version[1]}, and this Caffe is built "
+        return (f"the driver here runs CUDA up to {written(driver.version)}, and this Caffe is built "
                 f"with CUDA {build.version}, which needs driver {first_driver(build.major)} or later")
     if device_id >= len(driver.gpus):
         return f"there is no GPU {device_id}: the driver offers {len(driver.gpus)}, counted from 0"

@@ -17,7 +17,7 @@ from lrbench.data.sources import Progress, silent
 from lrbench.engines.caffe.archive import unpack as unpack_archive
 from lrbench.engines.caffe.environment import MANIFEST, packaged_environment, probe
 from lrbench.engines.caffe.gpu import read_record
-from lrbench.engines.caffe.watching import watched
+from lrbench.engines.caffe.watching import complaint, watched
 from lrbench.errors import EngineUnavailable, UsageError
 from lrbench.storage import reason
 
@@ -84,7 +84,7 @@ def _install(root: Path, unpack: Unpack, force: bool, log: Callable[[str], None]
 
 
 def _manifest(tree: Path, home: Path, libraries: Sequence[Path]) -> dict[str, object]:
-    """What LRBench keeps about a tree; the folders of libraries below ``home`` relative to it, so that it can move."""
+    """The manifest of a tree; folders of libraries below ``home`` are relative to it, so that it can be moved."""
     manifest: dict[str, object] = {"version": _version(tree), "release": RELEASE}
     record = read_record(tree)
     if record is not None:
@@ -96,7 +96,7 @@ def _manifest(tree: Path, home: Path, libraries: Sequence[Path]) -> dict[str, ob
 
 @dataclass(frozen=True)
 class Additions:
-    """What is unpacked beside Caffe's packages.
+    """Packages and commands in addition to Caffe's packages.
 
     Attributes:
         packages: names of further packages.
@@ -137,8 +137,7 @@ def from_mirror(folder: Path, mirror: str | None = None, *, progress: Progress =
         command.append(re.sub("^file:", "copy:", mirror))  # mmdebstrap has apt copy packages, or cannot reach them
     answer = watched(command, folder, additions.unpacked_bytes, "Debian's packages", progress)
     if answer.returncode != 0:
-        lines = [line for line in answer.stdout.splitlines() if line.startswith("E:")] or answer.stdout.splitlines()
-        raise EngineUnavailable(f"mmdebstrap failed: {lines[0] if lines else answer.returncode}", remedy=MIRROR_HINT)
+        raise EngineUnavailable(f"mmdebstrap failed: {complaint(answer, '^E:')}", remedy=MIRROR_HINT)
 
 
 def from_archive(folder: Path, archive: Path, sha256: str | None = None) -> None:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Number = TypeVar("Number", int, float)
+
+
+def _part(column: array[Number], kept: NDArray[np.bool_]) -> array[Number]:
+    """A new column of the kept entries."""
+    return array(column.typecode, np.asarray(column)[kept].tobytes())
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Displays:
 
     @property
     def rated(self) -> NDArray[np.bool_]:
-        """Whether each display has a rate."""
+        """A mask of the displays that have a rate."""
         return np.asarray(self._rated).view(np.bool_)
 
     @property
@@ -86,11 +93,11 @@ class Displays:
     def forget(self, origin: int) -> None:
         """Drop the displays from that iteration on."""
         kept = self.iterations < origin
-        self._iterations = array("q", self.iterations[kept].tobytes())
-        self._losses = array("d", self.losses[kept].tobytes())
-        self._rates = array("d", self.rates[kept].tobytes())
-        self._rated = array("b", self.rated[kept].tobytes())
-        self._seconds = array("d", self.seconds[kept].tobytes())
+        self._iterations = _part(self._iterations, kept)
+        self._losses = _part(self._losses, kept)
+        self._rates = _part(self._rates, kept)
+        self._rated = _part(self._rated, kept)
+        self._seconds = _part(self._seconds, kept)
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ class Tests:
         return places[np.unique(self.iterations[places], return_index=True)[1]]
 
     def _measured(self) -> NDArray[np.bool_]:
-        """Whether each pass has an output."""
+        """A mask of the passes that have an output."""
         before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.asarray(self._of_name) >= 0)])
         first = np.asarray(self._first)
         measured: NDArray[np.bool_] = before[first + self._lengths()] > before[first]
@@ -189,7 +196,7 @@ class Tests:
                 for index in in_order}
 
     def _lengths(self) -> NDArray[np.int64]:
-        """How many outputs each pass has, with those that are no scalars."""
+        """The number of outputs of each pass, those that are no scalars included."""
         return np.diff(np.asarray(self._first), append=len(self._values))
 
     def append(self, iteration: int, net: int, seconds: float) -> None:
@@ -222,12 +229,12 @@ class Tests:
         """Drop the passes after that iteration, all where it is 0."""
         kept = (self.iterations <= origin) & (origin > 0)
         lengths, of_kept = self._lengths()[kept], np.repeat(kept, self._lengths())
-        self._iterations = array("q", self.iterations[kept].tobytes())
-        self._nets = array("i", np.asarray(self._nets)[kept].tobytes())
-        self._started = array("d", self.started[kept].tobytes())
-        self._ended = array("d", self.ended[kept].tobytes())
-        self._of_name = array("i", np.asarray(self._of_name)[of_kept].tobytes())
-        self._values = array("d", np.asarray(self._values)[of_kept].tobytes())
+        self._iterations = _part(self._iterations, kept)
+        self._nets = _part(self._nets, kept)
+        self._started = _part(self._started, kept)
+        self._ended = _part(self._ended, kept)
+        self._of_name = _part(self._of_name, of_kept)
+        self._values = _part(self._values, of_kept)
         self._first = array("q", (np.cumsum(lengths) - lengths).tobytes())
         start = self._first[-1] if self._first else 0
         self._own = {max(number, ~number): start + place for place, number in enumerate(self._of_name[start:])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -42,6 +43,13 @@ def watched(command: Sequence[str], folder: Path, expected: int, title: str,
             progress(there, there, f"{title}, MB")
         printed.seek(0)
         return subprocess.CompletedProcess(list(command), process.returncode, printed.read())
+
+
+def complaint(answer: subprocess.CompletedProcess[str], pattern: str) -> str:
+    """The first line of a failed program's output that a pattern is found in, else its first line or exit status."""
+    lines = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+    found = [line for line in lines if re.search(pattern, line)]
+    return (found or lines or [f"exit status {answer.returncode}"])[0]
 
 
 def _waits(process: subprocess.Popen[bytes]) -> bool:

@@ -214,7 +214,7 @@ def use_gpu(caffe: Any, device_id: int) -> None:
 
 
 def probe() -> Message:
-    """What this Caffe is; no GPU is touched."""
+    """Return the versions and layer types of this Caffe; no GPU is touched."""
     import caffe
     return {"version": caffe.__version__, "python": sys.version.split()[0], "layers": list(caffe.layer_type_list())}
 

@@ -20,12 +20,13 @@ from lrbench.engines.caffe.cuda.compiling import (
 )
 from lrbench.engines.caffe.cuda.source import fetch_tree, remove_development_part, unpack_source
 from lrbench.engines.caffe.cuda.toolkit import Toolkit, shared_name
+from lrbench.engines.caffe.driver import written
 from lrbench.engines.caffe.gpu import CUDA_RECORD, CudaBuild
 
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What to build.
+    """A build of Caffe: its toolkit, its architectures, and the settings of its making.
 
     Attributes:
         toolkit: the CUDA toolkit.
@@ -92,6 +93,6 @@ def put_in_tree(made: Build) -> None:
         target.unlink()
         shutil.copyfile(file, target)
         target.chmod(0o755)
-    record = CudaBuild(version=".".join(map(str, made.toolkit.version)), architectures=made.architectures,
+    record = CudaBuild(version=written(made.toolkit.version), architectures=made.architectures,
                        needs=tuple(shared_name(library) for library in made.toolkit.libraries))
     (made.tree / CUDA_RECORD).write_text(record.model_dump_json(exclude={"libraries"}))

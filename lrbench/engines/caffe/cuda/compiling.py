@@ -16,6 +16,7 @@ from pathlib import Path
 from lrbench.data import Progress
 from lrbench.engines.caffe.cuda.toolkit import Toolkit
 from lrbench.engines.caffe.environment import start_through_loader
+from lrbench.engines.caffe.watching import complaint
 from lrbench.errors import EngineUnavailable
 
 TRIPLET = "x86_64-linux-gnu"
@@ -54,7 +55,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Build:
-    """Where a build takes place and what it is made with.
+    """The folders, toolkit and architectures of a build.
 
     Attributes:
         tree: the unpacked Debian packages, compiler included.
@@ -105,7 +106,7 @@ def write_programs(build: Build) -> None:
 
 
 def source_files(source: Path) -> list[Path]:
-    """What libcaffe is compiled from: C++ and CUDA files, without tests and without cuDNN's layers."""
+    """The C++ and CUDA files of libcaffe, without tests and without cuDNN's layers."""
     found = (path for suffix in ("*.cpp", "*.cu") for path in (source / "src/caffe").rglob(suffix))
     return sorted(path for path in found if "test" not in path.parent.parts and not path.name.startswith("cudnn"))
 
@@ -210,11 +211,5 @@ def _run(command: Command, log: Path) -> None:
     with log.open("a") as file:  # one write, so that what runs beside it does not come in between
         file.write(f"$ {shlex.join(command.arguments)}\n{answer.stdout}")
     if answer.returncode != 0:
-        raise EngineUnavailable(f"{command.title} cannot be built: {_complaint(answer)}", where=str(log),
-                                remedy=LOG_HINT)
-
-
-def _complaint(answer: subprocess.CompletedProcess[str]) -> str:
-    lines = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "cannot find" in line]
-    return (errors or lines or [f"exit status {answer.returncode}"])[0]
+        said = complaint(answer, "(?i:error)|cannot find")
+        raise EngineUnavailable(f"{command.title} cannot be built: {said}", where=str(log), remedy=LOG_HINT)

@@ -9,7 +9,7 @@ from pathlib import Path
 from lrbench.data import Progress
 from lrbench.engines.caffe.archive import unpack
 from lrbench.engines.caffe.cuda.build import BuildRequest, build
-from lrbench.engines.caffe.cuda.preflight import check_driver, check_machine, choose_architectures, written
+from lrbench.engines.caffe.cuda.preflight import check_driver, check_machine, choose_architectures
 from lrbench.engines.caffe.cuda.toolkit import (
     DOWNLOAD_BYTES,
     PACKAGED_ARCHITECTURES,
@@ -23,7 +23,7 @@ from lrbench.engines.caffe.cuda.toolkit import (
     read_toolkit,
     toolkit_folder,
 )
-from lrbench.engines.caffe.driver import Driver, find_driver
+from lrbench.engines.caffe.driver import Driver, find_driver, written
 from lrbench.engines.caffe.gpu import read_record
 from lrbench.errors import UsageError
 
@@ -35,7 +35,7 @@ LICENSE_HINT = ("read it at docs.nvidia.com/cuda/eula and add --accept-nvidia-li
 
 @dataclass(frozen=True)
 class CudaOptions:
-    """How the CUDA build is to be made.
+    """The options of ``lrbench caffe install --cuda``.
 
     Attributes:
         home: LRBench's data folder.

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from lrbench.engines.caffe.cuda.source import BUILD_BYTES
-from lrbench.engines.caffe.driver import Driver, first_driver
+from lrbench.engines.caffe.driver import Driver, first_driver, written
 from lrbench.errors import EngineUnavailable, UsageError
 
 USUAL_ARCHITECTURES = (75, 80, 90)
@@ -77,8 +77,3 @@ def choose_architectures(named: tuple[int, ...], known: tuple[int, ...], version
                                 remedy="name an older toolkit with --toolkit, or other GPUs' architectures with --arch")
     usual = [number for number in USUAL_ARCHITECTURES if number in known]
     return tuple(sorted({max(number for number in known if number <= gpu) for gpu in present} or usual or known[-1:]))
-
-
-def written(version: tuple[int, int]) -> str:
-    """A version of CUDA as it is written, such as 13.0."""
-    return f"{version[0]}.{version[1]}"

@@ -16,11 +16,11 @@ PACKAGES = ("g++-10", "libboost-dev", "libboost-filesystem-dev", "libboost-pytho
             "liblmdb-dev", "libopenblas-pthread-dev", "libopencv-core-dev", "libopencv-highgui-dev",
             "libopencv-imgcodecs-dev", "libopencv-imgproc-dev", "libprotobuf-dev", "libprotoc-dev", "libsnappy-dev",
             "protobuf-compiler", "python3-dev", "python3-numpy")
-"""What Caffe is compiled with, beside the packages that it runs with."""
+"""Debian packages that compile Caffe, in addition to those that it runs with."""
 SOURCE = "caffe-source"
 TREE_BYTES = 1_600_000_000
 BUILD_BYTES = 2_000_000_000
-"""What the unpacked packages take, and what the whole build takes on the disk."""
+"""Disk space of the unpacked packages, and of the whole build."""
 FETCH = f"""
 set -e
 export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"

@@ -14,7 +14,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from lrbench.data import Progress
-from lrbench.engines.caffe.watching import watched
+from lrbench.engines.caffe.driver import written
+from lrbench.engines.caffe.watching import complaint, watched
 from lrbench.errors import EngineUnavailable, UsageError
 
 PACKAGES = Path(__file__).with_name("toolkit.txt")
@@ -130,8 +131,8 @@ def own_toolkits(environment: Mapping[str, str]) -> list[Path]:
 
 
 def packaged_toolkit(home: Path) -> Path:
-    """Where ``fetch_toolkit`` puts NVIDIA's packages, inside LRBench's data folder ``home``."""
-    return home / f"cuda-{'.'.join(map(str, PACKAGED_VERSION))}"
+    """The folder of NVIDIA's packages that ``fetch_toolkit`` installs, inside LRBench's data folder ``home``."""
+    return home / f"cuda-{written(PACKAGED_VERSION)}"
 
 
 def toolkit_folder(packages: Path) -> Path:
@@ -171,9 +172,8 @@ def _install_packages(target: Path, log: Path, progress: Progress, packages: Pat
         file.write(answer.stdout)
     shutil.rmtree(temporary)
     if answer.returncode != 0:
-        lines = [line for line in answer.stdout.splitlines() if "ERROR" in line] or answer.stdout.splitlines()
-        said = lines[0] if lines else f"exit status {answer.returncode}"
-        raise EngineUnavailable(f"pip could not install NVIDIA's CUDA packages: {said}", where=str(log),
+        raise EngineUnavailable(f"pip could not install NVIDIA's CUDA packages: {complaint(answer, 'ERROR')}",
+                                where=str(log),
                                 remedy="see the log, or name a toolkit that is there with --toolkit")
 
 
