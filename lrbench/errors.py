@@ -40,7 +40,7 @@ def _escaped(match: re.Match[str]) -> str:
     if unicodedata.category(character)[0] != "C":
         return character
     units = character.encode("utf-16-be")
-    return "".join(f"\\u{units[place:place + 2].hex()}" for place in range(0, len(units), 2))
+    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
 
 
 class LRBenchError(Exception):

@@ -181,8 +181,9 @@ class Training:
             except SessionLost:
                 raise
             except Exception as error:
-                raise DamagedSnapshot(f"the snapshot of iteration {iteration} cannot be restored "
-                                      f"({_reason(error)})") from error
+                raise DamagedSnapshot(
+                    f"the snapshot of iteration {iteration} cannot be restored ({_reason(error)})"
+                ) from error
             self._before = Usage(kept[-1]["cpu_seconds"], int(kept[-1]["peak_memory_bytes"]))
             self.observer.resumed(iteration)
         self._rows = kept
@@ -195,10 +196,15 @@ class Training:
     def _evaluate(self, session: Session, stretch: Stretch, iteration: int, rate: float) -> str | None:
         """Write down an evaluation; why it shows that the net diverged, None where it does not."""
         outputs = session.evaluate()
-        metrics = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss,
-                                     outputs.scores)
-        diverged = divergence(outputs.loss, metrics["accuracy_top1"], outputs.probabilities.shape[1],
-                              mean_loss=has_mean_losses(self.job.net))
+        metrics = evaluation_metrics(
+            outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss, outputs.scores
+        )
+        diverged = divergence(
+            outputs.loss,
+            metrics["accuracy_top1"],
+            outputs.probabilities.shape[1],
+            mean_loss=has_mean_losses(self.job.net),
+        )
         if diverged is not None and math.isfinite(outputs.loss):
             metrics = dict.fromkeys(metrics, math.nan)  # a loss that stands for NaN, and what came of it
         self._record(session, stretch, outputs.seconds, {"iteration": iteration, "learning_rate": rate, **metrics})
@@ -215,8 +221,11 @@ class Training:
         nothing = evaluation_metrics(np.full((1, 1), np.nan), np.zeros(1, dtype=np.int64), math.nan, math.nan)
         rate = float(rates[stretch.iterations - 1])
         self._record(session, stretch, 0.0, {"iteration": iteration, "learning_rate": rate, **nothing})
-        return Status("diverged", iteration, f"the training loss is not finite at iteration {iteration - 1} "
-                                             f"(learning rate {rate:.6g})")
+        return Status(
+            "diverged",
+            iteration,
+            f"the training loss is not finite at iteration {iteration - 1} (learning rate {rate:.6g})",
+        )
 
     def _record(self, session: Session, stretch: Stretch, evaluation_seconds: float, row: Row) -> None:
         last = self._rows[-1] if self._rows else {"train_seconds": 0.0, "evaluation_seconds": 0.0}

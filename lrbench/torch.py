@@ -1,12 +1,12 @@
 """Policies in PyTorch: ``PolicyLR``, a scheduler of ``torch.optim`` with the rates of any policy.
 
-    from lrbench.torch import PolicyLR
+from lrbench.torch import PolicyLR
 
-    scheduler = PolicyLR(optimizer, "WARMUP(policy=COSDECAY(k0=0.1), l=500)", iterations=10_000)
-    for images, labels in batches:
-        ...
-        optimizer.step()
-        scheduler.step()
+scheduler = PolicyLR(optimizer, "WARMUP(policy=COSDECAY(k0=0.1), l=500)", iterations=10_000)
+for images, labels in batches:
+    ...
+    optimizer.step()
+    scheduler.step()
 """
 
 from __future__ import annotations
@@ -59,15 +59,21 @@ class PolicyLR(LRScheduler):
         groups = len(optimizer.param_groups)
         given = [policy] * groups if isinstance(policy, (Policy, str)) else list(policy)
         if len(given) != groups:
-            raise UsageError(f"there are {len(given)} policies for {groups} parameter groups",
-                             where="PolicyLR", remedy="give one policy, or one for each group")
+            raise UsageError(
+                f"there are {len(given)} policies for {groups} parameter groups",
+                where="PolicyLR",
+                remedy="give one policy, or one for each group",
+            )
         self.policies = [parse_policy(one) if isinstance(one, str) else one for one in given]
         self.iterations = iterations
         for one in self.policies:
             check(one, iterations)
             if one.closed_loop and last_epoch >= 0:
-                raise UsageError("it cannot go on without the evaluations so far", where=one.name,
-                                 remedy="save the scheduler's state_dict and load it")
+                raise UsageError(
+                    "it cannot go on without the evaluations so far",
+                    where=one.name,
+                    remedy="save the scheduler's state_dict and load it",
+                )
         self._begin([])
         super().__init__(optimizer, last_epoch)
 
@@ -88,8 +94,11 @@ class PolicyLR(LRScheduler):
         elif metrics is None or (isinstance(metrics, int) and not any(one.closed_loop for one in self.policies)):
             super().step(metrics)
         else:
-            raise UsageError(f"is given {metrics!r}, which does not say what it is", where="PolicyLR.step",
-                             remedy='name it, as {"test_loss": 0.3}')
+            raise UsageError(
+                f"is given {metrics!r}, which does not say what it is",
+                where="PolicyLR.step",
+                remedy='name it, as {"test_loss": 0.3}',
+            )
 
     def get_lr(self) -> list[float | Tensor]:
         """The rates of iteration ``last_epoch``, one for each parameter group."""
@@ -97,8 +106,11 @@ class PolicyLR(LRScheduler):
         rates = [float(controller.rates(t, t + 1)[0]) for controller in self._controllers]
         for policy, rate in zip(self.policies, rates, strict=True):
             if not (math.isfinite(rate) and rate >= 0):
-                raise UsageError(f"the rate at t = {t} is {rate!r}, but must be finite and not negative",
-                                 where=policy.name, remedy="change the policy, or shorten the run")
+                raise UsageError(
+                    f"the rate at t = {t} is {rate!r}, but must be finite and not negative",
+                    where=policy.name,
+                    remedy="change the policy, or shorten the run",
+                )
         return list(rates)
 
     def state_dict(self) -> dict[str, Any]:
@@ -119,8 +131,11 @@ class PolicyLR(LRScheduler):
         """
         for name, own in (("policies", [policy.text for policy in self.policies]), ("iterations", self.iterations)):
             if state_dict.get(name) != own:
-                raise UsageError(f"the state is of {name} {state_dict.get(name)}, this scheduler of {own}",
-                                 where="PolicyLR", remedy="make it as it was made when that was saved")
+                raise UsageError(
+                    f"the state is of {name} {state_dict.get(name)}, this scheduler of {own}",
+                    where="PolicyLR",
+                    remedy="make it as it was made when that was saved",
+                )
         self._begin(state_dict["evaluations"])
         self._step_count = state_dict["step_count"]
         self.last_epoch = state_dict["last_epoch"]
@@ -142,12 +157,18 @@ class PolicyLR(LRScheduler):
     def _observe(self, metrics: Mapping[str, float]) -> None:
         unknown = sorted(set(metrics) - set(MONITORED))
         if unknown:
-            raise UsageError(f'"{unknown[0]}" is no metric that a policy monitors', where="PolicyLR.step",
-                             remedy=f"give {', '.join(MONITORED)}, each a number")
+            raise UsageError(
+                f'"{unknown[0]}" is no metric that a policy monitors',
+                where="PolicyLR.step",
+                remedy=f"give {', '.join(MONITORED)}, each a number",
+            )
         for policy in self.policies:
             for monitor in monitors(policy) - set(metrics):
-                raise UsageError(f"{policy.name} monitors {monitor}, which is not among the metrics",
-                                 where="PolicyLR.step", remedy=f"give step() the {monitor}, too")
+                raise UsageError(
+                    f"{policy.name} monitors {monitor}, which is not among the metrics",
+                    where="PolicyLR.step",
+                    remedy=f"give step() the {monitor}, too",
+                )
         numbers = {name: float(value) for name, value in metrics.items()}
         self._show({"iteration": self.last_epoch + 1, **numbers})
 

@@ -25,7 +25,7 @@ def shown_url(url: str) -> str:
     scheme, slashes, rest = match.groups()
     place = re.split(r"[?#]", rest, maxsplit=1)[0]
     beginning = f"{scheme.partition('+')[0]}:{slashes}"
-    if "@" in rest[len(place):]:
+    if "@" in rest[len(place) :]:
         return beginning + HIDDEN
     place = place.rpartition("@")[2]
     return beginning + (place if _HOST.fullmatch(place.partition("/")[0]) else HIDDEN)

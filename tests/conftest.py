@@ -21,10 +21,17 @@ from lrbench.errors import EngineUnavailable
 from lrbench.library.surroundings import home
 
 # The suite tries the same examples each time, so that it never fails by chance; "search" looks for new ones.
-settings.register_profile("suite", max_examples=EXAMPLES, derandomize=True, deadline=None, database=None,
-                          suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("search", settings.get_profile("suite"), max_examples=SEARCH_FACTOR * EXAMPLES,
-                          derandomize=False, print_blob=True)
+settings.register_profile(
+    "suite",
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "search", settings.get_profile("suite"), max_examples=SEARCH_FACTOR * EXAMPLES, derandomize=False, print_blob=True
+)
 settings.load_profile("suite")
 
 REPOSITORY = Path(__file__).resolve().parent.parent

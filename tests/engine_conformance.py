@@ -37,15 +37,23 @@ def stretch(session: Session, job: Job, start: int, end: int) -> tuple[float, fl
 
 def trained(engine: Engine, job: Job, pause_at: int | None = None, observer: Observer | None = None) -> Status:
     """How a job's run ends, or pauses."""
-    return Training(engine, job, RunDirectory(job.folder), StoppingRules(), observer or Observer(), threading.Event(),
-                    lambda rows: "enough" if rows[-1]["iteration"] == pause_at else None).run()
+    return Training(
+        engine,
+        job,
+        RunDirectory(job.folder),
+        StoppingRules(),
+        observer or Observer(),
+        threading.Event(),
+        lambda rows: "enough" if rows[-1]["iteration"] == pause_at else None,
+    ).run()
 
 
 def measured(job: Job) -> list[dict[str, Any]]:
     """A run's evaluations without the clocks."""
     clocks = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
-    return [{name: value for name, value in row.items() if name not in clocks}
-            for row in RunDirectory(job.folder).rows()]
+    return [
+        {name: value for name, value in row.items() if name not in clocks} for row in RunDirectory(job.folder).rows()
+    ]
 
 
 def augmented(net: NetParameter) -> NetParameter:
@@ -99,8 +107,11 @@ class EngineConformance:
     def test_a_run_branched_from_another_is_bit_for_bit_the_same_policy_from_scratch(self, engine, make_job):
         first, later = "COSDECAY(k0=0.02, k1=0.001, l=60)", "TRI(k0=0.001, k1=0.03, l=11)"
         both = f"COMPOSE(policies=[{first}, {later}], boundaries=[20])"
-        parent, child, scratch = make_job("parent", policy=first), make_job("child", policy=both), make_job(
-            "scratch", policy=both)
+        parent, child, scratch = (
+            make_job("parent", policy=first),
+            make_job("child", policy=both),
+            make_job("scratch", policy=both),
+        )
         assert trained(engine, parent, pause_at=20) == Status("pending", 20, "enough")
         directory = RunDirectory(child.folder)
         assert directory.branch(RunDirectory(parent.folder), 20, {})

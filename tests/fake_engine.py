@@ -67,8 +67,13 @@ class FakeEngine(Engine):
 
     isolated = True
 
-    def __init__(self, before_train: Callable[[FakeSession], None] = lambda session: None, *,
-                 diverges_above: float = np.inf, resumable: bool = True) -> None:
+    def __init__(
+        self,
+        before_train: Callable[[FakeSession], None] = lambda session: None,
+        *,
+        diverges_above: float = np.inf,
+        resumable: bool = True,
+    ) -> None:
         self.before_train = before_train
         self.diverges_above = diverges_above
         self.resumable = resumable

@@ -15,8 +15,13 @@ from lrbench.metrics.run import all_metrics
 from lrbench.report.build import Report, build_report
 from lrbench.report.rows import OUTCOMES, RunRow
 
-POLICIES = ("FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "SINEXP(k0=0.001, k1=0.05, gamma=0.995, l=75)",
-            "a|b_c & 50% #1 {x} ~^ \\end{tabular}", "$\\frac{1}{2}$ <b>`q`</b> [x]* -- \"'")
+POLICIES = (
+    "FIX(k0=0.01)",
+    "TRI(k0=0.01, k1=0.06, l=2000)",
+    "SINEXP(k0=0.001, k1=0.05, gamma=0.995, l=75)",
+    "a|b_c & 50% #1 {x} ~^ \\end{tabular}",
+    "$\\frac{1}{2}$ <b>`q`</b> [x]* -- \"'",
+)
 """Some of them would do harm in markdown, HTML, LaTeX or a shell."""
 
 
@@ -30,10 +35,19 @@ def run_row(policy: str, accuracies: Sequence[float | None], **values: Any) -> R
     seed = values.get("seed", 0)
     given = {"solver": {"type": "SGD"}, "engine": fake_runs.ENGINE, "status": "finished", "target": None, **values}
     known: dict[str, Any] = {
-        "path": Path(f"results/{len(policy)}-{seed}"), "run_id": f"r-{seed}", "experiment": "made up",
-        "policy": policy, "function": policy.partition("(")[0], "lr_scale": 1.0, "seed": seed,
-        "workload": fake_runs.WORKLOAD, "reason": None, "iteration": 500 * max(0, len(rows) - 1), "scales": (),
-        "evaluations": evaluations, "metrics": all_metrics(evaluations, target),
+        "path": Path(f"results/{len(policy)}-{seed}"),
+        "run_id": f"r-{seed}",
+        "experiment": "made up",
+        "policy": policy,
+        "function": policy.partition("(")[0],
+        "lr_scale": 1.0,
+        "seed": seed,
+        "workload": fake_runs.WORKLOAD,
+        "reason": None,
+        "iteration": 500 * max(0, len(rows) - 1),
+        "scales": (),
+        "evaluations": evaluations,
+        "metrics": all_metrics(evaluations, target),
     }
     return RunRow(**{**known, **given})
 

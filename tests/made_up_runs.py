@@ -34,19 +34,23 @@ class MadeUp(dict):
         rates = parse_policy(text).rates(np.arange(ITERATIONS), ITERATIONS)
         rows, learnt = [], 0.0
         for iteration in range(INTERVAL, ITERATIONS + 1, INTERVAL):
-            now = rates[iteration - INTERVAL: iteration]
+            now = rates[iteration - INTERVAL : iteration]
             if now.max() > 0.15:
                 rows.append(row(iteration, math.nan))
                 return Played("diverged", tuple(rows))
-            learnt += float(np.exp(-np.log(now.mean() / 0.05) ** 2)) / 4
+            learnt += float(np.exp(-(np.log(now.mean() / 0.05) ** 2))) / 4
             rows.append(row(iteration, 1 - 0.9 * math.exp(-learnt)))
         return Played("finished", tuple(rows))
 
 
 def row(iteration: int, accuracy: float) -> dict[str, float]:
     """An evaluation."""
-    return {"iteration": iteration, "accuracy_top1": accuracy, "train_seconds": iteration / 100,
-            "evaluation_seconds": 0.0}
+    return {
+        "iteration": iteration,
+        "accuracy_top1": accuracy,
+        "train_seconds": iteration / 100,
+        "evaluation_seconds": 0.0,
+    }
 
 
 def made_up_bench(folder: Path, data: Prepared, search: str) -> ReplayBench:

@@ -68,13 +68,30 @@ def postgresql() -> Iterator[Server]:
             os.chown(path, pwd.getpwnam(ACCOUNT).pw_uid, pwd.getpwnam(ACCOUNT).pw_gid)
 
     def call(program: str, *arguments: str) -> None:
-        subprocess.run([*user, str(binaries / program), "--pgdata", str(folder / "data"), *arguments], check=True,
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=folder)
+        subprocess.run(
+            [*user, str(binaries / program), "--pgdata", str(folder / "data"), *arguments],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd=folder,
+        )
 
-    call("initdb", "--username=tests", f"--pwfile={folder / 'password'}", "--auth=scram-sha-256", "--encoding=UTF8",
-         "--locale=C.UTF-8", "--no-sync")
-    call("pg_ctl", "start", "--wait", f"--log={folder / 'log'}",
-         f"--options=-p {server.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off")
+    call(
+        "initdb",
+        "--username=tests",
+        f"--pwfile={folder / 'password'}",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+    )
+    call(
+        "pg_ctl",
+        "start",
+        "--wait",
+        f"--log={folder / 'log'}",
+        f"--options=-p {server.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off",
+    )
     yield server
     call("pg_ctl", "stop", "--mode=immediate")
     shutil.rmtree(folder)

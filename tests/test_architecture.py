@@ -83,8 +83,11 @@ def test_no_parts_import_each_other_in_a_cycle():
 
 
 def test_no_modules_import_each_other_in_a_cycle():
-    graph = {module_name(path): {name for name in imports(path, top_level_only=True) if name in MODULES}
-             for path in FILES if path.name != "__init__.py"}
+    graph = {
+        module_name(path): {name for name in imports(path, top_level_only=True) if name in MODULES}
+        for path in FILES
+        if path.name != "__init__.py"
+    }
     TopologicalSorter(graph).prepare()
 
 
@@ -105,8 +108,9 @@ def test_the_worker_imports_nothing_of_lrbench():
 CHILDREN = {"worker.py", "server.py", "libcuda.py"}
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if not {"cli", path.name} & {*path.parts[:-1], *CHILDREN}],
-                         ids=module_name)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if not {"cli", path.name} & {*path.parts[:-1], *CHILDREN}], ids=module_name
+)
 def test_only_the_command_line_prints_exits_or_reads_the_environment(path):
     if module_name(path) == "lrbench.library.surroundings":  # reads it, for programs and commands alike
         return
@@ -114,8 +118,13 @@ def test_only_the_command_line_prints_exits_or_reads_the_environment(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id not in {"print", "exit", "quit", "eval", "exec", "input"}, f"{path}:{node.lineno}"
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            assert (node.value.id, node.attr) not in {("os", "environ"), ("os", "getenv"), ("sys", "exit"),
-                                                      ("sys", "stdout"), ("sys", "stderr")}, f"{path}:{node.lineno}"
+            assert (node.value.id, node.attr) not in {
+                ("os", "environ"),
+                ("os", "getenv"),
+                ("sys", "exit"),
+                ("sys", "stdout"),
+                ("sys", "stderr"),
+            }, f"{path}:{node.lineno}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
@@ -124,18 +133,24 @@ def test_nothing_unpickles_or_starts_a_shell(path):
         if isinstance(node, ast.keyword):
             assert not (node.arg in {"shell", "allow_pickle"} and getattr(node.value, "value", None)), path
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            assert (node.value.id, node.attr) not in {("os", "system"), ("os", "popen"), ("yaml", "load"),
-                                                      ("yaml", "unsafe_load")}, f"{path}:{node.lineno}"
+            assert (node.value.id, node.attr) not in {
+                ("os", "system"),
+                ("os", "popen"),
+                ("yaml", "load"),
+                ("yaml", "unsafe_load"),
+            }, f"{path}:{node.lineno}"
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             assert not {alias.name for alias in node.names} & {"pickle", "marshal", "shelve"}, path
 
 
 def test_help_loads_nothing_heavy():
-    code = ("import sys, lrbench.cli.main as m\n"
-            "try: m.lrbench.main(['--help'], standalone_mode=True)\n"
-            "except SystemExit: pass\n"
-            "print(sorted(set(sys.modules) & {'numpy', 'matplotlib', 'pydantic', 'scipy', 'rich', 'yaml', 'google', "
-            "'requests', 'psutil', 'sklearn', 'lmdb', 'orjson', 'sqlalchemy', 'pandas'}))")
+    code = (
+        "import sys, lrbench.cli.main as m\n"
+        "try: m.lrbench.main(['--help'], standalone_mode=True)\n"
+        "except SystemExit: pass\n"
+        "print(sorted(set(sys.modules) & {'numpy', 'matplotlib', 'pydantic', 'scipy', 'rich', 'yaml', 'google', "
+        "'requests', 'psutil', 'sklearn', 'lmdb', 'orjson', 'sqlalchemy', 'pandas'}))"
+    )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
 
@@ -152,8 +167,10 @@ def test_only_the_torch_engine_knows_pytorch(path):
 
 
 def test_naming_the_engine_does_not_load_pytorch():
-    code = ("import sys; from pathlib import Path; from lrbench.engines.registry import Site, open_engine\n"
-            "open_engine('torch', Site(Path('.'))).describe(); print('torch' in sys.modules)")
+    code = (
+        "import sys; from pathlib import Path; from lrbench.engines.registry import Site, open_engine\n"
+        "open_engine('torch', Site(Path('.'))).describe(); print('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

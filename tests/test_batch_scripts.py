@@ -28,7 +28,8 @@ def test_one_process_a_gpu_each_with_its_share(repository, stand_in):
     assert code == 1, "the worst exit code of all"
     assert sorted((stand_in / "calls").read_text().splitlines()) == [
         f"run spec.yaml --shard {share}/3 --set engine.device=gpu --set engine.device_ids=[{gpu}] --results out"
-        for share, gpu in ((1, 0), (2, 1), (3, 5))]
+        for share, gpu in ((1, 0), (2, 1), (3, 5))
+    ]
 
 
 def test_a_slurm_task_does_its_share(repository, stand_in):
@@ -36,4 +37,5 @@ def test_a_slurm_task_does_its_share(repository, stand_in):
     code = call(repository / "scripts/slurm_array", "spec.yaml", "--results", "out", path=stand_in, **array)
     assert code == 0
     assert (stand_in / "calls").read_text() == (
-        "run spec.yaml --shard 3/4 --set engine.device=gpu --set engine.device_ids=[0] --results out\n")
+        "run spec.yaml --shard 3/4 --set engine.device=gpu --set engine.device_ids=[0] --results out\n"
+    )

@@ -14,7 +14,7 @@ STAND_INS = {
     "mmdebstrap": 'for last; do :; done; mkdir -p "$last/usr/sbin"; echo "$@" >> "$CALLS"; exit "${BUILD_CODE:-0}"',
     # $9 is the root, which is gone in the end: what was put into it is listed now.
     "unshare": 'for last; do :; done; echo "$last" >> "$CALLS"; ls "$9/lrbench/README.md" "$9$COPIED" >> "$CALLS"\n'
-               'printf "%s\\n" "$@" > "$CALLS.arguments"; case "$last" in *"$FAILING") exit 3;; esac',
+    'printf "%s\\n" "$@" > "$CALLS.arguments"; case "$last" in *"$FAILING") exit 3;; esac',
 }
 
 
@@ -32,10 +32,22 @@ def stand_ins(tmp_path: Path) -> Path:
 
 
 def check_fresh(repository: Path, place: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    own = {"PATH": f"{place}/bin:{os.environ['PATH']}", "TMPDIR": f"{place}/roots", "CALLS": f"{place}/calls",
-           "COPIED": f"{place}/copied", "FAILING": "none", "PIP_TIMEOUT": "7 s", "SECRET": "word"}
-    return subprocess.run([repository / "scripts/check_fresh", *arguments], env=os.environ | own | variables,
-                          capture_output=True, text=True, check=False)
+    own = {
+        "PATH": f"{place}/bin:{os.environ['PATH']}",
+        "TMPDIR": f"{place}/roots",
+        "CALLS": f"{place}/calls",
+        "COPIED": f"{place}/copied",
+        "FAILING": "none",
+        "PIP_TIMEOUT": "7 s",
+        "SECRET": "word",
+    }
+    return subprocess.run(
+        [repository / "scripts/check_fresh", *arguments],
+        env=os.environ | own | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_both_commands_run_in_the_root_and_nothing_is_left(repository, stand_ins):
@@ -81,15 +93,18 @@ def test_a_root_that_cannot_be_made_is_told_and_removed(repository, stand_ins):
     assert not list((stand_ins / "roots").iterdir())
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    ([], "give a Debian release, such as bookworm"),
-    (["bookworm", "trixie"], "give one release, not bookworm and trixie"),
-    (["bookworm", "--only"], "--only needs a value"),
-    (["bookworm", "--only", "doctor"], "--only is quickstart or test, not doctor"),
-    (["bookworm", "--copy", "README.md"], "--copy needs an absolute path that exists, not README.md"),
-    (["bookworm", "--copy", "/no/such"], "--copy needs an absolute path that exists, not /no/such"),
-    (["bookworm", "--kepp"], "there is no option --kepp"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give a Debian release, such as bookworm"),
+        (["bookworm", "trixie"], "give one release, not bookworm and trixie"),
+        (["bookworm", "--only"], "--only needs a value"),
+        (["bookworm", "--only", "doctor"], "--only is quickstart or test, not doctor"),
+        (["bookworm", "--copy", "README.md"], "--copy needs an absolute path that exists, not README.md"),
+        (["bookworm", "--copy", "/no/such"], "--copy needs an absolute path that exists, not /no/such"),
+        (["bookworm", "--kepp"], "there is no option --kepp"),
+    ],
+)
 def test_what_cannot_be_meant_is_refused_before_anything_is_made(repository, stand_ins, arguments, said):
     answer = check_fresh(repository, stand_ins, *arguments)
     assert (answer.returncode, answer.stdout, answer.stderr) == (2, "", f"check_fresh: {said}\n")

@@ -64,10 +64,17 @@ def test_report_ranks_the_earlier_runs_with_the_same_figures(earlier):
     assert kept({row["run_id"]: row for row in now["runs"]}, runs) == runs
 
 
-@pytest.mark.parametrize("arguments", [
-    ("--format", "csv"), ("--format", "markdown"), ("--format", "latex"), ("--format", "html"), ("--by", "engine"),
-    ("--sort", "iterations_to_target"),
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--format", "csv"),
+        ("--format", "markdown"),
+        ("--format", "latex"),
+        ("--format", "html"),
+        ("--by", "engine"),
+        ("--sort", "iterations_to_target"),
+    ],
+)
 def test_report_reads_the_earlier_runs_in_every_format(earlier, arguments):
     assert "TRI2_HIGH" in lrbench(earlier, "report", "results/runs", *arguments).stdout.replace("\\", "")
 
@@ -108,8 +115,23 @@ def test_earlier_entries_are_imported(earlier):
 
 
 def test_verify_takes_a_policy_of_the_earlier_database(earlier):
-    answer = lrbench(earlier, "verify", "runs.yaml", "--engine", "torch", "--db", "runs.db", "--target", "0.85",
-                     "--phase", "database", "--seeds", "1", "--candidates", "1")
+    answer = lrbench(
+        earlier,
+        "verify",
+        "runs.yaml",
+        "--engine",
+        "torch",
+        "--db",
+        "runs.db",
+        "--target",
+        "0.85",
+        "--phase",
+        "database",
+        "--seeds",
+        "1",
+        "--candidates",
+        "1",
+    )
     assert "known policies: FIX(k0=0.05) (reached it with 2 of 2 seeds" in answer.stdout
     assert "REACHED: 85 % within 200 iterations, by FIX(k0=0.05)" in answer.stdout
 
@@ -128,8 +150,9 @@ def test_serve_shows_the_earlier_runs_with_the_same_figures(earlier):
 
 def test_recommend_names_the_same_policies(earlier):
     answer = lrbench(earlier, "recommend", "runs.yaml", "--db", "runs.db", "--format", "json").stdout
-    now, then = (document["recommendations"][0]["shortlist"]
-                 for document in (json.loads(answer), expected(earlier, "recommend")))
+    now, then = (
+        document["recommendations"][0]["shortlist"] for document in (json.loads(answer), expected(earlier, "recommend"))
+    )
     named = [[(row["place"], row["policy"], row["evidence"]["entry"]) for row in rows] for rows in (now, then)]
     assert named[0] == named[1]
 
@@ -139,8 +162,11 @@ def test_a_run_cut_off_earlier_resumes_to_the_same_evaluations(earlier, engine):
     answer = lrbench(earlier, "run", "cut_off.yaml", "--engine", engine)
     assert "from iteration 1000" in answer.stderr
     then = [json.loads(line) for line in (earlier / f"expected/cut_off_{engine}.jsonl").read_text().splitlines()]
-    runs = [path.parent for path in earlier.glob("results/cut_off/*/run.json")
-            if json.loads(path.read_text())["engine"]["name"] == engine]
+    runs = [
+        path.parent
+        for path in earlier.glob("results/cut_off/*/run.json")
+        if json.loads(path.read_text())["engine"]["name"] == engine
+    ]
     assert len(runs) == 1
     now = [json.loads(line) for line in (runs[0] / "evaluations.jsonl").read_text().splitlines()]
     for row in (*now, *then):

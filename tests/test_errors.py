@@ -33,16 +33,22 @@ def test_a_place_is_put_before_the_one_there_is():
     assert str(SpecError("is missing").at("a.yaml:3")) == "a.yaml:3: is missing"
 
 
-@pytest.mark.parametrize(("name", "known", "hint"), [
-    ("iteration", ["net", "iterations", "test_interval"], "did you mean iterations?"),
-    ("sgd", ["Adam", "SGD"], "did you mean SGD?"),
-    ("ko", ["k0", "k1", "gamma"], "did you mean k1 or k0?"),
-    ("lenett", ["lenet", "resnet20", "resnet32"], "did you mean lenet?"),
-    ("resnet33", ["lenet", "resnet20", "resnet32"], "did you mean resnet32 or resnet20 or lenet?"),
-    ("cifar", ["mnist", "cifar10", "cifar10_padded"], "did you mean cifar10 or cifar10_padded?"),
-    ("banana", ["net", "iterations"], ""), ("", ["net"], ""), (3, ["net"], ""),
-    (["native"], ["native"], "did you mean native?"),
-    ("net", [], ""), ("aaaa", ["aaab", "aaac", "aaad", "aaae"], "did you mean aaae or aaad or aaac?"),
-])
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("iteration", ["net", "iterations", "test_interval"], "did you mean iterations?"),
+        ("sgd", ["Adam", "SGD"], "did you mean SGD?"),
+        ("ko", ["k0", "k1", "gamma"], "did you mean k1 or k0?"),
+        ("lenett", ["lenet", "resnet20", "resnet32"], "did you mean lenet?"),
+        ("resnet33", ["lenet", "resnet20", "resnet32"], "did you mean resnet32 or resnet20 or lenet?"),
+        ("cifar", ["mnist", "cifar10", "cifar10_padded"], "did you mean cifar10 or cifar10_padded?"),
+        ("banana", ["net", "iterations"], ""),
+        ("", ["net"], ""),
+        (3, ["net"], ""),
+        (["native"], ["native"], "did you mean native?"),
+        ("net", [], ""),
+        ("aaaa", ["aaab", "aaac", "aaad", "aaae"], "did you mean aaae or aaad or aaac?"),
+    ],
+)
 def test_near_names(name, known, hint):
     assert did_you_mean(name, known) == hint

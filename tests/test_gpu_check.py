@@ -18,8 +18,13 @@ from gpu_check.setup import cuda_folders
 
 
 def row(iteration: int, loss: float | None, seconds: float = 1.0) -> dict[str, float | None]:
-    return {"iteration": iteration, "train_loss": loss, "test_loss": loss, "accuracy_top1": 0.5,
-            "train_seconds": seconds}
+    return {
+        "iteration": iteration,
+        "train_loss": loss,
+        "test_loss": loss,
+        "accuracy_top1": 0.5,
+        "train_seconds": seconds,
+    }
 
 
 def test_runs_are_compared_at_the_same_iterations_and_clocks_do_not_count():

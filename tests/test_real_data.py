@@ -25,13 +25,32 @@ pytestmark = pytest.mark.caffe
 def test_the_mnist_spec_trains_lenet_and_the_report_ranks_it(own_home, real_data, repository, tmp_path, monkeypatch):
     monkeypatch.setenv("LRBENCH_DATA", str(real_data))
     policies = "policies=[INV(k0=0.01, gamma=0.0001, p=0.75), SINEXP(k0=0.01, k1=0.06, gamma=0.99994, l=2000)]"
-    command = [sys.executable, "-m", "lrbench", "run", str(repository / "configs/mnist_lenet.yaml"), "-j", "2",
-               "--set", policies.replace("[", '["').replace("), ", ')", "').replace("]", '"]'), "--set", "seeds=[0]",
-               "--set", "workload.iterations=100", "--set", "workload.test_interval=50"]
+    command = [
+        sys.executable,
+        "-m",
+        "lrbench",
+        "run",
+        str(repository / "configs/mnist_lenet.yaml"),
+        "-j",
+        "2",
+        "--set",
+        policies.replace("[", '["').replace("), ", ')", "').replace("]", '"]'),
+        "--set",
+        "seeds=[0]",
+        "--set",
+        "workload.iterations=100",
+        "--set",
+        "workload.test_interval=50",
+    ]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
-    report = subprocess.run([sys.executable, "-m", "lrbench", "report", "results", "--format", "json"], cwd=tmp_path,
-                            capture_output=True, text=True, check=False)
+    report = subprocess.run(
+        [sys.executable, "-m", "lrbench", "report", "results", "--format", "json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert report.returncode == 0, report.stderr
     found = json.loads(report.stdout)
     assert len(found["policies"]) == 2
@@ -43,8 +62,9 @@ def caffe(caffe_environment):
     return CaffeEngine(caffe_environment)
 
 
-@pytest.mark.parametrize(("name", "data_set", "rate"),
-                         [("cnn3", "cifar10", 0.001), ("resnet20", "cifar10_padded", 0.01)])
+@pytest.mark.parametrize(
+    ("name", "data_set", "rate"), [("cnn3", "cifar10", 0.001), ("resnet20", "cifar10_padded", 0.01)]
+)
 def test_cifar_nets_train_and_resume_exactly(caffe, jpeg, repository, tmp_path, name, data_set, rate):
     """Batch normalisation, random crop and mirror included; the test set is cut to two batches for time."""
     data = replace(prepare(data_set, tmp_path, jpeg, allow_altered=True), test_count=100)
@@ -52,9 +72,21 @@ def test_cifar_nets_train_and_resume_exactly(caffe, jpeg, repository, tmp_path, 
     def job(folder: str) -> Job:
         path = find_net(name, repository)
         (tmp_path / folder / "snapshots").mkdir(parents=True)
-        return Job(net=read_net(path), net_where=str(path), data=data, batch_size=20, test_batch_size=50, iterations=9,
-                   test_interval=3, display_interval=1, seed=0, solver=SolverSettings(momentum=0.9),
-                   policy=parse_policy(f"FIX(k0={rate})"), engine=EngineSettings(), folder=tmp_path / folder)
+        return Job(
+            net=read_net(path),
+            net_where=str(path),
+            data=data,
+            batch_size=20,
+            test_batch_size=50,
+            iterations=9,
+            test_interval=3,
+            display_interval=1,
+            seed=0,
+            solver=SolverSettings(momentum=0.9),
+            policy=parse_policy(f"FIX(k0={rate})"),
+            engine=EngineSettings(),
+            folder=tmp_path / folder,
+        )
 
     session = caffe.open(job("one"))
     first = session.train(np.full(3, rate))

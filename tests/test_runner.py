@@ -34,18 +34,48 @@ CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_byt
 def make(tmp_path: Path) -> MakeTraining:
     """Makes a training of 25 iterations, evaluated every 10."""
 
-    def training(engine: FakeEngine, name: str = "run", *, policy: str = "TRI(k0=0.001, k1=0.05, l=7)",
-                 rules: StoppingRules | None = None, observer: Observer | None = None,
-                 test_interval: int = 10) -> Training:
+    def training(
+        engine: FakeEngine,
+        name: str = "run",
+        *,
+        policy: str = "TRI(k0=0.001, k1=0.05, l=7)",
+        rules: StoppingRules | None = None,
+        observer: Observer | None = None,
+        test_interval: int = 10,
+    ) -> Training:
         folder = tmp_path / name
-        data = Prepared(name="none", label="none", folder=tmp_path, train=tmp_path, test=tmp_path, mean=None,
-                        train_count=100, test_count=100, shape=(1, 1, 1), classes=2, sha256="0")
-        job = Job(net=NetParameter(), net_where="net", data=data, batch_size=10, test_batch_size=10, iterations=25,
-                  test_interval=test_interval, display_interval=5, seed=0, solver=SolverSettings(),
-                  policy=parse_policy(policy), engine=EngineSettings(), folder=folder)
+        data = Prepared(
+            name="none",
+            label="none",
+            folder=tmp_path,
+            train=tmp_path,
+            test=tmp_path,
+            mean=None,
+            train_count=100,
+            test_count=100,
+            shape=(1, 1, 1),
+            classes=2,
+            sha256="0",
+        )
+        job = Job(
+            net=NetParameter(),
+            net_where="net",
+            data=data,
+            batch_size=10,
+            test_batch_size=10,
+            iterations=25,
+            test_interval=test_interval,
+            display_interval=5,
+            seed=0,
+            solver=SolverSettings(),
+            policy=parse_policy(policy),
+            engine=EngineSettings(),
+            folder=folder,
+        )
         folder.mkdir(exist_ok=True)
-        return Training(engine, job, RunDirectory(folder), rules or StoppingRules(), observer or Observer(),
-                        threading.Event())
+        return Training(
+            engine, job, RunDirectory(folder), rules or StoppingRules(), observer or Observer(), threading.Event()
+        )
 
     return training
 
@@ -106,23 +136,28 @@ def test_a_closed_loop_policy_reacts_to_each_evaluation(make):
     assert [row["learning_rate"] for row in results(training)] == [0.02, 0.02, 0.01, 0.005, 0.0025]
 
 
-@pytest.mark.parametrize("policy", [
-    CLOSED_LOOP, f"WARMUP(policy={CLOSED_LOOP}, l=3)",
-    f"SWITCH(policies=[TRI(k0=0.001, k1=0.05, l=7), {CLOSED_LOOP}], patience=1, threshold=0.9, threshold_mode=abs)",
-])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        CLOSED_LOOP,
+        f"WARMUP(policy={CLOSED_LOOP}, l=3)",
+        f"SWITCH(policies=[TRI(k0=0.001, k1=0.05, l=7), {CLOSED_LOOP}], patience=1, threshold=0.9, threshold_mode=abs)",
+    ],
+)
 @pytest.mark.parametrize("fails_at", [2, 3, 4, 5])
 def test_a_closed_loop_policy_resumes_as_if_nothing_had_been(make, policy, fails_at):
     engine = FakeEngine()
     whole = make(engine, "whole", policy=policy, test_interval=5)
     whole.run()
     calls = iter(range(1, 100))
-    make(FakeEngine(lambda session: _raise() if next(calls) == fails_at else None), "cut", policy=policy,
-         test_interval=5).run()
+    make(
+        FakeEngine(lambda session: _raise() if next(calls) == fails_at else None), "cut", policy=policy, test_interval=5
+    ).run()
     after = FakeEngine()
     again = make(after, "cut", policy=policy, test_interval=5)
     assert again.run().status == "finished"
     assert measured(again) == measured(whole)
-    assert after.rates["cut"] == engine.rates["whole"][5 * (fails_at - 1):]
+    assert after.rates["cut"] == engine.rates["whole"][5 * (fails_at - 1) :]
 
 
 def test_a_closed_loop_policy_that_goes_back_to_an_older_snapshot_forgets_what_came_after(make):
@@ -208,10 +243,13 @@ class _NaNOnGPU(FakeEngine):
         return session
 
 
-@pytest.mark.parametrize(("probabilities", "reason"), [
-    (math.nan, "the net's outputs are not finite at iteration 20"),
-    (0.45, "the test loss of 87.3365 and the accuracy of 100 % stand for NaN at iteration 20"),
-])
+@pytest.mark.parametrize(
+    ("probabilities", "reason"),
+    [
+        (math.nan, "the net's outputs are not finite at iteration 20"),
+        (0.45, "the test loss of 87.3365 and the accuracy of 100 % stand for NaN at iteration 20"),
+    ],
+)
 def test_a_finite_loss_that_stands_for_nan_is_divergence(make, probabilities, reason):
     training = make(_NaNOnGPU(probabilities))
     assert training.run() == Status("diverged", 20, reason)
@@ -229,11 +267,14 @@ def test_a_sum_over_the_batch_may_be_as_large_as_it_is(make):
     assert training.run().status == "finished"
 
 
-@pytest.mark.parametrize(("rules", "iterations", "reason"), [
-    (StoppingRules(target_accuracy=0.2), 10, "target"),
-    (StoppingRules(patience=1), 20, "no better"),
-    (StoppingRules(max_train_seconds=0.5), 10, "0.5 s"),
-])
+@pytest.mark.parametrize(
+    ("rules", "iterations", "reason"),
+    [
+        (StoppingRules(target_accuracy=0.2), 10, "target"),
+        (StoppingRules(patience=1), 20, "no better"),
+        (StoppingRules(max_train_seconds=0.5), 10, "0.5 s"),
+    ],
+)
 def test_stopping_rules_end_a_run_with_their_reason(make, rules, iterations, reason):
     policy = "NSTEP(k0=0.03, gamma=1e-9, l=[10])" if rules.patience else "FIX(k0=0.03)"
     status = make(FakeEngine(), policy=policy, rules=rules).run()

@@ -8,8 +8,10 @@ from lrbench.stopping import StoppingRules
 
 
 def rows(*accuracies, first=1):
-    return [{"iteration": 10 * number, "accuracy_top1": accuracy, "train_seconds": 0.0}
-            for number, accuracy in enumerate(accuracies, start=first)]
+    return [
+        {"iteration": 10 * number, "accuracy_top1": accuracy, "train_seconds": 0.0}
+        for number, accuracy in enumerate(accuracies, start=first)
+    ]
 
 
 def test_patience_counts_from_the_best_accuracy_and_nan_is_none():

@@ -38,18 +38,33 @@ def caffe() -> None:
 @caffe.command()
 @click.option("--force", is_flag=True, help="Install again over what is there.")
 @click.option("--mirror", metavar="URL", help="A Debian mirror that has the release.  [default: mmdebstrap's choice]")
-@click.option("--from", "archive", metavar="FILE", type=click.Path(path_type=Path),
-              help="Install from an archive of lrbench caffe pack; needs no network and no mmdebstrap.")
+@click.option(
+    "--from",
+    "archive",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Install from an archive of lrbench caffe pack; needs no network and no mmdebstrap.",
+)
 @click.option("--sha256", metavar="HEX", help="The SHA-256 that the archive of --from must have.")
 @click.option("--cuda", is_flag=True, help="Build Caffe for NVIDIA GPUs, beside the one for CPUs.")
-@click.option("--toolkit", metavar="DIR", type=click.Path(path_type=Path),
-              help="The CUDA toolkit of --cuda.  [default: this machine's own, else NVIDIA's packages from PyPI]")
-@click.option("--arch", "architectures", metavar="LIST", callback=_architectures,
-              help="The GPUs' architectures, such as 80,90.  [default: those of the GPUs here, else 75,80,90]")
+@click.option(
+    "--toolkit",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The CUDA toolkit of --cuda.  [default: this machine's own, else NVIDIA's packages from PyPI]",
+)
+@click.option(
+    "--arch",
+    "architectures",
+    metavar="LIST",
+    callback=_architectures,
+    help="The GPUs' architectures, such as 80,90.  [default: those of the GPUs here, else 75,80,90]",
+)
 @click.option("--jobs", "-j", type=click.IntRange(1), help="How many files to compile at a time.  [default: the cores]")
 @click.option("--accept-nvidia-license", is_flag=True, help="Accept NVIDIA's licence of its packages from PyPI.")
-def install(force: bool, mirror: str | None, archive: Path | None, sha256: str | None, cuda: bool,
-            **building: Any) -> None:
+def install(
+    force: bool, mirror: str | None, archive: Path | None, sha256: str | None, cuda: bool, **building: Any
+) -> None:
     """Unpack Caffe 1.0 (CPU) and the Python it was built for into LRBench's data folder.
 
     They come from the last Debian release that has them, signatures checked, and run beside whatever system this is;
@@ -83,19 +98,27 @@ def install(force: bool, mirror: str | None, archive: Path | None, sha256: str |
     if given and not cuda:
         raise UsageError(f"{given[0]} is about a build for GPUs", remedy="add --cuda, or leave it out")
     if archive is not None and (compiling := sorted({"--arch", "--jobs"} & set(given))):
-        raise UsageError(f"{compiling[0]} is about compiling, and --from unpacks what was compiled",
-                         remedy="leave one out")
+        raise UsageError(
+            f"{compiling[0]} is about compiling, and --from unpacks what was compiled", remedy="leave one out"
+        )
     root = packaged_root(home(), cuda=cuda)
     name = "Caffe for GPUs" if cuda else "Caffe"
     with shown_progress() as progress:
-        source = _cuda_source(archive, sha256, mirror, building, progress) if cuda else (
-            _cpu_source(archive, sha256, mirror, progress))
+        source = (
+            _cuda_source(archive, sha256, mirror, building, progress)
+            if cuda
+            else (_cpu_source(archive, sha256, mirror, progress))
+        )
         installed = install_caffe(root, source, force=force, log=partial(progress, 0, 0))
     tell(f"{name} is installed in {root}" if installed else f"{name} is there already, in {root}")
 
 
-_OPTIONS = {"toolkit": "--toolkit", "architectures": "--arch", "jobs": "--jobs",
-            "accept_nvidia_license": "--accept-nvidia-license"}
+_OPTIONS = {
+    "toolkit": "--toolkit",
+    "architectures": "--arch",
+    "jobs": "--jobs",
+    "accept_nvidia_license": "--accept-nvidia-license",
+}
 """The options of a CUDA build by their parameters."""
 
 
@@ -107,21 +130,35 @@ def _cpu_source(archive: Path | None, sha256: str | None, mirror: str | None, pr
     return partial(from_mirror, mirror=mirror, progress=progress)
 
 
-def _cuda_source(archive: Path | None, sha256: str | None, mirror: str | None, building: dict[str, Any],
-                 progress: Progress) -> Unpack:
+def _cuda_source(
+    archive: Path | None, sha256: str | None, mirror: str | None, building: dict[str, Any], progress: Progress
+) -> Unpack:
     from lrbench.engines.caffe.cuda.installing import CudaOptions, build_tree, unpack_tree
     from lrbench.library.surroundings import home
 
-    options = CudaOptions(home(), os.environ, building["toolkit"], building["architectures"],
-                          building["jobs"] or len(os.sched_getaffinity(0)), mirror, building["accept_nvidia_license"])
+    options = CudaOptions(
+        home(),
+        os.environ,
+        building["toolkit"],
+        building["architectures"],
+        building["jobs"] or len(os.sched_getaffinity(0)),
+        mirror,
+        building["accept_nvidia_license"],
+    )
     if archive is not None:
         return partial(unpack_tree, archive=archive, sha256=sha256, options=options, progress=progress)
     return partial(build_tree, options=options, progress=progress)
 
 
 @caffe.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), default="lrbench-caffe.tar.gz", show_default=True,
-              help="The archive to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default="lrbench-caffe.tar.gz",
+    show_default=True,
+    help="The archive to write.",
+)
 @click.option("--cuda", is_flag=True, help="Pack the Caffe for GPUs; CUDA's own libraries stay out.")
 def pack(output: Path, cuda: bool) -> None:
     """Pack the installed Caffe into one archive (250 to 400 MB), for another x86-64 machine.
@@ -146,9 +183,13 @@ def pack(output: Path, cuda: bool) -> None:
         pack_caffe(root, output)
         digest = file_sha256(output)
     except OSError as error:
-        raise UsageError(f"Caffe cannot be packed: {reason(error)}", where=str(error.filename or output),
-                         remedy="free some space, or change -o") from error
+        raise UsageError(
+            f"Caffe cannot be packed: {reason(error)}",
+            where=str(error.filename or output),
+            remedy="free some space, or change -o",
+        ) from error
     click.echo(f"{digest}  {output}")
-    install_there = shlex.join(["lrbench", "caffe", "install", *(["--cuda"] if cuda else []), "--from", str(output),
-                                "--sha256", digest])
+    install_there = shlex.join(
+        ["lrbench", "caffe", "install", *(["--cuda"] if cuda else []), "--from", str(output), "--sha256", digest]
+    )
     tell(next_line(install_there, "on the other machine"))

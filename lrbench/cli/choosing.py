@@ -59,8 +59,17 @@ def choosing_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command the SPEC argument and the common options, as one ``Choosing`` under the name ``typed``."""
 
     @functools.wraps(command)
-    def typed(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[str], engine: str | None,
-              form: str, output: Path | None, **others: Any) -> int:
+    def typed(
+        spec: Path,
+        jobs: int,
+        threads: int,
+        results: Path,
+        overrides: Sequence[str],
+        engine: str | None,
+        form: str,
+        output: Path | None,
+        **others: Any,
+    ) -> int:
         from lrbench.cli.output import check_writable
 
         if output is not None:
@@ -77,15 +86,28 @@ _OPTIONS = (
     click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs),
     click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs side by side."),
     click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run."),
-    click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True,
-                 help="Folder that holds one folder an experiment."),
-    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=settings,
-                 help="Override a value of the spec, such as search.trials=20; may be repeated."),
-    click.option("--engine", metavar="NAME", shell_complete=engines,
-                 help="caffe or torch; the same as --set engine.name=NAME."),
+    click.option(
+        "--results",
+        type=click.Path(path_type=Path),
+        default=RESULTS,
+        show_default=True,
+        help="Folder that holds one folder an experiment.",
+    ),
+    click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        shell_complete=settings,
+        help="Override a value of the spec, such as search.trials=20; may be repeated.",
+    ),
+    click.option(
+        "--engine", metavar="NAME", shell_complete=engines, help="caffe or torch; the same as --set engine.name=NAME."
+    ),
     click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True),
-    click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
-                 help="Write there, not to the screen."),
+    click.option(
+        "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen."
+    ),
 )
 
 
@@ -189,8 +211,11 @@ def _rates(bench: Bench) -> Sequence[float]:
     judged = bench.judged_on_validation(home(), most=FEW_IMAGES)
     found = range_test(judged, bench.experiment.settings.solver[0])
     if found.rates is None:
-        raise SpecError("the range test suggests no rates", where=bench.experiment.document.where(("search",)),
-                        remedy="look at it with lrbench range, and give search.rates")
+        raise SpecError(
+            "the range test suggests no rates",
+            where=bench.experiment.document.where(("search",)),
+            remedy="look at it with lrbench range, and give search.rates",
+        )
     low, high = found.rates
     click.echo(f"search.rates: [{low:g}, {high:g}]", err=True)
     return found.rates

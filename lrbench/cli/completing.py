@@ -47,8 +47,15 @@ def measured_policies(context: click.Context, parameter: click.Parameter, typed:
         return policies(context, parameter, typed)
     names = sorted(name for name in by_function if name.startswith(typed.partition("(")[0].upper()))
     if len(names) == 1 or "(" in typed:
-        return [*_beginning(typed.upper(), names), *(CompletionItem(policy) for name in names
-                for policy in sorted(by_function[name]) if "(" not in typed or policy.startswith(typed))]
+        return [
+            *_beginning(typed.upper(), names),
+            *(
+                CompletionItem(policy)
+                for name in names
+                for policy in sorted(by_function[name])
+                if "(" not in typed or policy.startswith(typed)
+            ),
+        ]
     return [CompletionItem(name) for name in names]
 
 
@@ -130,8 +137,12 @@ def results(_context: click.Context, _parameter: click.Parameter, typed: str) ->
     paths = [CompletionItem(typed, type="file")]
     if not typed or "/" in typed:
         return paths
-    found = (path for depth in ("*", "*/*") for path in sorted(Path("results").glob(depth))
-             if path.name.startswith(typed) and path.is_dir())
+    found = (
+        path
+        for depth in ("*", "*/*")
+        for path in sorted(Path("results").glob(depth))
+        if path.name.startswith(typed) and path.is_dir()
+    )
     return [*(CompletionItem(str(path), help=path.parent.name) for path in islice(found, MOST)), *paths]
 
 
@@ -147,8 +158,10 @@ def entries(context: click.Context, _parameter: click.Parameter, typed: str) -> 
         return []
     # By hand, as loading SQLAlchemy would take longer than a user waits; read-only, so that nothing is made.
     with closing(sqlite3.connect(f"{Path(place).absolute().as_uri()}?mode=ro", uri=True, timeout=0.1)) as database:
-        rows = database.execute("SELECT substr(id, 1, 8), policy FROM lrbench_entries WHERE substr(id, 1, ?) = ? "
-                                "ORDER BY id LIMIT ?", (len(typed), typed, MOST)).fetchall()
+        rows = database.execute(
+            "SELECT substr(id, 1, 8), policy FROM lrbench_entries WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT ?",
+            (len(typed), typed, MOST),
+        ).fetchall()
     return [CompletionItem(identity, help=policy) for identity, policy in rows]
 
 
@@ -175,8 +188,11 @@ def _files(typed: str, suffixes: tuple[str, ...]) -> Items:
     folder, separator, name = typed.rpartition("/")
     here = Path(folder or separator or ".").expanduser()
     try:
-        found = sorted(path.name for path in here.iterdir()
-                       if path.name.startswith(name) and path.suffix in suffixes and path.is_file())
+        found = sorted(
+            path.name
+            for path in here.iterdir()
+            if path.name.startswith(name) and path.suffix in suffixes and path.is_file()
+        )
     except OSError:
         found = []
     return [*(CompletionItem(f"{folder}{separator}{each}") for each in found[:MOST]), CompletionItem(typed, type="dir")]

@@ -59,8 +59,14 @@ def _show(result: ComposeResult, bench: Bench, typed: Choosing) -> None:
     from lrbench.report.labels import workload_name
 
     workload, target = bench.experiment.workload, bench.experiment.settings.target_accuracy
-    heading = workload_name({"net_name": workload.net_name, "dataset_name": bench.data.label,
-                             "batch_size": workload.batch_size, "iterations": workload.iterations})
+    heading = workload_name(
+        {
+            "net_name": workload.net_name,
+            "dataset_name": bench.data.label,
+            "batch_size": workload.batch_size,
+            "iterations": workload.iterations,
+        }
+    )
     if typed.form == "json":
         content = json.dumps(compose_json(result, heading, target), indent=1) + "\n"
         write_output(printable_json(content.encode()), typed.output)

@@ -28,10 +28,18 @@ def data() -> None:
 
 @data.command()
 @click.argument("name", shell_complete=data_sets)
-@click.option("--from", "source", metavar="DIR", type=click.Path(path_type=Path),
-              help="Look for the files in this folder before downloading them.  [default: $LRBENCH_DATA]")
-@click.option("--allow-altered", is_flag=True,
-              help="Take files whose content is not the published one; every report then says so.")
+@click.option(
+    "--from",
+    "source",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Look for the files in this folder before downloading them.  [default: $LRBENCH_DATA]",
+)
+@click.option(
+    "--allow-altered",
+    is_flag=True,
+    help="Take files whose content is not the published one; every report then says so.",
+)
 def prepare(name: str, source: Path | None, allow_altered: bool) -> None:
     """Prepare the data set NAME as LMDB, once: find or download it, check it, write it.
 
@@ -46,10 +54,13 @@ def prepare(name: str, source: Path | None, allow_altered: bool) -> None:
         click.echo(_already(ready, data_sets.find_data_set(name).title, allow_altered))
         return
     with shown_progress() as progress:
-        made = data_sets.prepare(name, home(), source.absolute() if source else data_folder(),
-                                 allow_altered=allow_altered, progress=progress)
-    click.echo(f"{made.label}: {made.train_count} training and {made.test_count} test images of "
-               f"{_shape(made)} in {made.folder}")
+        made = data_sets.prepare(
+            name, home(), source.absolute() if source else data_folder(), allow_altered=allow_altered, progress=progress
+        )
+    click.echo(
+        f"{made.label}: {made.train_count} training and {made.test_count} test images of "
+        f"{_shape(made)} in {made.folder}"
+    )
 
 
 def _ready(name: str) -> Prepared | None:
@@ -82,8 +93,14 @@ def list_data_sets() -> None:
     from lrbench import data as data_sets
 
     rows = [_row(name) for name in data_sets.data_set_names()]
-    click.echo(tabulate(rows, headers=("name", "data set", "train", "test", "shape", "fingerprint", "folder"),
-                        tablefmt="plain", disable_numparse=True))
+    click.echo(
+        tabulate(
+            rows,
+            headers=("name", "data set", "train", "test", "shape", "fingerprint", "folder"),
+            tablefmt="plain",
+            disable_numparse=True,
+        )
+    )
 
 
 def _row(name: str) -> tuple[str, ...]:
@@ -95,8 +112,15 @@ def _row(name: str) -> tuple[str, ...]:
         return name, f"damaged: {error.message}", "", "", "", "", error.where or ""
     if prepared is None:
         return name, "not prepared", "", "", "", "", ""
-    return (name, prepared.label, str(prepared.train_count), str(prepared.test_count), _shape(prepared),
-            prepared.sha256[:12], str(prepared.folder))
+    return (
+        name,
+        prepared.label,
+        str(prepared.train_count),
+        str(prepared.test_count),
+        _shape(prepared),
+        prepared.sha256[:12],
+        str(prepared.folder),
+    )
 
 
 def _shape(prepared: Prepared) -> str:

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from lrbench.tuning.database import Database
 
 database_option = click.option(
-    "--db", "location", envvar="LRBENCH_DB", metavar="URL",
+    "--db",
+    "location",
+    envvar="LRBENCH_DB",
+    metavar="URL",
     help="The policy database: the path of an SQLite file, or a URL of PostgreSQL.  [default: LRBENCH_DB, else "
-         f"{DATABASE_FILE} in LRBENCH_HOME]")
+    f"{DATABASE_FILE} in LRBENCH_HOME]",
+)
 
 
 def typed_again(location: str | None) -> tuple[str, ...]:

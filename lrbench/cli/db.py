@@ -37,8 +37,14 @@ def db() -> None:
 
 
 @db.command()
-@click.argument("results", nargs=-1, required=True, metavar="RESULTS...", type=click.Path(path_type=Path),
-                shell_complete=run_folders)
+@click.argument(
+    "results",
+    nargs=-1,
+    required=True,
+    metavar="RESULTS...",
+    type=click.Path(path_type=Path),
+    shell_complete=run_folders,
+)
 @click.option("--note", metavar="TEXT", help="Kept with the runs.")
 @database_option
 def add(results: Sequence[Path], note: str | None, location: str | None) -> None:
@@ -62,10 +68,15 @@ def add(results: Sequence[Path], note: str | None, location: str | None) -> None
 
 @db.command("list")
 @click.option("--function", metavar="NAME", shell_complete=function_names, help="Only policies of this LR function.")
-@click.option("--net", metavar="NAME", shell_complete=net_names,
-              help="Only this net: its name, or the beginning of its SHA-256.")
-@click.option("--dataset", metavar="NAME", shell_complete=data_sets,
-              help="Only this data set: its name, or the beginning of its SHA-256.")
+@click.option(
+    "--net", metavar="NAME", shell_complete=net_names, help="Only this net: its name, or the beginning of its SHA-256."
+)
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    shell_complete=data_sets,
+    help="Only this data set: its name, or the beginning of its SHA-256.",
+)
 @click.option("--solver", metavar="TYPE", shell_complete=solver_types, help="Only this solver type.")
 @click.option("--engine", metavar="NAME", shell_complete=engines, help="Only this engine.")
 @click.option("--target", type=float, metavar="A", help="Rank by the iterations to this accuracy, a fraction.")
@@ -84,9 +95,15 @@ def list_entries(kind: str, target: float | None, location: str | None, **names:
 
     check_target(target, "--target")
     with users_database(location) as database:
-        found = database.entries(EntryQuery(
-            function=names["function"], net=names["net"], dataset=names["dataset"], solver=names["solver"],
-            engine=names["engine"]))
+        found = database.entries(
+            EntryQuery(
+                function=names["function"],
+                net=names["net"],
+                dataset=names["dataset"],
+                solver=names["solver"],
+                engine=names["engine"],
+            )
+        )
         if not found:
             click.echo(f"none of the {len(database)} entries of {database.shown} fits", err=True)
     if found or kind in ("csv", "json"):
@@ -182,8 +199,10 @@ def _sum(added: Added) -> str:
     known = f"; {_count(added.known, 'run')} there already" if added.known else ""
     if not added.runs:
         return f"nothing new{known}"
-    return (f"{_count(added.runs, 'new run')}: {_count(added.entries, 'new entry')}, {_count(added.grown, 'entry')} "
-            f"with more runs{known}")
+    return (
+        f"{_count(added.runs, 'new run')}: {_count(added.entries, 'new entry')}, {_count(added.grown, 'entry')} "
+        f"with more runs{known}"
+    )
 
 
 def _count(number: int, what: str) -> str:

@@ -81,8 +81,10 @@ def _caffe() -> str:
         raise EngineUnavailable(f"absent or broken: {error}") from error
     source = "LRBENCH_CAFFE" if place.caffe else "lrbench caffe install"
     tool = "yes" if environment.tool else "no (there is no `caffe` program beside this pycaffe)"
-    return (f"{info.version}, Python {info.python_version}, {environment.origin} ({source})\n"
-            f"           stepping driver: yes; native driver: {tool}")
+    return (
+        f"{info.version}, Python {info.python_version}, {environment.origin} ({source})\n"
+        f"           stepping driver: yes; native driver: {tool}"
+    )
 
 
 def _caffe_on_gpus() -> str:
@@ -98,8 +100,14 @@ def _caffe_on_gpus() -> str:
         return f"Caffe is not built for them; {CUDA_INSTALL_HINT}"
     driver = find_driver()
     names = [f"GPU {number} ({gpu.name})" for number, gpu in enumerate(driver.gpus)] if driver else ["GPU 0"]
-    told = [f"Caffe built with CUDA {build.version} for architectures {', '.join(map(str, build.architectures))}, "
-            f"{environment.origin}"] if build else []
+    told = (
+        [
+            f"Caffe built with CUDA {build.version} for architectures {', '.join(map(str, build.architectures))}, "
+            f"{environment.origin}"
+        ]
+        if build
+        else []
+    )
     for number, name in enumerate(names):
         reason = probe_gpu(environment, number)
         told.append(f"{name}: yes" if reason is None else f"{name}: no ({reason})")

@@ -84,6 +84,8 @@ def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
     lanes = find_lanes(waiting, engine, jobs, tell)
     found = estimate(waiting, engine, jobs, lanes)
     side_by_side = f"-j {jobs}" if lanes == 1 else f"-j {jobs} and {lanes} lanes"
-    return (f"; about {found.text} with {side_by_side} "
-            f"(measured: {found.iterations_per_second:.3g} iterations/s a run, "
-            f"{found.evaluation_seconds:.3g} s an evaluation; updates of the weights are not in it)")
+    return (
+        f"; about {found.text} with {side_by_side} "
+        f"(measured: {found.iterations_per_second:.3g} iterations/s a run, "
+        f"{found.evaluation_seconds:.3g} s an evaluation; updates of the weights are not in it)"
+    )

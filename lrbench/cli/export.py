@@ -13,10 +13,18 @@ from lrbench.cli.output import check_writable, tell, write_output
 
 @click.command()
 @click.argument("text", metavar="POLICY", shell_complete=policies)
-@click.option("--to", "target", required=True, type=click.Choice(["torch", "keras", "optax", "caffe", "csv"]),
-              help="The framework to write for; caffe: lines of a solver; csv: every rate.")
-@click.option("--iterations", type=click.IntRange(min=1), help="The run's iterations, which fill in a missing l; the "
-              "policy is checked over all of them. Needed for csv.")
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    type=click.Choice(["torch", "keras", "optax", "caffe", "csv"]),
+    help="The framework to write for; caffe: lines of a solver; csv: every rate.",
+)
+@click.option(
+    "--iterations",
+    type=click.IntRange(min=1),
+    help="The run's iterations, which fill in a missing l; the policy is checked over all of them. Needed for csv.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write.  [default: standard output]")
 def export(text: str, target: str, iterations: int | None, output: Path | None) -> None:
     """Write POLICY for your own training; - reads it from standard input.

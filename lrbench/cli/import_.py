@@ -13,10 +13,18 @@ from lrbench.errors import UsageError
 @click.argument("source", metavar="FILE|TEXT")
 @click.option("--rate", type=float, help="The optimizer's lr, which PyTorch's schedulers multiply.")
 @click.option("--iterations", type=click.IntRange(min=1), help="The run's iterations; the policy is checked over them.")
-@click.option("--steps-per-epoch", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Iterations between two calls of the scheduler's step().")
-@click.option("--monitor", type=click.Choice(["train_loss", "test_loss", "accuracy"]),
-              help="What ReduceLROnPlateau is shown.  [default: train_loss; with mode=max, accuracy]")
+@click.option(
+    "--steps-per-epoch",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Iterations between two calls of the scheduler's step().",
+)
+@click.option(
+    "--monitor",
+    type=click.Choice(["train_loss", "test_loss", "accuracy"]),
+    help="What ReduceLROnPlateau is shown.  [default: train_loss; with mode=max, accuracy]",
+)
 def import_(source: str, rate: float | None, iterations: int | None, steps_per_epoch: int, monitor: str | None) -> None:
     """Print the policy of a Caffe solver or a PyTorch scheduler.
 
@@ -31,8 +39,9 @@ def import_(source: str, rate: float | None, iterations: int | None, steps_per_e
     from lrbench.importing import Given, import_policy
 
     if rate is not None and not (math.isfinite(rate) and rate >= 0):
-        raise UsageError(f"is {rate}, but must be a finite number of at least 0", where="--rate",
-                         remedy="for example 0.1")
+        raise UsageError(
+            f"is {rate}, but must be a finite number of at least 0", where="--rate", remedy="for example 0.1"
+        )
     imported = import_policy(source, Given(rate, iterations, steps_per_epoch, monitor))
     if iterations is not None:
         imported.policy.check(iterations)

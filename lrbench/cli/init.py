@@ -38,19 +38,36 @@ class _Typed:
 
 
 @click.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
-              help="The spec to write.  [default: DATASET_NET.yaml]")
-@click.option("--net", metavar="NET", shell_complete=nets,
-              help="One of LRBench's nets, such as lenet, a train-and-test prototxt file, or a solver's, which has "
-                   "its settings and policy taken, too.")
-@click.option("--dataset", metavar="DATA", shell_complete=data_sets,
-              help="A data set, such as mnist, or a folder with an LMDB for training and one for testing.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The spec to write.  [default: DATASET_NET.yaml]",
+)
+@click.option(
+    "--net",
+    metavar="NET",
+    shell_complete=nets,
+    help="One of LRBench's nets, such as lenet, a train-and-test prototxt file, or a solver's, which has "
+    "its settings and policy taken, too.",
+)
+@click.option(
+    "--dataset",
+    metavar="DATA",
+    shell_complete=data_sets,
+    help="A data set, such as mnist, or a folder with an LMDB for training and one for testing.",
+)
 @click.option("--batch-size", type=int, metavar="N", help="Images of a training batch.  [default: 100]")
 @click.option("--iterations", type=int, metavar="N", help="Of each run.  [default: some ten passes over the data]")
 @click.option("--target", type=float, metavar="A", help="The accuracy to reach, a fraction.  [default: none]")
 @click.option("--solver", metavar="TYPE", shell_complete=solver_types, help="The solver's type.  [default: SGD]")
-@click.option("--engine", metavar="NAME", shell_complete=engines,
-              help="caffe or torch.  [default: caffe where it is installed, or neither is]")
+@click.option(
+    "--engine",
+    metavar="NAME",
+    shell_complete=engines,
+    help="caffe or torch.  [default: caffe where it is installed, or neither is]",
+)
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing; so too where nobody is at a terminal.")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def init(output: Path | None, yes: bool, force: bool, **options: str | int | float | None) -> None:
@@ -127,25 +144,48 @@ def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path, training
 
     known = data.prepared
     usual = BATCH_SIZE if known is None else min(BATCH_SIZE, known.train_count)
-    batch = _answer(typed, "Images of a training batch", typed.batch_size, usual,
-                    lambda text: check_batch_size(_whole(text), known), "--batch-size")
+    batch = _answer(
+        typed,
+        "Images of a training batch",
+        typed.batch_size,
+        usual,
+        lambda text: check_batch_size(_whole(text), known),
+        "--batch-size",
+    )
     length = training.iterations if training is not None else None
     kind = training.settings.get("type", "SGD") if training is not None else "SGD"
     suggested = length or suggested_iterations(known, batch)
-    iterations = _answer(typed, "Iterations of each run", typed.iterations, suggested,
-                         lambda text: check_iterations(_whole(text)), "--iterations")
+    iterations = _answer(
+        typed,
+        "Iterations of each run",
+        typed.iterations,
+        suggested,
+        lambda text: check_iterations(_whole(text)),
+        "--iterations",
+    )
     target = _answer(typed, "Accuracy to reach, such as 0.98, or none", typed.target, "none", _target, "--target")
     solver = _answer(typed, "Solver", typed.solver, kind, check_solver, "--solver")
     engine = _answer(typed, "Engine", typed.engine, _usual_engine(), _engine, "--engine")
     start = Start(
-        name=path.stem, net=net.written(path.parent), dataset=data.written(path.parent), batch_size=batch,
+        name=path.stem,
+        net=net.written(path.parent),
+        dataset=data.written(path.parent),
+        batch_size=batch,
         test_batch_size=TEST_BATCH if known is None else check_test_count(known),
-        iterations=iterations, solver=solver, engine=engine, target=target)
+        iterations=iterations,
+        solver=solver,
+        engine=engine,
+        target=target,
+    )
     if training is None:
         return start
     own = {name: value for name, value in training.settings.items() if name != "type"}
-    return replace(start, policy=training.policy.text, test_interval=training.test_interval,
-                   parameters=own if solver == kind else None)
+    return replace(
+        start,
+        policy=training.policy.text,
+        test_interval=training.test_interval,
+        parameters=own if solver == kind else None,
+    )
 
 
 def _check_layers(net: NetAnswer, engine: str) -> None:
@@ -166,8 +206,9 @@ def _check_layers(net: NetAnswer, engine: str) -> None:
         raise error.at("--net") from error
 
 
-def _answer(typed: _Typed, question: str, given: object, usual: object, read: Callable[[str], Answer],
-            option: str) -> Answer:
+def _answer(
+    typed: _Typed, question: str, given: object, usual: object, read: Callable[[str], Answer], option: str
+) -> Answer:
     """What an option gives, else what is usual, else what is asked for, until it can be read.
 
     Raises:
@@ -191,8 +232,9 @@ def _answer(typed: _Typed, question: str, given: object, usual: object, read: Ca
         except LRBenchError as error:
             raise click.UsageError(str(error)) from error
 
-    answered: Answer = click.prompt(question, default=None if usual is None else str(usual), value_proc=checked,
-                                    err=True)
+    answered: Answer = click.prompt(
+        question, default=None if usual is None else str(usual), value_proc=checked, err=True
+    )
     return answered
 
 
@@ -250,8 +292,10 @@ def _say_next(engine: str, data: DataAnswer, path: Path) -> None:
     from lrbench.report.next_commands import next_line
 
     spec = shlex.quote(str(path))
-    lines = [(f"lrbench run {spec} --dry-run", "which runs, and how long they take"),
-             (f"lrbench range {spec}", "which rates are worth trying")]
+    lines = [
+        (f"lrbench run {spec} --dry-run", "which runs, and how long they take"),
+        (f"lrbench range {spec}", "which rates are worth trying"),
+    ]
     if data.prepared is None:
         lines.insert(0, (f"lrbench data prepare {data.name}", "once"))
     if engine == "caffe" and not _has_caffe():

@@ -46,7 +46,8 @@ COMPLETE = "_LRBENCH_COMPLETE"
 
 # A group without a command: the error's text is the help. Click before 8.2 prints it by itself.
 NO_ARGUMENTS: tuple[type[click.UsageError], ...] = (
-    (click.exceptions.NoArgsIsHelpError,) if hasattr(click.exceptions, "NoArgsIsHelpError") else ())
+    (click.exceptions.NoArgsIsHelpError,) if hasattr(click.exceptions, "NoArgsIsHelpError") else ()
+)
 
 
 class LazyGroup(click.Group):
@@ -63,8 +64,11 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str],
-                        ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self,
+        ctx: click.Context,
+        args: list[str],
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0][:1] not in ("", "-") and args[0] not in COMMANDS:
             near = did_you_mean(args[0], COMMANDS)
             ctx.fail(f"there is no command {args[0]!r}{f'; {near}' if near else ''}")

@@ -21,12 +21,20 @@ SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs)
-@click.option("--engine", default="torch", show_default=True, shell_complete=engines,
-              help="The engine to hold to Caffe.")
-@click.option("--iterations", type=click.IntRange(2, MOST_ITERATIONS), default=50, show_default=True,
-              help="How many to compare.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=settings,
-              help="Override a value of the spec.")
+@click.option(
+    "--engine", default="torch", show_default=True, shell_complete=engines, help="The engine to hold to Caffe."
+)
+@click.option(
+    "--iterations", type=click.IntRange(2, MOST_ITERATIONS), default=50, show_default=True, help="How many to compare."
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=settings,
+    help="Override a value of the spec.",
+)
 def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -> int:
     """Show whether an engine trains the first run of SPEC as real Caffe does.
 
@@ -74,8 +82,10 @@ def _check_precision(experiment: Experiment) -> None:
     precision = experiment.settings.engine.precision
     if precision != "float32":
         with experiment.document.placing("engine", "precision"):
-            raise SpecError(f"engine.precision is {precision!r}, and an engine is held to Caffe in float32",
-                            remedy="leave it out, or type --set engine.precision=float32")
+            raise SpecError(
+                f"engine.precision is {precision!r}, and an engine is held to Caffe in float32",
+                remedy="leave it out, or type --set engine.precision=float32",
+            )
 
 
 def _verdict(engine: str, seed: int, parted: bool, others: Mapping[int, list[str]]) -> int:
@@ -92,15 +102,31 @@ def _show(found: Parity, engine: str) -> None:
     from tabulate import tabulate
 
     ours, control = found.loss_distances
-    rows = [(number, f"{found.rates[number - 1]:.6g}", f"{found.caffe.losses[number - 1]:.6f}",
-             f"{found.engine.losses[number - 1]:.6f}", f"{ours[number - 1]:.2g}", f"{control[number - 1]:.2g}")
-            for number in sorted({*(n for n in SHOWN if n <= len(found.rates)), len(found.rates)})]
-    click.echo(tabulate(rows, ("iteration", "rate", "loss, Caffe", f"loss, {engine}", "apart", "control apart"),
-                        disable_numparse=True, stralign="right"))
+    rows = [
+        (
+            number,
+            f"{found.rates[number - 1]:.6g}",
+            f"{found.caffe.losses[number - 1]:.6f}",
+            f"{found.engine.losses[number - 1]:.6f}",
+            f"{ours[number - 1]:.2g}",
+            f"{control[number - 1]:.2g}",
+        )
+        for number in sorted({*(n for n in SHOWN if n <= len(found.rates)), len(found.rates)})
+    ]
+    click.echo(
+        tabulate(
+            rows,
+            ("iteration", "rate", "loss, Caffe", f"loss, {engine}", "apart", "control apart"),
+            disable_numparse=True,
+            stralign="right",
+        )
+    )
     weights, control_weights = found.weight_distances
     first, first_control = (max(column) for column in zip(*found.first_update_distances.values(), strict=True))
     click.echo(f"first updates: at most {first:.2g} of their norm apart, control {first_control:.2g}")
     click.echo(f"weights at the end: {weights:.2g} of the whole update apart, control {control_weights:.2g}")
-    click.echo(f"accuracy of the initial weights: Caffe {found.initial_accuracies[0]:.4f}, "
-               f"{engine} {found.initial_accuracies[1]:.4f}; at the end: Caffe {found.caffe.accuracy:.4f}, "
-               f"{engine} {found.engine.accuracy:.4f}")
+    click.echo(
+        f"accuracy of the initial weights: Caffe {found.initial_accuracies[0]:.4f}, "
+        f"{engine} {found.initial_accuracies[1]:.4f}; at the end: Caffe {found.caffe.accuracy:.4f}, "
+        f"{engine} {found.engine.accuracy:.4f}"
+    )

@@ -19,28 +19,67 @@ NARROWEST, WIDEST = 2, 30
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path),
-                shell_complete=results)
-@click.option("--what", "whats", type=click.Choice(WHATS), multiple=True, default=["accuracy"], show_default=True,
-              help="What to draw against iterations; given several times, they become panels (a), (b), ... of one "
-                   "figure.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE",
-              help="A .png, .svg or .pdf file.")
-@click.option("--top", type=click.IntRange(1, MOST_POLICIES), default=6, show_default=True,
-              help="Draw the first so many policies of the ranking.")
-@click.option("--policies", "wanted", multiple=True, metavar="POLICY", shell_complete=measured_policies,
-              help="Of these alone: a policy, or an LR function for all of its policies; may be repeated.")
+@click.argument(
+    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path), shell_complete=results
+)
+@click.option(
+    "--what",
+    "whats",
+    type=click.Choice(WHATS),
+    multiple=True,
+    default=["accuracy"],
+    show_default=True,
+    help="What to draw against iterations; given several times, they become panels (a), (b), ... of one figure.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .png, .svg or .pdf file."
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1, MOST_POLICIES),
+    default=6,
+    show_default=True,
+    help="Draw the first so many policies of the ranking.",
+)
+@click.option(
+    "--policies",
+    "wanted",
+    multiple=True,
+    metavar="POLICY",
+    shell_complete=measured_policies,
+    help="Of these alone: a policy, or an LR function for all of its policies; may be repeated.",
+)
 @click.option("--workload", metavar="TEXT", help="Of several workloads, the one with this in its name.")
-@click.option("--style", type=click.Choice(["colour", "grey"]), default="colour", show_default=True,
-              help="Both tell lines apart by style and marker, too, so that colour may be printed in grey.")
-@click.option("--columns", type=click.Choice(["1", "2"]), default="1", show_default=True,
-              help="Width of the figure: one column of a paper, 3.3 inches, or two, 7 inches.")
+@click.option(
+    "--style",
+    type=click.Choice(["colour", "grey"]),
+    default="colour",
+    show_default=True,
+    help="Both tell lines apart by style and marker, too, so that colour may be printed in grey.",
+)
+@click.option(
+    "--columns",
+    type=click.Choice(["1", "2"]),
+    default="1",
+    show_default=True,
+    help="Width of the figure: one column of a paper, 3.3 inches, or two, 7 inches.",
+)
 @click.option("--width", type=float, metavar="INCHES", help="Another width, from 2 to 30.")
-@click.option("--sort", "metric", default="best_accuracy", show_default=True, metavar="METRIC",
-              shell_complete=metrics,
-              help="The metric that ranks the policies.")
-@click.option("--target", type=float, metavar="A",
-              help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.")
+@click.option(
+    "--sort",
+    "metric",
+    default="best_accuracy",
+    show_default=True,
+    metavar="METRIC",
+    shell_complete=metrics,
+    help="The metric that ranks the policies.",
+)
+@click.option(
+    "--target",
+    type=float,
+    metavar="A",
+    help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.",
+)
 def plot(whats: Sequence[str], style: PrintStyle, columns: str, width: float | None, **typed: Any) -> None:
     """Draw a figure for a paper from the runs at PATH..., and print a caption to begin with.
 
@@ -61,12 +100,23 @@ def _check(width: float | None) -> None:
     from lrbench.errors import UsageError
 
     if width is not None and not NARROWEST <= width <= WIDEST:
-        raise UsageError(f"--width is {width:g}, but a figure is {NARROWEST} to {WIDEST} inches wide",
-                         remedy="give the width of a column, such as 3.5, or leave it out")
+        raise UsageError(
+            f"--width is {width:g}, but a figure is {NARROWEST} to {WIDEST} inches wide",
+            remedy="give the width of a column, such as 3.5, or leave it out",
+        )
 
 
-def _plot(paper: Paper, *, paths: Sequence[Path], output: Path, metric: str, target: float | None, top: int,
-          wanted: Sequence[str], workload: str | None) -> None:
+def _plot(
+    paper: Paper,
+    *,
+    paths: Sequence[Path],
+    output: Path,
+    metric: str,
+    target: float | None,
+    top: int,
+    wanted: Sequence[str],
+    workload: str | None,
+) -> None:
     from lrbench.cli.output import check_writable
     from lrbench.cli.reading import read_report, say_different_targets, say_what_is_left_out
     from lrbench.policies.picture import check_suffix

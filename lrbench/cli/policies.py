@@ -56,10 +56,18 @@ def list_functions(form: str) -> None:
 
 @policies.command("eval")
 @click.argument("text", shell_complete=policy_texts)
-@click.option("--at", required=True, metavar="T,...", help="Iterations, counted from 0: numbers, or start:stop[:step] "
-              "as in Python (stop left out), separated by commas.")
-@click.option("--iterations", type=click.IntRange(min=1), help="The run's iterations, which fill in a missing l; the "
-              "policy is checked over all of them.  [default: the highest of --at, plus 1, without that check]")
+@click.option(
+    "--at",
+    required=True,
+    metavar="T,...",
+    help="Iterations, counted from 0: numbers, or start:stop[:step] as in Python (stop left out), separated by commas.",
+)
+@click.option(
+    "--iterations",
+    type=click.IntRange(min=1),
+    help="The run's iterations, which fill in a missing l; the "
+    "policy is checked over all of them.  [default: the highest of --at, plus 1, without that check]",
+)
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 def evaluate(text: str, at: str, iterations: int | None, form: str) -> None:
     """Print the rates of the policy TEXT at some iterations; as JSON, an array of numbers.

@@ -33,8 +33,11 @@ class RunProgress(LineListener):
     def __init__(self, total: int | None = None) -> None:
         super().__init__()
         self._console = Console(stderr=True)
-        self._live = Progress(
-            *_columns(self._console), console=self._console, transient=True) if self._console.is_terminal else None
+        self._live = (
+            Progress(*_columns(self._console), console=self._console, transient=True)
+            if self._console.is_terminal
+            else None
+        )
         self._total = total
         self._lock = threading.Lock()
         self._rows: dict[int, Any] = {}
@@ -46,8 +49,9 @@ class RunProgress(LineListener):
             self._stack.enter_context(self._live)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stack.close()
 
     def started(self, task: RunTask) -> None:
@@ -56,8 +60,7 @@ class RunProgress(LineListener):
             return
         self.best[task.number] = math.nan
         total = task.experiment.workload.iterations
-        self._rows[task.number] = self._live.add_task(
-            name_of(task, self._total), total=total, iteration=f"0/{total}")
+        self._rows[task.number] = self._live.add_task(name_of(task, self._total), total=total, iteration=f"0/{total}")
 
     def resumed(self, task: RunTask, iteration: int) -> None:
         super().resumed(task, iteration)
@@ -68,8 +71,10 @@ class RunProgress(LineListener):
         best = self.best[task.number]
         total = task.experiment.workload.iterations
         numbers: dict[str, Any] = {
-            "iteration": f"{progress.iteration}/{total}", "rate": f"lr {progress.rate:.3g}",
-            "loss": f"loss {progress.loss:.3g}", "best": f"best {best:.2%}" if best == best else "",
+            "iteration": f"{progress.iteration}/{total}",
+            "rate": f"lr {progress.rate:.3g}",
+            "loss": f"loss {progress.loss:.3g}",
+            "best": f"best {best:.2%}" if best == best else "",
         }
         if self._live is not None:
             self._live.update(self._rows[task.number], completed=progress.iteration, **numbers)
@@ -101,8 +106,12 @@ class RunProgress(LineListener):
 def _columns(console: Console) -> list[ProgressColumn]:
     """One line a run at any width: where it is narrow the bar goes first, then the label is cut; the numbers stay."""
     fixed = Column(no_wrap=True)
-    return [_Label(), _Bar(console), *(_Number(name, fixed) for name in ("iteration", "rate", "loss", "best")),
-            TimeRemainingColumn(compact=True, table_column=fixed)]
+    return [
+        _Label(),
+        _Bar(console),
+        *(_Number(name, fixed) for name in ("iteration", "rate", "loss", "best")),
+        TimeRemainingColumn(compact=True, table_column=fixed),
+    ]
 
 
 class _Label(ProgressColumn):

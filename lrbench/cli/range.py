@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @choosing_options
-@click.option("--solver", "solver_type", metavar="TYPE", shell_complete=solver_types,
-              help="Test the spec's solvers of that type alone.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE",
-              help="Also draw loss and accuracy against the rate: .png, .svg or .pdf.")
+@click.option(
+    "--solver",
+    "solver_type",
+    metavar="TYPE",
+    shell_complete=solver_types,
+    help="Test the spec's solvers of that type alone.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also draw loss and accuracy against the rate: .png, .svg or .pdf.",
+)
 def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:
     """Find which learning rates are worth trying on the workload of SPEC.
 
@@ -79,8 +88,10 @@ def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSett
     found = [solver for solver in solvers if solver_type in (None, solver.type)]
     if not found:
         there = ", ".join(dict.fromkeys(solver.type for solver in solvers))
-        raise UsageError(f"--solver is {solver_type}, but the solvers of the spec are {there}",
-                         remedy="name one of those, or replace them all with --set solver=TYPE")
+        raise UsageError(
+            f"--solver is {solver_type}, but the solvers of the spec are {there}",
+            remedy="name one of those, or replace them all with --set solver=TYPE",
+        )
     return found
 
 
@@ -100,8 +111,14 @@ def _heading(bench: Bench) -> str:
     from lrbench.report.labels import workload_name
 
     workload = bench.experiment.workload
-    return workload_name({"net_name": workload.net_name, "dataset_name": bench.data.label,
-                          "batch_size": workload.batch_size, "iterations": workload.iterations})
+    return workload_name(
+        {
+            "net_name": workload.net_name,
+            "dataset_name": bench.data.label,
+            "batch_size": workload.batch_size,
+            "iterations": workload.iterations,
+        }
+    )
 
 
 def _show(found: list[RangeResult], heading: str, typed: Choosing) -> None:

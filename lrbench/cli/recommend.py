@@ -18,17 +18,35 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs)
-@click.option("--target", type=float, metavar="A",
-              help="Rank by the iterations to this accuracy, a fraction; by default the spec's target_accuracy.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=settings,
-              help="Override a value of the spec, such as workload.iterations=2000; may be repeated.")
-@click.option("--engine", metavar="NAME", shell_complete=engines,
-              help="caffe or torch; the same as --set engine.name=NAME.")
+@click.option(
+    "--target",
+    type=float,
+    metavar="A",
+    help="Rank by the iterations to this accuracy, a fraction; by default the spec's target_accuracy.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=settings,
+    help="Override a value of the spec, such as workload.iterations=2000; may be repeated.",
+)
+@click.option(
+    "--engine", metavar="NAME", shell_complete=engines, help="caffe or torch; the same as --set engine.name=NAME."
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
 @database_option
-def recommend(spec: Path, target: float | None, overrides: Sequence[str], engine: str | None, form: str,
-              output: Path | None, location: str | None) -> int:
+def recommend(
+    spec: Path,
+    target: float | None,
+    overrides: Sequence[str],
+    engine: str | None,
+    form: str,
+    output: Path | None,
+    location: str | None,
+) -> int:
     """Recommend policies for the workload of SPEC, from what the policy database knows; nothing is trained.
 
     First what was measured on this very workload, then on like ones, with policies rescaled to the run's length, then

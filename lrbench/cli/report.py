@@ -34,24 +34,57 @@ class _View:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path),
-                shell_complete=results)
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True,
-              help="JSON has every run, the others a row for each policy.")
-@click.option("--by", type=click.Choice(["policy", "engine", "solver"]), default="policy", show_default=True,
-              help="engine: each workload's engines side by side, with what they cost and whether their best policies "
-                   "agree. solver: policies x solvers, and which policies hold across optimizers.")
-@click.option("--target", type=float, metavar="A",
-              help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.")
-@click.option("--sort", "metric", default="best_accuracy", show_default=True, metavar="METRIC",
-              shell_complete=metrics,
-              help="The metric that ranks the policies.")
+@click.argument(
+    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path), shell_complete=results
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="JSON has every run, the others a row for each policy.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["policy", "engine", "solver"]),
+    default="policy",
+    show_default=True,
+    help="engine: each workload's engines side by side, with what they cost and whether their best policies "
+    "agree. solver: policies x solvers, and which policies hold across optimizers.",
+)
+@click.option(
+    "--target",
+    type=float,
+    metavar="A",
+    help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.",
+)
+@click.option(
+    "--sort",
+    "metric",
+    default="best_accuracy",
+    show_default=True,
+    metavar="METRIC",
+    shell_complete=metrics,
+    help="The metric that ranks the policies.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
-@click.option("--plots", type=click.Path(path_type=Path), metavar="DIR",
-              help="Also write plots of rates, losses, accuracy and confidence there; by engine, of CPU, memory and "
-                   "accuracy; by solver, a heat map.")
-def report(paths: Sequence[Path], kind: str, by: str, target: float | None, metric: str, output: Path | None,
-           plots: Path | None) -> None:
+@click.option(
+    "--plots",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Also write plots of rates, losses, accuracy and confidence there; by engine, of CPU, memory and "
+    "accuracy; by solver, a heat map.",
+)
+def report(
+    paths: Sequence[Path],
+    kind: str,
+    by: str,
+    target: float | None,
+    metric: str,
+    output: Path | None,
+    plots: Path | None,
+) -> None:
     """Rank the policies of the runs at PATH...: results folders, run folders, or plain training logs of Caffe.
 
     Works while runs are under way. What cannot be read is named on standard error, and the rest is shown.
@@ -77,8 +110,10 @@ def report(paths: Sequence[Path], kind: str, by: str, target: float | None, metr
     view = _VIEWS[by](built)
     _say(view.notes if kind in ("csv", "json") else ())
     if kind not in view.forms:
-        raise UsageError(f"--format {kind} does not compare by {by}",
-                         remedy=f"take --format {', '.join(view.forms)}, or leave --by out")
+        raise UsageError(
+            f"--format {kind} does not compare by {by}",
+            remedy=f"take --format {', '.join(view.forms)}, or leave --by out",
+        )
     content = view.forms[kind]()
     write_output(content if isinstance(content, bytes) else content.encode(), output)
     for path in view.plot(plots) if plots is not None else ():
@@ -106,11 +141,17 @@ def _by_policy(built: Report) -> _View:
 
         return write_plots(built, folder)
 
-    return _View({"json": lambda: export.json_report(built), "csv": lambda: export.csv_report(built),
-                  "markdown": lambda: table.markdown_report(built),
-                  "latex": lambda: latex.latex_report(built),
-                  "table": lambda: table.terminal_report(built, _width()),
-                  "html": lambda: _page(built)}, plot)
+    return _View(
+        {
+            "json": lambda: export.json_report(built),
+            "csv": lambda: export.csv_report(built),
+            "markdown": lambda: table.markdown_report(built),
+            "latex": lambda: latex.latex_report(built),
+            "table": lambda: table.terminal_report(built, _width()),
+            "html": lambda: _page(built),
+        },
+        plot,
+    )
 
 
 def _page(built: Report) -> bytes:
@@ -133,10 +174,17 @@ def _by_engine(built: Report) -> _View:
 
         return write_engine_plots(found, folder)
 
-    return _View({"json": lambda: export.json_engines(found), "csv": lambda: export.csv_engines(found),
-                  "markdown": lambda: table.markdown_engines(found),
-                  "latex": lambda: latex.latex_engines(found),
-                  "table": lambda: table.terminal_engines(found, _width())}, plot, found.notes)
+    return _View(
+        {
+            "json": lambda: export.json_engines(found),
+            "csv": lambda: export.csv_engines(found),
+            "markdown": lambda: table.markdown_engines(found),
+            "latex": lambda: latex.latex_engines(found),
+            "table": lambda: table.terminal_engines(found, _width()),
+        },
+        plot,
+        found.notes,
+    )
 
 
 def _by_solver(built: Report) -> _View:
@@ -151,10 +199,17 @@ def _by_solver(built: Report) -> _View:
 
         return write_solver_plots(found, folder)
 
-    return _View({"json": lambda: export.json_solvers(found), "csv": lambda: export.csv_solvers(found),
-                  "markdown": lambda: table.markdown_solvers(found),
-                  "latex": lambda: latex.latex_solvers(found),
-                  "table": lambda: table.terminal_solvers(found, _width())}, plot, found.notes)
+    return _View(
+        {
+            "json": lambda: export.json_solvers(found),
+            "csv": lambda: export.csv_solvers(found),
+            "markdown": lambda: table.markdown_solvers(found),
+            "latex": lambda: latex.latex_solvers(found),
+            "table": lambda: table.terminal_solvers(found, _width()),
+        },
+        plot,
+        found.notes,
+    )
 
 
 _VIEWS: Mapping[str, Callable[[Report], _View]] = {"policy": _by_policy, "engine": _by_engine, "solver": _by_solver}

@@ -33,19 +33,45 @@ def _shard(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs)
-@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True,
-              help="Sessions side by side, each of one run or as many as engine.lanes says.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Sessions side by side, each of one run or as many as engine.lanes says.",
+)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run.")
-@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
-              help="Folder that holds one folder an experiment.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", shell_complete=settings,
-              help="Override a value of the spec, such as workload.iterations=1000; may be repeated.")
-@click.option("--engine", metavar="NAME", shell_complete=engines,
-              help="caffe or torch; the same as --set engine.name=NAME.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that holds one folder an experiment.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=settings,
+    help="Override a value of the spec, such as workload.iterations=1000; may be repeated.",
+)
+@click.option(
+    "--engine", metavar="NAME", shell_complete=engines, help="caffe or torch; the same as --set engine.name=NAME."
+)
 @click.option("--shard", callback=_shard, metavar="I/N", help="Do only the I-th of N equal shares of the runs.")
 @click.option("--dry-run", is_flag=True, help="Show the runs, their order and an estimate of time; train nothing.")
-def run(spec: Path, jobs: int, threads: int, results: Path, overrides: Sequence[str], engine: str | None,
-        shard: tuple[int, int], dry_run: bool) -> int:
+def run(
+    spec: Path,
+    jobs: int,
+    threads: int,
+    results: Path,
+    overrides: Sequence[str],
+    engine: str | None,
+    shard: tuple[int, int],
+    dry_run: bool,
+) -> int:
     """Run the experiment that the YAML file SPEC describes.
 
     Done runs are skipped and cut-off runs go on from their last snapshot, so the same command may be given again at

@@ -13,16 +13,34 @@ DEFAULT_PORT = 8765
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path),
-                shell_complete=results)
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="NAME",
-              help="Where to listen; 0.0.0.0 lets every machine that can reach this one read the results.")
-@click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True,
-              help="0 for any that is free.")
-@click.option("--target", type=float, metavar="A",
-              help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.")
-@click.option("--sort", "metric", default="best_accuracy", show_default=True, metavar="METRIC",
-              shell_complete=metrics, help="The metric that ranks the policies.")
+@click.argument(
+    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path), shell_complete=results
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="NAME",
+    help="Where to listen; 0.0.0.0 lets every machine that can reach this one read the results.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 for any that is free."
+)
+@click.option(
+    "--target",
+    type=float,
+    metavar="A",
+    help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.",
+)
+@click.option(
+    "--sort",
+    "metric",
+    default="best_accuracy",
+    show_default=True,
+    metavar="METRIC",
+    shell_complete=metrics,
+    help="The metric that ranks the policies.",
+)
 def serve(paths: Sequence[Path], host: str, port: int, target: float | None, metric: str) -> None:
     """Show the page of `lrbench report --format html` in a browser, and keep it fresh while runs go on.
 

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @choosing_options
-@click.option("--storage", metavar="URL", help="A database for the study, such as postgresql://host/name, or a "
-              "file; by default a file in the search's folder.")
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="A database for the study, such as postgresql://host/name, or a "
+    "file; by default a file in the search's folder.",
+)
 def tune(typed: Choosing, storage: str | None) -> int:
     """Search LR functions and their parameters for the workload of SPEC.
 

@@ -30,24 +30,56 @@ if TYPE_CHECKING:
 @click.command()
 @choosing_options
 @click.option("--policy", "text", metavar="TEXT", shell_complete=policies, help="The policy, such as 'FIX(k0=0.01)'.")
-@click.option("--target", type=float, metavar="A",
-              help="Accuracy to reach on the test set, a fraction; by default the spec's target_accuracy.")
-@click.option("--within", type=click.IntRange(1), metavar="N",
-              help="Iterations to reach it in; by default the spec's.")
-@click.option("--phase", "phases", multiple=True, type=click.Choice(["policy", "database", "search"]),
-              help="Do only this phase; may be repeated.  [default: all, in this order, until one succeeds]")
+@click.option(
+    "--target",
+    type=float,
+    metavar="A",
+    help="Accuracy to reach on the test set, a fraction; by default the spec's target_accuracy.",
+)
+@click.option("--within", type=click.IntRange(1), metavar="N", help="Iterations to reach it in; by default the spec's.")
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    type=click.Choice(["policy", "database", "search"]),
+    help="Do only this phase; may be repeated.  [default: all, in this order, until one succeeds]",
+)
 @click.option("--seeds", type=click.IntRange(1), metavar="K", help="Take the seeds 0 to K - 1 in place of the spec's.")
-@click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
-              help="The share of the seeds that has to reach it.")
-@click.option("--candidates", type=click.IntRange(1), default=3, show_default=True,
-              help="Policies of the database to test at most.")
-@click.option("--early-stop/--no-early-stop", default=True, show_default=True,
-              help="End a run as soon as the target is out of reach.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="The share of the seeds that has to reach it.",
+)
+@click.option(
+    "--candidates",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Policies of the database to test at most.",
+)
+@click.option(
+    "--early-stop/--no-early-stop",
+    default=True,
+    show_default=True,
+    help="End a run as soon as the target is out of reach.",
+)
 @click.option("--storage", metavar="URL", help="Where the search keeps its study; see lrbench tune.")
 @database_option
-def verify(typed: Choosing, text: str | None, target: float | None, within: int | None, phases: Sequence[Phase],
-           seeds: int | None, share: float, candidates: int, early_stop: bool, storage: str | None,
-           location: str | None) -> int:
+def verify(
+    typed: Choosing,
+    text: str | None,
+    target: float | None,
+    within: int | None,
+    phases: Sequence[Phase],
+    seeds: int | None,
+    share: float,
+    candidates: int,
+    early_stop: bool,
+    storage: str | None,
+    location: str | None,
+) -> int:
     """Verify that a policy reaches an accuracy within a number of iterations on the workload of SPEC.
 
     If it does not, policies of the database that are known to reach it on this or a like workload are tested, and then
@@ -91,8 +123,9 @@ def _policy(text: str | None, phases: Sequence[Phase]) -> Policy | None:
     return parse_policy(text)
 
 
-def _goal(bench: Bench, target: float | None, within: int | None, seeds: int | None, share: float,
-          early_stop: bool) -> Goal:
+def _goal(
+    bench: Bench, target: float | None, within: int | None, seeds: int | None, share: float, early_stop: bool
+) -> Goal:
     from lrbench.errors import UsageError
     from lrbench.tuning.verify import Goal
 
@@ -112,8 +145,9 @@ def _searching(bench: Bench, goal: Goal, storage: str | None) -> Searching:
     return Searching(lambda: with_engine.judged_on_validation(home()), lambda: find_space(with_engine), goal, storage)
 
 
-def _sources(bench: Bench, goal: Goal, policy: Policy | None, most: int, database: Database,
-             searching: Searching) -> dict[Phase, Callable[[], Iterator[Candidate]]]:
+def _sources(
+    bench: Bench, goal: Goal, policy: Policy | None, most: int, database: Database, searching: Searching
+) -> dict[Phase, Callable[[], Iterator[Candidate]]]:
     from lrbench.tuning.recommending.asked import asked_workloads
     from lrbench.tuning.verify import Candidate
     from lrbench.tuning.verify_database import known_candidates
@@ -135,6 +169,9 @@ def _show(verdict: Verdict, searching: Searching, typed: Choosing) -> None:
     from lrbench.report.verdict import verdict_json, verdict_text
 
     found = verdict, searching.tuned, searching.composed
-    content = (printable_json((json.dumps(verdict_json(*found), indent=1) + "\n").encode()) if typed.form == "json"
-               else verdict_text(*found, screen()).encode())
+    content = (
+        printable_json((json.dumps(verdict_json(*found), indent=1) + "\n").encode())
+        if typed.form == "json"
+        else verdict_text(*found, screen()).encode()
+    )
     write_output(content, typed.output)

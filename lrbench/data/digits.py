@@ -30,11 +30,16 @@ def read(sources: Sources) -> Arrays:
         raise DataError("the data set digits needs scikit-learn", remedy="pip install 'lrbench[digits]'") from None
     found = load_digits()
     images, labels = enlarge(found.images), found.target.astype(np.int64)
-    differences = Differences(pixels=_sha256(images) != IMAGES_SHA256,
-                              labels=_sha256(labels.astype(np.uint8)) != LABELS_SHA256)
+    differences = Differences(
+        pixels=_sha256(images) != IMAGES_SHA256, labels=_sha256(labels.astype(np.uint8)) != LABELS_SHA256
+    )
     label = differences.judge(TITLE, "scikit-learn's load_digits", allow_altered=sources.allow_altered)
-    return Arrays(label, Split(images[:TRAIN_COUNT], labels[:TRAIN_COUNT]),
-                  Split(images[TRAIN_COUNT:], labels[TRAIN_COUNT:]), classes=10)
+    return Arrays(
+        label,
+        Split(images[:TRAIN_COUNT], labels[:TRAIN_COUNT]),
+        Split(images[TRAIN_COUNT:], labels[TRAIN_COUNT:]),
+        classes=10,
+    )
 
 
 def enlarge(images: np.ndarray) -> Pixels:

@@ -56,8 +56,11 @@ def download(file: RemoteFile, folder: Path, progress: Progress) -> Path:
                 progress(0, 0, f"{target} is damaged and is downloaded again")
             return _from_any(file, target, progress)
     except OSError as error:
-        raise DataError(f"cannot be written: {reason(error)}", where=str(target),
-                        remedy="free some space or choose another place with LRBENCH_HOME") from error
+        raise DataError(
+            f"cannot be written: {reason(error)}",
+            where=str(target),
+            remedy="free some space or choose another place with LRBENCH_HOME",
+        ) from error
 
 
 def _from_any(file: RemoteFile, target: Path, progress: Progress) -> Path:
@@ -74,12 +77,16 @@ def _from_any(file: RemoteFile, target: Path, progress: Progress) -> Path:
             for other in target.parent.glob(f"{file.name}.*.part"):
                 other.unlink()
             return target
-    raise DataError(f"could not be downloaded ({'; '.join(reasons)})", where=file.name,
-                    remedy="check the connection, or name a folder that has it with --from")
+    raise DataError(
+        f"could not be downloaded ({'; '.join(reasons)})",
+        where=file.name,
+        remedy="check the connection, or name a folder that has it with --from",
+    )
 
 
-def _from_one(session: requests.Session, url: str, part: Path, intact: Callable[[Path], bool],
-              progress: Progress) -> None:
+def _from_one(
+    session: requests.Session, url: str, part: Path, intact: Callable[[Path], bool], progress: Progress
+) -> None:
     """Make ``part`` the whole file; where it went on from an older part and came out wrong, once more from nothing."""
     resumed = part.exists()
     _complete(session, url, part, progress)
@@ -96,8 +103,9 @@ def _session() -> requests.Session:
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    retry = Retry(total=3, backoff_factor=BACKOFF_SECONDS, status_forcelist=(429, 500, 502, 503, 504),
-                  raise_on_status=False)
+    retry = Retry(
+        total=3, backoff_factor=BACKOFF_SECONDS, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False
+    )
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))

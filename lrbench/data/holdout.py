@@ -31,8 +31,11 @@ def hold_out(prepared: Prepared, count: int, home: Path, progress: Progress | No
         DataError: too many are to be held out, or the result cannot be written.
     """
     if not 0 < count < prepared.train_count:
-        raise DataError(f"cannot hold {count} of {prepared.train_count} training images out for validation",
-                        where=prepared.label, remedy=f"hold out {suggested(prepared, 1)} for instance")
+        raise DataError(
+            f"cannot hold {count} of {prepared.train_count} training images out for validation",
+            where=prepared.label,
+            remedy=f"hold out {suggested(prepared, 1)} for instance",
+        )
     name = f"{prepared.name}{MARK}{count}"
     folder = home / "data" / f"{name}-{prepared.sha256[:12]}"
     return prepare_once(name, folder, lambda: _arrays(prepared, count), progress or silent)

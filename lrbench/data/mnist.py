@@ -46,14 +46,14 @@ class IdxFile:
 
 
 FILES = (
-    IdxFile("train-images-idx3-ubyte", 60_000, (28, 28),
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
-    IdxFile("train-labels-idx1-ubyte", 60_000, (),
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
-    IdxFile("t10k-images-idx3-ubyte", 10_000, (28, 28),
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
-    IdxFile("t10k-labels-idx1-ubyte", 10_000, (),
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+    IdxFile(
+        "train-images-idx3-ubyte", 60_000, (28, 28), "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+    ),
+    IdxFile("train-labels-idx1-ubyte", 60_000, (), "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+    IdxFile(
+        "t10k-images-idx3-ubyte", 10_000, (28, 28), "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+    ),
+    IdxFile("t10k-labels-idx1-ubyte", 10_000, (), "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
 )
 
 
@@ -68,23 +68,31 @@ def read(sources: Sources) -> Arrays:
     """
     paths = sources.find(SUBFOLDERS, [file.names for file in FILES]) or _download(sources)
     contents = [plain_content(path, file.size) for path, file in zip(paths, FILES, strict=True)]
-    differ = [hashlib.sha256(content).hexdigest() != file.sha256
-              for content, file in zip(contents, FILES, strict=True)]
+    differ = [hashlib.sha256(content).hexdigest() != file.sha256 for content, file in zip(contents, FILES, strict=True)]
     values = [parse_idx(content, file, path) for content, file, path in zip(contents, FILES, paths, strict=True)]
     altered = ", ".join(path.name for path, differs in zip(paths, differ, strict=True) if differs)
     differences = Differences(pixels=differ[0] or differ[2], labels=differ[1] or differ[3])
     label = differences.judge(TITLE, f"{paths[0].parent} ({altered})", allow_altered=sources.allow_altered)
-    train, test = (Split(images[:, np.newaxis], labels.astype(np.int64))
-                   for images, labels in ((values[0], values[1]), (values[2], values[3])))
+    train, test = (
+        Split(images[:, np.newaxis], labels.astype(np.int64))
+        for images, labels in ((values[0], values[1]), (values[2], values[3]))
+    )
     return Arrays(label, train, test, classes=10)
 
 
 def _download(sources: Sources) -> list[Path]:
     if sources.folder is not None:
         sources.tell(f"no {TITLE} files in {sources.folder}, so they are downloaded")
-    return [download(RemoteFile(f"{file.name}.gz", tuple(f"{mirror}{file.name}.gz" for mirror in MIRRORS),
-                                partial(_intact, file)),
-                     sources.downloads / "mnist", sources.progress) for file in FILES]
+    return [
+        download(
+            RemoteFile(
+                f"{file.name}.gz", tuple(f"{mirror}{file.name}.gz" for mirror in MIRRORS), partial(_intact, file)
+            ),
+            sources.downloads / "mnist",
+            sources.progress,
+        )
+        for file in FILES
+    ]
 
 
 def _intact(file: IdxFile, path: Path) -> bool:
@@ -126,8 +134,11 @@ def parse_idx(content: bytes, file: IdxFile, path: Path) -> np.ndarray:
     if len(content) < len(header):
         raise DataError(f"is cut short: {len(content)} of {file.size} bytes", where=str(path), remedy=CUT_SHORT)
     if content[:4] != header[:4]:
-        raise DataError(f"is no idx file of this kind: it starts with {content[:4].hex()}, not {header[:4].hex()}",
-                        where=str(path), remedy=CUT_SHORT)
+        raise DataError(
+            f"is no idx file of this kind: it starts with {content[:4].hex()}, not {header[:4].hex()}",
+            where=str(path),
+            remedy=CUT_SHORT,
+        )
     if content[: len(header)] != header:
         found = struct.unpack(f">{len(dimensions)}I", content[4 : len(header)])
         raise DataError(f"says it holds {found}, not {dimensions} values", where=str(path), remedy=CUT_SHORT)

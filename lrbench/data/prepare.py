@@ -30,8 +30,9 @@ from lrbench.storage import reason, sync, write_durably
 UNFINISHED = ".partial"
 
 
-def prepare(name: str, home: Path, source: Path | None = None, *, allow_altered: bool = False,
-            progress: Progress | None = None) -> Prepared:
+def prepare(
+    name: str, home: Path, source: Path | None = None, *, allow_altered: bool = False, progress: Progress | None = None
+) -> Prepared:
     """The data set as LMDB under ``home``: made when it is not there or damaged, and otherwise left as it is.
 
     Args:
@@ -69,8 +70,11 @@ def prepare_once(name: str, folder: Path, read: Callable[[], Arrays], tell: Prog
                 ready = _put_in_place(name, arrays, folder, tell)
             return ready
     except OSError as error:
-        raise DataError(f"cannot be read or written: {reason(error)}", where=str(folder.parent),
-                        remedy="free some space or choose another place with LRBENCH_HOME") from error
+        raise DataError(
+            f"cannot be read or written: {reason(error)}",
+            where=str(folder.parent),
+            remedy="free some space or choose another place with LRBENCH_HOME",
+        ) from error
 
 
 def _intact(name: str, folder: Path, tell: Progress) -> Prepared | None:
@@ -114,8 +118,9 @@ def _put_in_place(name: str, arrays: Arrays, folder: Path, tell: Progress) -> Pr
         sync(folder.parent)
     finally:
         _remove_unfinished(folder)
-    return replace(prepared, folder=folder, train=folder / TRAIN, test=folder / TEST,
-                   mean=folder / MEAN if prepared.mean else None)
+    return replace(
+        prepared, folder=folder, train=folder / TRAIN, test=folder / TEST, mean=folder / MEAN if prepared.mean else None
+    )
 
 
 def _write(name: str, arrays: Arrays, folder: Path, tell: Progress) -> Prepared:
@@ -125,10 +130,19 @@ def _write(name: str, arrays: Arrays, folder: Path, tell: Progress) -> Prepared:
     _write_split(folder / TEST, arrays.test, lambda count: tell(len(arrays.train.images) + count, total, text))
     if arrays.mean is not None:
         write_durably(folder / MEAN, mean_bytes(arrays.mean))
-    prepared = Prepared(name=name, label=arrays.label, folder=folder, train=folder / TRAIN, test=folder / TEST,
-                        mean=folder / MEAN if arrays.mean is not None else None,
-                        train_count=len(arrays.train.images), test_count=len(arrays.test.images),
-                        shape=arrays.train.shape, classes=arrays.classes, sha256=fingerprint(arrays))
+    prepared = Prepared(
+        name=name,
+        label=arrays.label,
+        folder=folder,
+        train=folder / TRAIN,
+        test=folder / TEST,
+        mean=folder / MEAN if arrays.mean is not None else None,
+        train_count=len(arrays.train.images),
+        test_count=len(arrays.test.images),
+        shape=arrays.train.shape,
+        classes=arrays.classes,
+        sha256=fingerprint(arrays),
+    )
     write_manifest(prepared)
     sync(folder)
     return prepared

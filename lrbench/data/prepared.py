@@ -1,8 +1,8 @@
 """A prepared data set: two LMDB folders, a mean image where nets want one, and a manifest that says what they hold.
 
-    <home>/data/<name>/
-      train_lmdb/data.mdb  test_lmdb/data.mdb  mean.binaryproto
-      manifest.json        written last; without it nothing counts as prepared
+<home>/data/<name>/
+  train_lmdb/data.mdb  test_lmdb/data.mdb  mean.binaryproto
+  manifest.json        written last; without it nothing counts as prepared
 """
 
 from __future__ import annotations
@@ -93,11 +93,19 @@ def read_prepared(name: str, folder: Path) -> Prepared | None:
 
 def _described(name: str, folder: Path, manifest: dict[str, Any]) -> Prepared:
     channels, height, width = (int(length) for length in manifest["shape"])
-    return Prepared(name=name, label=str(manifest["label"]), folder=folder, train=folder / TRAIN,
-                    test=folder / TEST, mean=folder / MEAN if MEAN in manifest["files"] else None,
-                    train_count=int(manifest["train_count"]), test_count=int(manifest["test_count"]),
-                    shape=(channels, height, width), classes=int(manifest["classes"]),
-                    sha256=str(manifest["sha256"]))
+    return Prepared(
+        name=name,
+        label=str(manifest["label"]),
+        folder=folder,
+        train=folder / TRAIN,
+        test=folder / TEST,
+        mean=folder / MEAN if MEAN in manifest["files"] else None,
+        train_count=int(manifest["train_count"]),
+        test_count=int(manifest["test_count"]),
+        shape=(channels, height, width),
+        classes=int(manifest["classes"]),
+        sha256=str(manifest["sha256"]),
+    )
 
 
 def _check_sizes(prepared: Prepared, files: dict[str, Any]) -> None:
@@ -175,7 +183,12 @@ def read_intact(name: str, folder: Path) -> Prepared | None:
 def write_manifest(prepared: Prepared) -> None:
     """Say what the folder holds, after everything else in it is on the disk."""
     facts = {key: value for key, value in asdict(prepared).items() if key not in ("folder", "train", "test", "mean")}
-    manifest = {"schema": SCHEMA, **facts,
-                "files": {file: {"bytes": (prepared.folder / file).stat().st_size,
-                                 "sha256": file_sha256(prepared.folder / file)} for file in _files(prepared)}}
+    manifest = {
+        "schema": SCHEMA,
+        **facts,
+        "files": {
+            file: {"bytes": (prepared.folder / file).stat().st_size, "sha256": file_sha256(prepared.folder / file)}
+            for file in _files(prepared)
+        },
+    }
     write_durably(prepared.folder / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")

@@ -35,15 +35,23 @@ class DataSet:
     shape: tuple[int, int, int] | None = None
 
 
-DATA_SETS: Mapping[str, DataSet] = MappingProxyType({
-    "mnist": DataSet(mnist.TITLE, "handwritten digits, 60000 + 10000 images of 1x28x28", mnist.read, (1, 28, 28)),
-    "cifar10": DataSet(cifar10.TITLE, "photographs in ten classes, 50000 + 10000 images of 3x32x32", cifar10.read,
-                       (3, 32, 32)),
-    "cifar10_padded": DataSet(cifar10.PADDED_TITLE, "CIFAR-10 as 3x40x40, for ResNet's random 32x32 crop",
-                              cifar10.read_padded, (3, 40, 40)),
-    "digits": DataSet(digits.TITLE, "scikit-learn's handwritten digits, 1297 + 500 images as 1x28x28", digits.read,
-                      (1, 28, 28)),
-})
+DATA_SETS: Mapping[str, DataSet] = MappingProxyType(
+    {
+        "mnist": DataSet(mnist.TITLE, "handwritten digits, 60000 + 10000 images of 1x28x28", mnist.read, (1, 28, 28)),
+        "cifar10": DataSet(
+            cifar10.TITLE, "photographs in ten classes, 50000 + 10000 images of 3x32x32", cifar10.read, (3, 32, 32)
+        ),
+        "cifar10_padded": DataSet(
+            cifar10.PADDED_TITLE,
+            "CIFAR-10 as 3x40x40, for ResNet's random 32x32 crop",
+            cifar10.read_padded,
+            (3, 40, 40),
+        ),
+        "digits": DataSet(
+            digits.TITLE, "scikit-learn's handwritten digits, 1297 + 500 images as 1x28x28", digits.read, (1, 28, 28)
+        ),
+    }
+)
 
 
 def data_set_names() -> list[str]:
@@ -62,8 +70,9 @@ def find_data_set(name: str) -> DataSet:
     other = _others().get(name)
     if other is None:
         known = data_set_names()
-        raise DataError(f"no data set is called {name!r}",
-                        remedy=did_you_mean(name, known) or f"known are {', '.join(known)}")
+        raise DataError(
+            f"no data set is called {name!r}", remedy=did_you_mean(name, known) or f"known are {', '.join(known)}"
+        )
     try:
         found = other.load()
     except (ImportError, AttributeError) as error:

@@ -63,8 +63,11 @@ class Sources:
             if complete and partly is None:
                 partly = place, [names[0] for names, path in zip(files, found, strict=True) if path is None]
         if partly is not None:
-            raise DataError(f"has no {', '.join(partly[1])} beside the other files of the data set",
-                            where=str(partly[0]), remedy="put it there, or name another folder with --from")
+            raise DataError(
+                f"has no {', '.join(partly[1])} beside the other files of the data set",
+                where=str(partly[0]),
+                remedy="put it there, or name another folder with --from",
+            )
         return None
 
 
@@ -92,5 +95,8 @@ class Differences:
         if allow_altered:
             return label
         right = "" if len(parts) == 2 else f"the {'labels' if self.pixels else 'pixels'} are right, "
-        raise DataError(f"{right}the {' and '.join(parts)} are not the published ones", where=where,
-                        remedy=f"--allow-altered takes them, and reports then say {label!r}")
+        raise DataError(
+            f"{right}the {' and '.join(parts)} are not the published ones",
+            where=where,
+            remedy=f"--allow-altered takes them, and reports then say {label!r}",
+        )

@@ -43,14 +43,22 @@ def write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None
             database.sync(True)
     except (lmdb.Error, OSError) as error:
         free = shutil.disk_usage(folder.parent).free // 1_000_000  # LMDB calls a full disk an input/output error
-        raise DataError(f"cannot be written: {reason(error)} ({free} MB are free there)", where=str(folder),
-                        remedy="free some space or choose another place with LRBENCH_HOME") from error
+        raise DataError(
+            f"cannot be written: {reason(error)} ({free} MB are free there)",
+            where=str(folder),
+            remedy="free some space or choose another place with LRBENCH_HOME",
+        ) from error
 
 
 def _datum(split: Split, index: int) -> bytes:
     channels, height, width = split.shape
-    return caffe_pb2.Datum(channels=channels, height=height, width=width, data=split.images[index].tobytes(),
-                           label=int(split.labels[index])).SerializeToString()
+    return caffe_pb2.Datum(
+        channels=channels,
+        height=height,
+        width=width,
+        data=split.images[index].tobytes(),
+        label=int(split.labels[index]),
+    ).SerializeToString()
 
 
 def _ample(split: Split) -> int:
@@ -70,8 +78,11 @@ def records(folder: Path) -> Iterator[tuple[int, Iterator[caffe_pb2.Datum]]]:
         DataError: the folder holds no LMDB, or one that is cut short or malformed.
     """
     if not (folder / "data.mdb").is_file():
-        raise DataError("holds no data.mdb", where=str(folder),
-                        remedy="make an LMDB there (LevelDB is not read), such as with convert_imageset -backend lmdb")
+        raise DataError(
+            "holds no data.mdb",
+            where=str(folder),
+            remedy="make an LMDB there (LevelDB is not read), such as with convert_imageset -backend lmdb",
+        )
     try:
         with lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False) as database:
             _refuse_cut_short(database, folder)
@@ -86,8 +97,9 @@ def _refuse_cut_short(database: Any, folder: Path) -> None:
     expected = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
     found = (folder / "data.mdb").stat().st_size
     if found < expected:
-        raise DataError(f"data.mdb is cut short: {found} of {expected} bytes", where=str(folder),
-                        remedy="make or copy it again")
+        raise DataError(
+            f"data.mdb is cut short: {found} of {expected} bytes", where=str(folder), remedy="make or copy it again"
+        )
 
 
 def _parsed(transaction: Any, folder: Path) -> Iterator[caffe_pb2.Datum]:
@@ -116,12 +128,18 @@ def _decode(datum: caffe_pb2.Datum, name: str, folder: Path) -> None:
     try:
         with Image.open(io.BytesIO(datum.data)) as image:
             if image.mode not in DECODED_MODES:
-                raise DataError(f"{name} is an image file of mode {image.mode}, not of grey or RGB pixels of 8 bits",
-                                where=str(folder), remedy="convert the images to one of these first")
+                raise DataError(
+                    f"{name} is an image file of mode {image.mode}, not of grey or RGB pixels of 8 bits",
+                    where=str(folder),
+                    remedy="convert the images to one of these first",
+                )
             pixels = np.asarray(image)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{name} is an encoded image file that cannot be decoded: {error}", where=str(folder),
-                        remedy="make the LMDB again") from error
+        raise DataError(
+            f"{name} is an encoded image file that cannot be decoded: {error}",
+            where=str(folder),
+            remedy="make the LMDB again",
+        ) from error
     planes = pixels[None] if pixels.ndim == 2 else pixels[:, :, ::-1].transpose(2, 0, 1)
     datum.channels, datum.height, datum.width = planes.shape
     datum.data, datum.encoded = planes.tobytes(), False
@@ -151,8 +169,9 @@ def read_split(folder: Path) -> Split:
 def mean_bytes(mean: Mean) -> bytes:
     """The mean image as the serialized ``BlobProto`` that Caffe's ``mean_file`` names (legacy dimensions, num 1)."""
     channels, height, width = mean.shape
-    return caffe_pb2.BlobProto(num=1, channels=channels, height=height, width=width,
-                               data=mean.ravel().tolist()).SerializeToString()
+    return caffe_pb2.BlobProto(
+        num=1, channels=channels, height=height, width=width, data=mean.ravel().tolist()
+    ).SerializeToString()
 
 
 def read_mean(path: Path) -> Mean:

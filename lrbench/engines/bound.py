@@ -54,8 +54,10 @@ def bind(job: Job) -> BoundNet:
     assert parts.probabilities is not None  # bind_net adds what is missing
     assert parts.loss_blob is not None
     losses = [layer for layer in layers_in(net, TRAIN) if layer.type.endswith("Loss") or any(layer.loss_weight)]
-    main = next((layer for layer in losses if layer.name == parts.loss_layer),
-                [layer for layer in losses if layer.type == "SoftmaxWithLoss"][-1])
+    main = next(
+        (layer for layer in losses if layer.name == parts.loss_layer),
+        [layer for layer in losses if layer.type == "SoftmaxWithLoss"][-1],
+    )
     drawing = {parts.data_layer_train, *random_layers(net)}
     blobs = {"probabilities": parts.probabilities, "label": parts.label, "loss": parts.loss_blob}
     return BoundNet(

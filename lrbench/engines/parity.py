@@ -78,16 +78,19 @@ class Parity:
     @property
     def loss_distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """abs(loss - Caffe's) / Caffe's at each iteration, of the engine and of the farthest control."""
-        engine, *controls = (np.abs(course.losses - self.caffe.losses) / np.abs(self.caffe.losses)
-                             for course in (self.engine, *self.controls))
+        engine, *controls = (
+            np.abs(course.losses - self.caffe.losses) / np.abs(self.caffe.losses)
+            for course in (self.engine, *self.controls)
+        )
         return engine, np.max(controls, axis=0)
 
     @property
     def weight_distances(self) -> tuple[float, float]:
         """Norm of the difference to Caffe's last weights over that of its whole update: engine, farthest control."""
         update = _norm(_difference(self.caffe.last, self.caffe.initial))
-        engine, *controls = (_norm(_difference(course.last, self.caffe.last)) / update
-                             for course in (self.engine, *self.controls))
+        engine, *controls = (
+            _norm(_difference(course.last, self.caffe.last)) / update for course in (self.engine, *self.controls)
+        )
         return engine, max(controls)
 
     @property
@@ -101,8 +104,10 @@ class Parity:
         for key in self.caffe.initial:
             update = self.caffe.updates[key]
             if np.any(update):
-                engine, *controls = (_apart(course, self.caffe, key) / float(np.linalg.norm(update))
-                                     for course in (self.engine, *self.controls))
+                engine, *controls = (
+                    _apart(course, self.caffe, key) / float(np.linalg.norm(update))
+                    for course in (self.engine, *self.controls)
+                )
                 found[key] = (engine, max(controls))
         return found
 
@@ -110,8 +115,10 @@ class Parity:
         """What does not hold, in words; nothing where the engine trains as Caffe does."""
         engine, control = (float(distances.max()) for distances in self.loss_distances)
         first = float(self.loss_distances[0][0])
-        updates = {key: (engine, max(FIRST_UPDATE, TOLERANCE * control))
-                   for key, (engine, control) in self.first_update_distances.items()}
+        updates = {
+            key: (engine, max(FIRST_UPDATE, TOLERANCE * control))
+            for key, (engine, control) in self.first_update_distances.items()
+        }
         worst = max(updates, key=lambda key: updates[key][0] / updates[key][1])
         weights, control_weights = self.weight_distances
         accuracy = abs(self.initial_accuracies[0] - self.initial_accuracies[1])
@@ -122,9 +129,11 @@ class Parity:
             (weights, TOLERANCE * max(control_weights, FLOOR), f"the weights after {len(self.rates)} iterations"),
             (accuracy, ACCURACY, "the initial weights' accuracy on the test set"),
         ]
-        return [f"{what} is {distance:.3g} from Caffe's, more than {limit:.3g}"
-                for distance, limit, what in rules if not distance <= limit]
-
+        return [
+            f"{what} is {distance:.3g} from Caffe's, more than {limit:.3g}"
+            for distance, limit, what in rules
+            if not distance <= limit
+        ]
 
     def differing_entries(self) -> list[str]:
         """Which entries of the first updates differ, a line for each blob whose update does.
@@ -164,8 +173,11 @@ def compare(caffe: Engine, engine: Engine, job: Job, iterations: int) -> Parity:
     rates = job.policy.start(job.iterations).rates(0, iterations)
     job = replace(job, net=without_randomness(job.net))
     first, second = (replace(job, folder=job.folder / name) for name in ("caffe", "engine"))
-    threads = [replace(job, folder=job.folder / f"control{count}", threads=count)
-               for count in CONTROL_THREADS if count != job.threads]
+    threads = [
+        replace(job, folder=job.folder / f"control{count}", threads=count)
+        for count in CONTROL_THREADS
+        if count != job.threads
+    ]
     weights = first.folder / INITIAL / WEIGHTS
     base, base_accuracy = _train(caffe, first, rates, None)
     other, other_accuracy = _train(engine, second, rates, weights)
@@ -209,11 +221,12 @@ def _train(engine: Engine, job: Job, rates: NDArray[np.float64], weights: Path |
         accuracy = _accuracy(session)
         losses = [session.train(rates[:1]).train_loss]
         session.save(job.folder / "first")
-        losses += [session.train(rates[index: index + 1]).train_loss for index in range(1, len(rates))]
+        losses += [session.train(rates[index : index + 1]).train_loss for index in range(1, len(rates))]
         session.save(job.folder / "last")
         weights_of = {name: read_weights(job.folder / name / WEIGHTS) for name in (INITIAL, "first", "last")}
-        course = Course(np.array(losses), weights_of[INITIAL], weights_of["first"], weights_of["last"],
-                        _accuracy(session))
+        course = Course(
+            np.array(losses), weights_of[INITIAL], weights_of["first"], weights_of["last"], _accuracy(session)
+        )
     finally:
         session.close()
     return course, accuracy
@@ -227,8 +240,11 @@ def _accuracy(session: Session) -> float:
 def read_weights(path: Path) -> Weights:
     """All blobs of a .caffemodel, flat, by layer name and place."""
     net = NetParameter.FromString(path.read_bytes())
-    return {(layer.name, index): np.array(blob.data, dtype=np.float32)
-            for layer in net.layer for index, blob in enumerate(layer.blobs)}
+    return {
+        (layer.name, index): np.array(blob.data, dtype=np.float32)
+        for layer in net.layer
+        for index, blob in enumerate(layer.blobs)
+    }
 
 
 def nudge(source: Path, target: Path, seed: int) -> None:
@@ -255,14 +271,15 @@ def _spread(one: Course, other: Course, key: tuple[str, int]) -> NDArray[np.floa
     return spread
 
 
-def _entries_text(key: tuple[str, int], entries: NDArray[np.intp], theirs: NDArray[np.float32],
-                  ours: NDArray[np.float32]) -> str:
+def _entries_text(
+    key: tuple[str, int], entries: NDArray[np.intp], theirs: NDArray[np.float32], ours: NDArray[np.float32]
+) -> str:
     """Such as ``layer relu, blob 0: 1 of 20 entries of the first update: [3] Caffe 1e-05, here 2e-05``."""
-    shown = ", ".join(f"[{entry}] Caffe {theirs[entry]:.6g}, here {ours[entry]:.6g}"
-                      for entry in entries[:SHOWN_ENTRIES])
+    shown = ", ".join(
+        f"[{entry}] Caffe {theirs[entry]:.6g}, here {ours[entry]:.6g}" for entry in entries[:SHOWN_ENTRIES]
+    )
     more = ", ..." if len(entries) > SHOWN_ENTRIES else ""
-    return (f"layer {key[0]}, blob {key[1]}: {len(entries)} of {len(theirs)} entries of the first update: "
-            f"{shown}{more}")
+    return f"layer {key[0]}, blob {key[1]}: {len(entries)} of {len(theirs)} entries of the first update: {shown}{more}"
 
 
 def _difference(one: Weights, other: Weights) -> Sequence[NDArray[np.float32]]:

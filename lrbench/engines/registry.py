@@ -31,8 +31,9 @@ def check_engine_name(name: str) -> None:
     """Raise SpecError where there is no engine of this name; nothing is loaded for it."""
     known = [*_OWN, *(entry.name for entry in entry_points(group=GROUP))]
     if name not in known:
-        raise SpecError(f"unknown engine {name!r}",
-                        remedy=did_you_mean(name, known) or f"the engines are {', '.join(known)}")
+        raise SpecError(
+            f"unknown engine {name!r}", remedy=did_you_mean(name, known) or f"the engines are {', '.join(known)}"
+        )
 
 
 def open_engine(name: str, site: Site) -> Engine:
@@ -54,8 +55,9 @@ def _caffe(site: Site) -> Engine:
     from lrbench.engines.caffe.engine import CaffeEngine
     from lrbench.engines.caffe.environment import find_environment
 
-    return CaffeEngine(find_environment(site.home, site.caffe),
-                       partial(find_environment, site.home, site.caffe, gpu=True))
+    return CaffeEngine(
+        find_environment(site.home, site.caffe), partial(find_environment, site.home, site.caffe, gpu=True)
+    )
 
 
 def _torch(_site: Site) -> Engine:

@@ -37,8 +37,11 @@ class LineListener(Listener):
 
     def evaluated(self, task: Task, row: dict[str, Any]) -> None:
         if self.note(task, row):
-            self.say(task, f"iteration {row['iteration']}  lr {row['learning_rate']:.3g}  "
-                           f"loss {row['train_loss']:.4g}  accuracy {row['accuracy_top1']:.2%}")
+            self.say(
+                task,
+                f"iteration {row['iteration']}  lr {row['learning_rate']:.3g}  "
+                f"loss {row['train_loss']:.4g}  accuracy {row['accuracy_top1']:.2%}",
+            )
 
     def note(self, task: Task, row: dict[str, Any]) -> bool:
         """Remember the accuracy; False where it is NaN: the end of the run, which comes next, says why."""

@@ -107,8 +107,9 @@ class LocalExecutor:
                 self._end(waiting)
                 raise
 
-    def _outcomes(self, tasks: Iterator[Task | None], room: int, pool: ThreadPoolExecutor,
-                  waiting: dict[Future[Outcome], Task]) -> Iterator[Outcome]:
+    def _outcomes(
+        self, tasks: Iterator[Task | None], room: int, pool: ThreadPoolExecutor, waiting: dict[Future[Outcome], Task]
+    ) -> Iterator[Outcome]:
         """Keep as many tasks under way as there is room for, and give how each of them ended."""
         while True:
             task = next(tasks, None) if len(waiting) < room else None
@@ -181,10 +182,14 @@ class LocalExecutor:
                     return Outcome(task, "skipped", status)
                 directory.describe(task.description(self.engine, slot.lanes))
                 self._tell(self.listener.started, task)
-                job = task.job(slot, on_progress=lambda news: self._tell(self.listener.progressed, task, news),
-                               on_notice=lambda text: self._tell(self.listener.noticed, task, text))
-                training = Training(self.engine, job, directory, task.rules, self._observer(task), self._stop,
-                                    task.pause)
+                job = task.job(
+                    slot,
+                    on_progress=lambda news: self._tell(self.listener.progressed, task, news),
+                    on_notice=lambda text: self._tell(self.listener.noticed, task, text),
+                )
+                training = Training(
+                    self.engine, job, directory, task.rules, self._observer(task), self._stop, task.pause
+                )
                 return Outcome(task, "ran", self._train(training))
         except RunBusy:
             return Outcome(task, "busy", directory.status())

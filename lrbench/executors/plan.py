@@ -34,8 +34,9 @@ class Slot:
 
 def slots(jobs: int, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> list[Slot]:
     """Room for ``jobs`` sessions, on the GPUs in turn, of so many lanes each; the first runs go to different ones."""
-    return [Slot(device_ids[session % len(device_ids)], session, lanes)
-            for _ in range(lanes) for session in range(jobs)]
+    return [
+        Slot(device_ids[session % len(device_ids)], session, lanes) for _ in range(lanes) for session in range(jobs)
+    ]
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,35 @@ class Task:
         target = settings.target_accuracy if stopping.at_target else None
         return StoppingRules(target, stopping.patience, stopping.max_train_seconds)
 
-    def job(self, slot: Slot = Slot(), folder: Path | None = None,
-            on_progress: Callable[[Progress], None] = lambda progress: None,
-            on_notice: Callable[[str], None] = lambda text: None) -> Job:
+    def job(
+        self,
+        slot: Slot = Slot(),
+        folder: Path | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        on_notice: Callable[[str], None] = lambda text: None,
+    ) -> Job:
         """What the engine is given."""
         workload, engine = self.experiment.workload, self.experiment.settings.engine
         return Job(
-            net=workload.net, net_where=str(workload.net_path), data=self.data, batch_size=workload.batch_size,
-            test_batch_size=workload.test_batch_size, iterations=workload.iterations,
-            test_interval=workload.test_interval, display_interval=workload.display_interval, seed=self.run.seed,
-            solver=self.run.solver, policy=self.run.effective_policy, engine=engine, folder=folder or self.folder,
-            device_id=engine.device_ids[0] if slot.device_id is None else slot.device_id, session=slot.session,
-            lanes=slot.lanes, threads=self.threads, on_progress=on_progress, on_notice=on_notice,
+            net=workload.net,
+            net_where=str(workload.net_path),
+            data=self.data,
+            batch_size=workload.batch_size,
+            test_batch_size=workload.test_batch_size,
+            iterations=workload.iterations,
+            test_interval=workload.test_interval,
+            display_interval=workload.display_interval,
+            seed=self.run.seed,
+            solver=self.run.solver,
+            policy=self.run.effective_policy,
+            engine=engine,
+            folder=folder or self.folder,
+            device_id=engine.device_ids[0] if slot.device_id is None else slot.device_id,
+            session=slot.session,
+            lanes=slot.lanes,
+            threads=self.threads,
+            on_progress=on_progress,
+            on_notice=on_notice,
         )
 
     def job_per_gpu(self) -> list[Job]:
@@ -91,9 +109,14 @@ class Task:
         """The resolved run, for run.json; ``lanes`` is how many runs may share its session."""
         settings = self.experiment.settings.engine
         return self.experiment.describe(self.run, self.data) | {
-            "engine": {"driver": settings.driver, "device": settings.device, "lanes": lanes,
-                       "precision": settings.precision, "deterministic": settings.deterministic,
-                       **engine.describe()},
+            "engine": {
+                "driver": settings.driver,
+                "device": settings.device,
+                "lanes": lanes,
+                "precision": settings.precision,
+                "deterministic": settings.deterministic,
+                **engine.describe(),
+            },
             "threads": self.threads,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "versions": {"lrbench": __version__, "python": platform.python_version()},
@@ -109,21 +132,28 @@ def tasks(experiment: Experiment, data: Prepared, results: Path, threads: int = 
     """
     experiment.check_data(data)
     folder = results / experiment.name
-    return [Task(number, run, experiment, data, folder / experiment.run_id(run, data), threads)
-            for number, run in enumerate(experiment.runs, start=1)]
+    return [
+        Task(number, run, experiment, data, folder / experiment.run_id(run, data), threads)
+        for number, run in enumerate(experiment.runs, start=1)
+    ]
 
 
 def share(everything: list[Item], index: int, count: int) -> list[Item]:
     """Every ``count``-th item, beginning with number ``index`` (from 1): the shares of all indices are the whole."""
-    return everything[index - 1:: count]
+    return everything[index - 1 :: count]
 
 
 def machine() -> dict[str, Any]:
     """The machine, for run.json."""
     import psutil
 
-    return {"host": platform.node(), "cpu": _processor(), "cores": os.cpu_count(), "system": platform.platform(),
-            "memory_bytes": psutil.virtual_memory().total}
+    return {
+        "host": platform.node(),
+        "cpu": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "memory_bytes": psutil.virtual_memory().total,
+    }
 
 
 def _processor() -> str:

@@ -87,12 +87,15 @@ def check_lanes(engine: Engine, experiment: Experiment) -> None:
     settings = experiment.settings.engine
     if settings.lanes != 1 and not engine.has_lanes:
         with experiment.document.placing("engine", "lanes"):
-            raise SpecError(f"the engine {settings.name} trains one run a session, so that engine.lanes can only be 1",
-                            remedy="leave it out and use -j, or set engine.name to torch")
+            raise SpecError(
+                f"the engine {settings.name} trains one run a session, so that engine.lanes can only be 1",
+                remedy="leave it out and use -j, or set engine.name to torch",
+            )
 
 
-def find_lanes(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callable[[str], None],
-               runs: int | None = None) -> int:
+def find_lanes(
+    tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callable[[str], None], runs: int | None = None
+) -> int:
     """As many as the spec says, or, where it says auto, as trials find best.
 
     Never more than leave each of ``jobs`` sessions with a run for each of its lanes.
@@ -123,8 +126,10 @@ def sessions_at_once(engine: Engine, jobs: int, tell: Callable[[str], None]) -> 
     """
     if engine.isolated or jobs == 1:
         return jobs
-    tell(f"sessions one at a time, not {jobs}: this engine trains in LRBench's own process, where sessions would share "
-         "random generators")
+    tell(
+        f"sessions one at a time, not {jobs}: this engine trains in LRBench's own process, where sessions would share "
+        "random generators"
+    )
     return 1
 
 

@@ -41,8 +41,11 @@ def caffe_notes(policy: Policy, iterations: int | None) -> tuple[str, ...]:
     """
     fields = _fields(policy, iterations)
     last = (iterations or USUAL_RUN) - 1
-    steps = {"exp": last, "step": last // max(fields.stepsize, 1),
-             "multistep": sum(boundary <= last for boundary in fields.stepvalue)}.get(fields.lr_policy, 0)
+    steps = {
+        "exp": last,
+        "step": last // max(fields.stepsize, 1),
+        "multistep": sum(boundary <= last for boundary in fields.stepvalue),
+    }.get(fields.lr_policy, 0)
     rate = float(policy.rates(last, last + 1))
     drift = fields.base_lr * fields.gamma**steps / rate - 1 if steps and rate else 0
     if abs(drift) < SMALL_DRIFT:
@@ -60,7 +63,8 @@ def _fields(policy: Policy, iterations: int | None) -> SolverParameter:
     if fields is None:
         known = "" if iterations else "give the iterations, if its rates are a staircase; "
         raise PolicyError(
-            f"Caffe has no policy with the rates of {policy}", where=policy.name,
+            f"Caffe has no policy with the rates of {policy}",
+            where=policy.name,
             remedy=f"{known}Caffe has {', '.join(NATIVE_NAMES)} with whole lengths; lrbench run trains real Caffe with "
             "any policy",
         )

@@ -101,8 +101,10 @@ class _Traced(Dialect):
         """As ``_ratio``; None where the whole run is shorter than one cycle that 32-bit integers cannot count."""
         times = cycle_fraction(length).denominator
         if times * self._end > LARGEST_INT32:
-            raise PolicyError(f"a cycle of {length} iterations cannot be counted in 32-bit integers",
-                              remedy="round l, or give the run's iterations where they are few")
+            raise PolicyError(
+                f"a cycle of {length} iterations cannot be counted in 32-bit integers",
+                remedy="round l, or give the run's iterations where they are few",
+            )
         return _ratio(length) if length * times <= LARGEST_INT32 else None
 
     def _turns(self, length: float) -> str:
@@ -129,7 +131,8 @@ class _Traced(Dialect):
     def choice(self, phases: Sequence[tuple[str, str]], rate: str) -> list[str]:
         if len(phases) < 2:
             return [f"return {self._where}({condition}, {text}, {rate})" for condition, text in phases] or [
-                f"return {rate}"]
+                f"return {rate}"
+            ]
         lines = [f"rate = {self._where}({condition}, {text}, rate)" for condition, text in reversed(phases)]
         return [f"rate = {rate}", *lines, "return rate"]
 

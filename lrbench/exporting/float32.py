@@ -36,8 +36,11 @@ def check_float32(policy: Policy, iterations: int | None) -> None:
 
 
 def _refusal(policy: Policy, found: str, taken: str) -> PolicyError:
-    return PolicyError(f"{found}, but frameworks compute in float32 and an export takes {taken}", where=policy.name,
-                       remedy="change the parameters, or export the rates, to csv")
+    return PolicyError(
+        f"{found}, but frameworks compute in float32 and an export takes {taken}",
+        where=policy.name,
+        remedy="change the parameters, or export the rates, to csv",
+    )
 
 
 def _numbers(policy: Policy) -> Iterator[tuple[str, float]]:

@@ -43,12 +43,18 @@ class Formula:
 
 # In terms of x, the phase in a cycle. What starts low is sin^2, not (1 - cos) / 2, which loses its digits near 0.
 _SHAPES = {
-    "TRI": ("2 * l", "2 * min(x, 1 - x)"), "TRI_HIGH": ("2 * l", "abs(1 - 2 * x)"),
-    "SIN": ("2 * l", "sin(pi * x)"), "SIN_HIGH": ("2 * l", "abs(cos(pi * x))"),
-    "COS": ("l", "(1 + cos(2 * pi * x)) / 2"), "COS_LOW": ("l", "sin(pi * x) ** 2"),
-    "SAW": ("l", "x"), "SAW_HIGH": ("l", "(1 - x)"),
-    "HSIN": ("l", "cos(pi * x / 2)"), "HSIN_LOW": ("l", "sin(pi * x / 2)"),
-    "HCOS": ("l", "(1 + cos(pi * x)) / 2"), "HCOS_LOW": ("l", "sin(pi * x / 2) ** 2"),
+    "TRI": ("2 * l", "2 * min(x, 1 - x)"),
+    "TRI_HIGH": ("2 * l", "abs(1 - 2 * x)"),
+    "SIN": ("2 * l", "sin(pi * x)"),
+    "SIN_HIGH": ("2 * l", "abs(cos(pi * x))"),
+    "COS": ("l", "(1 + cos(2 * pi * x)) / 2"),
+    "COS_LOW": ("l", "sin(pi * x) ** 2"),
+    "SAW": ("l", "x"),
+    "SAW_HIGH": ("l", "(1 - x)"),
+    "HSIN": ("l", "cos(pi * x / 2)"),
+    "HSIN_LOW": ("l", "sin(pi * x / 2)"),
+    "HCOS": ("l", "(1 + cos(pi * x)) / 2"),
+    "HCOS_LOW": ("l", "sin(pi * x / 2) ** 2"),
 }
 _ENVELOPES = {"": "", "2": " * 0.5 ** turns(t, {cycle})", "EXP": " * gamma ** t"}
 _HALVED_IN_TROUGHS = " * 0.5 ** troughs(t, {cycle})"
@@ -80,11 +86,14 @@ def _sgdr(v: Values) -> Formula:
     begun = _restarts(v)
     if not begun:
         return Formula(wave, names=(("x", "min(t / l, 1)"),))
-    return Formula(wave, names=(
-        ("cycle", f"reached(t, {begun})"),
-        ("start", "l * (mult ** cycle - 1) / (mult - 1)"),
-        ("x", "min((t - start) / (l * mult ** cycle), 1)"),
-    ))
+    return Formula(
+        wave,
+        names=(
+            ("cycle", f"reached(t, {begun})"),
+            ("start", "l * (mult ** cycle - 1) / (mult - 1)"),
+            ("x", "min((t - start) / (l * mult ** cycle), 1)"),
+        ),
+    )
 
 
 def _restarts(v: Values) -> list[int]:
@@ -92,8 +101,10 @@ def _restarts(v: Values) -> list[int]:
     starts = restarts(v.l, v.mult, v.iterations)
     found = [math.ceil(start) for start in starts[1:] if start < v.iterations]
     if len(found) > MOST_RESTARTS:
-        raise PolicyError(f"it has more than {MOST_RESTARTS} restarts, which cannot be written out",
-                          remedy="take mult=1, or export its rates, to csv")
+        raise PolicyError(
+            f"it has more than {MOST_RESTARTS} restarts, which cannot be written out",
+            remedy="take mult=1, or export its rates, to csv",
+        )
     return found
 
 

@@ -67,8 +67,7 @@ class _Writer:
             case "COMPOSE":
                 return self._compose(v)
         if policy.name not in FORMULAS:
-            raise PolicyError("its formula cannot be written out", where=policy.name,
-                              remedy="export its rates, to csv")
+            raise PolicyError("its formula cannot be written out", where=policy.name, remedy="export its rates, to csv")
         return FORMULAS[policy.name](v)
 
     def _stage(self, policy: Policy, start: int, iterations: int) -> str:
@@ -94,8 +93,11 @@ class _Writer:
 
     def _numbers(self, values: Mapping[str, Any]) -> dict[str, float]:
         """The values that are numbers, and the lower and the higher of k0 and k1."""
-        numbers = {name: self._dialect.factor(value) if name in FACTORS else value
-                   for name, value in values.items() if isinstance(value, (int, float))}
+        numbers = {
+            name: self._dialect.factor(value) if name in FACTORS else value
+            for name, value in values.items()
+            if isinstance(value, (int, float))
+        }
         ends = [numbers[name] for name in ("k0", "k1") if name in numbers]
         return {**numbers, **({"low": min(ends), "high": max(ends)} if ends else {})}
 

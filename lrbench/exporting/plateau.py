@@ -55,17 +55,29 @@ def plateau_text(policy: Policy, target: str) -> str:
     plain = _unscaled(policy)
     if plain is None:
         remedy = "train with lrbench.torch.PolicyLR, which takes every policy"
-        raise PolicyError("it reacts to evaluations, and only PLATEAU by itself can be exported", where=policy.name,
-                          remedy=remedy)
+        raise PolicyError(
+            "it reacts to evaluations, and only PLATEAU by itself can be exported", where=policy.name, remedy=remedy
+        )
     if target not in {"torch", "keras"}:
-        raise PolicyError(f"it reacts to evaluations, and nothing in {target} agrees with it", where=policy.name,
-                          remedy="export it to torch or keras")
+        raise PolicyError(
+            f"it reacts to evaluations, and nothing in {target} agrees with it",
+            where=policy.name,
+            remedy="export it to torch or keras",
+        )
     v = plain.values
     if target == "keras" and v.threshold_mode == "rel" and v.threshold:
-        raise PolicyError(f"Keras knows a threshold as a difference only, not threshold={v.threshold} as a share",
-                          where=policy.name, remedy="set threshold_mode=abs, or threshold=0")
-    fields = dict(vars(v), waits=v.patience - 1, cooldowns=v.cooldown and v.cooldown + 1,
-                  mode="max" if v.monitor == "accuracy" else "min", column=_KERAS_COLUMNS[v.monitor])
+        raise PolicyError(
+            f"Keras knows a threshold as a difference only, not threshold={v.threshold} as a share",
+            where=policy.name,
+            remedy="set threshold_mode=abs, or threshold=0",
+        )
+    fields = dict(
+        vars(v),
+        waits=v.patience - 1,
+        cooldowns=v.cooldown and v.cooldown + 1,
+        mode="max" if v.monitor == "accuracy" else "min",
+        column=_KERAS_COLUMNS[v.monitor],
+    )
     fields.update(k0=v.k0 * plain.factor, min_rate=v.min_rate * plain.factor)
     return (_TORCH if target == "torch" else _KERAS).format(policy=policy, version=__version__, **fields)
 

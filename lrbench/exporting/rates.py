@@ -15,8 +15,9 @@ WRITTEN_AT_ONCE = 1 << 16
 def csv_text(policy: Policy, iterations: int | None) -> str:
     """``iteration,learning_rate``, a line for each iteration, each rate with all of its digits."""
     if iterations is None:
-        raise PolicyError("csv has a line for each iteration of the run", where=policy.name,
-                          remedy="give the iterations")
+        raise PolicyError(
+            "csv has a line for each iteration of the run", where=policy.name, remedy="give the iterations"
+        )
     text = io.StringIO()
     text.write("iteration,learning_rate\n")
     for start in range(0, iterations, WRITTEN_AT_ONCE):

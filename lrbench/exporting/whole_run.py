@@ -18,8 +18,9 @@ def check(policy: Policy, iterations: int | None) -> None:
     if iterations is not None:
         policy.check(iterations)
     elif depends_on_run(policy):
-        raise PolicyError("its rates depend on how many iterations the run has", where=policy.name,
-                          remedy="give the iterations, too")
+        raise PolicyError(
+            "its rates depend on how many iterations the run has", where=policy.name, remedy="give the iterations, too"
+        )
 
 
 def depends_on_run(policy: Policy) -> bool:
@@ -41,10 +42,16 @@ def every_rate(policy: Policy | str, iterations: int) -> FloatArray:
 
     policy = parse_policy(policy) if isinstance(policy, str) else policy
     if policy.closed_loop:
-        raise PolicyError("it reacts to evaluations, which a function of the step alone cannot", where=policy.name,
-                          remedy="take an open-loop policy, or lrbench.torch.PolicyLR")
+        raise PolicyError(
+            "it reacts to evaluations, which a function of the step alone cannot",
+            where=policy.name,
+            remedy="take an open-loop policy, or lrbench.torch.PolicyLR",
+        )
     if iterations > MOST_RATES:
-        raise PolicyError(f"a run of {iterations} iterations has more rates than are held at once, {MOST_RATES}",
-                          where=policy.name, remedy="lrbench export writes the formula instead")
+        raise PolicyError(
+            f"a run of {iterations} iterations has more rates than are held at once, {MOST_RATES}",
+            where=policy.name,
+            remedy="lrbench export writes the formula instead",
+        )
     policy.check(iterations)
     return policy.rates(np.arange(iterations), iterations)

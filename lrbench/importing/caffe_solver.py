@@ -32,16 +32,29 @@ _FORMS: dict[str, Callable[[SolverParameter], dict[str, Any]]] = {
     "step": lambda s: {"function": "STEP", "gamma": _decimal(s.gamma), "l": s.stepsize},
     "exp": lambda s: {"function": "EXP", "gamma": _decimal(s.gamma)},
     "inv": lambda s: {"function": "INV", "gamma": _decimal(s.gamma), "p": _decimal(s.power)},
-    "multistep": lambda s: {"function": "NSTEP", "gamma": _decimal(s.gamma), "l": list(s.stepvalue)}
-    if s.stepvalue else {"function": "FIX"},
+    "multistep": lambda s: (
+        {"function": "NSTEP", "gamma": _decimal(s.gamma), "l": list(s.stepvalue)}
+        if s.stepvalue
+        else {"function": "FIX"}
+    ),
     "poly": lambda s: {"function": "POLY", "p": _decimal(s.power), "l": s.max_iter},
     "sigmoid": lambda s: {"function": "SIG", "gamma": _decimal(s.gamma), "l": s.stepsize},
 }
-_OF_RATES = re.compile(r"(?!momentum|weight_decay)(.*_)?(lr.*|\w*lr|rate.*|warm.*|ramp.*|stage.*|step.*|cycl.*|anneal.*"
-                       r"|restart.*|burn.*|larc.*|gamma.*|power.*|mult_factor)")
+_OF_RATES = re.compile(
+    r"(?!momentum|weight_decay)(.*_)?(lr.*|\w*lr|rate.*|warm.*|ramp.*|stage.*|step.*|cycl.*|anneal.*"
+    r"|restart.*|burn.*|larc.*|gamma.*|power.*|mult_factor)"
+)
 """Names of other builds' fields that are taken to change the rates, such as ``rampup_interval`` and ``stagelr``."""
-_PARAMETERS = ("momentum", "momentum2", "delta", "rms_decay", "weight_decay", "regularization_type", "clip_gradients",
-               "iter_size")
+_PARAMETERS = (
+    "momentum",
+    "momentum2",
+    "delta",
+    "rms_decay",
+    "weight_decay",
+    "regularization_type",
+    "clip_gradients",
+    "iter_size",
+)
 
 
 def solver_policy(path: Path) -> Imported:
@@ -93,12 +106,15 @@ def _with_fields_of_builds(policy: dict[str, Any], file: Solver) -> tuple[dict[s
         policy = {"function": "COMPOSE", "policies": [climb, policy], "boundaries": [warmup], "count": "run"}
         notes.append("warmup_iter and warmup_start_lr are a straight line to base_lr, as in Intel's Caffe")
     elif warmup or start is not None:
-        raise UsageError("warmup_iter and warmup_start_lr change the rates together, and one is missing",
-                         remedy="give both")
+        raise UsageError(
+            "warmup_iter and warmup_start_lr change the rates together, and one is missing", remedy="give both"
+        )
     changing = [name for name in others if _OF_RATES.fullmatch(name)]
     if changing:
-        raise UsageError(f"the rates depend on {', '.join(changing)}, of another build of Caffe, and how is not known",
-                         remedy="write the policy by hand: lrbench policies list")
+        raise UsageError(
+            f"the rates depend on {', '.join(changing)}, of another build of Caffe, and how is not known",
+            remedy="write the policy by hand: lrbench policies list",
+        )
     if others:
         notes.append(f"not read, as these fields do not set the rates: {', '.join(others)}")
     if kind == "exp":

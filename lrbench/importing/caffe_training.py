@@ -44,18 +44,25 @@ def read_training(path: Path) -> Training | None:
     policy = imported.policy
     if policy.name == "POLY":
         policy = policy_from_mapping({name: value for name, value in policy.mapping.items() if name != "l"})
-    return Training(_net(solver.net, path), policy, imported.solver, solver.max_iter or None,
-                    solver.test_interval or None)
+    return Training(
+        _net(solver.net, path), policy, imported.solver, solver.max_iter or None, solver.test_interval or None
+    )
 
 
 def _net(named: str, solver: Path) -> Path:
     """The net's file: from the working folder, as in Caffe, or from the solver's, or of that name beside the solver."""
     if not named:
-        raise NetError("has no net: with the path of a train-and-test net", where=str(solver),
-                       remedy="put the net into a file of its own and name it there")
+        raise NetError(
+            "has no net: with the path of a train-and-test net",
+            where=str(solver),
+            remedy="put the net into a file of its own and name it there",
+        )
     candidates = (Path(named), solver.parent / named, solver.parent / Path(named).name)
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None:
-        raise NetError(f"its net, {named}, is neither there from this folder nor beside it", where=str(solver),
-                       remedy="go to the folder from which the path counts, or correct it")
+        raise NetError(
+            f"its net, {named}, is neither there from this folder nor beside it",
+            where=str(solver),
+            remedy="go to the folder from which the path counts, or correct it",
+        )
     return found

@@ -39,8 +39,11 @@ def read_checkpoint(path: Path) -> tuple[Policy | Described, float | None]:
     """
     states = list(scheduler_states(load_file(path)))
     if len(states) != 1:
-        raise UsageError(f"it holds {len(states)} states of schedulers, but must hold one", where=str(path),
-                         remedy="save scheduler.state_dict() by itself")
+        raise UsageError(
+            f"it holds {len(states)} states of schedulers, but must hold one",
+            where=str(path),
+            remedy="save scheduler.state_dict() by itself",
+        )
     try:
         return _read(states[0])
     except LRBenchError as error:
@@ -50,13 +53,19 @@ def read_checkpoint(path: Path) -> tuple[Policy | Described, float | None]:
 def _read(state: Mapping[str, Any]) -> tuple[Policy | Described, float | None]:
     if "policies" not in state:
         return _scheduler(state), _base_rate(state)
-    texts = sorted({text if isinstance(text, str) else _refuse(f"a policy in it is {_kind(text)}")
-                    for text in _list("policies", state["policies"])})
+    texts = sorted(
+        {
+            text if isinstance(text, str) else _refuse(f"a policy in it is {_kind(text)}")
+            for text in _list("policies", state["policies"])
+        }
+    )
     if not texts:
         _refuse("it has no policies")
     if len(texts) > 1:
-        raise UsageError(f"its {len(texts)} parameter groups have a policy each: {' '.join(texts)}",
-                         remedy="take the one that you want")
+        raise UsageError(
+            f"its {len(texts)} parameter groups have a policy each: {' '.join(texts)}",
+            remedy="take the one that you want",
+        )
     return parse_policy(texts[0]), None
 
 
@@ -67,12 +76,17 @@ def _scheduler(state: Mapping[str, Any]) -> Described:
         refuse_unreadable("LambdaLR")
     for entry, partial in _PARTIAL.items():
         if entry in state:
-            raise UsageError("its state does not hold all of its rates", where=partial,
-                             remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)")
+            raise UsageError(
+                "its state does not hold all of its rates",
+                where=partial,
+                remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)",
+            )
     name = next((name for name, told in _TOLD_BY.items() if all(key in state for key in told)), None)
     if name is None:
-        raise UsageError("it is of a scheduler that is not known, or holds none of its rates",
-                         remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)")
+        raise UsageError(
+            "it is of a scheduler that is not known, or holds none of its rates",
+            remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)",
+        )
     arguments = {key: _plain(key, state[key]) for key in SIGNATURES[name] if key in state and key != "milestones"}
     if name == "MultiStepLR":
         arguments["milestones"] = _milestones(state["milestones"])
@@ -89,8 +103,11 @@ def _sequential(state: Mapping[str, Any]) -> Described:
         if not isinstance(part, Mapping):
             _refuse(f"a scheduler in it is {_kind(part)}")
         if "_schedulers" in part:
-            raise UsageError("it holds another SequentialLR or ChainedScheduler", where="SequentialLR",
-                             remedy="describe it as text, without nesting")
+            raise UsageError(
+                "it holds another SequentialLR or ChainedScheduler",
+                where="SequentialLR",
+                remedy="describe it as text, without nesting",
+            )
     milestones = [_plain("_milestones", one) for one in _list("_milestones", state["_milestones"])]
     return described("SequentialLR", {"schedulers": [_scheduler(part) for part in parts], "milestones": milestones})
 
@@ -99,12 +116,17 @@ def _milestones(milestones: Any) -> list[Any]:
     """MultiStepLR's Counter of milestones as a sorted list, in which one that is counted n times stands n times."""
     if not isinstance(milestones, Counter):  # as a caller of load_state_dict may have made it
         return [_plain("milestones", one) for one in _list("milestones", milestones)]
-    if not all(isinstance(one, int) for pair in milestones.items() for one in pair) or min(
-            milestones.values(), default=1) < 1:
+    if (
+        not all(isinstance(one, int) for pair in milestones.items() for one in pair)
+        or min(milestones.values(), default=1) < 1
+    ):
         _refuse("its milestones are no whole numbers that are counted")
     if sum(milestones.values()) > MOST_VALUES:
-        raise UsageError(f"it has {shown(sum(milestones.values()))} milestones", where="MultiStepLR",
-                         remedy=f"at most {MOST_VALUES:,} are read")
+        raise UsageError(
+            f"it has {shown(sum(milestones.values()))} milestones",
+            where="MultiStepLR",
+            remedy=f"at most {MOST_VALUES:,} are read",
+        )
     return sorted(milestones.elements())
 
 
@@ -113,8 +135,11 @@ def _base_rate(state: Mapping[str, Any]) -> float | None:
     parts = [part for part in state.get("_schedulers", [state]) if "base_lrs" in part]
     rates = [_only("base_lrs", part["base_lrs"]) for part in parts]
     if len(set(rates)) > 1:
-        raise UsageError(f"its schedulers began with different rates: {shown(rates)}", where="SequentialLR",
-                         remedy="describe it as text, with --rate")
+        raise UsageError(
+            f"its schedulers began with different rates: {shown(rates)}",
+            where="SequentialLR",
+            remedy="describe it as text, with --rate",
+        )
     return rates[0] if rates else None
 
 
@@ -124,8 +149,10 @@ def _only(key: str, listed: Any) -> float:
     if not values or not all(isinstance(value, (int, float)) for value in values):
         _refuse(f"{key} is {shown(values)}")
     if len(set(values)) != 1:
-        raise UsageError(f"its parameter groups have different rates: {shown(values)}",
-                         remedy="describe the scheduler of the group that you want as text")
+        raise UsageError(
+            f"its parameter groups have different rates: {shown(values)}",
+            remedy="describe the scheduler of the group that you want as text",
+        )
     rate: float = values[0]
     return rate
 
@@ -151,5 +178,6 @@ def _kind(value: Any) -> str:
 
 
 def _refuse(reason: str) -> Any:
-    raise UsageError(f"the state in it is of no scheduler of PyTorch's ({reason})",
-                     remedy="save scheduler.state_dict() anew")
+    raise UsageError(
+        f"the state in it is of no scheduler of PyTorch's ({reason})", remedy="save scheduler.state_dict() anew"
+    )

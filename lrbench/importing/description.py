@@ -26,18 +26,41 @@ SIGNATURES: Mapping[str, Mapping[str, Any]] = {
     "CosineAnnealingLR": {"T_max": REQUIRED, "eta_min": 0.0},
     "CosineAnnealingWarmRestarts": {"T_0": REQUIRED, "T_mult": 1, "eta_min": 0.0},
     "CyclicLR": {
-        "base_lr": REQUIRED, "max_lr": REQUIRED, "step_size_up": 2000, "step_size_down": None, "mode": "triangular",
-        "gamma": 1.0, "scale_fn": None, "scale_mode": "cycle", "cycle_momentum": True, "base_momentum": 0.8,
+        "base_lr": REQUIRED,
+        "max_lr": REQUIRED,
+        "step_size_up": 2000,
+        "step_size_down": None,
+        "mode": "triangular",
+        "gamma": 1.0,
+        "scale_fn": None,
+        "scale_mode": "cycle",
+        "cycle_momentum": True,
+        "base_momentum": 0.8,
         "max_momentum": 0.9,
     },
     "OneCycleLR": {
-        "max_lr": REQUIRED, "total_steps": None, "epochs": None, "steps_per_epoch": None, "pct_start": 0.3,
-        "anneal_strategy": "cos", "cycle_momentum": True, "base_momentum": 0.85, "max_momentum": 0.95,
-        "div_factor": 25.0, "final_div_factor": 10000.0, "three_phase": False,
+        "max_lr": REQUIRED,
+        "total_steps": None,
+        "epochs": None,
+        "steps_per_epoch": None,
+        "pct_start": 0.3,
+        "anneal_strategy": "cos",
+        "cycle_momentum": True,
+        "base_momentum": 0.85,
+        "max_momentum": 0.95,
+        "div_factor": 25.0,
+        "final_div_factor": 10000.0,
+        "three_phase": False,
     },
     "ReduceLROnPlateau": {
-        "mode": "min", "factor": 0.1, "patience": 10, "threshold": 0.0001, "threshold_mode": "rel", "cooldown": 0,
-        "min_lr": 0, "eps": 1e-08,
+        "mode": "min",
+        "factor": 0.1,
+        "patience": 10,
+        "threshold": 0.0001,
+        "threshold_mode": "rel",
+        "cooldown": 0,
+        "min_lr": 0,
+        "eps": 1e-08,
     },
     "SequentialLR": {"schedulers": REQUIRED, "milestones": REQUIRED},
 }
@@ -52,7 +75,10 @@ UNREADABLE = {
 }
 _IGNORED = {"optimizer", "last_epoch", "verbose"}
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
 }
 
 
@@ -98,8 +124,11 @@ def described(name: str, given: Mapping[str, Any]) -> Described:
             raise UsageError(f"{argument} is missing", where=name, remedy=f"give {argument}")
         if value != signature[argument] and not _is_taken(argument, value, signature[argument]):
             rule = ", in whole steps" if argument in _WHOLE else ""
-            raise UsageError(f"{argument} is {shown(value)}, which PyTorch does not take", where=name,
-                             remedy=f"write {argument} as for PyTorch{rule}")
+            raise UsageError(
+                f"{argument} is {shown(value)}, which PyTorch does not take",
+                where=name,
+                remedy=f"write {argument} as for PyTorch{rule}",
+            )
     return Described(name, arguments)
 
 
@@ -131,8 +160,11 @@ def _described(node: ast.expr | None) -> Described:
 
 def refuse_unreadable(name: str) -> NoReturn:
     """Raise UsageError for one of the schedulers in ``UNREADABLE``."""
-    raise UsageError(f"it {UNREADABLE[name]}, so that no policy can be read from it", where=name,
-                     remedy="write the policy by hand: lrbench policies list")
+    raise UsageError(
+        f"it {UNREADABLE[name]}, so that no policy can be read from it",
+        where=name,
+        remedy="write the policy by hand: lrbench policies list",
+    )
 
 
 def _known(name: str) -> str:
@@ -172,8 +204,11 @@ def _value(node: ast.expr, name: str) -> Any:
             return [_value(item, name) for item in items]
         case ast.Call():
             return _described(node)
-    raise UsageError(f'"{shown(ast.unparse(node))}" is not written out', where=name,
-                     remedy="write numbers, words in quotes and [lists], no variables")
+    raise UsageError(
+        f'"{shown(ast.unparse(node))}" is not written out',
+        where=name,
+        remedy="write numbers, words in quotes and [lists], no variables",
+    )
 
 
 def _number(node: ast.expr, name: str) -> int | float:

@@ -33,8 +33,9 @@ class Given:
             UsageError: it was not given.
         """
         if self.rate is None:
-            raise UsageError("it changes the optimizer's lr, which it does not say", where=name,
-                             remedy="give it by --rate")
+            raise UsageError(
+                "it changes the optimizer's lr, which it does not say", where=name, remedy="give it by --rate"
+            )
         return self.rate
 
     def of_stage(self, start: int, end: int | None) -> Given:

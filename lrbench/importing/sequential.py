@@ -19,8 +19,9 @@ _OF_GROUP = ("max_lr", "div_factor", "final_div_factor")
 """The arguments of OneCycleLR whose values stand in the parameter group."""
 
 
-def parts_with_bases(parts: Sequence[Described], boundaries: Sequence[float],
-                     rate: float | None) -> list[tuple[Described, float | None]]:
+def parts_with_bases(
+    parts: Sequence[Described], boundaries: Sequence[float], rate: float | None
+) -> list[tuple[Described, float | None]]:
     """Each scheduler of a SequentialLR, and the rate that it multiplies.
 
     Args:
@@ -37,14 +38,19 @@ def parts_with_bases(parts: Sequence[Described], boundaries: Sequence[float],
     bases = _bases(parts, rate)
     first, start = parts[0], bases[-1]
     if first.name == "CosineAnnealingLR" and start != bases[0] and boundaries[0] > first.arguments["T_max"] + 1:
-        raise UsageError("it falls from the start of the OneCycleLR after it, then rises to the optimizer's lr",
-                         where="CosineAnnealingLR", remedy="set the first milestone to at most T_max + 1")
+        raise UsageError(
+            "it falls from the start of the OneCycleLR after it, then rises to the optimizer's lr",
+            where="CosineAnnealingLR",
+            remedy="set the first milestone to at most T_max + 1",
+        )
     if first.name != "CosineAnnealingWarmRestarts":  # which uses its own base at every t
         bases[0] = start
     cycles = [part.arguments for part in parts if part.name == "OneCycleLR"]
     shared = {name: cycles[-1][name] for name in _OF_GROUP} if cycles else {}
-    return [(replace(part, arguments={**part.arguments, **shared}) if part.name == "OneCycleLR" else part, base)
-            for part, base in zip(parts, bases, strict=True)]
+    return [
+        (replace(part, arguments={**part.arguments, **shared}) if part.name == "OneCycleLR" else part, base)
+        for part, base in zip(parts, bases, strict=True)
+    ]
 
 
 def cycle_steps(arguments: Mapping[str, Any]) -> int | None:
@@ -70,13 +76,22 @@ def _bases(parts: Sequence[Described], rate: float | None) -> list[float | None]
 def _check(part: Described, length: float) -> None:
     """Raise UsageError where PyTorch's SequentialLR fails with the part; ``length`` is inf for the last one."""
     if part.name == "SequentialLR":
-        raise UsageError("it holds another SequentialLR, whose milestones PyTorch reaches a step early, or never",
-                         where="SequentialLR", remedy="list the inner schedulers and milestones in the outer one")
+        raise UsageError(
+            "it holds another SequentialLR, whose milestones PyTorch reaches a step early, or never",
+            where="SequentialLR",
+            remedy="list the inner schedulers and milestones in the outer one",
+        )
     if part.name == "ReduceLROnPlateau":
-        raise UsageError("PyTorch takes no ReduceLROnPlateau in it", where="SequentialLR",
-                         remedy="write the policy by hand: COMPOSE(policies=[..., PLATEAU(...)], boundaries=[...])")
+        raise UsageError(
+            "PyTorch takes no ReduceLROnPlateau in it",
+            where="SequentialLR",
+            remedy="write the policy by hand: COMPOSE(policies=[..., PLATEAU(...)], boundaries=[...])",
+        )
     steps = cycle_steps(part.arguments) if part.name == "OneCycleLR" else None
     if steps is not None and steps < length < math.inf:
-        raise UsageError(f"it has {steps} steps and the next milestone comes after {length:g}: PyTorch stops in "
-                         "between with an error", where="OneCycleLR",
-                         remedy="raise total_steps, or lower the milestone")
+        raise UsageError(
+            f"it has {steps} steps and the next milestone comes after {length:g}: PyTorch stops in "
+            "between with an error",
+            where="OneCycleLR",
+            remedy="raise total_steps, or lower the milestone",
+        )

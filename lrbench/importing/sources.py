@@ -31,13 +31,19 @@ def import_policy(source: str, given: Given) -> Imported:
         is_file = False
     if not is_file:
         if "(" not in source:
-            raise UsageError(f"{_what_it_is(path)}, and no description of a scheduler", where=shown(source),
-                             remedy="give a solver.prototxt, or text such as StepLR(step_size=30)")
+            raise UsageError(
+                f"{_what_it_is(path)}, and no description of a scheduler",
+                where=shown(source),
+                remedy="give a solver.prototxt, or text such as StepLR(step_size=30)",
+            )
         return scheduler_policy(read_description(source), given)
     if not is_saved(path):
         if path.suffix in (".py", ".md", ".yaml", ".yml", ".json", ".csv"):
-            raise UsageError("is no Caffe solver and no saved scheduler", where=str(path), remedy="give a "
-                             "solver.prototxt, or the call that makes the scheduler, such as 'StepLR(optimizer, 30)'")
+            raise UsageError(
+                "is no Caffe solver and no saved scheduler",
+                where=str(path),
+                remedy="give a solver.prototxt, or the call that makes the scheduler, such as 'StepLR(optimizer, 30)'",
+            )
         return solver_policy(path)
     found, rate = read_checkpoint(path)
     if isinstance(found, Policy):

@@ -38,8 +38,7 @@ def load_file(path: Path) -> Any:
     try:
         import torch
     except ImportError:
-        raise UsageError("reading it needs PyTorch", where=str(path),
-                         remedy="pip install 'lrbench[torch]'") from None
+        raise UsageError("reading it needs PyTorch", where=str(path), remedy="pip install 'lrbench[torch]'") from None
     try:
         packed = zipfile.is_zipfile(path)
         _refuse_what_grows(path, packed)
@@ -48,8 +47,11 @@ def load_file(path: Path) -> Any:
         raise error.at(str(path)) from None
     except Exception as error:  # noqa: BLE001 - whatever a damaged or foreign file makes PyTorch raise
         problem = plain(str(error)).split(". ")[0][:200]
-        raise UsageError(f"is no file that PyTorch reads safely ({problem})", where=str(path),
-                         remedy="save scheduler.state_dict() by torch.save") from None
+        raise UsageError(
+            f"is no file that PyTorch reads safely ({problem})",
+            where=str(path),
+            remedy="save scheduler.state_dict() by torch.save",
+        ) from None
 
 
 def number_of_tensor(value: Any) -> float | None:
@@ -95,5 +97,6 @@ def _refuse_what_grows(path: Path, packed: bool) -> None:
     else:
         pickles = path.read_bytes()
     if _BYTEARRAY in pickles:
-        raise UsageError("it holds a bytearray, whose size it may set at will",
-                         remedy="save scheduler.state_dict() by itself")
+        raise UsageError(
+            "it holds a bytearray, whose size it may set at will", remedy="save scheduler.state_dict() by itself"
+        )

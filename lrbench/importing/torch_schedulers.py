@@ -30,16 +30,22 @@ def scheduler_policy(scheduler: Described, given: Given) -> Imported:
         mapping, notes = _made(scheduler, given)
     except (ZeroDivisionError, OverflowError) as error:
         raise UsageError(f"its values make no rates ({error})", where=scheduler.name) from None
-    how = (f"one step() of the scheduler in {given.steps_per_epoch} iterations" if given.steps_per_epoch > 1 else
-           "one step() of the scheduler an iteration; --steps-per-epoch says otherwise")
+    how = (
+        f"one step() of the scheduler in {given.steps_per_epoch} iterations"
+        if given.steps_per_epoch > 1
+        else "one step() of the scheduler an iteration; --steps-per-epoch says otherwise"
+    )
     assumed = [] if scheduler.name == "ReduceLROnPlateau" else [f"assumed: {how}"]
     return Imported(policy_from_mapping(mapping), tuple(dict.fromkeys([*assumed, *notes])))
 
 
 def _made(scheduler: Described, given: Given) -> Made:
     if given.steps_per_epoch > 1 and scheduler.name not in {*STAIRCASES, "ReduceLROnPlateau", "SequentialLR"}:
-        raise UsageError("stepped once an epoch it makes a staircase that no LR function is", where=scheduler.name,
-                         remedy="leave --steps-per-epoch out, and give its lengths in iterations")
+        raise UsageError(
+            "stepped once an epoch it makes a staircase that no LR function is",
+            where=scheduler.name,
+            remedy="leave --steps-per-epoch out, and give its lengths in iterations",
+        )
     return _FORMS[scheduler.name](scheduler.arguments, given)
 
 
@@ -64,8 +70,11 @@ def _multistep(a: Arguments, given: Given) -> Made:
 def _constant(a: Arguments, given: Given) -> Made:
     rate = given.base_rate("ConstantLR")
     if not (0 < a["factor"] <= 1 and a["total_iters"] >= 1):
-        raise UsageError(f"factor is {a['factor']} and total_iters {a['total_iters']}", where="ConstantLR",
-                         remedy="set factor above 0 and to at most 1, total_iters to at least 1")
+        raise UsageError(
+            f"factor is {a['factor']} and total_iters {a['total_iters']}",
+            where="ConstantLR",
+            remedy="set factor above 0 and to at most 1, total_iters to at least 1",
+        )
     stages = [{"function": "FIX", "k0": _product(rate, a["factor"])}, {"function": "FIX", "k0": rate}]
     return {"function": "COMPOSE", "policies": stages, "boundaries": [_iterations(a["total_iters"], given)]}, []
 
@@ -73,8 +82,11 @@ def _constant(a: Arguments, given: Given) -> Made:
 def _linear(a: Arguments, given: Given) -> Made:
     rate = given.base_rate("LinearLR")
     if not (0 < a["start_factor"] <= 1 and 0 <= a["end_factor"] <= 1):
-        raise UsageError(f"start_factor is {a['start_factor']} and end_factor {a['end_factor']}", where="LinearLR",
-                         remedy="set start_factor above 0, end_factor to at least 0, both to at most 1")
+        raise UsageError(
+            f"start_factor is {a['start_factor']} and end_factor {a['end_factor']}",
+            where="LinearLR",
+            remedy="set start_factor above 0, end_factor to at least 0, both to at most 1",
+        )
     ends = {"k0": _product(rate, a["start_factor"]), "k1": _product(rate, a["end_factor"])}
     return {"function": "LINEAR", **ends, "l": a["total_iters"]}, []
 
@@ -103,19 +115,28 @@ def _cosine(a: Arguments, given: Given) -> Made:
 def _restarts(a: Arguments, given: Given) -> Made:
     rate = given.base_rate("CosineAnnealingWarmRestarts")
     if rate < a["eta_min"]:
-        raise UsageError(f"eta_min is {a['eta_min']}, above the rate, {rate}: SGDR starts each cycle high",
-                         where="CosineAnnealingWarmRestarts", remedy="lower eta_min")
+        raise UsageError(
+            f"eta_min is {a['eta_min']}, above the rate, {rate}: SGDR starts each cycle high",
+            where="CosineAnnealingWarmRestarts",
+            remedy="lower eta_min",
+        )
     return {"function": "SGDR", "k0": rate, "k1": a["eta_min"], "l": a["T_0"], "mult": a["T_mult"]}, []
 
 
 def _cyclic(a: Arguments, given: Given) -> Made:
     functions = {"triangular": "TRI", "triangular2": "TRI2", "exp_range": "TRIEXP"}
     if a["step_size_down"] not in (None, a["step_size_up"]):
-        raise UsageError("its way up and its way down differ in length; those of TRI do not", where="CyclicLR",
-                         remedy="give step_size_up alone")
+        raise UsageError(
+            "its way up and its way down differ in length; those of TRI do not",
+            where="CyclicLR",
+            remedy="give step_size_up alone",
+        )
     if a["scale_fn"] is not None or a["mode"] not in functions:
-        raise UsageError(f"it scales its cycles by a function of its own, or mode={a['mode']!r}", where="CyclicLR",
-                         remedy=f"set mode to {', '.join(functions)}")
+        raise UsageError(
+            f"it scales its cycles by a function of its own, or mode={a['mode']!r}",
+            where="CyclicLR",
+            remedy=f"set mode to {', '.join(functions)}",
+        )
     if a["max_lr"] < a["base_lr"]:
         raise UsageError("max_lr is below base_lr", where="CyclicLR", remedy="exchange them")
     fields = {"k0": a["base_lr"], "k1": a["max_lr"], "l": a["step_size_up"]}
@@ -127,8 +148,11 @@ def _onecycle(a: Arguments, given: Given) -> Made:
     steps = cycle_steps(a)
     length = given.iterations if steps is None else steps
     if a["three_phase"]:
-        raise UsageError("three_phase=True falls in two ways, ONECYCLE in one", where="OneCycleLR",
-                         remedy="compose it of ONECYCLE and LINEAR by hand")
+        raise UsageError(
+            "three_phase=True falls in two ways, ONECYCLE in one",
+            where="OneCycleLR",
+            remedy="compose it of ONECYCLE and LINEAR by hand",
+        )
     peak = a["max_lr"]
     start = peak / a["div_factor"]
     fields = {"k0": start, "k1": peak, "k2": start / a["final_div_factor"], "rise": a["pct_start"]}
@@ -140,20 +164,27 @@ def _onecycle(a: Arguments, given: Given) -> Made:
 
 
 def _momentum(a: Arguments) -> list[str]:
-    return ["the momentum, which PyTorch cycles unless cycle_momentum=False, is not part of the policy"
-            ] if a["cycle_momentum"] else []
+    return (
+        ["the momentum, which PyTorch cycles unless cycle_momentum=False, is not part of the policy"]
+        if a["cycle_momentum"]
+        else []
+    )
 
 
 def _plateau(a: Arguments, given: Given) -> Made:
     if isinstance(a["min_lr"], list):
-        raise UsageError("min_lr is a list, one for each parameter group", where="ReduceLROnPlateau",
-                         remedy="give one number")
+        raise UsageError(
+            "min_lr is a list, one for each parameter group", where="ReduceLROnPlateau", remedy="give one number"
+        )
     if a["mode"] not in ("min", "max"):
         raise UsageError(f"mode is {a['mode']!r}", where="ReduceLROnPlateau", remedy="set mode to min or max")
     monitor = given.monitor or ("accuracy" if a["mode"] == "max" else "train_loss")
     if (monitor == "accuracy") != (a["mode"] == "max"):
-        raise UsageError(f"mode is {a['mode']!r}, which does not go with {monitor}", where="ReduceLROnPlateau",
-                         remedy="set mode=max for the accuracy, mode=min for a loss")
+        raise UsageError(
+            f"mode is {a['mode']!r}, which does not go with {monitor}",
+            where="ReduceLROnPlateau",
+            remedy="set mode=max for the accuracy, mode=min for a loss",
+        )
     same = {name: a[name] for name in ("factor", "threshold", "threshold_mode", "cooldown")}
     fields = {"k0": given.base_rate("ReduceLROnPlateau"), "patience": a["patience"] + 1, "min_rate": a["min_lr"]}
     notes = [] if given.monitor else [f"assumed: it is shown the {monitor}; --monitor says otherwise"]
@@ -165,12 +196,17 @@ def _plateau(a: Arguments, given: Given) -> Made:
 def _sequential(a: Arguments, given: Given) -> Made:
     parts, boundaries = a["schedulers"], [_iterations(one, given) for one in a["milestones"]]
     if not all(isinstance(part, Described) for part in parts) or len(parts) != len(boundaries) + 1:
-        raise UsageError("it needs a list of schedulers and a milestone fewer than those", where="SequentialLR",
-                         remedy="as SequentialLR(schedulers=[LinearLR(), StepLR(30)], milestones=[5])")
+        raise UsageError(
+            "it needs a list of schedulers and a milestone fewer than those",
+            where="SequentialLR",
+            remedy="as SequentialLR(schedulers=[LinearLR(), StepLR(30)], milestones=[5])",
+        )
     starts, ends = [0, *boundaries], [*boundaries, None]
     based = parts_with_bases(parts, boundaries, given.rate)
-    stages = [_made(part, replace(given.of_stage(start, end), rate=base))
-              for (part, base), start, end in zip(based, starts, ends, strict=True)]
+    stages = [
+        _made(part, replace(given.of_stage(start, end), rate=base))
+        for (part, base), start, end in zip(based, starts, ends, strict=True)
+    ]
     if len(stages) == 1:
         return stages[0]
     notes = [note for _, own in stages for note in own]

@@ -44,8 +44,21 @@ RUN_COLUMNS = {
 IDENTITY = ("workload", "policy", "function", "lr_scale", "solver", "engine", "seed", "status", "run_id", "path")
 """The columns that an evaluation has from its run."""
 
-POLICY_COLUMNS = ("workload", "rank", "policy", "function", "solver", "engine", "runs", "diverged", "provisional",
-                  "target_accuracy", "against_the_best", "p_value", "p_value_holm")
+POLICY_COLUMNS = (
+    "workload",
+    "rank",
+    "policy",
+    "function",
+    "solver",
+    "engine",
+    "runs",
+    "diverged",
+    "provisional",
+    "target_accuracy",
+    "against_the_best",
+    "p_value",
+    "p_value_holm",
+)
 """The columns of a policy beside its metrics."""
 
 RUN_METRICS = tuple(name for name in METRICS if name != "lr_scale_robustness")
@@ -63,7 +76,8 @@ def evaluations_frame(report: Report) -> pandas.DataFrame:
     runs = list(zip(_runs(report), report.runs, strict=True))
     names = dict.fromkeys(["iteration", *(name for _, run in runs for name in run.evaluations)])
     columns: dict[str, Any] = {
-        name: [value for known, run in runs for value in [known[name]] * _length(run.evaluations)] for name in IDENTITY}
+        name: [value for known, run in runs for value in [known[name]] * _length(run.evaluations)] for name in IDENTITY
+    }
     for name in names:
         parts = [run.evaluations.get(name, np.full(_length(run.evaluations), np.nan)) for _, run in runs]
         columns[name] = np.concatenate(parts) if parts else np.empty(0)
@@ -87,8 +101,15 @@ def policies_frame(report: Report) -> pandas.DataFrame:
         rows.append({**row, "lr_scale_robustness": known["lr_scale_robustness"]})
     frame: pandas.DataFrame = _pandas().DataFrame(rows)
     numbers = [name for name in frame.columns if name not in POLICY_COLUMNS and not name.endswith(("_n", "_runs"))]
-    return frame.astype({**dict.fromkeys(numbers, "float64"), "rank": "Int64", "target_accuracy": "float64",
-                         "p_value": "float64", "p_value_holm": "float64"})
+    return frame.astype(
+        {
+            **dict.fromkeys(numbers, "float64"),
+            "rank": "Int64",
+            "target_accuracy": "float64",
+            "p_value": "float64",
+            "p_value_holm": "float64",
+        }
+    )
 
 
 def _runs(report: Report) -> list[dict[str, Any]]:
@@ -96,10 +117,17 @@ def _runs(report: Report) -> list[dict[str, Any]]:
     rows = []
     for known, run in zip(report_document(report)["runs"], report.runs, strict=True):
         workload = workload_settings(run)
-        rows.append({
-            **known, "solver": run.solver.get("type"), "engine": run.engine.get("name"), "net": workload["net_name"],
-            "dataset": workload["dataset_name"], "batch_size": workload["batch_size"],
-            "iterations": workload["iterations"]})
+        rows.append(
+            {
+                **known,
+                "solver": run.solver.get("type"),
+                "engine": run.engine.get("name"),
+                "net": workload["net_name"],
+                "dataset": workload["dataset_name"],
+                "batch_size": workload["batch_size"],
+                "iterations": workload["iterations"],
+            }
+        )
     return rows
 
 
@@ -111,6 +139,7 @@ def _pandas() -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise UsageError("tables for programs need pandas, which is not installed",
-                         remedy="type: pip install 'lrbench[pandas]'") from error
+        raise UsageError(
+            "tables for programs need pandas, which is not installed", remedy="type: pip install 'lrbench[pandas]'"
+        ) from error
     return pandas

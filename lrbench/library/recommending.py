@@ -30,14 +30,18 @@ class Recommendations(Sequence[Recommendation]):
     def __init__(self, found: Sequence[Recommendation], experiment: Experiment, database: str | None) -> None:
         self._found = tuple(found)
         solvers = tuple(asked_solver(each.asked) for each in found)
-        self._commands = Commands(experiment.document.source, experiment.name, solvers=solvers,
-                                  database_option=database_option(database))
+        self._commands = Commands(
+            experiment.document.source, experiment.name, solvers=solvers, database_option=database_option(database)
+        )
 
     @property
     def policies(self) -> list[Policy]:
         """What to try, the best first, each once: what was measured on this workload, then what is carried over."""
-        texts = [candidate.policy for found in self
-                 for candidate in (*found.here, *(each for like in found.like for each in like.candidates))]
+        texts = [
+            candidate.policy
+            for found in self
+            for candidate in (*found.here, *(each for like in found.like for each in like.candidates))
+        ]
         return [parse_policy(text) for text in dict.fromkeys(texts)]
 
     @overload
@@ -63,8 +67,9 @@ class Recommendations(Sequence[Recommendation]):
         return recommendation_html(self._found, self._commands)
 
 
-def recommend(spec: Spec, *, target: float | None = None, database: str | None = None,
-              **values: Any) -> Recommendations:
+def recommend(
+    spec: Spec, *, target: float | None = None, database: str | None = None, **values: Any
+) -> Recommendations:
     """Policies for the workload of a spec, from what the policy database knows; nothing is trained.
 
     As ``lrbench recommend``. The spec need not have policies.
@@ -94,8 +99,9 @@ def recommend(spec: Spec, *, target: float | None = None, database: str | None =
     return Recommendations(found, experiment, database)
 
 
-def recommendations(experiment: Experiment, data: Prepared | None, target: float | None,
-                    database: Database) -> list[Recommendation]:
+def recommendations(
+    experiment: Experiment, data: Prepared | None, target: float | None, database: Database
+) -> list[Recommendation]:
     """A recommendation for each solver of the experiment."""
     asked = asked_workloads(experiment, data)
     types = sorted({kind for each in asked for kind in like_solvers(each.solver_type)})

@@ -41,8 +41,9 @@ class Results:
         report: the rows that every table and picture is made of.
     """
 
-    def __init__(self, *paths: str | os.PathLike[str], target: float | None = None,
-                 sort: str = "best_accuracy") -> None:
+    def __init__(
+        self, *paths: str | os.PathLike[str], target: float | None = None, sort: str = "best_accuracy"
+    ) -> None:
         """Read results folders, run folders or training logs of Caffe.
 
         Args:
@@ -103,8 +104,10 @@ class Results:
         from lrbench.report.scene import Scene
 
         if what not in PICTURES:
-            raise UsageError(f"there is no picture {what!r}",
-                             remedy=did_you_mean(what, PICTURES) or f"there are {', '.join(PICTURES)}")
+            raise UsageError(
+                f"there is no picture {what!r}",
+                remedy=did_you_mean(what, PICTURES) or f"there are {', '.join(PICTURES)}",
+            )
         with drawing():
             return Picture(PICTURES[what](Scene.of(self._table(workload), self.report.metric)))
 
@@ -113,8 +116,11 @@ class Results:
         if len(found) == 1:
             return found[0]
         there = "; ".join(plain(table.label) for table in found or self.report.workloads)
-        message = (f"these are {len(found)} workloads: {there}" if found else
-                   f"no workload has {workload!r} in its name; there is {there}")
+        message = (
+            f"these are {len(found)} workloads: {there}"
+            if found
+            else f"no workload has {workload!r} in its name; there is {there}"
+        )
         raise UsageError(message, remedy="name one of them by a part of its name, or read the results of one alone")
 
     def __str__(self) -> str:

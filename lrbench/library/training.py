@@ -23,8 +23,9 @@ from lrbench.library.surroundings import data_folder, home, site
 from lrbench.spec.given import Spec, given_experiment
 
 
-def run(spec: Spec, *, results: str | os.PathLike[str] = "results", jobs: int = 1, threads: int = 1,
-        **values: Any) -> Results:
+def run(
+    spec: Spec, *, results: str | os.PathLike[str] = "results", jobs: int = 1, threads: int = 1, **values: Any
+) -> Results:
     """Run the experiment that a spec describes, and give what came of it.
 
     As ``lrbench run``: done runs are skipped, cut-off runs go on from their last snapshot, so that the same call may be

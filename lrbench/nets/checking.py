@@ -147,8 +147,11 @@ def _find_loss(layers: Sequence[LayerParameter], wiring: Wiring, data: int, phas
         loss = layers[position]
         if len(loss.bottom) >= 2 and loss.bottom[1] == label and wiring.makers[position][1] == data:
             if phase == TRAIN and list(loss.loss_weight)[:1] == [0]:
-                raise NetError("its loss_weight is 0, so it trains nothing", where=layer_place(loss),
-                               remedy="leave loss_weight out")
+                raise NetError(
+                    "its loss_weight is 0, so it trains nothing",
+                    where=layer_place(loss),
+                    remedy="leave loss_weight out",
+                )
             return position
     raise NetError(
         f'its second bottom is not "{label}", the label of layer "{layers[data].name}"',

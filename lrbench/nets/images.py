@@ -35,10 +35,14 @@ def check_transform(message: TransformationParameter, shape: ImageShape) -> None
     """Raise NetError for a crop larger than the images, or for means that do not fit their channels."""
     channels, height, width = shape
     if message.crop_size > min(height, width):
-        raise NetError(f"crop_size is {message.crop_size}, and the images are {height}x{width}",
-                       remedy=f"set it to {min(height, width)} or less")
+        raise NetError(
+            f"crop_size is {message.crop_size}, and the images are {height}x{width}",
+            remedy=f"set it to {min(height, width)} or less",
+        )
     if message.mean_value and message.HasField("mean_file"):
         raise NetError("has both mean_file and mean_value", remedy="keep one")
     if len(message.mean_value) not in (0, 1, channels):
-        raise NetError(f"has {len(message.mean_value)} values of mean_value for images of {channels} channels",
-                       remedy=f"give one, or {channels}")
+        raise NetError(
+            f"has {len(message.mean_value)} values of mean_value for images of {channels} channels",
+            remedy=f"give one, or {channels}",
+        )

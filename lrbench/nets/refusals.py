@@ -47,11 +47,17 @@ def refuse_random_images(layer: LayerParameter) -> None:
     """
     place = layer_place(layer)
     if layer.transform_param.mirror:
-        raise NetError("mirrors test images at random, so that evaluations of the same weights differ", where=place,
-                       remedy="remove mirror in the TEST phase; a layer that serves both phases has to become two")
+        raise NetError(
+            "mirrors test images at random, so that evaluations of the same weights differ",
+            where=place,
+            remedy="remove mirror in the TEST phase; a layer that serves both phases has to become two",
+        )
     if layer.HasField("phase") and layer.phase == TRAIN and layer.transform_param.crop_size:
-        raise NetError("its phase is TRAIN, so that it crops test images at random", where=place,
-                       remedy="remove phase, and include { phase: TEST } instead")
+        raise NetError(
+            "its phase is TRAIN, so that it crops test images at random",
+            where=place,
+            remedy="remove phase, and include { phase: TEST } instead",
+        )
 
 
 def refuse_stochastic_pooling(net: NetParameter, where: str) -> None:
@@ -63,9 +69,11 @@ def refuse_stochastic_pooling(net: NetParameter, where: str) -> None:
     for layer in net.layer:
         pooling = layer.type == "Pooling" and layer.pooling_param.pool == PoolingParameter.STOCHASTIC
         if pooling or (layer.type == "SPP" and layer.spp_param.pool == SPPParameter.STOCHASTIC):
-            raise NetError("pool is STOCHASTIC, which only the engine caffe on a GPU can train",
-                           where=f"{where}: {layer_place(layer)}",
-                           remedy="use MAX or AVE, or engine: {name: caffe, device: gpu}")
+            raise NetError(
+                "pool is STOCHASTIC, which only the engine caffe on a GPU can train",
+                where=f"{where}: {layer_place(layer)}",
+                remedy="use MAX or AVE, or engine: {name: caffe, device: gpu}",
+            )
 
 
 def _refuse_data_settings(layer: LayerParameter) -> None:

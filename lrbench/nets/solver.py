@@ -13,7 +13,8 @@ from lrbench.nets.text import parse_text, read_text
 
 _TOKEN = re.compile(
     r"""(?P<skipped>\s+|\#[^\n]*) | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | [^\s\#"'{}<>:;,]+ | .""",
-    re.VERBOSE | re.DOTALL)
+    re.VERBOSE | re.DOTALL,
+)
 _OPENS, _CLOSES = ("{", "<"), ("}", ">")
 
 

@@ -10,8 +10,29 @@ from lrbench.nets.caffe_pb2 import LayerParameter
 
 # Layers that leave the number of channels as it is, so that the number of classes can be seen through them.
 _KEEPS_CHANNELS = {
-    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Eltwise", "Exp", "LRN", "Log", "MVN",
-    "PReLU", "Pooling", "Power", "ReLU", "Scale", "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold",
+    "AbsVal",
+    "BNLL",
+    "BatchNorm",
+    "Bias",
+    "Clip",
+    "Dropout",
+    "ELU",
+    "Eltwise",
+    "Exp",
+    "LRN",
+    "Log",
+    "MVN",
+    "PReLU",
+    "Pooling",
+    "Power",
+    "ReLU",
+    "Scale",
+    "Sigmoid",
+    "Softmax",
+    "Split",
+    "Swish",
+    "TanH",
+    "Threshold",
 }
 
 

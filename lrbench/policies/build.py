@@ -86,8 +86,11 @@ def _refuse_unknown(function: Function, raw: Mapping[str, Any]) -> None:
     """Refuse several unknown parameters at once; a single one is refused, with the nearest name, as it is read."""
     unknown = [shown(name) for name in raw if name != "function" and function.parameter(name) is None]
     if len(unknown) > 1:
-        raise PolicyError(f"unknown parameters {', '.join(unknown)}", where=function.name,
-                          remedy=f"it takes {', '.join(row.name for row in function.parameters)}")
+        raise PolicyError(
+            f"unknown parameters {', '.join(unknown)}",
+            where=function.name,
+            remedy=f"it takes {', '.join(row.name for row in function.parameters)}",
+        )
 
 
 def _refuse_missing(function: Function, values: Mapping[str, Any]) -> None:

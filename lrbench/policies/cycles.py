@@ -28,8 +28,8 @@ EXACT = 2**53
 def cycle_fraction(length: float) -> Fraction:
     """The fraction with the smallest denominator within a few ulp of a length; of a whole number that number.
 
-        >>> cycle_fraction(10.8)
-        Fraction(54, 5)
+    >>> cycle_fraction(10.8)
+    Fraction(54, 5)
     """
     exact = Fraction(length)
     return exact if exact.denominator == 1 else _simplest(exact * (1 - SLACK), exact * (1 + SLACK))

@@ -52,16 +52,41 @@ class Envelope:
 
 
 WAVEFORMS = (
-    Waveform("TRI", "triangle", linear, False, 2, False,
-             "(2/pi) abs(arcsin(sin(pi t / 2l)))", "(2/pi) abs(arcsin(cos(pi t / 2l)))"),
+    Waveform(
+        "TRI",
+        "triangle",
+        linear,
+        False,
+        2,
+        False,
+        "(2/pi) abs(arcsin(sin(pi t / 2l)))",
+        "(2/pi) abs(arcsin(cos(pi t / 2l)))",
+    ),
     Waveform("SIN", "sine", sine, False, 2, False, "abs(sin(pi t / 2l))", "abs(cos(pi t / 2l))"),
     Waveform("COS", "cosine", cosine, False, 1, True, "(1 - cos(2 pi t / l)) / 2", "(1 + cos(2 pi t / l)) / 2"),
-    Waveform("SAW", "sawtooth", linear, True, 1, False,
-             "(t/l - floor(t/l))", "(1 - t/l + floor(t/l))", SMITH_2017),
-    Waveform("HSIN", "half sine with restarts", sine, True, 1, True,
-             "sin(pi/2 (t/l - floor(t/l)))", "cos(pi/2 (t/l - floor(t/l)))", SGDR_2017),
-    Waveform("HCOS", "half cosine with restarts", cosine, True, 1, True,
-             "(1 - cos(pi (t/l - floor(t/l)))) / 2", "(1 + cos(pi (t/l - floor(t/l)))) / 2", SGDR_2017),
+    Waveform("SAW", "sawtooth", linear, True, 1, False, "(t/l - floor(t/l))", "(1 - t/l + floor(t/l))", SMITH_2017),
+    Waveform(
+        "HSIN",
+        "half sine with restarts",
+        sine,
+        True,
+        1,
+        True,
+        "sin(pi/2 (t/l - floor(t/l)))",
+        "cos(pi/2 (t/l - floor(t/l)))",
+        SGDR_2017,
+    ),
+    Waveform(
+        "HCOS",
+        "half cosine with restarts",
+        cosine,
+        True,
+        1,
+        True,
+        "(1 - cos(pi (t/l - floor(t/l)))) / 2",
+        "(1 + cos(pi (t/l - floor(t/l)))) / 2",
+        SGDR_2017,
+    ),
 )
 
 ENVELOPES = (
@@ -76,7 +101,9 @@ HALVE = Word(
     name="halve",
     meaning="where the wave is halved: trough, where the curve is continuous, as in the code of the authors of "
     "arXiv:1908.06477; or crest, where it drops from k1 to half its height. crest is not written out",
-    choices=(CREST, TROUGH), default=CREST, unwritten_default=True,
+    choices=(CREST, TROUGH),
+    default=CREST,
+    unwritten_default=True,
 )
 
 

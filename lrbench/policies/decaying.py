@@ -50,8 +50,10 @@ def _poly_fit(v: Values) -> None:
 def _rex_fit(v: Values) -> None:
     # From t = 2l on the formula is positive again, and above k0.
     if v.end - 1 > v.l:
-        raise PolicyError(f"l is {v.l}, but the run goes on to t = {v.end - 1} and the rate is 0 at t = l",
-                          remedy="leave l out, which makes it the run's iterations")
+        raise PolicyError(
+            f"l is {v.l}, but the run goes on to t = {v.end - 1} and the rate is 0 at t = l",
+            remedy="leave l out, which makes it the run's iterations",
+        )
 
 
 def _linear(t: FloatArray, v: Values) -> FloatArray:

@@ -32,8 +32,12 @@ MONITORED = {"train_loss": "train_loss", "test_loss": "test_loss", "accuracy": "
 WATCHING = (
     Number(name="patience", meaning="evaluations in a row without a better value", least=1, whole=True, default=10),
     Number(name="threshold", meaning="by how much a better value beats the best one", least=0, default=1e-4),
-    Word(name="threshold_mode", meaning="a share of the best value, or a difference", choices=("rel", "abs"),
-         default="rel"),
+    Word(
+        name="threshold_mode",
+        meaning="a share of the best value, or a difference",
+        choices=("rel", "abs"),
+        default="rel",
+    ),
     Number(name="cooldown", meaning="evaluations after a change that do not count", least=0, whole=True, default=0),
     Word(name="monitor", meaning="the value that is to get better", choices=tuple(MONITORED), default="train_loss"),
 )
@@ -108,8 +112,10 @@ class _Switch(Controller):
 
 def _watching_rule(v: Values) -> None:
     if v.threshold_mode == "rel" and v.threshold >= 1:
-        raise PolicyError(f"threshold is {v.threshold}, but as a share of the best value it must be below 1",
-                          remedy="lower it, or set threshold_mode=abs")
+        raise PolicyError(
+            f"threshold is {v.threshold}, but as a share of the best value it must be below 1",
+            remedy="lower it, or set threshold_mode=abs",
+        )
 
 
 def _plateau_rule(v: Values) -> None:
@@ -162,10 +168,18 @@ CLOSED_LOOP = (
         parameters=(
             NestedList(name="policies", meaning="the policies, in the order in which they are tried"),
             *WATCHING,
-            Word(name="at_end", meaning="what follows a plateau of the last policy: nothing, or the first policy",
-                 choices=("stay", "cycle"), default="stay"),
-            Word(name="count", meaning="where a policy counts its t from: its own start, or the run's",
-                 choices=("stage", "run"), default="stage"),
+            Word(
+                name="at_end",
+                meaning="what follows a plateau of the last policy: nothing, or the first policy",
+                choices=("stay", "cycle"),
+                default="stay",
+            ),
+            Word(
+                name="count",
+                meaning="where a policy counts its t from: its own start, or the run's",
+                choices=("stage", "run"),
+                default="stage",
+            ),
         ),
         formula="the rate of policy i, where i counts the plateaus up to t",
         summary="goes on to the next policy whenever the monitored value has stopped getting better",

@@ -74,8 +74,11 @@ class Policy:
     def _written(self) -> list[tuple[str, Value]]:
         """The parameters in the order of the canonical text, those left out of it excepted."""
         values = self._values
-        return [(row.name, values[row.name]) for row in self._function.parameters
-                if row.name in values and row.is_written(values[row.name])]
+        return [
+            (row.name, values[row.name])
+            for row in self._function.parameters
+            if row.name in values and row.is_written(values[row.name])
+        ]
 
     @property
     def closed_loop(self) -> bool:
@@ -86,8 +89,8 @@ class Policy:
     def counts_fractions(self) -> bool:
         """Whether it, or a policy in it, counts cycles or steps of a length that is not a whole number of iterations.
 
-            >>> Policy.parse("STEP(k0=1, gamma=0.1, l=10.8)").counts_fractions
-            True
+        >>> Policy.parse("STEP(k0=1, gamma=0.1, l=10.8)").counts_fractions
+        True
         """
         own = [float(self.parameters[name]) for name in self._function.counted]
         inner = _nested(self._values)
@@ -198,8 +201,11 @@ class Policy:
         """
         rates_of = self._function.rates
         if rates_of is None or self._closed_loop:
-            raise PolicyError(f"the rates of {self._text} depend on the evaluations of a run", where=self.name,
-                              remedy="train with it: each evaluation has the learning_rate that was used")
+            raise PolicyError(
+                f"the rates of {self._text} depend on the evaluations of a run",
+                where=self.name,
+                remedy="train with it: each evaluation has the learning_rate that was used",
+            )
         times = np.asarray(t, dtype=np.float64)
         if not (times >= 0).all():
             raise PolicyError(f"t counts iterations from 0, but is {times.min():g}", where=self.name)
@@ -220,8 +226,10 @@ class Policy:
         if iterations < 1:
             raise PolicyError(f"a run has at least one iteration, but iterations is {iterations}")
         if iterations > MOST_ITERATIONS:
-            raise PolicyError(f"a run has at most {MOST_ITERATIONS:,} iterations, but iterations is {iterations}",
-                              remedy="give fewer iterations")
+            raise PolicyError(
+                f"a run has at most {MOST_ITERATIONS:,} iterations, but iterations is {iterations}",
+                remedy="give fewer iterations",
+            )
         for start in range(0, iterations, CHECKED_AT_ONCE):
             t = np.arange(start, min(start + CHECKED_AT_ONCE, iterations))
             self.check_rates(t, self.rates(t, iterations))
@@ -262,8 +270,10 @@ class Policy:
             what: the parameter that is ``run``.
         """
         if self._closed_loop:
-            raise PolicyError(f"{what} is run, but {self.name} reacts to evaluations and can only count from its start",
-                              remedy=f"set {what} to stage")
+            raise PolicyError(
+                f"{what} is run, but {self.name} reacts to evaluations and can only count from its start",
+                remedy=f"set {what} to stage",
+            )
 
     def scaled(self, factor: float) -> Policy:
         """This policy with all of its rates times ``factor``, as SCALE; itself for a factor of 1.

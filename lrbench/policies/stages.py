@@ -56,10 +56,13 @@ class Staged(Controller):
         self._parts = [(stage.start, end, stage.controller()) for stage, end in zip(stages, ends, strict=True)]
 
     def rates(self, start: int, end: int) -> FloatArray:
-        return np.concatenate([
-            controller.rates(max(start, begin), min(end, until))
-            for begin, until, controller in self._parts if begin < end and start < until
-        ])
+        return np.concatenate(
+            [
+                controller.rates(max(start, begin), min(end, until))
+                for begin, until, controller in self._parts
+                if begin < end and start < until
+            ]
+        )
 
     def observe(self, row: Row) -> None:
         for begin, until, controller in self._parts:

@@ -49,8 +49,9 @@ def evaluations_of_log(log: CaffeLog, policy: Policy | None = None, readings: Re
 def _since_the_last(log: CaffeLog, iterations: Column) -> tuple[Column, Column]:
     """Mean displayed loss, and last displayed rate, of the iterations before each pass and not before the last one."""
     displays = log.displays
-    shown = in_order({"iteration": displays.iterations.astype(np.float64), "loss": displays.losses,
-                      "rate": displays.rates})
+    shown = in_order(
+        {"iteration": displays.iterations.astype(np.float64), "loss": displays.losses, "rate": displays.rates}
+    )
     mean_loss, last_rate = np.full(len(iterations), np.nan), np.full(len(iterations), np.nan)
     edges = np.searchsorted(shown["iteration"], iterations)
     start = 0

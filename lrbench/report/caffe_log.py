@@ -28,7 +28,14 @@ DISPLAY_TOLERANCE = 1e-3
 COMPARED_BYTES = 29_800  # of a net; glog writes some more of one that it cuts
 
 _SOLVER_FIELDS = (
-    "momentum", "momentum2", "delta", "rms_decay", "weight_decay", "regularization_type", "clip_gradients", "iter_size",
+    "momentum",
+    "momentum2",
+    "delta",
+    "rms_decay",
+    "weight_decay",
+    "regularization_type",
+    "clip_gradients",
+    "iter_size",
 )
 
 

@@ -72,16 +72,22 @@ def read_outputs(log: CaffeLog) -> Readings:
     passes = log.tests.of_net(0)
     measured = log.tests.outputs(passes)
     outputs = outputs_of({name: output.values for name, output in measured.items()}, logged_test_net(log))
-    loss, accuracy, top5 = (_column(measured.get(name or ""), len(passes))
-                            for name in (outputs.loss, outputs.accuracy, outputs.top5))
-    has_loss, has_accuracy = (_having(measured.get(name or ""), len(passes))
-                              for name in (outputs.loss, outputs.accuracy))
+    loss, accuracy, top5 = (
+        _column(measured.get(name or ""), len(passes)) for name in (outputs.loss, outputs.accuracy, outputs.top5)
+    )
+    has_loss, has_accuracy = (
+        _having(measured.get(name or ""), len(passes)) for name in (outputs.loss, outputs.accuracy)
+    )
 
     def why(index: int) -> str | None:
         if not has_loss[index]:
             return None
-        return divergence(float(loss[index]), float(accuracy[index]) if has_accuracy[index] else None, outputs.classes,
-                          mean_loss=outputs.mean_loss)
+        return divergence(
+            float(loss[index]),
+            float(accuracy[index]) if has_accuracy[index] else None,
+            outputs.classes,
+            mean_loss=outputs.mean_loss,
+        )
 
     diverged = np.fromiter((why(index) is not None for index in range(len(passes))), np.bool_, len(passes))
     last = why(len(passes) - 1) if len(passes) else None
@@ -129,8 +135,10 @@ def outputs_of(values: Mapping[str, Column], net: NetParameter | None) -> Output
     """
     layers = _makers(net) if net is not None else {}
     kinds = {name: _kind(layers[name]) for name in values if name in layers}
-    named = _by_name({name: found for name, found in values.items() if kinds.get(name) is None},
-                     may_guess="accuracy" not in kinds.values())
+    named = _by_name(
+        {name: found for name, found in values.items() if kinds.get(name) is None},
+        may_guess="accuracy" not in kinds.values(),
+    )
 
     def last(*kinds_wanted: str, bottom: str | None = None) -> str | None:
         """The net's own output of the first kind that there is: those of auxiliary branches come before it."""
@@ -171,8 +179,11 @@ def _by_name(values: Mapping[str, Column], *, may_guess: bool) -> dict[str, str 
     """
     accuracies = [name for name in values if _ACCURACY.search(name.lower())]
     losses = [name for name in values if "loss" in name.lower() and name not in accuracies]
-    shares = [name for name, found in values.items()
-              if name not in accuracies and name not in losses and ((found >= 0) & (found <= 1)).all()]
+    shares = [
+        name
+        for name, found in values.items()
+        if name not in accuracies and name not in losses and ((found >= 0) & (found <= 1)).all()
+    ]
     if not accuracies and may_guess and len(shares) == 1:
         accuracies = shares
     top5 = [name for name in accuracies if _TOP5.search(name.lower())]

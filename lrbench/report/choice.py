@@ -23,8 +23,10 @@ def chosen_workload(report: Report, wanted: str | None) -> WorkloadTable:
     named = "; ".join(plain(table.label) for table in tables or report.workloads)
     if not tables:
         raise UsageError(f"--workload is {wanted!r}, but there is {named}", remedy="give a part of such a name")
-    raise UsageError(f"a figure shows one workload, but there are {len(tables)}: {named}",
-                     remedy="choose with --workload TEXT, a part of its name, or give a narrower path")
+    raise UsageError(
+        f"a figure shows one workload, but there are {len(tables)}: {named}",
+        remedy="choose with --workload TEXT, a part of its name, or give a narrower path",
+    )
 
 
 def matching_workloads(report: Report, wanted: str | None) -> tuple[WorkloadTable, ...]:

@@ -15,8 +15,9 @@ from lrbench.tuning.confirm import Confirmed
 SOONER, AGAINST = "times sooner than the last", "against the first"
 
 
-def confirmation_table(confirmed: Sequence[Confirmed], target: float | None, style: Style, *,
-                       compared: bool = True) -> str:
+def confirmation_table(
+    confirmed: Sequence[Confirmed], target: float | None, style: Style, *, compared: bool = True
+) -> str:
     """A row a policy: accuracy over the seeds, and iterations to the target, the mean over the seeds that reached it.
 
     Args:
@@ -33,8 +34,13 @@ def confirmation_table(confirmed: Sequence[Confirmed], target: float | None, sty
     for row in confirmed:
         ratio = row.ratio_to(confirmed[-1]) if row is not confirmed[-1] else Summary(None, None, 0)
         points = "" if row is first else difference(first.accuracy, row.accuracy)
-        rows.append([*_cells(row, target, style), *([_ratio(ratio, len(row.outcomes))] if timed else []),
-                     *([points] if compared else [])])
+        rows.append(
+            [
+                *_cells(row, target, style),
+                *([_ratio(ratio, len(row.outcomes))] if timed else []),
+                *([points] if compared else []),
+            ]
+        )
     return style.table(head, rows, left=("", AGAINST))
 
 
@@ -42,8 +48,9 @@ def _cells(row: Confirmed, target: float | None, style: Style) -> list[str]:
     n = len(row.outcomes)
     diverged = f" ({row.diverged} diverged)" if row.diverged else ""
     cells = [row.role, style.clean(row.policy.text), mean_and_deviation(row.accuracy, "fraction"), f"{n}{diverged}"]
-    return cells if target is None else [*cells, mean_and_deviation(row.to_target, "iterations"),
-                                         f"{row.to_target.n}/{n}"]
+    return (
+        cells if target is None else [*cells, mean_and_deviation(row.to_target, "iterations"), f"{row.to_target.n}/{n}"]
+    )
 
 
 def _ratio(ratio: Summary, seeds: int) -> str:
@@ -69,7 +76,15 @@ def difference(first: Summary, second: Summary) -> str:
 
 def confirmed_json(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
     """The same with every seed; what is not known is null."""
-    return [{"policy": row.policy.text, "role": row.role, "best_accuracy": asdict(row.accuracy),
-             "iterations_to_target": asdict(row.to_target), "diverged": row.diverged,
-             "times_sooner_than_last": asdict(row.ratio_to(confirmed[-1])),
-             "seeds": [asdict(outcome) for outcome in row.outcomes]} for row in confirmed]
+    return [
+        {
+            "policy": row.policy.text,
+            "role": row.role,
+            "best_accuracy": asdict(row.accuracy),
+            "iterations_to_target": asdict(row.to_target),
+            "diverged": row.diverged,
+            "times_sooner_than_last": asdict(row.ratio_to(confirmed[-1])),
+            "seeds": [asdict(outcome) for outcome in row.outcomes],
+        }
+        for row in confirmed
+    ]

@@ -32,8 +32,10 @@ def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
     if entry.lr_scale != 1:
         yield "rates times", f"{entry.lr_scale:g}"
     yield "solver", ", ".join(f"{name}={value}" for name, value in workload.solver.items())
-    yield "engine", " ".join((workload.engine_name, workload.engine_driver, workload.engine_device,
-                              workload.engine_precision))
+    yield (
+        "engine",
+        " ".join((workload.engine_name, workload.engine_driver, workload.engine_device, workload.engine_precision)),
+    )
     yield "evaluated", f"on the {workload.evaluated_on} set, every {workload.test_interval} iterations"
     yield "net", f"{workload.net_name}, SHA-256 {workload.net_sha256}"
     yield "data set", f"{workload.dataset_name}, SHA-256 {workload.dataset_sha256}"
@@ -56,8 +58,9 @@ def _spreads(entry: Entry, style: Style) -> str:
 
 def _runs(entry: Entry, style: Style) -> str:
     titles = ("best_accuracy", "final_accuracy", "iterations_to_best", "train_seconds")
-    rows = [[str(run.seed), run.status, f"{run.iteration:,}", *(_value(run, name) for name in titles)]
-            for run in entry.runs]
+    rows = [
+        [str(run.seed), run.status, f"{run.iteration:,}", *(_value(run, name) for name in titles)] for run in entry.runs
+    ]
     head = ("seed", "status", "iterations", *(heading(METRICS[name]) for name in titles))
     return style.table(head, rows, left=("status",))
 

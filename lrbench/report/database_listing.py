@@ -120,8 +120,12 @@ def _csv_line(entry: Entry, workload: str, target: float | None) -> dict[str, An
     }
     spreads = {name: entry.spread(name) for name in _metrics(entry)}
     if target is not None and reached is not None:
-        line |= {"target_accuracy": target, "reached": reached.reached, "reached_unknown": reached.unknown,
-                 "restricted_mean_iterations_to_target": entry.times_to(target).restricted_mean}
+        line |= {
+            "target_accuracy": target,
+            "reached": reached.reached,
+            "reached_unknown": reached.unknown,
+            "restricted_mean_iterations_to_target": entry.times_to(target).restricted_mean,
+        }
         spreads["iterations_to_target"] = entry.iterations_spread(target)
     for name, spread in spreads.items():
         line |= {f"{name}_{part}": value for part, value in vars(spread).items()}

@@ -42,9 +42,7 @@ def report_document(report: Report) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "ranked_by": report.metric.name,
-        "runs": [
-            _run(run, names[key(workload_settings(run))], counted=id(run) not in repeats) for run in report.runs
-        ],
+        "runs": [_run(run, names[key(workload_settings(run))], counted=id(run) not in repeats) for run in report.runs],
         "policies": [_policy(row, workload) for workload in report.workloads for row in workload.policies],
         "functions": [entry for workload in report.workloads for entry in _functions(workload)],
         "problems": list(report.problems),

@@ -49,8 +49,10 @@ def mixed_versions(runs: Iterable[RunRow]) -> Iterator[str]:
             versions.setdefault(engine_name(run.engine), set()).add(str(run.engine["version"]))
     for engine, found in sorted(versions.items()):
         if len(found) > 1:
-            yield (f"the runs of {engine} are of several versions of it, {' and '.join(sorted(found))}: what differs "
-                   "little may differ by the version")
+            yield (
+                f"the runs of {engine} are of several versions of it, {' and '.join(sorted(found))}: what differs "
+                "little may differ by the version"
+            )
 
 
 def workload_name(settings: Settings) -> str:

@@ -41,8 +41,10 @@ class LatexStyle(Style):
         """A table as wide as the text, policies and long texts in columns whose lines break."""
         columns = _columns(head, rows, self.alignment(head, left))
         spec = [column.spec for column in columns]
-        cells = [[_breakable(cell) if each == "X" else _escaped(cell) for each, cell in zip(spec, row, strict=True)]
-                 for row in rows]
+        cells = [
+            [_breakable(cell) if each == "X" else _escaped(cell) for each, cell in zip(spec, row, strict=True)]
+            for row in rows
+        ]
         titles = [_title(name, each) for name, each in zip(head, spec, strict=True)]
         room = _room(columns) // max(1, spec.count("X"))
         breaking = [place for place, each in enumerate(spec) if each == "X"]

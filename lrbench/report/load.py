@@ -126,8 +126,10 @@ def _unknown_nets(runs: Sequence[RunRow]) -> Iterator[str]:
     """A line where several runs of unknown nets stand in one table."""
     unknown = [row for row in runs if row.engine.get("driver") == "log" and row.workload["net"]["sha256"] is None]
     if len(unknown) > 1:
-        yield (f"{unknown[0].where} and {len(unknown) - 1} more: these logs do not say which net was trained on which "
-               "data, so whether they are comparable is not known")
+        yield (
+            f"{unknown[0].where} and {len(unknown) - 1} more: these logs do not say which net was trained on which "
+            "data, so whether they are comparable is not known"
+        )
 
 
 def _load_log(path: Path, target: float | None, loaded: Loaded) -> None:

@@ -19,7 +19,16 @@ PRINT_BANDED = 3
 
 # Ten colours that stay apart for the colour-blind as far as ten can; then the same in other line styles.
 _SCREEN = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#8c564b", "#555555", "#a5aa00",
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#7f3c8d",
+    "#8c564b",
+    "#555555",
+    "#a5aa00",
 )
 _SCREEN_STYLES = ("-", (0, (5, 2)), (0, (1.2, 1.6)))
 

@@ -77,11 +77,15 @@ def _near(axes: Axes, scene: Scene) -> None:
 
 
 TOGETHER: dict[str, tuple[Panel, ...]] = {
-    "loss": (Panel("training loss", partial(_loss, name="train_loss")),
-             Panel("test loss", partial(_loss, name="test_loss"))),
+    "loss": (
+        Panel("training loss", partial(_loss, name="train_loss")),
+        Panel("test loss", partial(_loss, name="test_loss")),
+    ),
     "accuracy": (Panel("top-1 accuracy", _accuracy), Panel("top-1 accuracy, from near", _near)),
-    "confidence": (Panel("average confidence", partial(_share, name="average_confidence")),
-                   Panel("confidence deviation", partial(_share, name="confidence_deviation"))),
+    "confidence": (
+        Panel("average confidence", partial(_share, name="average_confidence")),
+        Panel("confidence deviation", partial(_share, name="confidence_deviation")),
+    ),
 }
 """Panels with all policies, by what they show."""
 
@@ -120,15 +124,17 @@ class Rates:
         curve = self.curves[place]
         axes.plot(curve.iterations, curve.mean, color=line.colour, linewidth=1.2, drawstyle=_steps(curve))
         if (curve.lowest < curve.highest).any():
-            axes.fill_between(curve.iterations, curve.lowest, curve.highest, step="pre", color=line.colour, alpha=0.15,
-                              linewidth=0)
+            axes.fill_between(
+                curve.iterations, curve.lowest, curve.highest, step="pre", color=line.colour, alpha=0.15, linewidth=0
+            )
         self._scale(axes, place)
 
     def draw_behind(self, axes: Axes, place: int) -> None:
         """The same as a grey shape for curves to stand before."""
         curve = self.curves[place]
-        axes.fill_between(curve.iterations, 0, curve.mean, step="pre" if curve.at_evaluations else None,
-                          color=RATE_FILL, linewidth=0)
+        axes.fill_between(
+            curve.iterations, 0, curve.mean, step="pre" if curve.at_evaluations else None, color=RATE_FILL, linewidth=0
+        )
         axes.plot(curve.iterations, curve.mean, color=RATE_LINE, linewidth=0.6, drawstyle=_steps(curve))
         self._scale(axes, place)
 

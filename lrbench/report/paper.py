@@ -101,8 +101,9 @@ def _rows(scene: Scene, paper: Paper, values: Sequence[str]) -> Iterator[_Row]:
             drawn = [partial(panels.draw, what, place=place) for place in range(len(scene.lines))]
             yield from _side_by_side(drawn, HEIGHT_APART + LINE_INCHES * panels.title_lines, 1, paper)
         else:
-            waiting += [partial(_draw_together, panel=panel, scene=scene, letter=next(letters))
-                        for panel in TOGETHER[what]]
+            waiting += [
+                partial(_draw_together, panel=panel, scene=scene, letter=next(letters)) for panel in TOGETHER[what]
+            ]
     yield from _side_by_side(waiting, HEIGHT, 2, paper)
 
 

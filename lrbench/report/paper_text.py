@@ -85,8 +85,9 @@ def caption(workload: WorkloadTable, rows: Sequence[PolicyRow], whats: Sequence[
         sentences.append(f"Above each panel: {legend_title(workload, metric)}.")
     sentences += _about_the_curves(workload, rows, whats)
     if any(row.comparison is not None and row.comparison.p is not None for row in rows):
-        sentences.append("p: Welch's t-test over the seeds against the best policy, corrected for the number of "
-                         "comparisons (Holm).")
+        sentences.append(
+            "p: Welch's t-test over the seeds against the best policy, corrected for the number of comparisons (Holm)."
+        )
     return " ".join(sentences)
 
 

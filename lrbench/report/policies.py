@@ -86,8 +86,12 @@ class PolicyRow:
         """
         found = {}
         for name in TIMES_TO_TARGET:
-            runs = [run for run in self.counted if run.target is not None and (
-                run.metrics.get(name) is not None or run.metrics.get("iterations_to_target") is None)]
+            runs = [
+                run
+                for run in self.counted
+                if run.target is not None
+                and (run.metrics.get(name) is not None or run.metrics.get("iterations_to_target") is None)
+            ]
             budgets = [None if self.provisional else run.target_budgets[name] for run in runs]
             found[name] = times_to_target([run.metrics.get(name) for run in runs], budgets)
         return found
@@ -125,9 +129,7 @@ def count_statuses(runs: Iterable[RunRow]) -> dict[str, int]:
     return {status: counts[status] for status in STATUSES if counts[status]}
 
 
-def policy_rows(
-    runs: Sequence[RunRow], solvers: Mapping[bytes, str], engines: Mapping[bytes, str]
-) -> list[PolicyRow]:
+def policy_rows(runs: Sequence[RunRow], solvers: Mapping[bytes, str], engines: Mapping[bytes, str]) -> list[PolicyRow]:
     """The policies of one workload's runs, in the order in which they were met; labels by the settings' keys."""
     groups: dict[tuple[str, bytes, bytes], list[RunRow]] = {}
     for run in runs:

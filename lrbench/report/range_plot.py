@@ -52,11 +52,18 @@ def _figure(results: Sequence[RangeResult], heading: str) -> Figure:
 def _loss(axes: Axes, result: RangeResult) -> None:
     sweeps = result.sweeps
     for seed, loss in zip(result.plan.seeds, sweeps.losses, strict=True):
-        axes.plot(sweeps.rates, loss, color=SWEEP, linewidth=0.7, alpha=0.6,
-                  label="sweep, each seed" if seed == result.plan.seeds[0] else None)
+        axes.plot(
+            sweeps.rates,
+            loss,
+            color=SWEEP,
+            linewidth=0.7,
+            alpha=0.6,
+            label="sweep, each seed" if seed == result.plan.seeds[0] else None,
+        )
     over_seeds = np.median(np.where(np.isfinite(sweeps.losses), sweeps.losses, np.inf), axis=0)
-    axes.plot(sweeps.rates, running_median(over_seeds), color="black", linewidth=1.8,
-              label="median over points and seeds")
+    axes.plot(
+        sweeps.rates, running_median(over_seeds), color="black", linewidth=1.8, label="median over points and seeds"
+    )
     finite = sweeps.losses[np.isfinite(sweeps.losses)]
     if len(finite):
         start = float(np.nanmedian(sweeps.losses[:, : max(3, sweeps.losses.shape[1] // 10)]))
@@ -66,8 +73,14 @@ def _loss(axes: Axes, result: RangeResult) -> None:
 
 def _accuracy(axes: Axes, result: RangeResult) -> None:
     for place, accuracies in enumerate(result.sweeps.accuracies):
-        axes.plot(result.sweeps.rates, accuracies, color=SWEEP, linewidth=0.7, alpha=0.4,
-                  label=None if place else "sweep, each seed")
+        axes.plot(
+            result.sweeps.rates,
+            accuracies,
+            color=SWEEP,
+            linewidth=0.7,
+            alpha=0.4,
+            label=None if place else "sweep, each seed",
+        )
     rates = result.fixed.rates
     for (length, table), colour in zip(result.fixed.accuracies.items(), LENGTHS, strict=False):
         for row in table:

@@ -29,8 +29,11 @@ def range_text(results: Sequence[RangeResult], heading: str, style: Style) -> st
 def solver_title(result: RangeResult) -> str:
     """The solver with the parameters that were set, such as ``SGD (momentum=0.9)``."""
     solver = result.solver
-    given = [f"{name}={value}" for name, value in solver.resolved().items()
-             if name in solver.model_fields_set and name != "type"]
+    given = [
+        f"{name}={value}"
+        for name, value in solver.resolved().items()
+        if name in solver.model_fields_set and name != "type"
+    ]
     return f"{solver.type} ({', '.join(given)})" if given else str(solver.type)
 
 
@@ -64,8 +67,10 @@ def _measured(result: RangeResult) -> str:
 def _table(result: RangeResult) -> tuple[list[str], list[list[str]]]:
     fixed = result.fixed
     head = ["rate", *(f"after {length:,}" for length in fixed.accuracies), ""]
-    rows = [[f"{rate:g}", *(_cell(table[:, place]) for table in fixed.accuracies.values()), _mark(result, float(rate))]
-            for place, rate in enumerate(fixed.rates)]
+    rows = [
+        [f"{rate:g}", *(_cell(table[:, place]) for table in fixed.accuracies.values()), _mark(result, float(rate))]
+        for place, rate in enumerate(fixed.rates)
+    ]
     return head, [*rows, ["k0 to k1", *(_reach(result.readings[length]) for length in fixed.accuracies), ""]]
 
 
@@ -110,5 +115,7 @@ def _suggestion(result: RangeResult) -> str:
 
 def cost_text(cost: Cost) -> str:
     """What the test has taken."""
-    return (f"cost: {cost.runs} runs, {cost.iterations:,} iterations, {cost.train_seconds:,.0f} s of training and "
-            f"{cost.evaluation_seconds:,.0f} s of evaluations, added up over the runs")
+    return (
+        f"cost: {cost.runs} runs, {cost.iterations:,} iterations, {cost.train_seconds:,.0f} s of training and "
+        f"{cost.evaluation_seconds:,.0f} s of evaluations, added up over the runs"
+    )

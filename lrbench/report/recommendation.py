@@ -23,8 +23,10 @@ SHOWN = 5
 _BEST = METRICS["best_accuracy"]
 _TEXTS = ("seeds", "against the best", "entry")
 _COST = ("iterations in all", "seconds in all")
-_TESTED = ("against the best: Welch's t-test of the best accuracies over the seeds, p corrected for the number of "
-           "comparisons (Holm); worse means p < 0.05")
+_TESTED = (
+    "against the best: Welch's t-test of the best accuracies over the seeds, p corrected for the number of "
+    "comparisons (Holm); worse means p < 0.05"
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,10 @@ def recommendation_sections(found: Recommendation, commands: Commands, style: St
     avoid = list(avoid_sentences(found))
     if avoid:
         yield style.lines(["avoid:", *(f"- {sentence}" for sentence in avoid)])
-    rules = [f"- {rule.text}{f': {rule.policy} (not measured)' if rule.policy else ''} [{rule.source}]"
-             for rule in found.rules]
+    rules = [
+        f"- {rule.text}{f': {rule.policy} (not measured)' if rule.policy else ''} [{rule.source}]"
+        for rule in found.rules
+    ]
     yield style.lines([f"{next(sections)}. rules, none of them measured here:", *rules])
     # Not wrapped: a command is there to be copied.
     yield "\n".join(next_line(*line) for line in next_commands(found, commands))
@@ -88,8 +92,14 @@ def recommendation_sections(found: Recommendation, commands: Commands, style: St
 
 def asked_title(asked: Asked) -> str:
     """Such as ``lenet on MNIST, batch 100, 10,000 iterations, SGD``."""
-    name = workload_name({"net_name": asked.net_name, "dataset_name": asked.dataset_label,
-                          "batch_size": asked.batch_size, "iterations": asked.iterations})
+    name = workload_name(
+        {
+            "net_name": asked.net_name,
+            "dataset_name": asked.dataset_label,
+            "batch_size": asked.batch_size,
+            "iterations": asked.iterations,
+        }
+    )
     return f"{name}, {asked.solver_type}"
 
 
@@ -105,9 +115,17 @@ def _here(found: Recommendation, style: Style) -> Iterator[str]:
     yield style.paragraph(f"1. measured on this workload: {most} {_policies(found.measured)}, ranked by {by}")
     comparisons = compared([candidate.entry for candidate in found.here])
     head = ["#", "policy", *_value_titles(found.target), "against the best", *_COST, "entry"]
-    rows = [[str(place), style.clean(each.policy), *_values(each.entry, found.target), verdict(comparison),
-             *cost_cells(each.entry), each.entry.id[:8]]
-            for place, (each, comparison) in enumerate(zip(shown, comparisons, strict=False), start=1)]
+    rows = [
+        [
+            str(place),
+            style.clean(each.policy),
+            *_values(each.entry, found.target),
+            verdict(comparison),
+            *cost_cells(each.entry),
+            each.entry.id[:8],
+        ]
+        for place, (each, comparison) in enumerate(zip(shown, comparisons, strict=False), start=1)
+    ]
     yield style.table(head, rows, left=_TEXTS)
     if any(comparison.p is not None for comparison in comparisons[:SHOWN]):
         yield style.paragraph(_TESTED)
@@ -144,14 +162,25 @@ def _like(like: LikeWorkload, section: int, place: int, found: Recommendation, s
     target = found.target if like.by_target else None
     title = f"{workload_title(like.workload)}, {like.workload.solver_type}"
     by = "best accuracy there" if target is None else f"iterations to {100 * target:g} % there"
-    yield style.paragraph(style.clean(
-        f"{section}. measured on a like workload, {title}: the best {len(like.candidates)} of {like.policies} "
-        f"{_policies(like.policies)} by {by}. How alike: {'; '.join(like.likeness.reasons)}"))
+    yield style.paragraph(
+        style.clean(
+            f"{section}. measured on a like workload, {title}: the best {len(like.candidates)} of {like.policies} "
+            f"{_policies(like.policies)} by {by}. How alike: {'; '.join(like.likeness.reasons)}"
+        )
+    )
     rescaled = any(candidate.rescaled for candidate in like.candidates)
     head = ["#", "policy", *(["measured policy"] if rescaled else []), *_value_titles(target), *_COST, "entry"]
-    rows = [[str(number_), style.clean(each.policy), *_measured(each, style, rescaled=rescaled),
-             *_values(each.entry, target), *cost_cells(each.entry), each.entry.id[:8]]
-            for number_, each in enumerate(like.candidates, start=place + 1)]
+    rows = [
+        [
+            str(number_),
+            style.clean(each.policy),
+            *_measured(each, style, rescaled=rescaled),
+            *_values(each.entry, target),
+            *cost_cells(each.entry),
+            each.entry.id[:8],
+        ]
+        for number_, each in enumerate(like.candidates, start=place + 1)
+    ]
     yield style.table(head, rows, left=_TEXTS)
     if rescaled:
         yield style.paragraph(rescaling_sentence(like.workload.iterations, found.asked.iterations))
@@ -166,20 +195,26 @@ def _measured(candidate: Candidate, style: Style, *, rescaled: bool) -> list[str
 
 def rescaling_sentence(measured: int, wanted: int) -> str:
     """What was done to the lengths."""
-    return (f"rescaled, not measured: each rate at the same part of the run, {measured:,} iterations made {wanted:,}; "
-            f"lengths times {wanted / measured:.3g}, decay for each iteration to match, rates unchanged")
+    return (
+        f"rescaled, not measured: each rate at the same part of the run, {measured:,} iterations made {wanted:,}; "
+        f"lengths times {wanted / measured:.3g}, decay for each iteration to match, rates unchanged"
+    )
 
 
 def avoid_sentences(found: Recommendation) -> Iterator[str]:
     """What to avoid and why, each with its evidence; the first SHOWN of the policies."""
     limit, where = found.limit, f" (on a like workload: {found.limit_on})" if found.limit_on else ""
     if limit is not None and limit.failed_by is not None and limit.failed is not None:
-        yield (f"rates above {limit.trained:.3g}: the largest that trained, with {limit.trained_by.policy} "
-               f"[{limit.trained_by.id[:8]}], while {limit.failed:g} did not, with {limit.failed_by.policy} "
-               f"[{limit.failed_by.id[:8]}]{where}")
+        yield (
+            f"rates above {limit.trained:.3g}: the largest that trained, with {limit.trained_by.policy} "
+            f"[{limit.trained_by.id[:8]}], while {limit.failed:g} did not, with {limit.failed_by.policy} "
+            f"[{limit.failed_by.id[:8]}]{where}"
+        )
     elif limit is not None:
-        yield (f"rates far above {limit.trained:.3g} without a test: no larger one was tried than that of "
-               f"{limit.trained_by.policy} [{limit.trained_by.id[:8]}], which trained{where}")
+        yield (
+            f"rates far above {limit.trained:.3g} without a test: no larger one was tried than that of "
+            f"{limit.trained_by.policy} [{limit.trained_by.id[:8]}], which trained{where}"
+        )
     for each in found.avoid[:SHOWN]:
         of = f"{each.count} of {len(each.entry.samples)} seeds" if len(each.entry.samples) > 1 else "its one seed"
         there = "" if each.measured_here else f" on {workload_title(each.entry.workload)}"
@@ -216,5 +251,3 @@ def next_commands(found: Recommendation, commands: Commands) -> list[tuple[str, 
 
 def _policies(count: int) -> str:
     return "policy" if count == 1 else "policies"
-
-

@@ -39,9 +39,15 @@ def _recommendation(found: Recommendation, commands: Commands) -> dict[str, Any]
         "shortlist": [{"place": place, **each} for place, each in enumerate(shortlist, start=1)],
         "avoid": [_avoidance(each) for each in found.avoid],
         "avoid_sentences": list(avoid_sentences(found)),
-        "largest_rate_that_trained": None if limit is None else {
-            "rate": limit.trained, "entry": limit.trained_by.id, "next_rate_failed": limit.failed,
-            "next_entry": None if limit.failed_by is None else limit.failed_by.id, "measured_on": found.limit_on},
+        "largest_rate_that_trained": None
+        if limit is None
+        else {
+            "rate": limit.trained,
+            "entry": limit.trained_by.id,
+            "next_rate_failed": limit.failed,
+            "next_entry": None if limit.failed_by is None else limit.failed_by.id,
+            "measured_on": found.limit_on,
+        },
         "rules": [asdict(rule) for rule in found.rules],
         "notes": list(found.notes),
         "next": [f"{command}   # {purpose}" for command, purpose in next_commands(found, commands)],
@@ -78,10 +84,26 @@ def _evidence(entry: Entry, found: Recommendation) -> dict[str, Any]:
     return evidence
 
 
-_RUN = ("run_id", "seed", "status", "reason", "iteration", "experiment", "run_at", "lrbench_version", "engine_version",
-        "shipped")
+_RUN = (
+    "run_id",
+    "seed",
+    "status",
+    "reason",
+    "iteration",
+    "experiment",
+    "run_at",
+    "lrbench_version",
+    "engine_version",
+    "shipped",
+)
 
 
 def _avoidance(each: Avoidance) -> dict[str, Any]:
-    return {"policy": each.policy, "why": each.why, "seeds": each.count, "of": len(each.entry.samples),
-            "measured_here": each.measured_here, "entry": each.entry.id}
+    return {
+        "policy": each.policy,
+        "why": each.why,
+        "seeds": each.count,
+        "of": len(each.entry.samples),
+        "measured_here": each.measured_here,
+        "entry": each.entry.id,
+    }

@@ -84,9 +84,7 @@ class Style:
         return titles, fixed, room
 
 
-def _room_for_policy(
-    head: Sequence[str], titles: Sequence[str], columns: Sequence[Sequence[str]], width: int
-) -> int:
+def _room_for_policy(head: Sequence[str], titles: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> int:
     taken = [
         max(_width(title) + TITLE_PADDING, *map(_width, column), 0)
         for name, title, column in zip(head, titles, columns, strict=True)

@@ -82,8 +82,11 @@ def find_underway(paths: Sequence[Path], tell: Callable[[str], None] = lambda te
     """
     found = find_runs(paths)
     if not found:
-        raise ResultsError("there is no run in this folder, so there is nothing to watch",
-                           where=", ".join(map(path_text, paths)), remedy="start one: lrbench run SPEC")
+        raise ResultsError(
+            "there is no run in this folder, so there is nothing to watch",
+            where=", ".join(map(path_text, paths)),
+            remedy="start one: lrbench run SPEC",
+        )
     said = (path for path in found if RunDirectory(path).status().status == "running" or is_irregular(path / STATUS))
     records = [read_run(path) for path in said]
     for record in records:
@@ -97,8 +100,16 @@ def _underway(run: RunRow) -> Underway:
     iterations = budget if isinstance(budget, int) else None
     scale = f" x{run.lr_scale:g}" if run.lr_scale != 1 else ""
     name = f"{run.policy}{scale}, {run.solver.get('type') or 'unknown solver'}, seed {run.seed}"
-    return Underway(run.where, plain(name), iteration, iterations, _last(run, "accuracy_top1"),
-                    run.metrics.get("best_accuracy"), _last(run, "learning_rate"), _left(run, iteration, iterations))
+    return Underway(
+        run.where,
+        plain(name),
+        iteration,
+        iterations,
+        _last(run, "accuracy_top1"),
+        run.metrics.get("best_accuracy"),
+        _last(run, "learning_rate"),
+        _left(run, iteration, iterations),
+    )
 
 
 def _last(run: RunRow, name: str) -> float | None:

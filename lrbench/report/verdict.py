@@ -22,8 +22,9 @@ def verdict_text(verdict: Verdict, tuned: TuneResult | None, composed: ComposeRe
     return "\n\n".join(_sections(verdict, tuned, composed, style)) + "\n"
 
 
-def _sections(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None,
-              style: Style) -> Iterator[str]:
+def _sections(
+    verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None, style: Style
+) -> Iterator[str]:
     goal = verdict.goal
     yield style.title.format(f"{100 * goal.target:g} % on the test set within {goal.within:,} iterations?")
     for attempt in verdict.attempts:
@@ -35,8 +36,10 @@ def _sections(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResul
     if tuned is not None:
         yield style.paragraph(cost_text(tuned))
     if composed is not None:
-        yield style.paragraph(f"cost of composing: {composed.cost.runs} runs, {composed.cost.iterations:,} training "
-                              f"iterations = {composed.cost.full_runs:.1f} full runs, {composed.cost.seconds:,.0f} s")
+        yield style.paragraph(
+            f"cost of composing: {composed.cost.runs} runs, {composed.cost.iterations:,} training "
+            f"iterations = {composed.cost.full_runs:.1f} full runs, {composed.cost.seconds:,.0f} s"
+        )
     if verdict.evidence is not None and any(_given_up(one) for a in verdict.attempts for one in a.outcomes):
         yield style.paragraph(f"runs were given up by {verdict.evidence}; --no-early-stop trains them to the end")
     yield style.paragraph(decision(verdict))
@@ -44,9 +47,16 @@ def _sections(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResul
 
 def _seeds(attempt: Attempt, style: Style) -> str:
     head = ["seed", "reached at", "best accuracy %", "iterations", "how it ended"]
-    rows = [[str(one.seed), NOTHING if one.iterations_to_target is None else f"{one.iterations_to_target:,}",
-             NOTHING if one.best_accuracy is None else number(one.best_accuracy, "fraction"), f"{one.iterations:,}",
-             style.clean(_ending(one))] for one in attempt.outcomes]
+    rows = [
+        [
+            str(one.seed),
+            NOTHING if one.iterations_to_target is None else f"{one.iterations_to_target:,}",
+            NOTHING if one.best_accuracy is None else number(one.best_accuracy, "fraction"),
+            f"{one.iterations:,}",
+            style.clean(_ending(one)),
+        ]
+        for one in attempt.outcomes
+    ]
     return style.table(head, rows, left=("how it ended",))
 
 
@@ -65,8 +75,10 @@ def share_text(attempt: Attempt) -> str:
     low, high = attempt.interval
     n = len(attempt.outcomes)
     sooner = attempt.times
-    text = (f"{attempt.reached} of {n} seed{'s' if n > 1 else ''} reached it "
-            f"(95 % confidence interval of the share: {low:.0%} to {high:.0%})")
+    text = (
+        f"{attempt.reached} of {n} seed{'s' if n > 1 else ''} reached it "
+        f"(95 % confidence interval of the share: {low:.0%} to {high:.0%})"
+    )
     if sooner.mean is not None:
         spread = "" if sooner.deviation is None else f" ± {number(sooner.deviation, 'iterations')}"
         text += f", after {number(sooner.mean, 'iterations')}{spread} iterations"
@@ -83,8 +95,11 @@ def decision(verdict: Verdict) -> str:
         return f"NOT REACHED: {asked}, by {'the policy' if tested == 1 else f'any of {tested} policies'} tested"
     text = f"REACHED: {asked}, by {found.policy.text}"
     if len(verdict.attempts) > 1:
-        text += f"; the {len(verdict.attempts)}th policy tested" if len(verdict.attempts) > 3 else (
-            f"; the {'second' if len(verdict.attempts) == 2 else 'third'} policy tested")
+        text += (
+            f"; the {len(verdict.attempts)}th policy tested"
+            if len(verdict.attempts) > 3
+            else (f"; the {'second' if len(verdict.attempts) == 2 else 'third'} policy tested")
+        )
         text += ", and the more are tested, the more one of them may do so by luck"
     return text
 
@@ -93,17 +108,28 @@ def verdict_json(verdict: Verdict, tuned: TuneResult | None, composed: ComposeRe
     """The same for programs; what is not known is null."""
     found = verdict.found
     return {
-        "target_accuracy": verdict.goal.target, "within": verdict.goal.within, "share": verdict.goal.share,
-        "reached": found is not None, "policy": None if found is None else found.policy.text,
-        "attempts": [_attempt(attempt) for attempt in verdict.attempts], "early_stop_evidence": verdict.evidence,
-        "notes": list(verdict.notes), "search": None if tuned is None else tune_json(tuned),
+        "target_accuracy": verdict.goal.target,
+        "within": verdict.goal.within,
+        "share": verdict.goal.share,
+        "reached": found is not None,
+        "policy": None if found is None else found.policy.text,
+        "attempts": [_attempt(attempt) for attempt in verdict.attempts],
+        "early_stop_evidence": verdict.evidence,
+        "notes": list(verdict.notes),
+        "search": None if tuned is None else tune_json(tuned),
         "composing": None if composed is None else {"policy": composed.policy.text, "cost": asdict(composed.cost)},
     }
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     low, high = attempt.interval
-    return {"phase": attempt.phase, "policy": attempt.policy.text, "why": attempt.why, "reached": attempt.reached,
-            "share": attempt.reached / len(attempt.outcomes), "confidence_interval": [low, high],
-            "iterations_to_target": asdict(attempt.times),
-            "seeds": [asdict(outcome) for outcome in attempt.outcomes]}
+    return {
+        "phase": attempt.phase,
+        "policy": attempt.policy.text,
+        "why": attempt.why,
+        "reached": attempt.reached,
+        "share": attempt.reached / len(attempt.outcomes),
+        "confidence_interval": [low, high],
+        "iterations_to_target": asdict(attempt.times),
+        "seeds": [asdict(outcome) for outcome in attempt.outcomes],
+    }

@@ -88,8 +88,9 @@ class _Table:
 
     def _joined(self, name: str, lengths: Sequence[int]) -> NDArray[np.float64]:
         unknown = (np.full(length, np.nan) for length in lengths)
-        return np.concatenate([batch.pop(name) if name in batch else filler
-                               for batch, filler in zip(self._batches, unknown, strict=True)])
+        return np.concatenate(
+            [batch.pop(name) if name in batch else filler for batch, filler in zip(self._batches, unknown, strict=True)]
+        )
 
 
 def _rows_before_damage(lines: Sequence[bytes], before: int) -> tuple[list[dict[str, Any]], str]:

@@ -60,8 +60,11 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ResultsError(f"cannot write the results folder: {error.strerror or error}", where=str(path),
-                           remedy="name another with --results, or free space there") from error
+        raise ResultsError(
+            f"cannot write the results folder: {error.strerror or error}",
+            where=str(path),
+            remedy="name another with --results, or free space there",
+        ) from error
 
 
 def check_writable(folder: Path) -> None:
@@ -183,8 +186,9 @@ class RunDirectory:
     def write_status(self, status: Status) -> None:
         """Replace the status; on a full disk, within the space that the old one has."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        content = json.dumps({"status": status.status, "reason": status.reason, "iteration": status.iteration,
-                              "updated": now}).encode()
+        content = json.dumps(
+            {"status": status.status, "reason": status.reason, "iteration": status.iteration, "updated": now}
+        ).encode()
         try:
             atomic_write(self.path / STATUS, content)
         except OSError:

@@ -73,8 +73,14 @@ class Watch:
         used, (share, held) = self._look()
         if used is None:
             return
-        sample = Sample(round(self._before + now - self._start, 3), round(100 * used[0] / passed, 1), used[1],
-                        share, held, self._session.shared)
+        sample = Sample(
+            round(self._before + now - self._start, 3),
+            round(100 * used[0] / passed, 1),
+            used[1],
+            share,
+            held,
+            self._session.shared,
+        )
         try:
             self._log.append(sample)
         except OSError:

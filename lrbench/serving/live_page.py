@@ -69,8 +69,9 @@ class LivePage:
         UsageError: there is nothing to show.
     """
 
-    def __init__(self, read: Callable[[], Report], paths: Sequence[Path],
-                 notice: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self, read: Callable[[], Report], paths: Sequence[Path], notice: Callable[[str], None] = lambda text: None
+    ) -> None:
         self._read, self._paths, self._notice = read, paths, notice
         self._kept = Kept()
         self._lock = threading.Lock()

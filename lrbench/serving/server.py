@@ -99,8 +99,10 @@ class PageServer(ThreadingHTTPServer):
         """A thread for the connection, where there is room for one more."""
         if not self._room.acquire(blocking=False):
             with contextlib.suppress(OSError):
-                request.sendall(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
-                                b"Connection: close\r\n\r\n")
+                request.sendall(
+                    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
+                    b"Connection: close\r\n\r\n"
+                )
             self.shutdown_request(request)
             return
         try:
@@ -151,8 +153,9 @@ def _host_name(host: str) -> str:
 def _cannot_listen(host: str, port: int, error: OSError) -> UsageError:
     where = f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
-        return UsageError("another program listens there", where=where,
-                          remedy="give another --port, or 0 for a free one")
+        return UsageError(
+            "another program listens there", where=where, remedy="give another --port, or 0 for a free one"
+        )
     if error.errno == errno.EACCES:
         return UsageError("not allowed to listen there", where=where, remedy="give a --port of 1024 or more")
     return UsageError(f"cannot listen there: {error.strerror or error}", where=where, remedy=_REMEDY)
@@ -206,8 +209,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, body, headers)
 
     def _answer(self, status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> None:
-        found = {**_HEADERS, "Content-Type": "text/plain; charset=utf-8",
-                 "Content-Security-Policy": content_policy(live=True), **(headers or {})}
+        found = {
+            **_HEADERS,
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Security-Policy": content_policy(live=True),
+            **(headers or {}),
+        }
         self.send_response(status)
         for name, value in found.items():
             self.send_header(name, value)

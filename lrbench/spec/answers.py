@@ -94,8 +94,11 @@ def read_data_answer(text: str, home: Path, net: NetAnswer) -> DataAnswer:
     if answer.prepared is not None:
         check_classes(net.parts.classes, net.path, answer.prepared)
         if net.parts.wants_mean and answer.prepared.mean is None:
-            raise NetError("subtracts a mean_file, and the data set has none", where=str(net.path),
-                           remedy="put mean.binaryproto beside the LMDB folders, or use mean_value in the net")
+            raise NetError(
+                "subtracts a mean_file, and the data set has none",
+                where=str(net.path),
+                remedy="put mean.binaryproto beside the LMDB folders, or use mean_value in the net",
+            )
     return answer
 
 
@@ -108,8 +111,10 @@ def check_batch_size(size: int, data: Prepared | None) -> int:
     if size < 1:
         raise UsageError(f"the batch size is {size}, but must be at least 1")
     if data is not None and size > data.train_count:
-        raise UsageError(f"the batch size is {size}, but {data.label} has {data.train_count} training images",
-                         remedy=f"give {data.train_count} or less")
+        raise UsageError(
+            f"the batch size is {size}, but {data.label} has {data.train_count} training images",
+            remedy=f"give {data.train_count} or less",
+        )
     return size
 
 
@@ -121,9 +126,11 @@ def check_test_count(data: Prepared) -> int:
     """
     fitting = fitting_batch(data.test_count, TEST_BATCH)
     if fitting is None:
-        raise DataError(f"{data.label} has {data.test_count} test images, which no test batch of {TEST_BATCH // 10} to "
-                        f"{MOST_SUGGESTED_BATCH} divides",
-                        remedy=f"leave out {data.test_count % TEST_BATCH} of them, for batches of {TEST_BATCH}")
+        raise DataError(
+            f"{data.label} has {data.test_count} test images, which no test batch of {TEST_BATCH // 10} to "
+            f"{MOST_SUGGESTED_BATCH} divides",
+            remedy=f"leave out {data.test_count % TEST_BATCH} of them, for batches of {TEST_BATCH}",
+        )
     return fitting
 
 
@@ -147,8 +154,10 @@ def check_solver(name: str) -> SolverType:
     for known in SOLVER_TYPES:
         if known.lower() == name.lower():
             return known
-    raise UsageError(f"there is no solver {name!r}",
-                     remedy=did_you_mean(name, SOLVER_TYPES) or f"there are {', '.join(SOLVER_TYPES)}")
+    raise UsageError(
+        f"there is no solver {name!r}",
+        remedy=did_you_mean(name, SOLVER_TYPES) or f"there are {', '.join(SOLVER_TYPES)}",
+    )
 
 
 def _from(folder: Path, path: Path) -> str:

@@ -33,7 +33,8 @@ class CompositionSettings(Settings):
 
     stages: Annotated[int, Field(ge=1, le=MOST_STAGES)] = Field(default=3, examples=["3"])
     boundaries: Annotated[list[Iterations], Field(min_length=1, max_length=MOST_STAGES)] | None = Field(
-        default=None, examples=["[1000, 5000]"])
+        default=None, examples=["[1000, 5000]"]
+    )
     ends: Literal["fixed", "plateau"] = "fixed"
     stretch: Iterations | None = Field(default=None, examples=["500"])
     candidates: Annotated[int, Field(ge=2, le=1000)] = Field(default=8, examples=["8"])
@@ -48,17 +49,24 @@ class CompositionSettings(Settings):
         if self.boundaries is not None:
             self._boundaries_fit(self.boundaries)
         if self.beam >= self.candidates:
-            raise misfit(("beam",), f"is {self.beam}, but a stage has {self.candidates} candidates",
-                         "let fewer go on, or try more")
+            raise misfit(
+                ("beam",),
+                f"is {self.beam}, but a stage has {self.candidates} candidates",
+                "let fewer go on, or try more",
+            )
         return self
 
     def _boundaries_fit(self, boundaries: list[int]) -> None:
         if self.ends == "plateau":
             raise misfit(("boundaries",), "says where stages end, but ends is plateau", "leave one of them out")
         if "stages" in self.model_fields_set and self.stages != len(boundaries) + 1:
-            raise misfit(("boundaries",), f"makes {len(boundaries) + 1} stages, but stages is {self.stages}",
-                         "leave stages out")
+            raise misfit(
+                ("boundaries",), f"makes {len(boundaries) + 1} stages, but stages is {self.stages}", "leave stages out"
+            )
         for index, (before, end) in enumerate(pairwise(boundaries), start=1):
             if end <= before:
-                raise misfit(("boundaries", index), f"is {end}, not above the {before} before it",
-                             "write them as they come in the run")
+                raise misfit(
+                    ("boundaries", index),
+                    f"is {end}, not above the {before} before it",
+                    "write them as they come in the run",
+                )

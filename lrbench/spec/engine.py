@@ -40,7 +40,8 @@ class EngineSettings(Settings):
     driver: Literal["stepping", "native"] = "stepping"
     device: Literal["cpu", "gpu"] = "cpu"
     device_ids: Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1)] = Field(
-        default=[0], examples=["[0]"])
+        default=[0], examples=["[0]"]
+    )
     lanes: Annotated[Count | Literal["auto"], WrapValidator(_count_or_auto)] = Field(default=1, examples=["4"])
     precision: Precision = "float32"
     deterministic: bool = Field(default=True, examples=["false"])
@@ -55,9 +56,13 @@ class EngineSettings(Settings):
     def _numerics_fit(self) -> EngineSettings:
         if self.name == "caffe" and self.numerics:
             name, value = next(iter(self.numerics.items()))
-            raise misfit((name,), f"is {shown(value)}, and Caffe leaves no choice",
-                         "leave it out, or set engine.name to torch")
+            raise misfit(
+                (name,), f"is {shown(value)}, and Caffe leaves no choice", "leave it out, or set engine.name to torch"
+            )
         if self.precision == "tf32" and self.device == "cpu":
-            raise misfit(("precision",), "is 'tf32', which only a GPU computes in",
-                         "set engine.device to gpu, or engine.precision to bf16")
+            raise misfit(
+                ("precision",),
+                "is 'tf32', which only a GPU computes in",
+                "set engine.device to gpu, or engine.precision to bf16",
+            )
         return self

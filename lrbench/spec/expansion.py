@@ -29,17 +29,22 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
     policies = _policies(settings, document)
     count = len(settings.seeds) * len(scales) * len(settings.solver) * len(policies)
     if count > MOST_RUNS:
-        raise SpecError(f"these policies, solvers, scales and seeds make {count} runs",
-                        where=document.where(("policies",)), remedy=f"a spec makes at most {MOST_RUNS}")
+        raise SpecError(
+            f"these policies, solvers, scales and seeds make {count} runs",
+            where=document.where(("policies",)),
+            remedy=f"a spec makes at most {MOST_RUNS}",
+        )
     _check_rates(settings, policies, max(scales), document)
     runs: dict[str, Run] = {}
     for seed, scale, solver, policy in product(settings.seeds, scales, settings.solver, policies):
         run = Run(policy.scaled(solver.lr_scale), policy.name, scale, solver, seed)
         first = runs.setdefault(json.dumps(run.identity()), run)
         if first is not run:
-            raise SpecError(f"{run.label} would be trained twice, as {first.label} is the same",
-                            where=document.where(("policies", policies[policy])),
-                            remedy="leave one of the policies, solvers or scales out")
+            raise SpecError(
+                f"{run.label} would be trained twice, as {first.label} is the same",
+                where=document.where(("policies", policies[policy])),
+                remedy="leave one of the policies, solvers or scales out",
+            )
     return tuple(runs.values())
 
 
@@ -51,8 +56,10 @@ def _policies(settings: ExperimentSettings, document: Document) -> dict[Policy, 
             for policy in _expanded(entry):
                 if policy in found:
                     first = document.where(("policies", found[policy]))
-                    raise SpecError(f"the policy {policy.text} stands twice, first at {first}",
-                                    remedy="keep one; several runs of one policy come from seeds")
+                    raise SpecError(
+                        f"the policy {policy.text} stands twice, first at {first}",
+                        remedy="keep one; several runs of one policy come from seeds",
+                    )
                 found[policy] = index
             if len(found) > MOST_RUNS:
                 raise SpecError(f"more than {MOST_RUNS} policies", remedy="make several specs of them")
@@ -61,8 +68,9 @@ def _policies(settings: ExperimentSettings, document: Document) -> dict[Policy, 
 
 def _expanded(entry: Any) -> list[Policy]:
     if not isinstance(entry, str | dict):
-        raise PolicyError(f"a policy is a text or a mapping, but this is {shown(entry)}",
-                          remedy="write it as in FIX(k0=0.01)")
+        raise PolicyError(
+            f"a policy is a text or a mapping, but this is {shown(entry)}", remedy="write it as in FIX(k0=0.01)"
+        )
     try:
         return expand_policies(entry)
     except PolicyError as error:

@@ -65,8 +65,13 @@ class Experiment:
         version = {} if self.engine_version is None else {"version": self.engine_version}
         return run.identity() | {
             "workload": workload,
-            "engine": {"name": engine.name, "driver": engine.driver, "device": engine.device, **engine.numerics,
-                       **version},
+            "engine": {
+                "name": engine.name,
+                "driver": engine.driver,
+                "device": engine.device,
+                **engine.numerics,
+                **version,
+            },
             "stopping": stopping.model_dump()
             | {"target": self.settings.target_accuracy if stopping.at_target else None},
         }
@@ -97,8 +102,9 @@ class Experiment:
         }
 
 
-def read_experiment(path: Path, overrides: Sequence[str] = (),
-                    model: type[ExperimentSettings] = ExperimentSettings) -> Experiment:
+def read_experiment(
+    path: Path, overrides: Sequence[str] = (), model: type[ExperimentSettings] = ExperimentSettings
+) -> Experiment:
     """Read a spec, its net and its policies, and write out its runs.
 
     Args:
@@ -111,8 +117,7 @@ def read_experiment(path: Path, overrides: Sequence[str] = (),
     return _experiment(settings, document, path.resolve().parent)
 
 
-def experiment_of(document: Document, base: Path,
-                  model: type[ExperimentSettings] = ExperimentSettings) -> Experiment:
+def experiment_of(document: Document, base: Path, model: type[ExperimentSettings] = ExperimentSettings) -> Experiment:
     """The experiment of a spec that is a mapping already.
 
     Args:

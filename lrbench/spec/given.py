@@ -22,8 +22,9 @@ Spec = str | os.PathLike[str] | Mapping[str, Any]
 """The path of a YAML file, or what such a file holds."""
 
 
-def given_experiment(spec: Spec, values: Mapping[str, Any],
-                     model: type[ExperimentSettings] = ExperimentSettings) -> Experiment:
+def given_experiment(
+    spec: Spec, values: Mapping[str, Any], model: type[ExperimentSettings] = ExperimentSettings
+) -> Experiment:
     """Read a spec, set ``values`` in it, and write out its runs.
 
     A mapping's paths are relative to the working folder, a file's to that of the file. ``engine="torch"`` is short for
@@ -51,8 +52,9 @@ def given_experiment(spec: Spec, values: Mapping[str, Any],
 def _plain(value: Any, depth: int) -> Any:
     """The value as YAML would have it."""
     if depth > MAX_DEPTH:
-        raise SpecError(f"is nested more than {MAX_DEPTH} deep, or holds itself", where="the spec",
-                        remedy="write it flat")
+        raise SpecError(
+            f"is nested more than {MAX_DEPTH} deep, or holds itself", where="the spec", remedy="write it flat"
+        )
     if isinstance(value, Mapping):
         return {str(key): _plain(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple | range):
@@ -65,5 +67,8 @@ def _plain(value: Any, depth: int) -> Any:
         return os.fspath(value)
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise SpecError(f"a spec holds numbers, texts, lists and mappings, but this is of the type {type(value).__name__}",
-                    where="the spec", remedy="give it as one of those")
+    raise SpecError(
+        f"a spec holds numbers, texts, lists and mappings, but this is of the type {type(value).__name__}",
+        where="the spec",
+        remedy="give it as one of those",
+    )

@@ -79,8 +79,11 @@ class WorkloadSettings(Settings):
     @model_validator(mode="after")
     def _intervals_fit(self) -> WorkloadSettings:
         if self.test_interval > self.iterations:
-            raise misfit(("test_interval",), f"is {self.test_interval}, more than the {self.iterations} iterations",
-                         f"set it to {self.iterations} or less")
+            raise misfit(
+                ("test_interval",),
+                f"is {self.test_interval}, more than the {self.iterations} iterations",
+                f"set it to {self.iterations} or less",
+            )
         return self
 
 
@@ -117,8 +120,11 @@ class SolverSettings(Settings):
     def _parameters_fit(self) -> SolverSettings:
         for name in PARTICULAR:
             if name in self.model_fields_set and name not in SOLVER_PARAMETERS[self.type]:
-                raise misfit((name,), f"is no parameter of {self.type}",
-                             "leave it out, or write a list of mappings, one for each solver")
+                raise misfit(
+                    (name,),
+                    f"is no parameter of {self.type}",
+                    "leave it out, or write a list of mappings, one for each solver",
+                )
         return self
 
     def resolved(self) -> dict[str, Any]:
@@ -190,11 +196,17 @@ class ExperimentSettings(Settings):
     @model_validator(mode="after")
     def _parts_fit(self) -> ExperimentSettings:
         if self.stopping.at_target and self.target_accuracy is None:
-            raise misfit(("stopping", "at_target"), "is true, but there is no target_accuracy to reach",
-                         "add target_accuracy: 0.98 for instance")
+            raise misfit(
+                ("stopping", "at_target"),
+                "is true, but there is no target_accuracy to reach",
+                "add target_accuracy: 0.98 for instance",
+            )
         if self.search.objective != "accuracy" and self.target_accuracy is None:
-            raise misfit(("search", "objective"), f"is {self.search.objective}, but there is no target_accuracy",
-                         "add target_accuracy: 0.98 for instance")
+            raise misfit(
+                ("search", "objective"),
+                f"is {self.search.objective}, but there is no target_accuracy",
+                "add target_accuracy: 0.98 for instance",
+            )
         self.range.refuse_longer_than(self.workload.iterations)
         refuse_doubled(self.seeds, ("seeds",))
         same = first_doubled([tuple(solver.resolved().items()) for solver in self.solver])

@@ -67,9 +67,15 @@ def _key(holder: Any, part: str, place: str) -> Any:
     if isinstance(holder, dict):
         return part
     if not isinstance(holder, list):
-        raise SpecError(f"there is {shown(holder)} where {shown(part)} would have to be in a mapping", where=place,
-                        remedy="set the whole value instead")
+        raise SpecError(
+            f"there is {shown(holder)} where {shown(part)} would have to be in a mapping",
+            where=place,
+            remedy="set the whole value instead",
+        )
     if part not in map(str, range(len(holder))):
-        raise SpecError(f"{part!r} is no item of this list, which has {len(holder)}, counted from 0", where=place,
-                        remedy="set the whole list instead, such as seeds=[0, 1]")
+        raise SpecError(
+            f"{part!r} is no item of this list, which has {len(holder)}, counted from 0",
+            where=place,
+            remedy="set the whole list instead, such as seeds=[0, 1]",
+        )
     return int(part)

@@ -61,8 +61,11 @@ def _parsed(text: str, source: str) -> yaml.Node | None:
         line = error.problem_mark.line if error.problem_mark else loader.line
     except (ValueError, OverflowError):  # PyYAML lets these through: "\UFFFFFFFF", %YAML with thousands of digits
         problem, line = "no such character or version", loader.line
-    raise SpecError(f"is not valid YAML: {problem[:LONGEST_REASON]}", where=f"{source}:{line + 1}",
-                    remedy="check the indentation, colons, brackets and quotes there")
+    raise SpecError(
+        f"is not valid YAML: {problem[:LONGEST_REASON]}",
+        where=f"{source}:{line + 1}",
+        remedy="check the indentation, colons, brackets and quotes there",
+    )
 
 
 class _Limits:
@@ -76,11 +79,15 @@ class _Limits:
         self.depth += 1
         self.count += 1
         if self.depth > MAX_DEPTH:
-            raise SpecError(f"is nested more than {MAX_DEPTH} deep, or holds itself", where=place,
-                            remedy="write it flat")
+            raise SpecError(
+                f"is nested more than {MAX_DEPTH} deep, or holds itself", where=place, remedy="write it flat"
+            )
         if self.count > MAX_VALUES:
-            raise SpecError(f"holds more than {MAX_VALUES} values, aliases counted as often as they are used",
-                            where=place, remedy="make several specs of it")
+            raise SpecError(
+                f"holds more than {MAX_VALUES} values, aliases counted as often as they are used",
+                where=place,
+                remedy="make several specs of it",
+            )
 
     def leave(self) -> None:
         """End a value."""
@@ -106,8 +113,11 @@ class _Loader(yaml.SafeLoader):
         place = f"{self.source}:{event.start_mark.line + 1}"
         self.limits.enter(place)
         if getattr(event, "tag", None) is not None:
-            raise SpecError(f"the tag {shown(event.tag)} is refused, as a spec holds plain values only", where=place,
-                            remedy="remove it")
+            raise SpecError(
+                f"the tag {shown(event.tag)} is refused, as a spec holds plain values only",
+                where=place,
+                remedy="remove it",
+            )
         node = super().compose_node(parent, index)
         self.limits.leave()
         return node
@@ -166,8 +176,11 @@ class _Builder:
         merged: dict[str, Any] = {}
         for mapping in reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]:
             if not isinstance(mapping, yaml.MappingNode):
-                raise SpecError("the key '<<' merges a mapping or a list of mappings", where=self._place(node),
-                                remedy="write the keys themselves")
+                raise SpecError(
+                    "the key '<<' merges a mapping or a list of mappings",
+                    where=self._place(node),
+                    remedy="write the keys themselves",
+                )
             merged |= self.build(mapping, path)
         self.places[path] = place
         return merged
@@ -175,14 +188,18 @@ class _Builder:
     def _key(self, node: yaml.Node, own: set[str]) -> str:
         """The text of a key that is not yet in ``own``."""
         if not isinstance(node, yaml.ScalarNode):
-            raise SpecError("a key must be a word, not a list or a mapping", where=self._place(node),
-                            remedy="quote it if it is text")
+            raise SpecError(
+                "a key must be a word, not a list or a mapping",
+                where=self._place(node),
+                remedy="quote it if it is text",
+            )
         key = str(node.value)
         if key in own:
             raise SpecError(f"the key {shown(key)} stands twice", where=self._place(node), remedy="keep one")
         if _CONTROL.search(key):
-            raise SpecError(f"the key {shown(key)} holds a control character", where=self._place(node),
-                            remedy="leave it out")
+            raise SpecError(
+                f"the key {shown(key)} holds a control character", where=self._place(node), remedy="leave it out"
+            )
         own.add(key)
         return key
 

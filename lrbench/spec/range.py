@@ -28,7 +28,8 @@ class RangeSettings(Settings):
     high: Positive | None = Field(default=None, examples=["10"])
     iterations: Annotated[int, Field(ge=FEWEST_SWEPT)] | None = Field(default=None, examples=["1000"])
     lengths: Annotated[list[Iterations], Field(min_length=1, max_length=10)] | None = Field(
-        default=None, examples=["[500, 1000, 2000]"])
+        default=None, examples=["[500, 1000, 2000]"]
+    )
     rates: Annotated[int, Field(ge=3, le=100)] = Field(default=6, examples=["6"])
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(default=[1000, 1001, 1002], examples=["[0, 1, 2]"])
 
@@ -40,8 +41,11 @@ class RangeSettings(Settings):
         for index, length in enumerate(self.lengths or ()):
             first, before = self.lengths[0], self.lengths[index - 1]  # type: ignore[index]
             if index and (length <= before or length % first):
-                raise misfit(("lengths", index), f"is {length}, no larger multiple of the first, {first}",
-                             f"write them as in [{first}, {2 * first}, {4 * first}]")
+                raise misfit(
+                    ("lengths", index),
+                    f"is {length}, no larger multiple of the first, {first}",
+                    f"write them as in [{first}, {2 * first}, {4 * first}]",
+                )
         return self
 
     def refuse_longer_than(self, iterations: int) -> None:
@@ -49,5 +53,8 @@ class RangeSettings(Settings):
         longest = max(self.lengths or [0])
         for key, asked in (("iterations", self.iterations or 0), ("lengths", longest)):
             if asked > iterations:
-                raise misfit(("range", key), f"asks for {asked}, more than the {iterations} iterations of a run",
-                             "shorten it, or raise workload.iterations")
+                raise misfit(
+                    ("range", key),
+                    f"asks for {asked}, more than the {iterations} iterations of a run",
+                    "shorten it, or raise workload.iterations",
+                )

@@ -39,10 +39,12 @@ class SearchSettings(Settings):
 
     validation: Annotated[int, Field(ge=0)] | None = Field(default=None, examples=["5000"])
     rates: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
-        default=None, examples=["[0.001, 0.1]"])
+        default=None, examples=["[0.001, 0.1]"]
+    )
     functions: Annotated[list[Text], Field(min_length=1)] | None = Field(default=None, examples=["[FIX, SINEXP]"])
     space: Annotated[list[Any], Field(min_length=1)] | None = Field(
-        default=None, examples=["[{function: FIX, k0: {low: 0.001, high: 0.1, log: true}}]"])
+        default=None, examples=["[{function: FIX, k0: {low: 0.001, high: 0.1, log: true}}]"]
+    )
     trials: Count | None = Field(default=None, examples=["50"])
     iterations: Count | None = Field(default=None, examples=["200000"])
     sampler: Literal["tpe", "random", "quasi-random", "grid"] = "tpe"
@@ -61,9 +63,13 @@ class SearchSettings(Settings):
     @model_validator(mode="after")
     def _parts_fit(self) -> SearchSettings:
         if self.rates is not None and self.rates[0] >= self.rates[1]:
-            raise misfit(("rates",), f"goes from {self.rates[0]:g} to {self.rates[1]:g}",
-                         "write the least rate first, as in [0.001, 0.1]")
+            raise misfit(
+                ("rates",),
+                f"goes from {self.rates[0]:g} to {self.rates[1]:g}",
+                "write the least rate first, as in [0.001, 0.1]",
+            )
         if self.space is not None and (self.functions is not None or self.rates is not None):
-            raise misfit(("space",), "says all that functions and rates would say",
-                         "leave space out, or functions and rates")
+            raise misfit(
+                ("space",), "says all that functions and rates would say", "leave space out, or functions and rates"
+            )
         return self

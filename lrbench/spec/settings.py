@@ -16,8 +16,9 @@ from lrbench.spec.plain_yaml import Key, shown
 from lrbench.spec.problems import explain
 
 
-def read_settings(path: Path, overrides: Sequence[str] = (),
-                  model: type[ExperimentSettings] = ExperimentSettings) -> tuple[ExperimentSettings, Document]:
+def read_settings(
+    path: Path, overrides: Sequence[str] = (), model: type[ExperimentSettings] = ExperimentSettings
+) -> tuple[ExperimentSettings, Document]:
     """Read a spec file and apply ``key=value`` overrides; without a ``name`` the file's stem is one.
 
     Args:
@@ -41,8 +42,11 @@ def read_spec(path: Path) -> Document:
     document = read_document(path)
     if not isinstance(document.value, dict):
         found = "is empty" if document.value is None else f"holds {shown(document.value)}"
-        raise SpecError(f"the file {found}, but a spec is a mapping", where=document.where(()),
-                        remedy="write name, workload, solver and policies, such as in configs/quickstart.yaml")
+        raise SpecError(
+            f"the file {found}, but a spec is a mapping",
+            where=document.where(()),
+            remedy="write name, workload, solver and policies, such as in configs/quickstart.yaml",
+        )
     document.value = {"name": path.stem, **document.value}
     document.places.setdefault(("name",), f"{path}, whose name is the spec's for want of another")
     return document

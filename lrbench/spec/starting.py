@@ -26,12 +26,22 @@ TEST_BATCH = 100
 
 # As in the LeNet examples that come with Caffe.
 _PARAMETERS: dict[SolverType, Mapping[str, Any]] = {
-    "SGD": {"momentum": 0.9}, "Nesterov": {"momentum": 0.95}, "AdaGrad": {}, "RMSProp": {"rms_decay": 0.98},
-    "AdaDelta": {"momentum": 0.95, "delta": 1e-6}, "Adam": {"momentum": 0.9},
+    "SGD": {"momentum": 0.9},
+    "Nesterov": {"momentum": 0.95},
+    "AdaGrad": {},
+    "RMSProp": {"rms_decay": 0.98},
+    "AdaDelta": {"momentum": 0.95, "delta": 1e-6},
+    "Adam": {"momentum": 0.9},
 }
 _WEIGHT_DECAY = 0.0005
 _RATE: dict[SolverType, float] = {
-    "SGD": 0.01, "Nesterov": 0.01, "AdaGrad": 0.01, "RMSProp": 0.001, "AdaDelta": 1.0, "Adam": 0.001}
+    "SGD": 0.01,
+    "Nesterov": 0.01,
+    "AdaGrad": 0.01,
+    "RMSProp": 0.001,
+    "AdaDelta": 1.0,
+    "Adam": 0.001,
+}
 
 _TEMPLATE = """\
 # Written by `lrbench init`. Every key and its default: docs/reference/spec.md of LRBench.
@@ -126,14 +136,29 @@ def start_text(start: Start) -> str:
     if start.target is not None:
         target = f"target_accuracy: {start.target!r}  # a fraction; how soon is it reached?"
     text = _TEMPLATE.format(
-        name=_name(start.name), net=_quoted(start.net), dataset=_dataset(start.dataset), batch_size=start.batch_size,
-        test_batch_size=start.test_batch_size, iterations=iterations, test_interval=interval,
-        display_interval=min(100, interval), solver=start.solver,
+        name=_name(start.name),
+        net=_quoted(start.net),
+        dataset=_dataset(start.dataset),
+        batch_size=start.batch_size,
+        test_batch_size=start.test_batch_size,
+        iterations=iterations,
+        test_interval=interval,
+        display_interval=min(100, interval),
+        solver=start.solver,
         parameters="".join(f"  {name}: {value}\n" for name, value in parameters.items()),
         own_policy="" if start.policy is None else f"  - {start.policy}  # of your solver file\n",
-        engine=_quoted(start.engine), target=target, rate=rate, twice=2 * rate, thrice=3 * rate, five_times=5 * rate,
-        tenth=rate / 10, third=iterations // 3, cycle=cycle, warmup=iterations // 10,
-        gamma=f"{0.1 ** (1 / iterations):.{max(6, len(str(iterations)) + 2)}g}")
+        engine=_quoted(start.engine),
+        target=target,
+        rate=rate,
+        twice=2 * rate,
+        thrice=3 * rate,
+        five_times=5 * rate,
+        tenth=rate / 10,
+        third=iterations // 3,
+        cycle=cycle,
+        warmup=iterations // 10,
+        gamma=f"{0.1 ** (1 / iterations):.{max(6, len(str(iterations)) + 2)}g}",
+    )
     if start.policy is not None:
         text = text.replace(f"  - {start.policy}\n", "")  # one of the usual ones is the same
     return _COMMENT.sub(lambda line: f"{line[1]:<{_COLUMN}} {line[2]}", text)

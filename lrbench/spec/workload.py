@@ -64,14 +64,18 @@ class Workload:
             remedy = f"leave out {data.test_count % self.test_batch_size} of them"
         raise SpecError(
             f"the test set of {data.label} has {data.test_count} samples, which is no multiple of the test batch "
-            f"of {self.test_batch_size}", remedy=remedy)
+            f"of {self.test_batch_size}",
+            remedy=remedy,
+        )
 
 
 def check_classes(outputs: int | None, net: Path, data: Prepared) -> None:
     """Raise SpecError for a net with fewer outputs than the data set has classes; None are not known."""
     if outputs is not None and outputs < data.classes:
-        raise SpecError(f"{net} has {outputs} outputs, but {data.label} has {data.classes} classes",
-                        remedy=f"set num_output of the layer before the loss to {data.classes}")
+        raise SpecError(
+            f"{net} has {outputs} outputs, but {data.label} has {data.classes} classes",
+            remedy=f"set num_output of the layer before the loss to {data.classes}",
+        )
 
 
 def fitting_batch(samples: int, wanted: int) -> int | None:
@@ -103,8 +107,15 @@ def read_workload(settings: WorkloadSettings, document: Document, base: Path) ->
         with document.placing("workload", "dataset"):
             find_data_set(dataset)
     return Workload(
-        net=net, net_name=path.stem, net_path=path, net_sha256=net_sha256(net), outputs=parts.classes, dataset=dataset,
-        batch_size=settings.batch_size, test_batch_size=settings.test_batch_size or settings.batch_size,
-        iterations=settings.iterations, test_interval=settings.test_interval,
+        net=net,
+        net_name=path.stem,
+        net_path=path,
+        net_sha256=net_sha256(net),
+        outputs=parts.classes,
+        dataset=dataset,
+        batch_size=settings.batch_size,
+        test_batch_size=settings.test_batch_size or settings.batch_size,
+        iterations=settings.iterations,
+        test_interval=settings.test_interval,
         display_interval=settings.display_interval,
     )

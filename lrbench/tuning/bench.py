@@ -50,7 +50,7 @@ class Bench:
 
     @property
     def evaluated_on(self) -> str:
-        """"validation" or "test": what its runs are judged on."""
+        """ "validation" or "test": what its runs are judged on."""
         return evaluated_on(self.data.name)
 
     def named(self, suffix: str) -> Bench:
@@ -98,8 +98,15 @@ class Bench:
             experiment.workload.check_test_set(held)
         return replace(self, data=held)
 
-    def task(self, policy: Policy, seed: int, *, number: int = 1, solver: SolverSettings | None = None,
-             pause: Pause | None = None) -> Task:
+    def task(
+        self,
+        policy: Policy,
+        seed: int,
+        *,
+        number: int = 1,
+        solver: SolverSettings | None = None,
+        pause: Pause | None = None,
+    ) -> Task:
         """A run of one policy, the spec's first solver unless another is given.
 
         Args:

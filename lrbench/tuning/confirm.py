@@ -62,14 +62,20 @@ class Confirmed:
     @property
     def accuracy(self) -> Summary:
         """Best accuracy, a fraction, over the runs that did not diverge or fail."""
-        return summarise([outcome.best_accuracy for outcome in self.outcomes
-                          if outcome.best_accuracy is not None and outcome.status in ("finished", "stopped")])
+        return summarise(
+            [
+                outcome.best_accuracy
+                for outcome in self.outcomes
+                if outcome.best_accuracy is not None and outcome.status in ("finished", "stopped")
+            ]
+        )
 
     @property
     def to_target(self) -> TimesToTarget:
         """Iterations to the target, where a run that missed it counts with the budget."""
-        return times_to_target([outcome.iterations_to_target for outcome in self.outcomes],
-                               [float(self.budget)] * len(self.outcomes))
+        return times_to_target(
+            [outcome.iterations_to_target for outcome in self.outcomes], [float(self.budget)] * len(self.outcomes)
+        )
 
     def ratio_to(self, other: Confirmed) -> Summary:
         """How many times the iterations to the target the other takes, over the seeds with which both reach it."""
@@ -78,8 +84,9 @@ class Confirmed:
         return summarise([their / own for their, own in pairs if their is not None and own is not None])
 
 
-def confirm(bench: Bench, policies: Mapping[Policy, str], seeds: Sequence[int],
-            give_up: Pause | None = None) -> list[Confirmed]:
+def confirm(
+    bench: Bench, policies: Mapping[Policy, str], seeds: Sequence[int], give_up: Pause | None = None
+) -> list[Confirmed]:
     """Run each policy with each seed, every policy once before any twice; runs that are done count.
 
     Args:
@@ -92,8 +99,9 @@ def confirm(bench: Bench, policies: Mapping[Policy, str], seeds: Sequence[int],
         Interrupted: Ctrl-C; what was done is on disk.
     """
     wanted = list(product(seeds, policies))
-    tasks = [bench.task(policy, seed, number=number, pause=give_up)
-             for number, (seed, policy) in enumerate(wanted, start=1)]
+    tasks = [
+        bench.task(policy, seed, number=number, pause=give_up) for number, (seed, policy) in enumerate(wanted, start=1)
+    ]
     if tasks:
         bench.check(tasks[0])
     bench.run(tasks)
@@ -108,7 +116,12 @@ def _outcome(bench: Bench, task: Task) -> SeedOutcome:
     rows, status = bench.evaluations(task), bench.status(task)
     target = bench.experiment.settings.target_accuracy
     return SeedOutcome(
-        seed=task.run.seed, status=status.status, best_accuracy=best_accuracy(rows),
-        iterations_to_target=None if target is None else iterations_to(rows, target), iterations=status.iteration,
-        seconds=rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0, run=task.folder.name,
-        reason=status.reason)
+        seed=task.run.seed,
+        status=status.status,
+        best_accuracy=best_accuracy(rows),
+        iterations_to_target=None if target is None else iterations_to(rows, target),
+        iterations=status.iteration,
+        seconds=rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0,
+        run=task.folder.name,
+        reason=status.reason,
+    )

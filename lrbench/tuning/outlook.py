@@ -59,10 +59,14 @@ class Outlook:
     def evidence(self) -> str:
         """What is judged by, in words."""
         if self.by_earlier_runs:
-            return (f"{len(self.earlier)} earlier runs of this workload that reached it; at most {100 * RISK:g} % of "
-                    "the runs that would reach it look like one that is given up")
-        return (f"its own curve, as there are {len(self.earlier)} earlier runs of this workload that reached it and "
-                f"{math.ceil(1 / RISK) - 1} are needed: a rule of thumb that was right on other workloads")
+            return (
+                f"{len(self.earlier)} earlier runs of this workload that reached it; at most {100 * RISK:g} % of "
+                "the runs that would reach it look like one that is given up"
+            )
+        return (
+            f"its own curve, as there are {len(self.earlier)} earlier runs of this workload that reached it and "
+            f"{math.ceil(1 / RISK) - 1} are needed: a rule of thumb that was right on other workloads"
+        )
 
     def hopeless(self, rows: Sequence[Row]) -> str | None:
         """Why the target is out of reach after these evaluations, or None while it is not."""
@@ -75,17 +79,21 @@ class Outlook:
         if self._score(curve) <= self._limit:
             return None
         iteration, accuracy = curve[-1]
-        return (f"out of reach: {accuracy:.2%} by iteration {iteration} is further behind than {1 - RISK:.0%} of "
-                f"{len(self.earlier)} earlier runs that reached {self.target:.2%} ever were")
+        return (
+            f"out of reach: {accuracy:.2%} by iteration {iteration} is further behind than {1 - RISK:.0%} of "
+            f"{len(self.earlier)} earlier runs that reached {self.target:.2%} ever were"
+        )
 
     def _too_steep(self, curve: Curve) -> str | None:
         iteration, accuracy = curve[-1]
         steepness = self._gap(accuracy) / math.log(self.within / iteration)
         if steepness <= STEEPEST:
             return None
-        return (f"out of reach: from {accuracy:.2%} at iteration {iteration} the error would have to fall as "
-                f"t^-{steepness:.1f} to reach {self.target:.2%} by iteration {self.within}, "
-                f"faster than t^-{STEEPEST:g}")
+        return (
+            f"out of reach: from {accuracy:.2%} at iteration {iteration} the error would have to fall as "
+            f"t^-{steepness:.1f} to reach {self.target:.2%} by iteration {self.within}, "
+            f"faster than t^-{STEEPEST:g}"
+        )
 
     def _gap(self, accuracy: float) -> float:
         return math.log(max(1 - accuracy, 1e-6) / max(1 - self.target, 1e-6))

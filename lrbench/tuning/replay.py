@@ -45,9 +45,15 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[tuple[str, int], Played
 
 def _runs(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], Played]]:
     for run in table["runs"]:
-        rows = [{"iteration": iteration, "accuracy_top1": math.nan if accuracy is None else accuracy,
-                 "train_seconds": 0.0, "evaluation_seconds": 0.0}
-                for iteration, accuracy in zip(table["iterations"], run["accuracy"], strict=False)]
+        rows = [
+            {
+                "iteration": iteration,
+                "accuracy_top1": math.nan if accuracy is None else accuracy,
+                "train_seconds": 0.0,
+                "evaluation_seconds": 0.0,
+            }
+            for iteration, accuracy in zip(table["iterations"], run["accuracy"], strict=False)
+        ]
         yield (run["policy"], run["seed"]), Played(run["status"], tuple(rows))
 
 

@@ -143,8 +143,12 @@ class Search(Relay):
 
     def _made(self, trial: optuna.Trial, policy: str) -> Task:
         reported = set(self._study.get_trials(deepcopy=False)[trial.number].intermediate_values)
-        return self._bench.task(parse_policy(policy), self._settings.search_seed, number=trial.number + 1,
-                                pause=lambda rows: self._pruned(trial, rows, reported))
+        return self._bench.task(
+            parse_policy(policy),
+            self._settings.search_seed,
+            number=trial.number + 1,
+            pause=lambda rows: self._pruned(trial, rows, reported),
+        )
 
     def _left_behind(self) -> Iterator[Task]:
         """Trials that another process began and no process is running now."""
@@ -183,8 +187,11 @@ class Search(Relay):
         """Whether a run that is to reach the target first has already taken as long as another one did."""
         if self._settings.objective != "iterations" or self._settings.pruner == "none":
             return False
-        found = [reached for trial in self._study.get_trials(deepcopy=False)
-                 if (reached := trial.user_attrs.get(OUTCOME, {}).get("iterations_to_target")) is not None]
+        found = [
+            reached
+            for trial in self._study.get_trials(deepcopy=False)
+            if (reached := trial.user_attrs.get(OUTCOME, {}).get("iterations_to_target")) is not None
+        ]
         return bool(rows[-1]["iteration"] >= min(found, default=math.inf))
 
     def ended(self, outcome: Outcome) -> None:
@@ -210,11 +217,17 @@ class Search(Relay):
         else:
             state, values = TrialState.PRUNED, None
         try:
-            trial.set_user_attr(OUTCOME, {
-                "status": outcome.status.status, "best_accuracy": best, "iterations_to_target": found,
-                "iterations_to_best": None if best is None else iterations_to(rows, best),
-                "iterations": outcome.status.iteration,
-                "seconds": rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0})
+            trial.set_user_attr(
+                OUTCOME,
+                {
+                    "status": outcome.status.status,
+                    "best_accuracy": best,
+                    "iterations_to_target": found,
+                    "iterations_to_best": None if best is None else iterations_to(rows, best),
+                    "iterations": outcome.status.iteration,
+                    "seconds": rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0,
+                },
+            )
             self._study.tell(trial, values, state)
         except UpdateFinishedTrialError:  # two processes took the trial up, and the other was faster to tell
             pass
@@ -271,4 +284,3 @@ def _free(directory: RunDirectory) -> bool:
             return True
     except RunBusy:
         return False
-

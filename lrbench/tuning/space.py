@@ -95,8 +95,10 @@ class Space:
         """
         for part in self.parts:
             for end in (0, -1):
-                values = {one.name: one.values[end] if isinstance(one, Choice) else (one.low, one.high)[end]
-                          for one in part.dimensions}
+                values = {
+                    one.name: one.values[end] if isinstance(one, Choice) else (one.low, one.high)[end]
+                    for one in part.dimensions
+                }
                 part.make(values, iterations).check(iterations)
 
 
@@ -142,8 +144,10 @@ def _entry(document: Document, index: int, entry: Any) -> Part:
     with document.placing("search", "space", index):
         raw = read_text(entry) if isinstance(entry, str) else entry
         if not isinstance(raw, Mapping):
-            raise PolicyError(f"a policy is a text or a mapping, but this is {shown(entry)}",
-                              remedy="write it as in {function: FIX, k0: {low: 0.001, high: 0.1, log: true}}")
+            raise PolicyError(
+                f"a policy is a text or a mapping, but this is {shown(entry)}",
+                remedy="write it as in {function: FIX, k0: {low: 0.001, high: 0.1, log: true}}",
+            )
         dimensions: list[Dimension] = []
         template = _template(raw, "", dimensions)
         return Part(str(raw.get("function")), tuple(dimensions), _filled(template))
@@ -176,8 +180,10 @@ def _range(name: str, given: Mapping[str, Any]) -> Shape:
     low, high = given.get("low"), given.get("high")
     numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
     if unknown or not numbers or not low < high or (given.get("log") and low <= 0):  # type: ignore[operator]
-        raise SpecError(f"{name} is {shown(dict(given))}, which is no range",
-                        remedy="write {low: 0.001, high: 0.1, log: true} with low below high, and above 0 for log")
+        raise SpecError(
+            f"{name} is {shown(dict(given))}, which is no range",
+            remedy="write {low: 0.001, high: 0.1, log: true} with low below high, and above 0 for log",
+        )
     return Shape(name, low, high, bool(given.get("log")), bool(given.get("whole")))  # type: ignore[arg-type]
 
 
@@ -189,9 +195,14 @@ def _choice(name: str, values: Sequence[Any]) -> Choice:
 
 def _filled(template: Mapping[str, Any]) -> Callable[[Mapping[str, Any], int], Policy]:
     def fill(part: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: fill(value, values) if isinstance(value, dict)
-                else values[value.name] if isinstance(value, Shape | Choice) else value
-                for key, value in part.items()}
+        return {
+            key: fill(value, values)
+            if isinstance(value, dict)
+            else values[value.name]
+            if isinstance(value, Shape | Choice)
+            else value
+            for key, value in part.items()
+        }
 
     def make(values: Mapping[str, Any], _iterations: int) -> Policy:
         return policy_from_mapping(fill(template, values))

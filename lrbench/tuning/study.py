@@ -26,11 +26,15 @@ IDENTITY = "identity"
 STARTUP_TRIALS = 10
 """Policies drawn at random before TPE has something to go by, and tried in full before anything is pruned."""
 DIRECTIONS: dict[str, list[Literal["minimize", "maximize"]]] = {
-    "accuracy": ["maximize"], "iterations": ["minimize"], "both": ["maximize", "minimize"]}
+    "accuracy": ["maximize"],
+    "iterations": ["minimize"],
+    "both": ["maximize", "minimize"],
+}
 
 
-def open_study(storage: str, name: str, settings: SearchSettings, identity: Mapping[str, Any],
-               evaluations: int) -> optuna.Study:
+def open_study(
+    storage: str, name: str, settings: SearchSettings, identity: Mapping[str, Any], evaluations: int
+) -> optuna.Study:
     """The study of that name, made where there is none.
 
     Args:
@@ -50,9 +54,13 @@ def open_study(storage: str, name: str, settings: SearchSettings, identity: Mapp
         place = _place(storage)
         with _alone(place):
             study = optuna.create_study(
-                storage=_storage(place), study_name=name, load_if_exists=True,
+                storage=_storage(place),
+                study_name=name,
+                load_if_exists=True,
                 directions=DIRECTIONS[settings.objective],
-                sampler=_sampler(settings), pruner=_pruner(settings, evaluations))
+                sampler=_sampler(settings),
+                pruner=_pruner(settings, evaluations),
+            )
         _compare(study, identity, f"study {name} in {shown_storage(storage)}")
     except UsageError:
         raise
@@ -78,8 +86,11 @@ def storage_errors(storage: str) -> Iterator[None]:
 
 
 def _refusal(storage: str, what: str, error: Exception) -> SpecError:
-    return SpecError(f"{what}: {hide_secrets_of(storage, _problem(error))}", where=shown_storage(storage),
-                     remedy="check that it is reachable, or name another with --storage")
+    return SpecError(
+        f"{what}: {hide_secrets_of(storage, _problem(error))}",
+        where=shown_storage(storage),
+        remedy="check that it is reachable, or name another with --storage",
+    )
 
 
 def _problem(error: Exception) -> str:
@@ -151,8 +162,11 @@ def _compare(study: optuna.Study, identity: Mapping[str, Any], where: str) -> No
         return
     other = [part for part, digest in digests.items() if before.get(part) != digest]
     if other:
-        raise SpecError(f"was made for another {' and another '.join(other)}", where=where,
-                        remedy="name another with --storage, or restore the spec that it was made with")
+        raise SpecError(
+            f"was made for another {' and another '.join(other)}",
+            where=where,
+            remedy="name another with --storage, or restore the spec that it was made with",
+        )
 
 
 def _digest(value: Any) -> str:
@@ -164,8 +178,7 @@ def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
 
     seed = settings.sampler_seed
     if settings.sampler == "tpe":
-        return samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=False, constant_liar=True,
-                                   seed=seed)
+        return samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=False, constant_liar=True, seed=seed)
     if settings.sampler == "quasi-random":
         return samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
     return samplers.RandomSampler(seed=seed)  # a grid's policies are named one by one
@@ -181,4 +194,3 @@ def _pruner(settings: SearchSettings, evaluations: int) -> optuna.pruners.BasePr
     if settings.pruner == "hyperband":
         return pruners.HyperbandPruner(min_resource=max(1, evaluations // 9), max_resource=evaluations)
     return pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=evaluations // 2)
-

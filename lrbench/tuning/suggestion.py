@@ -77,8 +77,11 @@ def untried(space: Space, tried: Iterable[Mapping[str, Any]]) -> Iterator[dict[s
     for part in space.parts:
         for indices in product(*(range(len(one.values)) for one in _choices(part))):
             wanted: dict[str, Any] = {FUNCTION: part.label} if len(space.parts) > 1 else {}
-            wanted |= {f"{part.label}.{one.name}": index
-                       for one, index in zip(_choices(part), indices, strict=True) if len(one.values) > 1}
+            wanted |= {
+                f"{part.label}.{one.name}": index
+                for one, index in zip(_choices(part), indices, strict=True)
+                if len(one.values) > 1
+            }
             if _key(wanted) not in seen:
                 yield wanted
 

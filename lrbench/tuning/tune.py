@@ -111,8 +111,9 @@ class TuneResult:
     @property
     def chosen(self) -> list[Policy]:
         """The same as policies, the finalists in the order of the finals before all others."""
-        return list(dict.fromkeys([*(row.policy for row in self.finals),
-                                   *(parse_policy(tried.policy) for tried in self.best)]))
+        return list(
+            dict.fromkeys([*(row.policy for row in self.finals), *(parse_policy(tried.policy) for tried in self.best)])
+        )
 
 
 def _worse(tried: Tried) -> tuple[float, float]:
@@ -143,7 +144,7 @@ def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -
         policies.setdefault(policy, BASELINE)
     if FOUND not in policies.values():
         return found
-    others = found.chosen[most: judge.experiment.settings.search.finalists]
+    others = found.chosen[most : judge.experiment.settings.search.finalists]
     confirmed = _confirmed(bench.named(CONFIRMED), policies, others)
     return replace(found, confirmed=tuple(confirmed), confirmed_engine=bench.experiment.settings.engine.name)
 
@@ -159,7 +160,7 @@ def _confirmed(bench: Bench, policies: Mapping[Policy, str], others: Sequence[Po
         if any(not row.diverged for row in found):
             break
         if policy not in policies:
-            rows[len(found):len(found)] = confirm(bench, {policy: FOUND}, bench.experiment.settings.seeds)
+            rows[len(found) : len(found)] = confirm(bench, {policy: FOUND}, bench.experiment.settings.seeds)
     return rows
 
 
@@ -190,8 +191,9 @@ def search(judge: Bench, space: Space, storage: str | None = None) -> TuneResult
         space.check(workload.iterations)
     if settings.search.sampler == "grid":
         space = space.discrete(settings.search.points)
-    judge.check(judge.task(next(iter(space.discrete(1).parts[0].policies(workload.iterations))),
-                           settings.search.search_seed))
+    judge.check(
+        judge.task(next(iter(space.discrete(1).parts[0].policies(workload.iterations))), settings.search.search_seed)
+    )
     study = _study(judge, space, storage)
     with storage_errors(_place(judge, storage)):
         Search(judge, study, space).run()
@@ -214,8 +216,7 @@ def earlier(judge: Bench, space: Space) -> TuneResult | None:
 def _study(judge: Bench, space: Space, storage: str | None = None) -> optuna.Study:
     settings, workload = judge.experiment.settings.search, judge.experiment.workload
     evaluations = -(-workload.iterations // workload.test_interval)
-    return open_study(_place(judge, storage), judge.experiment.name, settings,
-                      identity(judge, space), evaluations)
+    return open_study(_place(judge, storage), judge.experiment.name, settings, identity(judge, space), evaluations)
 
 
 def _place(judge: Bench, storage: str | None) -> str:
@@ -230,8 +231,10 @@ def identity(judge: Bench, space: Space) -> dict[str, Any]:
         "solver": settings.solver[0].resolved(),
         "engine": settings.engine.name,
         "search space": [[part.label, *part.dimensions] for part in space.parts],
-        "objective": [settings.search.objective,
-                      settings.target_accuracy if settings.search.objective != "accuracy" else None],
+        "objective": [
+            settings.search.objective,
+            settings.target_accuracy if settings.search.objective != "accuracy" else None,
+        ],
         "search seed": settings.search.search_seed,
     }
 
@@ -253,20 +256,29 @@ def baselines(bench: Bench) -> list[Policy]:
 def _result(judge: Bench, study: optuna.Study) -> TuneResult:
     settings = judge.experiment.settings
     return TuneResult(
-        name=settings.name.removesuffix(f"-{SUFFIX}"), objective=settings.search.objective,
+        name=settings.name.removesuffix(f"-{SUFFIX}"),
+        objective=settings.search.objective,
         target=settings.target_accuracy,
-        evaluated_on=judge.evaluated_on, data=judge.data.label,
-        engine=settings.engine.name, run_iterations=judge.experiment.workload.iterations,
-        tried=tuple(_tried(trial) for trial in runs_of(study.get_trials(deepcopy=False))))
+        evaluated_on=judge.evaluated_on,
+        data=judge.data.label,
+        engine=settings.engine.name,
+        run_iterations=judge.experiment.workload.iterations,
+        tried=tuple(_tried(trial) for trial in runs_of(study.get_trials(deepcopy=False))),
+    )
 
 
 def _tried(trial: optuna.trial.FrozenTrial) -> Tried:
-    unknown = {"status": "running", "best_accuracy": None, "iterations_to_best": None, "iterations_to_target": None,
-               "iterations": 0, "seconds": 0.0}
+    unknown = {
+        "status": "running",
+        "best_accuracy": None,
+        "iterations_to_best": None,
+        "iterations_to_target": None,
+        "iterations": 0,
+        "seconds": 0.0,
+    }
     return Tried(**asked(trial), **trial.user_attrs.get(OUTCOME, unknown))
 
 
 def study_file(results: Path, name: str) -> Path:
     """Where the study of the experiment of that name lies unless another storage is named."""
     return results / f"{name}-{SUFFIX}" / STUDY_FILE
-

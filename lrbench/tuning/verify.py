@@ -165,6 +165,6 @@ def verify(verification: Verification, phases: Sequence[tuple[Phase, Callable[[]
 _NOTHING: dict[Phase, str] = {
     "policy": "no policy was given",
     "database": "the policy database has no policy that reached this target within this budget on this workload or a "
-                "like one",
+    "like one",
     "search": "the search found no policy that could be trained to its end",
 }

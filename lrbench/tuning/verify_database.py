@@ -32,9 +32,12 @@ def known_candidates(entries: Iterable[Entry], asked: Asked, goal: Goal, most: i
             except PolicyError:
                 continue
             seen.add(policy.text)
-            yield Candidate(policy, f"reached it with {known.reached} of {len(entry.samples)} seeds on: "
-                                    f"{', '.join(alike.reasons)} (entry {entry.id[:8]}, "
-                                    f"{entry.workload.evaluated_on} set)")
+            yield Candidate(
+                policy,
+                f"reached it with {known.reached} of {len(entry.samples)} seeds on: "
+                f"{', '.join(alike.reasons)} (entry {entry.id[:8]}, "
+                f"{entry.workload.evaluated_on} set)",
+            )
 
 
 def _given(entry: Entry, asked: Asked) -> Policy | None:
@@ -44,8 +47,11 @@ def _given(entry: Entry, asked: Asked) -> Policy | None:
 
 
 def _alike(entries: Iterable[Entry], asked: Asked, goal: Goal) -> list[tuple[Entry, Likeness]]:
-    found = [(entry, alike) for entry in entries
-             if (alike := likeness(asked, entry.workload)) is not None and alike.same_data]
+    found = [
+        (entry, alike)
+        for entry in entries
+        if (alike := likeness(asked, entry.workload)) is not None and alike.same_data
+    ]
     return sorted(found, key=lambda each: (each[1].distance, *_order(each[0], goal)))
 
 
@@ -56,8 +62,17 @@ def _order(entry: Entry, goal: Goal) -> tuple[float, float, str]:
 def earlier_runs(database: Database, bench: Bench, goal: Goal) -> tuple[Curve, ...]:
     """The curves of the database's runs of this net, data, batch size and solver type that reached the target."""
     workload, data = bench.experiment.workload, bench.data
-    query = EntryQuery(net=workload.net_sha256, dataset=data.sha256, batch_size=workload.batch_size,
-                       solver=bench.experiment.settings.solver[0].type, evaluated_on="test")
-    return tuple(tuple((point.iteration, point.accuracy) for point in run.curve if point.iteration > 0)
-                 for entry in database.entries(query) if entry.lr_scale == 1 for run in entry.samples
-                 if run.reached(goal.target, goal.within))
+    query = EntryQuery(
+        net=workload.net_sha256,
+        dataset=data.sha256,
+        batch_size=workload.batch_size,
+        solver=bench.experiment.settings.solver[0].type,
+        evaluated_on="test",
+    )
+    return tuple(
+        tuple((point.iteration, point.accuracy) for point in run.curve if point.iteration > 0)
+        for entry in database.entries(query)
+        if entry.lr_scale == 1
+        for run in entry.samples
+        if run.reached(goal.target, goal.within)
+    )

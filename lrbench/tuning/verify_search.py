@@ -42,10 +42,14 @@ class Searching:
         self.tuned = with_finals(judge, search(judge, space, self.storage), 1)
         if self.tuned.best:
             best = self._chosen(self.tuned)
-            reached = (f"after {best.iterations_to_target:,} iterations" if best.iterations_to_target is not None
-                       else "never")
-            yield Candidate(parse_policy(best.policy), f"the best of {len(self.tuned.tried)} policies searched; on the "
-                                                       f"{self.tuned.evaluated_on} images it reached it {reached}")
+            reached = (
+                f"after {best.iterations_to_target:,} iterations" if best.iterations_to_target is not None else "never"
+            )
+            yield Candidate(
+                parse_policy(best.policy),
+                f"the best of {len(self.tuned.tried)} policies searched; on the "
+                f"{self.tuned.evaluated_on} images it reached it {reached}",
+            )
         self.composed = compose(judge, space)
         yield Candidate(self.composed.policy, f"composed in {len(self.composed.stages)} stages")
 

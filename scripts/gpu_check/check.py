@@ -71,8 +71,9 @@ class Check:
         files = tuple(logs / f"{len(self._started):03}.{kind}" for kind in ("out", "err"))
         files[1].write_text(f"$ {' '.join(command)}\n")
         with files[0].open("wb") as output, files[1].open("ab") as errors:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=self.work,
-                                       start_new_session=True)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=self.work, start_new_session=True
+            )
         running = Running(process, (files[0], files[1]))
         self._started.append(running)
         return running
@@ -105,10 +106,18 @@ class Check:
     def write_spec(self, name: str, workload: dict[str, Any], policy: str, **engine: Any) -> Path:
         """A spec of one run, on the check's device unless the engine settings say otherwise."""
         path = self.work / f"{name}.yaml"
-        path.write_text(json.dumps({
-            "name": name, "workload": {"test_batch_size": 100, "display_interval": 10, **workload},
-            "solver": {"momentum": 0.9, "weight_decay": 0.0005}, "seeds": [0], "policies": [policy],
-            "engine": {"device": self.device, **engine}}))
+        path.write_text(
+            json.dumps(
+                {
+                    "name": name,
+                    "workload": {"test_batch_size": 100, "display_interval": 10, **workload},
+                    "solver": {"momentum": 0.9, "weight_decay": 0.0005},
+                    "seeds": [0],
+                    "policies": [policy],
+                    "engine": {"device": self.device, **engine},
+                }
+            )
+        )
         return path
 
     def lrbench(self, spec: Path, place: str, *options: str) -> tuple[str, ...]:
@@ -163,19 +172,28 @@ def compare_rows(one: Rows, other: Rows) -> dict[str, Any]:
     """Losses and accuracies of two runs at the same iterations side by side, and how far they are apart at most."""
     pairs = [(left, right) for left in one for right in other if left["iteration"] == right["iteration"]]
     names = ("train_loss", "test_loss", "accuracy_top1")
-    return {"identical": same(one, other), "iterations": [left["iteration"] for left, _ in pairs],
-            **{name: [[left.get(name), right.get(name)] for left, right in pairs] for name in names},
-            "largest_difference": {name: largest([(left.get(name), right.get(name)) for left, right in pairs])
-                                   for name in names}}
+    return {
+        "identical": same(one, other),
+        "iterations": [left["iteration"] for left, _ in pairs],
+        **{name: [[left.get(name), right.get(name)] for left, right in pairs] for name in names},
+        "largest_difference": {
+            name: largest([(left.get(name), right.get(name)) for left, right in pairs]) for name in names
+        },
+    }
 
 
 def compare_losses(one: dict[int, float], other: dict[int, float]) -> dict[str, Any]:
     """Training losses of single iterations side by side."""
     iterations = sorted(one.keys() & other.keys())
     pairs = [(one[iteration], other[iteration]) for iteration in iterations]
-    return {"iterations": iterations, "losses": pairs, "largest_difference": largest(pairs),
-            "first_difference": next((iteration for iteration, (left, right) in zip(iterations, pairs, strict=True)
-                                      if left != right), None)}
+    return {
+        "iterations": iterations,
+        "losses": pairs,
+        "largest_difference": largest(pairs),
+        "first_difference": next(
+            (iteration for iteration, (left, right) in zip(iterations, pairs, strict=True) if left != right), None
+        ),
+    }
 
 
 def largest(pairs: list[tuple[float | None, float | None]]) -> float | None:
@@ -191,5 +209,10 @@ def read_usage(folder: Path) -> dict[str, Any]:
     except OSError:
         samples = []
     names = ("memory_bytes", "gpu_memory_bytes", "gpu_percent", "cpu_percent")
-    return {"samples": len(samples), **{name: max((sample[name] for sample in samples if sample.get(name) is not None),
-                                                  default=None) for name in names}}
+    return {
+        "samples": len(samples),
+        **{
+            name: max((sample[name] for sample in samples if sample.get(name) is not None), default=None)
+            for name in names
+        },
+    }

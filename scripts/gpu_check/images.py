@@ -18,7 +18,7 @@ ROWS = 32_000
 def encoded(images: np.ndarray) -> np.ndarray:
     """Colour images of shape (N, 3, height, width), one below the other in JPEG files; their lengths come first."""
     strip = images.transpose(0, 2, 3, 1).reshape(-1, images.shape[3], 3)
-    pieces = [strip[start:start + ROWS] for start in range(0, len(strip), ROWS)]
+    pieces = [strip[start : start + ROWS] for start in range(0, len(strip), ROWS)]
     files = []
     for piece in pieces:
         stream = io.BytesIO()
@@ -31,10 +31,12 @@ def encoded(images: np.ndarray) -> np.ndarray:
 def decoded(content: np.ndarray) -> np.ndarray:
     """The images of ``encoded``, shape (N, 3, 32, 32), as JPEG left them."""
     count = int(content[:4].view("<u4")[0])
-    lengths = content[4:4 + 4 * count].view("<u4")
+    lengths = content[4 : 4 + 4 * count].view("<u4")
     ends = 4 + 4 * count + np.cumsum(lengths)
-    strips = [np.asarray(Image.open(io.BytesIO(content[end - length:end].tobytes())))
-              for end, length in zip(ends, lengths, strict=True)]
+    strips = [
+        np.asarray(Image.open(io.BytesIO(content[end - length : end].tobytes())))
+        for end, length in zip(ends, lengths, strict=True)
+    ]
     return np.ascontiguousarray(np.concatenate(strips).reshape(-1, 32, 32, 3).transpose(0, 3, 1, 2))
 
 
@@ -50,7 +52,7 @@ def prepare_slices(file: Path, home: Path) -> None:
     def read(name: str) -> Arrays:
         splits = []
         for part in ("train", "test"):
-            images = (packed[f"{name}_{part}_images"] if name == "mnist" else decoded(packed[f"{name}_{part}_jpeg"]))
+            images = packed[f"{name}_{part}_images"] if name == "mnist" else decoded(packed[f"{name}_{part}_jpeg"])
             splits.append(Split(images, packed[f"{name}_{part}_labels"].astype(np.int64)))
         label = f"{name}, {len(splits[0].images)} + {len(splits[1].images)} images" + ", JPEG" * (name != "mnist")
         return Arrays(label, *splits, classes=10, mean=None if name == "mnist" else mean_image(splits[0].images))

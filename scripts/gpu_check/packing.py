@@ -24,12 +24,34 @@ from lrbench.engines.caffe.environment import MANIFEST, packaged_environment
 from lrbench.library.surroundings import data_folder, home
 
 LARGEST_BYTES = 55 << 20
-REQUIREMENTS = ("click", "filelock", "lmdb", "optuna", "orjson", "platformdirs", "protobuf", "psutil", "pydantic",
-                "pyyaml", "requests", "rich", "sqlalchemy", "tabulate")
+REQUIREMENTS = (
+    "click",
+    "filelock",
+    "lmdb",
+    "optuna",
+    "orjson",
+    "platformdirs",
+    "protobuf",
+    "psutil",
+    "pydantic",
+    "pyyaml",
+    "requests",
+    "rich",
+    "sqlalchemy",
+    "tabulate",
+)
 """Of LRBench's dependencies, those without NumPy, SciPy and matplotlib, which the other machine has."""
 LEFT_OUT = {"numpy"}
-PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64",
-             "manylinux_2_12_x86_64", "manylinux2010_x86_64", "manylinux_2_5_x86_64", "manylinux1_x86_64")
+PLATFORMS = (
+    "manylinux_2_28_x86_64",
+    "manylinux_2_27_x86_64",
+    "manylinux_2_17_x86_64",
+    "manylinux2014_x86_64",
+    "manylinux_2_12_x86_64",
+    "manylinux2010_x86_64",
+    "manylinux_2_5_x86_64",
+    "manylinux1_x86_64",
+)
 IMAGE_LIBRARY = "libopencv_imgcodecs.so.4.5"
 """Of OpenCV: it reads and writes encoded images, and needs half of the tree. No net of the check has any."""
 TRACE = """
@@ -86,14 +108,16 @@ def pack_tree(tree: Path, archive: Path) -> None:
 def make_stand_in(root: Path, folder: Path) -> Path:
     """A library in place of OpenCV's for encoded images, whose functions end the process."""
     libraries = root / "usr/lib/x86_64-linux-gnu"
-    missing = (symbols(libraries / "libcaffe.so.1.0.0", "--undefined-only")
-               & symbols(libraries / IMAGE_LIBRARY, "--defined-only"))
+    missing = symbols(libraries / "libcaffe.so.1.0.0", "--undefined-only") & symbols(
+        libraries / IMAGE_LIBRARY, "--defined-only"
+    )
     source = folder / "stand_in.c"
     source.write_text("".join(f"void {name}(void) {{ __builtin_trap(); }}\n" for name in sorted(missing)))
     library = folder / "libraries" / IMAGE_LIBRARY
     library.parent.mkdir()
-    subprocess.run(["cc", "-shared", "-nostdlib", f"-Wl,-soname,{IMAGE_LIBRARY}", "-o", str(library), str(source)],
-                   check=True)
+    subprocess.run(
+        ["cc", "-shared", "-nostdlib", f"-Wl,-soname,{IMAGE_LIBRARY}", "-o", str(library), str(source)], check=True
+    )
     return library
 
 
@@ -108,23 +132,37 @@ def used_files(root: Path, stand_in: Path) -> set[Path]:
     environment = packaged_environment(root)
     python, tool = (with_folder(command, stand_in) for command in (environment.python, environment.tool or ()))
     worker = Path(__file__).resolve().parents[2] / "lrbench/engines/caffe/worker.py"
-    traced = subprocess.run(environment.command((*python, "-c", TRACE, str(worker)), threads=1), check=True,
-                            capture_output=True, text=True).stdout
+    traced = subprocess.run(
+        environment.command((*python, "-c", TRACE, str(worker)), threads=1), check=True, capture_output=True, text=True
+    ).stdout
     listed = subprocess.run([*tool[:-1], "--list", tool[-1]], check=True, capture_output=True, text=True).stdout
-    names = [*json.loads(traced.splitlines()[-1]), tool[0], tool[-1],
-             *(word for line in listed.splitlines() for word in line.split() if word.startswith("/"))]
+    names = [
+        *json.loads(traced.splitlines()[-1]),
+        tool[0],
+        tool[-1],
+        *(word for line in listed.splitlines() for word in line.split() if word.startswith("/")),
+    ]
     standard = [path for part in ("", "encodings") for path in (root / "usr/lib/python3.9" / part).glob("*.py")]
-    records = [root / MANIFEST, *(root / "usr/lib").glob("lrbench-*.json"),
-               root / "usr/share/doc/caffe/changelog.Debian.gz"]
+    records = [
+        root / MANIFEST,
+        *(root / "usr/lib").glob("lrbench-*.json"),
+        root / "usr/share/doc/caffe/changelog.Debian.gz",
+    ]
     found = {Path(os.path.realpath(name)) for name in (*names, *standard, *records)}
-    return {path for path in found if path.is_relative_to(root) and path.is_file() and path.suffix != ".pyc"
-            and not path.name.startswith(("libcu", "libnv"))}
+    return {
+        path
+        for path in found
+        if path.is_relative_to(root)
+        and path.is_file()
+        and path.suffix != ".pyc"
+        and not path.name.startswith(("libcu", "libnv"))
+    }
 
 
 def with_folder(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:
     """A command through the tree's loader that looks into ``folder`` first."""
     place = command.index("--library-path") + 1
-    return (*command[:place], f"{folder}:{command[place]}", *command[place + 1:])
+    return (*command[:place], f"{folder}:{command[place]}", *command[place + 1 :])
 
 
 def links_to(files: set[Path], root: Path) -> list[tuple[Path, str]]:
@@ -154,9 +192,27 @@ def fetch_wheels(folder: Path, python: str) -> None:
         old.unlink()
     platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
     abis = [word for abi in (f"cp{python.replace('.', '')}", "abi3", "none") for word in ("--abi", abi)]
-    subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:",
-                    "--python-version", python, "--implementation", "cp", *abis, *platforms, "-d", str(folder),
-                    *installed_versions(REQUIREMENTS)], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--python-version",
+            python,
+            "--implementation",
+            "cp",
+            *abis,
+            *platforms,
+            "-d",
+            str(folder),
+            *installed_versions(REQUIREMENTS),
+        ],
+        check=True,
+    )
 
 
 def installed_versions(names: Iterable[str]) -> list[str]:
@@ -182,6 +238,5 @@ def pack_data(file: Path) -> None:
         for part, split, count in (("train", read.train, counts[0]), ("test", read.test, counts[1])):
             images = split.images[:count]
             arrays[f"{name}_{part}_labels"] = split.labels[:count].astype(np.uint8)
-            arrays |= ({f"{name}_{part}_images": images} if name == "mnist" else
-                       {f"{name}_{part}_jpeg": encoded(images)})
+            arrays |= {f"{name}_{part}_images": images} if name == "mnist" else {f"{name}_{part}_jpeg": encoded(images)}
     np.savez_compressed(file, **arrays)

@@ -25,8 +25,11 @@ Found = dict[str, Any]
 DIGITS = {"net": "lenet", "dataset": "digits", "batch_size": 64, "iterations": 300, "test_interval": 50}
 MNIST = {"net": "lenet", "dataset": "mnist", "batch_size": 100, "iterations": 300, "test_interval": 50}
 CIFAR10 = {"net": "cnn3", "dataset": "cifar10", "batch_size": 100, "iterations": 100, "test_interval": 50}
-WORKLOADS = {"digits": (DIGITS, "FIX(k0=0.01)"), "mnist": (MNIST, "TRI(k0=0.001, k1=0.02, l=100)"),
-             "cifar10": (CIFAR10, "FIX(k0=0.001)")}
+WORKLOADS = {
+    "digits": (DIGITS, "FIX(k0=0.01)"),
+    "mnist": (MNIST, "TRI(k0=0.001, k1=0.02, l=100)"),
+    "cifar10": (CIFAR10, "FIX(k0=0.001)"),
+}
 TILES = 20_000
 TILE_BYTES = 4 * 64 * 784 * TILES
 """Of one blob that repeats a batch of 64 images of 28x28 pixels; Caffe's kernels count to 2**30 values."""
@@ -35,8 +38,12 @@ TILE_BYTES = 4 * 64 * 784 * TILES
 def machine(check: Check, found: Found) -> None:
     """The GPU, Caffe's kernels on it, and what ``lrbench doctor`` says."""
     if shutil.which("nvidia-smi"):
-        found["nvidia_smi"] = check.run("nvidia-smi", "--query-gpu=name,driver_version,memory.total,compute_cap",
-                                        "--format=csv,noheader", codes=(0, 9)).strip()
+        found["nvidia_smi"] = check.run(
+            "nvidia-smi",
+            "--query-gpu=name,driver_version,memory.total,compute_cap",
+            "--format=csv,noheader",
+            codes=(0, 9),
+        ).strip()
     probe = check.start(*probe_command(check))
     found["probe"] = check.finish(probe, codes=(*range(256), *range(-64, 0))).strip() or probe.errors[-1500:]
     found["probe_code"] = probe.process.returncode
@@ -52,8 +59,13 @@ def probe_command(check: Check) -> list[str]:
 
     root = next(path for path in (home() / "caffe-cuda", home() / "caffe") if path.is_dir())
     environment = packaged_environment(root)
-    return ["env", *environment.settings, *environment.python, str(WORKER),
-            *(["--probe-gpu", "0"] if check.on_gpu else ["--probe"])]
+    return [
+        "env",
+        *environment.settings,
+        *environment.python,
+        str(WORKER),
+        *(["--probe-gpu", "0"] if check.on_gpu else ["--probe"]),
+    ]
 
 
 def devices(check: Check, found: Found) -> None:
@@ -68,10 +80,12 @@ def devices(check: Check, found: Found) -> None:
     losses = {place: read_losses(folder) for place, folder in folders.items()}
     for name in WORKLOADS:
         cpu, device, again = (f"{place}-{name}" for place in ("cpu", "device", "again"))
-        found[name] = {"device_twice_identical": compare_rows(rows[device], rows[again])["identical"],
-                       "cpu_and_device": compare_rows(rows[cpu], rows[device]),
-                       "cpu_and_device_losses": compare_losses(losses[cpu], losses[device]),
-                       "device_twice_losses": compare_losses(losses[device], losses[again])["largest_difference"]}
+        found[name] = {
+            "device_twice_identical": compare_rows(rows[device], rows[again])["identical"],
+            "cpu_and_device": compare_rows(rows[cpu], rows[device]),
+            "cpu_and_device_losses": compare_losses(losses[cpu], losses[device]),
+            "device_twice_losses": compare_losses(losses[device], losses[again])["largest_difference"],
+        }
 
 
 def resume(check: Check, found: Found) -> None:
@@ -86,9 +100,13 @@ def resume(check: Check, found: Found) -> None:
     folders = check.train(places)
     for name in specs:
         cut, whole, again = (read_rows(folders[f"{place}-{name}"]) for place in ("cut", "whole", "again"))
-        found[name] = {"iterations": iterations, "killed_after_iteration": killed[f"cut-{name}"],
-                       "whole_twice": compare_rows(whole, again), "whole_and_resumed": compare_rows(whole, cut),
-                       "usage": read_usage(folders[f"whole-{name}"])}
+        found[name] = {
+            "iterations": iterations,
+            "killed_after_iteration": killed[f"cut-{name}"],
+            "whole_twice": compare_rows(whole, again),
+            "whole_and_resumed": compare_rows(whole, cut),
+            "usage": read_usage(folders[f"whole-{name}"]),
+        }
 
 
 def kill_in_the_middle(check: Check, specs: dict[str, Path], *, evaluations: int) -> dict[str, int]:
@@ -124,8 +142,12 @@ def native(check: Check, found: Found) -> None:
     iterations = check.scaled(1000)
     workload = MNIST | {"iterations": iterations, "test_interval": iterations // 2}
     policy = "INV(k0=0.01, gamma=0.0001, p=0.75)"
-    folders = check.train({driver: check.write_spec(f"driver-{driver}", workload, policy, driver=driver)
-                           for driver in ("native", "stepping")})
+    folders = check.train(
+        {
+            driver: check.write_spec(f"driver-{driver}", workload, policy, driver=driver)
+            for driver in ("native", "stepping")
+        }
+    )
     for driver, folder in folders.items():
         found[driver] = {"usage": read_usage(folder), "status": json.loads((folder / "status.json").read_text())}
     found["native_and_stepping"] = compare_rows(*(read_rows(folder) for folder in folders.values()))
@@ -142,14 +164,16 @@ def out_of_memory(check: Check, found: Found) -> None:
     found["asked_for_gib"], found["gpu_gib"] = count * TILE_BYTES / 2**30, total / 2**30
     layers = "".join(
         f'layer {{ name: "tile{i}" type: "Tile" bottom: "data" top: "tile{i}" tile_param {{ tiles: {TILES} }}\n'
-        f'  include {{ phase: TRAIN }} }}\n'
+        f"  include {{ phase: TRAIN }} }}\n"
         f'layer {{ name: "silence{i}" type: "Silence" bottom: "tile{i}" include {{ phase: TRAIN }} }}\n'
-        for i in range(count))
+        for i in range(count)
+    )
     net = check.work / "large.prototxt"
     net.write_text((REPOSITORY / "prototxt/lenet.prototxt").read_text() + layers)
     spec = check.write_spec("large", DIGITS | {"net": str(net)}, "FIX(k0=0.01)")
     found["exit_code"] = (running := check.start(*check.lrbench(spec, "large"))).process.wait(
-        max(1.0, check.deadline - time.monotonic()))
+        max(1.0, check.deadline - time.monotonic())
+    )
     found["said"] = running.errors[-600:]
     found["status"] = json.loads((check.run_folder("large") / "status.json").read_text())
     if "out of GPU memory" not in str(found["status"]):
@@ -160,9 +184,20 @@ def speed(check: Check, found: Found) -> None:
     """Iterations a second of stepping and of ``caffe train`` in turns, and of two runs at once over one."""
     iterations = check.scaled(600)
     for part, repeats in (("drivers", "3" if check.on_gpu else "1"), ("jobs", "1")):
-        found[part] = json.loads(check.run(
-            sys.executable, str(REPOSITORY / "scripts/measure_speed"), "--device", check.device, "--iterations",
-            str(iterations), "--repeats", repeats, "--parts", part))
+        found[part] = json.loads(
+            check.run(
+                sys.executable,
+                str(REPOSITORY / "scripts/measure_speed"),
+                "--device",
+                check.device,
+                "--iterations",
+                str(iterations),
+                "--repeats",
+                repeats,
+                "--parts",
+                part,
+            )
+        )
 
 
 def torch(check: Check, found: Found) -> None:
@@ -179,19 +214,41 @@ def lanes(net: str) -> Any:
     """A part that measures the PyTorch engine's lanes on one net."""
 
     def measure(check: Check, found: Found) -> None:
-        counts, processes, seconds = (("1", "4", "16", "64"), ("1", "16"), "1.5") if check.on_gpu else (
-            ("1", "2"), ("1",), "0.3")
-        found |= json.loads(check.run(
-            sys.executable, str(REPOSITORY / "scripts/measure_lanes"), "--device", check.device, "--nets", net,
-            "--lanes", *counts, "--processes", *processes, "--repeats", "1", "--seconds", seconds))
+        counts, processes, seconds = (
+            (("1", "4", "16", "64"), ("1", "16"), "1.5") if check.on_gpu else (("1", "2"), ("1",), "0.3")
+        )
+        found |= json.loads(
+            check.run(
+                sys.executable,
+                str(REPOSITORY / "scripts/measure_lanes"),
+                "--device",
+                check.device,
+                "--nets",
+                net,
+                "--lanes",
+                *counts,
+                "--processes",
+                *processes,
+                "--repeats",
+                "1",
+                "--seconds",
+                seconds,
+            )
+        )
 
     measure.__doc__ = f"Lanes of the PyTorch engine on {net}."
     return measure
 
 
 PARTS = {
-    "machine": (machine, 150), "devices": (devices, 120), "resume": (resume, 100), "out_of_memory": (out_of_memory, 40),
-    "native": (native, 50), "speed": (speed, 150), "torch": (torch, 60), "lanes_lenet": (lanes("lenet"), 90),
+    "machine": (machine, 150),
+    "devices": (devices, 120),
+    "resume": (resume, 100),
+    "out_of_memory": (out_of_memory, 40),
+    "native": (native, 50),
+    "speed": (speed, 150),
+    "torch": (torch, 60),
+    "lanes_lenet": (lanes("lenet"), 90),
     "lanes_cnn3": (lanes("cnn3"), 90),
 }
 """Each part, and the most seconds that it may take."""

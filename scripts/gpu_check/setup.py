@@ -33,8 +33,12 @@ def set_up(packed: Path, work: Path, toolkit: Path | None) -> dict[str, Any]:
     for wheel in sorted((packed / WHEELS).glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
-    os.environ |= {"LRBENCH_HOME": str(home), "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{site}",
-                   "PYTHONDONTWRITEBYTECODE": "", "PYTHONUNBUFFERED": "1"}
+    os.environ |= {
+        "LRBENCH_HOME": str(home),
+        "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{site}",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONUNBUFFERED": "1",
+    }
     for name in FOREIGN:
         os.environ.pop(name, None)
     sys.path[:0] = [str(REPOSITORY), str(site)]

@@ -38,8 +38,9 @@ def contexts(context: click.Context) -> Iterator[click.Context]:
 
 
 def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
-    return click.Context(command, parent, name, terminal_width=WIDTH, max_content_width=WIDTH,
-                         help_option_names=["-h", "--help"])
+    return click.Context(
+        command, parent, name, terminal_width=WIDTH, max_content_width=WIDTH, help_option_names=["-h", "--help"]
+    )
 
 
 def _section(context: click.Context) -> str:

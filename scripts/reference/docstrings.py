@@ -40,8 +40,9 @@ def _lines(section: DocstringSection) -> Iterator[str]:
         yield from (f"- `{item.annotation}`: {_one_line(item.description)}" for item in section.value)
     elif section.kind is DocstringSectionKind.examples:
         yield "Example:\n"
-        yield from (f"```python\n{text}\n```" if kind is DocstringSectionKind.examples else text
-                    for kind, text in section.value)
+        yield from (
+            f"```python\n{text}\n```" if kind is DocstringSectionKind.examples else text for kind, text in section.value
+        )
     else:
         raise SystemExit(f"a docstring has a section of the kind {section.kind.value}, which no page can show yet")
     yield ""

@@ -86,6 +86,14 @@ def page() -> str:
 
 
 def _table(metrics: Iterable[Metric]) -> str:
-    rows = [(f"`{metric.name}`", metric.title, metric.unit, "higher" if metric.higher_is_better else "lower",
-             metric.definition) for metric in metrics]
+    rows = [
+        (
+            f"`{metric.name}`",
+            metric.title,
+            metric.unit,
+            "higher" if metric.higher_is_better else "lower",
+            metric.definition,
+        )
+        for metric in metrics
+    ]
     return tabulate(rows, ["name", "in tables", "unit", "better", "definition"], "github", disable_numparse=True) + "\n"

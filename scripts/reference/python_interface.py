@@ -78,6 +78,9 @@ def _signature(described: Object) -> str:
     if isinstance(described, Class):
         made = described.all_members.get("__init__")
         bases = ", ".join(map(str, described.bases))
-        return f"class {made.signature(return_type=False, name=described.name)}" if isinstance(made, Function) else (
-            f"class {described.name}({bases})")
+        return (
+            f"class {made.signature(return_type=False, name=described.name)}"
+            if isinstance(made, Function)
+            else (f"class {described.name}({bases})")
+        )
     return f"{described.name}: {described.annotation}"

@@ -21,9 +21,13 @@ from lrbench.policies import parse_policy
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras itself
 ITERATIONS = 60
 POLICIES = (
-    "FIX(k0=0.01)", "NSTEP(k0=0.1, gamma=0.5, l=[10, 30])", "EXP(k0=0.1, gamma=0.99994)",
-    "SINEXP(k0=0.01, k1=0.06, gamma=0.99, l=20)", "SGDR(k0=0.1, l=10, mult=2)",
-    "WARMUP(policy=COSDECAY(k0=0.1), l=20)", "COMPOSE(policies=[TRI(k0=0, k1=0.1, l=9), FIX(k0=0.1)], boundaries=[40])",
+    "FIX(k0=0.01)",
+    "NSTEP(k0=0.1, gamma=0.5, l=[10, 30])",
+    "EXP(k0=0.1, gamma=0.99994)",
+    "SINEXP(k0=0.01, k1=0.06, gamma=0.99, l=20)",
+    "SGDR(k0=0.1, l=10, mult=2)",
+    "WARMUP(policy=COSDECAY(k0=0.1), l=20)",
+    "COMPOSE(policies=[TRI(k0=0, k1=0.1, l=9), FIX(k0=0.1)], boundaries=[40])",
 )
 
 
@@ -78,8 +82,10 @@ def test_optax_trains_with_the_rates_also_after_save_and_load(text: str, tmp_pat
 
 @pytest.mark.parametrize("cooldown", [0, 1, 3])
 def test_the_plateau_snippet_is_the_policy(cooldown: int) -> None:
-    policy = parse_policy("PLATEAU(k0=0.8, factor=0.5, patience=2, threshold=0.05, threshold_mode=abs, "
-                          f"cooldown={cooldown}, monitor=accuracy, min_rate=0.01)")
+    policy = parse_policy(
+        "PLATEAU(k0=0.8, factor=0.5, patience=2, threshold=0.05, threshold_mode=abs, "
+        f"cooldown={cooldown}, monitor=accuracy, min_rate=0.01)"
+    )
     names: dict[str, Any] = {}
     exec(export_policy(policy, "keras"), names)
     net, callback, ours = model("FIX(k0=1)"), names["callback"](), policy.start(1000)
@@ -128,21 +134,25 @@ OPTAX_EQUAL = {
     "LINEAR(k0=0.1, k1=0.01, l=40)": lambda: optax.linear_schedule(0.1, 0.01, 40),
     "POLYDECAY(k0=0.1, k1=0.01, p=2, l=40)": lambda: optax.polynomial_schedule(0.1, 0.01, 2, 40),
     "COSDECAY(k0=0.1, k1=0.01, l=40)": lambda: optax.cosine_decay_schedule(0.1, 40, alpha=0.1),
-    "WARMUP(policy=COSDECAY(k0=0.1, k1=0.01, l=30), l=10, k0=0.02)":
-        lambda: optax.warmup_cosine_decay_schedule(0.02, 0.1, 10, 40, 0.01),
-    "COMPOSE(policies=[FIX(k0=0.1), LINEAR(k0=0.1, l=20)], boundaries=[30])":
-        lambda: optax.join_schedules([optax.constant_schedule(0.1), optax.linear_schedule(0.1, 0, 20)], [30]),
+    "WARMUP(policy=COSDECAY(k0=0.1, k1=0.01, l=30), l=10, k0=0.02)": lambda: optax.warmup_cosine_decay_schedule(
+        0.02, 0.1, 10, 40, 0.01
+    ),
+    "COMPOSE(policies=[FIX(k0=0.1), LINEAR(k0=0.1, l=20)], boundaries=[30])": lambda: optax.join_schedules(
+        [optax.constant_schedule(0.1), optax.linear_schedule(0.1, 0, 20)], [30]
+    ),
 }
 KERAS_EQUAL = {
     "EXP(k0=0.1, gamma=0.98)": lambda: SCHEDULES.ExponentialDecay(0.1, 1, 0.98),
     "STEP(k0=0.1, gamma=0.5, l=20)": lambda: SCHEDULES.ExponentialDecay(0.1, 20, 0.5, staircase=True),
-    "NSTEP(k0=0.1, gamma=0.5, l=[10, 30])":
-        lambda: SCHEDULES.PiecewiseConstantDecay([9, 29], [0.1, 0.05, 0.025]),  # a boundary is the last step before
+    "NSTEP(k0=0.1, gamma=0.5, l=[10, 30])": lambda: SCHEDULES.PiecewiseConstantDecay(
+        [9, 29], [0.1, 0.05, 0.025]
+    ),  # a boundary is the last step before
     "POLYDECAY(k0=0.1, k1=0.01, p=2, l=40)": lambda: SCHEDULES.PolynomialDecay(0.1, 40, 0.01, 2.0),
     "INV(k0=0.1, gamma=0.05, p=1)": lambda: SCHEDULES.InverseTimeDecay(0.1, 20, 1.0),
     "COSDECAY(k0=0.1, k1=0.01, l=40)": lambda: SCHEDULES.CosineDecay(0.1, 40, alpha=0.1),
-    "WARMUP(policy=COSDECAY(k0=0.1, l=30), l=10, k0=0.02)":
-        lambda: SCHEDULES.CosineDecay(0.02, 30, warmup_target=0.1, warmup_steps=10),
+    "WARMUP(policy=COSDECAY(k0=0.1, l=30), l=10, k0=0.02)": lambda: SCHEDULES.CosineDecay(
+        0.02, 30, warmup_target=0.1, warmup_steps=10
+    ),
     "SGDR(k0=0.1, l=10, mult=2)": lambda: SCHEDULES.CosineDecayRestarts(0.1, 10, t_mul=2.0, m_mul=1.0),
 }
 

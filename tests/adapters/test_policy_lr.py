@@ -16,10 +16,14 @@ from lrbench.torch import PolicyLR
 
 ITERATIONS = 120
 OPEN = (
-    "FIX(k0=0.01)", "STEP(k0=0.1, gamma=0.5, l=30)", "POLY(k0=0.1, p=2)", "SGDR(k0=0.1, l=10, mult=2)",
-    "SINEXP(k0=0.01, k1=0.06, gamma=0.99, l=20)", "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07)",
-    "WARMUP(policy=COSDECAY(k0=0.1), l=20)", "SCALE(factor=0.5, policy=COMPOSE(policies=[TRI(k0=0, k1=0.1, l=9),"
-    " FIX(k0=0.001)], boundaries=[60]))",
+    "FIX(k0=0.01)",
+    "STEP(k0=0.1, gamma=0.5, l=30)",
+    "POLY(k0=0.1, p=2)",
+    "SGDR(k0=0.1, l=10, mult=2)",
+    "SINEXP(k0=0.01, k1=0.06, gamma=0.99, l=20)",
+    "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07)",
+    "WARMUP(policy=COSDECAY(k0=0.1), l=20)",
+    "SCALE(factor=0.5, policy=COMPOSE(policies=[TRI(k0=0, k1=0.1, l=9), FIX(k0=0.001)], boundaries=[60]))",
 )
 PLATEAU = "PLATEAU(k0=0.1, factor=0.5, patience=2, threshold=0.01, cooldown=1, monitor=test_loss, min_rate=0.01)"
 SWITCH = "SWITCH(policies=[TRI(k0=0.01, k1=0.06, l=5), FIX(k0=0.01)], patience=2, monitor=accuracy, at_end=cycle)"
@@ -148,8 +152,10 @@ def test_the_plateau_snippet_is_the_policy(monitor: str) -> None:
     for case in range(30):
         draw = random.Random(case)
         mode = draw.choice(["rel", "abs"])
-        text = (f"SCALE(factor=0.5, policy=PLATEAU(k0=0.8, factor=0.5, patience={draw.randint(1, 3)}, threshold=0.02, "
-                f"threshold_mode={mode}, cooldown={draw.randint(0, 3)}, monitor={monitor}, min_rate=0.01))")
+        text = (
+            f"SCALE(factor=0.5, policy=PLATEAU(k0=0.8, factor=0.5, patience={draw.randint(1, 3)}, threshold=0.02, "
+            f"threshold_mode={mode}, cooldown={draw.randint(0, 3)}, monitor={monitor}, min_rate=0.01))"
+        )
         names: dict[str, object] = {}
         exec(export_policy(parse_policy(text), "torch"), names)
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=3.0)
@@ -177,8 +183,10 @@ def test_what_cannot_be_is_refused() -> None:
 
 def test_metrics_must_be_those_that_the_policies_monitor() -> None:
     training = Training(PLATEAU)
-    for metrics, message in (({"loss": 1.0}, 'PolicyLR.step: "loss" is no metric that a policy monitors; give train_'),
-                             ({"accuracy": 1.0}, "PolicyLR.step: PLATEAU monitors test_loss, which is not among")):
+    for metrics, message in (
+        ({"loss": 1.0}, 'PolicyLR.step: "loss" is no metric that a policy monitors; give train_'),
+        ({"accuracy": 1.0}, "PolicyLR.step: PLATEAU monitors test_loss, which is not among"),
+    ):
         with pytest.raises(UsageError) as caught:
             training.scheduler.step(metrics)
         assert str(caught.value).startswith(message)

@@ -74,28 +74,50 @@ def without_training(monkeypatch: pytest.MonkeyPatch, digits: Prepared) -> None:
     monkeypatch.setattr(lrbench.executors.preparing, "find_data", lambda experiment, obtain: digits)
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("iterations: 100", "iteration: 100",
-     "trial.yaml:6: unknown key 'workload.iteration'; did you mean iterations?; also wrong: workload.iterations "
-     "(missing, trial.yaml:1)"),
-    ("iterations: 100", "iterations: 0",
-     "trial.yaml:6: workload.iterations is 0, but must be at least 1; for example iterations: 10000"),
-    ("net: lenet", "net: lenet\n  net: cnn3", "trial.yaml:3: the key 'net' stands twice; keep one"),
-    ("net: lenet", "net: ./mine.prototxt", "trial.yaml:2: mine.prototxt: no such file"),
-    ("dataset: digits", "dataset: digit", "trial.yaml:3: no data set is called 'digit'; did you mean digits?"),
-    ("type: SGD", "type: AdaGrad", "trial.yaml:8: solver.momentum is no parameter of AdaGrad; leave it out, or write a "
-                                   "list of mappings, one for each solver"),
-    ("FIX(k0=0.01)", "FIX(k=0.01)", 'trial.yaml:10: FIX: unknown parameter "k"; did you mean k0? it takes k0'),
-    ("FIX(k0=0.01)", "POLY(k0=0.1, p=1, l=50)",
-     "trial.yaml:10: POLY(k0=0.1, p=1, l=50): POLY: the rate at t = 51 is -0.002, but must be finite and not negative; "
-     "change the parameters, or shorten the run"),
-    ("policies:", "engine: {name: cafe}\npolicies:", "trial.yaml:9: unknown engine 'cafe'; did you mean caffe?"),
-    ("policies:", "x: !!python/object/apply:os.system ['touch pwned']\npolicies:",
-     "trial.yaml:9: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is refused, as a spec holds plain values "
-     "only; remove it"),
-    ("policies:", "x: &x [*x]\npolicies:",
-     "trial.yaml:9: is nested more than 50 deep, or holds itself; write it flat"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "iterations: 100",
+            "iteration: 100",
+            "trial.yaml:6: unknown key 'workload.iteration'; did you mean iterations?; also wrong: workload.iterations "
+            "(missing, trial.yaml:1)",
+        ),
+        (
+            "iterations: 100",
+            "iterations: 0",
+            "trial.yaml:6: workload.iterations is 0, but must be at least 1; for example iterations: 10000",
+        ),
+        ("net: lenet", "net: lenet\n  net: cnn3", "trial.yaml:3: the key 'net' stands twice; keep one"),
+        ("net: lenet", "net: ./mine.prototxt", "trial.yaml:2: mine.prototxt: no such file"),
+        ("dataset: digits", "dataset: digit", "trial.yaml:3: no data set is called 'digit'; did you mean digits?"),
+        (
+            "type: SGD",
+            "type: AdaGrad",
+            "trial.yaml:8: solver.momentum is no parameter of AdaGrad; leave it out, or write a "
+            "list of mappings, one for each solver",
+        ),
+        ("FIX(k0=0.01)", "FIX(k=0.01)", 'trial.yaml:10: FIX: unknown parameter "k"; did you mean k0? it takes k0'),
+        (
+            "FIX(k0=0.01)",
+            "POLY(k0=0.1, p=1, l=50)",
+            "trial.yaml:10: POLY(k0=0.1, p=1, l=50): POLY: the rate at t = 51 is -0.002, but must be finite and not negative; "
+            "change the parameters, or shorten the run",
+        ),
+        ("policies:", "engine: {name: cafe}\npolicies:", "trial.yaml:9: unknown engine 'cafe'; did you mean caffe?"),
+        (
+            "policies:",
+            "x: !!python/object/apply:os.system ['touch pwned']\npolicies:",
+            "trial.yaml:9: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is refused, as a spec holds plain values "
+            "only; remove it",
+        ),
+        (
+            "policies:",
+            "x: &x [*x]\npolicies:",
+            "trial.yaml:9: is nested more than 50 deep, or holds itself; write it flat",
+        ),
+    ],
+)
 def test_a_bad_spec(folder, refused, old, new, message):
     assert SPEC.count(old) == 1
     (folder / "trial.yaml").write_text(SPEC.replace(old, new))
@@ -103,13 +125,19 @@ def test_a_bad_spec(folder, refused, old, new, message):
     assert refused("trial.yaml", "--dry-run") == message
 
 
-@pytest.mark.parametrize(("content_", "message"), [
-    (b"", "bad.yaml:1: the file is empty, but a spec is a mapping; write name, workload, solver and policies, such as "
-          "in configs/quickstart.yaml"),
-    (b"\x89PNG\xff", "bad.yaml: is not a text file in UTF-8; give the path of an experiment's YAML file"),
-    (b"#" * (1 << 21), "bad.yaml: is larger than 1048576 bytes; give the path of an experiment's YAML file"),
-    (b"[" * 10_000, "bad.yaml:1: is nested more than 50 deep, or holds itself; write it flat"),
-])
+@pytest.mark.parametrize(
+    ("content_", "message"),
+    [
+        (
+            b"",
+            "bad.yaml:1: the file is empty, but a spec is a mapping; write name, workload, solver and policies, such as "
+            "in configs/quickstart.yaml",
+        ),
+        (b"\x89PNG\xff", "bad.yaml: is not a text file in UTF-8; give the path of an experiment's YAML file"),
+        (b"#" * (1 << 21), "bad.yaml: is larger than 1048576 bytes; give the path of an experiment's YAML file"),
+        (b"[" * 10_000, "bad.yaml:1: is nested more than 50 deep, or holds itself; write it flat"),
+    ],
+)
 def test_a_file_that_is_no_spec(folder, refused, content_, message):
     (folder / "bad.yaml").write_bytes(content_)
     assert refused("bad.yaml") == message
@@ -122,34 +150,47 @@ def test_a_path_that_is_no_file(refused):
 
 def test_an_override(refused):
     assert refused("trial.yaml", "--set", "workload.iteration=7") == (
-        "--set workload.iteration: unknown key 'workload.iteration'; did you mean iterations?")
+        "--set workload.iteration: unknown key 'workload.iteration'; did you mean iterations?"
+    )
     assert refused("trial.yaml", "--set", "seeds") == (
-        "--set: 'seeds' is not KEY=VALUE; such as workload.iterations=1000")
+        "--set: 'seeds' is not KEY=VALUE; such as workload.iterations=1000"
+    )
 
 
 @pytest.mark.usefixtures("without_training")
 def test_data_that_do_not_fit_the_test_batch_or_the_net(folder, refused):
     assert refused("trial.yaml", "--set", "workload.test_batch_size=33") == (
         "--set workload.test_batch_size: the test set of digits has 500 samples, which is no multiple of the test "
-        "batch of 33; set workload.test_batch_size, to 25 for instance")
+        "batch of 33; set workload.test_batch_size, to 25 for instance"
+    )
     net = Path(lrbench.cli.run.__file__).parents[2] / "prototxt/lenet.prototxt"
     (folder / "nine.prototxt").write_text(net.read_text().replace("num_output: 10", "num_output: 9"))
     assert refused("trial.yaml", "--set", "workload.net=./nine.prototxt") == (
         "--set workload.net: nine.prototxt has 9 outputs, but digits has 10 classes; set num_output of the layer "
-        "before the loss to 10")
+        "before the loss to 10"
+    )
 
 
-@pytest.mark.parametrize("arguments", [
-    ["trial.yaml", "-j", "0"], ["trial.yaml", "--shard", "3/2"], ["trial.yaml", "--unknown"], [],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["trial.yaml", "-j", "0"],
+        ["trial.yaml", "--shard", "3/2"],
+        ["trial.yaml", "--unknown"],
+        [],
+    ],
+)
 def test_an_option(refused, arguments):
     assert refused(*arguments)
 
 
 def test_a_process_ends_with_the_same_line_and_no_traceback(folder):
     (folder / "trial.yaml").write_text(SPEC.replace("SGD", "SDG"))
-    ended = subprocess.run([sys.executable, "-m", "lrbench", "run", "trial.yaml"], capture_output=True, text=True,
-                           check=False)
+    ended = subprocess.run(
+        [sys.executable, "-m", "lrbench", "run", "trial.yaml"], capture_output=True, text=True, check=False
+    )
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == ("error: trial.yaml:8: solver.type is 'SDG', but must be 'SGD', 'Nesterov', 'AdaGrad', "
-                            "'RMSProp', 'AdaDelta' or 'Adam'; did you mean SGD?\n")
+    assert ended.stderr == (
+        "error: trial.yaml:8: solver.type is 'SDG', but must be 'SGD', 'Nesterov', 'AdaGrad', "
+        "'RMSProp', 'AdaDelta' or 'Adam'; did you mean SGD?\n"
+    )

@@ -28,11 +28,15 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-@pytest.mark.parametrize(("kind", "start"), [
-    ("table", "lenet on MNIST, batch 100, 2,000 iterations: caffe and torch\n"),
-    ("markdown", "## lenet on MNIST, batch 100, 2,000 iterations: caffe and torch\n"),
-    ("csv", "workload,policy,function,solver,engine,rank,"), ("json", '{"schema":1,"compared_by":"engine",'),
-])
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [
+        ("table", "lenet on MNIST, batch 100, 2,000 iterations: caffe and torch\n"),
+        ("markdown", "## lenet on MNIST, batch 100, 2,000 iterations: caffe and torch\n"),
+        ("csv", "workload,policy,function,solver,engine,rank,"),
+        ("json", '{"schema":1,"compared_by":"engine",'),
+    ],
+)
 def test_every_format(lrbench, results, kind, start):
     code, out, err = lrbench("report", results, "--by", "engine", "--format", kind)
     assert code == 0
@@ -54,8 +58,18 @@ def test_one_engine_is_one_line_and_code_2(lrbench, tmp_path):
 
 
 def test_plots_and_a_file(lrbench, results, tmp_path):
-    code, out, err = lrbench("report", results, "--by", "engine", "-o", tmp_path / "x.md", "--format", "markdown",
-                             "--plots", tmp_path / "plots")
+    code, out, err = lrbench(
+        "report",
+        results,
+        "--by",
+        "engine",
+        "-o",
+        tmp_path / "x.md",
+        "--format",
+        "markdown",
+        "--plots",
+        tmp_path / "plots",
+    )
     assert (code, out) == (0, "")
     written = [line.rpartition("/")[2] for line in err.splitlines()]
     assert written == ["x.md", "engines-usage.png", "engines-accuracy.png"]
@@ -70,8 +84,14 @@ def test_real_runs_on_both_engines_are_sampled_and_compared(tmp_path, own_home):
     (tmp_path / "trial.yaml").write_text(SPEC)
 
     def typed(*arguments: str) -> str:
-        return subprocess.run([sys.executable, "-m", "lrbench", *arguments], cwd=tmp_path, capture_output=True,
-                              text=True, check=True, timeout=300).stdout
+        return subprocess.run(
+            [sys.executable, "-m", "lrbench", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        ).stdout
 
     typed("run", "trial.yaml")
     typed("run", "trial.yaml", "--engine", "torch")

@@ -15,11 +15,15 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-@pytest.mark.parametrize(("kind", "start"), [
-    ("table", "lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
-    ("markdown", "## lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
-    ("csv", "workload,target_accuracy,policy,function,solver,"), ("json", '{"schema":1,"compared_by":"solver",'),
-])
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [
+        ("table", "lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
+        ("markdown", "## lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
+        ("csv", "workload,target_accuracy,policy,function,solver,"),
+        ("json", '{"schema":1,"compared_by":"solver",'),
+    ],
+)
 def test_every_format(lrbench, results, kind, start):
     code, out, err = lrbench("report", results, "--by", "solver", "--format", kind)
     assert (code, err) == (0, "")
@@ -45,5 +49,7 @@ def test_one_solver_alone_is_one_line_and_code_2(lrbench, tmp_path):
     fake_runs.write_run(tmp_path, FIX, [0.9])
     code, out, err = lrbench("report", tmp_path, "--by", "solver")
     assert (code, out) == (2, "")
-    assert err == ("error: no workload was trained with several solvers, so there is nothing to compare; give the spec "
-                   "a list of solvers, as in configs/optimizers.yaml\n")
+    assert err == (
+        "error: no workload was trained with several solvers, so there is nothing to compare; give the spec "
+        "a list of solvers, as in configs/optimizers.yaml\n"
+    )

@@ -28,8 +28,13 @@ pytestmark = pytest.mark.caffe
 
 
 def lrbench(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lrbench", *arguments], capture_output=True, text=True, check=False,
-                          env=os.environ | variables)
+    return subprocess.run(
+        [sys.executable, "-m", "lrbench", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | variables,
+    )
 
 
 def wrapper(folder: Path, caffe: CaffeEnvironment, program: str) -> Path:
@@ -55,22 +60,31 @@ def test_doctor_says_which_library_of_a_cuda_build_is_missing(caffe_environment,
     for part in (home() / "caffe").iterdir():
         (own_home / "caffe-cuda" / part.name).symlink_to(part)
     (own_home / "caffe-cuda" / MANIFEST).unlink()
-    manifest = json.loads((home() / "caffe" / MANIFEST).read_text()) | {"cuda": {
-        "version": "13.0", "architectures": [80, 90], "needs": ["libcublas.so.13"], "libraries": ["cuda-13.0/lib"]}}
+    manifest = json.loads((home() / "caffe" / MANIFEST).read_text()) | {
+        "cuda": {
+            "version": "13.0",
+            "architectures": [80, 90],
+            "needs": ["libcublas.so.13"],
+            "libraries": ["cuda-13.0/lib"],
+        }
+    }
     (own_home / "caffe-cuda" / MANIFEST).write_text(json.dumps(manifest))
     answer = lrbench("doctor", LRBENCH_HOME=str(own_home))
     assert answer.returncode == 0
-    assert (f"GPUs       Caffe built with CUDA 13.0 for architectures 80, 90, {own_home / 'caffe-cuda'}\n           "
-            f"GPU 0: no (CUDA's library libcublas.so.13 is missing: it is not in {own_home / 'cuda-13.0/lib'})"
-            ) in answer.stdout.replace("GPU 0 (", "GPU 0: no (", 0)
+    assert (
+        f"GPUs       Caffe built with CUDA 13.0 for architectures 80, 90, {own_home / 'caffe-cuda'}\n           "
+        f"GPU 0: no (CUDA's library libcublas.so.13 is missing: it is not in {own_home / 'cuda-13.0/lib'})"
+    ) in answer.stdout.replace("GPU 0 (", "GPU 0: no (", 0)
     (own_home / "caffe-cuda" / MANIFEST).write_text('{"cuda": 13}')
     answer = lrbench("doctor", LRBENCH_HOME=str(own_home))
     said = f"GPUs       {own_home / 'caffe-cuda'}: the Caffe installed here is broken: {MANIFEST} is damaged"
     assert said in answer.stdout
     assert answer.stderr == ""
     spec = tmp_path / "trial.yaml"
-    spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
-                    " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n")
+    spec.write_text(
+        "workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
+        " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n"
+    )
     answer = lrbench("run", str(spec), "--results", str(tmp_path / "results"), LRBENCH_HOME=str(own_home))
     assert answer.returncode == 0, "a run on the CPU needs no CUDA build"
 
@@ -82,11 +96,20 @@ def test_a_python_of_the_users_serves_both_drivers(caffe_environment, tmp_path):
     assert answer.returncode == 0, answer.stdout
     assert f"{python} (LRBENCH_CAFFE)" in answer.stdout
     spec = tmp_path / "trial.yaml"
-    spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
-                    " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n")
+    spec.write_text(
+        "workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
+        " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n"
+    )
     for driver in ("stepping", "native"):
-        answer = lrbench("run", str(spec), "--results", str(tmp_path / "results"), "--set", f"engine.driver={driver}",
-                         LRBENCH_CAFFE=str(python))
+        answer = lrbench(
+            "run",
+            str(spec),
+            "--results",
+            str(tmp_path / "results"),
+            "--set",
+            f"engine.driver={driver}",
+            LRBENCH_CAFFE=str(python),
+        )
         assert answer.returncode == 0, answer.stderr
         assert "1 run: 1 finished" in answer.stderr
 
@@ -111,14 +134,17 @@ TALKATIVE = "#!/bin/sh\necho '[1]'\n"
 NO_PROGRAM = "just text\n"
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (SILENT, "is no Python that imports caffe: asked for its version, it printed ''"),
-    (TALKATIVE, "is no Python that imports caffe: asked for its version, it printed '[1]'"),
-    ("#!/bin/sh\necho '{\"version\": 1}'\n", "is no Python that imports caffe"),
-    ("#!/bin/sh\nprintf 'no caffe\\033[31m here\\n' >&2\nexit 3\n", "Caffe does not start: no caffe[31m here"),
-    (NO_PROGRAM, "Caffe does not start: Exec format error"),
-    ("#!/no/such/interpreter\n", "Caffe does not start: No such file or directory"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (SILENT, "is no Python that imports caffe: asked for its version, it printed ''"),
+        (TALKATIVE, "is no Python that imports caffe: asked for its version, it printed '[1]'"),
+        ("#!/bin/sh\necho '{\"version\": 1}'\n", "is no Python that imports caffe"),
+        ("#!/bin/sh\nprintf 'no caffe\\033[31m here\\n' >&2\nexit 3\n", "Caffe does not start: no caffe[31m here"),
+        (NO_PROGRAM, "Caffe does not start: Exec format error"),
+        ("#!/no/such/interpreter\n", "Caffe does not start: No such file or directory"),
+    ],
+)
 def test_a_program_that_is_no_caffe_is_named_in_one_line(tmp_path, content, said):
     program = tmp_path / "python"
     program.write_text(content)
@@ -131,15 +157,27 @@ def test_a_program_that_is_no_caffe_is_named_in_one_line(tmp_path, content, said
     assert answer.stdout.splitlines()[-1].startswith("PyTorch")
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    ("kill -KILL $$", "Caffe does not start: its process was ended by SIGKILL; try again; if it happens again"),
-    ("echo loading >&2; kill -XCPU $$", "Caffe does not start: its process was ended by SIGXCPU (loading); try again"),
-    ("kill -36 $$", "Caffe does not start: its process was ended by signal 36; try again; "),
-    ("kill -SEGV $$", "Caffe does not start: its process was ended by SIGSEGV; type: lrbench caffe install --force"),
-    ("echo MemoryError >&2; exit 1", "Caffe does not start: MemoryError; it had too little memory: free some, or"),
-    ("echo 'x.so: failed to map segment from shared object' >&2; exit 127", "Caffe does not start: x.so: failed to map "
-     "segment from shared object; it had too little memory: free some, or raise"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("kill -KILL $$", "Caffe does not start: its process was ended by SIGKILL; try again; if it happens again"),
+        (
+            "echo loading >&2; kill -XCPU $$",
+            "Caffe does not start: its process was ended by SIGXCPU (loading); try again",
+        ),
+        ("kill -36 $$", "Caffe does not start: its process was ended by signal 36; try again; "),
+        (
+            "kill -SEGV $$",
+            "Caffe does not start: its process was ended by SIGSEGV; type: lrbench caffe install --force",
+        ),
+        ("echo MemoryError >&2; exit 1", "Caffe does not start: MemoryError; it had too little memory: free some, or"),
+        (
+            "echo 'x.so: failed to map segment from shared object' >&2; exit 127",
+            "Caffe does not start: x.so: failed to map "
+            "segment from shared object; it had too little memory: free some, or raise",
+        ),
+    ],
+)
 def test_a_probe_that_is_ended_says_by_what(tmp_path, content, said):
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\n{content}\n")
@@ -205,8 +243,10 @@ def test_a_dry_run_on_damaged_data_says_to_prepare_them_again(own_home, tmp_path
     folder = prepare("digits", own_home).folder
     os.truncate(folder / "train_lmdb/data.mdb", 8192)
     spec = tmp_path / "trial.yaml"
-    spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
-                    " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n")
+    spec.write_text(
+        "workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
+        " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n"
+    )
     answer = lrbench("run", str(spec), "--dry-run", "--results", str(tmp_path / "results"))
     assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
     assert answer.stderr.startswith(f"error: {spec}:1: {folder}: train_lmdb/data.mdb has 8192 bytes, not ")
@@ -216,8 +256,10 @@ def test_a_dry_run_on_damaged_data_says_to_prepare_them_again(own_home, tmp_path
 def test_a_dry_run_for_a_gpu_that_this_caffe_cannot_use(own_home, tmp_path):
     prepare("digits", own_home)
     spec = tmp_path / "trial.yaml"
-    spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
-                    " test_interval: 2}\nsolver: SGD\nengine: {device: gpu}\npolicies: [FIX(k0=0.01)]\n")
+    spec.write_text(
+        "workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
+        " test_interval: 2}\nsolver: SGD\nengine: {device: gpu}\npolicies: [FIX(k0=0.01)]\n"
+    )
     python = wrapper(tmp_path, environment.find_environment(own_home, os.environ.get("LRBENCH_CAFFE")), "python")
     text = python.read_text()
     python.write_text(text.replace("exec ", 'case "$*" in *--probe-gpu*) echo "no GPU here" >&2; exit 1;; esac\nexec '))
@@ -252,8 +294,10 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     answer = lrbench("caffe", "install", LRBENCH_HOME=str(tmp_path / "file/home"))
     assert answer.returncode == 2
-    assert answer.stderr == (f"error: {tmp_path / 'file/home'}: Caffe cannot be installed: Not a directory; free some "
-                             "space, or choose another place with LRBENCH_HOME\n")
+    assert answer.stderr == (
+        f"error: {tmp_path / 'file/home'}: Caffe cannot be installed: Not a directory; free some "
+        "space, or choose another place with LRBENCH_HOME\n"
+    )
 
 
 def test_what_mmdebstrap_leaves_out_is_told(tmp_path):
@@ -269,8 +313,9 @@ def test_what_mmdebstrap_leaves_out_is_told(tmp_path):
 
 def test_a_failing_mmdebstrap_leaves_nothing_and_is_quoted(tmp_path):
     program = tmp_path / "mmdebstrap"
-    program.write_text('#!/bin/sh\nfor last; do :; done\n/bin/mkdir -p "$last/usr"\n'
-                       'echo "E: no network here" >&2\nexit 1\n')
+    program.write_text(
+        '#!/bin/sh\nfor last; do :; done\n/bin/mkdir -p "$last/usr"\necho "E: no network here" >&2\nexit 1\n'
+    )
     program.chmod(0o755)
     answer = lrbench("caffe", "install", LRBENCH_HOME=str(tmp_path / "home"), PATH=f"{tmp_path}:/usr/bin:/bin")
     assert answer.returncode == 2
@@ -320,12 +365,19 @@ def test_a_mirror_without_the_release_is_told_in_one_line(tmp_path):
     with ThreadingHTTPServer(("127.0.0.1", 0), Nothing) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         place = f"127.0.0.1:{server.server_port}/debian"
-        answer = lrbench("caffe", "install", "--mirror", f"http://user:SECRET@{place}", http_proxy="",
-                         LRBENCH_HOME=str(tmp_path / "home"))
+        answer = lrbench(
+            "caffe",
+            "install",
+            "--mirror",
+            f"http://user:SECRET@{place}",
+            http_proxy="",
+            LRBENCH_HOME=str(tmp_path / "home"),
+        )
         server.shutdown()
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr.splitlines()[1:] == [
         f"error: mmdebstrap failed: E: The repository 'http://{place} bullseye Release' does not have a Release file.; "
         "look at the network and the free disk space, then type it again; --mirror names another mirror, --from an "
-        "archive of lrbench caffe pack"]
+        "archive of lrbench caffe pack"
+    ]
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["caffe.lock"]

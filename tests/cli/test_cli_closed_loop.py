@@ -35,9 +35,24 @@ CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_byt
 
 
 def start(engine: str, results: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", "lrbench", "run", "trial.yaml", "--engine", engine,
-                             "--results", str(results), "-j", "2"],
-                            cwd=results.parent, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "lrbench",
+            "run",
+            "trial.yaml",
+            "--engine",
+            engine,
+            "--results",
+            str(results),
+            "-j",
+            "2",
+        ],
+        cwd=results.parent,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def finished(engine: str, results: Path) -> str:
@@ -64,7 +79,8 @@ def test_a_run_killed_after_a_switch_goes_on_as_the_uninterrupted_one(tmp_path, 
     finished(engine, tmp_path / "whole")
     expected = rows(tmp_path / "whole")
     assert {name: [row["learning_rate"] for row in found] for name, found in expected.items()} == {
-        name: pytest.approx(rates, rel=1e-9) for name, rates in RATES.items()}
+        name: pytest.approx(rates, rel=1e-9) for name, rates in RATES.items()
+    }
     process = start(engine, tmp_path / "cut")
     assert process.stderr is not None
     next(line for line in process.stderr if "iteration 70" in line)

@@ -39,9 +39,13 @@ def compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
     """What each run measured, clocks left out."""
-    return {str(path.parent.relative_to(results)): [
-        {name: value for name, value in json.loads(line).items() if name not in CLOCKS}
-        for line in path.read_text().splitlines()] for path in sorted(results.glob("*/*/evaluations.jsonl"))}
+    return {
+        str(path.parent.relative_to(results)): [
+            {name: value for name, value in json.loads(line).items() if name not in CLOCKS}
+            for line in path.read_text().splitlines()
+        ]
+        for path in sorted(results.glob("*/*/evaluations.jsonl"))
+    }
 
 
 def check_found(found: dict[str, Any]) -> None:
@@ -63,8 +67,13 @@ def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
     whole = compose(folder, "--engine", "torch", "--results", "whole", "--format", "json")
     assert whole.returncode == 0, whole.stderr
     check_found(json.loads(whole.stdout))
-    with subprocess.Popen(command("--engine", "torch", "--format", "json"), cwd=folder, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command("--engine", "torch", "--format", "json"),
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         assert process.stderr is not None
         told: list[str] = []
         while not any("goes on from iteration 15" in line for line in told):
@@ -102,23 +111,38 @@ def test_a_policy_composed_on_caffe_is_an_ordinary_one(folder):
     confirmed = runs(folder / "results")
     spec = folder / "again.yaml"
     spec.write_text(SPEC + f"policies: ['{found['policy']}']\n")
-    again = subprocess.run([sys.executable, "-m", "lrbench", "run", "again.yaml"], cwd=folder, capture_output=True,
-                           text=True, check=False, timeout=500)
+    again = subprocess.run(
+        [sys.executable, "-m", "lrbench", "run", "again.yaml"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
     assert again.returncode == 0, again.stderr
     alone = [rows for name, rows in runs(folder / "results").items() if name.startswith("again/")]
-    assert alone == [rows for name, rows in confirmed.items()
-                     if name == f"trial-confirmed/{found['confirmed'][0]['seeds'][0]['run']}"]
+    assert alone == [
+        rows
+        for name, rows in confirmed.items()
+        if name == f"trial-confirmed/{found['confirmed'][0]['seeds'][0]['run']}"
+    ]
 
 
-@pytest.mark.parametrize(("overrides", "words"), [
-    (["composition.boundaries=[7]"], "composition.boundaries.0 is 7, but there is an evaluation every 5 iterations"),
-    (["composition.stretch=40"], "composition.stretch is 40, but a run has 30 iterations"),
-    (["composition.candidate=3"], "did you mean candidates?"),
-    (["search.functions=[FIXX]"], "no shapes are known to search for the LR function 'FIXX'"),
-    (["search.baselines=[FIX(k1=3)]"], 'unknown parameter "k1"'),
-    (["search.objective=iterations", "target_accuracy=null"], "there is no target_accuracy"),
-    (["target_accuracy=1.2"], "target_accuracy is 1.2"),
-])
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["composition.boundaries=[7]"],
+            "composition.boundaries.0 is 7, but there is an evaluation every 5 iterations",
+        ),
+        (["composition.stretch=40"], "composition.stretch is 40, but a run has 30 iterations"),
+        (["composition.candidate=3"], "did you mean candidates?"),
+        (["search.functions=[FIXX]"], "no shapes are known to search for the LR function 'FIXX'"),
+        (["search.baselines=[FIX(k1=3)]"], 'unknown parameter "k1"'),
+        (["search.objective=iterations", "target_accuracy=null"], "there is no target_accuracy"),
+        (["target_accuracy=1.2"], "target_accuracy is 1.2"),
+    ],
+)
 def test_bad_input_is_one_line_and_writes_nothing(folder, overrides, words):
     answer = compose(folder, "--engine", "torch", *(part for one in overrides for part in ("--set", one)))
     assert answer.returncode == 2, answer.stderr

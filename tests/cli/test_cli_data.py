@@ -14,9 +14,14 @@ def lrbench(tmp_path):
 
     def run(*arguments, stderr=subprocess.PIPE, **environment):
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LRBENCH_")}
-        return subprocess.run([sys.executable, "-m", "lrbench", *map(str, arguments)], stdout=subprocess.PIPE,
-                              stderr=stderr, text=True, check=False,
-                              env={**clean, "LRBENCH_HOME": str(tmp_path / "home"), **environment})
+        return subprocess.run(
+            [sys.executable, "-m", "lrbench", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            check=False,
+            env={**clean, "LRBENCH_HOME": str(tmp_path / "home"), **environment},
+        )
 
     return run
 
@@ -27,8 +32,7 @@ def test_a_data_set_is_prepared_once_and_the_second_time_one_line_says_so(lrbenc
     assert first.stdout == f"digits: 1297 training and 500 test images of 1x28x28 in {folder}\n"
     assert (first.returncode, first.stderr) == (0, "writing digits: 1797 done\n")
     second = lrbench("data", "prepare", "digits")
-    assert (second.returncode, second.stdout, second.stderr) == (
-        0, f"digits is prepared already in {folder}\n", "")
+    assert (second.returncode, second.stdout, second.stderr) == (0, f"digits is prepared already in {folder}\n", "")
 
 
 def test_the_list_says_what_is_prepared_and_what_is_damaged(lrbench, tmp_path):
@@ -55,12 +59,18 @@ def test_damage_is_repaired_and_told_on_standard_error(lrbench, tmp_path):
     assert again.stdout.startswith("digits: 1297 training")
 
 
-@pytest.mark.parametrize(("arguments", "environment", "said"), [
-    (["digit"], {}, "error: no data set is called 'digit'; did you mean digits?\n"),
-    (["mnist", "--from", "/none/such"], {}, "error: /none/such: is not a folder\n"),
-    (["mnist"], {"LRBENCH_DATA": "/none/such"},
-     "error: LRBENCH_DATA: /none/such is not a folder; correct or unset it\n"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["digit"], {}, "error: no data set is called 'digit'; did you mean digits?\n"),
+        (["mnist", "--from", "/none/such"], {}, "error: /none/such: is not a folder\n"),
+        (
+            ["mnist"],
+            {"LRBENCH_DATA": "/none/such"},
+            "error: LRBENCH_DATA: /none/such is not a folder; correct or unset it\n",
+        ),
+    ],
+)
 def test_a_mistake_is_one_line_and_exit_code_2(lrbench, arguments, environment, said):
     result = lrbench("data", "prepare", *arguments, **environment)
     assert (result.returncode, result.stdout, result.stderr) == (2, "", said)
@@ -71,13 +81,18 @@ def test_a_file_that_is_cut_short_is_named_in_one_line(lrbench, tmp_path):
         (tmp_path / f"{name}-ubyte").write_bytes(b"\x00\x00\x08\x03")
     result = lrbench("data", "prepare", "mnist", LRBENCH_DATA=str(tmp_path))
     assert result.returncode == 2
-    assert result.stderr == (f"error: {tmp_path}/train-images-idx3-ubyte: is cut short: 4 of 47040016 bytes; "
-                             "copy or download it again\n")
+    assert result.stderr == (
+        f"error: {tmp_path}/train-images-idx3-ubyte: is cut short: 4 of 47040016 bytes; copy or download it again\n"
+    )
 
 
 def test_altered_files_are_labelled_wherever_the_data_set_is_named(lrbench, tmp_path):
-    for name, shape in (("train-images-idx3", (60000, 28, 28)), ("train-labels-idx1", (60000,)),
-                        ("t10k-images-idx3", (10000, 28, 28)), ("t10k-labels-idx1", (10000,))):
+    for name, shape in (
+        ("train-images-idx3", (60000, 28, 28)),
+        ("train-labels-idx1", (60000,)),
+        ("t10k-images-idx3", (10000, 28, 28)),
+        ("t10k-labels-idx1", (10000,)),
+    ):
         header = struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape)
         (tmp_path / f"{name}-ubyte").write_bytes(header + bytes(math.prod(shape)))
     refused = lrbench("data", "prepare", "mnist", "--from", tmp_path)
@@ -88,7 +103,8 @@ def test_altered_files_are_labelled_wherever_the_data_set_is_named(lrbench, tmp_
     assert taken.stdout == f"{label}: 60000 training and 10000 test images of 1x28x28 in {folder}\n"
     assert label in lrbench("data", "list").stdout
     assert lrbench("data", "prepare", "mnist").stdout == (
-        f"{label} is prepared already in {folder}; remove that folder to prepare it from the published files\n")
+        f"{label} is prepared already in {folder}; remove that folder to prepare it from the published files\n"
+    )
 
 
 def test_on_a_terminal_there_is_a_bar_and_standard_output_stays_clean(lrbench):

@@ -98,18 +98,39 @@ def test_a_target_ranks_by_the_share_that_reached_it_and_the_iterations(filled):
     assert code == 0
     found = json.loads(out)
     assert [(each["function"], each["iterations_to_target"]) for each in found] == [
-        ("TRI", [500, 500]), ("SINEXP", [500, None]), ("FIX", [None, 1000])]
+        ("TRI", [500, 500]),
+        ("SINEXP", [500, None]),
+        ("FIX", [None, 1000]),
+    ]
     assert [each["restricted_mean_iterations_to_target"] for each in found] == [500, 1250, 1500]
     assert found[1]["reached"] == {"reached": 1, "missed": 1, "unknown": 0}
     assert found[1]["spread"]["best_accuracy"] == {
-        "mean": 0.99, "deviation": None, "n": 1, "minimum": 0.99, "maximum": 0.99}  # no result at iteration 0
+        "mean": 0.99,
+        "deviation": None,
+        "n": 1,
+        "minimum": 0.99,
+        "maximum": 0.99,
+    }  # no result at iteration 0
     _, out, _ = filled("list", "--target", "0.92")
     assert "500 (1/2)" in out
 
 
 def test_filters_narrow_the_list_and_say_when_nothing_fits(filled):
-    _, out, _ = filled("list", "--function", "tri", "--net", "LENET", "--dataset", "mnist", "--solver", "sgd",
-                       "--engine", "caffe", "--format", "csv")
+    _, out, _ = filled(
+        "list",
+        "--function",
+        "tri",
+        "--net",
+        "LENET",
+        "--dataset",
+        "mnist",
+        "--solver",
+        "sgd",
+        "--engine",
+        "caffe",
+        "--format",
+        "csv",
+    )
     assert [row["policy"] for row in csv.DictReader(io.StringIO(out))] == [TRI]
     code, out, err = filled("list", "--solver", "Adam")
     assert (code, out) == (0, "")
@@ -185,19 +206,22 @@ def test_the_variable_names_the_database(filled, monkeypatch, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"other.sqlite", "results", "home"}
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (["list", "--target", "1.5"], "error: --target is 1.5, but an accuracy is above 0 and at most 1; "),
-    (["list", "--target", "nan"], "error: --target is nan, but an accuracy is above 0 and at most 1; "),
-    (["list", "--db", "text"], "error: text: the database cannot be used: file is not a database; "),
-    (["add", "results", "--db", "none/x"], "error: none/x: there is no folder none; "),
-    (["list", "--db", "postgresql://me:secret@127.0.0.1:1/x"], "error: postgresql://127.0.0.1:1/x: the database "),
-    (["add", "text"], "error: text: no such folder; "),
-    (["import", "none"], "error: none: No such file or directory; give a file of `lrbench db export`"),
-    (["import", "text"], "error: text:1: is not JSON: "),
-    (["import"], "error: give a FILE, or --shipped (see lrbench db import --help)"),
-    (["import", "text", "--shipped"], "error: give a FILE, or --shipped (see lrbench db import --help)"),
-    (["export", "-o", "none/x"], "error: none/x: there is no folder none; make it, or change -o"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["list", "--target", "1.5"], "error: --target is 1.5, but an accuracy is above 0 and at most 1; "),
+        (["list", "--target", "nan"], "error: --target is nan, but an accuracy is above 0 and at most 1; "),
+        (["list", "--db", "text"], "error: text: the database cannot be used: file is not a database; "),
+        (["add", "results", "--db", "none/x"], "error: none/x: there is no folder none; "),
+        (["list", "--db", "postgresql://me:secret@127.0.0.1:1/x"], "error: postgresql://127.0.0.1:1/x: the database "),
+        (["add", "text"], "error: text: no such folder; "),
+        (["import", "none"], "error: none: No such file or directory; give a file of `lrbench db export`"),
+        (["import", "text"], "error: text:1: is not JSON: "),
+        (["import"], "error: give a FILE, or --shipped (see lrbench db import --help)"),
+        (["import", "text", "--shipped"], "error: give a FILE, or --shipped (see lrbench db import --help)"),
+        (["export", "-o", "none/x"], "error: none/x: there is no folder none; make it, or change -o"),
+    ],
+)
 def test_bad_input_is_one_line_and_nothing_is_written(lrbench, results, tmp_path, arguments, says):
     (tmp_path / "text").write_text("no database " * 100)
     before = set(tmp_path.rglob("*"))
@@ -229,14 +253,17 @@ def test_text_from_runs_cannot_steer_the_terminal_or_a_spreadsheet(lrbench, tmp_
 @pytest.mark.caffe
 def test_runs_of_real_caffe_go_from_training_to_the_list(caffe_environment, own_home, tmp_path):
     spec = tmp_path / "spec.yaml"
-    spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 64, test_batch_size: 100, iterations: 20, "
-                    "test_interval: 10}\npolicies: [FIX(k0=0.01), FIX(k0=10)]\n")
+    spec.write_text(
+        "workload: {net: lenet, dataset: digits, batch_size: 64, test_batch_size: 100, iterations: 20, "
+        "test_interval: 10}\npolicies: [FIX(k0=0.01), FIX(k0=10)]\n"
+    )
     results = str(tmp_path / "results")
     program = [sys.executable, "-m", "lrbench"]
     for arguments in (["run", str(spec), "--results", results], ["db", "add", results]):
         subprocess.run([*program, *arguments], check=True, capture_output=True)
-    answer = subprocess.run([*program, "db", "list", "--dataset", "digits", "--format", "json"], check=True,
-                            capture_output=True)
+    answer = subprocess.run(
+        [*program, "db", "list", "--dataset", "digits", "--format", "json"], check=True, capture_output=True
+    )
     found = {each["policy"]: each for each in json.loads(answer.stdout) if not each["shipped"]}
     assert {policy: each["diverged_share"] for policy, each in found.items()} == {"FIX(k0=0.01)": 0, "FIX(k0=10)": 1}
     curves = [run["curve"] for run in found["FIX(k0=0.01)"]["runs"]]

@@ -97,5 +97,7 @@ def test_lanes_of_an_engine_without_any_are_refused_with_their_line(folder):
     (folder / "trial.yaml").write_text(SPEC.replace("{name: torch}", "{lanes: 2}"))
     answer = lrbench(folder, "run", "trial.yaml")
     assert answer.returncode == 2
-    assert answer.stderr == ("error: trial.yaml:4: the engine caffe trains one run a session, so that engine.lanes can "
-                             "only be 1; leave it out and use -j, or set engine.name to torch\n")
+    assert answer.stderr == (
+        "error: trial.yaml:4: the engine caffe trains one run a session, so that engine.lanes can "
+        "only be 1; leave it out and use -j, or set engine.name to torch\n"
+    )

@@ -43,14 +43,17 @@ def test_a_mistyped_command_is_told_the_nearest():
     assert answer.stderr.startswith("error: there is no command 'plto'; did you mean plot? (see ")
 
 
-@pytest.mark.parametrize("arguments", [
-    ["pol\x1b[31m"],
-    ["policies", "eval", "FIX(k0=1)", "--at", "0\x1b]0;title\x07"],
-    ["policies", "eval", "FOO\x1b[2J(k0=1)", "--at", "0"],
-    ["policies", "eval", "FIX(k0=1)", "--at", "0", "--format", "x\x9b31m\u202e"],
-    ["run", "none\x1b[31m\r.yaml"],
-    ["report", "none\x1b[31m"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pol\x1b[31m"],
+        ["policies", "eval", "FIX(k0=1)", "--at", "0\x1b]0;title\x07"],
+        ["policies", "eval", "FOO\x1b[2J(k0=1)", "--at", "0"],
+        ["policies", "eval", "FIX(k0=1)", "--at", "0", "--format", "x\x9b31m\u202e"],
+        ["run", "none\x1b[31m\r.yaml"],
+        ["report", "none\x1b[31m"],
+    ],
+)
 def test_what_an_error_quotes_cannot_steer_the_terminal(arguments):
     answer = lrbench(*arguments)
     assert answer.returncode == 2
@@ -80,7 +83,8 @@ def test_output_that_nobody_reads_is_no_accident(closed, arguments):
 
 def test_a_full_disk_is_told_in_one_line():
     with Path("/dev/full").open("w") as full:
-        ended = subprocess.run([*PROGRAM, "policies", "list"], stdout=full, stderr=subprocess.PIPE, text=True,
-                               check=False)
+        ended = subprocess.run(
+            [*PROGRAM, "policies", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert ended.returncode == 2
     assert ended.stderr == "error: No space left on device; free some space, or choose another place\n"

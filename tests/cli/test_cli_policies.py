@@ -89,8 +89,10 @@ def test_eval_takes_ranges(lrbench: Command) -> None:
         (("POLY(k0=1, p=1, l=5)", "--at", "6"), "POLY: the rate at t = 6 is -0.2"),
         (("POLY(k0=1, p=1, l=5)", "--at", "0", "--iterations", "10"), "POLY: the rate at t = 6 is -0.2"),
         (("WARMUP(policy=FIX(k0=1), l=5)", "--at", "0", "--iterations", "5"), "WARMUP: l is 5, but must be below"),
-        (("SCALE(factor=2, policy=PLATEAU(k0=1))", "--at", "0", "--iterations", "5"),
-         "depend on the evaluations of a run; train with it: each evaluation has the learning_rate that was used"),
+        (
+            ("SCALE(factor=2, policy=PLATEAU(k0=1))", "--at", "0", "--iterations", "5"),
+            "depend on the evaluations of a run; train with it: each evaluation has the learning_rate that was used",
+        ),
     ],
 )
 def test_eval_refuses_in_one_line(lrbench: Command, arguments: tuple[str, ...], message: str) -> None:
@@ -120,11 +122,19 @@ def test_list_as_json_has_every_parameter(lrbench: Command) -> None:
     assert rows["POLY"] == {
         "name": "POLY",
         "parameters": [
-            {"name": "k0", "meaning": "the rate at t = 0", "rule": "a finite number of at least 0",
-             "default": "required"},
+            {
+                "name": "k0",
+                "meaning": "the rate at t = 0",
+                "rule": "a finite number of at least 0",
+                "default": "required",
+            },
             {"name": "p", "meaning": "the power", "rule": "a finite number of at least 0", "default": "required"},
-            {"name": "l", "meaning": "iterations to the end of the decay", "rule": "a finite number above 0",
-             "default": "the run's iterations"},
+            {
+                "name": "l",
+                "meaning": "iterations to the end of the decay",
+                "rule": "a finite number above 0",
+                "default": "the run's iterations",
+            },
         ],
         "formula": "k0 (1 - t / l)^p",
         "summary": "falls as a polynomial that reaches 0 at t = l; l is the run's iterations unless given",

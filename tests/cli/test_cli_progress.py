@@ -20,8 +20,9 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def task(number: int, label: str = LABEL) -> Any:
-    return SimpleNamespace(number=number, label=label,
-                           experiment=SimpleNamespace(workload=SimpleNamespace(iterations=64000)))
+    return SimpleNamespace(
+        number=number, label=label, experiment=SimpleNamespace(workload=SimpleNamespace(iterations=64000))
+    )
 
 
 def feed(listener: RunProgress, label: str = LABEL) -> None:

@@ -90,6 +90,7 @@ def test_a_range_on_caffe_that_was_interrupted_goes_on(folder):
 @pytest.fixture
 def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Gives the message with which the command is refused; data are never asked for."""
+
     def unreached(*_arguments: object) -> None:
         raise AssertionError("data or an engine were asked for")
 
@@ -113,24 +114,31 @@ def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, cap
     return run
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--set", "range.low=2"],
-     "trial.yaml:3: range.high is 0.3, not above the 2 of range.low; widen the range"),
-    (["--set", "range.low=-1"],
-     "--set range.low: range.low is -1, but must be above 0; for example low: 1e-5"),
-    (["--set", "range.lengths=[100, 300]"],
-     "--set range.lengths: range.lengths asks for 300, more than the 200 iterations of a run; shorten it, or raise "
-     "workload.iterations"),
-    (["--set", "range={low: 20}"],
-     "--set range: range.low is 20, but the rates for SGD go from 20 to 10 then; give range.high, too"),
-    (["--solver", "Adam"],
-     "--solver is Adam, but the solvers of the spec are SGD; name one of those, or replace them all with --set "
-     "solver=TYPE"),
-    (["--engine", "cafe"], "--set engine.name: unknown engine 'cafe'; did you mean caffe?"),
-    (["--plot", "range.gif"], 'range.gif: the suffix is ".gif"; use .png, .svg, .pdf'),
-    (["--plot", "none/range.png"], "none/range.png: there is no folder none; make it, or change --plot"),
-    (["-o", "none/range.txt"], "none/range.txt: there is no folder none; make it, or change -o"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "range.low=2"], "trial.yaml:3: range.high is 0.3, not above the 2 of range.low; widen the range"),
+        (["--set", "range.low=-1"], "--set range.low: range.low is -1, but must be above 0; for example low: 1e-5"),
+        (
+            ["--set", "range.lengths=[100, 300]"],
+            "--set range.lengths: range.lengths asks for 300, more than the 200 iterations of a run; shorten it, or raise "
+            "workload.iterations",
+        ),
+        (
+            ["--set", "range={low: 20}"],
+            "--set range: range.low is 20, but the rates for SGD go from 20 to 10 then; give range.high, too",
+        ),
+        (
+            ["--solver", "Adam"],
+            "--solver is Adam, but the solvers of the spec are SGD; name one of those, or replace them all with --set "
+            "solver=TYPE",
+        ),
+        (["--engine", "cafe"], "--set engine.name: unknown engine 'cafe'; did you mean caffe?"),
+        (["--plot", "range.gif"], 'range.gif: the suffix is ".gif"; use .png, .svg, .pdf'),
+        (["--plot", "none/range.png"], "none/range.png: there is no folder none; make it, or change --plot"),
+        (["-o", "none/range.txt"], "none/range.txt: there is no folder none; make it, or change -o"),
+    ],
+)
 def test_bad_input_is_refused_before_anything_is_done(refused, arguments, message):
     assert refused("trial.yaml", *arguments) == message
 

@@ -36,19 +36,27 @@ def measured(*entries):
     """A database in the current folder, of entries on LeNet of this version, given as policy, runs and workload."""
     net = net_sha256(read_net(find_net("lenet", None)))
     with open_database("db.sqlite") as database:
-        database.add([entry(policy, runs, **{"net_sha256": net, "solver": SOLVER, **workload})
-                      for policy, runs, workload in entries])
-    return {each[0]: entry(each[0], each[1], **{"net_sha256": net, "solver": SOLVER, **each[2]}).id[:8]
-            for each in entries}
+        database.add(
+            [
+                entry(policy, runs, **{"net_sha256": net, "solver": SOLVER, **workload})
+                for policy, runs, workload in entries
+            ]
+        )
+    return {
+        each[0]: entry(each[0], each[1], **{"net_sha256": net, "solver": SOLVER, **each[2]}).id[:8] for each in entries
+    }
 
 
 def test_the_shortlist_with_its_evidence_and_what_to_avoid(lrbench):
-    ids = measured((FIX, [run(0), run(1)], {}), (TRI, [run(0, [0.9, 0.97, 0.98])], {}),
-                   (HOT, [diverged(0), diverged(1)], {}))
+    ids = measured(
+        (FIX, [run(0), run(1)], {}), (TRI, [run(0, [0.9, 0.97, 0.98])], {}), (HOT, [diverged(0), diverged(1)], {})
+    )
     code, out, err = lrbench("spec.yaml", "--target", "0.95", "--db", "db.sqlite")
     assert (code, err) == (0, "")
     fix, tri, hot = ids[FIX], ids[TRI], ids[HOT]
-    assert out.partition("\n2. rules")[0] == f"""\
+    assert (
+        out.partition("\n2. rules")[0]
+        == f"""\
 lenet on mnist, batch 100, 2,000 iterations, SGD: which policy?
 
 note: the data set mnist is not prepared here, so that measurements are found by its name alone
@@ -72,6 +80,7 @@ avoid:
     with FIX(k0=0.2) [{hot}]
 - FIX(k0=0.2): diverged with 2 of 2 seeds [{hot}]
 """
+    )
     assert out.splitlines()[-1] == f"next: lrbench db show {tri} --db db.sqlite   # all runs of that entry"
 
 
@@ -81,9 +90,11 @@ def test_policies_carried_over_are_marked_with_what_was_measured(lrbench):
     assert code == 0
     assert "nothing was measured on this workload: what follows is carried over, not known" in out
     text = " ".join(out.split())
-    assert ("1. measured on a like workload, lenet on MNIST, batch 50, 1,000 iterations, SGD: the best 1 of 1 policy "
-            "by best accuracy there. How alike: same net; same data set by its name; same SGD; batch 50 for 100; 1,000 "
-            "iterations for 2,000") in text
+    assert (
+        "1. measured on a like workload, lenet on MNIST, batch 50, 1,000 iterations, SGD: the best 1 of 1 policy "
+        "by best accuracy there. How alike: same net; same data set by its name; same SGD; batch 50 for 100; 1,000 "
+        "iterations for 2,000"
+    ) in text
     assert "rescaled, not measured: each rate at the same part of the run, 1,000 iterations made 2,000" in text
     assert "multiply the rates by k (times 2 for those of batch 50)" in text
 
@@ -100,16 +111,21 @@ def test_without_any_measurement_it_says_so_and_how_to_measure(lrbench):
 def test_a_policy_from_elsewhere_comes_with_the_command_that_tests_it(lrbench):
     measured((TRI, [run(0)], {"iterations": 1000}))
     _, out, _ = lrbench("spec.yaml", "--target", "0.95", "--db", "db.sqlite")
-    command = ("next: lrbench verify spec.yaml --policy 'TRI(k0=0.01, k1=0.06, l=400)' --target 0.95 --db db.sqlite"
-               "   # test it")
+    command = (
+        "next: lrbench verify spec.yaml --policy 'TRI(k0=0.01, k1=0.06, l=400)' --target 0.95 --db db.sqlite"
+        "   # test it"
+    )
     assert command in out.splitlines()  # on one line, however long, to be copied
 
 
 def test_each_solver_of_a_spec_has_its_own(lrbench, tmp_path):
     measured((FIX, [run(0)], {}))
-    (tmp_path / "spec.yaml").write_text(SPEC.replace("solver: {type: SGD, momentum: 0.9, weight_decay: 0.0005}",
-                                                     "solver:\n- {type: SGD, momentum: 0.9, weight_decay: 0.0005}\n"
-                                                     "- {type: Adam, momentum: 0.9, lr_scale: 0.1}"))
+    (tmp_path / "spec.yaml").write_text(
+        SPEC.replace(
+            "solver: {type: SGD, momentum: 0.9, weight_decay: 0.0005}",
+            "solver:\n- {type: SGD, momentum: 0.9, weight_decay: 0.0005}\n- {type: Adam, momentum: 0.9, lr_scale: 0.1}",
+        )
+    )
     code, out, _ = lrbench("spec.yaml", "--db", "db.sqlite", "--format", "json")
     assert code == 0
     sgd, adam = json.loads(out)["recommendations"]
@@ -151,15 +167,21 @@ def test_output_into_a_file(lrbench, tmp_path):
     assert (tmp_path / "found.txt").read_text().startswith("lenet on mnist")
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["spec.yaml", "--target", "98"], "error: --target is 98, but an accuracy is above 0 and at most 1"),
-    (["nowhere.yaml"], "error: nowhere.yaml: "),
-    (["spec.yaml", "--engine", "tensorflow"], "error: --set engine.name: unknown engine 'tensorflow'; the engines are"),
-    (["spec.yaml", "--db", "postgresql://user:secret@127.0.0.1:1/none"], "error: postgresql"),
-    (["spec.yaml", "--db", "spec.yaml"], "error: spec.yaml: "),
-    (["spec.yaml", "-o", "no/such/file"], "error: no/such/file: there is no folder no/such"),
-    (["spec.yaml", "--set", "workload.dataset=mnits"], "error: "),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["spec.yaml", "--target", "98"], "error: --target is 98, but an accuracy is above 0 and at most 1"),
+        (["nowhere.yaml"], "error: nowhere.yaml: "),
+        (
+            ["spec.yaml", "--engine", "tensorflow"],
+            "error: --set engine.name: unknown engine 'tensorflow'; the engines are",
+        ),
+        (["spec.yaml", "--db", "postgresql://user:secret@127.0.0.1:1/none"], "error: postgresql"),
+        (["spec.yaml", "--db", "spec.yaml"], "error: spec.yaml: "),
+        (["spec.yaml", "-o", "no/such/file"], "error: no/such/file: there is no folder no/such"),
+        (["spec.yaml", "--set", "workload.dataset=mnits"], "error: "),
+    ],
+)
 def test_bad_input_is_one_line_and_code_2(lrbench, arguments, message):
     code, out, err = lrbench(*arguments)
     assert (code, out) == (2, "")

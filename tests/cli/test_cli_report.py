@@ -87,7 +87,10 @@ def test_plots_are_written_beside_the_table(lrbench, results, tmp_path):
     assert code == 0
     assert out.startswith("lenet on MNIST")
     assert [line.rpartition("/")[2] for line in err.splitlines()] == [
-        "rates.png", "losses.png", "accuracy.png", "confidence.png",
+        "rates.png",
+        "losses.png",
+        "accuracy.png",
+        "confidence.png",
     ]
 
 

@@ -52,8 +52,9 @@ def command(*arguments: str) -> list[str]:
 
 
 def lrbench(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=300,
-                          **options)
+    return subprocess.run(
+        command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=300, **options
+    )
 
 
 def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
@@ -87,8 +88,15 @@ def test_a_run_leaves_what_the_design_says_and_the_second_call_skips_it(folder, 
     assert "next: lrbench report results/trial" in first.stderr
     assert runs(folder / "results") == uninterrupted
     run = next((folder / "results/trial").glob("FIX*"))
-    assert {path.name for path in run.iterdir()} >= {"run.json", "net.prototxt", "solver.prototxt", "evaluations.jsonl",
-                                                    "status.json", "caffe.log", "snapshots"}
+    assert {path.name for path in run.iterdir()} >= {
+        "run.json",
+        "net.prototxt",
+        "solver.prototxt",
+        "evaluations.jsonl",
+        "status.json",
+        "caffe.log",
+        "snapshots",
+    }
     description = json.loads((run / "run.json").read_text())
     assert description["policy"] == "FIX(k0=0.01)"
     assert description["engine"]["driver"] == "stepping"
@@ -164,8 +172,9 @@ def test_an_interruption_ends_the_children_keeps_what_is_done_and_says_how_to_go
 
 
 def test_two_calls_at_once_on_one_results_folder_do_each_run_once(folder, uninterrupted):
-    both = [subprocess.Popen(command("run", "trial.yaml"), cwd=folder, stderr=subprocess.PIPE, text=True)
-            for _ in range(2)]
+    both = [
+        subprocess.Popen(command("run", "trial.yaml"), cwd=folder, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
     told = [process.communicate(timeout=200)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     assert sum(text.count("  started\n") for text in told) == 2
@@ -193,8 +202,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
-    if os.geteuid() != 0 or mount is None or subprocess.run(
-            [mount, "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], check=False, capture_output=True).returncode:
+    if (
+        os.geteuid() != 0
+        or mount is None
+        or subprocess.run(
+            [mount, "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], check=False, capture_output=True
+        ).returncode
+    ):
         pytest.skip("mounting a small disk needs the right to mount")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
@@ -237,8 +251,12 @@ def test_dry_run_shows_the_runs_in_order_with_an_estimate_and_writes_nothing(fol
     answer = lrbench(folder, "run", "trial.yaml", "--dry-run", "--set", "seeds=[0, 1]")
     assert answer.returncode == 0
     labels = [line.split("  ->")[0].split(maxsplit=2)[2] for line in answer.stdout.splitlines()]
-    assert labels == ["FIX(k0=0.01) SGD seed 0", "TRI(k0=0.001, k1=0.02, l=30) SGD seed 0",
-                      "FIX(k0=0.01) SGD seed 1", "TRI(k0=0.001, k1=0.02, l=30) SGD seed 1"]
+    assert labels == [
+        "FIX(k0=0.01) SGD seed 0",
+        "TRI(k0=0.001, k1=0.02, l=30) SGD seed 0",
+        "FIX(k0=0.01) SGD seed 1",
+        "TRI(k0=0.001, k1=0.02, l=30) SGD seed 1",
+    ]
     assert "4 of 4 runs to do; about 0:0" in answer.stderr
     assert not (folder / "results").exists()
 
@@ -252,13 +270,16 @@ def test_the_native_driver_gives_the_same_accuracies(folder, uninterrupted):
         assert [row[name] for row in rows] == [row[name] for row in expected]
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    (["--set", "engine.driver=native"], "TRI(k0=0.001, k1=0.02, l=30) has no native form"),
-    (["--set", "engine.device=gpu"], "Caffe cannot use GPU 0: "),
-    (["--set", "workload.test_batch_size=64"], "500 samples, which is no multiple of the test batch of 64"),
-    (["--shard", "3/2"], "is not I/N"),
-    (["--results", "trial.yaml"], "cannot write the results folder"),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--set", "engine.driver=native"], "TRI(k0=0.001, k1=0.02, l=30) has no native form"),
+        (["--set", "engine.device=gpu"], "Caffe cannot use GPU 0: "),
+        (["--set", "workload.test_batch_size=64"], "500 samples, which is no multiple of the test batch of 64"),
+        (["--shard", "3/2"], "is not I/N"),
+        (["--results", "trial.yaml"], "cannot write the results folder"),
+    ],
+)
 def test_what_cannot_be_done_is_one_line_and_writes_nothing(folder, options, words):
     answer = lrbench(folder, "run", "trial.yaml", *options)
     assert answer.returncode == 2
@@ -296,8 +317,10 @@ def test_dry_run_without_data_or_caffe_still_shows_the_runs(folder):
     empty = os.environ | {"LRBENCH_HOME": str(folder / "empty")}
     answer = lrbench(folder, "run", "trial.yaml", "--dry-run", env=empty)
     assert answer.returncode == 0
-    assert answer.stdout.splitlines() == ["   1  FIX(k0=0.01) SGD seed 0",
-                                          "   2  TRI(k0=0.001, k1=0.02, l=30) SGD seed 0"]
+    assert answer.stdout.splitlines() == [
+        "   1  FIX(k0=0.01) SGD seed 0",
+        "   2  TRI(k0=0.001, k1=0.02, l=30) SGD seed 0",
+    ]
     assert "type: lrbench data prepare digits" in answer.stderr
     assert lrbench(folder, "data", "prepare", "digits", env=empty).returncode == 0
     answer = lrbench(folder, "run", "trial.yaml", "--dry-run", env=empty)

@@ -23,8 +23,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def lrbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lrbench", *arguments], cwd=folder, capture_output=True, text=True,
-                          check=False, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-m", "lrbench", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
 def test_a_spec_runs_on_pytorch_with_one_word_changed(folder):
@@ -52,13 +58,24 @@ def test_parity_shows_both_engines_side_by_side_with_a_verdict(folder, own_home,
 
 def test_runs_in_another_precision_are_runs_of_their_own_and_a_row_of_their_own(folder):
     for precision in ("float32", "bf16"):
-        answer = lrbench(folder, "run", "trial.yaml", "--engine", "torch", "--set", "policies=[FIX(k0=0.01)]",
-                         "--set", f"engine.precision={precision}")
+        answer = lrbench(
+            folder,
+            "run",
+            "trial.yaml",
+            "--engine",
+            "torch",
+            "--set",
+            "policies=[FIX(k0=0.01)]",
+            "--set",
+            f"engine.precision={precision}",
+        )
         assert answer.returncode == 0, answer.stderr
         assert "1 run: 1 finished\n" in answer.stderr
     runs = json.loads(lrbench(folder, "report", "results", "--format", "json").stdout)["runs"]
     assert {(run["engine"]["precision"], run["engine"]["deterministic"]) for run in runs} == {
-        ("float32", True), ("bf16", True)}
+        ("float32", True),
+        ("bf16", True),
+    }
     table = lrbench(folder, "report", "results").stdout
     assert "torch (precision=bf16)" in " ".join(table.split())
 
@@ -68,7 +85,8 @@ def test_an_engine_is_held_to_caffe_in_caffes_own_precision(folder):
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr.splitlines() == [
         "error: --set engine: engine.precision is 'bf16', and an engine is held to "
-        "Caffe in float32; leave it out, or type --set engine.precision=float32"]
+        "Caffe in float32; leave it out, or type --set engine.precision=float32"
+    ]
 
 
 def test_an_unknown_engine_is_refused(folder):

@@ -67,8 +67,13 @@ def test_from_a_spec_to_a_decision_with_its_evidence_on_one_screen(folder, monke
 
 
 def test_a_killed_search_goes_on_and_trains_nothing_twice(folder):
-    process = subprocess.Popen(command("tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0"),
-                               cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command("tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0"),
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
     for line in process.stderr:
         if "[2]" in line and "iteration 40 " in line:  # by then the snapshot of iteration 20 is whole
             break
@@ -77,8 +82,9 @@ def test_a_killed_search_goes_on_and_trains_nothing_twice(folder):
     runs = folder / "results" / "trial-tune"
     before = {path.name: (path / "evaluations.jsonl").read_text() for path in runs.iterdir() if path.is_dir()}
     assert len(before) == 2
-    done = lrbench(folder, "tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0", "--format",
-                   "json")
+    done = lrbench(
+        folder, "tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0", "--format", "json"
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert len(found["tried"]) == 3
@@ -98,10 +104,13 @@ def storage(request):
 
 
 def test_two_terminals_work_on_one_search(folder, storage):
-    arguments = command("tune", "trial.yaml", "--set", "search.trials=6", "--set", "search.confirm=0", "--format",
-                        "json", *storage)
-    both = [subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            for _ in range(2)]
+    arguments = command(
+        "tune", "trial.yaml", "--set", "search.trials=6", "--set", "search.confirm=0", "--format", "json", *storage
+    )
+    both = [
+        subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     outputs = [process.communicate(timeout=500) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     trained = [sum(" started" in line for line in errors.splitlines()) for _, errors in outputs]
@@ -113,8 +122,21 @@ def test_two_terminals_work_on_one_search(folder, storage):
 
 
 def test_searched_with_one_engine_and_confirmed_with_another(folder, caffe_environment):
-    done = lrbench(folder, "tune", "trial.yaml", "--engine", "caffe", "--set", "search.engine.name=torch", "--set",
-                   "search.trials=2", "--set", "seeds=[0]", "--set", "search.baselines=[]")
+    done = lrbench(
+        folder,
+        "tune",
+        "trial.yaml",
+        "--engine",
+        "caffe",
+        "--set",
+        "search.engine.name=torch",
+        "--set",
+        "search.trials=2",
+        "--set",
+        "seeds=[0]",
+        "--set",
+        "search.baselines=[]",
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "search for policies: trial, with torch"
     assert "confirmed by full runs from scratch with caffe, trained on the" in " ".join(done.stdout.split())
@@ -124,20 +146,51 @@ def test_searched_with_one_engine_and_confirmed_with_another(folder, caffe_envir
 
 
 def test_without_validation_the_result_is_marked(folder):
-    done = lrbench(folder, "tune", "trial.yaml", "--set", "search.validation=0", "--set", "search.trials=2", "--set",
-                   "search.confirm=0")
+    done = lrbench(
+        folder,
+        "tune",
+        "trial.yaml",
+        "--set",
+        "search.validation=0",
+        "--set",
+        "search.trials=2",
+        "--set",
+        "search.confirm=0",
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[2].startswith("CHOSEN ON THE TEST SET of digits (search.validation is 0)")
 
 
 def test_a_verdict_with_its_exit_code(folder):
-    reached = lrbench(folder, "verify", "trial.yaml", "--policy", "FIX(k0=0.02)", "--target", "0.5", "--phase",
-                      "policy", "--db", "none.sqlite")
+    reached = lrbench(
+        folder,
+        "verify",
+        "trial.yaml",
+        "--policy",
+        "FIX(k0=0.02)",
+        "--target",
+        "0.5",
+        "--phase",
+        "policy",
+        "--db",
+        "none.sqlite",
+    )
     assert reached.returncode == 0, reached.stderr
     assert "2 of 2 seeds reached it (95 % confidence interval of the share: 16% to 100%)" in reached.stdout
     assert reached.stdout.splitlines()[-1] == "REACHED: 50 % within 60 iterations, by FIX(k0=0.02)"
-    missed = lrbench(folder, "verify", "trial.yaml", "--policy", "FIX(k0=0.00001)", "--phase", "policy",
-                     "--db", "none.sqlite", "--format", "json")
+    missed = lrbench(
+        folder,
+        "verify",
+        "trial.yaml",
+        "--policy",
+        "FIX(k0=0.00001)",
+        "--phase",
+        "policy",
+        "--db",
+        "none.sqlite",
+        "--format",
+        "json",
+    )
     assert missed.returncode == 1, missed.stderr
     verdict = json.loads(missed.stdout)
     assert verdict["reached"] is False
@@ -145,34 +198,60 @@ def test_a_verdict_with_its_exit_code(folder):
     assert verdict["attempts"][0]["confidence_interval"] == pytest.approx([0, 0.8419], abs=1e-4)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (("tune", "trial.yaml", "--set", "search.functions=[]"),
-     "error: --set search.functions: search.functions is an empty list, but must be a list of at least 1; for example "
-     "functions: [FIX, SINEXP]"),
-    (("tune", "trial.yaml", "--set", "search.functions=[SINE]"), "no shapes are known to search for the LR function"),
-    (("tune", "trial.yaml", "--set", "search.rates=[0.1, 0.01]"),
-     "search.rates goes from 0.1 to 0.01; write the least rate first, as in [0.001, 0.1]"),
-    (("tune", "trial.yaml", "--set", "search.validation=1297"), "cannot hold 1297 of 1297 training images out"),
-    (("tune", "trial.yaml", "--set", "search.validation=150"), "150 samples, which is no multiple of the test batch"),
-    (("tune", "trial.yaml", "--set", "search.baselines=['FIX(k0=-1)']"), "k0 is -1"),
-    (("tune", "trial.yaml", "--storage", "postgresql+psycopg://me:secret@localhost:1/x"),
-     "error: postgresql://localhost:1/x: cannot"),
-    (("tune", "trial.yaml", "--storage", "postgresql:/me:secret@localhost/x"),
-     "the URL of the database cannot be read"),
-    (("tune", "trial.yaml", "postgresql://me:secret@localhost/x"), "argument (postgresql://localhost/x)"),
-    (("verify", "trial.yaml", "--policy", "FIX(k0=0.01)", "--db", "postgresql:/me:secret@localhost/x"),
-     "the URL of the database cannot be read"),
-    (("tune", "trial.yaml", "--set", "target_accuracy=1.5"), "target_accuracy is 1.5, but must be"),
-    (("tune", "trial.yaml", "--set", "search.engine.name=tensorflow"),
-     "--set search.engine.name: unknown engine 'tensorflow'; the engines are caffe, torch"),
-    (("tune", "trial.yaml", "--set", "search.engine.name=caffe", "--set", "search.engine.precision=bf16"),
-     "precision is 'bf16', and Caffe leaves no choice"),
-    (("verify", "trial.yaml", "--policy", "FIX(k0=0.01)", "--target", "1.5"), "--target is 1.5, but an accuracy is"),
-    (("verify", "trial.yaml", "--phase", "policy"), "--phase policy needs a policy; add --policy"),
-    (("verify", "trial.yaml", "--policy", "FIX(k=1)"), 'unknown parameter "k"'),
-    (("verify", "trial.yaml", "--policy", "STEP(k0=1, gamma=0.1, l=0)"), "l is 0"),
-    (("verify", "trial.yaml", "--db", "trial.yaml"), "trial.yaml"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("tune", "trial.yaml", "--set", "search.functions=[]"),
+            "error: --set search.functions: search.functions is an empty list, but must be a list of at least 1; for example "
+            "functions: [FIX, SINEXP]",
+        ),
+        (
+            ("tune", "trial.yaml", "--set", "search.functions=[SINE]"),
+            "no shapes are known to search for the LR function",
+        ),
+        (
+            ("tune", "trial.yaml", "--set", "search.rates=[0.1, 0.01]"),
+            "search.rates goes from 0.1 to 0.01; write the least rate first, as in [0.001, 0.1]",
+        ),
+        (("tune", "trial.yaml", "--set", "search.validation=1297"), "cannot hold 1297 of 1297 training images out"),
+        (
+            ("tune", "trial.yaml", "--set", "search.validation=150"),
+            "150 samples, which is no multiple of the test batch",
+        ),
+        (("tune", "trial.yaml", "--set", "search.baselines=['FIX(k0=-1)']"), "k0 is -1"),
+        (
+            ("tune", "trial.yaml", "--storage", "postgresql+psycopg://me:secret@localhost:1/x"),
+            "error: postgresql://localhost:1/x: cannot",
+        ),
+        (
+            ("tune", "trial.yaml", "--storage", "postgresql:/me:secret@localhost/x"),
+            "the URL of the database cannot be read",
+        ),
+        (("tune", "trial.yaml", "postgresql://me:secret@localhost/x"), "argument (postgresql://localhost/x)"),
+        (
+            ("verify", "trial.yaml", "--policy", "FIX(k0=0.01)", "--db", "postgresql:/me:secret@localhost/x"),
+            "the URL of the database cannot be read",
+        ),
+        (("tune", "trial.yaml", "--set", "target_accuracy=1.5"), "target_accuracy is 1.5, but must be"),
+        (
+            ("tune", "trial.yaml", "--set", "search.engine.name=tensorflow"),
+            "--set search.engine.name: unknown engine 'tensorflow'; the engines are caffe, torch",
+        ),
+        (
+            ("tune", "trial.yaml", "--set", "search.engine.name=caffe", "--set", "search.engine.precision=bf16"),
+            "precision is 'bf16', and Caffe leaves no choice",
+        ),
+        (
+            ("verify", "trial.yaml", "--policy", "FIX(k0=0.01)", "--target", "1.5"),
+            "--target is 1.5, but an accuracy is",
+        ),
+        (("verify", "trial.yaml", "--phase", "policy"), "--phase policy needs a policy; add --policy"),
+        (("verify", "trial.yaml", "--policy", "FIX(k=1)"), 'unknown parameter "k"'),
+        (("verify", "trial.yaml", "--policy", "STEP(k0=1, gamma=0.1, l=0)"), "l is 0"),
+        (("verify", "trial.yaml", "--db", "trial.yaml"), "trial.yaml"),
+    ],
+)
 def test_bad_input_is_one_clear_line(folder, arguments, message):
     done = lrbench(folder, *arguments)
     assert done.returncode == 2, done.stdout + done.stderr

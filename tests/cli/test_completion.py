@@ -24,8 +24,29 @@ from lrbench.nets import builtin_nets
 from lrbench.policies import functions, parse_policy
 from lrbench.spec.solver_types import SOLVER_TYPES
 
-HEAVY = {"filelock", "google", "jax", "keras", "lmdb", "matplotlib", "numpy", "optax", "optuna", "orjson", "pandas",
-         "psutil", "pydantic", "requests", "rich", "scipy", "sklearn", "sqlalchemy", "tabulate", "torch", "yaml"}
+HEAVY = {
+    "filelock",
+    "google",
+    "jax",
+    "keras",
+    "lmdb",
+    "matplotlib",
+    "numpy",
+    "optax",
+    "optuna",
+    "orjson",
+    "pandas",
+    "psutil",
+    "pydantic",
+    "requests",
+    "rich",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "tabulate",
+    "torch",
+    "yaml",
+}
 """Packages that take long to load: a half-typed word waits only for those that know what to offer."""
 
 
@@ -46,8 +67,10 @@ def test_commands_are_offered_with_what_they_do():
 
 
 def test_offering_commands_imports_none_of_them():
-    code = ("import sys, lrbench.cli.main as m; from click.shell_completion import ShellComplete as S\n"
-            "S(m.lrbench, {}, 'lrbench', 'X').get_completions([], ''); print('lrbench.cli.run' in sys.modules)")
+    code = (
+        "import sys, lrbench.cli.main as m; from click.shell_completion import ShellComplete as S\n"
+        "S(m.lrbench, {}, 'lrbench', 'X').get_completions([], ''); print('lrbench.cli.run' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
@@ -87,7 +110,9 @@ def test_names_are_those_that_are_known():
     assert offered("range", "spec.yaml", "--solver", "ada") == ["AdaGrad", "AdaDelta", "Adam"]
     assert set(offered("range", "spec.yaml", "--solver", "")) == set(SOLVER_TYPES)
     assert offered("run", "spec.yaml", "--set", "workload.test_") == [
-        "workload.test_batch_size=", "workload.test_interval="]
+        "workload.test_batch_size=",
+        "workload.test_interval=",
+    ]
     assert "search.rates=" in offered("tune", "spec.yaml", "--set", "search.")
 
 
@@ -116,8 +141,7 @@ def test_runs_are_offered_by_the_beginning_of_their_id(command, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     words = command.split()
     assert offered(*words, "FIX_0.02") == ["results/quick/FIX_0.02-SGD-s0-def", "FIX_0.02"]
-    assert offered(*words, "FIX") == [
-        "results/quick/FIX_0.01-SGD-s0-abc", "results/quick/FIX_0.02-SGD-s0-def", "FIX"]
+    assert offered(*words, "FIX") == ["results/quick/FIX_0.01-SGD-s0-abc", "results/quick/FIX_0.02-SGD-s0-def", "FIX"]
     assert offered(*words, "qui") == ["results/quick", "qui"]
     assert offered(*words, "results/") == ["results/"]
 
@@ -159,12 +183,23 @@ class Bash:
 
     def __call__(self, *words: str) -> tuple[list[str], str]:
         line = " ".join(map(shlex.quote, words))
-        lines = ("compopt() { IFS=' '; echo \"compopt $*\" >&2; }", "source ./completion", f"COMP_WORDS=({line})",
-                 f"COMP_CWORD={len(words) - 1}", "_lrbench_completion lrbench",
-                 "[ ${#COMPREPLY[@]} -eq 0 ] || printf '%s\\n' \"${COMPREPLY[@]}\"")
+        lines = (
+            "compopt() { IFS=' '; echo \"compopt $*\" >&2; }",
+            "source ./completion",
+            f"COMP_WORDS=({line})",
+            f"COMP_CWORD={len(words) - 1}",
+            "_lrbench_completion lrbench",
+            "[ ${#COMPREPLY[@]} -eq 0 ] || printf '%s\\n' \"${COMPREPLY[@]}\"",
+        )
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        ended = subprocess.run(["bash", "--norc", "-c", "\n".join(lines)], cwd=self.folder, text=True, check=True,
-                               capture_output=True, env={**os.environ, "PATH": path})
+        ended = subprocess.run(
+            ["bash", "--norc", "-c", "\n".join(lines)],
+            cwd=self.folder,
+            text=True,
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PATH": path},
+        )
         return ended.stdout.splitlines(), ended.stderr
 
 
@@ -209,22 +244,30 @@ def test_what_goes_wrong_is_kept_from_the_line(monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(("words", "needed"), [
-    ("", set()),
-    ("report", set()),
-    ("run x --engine", set()),
-    ("report x --sort", set()),
-    ("range x --solver", set()),
-    ("db show", set()),
-    ("policies eval", {"numpy"}),
-    ("plot . --policies", {"numpy", "orjson", "filelock"}),
-    ("run x --set", {"pydantic", "yaml"}),
-    ("data prepare", {"numpy", "google", "lmdb", "filelock"}),  # a data set's name stands beside what reads it
-])
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        ("", set()),
+        ("report", set()),
+        ("run x --engine", set()),
+        ("report x --sort", set()),
+        ("range x --solver", set()),
+        ("db show", set()),
+        ("policies eval", {"numpy"}),
+        ("plot . --policies", {"numpy", "orjson", "filelock"}),
+        ("run x --set", {"pydantic", "yaml"}),
+        ("data prepare", {"numpy", "google", "lmdb", "filelock"}),  # a data set's name stands beside what reads it
+    ],
+)
 def test_only_what_is_needed_is_loaded_for_it(words, needed, tmp_path):
     typed = ["lrbench", *words.split(), ""]
-    environment = {**os.environ, program.COMPLETE: "bash_complete", "COMP_WORDS": "\n".join(typed),
-                   "COMP_CWORD": str(len(typed) - 1), "LRBENCH_HOME": str(tmp_path)}
+    environment = {
+        **os.environ,
+        program.COMPLETE: "bash_complete",
+        "COMP_WORDS": "\n".join(typed),
+        "COMP_CWORD": str(len(typed) - 1),
+        "LRBENCH_HOME": str(tmp_path),
+    }
     command = [sys.executable, "-X", "importtime", "-m", "lrbench"]
     ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in ended.stderr.splitlines()}
@@ -234,8 +277,9 @@ def test_only_what_is_needed_is_loaded_for_it(words, needed, tmp_path):
 
 @pytest.mark.parametrize("shell", list(SHELLS))
 def test_the_script_says_how_to_install_it(shell):
-    answered = subprocess.run([sys.executable, "-m", "lrbench", "completion", shell], capture_output=True, text=True,
-                              check=True)
+    answered = subprocess.run(
+        [sys.executable, "-m", "lrbench", "completion", shell], capture_output=True, text=True, check=True
+    )
     assert f"lrbench completion {shell}" in answered.stdout
     assert "_LRBENCH_COMPLETE" in answered.stdout
     assert answered.stdout.count("_lrbench_completion") >= 2

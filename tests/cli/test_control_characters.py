@@ -30,10 +30,20 @@ KNOWN = {"name", "type", "label", "sha256", "iterations", "momentum", "batch_siz
 def results(tmp_path):
     folder = tmp_path / "results"
     for number, (engine, solver, seed) in enumerate(product(("e0", "e1"), ("SGD", "Adam"), (0, 1))):
-        fake_runs.write_run(folder, f"{FIX}{EVIL}", [0.1, 0.9], run_id=f"run{number}", function=f"FIX{EVIL}", seed=seed,
-                            solver=evil({**fake_runs.SOLVER, "type": solver}), workload=evil(fake_runs.WORKLOAD),
-                            engine=evil({**fake_runs.ENGINE, "name": engine}), status="stopped",
-                            reason=f"because{EVIL}", machine=evil({"cores": 2, "name": "x"}))
+        fake_runs.write_run(
+            folder,
+            f"{FIX}{EVIL}",
+            [0.1, 0.9],
+            run_id=f"run{number}",
+            function=f"FIX{EVIL}",
+            seed=seed,
+            solver=evil({**fake_runs.SOLVER, "type": solver}),
+            workload=evil(fake_runs.WORKLOAD),
+            engine=evil({**fake_runs.ENGINE, "name": engine}),
+            status="stopped",
+            reason=f"because{EVIL}",
+            machine=evil({"cores": 2, "name": "x"}),
+        )
         described = json.loads((folder / f"exp/run{number}/run.json").read_text())
         described |= {"run_id": f"run{number}{EVIL}", "experiment": f"exp{EVIL}", f"more{EVIL}": f"x{EVIL}"}
         (folder / f"exp/run{number}/run.json").write_text(json.dumps(described))
@@ -42,8 +52,9 @@ def results(tmp_path):
 
 
 def unsafe(text, also=""):
-    return {character for character in text
-            if unicodedata.category(character)[0] == "C" and character not in f"\n{also}"}
+    return {
+        character for character in text if unicodedata.category(character)[0] == "C" and character not in f"\n{also}"
+    }
 
 
 @pytest.mark.parametrize("by", [(), ("--by", "engine"), ("--by", "solver")])
@@ -60,8 +71,17 @@ def test_reports(lrbench, results, by, kind):
         assert r"\u009b2J" in out  # nothing is left out of the data
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("list", "--format", "json"), ("list", "--format", "csv"),
-                                       ("list", "--format", "markdown"), ("export",), ("show",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list",),
+        ("list", "--format", "json"),
+        ("list", "--format", "csv"),
+        ("list", "--format", "markdown"),
+        ("export",),
+        ("show",),
+    ],
+)
 def test_the_database(lrbench, results, tmp_path, arguments):
     place = ("--db", tmp_path / "x.sqlite")
     code, out, err = lrbench("db", "add", results, *place, "--note", f"note{EVIL}")

@@ -64,8 +64,10 @@ LEFT_OUT = {
     "foreign": (put("run.json", '{"name": "theirs"}'), "run.json was not written by LRBench"),
     "odd": (put("run.json", '{"schema": 1, "policy": 5}'), "run.json: 'run_id' is missing or of the wrong type"),
     "status": (put("status.json", '{"status": "splendid"}'), "status.json: unknown status 'splendid'"),
-    "countless": (put("status.json", '{"status": "finished", "iteration": 1' + "0" * 30 + "}"),
-                  "status.json: 'iteration' is not a whole number of 64 bits"),
+    "countless": (
+        put("status.json", '{"status": "finished", "iteration": 1' + "0" * 30 + "}"),
+        "status.json: 'iteration' is not a whole number of 64 bits",
+    ),
     "folder": (unreadable, "evaluations.jsonl cannot be read: Is a directory"),
     "pipe": (a_pipe, "run.json cannot be read: not a regular file"),
 }

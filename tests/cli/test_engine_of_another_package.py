@@ -73,7 +73,8 @@ def test_another_version_of_the_engine_is_run_anew_and_not_mixed_with_the_first(
     assert "skipped" not in lrbench("run", "trial.yaml")[2]
     assert len(list(Path("results/trial").glob("FIX*"))) == 8
     assert {line.split("  ->  ")[1] for line in out.splitlines()} < {
-        str(path) for path in Path("results/trial").glob("FIX*")}
+        str(path) for path in Path("results/trial").glob("FIX*")
+    }
     out = lrbench("report", "results")[1]
     assert "global (version=1)" in out
     assert "global (version=2)" in out

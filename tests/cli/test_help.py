@@ -71,19 +71,33 @@ def test_every_command_has_an_example_that_it_takes(path):
 
 def test_policies_and_nets_in_examples_exist():
     """What stands behind these options and arguments, which click itself takes as any text."""
-    texts = [value for command in EVERY.values() for words in examples(command) for value in words
-             if re.match(r"[A-Z][A-Z0-9_]+\(", value)]
+    texts = [
+        value
+        for command in EVERY.values()
+        for words in examples(command)
+        for value in words
+        if re.match(r"[A-Z][A-Z0-9_]+\(", value)
+    ]
     assert texts
     for text in texts:
         parse_policy(text)
-    nets = [context.params.get("net") for command in EVERY.values() for words in examples(command)
-            if (context := parsed(words)).params.get("net")]
+    nets = [
+        context.params.get("net")
+        for command in EVERY.values()
+        for words in examples(command)
+        if (context := parsed(words)).params.get("net")
+    ]
     assert all(net in builtin_nets() or (REPOSITORY / net).is_file() for net in nets)
 
 
 def test_a_wrong_example_would_be_found():
-    for words in (["run"], ["run", "x.yaml", "--job", "2"], ["report", "x", "--format", "yaml"], ["nonsense"],
-                  ["run", "x.yaml", "--shard", "3/2"]):
+    for words in (
+        ["run"],
+        ["run", "x.yaml", "--job", "2"],
+        ["report", "x", "--format", "yaml"],
+        ["nonsense"],
+        ["run", "x.yaml", "--shard", "3/2"],
+    ):
         with pytest.raises(click.UsageError):
             parsed(words)
 
@@ -96,6 +110,9 @@ def test_the_list_of_commands_is_whole_and_each_says_what_it_does():
     for path, command in EVERY.items():
         assert command.help, path
         for parameter in command.params:
-            if isinstance(parameter, click.Option) and parameter.name != "help" and not isinstance(
-                    parameter.type, click.Choice):
+            if (
+                isinstance(parameter, click.Option)
+                and parameter.name != "help"
+                and not isinstance(parameter.type, click.Choice)
+            ):
                 assert parameter.help, f"{path}: {parameter.opts}"

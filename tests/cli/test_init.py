@@ -56,11 +56,18 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return run
 
 
-@pytest.mark.parametrize(("net", "dataset", "solver"), [
-    (net, dataset, solver) for (net, solver), dataset in zip(
-        itertools.product(builtin_nets(), SOLVER_TYPES), itertools.cycle(["mnist", "digits", "cifar10"]))])
-@pytest.mark.parametrize(("iterations", "target", "engine"), [
-    (10, None, "caffe"), (17, 1.0, "torch"), (64000, 0.9, "torch")])
+@pytest.mark.parametrize(
+    ("net", "dataset", "solver"),
+    [
+        (net, dataset, solver)
+        for (net, solver), dataset in zip(
+            itertools.product(builtin_nets(), SOLVER_TYPES), itertools.cycle(["mnist", "digits", "cifar10"])
+        )
+    ],
+)
+@pytest.mark.parametrize(
+    ("iterations", "target", "engine"), [(10, None, "caffe"), (17, 1.0, "torch"), (64000, 0.9, "torch")]
+)
 def test_the_spec_is_right_for_every_answer(net, dataset, solver, iterations, target, engine, tmp_path):
     start = Start("my spec", net, dataset, 64, 100, iterations, solver, engine, target)
     experiment = start_experiment(start_text(start), tmp_path / "my spec.yaml")
@@ -73,8 +80,9 @@ def test_the_spec_is_right_for_every_answer(net, dataset, solver, iterations, ta
     assert 1 <= workload.test_interval <= iterations
 
 
-@pytest.mark.parametrize("text", ["true", "1e3", "a: b", "with # mark", "with  # mark", "it's", "ünï", 'say "x"', "- a",
-                                  "null", "[a"])
+@pytest.mark.parametrize(
+    "text", ["true", "1e3", "a: b", "with # mark", "with  # mark", "it's", "ünï", 'say "x"', "- a", "null", "[a"]
+)
 def test_names_of_anybody_come_back_from_the_spec(text, tmp_path):
     net = tmp_path / f"{text}.prototxt"
     net.write_bytes((REPOSITORY / "prototxt/lenet.prototxt").read_bytes())
@@ -91,7 +99,8 @@ def test_flags_alone_write_a_spec_and_name_what_is_next(here, command):
     assert said.splitlines() == [
         "wrote digits_lenet.yaml",
         "next: lrbench run digits_lenet.yaml --dry-run   # which runs, and how long they take",
-        "next: lrbench range digits_lenet.yaml   # which rates are worth trying"]
+        "next: lrbench range digits_lenet.yaml   # which rates are worth trying",
+    ]
     workload = read_experiment(Path("digits_lenet.yaml")).workload
     assert workload.iterations == 100
     assert 500 % workload.test_batch_size == 0
@@ -107,7 +116,8 @@ def test_what_is_not_there_yet_is_next(here, command):
         "next: lrbench caffe install   # once",
         "next: lrbench data prepare mnist   # once",
         "next: lrbench run 'my spec.yaml' --dry-run   # which runs, and how long they take",
-        "next: lrbench range 'my spec.yaml'   # which rates are worth trying"]
+        "next: lrbench range 'my spec.yaml'   # which rates are worth trying",
+    ]
     command("--net", "lenet", "--dataset", "mnist", "-o", "again.yaml")
     assert read_experiment(Path("again.yaml")).settings.engine.name == "torch"
 
@@ -116,8 +126,10 @@ def test_a_solver_file_gives_its_net_settings_and_policy(here, command):
     solver = here / "models/solver.prototxt"
     solver.parent.mkdir()
     (solver.parent / "net.prototxt").write_bytes((REPOSITORY / "prototxt/lenet.prototxt").read_bytes())
-    solver.write_text('net: "examples/net.prototxt" test_iter: 5 test_interval: 50 base_lr: 0.01 lr_policy: "poly"\n'
-                      'power: 2 max_iter: 300 momentum: 0.8 weight_decay: 0.001 type: "Nesterov" delta: 1e-9 debug: 1')
+    solver.write_text(
+        'net: "examples/net.prototxt" test_iter: 5 test_interval: 50 base_lr: 0.01 lr_policy: "poly"\n'
+        'power: 2 max_iter: 300 momentum: 0.8 weight_decay: 0.001 type: "Nesterov" delta: 1e-9 debug: 1'
+    )
     given = ("--net", "models/solver.prototxt", "--dataset", "digits", "--engine", "torch")
     assert command(*given, "-o", "spec.yaml")[0] == 0
     experiment = read_experiment(Path("spec.yaml"))
@@ -138,11 +150,17 @@ def test_a_policy_of_the_solver_file_that_is_a_usual_one_is_listed_once(here, co
     assert (len(experiment.settings.policies), experiment.settings.solver[0].momentum) == (6, 0.0)
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ('net: "gone.prototxt" base_lr: 0.1 lr_policy: "fixed"', "its net, gone.prototxt, is neither there from this"),
-    ('base_lr: 0.1 lr_policy: "fixed"', "has no net: with the path of a train-and-test net; put the net into a file"),
-    ('base_lr: 0.1 lr_policy: "cosine"', 'the lr_policy "cosine" is none of Caffe\'s'),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('net: "gone.prototxt" base_lr: 0.1 lr_policy: "fixed"', "its net, gone.prototxt, is neither there from this"),
+        (
+            'base_lr: 0.1 lr_policy: "fixed"',
+            "has no net: with the path of a train-and-test net; put the net into a file",
+        ),
+        ('base_lr: 0.1 lr_policy: "cosine"', 'the lr_policy "cosine" is none of Caffe\'s'),
+    ],
+)
 def test_a_solver_file_that_says_too_little_is_one_line(text, message, here, command):
     Path("solver.prototxt").write_text(text)
     code, said = command("--net", "solver.prototxt", "--dataset", "digits")
@@ -154,28 +172,41 @@ def test_a_solver_file_that_says_too_little_is_one_line(text, message, here, com
 FIT = ("--net", "lenet", "--dataset", "digits")
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (("--dataset", "digits"), "--net is missing, and there is nobody to ask; add --net"),
-    (("--net", "lenet"), "--dataset is missing, and there is nobody to ask; add --dataset"),
-    (("--net", "lenett", "--dataset", "digits"),
-     '--net: there is no net "lenett"; did you mean lenet? A file of your own is named by its path, such as '
-     "./mine.prototxt"),
-    (("--net", "none.prototxt", "--dataset", "digits"), "--net: none.prototxt: no such file"),
-    (("--net", "lenet", "--dataset", "digit"),
-     "--dataset: no data set is called 'digit'; did you mean digits? (a folder of your own is named by its path)"),
-    (("--net", "lenet", "--dataset", "."),
-     "--dataset: .: should hold one LMDB with train in its name and one with test or val, but holds none; rename them, "
-     "or write both paths into the spec by hand"),
-    ((*FIT, "--batch-size", "5000"),
-     "--batch-size: the batch size is 5000, but digits has 1297 training images; give 1297 or less"),
-    ((*FIT, "--iterations", "0"), "--iterations: a run has 10 to 100,000,000 iterations here, not 0"),
-    ((*FIT, "--target", "98"),
-     "--target: the accuracy to reach is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 "
-     "for 98 %"),
-    ((*FIT, "--solver", "Adm"), "--solver: there is no solver 'Adm'; did you mean Adam?"),
-    ((*FIT, "--engine", "cafe"), "--engine: unknown engine 'cafe'; did you mean caffe?"),
-    (("-o", "nowhere/spec.yaml"), "nowhere/spec.yaml: there is no folder nowhere; make it, or change -o"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--dataset", "digits"), "--net is missing, and there is nobody to ask; add --net"),
+        (("--net", "lenet"), "--dataset is missing, and there is nobody to ask; add --dataset"),
+        (
+            ("--net", "lenett", "--dataset", "digits"),
+            '--net: there is no net "lenett"; did you mean lenet? A file of your own is named by its path, such as '
+            "./mine.prototxt",
+        ),
+        (("--net", "none.prototxt", "--dataset", "digits"), "--net: none.prototxt: no such file"),
+        (
+            ("--net", "lenet", "--dataset", "digit"),
+            "--dataset: no data set is called 'digit'; did you mean digits? (a folder of your own is named by its path)",
+        ),
+        (
+            ("--net", "lenet", "--dataset", "."),
+            "--dataset: .: should hold one LMDB with train in its name and one with test or val, but holds none; rename them, "
+            "or write both paths into the spec by hand",
+        ),
+        (
+            (*FIT, "--batch-size", "5000"),
+            "--batch-size: the batch size is 5000, but digits has 1297 training images; give 1297 or less",
+        ),
+        ((*FIT, "--iterations", "0"), "--iterations: a run has 10 to 100,000,000 iterations here, not 0"),
+        (
+            (*FIT, "--target", "98"),
+            "--target: the accuracy to reach is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 "
+            "for 98 %",
+        ),
+        ((*FIT, "--solver", "Adm"), "--solver: there is no solver 'Adm'; did you mean Adam?"),
+        ((*FIT, "--engine", "cafe"), "--engine: unknown engine 'cafe'; did you mean caffe?"),
+        (("-o", "nowhere/spec.yaml"), "nowhere/spec.yaml: there is no folder nowhere; make it, or change -o"),
+    ],
+)
 def test_a_wrong_option_is_one_line_and_nothing_is_written(here, command, arguments, message):
     code, said = command(*arguments)
     assert (code, said) == (2, f"error: {message}\n")
@@ -241,7 +272,7 @@ def test_questions_are_asked_until_the_answer_is_right(here, monkeypatch):
     answers = ["lenett", "lenet", "digit", "digits", "x", "50", "", "98", "0.9", "adam", "", ""]
     asked = CliRunner().invoke(init, [], input="\n".join(answers) + "\n", catch_exceptions=False)
     assert asked.exit_code == 0
-    assert "Error: there is no net \"lenett\"; did you mean lenet?" in asked.output
+    assert 'Error: there is no net "lenett"; did you mean lenet?' in asked.output
     assert "Error: no data set is called 'digit'; did you mean digits?" in asked.output
     assert "Error: 'x' is not a whole number; for example 1000" in asked.output
     assert "Error: the accuracy to reach is 98" in asked.output
@@ -254,8 +285,13 @@ def test_questions_are_asked_until_the_answer_is_right(here, monkeypatch):
 def test_at_a_terminal_it_asks(here):
     """Through a terminal of its own."""
     keyboard, terminal = pty.openpty()
-    with subprocess.Popen([sys.executable, "-m", "lrbench", "init"], stdin=terminal, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as asked:
+    with subprocess.Popen(
+        [sys.executable, "-m", "lrbench", "init"],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as asked:
         os.write(keyboard, b"lenet\ndigits\n\n\n\n\n\n")
         said = asked.communicate(timeout=60)[1]
     os.close(keyboard)

@@ -67,12 +67,24 @@ def test_a_run_is_not_begun_over_it(tmp_path, put, name):
     assert directory.status() == (Status("pending") if name == "status.json" else Status("finished", 2000))
 
 
-@pytest.mark.parametrize("arguments", [
-    ("report", "FILE"), ("serve", "FILE"), ("plot", "FILE", "-o", "x.svg"), ("run", "FILE"), ("tune", "FILE"),
-    ("compose", "FILE"), ("range", "FILE"), ("verify", "FILE", "--policy", FIX), ("import", "FILE"),
-    ("init", "--net", "./FILE", "--dataset", "digits", "-o", "x.yaml"), ("db", "import", "FILE"),
-    ("db", "list", "--db", "FILE"), ("export", FIX, "--to", "caffe", "-o", "FILE"),
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "FILE"),
+        ("serve", "FILE"),
+        ("plot", "FILE", "-o", "x.svg"),
+        ("run", "FILE"),
+        ("tune", "FILE"),
+        ("compose", "FILE"),
+        ("range", "FILE"),
+        ("verify", "FILE", "--policy", FIX),
+        ("import", "FILE"),
+        ("init", "--net", "./FILE", "--dataset", "digits", "-o", "x.yaml"),
+        ("db", "import", "FILE"),
+        ("db", "list", "--db", "FILE"),
+        ("export", FIX, "--to", "caffe", "-o", "FILE"),
+    ],
+)
 def test_a_file_that_is_named(lrbench, tmp_path, monkeypatch, put, arguments):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LRBENCH_HOME", str(tmp_path / "home"))

@@ -19,8 +19,14 @@ def test_a_limit_of_the_shell(tmp_path, command):
         file.truncate(900 << 20)  # a line of zeros that never ends, and takes no place on the disk
     more = {"plot": ["-o", "x.svg"], "db add": ["--db", "x.sqlite"]}.get(command, [])
     limited = ["bash", "-c", f'ulimit -v {1 << 20}; exec "$@"', "bash", sys.executable, "-m", "lrbench"]  # KiB
-    ended = subprocess.run([*limited, *command.split(), "results", *more], capture_output=True, text=True, check=False,
-                           cwd=tmp_path, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
+    ended = subprocess.run(
+        [*limited, *command.split(), "results", *more],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "error: not enough memory; free some, raise the limit (ulimit -v), or give less at a time\n"
 

@@ -50,7 +50,7 @@ def shell(folder: Path, line: str) -> list[str]:
 
 
 def test_from_a_range_on_pytorch_to_a_search(folder):
-    line, = shell(folder, "lrbench range 'my spec.yaml' --engine torch --solver Nesterov -j 2 --results found")
+    (line,) = shell(folder, "lrbench range 'my spec.yaml' --engine torch --solver Nesterov -j 2 --results found")
     assert line.startswith("lrbench tune 'my spec.yaml' -j 2 --results found --engine torch --set name=trial-Nesterov ")
     assert shell(folder, line) == []
     assert list((folder / "found/trial-Nesterov-tune").glob("*Nesterov*"))
@@ -67,20 +67,32 @@ def test_from_a_first_spec_to_a_range(folder):
 
 def test_from_runs_to_figures_the_database_and_a_recommendation(folder):
     typed = []
-    for line in ("lrbench run 'my spec.yaml' --engine torch", "lrbench watch results --once", "lrbench report results",
-                 "lrbench db add results", "lrbench db list",
-                 "lrbench recommend 'my spec.yaml' --engine torch --set workload.iterations=80 --target 0.5"):
+    for line in (
+        "lrbench run 'my spec.yaml' --engine torch",
+        "lrbench watch results --once",
+        "lrbench report results",
+        "lrbench db add results",
+        "lrbench db list",
+        "lrbench recommend 'my spec.yaml' --engine torch --set workload.iterations=80 --target 0.5",
+    ):
         told = shell(folder, line)
         typed += told
         for following in told:
             shell(folder, following)
     assert sorted({" ".join(line.split()[1:3]) for line in typed} - {"report results"}) == [
-        "db add", "db show", "export 'FIX(k0=0.05)'", "report results/trial", "tune 'my", "verify 'my"]
+        "db add",
+        "db show",
+        "export 'FIX(k0=0.05)'",
+        "report results/trial",
+        "tune 'my",
+        "verify 'my",
+    ]
 
 
 def test_runs_that_all_failed_lead_nowhere(folder):
     (folder / "net.prototxt").write_text(NET.replace('bottom: "label"', 'bottom: "label" bottom: "missing"'))
-    answer = subprocess.run(["lrbench", "run", "my spec.yaml", "--engine", "torch"], cwd=folder, capture_output=True,
-                            text=True, check=False)
+    answer = subprocess.run(
+        ["lrbench", "run", "my spec.yaml", "--engine", "torch"], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert answer.returncode != 0
     assert "next:" not in answer.stderr

@@ -63,8 +63,10 @@ def test_one_seed_that_parts_is_no_verdict(command):
     assert (code, compared) == (0, [1, 2, 3])
     assert "differs: layer prelu, blob 0: 1 of 4 entries of the first update: [1] Caffe 0.02, here 0.0205" in out
     assert out.splitlines()[-3:] == [
-        "seed 2: as Caffe", "seed 3: as Caffe",
-        "verdict: torch trains as Caffe does; with seed 1 alone they part, as a value within rounding of a kink can do"]
+        "seed 2: as Caffe",
+        "seed 3: as Caffe",
+        "verdict: torch trains as Caffe does; with seed 1 alone they part, as a value within rounding of a kink can do",
+    ]
 
 
 @pytest.mark.parametrize("parting", [{1, 2}, {1, 3}, {1, 2, 3}])
@@ -102,14 +104,17 @@ def test_real_engines_part_with_one_seed_alone(lrbench, tmp_path, own_home, monk
     monkeypatch.setattr(parity, "NUDGES", 1)
     (tmp_path / "kink.prototxt").write_text(ON_A_KINK)
     (tmp_path / "trial.yaml").write_text(SPEC.replace("net: lenet", "net: kink.prototxt").replace("0.01", "0.001"))
-    code, out, _ = lrbench("parity", tmp_path / "trial.yaml", "--iterations", "2", "--set", "seeds=[2]", "--set",
-                           "workload.batch_size=24")
+    code, out, _ = lrbench(
+        "parity", tmp_path / "trial.yaml", "--iterations", "2", "--set", "seeds=[2]", "--set", "workload.batch_size=24"
+    )
     assert "part: the first update of layer bias, blob 0 is " in out
     assert "differs: layer bias, blob 0: 1 of 1 entries of the first update: [0] Caffe -1.4" in out
     assert code == 0
     assert out.splitlines()[-3:] == [
-        "seed 3: as Caffe", "seed 4: as Caffe",
-        "verdict: torch trains as Caffe does; with seed 2 alone they part, as a value within rounding of a kink can do"]
+        "seed 3: as Caffe",
+        "seed 4: as Caffe",
+        "verdict: torch trains as Caffe does; with seed 2 alone they part, as a value within rounding of a kink can do",
+    ]
 
 
 def test_many_entries_are_cut_short_and_a_number_that_is_none_differs():

@@ -15,7 +15,7 @@ import pytest
 from matplotlib.image import imread
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)"
-HOSTILE = "$\\frac{1}{$ <b>&\"学\x1b[31m"
+HOSTILE = '$\\frac{1}{$ <b>&"学\x1b[31m'
 
 
 @pytest.fixture
@@ -42,8 +42,10 @@ def test_the_file_is_written_and_the_caption_printed(plot, results, tmp_path):
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(("arguments", "inches"), [
-    ([], 3.3), (["--columns", "2"], 7.0), (["--width", "5.5"], 5.5), (["--columns", "2", "--width", "4"], 4.0)])
+@pytest.mark.parametrize(
+    ("arguments", "inches"),
+    [([], 3.3), (["--columns", "2"], 7.0), (["--width", "5.5"], 5.5), (["--columns", "2", "--width", "4"], 4.0)],
+)
 def test_a_figure_is_as_wide_as_it_is_to_be(plot, results, tmp_path, arguments, inches):
     assert plot("results", "-o", "x.png", "--what", "rates", *arguments)[0] == 0
     (width,) = struct.unpack(">I", (tmp_path / "x.png").read_bytes()[16:20])
@@ -76,8 +78,12 @@ def test_the_same_results_give_the_same_bytes_without_dates_and_with_fonts_in_th
     for name, seed in (("one", "1"), ("two", "2")):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         subprocess.run([sys.executable, "-c", DRAW, name], check=True, env=environment, capture_output=True)
-        digests.append([hashlib.sha256((tmp_path / f"{name}.{suffix}").read_bytes()).hexdigest()
-                        for suffix in ("png", "svg", "pdf")])
+        digests.append(
+            [
+                hashlib.sha256((tmp_path / f"{name}.{suffix}").read_bytes()).hexdigest()
+                for suffix in ("png", "svg", "pdf")
+            ]
+        )
     assert digests[0] == digests[1]
     svg, pdf = (tmp_path / "one.svg").read_text(), (tmp_path / "one.pdf").read_bytes()
     assert "dc:date" not in svg
@@ -109,21 +115,36 @@ def test_of_several_workloads_one_is_chosen(plot, results):
     assert out.startswith("cnn3 on MNIST")
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["nowhere", "-o", "x.png"], "error: nowhere: no such file or folder; give a results folder or a Caffe log"),
-    (["empty", "-o", "x.png"], "error: empty: there is no run in this folder, so there is nothing to report; give"),
-    (["results", "-o", "x.gif"], 'error: x.gif: the suffix is ".gif"; use .png, .svg, .pdf'),
-    (["results", "-o", "no/x.png"], "error: no/x.png: there is no folder no; make it"),
-    (["results", "-o", "empty.png"], "error: empty.png: is not a regular file; give -o"),
-    (["results", "-o", "x.png", "--policies", "TRE"], "error: --policies is 'TRE', which no run here has; did"),
-    (["results", "-o", "x.png", "--target", "98"], "error: --target is 98, but an accuracy is above 0 and at most 1"),
-    (["results", "-o", "x.png", "--sort", "acuracy"], "error: unknown metric 'acuracy'; did you mean "),
-    (["results", "-o", "x.png", "--what", "speed"], "error: Invalid value for '--what': 'speed' is not one of"),
-    (["results", "-o", "x.png", "--top", "99"], "error: Invalid value for '--top': 99 is not in the range 1<=x<=30"),
-    (["results", "-o", "x.png", "--width", "nan"], "error: --width is nan, but a figure is 2 to 30 inches wide; give"),
-    (["results", "-o", "x.png", "--width", "330"], "error: --width is 330, but a figure is 2 to 30 inches wide; give"),
-    (["results"], "error: Missing option '-o'"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "-o", "x.png"], "error: nowhere: no such file or folder; give a results folder or a Caffe log"),
+        (["empty", "-o", "x.png"], "error: empty: there is no run in this folder, so there is nothing to report; give"),
+        (["results", "-o", "x.gif"], 'error: x.gif: the suffix is ".gif"; use .png, .svg, .pdf'),
+        (["results", "-o", "no/x.png"], "error: no/x.png: there is no folder no; make it"),
+        (["results", "-o", "empty.png"], "error: empty.png: is not a regular file; give -o"),
+        (["results", "-o", "x.png", "--policies", "TRE"], "error: --policies is 'TRE', which no run here has; did"),
+        (
+            ["results", "-o", "x.png", "--target", "98"],
+            "error: --target is 98, but an accuracy is above 0 and at most 1",
+        ),
+        (["results", "-o", "x.png", "--sort", "acuracy"], "error: unknown metric 'acuracy'; did you mean "),
+        (["results", "-o", "x.png", "--what", "speed"], "error: Invalid value for '--what': 'speed' is not one of"),
+        (
+            ["results", "-o", "x.png", "--top", "99"],
+            "error: Invalid value for '--top': 99 is not in the range 1<=x<=30",
+        ),
+        (
+            ["results", "-o", "x.png", "--width", "nan"],
+            "error: --width is nan, but a figure is 2 to 30 inches wide; give",
+        ),
+        (
+            ["results", "-o", "x.png", "--width", "330"],
+            "error: --width is 330, but a figure is 2 to 30 inches wide; give",
+        ),
+        (["results"], "error: Missing option '-o'"),
+    ],
+)
 def test_bad_input_is_one_line_and_code_2(plot, results, tmp_path, arguments, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty.png").mkdir()

@@ -9,9 +9,17 @@ from sqlalchemy.exc import ArgumentError
 from lrbench.cli import db
 from lrbench.cli.output import how_to_go_on
 
-URLS = ["postgresql://127.0.0.1:1/x?user=u&password=SECRET", "postgresql://u:SECRET@127.0.0.1:1/x",
-        "postgresql:/u:SECRET@h/x", "postgresql:u:SECRET@h/x", "postgresql//u:SECRET@h/x", "u:SECRET@h/x",
-        "postgresql://u:SECRET", "mysql://u:SECRET@h/x", "postgresql://u:SECRET@h:port/x"]
+URLS = [
+    "postgresql://127.0.0.1:1/x?user=u&password=SECRET",
+    "postgresql://u:SECRET@127.0.0.1:1/x",
+    "postgresql:/u:SECRET@h/x",
+    "postgresql:u:SECRET@h/x",
+    "postgresql//u:SECRET@h/x",
+    "u:SECRET@h/x",
+    "postgresql://u:SECRET",
+    "mysql://u:SECRET@h/x",
+    "postgresql://u:SECRET@h:port/x",
+]
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -28,8 +36,18 @@ def test_databases(lrbench, monkeypatch, tmp_path, url, arguments):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [("db", "list", URLS[1]), (URLS[1],), ("report", URLS[1]), ("run", URLS[1]),
-                                       ("import", URLS[1]), ("db", "import", URLS[1]), ("db", "add", URLS[1])])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("db", "list", URLS[1]),
+        (URLS[1],),
+        ("report", URLS[1]),
+        ("run", URLS[1]),
+        ("import", URLS[1]),
+        ("db", "import", URLS[1]),
+        ("db", "add", URLS[1]),
+    ],
+)
 def test_a_url_where_none_belongs(lrbench, arguments):
     code, _, err = lrbench(*arguments)
     assert code == 2

@@ -29,8 +29,9 @@ def underway(tmp_path):
 def test_serve_prints_its_address_serves_and_ends_with_ctrl_c(tmp_path):
     fake_runs.write_run(tmp_path, FIX)
     command = [sys.executable, "-m", "lrbench", "serve", str(tmp_path), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as process:
         address = process.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(f"{address}data.json", timeout=10) as answer:
@@ -60,8 +61,10 @@ def test_the_page_compares_neither_solvers_nor_engines(lrbench, tmp_path):
         fake_runs.write_run(tmp_path, FIX, solver={**fake_runs.SOLVER, "type": kind})
     code, out, err = lrbench("report", tmp_path, "--by", "solver", "--format", "html")
     assert (code, out) == (2, "")
-    assert err == ("error: --format html does not compare by solver; take --format json, csv, markdown, latex, table, "
-                   "or leave --by out\n")
+    assert err == (
+        "error: --format html does not compare by solver; take --format json, csv, markdown, latex, table, "
+        "or leave --by out\n"
+    )
 
 
 def test_watch_once_shows_each_run_under_way(lrbench, tmp_path, underway):
@@ -69,8 +72,9 @@ def test_watch_once_shows_each_run_under_way(lrbench, tmp_path, underway):
     fake_runs.write_run(tmp_path / "results", FIX, seed=1, status="running")  # says so, but nobody holds it
     code, out, err = lrbench("watch", tmp_path / "results", "--once")
     assert (code, err) == (0, "")
-    assert out == (f"{TRI}, SGD, seed 0: iteration 500 of 2,000, accuracy 90.00 %, best 90.00 %, rate 0.01, "
-                   "36 s left\n")
+    assert out == (
+        f"{TRI}, SGD, seed 0: iteration 500 of 2,000, accuracy 90.00 %, best 90.00 %, rate 0.01, 36 s left\n"
+    )
 
 
 def test_watch_follows_until_nothing_is_under_way(lrbench, tmp_path, underway, monkeypatch):
@@ -115,8 +119,9 @@ def test_watch_of_a_folder_without_runs_is_refused(lrbench, tmp_path, monkeypatc
     (tmp_path / "photos").mkdir()
     code, out, err = lrbench("watch", "photos")
     assert (code, out) == (2, "")
-    assert err == ("error: photos: there is no run in this folder, so there is nothing to watch; "
-                   "start one: lrbench run SPEC\n")
+    assert err == (
+        "error: photos: there is no run in this folder, so there is nothing to watch; start one: lrbench run SPEC\n"
+    )
 
 
 def test_watch_says_when_nothing_is_under_way_from_the_start(lrbench, tmp_path):

@@ -18,25 +18,38 @@ def before(layer: str) -> tuple[str, str]:
 
 
 UNFIT = {
-    "crop": (("crop_size: 20", "crop_size: 40"),
-             'layer "images": crop_size is 40, and the images are 28x28; set it to 28 or less'),
-    "means": (("crop_size: 20", "mean_value: 1 mean_value: 2"),
-              'layer "images": has 2 values of mean_value for images of 1 channels; give one, or 1'),
-    "stochastic": (before('type: "Pooling" pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }'),
-                   'layer "extra": pool is STOCHASTIC, which only the engine caffe on a GPU can train; use MAX or AVE, '
-                   "or engine: {name: caffe, device: gpu}"),
-    "lrn": (before('type: "LRN" lrn_param { local_size: 4 }'),
-            'layer "extra": local_size is 4, and must be odd; set it to 5'),
-    "mirror": ((TEST_CROP, TEST_CROP + " mirror: true"),
-               'layer "images": mirrors test images at random, so that evaluations of the same weights differ; remove '
-               "mirror in the TEST phase"),
-    "phase": (("include { phase: TEST }", "include { phase: TEST } phase: TRAIN"),
-              'layer "images": its phase is TRAIN, so that it crops test images at random; remove phase'),
-    "frozen": ((PRODUCT, PRODUCT + " param { lr_mult: 0 } param { lr_mult: 0 }"),
-               'layer "fc": its lr_mult is 0, as that of all other layers with parameters is, so training changes '
-               "nothing; set the lr_mult of what is to be trained to 1"),
-    "unknown": (('"InnerProduct"', '"InerProduct"'),
-                'does not know the layer type "InerProduct"; '),
+    "crop": (
+        ("crop_size: 20", "crop_size: 40"),
+        'layer "images": crop_size is 40, and the images are 28x28; set it to 28 or less',
+    ),
+    "means": (
+        ("crop_size: 20", "mean_value: 1 mean_value: 2"),
+        'layer "images": has 2 values of mean_value for images of 1 channels; give one, or 1',
+    ),
+    "stochastic": (
+        before('type: "Pooling" pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }'),
+        'layer "extra": pool is STOCHASTIC, which only the engine caffe on a GPU can train; use MAX or AVE, '
+        "or engine: {name: caffe, device: gpu}",
+    ),
+    "lrn": (
+        before('type: "LRN" lrn_param { local_size: 4 }'),
+        'layer "extra": local_size is 4, and must be odd; set it to 5',
+    ),
+    "mirror": (
+        (TEST_CROP, TEST_CROP + " mirror: true"),
+        'layer "images": mirrors test images at random, so that evaluations of the same weights differ; remove '
+        "mirror in the TEST phase",
+    ),
+    "phase": (
+        ("include { phase: TEST }", "include { phase: TEST } phase: TRAIN"),
+        'layer "images": its phase is TRAIN, so that it crops test images at random; remove phase',
+    ),
+    "frozen": (
+        (PRODUCT, PRODUCT + " param { lr_mult: 0 } param { lr_mult: 0 }"),
+        'layer "fc": its lr_mult is 0, as that of all other layers with parameters is, so training changes '
+        "nothing; set the lr_mult of what is to be trained to 1",
+    ),
+    "unknown": (('"InnerProduct"', '"InerProduct"'), 'does not know the layer type "InerProduct"; '),
 }
 
 
@@ -63,8 +76,11 @@ def write(folder: Path, replacement: tuple[str, str]) -> None:
 def test_an_unfit_net_is_refused_by_every_command_before_anything_trains(lrbench, here, unfit, engine):
     replacement, message = UNFIT[unfit]
     write(here, replacement)
-    for command in (["init", "--net", "crop.prototxt", "--dataset", "digits", "--yes", "--engine", engine],
-                    ["run", "crop.yaml", "--dry-run", "--engine", engine], ["run", "crop.yaml", "--engine", engine]):
+    for command in (
+        ["init", "--net", "crop.prototxt", "--dataset", "digits", "--yes", "--engine", engine],
+        ["run", "crop.yaml", "--dry-run", "--engine", engine],
+        ["run", "crop.yaml", "--engine", engine],
+    ):
         code, _, said = lrbench(*command)
         assert code == 2, command
         assert message in said, command
@@ -77,8 +93,10 @@ def test_a_crop_is_refused_before_the_data_are_prepared(lrbench, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     replacement, message = UNFIT["crop"]
     write(tmp_path, replacement)
-    for command in (["init", "--net", "crop.prototxt", "--dataset", "digits", "--yes"],
-                    ["run", "crop.yaml", "--dry-run"]):
+    for command in (
+        ["init", "--net", "crop.prototxt", "--dataset", "digits", "--yes"],
+        ["run", "crop.yaml", "--dry-run"],
+    ):
         code, out, said = lrbench(*command)
         assert (code, out) == (2, "")
         assert message in said

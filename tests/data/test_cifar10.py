@@ -23,7 +23,8 @@ def publish(monkeypatch, folder):
     sums = np.concatenate(records)[:, 1:].reshape(-1, 3, 1024).sum(axis=(0, 2), dtype=np.int64)
     for name, value in (
         ("FILES", {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}),
-        ("LABELS_SHA256", hashlib.sha256(labels).hexdigest()), ("PIXEL_SUMS", tuple(sums.tolist())),
+        ("LABELS_SHA256", hashlib.sha256(labels).hexdigest()),
+        ("PIXEL_SUMS", tuple(sums.tolist())),
     ):
         monkeypatch.setattr(cifar10, name, value)
 
@@ -85,11 +86,18 @@ def test_the_published_pixel_sums_agree_with_the_published_means():
     np.testing.assert_allclose(cifar10.PIXEL_SUMS, expected, rtol=2e-8)
 
 
-@pytest.mark.parametrize(("positions", "refusal", "label"), [
-    ([1], "the labels are right, the pixels are not the published ones", "CIFAR-10 (other pixels than published)"),
-    ([3073], "the pixels are right, the labels are not the published ones", "CIFAR-10 (other labels than published)"),
-    ([0, 1], "the pixels and labels are not the published", "CIFAR-10 (other pixels and labels than published)"),
-])
+@pytest.mark.parametrize(
+    ("positions", "refusal", "label"),
+    [
+        ([1], "the labels are right, the pixels are not the published ones", "CIFAR-10 (other pixels than published)"),
+        (
+            [3073],
+            "the pixels are right, the labels are not the published ones",
+            "CIFAR-10 (other labels than published)",
+        ),
+        ([0, 1], "the pixels and labels are not the published", "CIFAR-10 (other pixels and labels than published)"),
+    ],
+)
 def test_one_altered_byte_is_refused_unless_allowed_and_then_labelled(small, tmp_path, positions, refusal, label):
     for position in positions:
         spoil(small / "data_batch_3.bin", position)
@@ -101,12 +109,15 @@ def test_one_altered_byte_is_refused_unless_allowed_and_then_labelled(small, tmp
     assert prepare("cifar10", tmp_path / "home").label == label
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    (lambda path: os.truncate(path, RECORDS * 3073 - 1), r"test_batch\.bin is cut short: 24583 of 24584 bytes"),
-    (lambda path: path.write_bytes(path.read_bytes() + b"x"), r"test_batch\.bin is too long"),
-    (lambda path: spoil(path, 2 * 3073, 10), r"record 2 of test_batch\.bin has the label 10"),
-    (lambda path: path.unlink(), r"has no test_batch\.bin beside"),
-])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: os.truncate(path, RECORDS * 3073 - 1), r"test_batch\.bin is cut short: 24583 of 24584 bytes"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), r"test_batch\.bin is too long"),
+        (lambda path: spoil(path, 2 * 3073, 10), r"record 2 of test_batch\.bin has the label 10"),
+        (lambda path: path.unlink(), r"has no test_batch\.bin beside"),
+    ],
+)
 def test_malformed_files_are_refused_even_where_altered_ones_are_allowed(small, tmp_path, change, said):
     change(small / "test_batch.bin")
     with pytest.raises(DataError, match=said):
@@ -146,11 +157,14 @@ def test_a_link_in_the_archive_is_not_followed(small, members, tmp_path):
         prepare("cifar10", tmp_path / "home", tmp_path)
 
 
-@pytest.mark.parametrize(("kind", "said"), [
-    (tarfile.REGTYPE, "its member 'zeros' has 4294967296 bytes"),
-    (tarfile.XHDTYPE, "it unpacks to more than 3000000 bytes"),
-    (tarfile.GNUTYPE_LONGNAME, "it unpacks to more than 3000000 bytes"),
-])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (tarfile.REGTYPE, "its member 'zeros' has 4294967296 bytes"),
+        (tarfile.XHDTYPE, "it unpacks to more than 3000000 bytes"),
+        (tarfile.GNUTYPE_LONGNAME, "it unpacks to more than 3000000 bytes"),
+    ],
+)
 def test_a_member_far_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch, kind, said):
     monkeypatch.setattr(cifar10, "LARGEST_ARCHIVE", 3_000_000)
     member = tarfile.TarInfo("zeros")

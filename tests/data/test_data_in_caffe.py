@@ -22,8 +22,10 @@ def batch(caffe_python, tmp_path):
 
     def read(folder, size, transform=""):
         net, out = tmp_path / "net.prototxt", tmp_path / "batch.npz"
-        net.write_text(f'layer {{ name: "data" type: "Data" top: "data" top: "label" transform_param {{ {transform} }} '
-                       f'data_param {{ source: "{folder}" backend: LMDB batch_size: {size} }} }}')
+        net.write_text(
+            f'layer {{ name: "data" type: "Data" top: "data" top: "label" transform_param {{ {transform} }} '
+            f'data_param {{ source: "{folder}" backend: LMDB batch_size: {size} }} }}'
+        )
         caffe_python(SCRIPT.format(net=str(net), out=str(out)))
         with np.load(out) as found:
             return found["images"], found["labels"]

@@ -36,12 +36,15 @@ def test_every_data_set_says_what_it_is():
     assert [DATA_SETS[name].title for name in ("mnist", "cifar10")] == ["MNIST", "CIFAR-10"]
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("cifar", "no data set is called 'cifar'; did you mean cifar10 or cifar10_padded?"),
-    ("MNIST", "no data set is called 'MNIST'; did you mean mnist?"),
-    ("imagenet", "no data set is called 'imagenet'; known are mnist, cifar10, cifar10_padded, digits"),
-    ("../digits", "no data set is called '../digits'; did you mean digits?"),
-])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cifar", "no data set is called 'cifar'; did you mean cifar10 or cifar10_padded?"),
+        ("MNIST", "no data set is called 'MNIST'; did you mean mnist?"),
+        ("imagenet", "no data set is called 'imagenet'; known are mnist, cifar10, cifar10_padded, digits"),
+        ("../digits", "no data set is called '../digits'; did you mean digits?"),
+    ],
+)
 def test_an_unknown_name_lists_the_near_ones(name, said, tmp_path):
     with pytest.raises(DataError) as error:
         prepare(name, tmp_path)
@@ -56,10 +59,13 @@ def test_another_packages_data_set_is_loaded_only_when_it_is_looked_up(package, 
     assert (prepared.label, prepared.train_count, prepared.test_count, prepared.classes) == ("Tiny", 3, 1, 2)
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("other", "data set other: tiny_sets:read is not an lrbench.data.DataSet"),
-    ("broken", "data set broken: cannot be loaded from tiny_sets:nothing: .*has no attribute 'nothing'"),
-])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("other", "data set other: tiny_sets:read is not an lrbench.data.DataSet"),
+        ("broken", "data set broken: cannot be loaded from tiny_sets:nothing: .*has no attribute 'nothing'"),
+    ],
+)
 def test_a_broken_package_is_named(package, name, said):
     package()
     with pytest.raises(DataError, match=said):

@@ -101,8 +101,7 @@ def test_a_file_is_downloaded_once_and_the_amount_told(server, tmp_path):
     told = []
     path = fetch(tmp_path / "new", server, progress=lambda *args: told.append(args))
     assert intact(path)
-    assert told[-1] == (len(CONTENT), len(CONTENT),
-                        f"downloading blob.bin from {server.url.split('/')[2]}")
+    assert told[-1] == (len(CONTENT), len(CONTENT), f"downloading blob.bin from {server.url.split('/')[2]}")
     assert [done for done, *_ in told] == sorted(done for done, *_ in told)
     assert fetch(tmp_path / "new", server) == path
     assert server.asked == [None]
@@ -151,8 +150,11 @@ def test_a_file_of_untold_length_is_downloaded(server, tmp_path):
     assert told == [(0, 0, f"downloading blob.bin from {server.url.split('/')[2]}")]
 
 
-@pytest.mark.parametrize("left", [b"x" * 2_000_000, CONTENT + b"x", b"x" * len(CONTENT)],
-                         ids=["other beginning", "too long", "other content"])
+@pytest.mark.parametrize(
+    "left",
+    [b"x" * 2_000_000, CONTENT + b"x", b"x" * len(CONTENT)],
+    ids=["other beginning", "too long", "other content"],
+)
 def test_a_part_that_is_no_beginning_of_the_file_is_given_up(server, tmp_path, left):
     part(tmp_path, server).write_bytes(left)
     assert intact(fetch(tmp_path, server))
@@ -190,7 +192,8 @@ def test_a_wrong_checksum_leaves_nothing_and_all_addresses_are_named(server, oth
     hosts = [each.url.split("/")[2] for each in (server, other)]
     assert str(error.value) == (
         f"blob.bin: could not be downloaded ({hosts[0]}: what it sends is not the published file; "
-        f"{hosts[1]}: HTTP 404); check the connection, or name a folder that has it with --from")
+        f"{hosts[1]}: HTTP 404); check the connection, or name a folder that has it with --from"
+    )
     assert visible(tmp_path) == []
 
 

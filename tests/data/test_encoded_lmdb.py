@@ -52,8 +52,13 @@ def write(folder: Path, records: list[bytes]) -> None:
 
 
 def write_encoded(folder: Path, images: np.ndarray, kind: str) -> None:
-    write(folder, [caffe_pb2.Datum(data=encoded(image, kind), encoded=True, label=index % 4).SerializeToString()
-                   for index, image in enumerate(images)])
+    write(
+        folder,
+        [
+            caffe_pb2.Datum(data=encoded(image, kind), encoded=True, label=index % 4).SerializeToString()
+            for index, image in enumerate(images)
+        ],
+    )
 
 
 def write_raw(folder: Path, encoded_folder: Path) -> None:
@@ -64,8 +69,11 @@ def write_raw(folder: Path, encoded_folder: Path) -> None:
     for datum in found:
         pixels = np.asarray(Image.open(io.BytesIO(datum.data)))[:, :, ::-1].transpose(2, 0, 1)
         channels, height, width = pixels.shape
-        records.append(caffe_pb2.Datum(channels=channels, height=height, width=width, data=pixels.tobytes(),
-                                       label=datum.label).SerializeToString())
+        records.append(
+            caffe_pb2.Datum(
+                channels=channels, height=height, width=width, data=pixels.tobytes(), label=datum.label
+            ).SerializeToString()
+        )
     write(folder, records)
 
 
@@ -83,12 +91,18 @@ def test_grey_images_have_one_channel(tmp_path):
     np.testing.assert_array_equal(read_split(tmp_path).images, images.transpose(0, 3, 1, 2))
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (b"no image", "record 0 is an encoded image file that cannot be decoded: cannot identify image file"),
-    (encoded(pictures(1, 2)[0], "PNG")[:100], "record 0 is an encoded image file that cannot be decoded: "),
-    (encoded(pictures(1, 2, channels=4)[0], "PNG"), "record 0 is an image file of mode RGBA, not of grey or RGB pixels "
-     "of 8 bits; convert the images to one of these first"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no image", "record 0 is an encoded image file that cannot be decoded: cannot identify image file"),
+        (encoded(pictures(1, 2)[0], "PNG")[:100], "record 0 is an encoded image file that cannot be decoded: "),
+        (
+            encoded(pictures(1, 2, channels=4)[0], "PNG"),
+            "record 0 is an image file of mode RGBA, not of grey or RGB pixels "
+            "of 8 bits; convert the images to one of these first",
+        ),
+    ],
+)
 def test_what_is_no_image_of_8_bits_is_refused_with_its_number(content, said, tmp_path):
     write(tmp_path, [caffe_pb2.Datum(data=content, encoded=True).SerializeToString()])
     with pytest.raises(DataError, match=f"^{tmp_path}: {said}"):
@@ -101,16 +115,20 @@ def run(spec: Path, results: Path, engine: str, **variables: str) -> list[dict[s
     answer = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
     assert answer.returncode == 0, answer.stderr
     (file,) = results.glob("*/*/evaluations.jsonl")
-    return [{name: value for name, value in json.loads(line).items()
-             if not name.endswith(("_seconds", "_bytes"))} for line in file.read_text().splitlines()]
+    return [
+        {name: value for name, value in json.loads(line).items() if not name.endswith(("_seconds", "_bytes"))}
+        for line in file.read_text().splitlines()
+    ]
 
 
 def write_spec(folder: Path, train: str, test: str) -> Path:
     (folder / "net.prototxt").write_text(NET)
     spec = folder / f"{train}.yaml"
-    spec.write_text(f"workload: {{net: net.prototxt, dataset: {{train: {train}, test: {test}}}, batch_size: 8,"
-                    " test_batch_size: 8, iterations: 12, test_interval: 6}\nsolver: {momentum: 0.9}\n"
-                    "policies: [FIX(k0=0.05)]\n")
+    spec.write_text(
+        f"workload: {{net: net.prototxt, dataset: {{train: {train}, test: {test}}}, batch_size: 8,"
+        " test_batch_size: 8, iterations: 12, test_interval: 6}\nsolver: {momentum: 0.9}\n"
+        "policies: [FIX(k0=0.05)]\n"
+    )
     return spec
 
 
@@ -130,8 +148,12 @@ def test_caffe_trains_from_encoded_images_as_from_their_pixels(caffe_environment
     for name, count, seed in (("train", 24, 3), ("test", 16, 4)):
         write_encoded(tmp_path / f"{name}-encoded", pictures(count, seed), kind)
         write_raw(tmp_path / f"{name}-raw", tmp_path / f"{name}-encoded")
-    found = {form: run(write_spec(tmp_path, f"train-{form}", f"test-{form}"), tmp_path / f"results-{form}", "caffe",
-                       **variables) for form in ("encoded", "raw")}
+    found = {
+        form: run(
+            write_spec(tmp_path, f"train-{form}", f"test-{form}"), tmp_path / f"results-{form}", "caffe", **variables
+        )
+        for form in ("encoded", "raw")
+    }
     assert found["encoded"] == found["raw"]
     assert len(found["raw"]) == 2
 
@@ -141,6 +163,8 @@ def test_the_pytorch_engine_trains_from_encoded_images_as_from_their_pixels(tmp_
     for name, count, seed in (("train", 24, 3), ("test", 16, 4)):
         write_encoded(tmp_path / f"{name}-encoded", pictures(count, seed), "JPEG")
         write_raw(tmp_path / f"{name}-raw", tmp_path / f"{name}-encoded")
-    found = {form: run(write_spec(tmp_path, f"train-{form}", f"test-{form}"), tmp_path / f"results-{form}", "torch")
-             for form in ("encoded", "raw")}
+    found = {
+        form: run(write_spec(tmp_path, f"train-{form}", f"test-{form}"), tmp_path / f"results-{form}", "torch")
+        for form in ("encoded", "raw")
+    }
     assert found["encoded"] == found["raw"]

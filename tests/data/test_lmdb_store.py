@@ -51,14 +51,17 @@ def test_reading_leaves_the_folder_as_it_is(split, tmp_path):
     assert os.listdir(tmp_path) == ["data.mdb"]
 
 
-@pytest.mark.parametrize(("values", "said"), [
-    ([], "holds no records"),
-    ([datum(), b"\xff\xff"], "record 1 is not a Caffe Datum"),
-    ([datum(), datum(encoded=True)], "record 1 is an encoded image file that cannot be decoded"),
-    ([datum(data=b"abc")], "record 0 does not hold uint8 pixels of 1x2x2"),
-    ([datum(data=b"", float_data=[1, 2, 3, 4])], "record 0 does not hold uint8 pixels"),
-    ([datum(), datum(height=1, width=4)], r"record 1 is \(1, 1, 4\), the first \(1, 2, 2\)"),
-])
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([], "holds no records"),
+        ([datum(), b"\xff\xff"], "record 1 is not a Caffe Datum"),
+        ([datum(), datum(encoded=True)], "record 1 is an encoded image file that cannot be decoded"),
+        ([datum(data=b"abc")], "record 0 does not hold uint8 pixels of 1x2x2"),
+        ([datum(data=b"", float_data=[1, 2, 3, 4])], "record 0 does not hold uint8 pixels"),
+        ([datum(), datum(height=1, width=4)], r"record 1 is \(1, 1, 4\), the first \(1, 2, 2\)"),
+    ],
+)
 def test_records_that_are_no_images_are_refused_with_their_number(values, said, tmp_path):
     put(tmp_path, values)
     with pytest.raises(DataError, match=f"^{tmp_path}: {said}"):
@@ -91,10 +94,14 @@ def test_a_mean_image_is_read_back_in_both_of_caffes_forms(tmp_path):
         np.testing.assert_array_equal(read_mean(tmp_path / name), mean)
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (None, "is not a readable mean file: No such file"), (b"\xff\xff", "is not a readable mean file"),
-    (b"", r"holds 0 values for the shape \(0, 0, 0\)"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "is not a readable mean file: No such file"),
+        (b"\xff\xff", "is not a readable mean file"),
+        (b"", r"holds 0 values for the shape \(0, 0, 0\)"),
+    ],
+)
 def test_a_file_without_a_mean_image_is_refused(content, said, tmp_path):
     if content is not None:
         (tmp_path / "mean").write_bytes(content)

@@ -92,30 +92,39 @@ def spoil(path, change):
     path.write_bytes(change(path.read_bytes()))
 
 
-@pytest.mark.parametrize(("name", "change", "said"), [
-    ("train-images-idx3-ubyte", lambda c: c[:-1], "train-images-idx3-ubyte: is cut short"),
-    ("train-images-idx3-ubyte", lambda c: c[:10], "train-images-idx3-ubyte: is cut short: 10 of"),
-    ("train-images-idx3-ubyte", lambda c: b"", "train-images-idx3-ubyte: is cut short: 0 of"),
-    ("train-images-idx3-ubyte", lambda c: c + b"x", "train-images-idx3-ubyte: is too long"),
-    ("train-images-idx3-ubyte", lambda c: b"PNG " + c[4:], "starts with 504e4720, not 00000803"),
-    ("train-images-idx3-ubyte", lambda c: gzip.compress(c)[:-9], "train-images-idx3-ubyte: is cut short"),
-    ("train-images-idx3-ubyte", lambda c: gzip.compress(c[:-1]), "train-images-idx3-ubyte: is cut short"),
-    ("train-images-idx3-ubyte", lambda c: gzip.compress(c)[:-8] + bytes(8), "CRC check failed"),
-    ("train-images-idx3-ubyte", lambda c: c[:4] + bytes([0, 0, 0, 7]) + c[8:], r"says it holds \(7, 28, 28\), not"),
-    ("t10k-labels-idx1-ubyte", lambda c: c[:-1] + b"\x0a", "has the label 10, where labels are 0 to 9"),
-])
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("train-images-idx3-ubyte", lambda c: c[:-1], "train-images-idx3-ubyte: is cut short"),
+        ("train-images-idx3-ubyte", lambda c: c[:10], "train-images-idx3-ubyte: is cut short: 10 of"),
+        ("train-images-idx3-ubyte", lambda c: b"", "train-images-idx3-ubyte: is cut short: 0 of"),
+        ("train-images-idx3-ubyte", lambda c: c + b"x", "train-images-idx3-ubyte: is too long"),
+        ("train-images-idx3-ubyte", lambda c: b"PNG " + c[4:], "starts with 504e4720, not 00000803"),
+        ("train-images-idx3-ubyte", lambda c: gzip.compress(c)[:-9], "train-images-idx3-ubyte: is cut short"),
+        ("train-images-idx3-ubyte", lambda c: gzip.compress(c[:-1]), "train-images-idx3-ubyte: is cut short"),
+        ("train-images-idx3-ubyte", lambda c: gzip.compress(c)[:-8] + bytes(8), "CRC check failed"),
+        ("train-images-idx3-ubyte", lambda c: c[:4] + bytes([0, 0, 0, 7]) + c[8:], r"says it holds \(7, 28, 28\), not"),
+        ("t10k-labels-idx1-ubyte", lambda c: c[:-1] + b"\x0a", "has the label 10, where labels are 0 to 9"),
+    ],
+)
 def test_a_malformed_file_is_refused_even_where_altered_ones_are_allowed(small, name, change, said):
     spoil(small / name, change)
     with pytest.raises(DataError, match=said):
         mnist.read(Sources(small, small, allow_altered=True))
 
 
-@pytest.mark.parametrize(("names", "refusal", "label"), [
-    (["t10k-images-idx3-ubyte"], "the labels are right, the pixels are not", "MNIST (other pixels than published)"),
-    (["t10k-labels-idx1-ubyte"], "the pixels are right, the labels are not", "MNIST (other labels than published)"),
-    (["train-labels-idx1-ubyte", "train-images-idx3-ubyte"], "the pixels and labels are not",
-     "MNIST (other pixels and labels than published)"),
-])
+@pytest.mark.parametrize(
+    ("names", "refusal", "label"),
+    [
+        (["t10k-images-idx3-ubyte"], "the labels are right, the pixels are not", "MNIST (other pixels than published)"),
+        (["t10k-labels-idx1-ubyte"], "the pixels are right, the labels are not", "MNIST (other labels than published)"),
+        (
+            ["train-labels-idx1-ubyte", "train-images-idx3-ubyte"],
+            "the pixels and labels are not",
+            "MNIST (other pixels and labels than published)",
+        ),
+    ],
+)
 def test_one_altered_byte_is_refused_unless_allowed_and_then_labelled(small, names, refusal, label):
     for name in names:
         spoil(small / name, lambda c: c[:-1] + bytes([(c[-1] + 1) % 10]))
@@ -137,8 +146,10 @@ def test_real_mnist_is_prepared_with_the_fingerprint_it_has_everywhere(real):
     assert real.sha256 == "55467a018e7e86694840bc43dacf87b081483ad29f1a33cadf185dceebb1d6fe"
 
 
-@pytest.mark.parametrize(("split", "stem", "md5"), [("train", "train", "6bbc9ace898e44ae57da46a324031adb"),
-                                                    ("test", "t10k", "2646ac647ad5339dbf082846283269ea")])
+@pytest.mark.parametrize(
+    ("split", "stem", "md5"),
+    [("train", "train", "6bbc9ace898e44ae57da46a324031adb"), ("test", "t10k", "2646ac647ad5339dbf082846283269ea")],
+)
 def test_real_mnist_reads_back_as_it_was_published(real, real_data, split, stem, md5):
     images, labels = load(real, split)
     header = bytes([0, 0, 8, 3, *len(images).to_bytes(4, "big"), 0, 0, 0, 28, 0, 0, 0, 28])

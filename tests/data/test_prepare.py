@@ -30,8 +30,13 @@ def refuse(*_):
 
 
 def start(script, home):
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), str(home)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 STOPS_WHILE_WRITING = """
@@ -89,9 +94,11 @@ DAMAGES = {
     "manifest.json is not of this version": lambda folder: (folder / "manifest.json").write_text('{"schema": 0}'),
     "manifest.json lacks or misstates 'shape'": lambda folder: (folder / "manifest.json").write_text('{"schema": 1}'),
     "manifest.json lacks or misstates 'test_lmdb/data.mdb'": lambda folder: edit(
-        folder, lambda files: files.pop("test_lmdb/data.mdb")),
+        folder, lambda files: files.pop("test_lmdb/data.mdb")
+    ),
     "manifest.json lacks or misstates 'bytes'": lambda folder: edit(
-        folder, lambda files: files["train_lmdb/data.mdb"].pop("bytes")),
+        folder, lambda files: files["train_lmdb/data.mdb"].pop("bytes")
+    ),
 }
 
 
@@ -140,12 +147,15 @@ def test_a_killed_preparation_counts_for_nothing_and_is_cleaned_up(home):
 def test_two_processes_prepare_once(home):
     first = start(STOPS_WHILE_WRITING, home)
     assert first.stdout.readline() == "written\n"
-    second = start("""
+    second = start(
+        """
         import sys
         from pathlib import Path
         from lrbench.data import prepare
         prepare("digits", Path(sys.argv[1]), progress=lambda done, total, text: print(text, flush=True))
-    """, home)
+    """,
+        home,
+    )
     assert second.stdout.readline() == "waiting for another process that prepares digits\n"
     first.communicate("go on\n")
     said, errors = second.communicate()
@@ -163,7 +173,8 @@ def test_an_interruption_leaves_nothing(home):
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(home):
-    child = start("""
+    child = start(
+        """
         import resource
         import signal
         import sys
@@ -176,7 +187,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(home):
             prepare("digits", Path(sys.argv[1]))
         except DataError as error:
             print(error)
-    """, home)
+    """,
+        home,
+    )
     said, errors = child.communicate()
     assert errors == ""
     assert said.startswith(f"{home / 'data'}")

@@ -75,8 +75,12 @@ SECTIONS = {"search": SearchSettings, "range": RangeSettings}
 
 
 def test_parts_of_specs_are_read(tmp_path):
-    blocks = [block for page in PAGES for language, block in BLOCK.findall(page.read_text(encoding="utf-8"))
-              if language == "yaml"]
+    blocks = [
+        block
+        for page in PAGES
+        for language, block in BLOCK.findall(page.read_text(encoding="utf-8"))
+        if language == "yaml"
+    ]
     assert len(blocks) >= 6
     for block in blocks:
         (tmp_path / "part.yaml").write_text(block)
@@ -91,8 +95,9 @@ def test_parts_of_specs_are_read(tmp_path):
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
     """The spec of README, where the nets are."""
-    ((_, text),) = [found for found in BLOCK.findall((REPOSITORY / "README.md").read_text(encoding="utf-8"))
-                    if found[0] == "yaml"]
+    ((_, text),) = [
+        found for found in BLOCK.findall((REPOSITORY / "README.md").read_text(encoding="utf-8")) if found[0] == "yaml"
+    ]
     (tmp_path / "prototxt").symlink_to(REPOSITORY / "prototxt")
     (tmp_path / "configs").mkdir()
     path = tmp_path / "configs/readme.yaml"
@@ -125,10 +130,17 @@ def own_run(digits: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (metadata / "entry_points.txt").write_text("[lrbench.engines]\nsoftmax = own_softmax:SoftmaxEngine\n")
     (folder / "spec.yaml").write_text(
         "name: own\nworkload: {net: lenet, dataset: digits, batch_size: 50, iterations: 200, test_interval: 50}\n"
-        "solver: {type: SGD}\nengine: {name: softmax}\npolicies: ['FIX(k0=0.1)']\n")
+        "solver: {type: SGD}\nengine: {name: softmax}\npolicies: ['FIX(k0=0.1)']\n"
+    )
     environment = {**os.environ, "PYTHONPATH": str(folder), "LRBENCH_HOME": str(digits.folder.parent.parent)}
-    ran = subprocess.run([sys.executable, "-m", "lrbench", "run", "spec.yaml"], cwd=folder, env=environment,
-                         capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "lrbench", "run", "spec.yaml"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     (run,) = (folder / "results/own").iterdir()
     return run

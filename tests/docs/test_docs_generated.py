@@ -97,5 +97,8 @@ def test_every_key_of_a_spec_has_its_entry(repository):
     sections = dict(part.split("\n", 1) for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:])
     found = list(keys())
     assert len(found) > 60
-    assert not [(place, name) for place, name in found
-                if f"\n| `{name}` " not in sections[f"`{place}`" if place else "The file"]]
+    assert not [
+        (place, name)
+        for place, name in found
+        if f"\n| `{name}` " not in sections[f"`{place}`" if place else "The file"]
+    ]

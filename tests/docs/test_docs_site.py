@@ -20,8 +20,19 @@ VARIABLE = re.compile(r"""["'](LRBENCH_[A-Z]+)["']""")
 def site(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site; a warning, such as of a link that leads nowhere, is an error."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "--nitpicky",
-               "--builder", "html", str(repository / "docs"), str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "--quiet",
+        "--fail-on-warning",
+        "--keep-going",
+        "--nitpicky",
+        "--builder",
+        "html",
+        str(repository / "docs"),
+        str(folder),
+    ]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr[-3000:]
     return folder
@@ -36,8 +47,11 @@ def test_every_page_is_built_and_in_the_navigation(site, repository):
 
 def test_nothing_is_loaded_from_a_network(site):
     files = [path for path in site.rglob("*") if path.suffix in {".html", ".css"}]
-    loaded = [(path.name, next(filter(None, found))) for path in files
-              for found in LOADED.findall(path.read_text(encoding="utf-8"))]
+    loaded = [
+        (path.name, next(filter(None, found)))
+        for path in files
+        for found in LOADED.findall(path.read_text(encoding="utf-8"))
+    ]
     assert len(loaded) > 100
     assert not [where for where in loaded if where[1].startswith(("http:", "https:", "//"))]
 

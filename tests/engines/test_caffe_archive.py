@@ -75,9 +75,13 @@ def archive(tmp_path: Path) -> Path:
 
 def content(root: Path) -> dict[str, object]:
     """Every file's bytes and mode, and every link's target, by path."""
-    return {str(path.relative_to(root)): os.readlink(path) if path.is_symlink()
-            else (path.read_bytes(), path.stat().st_mode & 0o7777)
-            for path in root.rglob("*") if path.is_symlink() or path.is_file()}
+    return {
+        str(path.relative_to(root)): os.readlink(path)
+        if path.is_symlink()
+        else (path.read_bytes(), path.stat().st_mode & 0o7777)
+        for path in root.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
 
 
 def test_the_tree_comes_out_as_it_went_in_with_its_links_inside(archive, tmp_path):
@@ -85,8 +89,11 @@ def test_the_tree_comes_out_as_it_went_in_with_its_links_inside(archive, tmp_pat
     found = content(tmp_path / "out")
     loader = "lib/x86_64-linux-gnu/ld-2.31.so"
     assert {name: target for name, target in found.items() if isinstance(target, str)} == {
-        "lib/ld-linux.so.2": "x86_64-linux-gnu/ld-2.31.so", "lib/up": "../usr/share", "usr/bin/python3": "python3.9",
-        "usr/lib/python3": "python3.9"}, "no link leads to this system's files, or to nothing"
+        "lib/ld-linux.so.2": "x86_64-linux-gnu/ld-2.31.so",
+        "lib/up": "../usr/share",
+        "usr/bin/python3": "python3.9",
+        "usr/lib/python3": "python3.9",
+    }, "no link leads to this system's files, or to nothing"
     assert found[loader] == (LOADER.encode(), 0o755)
     assert found["usr/bin/caffe"] == found["usr/bin/caffe-1.0"] == (b"", 0o755)
     assert found["usr/share/Főtanúsítvány.crt"] == (b"x", 0o644)
@@ -106,7 +113,7 @@ def test_a_flipped_bit_is_found_or_does_no_harm(archive, tmp_path):
     expected, intact = content(tmp_path / "out"), archive.read_bytes()
     refused = 0
     for place in range(0, len(intact), 7):
-        archive.write_bytes(intact[:place] + bytes([intact[place] ^ 1 << place % 8]) + intact[place + 1:])
+        archive.write_bytes(intact[:place] + bytes([intact[place] ^ 1 << place % 8]) + intact[place + 1 :])
         folder = tmp_path / str(place)
         try:
             unpack(archive, folder)
@@ -148,8 +155,21 @@ def entry(data: bytes = b"x") -> list[object]:
     return [len(data), hashlib.sha256(data).hexdigest()]
 
 
-NO_PATHS = ["../evil", "/tmp/evil", "usr/../../evil", "usr//evil", "./usr/evil", "evil", "usr", "etc/passwd", "", ".",
-            "usr/evil\0", "usr/evil/", MANIFEST]
+NO_PATHS = [
+    "../evil",
+    "/tmp/evil",
+    "usr/../../evil",
+    "usr//evil",
+    "./usr/evil",
+    "evil",
+    "usr",
+    "etc/passwd",
+    "",
+    ".",
+    "usr/evil\0",
+    "usr/evil/",
+    MANIFEST,
+]
 
 
 @pytest.mark.parametrize("name", NO_PATHS)
@@ -162,20 +182,24 @@ def test_a_path_out_of_the_tree_is_refused(tmp_path, name, kind):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../etc", "..//../x", "../..", "a/../../../x", "", "a//b", "a\0",
-                                    "//x"])
+@pytest.mark.parametrize(
+    "target", ["/etc/passwd", "../../etc", "..//../x", "../..", "a/../../../x", "", "a//b", "a\0", "//x"]
+)
 def test_a_link_out_of_the_tree_is_refused(tmp_path, target):
     write(tmp_path / "a", {"files": {}, "links": {"usr/evil": target}})
     with pytest.raises(UsageError, match="the link 'usr/evil' leads out of Caffe's tree"):
         unpack(tmp_path / "a", tmp_path / "out")
 
 
-@pytest.mark.parametrize(("files", "links"), [
-    (["usr/a/b"], {"usr/a": "../lib"}),
-    ([], {"usr/a": ".", "usr/a/b": "../.."}),
-    (["usr/a", "usr/a/b"], {}),
-    (["usr/a"], {"usr/a": "b"}),
-])
+@pytest.mark.parametrize(
+    ("files", "links"),
+    [
+        (["usr/a/b"], {"usr/a": "../lib"}),
+        ([], {"usr/a": ".", "usr/a/b": "../.."}),
+        (["usr/a", "usr/a/b"], {}),
+        (["usr/a"], {"usr/a": "b"}),
+    ],
+)
 def test_nothing_is_written_through_a_link_or_over_a_file(tmp_path, files, links):
     write(tmp_path / "a", {"files": {name: entry() for name in files}, "links": links}, *map(regular, files))
     with pytest.raises(UsageError, match=r"is in something that is not a folder|a file is a link, too"):
@@ -183,30 +207,47 @@ def test_nothing_is_written_through_a_link_or_over_a_file(tmp_path, files, links
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("index", [
-    b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, {}, {"files": {}}, {"files": [], "links": {}},
-    {"files": {"usr/a": [1]}, "links": {}}, {"files": {"usr/a": [-1, "0" * 64]}, "links": {}},
-    {"files": {"usr/a": ["1", "0" * 64]}, "links": {}}, {"files": {"usr/a": [1, "0" * 63]}, "links": {}},
-    {"files": {"usr/a": [10**30, "0" * 64]}, "links": {}}, {"files": {}, "links": {"usr/a": 1}},
-    {"files": {}, "links": {}, "more": 1},
-])
+@pytest.mark.parametrize(
+    "index",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+        {},
+        {"files": {}},
+        {"files": [], "links": {}},
+        {"files": {"usr/a": [1]}, "links": {}},
+        {"files": {"usr/a": [-1, "0" * 64]}, "links": {}},
+        {"files": {"usr/a": ["1", "0" * 64]}, "links": {}},
+        {"files": {"usr/a": [1, "0" * 63]}, "links": {}},
+        {"files": {"usr/a": [10**30, "0" * 64]}, "links": {}},
+        {"files": {}, "links": {"usr/a": 1}},
+        {"files": {}, "links": {}, "more": 1},
+    ],
+)
 def test_a_malformed_index_is_refused(tmp_path, index):
     write(tmp_path / "a", index)
     with pytest.raises(UsageError, match="its index is malformed"):
         unpack(tmp_path / "a", tmp_path / "out")
 
 
-@pytest.mark.parametrize("member", [
-    [],
-    [regular("usr/b")],
-    [regular("usr/a", b"xy")],
-    [regular("usr/a", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")],
-    [regular("usr/a", b"", type=tarfile.LNKTYPE, linkname="/etc/passwd")],
-    [regular("usr/a", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=5)],
-    [regular("usr/a", b"", type=tarfile.FIFOTYPE)],
-    [regular("usr/a", b"", type=tarfile.DIRTYPE)],
-    [regular("usr/a", type=tarfile.GNUTYPE_SPARSE)],
-])
+@pytest.mark.parametrize(
+    "member",
+    [
+        [],
+        [regular("usr/b")],
+        [regular("usr/a", b"xy")],
+        [regular("usr/a", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")],
+        [regular("usr/a", b"", type=tarfile.LNKTYPE, linkname="/etc/passwd")],
+        [regular("usr/a", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=5)],
+        [regular("usr/a", b"", type=tarfile.FIFOTYPE)],
+        [regular("usr/a", b"", type=tarfile.DIRTYPE)],
+        [regular("usr/a", type=tarfile.GNUTYPE_SPARSE)],
+    ],
+)
 def test_a_member_that_the_index_does_not_have_is_refused(tmp_path, member):
     write(tmp_path / "a", {"files": {"usr/a": entry()}, "links": {}}, *member)
     with pytest.raises(UsageError, match="usr/a is not where the index has it"):
@@ -229,23 +270,29 @@ def zeros(file: Path, header: bytes, count: int) -> Path:
     return file
 
 
-@pytest.mark.parametrize("header", [
-    regular(INDEX, size=1 << 40)[0],
-    regular("other", size=1 << 40)[0],
-    regular(INDEX, size=1 << 30, type=tarfile.XHDTYPE)[0],
-    regular(INDEX, size=1 << 30, type=tarfile.XGLTYPE)[0],
-    regular(INDEX, size=1 << 30, type=tarfile.GNUTYPE_LONGNAME)[0],
-])
+@pytest.mark.parametrize(
+    "header",
+    [
+        regular(INDEX, size=1 << 40)[0],
+        regular("other", size=1 << 40)[0],
+        regular(INDEX, size=1 << 30, type=tarfile.XHDTYPE)[0],
+        regular(INDEX, size=1 << 30, type=tarfile.XGLTYPE)[0],
+        regular(INDEX, size=1 << 30, type=tarfile.GNUTYPE_LONGNAME)[0],
+    ],
+)
 def test_a_bomb_is_refused_before_it_is_read(tmp_path, header):
     zeros(tmp_path / "a", header.tobuf(tarfile.GNU_FORMAT), 64)
-    program = ("import resource, sys; from pathlib import Path; from lrbench.engines.caffe.archive import unpack\n"
-               "from lrbench.errors import UsageError\n"
-               "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-               "try: unpack(Path(sys.argv[1]), Path(sys.argv[2]))\n"
-               "except UsageError as error: print(error)\n"
-               "assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024\n")
-    answer = subprocess.run([sys.executable, "-c", program, tmp_path / "a", tmp_path / "out"], capture_output=True,
-                            text=True, check=False)
+    program = (
+        "import resource, sys; from pathlib import Path; from lrbench.engines.caffe.archive import unpack\n"
+        "from lrbench.errors import UsageError\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: unpack(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "except UsageError as error: print(error)\n"
+        "assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "a", tmp_path / "out"], capture_output=True, text=True, check=False
+    )
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "is not an intact archive of lrbench caffe pack: " in answer.stdout
 
@@ -336,8 +383,13 @@ def test_a_tree_on_another_disk_stays_there(archive, tmp_path):
 
 
 def lrbench(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lrbench", "caffe", *map(str, arguments)], capture_output=True,
-                          text=True, check=False, env=os.environ | variables)
+    return subprocess.run(
+        [sys.executable, "-m", "lrbench", "caffe", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | variables,
+    )
 
 
 def test_pack_and_install_on_the_command_line(tmp_path):
@@ -355,7 +407,8 @@ def test_pack_and_install_on_the_command_line(tmp_path):
     refused = lrbench("install", "--from", file, "--sha256", "0" * 64, LRBENCH_HOME=str(tmp_path / "third"))
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.splitlines()[-1] == (
-        f"error: {file}: its SHA-256 is not {'0' * 64}; pack it again where it comes from, or copy it again")
+        f"error: {file}: its SHA-256 is not {'0' * 64}; pack it again where it comes from, or copy it again"
+    )
     assert not (tmp_path / "third/caffe").exists()
 
 
@@ -371,23 +424,32 @@ def test_a_pack_that_fails_leaves_the_former_archive(archive, tmp_path):
     (tmp_path / "tree").rename(tmp_path / "caffe")
     (tmp_path / "caffe/usr/share/noise").write_bytes(os.urandom(1 << 16))
     limited = ["sh", "-c", 'ulimit -f 16; exec "$@"', "sh"]
-    answer = subprocess.run([*limited, sys.executable, "-m", "lrbench", "caffe", "pack", "-o", archive], check=False,
-                            capture_output=True, text=True, env=os.environ | {"LRBENCH_HOME": str(tmp_path)})
+    answer = subprocess.run(
+        [*limited, sys.executable, "-m", "lrbench", "caffe", "pack", "-o", archive],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LRBENCH_HOME": str(tmp_path)},
+    )
     assert answer.returncode == 2
     assert answer.stderr.splitlines()[-1] == (
-        f"error: {archive}: Caffe cannot be packed: File too large; free some space, or change -o")
+        f"error: {archive}: Caffe cannot be packed: File too large; free some space, or change -o"
+    )
     assert archive.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["caffe", "caffe.tar.gz"]
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (["--from", "a.tar.gz", "--mirror", "http://127.0.0.1/"], "--from and --mirror exclude each other"),
-    (["--sha256", "0" * 64], "--sha256 is the hash of an archive; name the archive with --from"),
-    (["--from", "/no/such/file"], "/no/such/file: no such file; name an archive that lrbench caffe pack wrote"),
-    (["--mirror", "HTTP//user:SECRET@host"], "--mirror is not a URL; give the URL of a Debian mirror"),
-    (["--mirror", "-"], "--mirror is not a URL"),
-    (["--mirror", "deb http://127.0.0.1/ bullseye main"], "--mirror is not a URL"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "a.tar.gz", "--mirror", "http://127.0.0.1/"], "--from and --mirror exclude each other"),
+        (["--sha256", "0" * 64], "--sha256 is the hash of an archive; name the archive with --from"),
+        (["--from", "/no/such/file"], "/no/such/file: no such file; name an archive that lrbench caffe pack wrote"),
+        (["--mirror", "HTTP//user:SECRET@host"], "--mirror is not a URL; give the URL of a Debian mirror"),
+        (["--mirror", "-"], "--mirror is not a URL"),
+        (["--mirror", "deb http://127.0.0.1/ bullseye main"], "--mirror is not a URL"),
+    ],
+)
 def test_options_that_cannot_be_meant_are_refused_in_one_line(tmp_path, arguments, said):
     answer = lrbench("install", *arguments, LRBENCH_HOME=str(tmp_path / "home"))
     assert (answer.returncode, answer.stdout) == (2, "")
@@ -404,13 +466,32 @@ def test_the_real_caffe_trains_after_the_move(caffe_environment, tmp_path):
     assert put(root, archive)
     found, expected = probe(packaged_environment(root)), probe(packaged_environment(home() / "caffe"))
     assert (found.version, found.python_version, found.layers) == (
-        expected.version, expected.python_version, expected.layers)
+        expected.version,
+        expected.python_version,
+        expected.layers,
+    )
     spec = tmp_path / "trial.yaml"
-    spec.write_text("workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
-                    " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n")
+    spec.write_text(
+        "workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 100, iterations: 4,"
+        " test_interval: 2}\nsolver: SGD\npolicies: [FIX(k0=0.01)]\n"
+    )
     for driver in ("stepping", "native"):
-        answer = subprocess.run([sys.executable, "-m", "lrbench", "run", spec, "--results", tmp_path / driver, "--set",
-                                 f"engine.driver={driver}"], capture_output=True, text=True, check=False,
-                                env=os.environ | {"LRBENCH_HOME": str(tmp_path / "home")})
+        answer = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "lrbench",
+                "run",
+                spec,
+                "--results",
+                tmp_path / driver,
+                "--set",
+                f"engine.driver={driver}",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"LRBENCH_HOME": str(tmp_path / "home")},
+        )
         assert answer.returncode == 0, answer.stderr
         assert "1 finished" in answer.stderr

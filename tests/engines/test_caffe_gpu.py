@@ -42,10 +42,13 @@ class FakeCaffe:
         self.calls.append(f"read {path}")
 
 
-@pytest.mark.parametrize(("device", "calls"), [
-    ("gpu", ["set_device 3", "set_mode_gpu", "read net"]),
-    ("cpu", ["set_mode_cpu", "read net"]),
-])
+@pytest.mark.parametrize(
+    ("device", "calls"),
+    [
+        ("gpu", ["set_device 3", "set_mode_gpu", "read net"]),
+        ("cpu", ["set_mode_cpu", "read net"]),
+    ],
+)
 def test_a_worker_chooses_its_gpu_before_the_mode_so_that_no_other_gpu_is_touched(device, calls):
     caffe = FakeCaffe()
     Worker(caffe, lambda answer: None).do_open_test({"net": "net", "device": device, "device_id": 3}, b"")
@@ -104,8 +107,9 @@ worker.main(["--probe-gpu", "2"])
 @pytest.fixture
 def gpu_tasks(repository, digits, tmp_path):
     """Two runs of the digits on the GPUs 5 and 3."""
-    experiment = read_experiment(repository / "configs/quickstart.yaml",
-                                 ["engine.device=gpu", "engine.device_ids=[5, 3]", "seeds=[0, 1]"])
+    experiment = read_experiment(
+        repository / "configs/quickstart.yaml", ["engine.device=gpu", "engine.device_ids=[5, 3]", "seeds=[0, 1]"]
+    )
     return tasks(experiment, digits, tmp_path)
 
 

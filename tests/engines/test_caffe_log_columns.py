@@ -43,7 +43,8 @@ def scalars(row: dict[str, Any]) -> dict[str, float]:
 def test_passes_are_what_was_logged(seed):
     tests, rows = write(random.Random(seed))
     assert [(test.iteration, test.net, test.started, test.ended) for test in tests] == [
-        (row["iteration"], row["net"], row["started"], row["ended"]) for row in rows]
+        (row["iteration"], row["net"], row["started"], row["ended"]) for row in rows
+    ]
     np.testing.assert_equal([test.outputs for test in tests], [scalars(row) for row in rows])
     last = {row["iteration"]: place for place, row in enumerate(rows) if row["net"] == 0 and scalars(row)}
     places = tests.of_net(0)
@@ -56,5 +57,6 @@ def test_passes_are_what_was_logged(seed):
             values.append(value)
     outputs = tests.outputs(places)
     assert list(outputs) == list(expected)
-    np.testing.assert_equal({name: (each.passes.tolist(), each.values.tolist()) for name, each in outputs.items()},
-                            expected)
+    np.testing.assert_equal(
+        {name: (each.passes.tolist(), each.values.tolist()) for name, each in outputs.items()}, expected
+    )

@@ -24,8 +24,9 @@ def seen(path: Path) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("name", ["caffe_step.log", "logs/top5.log", "logs/resumed.log"])
-@pytest.mark.parametrize("prefix", [
-    "[1,0]<stderr>:", "    ", "\t", "\x1b[32m", "caffe_1  | ", "2024-01-01T00:00:0{0}.{0}Z ", "[{0}] "])
+@pytest.mark.parametrize(
+    "prefix", ["[1,0]<stderr>:", "    ", "\t", "\x1b[32m", "caffe_1  | ", "2024-01-01T00:00:0{0}.{0}Z ", "[{0}] "]
+)
 def test_what_stands_before_each_line_does_not_matter(tmp_path, name, prefix):
     lines = (LOGS / name).read_text().splitlines()
     path = tmp_path / Path(name).name
@@ -51,14 +52,24 @@ def test_logs_of_other_encodings(tmp_path, encoding, line_end):
 
 def test_a_log_of_2014_says_why_there_is_no_accuracy(tmp_path):
     path = tmp_path / "old.log"
-    messages = ["Solving CaffeNet", "Iteration 0, Testing net", "Test score #0: 0.1", "Test score #1: 2.31",
-                "Iteration 20, lr = 0.01", "Iteration 20, loss = 2.3", "Iteration 20, Testing net",
-                "Test score #0: 0.4", "Test score #1: 1.5", "Optimization Done."]
+    messages = [
+        "Solving CaffeNet",
+        "Iteration 0, Testing net",
+        "Test score #0: 0.1",
+        "Test score #1: 2.31",
+        "Iteration 20, lr = 0.01",
+        "Iteration 20, loss = 2.3",
+        "Iteration 20, Testing net",
+        "Test score #0: 0.4",
+        "Test score #1: 1.5",
+        "Optimization Done.",
+    ]
     lines = [f"I0105 10:00:{i:02}.000000  77 solver.cpp:44] {text}\n" for i, text in enumerate(messages)]
     path.write_text("".join(lines))
     loaded = load([path])
     assert loaded.notes == [
-        f"{path}: its test scores have no names, as in Caffe until 2014: which is the accuracy is unknown"]
+        f"{path}: its test scores have no names, as in Caffe until 2014: which is the accuracy is unknown"
+    ]
     (run,) = loaded.runs
     assert (run.status, run.iteration, run.metrics["best_accuracy"]) == ("finished", 20, None)
     assert run.policy.startswith("rate 0.01 as displayed")
@@ -82,15 +93,19 @@ def test_the_whole_layers_of_a_net_that_glog_cut_count():
     log = logged("Initializing net from parameters: ", data + layers(2000))
     run = row_of_log(Path("x.log"), log)
     assert (run.workload["net"]["name"], run.workload["dataset"]["label"], run.workload["batch_size"]) == (
-        "long", "b_lmdb", 20)
+        "long",
+        "b_lmdb",
+        20,
+    )
     assert notes_of_log(log) == [
-        "its net is cut where Caffe's logger ends a message, at 30,000 bytes: the layers before it count"]
+        "its net is cut where Caffe's logger ends a message, at 30,000 bytes: the layers before it count"
+    ]
     shorter = logged("Initializing net from parameters: ", data + layers(2000), 29_990)  # of a longer stamp
     assert row_of_log(Path("y.log"), shorter).workload == run.workload
 
 
 def test_a_number_that_glog_cut_does_not_count():
-    fields = 'base_lr: 0.01\nlr_policy: "fixed"\n' + "\n".join(f"test_iter: {10 ** 6 + i}" for i in range(2000))
+    fields = 'base_lr: 0.01\nlr_policy: "fixed"\n' + "\n".join(f"test_iter: {10**6 + i}" for i in range(2000))
     solver = fields[: 29_999 - 1 - len(STAMP + "Initializing solver from parameters: \n") - len("\nmax_iter: 10")]
     log = logged("Initializing solver from parameters: ", solver + "\nmax_iter: 10000")
     assert log.solver is not None
@@ -127,11 +142,10 @@ DEEP = "a {\n" * 2000 + "}\n" * 2000
 def test_a_block_nested_without_end_hides_nothing(tmp_path, header):
     deep = tmp_path / "deep.log"
     good = (LOGS / "logs" / "good.log").read_text()
-    training = good[good.index("I0305 10:00:01"):]
+    training = good[good.index("I0305 10:00:01") :]
     deep.write_text(f'{STAMP}{header}\nbase_lr: 0.02\nlr_policy: "fixed"\n{DEEP}{training}')
     loaded = load([deep, LOGS / "logs" / "good.log"])
-    assert [(run.run_id, run.metrics["best_accuracy"]) for run in loaded.runs] == [
-        ("deep.log", 0.8), ("good.log", 0.8)]
+    assert [(run.run_id, run.metrics["best_accuracy"]) for run in loaded.runs] == [("deep.log", 0.8), ("good.log", 0.8)]
     assert loaded.problems == []
 
 

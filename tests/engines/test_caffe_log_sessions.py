@@ -35,9 +35,11 @@ def session(start: int, *shown: tuple[int, int, float | None], resumed: str = ""
         if accuracy is None:
             lines.append((second, f"Iteration {iteration}, loss = {second}"))
         else:
-            lines += [(second, f"Iteration {iteration}, Testing net (#0)"),
-                      (second + 2, f"    Test net output #0: accuracy = {accuracy}"),
-                      (second + 2, f"Snapshotting to binary proto file t_iter_{iteration}.caffemodel")]
+            lines += [
+                (second, f"Iteration {iteration}, Testing net (#0)"),
+                (second + 2, f"    Test net output #0: accuracy = {accuracy}"),
+                (second + 2, f"Snapshotting to binary proto file t_iter_{iteration}.caffemodel"),
+            ]
     return lines
 
 
@@ -85,20 +87,32 @@ def test_a_session_that_does_not_resume_is_another_training():
     assert curve(log) == [(0, 0.2, 0, 2), (50, 0.3, 28, 4)]
 
 
-@pytest.mark.parametrize("line", [
-    "Restoring previous solver status from t_iter_50.solverstate.h5", "SGDSolver: restoring history"])
+@pytest.mark.parametrize(
+    "line", ["Restoring previous solver status from t_iter_50.solverstate.h5", "SGDSolver: restoring history"]
+)
 def test_however_a_session_says_that_it_resumes(line):
-    second = [*session(500)[:-1], (499, line), (500, "Solving tiny"), (520, "Iteration 60, Testing net (#0)"),
-              (521, "    Test net output #0: accuracy = 0.6")]
+    second = [
+        *session(500)[:-1],
+        (499, line),
+        (500, "Solving tiny"),
+        (520, "Iteration 60, Testing net (#0)"),
+        (521, "    Test net output #0: accuracy = 0.6"),
+    ]
     log = fed(*session(10, (10, 0, None), (40, 50, 0.5)), *second)
     assert curve(log) == [(50, 0.5, 30, 2), (60, 0.6, 50, 3)]
 
 
 def test_iterations_that_go_back_without_a_word_do_not_turn_time_back():
-    log = fed((0, "Iteration 0, loss = 1"), (20, "Iteration 20, Testing net (#0)"),
-              (21, "    Test net output #0: accuracy = 0.2"), (40, "Iteration 40, Testing net (#0)"),
-              (41, "    Test net output #0: accuracy = 0.4"), (9000, "Iteration 20, loss = 1"),
-              (9030, "Iteration 50, Testing net (#0)"), (9031, "    Test net output #0: accuracy = 0.5"))
+    log = fed(
+        (0, "Iteration 0, loss = 1"),
+        (20, "Iteration 20, Testing net (#0)"),
+        (21, "    Test net output #0: accuracy = 0.2"),
+        (40, "Iteration 40, Testing net (#0)"),
+        (41, "    Test net output #0: accuracy = 0.4"),
+        (9000, "Iteration 20, loss = 1"),
+        (9030, "Iteration 50, Testing net (#0)"),
+        (9031, "    Test net output #0: accuracy = 0.5"),
+    )
     assert [point[0] for point in curve(log)] == [20, 40, 50]
     seconds = [point[2] for point in curve(log)]
     assert seconds == sorted(seconds)

@@ -53,11 +53,16 @@ def test_both_drivers_use_the_same_rates_and_give_the_same_losses(caffe, make_jo
     native = make_job("native", policy=policy, driver="native")
     native_losses, native_accuracies, native_log = train(caffe, native)
     expected = native.policy.rates(np.arange(60), 60)
-    np.testing.assert_allclose([shown.rate for shown in native_log.displays if shown.iteration < 60], expected,
-                               rtol=FLOAT32)
+    np.testing.assert_allclose(
+        [shown.rate for shown in native_log.displays if shown.iteration < 60], expected, rtol=FLOAT32
+    )
     np.testing.assert_allclose([shown.rate for shown in log.displays], expected, rtol=FLOAT32)
-    np.testing.assert_allclose([shown.loss for shown in native_log.displays if shown.iteration < 60],
-                               [shown.loss for shown in log.displays], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        [shown.loss for shown in native_log.displays if shown.iteration < 60],
+        [shown.loss for shown in log.displays],
+        rtol=1e-3,
+        atol=1e-5,
+    )
     np.testing.assert_allclose(native_losses, losses, rtol=1e-3)
     np.testing.assert_allclose(native_accuracies, accuracies, atol=0.004)
     caffes_own = [test.outputs for test in native_log.tests]
@@ -80,8 +85,15 @@ def test_a_diverging_native_run_is_seen_in_the_log(caffe, make_job):
 
 
 @pytest.mark.caffe
-@pytest.mark.parametrize("policy", ["TRI(k0=0.01, k1=0.06, l=20)", "SIG(k0=0.01, gamma=-0.1, l=30)",
-                                    "POLY(k0=0.01, p=1, l=100)", "STEP(k0=0.01, gamma=0.5, l=12.5)"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "TRI(k0=0.01, k1=0.06, l=20)",
+        "SIG(k0=0.01, gamma=-0.1, l=30)",
+        "POLY(k0=0.01, p=1, l=100)",
+        "STEP(k0=0.01, gamma=0.5, l=12.5)",
+    ],
+)
 def test_a_policy_that_caffe_does_not_know_is_refused_by_name(caffe, make_job, policy):
     job = make_job(policy=policy, driver="native")
     with pytest.raises(SpecError) as raised:

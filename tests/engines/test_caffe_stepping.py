@@ -17,6 +17,7 @@ from lrbench.nets import NetParameter, find_net, read_net
 
 pytestmark = pytest.mark.caffe
 
+
 def rates(job: Job, start: int, end: int) -> np.ndarray:
     return job.policy.rates(np.arange(start, end), job.iterations)
 
@@ -101,8 +102,9 @@ def with_other_losses(repository: Path) -> NetParameter:
     inner = added.layer.add(name="aux_ip", type="InnerProduct", bottom=["pool1"], top=["aux_ip"])
     inner.inner_product_param.num_output = 10
     inner.inner_product_param.weight_filler.type = "xavier"
-    added.layer.add(name="aux_loss", type="SoftmaxWithLoss", bottom=["aux_ip", "label"], top=["aux_loss"],
-                    loss_weight=[0.3])
+    added.layer.add(
+        name="aux_loss", type="SoftmaxWithLoss", bottom=["aux_ip", "label"], top=["aux_loss"], loss_weight=[0.3]
+    )
     for layer in reversed(added.layer):
         net.layer.insert(place, layer)
     return net

@@ -45,9 +45,18 @@ from lrbench.engines.caffe.install import install
 from lrbench.errors import EngineUnavailable, UsageError
 from lrbench.library.surroundings import home
 
-SOURCES = ("src/caffe/net.cpp", "src/caffe/layer_factory.cpp", "src/caffe/layers/relu_layer.cpp",
-           "src/caffe/layers/relu_layer.cu", "src/caffe/layers/cudnn_relu_layer.cu", "src/caffe/test/test_net.cpp",
-           "src/gtest/gtest-all.cpp", "src/caffe/proto/caffe.proto", "tools/caffe.cpp", "python/caffe/_caffe.cpp")
+SOURCES = (
+    "src/caffe/net.cpp",
+    "src/caffe/layer_factory.cpp",
+    "src/caffe/layers/relu_layer.cpp",
+    "src/caffe/layers/relu_layer.cu",
+    "src/caffe/layers/cudnn_relu_layer.cu",
+    "src/caffe/test/test_net.cpp",
+    "src/gtest/gtest-all.cpp",
+    "src/caffe/proto/caffe.proto",
+    "tools/caffe.cpp",
+    "python/caffe/_caffe.cpp",
+)
 
 
 def silent(*_: object) -> None:
@@ -64,15 +73,22 @@ def planned(tmp_path: Path) -> Build:
     (tree / "lib/x86_64-linux-gnu").mkdir(parents=True)
     (tree / "lib/x86_64-linux-gnu/ld-2.31.so").touch()
     cuda = Path("/cuda")
-    toolkit = Toolkit(cuda / "bin/nvcc", (13, 0), (cuda / "include", cuda / "include/cccl"),
-                      tuple(cuda / f"lib/{name}" for name in ("libcublas.so.13", "libcurand.so.10", "libcudart.so.13")))
+    toolkit = Toolkit(
+        cuda / "bin/nvcc",
+        (13, 0),
+        (cuda / "include", cuda / "include/cccl"),
+        tuple(cuda / f"lib/{name}" for name in ("libcublas.so.13", "libcurand.so.10", "libcudart.so.13")),
+    )
     return Build(tree, source, tmp_path / "work", toolkit, (75, 90))
 
 
 def test_tests_and_cudnns_layers_are_left_out(planned):
     assert [str(path.relative_to(planned.source)) for path in source_files(planned.source)] == [
-        "src/caffe/layer_factory.cpp", "src/caffe/layers/relu_layer.cpp", "src/caffe/layers/relu_layer.cu",
-        "src/caffe/net.cpp"]
+        "src/caffe/layer_factory.cpp",
+        "src/caffe/layers/relu_layer.cpp",
+        "src/caffe/layers/relu_layer.cu",
+        "src/caffe/net.cpp",
+    ]
 
 
 def test_cuda_files_are_compiled_once_for_all_architectures(planned):
@@ -161,20 +177,30 @@ def test_absolute_links_are_made_to_point_into_the_tree(tmp_path):
 
 
 def test_the_compiler_and_the_headers_go_in_the_end(tmp_path):
-    for name in ("usr/include/a.h", "usr/lib/gcc/x/cc1plus", "usr/lib/libz.a", "usr/bin/x86_64-linux-gnu-ld",
-                 "usr/lib/libz.so.1", "usr/bin/caffe"):
+    for name in (
+        "usr/include/a.h",
+        "usr/lib/gcc/x/cc1plus",
+        "usr/lib/libz.a",
+        "usr/bin/x86_64-linux-gnu-ld",
+        "usr/lib/libz.so.1",
+        "usr/bin/caffe",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     remove_development_part(tmp_path)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
-        "usr/bin/caffe", "usr/lib/libz.so.1"]
+        "usr/bin/caffe",
+        "usr/lib/libz.so.1",
+    ]
 
 
 def test_a_command_that_fails_is_named_with_the_first_error_and_stops_the_rest(tmp_path):
     log, error = tmp_path / "log", "bad.cu:3: fatal error: cublas_v2.h: No such file"
-    commands = [Command("good.cpp", ("true",)),
-                Command("bad.cu", ("sh", "-c", f"echo note; echo '{error}'; exit 1")),
-                *[Command(f"{number}.cpp", ("touch", str(tmp_path / f"made{number}"))) for number in range(50)]]
+    commands = [
+        Command("good.cpp", ("true",)),
+        Command("bad.cu", ("sh", "-c", f"echo note; echo '{error}'; exit 1")),
+        *[Command(f"{number}.cpp", ("touch", str(tmp_path / f"made{number}"))) for number in range(50)],
+    ]
     with pytest.raises(EngineUnavailable) as failure:
         run_all(commands, 1, log, silent, "compiling")
     assert str(failure.value).startswith(f"{log}: bad.cu cannot be built: {error}; see the log")
@@ -194,16 +220,20 @@ def no_own_toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_downloaded_until_the_licence_is_accepted(options, no_own_toolkit):
-    said = (r"is proprietary: NVIDIA's CUDA Toolkit End User License Agreement governs it; "
-            r"read it at .* and add --accept-nvidia-license, or name a toolkit")
+    said = (
+        r"is proprietary: NVIDIA's CUDA Toolkit End User License Agreement governs it; "
+        r"read it at .* and add --accept-nvidia-license, or name a toolkit"
+    )
     with pytest.raises(UsageError, match=said):
-        install(options.home / "caffe-cuda", lambda folder: build_tree(folder, options, silent), force=False,
-                log=silent)
+        install(
+            options.home / "caffe-cuda", lambda folder: build_tree(folder, options, silent), force=False, log=silent
+        )
     assert [path.name for path in options.home.iterdir()] == ["caffe-cuda.lock"]
 
 
 def failing_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException) -> BuildRequest:
     """A build whose packages are unpacked, and which then fails."""
+
     def fetch(folder: Path, mirror: str | None, progress: object) -> None:
         (folder / "usr/bin").mkdir(parents=True)
         (folder / "usr/bin/caffe").write_text("CPU")
@@ -217,11 +247,14 @@ def failing_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseEx
     return BuildRequest(toolkit, (80,), 1, None, tmp_path / "log")
 
 
-@pytest.mark.parametrize(("error", "raised"), [
-    (OSError(errno.ENOSPC, "No space left on device", "/x"), EngineUnavailable),
-    (EngineUnavailable("softmax_layer.cu cannot be built: error"), EngineUnavailable),
-    (KeyboardInterrupt(), KeyboardInterrupt),
-])
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), EngineUnavailable),
+        (EngineUnavailable("softmax_layer.cu cannot be built: error"), EngineUnavailable),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
 def test_a_build_that_fails_leaves_no_half_tree_and_what_was_there(tmp_path, monkeypatch, error, raised):
     root = tmp_path / "caffe-cuda"
     root.mkdir()
@@ -298,20 +331,32 @@ def test_an_unpacked_build_takes_the_libraries_of_the_toolkit_that_is_named(opti
 
 
 def command_line(home_folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lrbench", "caffe", "install", *arguments], capture_output=True,
-                          text=True, check=False, env=os.environ | {"LRBENCH_HOME": str(home_folder)})
+    return subprocess.run(
+        [sys.executable, "-m", "lrbench", "caffe", "install", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"LRBENCH_HOME": str(home_folder)},
+    )
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (("--toolkit", "cuda"), "--toolkit is about a build for GPUs; add --cuda, or leave it out"),
-    (("--accept-nvidia-license",), "--accept-nvidia-license is about a build for GPUs"),
-    (("--arch", "80"), "--arch is about a build for GPUs; add --cuda, or leave it out"),
-    (("--cuda", "--from", "caffe.tar.gz", "-j", "2"),
-     "--jobs is about compiling, and --from unpacks what was compiled"),
-    (("--cuda", "--arch", "8.0"), "'8.0' is not a list of compute capabilities without the dot, such as 80,90"),
-    (("--cuda", "--toolkit", "no-such-folder"),
-     "no-such-folder: no such folder; name the folder of a whole CUDA toolkit"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--toolkit", "cuda"), "--toolkit is about a build for GPUs; add --cuda, or leave it out"),
+        (("--accept-nvidia-license",), "--accept-nvidia-license is about a build for GPUs"),
+        (("--arch", "80"), "--arch is about a build for GPUs; add --cuda, or leave it out"),
+        (
+            ("--cuda", "--from", "caffe.tar.gz", "-j", "2"),
+            "--jobs is about compiling, and --from unpacks what was compiled",
+        ),
+        (("--cuda", "--arch", "8.0"), "'8.0' is not a list of compute capabilities without the dot, such as 80,90"),
+        (
+            ("--cuda", "--toolkit", "no-such-folder"),
+            "no-such-folder: no such folder; name the folder of a whole CUDA toolkit",
+        ),
+    ],
+)
 def test_bad_arguments_get_one_line_and_nothing_is_made(tmp_path, arguments, said):
     answer = command_line(tmp_path / "home", *arguments)
     assert answer.returncode == 2
@@ -347,8 +392,12 @@ def test_the_trees_compiler_and_nvcc_compile_caffes_own_files(tmp_path):
     log = tmp_path / "log"
     run_all(protocol_commands(made), 1, log, silent, "")
     caffe = made.source / "src/caffe"
-    files = [caffe / "layers/softmax_layer.cu", caffe / "util/math_functions.cu", caffe / "internal_thread.cpp",
-             caffe / "util/io.cpp"]
+    files = [
+        caffe / "layers/softmax_layer.cu",
+        caffe / "util/math_functions.cu",
+        caffe / "internal_thread.cpp",
+        caffe / "util/io.cpp",
+    ]
     run_all([compile_command(made, file) for file in files], 2, log, silent, "")
     for file in files:
         assert object_file(made, file).read_bytes()[:4] == b"\x7fELF"

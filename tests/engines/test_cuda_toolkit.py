@@ -40,9 +40,16 @@ case "$1" in
 --list-gpu-arch) printf 'compute_50\\ncompute_80\\ncompute_90\\n';;
 esac
 """
-FILES = ("include/cuda_runtime.h", "include/cublas_v2.h", "include/curand.h", "include/curand_kernel.h",
-         "lib64/libcublas.so.12.4.5", "lib64/libcublasLt.so.12.4.5", "lib64/libcurand.so.10.3.5",
-         "lib64/libcudart.so.12.4.127")
+FILES = (
+    "include/cuda_runtime.h",
+    "include/cublas_v2.h",
+    "include/curand.h",
+    "include/curand_kernel.h",
+    "lib64/libcublas.so.12.4.5",
+    "lib64/libcublasLt.so.12.4.5",
+    "lib64/libcurand.so.10.3.5",
+    "lib64/libcudart.so.12.4.127",
+)
 H200 = Driver((13, 0), (Gpu("NVIDIA H200", 90),))
 
 
@@ -65,16 +72,24 @@ def test_a_whole_toolkit_is_read(toolkit):
     assert found.standard == "c++14"
     assert found.architectures() == (50, 80, 90)
     assert found.library_folders == (toolkit / "lib64",)
-    assert [shared_name(library) for library in found.libraries] == ["libcublas.so.12", "libcurand.so.10",
-                                                                     "libcudart.so.12"]
+    assert [shared_name(library) for library in found.libraries] == [
+        "libcublas.so.12",
+        "libcurand.so.10",
+        "libcudart.so.12",
+    ]
 
 
-@pytest.mark.parametrize(("missing", "said"), [
-    ("bin/nvcc", "it has no bin/nvcc"), ("include/cublas_v2.h", "it has nvcc, but no cublas_v2.h"),
-    ("include/curand.h", "it has nvcc, but no curand.h"), ("lib64/libcublas.so.12.4.5", "it has no libcublas.so"),
-    ("lib64/libcublasLt.so.12.4.5", "it has libcublas.so, but no libcublasLt.so beside it"),
-    ("lib64/libcudart.so.12.4.127", "it has no libcudart.so"),
-])
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("bin/nvcc", "it has no bin/nvcc"),
+        ("include/cublas_v2.h", "it has nvcc, but no cublas_v2.h"),
+        ("include/curand.h", "it has nvcc, but no curand.h"),
+        ("lib64/libcublas.so.12.4.5", "it has no libcublas.so"),
+        ("lib64/libcublasLt.so.12.4.5", "it has libcublas.so, but no libcublasLt.so beside it"),
+        ("lib64/libcudart.so.12.4.127", "it has no libcudart.so"),
+    ],
+)
 def test_a_toolkit_that_lacks_a_part_is_refused_with_its_name(toolkit, missing, said):
     (toolkit / missing).unlink()
     with pytest.raises(UsageError, match=rf"^{toolkit}: {said}; name the folder of a whole CUDA toolkit"):
@@ -107,8 +122,10 @@ def test_libraries_are_found_among_packages_for_python(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = find_libraries(tmp_path, {"cublas": "libcublas.so.12", "curand": "libcurand.so.10"})
-    assert found == {"cublas": tmp_path / "cublas/lib/libcublas.so.12",
-                     "curand": tmp_path / "curand/lib/libcurand.so.10"}
+    assert found == {
+        "cublas": tmp_path / "cublas/lib/libcublas.so.12",
+        "curand": tmp_path / "curand/lib/libcurand.so.10",
+    }
     with pytest.raises(UsageError, match=r"it has no libcublas\.so"):
         find_libraries(tmp_path, {"cublas": "libcublas.so.13"})
 
@@ -121,12 +138,15 @@ def wheel(folder: Path) -> tuple[Path, str]:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("nvidia/cu13/lib/libdemo.so.13", content)
         archive.writestr("demo_cuda-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: demo-cuda\nVersion: 1.0\n")
-        archive.writestr("demo_cuda-1.0.dist-info/WHEEL",
-                         "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr("demo_cuda-1.0.dist-info/RECORD",
-                         f"nvidia/cu13/lib/libdemo.so.13,sha256={digest},{len(content)}\n"
-                         "demo_cuda-1.0.dist-info/METADATA,,\ndemo_cuda-1.0.dist-info/WHEEL,,\n"
-                         "demo_cuda-1.0.dist-info/RECORD,,\n")
+        archive.writestr(
+            "demo_cuda-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(
+            "demo_cuda-1.0.dist-info/RECORD",
+            f"nvidia/cu13/lib/libdemo.so.13,sha256={digest},{len(content)}\n"
+            "demo_cuda-1.0.dist-info/METADATA,,\ndemo_cuda-1.0.dist-info/WHEEL,,\n"
+            "demo_cuda-1.0.dist-info/RECORD,,\n",
+        )
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -172,21 +192,26 @@ def test_a_toolkit_newer_than_the_driver_is_refused():
     check_driver((13, 0), None)
     check_driver((13, 0), H200)
     check_driver((12, 4), H200)
-    said = (r"runs CUDA up to 12\.4, and the toolkit is CUDA 13\.0, which needs driver 580 or later; update the "
-            "driver, or name a toolkit of CUDA 12 with")
+    said = (
+        r"runs CUDA up to 12\.4, and the toolkit is CUDA 13\.0, which needs driver 580 or later; update the "
+        "driver, or name a toolkit of CUDA 12 with"
+    )
     with pytest.raises(EngineUnavailable, match=said):
         check_driver((13, 0), Driver((12, 4), (Gpu("Tesla T4", 75),)))
 
 
-@pytest.mark.parametrize(("named", "known", "driver", "chosen"), [
-    ((), (75, 80, 90, 100), None, (75, 80, 90)),
-    ((), (50, 60, 70), None, (70,)),
-    ((90, 80, 90), (75, 80, 90), None, (80, 90)),
-    ((), (75, 80, 90), H200, (90,)),
-    ((), (75, 80), H200, (80,)),
-    ((), (75, 80, 86, 90), Driver((13, 0), (Gpu("H200", 90), Gpu("A10", 86))), (86, 90)),
-    ((80,), (75, 80, 90), H200, (80,)),
-])
+@pytest.mark.parametrize(
+    ("named", "known", "driver", "chosen"),
+    [
+        ((), (75, 80, 90, 100), None, (75, 80, 90)),
+        ((), (50, 60, 70), None, (70,)),
+        ((90, 80, 90), (75, 80, 90), None, (80, 90)),
+        ((), (75, 80, 90), H200, (90,)),
+        ((), (75, 80), H200, (80,)),
+        ((), (75, 80, 86, 90), Driver((13, 0), (Gpu("H200", 90), Gpu("A10", 86))), (86, 90)),
+        ((80,), (75, 80, 90), H200, (80,)),
+    ],
+)
 def test_architectures_are_those_named_else_the_gpus_else_the_usual_ones(named, known, driver, chosen):
     assert choose_architectures(named, known, (13, 0), driver) == chosen
 
@@ -206,15 +231,26 @@ def build(tmp_path: Path) -> CudaBuild:
     return CudaBuild(version="13.0", architectures=(80, 90), needs=("libcublas.so.13",), libraries=(tmp_path,))
 
 
-@pytest.mark.parametrize(("driver", "device_id", "said"), [
-    (H200, 0, None),
-    (Driver((13, 2), (Gpu("Blackwell", 100),)), 0, None),
-    (Driver((13, 0), (Gpu("A10", 86),)), 0, None),
-    (Driver((13, 0), (Gpu("Tesla T4", 75),)), 0, "Tesla T4 has architecture 75, and this Caffe is built for 80, 90"),
-    (Driver((12, 4), (Gpu("A100", 80),)), 0, "the driver here runs CUDA up to 12.4, and this Caffe is built with CUDA "
-     "13.0, which needs driver 580 or later"),
-    (H200, 1, "there is no GPU 1: the driver offers 1, counted from 0"),
-])
+@pytest.mark.parametrize(
+    ("driver", "device_id", "said"),
+    [
+        (H200, 0, None),
+        (Driver((13, 2), (Gpu("Blackwell", 100),)), 0, None),
+        (Driver((13, 0), (Gpu("A10", 86),)), 0, None),
+        (
+            Driver((13, 0), (Gpu("Tesla T4", 75),)),
+            0,
+            "Tesla T4 has architecture 75, and this Caffe is built for 80, 90",
+        ),
+        (
+            Driver((12, 4), (Gpu("A100", 80),)),
+            0,
+            "the driver here runs CUDA up to 12.4, and this Caffe is built with CUDA "
+            "13.0, which needs driver 580 or later",
+        ),
+        (H200, 1, "there is no GPU 1: the driver offers 1, counted from 0"),
+    ],
+)
 def test_what_does_not_fit_is_said_in_words(build, driver, device_id, said):
     assert misfit(build, driver, device_id) == said
 
@@ -231,14 +267,21 @@ def test_a_library_that_is_gone_is_named(build, tmp_path):
     assert misfit(build, H200, 0) == f"CUDA's library libcublas.so.13 is missing: it is not in {tmp_path}"
 
 
-@pytest.mark.parametrize(("line", "said"), [
-    ("Check failed: error == cudaSuccess (35 vs. 0)  CUDA driver version is insufficient",
-     "no NVIDIA driver here, or one that is too old"),
-    ("Check failed: error == cudaSuccess (209 vs. 0)  no kernel image is available",
-     "no code for this GPU's architecture"),
-    ("Cannot use GPU in CPU-only Caffe: check mode.", "it is built for the CPU only"),
-    ("Check failed: something else", "Check failed: something else"),
-])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "Check failed: error == cudaSuccess (35 vs. 0)  CUDA driver version is insufficient",
+            "no NVIDIA driver here, or one that is too old",
+        ),
+        (
+            "Check failed: error == cudaSuccess (209 vs. 0)  no kernel image is available",
+            "no code for this GPU's architecture",
+        ),
+        ("Cannot use GPU in CPU-only Caffe: check mode.", "it is built for the CPU only"),
+        ("Check failed: something else", "Check failed: something else"),
+    ],
+)
 def test_caffes_fatal_lines_are_put_into_words(line, said):
     assert said in meaning(line)
 
@@ -249,12 +292,34 @@ def test_without_a_driver_a_run_on_a_gpu_is_refused_in_one_line(tmp_path):
     if not (home() / "caffe-cuda").is_dir():
         pytest.skip("Caffe is not installed with CUDA; type: lrbench caffe install --cuda")
     spec = tmp_path / "spec.yaml"
-    workload = {"net": "lenet", "dataset": "digits", "batch_size": 64, "test_batch_size": 100, "iterations": 10,
-                "test_interval": 10}
+    workload = {
+        "net": "lenet",
+        "dataset": "digits",
+        "batch_size": 64,
+        "test_batch_size": 100,
+        "iterations": 10,
+        "test_interval": 10,
+    }
     spec.write_text(json.dumps({"workload": workload, "solver": "SGD", "policies": ["FIX(k0=0.01)"]}))
-    answer = subprocess.run([sys.executable, "-m", "lrbench", "run", str(spec), "--results", str(tmp_path / "results"),
-                             "--set", "engine.device=gpu"], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "lrbench",
+            "run",
+            str(spec),
+            "--results",
+            str(tmp_path / "results"),
+            "--set",
+            "engine.device=gpu",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert answer.returncode == 2
-    assert answer.stderr == (f"error: {home() / 'caffe-cuda'}: Caffe cannot use GPU 0: there is no NVIDIA driver here; "
-                             "see lrbench doctor and lrbench caffe install --cuda, or set engine.device to cpu\n")
+    assert answer.stderr == (
+        f"error: {home() / 'caffe-cuda'}: Caffe cannot use GPU 0: there is no NVIDIA driver here; "
+        "see lrbench doctor and lrbench caffe install --cuda, or set engine.device to cpu\n"
+    )
     assert not (tmp_path / "results").exists()

@@ -38,8 +38,19 @@ def experiment(tmp_path: Path) -> Experiment:
 @pytest.fixture
 def plan(experiment: Experiment, tmp_path: Path) -> list[Task]:
     """Six tasks."""
-    data = Prepared(name="digits", label="digits", folder=tmp_path, train=tmp_path, test=tmp_path, mean=None,
-                    train_count=100, test_count=100, shape=(1, 28, 28), classes=10, sha256="0")
+    data = Prepared(
+        name="digits",
+        label="digits",
+        folder=tmp_path,
+        train=tmp_path,
+        test=tmp_path,
+        mean=None,
+        train_count=100,
+        test_count=100,
+        shape=(1, 28, 28),
+        classes=10,
+        sha256="0",
+    )
     return tasks(experiment, data, tmp_path / "results")
 
 

@@ -22,9 +22,14 @@ LENGTHS = (
     *(Fraction(a, b) for b in (3, 7, 9, 11, 13, 49) for a in (1, 10, 29, 100, 347)),
 )
 FORMS = (
-    "STEP(k0=1, gamma=0.999, l={})", "TRI2(k0=0, k1=1, l={})", "SIN(k0=0.5, k1=1, l={})", "COS2(k0=0, k1=1, l={})",
+    "STEP(k0=1, gamma=0.999, l={})",
+    "TRI2(k0=0, k1=1, l={})",
+    "SIN(k0=0.5, k1=1, l={})",
+    "COS2(k0=0, k1=1, l={})",
     "COS2(k0=0, k1=1, l={}, halve=trough)",
-    "SAW(k0=0, k1=1, l={})", "SAW2_HIGH(k0=0, k1=1, l={})", "HCOS(k0=0.1, k1=1, l={})",
+    "SAW(k0=0, k1=1, l={})",
+    "SAW2_HIGH(k0=0, k1=1, l={})",
+    "HCOS(k0=0.1, k1=1, l={})",
     "SCALE(factor=2, policy=HSIN(k0=0.1, k1=1, l={}))",
     "COMPOSE(policies=[FIX(k0=1), SAW(k0=0, k1=1, l={})], boundaries=[5], count=run)",
 )

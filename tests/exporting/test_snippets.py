@@ -44,8 +44,9 @@ def _run(folder: Path, kinds: list[str], backend: str) -> dict[str, np.ndarray]:
             (folder / kind / f"{number}.py").write_text(export_policy(policy, kind, ITERATIONS))
     environment = {**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": str(folder), "PYTHONPATH": ""}
     script = Path(__file__).with_name("run_snippets.py")
-    subprocess.run([sys.executable, "-W", "ignore", str(script), str(folder), str(ITERATIONS), *kinds],
-                   env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-W", "ignore", str(script), str(folder), str(ITERATIONS), *kinds], env=environment, check=True
+    )
     return {kind: np.load(folder / f"{kind}.npy") for kind in kinds}
 
 
@@ -91,11 +92,14 @@ def test_a_snippet_names_the_policy_and_no_lrbench_module() -> None:
 
 def test_a_snippet_is_the_formula() -> None:
     text = export_policy(parse_policy("SINEXP(k0=0.01, k1=0.06, gamma=0.9994, l=2000)"), "torch")
-    assert '''def learning_rate(t):
+    assert (
+        '''def learning_rate(t):
     """SINEXP(k0=0.01, k1=0.06, gamma=0.9994, l=2000)"""
     x = t % 4000 / 4000
     return (0.06 - 0.01) * math.sin(math.pi * x) * 0.9994 ** t + 0.01
-''' in text
+'''
+        in text
+    )
 
 
 def test_stages_are_functions_that_count_their_own_t() -> None:
@@ -104,8 +108,11 @@ def test_stages_are_functions_that_count_their_own_t() -> None:
     assert "return jnp.where(t < 500, 0.1 * t / 500, cosdecay_rate(t - 500))" in text
 
 
-DECAYS = [row for row in functions() if row.name in {
-    "EXP", "INV", "POLY", "SIG", "LINEAR", "POLYDECAY", "COSDECAY", "REX", "INVSQRT", "ONECYCLE", "WSD"}]
+DECAYS = [
+    row
+    for row in functions()
+    if row.name in {"EXP", "INV", "POLY", "SIG", "LINEAR", "POLYDECAY", "COSDECAY", "REX", "INVSQRT", "ONECYCLE", "WSD"}
+]
 decays = st.sampled_from(DECAYS).flatmap(lambda row: mapping_of(row, st.nothing()))
 SAMPLED = [0, 1, 2, 10, 99, 100, 101, 498, 499, 500, 501, 998, 999]
 
@@ -129,8 +136,14 @@ def rounding(policy: Policy) -> float:
     return 1e-12 + 1e-15 * max(map(float, powers), default=0)
 
 
-@given(raw=decays | st.builds(lambda policy, length: {"function": "WARMUP", "policy": policy, "l": length, "k0": 0.1},
-                              decays, st.integers(1, 999)))
+@given(
+    raw=decays
+    | st.builds(
+        lambda policy, length: {"function": "WARMUP", "policy": policy, "l": length, "k0": 0.1},
+        decays,
+        st.integers(1, 999),
+    )
+)
 def test_a_decay_has_its_rates_in_plain_python_to_their_own_last_digits(raw: dict[str, object]) -> None:
     policy = policy_from_mapping(raw)
     got = rates_of_snippet(policy)
@@ -143,8 +156,9 @@ def test_any_policy_has_its_rates_in_plain_python(raw: dict[str, object]) -> Non
     policy = policy_from_mapping(raw)
     got = rates_of_snippet(policy)
     # Near 0 what counts is how exactly a thousand turns leave the phase: 1000 pi times float64's rounding.
-    np.testing.assert_allclose(got, policy.rates(SAMPLED, ITERATIONS), rtol=rounding(policy),
-                               atol=1e-12 * highest(policy))
+    np.testing.assert_allclose(
+        got, policy.rates(SAMPLED, ITERATIONS), rtol=rounding(policy), atol=1e-12 * highest(policy)
+    )
 
 
 def highest(policy: Policy) -> float:
@@ -160,30 +174,61 @@ def test_past_its_end_a_decay_stays_where_it_ended() -> None:
         assert names["learning_rate"](150) == last  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("text", "target", "iterations", "message"), [
-    ("POLY(k0=0.1, p=1)", "torch", None, "POLY: its rates depend on how many iterations the run has; "
-     "give the iterations, too"),
-    ("WARMUP(policy=COSDECAY(k0=1), l=5)", "optax", None, "WARMUP: its rates depend on how many"),
-    ("FIX(k0=0.1)", "csv", None, "FIX: csv has a line for each iteration of the run; give the iterations"),
-    ("COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[50])", "torch", 40, "COMPOSE: boundary 50 lies beyond"),
-    ("STEP(k0=0.1, gamma=0.5, l=1.00000001)", "keras", 100, "a cycle of 1.00000001 iterations cannot be counted"),
-    ("SGDR(k0=0.1, l=1, mult=1.0001)", "torch", 9000, "it has more than 1000 restarts"),
-    ("TRI(k0=0, k1=1, l=5)", "caffe", 100, "TRI: Caffe has no policy with the rates of TRI(k0=0, k1=1, l=5); "),
-    ("COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[5])", "caffe", None, "; give the iterations, if its rates"),
-    ("TRI(k0=1e-5, k1=1e-5, l=1e308)", "torch", None, "TRI: l is 1e+308, but frameworks compute in float32 and an "
-     "export takes 0 and numbers from 1e-30 to 1e+30; change the parameters, or export the rates, to csv"),
-    ("SGDR(k0=1, l=1, mult=1e308)", "keras", None, "SGDR: mult is 1e+308, but frameworks compute in float32"),
-    ("STEP(k0=1, gamma=0.5, l=5e-324)", "torch", 9, "STEP: l is 5e-324, but frameworks compute in float32"),
-    ("FIX(k0=1e300)", "caffe", None, "FIX: k0 is 1e+300, but frameworks compute in float32"),
-    ("SCALE(factor=1e30, policy=PLATEAU(k0=10))", "keras", None, "SCALE: the rate at t = 0 is 1e+31, but frameworks"),
-    ("EXP(k0=1, gamma=2)", "optax", 101, "EXP: the rate at t = 100 is 1.26765e+30, but frameworks compute in float32 "
-     "and an export takes rates up to 1e+30"),
-    ("SWITCH(policies=[FIX(k0=1), FIX(k0=2)])", "torch", 9, "SWITCH: it reacts to evaluations, and only PLATEAU"),
-    ("WARMUP(policy=PLATEAU(k0=1), l=2)", "keras", 9, "WARMUP: it reacts to evaluations, and only PLATEAU"),
-    ("PLATEAU(k0=0.1)", "caffe", 9, "PLATEAU: it reacts to evaluations, and nothing in caffe agrees with it; "
-     "export it to torch or keras"),
-    ("PLATEAU(k0=0.1)", "keras", 9, "PLATEAU: Keras knows a threshold as a difference only"),
-])
+@pytest.mark.parametrize(
+    ("text", "target", "iterations", "message"),
+    [
+        (
+            "POLY(k0=0.1, p=1)",
+            "torch",
+            None,
+            "POLY: its rates depend on how many iterations the run has; give the iterations, too",
+        ),
+        ("WARMUP(policy=COSDECAY(k0=1), l=5)", "optax", None, "WARMUP: its rates depend on how many"),
+        ("FIX(k0=0.1)", "csv", None, "FIX: csv has a line for each iteration of the run; give the iterations"),
+        ("COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[50])", "torch", 40, "COMPOSE: boundary 50 lies beyond"),
+        ("STEP(k0=0.1, gamma=0.5, l=1.00000001)", "keras", 100, "a cycle of 1.00000001 iterations cannot be counted"),
+        ("SGDR(k0=0.1, l=1, mult=1.0001)", "torch", 9000, "it has more than 1000 restarts"),
+        ("TRI(k0=0, k1=1, l=5)", "caffe", 100, "TRI: Caffe has no policy with the rates of TRI(k0=0, k1=1, l=5); "),
+        (
+            "COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[5])",
+            "caffe",
+            None,
+            "; give the iterations, if its rates",
+        ),
+        (
+            "TRI(k0=1e-5, k1=1e-5, l=1e308)",
+            "torch",
+            None,
+            "TRI: l is 1e+308, but frameworks compute in float32 and an "
+            "export takes 0 and numbers from 1e-30 to 1e+30; change the parameters, or export the rates, to csv",
+        ),
+        ("SGDR(k0=1, l=1, mult=1e308)", "keras", None, "SGDR: mult is 1e+308, but frameworks compute in float32"),
+        ("STEP(k0=1, gamma=0.5, l=5e-324)", "torch", 9, "STEP: l is 5e-324, but frameworks compute in float32"),
+        ("FIX(k0=1e300)", "caffe", None, "FIX: k0 is 1e+300, but frameworks compute in float32"),
+        (
+            "SCALE(factor=1e30, policy=PLATEAU(k0=10))",
+            "keras",
+            None,
+            "SCALE: the rate at t = 0 is 1e+31, but frameworks",
+        ),
+        (
+            "EXP(k0=1, gamma=2)",
+            "optax",
+            101,
+            "EXP: the rate at t = 100 is 1.26765e+30, but frameworks compute in float32 "
+            "and an export takes rates up to 1e+30",
+        ),
+        ("SWITCH(policies=[FIX(k0=1), FIX(k0=2)])", "torch", 9, "SWITCH: it reacts to evaluations, and only PLATEAU"),
+        ("WARMUP(policy=PLATEAU(k0=1), l=2)", "keras", 9, "WARMUP: it reacts to evaluations, and only PLATEAU"),
+        (
+            "PLATEAU(k0=0.1)",
+            "caffe",
+            9,
+            "PLATEAU: it reacts to evaluations, and nothing in caffe agrees with it; export it to torch or keras",
+        ),
+        ("PLATEAU(k0=0.1)", "keras", 9, "PLATEAU: Keras knows a threshold as a difference only"),
+    ],
+)
 def test_what_cannot_be_said_is_refused(text: str, target: str, iterations: int | None, message: str) -> None:
     with pytest.raises(PolicyError) as caught:
         export_policy(parse_policy(text), target, iterations)

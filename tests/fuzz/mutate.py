@@ -10,16 +10,98 @@ from typing import Any
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 NUMBERS = (
-    "0", "1", "2", "3", "7", "10", "50", "100", "0.5", "0.1", "0.01", "1e-6", "-1", "1.5", "1000", "20000", "nan",
-    "inf", "-0.0", "2147483647", "2147483648", "99999999999999999999", "1e308", "1e400", "5e-324", "007", "",
+    "0",
+    "1",
+    "2",
+    "3",
+    "7",
+    "10",
+    "50",
+    "100",
+    "0.5",
+    "0.1",
+    "0.01",
+    "1e-6",
+    "-1",
+    "1.5",
+    "1000",
+    "20000",
+    "nan",
+    "inf",
+    "-0.0",
+    "2147483647",
+    "2147483648",
+    "99999999999999999999",
+    "1e308",
+    "1e400",
+    "5e-324",
+    "007",
+    "",
 )
 VALUES = (
-    None, True, 0, 1, -1, 3, 10, 0.5, 1e-3, 10**6, 2**31, 2**63, 10**30, 1e308, float("inf"), float("nan"), "", "x",
-    "SGD", "\x1b[31m", "a\nb", "é" * 300, [], [1], [1, 2], {}, {"a": 1}, [[1]], {"function": "FIX", "k0": 0.1},
+    None,
+    True,
+    0,
+    1,
+    -1,
+    3,
+    10,
+    0.5,
+    1e-3,
+    10**6,
+    2**31,
+    2**63,
+    10**30,
+    1e308,
+    float("inf"),
+    float("nan"),
+    "",
+    "x",
+    "SGD",
+    "\x1b[31m",
+    "a\nb",
+    "é" * 300,
+    [],
+    [1],
+    [1, 2],
+    {},
+    {"a": 1},
+    [[1]],
+    {"function": "FIX", "k0": 0.1},
 )
 PIECES = (
-    "", " ", "\n", "\t", "\x00", "\x1b[2J", "\ufeff", "\u2028", "é", "(", ")", "[", "]", "{", "}", "{" * 50, "[" * 400,
-    ",", "=", ":", "#", '"', "'", "-", "e", ".", "\\", "null", "9" * 400, "&a ", "*a", "!!python/name:os.system ",
+    "",
+    " ",
+    "\n",
+    "\t",
+    "\x00",
+    "\x1b[2J",
+    "\ufeff",
+    "\u2028",
+    "é",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "{" * 50,
+    "[" * 400,
+    ",",
+    "=",
+    ":",
+    "#",
+    '"',
+    "'",
+    "-",
+    "e",
+    ".",
+    "\\",
+    "null",
+    "9" * 400,
+    "&a ",
+    "*a",
+    "!!python/name:os.system ",
 )
 
 
@@ -38,7 +120,7 @@ def _number(rng: random.Random, given: str) -> str:
     match = rng.choice(found)
     old = float(match[0])
     near = rng.choice((repr(old * 2), repr(old / 3), str(int(min(old, 1e9)) + 1), str(rng.randrange(10_000))))
-    return given[: match.start()] + rng.choice((near, near, near, rng.choice(NUMBERS))) + given[match.end():]
+    return given[: match.start()] + rng.choice((near, near, near, rng.choice(NUMBERS))) + given[match.end() :]
 
 
 def _line(rng: random.Random, given: str) -> str:
@@ -66,7 +148,7 @@ def _word(rng: random.Random, given: str) -> str:
 
 def _piece(rng: random.Random, given: str) -> str:
     at = rng.randrange(len(given) + 1)
-    return given[:at] + rng.choice(PIECES) + given[at + rng.randrange(4):]
+    return given[:at] + rng.choice(PIECES) + given[at + rng.randrange(4) :]
 
 
 def _character(rng: random.Random, given: str) -> str:

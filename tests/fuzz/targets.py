@@ -52,8 +52,11 @@ class Target:
 
 
 def _policy_texts() -> tuple[str, ...]:
-    nested = ("WARMUP(policy=POLY(k0=0.1, p=2), l=50)", "SCALE(factor=0.5, policy=SGDR(k0=0.1, l=100, mult=2))",
-              "COMPOSE(policies=[NSTEP(k0=0.1, gamma=0.5, l=[50, 90]), FIX(k0=0.01)], boundaries=[400], count=run)")
+    nested = (
+        "WARMUP(policy=POLY(k0=0.1, p=2), l=50)",
+        "SCALE(factor=0.5, policy=SGDR(k0=0.1, l=100, mult=2))",
+        "COMPOSE(policies=[NSTEP(k0=0.1, gamma=0.5, l=[50, 90]), FIX(k0=0.01)], boundaries=[400], count=run)",
+    )
     return (*(row.example for row in functions()), *nested)
 
 
@@ -133,10 +136,14 @@ def _states() -> tuple[Any, ...]:
 
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1, momentum=0.9)
     made = [
-        schedulers.StepLR(optimizer, 30, 0.5), schedulers.MultiStepLR(optimizer, [30, 60], 0.1),
-        schedulers.ExponentialLR(optimizer, 0.95), schedulers.CosineAnnealingLR(optimizer, 100, 0.001),
-        schedulers.CosineAnnealingWarmRestarts(optimizer, 10, 2), schedulers.LinearLR(optimizer, 0.1, 1.0, 10),
-        schedulers.PolynomialLR(optimizer, 100, 2.0), schedulers.ReduceLROnPlateau(optimizer, patience=3),
+        schedulers.StepLR(optimizer, 30, 0.5),
+        schedulers.MultiStepLR(optimizer, [30, 60], 0.1),
+        schedulers.ExponentialLR(optimizer, 0.95),
+        schedulers.CosineAnnealingLR(optimizer, 100, 0.001),
+        schedulers.CosineAnnealingWarmRestarts(optimizer, 10, 2),
+        schedulers.LinearLR(optimizer, 0.1, 1.0, 10),
+        schedulers.PolynomialLR(optimizer, 100, 2.0),
+        schedulers.ReduceLROnPlateau(optimizer, patience=3),
         schedulers.SequentialLR(optimizer, [schedulers.LinearLR(optimizer, 0.1), schedulers.StepLR(optimizer, 9)], [5]),
     ]
     states = [scheduler.state_dict() for scheduler in made]
@@ -167,9 +174,16 @@ def _read_checkpoint(state: Any, folder: Path) -> None:
 @cache
 def _run_files() -> tuple[Mapping[str, str], ...]:
     with tempfile.TemporaryDirectory() as folder:
-        runs = [fake_runs.write_run(Path(folder), "FIX(k0=0.01)"),
-                fake_runs.write_run(Path(folder), "TRI(k0=0.01, k1=0.06, l=2000)", (0.1, None), status="diverged",
-                                    reason="the training loss is not finite")]
+        runs = [
+            fake_runs.write_run(Path(folder), "FIX(k0=0.01)"),
+            fake_runs.write_run(
+                Path(folder),
+                "TRI(k0=0.01, k1=0.06, l=2000)",
+                (0.1, None),
+                status="diverged",
+                reason="the training loss is not finite",
+            ),
+        ]
         return tuple({path.name: path.read_text() for path in sorted(run.iterdir()) if path.is_file()} for run in runs)
 
 

@@ -54,7 +54,12 @@ def test_a_refusal_of_more_than_a_line_is_found(tmp_path: Path) -> None:
         raise {"usage": UsageError("is bad"), "failed": EngineFailed("died")}[given]
 
     for given in ("usage", "failed"):
-        feed(Target("refused", lambda given=given: (given,), lambda rng, text: text, refuse), tmp_path, random.Random(),
-             outcome, seconds=1)
+        feed(
+            Target("refused", lambda given=given: (given,), lambda rng, text: text, refuse),
+            tmp_path,
+            random.Random(),
+            outcome,
+            seconds=1,
+        )
     assert list(outcome.findings) == ["not one line"]
     assert outcome.findings["not one line"] == ("failed", "exit code 1: died")

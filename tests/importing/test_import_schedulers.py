@@ -23,10 +23,8 @@ RATE = 0.1
 EQUAL = {
     "StepLR(opt, 30)": "STEP(k0=0.1, gamma=0.1, l=30)",
     "MultiStepLR(opt, milestones=[30, 80], gamma=0.5)": "NSTEP(k0=0.1, gamma=0.5, l=[30, 80])",
-    "MultiStepLR(opt, milestones=[30, 30, 80], gamma=0.5)":
-        "COMPOSE(policies=[FIX(k0=0.1), FIX(k0=0.025), FIX(k0=0.0125)], boundaries=[30, 80], count=stage)",
-    "ConstantLR(opt, factor=0.5, total_iters=4)":
-        "COMPOSE(policies=[FIX(k0=0.05), FIX(k0=0.1)], boundaries=[4], count=stage)",
+    "MultiStepLR(opt, milestones=[30, 30, 80], gamma=0.5)": "COMPOSE(policies=[FIX(k0=0.1), FIX(k0=0.025), FIX(k0=0.0125)], boundaries=[30, 80], count=stage)",
+    "ConstantLR(opt, factor=0.5, total_iters=4)": "COMPOSE(policies=[FIX(k0=0.05), FIX(k0=0.1)], boundaries=[4], count=stage)",
     "LinearLR(opt, start_factor=0.25, total_iters=50)": "LINEAR(k0=0.025, k1=0.1, l=50)",
     "ExponentialLR(opt, gamma=0.98)": "EXP(k0=0.1, gamma=0.98)",
     "PolynomialLR(opt, total_iters=100, power=2.0)": "POLYDECAY(k0=0.1, k1=0, p=2, l=100)",
@@ -36,14 +34,10 @@ EQUAL = {
     "CosineAnnealingWarmRestarts(opt, T_0=10, T_mult=2, eta_min=0.01)": "SGDR(k0=0.1, k1=0.01, l=10, mult=2)",
     "CyclicLR(opt, 0.01, 0.06, step_size_up=20, cycle_momentum=False)": "TRI(k0=0.01, k1=0.06, l=20)",
     "CyclicLR(opt, 0.01, 0.06, step_size_up=20, mode='triangular2')": "TRI2(k0=0.01, k1=0.06, l=20)",
-    "CyclicLR(opt, 0.01, 0.06, step_size_up=20, mode='exp_range', gamma=0.99)":
-        "TRIEXP(k0=0.01, k1=0.06, gamma=0.99, l=20)",
-    "OneCycleLR(opt, max_lr=0.1, total_steps=131)":
-        "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07, l=131, rise=0.3, anneal=cos)",
-    "OneCycleLR(opt, max_lr=0.1, epochs=10, steps_per_epoch=15, pct_start=0.4, anneal_strategy='linear')":
-        "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07, l=150, rise=0.4, anneal=linear)",
-    "SequentialLR(opt, [LinearLR(opt, 0.1, total_iters=20), CosineAnnealingLR(opt, T_max=200)], milestones=[20])":
-        "COMPOSE(policies=[LINEAR(k0=0.01, k1=0.1, l=20), COS(k0=0, k1=0.1, l=400)], boundaries=[20], count=stage)",
+    "CyclicLR(opt, 0.01, 0.06, step_size_up=20, mode='exp_range', gamma=0.99)": "TRIEXP(k0=0.01, k1=0.06, gamma=0.99, l=20)",
+    "OneCycleLR(opt, max_lr=0.1, total_steps=131)": "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07, l=131, rise=0.3, anneal=cos)",
+    "OneCycleLR(opt, max_lr=0.1, epochs=10, steps_per_epoch=15, pct_start=0.4, anneal_strategy='linear')": "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07, l=150, rise=0.4, anneal=linear)",
+    "SequentialLR(opt, [LinearLR(opt, 0.1, total_iters=20), CosineAnnealingLR(opt, T_max=200)], milestones=[20])": "COMPOSE(policies=[LINEAR(k0=0.01, k1=0.1, l=20), COS(k0=0, k1=0.1, l=400)], boundaries=[20], count=stage)",
 }
 
 
@@ -73,12 +67,15 @@ def test_the_policy_has_the_rates_of_pytorchs_scheduler(text: str) -> None:
     np.testing.assert_allclose(imported.policy.rates(np.arange(STEPS), STEPS), theirs, rtol=1e-9, atol=1e-15)
 
 
-@pytest.mark.parametrize(("text", "policy"), [
-    ("StepLR(opt, 3)", "STEP(k0=0.1, gamma=0.1, l=30)"),
-    ("MultiStepLR(opt, [3, 8])", "NSTEP(k0=0.1, gamma=0.1, l=[30, 80])"),
-    ("ExponentialLR(opt, 0.9)", "STEP(k0=0.1, gamma=0.9, l=10)"),
-    ("ConstantLR(opt, 0.5, 4)", "COMPOSE(policies=[FIX(k0=0.05), FIX(k0=0.1)], boundaries=[40], count=stage)"),
-])
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("StepLR(opt, 3)", "STEP(k0=0.1, gamma=0.1, l=30)"),
+        ("MultiStepLR(opt, [3, 8])", "NSTEP(k0=0.1, gamma=0.1, l=[30, 80])"),
+        ("ExponentialLR(opt, 0.9)", "STEP(k0=0.1, gamma=0.9, l=10)"),
+        ("ConstantLR(opt, 0.5, 4)", "COMPOSE(policies=[FIX(k0=0.05), FIX(k0=0.1)], boundaries=[40], count=stage)"),
+    ],
+)
 def test_what_is_stepped_once_an_epoch_stays_for_the_epoch(text: str, policy: str) -> None:
     imported = import_policy(text, Given(rate=RATE, steps_per_epoch=10))
     assert imported.policy.text == policy
@@ -113,8 +110,11 @@ def test_reduce_on_plateau_is_plateau(mode: str) -> None:
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_the_signatures_are_pytorchs(name: str) -> None:
     parameters = list(inspect.signature(getattr(lr_scheduler, name)).parameters.values())[1:]
-    theirs = {one.name: REQUIRED if one.default is inspect.Parameter.empty else one.default for one in parameters
-              if one.name not in {"last_epoch", "verbose"}}
+    theirs = {
+        one.name: REQUIRED if one.default is inspect.Parameter.empty else one.default
+        for one in parameters
+        if one.name not in {"last_epoch", "verbose"}
+    }
     assert list(SIGNATURES[name].items()) == list(theirs.items())
 
 
@@ -164,47 +164,68 @@ def test_a_file_that_would_run_something_is_refused(tmp_path: Path) -> None:
     assert "state does not hold all of its rates; describe it as text" in refusal(str(path))
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("StepLR(30)", "StepLR: it changes the optimizer's lr, which it does not say; give it by --rate"),
-    ("StepLR()", "StepLR: step_size is missing; give step_size"),
-    ("StepLR(step=3)", 'StepLR: it takes no "step"; did you mean step_size?'),
-    ("StepLR(opt, epochs * 3)", 'StepLR: "epochs" is not written out; write numbers'),
-    ("StepLR(opt, '3')", "StepLR: step_size is 3, which PyTorch does not take"),
-    ("MultiStepLR(opt, [30, 'a'])", "MultiStepLR: milestones is [30, 'a'], which PyTorch does not take"),
-    ("SequentialLR(opt, [StepLR(opt, 3), StepLR(opt, 4)], [[5]])", "SequentialLR: milestones is [[5]], which PyTorch"),
-    ("StepLR(opt, 2.5)", "StepLR: step_size is 2.5, which PyTorch does not take; write step_size as for PyTorch, in"),
-    ("LinearLR(opt, 0.5, total_iters=7.5)", "LinearLR: total_iters is 7.5, which PyTorch does not take"),
-    ("MultiStepLR(opt, [2.5])", "MultiStepLR: milestones is [2.5], which PyTorch does not take"),
-    ("StepLR(opt, 3, 0.1, 4, 5)", "StepLR: it has 4 arguments, but takes 2"),
-    ("StepLR(opt, 3, step_size=4)", "StepLR: step_size cannot be read; give each argument once"),
-    ("StepLR(**options)", "StepLR: ** cannot be read"),
-    ("StepLR(opt, 1 / 0)", "StepLR: division by zero"),
-    ("StepLr(opt, 1)", '"StepLr" is no scheduler that is known; did you mean StepLR'),
-    ("StepLR(opt", '"StepLR(opt" cannot be read; write it as the call'),
-    ("__import__('os').system('true')", '"system" is no scheduler that is known'),
-    ("StepLR(opt, 1); StepLR(opt, 2)", "a scheduler is one call"),
-    ("(" * 5000 + ")", "cannot be read; write it as the call"),
-    ("LambdaLR(opt, lambda t: t)", "LambdaLR: it holds a function of yours, so that no policy can be read from it"),
-    ("ChainedScheduler([])", "ChainedScheduler: it multiplies the factors of several schedulers"),
-    ("CyclicLR(opt, 0.1, 0.2, 5, 6)", "CyclicLR: its way up and its way down differ in length"),
-    ("OneCycleLR(opt, 0.1, 9, three_phase=True)", "OneCycleLR: three_phase=True falls in two ways"),
-    ("OneCycleLR(opt, 0.1, 9, div_factor=0)", "OneCycleLR: its values make no rates"),
-    ("no such file", "no such file: no such file, and no description of a scheduler; give a solver.prototxt"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("StepLR(30)", "StepLR: it changes the optimizer's lr, which it does not say; give it by --rate"),
+        ("StepLR()", "StepLR: step_size is missing; give step_size"),
+        ("StepLR(step=3)", 'StepLR: it takes no "step"; did you mean step_size?'),
+        ("StepLR(opt, epochs * 3)", 'StepLR: "epochs" is not written out; write numbers'),
+        ("StepLR(opt, '3')", "StepLR: step_size is 3, which PyTorch does not take"),
+        ("MultiStepLR(opt, [30, 'a'])", "MultiStepLR: milestones is [30, 'a'], which PyTorch does not take"),
+        (
+            "SequentialLR(opt, [StepLR(opt, 3), StepLR(opt, 4)], [[5]])",
+            "SequentialLR: milestones is [[5]], which PyTorch",
+        ),
+        (
+            "StepLR(opt, 2.5)",
+            "StepLR: step_size is 2.5, which PyTorch does not take; write step_size as for PyTorch, in",
+        ),
+        ("LinearLR(opt, 0.5, total_iters=7.5)", "LinearLR: total_iters is 7.5, which PyTorch does not take"),
+        ("MultiStepLR(opt, [2.5])", "MultiStepLR: milestones is [2.5], which PyTorch does not take"),
+        ("StepLR(opt, 3, 0.1, 4, 5)", "StepLR: it has 4 arguments, but takes 2"),
+        ("StepLR(opt, 3, step_size=4)", "StepLR: step_size cannot be read; give each argument once"),
+        ("StepLR(**options)", "StepLR: ** cannot be read"),
+        ("StepLR(opt, 1 / 0)", "StepLR: division by zero"),
+        ("StepLr(opt, 1)", '"StepLr" is no scheduler that is known; did you mean StepLR'),
+        ("StepLR(opt", '"StepLR(opt" cannot be read; write it as the call'),
+        ("__import__('os').system('true')", '"system" is no scheduler that is known'),
+        ("StepLR(opt, 1); StepLR(opt, 2)", "a scheduler is one call"),
+        ("(" * 5000 + ")", "cannot be read; write it as the call"),
+        ("LambdaLR(opt, lambda t: t)", "LambdaLR: it holds a function of yours, so that no policy can be read from it"),
+        ("ChainedScheduler([])", "ChainedScheduler: it multiplies the factors of several schedulers"),
+        ("CyclicLR(opt, 0.1, 0.2, 5, 6)", "CyclicLR: its way up and its way down differ in length"),
+        ("OneCycleLR(opt, 0.1, 9, three_phase=True)", "OneCycleLR: three_phase=True falls in two ways"),
+        ("OneCycleLR(opt, 0.1, 9, div_factor=0)", "OneCycleLR: its values make no rates"),
+        ("no such file", "no such file: no such file, and no description of a scheduler; give a solver.prototxt"),
+    ],
+)
 def test_what_cannot_be_read_is_one_line(text: str, message: str) -> None:
     assert message in refusal(text)
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("StepLR(opt, 0)", "STEP: l is 0, but must be a finite number above 0"),
-    ("CosineAnnealingLR(opt, 10)", "CosineAnnealingLR: stepped once an epoch it makes a staircase that no LR function"),
-    ("ConstantLR(opt, 0.5, 0)", "ConstantLR: factor is 0.5 and total_iters 0; set factor above 0 and to at most"),
-    ("SequentialLR(opt, [StepLR(opt, 3)], [4])", "SequentialLR: it needs a list of schedulers and a milestone fewer"),
-    ("ConstantLR(opt, 0.5, 2.5)", "ConstantLR: total_iters is 2.5, which PyTorch does not take"),
-    ("SequentialLR(opt, [StepLR(opt, 3), StepLR(opt, 4)], [4.5])", "SequentialLR: milestones is [4.5], which PyTorch"),
-    ("ReduceLROnPlateau(opt, min_lr=[0, 1])", "ReduceLROnPlateau: min_lr is a list"),
-    ("ReduceLROnPlateau(opt, 'rel')", "ReduceLROnPlateau: mode is 'rel'; set mode to min or max"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("StepLR(opt, 0)", "STEP: l is 0, but must be a finite number above 0"),
+        (
+            "CosineAnnealingLR(opt, 10)",
+            "CosineAnnealingLR: stepped once an epoch it makes a staircase that no LR function",
+        ),
+        ("ConstantLR(opt, 0.5, 0)", "ConstantLR: factor is 0.5 and total_iters 0; set factor above 0 and to at most"),
+        (
+            "SequentialLR(opt, [StepLR(opt, 3)], [4])",
+            "SequentialLR: it needs a list of schedulers and a milestone fewer",
+        ),
+        ("ConstantLR(opt, 0.5, 2.5)", "ConstantLR: total_iters is 2.5, which PyTorch does not take"),
+        (
+            "SequentialLR(opt, [StepLR(opt, 3), StepLR(opt, 4)], [4.5])",
+            "SequentialLR: milestones is [4.5], which PyTorch",
+        ),
+        ("ReduceLROnPlateau(opt, min_lr=[0, 1])", "ReduceLROnPlateau: min_lr is a list"),
+        ("ReduceLROnPlateau(opt, 'rel')", "ReduceLROnPlateau: mode is 'rel'; set mode to min or max"),
+    ],
+)
 def test_what_no_policy_does_is_one_line(text: str, message: str) -> None:
     assert message in refusal(text, rate=0.1, steps_per_epoch=10)
 
@@ -216,9 +237,12 @@ def test_factors_that_pytorch_refuses_are_refused() -> None:
 
 def test_what_is_assumed_is_said() -> None:
     assert import_policy("OneCycleLR(0.1, 50)", Given(iterations=80)).notes[1] == (
-        "after its 50 steps PyTorch's OneCycleLR raises an error; the policy stays at its last rate")
+        "after its 50 steps PyTorch's OneCycleLR raises an error; the policy stays at its last rate"
+    )
     assert import_policy("StepLR(3)", Given(rate=1)).notes == (
-        "assumed: one step() of the scheduler an iteration; --steps-per-epoch says otherwise",)
+        "assumed: one step() of the scheduler an iteration; --steps-per-epoch says otherwise",
+    )
     assert import_policy("ReduceLROnPlateau(mode='max')", Given(rate=1)).notes == (
         "assumed: it is shown the accuracy; --monitor says otherwise",
-        "PyTorch leaves out reductions of less than eps = 1e-08; the policy does not")
+        "PyTorch leaves out reductions of less than eps = 1e-08; the policy does not",
+    )

@@ -12,8 +12,13 @@ import pytest
 import lrbench
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/how-to/use-lrbench-from-python.md"
-MODULES = ["lrbench", "lrbench.policies.policy", "lrbench.library.results", "lrbench.library.recommending",
-           "lrbench.library.training"]
+MODULES = [
+    "lrbench",
+    "lrbench.policies.policy",
+    "lrbench.library.results",
+    "lrbench.library.recommending",
+    "lrbench.library.training",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -98,8 +98,14 @@ def test_a_notebook_shows_the_tables_of_the_terminal(workplace):
 
 def test_names_of_anybody_are_no_markup_in_a_notebook(workplace):
     hostile = "FIX(k0=0.1)<img src=x onerror=alert(1)></table>"
-    write_run(workplace / "results", hostile, experiment="quickstart", run_id="evil", status="failed",
-              reason="<script>alert(1)</script>")
+    write_run(
+        workplace / "results",
+        hostile,
+        experiment="quickstart",
+        run_id="evil",
+        status="failed",
+        reason="<script>alert(1)</script>",
+    )
     shown = lrbench.Results("results")._repr_html_()
     assert not {"img", "script"} & set(re.findall(r"<(\w+)", shown))
     assert hostile in Cells.of(shown)
@@ -121,20 +127,31 @@ def test_the_best_policy_is_the_one_that_ranks_first(workplace):
     assert lrbench.Results("results").plot(workload="batch 7").figure.axes
 
 
-WORKLOAD = {"net": {"name": "lenet", "sha256": "a" * 64}, "dataset": {"name": "mnist", "sha256": "b" * 64},
-            "batch_size": 100, "iterations": 2000, "test_interval": 500}
+WORKLOAD = {
+    "net": {"name": "lenet", "sha256": "a" * 64},
+    "dataset": {"name": "mnist", "sha256": "b" * 64},
+    "batch_size": 100,
+    "iterations": 2000,
+    "test_interval": 500,
+}
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: lrbench.load_results("nowhere"),
-     "nowhere: no such file or folder; give a results folder or a Caffe log"),
-    (lambda: lrbench.load_results("results", rows="run"), "rows is 'run'; give one of runs, evaluations, policies"),
-    (lambda: lrbench.load_results("results", target=98),
-     "target is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 for 98 %"),
-    (lambda: lrbench.Results("results", sort="best"),
-     "unknown metric 'best'; did you mean best_accuracy?"),
-    (lambda: lrbench.Results("results").plot("acuracy"), "there is no picture 'acuracy'; did you mean accuracy?"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: lrbench.load_results("nowhere"),
+            "nowhere: no such file or folder; give a results folder or a Caffe log",
+        ),
+        (lambda: lrbench.load_results("results", rows="run"), "rows is 'run'; give one of runs, evaluations, policies"),
+        (
+            lambda: lrbench.load_results("results", target=98),
+            "target is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 for 98 %",
+        ),
+        (lambda: lrbench.Results("results", sort="best"), "unknown metric 'best'; did you mean best_accuracy?"),
+        (lambda: lrbench.Results("results").plot("acuracy"), "there is no picture 'acuracy'; did you mean accuracy?"),
+    ],
+)
 def test_what_a_user_gets_wrong_is_one_line(workplace, call, message):
     with pytest.raises(lrbench.LRBenchError) as refused:
         call()
@@ -167,15 +184,18 @@ def test_the_guide_names_every_column():
 
 
 def test_without_pandas_the_error_names_the_extra(workplace):
-    code = ("import sys; sys.modules['pandas'] = None\n"
-            "import lrbench\n"
-            "results = lrbench.Results('results'); print(results.best)\n"
-            "try: lrbench.load_results('results')\n"
-            "except lrbench.LRBenchError as error: print(error)")
+    code = (
+        "import sys; sys.modules['pandas'] = None\n"
+        "import lrbench\n"
+        "results = lrbench.Results('results'); print(results.best)\n"
+        "try: lrbench.load_results('results')\n"
+        "except lrbench.LRBenchError as error: print(error)"
+    )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines() == [
         "STEP(k0=0.02, gamma=0.5, l=100)",
-        "tables for programs need pandas, which is not installed; type: pip install 'lrbench[pandas]'"]
+        "tables for programs need pandas, which is not installed; type: pip install 'lrbench[pandas]'",
+    ]
 
 
 def test_importing_lrbench_loads_nothing_before_it_is_used():
@@ -195,9 +215,14 @@ def test_a_type_checker_sees_what_a_program_gets():
 
 
 def test_frames_are_pandas_own(workplace):
-    assert all(isinstance(frame, pandas.DataFrame) for frame in (
-        lrbench.load_results("results"), lrbench.load_results("results", rows="evaluations"),
-        lrbench.load_results("results", rows="policies")))
+    assert all(
+        isinstance(frame, pandas.DataFrame)
+        for frame in (
+            lrbench.load_results("results"),
+            lrbench.load_results("results", rows="evaluations"),
+            lrbench.load_results("results", rows="policies"),
+        )
+    )
 
 
 class Cells(HTMLParser):

@@ -17,8 +17,14 @@ from lrbench.executors import preparing
 
 SPEC = {
     "name": "trial",
-    "workload": {"net": "lenet", "dataset": "digits", "batch_size": 50, "test_batch_size": 100, "iterations": 20,
-                 "test_interval": 10},
+    "workload": {
+        "net": "lenet",
+        "dataset": "digits",
+        "batch_size": 50,
+        "test_batch_size": 100,
+        "iterations": 20,
+        "test_interval": 10,
+    },
     "solver": {"type": "SGD", "momentum": 0.9},
     "policies": ["FIX(k0=0.01)", "EXP(k0=0.02, gamma=0.9)"],
 }
@@ -49,8 +55,10 @@ def test_a_mapping_is_run_as_a_spec(engine, capfd, caplog):
     assert {folder.parent for folder in map(Path, results.runs["path"])} == {Path("results/trial")}
     assert capfd.readouterr() == ("", "")
     assert "[1/2] FIX(k0=0.01) SGD seed 0  started" in caplog.messages
-    assert any(message.startswith("[2/2] EXP(k0=0.02, gamma=0.9) SGD seed 0  finished at iteration 20")
-               for message in caplog.messages)
+    assert any(
+        message.startswith("[2/2] EXP(k0=0.02, gamma=0.9) SGD seed 0  finished at iteration 20")
+        for message in caplog.messages
+    )
 
 
 def test_what_the_command_line_did_is_skipped_and_the_other_way_round(engine, monkeypatch, capsys):
@@ -79,8 +87,14 @@ def test_values_of_python_become_values_of_the_spec(engine):
     Path("trial.yaml").write_text(SPEC_TEXT)
     policy = lrbench.Policy.parse("TRI(k0=0.01, k1=0.02, l=5)")
     results = lrbench.run(
-        Path("trial.yaml"), name="other", policies=(policy, {"function": "FIX", "k0": [0.1, np.float64(0.2)]}),
-        workload={"iterations": np.int64(10)}, seeds=range(2), solver="Adam", results=Path("elsewhere"))
+        Path("trial.yaml"),
+        name="other",
+        policies=(policy, {"function": "FIX", "k0": [0.1, np.float64(0.2)]}),
+        workload={"iterations": np.int64(10)},
+        seeds=range(2),
+        solver="Adam",
+        results=Path("elsewhere"),
+    )
     frame = results.runs
     assert sorted(set(frame["policy"])) == ["FIX(k0=0.1)", "FIX(k0=0.2)", policy.text]
     assert (set(frame["iterations"]), set(frame["batch_size"]), set(frame["solver"])) == ({10}, {50}, {"Adam"})
@@ -98,19 +112,30 @@ def test_a_run_that_fails_is_a_row_and_a_warning(engine, caplog):
     assert "failed at iteration 0" in warnings[0]
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"workload": {"iterations": 0}},
-     "the argument workload.iterations: workload.iterations is 0, but must be at least 1; for example "
-     "iterations: 10000"),
-    ({"iterations": 100}, "the argument iterations: unknown key 'iterations'; it belongs in workload"),
-    ({"policies": ["FIX(k=1)"]}, 'the argument policies: FIX: unknown parameter "k"; did you mean k0? it takes k0'),
-    ({"seeds": object()}, "the spec: a spec holds numbers, texts, lists and mappings, but this is of the type object; "
-                          "give it as one of those"),
-    ({"engine": "cafe"}, "the argument engine.name: unknown engine 'cafe'; did you mean caffe?"),
-    ({"engine": {"lanes": 2}}, "the argument engine.lanes: the engine caffe trains one run a session, so that "
-                               "engine.lanes can only be 1; leave it out and use -j, or set engine.name to torch"),
-    ({"jobs": 0}, "jobs is 0, but must be at least 1"),
-])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"workload": {"iterations": 0}},
+            "the argument workload.iterations: workload.iterations is 0, but must be at least 1; for example "
+            "iterations: 10000",
+        ),
+        ({"iterations": 100}, "the argument iterations: unknown key 'iterations'; it belongs in workload"),
+        ({"policies": ["FIX(k=1)"]}, 'the argument policies: FIX: unknown parameter "k"; did you mean k0? it takes k0'),
+        (
+            {"seeds": object()},
+            "the spec: a spec holds numbers, texts, lists and mappings, but this is of the type object; "
+            "give it as one of those",
+        ),
+        ({"engine": "cafe"}, "the argument engine.name: unknown engine 'cafe'; did you mean caffe?"),
+        (
+            {"engine": {"lanes": 2}},
+            "the argument engine.lanes: the engine caffe trains one run a session, so that "
+            "engine.lanes can only be 1; leave it out and use -j, or set engine.name to torch",
+        ),
+        ({"jobs": 0}, "jobs is 0, but must be at least 1"),
+    ],
+)
 def test_a_wrong_value_is_one_line_that_names_it(engine, values, message):
     with pytest.raises(lrbench.LRBenchError) as refused:
         lrbench.run(SPEC, **values)

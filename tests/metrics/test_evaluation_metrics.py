@@ -32,8 +32,7 @@ def plainly(probabilities, labels):
     """The definitions, sample by sample."""
     rows = [[float(value) for value in row] for row in probabilities]
     ahead = [
-        sum(p >= row[label] for c, p in enumerate(row) if c != label)
-        for row, label in zip(rows, labels, strict=True)
+        sum(p >= row[label] for c, p in enumerate(row) if c != label) for row, label in zip(rows, labels, strict=True)
     ]
     kept = [(max(row), int(label)) for row, label, n in zip(rows, labels, ahead, strict=True) if n < 1]
     classes = sorted({label for _, label in kept})
@@ -166,7 +165,8 @@ def test_classes_are_ranked_by_scores_where_probabilities_underflow():
     without = evaluation_metrics(probabilities, labels, 1.0, 1.0)
     assert (without["accuracy_top1"], without["accuracy_top5"]) == (1 / 7, 1 / 7), "six zeros tie"
     assert {name: found[name] for name in NAMES if name != "accuracy_top5"} == {
-        name: without[name] for name in NAMES if name != "accuracy_top5"}
+        name: without[name] for name in NAMES if name != "accuracy_top5"
+    }
 
 
 def test_a_score_that_is_not_a_number_is_no_accuracy():

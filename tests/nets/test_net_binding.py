@@ -77,7 +77,13 @@ def test_probabilities_are_added_behind_the_loss_in_the_test_phase_alone(small_n
     bound = bind_net(net, DATA, BATCH)
     assert [layer.name for layer in layers_in(bound, TRAIN)] == ["data", "ip", "relu", "loss", "q"]
     assert [layer.name for layer in layers_in(bound, TEST)] == [
-        "test_data", "ip", "relu", "loss", "probabilities", "q", "probabilities_silence",
+        "test_data",
+        "ip",
+        "relu",
+        "loss",
+        "probabilities",
+        "q",
+        "probabilities_silence",
     ]
     softmax = layer_in(bound, TEST, "probabilities")
     assert (softmax.type, list(softmax.bottom), list(softmax.top)) == ("Softmax", ["ip"], ["probabilities"])

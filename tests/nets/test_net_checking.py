@@ -167,9 +167,7 @@ def test_the_losss_own_second_top_has_the_probabilities(small_net_with: Builder)
         ('type: "Reshape"', None),
     ],
 )
-def test_classes_are_counted_where_the_net_shows_them(
-    small_net_with: Builder, layer: str, classes: int | None
-) -> None:
+def test_classes_are_counted_where_the_net_shows_them(small_net_with: Builder, layer: str, classes: int | None) -> None:
     last = f'layer {{ name: "last" bottom: "ip" top: "last" {layer} }}\nlayer {{ name: "loss"'
     bottoms = ('bottom: "ip" bottom: "label"', 'bottom: "last" bottom: "label"')
     net = small_net_with(('layer { name: "loss"', last), bottoms)
@@ -187,21 +185,35 @@ def test_a_very_deep_net_is_checked_as_any_other(small_net_with: Builder) -> Non
     assert check_net(small_net_with(('layer { name: "loss"', deep + 'layer { name: "loss"')), "net").classes == 7
 
 
-@pytest.mark.parametrize(("fill", "more", "refused"), [
-    ("param { lr_mult: 0 } param { lr_mult: 0 }", "", True),
-    ("param { lr_mult: 0 }", "", False),
-    ("param { lr_mult: 0 } param { lr_mult: 0 }",
-     'layer { name: "p" type: "PReLU" bottom: "ip" top: "p" }', False),
-    ("param { lr_mult: 0 } param { lr_mult: 0 }",
-     'layer { name: "n" type: "BatchNorm" bottom: "ip" top: "n" }', True),
-    ("param { lr_mult: 0 } param { lr_mult: 0 }",
-     'layer { name: "p" type: "PReLU" bottom: "ip" top: "p" include { phase: TEST } }', True),
-    ('param { name: "w" } param { lr_mult: 0 }',
-     'layer { name: "ip2" type: "InnerProduct" bottom: "data" top: "i" param { name: "w" lr_mult: 0 } '
-     "inner_product_param { num_output: 7 bias_term: false } }", True),
-    ("param { lr_mult: 0 } param { lr_mult: 0 }", 'layer { name: "m" type: "Mine" bottom: "ip" top: "m" param { } }',
-     False),
-])
+@pytest.mark.parametrize(
+    ("fill", "more", "refused"),
+    [
+        ("param { lr_mult: 0 } param { lr_mult: 0 }", "", True),
+        ("param { lr_mult: 0 }", "", False),
+        ("param { lr_mult: 0 } param { lr_mult: 0 }", 'layer { name: "p" type: "PReLU" bottom: "ip" top: "p" }', False),
+        (
+            "param { lr_mult: 0 } param { lr_mult: 0 }",
+            'layer { name: "n" type: "BatchNorm" bottom: "ip" top: "n" }',
+            True,
+        ),
+        (
+            "param { lr_mult: 0 } param { lr_mult: 0 }",
+            'layer { name: "p" type: "PReLU" bottom: "ip" top: "p" include { phase: TEST } }',
+            True,
+        ),
+        (
+            'param { name: "w" } param { lr_mult: 0 }',
+            'layer { name: "ip2" type: "InnerProduct" bottom: "data" top: "i" param { name: "w" lr_mult: 0 } '
+            "inner_product_param { num_output: 7 bias_term: false } }",
+            True,
+        ),
+        (
+            "param { lr_mult: 0 } param { lr_mult: 0 }",
+            'layer { name: "m" type: "Mine" bottom: "ip" top: "m" param { } }',
+            False,
+        ),
+    ],
+)
 def test_a_net_with_no_parameter_to_train_is_refused(
     small_net_with: Builder, fill: str, more: str, refused: bool
 ) -> None:
@@ -214,7 +226,9 @@ def test_a_net_with_no_parameter_to_train_is_refused(
 
 
 def test_a_layer_that_reads_for_both_phases_may_not_mirror(small_net_with: Builder) -> None:
-    net = small_net_with(("include { phase: TRAIN }", "transform_param { mirror: true }"),
-                         ("include { phase: TEST }", 'include { stage: "x" }'))
+    net = small_net_with(
+        ("include { phase: TRAIN }", "transform_param { mirror: true }"),
+        ("include { phase: TEST }", 'include { stage: "x" }'),
+    )
     with pytest.raises(NetError, match=r'layer "data": mirrors test images at random.*has to become two'):
         check_net(net, "net")

@@ -9,15 +9,18 @@ from lrbench.nets import has_mean_losses
 from lrbench.nets.caffe_pb2 import NetParameter
 
 
-@pytest.mark.parametrize(("settings", "mean"), [
-    ("", True),
-    ("normalization: FULL", True),
-    ("normalization: BATCH_SIZE", True),
-    ("normalize: false", True),
-    ("normalize: false normalization: NONE", False),
-    ("normalization: NONE", False),
-    ("ignore_label: 3", False),
-])
+@pytest.mark.parametrize(
+    ("settings", "mean"),
+    [
+        ("", True),
+        ("normalization: FULL", True),
+        ("normalization: BATCH_SIZE", True),
+        ("normalize: false", True),
+        ("normalize: false normalization: NONE", False),
+        ("normalization: NONE", False),
+        ("ignore_label: 3", False),
+    ],
+)
 def test_the_loss_of_a_net_with_one_label_a_sample(small_net_with, settings, mean):
     net = small_net_with(('top: "loss" }', f'top: "loss" loss_param {{ {settings} }} }}'))
     assert has_mean_losses(net) == mean

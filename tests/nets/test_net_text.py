@@ -52,11 +52,11 @@ def test_a_solver_is_read(path: Path) -> None:
             '\nlayers { name: "x" }',
             ":2: is written in Caffe's old form, \"layers { }\"; run Caffe's upgrade_net_proto_text on it",
         ),
-        ("layer {\n  pooling_param { pool: MXA }\n}", ":2: Enum type \"PoolingParameter.PoolMethod\" has no value"),
-        ('name: "a"\nname: "b"', ":2: Message type \"NetParameter\" should not have multiple \"name\" fields."),
+        ("layer {\n  pooling_param { pool: MXA }\n}", ':2: Enum type "PoolingParameter.PoolMethod" has no value'),
+        ('name: "a"\nname: "b"', ':2: Message type "NetParameter" should not have multiple "name" fields.'),
         ("layer {\n  name: 3\n}", ":2: Expected string but found: '3'"),
         ("layer {\n  convolution_param { num_output: -4 }\n}", ":2: Value out of range: -4"),
-        ('layer {\n  name: "x"\n', "Expected \"}\""),
+        ('layer {\n  name: "x"\n', 'Expected "}"'),
         ('name: "\\377"', "Couldn't parse string"),
         ("layer { clip_param { min: 1 } }", ": a clip_param needs both its min and its max"),
         ("[x.y] { }", "does not have extensions"),
@@ -141,13 +141,16 @@ def test_a_file_nested_without_end_is_one_line(path: Path, read: Callable[[Path]
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(("text", "whole", "layers"), [
-    ('name: "n"\nlayer { name: "a" }\nlayer {\n  name: "b{"\n}\n', True, ["a", "b{"]),
-    ('name: "n"\nlayer { name: "a" }\nlayer {\n  name: "b"\n  typ', False, ["a"]),
-    ('name: "n"\nlayer { name: "a" }\nlay', False, ["a"]),
-    ('name: "n"\nof_a_fork { x: 1 }\nlayer { name: "a" of_a_fork: 2 }', True, ["a"]),
-    ('name: "n"\nlayer { name: "a" }\nx {\n' + "a {\n" * 2000 + "}\n" * 2001 + 'layer { name: "b" }', False, ["a"]),
-])
+@pytest.mark.parametrize(
+    ("text", "whole", "layers"),
+    [
+        ('name: "n"\nlayer { name: "a" }\nlayer {\n  name: "b{"\n}\n', True, ["a", "b{"]),
+        ('name: "n"\nlayer { name: "a" }\nlayer {\n  name: "b"\n  typ', False, ["a"]),
+        ('name: "n"\nlayer { name: "a" }\nlay', False, ["a"]),
+        ('name: "n"\nof_a_fork { x: 1 }\nlayer { name: "a" of_a_fork: 2 }', True, ["a"]),
+        ('name: "n"\nlayer { name: "a" }\nx {\n' + "a {\n" * 2000 + "}\n" * 2001 + 'layer { name: "b" }', False, ["a"]),
+    ],
+)
 def test_the_whole_fields_of_what_a_log_repeats_are_read(text: str, whole: bool, layers: list[str]) -> None:
     net = NetParameter()
     assert merge_whole_fields(text, net) == whole

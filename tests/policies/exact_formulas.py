@@ -73,6 +73,7 @@ WAVES: dict[str, tuple[int, Callable[[int, Decimal], Decimal]]] = {
 def enveloped(name: str, envelope: str) -> Callable[..., Decimal]:
     cycle_in_l, wave = WAVES[name]
     if envelope == "2":
+
         def halved(t: int, length: Decimal, halve: str = "crest") -> Decimal:
             later = HALF if halve == "trough" else 0
             return wave(t, length) / 2 ** floor(Decimal(t) / (cycle_in_l * length) + later)

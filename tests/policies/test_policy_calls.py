@@ -41,16 +41,25 @@ def test_a_number_gives_a_number_and_numbers_an_array():
     assert policy([]).shape == (0,)
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: Policy.parse("POLY(k0=0.1, p=1)")(5),
-     "POLY: l is the run's iterations, of which 0 are left here; give l, or more iterations"),
-    (lambda: Policy.parse("FIX(k0=0.1)")(-1), "FIX: t counts iterations from 0, but is -1"),
-    (lambda: Policy.parse("POLY(k0=1, p=1, l=4)")([0, 4, 6]),
-     "POLY: the rate at t = 6 is -0.5, but must be finite and not negative; change the parameters, or shorten the run"),
-    (lambda: Policy.parse("POLY(k0=1, p=1, l=2)").schedule(20),
-     "POLY: the rate at t = 3 is -0.5, but must be finite and not negative; change the parameters, or shorten the run"),
-    (lambda: Policy.parse("FIX(k0=0.1)").plot(0), "a run has at least one iteration, but iterations is 0"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: Policy.parse("POLY(k0=0.1, p=1)")(5),
+            "POLY: l is the run's iterations, of which 0 are left here; give l, or more iterations",
+        ),
+        (lambda: Policy.parse("FIX(k0=0.1)")(-1), "FIX: t counts iterations from 0, but is -1"),
+        (
+            lambda: Policy.parse("POLY(k0=1, p=1, l=4)")([0, 4, 6]),
+            "POLY: the rate at t = 6 is -0.5, but must be finite and not negative; change the parameters, or shorten the run",
+        ),
+        (
+            lambda: Policy.parse("POLY(k0=1, p=1, l=2)").schedule(20),
+            "POLY: the rate at t = 3 is -0.5, but must be finite and not negative; change the parameters, or shorten the run",
+        ),
+        (lambda: Policy.parse("FIX(k0=0.1)").plot(0), "a run has at least one iteration, but iterations is 0"),
+    ],
+)
 def test_what_is_impossible_is_one_line(call, message):
     with pytest.raises(PolicyError) as refused:
         call()

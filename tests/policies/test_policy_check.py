@@ -22,8 +22,11 @@ from lrbench.policies import parse_policy
         ("EXP(k0=1, gamma=10)", 309, "EXP: the rate at t = 309 is inf"),
         ("TRIEXP(k0=0, k1=1, gamma=1e9, l=1)", 35, "TRIEXP: the rate at t = 35 is inf"),
         ("SCALE(factor=1e300, policy=EXP(k0=1, gamma=10))", 9, "SCALE: the rate at t = 9 is inf"),
-        ("COMPOSE(policies=[FIX(k0=1), POLY(k0=1, p=1, l=10)], boundaries=[500])", 511,
-         "COMPOSE: the rate at t = 511 is -0.1"),
+        (
+            "COMPOSE(policies=[FIX(k0=1), POLY(k0=1, p=1, l=10)], boundaries=[500])",
+            511,
+            "COMPOSE: the rate at t = 511 is -0.1",
+        ),
     ],
 )
 def test_the_first_impossible_rate_is_named(text: str, last_good: int, message: str) -> None:
@@ -42,13 +45,22 @@ def test_the_first_impossible_rate_is_named(text: str, last_good: int, message: 
     ("text", "first_good", "message"),
     [
         ("WARMUP(policy=FIX(k0=1), l=100)", 101, "WARMUP: l is 100, but must be below the 100 iterations of the run"),
-        ("COMPOSE(policies=[FIX(k0=1), FIX(k0=2), FIX(k0=3)], boundaries=[50, 100])", 101,
-         "COMPOSE: boundary 100 lies beyond the 100 iterations of the run or stage"),
+        (
+            "COMPOSE(policies=[FIX(k0=1), FIX(k0=2), FIX(k0=3)], boundaries=[50, 100])",
+            101,
+            "COMPOSE: boundary 100 lies beyond the 100 iterations of the run or stage",
+        ),
         ("SCALE(factor=2, policy=WARMUP(policy=FIX(k0=1), l=100))", 101, "SCALE: WARMUP: l is 100"),
-        ("COMPOSE(policies=[FIX(k0=1), WARMUP(policy=FIX(k0=1), l=60)], boundaries=[40])", 101,
-         "COMPOSE: policies[1]: WARMUP: l is 60, but must be below the 60 iterations"),
-        ("COMPOSE(policies=[FIX(k0=1), WARMUP(policy=FIX(k0=1), l=100)], boundaries=[40], count=run)", 101,
-         "COMPOSE: policies[1]: WARMUP: l is 100, but must be below the 100 iterations"),
+        (
+            "COMPOSE(policies=[FIX(k0=1), WARMUP(policy=FIX(k0=1), l=60)], boundaries=[40])",
+            101,
+            "COMPOSE: policies[1]: WARMUP: l is 60, but must be below the 60 iterations",
+        ),
+        (
+            "COMPOSE(policies=[FIX(k0=1), WARMUP(policy=FIX(k0=1), l=100)], boundaries=[40], count=run)",
+            101,
+            "COMPOSE: policies[1]: WARMUP: l is 100, but must be below the 100 iterations",
+        ),
         ("ONECYCLE(k0=0.1, k1=1, k2=0)", 4, "ONECYCLE: rise * l is 0.9, but must be above 1"),
         ("WSD(k0=1, warmup=50, decay=51)", 101, "WSD: warmup + decay is 101, but must be at most l, which is 100"),
     ],

@@ -46,10 +46,21 @@ def test_between_two_multiples_the_count_is_that_of_exact_arithmetic() -> None:
         assert middles.tolist() == [int(step / length + Fraction(1, 2)) for step in range(3000)]
 
 
-@pytest.mark.parametrize(("length", "fraction"), [
-    (10.8, (54, 5)), (100 / 3, (100, 3)), (333.3, (3333, 10)), (1.1 * 3, (33, 10)), (100.00000000000001, (100, 1)),
-    (0.1, (1, 10)), (2000, (2000, 1)), (2000.0, (2000, 1)), (1e17, (10**17, 1)), (0.0625, (1, 16)),
-])
+@pytest.mark.parametrize(
+    ("length", "fraction"),
+    [
+        (10.8, (54, 5)),
+        (100 / 3, (100, 3)),
+        (333.3, (3333, 10)),
+        (1.1 * 3, (33, 10)),
+        (100.00000000000001, (100, 1)),
+        (0.1, (1, 10)),
+        (2000, (2000, 1)),
+        (2000.0, (2000, 1)),
+        (1e17, (10**17, 1)),
+        (0.0625, (1, 16)),
+    ],
+)
 def test_a_length_is_the_simplest_fraction_near_it(length: float, fraction: tuple[int, int]) -> None:
     assert cycle_fraction(length) == Fraction(*fraction)
 
@@ -66,7 +77,8 @@ def test_a_length_too_short_to_count_by_gives_no_nan(length: float) -> None:
 
 def test_the_rates_of_every_stepped_and_cyclic_function_begin_anew_at_a_multiple() -> None:
     assert parse_policy("STEP(k0=1, gamma=0.1, l=10.8)")([161, 162, 163]) == pytest.approx(
-        [1e-14, 1e-15, 1e-15], rel=1e-12)
+        [1e-14, 1e-15, 1e-15], rel=1e-12
+    )
     assert parse_policy("STEP(k0=1024, gamma=0.5, l=33.333333333333336)")([99, 100]).tolist() == [256, 128]
     for name, high in (("SAW", 0), ("HCOS", 1), ("HSIN", 1), ("SGDR", 1), ("SAW_HIGH", 1), ("HCOS_LOW", 0)):
         policy = parse_policy(f"{name}(k0=0, k1=1, l=10.8)")
@@ -93,14 +105,23 @@ def test_restarts_at_whole_iterations_are_not_late() -> None:
     assert parse_policy("SGDR(k0=1, l=1000000, mult=1.1)")([6_105_099, 6_105_100])[1] == 1
 
 
-@pytest.mark.parametrize(("text", "fractions"), [
-    ("STEP(k0=1, gamma=0.1, l=10.8)", True), ("STEP(k0=1, gamma=0.1, l=10)", False),
-    ("TRI(k0=0, k1=1, l=2.5)", True), ("COS(k0=0, k1=1, l=1e17)", False), ("NSTEP(k0=1, gamma=0.1, l=[10.5])", False),
-    ("POLY(k0=1, p=1, l=10.5)", False), ("POLY(k0=1, p=1)", False), ("SGDR(k0=1, l=10)", False),
-    ("SGDR(k0=1, l=10.5)", True), ("SGDR(k0=1, l=10, mult=1.5)", True),
-    ("SCALE(factor=2, policy=WARMUP(policy=SIN(k0=0, k1=1, l=3.3), l=5))", True),
-    ("COMPOSE(policies=[FIX(k0=1), SAW(k0=0, k1=1, l=0.5)], boundaries=[5])", True),
-    ("SWITCH(policies=[FIX(k0=1), TRI(k0=0, k1=1, l=9)])", False),
-])
+@pytest.mark.parametrize(
+    ("text", "fractions"),
+    [
+        ("STEP(k0=1, gamma=0.1, l=10.8)", True),
+        ("STEP(k0=1, gamma=0.1, l=10)", False),
+        ("TRI(k0=0, k1=1, l=2.5)", True),
+        ("COS(k0=0, k1=1, l=1e17)", False),
+        ("NSTEP(k0=1, gamma=0.1, l=[10.5])", False),
+        ("POLY(k0=1, p=1, l=10.5)", False),
+        ("POLY(k0=1, p=1)", False),
+        ("SGDR(k0=1, l=10)", False),
+        ("SGDR(k0=1, l=10.5)", True),
+        ("SGDR(k0=1, l=10, mult=1.5)", True),
+        ("SCALE(factor=2, policy=WARMUP(policy=SIN(k0=0, k1=1, l=3.3), l=5))", True),
+        ("COMPOSE(policies=[FIX(k0=1), SAW(k0=0, k1=1, l=0.5)], boundaries=[5])", True),
+        ("SWITCH(policies=[FIX(k0=1), TRI(k0=0, k1=1, l=9)])", False),
+    ],
+)
 def test_a_policy_knows_whether_a_cycle_in_it_is_not_whole(text: str, fractions: bool) -> None:
     assert parse_policy(text).counts_fractions is fractions

@@ -122,9 +122,7 @@ def test_a_missing_l_is_the_runs_iterations() -> None:
 def test_sgdr_restarts_after_cycles_that_grow() -> None:
     starts, lengths = [0, 100, 300, 700], [100, 200, 400, 800]
     policy = parse_policy("SGDR(k0=0.1, k1=0.001, l=100, mult=2)")
-    expected = [
-        0.001 + 0.099 * (1 + math.cos(math.pi * s / length)) / 2 for length in lengths for s in range(length)
-    ]
+    expected = [0.001 + 0.099 * (1 + math.cos(math.pi * s / length)) / 2 for length in lengths for s in range(length)]
     assert policy.rates(np.arange(1500), 1500) == pytest.approx(expected, rel=1e-12)
     assert policy.rates(starts, 1500).tolist() == [0.1] * 4
 
@@ -168,9 +166,7 @@ def test_onecycle_is_that_of_pytorch(anneal: str, total: int, rise: float) -> No
     assert policy.rates([0, total - 1, total + 5], total).tolist() == [initial, final, final]
 
 
-@pytest.mark.parametrize(
-    ("anneal", "halfway"), [("linear", 0.5), ("cos", 0.5), ("sqrt", 1 - math.sqrt(0.5))]
-)
+@pytest.mark.parametrize(("anneal", "halfway"), [("linear", 0.5), ("cos", 0.5), ("sqrt", 1 - math.sqrt(0.5))])
 def test_wsd_has_three_phases(anneal: str, halfway: float) -> None:
     policy = parse_policy(f"WSD(k0=0.1, k1=0.02, warmup=100, decay=200, l=1000, anneal={anneal})")
     rates = policy.rates([0, 50, 100, 500, 800, 900, 1000, 2000], 1000)

@@ -22,15 +22,17 @@ NAN = math.nan
 ACT_AT_ONCE = "patience=1, threshold=0, threshold_mode=abs, monitor=accuracy"
 
 values = st.sampled_from([0.0, 0.25, 0.5, 0.5001, 0.6, 1.0, 2.3, NAN]) | st.floats(0, 3)
-parameters = st.fixed_dictionaries({
-    "factor": st.sampled_from([0.1, 0.5, 0.3]) | st.floats(0.01, 0.99),
-    "patience": st.integers(1, 4),
-    "threshold": st.sampled_from([0.0, 1e-4, 0.1, 0.25, 0.5]) | st.floats(0, 0.99),
-    "threshold_mode": st.sampled_from(["rel", "abs"]),
-    "cooldown": st.integers(0, 3),
-    "monitor": st.sampled_from(["accuracy", "train_loss", "test_loss"]),
-    "min_rate": st.sampled_from([0, 0.001, 0.02, 0.1]),
-})
+parameters = st.fixed_dictionaries(
+    {
+        "factor": st.sampled_from([0.1, 0.5, 0.3]) | st.floats(0.01, 0.99),
+        "patience": st.integers(1, 4),
+        "threshold": st.sampled_from([0.0, 1e-4, 0.1, 0.25, 0.5]) | st.floats(0, 0.99),
+        "threshold_mode": st.sampled_from(["rel", "abs"]),
+        "cooldown": st.integers(0, 3),
+        "monitor": st.sampled_from(["accuracy", "train_loss", "test_loss"]),
+        "min_rate": st.sampled_from([0, 0.001, 0.02, 0.1]),
+    }
+)
 
 
 def row(iteration: int, value: float) -> dict[str, float]:
@@ -62,9 +64,16 @@ def test_plateau_gives_the_rates_of_pytorch(given_parameters: dict[str, Any], se
     policy = policy_from_mapping({"function": "PLATEAU", "k0": 0.1, **rest})
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, mode="max" if rest["monitor"] == "accuracy" else "min", factor=rest["factor"],
-        patience=rest["patience"] - 1, threshold=rest["threshold"], threshold_mode=rest["threshold_mode"],
-        cooldown=rest["cooldown"], min_lr=rest["min_rate"], eps=0)
+        optimizer,
+        mode="max" if rest["monitor"] == "accuracy" else "min",
+        factor=rest["factor"],
+        patience=rest["patience"] - 1,
+        threshold=rest["threshold"],
+        threshold_mode=rest["threshold_mode"],
+        cooldown=rest["cooldown"],
+        min_lr=rest["min_rate"],
+        eps=0,
+    )
     controller = policy.start(10_000)
     for number, value in enumerate(seen, start=1):
         scheduler.step(value)
@@ -149,7 +158,10 @@ def test_after_the_last_policy_it_stays_or_begins_again_from_that_policys_t_0() 
 def test_a_switch_waits_out_its_cooldown() -> None:
     text = f"SWITCH({UP_AND_DOWN}, patience=2, cooldown=2, monitor=accuracy)"
     assert after_each(text.replace("TRI(k0=0.2, k1=0.5, l=15)", "FIX(k0=0.2)"), [0.5] * 8) == [
-        *(0.1, 0.1), *(0.2, 0.2, 0.2, 0.2), *(0.01, 0.01)]
+        *(0.1, 0.1),
+        *(0.2, 0.2, 0.2, 0.2),
+        *(0.01, 0.01),
+    ]
 
 
 def test_a_missing_l_in_a_switch_is_the_runs_iterations_whenever_it_comes() -> None:
@@ -158,8 +170,10 @@ def test_a_missing_l_in_a_switch_is_the_runs_iterations_whenever_it_comes() -> N
 
 
 def test_a_closed_loop_policy_in_a_switch_sees_only_its_own_evaluations_and_starts_anew() -> None:
-    text = f"SWITCH(policies=[PLATEAU(k0=8, factor=0.5, {ACT_AT_ONCE}), FIX(k0=1)], patience=3, threshold=0, " \
-           "monitor=accuracy, at_end=cycle)"
+    text = (
+        f"SWITCH(policies=[PLATEAU(k0=8, factor=0.5, {ACT_AT_ONCE}), FIX(k0=1)], patience=3, threshold=0, "
+        "monitor=accuracy, at_end=cycle)"
+    )
     # Best at the 1st; the 2nd and 3rd halve; the 4th switches, the 7th switches back, to a policy that knows no best.
     assert after_each(text, [0.5] * 9) == [8, 4, 2, 1, 1, 1, 8, 8, 4]
 
@@ -181,7 +195,8 @@ def test_each_stage_sees_the_evaluations_of_its_own_iterations() -> None:
     linear = [1 - t / 15 for t in range(15)]
     # The evaluations at 10 and 20 are the first stage's; that at 40, the third's first, is its best.
     assert shown(parse_policy(text).start(70), [0.5] * 6) == pytest.approx(
-        [1] * 20 + linear + [1] * 15 + [0.5] * 10 + [0.25] * 10)
+        [1] * 20 + linear + [1] * 15 + [0.5] * 10 + [0.25] * 10
+    )
 
 
 def test_scale_multiplies_every_rate_its_floor_too() -> None:
@@ -198,14 +213,22 @@ def test_scale_multiplies_every_rate_its_floor_too() -> None:
         ("PLATEAU(k0=1, threshold=1)", "must be below 1; lower it, or set threshold_mode=abs"),
         ("PLATEAU(k0=1, monitor=loss)", "PLATEAU: monitor is loss, but must be train_loss or test_loss or accuracy"),
         ("SWITCH(policies=[FIX(k0=1)])", "SWITCH: policies is"),
-        ("SWITCH(policies=[FIX(k0=1), PLATEAU(k0=1)], count=run)",
-         "SWITCH: count is run, but PLATEAU reacts to evaluations and can only count from its start"),
-        ("WARMUP(policy=SCALE(factor=2, policy=PLATEAU(k0=1)), l=5, count=run)",
-         "WARMUP: count is run, but SCALE reacts to evaluations"),
-        ("COMPOSE(policies=[FIX(k0=1), PLATEAU(k0=1)], boundaries=[5], count=run)",
-         "COMPOSE: count of policies[1] is run, but PLATEAU reacts"),
-        ("COMPOSE(policies=[FIX(k0=1), PLATEAU(k0=1)], boundaries=[5], count=[stage, run])",
-         "COMPOSE: count of policies[1] is run, but PLATEAU reacts"),
+        (
+            "SWITCH(policies=[FIX(k0=1), PLATEAU(k0=1)], count=run)",
+            "SWITCH: count is run, but PLATEAU reacts to evaluations and can only count from its start",
+        ),
+        (
+            "WARMUP(policy=SCALE(factor=2, policy=PLATEAU(k0=1)), l=5, count=run)",
+            "WARMUP: count is run, but SCALE reacts to evaluations",
+        ),
+        (
+            "COMPOSE(policies=[FIX(k0=1), PLATEAU(k0=1)], boundaries=[5], count=run)",
+            "COMPOSE: count of policies[1] is run, but PLATEAU reacts",
+        ),
+        (
+            "COMPOSE(policies=[FIX(k0=1), PLATEAU(k0=1)], boundaries=[5], count=[stage, run])",
+            "COMPOSE: count of policies[1] is run, but PLATEAU reacts",
+        ),
     ],
 )
 def test_impossible_ones_are_refused(text: str, message: str) -> None:
@@ -228,10 +251,14 @@ def test_an_open_loop_stage_beside_a_closed_loop_one_may_count_from_the_run() ->
         ("SCALE(factor=1e300, policy=PLATEAU(k0=1e10))", "SCALE: the rate at t = 0 is inf"),
         ("WARMUP(policy=PLATEAU(k0=1), l=100)", "WARMUP: l is 100, but must be below the 100 iterations"),
         ("COMPOSE(policies=[PLATEAU(k0=1), FIX(k0=1)], boundaries=[100])", "COMPOSE: boundary 100 lies beyond"),
-        ("COMPOSE(policies=[FIX(k0=1), SWITCH(policies=[FIX(k0=1), WARMUP(policy=FIX(k0=1), l=60)])], boundaries=[40])",
-         "COMPOSE: policies[1]: WARMUP: l is 60, but must be below the 60 iterations"),
-        ("SWITCH(policies=[FIX(k0=1), SWITCH(policies=[FIX(k0=1), EXP(k0=1, gamma=1e5)])])",
-         "SWITCH: EXP: the rate at t = 62 is inf"),
+        (
+            "COMPOSE(policies=[FIX(k0=1), SWITCH(policies=[FIX(k0=1), WARMUP(policy=FIX(k0=1), l=60)])], boundaries=[40])",
+            "COMPOSE: policies[1]: WARMUP: l is 60, but must be below the 60 iterations",
+        ),
+        (
+            "SWITCH(policies=[FIX(k0=1), SWITCH(policies=[FIX(k0=1), EXP(k0=1, gamma=1e5)])])",
+            "SWITCH: EXP: the rate at t = 62 is inf",
+        ),
     ],
 )
 def test_what_can_be_known_beforehand_is_checked(text: str, message: str) -> None:
@@ -264,13 +291,27 @@ leaves = st.sampled_from(["FIX(k0=0.5)", "TRI(k0=0.1, k1=0.6, l=7)", "LINEAR(k0=
 
 def compositions(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
     pairs, patience = st.lists(inner, min_size=2, max_size=2), st.integers(1, 2)
-    switch = st.builds(lambda policies, p, at_end, patience: {
-        "function": "SWITCH", "policies": policies, **p, "at_end": at_end, "patience": patience},
-        pairs, watching, st.sampled_from(["stay", "cycle"]), patience)
-    compose = st.builds(lambda policies, boundary: {
-        "function": "COMPOSE", "policies": policies, "boundaries": [boundary]}, pairs, st.integers(1, 40))
-    warmup = st.builds(lambda policy, end: {
-        "function": "WARMUP", "policy": policy, "l": end}, inner, st.integers(1, 25))
+    switch = st.builds(
+        lambda policies, p, at_end, patience: {
+            "function": "SWITCH",
+            "policies": policies,
+            **p,
+            "at_end": at_end,
+            "patience": patience,
+        },
+        pairs,
+        watching,
+        st.sampled_from(["stay", "cycle"]),
+        patience,
+    )
+    compose = st.builds(
+        lambda policies, boundary: {"function": "COMPOSE", "policies": policies, "boundaries": [boundary]},
+        pairs,
+        st.integers(1, 40),
+    )
+    warmup = st.builds(
+        lambda policy, end: {"function": "WARMUP", "policy": policy, "l": end}, inner, st.integers(1, 25)
+    )
     scale = inner.map(lambda policy: {"function": "SCALE", "factor": 3, "policy": policy})
     return switch | compose | warmup | scale
 
@@ -296,4 +337,6 @@ def test_a_fresh_controller_that_is_shown_the_same_evaluations_gives_the_same_ra
     again = policy.start(iterations)
     for number in range(done):
         again.observe(row(INTERVAL * (number + 1), seen[number]))
-    assert again.rates(INTERVAL * done, INTERVAL * (done + 1)).tolist() == whole[INTERVAL * done: INTERVAL * (done + 1)]
+    assert (
+        again.rates(INTERVAL * done, INTERVAL * (done + 1)).tolist() == whole[INTERVAL * done : INTERVAL * (done + 1)]
+    )

@@ -18,13 +18,20 @@ NSTEP = "a list of numbers above 0 that rise strictly, such as [500, 1000]; for 
 
 REFUSED = [
     ("TRI(k0=1, k1=2)", f"TRI: the parameter l is missing (half a cycle, in iterations); {TRI}"),
-    ("TRI(k1=2)", "TRI: the parameters k0 (one end of the range of rates) and l (half a cycle, in iterations) are "
-                  f"missing; {TRI}"),
+    (
+        "TRI(k1=2)",
+        "TRI: the parameters k0 (one end of the range of rates) and l (half a cycle, in iterations) are "
+        f"missing; {TRI}",
+    ),
     ("TRI(k0=1, foo=3, bar=2)", "TRI: unknown parameters foo, bar; it takes k0, k1, l"),
-    ("cosine(k0=1)", 'unknown LR function "cosine"; did you mean COSDECAY or COS or SGDR? `lrbench policies list` '
-                     "shows all of them"),
-    ("MultiStepLR(k0=1)", 'unknown LR function "MultiStepLR"; did you mean NSTEP? `lrbench policies list` shows all '
-                          "of them"),
+    (
+        "cosine(k0=1)",
+        'unknown LR function "cosine"; did you mean COSDECAY or COS or SGDR? `lrbench policies list` shows all of them',
+    ),
+    (
+        "MultiStepLR(k0=1)",
+        'unknown LR function "MultiStepLR"; did you mean NSTEP? `lrbench policies list` shows all of them',
+    ),
     ("TRI(k0=1, k1=2, l=3, m=4)", 'TRI: unknown parameter "m"; it takes k0, k1, l'),
     ("TRIEXP(gama=1)", 'TRIEXP: unknown parameter "gama"; did you mean gamma? it takes k0, k1, gamma, l'),
     ("TRI(k0=1, k0=2, k1=1, l=3)", 'TRI has the parameter "k0" twice; give it once'),

@@ -66,8 +66,19 @@ def _latex_row(line: str) -> tuple[str, ...]:
     return tuple(unlatexed(cell.strip()) for cell in _split(line, "&"))
 
 
-_COMMANDS = {"textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^", "textasciigrave": "`",
-             "textless": "<", "textgreater": ">", "textbar": "|", "ldots": "…", "pm": "±", "times": "×", "div": "÷"}
+_COMMANDS = {
+    "textbackslash": "\\",
+    "textasciitilde": "~",
+    "textasciicircum": "^",
+    "textasciigrave": "`",
+    "textless": "<",
+    "textgreater": ">",
+    "textbar": "|",
+    "ldots": "…",
+    "pm": "±",
+    "times": "×",
+    "div": "÷",
+}
 
 
 _TOKEN = re.compile(r"\\([&%$#_{}])|\$?\\([a-z]+)(?:\{\}|\$)|\{([\[*])\}|-\{\}(?=-)")

@@ -56,9 +56,12 @@ def compared(results: Path, metric: str = "best_accuracy"):
 
 
 ACCURACIES = {
-    (FIX, "caffe"): (0.90, 0.91, 0.92), (FIX, "torch"): (0.95, 0.955, 0.96),
-    (TRI, "caffe"): (0.97, 0.972, 0.974), (TRI, "torch"): (0.96, 0.94, 0.95),
-    (COS, "caffe"): (0.80, 0.82, 0.81), (COS, "torch"): (0.81, 0.80, 0.79),
+    (FIX, "caffe"): (0.90, 0.91, 0.92),
+    (FIX, "torch"): (0.95, 0.955, 0.96),
+    (TRI, "caffe"): (0.97, 0.972, 0.974),
+    (TRI, "torch"): (0.96, 0.94, 0.95),
+    (COS, "caffe"): (0.80, 0.82, 0.81),
+    (COS, "torch"): (0.81, 0.80, 0.79),
 }
 
 
@@ -74,7 +77,9 @@ def results(tmp_path):
 
 
 def test_the_tables_and_findings_as_a_person_sees_them(results):
-    assert terminal_engines(compared(results)) == """\
+    assert (
+        terminal_engines(compared(results))
+        == """\
 lenet on MNIST, batch 100, 2,000 iterations: caffe and torch
 
 measured with caffe 1.0.0, torch 2.13.0; Z80, 2 cores, 1 thread a run
@@ -121,6 +126,7 @@ The best policy on torch, FIX(k0=0.01), is 2nd of 3 on caffe, 6.20 points behind
 Rank correlation of caffe and torch over 3 policies (Kendall's tau-b): 0.33; from 0.33 to 1.00 in 95% of 1,000 draws of
 the seeds with replacement, too narrow an interval where seeds are few.
 """
+    )
 
 
 def paragraphs(results, metric="best_accuracy", width=10_000):
@@ -166,11 +172,17 @@ def test_json_says_the_same_and_what_the_best_policies_reach_elsewhere(results):
     assert document["compared_by"] == "engine"
     assert table["engines"] == ["caffe", "torch"]
     assert [(row["policy"], row["engine"], row["rank"]) for row in table["rows"]] == [
-        (TRI, "caffe", 1), (TRI, "torch", 2), (FIX, "caffe", 2), (FIX, "torch", 1), (COS, "caffe", 3),
+        (TRI, "caffe", 1),
+        (TRI, "torch", 2),
+        (FIX, "caffe", 2),
+        (FIX, "torch", 1),
+        (COS, "caffe", 3),
         (COS, "torch", 3),
     ]
     assert table["rows"][1]["best_accuracy"] == {
-        "mean": pytest.approx(0.95), "standard_deviation": pytest.approx(0.01), "n": 3,
+        "mean": pytest.approx(0.95),
+        "standard_deviation": pytest.approx(0.01),
+        "n": 3,
     }
     assert table["rows"][1]["ratio"]["peak_memory_bytes"] == pytest.approx(1.5)
     assert table["rows"][1]["gpu_percent"] == {"mean": None, "standard_deviation": None, "n": 0}
@@ -270,8 +282,9 @@ def test_what_was_not_run_or_is_under_way_on_one_engine(tmp_path):
     write(tmp_path, TORCH, FIX, [0.99], status="running")
     assert finding(tmp_path, "The best policy on caffe").endswith("has no outcome on torch yet.")
     assert "not comparable" in paragraphs(tmp_path)[2]
-    assert finding(tmp_path, "Rank correlation").endswith("over 1 policy (Kendall's tau-b): not known, as one of the "
-                                                          "rankings has no order.")
+    assert finding(tmp_path, "Rank correlation").endswith(
+        "over 1 policy (Kendall's tau-b): not known, as one of the rankings has no order."
+    )
 
 
 def test_seeds_that_one_engine_lacks_are_counted(results):
@@ -423,11 +436,18 @@ def test_a_seed_that_misses_the_target_is_not_left_out_of_the_comparison(reachin
     torch = {row["policy"]: row for row in table["rows"] if row["engine"] == "torch"}
     assert {policy: row["rank"] for policy, row in torch.items()} == {FIX: 1, TRI: 2}
     assert torch[TRI]["iterations_to_target"] == {
-        "mean": 500, "standard_deviation": None, "n": 1, "runs": 2, "restricted_mean": 1250}
+        "mean": 500,
+        "standard_deviation": None,
+        "n": 1,
+        "runs": 2,
+        "restricted_mean": 1250,
+    }
     differences = {each["policy"]: (each["value"], each["verdict"]) for each in table["contrasts"][0]["differences"]}
     assert differences == {FIX: (0, "no spread"), TRI: (None, "missed")}
     assert [(each["source"], each["regret"], each["verdict"]) for each in table["transfers"]] == [
-        ("caffe", None, "missed"), ("torch", 500, "no spread")]
+        ("caffe", None, "missed"),
+        ("torch", 500, "no spread"),
+    ]
     assert "where runs of it or of the best one missed the target" in table["transfers"][0]["sentence"]
     assert table["agreements"][0]["tau"] == -1
     assert "500 (1/2)" in terminal_engines(found)

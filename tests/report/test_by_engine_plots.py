@@ -53,8 +53,10 @@ def test_each_workload_has_its_own_and_labels_are_no_formulas(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         names = [path.name for path in write_engine_plots(compared(tmp_path), tmp_path / "plots")]
-    assert names[::2] == ["1-x-on-mnist-batch-100-2-000-iterations-engines-usage.png",
-                          "2-lenet-on-mnist-batch-100-2-000-iterations-engines-usage.png"]
+    assert names[::2] == [
+        "1-x-on-mnist-batch-100-2-000-iterations-engines-usage.png",
+        "2-lenet-on-mnist-batch-100-2-000-iterations-engines-usage.png",
+    ]
 
 
 def test_a_run_has_no_value_after_its_end_and_none_where_it_is_not_known():

@@ -51,14 +51,23 @@ def compared(results: Path, metric: str = "best_accuracy"):
 @pytest.fixture
 def results(tmp_path):
     """TRI is the best under SGD, FIX under Adam; COS is just behind the best under both."""
-    return filled(tmp_path, {
-        (TRI, "SGD"): 0.95, (COS, "SGD"): 0.949, (FIX, "SGD"): 0.90,
-        (TRI, "Adam"): 0.80, (COS, "Adam"): 0.969, (FIX, "Adam"): 0.97,
-    })
+    return filled(
+        tmp_path,
+        {
+            (TRI, "SGD"): 0.95,
+            (COS, "SGD"): 0.949,
+            (FIX, "SGD"): 0.90,
+            (TRI, "Adam"): 0.80,
+            (COS, "Adam"): 0.969,
+            (FIX, "Adam"): 0.97,
+        },
+    )
 
 
 def test_the_whole_page(results):
-    assert terminal_solvers(compared(results), 100) == """\
+    assert (
+        terminal_solvers(compared(results), 100)
+        == """\
 lenet on MNIST, batch 100, 2,000 iterations: policies x solvers
 
 best accuracy %: mean ± sample standard deviation over 3 seeds, unless a cell says otherwise
@@ -89,22 +98,31 @@ behind the best of any solver (worst rank 2 of 3).
 
 The best is not the same: TRI(k0=0.01, k1=0.06, l=2000) under SGD; FIX(k0=0.01) under Adam.
 """
+    )
 
 
 def test_one_policy_under_several_scales_is_one_row(results):
     (table,) = compared(results).tables
     assert (table.solvers, table.factors) == (("SGD", "Adam"), {"SGD": 1.0, "Adam": 0.1})
     assert {policy: sorted(by) for policy, by in table.rows.items()} == {
-        policy: ["Adam", "SGD"] for policy in (TRI, COS, FIX)}
+        policy: ["Adam", "SGD"] for policy in (TRI, COS, FIX)
+    }
 
 
-@pytest.mark.parametrize(("policy", "factor", "plain"), [
-    ("SCALE(factor=0.1, policy=FIX(k0=0.01))", 0.1, FIX),
-    ("SCALE(factor=0.1, policy=SCALE(factor=0.1, policy=FIX(k0=0.01)))", 0.1, "SCALE(factor=0.1, policy=FIX(k0=0.01))"),
-    ("SCALE(factor=0.1, policy=FIX(k0=0.01))", 1.0, "SCALE(factor=0.1, policy=FIX(k0=0.01))"),
-    ("SCALE(factor=0.5, policy=FIX(k0=0.01))", 0.1, "SCALE(factor=0.5, policy=FIX(k0=0.01))"),
-    ("MINE(a=1)", 0.1, "MINE(a=1)"),
-])
+@pytest.mark.parametrize(
+    ("policy", "factor", "plain"),
+    [
+        ("SCALE(factor=0.1, policy=FIX(k0=0.01))", 0.1, FIX),
+        (
+            "SCALE(factor=0.1, policy=SCALE(factor=0.1, policy=FIX(k0=0.01)))",
+            0.1,
+            "SCALE(factor=0.1, policy=FIX(k0=0.01))",
+        ),
+        ("SCALE(factor=0.1, policy=FIX(k0=0.01))", 1.0, "SCALE(factor=0.1, policy=FIX(k0=0.01))"),
+        ("SCALE(factor=0.5, policy=FIX(k0=0.01))", 0.1, "SCALE(factor=0.5, policy=FIX(k0=0.01))"),
+        ("MINE(a=1)", 0.1, "MINE(a=1)"),
+    ],
+)
 def test_only_the_solvers_own_scale_is_taken_off(policy, factor, plain):
     assert unscaled(policy, factor) == plain
 
@@ -112,7 +130,10 @@ def test_only_the_solvers_own_scale_is_taken_off(policy, factor, plain):
 def test_ranks_are_those_of_each_solver_alone(results):
     (table,) = compared(results).tables
     assert {each.policy: dict(each.ranks) for each in table.standings} == {
-        COS: {"SGD": 2, "Adam": 2}, FIX: {"SGD": 3, "Adam": 1}, TRI: {"SGD": 1, "Adam": 3}}
+        COS: {"SGD": 2, "Adam": 2},
+        FIX: {"SGD": 3, "Adam": 1},
+        TRI: {"SGD": 1, "Adam": 3},
+    }
     assert [each.policy for each in table.standings if each.holds] == [COS]
 
 
@@ -183,7 +204,8 @@ def test_engines_are_not_mixed_and_what_has_one_solver_is_left_out(tmp_path):
     report = compared(tmp_path)
     assert [table.label for table in report.tables] == ["lenet on MNIST, batch 100, 2,000 iterations, caffe"]
     assert report.notes == (
-        "lenet on MNIST, batch 100, 2,000 iterations, torch: SGD alone has runs of it, so it is left out",)
+        "lenet on MNIST, batch 100, 2,000 iterations, torch: SGD alone has runs of it, so it is left out",
+    )
     assert f"note: {report.notes[0]}" in " ".join(terminal_solvers(report).split())
 
 
@@ -199,8 +221,11 @@ def test_a_narrow_screen_gets_several_tables(results):
     text = terminal_solvers(compared(results), 80)
     assert max(map(len, text.splitlines())) <= 80
     assert len(re.findall("^policy ", text, re.MULTILINE)) >= 4
-    (heads,) = {" ".join(re.findall(r"SGD|Nesterov|AdaGrad|RMSProp|AdaDelta|Adam(?! \()", line))
-                for line in text.splitlines() if line.startswith("policy") and "SGD" in line and "Adam" in line} or {""}
+    (heads,) = {
+        " ".join(re.findall(r"SGD|Nesterov|AdaGrad|RMSProp|AdaDelta|Adam(?! \()", line))
+        for line in text.splitlines()
+        if line.startswith("policy") and "SGD" in line and "Adam" in line
+    } or {""}
     assert heads in ("", "SGD Nesterov AdaGrad RMSProp AdaDelta Adam")
 
 
@@ -229,8 +254,16 @@ def test_the_picture_has_a_number_in_each_cell_and_hatches_what_diverged(results
         figure = heat_map(compared(results).tables[0])
     axes = figure.axes[0]
     cells = [text.get_text() for text in axes.texts]
-    assert cells == ["94.90 ± 0.20", "96.90 ± 0.20", "90.00 ± 0.20", "97.00 ± 0.20", "95.00 ± 0.20", "80.00 ± 0.20",
-                     "3/3 diverged", "-"]
+    assert cells == [
+        "94.90 ± 0.20",
+        "96.90 ± 0.20",
+        "90.00 ± 0.20",
+        "97.00 ± 0.20",
+        "95.00 ± 0.20",
+        "80.00 ± 0.20",
+        "3/3 diverged",
+        "-",
+    ]
     assert [patch.get_hatch() for patch in axes.patches if patch.get_hatch()] == ["////", "xx"]
     shades = axes.images[0].get_array()
     assert shades.mask.tolist() == [[False, False]] * 3 + [[True, True]]

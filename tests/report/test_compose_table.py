@@ -28,9 +28,15 @@ def judged(run: str, path: Path, how: How, accuracy: float | None, loss: float |
 
 
 def confirmed(text: str, role: str, accuracies: list[float], reached: list[int | None]) -> Confirmed:
-    return Confirmed(parse_policy(text), role, tuple(
-        SeedOutcome(seed, "finished", accuracy, at, 100, 2.5, f"run-{seed}")
-        for seed, (accuracy, at) in enumerate(zip(accuracies, reached, strict=True))), budget=100)
+    return Confirmed(
+        parse_policy(text),
+        role,
+        tuple(
+            SeedOutcome(seed, "finished", accuracy, at, 100, 2.5, f"run-{seed}")
+            for seed, (accuracy, at) in enumerate(zip(accuracies, reached, strict=True))
+        ),
+        budget=100,
+    )
 
 
 @pytest.fixture
@@ -39,17 +45,42 @@ def result() -> ComposeResult:
     first = Path(((0, parse_policy(FIRST)),))
     second = first.continued(40, parse_policy(SECOND))
     stages = (
-        StageResult(1, 0, 40, 40, (best := judged("a", first, "afresh", 0.8, 0.6), judged("b", first, "afresh", 0.75),
-                                   judged("c", first, "afresh", None, None)), (best,)),
-        StageResult(2, 40, 60, 100, (judged("d", second, "near a good one", 0.85),
-                                     judged("a", first, "as it was", 0.81)),
-                    (judged("d", second, "near a good one", 0.95, 0.2),)))
+        StageResult(
+            1,
+            0,
+            40,
+            40,
+            (
+                best := judged("a", first, "afresh", 0.8, 0.6),
+                judged("b", first, "afresh", 0.75),
+                judged("c", first, "afresh", None, None),
+            ),
+            (best,),
+        ),
+        StageResult(
+            2,
+            40,
+            60,
+            100,
+            (judged("d", second, "near a good one", 0.85), judged("a", first, "as it was", 0.81)),
+            (judged("d", second, "near a good one", 0.95, 0.2),),
+        ),
+    )
     cost = Cost(4, 210, 2.1, 42.0)
-    return ComposeResult(stages, "validation", "digits, 200 training images held out", Judge(400), cost,
-                         parse_policy(FIRST), "the best of the 3 that the first stage tried", (
-        confirmed(second.policy.text, "composed", [0.94, 0.96], [60, 80]),
-        confirmed(FIRST, "best single", [0.93, 0.93], [80, None]),
-        confirmed("FIX(k0=0.01)", "baseline", [0.90, 0.91], [90, 100])))
+    return ComposeResult(
+        stages,
+        "validation",
+        "digits, 200 training images held out",
+        Judge(400),
+        cost,
+        parse_policy(FIRST),
+        "the best of the 3 that the first stage tried",
+        (
+            confirmed(second.policy.text, "composed", [0.94, 0.96], [60, 80]),
+            confirmed(FIRST, "best single", [0.93, 0.93], [80, None]),
+            confirmed("FIX(k0=0.01)", "baseline", [0.90, 0.91], [90, 100]),
+        ),
+    )
 
 
 def shown(result: ComposeResult, target: float | None = 0.9) -> str:
@@ -87,7 +118,12 @@ def test_a_seed_that_missed_the_target_shows_beside_the_iterations_and_the_ratio
     assert "80 (1/2) 1/2 1.12 (1/2)" in single
     (found,) = (row for row in compose_json(result, HEADING, 0.9)["confirmed"] if row["role"] == "best single")
     assert found["iterations_to_target"] == {
-        "mean": 80, "deviation": None, "n": 1, "runs": 2, "restricted_mean": (80 + 100) / 2}
+        "mean": 80,
+        "deviation": None,
+        "n": 1,
+        "runs": 2,
+        "restricted_mean": (80 + 100) / 2,
+    }
 
 
 def test_what_was_chosen_on_the_test_set_is_marked(result):

@@ -50,16 +50,23 @@ def from_csv(report: Report) -> list[dict[str, Any]]:
         row: dict[str, Any] = {name: line[name].removeprefix("'") for name in ("policy", "solver", "workload")}
         row |= {name: int(line[name]) if line[name] else None for name in ("rank", "runs", "diverged")}
         row |= {"against_the_best": line["against_the_best"] or None, "p_value_holm": _float(line["p_value_holm"])}
-        row["statuses"] = {name.replace("_", " "): int(line[name]) for name in (
-            "finished", "stopped", "diverged", "running", "pending", "cut_off", "failed")}
+        row["statuses"] = {
+            name.replace("_", " "): int(line[name])
+            for name in ("finished", "stopped", "diverged", "running", "pending", "cut_off", "failed")
+        }
         row["provisional"] = line["provisional"] == "true"
         for name in METRICS:
             if f"{name}_mean" in line:
-                row[name] = {"mean": _float(line[f"{name}_mean"]), "n": int(line[f"{name}_n"]),
-                             "standard_deviation": _float(line[f"{name}_standard_deviation"])}
+                row[name] = {
+                    "mean": _float(line[f"{name}_mean"]),
+                    "n": int(line[f"{name}_n"]),
+                    "standard_deviation": _float(line[f"{name}_standard_deviation"]),
+                }
             if f"{name}_runs" in line:
-                row[name] |= {"runs": int(line[f"{name}_runs"]),
-                              "restricted_mean": _float(line[f"{name}_restricted_mean"])}
+                row[name] |= {
+                    "runs": int(line[f"{name}_runs"]),
+                    "restricted_mean": _float(line[f"{name}_restricted_mean"]),
+                }
         found.append(row)
     return found
 
@@ -179,15 +186,27 @@ def test_the_best_and_worst_of_each_function_agree(report):
 def _functions(grids: list[Grid]) -> list[Grid]:
     """The tables of functions; the solver stands below the policy in a terminal, and behind it elsewhere."""
     found = [(head, rows) for head, rows in grids if head[0] == "function"]
-    return [(head, tuple(tuple(re.sub(",? (SGD|Adam)$", r" \1", cell) for cell in row) for row in rows))
-            for head, rows in found]
+    return [
+        (head, tuple(tuple(re.sub(",? (SGD|Adam)$", r" \1", cell) for cell in row) for row in rows))
+        for head, rows in found
+    ]
 
 
 def robust_runs():
     """Three seeds at three scales, of which one diverges."""
-    return [run_row(policy, [0.1, 0.9 - scale / 100 + seed / 50], seed=seed, lr_scale=scale, scales=(0.1, 10.0),
-                    status="diverged" if scale == 10.0 and seed else "finished")
-            for policy in POLICIES for scale in (0.1, 1.0, 10.0) for seed in range(3)]
+    return [
+        run_row(
+            policy,
+            [0.1, 0.9 - scale / 100 + seed / 50],
+            seed=seed,
+            lr_scale=scale,
+            scales=(0.1, 10.0),
+            status="diverged" if scale == 10.0 and seed else "finished",
+        )
+        for policy in POLICIES
+        for scale in (0.1, 1.0, 10.0)
+        for seed in range(3)
+    ]
 
 
 def test_robustness_agrees():
@@ -202,9 +221,19 @@ def test_robustness_agrees():
 
 def many_runs(key, values):
     """Each policy three times with each value of run.json's key; the last diverges once."""
-    return [run_row(policy, [0.1, 0.9 - place / 40 + seed / 90 + number / 70], seed=seed, **{key: value},
-                    target=0.85, status="diverged" if place == len(POLICIES) - 1 and seed == 2 else "finished")
-            for place, policy in enumerate(POLICIES) for number, value in enumerate(values) for seed in range(3)]
+    return [
+        run_row(
+            policy,
+            [0.1, 0.9 - place / 40 + seed / 90 + number / 70],
+            seed=seed,
+            **{key: value},
+            target=0.85,
+            status="diverged" if place == len(POLICIES) - 1 and seed == 2 else "finished",
+        )
+        for place, policy in enumerate(POLICIES)
+        for number, value in enumerate(values)
+        for seed in range(3)
+    ]
 
 
 def test_solvers_side_by_side_agree():

@@ -21,18 +21,52 @@ from lrbench.report.untrusted import latex, plain
 EVERYTHING = "".join(map(chr, range(0x20, 0x180)))
 HOSTILE = [*POLICIES, EVERYTHING, "[x]", "*", "\\input{/etc/passwd}", "}{", "学习率 \U0001f600 \x1b[3m", "--- << ,, ?`"]
 OURS = {
-    "begin", "end", "centering", "small", "setlength", "tabcolsep", "caption", "label", "textwidth", "raggedright",
-    "arraybackslash", "toprule", "midrule", "bottomrule", "endhead", "textbf", "shortstack", "medskip", "LTcapwidth",
+    "begin",
+    "end",
+    "centering",
+    "small",
+    "setlength",
+    "tabcolsep",
+    "caption",
+    "label",
+    "textwidth",
+    "raggedright",
+    "arraybackslash",
+    "toprule",
+    "midrule",
+    "bottomrule",
+    "endhead",
+    "textbf",
+    "shortstack",
+    "medskip",
+    "LTcapwidth",
     "usepackage",
 }
-HARMLESS = {"textbackslash", "textasciitilde", "textasciicircum", "textasciigrave", "textless", "textgreater",
-            "textbar", "ldots", "char", "div", "pm", "times", "dagger", "allowbreak"}
+HARMLESS = {
+    "textbackslash",
+    "textasciitilde",
+    "textasciicircum",
+    "textasciigrave",
+    "textless",
+    "textgreater",
+    "textbar",
+    "ldots",
+    "char",
+    "div",
+    "pm",
+    "times",
+    "dagger",
+    "allowbreak",
+}
 
 
 def runs_of(policies, spread=0.01, **values):
     """Three seeds of each policy, each a point behind the one before."""
-    return [run_row(policy, [0.1, 0.9 - place / 100 + spread * (seed - 1)], seed=seed, **values)
-            for place, policy in enumerate(policies) for seed in range(3)]
+    return [
+        run_row(policy, [0.1, 0.9 - place / 100 + spread * (seed - 1)], seed=seed, **values)
+        for place, policy in enumerate(policies)
+        for seed in range(3)
+    ]
 
 
 def hostile_reports():
@@ -59,7 +93,7 @@ def test_text_holds_nothing_that_latex_would_act_on(text):
     written = latex(text)
     assert set(re.findall(r"\\([a-zA-Z]+)", written)) <= HARMLESS
     known = r"\$\^\{\\dagger\}\$|\$\\[a-z]+\$|\\[&%$#_{}]|\\[a-z]+\{\}|\{\\char34\}|\{[\[*]\}|-\{\}"
-    assert not set(re.sub(known, "", written)) & set("&%$#_^~\\<>|\"`{}[*")
+    assert not set(re.sub(known, "", written)) & set('&%$#_^~\\<>|"`{}[*')
     assert "--" not in written
     assert all(character.isascii() or character.isalpha() for character in written)
 
@@ -86,10 +120,19 @@ def test_every_row_has_as_many_cells_as_the_table_has_columns():
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no LaTeX on this machine")
 def test_a_real_latex_sets_it(tmp_path):
     body = "\n\\clearpage\n".join(hostile_reports())
-    (tmp_path / "paper.tex").write_text("\\documentclass{article}\n\\usepackage{booktabs,tabularx,longtable}\n"
-                                        f"\\begin{{document}}\n{body}\n\\end{{document}}\n")
-    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"],
-                          cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False, timeout=60)
+    (tmp_path / "paper.tex").write_text(
+        "\\documentclass{article}\n\\usepackage{booktabs,tabularx,longtable}\n"
+        f"\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Missing character" not in done.stdout
     assert (tmp_path / "paper.pdf").stat().st_size > 10_000
@@ -97,7 +140,8 @@ def test_a_real_latex_sets_it(tmp_path):
 
 def test_the_best_is_bold_and_what_is_not_told_apart_has_a_dagger():
     runs = runs_of(["FIX(k0=0.01)", "FIX(k0=1)"]) + [
-        run_row("FIX(k0=5)", [0.5 + seed / 1000], seed=seed) for seed in range(3)]
+        run_row("FIX(k0=5)", [0.5 + seed / 1000], seed=seed) for seed in range(3)
+    ]
     text = latex_report(report_of(runs))
     assert r"\textbf{90.00 $\pm$ 1.00} & 3 & best" in re.sub(" +", " ", text)
     assert r"89.00 $\pm$ 1.00$^{\dagger}$ & 3 & not told apart, p=0.29" in re.sub(" +", " ", text)
@@ -107,22 +151,31 @@ def test_the_best_is_bold_and_what_is_not_told_apart_has_a_dagger():
 
 def test_the_caption_says_over_how_many_seeds_and_how_it_was_tested():
     text = " ".join(latex_report(report_of(runs_of(["FIX(k0=0.01)", "FIX(k0=1)"]))).split())
-    assert (r"\caption{lenet on MNIST, batch 100, 2,000 iterations: policies ranked by best accuracy. Mean $\pm$ "
-            r"sample standard deviation over 3 seeds. Bold: the best; $^{\dagger}$: not told apart from it. Against "
-            r"the best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); worse means p "
-            r"\textless{} 0.05.}") in text
+    assert (
+        r"\caption{lenet on MNIST, batch 100, 2,000 iterations: policies ranked by best accuracy. Mean $\pm$ "
+        r"sample standard deviation over 3 seeds. Bold: the best; $^{\dagger}$: not told apart from it. Against "
+        r"the best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); worse means p "
+        r"\textless{} 0.05.}"
+    ) in text
     assert r"\label{tab:lenet-on-mnist-batch-100-2-000-iterations}" in text
     assert r"accuracy \%" in text
 
 
-@pytest.mark.parametrize(("runs", "sentence"), [
-    ([run_row("FIX(k0=1)", [0.5])], "One seed each, so that the noise between seeds is not known and nothing is"),
-    ([*(run_row("FIX(k0=1)", [0.5], seed=seed) for seed in range(2)), run_row("FIX(k0=2)", [0.5])],
-     "over 1 to 2 seeds."),
-    ([run_row("FIX(k0=1)", [], status="running")], "No policy has a value yet."),
-    ([run_row("FIX(k0=1)", [0.5, 0.5, None], status="diverged", seed=seed) for seed in range(2)],
-     "A policy of which some"),
-])
+@pytest.mark.parametrize(
+    ("runs", "sentence"),
+    [
+        ([run_row("FIX(k0=1)", [0.5])], "One seed each, so that the noise between seeds is not known and nothing is"),
+        (
+            [*(run_row("FIX(k0=1)", [0.5], seed=seed) for seed in range(2)), run_row("FIX(k0=2)", [0.5])],
+            "over 1 to 2 seeds.",
+        ),
+        ([run_row("FIX(k0=1)", [], status="running")], "No policy has a value yet."),
+        (
+            [run_row("FIX(k0=1)", [0.5, 0.5, None], status="diverged", seed=seed) for seed in range(2)],
+            "A policy of which some",
+        ),
+    ],
+)
 def test_the_caption_claims_no_more_than_there_is(runs, sentence):
     assert sentence in " ".join(latex_report(report_of(runs)).split())
 

@@ -22,14 +22,19 @@ from lrbench.report.picture_file import drawing
 
 BEST = metric_named("best_accuracy")
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)"
-NESTED = "WARMUP(policy=COMPOSE(policies=[TRI(k0=0.00123, k1=0.0654, l=2000), SINEXP(k0=0.001, k1=0.05, gamma=0.99, " \
-         "l=75)], boundaries=[1000], count=stage), l=30, k0=0, count=stage)"
+NESTED = (
+    "WARMUP(policy=COMPOSE(policies=[TRI(k0=0.00123, k1=0.0654, l=2000), SINEXP(k0=0.001, k1=0.05, gamma=0.99, "
+    "l=75)], boundaries=[1000], count=stage), l=30, k0=0, count=stage)"
+)
 
 
 def table_of(count, policy="FIX(k0={})", **values):
     """A workload of so many policies with three seeds each."""
-    runs = [run_row(policy.format(place + 1), [0.1, 0.6, 0.9 - place / 100 + seed / 200], seed=seed, **values)
-            for place in range(count) for seed in range(3)]
+    runs = [
+        run_row(policy.format(place + 1), [0.1, 0.6, 0.9 - place / 100 + seed / 200], seed=seed, **values)
+        for place in range(count)
+        for seed in range(3)
+    ]
     return report_of(runs).workloads[0]
 
 
@@ -56,8 +61,10 @@ def test_grey_is_grey_and_neighbours_differ_in_lightness():
     assert all(abs(one[0] - other[0]) > 0.15 for one, other in itertools.pairwise(shades))
 
 
-@pytest.mark.parametrize(("columns", "count", "policy"), [
-    (1, 6, NESTED.replace("30", "{}")), (2, 6, NESTED.replace("30", "{}")), (1, 30, "FIX(k0={})")])
+@pytest.mark.parametrize(
+    ("columns", "count", "policy"),
+    [(1, 6, NESTED.replace("30", "{}")), (2, 6, NESTED.replace("30", "{}")), (1, 30, "FIX(k0={})")],
+)
 def test_the_legend_is_whole_and_covers_no_panel(columns, count, policy):
     figure, renderer = drawn(table_of(count, policy), Paper(("confidence",), COLUMN_INCHES[columns]))
     (legend,) = figure.legends
@@ -70,8 +77,10 @@ def test_the_legend_is_whole_and_covers_no_panel(columns, count, policy):
         assert axes.bbox.height > 0.8 * figure.dpi
 
 
-@pytest.mark.parametrize(("columns", "policy"), [(1, NESTED.replace("30", "{}")), (2, NESTED.replace("30", "{}")),
-                                                 (1, TRI.replace("200", "{}00"))])
+@pytest.mark.parametrize(
+    ("columns", "policy"),
+    [(1, NESTED.replace("30", "{}")), (2, NESTED.replace("30", "{}")), (1, TRI.replace("200", "{}00"))],
+)
 def test_titles_of_policies_are_whole_and_keep_apart(columns, policy):
     figure, renderer = drawn(table_of(6, policy), Paper(("rate-against-accuracy",), COLUMN_INCHES[columns]))
     boxes = [axes._left_title.get_window_extent(renderer) for axes in figure.axes if axes.get_title("left")]
@@ -93,7 +102,13 @@ def test_panels_stand_in_the_order_in_which_they_were_asked_for_and_are_lettered
     titles = [axes.get_title("left") for axes in figure.axes]
     assert [title[:3] for title in titles] == ["(a)", "(b)", "(c)", "2. ", "(d)", "(e)"]
     assert [axes.get_ylabel() for axes in figure.axes] == [
-        "training loss", "test loss", "learning rate", "", "top-1 accuracy", "top-1 accuracy, from near"]
+        "training loss",
+        "test loss",
+        "learning rate",
+        "",
+        "top-1 accuracy",
+        "top-1 accuracy, from near",
+    ]
 
 
 def test_accuracy_stands_before_the_rates_on_an_axis_of_its_own():
@@ -129,10 +144,14 @@ def test_a_diverged_seed_has_a_cross_where_it_ended():
 
 
 def test_the_text_of_a_policy_is_what_the_table_says():
-    table = report_of([run_row(FIX, [0.1, 0.9 + seed / 100], seed=seed, target=0.85) for seed in range(2)]
-                      + [run_row(TRI, [0.1, 0.8, None], status="diverged", target=0.85)]).workloads[0]
+    table = report_of(
+        [run_row(FIX, [0.1, 0.9 + seed / 100], seed=seed, target=0.85) for seed in range(2)]
+        + [run_row(TRI, [0.1, 0.8, None], status="diverged", target=0.85)]
+    ).workloads[0]
     assert [value_text(table, row, BEST) for row in table.policies] == [
-        "90.50 ± 0.71 (n=2); best; 85 % at 500", "80.00 (n=1); 1 of 1 diverged; 85 % not reached"]
+        "90.50 ± 0.71 (n=2); best; 85 % at 500",
+        "80.00 (n=1); 1 of 1 diverged; 85 % not reached",
+    ]
 
 
 def test_the_caption_says_what_is_shown_and_how_sure_it_is():
@@ -142,10 +161,12 @@ def test_the_caption_says_what_is_shown_and_how_sure_it_is():
         "lenet on MNIST, batch 100, 2,000 iterations: top-1 accuracy over the whole run, and from near; learning "
         "rates. 4 of 5 policies, ranked by best accuracy. Lines: mean over the seeds (3 a policy); bands: lowest to "
         "highest seed, of the first 3. p: Welch's t-test over the seeds against the best policy, corrected for "
-        "the number of comparisons (Holm).")
+        "the number of comparisons (Holm)."
+    )
     one = report_of([run_row(FIX, [0.9]), run_row(TRI, [0.8])]).workloads[0]
-    assert caption(one, one.policies, ("loss",), BEST).endswith("One seed each, so that the noise between seeds is not "
-                                                                "known.")
+    assert caption(one, one.policies, ("loss",), BEST).endswith(
+        "One seed each, so that the noise between seeds is not known."
+    )
 
 
 def test_policies_are_chosen_by_text_or_function_in_the_order_of_their_ranks():

@@ -206,9 +206,12 @@ def test_evaluation_and_training_seconds_are_kept_apart():
 
 def test_a_resumed_log_counts_each_iteration_once_and_the_later():
     log = log_of(
-        "Iteration 10, Testing net (#0)", "    Test net output #0: accuracy = 0.5",
-        "Iteration 20, Testing net (#0)", "    Test net output #0: accuracy = 0.6",
-        "Iteration 10, Testing net (#0)", "    Test net output #0: accuracy = 0.7",
+        "Iteration 10, Testing net (#0)",
+        "    Test net output #0: accuracy = 0.5",
+        "Iteration 20, Testing net (#0)",
+        "    Test net output #0: accuracy = 0.6",
+        "Iteration 10, Testing net (#0)",
+        "    Test net output #0: accuracy = 0.7",
     )
     columns = evaluations_of_log(log)
     assert columns["iteration"].tolist() == [10, 20]

@@ -59,10 +59,17 @@ def test_json_has_the_policies_with_rank_and_comparison(both):
     best, second = json.loads(both[0])["policies"]
     assert (best["policy"], best["rank"], best["against_the_best"]) == (FIX, 1, "best")
     assert best["best_accuracy"] == {
-        "mean": pytest.approx(0.91), "standard_deviation": pytest.approx(0.01414213562), "n": 2,
+        "mean": pytest.approx(0.91),
+        "standard_deviation": pytest.approx(0.01414213562),
+        "n": 2,
     }
     assert best["iterations_to_target"] == {
-        "mean": 500, "standard_deviation": None, "n": 1, "runs": 2, "restricted_mean": (500 + 2000) / 2}
+        "mean": 500,
+        "standard_deviation": None,
+        "n": 1,
+        "runs": 2,
+        "restricted_mean": (500 + 2000) / 2,
+    }
     assert best["statuses"]["finished"] == 2
     assert (second["against_the_best"], second["p_value"]) == ("diverged", None)
     assert second["statuses"]["diverged"] == 1
@@ -93,7 +100,10 @@ def test_divergence_is_no_robustness(tmp_path):
     assert policy["lr_scale_robustness"] is None
     assert policy["diverged"] == 0  # with its own rates
     assert policy["best_accuracy_by_lr_scale"][1] == {
-        "lr_scale": 10.0, "best_accuracy": 0.8, "runs": 3, "diverged": 2,
+        "lr_scale": 10.0,
+        "best_accuracy": 0.8,
+        "runs": 3,
+        "diverged": 2,
     }
     (line,) = csv.DictReader(io.StringIO(csv_text))
     assert (line["lr_scale_robustness"], line["lr_scales_diverged"]) == ("", "10")

@@ -69,9 +69,14 @@ layer {{ name: "loss" type: "{loss}" bottom: "fc" bottom: "label" top: "loss" {s
 )
 def test_the_net_says_which_losses_are_possible(loss, settings, classes, value, accuracy, status):
     net = NET.format(loss=loss, settings=settings, classes=classes)
-    log = log_of("Initializing net from parameters: \n" + net, "Solving ten", "Iteration 100, Testing net (#0)",
-                 f"    Test net output #0: accuracy = {accuracy}", f"    Test net output #1: loss = {value}",
-                 "Optimization Done.")
+    log = log_of(
+        "Initializing net from parameters: \n" + net,
+        "Solving ten",
+        "Iteration 100, Testing net (#0)",
+        f"    Test net output #0: accuracy = {accuracy}",
+        f"    Test net output #1: loss = {value}",
+        "Optimization Done.",
+    )
     assert row_of_log(Path("x.log"), log).status == status
 
 
@@ -85,9 +90,14 @@ def log_of(*messages: str) -> CaffeLog:
 
 
 def test_a_log_that_ends_within_a_pass_has_not_diverged():
-    log = log_of("Iteration 0, loss = 1", "Iteration 10, Testing net (#0)", "    Test net output #0: accuracy = 0.5",
-                 "    Test net output #1: loss = 1", "Iteration 20, Testing net (#0)",
-                 "    Test net output #0: accuracy = 0.6")
+    log = log_of(
+        "Iteration 0, loss = 1",
+        "Iteration 10, Testing net (#0)",
+        "    Test net output #0: accuracy = 0.5",
+        "    Test net output #1: loss = 1",
+        "Iteration 20, Testing net (#0)",
+        "    Test net output #0: accuracy = 0.6",
+    )
     assert row_of_log(Path("x.log"), log).status == "cut off"
 
 
@@ -113,20 +123,28 @@ def test_an_unknown_policy_without_rates_is_that_of_its_log(tmp_path):
         (tmp_path / f"{name}.log").write_text("\n".join(lines))
     (table,) = read_report([tmp_path / "a.log", tmp_path / "b.log"], "best_accuracy").workloads
     assert [row.policy for row in table.policies] == [
-        f"Caffe's plateau, base_lr 0.1, in {tmp_path / name}.log" for name in ("a", "b")]
+        f"Caffe's plateau, base_lr 0.1, in {tmp_path / name}.log" for name in ("a", "b")
+    ]
 
 
 def test_what_a_log_without_a_head_does_not_say_is_unknown():
     run = row("tail_a")
-    assert run.workload == {"net": {"name": None, "sha256": None}, "dataset": {"label": None}, "batch_size": None,
-                            "iterations": None, "test_interval": None}
+    assert run.workload == {
+        "net": {"name": None, "sha256": None},
+        "dataset": {"label": None},
+        "batch_size": None,
+        "iterations": None,
+        "test_interval": None,
+    }
     assert run.solver == {}
     assert run.engine["device"] is None
     alone, both = report("tail_a"), report("tail_a", "tail_b")
     assert alone.workloads[0].label == "unnamed net on unknown data"
     assert alone.notes == ()
-    assert both.notes == (f"{LOGS / 'tail_a.log'} and 1 more: these logs do not say which net was trained on which "
-                          "data, so whether they are comparable is not known",)
+    assert both.notes == (
+        f"{LOGS / 'tail_a.log'} and 1 more: these logs do not say which net was trained on which "
+        "data, so whether they are comparable is not known",
+    )
 
 
 @pytest.mark.parametrize("write", [json_report, csv_report, latex_report, report_html])
@@ -139,25 +157,48 @@ def test_every_format_shows_what_is_unknown(write):
 def test_outputs_are_what_their_layers_are():
     run = row("top5")
     assert {name: run.evaluations[name].tolist() for name in ("accuracy_top1", "accuracy_top5", "test_loss")} == {
-        "accuracy_top1": [0.52], "accuracy_top5": [0.79], "test_loss": [1.9]}
+        "accuracy_top1": [0.52],
+        "accuracy_top5": [0.79],
+        "test_loss": [1.9],
+    }
 
 
 @pytest.mark.parametrize(
     ("layers", "outputs", "expected"),
     [
         # the names say the opposite of the layers
-        ([("Accuracy", "accuracy_5", "top_k: 1"), ("Accuracy", "accuracy", "top_k: 5"), ("SoftmaxWithLoss", "acc", "")],
-         {"accuracy_5": 0.5, "accuracy": 0.8, "acc": 1.5}, (0.5, 0.8, 1.5)),
-        ([("Accuracy", "top3", "top_k: 3"), ("SoftmaxWithLoss", "cost", "")], {"top3": 0.8, "cost": 1.5},
-         (None, None, 1.5)),
+        (
+            [
+                ("Accuracy", "accuracy_5", "top_k: 1"),
+                ("Accuracy", "accuracy", "top_k: 5"),
+                ("SoftmaxWithLoss", "acc", ""),
+            ],
+            {"accuracy_5": 0.5, "accuracy": 0.8, "acc": 1.5},
+            (0.5, 0.8, 1.5),
+        ),
+        (
+            [("Accuracy", "top3", "top_k: 3"), ("SoftmaxWithLoss", "cost", "")],
+            {"top3": 0.8, "cost": 1.5},
+            (None, None, 1.5),
+        ),
         # auxiliary branches come first
-        ([("SoftmaxWithLoss", "loss", ""), ("Accuracy", "accuracy", ""), ("SoftmaxWithLoss", "main", ""),
-          ("Accuracy", "hits", "")], {"loss": 3.0, "accuracy": 0.1, "main": 1.5, "hits": 0.5}, (0.5, None, 1.5)),
+        (
+            [
+                ("SoftmaxWithLoss", "loss", ""),
+                ("Accuracy", "accuracy", ""),
+                ("SoftmaxWithLoss", "main", ""),
+                ("Accuracy", "hits", ""),
+            ],
+            {"loss": 3.0, "accuracy": 0.1, "main": 1.5, "hits": 0.5},
+            (0.5, None, 1.5),
+        ),
         # a loss without a top
-        ([("Accuracy", "hits", ""), ("SoftmaxWithLoss", None, "")], {"hits": 0.5, "(automatic)": 1.5},
-         (0.5, None, 1.5)),
-        ([("Python", "accuracy", ""), ("EuclideanLoss", "pull", "")], {"accuracy": 0.5, "pull": 0.3},
-         (0.5, None, 0.3)),
+        (
+            [("Accuracy", "hits", ""), ("SoftmaxWithLoss", None, "")],
+            {"hits": 0.5, "(automatic)": 1.5},
+            (0.5, None, 1.5),
+        ),
+        ([("Python", "accuracy", ""), ("EuclideanLoss", "pull", "")], {"accuracy": 0.5, "pull": 0.3}, (0.5, None, 0.3)),
         # of a net that glog cut, the names of what is missing
         ([("Data", "data", "")], {"accuracy": 0.5, "loss": 1.5}, (0.5, None, 1.5)),
         ([("Reduction", "mean_share", "")], {"mean_share": 0.5}, (None, None, None)),
@@ -166,11 +207,13 @@ def test_outputs_are_what_their_layers_are():
 def test_layers_go_before_names(layers, outputs, expected):
     net = "\n".join(
         f'layer {{ name: "l{i}" type: "{kind}" {f"top: {top!r}" if top else ""} '
-        f'{"accuracy_param { " + settings + " }" if settings else ""} }}'
-        for i, (kind, top, settings) in enumerate(layers))
+        f"{'accuracy_param { ' + settings + ' }' if settings else ''} }}"
+        for i, (kind, top, settings) in enumerate(layers)
+    )
     lines = [f"    Test net output #{i}: {name} = {value}" for i, (name, value) in enumerate(outputs.items())]
-    log = log_of(f"Initializing net from parameters: \nstate {{ phase: TEST }}\n{net}",
-                 "Iteration 10, Testing net (#0)", *lines)
+    log = log_of(
+        f"Initializing net from parameters: \nstate {{ phase: TEST }}\n{net}", "Iteration 10, Testing net (#0)", *lines
+    )
     columns = evaluations_of_log(log)
     for name, value in zip(("accuracy_top1", "accuracy_top5", "test_loss"), expected, strict=True):
         assert columns[name].tolist() == pytest.approx([math.nan if value is None else value], nan_ok=True), name
@@ -181,7 +224,12 @@ def test_the_accuracy_is_that_of_the_scores_which_the_main_loss_reads():
 layer { name: "a" type: "Accuracy" bottom: "main" top: "of_main" }
 layer { name: "b" type: "Accuracy" bottom: "aux" top: "of_aux" }
 layer { name: "c" type: "SoftmaxWithLoss" bottom: "main" top: "cost" }"""
-    log = log_of("Initializing net from parameters: \n" + net, "Iteration 10, Testing net (#0)",
-                 *(f"    Test net output #{i}: {name} = {value}"
-                   for i, (name, value) in enumerate({"of_main": 0.5, "of_aux": 0.3, "cost": 1}.items())))
+    log = log_of(
+        "Initializing net from parameters: \n" + net,
+        "Iteration 10, Testing net (#0)",
+        *(
+            f"    Test net output #{i}: {name} = {value}"
+            for i, (name, value) in enumerate({"of_main": 0.5, "of_aux": 0.3, "cost": 1}.items())
+        ),
+    )
     assert evaluations_of_log(log)["accuracy_top1"].tolist() == [0.5]

@@ -45,7 +45,8 @@ def test_each_workload_has_its_own(tmp_path):
     fake_runs.write_run(tmp_path, TRI, workload=other)
     written = write_plots(built(tmp_path), tmp_path / "plots")
     assert [path.name for path in written] == [
-        f"{prefix}-batch-100-2-000-iterations-{name}" for prefix in ("1-etc-x-on-mnist", "2-lenet-on-mnist")
+        f"{prefix}-batch-100-2-000-iterations-{name}"
+        for prefix in ("1-etc-x-on-mnist", "2-lenet-on-mnist")
         for name in NAMES
     ]
     assert {path.parent for path in written} == {tmp_path / "plots"}

@@ -413,10 +413,13 @@ def test_a_test_pass_at_iteration_0_is_no_result_to_rank_by(tmp_path):
     assert ranks(report_of(tmp_path, "iterations_to_target", target=0.85)) == [(1, TRI), (None, FIX), (None, STEP)]
 
 
-@pytest.mark.parametrize(("accuracy", "loss", "why"), [
-    (None, 87.3365, "the net's outputs are not finite"),
-    (1.0, 87.3365, "the test loss of 87.3365 and the accuracy of 100 % stand for NaN"),
-])
+@pytest.mark.parametrize(
+    ("accuracy", "loss", "why"),
+    [
+        (None, 87.3365, "the net's outputs are not finite"),
+        (1.0, 87.3365, "the test loss of 87.3365 and the accuracy of 100 % stand for NaN"),
+    ],
+)
 def test_a_run_stored_as_finished_that_had_diverged_keeps_its_status_and_is_named(tmp_path, accuracy, loss, why):
     run = fake_runs.write_run(tmp_path, FIX, [0.1, 0.2])
     last = fake_runs.evaluation(1000, accuracy, test_loss=loss)
@@ -425,11 +428,13 @@ def test_a_run_stored_as_finished_that_had_diverged_keeps_its_status_and_is_name
     loaded = load([tmp_path])
     assert [row.status for row in loaded.runs] == ["finished"]
     assert loaded.notes == [
-        f"{run}: this run is stored as finished, but in its last evaluation {why}, as after divergence"]
+        f"{run}: this run is stored as finished, but in its last evaluation {why}, as after divergence"
+    ]
 
 
 @pytest.mark.parametrize(
-    ("status", "accuracies"), [("diverged", [0.1, None]), ("finished", [0.1, 0.9]), ("running", [])])
+    ("status", "accuracies"), [("diverged", [0.1, None]), ("finished", [0.1, 0.9]), ("running", [])]
+)
 def test_other_runs_are_not_named(tmp_path, status, accuracies):
     fake_runs.write_run(tmp_path, FIX, accuracies, status=status)
     assert load([tmp_path]).notes == []

@@ -31,7 +31,9 @@ def results(tmp_path, monkeypatch):
 
 
 def test_the_table_of_a_small_experiment(results):
-    assert terminal_report(built(results.relative_to(results.parent))) == """\
+    assert (
+        terminal_report(built(results.relative_to(results.parent)))
+        == """\
 lenet on MNIST, batch 100, 2,000 iterations
 
   #  policy                                 best  runs    against the        final %    iterations
@@ -48,7 +50,8 @@ Each LR function has one policy here, which is its best and its worst.
 
 next: lrbench report results --plots plots   # draws the curves
 next: lrbench export 'TRI(k0=0.01, k1=0.06, l=2000)' --to torch --iterations 2000 -o schedule.py   # the best, for your own PyTorch
-"""  # noqa: E501
+"""
+    )  # noqa: E501
 
 
 def test_of_several_workloads_none_is_named_to_be_exported(results):
@@ -91,8 +94,10 @@ def test_a_table_that_mixes_versions_of_an_engine_says_so(tmp_path):
         text = terminal_report(built(tmp_path)) if seed else ""
         assert "several versions" not in text
         fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], seed=seed, engine={**fake_runs.ENGINE, "version": version})
-    note = ("the runs of caffe are of several versions of it, 1.0.0 and 1.0.1: what differs little may differ by the "
-            "version")
+    note = (
+        "the runs of caffe are of several versions of it, 1.0.0 and 1.0.1: what differs little may differ by the "
+        "version"
+    )
     for shown in (terminal_report, markdown_report):
         assert note in " ".join(shown(built(tmp_path)).split())
 
@@ -140,9 +145,16 @@ def test_solvers_engines_divergence_and_robustness_fit_the_width(tmp_path, width
     for number in range(5 * 3 * 3 * 3):
         seed, place, scale = number % 3, number // 3 % 9, (1.0, 0.1, 0.5, 5.0, 10.0)[number // 27]
         fake_runs.write_run(
-            tmp_path, LONG if place % 2 else TRI, [0.1, 0.9 + seed / 100 - place / 50, None if seed else 0.8],
-            seed=seed, status="diverged" if seed else "finished", lr_scale=scale, run_id=f"r{number}",
-            solver=solvers[place % 3], engine=engines[place // 3], target_accuracy=0.85,
+            tmp_path,
+            LONG if place % 2 else TRI,
+            [0.1, 0.9 + seed / 100 - place / 50, None if seed else 0.8],
+            seed=seed,
+            status="diverged" if seed else "finished",
+            lr_scale=scale,
+            run_id=f"r{number}",
+            solver=solvers[place % 3],
+            engine=engines[place // 3],
+            target_accuracy=0.85,
         )
     text = terminal_report(built(tmp_path, metric), width)
     assert max(len(line) for line in text.splitlines() if not line.startswith("next:")) <= width

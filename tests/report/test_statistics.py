@@ -36,8 +36,11 @@ def test_a_value_that_is_not_finite_is_out_and_the_count_says_so(unknown):
     assert summarise([unknown, unknown]) == Summary(None, None, 0)
 
 
-@given(st.lists(st.one_of(st.floats(0, 1), st.just(float("nan"))), max_size=5).flatmap(
-    lambda values: st.tuples(st.just(values), st.permutations(values))))
+@given(
+    st.lists(st.one_of(st.floats(0, 1), st.just(float("nan"))), max_size=5).flatmap(
+        lambda values: st.tuples(st.just(values), st.permutations(values))
+    )
+)
 def test_a_summary_does_not_depend_on_the_order(both):
     one, other = map(summarise, both)
     assert one.n == other.n
@@ -53,8 +56,9 @@ def test_times_to_a_target_count_a_miss_with_the_budget():
 
 
 def test_the_share_that_reached_a_target_goes_before_the_time():
-    both, soon, late = (times_to_target(times, [2000] * len(times)) for times in (
-        [1900, 2000], [100, None], [200, None, 200, None]))
+    both, soon, late = (
+        times_to_target(times, [2000] * len(times)) for times in ([1900, 2000], [100, None], [200, None, 200, None])
+    )
     unknown = times_to_target([100, None], [2000, None])
     assert sorted([unknown, late, soon, both], key=lambda times: times.order) == [both, soon, late, unknown]
 

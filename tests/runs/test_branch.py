@@ -15,8 +15,14 @@ from lrbench.runs.records import read_run
 
 
 def evaluation(iteration: int) -> dict[str, Any]:
-    return {"iteration": iteration, "accuracy_top1": iteration / 100, "train_seconds": 1.0, "evaluation_seconds": 1.0,
-            "cpu_seconds": 1.0, "peak_memory_bytes": 1}
+    return {
+        "iteration": iteration,
+        "accuracy_top1": iteration / 100,
+        "train_seconds": 1.0,
+        "evaluation_seconds": 1.0,
+        "cpu_seconds": 1.0,
+        "peak_memory_bytes": 1,
+    }
 
 
 @pytest.fixture
@@ -43,8 +49,11 @@ def child(tmp_path: Path) -> RunDirectory:
 
 
 def files(directory: RunDirectory) -> dict[str, str]:
-    return {str(path.relative_to(directory.path)): path.read_text() for path in directory.path.rglob("*")
-            if path.is_file() and path.name not in ("lock", "status.json")}
+    return {
+        str(path.relative_to(directory.path)): path.read_text()
+        for path in directory.path.rglob("*")
+        if path.is_file() and path.name not in ("lock", "status.json")
+    }
 
 
 def test_a_branch_has_the_evaluations_and_the_snapshot_up_to_there_and_its_own_description(parent, child):
@@ -53,9 +62,12 @@ def test_a_branch_has_the_evaluations_and_the_snapshot_up_to_there_and_its_own_d
     assert child.rows() == parent.rows()[:2]
     assert child.status() == Status("pending", 20)
     assert [(iteration, (path / "weights").read_text()) for iteration, path in child.snapshots()] == [
-        (20, "weights at 20")]
+        (20, "weights at 20")
+    ]
     assert json.loads((child.path / "run.json").read_text()) == {
-        "policy": "child", "branch": {"run": "parent", "iteration": 20}}
+        "policy": "child",
+        "branch": {"run": "parent", "iteration": 20},
+    }
     assert child.branched_at == 20
     assert parent.branched_at == 0
     assert files(parent) == before
@@ -83,7 +95,8 @@ def test_one_that_was_cut_off_is_none_and_is_made_whole_the_next_time(parent, ch
         raise Killed
 
     owner = {"copytree": shutil, "put_in_place": __import__("lrbench.runs.directory").runs.directory}.get(
-        step, RunDirectory)
+        step, RunDirectory
+    )
     with monkeypatch.context() as patched:
         patched.setattr(owner, step, die)
         with pytest.raises(Killed):
@@ -105,8 +118,22 @@ def test_a_full_disk_is_named_with_the_folder(parent, child, monkeypatch):
 
 
 def test_reports_read_a_branch_as_any_run(parent, child):
-    child.branch(parent, 20, {"schema": 1, "run_id": "child", "experiment": "e", "policy": "FIX(k0=1)",
-                              "function": "FIX", "lr_scale": 1, "seed": 0, "solver": {}, "workload": {}, "engine": {}})
+    child.branch(
+        parent,
+        20,
+        {
+            "schema": 1,
+            "run_id": "child",
+            "experiment": "e",
+            "policy": "FIX(k0=1)",
+            "function": "FIX",
+            "lr_scale": 1,
+            "seed": 0,
+            "solver": {},
+            "workload": {},
+            "engine": {},
+        },
+    )
     record = read_run(child.path)
     assert record.problem is None
     assert record.evaluations["iteration"].tolist() == [10, 20]

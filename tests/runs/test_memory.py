@@ -18,8 +18,9 @@ LOG_MEGABYTES = 20
 def peak_bytes(results: Path, shown: bytes = b"FIX") -> int:
     """The highest resident memory of `lrbench report`, as a process of its own."""
     wide = {**os.environ, "COLUMNS": "200"}  # no policy is broken over two lines
-    with subprocess.Popen([sys.executable, "-m", "lrbench", "report", str(results)], stdout=subprocess.PIPE,
-                          env=wide) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "lrbench", "report", str(results)], stdout=subprocess.PIPE, env=wide
+    ) as process:
         assert shown in process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -44,12 +45,16 @@ def write_log(path: Path, megabytes: float, *, displays: bool) -> int:
         for iteration in range(0, round(1e6 * megabytes) // (138 if displays else 2), 1 if displays else 100):
             start = f"I0101 {iteration // 3600 % 24:02}:{iteration // 60 % 60:02}:{iteration % 60:02}.0  1234"
             if iteration % 100 == 0:
-                file.write(f"{start} solver.cpp:337] Iteration {iteration}, Testing net (#0)\n"
-                           f"{start} solver.cpp:404]     Test net output #0: accuracy = 0.9{iteration % 97:02}\n"
-                           f"{start} solver.cpp:404]     Test net output #1: loss = 0.2{iteration % 89:02}\n")
+                file.write(
+                    f"{start} solver.cpp:337] Iteration {iteration}, Testing net (#0)\n"
+                    f"{start} solver.cpp:404]     Test net output #0: accuracy = 0.9{iteration % 97:02}\n"
+                    f"{start} solver.cpp:404]     Test net output #1: loss = 0.2{iteration % 89:02}\n"
+                )
             if displays:
-                file.write(f"{start} solver.cpp:228] Iteration {iteration}, loss = 0.3{iteration % 83:02}\n"
-                           f"{start} sgd_solver.cpp:106] Iteration {iteration}, lr = 0.01\n")
+                file.write(
+                    f"{start} solver.cpp:228] Iteration {iteration}, loss = 0.3{iteration % 83:02}\n"
+                    f"{start} sgd_solver.cpp:106] Iteration {iteration}, lr = 0.01\n"
+                )
     return path.stat().st_size
 
 

@@ -99,8 +99,14 @@ def in_small_batches(monkeypatch):
 
 @pytest.mark.usefixtures("in_small_batches")
 def test_batches_are_put_together_with_the_columns_of_the_first_and_the_last_line(run):
-    lines = [{"iteration": 1, "old": 0.5}, {"iteration": 2, "old": 0.6, "passing": 1}, {"iteration": 3},
-             {"iteration": 2, "new": 0.7}, {"iteration": 4, "new": None}, {"iteration": 5, "new": 0.9}]
+    lines = [
+        {"iteration": 1, "old": 0.5},
+        {"iteration": 2, "old": 0.6, "passing": 1},
+        {"iteration": 3},
+        {"iteration": 2, "new": 0.7},
+        {"iteration": 4, "new": None},
+        {"iteration": 5, "new": 0.9},
+    ]
     (run / "evaluations.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     record = read_run(run)
     assert record.problem is None

@@ -27,7 +27,11 @@ def filled(path: Path, seconds: range, **options) -> UsageLog:
 def test_a_line_says_what_is_known_and_null_for_the_rest(path):
     UsageLog(path, resumed=False).append(Sample(1.5, 99.0, 12345, shared=4))
     assert json.loads(path.read_text()) == {
-        "seconds": 1.5, "cpu_percent": 99.0, "memory_bytes": 12345, "gpu_percent": None, "gpu_memory_bytes": None,
+        "seconds": 1.5,
+        "cpu_percent": 99.0,
+        "memory_bytes": 12345,
+        "gpu_percent": None,
+        "gpu_memory_bytes": None,
         "shared": 4,
     }
     assert read_usage(path) == ([Sample(1.5, 99.0, 12345, shared=4)], None)
@@ -112,11 +116,22 @@ def test_what_a_full_disk_cut_short_is_written_with_the_next_sample(path, monkey
     assert [sample.seconds for sample in read_usage(path)[0]] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("line", [
-    b"garbage", b"[1]", b"{}", b'{"seconds": "2"}', b'{"seconds": -1}', b'{"seconds": 1}',
-    b'{"seconds": 2, "shared": 1.5}',
-    b'{"seconds": 2, "memory_bytes": 1e300}', b'{"seconds": 2, "cpu_percent": true}', b'{"seconds": NaN}', b"\xff\x00",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"garbage",
+        b"[1]",
+        b"{}",
+        b'{"seconds": "2"}',
+        b'{"seconds": -1}',
+        b'{"seconds": 1}',
+        b'{"seconds": 2, "shared": 1.5}',
+        b'{"seconds": 2, "memory_bytes": 1e300}',
+        b'{"seconds": 2, "cpu_percent": true}',
+        b'{"seconds": NaN}',
+        b"\xff\x00",
+    ],
+)
 def test_the_samples_before_a_line_that_is_none_are_kept_and_it_is_named(path, line):
     path.write_bytes(b'{"seconds": 1}\n' + line + b'\n{"seconds": 3}\n')
     samples, problem = read_usage(path)

@@ -71,8 +71,9 @@ def child():
 def processor_seconds(samples):
     """The time that the samples' shares come to."""
     starts = [0.0, *(sample.seconds for sample in samples)]
-    return sum(sample.cpu_percent / 100 * (sample.seconds - start)
-               for start, sample in zip(starts, samples, strict=False))
+    return sum(
+        sample.cpu_percent / 100 * (sample.seconds - start) for start, sample in zip(starts, samples, strict=False)
+    )
 
 
 def test_a_process_is_seen_with_what_it_uses(child, tmp_path):
@@ -150,8 +151,11 @@ class FakeNvml:
         return index
 
     def nvmlDeviceGetComputeRunningProcesses(self, device):
-        return [SimpleNamespace(pid=7, usedGpuMemory=1000 + device), SimpleNamespace(pid=8, usedGpuMemory=None),
-                SimpleNamespace(pid=9, usedGpuMemory=5)]
+        return [
+            SimpleNamespace(pid=7, usedGpuMemory=1000 + device),
+            SimpleNamespace(pid=8, usedGpuMemory=None),
+            SimpleNamespace(pid=9, usedGpuMemory=5),
+        ]
 
     def nvmlDeviceGetProcessUtilization(self, device, since):
         if device == 1:
@@ -160,12 +164,15 @@ class FakeNvml:
         return [SimpleNamespace(pid=pid, timeStamp=at, smUtil=share) for pid, at, share in found if at > since]
 
 
-@pytest.mark.parametrize(("pids", "first", "second"), [
-    ({7}, (30.0, 2001), (None, 2001)),
-    ({7, 8}, (35.0, 2001), (None, 2001)),
-    ({8}, (5.0, None), (None, None)),
-    ({1}, (None, None), (None, None)),
-])
+@pytest.mark.parametrize(
+    ("pids", "first", "second"),
+    [
+        ({7}, (30.0, 2001), (None, 2001)),
+        ({7, 8}, (35.0, 2001), (None, 2001)),
+        ({8}, (5.0, None), (None, None)),
+        ({1}, (None, None), (None, None)),
+    ],
+)
 def test_what_the_gpu_library_lists_of_the_processes_and_null_for_the_rest(monkeypatch, pids, first, second):
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
     gpus = Nvml()
@@ -197,11 +204,34 @@ class WatchedEngine(FakeEngine):
 
 
 def training(folder: Path, engine: FakeEngine) -> Training:
-    data = Prepared(name="none", label="none", folder=folder, train=folder, test=folder, mean=None, train_count=100,
-                    test_count=100, shape=(1, 1, 1), classes=2, sha256="0")
-    job = Job(net=NetParameter(), net_where="net", data=data, batch_size=10, test_batch_size=10, iterations=20,
-              test_interval=10, display_interval=5, seed=0, solver=SolverSettings(),
-              policy=parse_policy("FIX(k0=0.01)"), engine=EngineSettings(), folder=folder)
+    data = Prepared(
+        name="none",
+        label="none",
+        folder=folder,
+        train=folder,
+        test=folder,
+        mean=None,
+        train_count=100,
+        test_count=100,
+        shape=(1, 1, 1),
+        classes=2,
+        sha256="0",
+    )
+    job = Job(
+        net=NetParameter(),
+        net_where="net",
+        data=data,
+        batch_size=10,
+        test_batch_size=10,
+        iterations=20,
+        test_interval=10,
+        display_interval=5,
+        seed=0,
+        solver=SolverSettings(),
+        policy=parse_policy("FIX(k0=0.01)"),
+        engine=EngineSettings(),
+        folder=folder,
+    )
     return Training(engine, job, RunDirectory(folder), StoppingRules(), Observer(), threading.Event())
 
 

@@ -62,10 +62,13 @@ class Page:
         self.browser.find_element("css selector", css).click()
 
     def screen(self, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-            "features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        self.browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+        )
+        self.browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        )
 
     def errors(self) -> list[str]:
         return [entry["message"] for entry in self.browser.get_log("browser")]
@@ -83,12 +86,23 @@ def server(tmp_path_factory):
     for seed in (0, 1):
         for policy, end in ((TRI, 0.97), (SIN, 0.965), (FIX, 0.9)):
             fake_runs.write_run(results, policy, [0.1, 0.8, end + seed / 1000], seed=seed, target_accuracy=0.85)
-            fake_runs.write_run(results, policy, [0.1, 0.7, end - 0.01 - seed / 500], seed=seed, target_accuracy=0.85,
-                                solver={**fake_runs.SOLVER, "type": "Adam"})
+            fake_runs.write_run(
+                results,
+                policy,
+                [0.1, 0.7, end - 0.01 - seed / 500],
+                seed=seed,
+                target_accuracy=0.85,
+                solver={**fake_runs.SOLVER, "type": "Adam"},
+            )
     fake_runs.write_run(results, HOSTILE, [0.1, 0.3, None], status="diverged", reason=HOSTILE, target_accuracy=0.85)
     for rate in (0.001, 0.01, 0.1):
-        fake_runs.write_run(results, f"FIX(k0={rate})", [0.1, 0.5], experiment="exp-range",
-                            workload={**fake_runs.WORKLOAD, "iterations": 500})
+        fake_runs.write_run(
+            results,
+            f"FIX(k0={rate})",
+            [0.1, 0.5],
+            experiment="exp-range",
+            workload={**fake_runs.WORKLOAD, "iterations": 500},
+        )
     (fake_runs.write_run(results, "FIX(k0=9)") / "run.json").write_text("{")
     page = LivePage(lambda: _read(results), [results])
     with PageServer("127.0.0.1", 0, page) as running:
@@ -133,8 +147,10 @@ def test_hostile_names_are_shown_and_not_run(page):
 
 
 def test_every_chart_says_in_words_what_it_shows(page):
-    assert page.script("[...document.querySelectorAll('.chart')].every((one) => one.getAttribute('role') === 'img' && "
-                       "one.getAttribute('aria-label').length > 20)")
+    assert page.script(
+        "[...document.querySelectorAll('.chart')].every((one) => one.getAttribute('role') === 'img' && "
+        "one.getAttribute('aria-label').length > 20)"
+    )
     page.click("#curves details summary")
     page.wait("document.querySelectorAll('#curves details table tbody tr').length === 5")
 
@@ -142,11 +158,11 @@ def test_every_chart_says_in_words_what_it_shows(page):
 def test_it_sorts_by_keyboard_and_says_so(page):
     ranked = page.policies()
     head = "#policy-table th[data-column='policy']"
-    page.script(f"document.querySelector(\"{head} button\").focus()")
+    page.script(f'document.querySelector("{head} button").focus()')
     page.browser.switch_to.active_element.send_keys("\ue007")
     assert page.policies() == sorted(ranked, key=str.lower)
     assert page.script(f"document.querySelector(\"{head}\").getAttribute('aria-sort')") == "ascending"
-    page.wait(f"document.activeElement.closest(\"{head}\") !== null")  # the keyboard stays where it was
+    page.wait(f'document.activeElement.closest("{head}") !== null')  # the keyboard stays where it was
     page.click(f"{head} button")
     assert page.policies() == sorted(ranked, key=str.lower, reverse=True)
 
@@ -154,17 +170,23 @@ def test_it_sorts_by_keyboard_and_says_so(page):
 def test_it_filters_policies_and_runs(page):
     page.browser.find_element("css selector", "#filters input").send_keys("sin")
     assert page.policies() == [SIN, SIN]
-    page.script("(() => { const one = document.querySelector('#filters select[name=solver]'); one.value = 'Adam'; "
-                "one.dispatchEvent(new Event('change')); })()")
+    page.script(
+        "(() => { const one = document.querySelector('#filters select[name=solver]'); one.value = 'Adam'; "
+        "one.dispatchEvent(new Event('change')); })()"
+    )
     assert page.policies() == [SIN]
     assert page.script("document.querySelectorAll('#run-table tbody tr').length") == 2
-    page.script("(() => { const one = document.querySelector('#filters select[name=seed]'); one.value = '1'; "
-                "one.dispatchEvent(new Event('change')); })()")
+    page.script(
+        "(() => { const one = document.querySelector('#filters select[name=seed]'); one.value = '1'; "
+        "one.dispatchEvent(new Event('change')); })()"
+    )
     assert page.script("document.querySelectorAll('#run-table tbody tr').length") == 1
     page.click("#filters button[type=reset]")
     assert len(page.policies()) == 7
-    page.script("(() => { const one = document.querySelector('#filters select[name=status]'); one.value = 'diverged'; "
-                "one.dispatchEvent(new Event('change')); })()")
+    page.script(
+        "(() => { const one = document.querySelector('#filters select[name=status]'); one.value = 'diverged'; "
+        "one.dispatchEvent(new Event('change')); })()"
+    )
     assert page.policies() == [HOSTILE]
 
 
@@ -201,8 +223,9 @@ def test_a_new_evaluation_shows_within_five_seconds_and_keeps_sort_and_filter(pa
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(page, scheme):
     page.screen(scheme=scheme)
-    found = page.script("(() => { const style = getComputedStyle(document.body); return [style.color, "
-                        "style.backgroundColor]; })()")
+    found = page.script(
+        "(() => { const style = getComputedStyle(document.body); return [style.color, style.backgroundColor]; })()"
+    )
     text, ground = (_luminance(colour) for colour in found)
     assert (text > ground) == (scheme == "dark")
     assert (max(text, ground) + 0.05) / (min(text, ground) + 0.05) > 7
@@ -211,7 +234,7 @@ def test_text_stands_out_from_its_ground(page, scheme):
 
 def _luminance(colour: str) -> float:
     """Relative luminance of ``rgb(r, g, b)``, as WCAG 2 defines it."""
-    parts = [int(part) / 255 for part in colour[colour.index("(") + 1:-1].split(",")[:3]]
+    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
     linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -226,8 +249,10 @@ def test_a_phone_scrolls_tables_and_never_the_page(page):
 
 def test_all_charts_are_drawn_for_print(page):
     page.script("dispatchEvent(new Event('beforeprint'))")
-    assert page.script("[...document.querySelectorAll('#curves .chart, #bars .chart')].every((one) => "
-                       "one.querySelector('svg') !== null)")
+    assert page.script(
+        "[...document.querySelectorAll('#curves .chart, #bars .chart')].every((one) => "
+        "one.querySelector('svg') !== null)"
+    )
     page.script("dispatchEvent(new Event('afterprint'))")
     assert page.errors() == []
 

@@ -162,8 +162,18 @@ def test_nothing_can_be_written(ask, method):
     assert answer.headers["Allow"] == "GET, HEAD"
 
 
-@pytest.mark.parametrize("path", ["/secret.txt", "/../secret.txt", "/%2e%2e/secret.txt", "//etc/passwd", "/etc/passwd",
-                                  "/data.json/../../etc/passwd", "/..%2fsecret.txt"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/secret.txt",
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "//etc/passwd",
+        "/etc/passwd",
+        "/data.json/../../etc/passwd",
+        "/..%2fsecret.txt",
+    ],
+)
 def test_no_address_names_a_file(ask, path):
     answer, body = ask("GET", path)
     assert answer.status == 404
@@ -186,8 +196,9 @@ def test_addresses_and_the_own_name_are_answered(ask, host):
 def test_a_port_that_is_taken_is_one_line(server, page):
     with pytest.raises(UsageError) as refused:
         PageServer("127.0.0.1", server.server_port, page)
-    assert str(refused.value) == (f"127.0.0.1:{server.server_port}: another program listens there; "
-                                  "give another --port, or 0 for a free one")
+    assert str(refused.value) == (
+        f"127.0.0.1:{server.server_port}: another program listens there; give another --port, or 0 for a free one"
+    )
 
 
 def test_a_place_that_is_not_here_is_one_line(page):
@@ -199,8 +210,9 @@ def test_a_place_that_is_not_here_is_one_line(page):
         PageServer("a" * 70, 0, page)
 
 
-@pytest.mark.parametrize(("host", "shown", "local"), [("127.0.0.1", "127.0.0.1", True),
-                                                      ("0.0.0.0", "localhost", False)])
+@pytest.mark.parametrize(
+    ("host", "shown", "local"), [("127.0.0.1", "127.0.0.1", True), ("0.0.0.0", "localhost", False)]
+)
 def test_what_to_open(page, host, shown, local):
     with PageServer(host, 0, page) as server:
         assert server.url == f"http://{shown}:{server.server_port}/"

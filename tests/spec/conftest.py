@@ -93,5 +93,16 @@ def spec(tmp_path: Path) -> Spec:
 @pytest.fixture
 def data(tmp_path: Path) -> Prepared:
     """A data set that the spec fits."""
-    return Prepared(name="digits", label="digits", folder=tmp_path, train=tmp_path, test=tmp_path, mean=None,
-                    train_count=1000, test_count=500, shape=(1, 28, 28), classes=10, sha256="d" * 64)
+    return Prepared(
+        name="digits",
+        label="digits",
+        folder=tmp_path,
+        train=tmp_path,
+        test=tmp_path,
+        mean=None,
+        train_count=1000,
+        test_count=500,
+        shape=(1, 28, 28),
+        classes=10,
+        sha256="d" * 64,
+    )

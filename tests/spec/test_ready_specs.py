@@ -31,12 +31,15 @@ def test_a_ready_spec_is_whole_and_named_as_its_file(path, data):
     assert len({experiment.run_id(run, published) for run in experiment.runs}) == len(experiment.runs)
 
 
-@pytest.mark.parametrize(("name", "net", "dataset", "default"), [
-    ("mnist_lenet", "lenet", "mnist", "INV(k0=0.01, gamma=0.0001, p=0.75)"),
-    ("cifar10_cnn3", "cnn3", "cifar10", "NSTEP(k0=0.001, gamma=0.1, l=[60000, 65000])"),
-    ("cifar10_resnet20", "resnet20", "cifar10_padded", "NSTEP(k0=0.1, gamma=0.1, l=[32000, 48000])"),
-    ("cifar10_resnet32", "resnet32", "cifar10_padded", "NSTEP(k0=0.1, gamma=0.1, l=[32000, 48000])"),
-])
+@pytest.mark.parametrize(
+    ("name", "net", "dataset", "default"),
+    [
+        ("mnist_lenet", "lenet", "mnist", "INV(k0=0.01, gamma=0.0001, p=0.75)"),
+        ("cifar10_cnn3", "cnn3", "cifar10", "NSTEP(k0=0.001, gamma=0.1, l=[60000, 65000])"),
+        ("cifar10_resnet20", "resnet20", "cifar10_padded", "NSTEP(k0=0.1, gamma=0.1, l=[32000, 48000])"),
+        ("cifar10_resnet32", "resnet32", "cifar10_padded", "NSTEP(k0=0.1, gamma=0.1, l=[32000, 48000])"),
+    ],
+)
 def test_the_benchmarks_train_under_all_thirteen_functions_and_the_default(name, net, dataset, default):
     experiment = config(name)
     assert (experiment.workload.net_name, experiment.workload.dataset) == (net, dataset)

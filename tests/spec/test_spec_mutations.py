@@ -32,15 +32,65 @@ policies:
   - FIX(k0=0.01)
   - {function: TRI, k0: 1e-3, k1: [0.06, 0.1], l: 20}
 """
-PIECES = st.sampled_from([
-    "", " ", "\n", "  ", "\t", ":", ": ", "- ", "[", "]", "{", "}", ",", "#", "'", '"', "&w ", "*w", "<<: *w", "!",
-    "!!int ", "!!python/name:os.system ", "|", ">", "%", "---\n", "? ", "~", "null", "true", "no", "1:30", "010", "-1",
-    "0", "1e400", ".nan", ".inf", "9" * 20, "9" * 5000, "\\", '"\\ud800"', "\x00", "\ufeff", "é", "💥", "\u2028", "=",
-    "(", ")",
-])
+PIECES = st.sampled_from(
+    [
+        "",
+        " ",
+        "\n",
+        "  ",
+        "\t",
+        ":",
+        ": ",
+        "- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "#",
+        "'",
+        '"',
+        "&w ",
+        "*w",
+        "<<: *w",
+        "!",
+        "!!int ",
+        "!!python/name:os.system ",
+        "|",
+        ">",
+        "%",
+        "---\n",
+        "? ",
+        "~",
+        "null",
+        "true",
+        "no",
+        "1:30",
+        "010",
+        "-1",
+        "0",
+        "1e400",
+        ".nan",
+        ".inf",
+        "9" * 20,
+        "9" * 5000,
+        "\\",
+        '"\\ud800"',
+        "\x00",
+        "\ufeff",
+        "é",
+        "💥",
+        "\u2028",
+        "=",
+        "(",
+        ")",
+    ]
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 10**6) | st.integers() | st.floats() | st.text(max_size=8) | PIECES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6)
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +98,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("mutations")
     (path / "net.prototxt").write_text(
         'layer { name: "data" type: "Data" top: "data" top: "label" }\n'
-        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" }\n')
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" }\n'
+    )
     return path
 
 
@@ -76,14 +127,19 @@ def test_the_spec_that_is_mutated_is_good(folder):
 def test_text_with_pieces_replaced(folder, edits):
     text = SPEC
     for start, length, piece in edits:
-        text = text[:start] + piece + text[start + length:]
+        text = text[:start] + piece + text[start + length :]
     read_or_refuse(folder, text)
 
 
-@pytest.mark.parametrize(("piece", "changed"), [
-    ("digits", "*" + "9" * 5000), ("digits", "!" + "9" * 5000), ("momentum", "9" * 5000),
-    ("engine: {", "omentum: 1\nengine: {" + "9" * 5000 + ": 1, "),
-])
+@pytest.mark.parametrize(
+    ("piece", "changed"),
+    [
+        ("digits", "*" + "9" * 5000),
+        ("digits", "!" + "9" * 5000),
+        ("momentum", "9" * 5000),
+        ("engine: {", "omentum: 1\nengine: {" + "9" * 5000 + ": 1, "),
+    ],
+)
 def test_what_a_refusal_repeats_is_cut(folder, piece, changed):
     text = SPEC.replace(piece, changed)
     assert text != SPEC

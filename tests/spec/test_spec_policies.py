@@ -22,26 +22,41 @@ def test_text_and_mapping_say_the_same(spec):
 
 
 def test_a_list_as_a_parameter_makes_a_grid(spec):
-    experiment = with_policies(spec, "- {function: STEP, k0: [0.01, 0.02], gamma: [0.5, 0.9], l: 10}",
-                               "- FIX(k0=[0.1, 0.2])").read()
+    experiment = with_policies(
+        spec, "- {function: STEP, k0: [0.01, 0.02], gamma: [0.5, 0.9], l: 10}", "- FIX(k0=[0.1, 0.2])"
+    ).read()
     assert texts(experiment) == [
-        "STEP(k0=0.01, gamma=0.5, l=10)", "STEP(k0=0.01, gamma=0.9, l=10)", "STEP(k0=0.02, gamma=0.5, l=10)",
-        "STEP(k0=0.02, gamma=0.9, l=10)", "FIX(k0=0.1)", "FIX(k0=0.2)"]
+        "STEP(k0=0.01, gamma=0.5, l=10)",
+        "STEP(k0=0.01, gamma=0.9, l=10)",
+        "STEP(k0=0.02, gamma=0.5, l=10)",
+        "STEP(k0=0.02, gamma=0.9, l=10)",
+        "FIX(k0=0.1)",
+        "FIX(k0=0.2)",
+    ]
 
 
 def test_a_nested_mapping_is_a_nested_policy(spec):
     experiment = with_policies(
-        spec, "- function: WARMUP", "  l: 10", "  policy: {function: FIX, k0: [0.1, 0.2]}").read()
-    assert texts(experiment) == ["WARMUP(policy=FIX(k0=0.1), l=10, k0=0, count=stage)",
-                                 "WARMUP(policy=FIX(k0=0.2), l=10, k0=0, count=stage)"]
+        spec, "- function: WARMUP", "  l: 10", "  policy: {function: FIX, k0: [0.1, 0.2]}"
+    ).read()
+    assert texts(experiment) == [
+        "WARMUP(policy=FIX(k0=0.1), l=10, k0=0, count=stage)",
+        "WARMUP(policy=FIX(k0=0.2), l=10, k0=0, count=stage)",
+    ]
 
 
 def test_seeds_are_outermost_and_policies_innermost(spec):
     experiment = with_policies(spec, "- FIX(k0=0.1)", "- FIX(k0=0.2)").read(
-        "seeds=[7, 3]", "solver=[SGD, Adam]", "robustness.scales=[0.5, 1, 2]")
+        "seeds=[7, 3]", "solver=[SGD, Adam]", "robustness.scales=[0.5, 1, 2]"
+    )
     order = [(run.seed, run.lr_scale, run.solver.type, run.policy.text) for run in experiment.runs]
-    assert order == [(seed, scale, solver, policy) for seed in (7, 3) for scale in (1, 0.5, 2)
-                     for solver in ("SGD", "Adam") for policy in ("FIX(k0=0.1)", "FIX(k0=0.2)")]
+    assert order == [
+        (seed, scale, solver, policy)
+        for seed in (7, 3)
+        for scale in (1, 0.5, 2)
+        for solver in ("SGD", "Adam")
+        for policy in ("FIX(k0=0.1)", "FIX(k0=0.2)")
+    ]
 
 
 def test_robustness_scales_the_rates_and_keeps_the_policys_name(spec):
@@ -54,28 +69,40 @@ def test_robustness_scales_the_rates_and_keeps_the_policys_name(spec):
 IMPOSSIBLE = "but must be finite and not negative; change the parameters, or shorten the run"
 
 
-@pytest.mark.parametrize(("policy", "message"), [
-    ("FIX(k0=-1)", "FIX: k0 is -1, but must be a finite number of at least 0; for example FIX(k0=0.01)"),
-    ("{function: FIX, k0: .nan}",
-     "FIX: k0 is nan, but must be a finite number of at least 0; for example FIX(k0=0.01)"),
-    ("{function: FIX, k0: '0.01'}",
-     "FIX: k0 is 0.01, but must be a finite number of at least 0; for example FIX(k0=0.01)"),
-    ("FIX(k=1)", 'FIX: unknown parameter "k"; did you mean k0? it takes k0'),
-    ("FIXX(k0=1)", 'unknown LR function "FIXX"; did you mean FIX? `lrbench policies list` shows all of them'),
-    ("3", "a policy is a text or a mapping, but this is 3; write it as in FIX(k0=0.01)"),
-    ("", "a policy is a text or a mapping, but this is empty; write it as in FIX(k0=0.01)"),
-    ("[FIX(k0=1)]", "a policy is a text or a mapping, but this is a list; write it as in FIX(k0=0.01)"),
-    ("FIX(k0=[0.1, 0.1])", "the grid makes FIX(k0=0.1) twice; leave one of the equal values out"),
-    ("FIX(k0=0.020)", "the policy FIX(k0=0.02) stands twice, first at trial.yaml:13; keep one; "
-                      "several runs of one policy come from seeds"),
-    ("POLY(k0=0.1, p=1, l=50)", f"POLY(k0=0.1, p=1, l=50): POLY: the rate at t = 51 is -0.002, {IMPOSSIBLE}"),
-    ("POLY(k0=0.1, p=1.2, l=50)", f"POLY(k0=0.1, p=1.2, l=50): POLY: the rate at t = 51 is nan, {IMPOSSIBLE}"),
-    ("EXP(k0=1, gamma=1e9)", f"EXP(k0=1, gamma=1000000000): EXP: the rate at t = 35 is inf, {IMPOSSIBLE}"),
-    ("COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[100])",
-     "COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[100], count=stage): COMPOSE: boundary 100 lies beyond the "
-     "100 iterations of the run or stage: what follows would never begin; leave that stage out, or give more "
-     "iterations"),
-])
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("FIX(k0=-1)", "FIX: k0 is -1, but must be a finite number of at least 0; for example FIX(k0=0.01)"),
+        (
+            "{function: FIX, k0: .nan}",
+            "FIX: k0 is nan, but must be a finite number of at least 0; for example FIX(k0=0.01)",
+        ),
+        (
+            "{function: FIX, k0: '0.01'}",
+            "FIX: k0 is 0.01, but must be a finite number of at least 0; for example FIX(k0=0.01)",
+        ),
+        ("FIX(k=1)", 'FIX: unknown parameter "k"; did you mean k0? it takes k0'),
+        ("FIXX(k0=1)", 'unknown LR function "FIXX"; did you mean FIX? `lrbench policies list` shows all of them'),
+        ("3", "a policy is a text or a mapping, but this is 3; write it as in FIX(k0=0.01)"),
+        ("", "a policy is a text or a mapping, but this is empty; write it as in FIX(k0=0.01)"),
+        ("[FIX(k0=1)]", "a policy is a text or a mapping, but this is a list; write it as in FIX(k0=0.01)"),
+        ("FIX(k0=[0.1, 0.1])", "the grid makes FIX(k0=0.1) twice; leave one of the equal values out"),
+        (
+            "FIX(k0=0.020)",
+            "the policy FIX(k0=0.02) stands twice, first at trial.yaml:13; keep one; "
+            "several runs of one policy come from seeds",
+        ),
+        ("POLY(k0=0.1, p=1, l=50)", f"POLY(k0=0.1, p=1, l=50): POLY: the rate at t = 51 is -0.002, {IMPOSSIBLE}"),
+        ("POLY(k0=0.1, p=1.2, l=50)", f"POLY(k0=0.1, p=1.2, l=50): POLY: the rate at t = 51 is nan, {IMPOSSIBLE}"),
+        ("EXP(k0=1, gamma=1e9)", f"EXP(k0=1, gamma=1000000000): EXP: the rate at t = 35 is inf, {IMPOSSIBLE}"),
+        (
+            "COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[100])",
+            "COMPOSE(policies=[FIX(k0=1), FIX(k0=2)], boundaries=[100], count=stage): COMPOSE: boundary 100 lies beyond the "
+            "100 iterations of the run or stage: what follows would never begin; leave that stage out, or give more "
+            "iterations",
+        ),
+    ],
+)
 def test_an_impossible_policy_is_refused_at_its_line(spec, policy, message):
     assert with_policies(spec, "- FIX(k0=0.02)", f"- {policy}").refusal() == f"trial.yaml:14: {message}"
 
@@ -88,14 +115,20 @@ def test_a_doubled_key_inside_a_policy(spec):
 def test_a_rate_that_a_scale_makes_infinite(spec):
     message = with_policies(spec, "- FIX(k0=1e300)").more("robustness: {scales: [2, 1e10]}\n").refusal()
     assert message.startswith(
-        "trial.yaml:13: SCALE(factor=10000000000, policy=FIX(k0=1e+300)): SCALE: the rate at t = 0 is inf")
+        "trial.yaml:13: SCALE(factor=10000000000, policy=FIX(k0=1e+300)): SCALE: the rate at t = 0 is inf"
+    )
 
 
 def test_a_run_that_two_ways_lead_to(spec):
-    message = with_policies(spec, "- FIX(k0=0.01)", "- SCALE(factor=2, policy=FIX(k0=0.01))").more(
-        "robustness: {scales: [2]}\n").refusal()
-    assert message == ("trial.yaml:13: FIX(k0=0.01) x2 SGD seed 0 would be trained twice, as SCALE(factor=2, "
-                       "policy=FIX(k0=0.01)) SGD seed 0 is the same; leave one of the policies, solvers or scales out")
+    message = (
+        with_policies(spec, "- FIX(k0=0.01)", "- SCALE(factor=2, policy=FIX(k0=0.01))")
+        .more("robustness: {scales: [2]}\n")
+        .refusal()
+    )
+    assert message == (
+        "trial.yaml:13: FIX(k0=0.01) x2 SGD seed 0 would be trained twice, as SCALE(factor=2, "
+        "policy=FIX(k0=0.01)) SGD seed 0 is the same; leave one of the policies, solvers or scales out"
+    )
 
 
 def test_policies_in_brackets_need_quotes(spec):
@@ -104,10 +137,13 @@ def test_policies_in_brackets_need_quotes(spec):
     assert len(with_policies(spec, "['TRI(k0=0.01, k1=0.06, l=20)', FIX(k0=1)]").read().runs) == 2
 
 
-@pytest.mark.parametrize(("lines", "message"), [
-    (["[]"], "policies is an empty list, but must be a list of at least 1; for example policies: ['FIX(k0=0.01)']"),
-    (["FIX(k0=0.01)"], "policies is 'FIX(k0=0.01)', but must be a list; for example policies: ['FIX(k0=0.01)']"),
-])
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["[]"], "policies is an empty list, but must be a list of at least 1; for example policies: ['FIX(k0=0.01)']"),
+        (["FIX(k0=0.01)"], "policies is 'FIX(k0=0.01)', but must be a list; for example policies: ['FIX(k0=0.01)']"),
+    ],
+)
 def test_policies_are_a_list(spec, lines, message):
     assert with_policies(spec, *lines).refusal() == f"trial.yaml:12: {message}"
 
@@ -117,6 +153,8 @@ def test_too_many_runs_are_refused_before_they_are_made(spec, monkeypatch):
     policies = with_policies(spec, "- FIX(k0=[0.1, 0.2, 0.3])")
     assert len(policies.read().runs) == 3
     assert policies.refusal("seeds=[0, 1]") == (
-        "trial.yaml:12: these policies, solvers, scales and seeds make 6 runs; a spec makes at most 5")
+        "trial.yaml:12: these policies, solvers, scales and seeds make 6 runs; a spec makes at most 5"
+    )
     assert with_policies(spec, "- FIX(k0=[1, 2, 3, 4])", "- FIX(k0=[5, 6])").refusal() == (
-        "trial.yaml:14: more than 5 policies; make several specs of them")
+        "trial.yaml:14: more than 5 policies; make several specs of them"
+    )

@@ -20,10 +20,17 @@ def solvers(spec, written):
 
 
 # What Caffe's solvers read, from its source: SGDSolver and those derived from it, each with its own checks.
-@pytest.mark.parametrize(("kind", "read"), [
-    ("SGD", {"momentum"}), ("Nesterov", {"momentum"}), ("AdaGrad", {"delta"}), ("RMSProp", {"delta", "rms_decay"}),
-    ("AdaDelta", {"momentum", "delta"}), ("Adam", {"momentum", "momentum2", "delta"}),
-])
+@pytest.mark.parametrize(
+    ("kind", "read"),
+    [
+        ("SGD", {"momentum"}),
+        ("Nesterov", {"momentum"}),
+        ("AdaGrad", {"delta"}),
+        ("RMSProp", {"delta", "rms_decay"}),
+        ("AdaDelta", {"momentum", "delta"}),
+        ("Adam", {"momentum", "momentum2", "delta"}),
+    ],
+)
 @pytest.mark.parametrize("parameter", sorted(EVERY))
 def test_a_type_takes_what_caffe_reads_and_nothing_else(spec, kind, read, parameter):
     written = f"{{type: {kind}, {parameter}: 0.5}}"
@@ -31,7 +38,8 @@ def test_a_type_takes_what_caffe_reads_and_nothing_else(spec, kind, read, parame
         assert solvers(spec, written)[0].resolved()[parameter] == 0.5
     else:
         assert with_solver(spec, written).refusal() == (
-            f"trial.yaml:9: solver.{parameter} is no parameter of {kind}; {TAKES_NONE}")
+            f"trial.yaml:9: solver.{parameter} is no parameter of {kind}; {TAKES_NONE}"
+        )
 
 
 def test_every_type_is_known():
@@ -52,14 +60,17 @@ def test_the_defaults_are_caffes(spec):
     assert (rmsprop.rms_decay, rmsprop.weight_decay, rmsprop.iter_size) == (0.99, 0.0, 1)
 
 
-@pytest.mark.parametrize(("written", "expected"), [
-    ("SGD", [("SGD", 0.0)]),
-    ("[SGD, Adam]", [("SGD", 0.0), ("Adam", 0.0)]),
-    ("{type: [SGD, Nesterov], momentum: 0.9}", [("SGD", 0.9), ("Nesterov", 0.9)]),
-    ("[{type: SGD, momentum: 0.9}, {type: SGD, momentum: 0.5}, Adam]", [("SGD", 0.9), ("SGD", 0.5), ("Adam", 0.0)]),
-    ("[{type: [SGD, Nesterov], momentum: 0.9}, Adam]", [("SGD", 0.9), ("Nesterov", 0.9), ("Adam", 0.0)]),
-    ("{momentum: 0.9}", [("SGD", 0.9)]),
-])
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("SGD", [("SGD", 0.0)]),
+        ("[SGD, Adam]", [("SGD", 0.0), ("Adam", 0.0)]),
+        ("{type: [SGD, Nesterov], momentum: 0.9}", [("SGD", 0.9), ("Nesterov", 0.9)]),
+        ("[{type: SGD, momentum: 0.9}, {type: SGD, momentum: 0.5}, Adam]", [("SGD", 0.9), ("SGD", 0.5), ("Adam", 0.0)]),
+        ("[{type: [SGD, Nesterov], momentum: 0.9}, Adam]", [("SGD", 0.9), ("Nesterov", 0.9), ("Adam", 0.0)]),
+        ("{momentum: 0.9}", [("SGD", 0.9)]),
+    ],
+)
 def test_a_list_makes_a_matrix(spec, written, expected):
     assert [(solver.type, solver.momentum) for solver in solvers(spec, written)] == expected
 
@@ -67,28 +78,41 @@ def test_a_list_makes_a_matrix(spec, written, expected):
 def test_every_solver_trains_every_policy(spec):
     experiment = with_solver(spec, "[SGD, Adam]").more("  - FIX(k0=0.02)\n").read()
     assert [run.label for run in experiment.runs] == [
-        "FIX(k0=0.01) SGD seed 0", "FIX(k0=0.02) SGD seed 0", "FIX(k0=0.01) Adam seed 0", "FIX(k0=0.02) Adam seed 0"]
+        "FIX(k0=0.01) SGD seed 0",
+        "FIX(k0=0.02) SGD seed 0",
+        "FIX(k0=0.01) Adam seed 0",
+        "FIX(k0=0.02) Adam seed 0",
+    ]
 
 
-@pytest.mark.parametrize(("written", "message"), [
-    ("{type: sgd}", f"9: solver.type is 'sgd', but must be {TYPES}; did you mean SGD?"),
-    ("{type: Adamax}", f"9: solver.type is 'Adamax', but must be {TYPES}; did you mean Adam or AdaGrad?"),
-    ("[SGD, Lion]", f"9: solver.1.type is 'Lion', but must be {TYPES}; for example type: SGD"),
-    ("{type: []}", f"9: solver.type is an empty list, but must be {TYPES}; for example type: SGD"),
-    ("[]",
-     "9: solver is an empty list, but must be a list of at least 1; for example solver: {type: SGD, momentum: 0.9}"),
-    ("", "9: solver is empty, but must be a mapping; for example solver: {type: SGD, momentum: 0.9}"),
-    ("3", "9: solver is 3, but must be a mapping; for example solver: {type: SGD, momentum: 0.9}"),
-    ("[[SGD]]", "9: solver.0 is a list, but must be a mapping; for example solver: {type: SGD, momentum: 0.9}"),
-    ("[SGD, SGD]", "9: solver.1 is the same as one before it; keep one"),
-    ("[SGD, {type: SGD, momentum: 0}]", "9: solver.1 is the same as one before it; keep one"),
-    ("{type: [SGD, SGD]}", "9: solver is the same as one before it; keep one"),
-    ("{type: [SGD, AdaGrad], momentum: 0.9}", f"9: solver.momentum is no parameter of AdaGrad; {TAKES_NONE}"),
-    ("\n  - SGD\n  - type: Adam\n    momentun: 0.9",
-     "12: unknown key 'solver.1.momentun'; did you mean momentum or momentum2?"),
-    ("\n  - type: [SGD, Nesterov]\n    momentum: 0.9\n  - type: AdaDelta\n    momentum: 2",
-     "13: solver.1.momentum is 2, but must be below 1; for example momentum: 0.9"),
-])
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("{type: sgd}", f"9: solver.type is 'sgd', but must be {TYPES}; did you mean SGD?"),
+        ("{type: Adamax}", f"9: solver.type is 'Adamax', but must be {TYPES}; did you mean Adam or AdaGrad?"),
+        ("[SGD, Lion]", f"9: solver.1.type is 'Lion', but must be {TYPES}; for example type: SGD"),
+        ("{type: []}", f"9: solver.type is an empty list, but must be {TYPES}; for example type: SGD"),
+        (
+            "[]",
+            "9: solver is an empty list, but must be a list of at least 1; for example solver: {type: SGD, momentum: 0.9}",
+        ),
+        ("", "9: solver is empty, but must be a mapping; for example solver: {type: SGD, momentum: 0.9}"),
+        ("3", "9: solver is 3, but must be a mapping; for example solver: {type: SGD, momentum: 0.9}"),
+        ("[[SGD]]", "9: solver.0 is a list, but must be a mapping; for example solver: {type: SGD, momentum: 0.9}"),
+        ("[SGD, SGD]", "9: solver.1 is the same as one before it; keep one"),
+        ("[SGD, {type: SGD, momentum: 0}]", "9: solver.1 is the same as one before it; keep one"),
+        ("{type: [SGD, SGD]}", "9: solver is the same as one before it; keep one"),
+        ("{type: [SGD, AdaGrad], momentum: 0.9}", f"9: solver.momentum is no parameter of AdaGrad; {TAKES_NONE}"),
+        (
+            "\n  - SGD\n  - type: Adam\n    momentun: 0.9",
+            "12: unknown key 'solver.1.momentun'; did you mean momentum or momentum2?",
+        ),
+        (
+            "\n  - type: [SGD, Nesterov]\n    momentum: 0.9\n  - type: AdaDelta\n    momentum: 2",
+            "13: solver.1.momentum is 2, but must be below 1; for example momentum: 0.9",
+        ),
+    ],
+)
 def test_refusals_name_the_solver_as_it_is_written(spec, written, message):
     assert with_solver(spec, written).refusal() == f"trial.yaml:{message}"
 

@@ -25,13 +25,35 @@ def refusal(text):
     return message
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("12", 12), ("-3", -3), ("+3", 3), ("0", 0), ("1_000_000", 1_000_000),
-    ("1e-3", 1e-3), ("1E5", 1e5), ("1.5e+3", 1500.0), (".5", 0.5), ("5.", 5.0), ("-0.25", -0.25), (".inf", math.inf),
-    ("-.INF", -math.inf), ("true", True), ("False", False), ("null", None), ("~", None), ("", None),
-    ("# only a comment", None), ("'12'", "12"), ('"true"', "true"), ("''", ""), ("lenet", "lenet"),
-    ("|\n two\n lines\n", "two\nlines\n"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12", 12),
+        ("-3", -3),
+        ("+3", 3),
+        ("0", 0),
+        ("1_000_000", 1_000_000),
+        ("1e-3", 1e-3),
+        ("1E5", 1e5),
+        ("1.5e+3", 1500.0),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("-0.25", -0.25),
+        (".inf", math.inf),
+        ("-.INF", -math.inf),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("# only a comment", None),
+        ("'12'", "12"),
+        ('"true"', "true"),
+        ("''", ""),
+        ("lenet", "lenet"),
+        ("|\n two\n lines\n", "two\nlines\n"),
+    ],
+)
 def test_plain_words_are_read_as_in_yaml_1_2(text, expected):
     found = value(text)
     assert found == expected
@@ -42,10 +64,34 @@ def test_not_a_number_is_a_number():
     assert math.isnan(value(".nan"))
 
 
-@pytest.mark.parametrize("text", [
-    "1:30", "190:20:30", "010", "-07", "0x1F", "0b101", "0o17", "1__0", "1_", "2024-01-01", "2024-01-01 10:00:00",
-    "yes", "no", "on", "Off", "y", "=", "e5", "1e", ".", "1.2.3", "nan", "inf",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1:30",
+        "190:20:30",
+        "010",
+        "-07",
+        "0x1F",
+        "0b101",
+        "0o17",
+        "1__0",
+        "1_",
+        "2024-01-01",
+        "2024-01-01 10:00:00",
+        "yes",
+        "no",
+        "on",
+        "Off",
+        "y",
+        "=",
+        "e5",
+        "1e",
+        ".",
+        "1.2.3",
+        "nan",
+        "inf",
+    ],
+)
 def test_what_other_readers_of_yaml_turn_into_something_else_stays_text(text):
     assert value(text) == text
 
@@ -53,15 +99,27 @@ def test_what_other_readers_of_yaml_turn_into_something_else_stays_text(text):
 def test_every_value_has_its_line():
     _, places = read_plain("# a comment\na: 1\nb:\n  c: [1,\n   2]\n  d:\n    - x\n    - {y: 3}\n", "a.yaml")
     assert places == {
-        (): "a.yaml:2", ("a",): "a.yaml:2", ("b",): "a.yaml:3", ("b", "c"): "a.yaml:4", ("b", "c", 0): "a.yaml:4",
-        ("b", "c", 1): "a.yaml:5", ("b", "d"): "a.yaml:6", ("b", "d", 0): "a.yaml:7", ("b", "d", 1): "a.yaml:8",
+        (): "a.yaml:2",
+        ("a",): "a.yaml:2",
+        ("b",): "a.yaml:3",
+        ("b", "c"): "a.yaml:4",
+        ("b", "c", 0): "a.yaml:4",
+        ("b", "c", 1): "a.yaml:5",
+        ("b", "d"): "a.yaml:6",
+        ("b", "d", 0): "a.yaml:7",
+        ("b", "d", 1): "a.yaml:8",
         ("b", "d", 1, "y"): "a.yaml:8",
     }
 
 
 def test_keys_are_text_whatever_they_look_like():
     assert value("1: a\ntrue: b\n2024-01-01: c\n~: d\n'': e") == {
-        "1": "a", "true": "b", "2024-01-01": "c", "~": "d", "": "e"}
+        "1": "a",
+        "true": "b",
+        "2024-01-01": "c",
+        "~": "d",
+        "": "e",
+    }
 
 
 def test_an_alias_is_a_value_of_its_own():
@@ -79,37 +137,46 @@ def test_a_merge_key_gives_way_to_the_mappings_own_keys():
     assert value("'<<': {a: 1}") == {"<<": {"a": 1}}
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("a: 1\nb: 2\na: 3", "a.yaml:3: the key 'a' stands twice; keep one"),
-    ("a: 1\n'a': 3", "a.yaml:2: the key 'a' stands twice; keep one"),
-    ("1: 1\n'1': 3", "a.yaml:2: the key '1' stands twice; keep one"),
-    ("? [a]\n: 1", "a.yaml:1: a key must be a word, not a list or a mapping; quote it if it is text"),
-    ("\n? {a: 1}\n: 1", "a.yaml:2: a key must be a word, not a list or a mapping; quote it if it is text"),
-    ("<<: 3", "a.yaml:1: the key '<<' merges a mapping or a list of mappings; write the keys themselves"),
-    ("a: &a [1]\n<<: *a", "a.yaml:1: the key '<<' merges a mapping or a list of mappings; write the keys themselves"),
-    ('a: "\\a"', "a.yaml:1: '\\x07' holds a control character; leave it out"),
-    ('a: "\\ud800"', "a.yaml:1: '\\ud800' holds a control character; leave it out"),
-    ('a: 1\n"\\e[2J": 1', "a.yaml:2: the key '\\x1b[2J' holds a control character; leave it out"),
-    ("a: 1\nb: \x00", "a.yaml:2: holds a control character; give a text file"),
-    (f"a: {'9' * 5000}", "a.yaml:1: a number of 5000 digits is too long; correct it"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: 2\na: 3", "a.yaml:3: the key 'a' stands twice; keep one"),
+        ("a: 1\n'a': 3", "a.yaml:2: the key 'a' stands twice; keep one"),
+        ("1: 1\n'1': 3", "a.yaml:2: the key '1' stands twice; keep one"),
+        ("? [a]\n: 1", "a.yaml:1: a key must be a word, not a list or a mapping; quote it if it is text"),
+        ("\n? {a: 1}\n: 1", "a.yaml:2: a key must be a word, not a list or a mapping; quote it if it is text"),
+        ("<<: 3", "a.yaml:1: the key '<<' merges a mapping or a list of mappings; write the keys themselves"),
+        (
+            "a: &a [1]\n<<: *a",
+            "a.yaml:1: the key '<<' merges a mapping or a list of mappings; write the keys themselves",
+        ),
+        ('a: "\\a"', "a.yaml:1: '\\x07' holds a control character; leave it out"),
+        ('a: "\\ud800"', "a.yaml:1: '\\ud800' holds a control character; leave it out"),
+        ('a: 1\n"\\e[2J": 1', "a.yaml:2: the key '\\x1b[2J' holds a control character; leave it out"),
+        ("a: 1\nb: \x00", "a.yaml:2: holds a control character; give a text file"),
+        (f"a: {'9' * 5000}", "a.yaml:1: a number of 5000 digits is too long; correct it"),
+    ],
+)
 def test_refusals(text, message):
     assert refusal(text) == message
 
 
-@pytest.mark.parametrize(("text", "line", "problem"), [
-    ("a: [1, 2", 1, "expected ',' or ']'"),
-    ("a: 1\nb: {c: 1\nd: 2}", 3, "expected ',' or '}'"),
-    ("a: 1\n b: 2", 2, "mapping values are not allowed here"),
-    ("a: 1\n\tb: 2", 2, "cannot start any token"),
-    ("a:\n  - 1\n b: 2", 3, "expected <block end>"),
-    ('a: 1\nb: "x', 2, "found unexpected end of stream"),
-    ("a: 1\nb: *c", 2, "found undefined alias 'c'"),
-    ("a: 1\n---\nb: 2", 2, "expected a single document in the stream, but found another document"),
-    ('a: 1\nb: "\\UFFFFFFFF"', 2, "no such character"),
-    (f"%YAML {'9' * 5000}.1\n---\na: 1", 1, "no such character or version"),
-    ("%YAML 3.0\n---\na: 1", 1, "incompatible YAML document"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("a: [1, 2", 1, "expected ',' or ']'"),
+        ("a: 1\nb: {c: 1\nd: 2}", 3, "expected ',' or '}'"),
+        ("a: 1\n b: 2", 2, "mapping values are not allowed here"),
+        ("a: 1\n\tb: 2", 2, "cannot start any token"),
+        ("a:\n  - 1\n b: 2", 3, "expected <block end>"),
+        ('a: 1\nb: "x', 2, "found unexpected end of stream"),
+        ("a: 1\nb: *c", 2, "found undefined alias 'c'"),
+        ("a: 1\n---\nb: 2", 2, "expected a single document in the stream, but found another document"),
+        ('a: 1\nb: "\\UFFFFFFFF"', 2, "no such character"),
+        (f"%YAML {'9' * 5000}.1\n---\na: 1", 1, "no such character or version"),
+        ("%YAML 3.0\n---\na: 1", 1, "incompatible YAML document"),
+    ],
+)
 def test_what_is_not_yaml_is_said_with_its_line(text, line, problem):
     message = refusal(text)
     assert message.startswith(f"a.yaml:{line}: is not valid YAML: ")
@@ -117,21 +184,45 @@ def test_what_is_not_yaml_is_said_with_its_line(text, line, problem):
     assert message.endswith("; check the indentation, colons, brackets and quotes there")
 
 
-@pytest.mark.parametrize("text", [
-    "a: !!python/object/apply:os.system [ls]", "a: !!python/name:os.system", "!!python/object/new:os.system [ls]: 1",
-    "%TAG !e! tag:yaml.org,2002:python/\n---\na: !e!name:os.system", "a: !!int 3", "a: !!bool maybe", "a: !!set {x}",
-    "a: !!timestamp x", "a: !!binary x", "a: !own 3", "a: ! 3", "a: &x !!str 3",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!python/object/apply:os.system [ls]",
+        "a: !!python/name:os.system",
+        "!!python/object/new:os.system [ls]: 1",
+        "%TAG !e! tag:yaml.org,2002:python/\n---\na: !e!name:os.system",
+        "a: !!int 3",
+        "a: !!bool maybe",
+        "a: !!set {x}",
+        "a: !!timestamp x",
+        "a: !!binary x",
+        "a: !own 3",
+        "a: ! 3",
+        "a: &x !!str 3",
+    ],
+)
 def test_a_tag_is_refused_and_never_followed(text):
     message = refusal(text)
     assert message.startswith(f"a.yaml:{text.count(chr(10)) + 1}: the tag ")
     assert message.endswith(" is refused, as a spec holds plain values only; remove it")
 
 
-@pytest.mark.parametrize("text", [
-    "[" * 10_000, "[1, " * 10_000, "{a: " * 10_000, "- " * 10_000, "? " * 10_000, "a: " + "[" * (MAX_DEPTH + 1),
-    "a: &a [*a]", "&a [*a, *a]", "a: &a {b: *a}", "a: &a {<<: *a}", "a: &a {<<: [*a, *a]}",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 10_000,
+        "[1, " * 10_000,
+        "{a: " * 10_000,
+        "- " * 10_000,
+        "? " * 10_000,
+        "a: " + "[" * (MAX_DEPTH + 1),
+        "a: &a [*a]",
+        "&a [*a, *a]",
+        "a: &a {b: *a}",
+        "a: &a {<<: *a}",
+        "a: &a {<<: [*a, *a]}",
+    ],
+)
 def test_what_is_too_deep_or_holds_itself_is_refused(text):
     assert refusal(text) == f"a.yaml:1: is nested more than {MAX_DEPTH} deep, or holds itself; write it flat"
 
@@ -143,19 +234,34 @@ def bomb(first, form):
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("text", [
-    bomb("[x]", "[%s]"), bomb("{k: 1}", "{<<: [%s]}"), "[" + "1," * MAX_VALUES + "1]",
-], ids=["lists", "merges", "long"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        bomb("[x]", "[%s]"),
+        bomb("{k: 1}", "{<<: [%s]}"),
+        "[" + "1," * MAX_VALUES + "1]",
+    ],
+    ids=["lists", "merges", "long"],
+)
 def test_what_grows_beyond_all_measure_is_refused_at_once(text):
     start = time.monotonic()
     assert f" holds more than {MAX_VALUES} values" in refusal(text)
     assert time.monotonic() - start < 30
 
 
-@pytest.mark.parametrize(("thing", "text"), [
-    (None, "empty"), (True, "true"), ([], "an empty list"), ([1], "a list"), ({}, "an empty mapping"), (1.5, "1.5"),
-    ("x" * 100, f"'{'x' * 56}..."), ("a\nb", r"'a\nb'"),
-])
+@pytest.mark.parametrize(
+    ("thing", "text"),
+    [
+        (None, "empty"),
+        (True, "true"),
+        ([], "an empty list"),
+        ([1], "a list"),
+        ({}, "an empty mapping"),
+        (1.5, "1.5"),
+        ("x" * 100, f"'{'x' * 56}..."),
+        ("a\nb", r"'a\nb'"),
+    ],
+)
 def test_a_message_shows_a_value_briefly(thing, text):
     assert shown(thing) == text
 

@@ -40,14 +40,32 @@ MakeBench = Callable[..., Bench]
 def make(tmp_path: Path) -> MakeBench:
     """Makes a bench of 60 iterations, evaluated every 5."""
 
-    def bench(engine: FakeEngine, *overrides: str, results: str = "results", jobs: int = 1,
-              listener: Listener | None = None) -> Bench:
+    def bench(
+        engine: FakeEngine, *overrides: str, results: str = "results", jobs: int = 1, listener: Listener | None = None
+    ) -> Bench:
         spec = tmp_path / "trial.yaml"
         spec.write_text(SPEC)
-        data = Prepared(name="digits", label="digits", folder=tmp_path, train=tmp_path, test=tmp_path, mean=None,
-                        train_count=100, test_count=100, shape=(1, 28, 28), classes=10, sha256="0")
-        return Bench(read_experiment(spec, overrides, ChoosingSettings), data, engine, tmp_path / results, jobs,
-                     listener=listener or Listener())
+        data = Prepared(
+            name="digits",
+            label="digits",
+            folder=tmp_path,
+            train=tmp_path,
+            test=tmp_path,
+            mean=None,
+            train_count=100,
+            test_count=100,
+            shape=(1, 28, 28),
+            classes=10,
+            sha256="0",
+        )
+        return Bench(
+            read_experiment(spec, overrides, ChoosingSettings),
+            data,
+            engine,
+            tmp_path / results,
+            jobs,
+            listener=listener or Listener(),
+        )
 
     return bench
 
@@ -63,17 +81,24 @@ def composed(bench: Bench) -> ComposeResult:
 
 def runs(bench: Bench) -> dict[str, list[dict[str, Any]]]:
     """The evaluations of each run of the search, without the clocks."""
-    return {path.parent.name: [{name: value for name, value in row.items() if name not in CLOCKS}
-                               for row in RunDirectory(path.parent).rows()]
-            for path in sorted((bench.results / "trial-compose").glob("*/run.json"))}
+    return {
+        path.parent.name: [
+            {name: value for name, value in row.items() if name not in CLOCKS}
+            for row in RunDirectory(path.parent).rows()
+        ]
+        for path in sorted((bench.results / "trial-compose").glob("*/run.json"))
+    }
 
 
 def test_the_best_of_each_stage_goes_on_and_its_whole_policy_is_the_result(make):
     bench = make(FakeEngine())
     result = composed(bench)
     assert result.composite
-    assert [(stage.start, stage.judged_at, stage.end) for stage in result.stages] == [(0, 20, 20), (20, 40, 40),
-                                                                                     (40, 60, 60)]
+    assert [(stage.start, stage.judged_at, stage.end) for stage in result.stages] == [
+        (0, 20, 20),
+        (20, 40, 40),
+        (40, 60, 60),
+    ]
     for before, stage in zip(result.stages, result.stages[1:], strict=False):
         assert len(stage.ranked) == 4
         assert {one.candidate.parent.policy for one in stage.ranked} == {before.best.candidate.path.policy}
@@ -97,8 +122,9 @@ def test_every_run_is_what_its_policy_gives_from_scratch(make):
         scratch = bench.named("scratch").stopping()
         task = scratch.task(one.candidate.path.policy, 1000)
         scratch.run([task])
-        alone = [{name: value for name, value in row.items() if name not in CLOCKS}
-                 for row in scratch.evaluations(task)]
+        alone = [
+            {name: value for name, value in row.items() if name not in CLOCKS} for row in scratch.evaluations(task)
+        ]
         assert found[one.run] == alone[: len(found[one.run])]
         assert task.folder.name == one.run
 
@@ -127,8 +153,9 @@ def test_a_branch_says_where_it_comes_from(make):
         assert told["policy"] == one.candidate.path.policy.text
         if parent:
             assert told["branch"]["iteration"] == start
-            assert told["branch"]["run"] in {two.run for stage in result.stages for two in stage.chosen
-                                             if two.candidate.path.parts == parent}
+            assert told["branch"]["run"] in {
+                two.run for stage in result.stages for two in stage.chosen if two.candidate.path.parts == parent
+            }
         else:
             assert "branch" not in told
 
@@ -184,8 +211,11 @@ def test_a_branch_that_is_gone_is_trained_from_the_start(make):
 
     bench = make(FakeEngine())
     first = composed(bench)
-    gone = next(one for one in first.stages[1].ranked if one.candidate.draw.how != "as it was" and one is not
-                first.stages[1].best)
+    gone = next(
+        one
+        for one in first.stages[1].ranked
+        if one.candidate.draw.how != "as it was" and one is not first.stages[1].best
+    )
     shutil.rmtree(bench.results / "trial-compose" / gone.run)
     engine = FakeEngine()
     again = composed(make(engine))
@@ -218,22 +248,31 @@ def test_one_that_diverges_after_it_was_chosen_makes_way_for_the_next(make):
 def test_a_short_stretch_compares_sooner_and_only_the_best_trains_on(make):
     engine = FakeEngine()
     result = composed(make(engine, "composition={candidates: 4, stretch: 5}"))
-    assert [(stage.start, stage.judged_at, stage.end) for stage in result.stages] == [(0, 5, 20), (20, 25, 40),
-                                                                                     (40, 45, 60)]
+    assert [(stage.start, stage.judged_at, stage.end) for stage in result.stages] == [
+        (0, 5, 20),
+        (20, 25, 40),
+        (40, 45, 60),
+    ]
     assert result.cost.iterations == 3 * (4 * 5 + 15) == sum(map(len, engine.rates.values()))
 
 
 def test_a_plateau_ends_a_stage(make):
     # The accuracy of the made-up engine is the sum of its rates, at most 1: then it cannot get better.
-    result = composed(make(FakeEngine(), "search.rates=[0.01, 0.2]",
-                           "composition={candidates: 4, ends: plateau, patience: 2, stages: 4}"))
+    result = composed(
+        make(
+            FakeEngine(),
+            "search.rates=[0.01, 0.2]",
+            "composition={candidates: 4, ends: plateau, patience: 2, stages: 4}",
+        )
+    )
     rows = {stage.number: stage for stage in result.stages}
     assert 1 < len(rows) <= 4
     assert result.stages[-1].end == 60
     assert all(stage.end > stage.start for stage in result.stages)
     first = result.stages[0]
-    reached = [row["iteration"] for row in RunDirectory(_folder(make, first.best.run)).rows()
-               if row["accuracy_top1"] == 1]
+    reached = [
+        row["iteration"] for row in RunDirectory(_folder(make, first.best.run)).rows() if row["accuracy_top1"] == 1
+    ]
     assert reached[0] + 10 == first.end
 
 
@@ -284,4 +323,5 @@ def test_the_listener_is_told_of_each_choice(make):
     result = composed(make(FakeEngine(), listener=told))
     assert told.texts == [
         f"the best of 4 from iteration {stage.start} to {stage.end}: test accuracy {stage.best.accuracy:.2%}"
-        for stage in result.stages]
+        for stage in result.stages
+    ]

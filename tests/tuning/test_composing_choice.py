@@ -48,8 +48,11 @@ def space(*functions: str) -> Space:
 
     def part(name: str) -> Part:
         family = FAMILIES[name]
-        return Part(name, (Shape("rate", 0.001, 0.1, log=True), *family.shapes),
-                    lambda values, iterations: family.policy(values["rate"], values, iterations))
+        return Part(
+            name,
+            (Shape("rate", 0.001, 0.1, log=True), *family.shapes),
+            lambda values, iterations: family.policy(values["rate"], values, iterations),
+        )
 
     return Space(tuple(part(name) for name in functions))
 
@@ -75,19 +78,25 @@ def test_a_policy_cut_short_by_the_next_stage_has_the_rates_it_would_have_had(na
     assert (rates[70:] == 0.5).all()
 
 
-@pytest.mark.parametrize("text", [
-    "WARMUP(policy=COSDECAY(k0=0.1), l=10)", "WARMUP(policy=COSDECAY(k0=0.1), l=10, count=run)",
-    "COMPOSE(policies=[REX(k0=0.1), COSDECAY(k0=0.1), LINEAR(k0=0.1)], boundaries=[20, 50], count=[stage, run, stage])",
-    "SCALE(factor=0.5, policy=WSD(k0=0.1, warmup=5, decay=20))",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WARMUP(policy=COSDECAY(k0=0.1), l=10)",
+        "WARMUP(policy=COSDECAY(k0=0.1), l=10, count=run)",
+        "COMPOSE(policies=[REX(k0=0.1), COSDECAY(k0=0.1), LINEAR(k0=0.1)], boundaries=[20, 50], count=[stage, run, stage])",
+        "SCALE(factor=0.5, policy=WSD(k0=0.1, warmup=5, decay=20))",
+    ],
+)
 def test_what_the_length_stands_for_is_written_out_in_nested_policies_too(text):
     policy = parse_policy(text)
     written = written_out(policy, 100)
     assert np.array_equal(written.rates(range(100), 100), policy.rates(range(100), 100))
     cut = PolicyPath(((0, written),)).continued(60, parse_policy("FIX(k0=1)")).policy
     assert np.array_equal(cut.rates(range(60), 100), policy.rates(range(60), 100))
-    assert not np.array_equal(PolicyPath(((0, policy),)).continued(60, parse_policy("FIX(k0=1)")).policy.rates(
-        range(60), 100), policy.rates(range(60), 100)), "without that the rates before the cut would change"
+    assert not np.array_equal(
+        PolicyPath(((0, policy),)).continued(60, parse_policy("FIX(k0=1)")).policy.rates(range(60), 100),
+        policy.rates(range(60), 100),
+    ), "without that the rates before the cut would change"
 
 
 def test_a_closed_loop_policy_is_written_out_as_it_is():
@@ -245,15 +254,18 @@ def test_a_candidate_is_judged_by_its_last_evaluation():
 # Where stages end
 
 
-@pytest.mark.parametrize(("overrides", "expected"), [
-    ([], (30, 70, 100)),
-    (["composition.stages=1"], (100,)),
-    (["composition.stages=4"], (20, 50, 80, 100)),
-    (["composition.stages=99"], tuple(range(10, 101, 10))),
-    (["composition.boundaries=[10, 80]"], (10, 80, 100)),
-    (["workload.test_interval=60"], (60, 100)),
-    (["workload.test_interval=100"], (100,)),
-])
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], (30, 70, 100)),
+        (["composition.stages=1"], (100,)),
+        (["composition.stages=4"], (20, 50, 80, 100)),
+        (["composition.stages=99"], tuple(range(10, 101, 10))),
+        (["composition.boundaries=[10, 80]"], (10, 80, 100)),
+        (["workload.test_interval=60"], (60, 100)),
+        (["workload.test_interval=100"], (100,)),
+    ],
+)
 def test_fixed_ends_are_evaluations(experiment, overrides, expected):
     read = experiment(*overrides)
     check_ends(read)
@@ -267,16 +279,19 @@ def test_a_stretch_is_the_stage_unless_it_is_given_or_plateaus_end_it(experiment
     assert stretch_of(experiment("composition.ends=plateau"), 30, 100) == 50
 
 
-@pytest.mark.parametrize(("override", "words"), [
-    ("composition.boundaries=[10, 25]", "composition.boundaries.1 is 25, but there is an evaluation every 10"),
-    ("composition.boundaries=[100]", "composition.boundaries.0 is 100, but a run has 100 iterations"),
-    ("composition.stretch=4", "composition.stretch is 4, but there is an evaluation every 10 iterations only"),
-    ("composition.boundaries=[20, 10]", "composition.boundaries.1 is 10, not above the 20 before it"),
-    ("composition.beam=8", "composition.beam is 8, but a stage has 8 candidates"),
-    ("composition.explore=1.5", "composition.explore is 1.5"),
-    ("composition.stages=0", "composition.stages is 0"),
-    ("composition.ends=sometimes", "composition.ends is "),
-])
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("composition.boundaries=[10, 25]", "composition.boundaries.1 is 25, but there is an evaluation every 10"),
+        ("composition.boundaries=[100]", "composition.boundaries.0 is 100, but a run has 100 iterations"),
+        ("composition.stretch=4", "composition.stretch is 4, but there is an evaluation every 10 iterations only"),
+        ("composition.boundaries=[20, 10]", "composition.boundaries.1 is 10, not above the 20 before it"),
+        ("composition.beam=8", "composition.beam is 8, but a stage has 8 candidates"),
+        ("composition.explore=1.5", "composition.explore is 1.5"),
+        ("composition.stages=0", "composition.stages is 0"),
+        ("composition.ends=sometimes", "composition.ends is "),
+    ],
+)
 def test_stages_that_do_not_fit_are_one_line(experiment, override, words):
     with pytest.raises(SpecError) as error:
         check_ends(experiment(override))
@@ -291,13 +306,16 @@ def test_boundaries_go_with_neither_plateaus_nor_another_number_of_stages(experi
         experiment("composition={boundaries: [10], stages: 5}")
 
 
-@pytest.mark.parametrize(("accuracies", "expected"), [
-    ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], None),
-    ([0.5, 0.4, 0.4, 0.4, 0.4, 0.4], 30),
-    ([0.5, 0.505, 0.509, 0.5, 0.5, 0.5], 30),
-    ([0.1, 0.2, 0.2, 0.2, 0.3, 0.3], 40),
-    ([0.1, 0.2, 0.3, 0.3, 0.4, 0.4], None),
-])
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], None),
+        ([0.5, 0.4, 0.4, 0.4, 0.4, 0.4], 30),
+        ([0.5, 0.505, 0.509, 0.5, 0.5, 0.5], 30),
+        ([0.1, 0.2, 0.2, 0.2, 0.3, 0.3], 40),
+        ([0.1, 0.2, 0.3, 0.3, 0.4, 0.4], None),
+    ],
+)
 def test_a_stage_ends_where_nothing_got_better_in_patience_evaluations(accuracies, expected):
     settings = CompositionSettings(ends="plateau", patience=2, threshold=0.01)
     rows = [row(10 * place, accuracy) for place, accuracy in enumerate(accuracies, start=1)]

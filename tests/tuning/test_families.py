@@ -19,7 +19,20 @@ def corners(family):
 
 def test_the_thirteen_of_the_papers_come_first():
     assert [family.function for family in THIRTEEN] == [
-        "FIX", "STEP", "NSTEP", "EXP", "INV", "POLY", "TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS"]
+        "FIX",
+        "STEP",
+        "NSTEP",
+        "EXP",
+        "INV",
+        "POLY",
+        "TRI",
+        "TRI2",
+        "TRIEXP",
+        "SIN",
+        "SIN2",
+        "SINEXP",
+        "COS",
+    ]
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -30,8 +30,7 @@ class Fragile(MadeUp):
 
 @pytest.fixture
 def bench(tmp_path, digits):
-    return lambda text="": replace(
-        made_up_bench(tmp_path, digits, SPEC + text), table=Fragile())
+    return lambda text="": replace(made_up_bench(tmp_path, digits, SPEC + text), table=Fragile())
 
 
 def tuned(bench):
@@ -102,8 +101,11 @@ class BrokenInTheEnd(MadeUp):
 def test_where_what_was_chosen_diverges_the_next_finalist_is_confirmed_too(bench):
     result = tuned(replace(bench(), table=BrokenInTheEnd()))
     assert [(row.policy.text, row.role, row.diverged) for row in result.confirmed] == [
-        (LUCKY, "found", 2), (GOOD, "found", 2), (WORSE, "found", 0),
-        ("INV(k0=0.01, gamma=0.0001, p=0.75)", "baseline", 0)]
+        (LUCKY, "found", 2),
+        (GOOD, "found", 2),
+        (WORSE, "found", 0),
+        ("INV(k0=0.01, gamma=0.0001, p=0.75)", "baseline", 0),
+    ]
 
 
 def test_no_more_than_the_finalists_are_confirmed(bench):

@@ -19,7 +19,7 @@ def rows(accuracies, interval=25):
 
 def power_law(steepness, scale=4.0, floor=0.0):
     """Accuracies whose error falls as t^-steepness."""
-    return [1 - max(scale * time ** -steepness, floor) for time in TIMES]
+    return [1 - max(scale * time**-steepness, floor) for time in TIMES]
 
 
 def given_up_at(outlook, accuracies):
@@ -47,7 +47,8 @@ def test_a_run_at_chance_level_is_given_up_by_its_own_curve():
     assert steepness > STEEPEST
     assert outlook.hopeless(rows([0.1] * (at // 25))) == (
         f"out of reach: from 10.00% at iteration {at} the error would have to fall as t^-{steepness:.1f} to reach "
-        f"95.00% by iteration 300, faster than t^-3")
+        f"95.00% by iteration 300, faster than t^-3"
+    )
 
 
 def test_once_the_target_was_reached_nothing_is_out_of_reach():
@@ -80,8 +81,10 @@ def test_earlier_runs_tell_sooner_than_the_runs_own_curve():
     known = Outlook(0.95, 300, tuple(best_so_far(rows(run)) for run in earlier(100)))
     assert (given_up_at(known, late) or 300) < (given_up_at(Outlook(0.95, 300), late) or 300)
     why = known.hopeless(rows(late[:3]))
-    assert why == ("out of reach: 10.00% by iteration 75 is further behind than 98% of 100 earlier runs that reached "
-                   "95.00% ever were")
+    assert why == (
+        "out of reach: 10.00% by iteration 75 is further behind than 98% of 100 earlier runs that reached "
+        "95.00% ever were"
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -39,19 +39,32 @@ def test_what_a_spec_leaves_open(plan):
     assert plan() == Plan(1e-5, 10.0, 1000, 20, (500, 1000, 2000), 6, (1000, 1001, 1002))
 
 
-@pytest.mark.parametrize(("iterations", "swept", "interval", "lengths"), [
-    (300, 100, 2, (25, 50, 100)), (1000, 100, 2, (50, 100, 200)), (70_000, 2000, 40, (3500, 7000, 14_000)),
-    (60, 60, 1, (15, 30, 60)), (10, 10, 1, (2, 4, 8)),
-])
+@pytest.mark.parametrize(
+    ("iterations", "swept", "interval", "lengths"),
+    [
+        (300, 100, 2, (25, 50, 100)),
+        (1000, 100, 2, (50, 100, 200)),
+        (70_000, 2000, 40, (3500, 7000, 14_000)),
+        (60, 60, 1, (15, 30, 60)),
+        (10, 10, 1, (2, 4, 8)),
+    ],
+)
 def test_how_long_by_the_run(plan, iterations, swept, interval, lengths):
     found = plan(f"workload.iterations={iterations}")
     assert (found.swept, found.sweep_interval, found.lengths) == (swept, interval, lengths)
 
 
-@pytest.mark.parametrize(("solver", "low", "high"), [
-    ("{type: Nesterov}", 1e-5, 10), ("{type: AdaGrad}", 1e-6, 1), ("{type: RMSProp}", 1e-7, 0.1),
-    ("{type: Adam}", 1e-7, 0.1), ("{type: AdaDelta}", 1e-3, 1000), ("{type: Adam, lr_scale: 0.01}", 1e-5, 10),
-])
+@pytest.mark.parametrize(
+    ("solver", "low", "high"),
+    [
+        ("{type: Nesterov}", 1e-5, 10),
+        ("{type: AdaGrad}", 1e-6, 1),
+        ("{type: RMSProp}", 1e-7, 0.1),
+        ("{type: Adam}", 1e-7, 0.1),
+        ("{type: AdaDelta}", 1e-3, 1000),
+        ("{type: Adam, lr_scale: 0.01}", 1e-5, 10),
+    ],
+)
 def test_bounds_by_solver_are_before_its_lr_scale(plan, solver, low, high):
     found = plan(f"solver={solver}")
     assert (found.low, found.high) == (low, high)
@@ -65,8 +78,9 @@ def test_what_a_spec_gives_is_taken(plan):
 def test_one_bound_that_does_not_fit_the_solvers_other(plan):
     with pytest.raises(SpecError) as caught:
         plan("range.low=20")
-    assert str(caught.value) == ("--set range.low: range.low is 20, but the rates for SGD go from 20 to 10 then; give "
-                                 "range.high, too")
+    assert str(caught.value) == (
+        "--set range.low: range.low is 20, but the rates for SGD go from 20 to 10 then; give range.high, too"
+    )
 
 
 def test_a_sweep_goes_from_the_least_rate_to_the_largest():

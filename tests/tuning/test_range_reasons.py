@@ -36,11 +36,13 @@ def test_edges_with_their_neighbours_and_seeds():
 def test_ends_that_are_open_say_what_to_set():
     found = said(reading(Edge(1e-5, None, (1e-5, None)), Edge(10.0, None, (10.0, 10.0))))
     assert found[0].endswith("; all seeds say 10")
-    assert found[1] == ("no rate was too high: k1 is only known to be at least 10; to see where it ends, set "
-                        "range.high=100")
+    assert found[1] == (
+        "no rate was too high: k1 is only known to be at least 10; to see where it ends, set range.high=100"
+    )
     assert found[2].endswith("; all seeds say 1e-05 (1 of 2 say nothing)")
-    assert found[3] == ("no rate was too low: k0 is only known to be at most 1e-05; to see where it ends, set "
-                        "range.low=1e-06")
+    assert found[3] == (
+        "no rate was too low: k0 is only known to be at most 1e-05; to see where it ends, set range.low=1e-06"
+    )
 
 
 def test_one_seed_knows_nothing_of_chance():
@@ -65,18 +67,23 @@ def test_nothing_trained():
 def test_a_sweep_that_never_rose_in_all_or_some_seeds():
     never, once = Fall(0.002, 10.0, None), Fall(0.002, 0.1, 0.13)
     assert said(reading(), sweep=SweepReading((never, never), 0.002, 10.0))[2] == (
-        "sweep: the loss falls from 0.002 on, is low up to 10, and does not rise up to there, the end of the sweep")
+        "sweep: the loss falls from 0.002 on, is low up to 10, and does not rise up to there, the end of the sweep"
+    )
     assert said(reading(), sweep=SweepReading((never, once), 0.002, 0.1))[2].endswith(
-        "is low up to 0.1 (0.1 to 10 over the seeds), and rises beyond in 1 of 2 seeds")
+        "is low up to 0.1 (0.1 to 10 over the seeds), and rises beyond in 1 of 2 seeds"
+    )
 
 
 def test_where_sweep_and_fixed_rates_part():
     low = SweepReading((Fall(0.001, 0.01, 0.013),), 0.001, 0.01)
-    assert ("the sweep had the loss rise beyond 0.01, but runs at fixed rates train well above it: they decide"
-            in said(reading(), sweep=low))
+    assert "the sweep had the loss rise beyond 0.01, but runs at fixed rates train well above it: they decide" in said(
+        reading(), sweep=low
+    )
     high = SweepReading((Fall(0.001, 0.5, 0.6),), 0.001, 0.5)
-    assert ("the sweep had the loss low up to 0.5, but runs at fixed rates, untrained when they meet it, do worse from "
-            "much lower on: they decide" in said(reading(), sweep=high))
+    assert (
+        "the sweep had the loss low up to 0.5, but runs at fixed rates, untrained when they meet it, do worse from "
+        "much lower on: they decide" in said(reading(), sweep=high)
+    )
     disagree = "the sweep and the runs at fixed rates disagree on whether the net trains; the latter decide"
     assert disagree in said(None)
     assert disagree in said(reading(), sweep=SweepReading((None,), None, None))
@@ -85,7 +92,9 @@ def test_where_sweep_and_fixed_rates_part():
 def test_what_longer_runs_change():
     shorter = reading(Edge(0.004, 0.002, (0.004,)), Edge(0.12, 0.3, (0.12,)))
     assert said(reading(), shorter)[-1] == (
-        "from 500 to 2000 iterations k0 and k1 fell: for longer runs they may lie lower still")
+        "from 500 to 2000 iterations k0 and k1 fell: for longer runs they may lie lower still"
+    )
     assert said(reading(), reading(Edge(0.004, 0.002, (0.004,))))[-1] == (
-        "from 500 to 2000 iterations k0 fell: for longer runs it may lie lower still")
+        "from 500 to 2000 iterations k0 fell: for longer runs it may lie lower still"
+    )
     assert not any("iterations k0" in reason for reason in said(reading(), reading()))

@@ -126,8 +126,14 @@ def test_edges_are_rates_that_were_tried_in_order(values):
         assert fall.rises is None or fall.rises > fall.end
 
 
-@pytest.mark.parametrize(("values", "medians"), [
-    ([1, 100, 2, 3, 4, 5], [3, 3, 3, 4, 4, 4]), ([1, 100, 2, 3], [2, 2, 3, 3]), ([5, 1], [5, 1]), ([7], [7]),
-])
+@pytest.mark.parametrize(
+    ("values", "medians"),
+    [
+        ([1, 100, 2, 3, 4, 5], [3, 3, 3, 4, 4, 4]),
+        ([1, 100, 2, 3], [2, 2, 3, 3]),
+        ([5, 1], [5, 1]),
+        ([7], [7]),
+    ],
+)
 def test_the_running_median(values, medians):
     assert running_median(np.array(values, dtype=float)).tolist() == medians

@@ -40,7 +40,8 @@ def test_as_soon_but_more_accurate_is_better():
 
 def test_what_never_reached_the_target_or_diverged_is_avoided_not_recommended():
     entries = [
-        entry(FIX), entry(TRI, [run(0, [0.5, 0.6]), run(1, [0.5, 0.7])]),
+        entry(FIX),
+        entry(TRI, [run(0, [0.5, 0.6]), run(1, [0.5, 0.7])]),
         entry(HOT, [run(0), diverged(1), diverged(2)]),
     ]
     found = recommend(ASKED, entries, 0.95)
@@ -66,14 +67,19 @@ def test_a_target_that_nothing_reached_is_said():
     found = recommend(ASKED, [entry(FIX), entry(TRI)], 0.99)
     assert found.here == ()
     (note,) = found.notes
-    assert note == ("none of the 2 policies measured on this workload reached 99 % without a seed that diverged; the "
-                    "highest mean of best accuracies is 97.00 %")
+    assert note == (
+        "none of the 2 policies measured on this workload reached 99 % without a seed that diverged; the "
+        "highest mean of best accuracies is 97.00 %"
+    )
 
 
 def test_like_workloads_the_nearest_first_each_policy_once_and_rescaled():
     far = {"net_sha256": "c" * 64, "net_name": "cnn3"}
     entries = [
-        entry(TRI, iterations=1000), entry(FIX, iterations=1000), entry(FIX, **far), entry(STEP, **far),
+        entry(TRI, iterations=1000),
+        entry(FIX, iterations=1000),
+        entry(FIX, **far),
+        entry(STEP, **far),
     ]
     found = recommend(ASKED, entries)
     assert [policies(like.candidates) for like in found.like] == [[FIX, "TRI(k0=0.01, k1=0.06, l=400)"], [STEP]]
@@ -105,14 +111,17 @@ def test_a_policy_of_a_package_that_is_not_here_counts_where_it_was_measured_and
     assert found.like == ()
 
 
-@pytest.mark.parametrize(("entries", "limit"), [
-    ([entry(FIX), entry(TRI), entry(HOT, [diverged(0)])], (0.06, 0.2)),
-    ([entry(FIX), entry(TRI, [run(0), diverged(1)])], (0.01, 0.06)),
-    ([entry(FIX), entry(HOT, [run(0, [0.1])])], (0.01, 0.2)),  # did not diverge, but learnt next to nothing
-    ([entry(FIX), entry(TRI)], (0.06, None)),
-    ([entry("FIX(k0=0.001)", [diverged(0)]), entry(FIX)], (0.01, None)),
-    ([entry(HOT, [diverged(0)])], None),
-])
+@pytest.mark.parametrize(
+    ("entries", "limit"),
+    [
+        ([entry(FIX), entry(TRI), entry(HOT, [diverged(0)])], (0.06, 0.2)),
+        ([entry(FIX), entry(TRI, [run(0), diverged(1)])], (0.01, 0.06)),
+        ([entry(FIX), entry(HOT, [run(0, [0.1])])], (0.01, 0.2)),  # did not diverge, but learnt next to nothing
+        ([entry(FIX), entry(TRI)], (0.06, None)),
+        ([entry("FIX(k0=0.001)", [diverged(0)]), entry(FIX)], (0.01, None)),
+        ([entry(HOT, [diverged(0)])], None),
+    ],
+)
 def test_the_largest_rate_that_trained_and_the_smallest_larger_one_that_did_not(entries, limit):
     found = recommend(ASKED, entries).limit
     assert (found and (found.trained, found.failed)) == limit
@@ -134,17 +143,22 @@ def rule_policies(asked, entries=()):
 def test_rules_make_policies_only_where_the_largest_rate_is_known():
     assert rule_policies(replace(ASKED, iterations=10_000)) == []
     assert rule_policies(replace(ASKED, iterations=10_000, rates=(0.001, 0.1))) == [
-        "TRI(k0=0.025, k1=0.1, l=1250)", "LINEAR(k0=0.1, k1=0)"]
+        "TRI(k0=0.025, k1=0.1, l=1250)",
+        "LINEAR(k0=0.1, k1=0)",
+    ]
     assert rule_policies(ASKED, [entry("FIX(k0=0.03456)")]) == ["LINEAR(k0=0.0345, k1=0)"]  # never above what trained
 
 
-@pytest.mark.parametrize(("iterations", "policy"), [
-    (2399, None),  # less than one cycle of four epochs
-    (2400, "TRI(k0=0.025, k1=0.1, l=1200)"),
-    (9600, "TRI(k0=0.025, k1=0.1, l=1200)"),  # four cycles
-    (48_000, "TRI(k0=0.025, k1=0.1, l=6000)"),  # four of the longest
-    (96_000, "TRI(k0=0.025, k1=0.1, l=6000)"),  # more of them
-])
+@pytest.mark.parametrize(
+    ("iterations", "policy"),
+    [
+        (2399, None),  # less than one cycle of four epochs
+        (2400, "TRI(k0=0.025, k1=0.1, l=1200)"),
+        (9600, "TRI(k0=0.025, k1=0.1, l=1200)"),  # four cycles
+        (48_000, "TRI(k0=0.025, k1=0.1, l=6000)"),  # four of the longest
+        (96_000, "TRI(k0=0.025, k1=0.1, l=6000)"),  # more of them
+    ],
+)
 def test_half_a_cycle_is_2_to_10_epochs_and_the_run_ends_with_a_cycle(iterations, policy):
     found = rule_policies(replace(ASKED, iterations=iterations, rates=(0.001, 0.1)))
     assert next((text for text in found if text.startswith("TRI")), None) == policy

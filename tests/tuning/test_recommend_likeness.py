@@ -22,9 +22,10 @@ def test_the_workload_itself():
 
 
 def test_numbers_are_numbers_however_they_are_written():
-    assert likeness(replace(ASKED, solver={**ASKED.solver, "clip_gradients": 35.0}),
-                    replace(fake_entries.WORKLOAD, solver={**fake_entries.WORKLOAD.solver, "clip_gradients": 35})
-                    ).measured_here
+    assert likeness(
+        replace(ASKED, solver={**ASKED.solver, "clip_gradients": 35.0}),
+        replace(fake_entries.WORKLOAD, solver={**fake_entries.WORKLOAD.solver, "clip_gradients": 35}),
+    ).measured_here
 
 
 @pytest.mark.parametrize("workload", [{"engine_name": "torch"}, {"test_interval": 100}])
@@ -32,21 +33,31 @@ def test_another_engine_or_interval_is_the_same_workload(workload):
     assert found(**workload).measured_here
 
 
-@pytest.mark.parametrize(("workload", "reason"), [
-    ({"net_sha256": "c" * 64}, "another net that is called lenet, too"),
-    ({"net_sha256": "c" * 64, "net_name": "cnn3"}, "another net (cnn3)"),
-    ({"dataset_sha256": "c" * 64, "dataset_name": "mnist-holdout5000", "evaluated_on": "validation"},
-     "same data set, judged on 5000 of its training images"),
-    ({"dataset_sha256": "c" * 64, "dataset_name": "digits", "dataset_label": "digits"},
-     "data of the same kind, handwritten digits (digits)"),
-    ({"dataset_sha256": "c" * 64, "dataset_name": "cats", "dataset_label": "my cats"}, "another data set (my cats)"),
-    ({"dataset_sha256": "c" * 64}, "data of the same kind, handwritten digits (MNIST)"),
-    ({"solver": {"type": "SGD", "momentum": 0.0, "weight_decay": 0.0005}}, "SGD with momentum 0.0 for 0.9"),
-    ({"solver": {"type": "SGD", "momentum": 0.9}}, "SGD with weight_decay unset for 0.0005"),
-    ({"solver": {"type": "Nesterov", "momentum": 0.9, "weight_decay": 0.0005}}, "Nesterov for SGD"),
-    ({"batch_size": 64}, "batch 64 for 100"),
-    ({"iterations": 300}, "300 iterations for 2,000"),
-])
+@pytest.mark.parametrize(
+    ("workload", "reason"),
+    [
+        ({"net_sha256": "c" * 64}, "another net that is called lenet, too"),
+        ({"net_sha256": "c" * 64, "net_name": "cnn3"}, "another net (cnn3)"),
+        (
+            {"dataset_sha256": "c" * 64, "dataset_name": "mnist-holdout5000", "evaluated_on": "validation"},
+            "same data set, judged on 5000 of its training images",
+        ),
+        (
+            {"dataset_sha256": "c" * 64, "dataset_name": "digits", "dataset_label": "digits"},
+            "data of the same kind, handwritten digits (digits)",
+        ),
+        (
+            {"dataset_sha256": "c" * 64, "dataset_name": "cats", "dataset_label": "my cats"},
+            "another data set (my cats)",
+        ),
+        ({"dataset_sha256": "c" * 64}, "data of the same kind, handwritten digits (MNIST)"),
+        ({"solver": {"type": "SGD", "momentum": 0.0, "weight_decay": 0.0005}}, "SGD with momentum 0.0 for 0.9"),
+        ({"solver": {"type": "SGD", "momentum": 0.9}}, "SGD with weight_decay unset for 0.0005"),
+        ({"solver": {"type": "Nesterov", "momentum": 0.9, "weight_decay": 0.0005}}, "Nesterov for SGD"),
+        ({"batch_size": 64}, "batch 64 for 100"),
+        ({"iterations": 300}, "300 iterations for 2,000"),
+    ],
+)
 def test_what_differs_is_said_and_makes_it_a_like_workload(workload, reason):
     like = found(**workload)
     assert reason in like.reasons
@@ -55,22 +66,28 @@ def test_what_differs_is_said_and_makes_it_a_like_workload(workload, reason):
     assert len(set(like.reasons) & set(SAME)) == len(SAME) - 1
 
 
-@pytest.mark.parametrize("workload", [
-    {"solver": {"type": "Adam", "momentum": 0.9}},  # its useful rates are others
-    {"net_sha256": "c" * 64, "net_name": "cnn3", "dataset_sha256": "c" * 64, "dataset_name": "cifar10"},
-])
+@pytest.mark.parametrize(
+    "workload",
+    [
+        {"solver": {"type": "Adam", "momentum": 0.9}},  # its useful rates are others
+        {"net_sha256": "c" * 64, "net_name": "cnn3", "dataset_sha256": "c" * 64, "dataset_name": "cifar10"},
+    ],
+)
 def test_what_has_too_little_in_common_is_not_like(workload):
     assert found(**workload) is None
 
 
-@pytest.mark.parametrize(("nearer", "farther"), [
-    ({"batch_size": 64}, {"batch_size": 16}),
-    ({"iterations": 1000}, {"iterations": 100}),
-    ({"dataset_sha256": "c" * 64, "dataset_name": "mnist-holdout5000"}, {"batch_size": 32}),
-    ({"iterations": 300}, {"net_sha256": "c" * 64, "net_name": "cnn3"}),
-    ({"net_sha256": "c" * 64}, {"net_sha256": "c" * 64, "net_name": "cnn3"}),
-    ({"dataset_sha256": "c" * 64, "dataset_name": "digits"}, {"dataset_sha256": "c" * 64, "dataset_name": "cats"}),
-])
+@pytest.mark.parametrize(
+    ("nearer", "farther"),
+    [
+        ({"batch_size": 64}, {"batch_size": 16}),
+        ({"iterations": 1000}, {"iterations": 100}),
+        ({"dataset_sha256": "c" * 64, "dataset_name": "mnist-holdout5000"}, {"batch_size": 32}),
+        ({"iterations": 300}, {"net_sha256": "c" * 64, "net_name": "cnn3"}),
+        ({"net_sha256": "c" * 64}, {"net_sha256": "c" * 64, "net_name": "cnn3"}),
+        ({"dataset_sha256": "c" * 64, "dataset_name": "digits"}, {"dataset_sha256": "c" * 64, "dataset_name": "cats"}),
+    ],
+)
 def test_the_order_of_likeness(nearer, farther):
     assert found(**nearer).distance < found(**farther).distance
 

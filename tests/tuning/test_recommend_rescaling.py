@@ -18,13 +18,10 @@ LONGER = {  # in a run of 1,000 iterations, made 10,000
     "SIG(k0=0.01, gamma=-0.01, l=500)": "SIG(k0=0.01, gamma=-0.001, l=5000)",
     "SINEXP(k0=0.01, k1=0.06, gamma=0.999, l=200)": "SINEXP(k0=0.01, k1=0.06, gamma=0.9999, l=2000)",
     "SGDR(k0=0.1, k1=0, l=100, mult=2)": "SGDR(k0=0.1, k1=0, l=1000, mult=2)",
-    "WSD(k0=0.1, k1=0, warmup=0, decay=200, l=1000, anneal=linear)":
-        "WSD(k0=0.1, k1=0, warmup=0, decay=2000, l=10000, anneal=linear)",
+    "WSD(k0=0.1, k1=0, warmup=0, decay=200, l=1000, anneal=linear)": "WSD(k0=0.1, k1=0, warmup=0, decay=2000, l=10000, anneal=linear)",
     "SCALE(factor=0.1, policy=TRI(k0=0.01, k1=0.06, l=200))": "SCALE(factor=0.1, policy=TRI(k0=0.01, k1=0.06, l=2000))",
-    "WARMUP(policy=COSDECAY(k0=0.03, k1=0), l=30, k0=0, count=stage)":
-        "WARMUP(policy=COSDECAY(k0=0.03, k1=0), l=300, k0=0, count=stage)",
-    "COMPOSE(policies=[TRI(k0=0.01, k1=0.06, l=50), FIX(k0=0.001)], boundaries=[400], count=stage)":
-        "COMPOSE(policies=[TRI(k0=0.01, k1=0.06, l=500), FIX(k0=0.001)], boundaries=[4000], count=stage)",
+    "WARMUP(policy=COSDECAY(k0=0.03, k1=0), l=30, k0=0, count=stage)": "WARMUP(policy=COSDECAY(k0=0.03, k1=0), l=300, k0=0, count=stage)",
+    "COMPOSE(policies=[TRI(k0=0.01, k1=0.06, l=50), FIX(k0=0.001)], boundaries=[400], count=stage)": "COMPOSE(policies=[TRI(k0=0.01, k1=0.06, l=500), FIX(k0=0.001)], boundaries=[4000], count=stage)",
 }
 
 
@@ -53,17 +50,23 @@ def test_the_same_length_changes_nothing():
     assert rescaled(policy, 1000, 1000) == policy
 
 
-@pytest.mark.parametrize("text", [
-    "PLATEAU(k0=0.1)",
-    "COMPOSE(policies=[PLATEAU(k0=0.1), FIX(k0=0.001)], boundaries=[400])",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PLATEAU(k0=0.1)",
+        "COMPOSE(policies=[PLATEAU(k0=0.1), FIX(k0=0.001)], boundaries=[400])",
+    ],
+)
 def test_what_reacts_to_evaluations_is_not_carried_over(text):
     assert rescaled(parse_policy(text), 1000, 2000) is None
 
 
-@pytest.mark.parametrize("text", [
-    "NSTEP(k0=0.01, gamma=0.9, l=[500, 501])",  # both steps at the same iteration
-    "COMPOSE(policies=[FIX(k0=0.1), FIX(k0=0.001)], boundaries=[999])",  # the last stage would never begin
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NSTEP(k0=0.01, gamma=0.9, l=[500, 501])",  # both steps at the same iteration
+        "COMPOSE(policies=[FIX(k0=0.1), FIX(k0=0.001)], boundaries=[999])",  # the last stage would never begin
+    ],
+)
 def test_what_is_impossible_in_a_shorter_run_is_left_out(text):
     assert rescaled(parse_policy(text), 1000, 10) is None

@@ -81,10 +81,12 @@ def test_a_budget_of_iterations_ends_it(bench):
 
 
 def test_a_grid_tries_everything_once(bench):
-    text = ("sampler: grid\npruner: none\ntrials: 1000\nspace:\n"
-            "  - {function: FIX, k0: [0.01, 0.05, 0.1]}\n"
-            "  - {function: TRI, k0: [0.001, 0.002], k1: {low: 0.01, high: 0.1, log: true}, l: 10}\n"
-            "  - {function: EXP, k0: 0.05, gamma: 0.99}\npoints: 2")
+    text = (
+        "sampler: grid\npruner: none\ntrials: 1000\nspace:\n"
+        "  - {function: FIX, k0: [0.01, 0.05, 0.1]}\n"
+        "  - {function: TRI, k0: [0.001, 0.002], k1: {low: 0.01, high: 0.1, log: true}, l: 10}\n"
+        "  - {function: EXP, k0: 0.05, gamma: 0.99}\npoints: 2"
+    )
     result = found(bench(text))
     policies = [tried.policy for tried in result.tried]
     assert len(set(policies)) == len(policies) == 3 + 4 + 1
@@ -152,17 +154,25 @@ def test_a_pareto_front_of_accuracy_and_iterations(bench):
     assert accuracies == sorted(accuracies, reverse=True)
     for tried in result.tried:
         if tried.ended:
-            assert any(better.best_accuracy >= tried.best_accuracy
-                       and (better.iterations_to_target or 10**9) <= (tried.iterations_to_target or 10**9)
-                       for better in front)
+            assert any(
+                better.best_accuracy >= tried.best_accuracy
+                and (better.iterations_to_target or 10**9) <= (tried.iterations_to_target or 10**9)
+                for better in front
+            )
 
 
 def test_the_same_seed_searches_alike_and_another_does_not(bench):
     first, second, other = (
         [tried.policy for tried in found(made).tried]
-        for made in (bench(RATES + "\ntrials: 12"), made_up_elsewhere(bench, RATES + "\ntrials: 12"),
-                     replace(made_up_elsewhere(bench, RATES + "\ntrials: 12\nsampler_seed: 1"),
-                             results=bench(RATES).results / "third")))
+        for made in (
+            bench(RATES + "\ntrials: 12"),
+            made_up_elsewhere(bench, RATES + "\ntrials: 12"),
+            replace(
+                made_up_elsewhere(bench, RATES + "\ntrials: 12\nsampler_seed: 1"),
+                results=bench(RATES).results / "third",
+            ),
+        )
+    )
     assert first == second != other
 
 
@@ -191,8 +201,13 @@ def test_a_killed_search_takes_up_what_it_was_doing(bench):
 
     with pytest.raises(Killed):
         found(replace(made, table=Dies()))
-    study = open_study(str(made.named("tune").folder / "study.journal"), "trial-tune", made.experiment.settings.search,
-                       identity(made.named("tune"), space_of(made)), 12)
+    study = open_study(
+        str(made.named("tune").folder / "study.journal"),
+        "trial-tune",
+        made.experiment.settings.search,
+        identity(made.named("tune"), space_of(made)),
+        12,
+    )
     cut_off = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
     assert len(cut_off) == 1
     result = found(made)
@@ -205,8 +220,9 @@ def test_a_killed_search_takes_up_what_it_was_doing(bench):
 def test_a_trial_that_another_process_runs_is_left_to_it(bench):
     made = bench(RATES + "\ntrials: 3\npruner: none").named("tune")
     space = space_of(made)
-    study = open_study(str(made.folder / "study.journal"), "trial-tune", made.experiment.settings.search,
-                       identity(made, space), 12)
+    study = open_study(
+        str(made.folder / "study.journal"), "trial-tune", made.experiment.settings.search, identity(made, space), 12
+    )
     theirs = Search(made, study, space)
     task = next(theirs._tasks())
     with RunDirectory(task.folder).locked():
@@ -231,16 +247,21 @@ def test_a_study_of_another_workload_or_space_is_refused(bench):
         found(shorter)
 
 
-@pytest.mark.parametrize(("storage", "problem"), [
-    ("nonsense://x", "nonsense://x: cannot be opened"),
-    ("postgresql+psycopg://me:secret@localhost:1/none", "postgresql://localhost:1/none: cannot be opened"),
-    ("postgresql://localhost:1/none?user=me&password=secret", "postgresql://localhost:1/none: cannot be opened"),
-    ("postgresql://localhost:1/none?secret=secret", r"postgresql://localhost:1/none: cannot be opened: .*\*\*\*"),
-    ("postgresql:/me:secret@localhost/x",
-     "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@"),
-    ("mysql+nonsense://me:secret@localhost/x", "mysql://localhost/x: cannot be opened"),
-    ("/proc/none/study.journal", "/proc/none/study.journal: cannot be opened"),
-])
+@pytest.mark.parametrize(
+    ("storage", "problem"),
+    [
+        ("nonsense://x", "nonsense://x: cannot be opened"),
+        ("postgresql+psycopg://me:secret@localhost:1/none", "postgresql://localhost:1/none: cannot be opened"),
+        ("postgresql://localhost:1/none?user=me&password=secret", "postgresql://localhost:1/none: cannot be opened"),
+        ("postgresql://localhost:1/none?secret=secret", r"postgresql://localhost:1/none: cannot be opened: .*\*\*\*"),
+        (
+            "postgresql:/me:secret@localhost/x",
+            "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@",
+        ),
+        ("mysql+nonsense://me:secret@localhost/x", "mysql://localhost/x: cannot be opened"),
+        ("/proc/none/study.journal", "/proc/none/study.journal: cannot be opened"),
+    ],
+)
 def test_a_storage_that_cannot_be_used_is_one_clear_line(bench, storage, problem):
     made = bench(RATES + "\ntrials: 2")
     with pytest.raises(UsageError, match=problem) as refused:
@@ -311,13 +332,21 @@ def test_nothing_is_confirmed_where_everything_diverged(bench):
 def test_over_measured_runs_it_finds_one_of_the_best_for_a_quarter_of_the_cost(tmp_path, digits, repository):
     _, table = read_table(repository / "tests/data_files/digits_lenet.json.gz")
     assert len(table) == 329
-    accuracy = {policy: max(row["accuracy_top1"] for row in played.rows)
-                for (policy, _), played in table.items() if played.status == "finished"}
+    accuracy = {
+        policy: max(row["accuracy_top1"] for row in played.rows)
+        for (policy, _), played in table.items()
+        if played.status == "finished"
+    }
     exhaustive = sum(int(played.rows[-1]["iteration"]) for played in table.values())
     behind, costs = [], []
     for seed in range(3):
-        changes = ["search.sampler=tpe", "search.pruner=median", f"search.sampler_seed={seed}",
-                   f"search.iterations={exhaustive // 4}", "search.trials=1000"]
+        changes = [
+            "search.sampler=tpe",
+            "search.pruner=median",
+            f"search.sampler_seed={seed}",
+            f"search.iterations={exhaustive // 4}",
+            "search.trials=1000",
+        ]
         experiment = read_experiment(repository / "configs/search_table.yaml", changes, ChoosingSettings)
         bench = ReplayBench(experiment, digits, FakeEngine(), tmp_path / str(seed), table=table)
         result = found(bench)
@@ -328,7 +357,9 @@ def test_over_measured_runs_it_finds_one_of_the_best_for_a_quarter_of_the_cost(t
 
 
 def test_a_function_with_nothing_left_to_try_does_not_end_an_equal_search(bench):
-    text = ("trials: 8\nallocation: equal\nspace:\n"
-            "  - FIX(k0=[0.01, 0.02])\n  - {function: COS, k0: 0.001, k1: {low: 0.01, high: 0.1}, l: 60}")
+    text = (
+        "trials: 8\nallocation: equal\nspace:\n"
+        "  - FIX(k0=[0.01, 0.02])\n  - {function: COS, k0: 0.001, k1: {low: 0.01, high: 0.1}, l: 60}"
+    )
     result = found(bench(text))
     assert Counter(tried.function for tried in result.tried) == {"FIX": 2, "COS": 6}

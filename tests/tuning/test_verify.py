@@ -57,7 +57,12 @@ def test_a_seed_that_misses_counts_with_the_budget_and_is_told_apart(bench):
     assert share_text(attempt).startswith("1 of 2 seeds reached it")
     assert share_text(attempt).endswith("after 90 iterations (the mean over those that did)")
     assert verdict_json(verdict, None, None)["attempts"][0]["iterations_to_target"] == {
-        "mean": 90, "deviation": None, "n": 1, "runs": 2, "restricted_mean": 105}
+        "mean": 90,
+        "deviation": None,
+        "n": 1,
+        "runs": 2,
+        "restricted_mean": 105,
+    }
 
 
 def test_a_budget_is_what_counts(bench):
@@ -117,16 +122,19 @@ def test_the_phases_go_on_until_one_succeeds(bench):
         asked.append(texts)
         return given(*texts)[1]()
 
-    verdict = verify(Verification(bench, goal()), [
-        given(HOPELESS), ("database", lambda: later(SLOW, GOOD)), ("search", lambda: later("FIX(k0=0.06)"))])
+    verdict = verify(
+        Verification(bench, goal()),
+        [given(HOPELESS), ("database", lambda: later(SLOW, GOOD)), ("search", lambda: later("FIX(k0=0.06)"))],
+    )
     assert [attempt.policy.text for attempt in verdict.attempts] == [HOPELESS, SLOW, GOOD]
     assert verdict.found.phase == "database"
     assert asked == [(SLOW, GOOD)]
 
 
 def test_a_policy_is_not_tested_twice_and_an_empty_phase_is_told(bench):
-    verdict = verify(Verification(bench, goal()), [given(HOPELESS), ("database", given(HOPELESS)[1]),
-                                                   ("search", given()[1])])
+    verdict = verify(
+        Verification(bench, goal()), [given(HOPELESS), ("database", given(HOPELESS)[1]), ("search", given()[1])]
+    )
     assert len(verdict.attempts) == 1
     assert verdict.notes == ("the search found no policy that could be trained to its end",)
 
@@ -152,7 +160,8 @@ def test_known_policies_of_the_workload_itself_come_first_the_surest_and_soonest
     assert [text for text, _ in known([half, like, sure, sooner])] == ["FIX(k0=0.02)", "FIX(k0=0.01)", "FIX(k0=0.03)"]
     assert known([half])[0][1] == (
         "reached it with 1 of 2 seeds on: same net, same data set, same SGD, same batch size, same iterations "
-        f"(entry {half.id[:8]}, test set)")
+        f"(entry {half.id[:8]}, test set)"
+    )
     ((text, why),) = known([like])
     assert text == "FIX(k0=0.04)"
     assert "on: another net (cnn3), same data set" in why
@@ -186,7 +195,10 @@ def test_the_search_phase_searches_for_the_fewest_iterations(bench):
     first = next(searching.candidates())
     best = searching.tuned.best[0]
     assert first.policy.text == best.policy
-    assert best.iterations_to_target == min(tried.iterations_to_target for tried in searching.tuned.tried
-                                            if tried.iterations_to_target is not None)
-    assert first.why == ("the best of 10 policies searched; on the test images it reached it after "
-                         f"{best.iterations_to_target} iterations")
+    assert best.iterations_to_target == min(
+        tried.iterations_to_target for tried in searching.tuned.tried if tried.iterations_to_target is not None
+    )
+    assert first.why == (
+        "the best of 10 policies searched; on the test images it reached it after "
+        f"{best.iterations_to_target} iterations"
+    )

@@ -57,8 +57,15 @@ def find_driver() -> Driver | None:
     libcuda is started in a process of its own, so that this one holds no part of a GPU.
     """
     try:
-        answer = subprocess.run([sys.executable, str(CHILD)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                errors="replace", timeout=ASK_SECONDS, check=False)
+        answer = subprocess.run(
+            [sys.executable, str(CHILD)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ASK_SECONDS,
+            check=False,
+        )
         found = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None

@@ -48,8 +48,9 @@ class CaffeEngine(Engine):
         """
         environment = self._environment(job)
         if job.engine.device == "gpu" and (found := probe_gpu(environment, job.device_id)) is not None:
-            raise EngineUnavailable(f"Caffe cannot use GPU {job.device_id}: {found}", where=environment.origin,
-                                    remedy=CUDA_HINT)
+            raise EngineUnavailable(
+                f"Caffe cannot use GPU {job.device_id}: {found}", where=environment.origin, remedy=CUDA_HINT
+            )
         if job.engine.driver == "native":
             self._check_native(job)
         self.check_layers(bind(job).net, job.net_where)
@@ -59,22 +60,31 @@ class CaffeEngine(Engine):
         known = probe(self.environment).layers
         for layer in net.layer:
             if layer.type not in known:
-                raise NetError(f'this Caffe does not know the layer type "{layer.type}"',
-                               where=f'{where}: layer "{layer.name}"',
-                               remedy=did_you_mean(layer.type, known) or "look for its name in Caffe's documentation")
+                raise NetError(
+                    f'this Caffe does not know the layer type "{layer.type}"',
+                    where=f'{where}: layer "{layer.name}"',
+                    remedy=did_you_mean(layer.type, known) or "look for its name in Caffe's documentation",
+                )
 
     def _check_native(self, job: Job) -> None:
         environment = self._environment(job)
         if environment.tool is None:
-            raise EngineUnavailable("there is no `caffe` program beside this pycaffe", where=environment.origin,
-                                    remedy="set engine.driver to stepping")
+            raise EngineUnavailable(
+                "there is no `caffe` program beside this pycaffe",
+                where=environment.origin,
+                remedy="set engine.driver to stepping",
+            )
         if job.policy.closed_loop:
-            raise SpecError(f"{job.policy.text} reacts to evaluations, but `caffe train` takes a policy whole",
-                            remedy="set engine.driver to stepping, which takes any policy")
+            raise SpecError(
+                f"{job.policy.text} reacts to evaluations, but `caffe train` takes a policy whole",
+                remedy="set engine.driver to stepping, which takes any policy",
+            )
         if native_schedule(job.policy, job.iterations) is None:
             raise SpecError(
                 f"{job.policy.text} has no native form in Caffe, which knows {', '.join(NATIVE_NAMES)} (whole l, "
-                "gamma >= 0, POLY over the whole run)", remedy="set engine.driver to stepping, which takes any policy")
+                "gamma >= 0, POLY over the whole run)",
+                remedy="set engine.driver to stepping, which takes any policy",
+            )
 
     def time(self, job: Job) -> Timing:
         """Start a worker and let it run a few forward and backward passes."""

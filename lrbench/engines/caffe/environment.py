@@ -29,8 +29,16 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 REPAIR_HINT = "type: lrbench caffe install --force, or let LRBENCH_CAFFE name a working Python"
 MEMORY_HINT = "it had too little memory: free some, or raise the limit of this shell (ulimit -v) or batch job"
 LIMITS_HINT = "try again; if it happens again, free memory, or see the limits of this shell (ulimit -a) or batch job"
-_TOO_LITTLE_MEMORY = ("memoryerror", "cannot allocate memory", "bad_alloc", "out of memory", "failed to map segment",
-                      "cannot create shared object", "pthread_create failed", "memory exhausted")
+_TOO_LITTLE_MEMORY = (
+    "memoryerror",
+    "cannot allocate memory",
+    "bad_alloc",
+    "out of memory",
+    "failed to map segment",
+    "cannot create shared object",
+    "pthread_create failed",
+    "memory exhausted",
+)
 _OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE)
 INSTALL_HINT = "type: lrbench caffe install"
 CUDA_INSTALL_HINT = "type: lrbench caffe install --cuda"
@@ -129,8 +137,9 @@ def start_through_loader(root: Path, further: Sequence[Path] = ()) -> tuple[str,
     """
     loaders = sorted(root.glob("lib/*-linux-gnu/ld-2.*.so"))
     if not loaders:
-        raise EngineUnavailable("the Caffe installed here is broken: its loader is missing", where=str(root),
-                                remedy=REPAIR_HINT)
+        raise EngineUnavailable(
+            "the Caffe installed here is broken: its loader is missing", where=str(root), remedy=REPAIR_HINT
+        )
     base, user = loaders[0].parent, root / "usr/lib" / loaders[0].parent.name
     libraries = [base, user / "openblas-pthread", user, root / "usr/lib", user / "blas", user / "lapack", *further]
     return (str(loaders[0]), "--library-path", ":".join(map(str, libraries)))
@@ -148,16 +157,19 @@ def _cuda_build(root: Path) -> CudaBuild | None:
             return None
         found = CudaBuild.model_validate(manifest["cuda"])
     except (OSError, ValueError, TypeError) as error:
-        raise EngineUnavailable(f"the Caffe installed here is broken: {MANIFEST} is damaged", where=str(root),
-                                remedy=REPAIR_HINT) from error
+        raise EngineUnavailable(
+            f"the Caffe installed here is broken: {MANIFEST} is damaged", where=str(root), remedy=REPAIR_HINT
+        ) from error
     return found.model_copy(update={"libraries": tuple(root.parent / folder for folder in found.libraries)})
 
 
 def _external(name: str) -> CaffeEnvironment:
     python = shutil.which(os.path.expanduser(name))
     if python is None:
-        raise EngineUnavailable(f"LRBENCH_CAFFE is {name!r}, which is not a program that can be run",
-                                remedy="let it name a Python that imports caffe")
+        raise EngineUnavailable(
+            f"LRBENCH_CAFFE is {name!r}, which is not a program that can be run",
+            remedy="let it name a Python that imports caffe",
+        )
     module = _module_file(python)
     candidates = [Path(python).with_name("caffe")]
     if module is not None:
@@ -189,8 +201,9 @@ def probe(environment: CaffeEnvironment) -> CaffeInfo:
     """
     answer = _run_probe(environment, "--probe", device="cpu")
     if answer.returncode != 0:
-        raise EngineUnavailable(f"Caffe does not start: {_complaint(answer)}", where=environment.origin,
-                                remedy=_remedy(answer))
+        raise EngineUnavailable(
+            f"Caffe does not start: {_complaint(answer)}", where=environment.origin, remedy=_remedy(answer)
+        )
     version, python_version, layers = _told(answer.stdout, environment.origin)
     return CaffeInfo(_packaged_version(environment) or version, python_version, layers)
 
@@ -215,11 +228,19 @@ def _run_probe(environment: CaffeEnvironment, *options: str, device: str) -> sub
 
 def _answer(command: list[str], origin: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                              timeout=PROBE_SECONDS, check=False)
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PROBE_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
-        raise EngineUnavailable(f"Caffe does not start: no answer within {PROBE_SECONDS} s", where=origin,
-                                remedy=REPAIR_HINT) from error
+        raise EngineUnavailable(
+            f"Caffe does not start: no answer within {PROBE_SECONDS} s", where=origin, remedy=REPAIR_HINT
+        ) from error
     except OSError as error:
         raise EngineUnavailable(f"Caffe does not start: {reason(error)}", where=origin, remedy=REPAIR_HINT) from error
 
@@ -231,8 +252,11 @@ def _told(printed: str, origin: str) -> tuple[str, str, tuple[str, ...]]:
         found = json.loads(line)
         return str(found["version"]), str(found["python"]), tuple(map(str, found["layers"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise EngineUnavailable(f"is no Python that imports caffe: asked for its version, it printed {line[:80]!r}",
-                                where=origin, remedy=REPAIR_HINT) from error
+        raise EngineUnavailable(
+            f"is no Python that imports caffe: asked for its version, it printed {line[:80]!r}",
+            where=origin,
+            remedy=REPAIR_HINT,
+        ) from error
 
 
 def _last_line(printed: str) -> str:

@@ -72,14 +72,18 @@ def misfit(build: CudaBuild, driver: Driver | None, device_id: int) -> str | Non
     if driver is None:
         return "there is no NVIDIA driver here" if driver_folder() is None else _MEANINGS[100]
     if driver.version[0] < build.major:
-        return (f"the driver here runs CUDA up to {written(driver.version)}, and this Caffe is built "
-                f"with CUDA {build.version}, which needs driver {first_driver(build.major)} or later")
+        return (
+            f"the driver here runs CUDA up to {written(driver.version)}, and this Caffe is built "
+            f"with CUDA {build.version}, which needs driver {first_driver(build.major)} or later"
+        )
     if device_id >= len(driver.gpus):
         return f"there is no GPU {device_id}: the driver offers {len(driver.gpus)}, counted from 0"
     gpu = driver.gpus[device_id]
     if not build.runs_on(gpu.architecture):
-        return (f"{gpu.name} has architecture {gpu.architecture}, and this Caffe is built for "
-                f"{', '.join(map(str, build.architectures))}")
+        return (
+            f"{gpu.name} has architecture {gpu.architecture}, and this Caffe is built for "
+            f"{', '.join(map(str, build.architectures))}"
+        )
     return None
 
 

@@ -25,10 +25,14 @@ RELEASE = "bullseye"
 PACKAGES = ("caffe", "python3-caffe", "libopenblas0-pthread")
 UNPACKED_BYTES = 700_000_000
 CHANGELOG = "usr/share/doc/caffe/changelog.Debian.gz"
-MMDEBSTRAP_HINT = ("type: sudo apt-get install mmdebstrap debian-archive-keyring, or install an archive of "
-                   "lrbench caffe pack with --from")
-MIRROR_HINT = ("look at the network and the free disk space, then type it again; --mirror names another mirror, --from "
-               "an archive of lrbench caffe pack")
+MMDEBSTRAP_HINT = (
+    "type: sudo apt-get install mmdebstrap debian-archive-keyring, or install an archive of "
+    "lrbench caffe pack with --from"
+)
+MIRROR_HINT = (
+    "look at the network and the free disk space, then type it again; --mirror names another mirror, --from "
+    "an archive of lrbench caffe pack"
+)
 
 
 Unpack = Callable[[Path], Sequence[Path] | None]
@@ -54,8 +58,11 @@ def install(root: Path, unpack: Unpack, *, force: bool, log: Callable[[str], Non
     try:
         return _install(root.resolve(), unpack, force, log)
     except OSError as error:
-        raise EngineUnavailable(f"Caffe cannot be installed: {reason(error)}", where=str(error.filename or root),
-                                remedy="free some space, or choose another place with LRBENCH_HOME") from error
+        raise EngineUnavailable(
+            f"Caffe cannot be installed: {reason(error)}",
+            where=str(error.filename or root),
+            remedy="free some space, or choose another place with LRBENCH_HOME",
+        ) from error
 
 
 def _install(root: Path, unpack: Unpack, force: bool, log: Callable[[str], None]) -> bool:
@@ -88,8 +95,9 @@ def _manifest(tree: Path, home: Path, libraries: Sequence[Path]) -> dict[str, ob
     manifest: dict[str, object] = {"version": _version(tree), "release": RELEASE}
     record = read_record(tree)
     if record is not None:
-        within = tuple(Path(os.path.relpath(folder, home)) if folder.is_relative_to(home) else folder
-                       for folder in libraries)
+        within = tuple(
+            Path(os.path.relpath(folder, home)) if folder.is_relative_to(home) else folder for folder in libraries
+        )
         manifest["cuda"] = record.model_copy(update={"libraries": within}).model_dump(mode="json")
     return manifest
 
@@ -109,8 +117,9 @@ class Additions:
     unpacked_bytes: int = UNPACKED_BYTES
 
 
-def from_mirror(folder: Path, mirror: str | None = None, *, progress: Progress = silent,
-                additions: Additions = Additions()) -> None:
+def from_mirror(
+    folder: Path, mirror: str | None = None, *, progress: Progress = silent, additions: Additions = Additions()
+) -> None:
     """Unpack Debian's packages of Caffe into ``folder``, their signatures checked.
 
     Args:
@@ -124,8 +133,10 @@ def from_mirror(folder: Path, mirror: str | None = None, *, progress: Progress =
         EngineUnavailable: mmdebstrap is missing or failed.
     """
     if mirror is not None and not re.fullmatch(r"[a-z][a-z0-9+.-]*:/\S+", mirror):
-        raise UsageError("--mirror is not a URL",  # the text may hold a password
-                         remedy="give the URL of a Debian mirror, such as https://HOST/debian or file:///srv/debian")
+        raise UsageError(
+            "--mirror is not a URL",  # the text may hold a password
+            remedy="give the URL of a Debian mirror, such as https://HOST/debian or file:///srv/debian",
+        )
     program = shutil.which("mmdebstrap")
     if program is None:
         raise EngineUnavailable("mmdebstrap, which unpacks Caffe's packages, is not installed", remedy=MMDEBSTRAP_HINT)

@@ -148,8 +148,11 @@ class Tests:
     def __getitem__(self, index: int) -> Test:
         index = range(len(self))[index]
         own = slice(self._first[index], self._first[index + 1] if index + 1 < len(self) else None)
-        outputs = {self._names[number]: value
-                   for number, value in zip(self._of_name[own], self._values[own], strict=True) if number >= 0}
+        outputs = {
+            self._names[number]: value
+            for number, value in zip(self._of_name[own], self._values[own], strict=True)
+            if number >= 0
+        }
         return Test(self._iterations[index], self._nets[index], self._started[index], self._ended[index], outputs)
 
     def __iter__(self) -> Iterator[Test]:
@@ -192,8 +195,10 @@ class Tests:
         known, starts = np.unique(np.asarray(self._of_name)[taken[order]], return_index=True)
         in_order = np.argsort(order[starts])
         parts = np.split(taken[order], starts[1:])
-        return {self._names[known[index]]: Output(of_pass[parts[index]], np.asarray(self._values)[parts[index]])
-                for index in in_order}
+        return {
+            self._names[known[index]]: Output(of_pass[parts[index]], np.asarray(self._values)[parts[index]])
+            for index in in_order
+        }
 
     def _lengths(self) -> NDArray[np.int64]:
         """The number of outputs of each pass, those that are no scalars included."""

@@ -169,5 +169,6 @@ class Sessions:
             iterations, seconds = np.array(saved).reshape(-1, 2).T
             self._course = _Course(
                 np.concatenate([self.displays.iterations, self.tests.iterations, iterations.astype(np.int64)]),
-                np.concatenate([self.displays.seconds, self.tests.ended, seconds]))
+                np.concatenate([self.displays.seconds, self.tests.ended, seconds]),
+            )
         return self._course.until(origin)

@@ -56,9 +56,15 @@ class NativeSession(Session):
             self._evaluator.ask("open_test", net=NET, device=job.engine.device, device_id=job.device_id)
             with self._log_path.open("ab") as log:
                 self._process = subprocess.Popen(
-                    environment.command(("GLOG_logtostderr=1", *environment.tool, "train", f"--solver={SOLVER}"),
-                                        job.threads, job.engine.device),
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=job.folder,
+                    environment.command(
+                        ("GLOG_logtostderr=1", *environment.tool, "train", f"--solver={SOLVER}"),
+                        job.threads,
+                        job.engine.device,
+                    ),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    cwd=job.folder,
                     start_new_session=True,
                 )
         except BaseException:

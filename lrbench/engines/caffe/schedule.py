@@ -40,7 +40,13 @@ def _sigmoid(p: Parameters) -> SolverParameter:
 
 
 _FORMS: dict[str, Callable[[Parameters], SolverParameter]] = {
-    "FIX": _fixed, "STEP": _step, "NSTEP": _multistep, "EXP": _exp, "INV": _inv, "POLY": _poly, "SIG": _sigmoid,
+    "FIX": _fixed,
+    "STEP": _step,
+    "NSTEP": _multistep,
+    "EXP": _exp,
+    "INV": _inv,
+    "POLY": _poly,
+    "SIG": _sigmoid,
 }
 
 

@@ -56,8 +56,16 @@ def _solver(job: Job) -> SolverParameter:
         solver_mode=SolverParameter.GPU if job.engine.device == "gpu" else SolverParameter.CPU,
         device_id=job.device_id,
     )
-    for name in ("momentum", "momentum2", "delta", "rms_decay", "weight_decay", "regularization_type",
-                 "clip_gradients", "iter_size"):
+    for name in (
+        "momentum",
+        "momentum2",
+        "delta",
+        "rms_decay",
+        "weight_decay",
+        "regularization_type",
+        "clip_gradients",
+        "iter_size",
+    ):
         if name in given:
             setattr(solver, name, given[name])
     return solver

@@ -37,8 +37,14 @@ class SteppingSession(ProcessSession):
         self._incoming.parent.mkdir(parents=True)
         super().__init__(job, bound, start_worker(environment, job))
         try:
-            self._worker.ask("open", solver=STEPPING_SOLVER, iter_size=job.solver.iter_size, loss=bound.train_loss,
-                             device=job.engine.device, device_id=job.device_id)
+            self._worker.ask(
+                "open",
+                solver=STEPPING_SOLVER,
+                iter_size=job.solver.iter_size,
+                loss=bound.train_loss,
+                device=job.engine.device,
+                device_id=job.device_id,
+            )
         except BaseException:
             self._worker.close()
             raise
@@ -55,8 +61,10 @@ class SteppingSession(ProcessSession):
             NetParameter.FromString(weights.read_bytes())
             SolverState.FromString(state.read_bytes())
         except (OSError, DecodeError) as error:
-            raise EngineFailed(f"Caffe's snapshot at iteration {iteration} is not whole ({error}){self._free_space()}",
-                               where=str(self._job.folder)) from error
+            raise EngineFailed(
+                f"Caffe's snapshot at iteration {iteration} is not whole ({error}){self._free_space()}",
+                where=str(self._job.folder),
+            ) from error
         staging = self._incoming.parent / "staging"
         staging.mkdir()
         weights.rename(staging / WEIGHTS)
@@ -73,8 +81,7 @@ class SteppingSession(ProcessSession):
         prefix = f"{self._incoming}_iter_{state.iter}"
         shutil.copyfile(folder / WEIGHTS, f"{prefix}.caffemodel")
         shutil.copyfile(folder / STATE, f"{prefix}.solverstate")
-        self._worker.ask("restore", state=f"{INCOMING}_iter_{state.iter}.solverstate",
-                         replay=self._bound.replay_layers)
+        self._worker.ask("restore", state=f"{INCOMING}_iter_{state.iter}.solverstate", replay=self._bound.replay_layers)
         for suffix in ("caffemodel", "solverstate"):
             Path(f"{prefix}.{suffix}").unlink()
 

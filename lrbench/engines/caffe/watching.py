@@ -14,8 +14,9 @@ from lrbench.data import Progress
 LOOK_SECONDS = 2.0
 
 
-def watched(command: Sequence[str], folder: Path, expected: int, title: str,
-            progress: Progress) -> subprocess.CompletedProcess[str]:
+def watched(
+    command: Sequence[str], folder: Path, expected: int, title: str, progress: Progress
+) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; it dies with this process.
 
     Args:
@@ -29,8 +30,12 @@ def watched(command: Sequence[str], folder: Path, expected: int, title: str,
         Its exit status and all that it printed, errors included, as ``stdout``.
     """
     with tempfile.TemporaryFile("w+", errors="replace") as printed:
-        with subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdin=subprocess.DEVNULL, stdout=printed,
-                              stderr=subprocess.STDOUT) as process:
+        with subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        ) as process:
             try:
                 while _waits(process):
                     there = _megabytes(folder)

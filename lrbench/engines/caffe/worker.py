@@ -104,8 +104,13 @@ class Worker(object):
         except Diverged:
             finite = False
         seconds = time.perf_counter() - started
-        return {"iterations": self.position, "loss_sum": self.loss_sum, "seconds": seconds, "finite": finite,
-                "rate": float(self.solver.lr)}
+        return {
+            "iterations": self.position,
+            "loss_sum": self.loss_sum,
+            "seconds": seconds,
+            "finite": finite,
+            "rate": float(self.solver.lr),
+        }
 
     def _on_start(self) -> None:
         self.solver.param.base_lr = self.rates[self.position]
@@ -125,13 +130,21 @@ class Worker(object):
         now = time.time()
         if now - self.told >= PROGRESS_SECONDS:
             self.told = now
-            self.reply({"event": "progress", "iteration": int(self.solver.iter) + 1, "loss": loss,
-                        "rate": float(self.rates[self.position - 1])})
+            self.reply(
+                {
+                    "event": "progress",
+                    "iteration": int(self.solver.iter) + 1,
+                    "loss": loss,
+                    "rate": float(self.rates[self.position - 1]),
+                }
+            )
 
     def _current(self) -> "tuple[float, float]":
         """The main loss and the weighted sum of all losses of the batch that was just run."""
-        loss, objective = (float(sum(float(blob.data.sum()) * weight for blob, weight in losses))
-                           for losses in (self.main_loss, self.losses))
+        loss, objective = (
+            float(sum(float(blob.data.sum()) * weight for blob, weight in losses))
+            for losses in (self.main_loss, self.losses)
+        )
         return loss, objective
 
     def do_evaluate(self, request: Message, _payload: bytes) -> Message:
@@ -153,9 +166,14 @@ class Worker(object):
                     found[name].append(values.reshape(values.shape[0], -1).copy())
         seconds = time.perf_counter() - started
         tables = [np.concatenate(found[name]) for name in ("probabilities", "label", "scores") if name in blobs]
-        return {"rows": tables[0].shape[0], "columns": tables[0].shape[1], "labels": tables[1].shape[0],
-                "loss": float(np.mean(found["loss"])), "seconds": seconds,
-                "bytes": b"".join(table.astype("<f4").tobytes() for table in tables)}
+        return {
+            "rows": tables[0].shape[0],
+            "columns": tables[0].shape[1],
+            "labels": tables[1].shape[0],
+            "loss": float(np.mean(found["loss"])),
+            "seconds": seconds,
+            "bytes": b"".join(table.astype("<f4").tobytes() for table in tables),
+        }
 
     def do_save(self, request: Message, _payload: bytes) -> Message:
         """Have Caffe write weights and solver state under the solver's snapshot prefix."""
@@ -185,8 +203,10 @@ class Worker(object):
         for _ in range(request["repeat"]):
             self.test_net.forward()
         tested = time.perf_counter()
-        return {"iteration_seconds": (trained - started) * self.iter_size / request["repeat"],
-                "test_batch_seconds": (tested - trained) / request["repeat"]}
+        return {
+            "iteration_seconds": (trained - started) * self.iter_size / request["repeat"],
+            "test_batch_seconds": (tested - trained) / request["repeat"],
+        }
 
     def _settle(self) -> None:
         """Wait for a GPU to end its work: reading the gradient that is computed last does."""
@@ -201,6 +221,7 @@ class Worker(object):
 def make_worker(reply: Reply) -> Worker:
     """A worker, with Caffe loaded."""
     import caffe  # type: ignore[import-not-found]
+
     return Worker(caffe, reply)
 
 
@@ -216,6 +237,7 @@ def use_gpu(caffe: Any, device_id: int) -> None:
 def probe() -> Message:
     """Return the versions and layer types of this Caffe; no GPU is touched."""
     import caffe
+
     return {"version": caffe.__version__, "python": sys.version.split()[0], "layers": list(caffe.layer_type_list())}
 
 
@@ -225,6 +247,7 @@ def probe_gpu(device_id: int) -> Message:
     Only a kernel that runs shows that Caffe was built for the architecture of this GPU.
     """
     import caffe
+
     use_gpu(caffe, device_id)
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
         file.write(PROBE_NET)

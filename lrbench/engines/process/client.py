@@ -31,12 +31,22 @@ class WorkerClient:
         self._log_start = self._log_path.stat().st_size if self._log_path.exists() else 0
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream, cwd=log.parent,
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                cwd=log.parent,
                 start_new_session=True,  # Ctrl-C in the terminal is for LRBench, which then ends its children
             )
 
-    def ask(self, operation: str, payload: bytes = b"", *,
-            on_progress: Callable[[dict[str, Any]], None] = lambda event: None, **arguments: Any) -> dict[str, Any]:
+    def ask(
+        self,
+        operation: str,
+        payload: bytes = b"",
+        *,
+        on_progress: Callable[[dict[str, Any]], None] = lambda event: None,
+        **arguments: Any,
+    ) -> dict[str, Any]:
         """Send one request and wait for its answer.
 
         Args:
@@ -61,8 +71,9 @@ class WorkerClient:
             on_progress(answer)
         if "error" in answer:
             kind = OutOfMemory if answer["out_of_memory"] else EngineFailed
-            raise kind(f"{self._name} refused to {operation.replace('_', ' ')}: {answer['error']}",
-                       where=str(self._log_path))
+            raise kind(
+                f"{self._name} refused to {operation.replace('_', ' ')}: {answer['error']}", where=str(self._log_path)
+            )
         return answer
 
     def _read(self) -> dict[str, Any]:
@@ -117,10 +128,13 @@ def read_outputs(answer: dict[str, Any]) -> TestOutputs:
     """What a worker's answer to ``evaluate`` holds."""
     rows, columns = answer["rows"], answer["columns"]
     if answer["labels"] != rows:
-        raise EngineFailed(f"the net gives {rows} rows of probabilities for {answer['labels']} labels; "
-                           "LRBench measures nets that classify each sample once")
-    probabilities, labels, scores = np.split(np.frombuffer(answer["bytes"], dtype="<f4"),
-                                             [rows * columns, rows * (columns + 1)])
+        raise EngineFailed(
+            f"the net gives {rows} rows of probabilities for {answer['labels']} labels; "
+            "LRBench measures nets that classify each sample once"
+        )
+    probabilities, labels, scores = np.split(
+        np.frombuffer(answer["bytes"], dtype="<f4"), [rows * columns, rows * (columns + 1)]
+    )
     return TestOutputs(
         probabilities=probabilities.reshape(rows, columns),
         labels=labels.astype(np.int64),

@@ -10,7 +10,8 @@ from lrbench.errors import EngineFailed
 
 MEMORY_REMEDY = "use a smaller batch_size, or fewer runs side by side"
 _OUT_OF_GPU_MEMORY = re.compile(
-    r"\(2 vs\. 0\) +out of memory|\bCUBLAS_STATUS_ALLOC_FAILED\b|\bCURAND_STATUS_ALLOCATION_FAILED\b")
+    r"\(2 vs\. 0\) +out of memory|\bCUBLAS_STATUS_ALLOC_FAILED\b|\bCURAND_STATUS_ALLOCATION_FAILED\b"
+)
 _OUT_OF_MEMORY = re.compile(r"\bhost allocation of size \d+ failed")
 
 

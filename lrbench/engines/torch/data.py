@@ -50,8 +50,9 @@ class Batches:
         DataError: the mean file is absent, damaged or of another shape.
     """
 
-    def __init__(self, split: Split, transform: TransformationParameter, reading: Reading,
-                 device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, split: Split, transform: TransformationParameter, reading: Reading, device: torch.device | str = "cpu"
+    ) -> None:
         wanted = read_transform(transform, split.shape)
         self._reading, self._count, self._device = reading, len(split.images), torch.device(device)
         self._scale, self._window = wanted.scale, wanted.window
@@ -68,8 +69,9 @@ class Batches:
         self._offsets = self._window_offsets()
 
     @classmethod
-    def of(cls, prepared: Prepared, layer: LayerParameter, phase: Phase, seed: int,
-           device: torch.device | str = "cpu") -> Batches:
+    def of(
+        cls, prepared: Prepared, layer: LayerParameter, phase: Phase, seed: int, device: torch.device | str = "cpu"
+    ) -> Batches:
         """Those of a Data layer of a bound net: the training or the test images, as the phase says.
 
         Raises:

@@ -52,8 +52,10 @@ class TorchEngine(Engine):
         if job.engine.driver != "stepping":
             raise SpecError(f"the engine torch has no driver {job.engine.driver!r}", remedy="leave engine.driver out")
         if job.engine.device == "gpu" and job.device_id >= torch.cuda.device_count():
-            raise EngineUnavailable(f"PyTorch sees {torch.cuda.device_count()} GPUs, so none of number {job.device_id}",
-                                    remedy="set engine.device to cpu, or engine.device_ids")
+            raise EngineUnavailable(
+                f"PyTorch sees {torch.cuda.device_count()} GPUs, so none of number {job.device_id}",
+                remedy="set engine.device to cpu, or engine.device_ids",
+            )
         Model.of(bind(job).net, job.data, (job.batch_size, job.test_batch_size))
 
     def check_layers(self, net: NetParameter, where: str) -> None:
@@ -78,6 +80,7 @@ class TorchEngine(Engine):
         from lrbench.engines.torch.probe import Trial, choose_lanes
 
         with _worker(job) as worker:
+
             def attempt(count: int) -> Trial:
                 told = worker.ask("time", count=count, solver=job.solver.model_dump(exclude_unset=True))
                 return Trial(count, told["iteration_seconds"], told["used_bytes"], told["free_bytes"])

@@ -106,12 +106,14 @@ def _normal(std: float, shape: Shape, generator: torch.Generator) -> Tensor:
     return torch.empty(shape, dtype=torch.float32, device=generator.device).normal_(0.0, std, generator=generator)
 
 
-_FILLERS: Mapping[str, Fill] = MappingProxyType({
-    "bilinear": _bilinear,
-    "constant": _constant,
-    "gaussian": _gaussian,
-    "msra": _msra,
-    "positive_unitball": _positive_unitball,
-    "uniform": _uniform,
-    "xavier": _xavier,
-})
+_FILLERS: Mapping[str, Fill] = MappingProxyType(
+    {
+        "bilinear": _bilinear,
+        "constant": _constant,
+        "gaussian": _gaussian,
+        "msra": _msra,
+        "positive_unitball": _positive_unitball,
+        "uniform": _uniform,
+        "xavier": _xavier,
+    }
+)

@@ -40,11 +40,15 @@ def check_gradients(steps: Sequence[Step], specs: Sequence[ParameterSpec], losse
 def _check(step: Step, depends: Sequence[bool], wanted: Sequence[bool]) -> None:
     """Raise NetError where a layer that has a part in a loss does not have the gradient that it has to give."""
     if step.layer.type in _NO_BACKWARD and any(depends):
-        raise refusal(step.layer, "has no gradient, and its bottom depends on learnt parameters",
-                      "set propagate_down: false for its top in the layers that read it")
+        raise refusal(
+            step.layer,
+            "has no gradient, and its bottom depends on learnt parameters",
+            "set propagate_down: false for its top in the layers that read it",
+        )
     for index in step.no_gradient:
         if wanted[index]:
             blob = step.bottoms[index]
             remedy = OWN_TOP if blob in step.tops else "set propagate_down: false for that bottom"
-            raise refusal(step.layer, f'has no gradient for its bottom "{blob}", which depends on learnt parameters',
-                          remedy)
+            raise refusal(
+                step.layer, f'has no gradient for its bottom "{blob}", which depends on learnt parameters', remedy
+            )

@@ -53,11 +53,15 @@ class Convolve(torch.autograd.Function):
         pad, stride = list(ctx.window.pad), list(ctx.window.stride)
         made = [None, None, None]
         if of_weight or of_bias:
-            made = list(torch.ops.aten.convolution_backward(
-                gradient, x, weight, ctx.bias, stride, pad, [1, 1], False, [0, 0], 1, [False, of_weight, of_bias]))
+            made = list(
+                torch.ops.aten.convolution_backward(
+                    gradient, x, weight, ctx.bias, stride, pad, [1, 1], False, [0, 0], 1, [False, of_weight, of_bias]
+                )
+            )
         if of_x:
             made[0] = torch.ops.aten._slow_conv2d_backward(
-                gradient, x, weight, list(ctx.window.kernel), stride, pad, [True, False, False])[0]
+                gradient, x, weight, list(ctx.window.kernel), stride, pad, [True, False, False]
+            )[0]
         return (*made, None)
 
 
@@ -73,7 +77,6 @@ def in_rows(x: Tensor, shape: Shape) -> Tensor:
 
 
 class _Rows(torch.autograd.Function):
-
     @staticmethod
     def forward(ctx: Any, x: Tensor, shape: Shape) -> Tensor:
         ctx.shape = x.shape

@@ -130,10 +130,15 @@ class Lane:
             for name, blob in blobs.items():
                 value = made[blob]
                 found[name].append(value.flatten(1) if name in ("probabilities", "scores") else value)
-        tables = {name: torch.cat(found[name]).float().cpu().numpy() for name in ("probabilities", "scores")
-                  if name in blobs}
-        return Tested(tables["probabilities"], torch.cat(found["label"]).cpu().numpy(),
-                      float(torch.stack([loss.double() for loss in found["loss"]]).mean()), tables.get("scores"))
+        tables = {
+            name: torch.cat(found[name]).float().cpu().numpy() for name in ("probabilities", "scores") if name in blobs
+        }
+        return Tested(
+            tables["probabilities"],
+            torch.cat(found["label"]).cpu().numpy(),
+            float(torch.stack([loss.double() for loss in found["loss"]]).mean()),
+            tables.get("scores"),
+        )
 
     @torch.no_grad()
     def run_tests(self, count: int) -> None:

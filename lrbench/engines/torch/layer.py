@@ -58,9 +58,7 @@ def refusal(layer: LayerParameter, message: str, remedy: str | None = None) -> N
     return NetError(message, where=f"{layer_place(layer)} of type {layer.type}", remedy=remedy)
 
 
-def expect(
-    layer: LayerParameter, bottoms: tuple[int, int], tops: tuple[int, int], remedy: str | None = None
-) -> None:
+def expect(layer: LayerParameter, bottoms: tuple[int, int], tops: tuple[int, int], remedy: str | None = None) -> None:
     """Raise NetError where the layer has fewer or more bottoms or tops than these smallest and largest numbers.
 
     ``remedy`` is what to do about it, such as :data:`USE_CAFFE` where Caffe takes other numbers as well.

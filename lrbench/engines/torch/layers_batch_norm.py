@@ -94,8 +94,9 @@ class _Normalize(torch.autograd.Function):
         of_shift, of_scale = gradient.sum(axes), product.sum(axes) * inverse
         factor = inverse if scale is None else inverse * scale
         average = factor * (-mean.numel() / x.numel())
-        of_x = torch.addcmul((of_shift * average).view(spread), centred, (of_scale * inverse * average).view(spread),
-                             out=product).addcmul_(gradient, factor.view(spread))
+        of_x = torch.addcmul(
+            (of_shift * average).view(spread), centred, (of_scale * inverse * average).view(spread), out=product
+        ).addcmul_(gradient, factor.view(spread))
         return (of_x, *((None, None) if scale is None else (of_scale, of_shift)), None)
 
 
@@ -109,8 +110,7 @@ def _normalize_by_stored(eps: float) -> Run:
         mean, variance, count = parameters[:3]
         scale, shift = _scale_and_shift(parameters)
         factor = torch.where(count == 0, 0.0, 1.0 / count)
-        return (torch.batch_norm(
-            bottoms[0], scale, shift, mean * factor, variance * factor, False, 0.0, eps, False),)
+        return (torch.batch_norm(bottoms[0], scale, shift, mean * factor, variance * factor, False, 0.0, eps, False),)
 
     return run
 

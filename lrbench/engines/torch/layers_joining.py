@@ -89,8 +89,11 @@ def slice_(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> La
         points = list(range(0, size + 1, size // count))
     sizes = [end - start for start, end in pairwise(points)]
     if len(sizes) != count or min(sizes) < 1:
-        raise refusal(layer, f"axis {axis} of size {size} is not cut into {count} tops", "give one slice_point fewer "
-                      "than tops, rising and inside the axis")
+        raise refusal(
+            layer,
+            f"axis {axis} of size {size} is not cut into {count} tops",
+            "give one slice_point fewer than tops, rising and inside the axis",
+        )
     tops = tuple((*bottom[:axis], part, *bottom[axis + 1 :]) for part in sizes)
     return Layer(tops, lambda bottoms, _p, _g: torch.split(bottoms[0], sizes, axis))
 

@@ -49,8 +49,10 @@ def deconvolution(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase
     """
     bottom, window = _image_and_window(layer, bottoms)
     outputs, groups = layer.convolution_param.num_output, layer.convolution_param.group
-    sizes = [window.stride[axis] * (size - 1) + window.dilation[axis] * (window.kernel[axis] - 1) + 1
-             - 2 * window.pad[axis] for axis, size in enumerate(bottom[2:])]
+    sizes = [
+        window.stride[axis] * (size - 1) + window.dilation[axis] * (window.kernel[axis] - 1) + 1 - 2 * window.pad[axis]
+        for axis, size in enumerate(bottom[2:])
+    ]
     if min(sizes) < 1:
         raise refusal(layer, f"its pad {window.pad} leaves nothing of its bottom of shape {bottom}")
     pad, stride, dilation = window.pad, window.stride, window.dilation

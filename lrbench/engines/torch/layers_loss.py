@@ -64,8 +64,12 @@ def normalizer(
     if mode == LossParameter.VALID and settings.HasField("ignore_label"):
         ignored = settings.ignore_label
         return lambda loss, y: loss / (y != ignored).sum().clamp(min=1)
-    numbers = {LossParameter.VALID: labels, LossParameter.FULL: labels, LossParameter.BATCH_SIZE: samples,
-               LossParameter.NONE: 1}
+    numbers = {
+        LossParameter.VALID: labels,
+        LossParameter.FULL: labels,
+        LossParameter.BATCH_SIZE: samples,
+        LossParameter.NONE: 1,
+    }
     number = numbers[mode]
     return lambda loss, y: loss / number
 

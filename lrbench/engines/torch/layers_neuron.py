@@ -57,14 +57,17 @@ def clip(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Laye
     """
     low, high = layer.clip_param.min, layer.clip_param.max
     if low <= high and list(layer.top) == list(layer.bottom):
-        return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (
-            _ClipInPlace.apply(bottoms[0], low, high),  # type: ignore[no-untyped-call]
-        ))
+        return value_by_value(
+            layer,
+            bottoms,
+            lambda bottoms, _p, _g: (
+                _ClipInPlace.apply(bottoms[0], low, high),  # type: ignore[no-untyped-call]
+            ),
+        )
     return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (bottoms[0].clamp(max=high).clamp(min=low),))
 
 
 class _ClipInPlace(torch.autograd.Function):
-
     @staticmethod
     def forward(_ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
         return x.clamp(low, high)
@@ -83,9 +86,11 @@ def prelu(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Lay
     settings = layer.prelu_param
     filler = settings.filler if settings.HasField("filler") else FillerParameter(value=_DEFAULT_SLOPE)
     shape = () if settings.channel_shared else (bottom[1],)
-    return Layer((bottom,), lambda bottoms, parameters, _: (
-        functional.prelu(bottoms[0], parameters[0].reshape(-1)),
-    ), (Blob(shape, filler),))
+    return Layer(
+        (bottom,),
+        lambda bottoms, parameters, _: (functional.prelu(bottoms[0], parameters[0].reshape(-1)),),
+        (Blob(shape, filler),),
+    )
 
 
 def dropout(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) -> Layer:

@@ -28,8 +28,9 @@ def pooling(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
     up = settings.round_mode == PoolingParameter.CEIL
     sizes = [_pooled(layer, window, axis, bottom[2 + axis], up) for axis in range(2)]
     if settings.pool == PoolingParameter.STOCHASTIC:
-        raise refusal(layer, "stochastic pooling is not supported",
-                      "use MAX or AVE, or engine: {name: caffe, device: gpu}")
+        raise refusal(
+            layer, "stochastic pooling is not supported", "use MAX or AVE, or engine: {name: caffe, device: gpu}"
+        )
     average = settings.pool == PoolingParameter.AVE
     return Layer(((*bottom[:2], *sizes),), _pool(window, average, up, (sizes[0], sizes[1])))
 
@@ -44,8 +45,11 @@ def _pooled(layer: LayerParameter, window: Window, axis: int, size: int, up: boo
     if padded and steps * stride >= size + pad:
         steps -= 1
     if steps * stride >= size + pad:
-        raise refusal(layer, f"the last of its windows, with stride {stride}, lies outside its bottom of {size} pixels",
-                      "set round_mode: FLOOR")
+        raise refusal(
+            layer,
+            f"the last of its windows, with stride {stride}, lies outside its bottom of {size} pixels",
+            "set round_mode: FLOOR",
+        )
     return steps + 1
 
 

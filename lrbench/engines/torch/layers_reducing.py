@@ -12,12 +12,14 @@ from torch import Tensor
 from lrbench.engines.torch.layer import Layer, Shape, at_least_float32, canonical_axis, expect, refusal
 from lrbench.nets.caffe_pb2 import LayerParameter, Phase, ReductionParameter
 
-_OPERATIONS: Mapping[int, Callable[[Tensor, list[int]], Tensor]] = MappingProxyType({
-    ReductionParameter.SUM: lambda x, axes: x.sum(axes),
-    ReductionParameter.ASUM: lambda x, axes: x.abs().sum(axes),
-    ReductionParameter.SUMSQ: lambda x, axes: x.square().sum(axes),
-    ReductionParameter.MEAN: lambda x, axes: x.mean(axes),
-})
+_OPERATIONS: Mapping[int, Callable[[Tensor, list[int]], Tensor]] = MappingProxyType(
+    {
+        ReductionParameter.SUM: lambda x, axes: x.sum(axes),
+        ReductionParameter.ASUM: lambda x, axes: x.abs().sum(axes),
+        ReductionParameter.SUMSQ: lambda x, axes: x.square().sum(axes),
+        ReductionParameter.MEAN: lambda x, axes: x.mean(axes),
+    }
+)
 
 
 def reduction(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:

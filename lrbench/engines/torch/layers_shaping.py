@@ -36,16 +36,18 @@ def reshape(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
     first = settings.axis if settings.axis >= 0 else settings.axis + axes + 1
     last = axes if settings.num_axes == -1 else first + settings.num_axes
     if not 0 <= first <= last <= axes:
-        raise refusal(layer, f"axis {settings.axis} and num_axes {settings.num_axes} do not fit the {axes} axes of its "
-                             "bottom")
+        raise refusal(
+            layer, f"axis {settings.axis} and num_axes {settings.num_axes} do not fit the {axes} axes of its bottom"
+        )
     dims = _kept_sizes(layer, bottom, first)
     fixed = prod(dim for dim in dims if dim != -1) * prod(bottom[:first]) * prod(bottom[last:])
     if fixed and dims.count(-1) == 1 and prod(bottom) % fixed == 0:
         dims[dims.index(-1)] = prod(bottom) // fixed
     top = (*bottom[:first], *dims, *bottom[last:])
     if min(dims, default=1) < 1 or prod(top) != prod(bottom):
-        raise refusal(layer, f"shape {list(settings.shape.dim)} does not hold the values of its bottom, whose shape is "
-                             f"{bottom}")
+        raise refusal(
+            layer, f"shape {list(settings.shape.dim)} does not hold the values of its bottom, whose shape is {bottom}"
+        )
     return Layer((top,), lambda bottoms, _p, _g: (in_rows(bottoms[0], top),))
 
 
@@ -71,12 +73,16 @@ def crop(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Laye
     given = list(layer.crop_param.offset)
     offsets = given if len(given) > 1 else (given or [0]) * count
     if len(offsets) != count or len(like) < len(bottom):
-        raise refusal(layer, f"{len(given)} offset and a second bottom of shape {like} do not fit its bottom of shape "
-                             f"{bottom} from axis {axis} on")
+        raise refusal(
+            layer,
+            f"{len(given)} offset and a second bottom of shape {like} do not fit its bottom of shape "
+            f"{bottom} from axis {axis} on",
+        )
     ends = [offset + size for offset, size in zip(offsets, like[axis:], strict=False)]
     if any(end > size for end, size in zip(ends, bottom[axis:], strict=True)):
-        raise refusal(layer, f"offset {offsets} and a second bottom of shape {like} reach beyond its bottom of shape "
-                             f"{bottom}")
+        raise refusal(
+            layer, f"offset {offsets} and a second bottom of shape {like} reach beyond its bottom of shape {bottom}"
+        )
     kept = (slice(None),) * axis + tuple(slice(*both) for both in zip(offsets, ends, strict=True))
     top = (*bottom[:axis], *like[axis : len(bottom)])
     return Layer((top,), lambda bottoms, _p, _g: (bottoms[0][kept],))

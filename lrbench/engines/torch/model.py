@@ -36,8 +36,9 @@ class Model:
     shared: tuple[int | None, ...]
 
     @classmethod
-    def of(cls, net: NetParameter, data: Prepared, batch_sizes: tuple[int, int],
-           precision: Precision = "float32") -> Model:
+    def of(
+        cls, net: NetParameter, data: Prepared, batch_sizes: tuple[int, int], precision: Precision = "float32"
+    ) -> Model:
         """The model of a net that is bound to a data set.
 
         Args:
@@ -47,10 +48,13 @@ class Model:
         Raises:
             NetError: a layer that is not supported, or that does not fit.
         """
-        train_data, test_data = (next(layer for layer in layers_in(net, phase) if layer.type == "Data")
-                                 for phase in (TRAIN, TEST))
-        train, test = (TorchNet(net, phase, _inputs(layer, data, size), precision=precision)
-                       for phase, layer, size in zip((TRAIN, TEST), (train_data, test_data), batch_sizes, strict=True))
+        train_data, test_data = (
+            next(layer for layer in layers_in(net, phase) if layer.type == "Data") for phase in (TRAIN, TEST)
+        )
+        train, test = (
+            TorchNet(net, phase, _inputs(layer, data, size), precision=precision)
+            for phase, layer, size in zip((TRAIN, TEST), (train_data, test_data), batch_sizes, strict=True)
+        )
         places = {(spec.layer, spec.index): place for place, spec in enumerate(train.parameters)}
         shared = tuple(places.get((spec.layer, spec.index)) for spec in test.parameters)
         return cls(train, test, train_data, test_data, shared)

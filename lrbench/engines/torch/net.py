@@ -61,7 +61,12 @@ class TorchNet:
     """
 
     def __init__(
-        self, net: NetParameter, phase: Phase, inputs: Mapping[str, Shape], *, channels_last: bool = True,
+        self,
+        net: NetParameter,
+        phase: Phase,
+        inputs: Mapping[str, Shape],
+        *,
+        channels_last: bool = True,
         precision: Precision = "float32",
     ) -> None:
         self.phase, self._precision = phase, precision
@@ -104,8 +109,14 @@ class TorchNet:
         self.shapes.update(zip(tops, built.tops, strict=True))
         self._losses += _loss_weights(layer, tops)
         run = hold_back(layer, reshape(built.run, slots, table))
-        return Step(layer, run, tuple(layer.bottom), tuple(slot.parameter for slot in slots), tops,
-                    without_gradient(layer, built.no_gradient))
+        return Step(
+            layer,
+            run,
+            tuple(layer.bottom),
+            tuple(slot.parameter for slot in slots),
+            tops,
+            without_gradient(layer, built.no_gradient),
+        )
 
     def initial(
         self,

@@ -89,8 +89,9 @@ class ParameterTable:
         owner = self.specs[position]
         permissive = given.share_mode == ParamSpec.PERMISSIVE
         if prod(blob.shape) != prod(owner.shape) if permissive else blob.shape != owner.shape:
-            raise NetError(f'its param "{given.name}" has shape {blob.shape}, '
-                           f'and {owner.shape} in layer "{owner.layer}"')
+            raise NetError(
+                f'its param "{given.name}" has shape {blob.shape}, and {owner.shape} in layer "{owner.layer}"'
+            )
         if given.HasField("lr_mult"):
             if first.HasField("lr_mult") and first.lr_mult != given.lr_mult:
                 raise NetError(f'its param "{given.name}" has another lr_mult in layer "{owner.layer}"')

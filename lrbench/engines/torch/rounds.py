@@ -75,7 +75,7 @@ class Rounds:
             for start in range(0, rates.shape[1], self._chunk):
                 if len(self._over) == len(self._lanes):
                     break
-                pending.append(self._issue(rates[:, start:start + self._chunk], start))
+                pending.append(self._issue(rates[:, start : start + self._chunk], start))
                 if len(pending) > self._ahead:
                     found.append(self._look(pending.popleft()))
                     tell(len(found) * self._chunk, found[-1][-1, :, 0])
@@ -158,4 +158,4 @@ def _readers(lanes: Sequence[Lane]) -> list[int]:
 def _course(losses: NDArray[np.float64]) -> Course:
     """Of a lane's losses and objectives, shape (rounds, 2)."""
     bad = np.flatnonzero(~np.isfinite(losses[:, 1]))
-    return Course(losses[:bad[0] + 1, 0], False) if bad.size else Course(losses[:, 0], True)
+    return Course(losses[: bad[0] + 1, 0], False) if bad.size else Course(losses[:, 0], True)

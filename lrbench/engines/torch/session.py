@@ -50,8 +50,9 @@ class TorchSession(Session):
 
     def evaluate(self) -> TestOutputs:
         """The whole test set in one request."""
-        return read_outputs(self._group.ask("evaluate", self._lane, batches=self._job.test_batches,
-                                            blobs=self._bound.test_blobs))
+        return read_outputs(
+            self._group.ask("evaluate", self._lane, batches=self._job.test_batches, blobs=self._bound.test_blobs)
+        )
 
     def save(self, folder: Path) -> None:
         """The worker writes its files beside, and they are put in place together."""
@@ -86,9 +87,13 @@ def opening(job: Job, bound: BoundNet) -> dict[str, Any]:
     """What a worker is told to open: all that lanes have in common beside the net."""
     return {
         "data": TypeAdapter(Prepared).dump_python(job.data, mode="json"),
-        "batch_size": job.batch_size, "test_batch_size": job.test_batch_size, "threads": job.threads,
-        "loss": bound.train_loss, "device": f"cuda:{job.device_id}" if job.engine.device == "gpu" else "cpu",
-        "precision": job.engine.precision, "deterministic": job.engine.deterministic,
+        "batch_size": job.batch_size,
+        "test_batch_size": job.test_batch_size,
+        "threads": job.threads,
+        "loss": bound.train_loss,
+        "device": f"cuda:{job.device_id}" if job.engine.device == "gpu" else "cpu",
+        "precision": job.engine.precision,
+        "deterministic": job.engine.deterministic,
     }
 
 
@@ -96,8 +101,12 @@ def start_worker(folder: Path, opened: dict[str, Any]) -> WorkerClient:
     """A worker in a run's folder, which has its net there, with what ``opening`` gave."""
     # glibc gives large blocks back to the system and takes them anew, page by page, at each iteration, unless told;
     # and in huge pages, where it can (since 2.35), they take less time to reach.
-    keep = ["MALLOC_MMAP_MAX_=0", f"MALLOC_TRIM_THRESHOLD_={2**63 - 1}", f"MALLOC_TOP_PAD_={64 << 20}",
-            "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"]
+    keep = [
+        "MALLOC_MMAP_MAX_=0",
+        f"MALLOC_TRIM_THRESHOLD_={2**63 - 1}",
+        f"MALLOC_TOP_PAD_={64 << 20}",
+        "GLIBC_TUNABLES=glibc.malloc.hugetlb=1",
+    ]
     counts = [f"{name}={opened['threads']}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
     python = [sys.executable, "-m", "lrbench.engines.torch.worker"]
     command = ["setpriv", "--pdeathsig", "KILL", "env", *keep, *counts, CUBLAS, *python]

@@ -28,8 +28,9 @@ def from_solver_state(message: SolverState, state: Sequence[Tensor]) -> int:
     """
     found = [(tuple(blob.shape.dim), len(blob.data)) for blob in message.history]
     if found != [(tuple(history.shape), history.numel()) for history in state]:
-        raise EngineFailed("the solver's state is of another net or another type of solver",
-                           remedy="train this run anew")
+        raise EngineFailed(
+            "the solver's state is of another net or another type of solver", remedy="train this run anew"
+        )
     for history, blob in zip(state, message.history, strict=True):
         values = np.array(blob.data, np.float32).reshape(history.shape)
         history.copy_(torch.from_numpy(values))

@@ -70,8 +70,14 @@ class Solver(ABC):
         return [torch.zeros_like(parameter) for _ in range(self.slots) for parameter in parameters]
 
     @torch.no_grad()
-    def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None], state: Sequence[Tensor],
-             rate: Tensor, iteration: Tensor) -> None:
+    def step(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor | None],
+        state: Sequence[Tensor],
+        rate: Tensor,
+        iteration: Tensor,
+    ) -> None:
         """One update, in place.
 
         Args:

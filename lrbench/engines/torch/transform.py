@@ -43,8 +43,12 @@ def read_transform(message: TransformationParameter, shape: tuple[int, int, int]
     check_transform(message, shape)
     crop: int = message.crop_size
     _, height, width = shape
-    return Transform(mean=_mean(message, shape), scale=message.scale,
-                     window=(crop, crop) if crop else (height, width), mirror=message.mirror)
+    return Transform(
+        mean=_mean(message, shape),
+        scale=message.scale,
+        window=(crop, crop) if crop else (height, width),
+        mirror=message.mirror,
+    )
 
 
 def _mean(message: TransformationParameter, shape: tuple[int, int, int]) -> Mean | None:
@@ -52,8 +56,9 @@ def _mean(message: TransformationParameter, shape: tuple[int, int, int]) -> Mean
     if message.HasField("mean_file"):
         mean = read_mean(Path(message.mean_file))
         if mean.shape != shape:
-            raise DataError(f"is {mean.shape}, the images {shape}", where=message.mean_file,
-                            remedy="use the mean of these images")
+            raise DataError(
+                f"is {mean.shape}, the images {shape}", where=message.mean_file, remedy="use the mean of these images"
+            )
         return np.ascontiguousarray(mean.transpose(1, 2, 0))
     channels, height, width = shape
     return np.broadcast_to(values, (height, width, channels)).copy() if len(values) else None

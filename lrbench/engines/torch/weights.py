@@ -90,8 +90,10 @@ def _blobs_of(name: str, slots: Sequence[Slot], layer: LayerParameter | None) ->
         shape = _shape(blob, slot.shape)
         held = len(blob.double_data) or len(blob.data)
         if shape != slot.shape or held != int(np.prod(shape, dtype=np.int64)):
-            raise NetError(f"blob {index} has shape {shape} and {held} values, and the net's has shape {slot.shape}",
-                           where=layer_place(layer))
+            raise NetError(
+                f"blob {index} has shape {shape} and {held} values, and the net's has shape {slot.shape}",
+                where=layer_place(layer),
+            )
     return layer.blobs
 
 

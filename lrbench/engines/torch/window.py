@@ -30,12 +30,15 @@ def convolution_window(layer: LayerParameter) -> Window:
     kernel = _pair(layer, settings, "kernel_size", "kernel")
     if kernel is None:
         raise refusal(layer, "has no kernel_size")
-    return _checked(layer, Window(
-        kernel=kernel,
-        pad=_pair(layer, settings, "pad", "pad") or (0, 0),
-        stride=_pair(layer, settings, "stride", "stride") or (1, 1),
-        dilation=_repeated(layer, "dilation", list(settings.dilation)) or (1, 1),
-    ))
+    return _checked(
+        layer,
+        Window(
+            kernel=kernel,
+            pad=_pair(layer, settings, "pad", "pad") or (0, 0),
+            stride=_pair(layer, settings, "stride", "stride") or (1, 1),
+            dilation=_repeated(layer, "dilation", list(settings.dilation)) or (1, 1),
+        ),
+    )
 
 
 def pooling_window(layer: LayerParameter, bottom: Shape) -> Window:

@@ -46,8 +46,12 @@ class Worker:
         torch.set_num_threads(request["threads"])
         settle(request["precision"], request["deterministic"])
         data = TypeAdapter(Prepared).validate_python(request["data"])
-        source = Source(Path(request["net"]), (request["batch_size"], request["test_batch_size"]), request["loss"],
-                        request["precision"])
+        source = Source(
+            Path(request["net"]),
+            (request["batch_size"], request["test_batch_size"]),
+            request["loss"],
+            request["precision"],
+        )
         self._shared = Shared.read(source, data, torch.device(request["device"]))
         return {}
 
@@ -92,8 +96,14 @@ class Worker:
         seconds = time.perf_counter() - started
         self._account.charge([request["lane"]])
         (rows, columns), tables = tested.probabilities.shape, (tested.probabilities, tested.labels, tested.scores)
-        return {"rows": rows, "columns": columns, "labels": len(tested.labels), "loss": tested.loss, "seconds": seconds,
-                "bytes": b"".join(table.astype("<f4").tobytes() for table in tables if table is not None)}
+        return {
+            "rows": rows,
+            "columns": columns,
+            "labels": len(tested.labels),
+            "loss": tested.loss,
+            "seconds": seconds,
+            "bytes": b"".join(table.astype("<f4").tobytes() for table in tables if table is not None),
+        }
 
     def do_save(self, request: Message, _payload: bytes) -> Message:
         """Write all that a resumed run needs into a folder."""
@@ -114,9 +124,12 @@ class Worker:
         lanes = [Lane.open(shared, SolverSettings(**request["solver"]), seed) for seed in range(count)]
         rounds = Rounds(lanes)
         rounds.train(np.zeros((count, WARM_UP + 1 if shared.device.type == "cuda" else 1)))
-        return {"iteration_seconds": _seconds(lambda repeat: rounds.train(np.zeros((count, repeat)))),
-                "test_batch_seconds": _seconds(lanes[0].run_tests),
-                "used_bytes": used_bytes(shared.device), "free_bytes": free_bytes(shared.device)}
+        return {
+            "iteration_seconds": _seconds(lambda repeat: rounds.train(np.zeros((count, repeat)))),
+            "test_batch_seconds": _seconds(lanes[0].run_tests),
+            "used_bytes": used_bytes(shared.device),
+            "free_bytes": free_bytes(shared.device),
+        }
 
     def do_usage(self, request: Message, _payload: bytes) -> Message:
         """The lane's share of this process's processor seconds, and the peak memory of it all."""
@@ -156,9 +169,16 @@ class _Progress:
             return
         self._told = time.monotonic()
         lanes = zip(self._names, self._starts, losses.tolist(), self._rates[:, done - 1].tolist(), strict=True)
-        self._reply({"event": "progress", "lanes": [
-            {"lane": name, "iteration": start + done, "loss": loss, "rate": rate}
-            for name, start, loss, rate in lanes if np.isfinite(loss)]})
+        self._reply(
+            {
+                "event": "progress",
+                "lanes": [
+                    {"lane": name, "iteration": start + done, "loss": loss, "rate": rate}
+                    for name, start, loss, rate in lanes
+                    if np.isfinite(loss)
+                ],
+            }
+        )
 
 
 def _seconds(work: Callable[[int], object]) -> float:

@@ -65,8 +65,10 @@ def _nothing_to_compare(report: Report) -> ResultsError:
     engines = sorted({row.engine for workload in report.workloads for row in workload.policies})
     if len(engines) == 1:
         other = "caffe" if engines[0] == "torch" else "torch"
-        return ResultsError(f"all runs are of one engine, {engines[0]}, so there is nothing to compare",
-                            remedy=f"run the spec on another one, too, such as with --engine {other}")
+        return ResultsError(
+            f"all runs are of one engine, {engines[0]}, so there is nothing to compare",
+            remedy=f"run the spec on another one, too, such as with --engine {other}",
+        )
     return ResultsError(
         f"the engines {', '.join(engines)} have no workload and solver in common, so there is nothing to compare",
         remedy="run one spec on each",

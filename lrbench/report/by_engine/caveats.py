@@ -15,13 +15,17 @@ def caveats(table: EngineTable) -> Iterable[str]:
         rows = [by[engine] for by in table.rows.values() if engine in by]
         most = max((_shared(table, found) for found in rows), default=1)
         if most > 1:
-            yield (f"{table.label}: up to {most} runs shared the processes of {engine}; its CPU %, GPU and memory are "
-                   "those of all of them, and its times are of training side by side")
+            yield (
+                f"{table.label}: up to {most} runs shared the processes of {engine}; its CPU %, GPU and memory are "
+                "those of all of them, and its times are of training side by side"
+            )
         means = [mean for found in rows if _on_cpu(found) and (mean := found.costs["cpu_percent"].mean) is not None]
         if means and min(means) < ENOUGH_CPU_PERCENT:
             span = f"{min(means):.0f} to {max(means):.0f} %"
-            yield (f"{table.label}: {engine} had a core {span} of the time, so other work was on the machine: its "
-                   "training seconds tell of that, its CPU seconds less so")
+            yield (
+                f"{table.label}: {engine} had a core {span} of the time, so other work was on the machine: its "
+                "training seconds tell of that, its CPU seconds less so"
+            )
 
 
 def _shared(table: EngineTable, found: EngineRow) -> int:

@@ -75,8 +75,10 @@ def read_samples(runs: Iterable[RunRow]) -> tuple[dict[Path, list[Sample]], list
 
 
 def _note(problem: str, count: int) -> str:
-    return (f"{count} run{'s' if count > 1 else ''}: {problem}; so CPU % and mean memory are not known, or of what is "
-            "there alone")
+    return (
+        f"{count} run{'s' if count > 1 else ''}: {problem}; so CPU % and mean memory are not known, or of what is "
+        "there alone"
+    )
 
 
 def costs(row: PolicyRow, samples: Samples) -> dict[str, Summary]:

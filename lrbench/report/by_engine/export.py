@@ -50,8 +50,11 @@ def _table(table: EngineTable) -> dict[str, Any]:
         "rows": [_row(table, each) for by in table.rows.values() for each in by.values()],
         "costs": list(cost_sentences(table)),
         "contrasts": [
-            {**asdict(each), "differences": [asdict(difference) for difference in each.differences.values()],
-             "verdict": contrast_sentence(each, metric)}
+            {
+                **asdict(each),
+                "differences": [asdict(difference) for difference in each.differences.values()],
+                "verdict": contrast_sentence(each, metric),
+            }
             for each in table.contrasts
         ],
         "transfers": [{**asdict(each), "sentence": transfer_sentence(each, metric)} for each in table.transfers],

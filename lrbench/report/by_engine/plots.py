@@ -124,8 +124,13 @@ def _accuracy(table: EngineTable) -> Figure:
         means = np.array(_means(table, engine)).reshape(-1, 3)
         height = means[:, 0] + 0.16 * (place - (len(table.engines) - 1) / 2)
         axes.errorbar(
-            scale * means[:, 1], height, xerr=scale * means[:, 2],
-            linestyle="none", capsize=3, label=plain(engine), **_look(place),
+            scale * means[:, 1],
+            height,
+            xerr=scale * means[:, 2],
+            linestyle="none",
+            capsize=3,
+            label=plain(engine),
+            **_look(place),
         )
     axes.set_yticks(range(len(policies)), [_policy_label(table, policy) for policy in policies])
     axes.invert_yaxis()

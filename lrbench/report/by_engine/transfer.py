@@ -26,8 +26,9 @@ DRAWS = 1000
 COVERAGE = 0.95
 
 Engines = tuple[str, str]
-Verdict = Literal["best", "within noise", "beyond noise", "one seed", "no spread", "diverged", "missed", "no outcome",
-                  "not run"]
+Verdict = Literal[
+    "best", "within noise", "beyond noise", "one seed", "no spread", "diverged", "missed", "no outcome", "not run"
+]
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,10 @@ def agreement(
     if tau is None or min(len(seeds) for side in sides for seeds in side) < 2:
         return Agreement(engines, len(shared), tau)
     generator = np.random.default_rng(0)
-    draws = (_tau(*(_ranks([_standing(_drawn(seeds, generator), metric) for seeds in side]) for side in sides))
-             for _ in range(DRAWS))
+    draws = (
+        _tau(*(_ranks([_standing(_drawn(seeds, generator), metric) for seeds in side]) for side in sides))
+        for _ in range(DRAWS)
+    )
     known = [draw for draw in draws if draw is not None]
     low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return Agreement(engines, len(shared), tau, float(low), float(high))
@@ -136,8 +139,10 @@ def _judgeable(row: PolicyRow, metric: Metric) -> bool:
 
 
 def _seeds(row: PolicyRow, metric: Metric) -> list[_Seed]:
-    return [_Seed(run.status == "diverged", run.metrics.get(metric.name), run.target_budgets.get(metric.name))
-            for run in row.counted]
+    return [
+        _Seed(run.status == "diverged", run.metrics.get(metric.name), run.target_budgets.get(metric.name))
+        for run in row.counted
+    ]
 
 
 def _drawn(seeds: Sequence[_Seed], generator: np.random.Generator) -> list[_Seed]:

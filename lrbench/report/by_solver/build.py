@@ -23,8 +23,10 @@ def compare_solvers(report: Report) -> SolverReport:
     groups = [(workload, engine, rows) for workload in report.workloads for engine, rows in _by_engine(workload)]
     comparable = [group for group in groups if len({row.solver for row in group[2]}) > 1]
     if not comparable:
-        raise ResultsError("no workload was trained with several solvers, so there is nothing to compare",
-                           remedy="give the spec a list of solvers, as in configs/optimizers.yaml")
+        raise ResultsError(
+            "no workload was trained with several solvers, so there is nothing to compare",
+            remedy="give the spec a list of solvers, as in configs/optimizers.yaml",
+        )
     notes = [
         f"{_label(workload, engine)}: {rows[0].solver} alone has runs of it, so it is left out"
         for workload, engine, rows in groups

@@ -46,8 +46,14 @@ def _table(table: SolverTable) -> dict[str, Any]:
         "target_accuracy": table.target,
         "rows": [_row(table, *cell) for cell in _cells(table)],
         "policies": [
-            {"policy": each.policy, "worst_rank": each.worst_rank, "largest_regret": each.largest_regret,
-             "holds": each.holds, "verdict": verdict(each), "troubles": dict(each.troubles)}
+            {
+                "policy": each.policy,
+                "worst_rank": each.worst_rank,
+                "largest_regret": each.largest_regret,
+                "holds": each.holds,
+                "verdict": verdict(each),
+                "troubles": dict(each.troubles),
+            }
             for each in table.standings
         ],
         "findings": list(findings(table)),
@@ -103,5 +109,8 @@ def _csv_line(table: SolverTable, each: Standing, solver: str, row: PolicyRow) -
             line[name] = str(value).lower()
         else:
             line[name] = csv_cell(value) if isinstance(value, str) else value
-    return line | {"worst_rank": each.worst_rank, "largest_regret": each.largest_regret,
-                   "policy_verdict": csv_cell(verdict(each))}
+    return line | {
+        "worst_rank": each.worst_rank,
+        "largest_regret": each.largest_regret,
+        "policy_verdict": csv_cell(verdict(each)),
+    }

@@ -69,8 +69,12 @@ def heat_map(table: SolverTable) -> Figure:
     bar.ax.tick_params(labelsize=8)
     title = textwrap.shorten(plain(table.label), 80, placeholder=" …")
     figure.suptitle(f"{heading(table.metric)}, policies x solvers: {title}", x=0.01, ha="left", fontsize=11)
-    figure.supxlabel("framed: best of its solver; hatched: a run diverged; crossed: not run, unfinished, or a seed "
-                     "without a value", x=0.01, ha="left", fontsize=8)
+    figure.supxlabel(
+        "framed: best of its solver; hatched: a run diverged; crossed: not run, unfinished, or a seed without a value",
+        x=0.01,
+        ha="left",
+        fontsize=8,
+    )
     return figure
 
 

@@ -8,8 +8,13 @@ from lrbench.metrics.registry import Metric
 from lrbench.report.by_solver.tables import SolverTable, Standing
 from lrbench.report.formats import number
 
-_UNITS = {"fraction": " points", "seconds": " s", "bytes": " MB", "iterations": " iterations",
-          "iterations/s": " iterations/s"}
+_UNITS = {
+    "fraction": " points",
+    "seconds": " s",
+    "bytes": " MB",
+    "iterations": " iterations",
+    "iterations/s": " iterations/s",
+}
 _TROUBLES = ("not run", "unfinished", "diverged", "no value", "a seed without a value", "worse", "not tested")
 
 
@@ -20,8 +25,9 @@ def amount(value: float, metric: Metric) -> str:
 
 def verdict(found: Standing) -> str:
     """``holds``, or where it does not and why: such as ``diverged under Adam; worse under SGD, RMSProp``."""
-    parts = [f"{trouble} under {', '.join(found.troubles[trouble])}" for trouble in _TROUBLES
-             if trouble in found.troubles]
+    parts = [
+        f"{trouble} under {', '.join(found.troubles[trouble])}" for trouble in _TROUBLES if trouble in found.troubles
+    ]
     return "; ".join(parts) or "holds"
 
 
@@ -54,9 +60,11 @@ def _safest(table: SolverTable) -> str:
     if first.largest_regret is None:
         return "No policy has a value under every solver without a run that diverged, so none is the safest."
     ranked = max(table.ranked(solver) for solver in table.solvers)
-    return (f"The safest choice where the solver is open: {first.policy}, at most "
-            f"{amount(first.largest_regret, table.metric)} behind the best of any solver (worst rank "
-            f"{first.worst_rank} of {ranked}).")
+    return (
+        f"The safest choice where the solver is open: {first.policy}, at most "
+        f"{amount(first.largest_regret, table.metric)} behind the best of any solver (worst rank "
+        f"{first.worst_rank} of {ranked})."
+    )
 
 
 def _best(table: SolverTable) -> str:

@@ -50,6 +50,7 @@ def values_note(table: SolverTable) -> str:
 
 def values_tables(table: SolverTable, style: Style) -> Iterable[str]:
     """What each policy reaches under each solver."""
+
     def cell(found: Standing, solver: str) -> str:
         row = table.rows[found.policy].get(solver)
         return style.mark(value_text(row, table), None if row is None else row.comparison)
@@ -69,6 +70,7 @@ def value_text(row: PolicyRow | None, table: SolverTable) -> str:
 
 def across_tables(table: SolverTable, style: Style) -> Iterable[str]:
     """The ranks of each policy, how far behind it is, and whether it holds."""
+
     def cell(found: Standing, solver: str) -> str:
         rank, regret = found.ranks[solver], found.regrets[solver]
         if rank is None:
@@ -99,8 +101,10 @@ def _matrix(table: SolverTable, style: Style, columns: _Columns) -> Iterable[str
     for count in range(1, len(table.solvers) + 1):
         size = -(-len(table.solvers) // count)
         chunks = [table.solvers[start : start + size] for start in range(0, len(table.solvers), size)]
-        parts = [_part(table, style, replace(columns, further=columns.further if chunk is chunks[-1] else ()), chunk)
-                 for chunk in chunks]
+        parts = [
+            _part(table, style, replace(columns, further=columns.further if chunk is chunks[-1] else ()), chunk)
+            for chunk in chunks
+        ]
         if all(style.fits(head, rows) for head, rows in parts):
             break
     for head, rows in parts:
@@ -111,6 +115,12 @@ def _part(
     table: SolverTable, style: Style, columns: _Columns, solvers: Sequence[str]
 ) -> tuple[list[str], list[list[str]]]:
     titles = [style.clean(columns.title(solver)) for solver in solvers]
-    rows = [[style.clean(found.policy), *(columns.cell(found, solver) for solver in solvers),
-             *(of(found) for _, of in columns.further)] for found in table.standings]
+    rows = [
+        [
+            style.clean(found.policy),
+            *(columns.cell(found, solver) for solver in solvers),
+            *(of(found) for _, of in columns.further),
+        ]
+        for found in table.standings
+    ]
     return ["policy", *titles, *(title for title, _ in columns.further)], rows

@@ -11,8 +11,14 @@ from lrbench.report.formats import heading, mean_and_deviation
 from lrbench.report.policies import PolicyRow
 from lrbench.report.untrusted import plain
 
-COSTS = ("iterations_to_target", "seconds_to_target", "iterations_to_best", "train_seconds", "cpu_seconds",
-         "peak_memory_bytes")
+COSTS = (
+    "iterations_to_target",
+    "seconds_to_target",
+    "iterations_to_best",
+    "train_seconds",
+    "cpu_seconds",
+    "peak_memory_bytes",
+)
 MOST_NAMED = 4
 
 
@@ -27,8 +33,9 @@ def page_costs(workload: WorkloadTable, metric: Metric) -> list[dict[str, Any]]:
 
 def _comparable(workload: WorkloadTable, metric: Metric) -> Iterator[tuple[str, list[int]]]:
     for name in COSTS:
-        places = [place for place, row in enumerate(workload.policies)
-                  if _counts(row, name) and _counts(row, metric.name)]
+        places = [
+            place for place, row in enumerate(workload.policies) if _counts(row, name) and _counts(row, metric.name)
+        ]
         if name != metric.name and len(places) > 1:
             yield name, places
 
@@ -44,8 +51,13 @@ def _cost(workload: WorkloadTable, cost: Metric, metric: Metric, places: Sequenc
     chosen = [places[index] for index in front]
     named = "; ".join(_named(workload, rows[place], cost, metric) for place in chosen[: -MOST_NAMED - 1 : -1])
     more = f"; and {len(chosen) - MOST_NAMED} more" if len(chosen) > MOST_NAMED else ""
-    return {"name": cost.name, "title": heading(cost), "front": chosen, "places": list(places),
-            "sentence": f"Nothing is both cheaper and better than: {named}{more}.{_left_out(workload, cost)}"}
+    return {
+        "name": cost.name,
+        "title": heading(cost),
+        "front": chosen,
+        "places": list(places),
+        "sentence": f"Nothing is both cheaper and better than: {named}{more}.{_left_out(workload, cost)}",
+    }
 
 
 def _left_out(workload: WorkloadTable, cost: Metric) -> str:

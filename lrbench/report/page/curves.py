@@ -17,8 +17,14 @@ KnownRates = dict[tuple[str, int], Curve]
 """Thinned rates by policy and iterations."""
 
 RATE = "learning_rate"
-DRAWN = ("train_loss", "test_loss", "accuracy_top1", "average_confidence", "confidence_deviation",
-         "expected_calibration_error")
+DRAWN = (
+    "train_loss",
+    "test_loss",
+    "accuracy_top1",
+    "average_confidence",
+    "confidence_deviation",
+    "expected_calibration_error",
+)
 MOST_EVALUATIONS, MOST_RATES = 300, 240
 DIGITS = 5
 
@@ -77,8 +83,14 @@ class Curves:
 
 def _thin(curve: Curve, most: int) -> Curve:
     places = thinned(curve.mean, most)
-    return Curve(curve.iterations[places], curve.mean[places], curve.lowest[places], curve.highest[places], curve.ends,
-                 curve.at_evaluations)
+    return Curve(
+        curve.iterations[places],
+        curve.mean[places],
+        curve.lowest[places],
+        curve.highest[places],
+        curve.ends,
+        curve.at_evaluations,
+    )
 
 
 def thinned(values: Column, most: int) -> NDArray[np.intp]:

@@ -27,8 +27,15 @@ from lrbench.report.table import notes, value_columns
 from lrbench.report.underway import underway
 from lrbench.report.untrusted import plain
 
-_BY_SOONEST = {"best": 0.0, "not told apart": 1.0, "no spread": 2.0, "one seed": 3.0, "worse": 4.0, "missed": 5.0,
-               "diverged": 6.0}
+_BY_SOONEST = {
+    "best": 0.0,
+    "not told apart": 1.0,
+    "no spread": 2.0,
+    "one seed": 3.0,
+    "worse": 4.0,
+    "missed": 5.0,
+    "diverged": 6.0,
+}
 
 
 @dataclass(frozen=True)
@@ -55,18 +62,28 @@ def page_document(report: Report, made: datetime, kept: Kept | None = None) -> d
         "made": made.isoformat(timespec="seconds"),
         "version": __version__,
         "report": _rows(report),
-        "metric": {"name": report.metric.name, "title": heading(report.metric),
-                   "factor": 100 if report.metric.unit == "fraction" else 1},
+        "metric": {
+            "name": report.metric.name,
+            "title": heading(report.metric),
+            "factor": 100 if report.metric.unit == "fraction" else 1,
+        },
         "problems": [plain(line) for line in (*report.problems, *report.notes)],
         "workloads": list(_Tables(report, curves).all()),
         "grids": curves.grids,
         "solvers": page_heat(report),
         "ranges": page_ranges(report.runs),
-        "runs": [_run(run) | {"spec": spec}
-                 for run, spec in zip(report.runs, _specs(report.runs, kept), strict=True)],
-        "underway": [{"name": one.name, "iteration": one.iteration_text, "accuracy": one.accuracy_text,
-                      "best": one.best_text, "rate": one.rate_text, "left": one.left_text}
-                     for one in underway(report.runs)],
+        "runs": [_run(run) | {"spec": spec} for run, spec in zip(report.runs, _specs(report.runs, kept), strict=True)],
+        "underway": [
+            {
+                "name": one.name,
+                "iteration": one.iteration_text,
+                "accuracy": one.accuracy_text,
+                "best": one.best_text,
+                "rate": one.rate_text,
+                "left": one.left_text,
+            }
+            for one in underway(report.runs)
+        ],
     }
 
 
@@ -96,8 +113,7 @@ class _Tables:
     def all(self) -> Iterator[dict[str, Any]]:
         first = 0
         for workload in self.report.workloads:
-            rows = [self._row(workload, row) | {"policy": first + place}
-                    for place, row in enumerate(workload.policies)]
+            rows = [self._row(workload, row) | {"policy": first + place} for place, row in enumerate(workload.policies)]
             yield {
                 "label": plain(workload.label),
                 "order": _order(workload),
@@ -114,10 +130,12 @@ class _Tables:
         return {run.path: place for place, run in enumerate(self.report.runs)}
 
     def _columns(self, workload: WorkloadTable) -> list[str]:
-        identity = ["policy", *(["solver"] if workload.several_solvers else []),
-                    *(["engine"] if workload.several_engines else [])]
-        return ["#", *identity, *(column.title for column in value_columns(workload, self.report.metric)),
-                "training s"]
+        identity = [
+            "policy",
+            *(["solver"] if workload.several_solvers else []),
+            *(["engine"] if workload.several_engines else []),
+        ]
+        return ["#", *identity, *(column.title for column in value_columns(workload, self.report.metric)), "training s"]
 
     def _row(self, workload: WorkloadTable, row: PolicyRow) -> dict[str, Any]:
         cells = list(self._cells(workload, row))
@@ -157,8 +175,11 @@ def _order(workload: WorkloadTable) -> list[int]:
     """What puts the workload first that a stranger means: no range test, judged on the test set, the most ranked."""
     runs = [run for row in workload.policies for run in (*row.runs, *row.scaled)]
     names = [str(dataset.get("name")) for run in runs if isinstance(dataset := run.workload.get("dataset"), Mapping)]
-    return [int(is_range_test(workload)), int(any(evaluated_on(name) == "validation" for name in names)),
-            -sum(row.rank is not None for row in workload.policies)]
+    return [
+        int(is_range_test(workload)),
+        int(any(evaluated_on(name) == "validation" for name in names)),
+        -sum(row.rank is not None for row in workload.policies),
+    ]
 
 
 def _compared(row: PolicyRow) -> float | None:

@@ -14,8 +14,14 @@ from lrbench.report.policies import PolicyRow
 from lrbench.report.underway import duration
 
 MOST_NAMED = 3
-_SIGNS = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations": " iterations",
-          "iterations/s": " iterations/s", "loss": ""}
+_SIGNS = {
+    "fraction": " %",
+    "seconds": " s",
+    "bytes": " MB",
+    "iterations": " iterations",
+    "iterations/s": " iterations/s",
+    "loss": "",
+}
 
 
 def headline(workload: WorkloadTable, metric: Metric) -> dict[str, str]:
@@ -23,16 +29,22 @@ def headline(workload: WorkloadTable, metric: Metric) -> dict[str, str]:
     ranked = [row for row in workload.policies if row.rank is not None]
     if not ranked:
         return {"use": _nothing_ranked(workload, metric), "sure": "", "cost": "", "export": ""}
-    return {"use": _use(workload, ranked, metric), "sure": _sure(workload, ranked, metric),
-            "cost": _cost(workload, ranked), "export": export_command(workload) or ""}
+    return {
+        "use": _use(workload, ranked, metric),
+        "sure": _sure(workload, ranked, metric),
+        "cost": _cost(workload, ranked),
+        "export": export_command(workload) or "",
+    }
 
 
 def _nothing_ranked(workload: WorkloadTable, metric: Metric) -> str:
     first = workload.policies[0] if workload.policies else None
     if first is None or first.summaries[metric.name].mean is None:
         return f"No policy can be named yet: none has a value of {metric.title}."
-    return (f"No policy can be named yet: no run has ended. The best so far is {workload.name(first)}, "
-            f"{metric.title} {_value(first, metric)}.")
+    return (
+        f"No policy can be named yet: no run has ended. The best so far is {workload.name(first)}, "
+        f"{metric.title} {_value(first, metric)}."
+    )
 
 
 def _use(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) -> str:
@@ -65,20 +77,25 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
     """What the tests of the table say of the others, and what to do where that is not much."""
     others = [row for row in ranked[1:] if row.comparison is not None]
     counts: collections.Counter[str] = collections.Counter(
-        row.comparison.verdict for row in others if row.comparison is not None)
+        row.comparison.verdict for row in others if row.comparison is not None
+    )
     if not others:
         return _alone(ranked[0], metric)
     if ranked[0].missed(metric):
         return "Not known: a seed of every policy missed the target, so that nothing is tested."
     if ranked[0].summaries[metric.name].n < 2 or counts["one seed"] == len(others):
         diverged = f" {counts['diverged']} had runs that diverged." if counts["diverged"] else ""
-        return ("Not known: with one seed the order may be chance. Run each policy with several, such as "
-                f"seeds: [0, 1, 2].{diverged}")
+        return (
+            "Not known: with one seed the order may be chance. Run each policy with several, such as "
+            f"seeds: [0, 1, 2].{diverged}"
+        )
     parts = []
     if counts["worse"]:
-        parts.append(f"{counts['worse']} of {counted(len(others), 'other', 'others')} "
-                     f"{'is' if counts['worse'] == 1 else 'are'} worse beyond the seeds' noise "
-                     "(Welch's t-test, p < 0.05 after Holm's correction)")
+        parts.append(
+            f"{counts['worse']} of {counted(len(others), 'other', 'others')} "
+            f"{'is' if counts['worse'] == 1 else 'are'} worse beyond the seeds' noise "
+            "(Welch's t-test, p < 0.05 after Holm's correction)"
+        )
     if counts["not told apart"]:
         parts.append(_untold(workload, others, counts["not told apart"]))
     parts += ["more seeds would tell more apart"] if counts["not told apart"] > counts["worse"] else []
@@ -86,8 +103,12 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."
 
 
-_UNTESTED = {"one seed": "not tested, having one seed", "no spread": "not tested, as the seeds do not differ",
-             "missed": "missed the target with a seed", "diverged": "had runs that diverged"}
+_UNTESTED = {
+    "one seed": "not tested, having one seed",
+    "no spread": "not tested, as the seeds do not differ",
+    "missed": "missed the target with a seed",
+    "diverged": "had runs that diverged",
+}
 
 
 def _alone(best: PolicyRow, metric: Metric) -> str:
@@ -99,7 +120,7 @@ def _alone(best: PolicyRow, metric: Metric) -> str:
 def _untold(workload: WorkloadTable, others: Sequence[PolicyRow], count: int) -> str:
     names = [workload.name(row) for row in others if row.comparison and row.comparison.verdict == "not told apart"]
     more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
-    return (f"{count} cannot be told apart from it with these seeds: {'; '.join(names[:MOST_NAMED])}{more}")
+    return f"{count} cannot be told apart from it with these seeds: {'; '.join(names[:MOST_NAMED])}{more}"
 
 
 def _cost(workload: WorkloadTable, ranked: Sequence[PolicyRow]) -> str:
@@ -111,8 +132,10 @@ def _cost(workload: WorkloadTable, ranked: Sequence[PolicyRow]) -> str:
         soon = best.summaries["iterations_to_best"].mean
         return text + ("." if soon is None else f"; its best comes after {number(soon, 'iterations')} iterations.")
     seeds = f"{reached.n} of {counted(reached.runs, 'seed', 'seeds')}"
-    text += (f"; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
-             f"{_seconds(best)} ({seeds})")
+    text += (
+        f"; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
+        f"{_seconds(best)} ({seeds})"
+    )
     sooner = _sooner(ranked)
     if sooner is None:
         return f"{text}."
@@ -137,8 +160,11 @@ def _seconds(row: PolicyRow) -> str:
 def _sooner(ranked: Sequence[PolicyRow]) -> PolicyRow | None:
     """Of those not told apart from the best, the first at the target with all its seeds, if that is before the best."""
     name = METRICS["iterations_to_target"].name
-    alike = [row for row in ranked if row is ranked[0] or
-             (row.comparison is not None and row.comparison.verdict == "not told apart")]
+    alike = [
+        row
+        for row in ranked
+        if row is ranked[0] or (row.comparison is not None and row.comparison.verdict == "not told apart")
+    ]
     sure = [row for row in alike if row.times[name].n and not row.times[name].missed]
     first = min(sure, key=lambda row: row.times[name].order, default=None)
     return first if first is not None and first.times[name].order < ranked[0].times[name].order else None

@@ -41,17 +41,25 @@ def _matrix(table: SolverTable) -> dict[str, Any]:
         "label": plain(table.label),
         "title": heading(table.metric),
         "solvers": [plain(solver) for solver in table.solvers],
-        "rows": [{"policy": plain(found.policy), "verdict": plain(verdict(found)),
-                  "cells": [_cell(table, found, solver, top) for solver in table.solvers]}
-                 for found in table.standings],
+        "rows": [
+            {
+                "policy": plain(found.policy),
+                "verdict": plain(verdict(found)),
+                "cells": [_cell(table, found, solver, top) for solver in table.solvers],
+            }
+            for found in table.standings
+        ],
         "findings": [plain(sentence) for sentence in findings(table)],
     }
 
 
 def _cell(table: SolverTable, found: Standing, solver: str, top: float) -> dict[str, Any]:
     row, regret = table.rows[found.policy].get(solver), found.regrets[solver]
-    return {"text": value_text(row, table), "shade": None if regret is None else min(1.0, max(0.0, regret / top)),
-            "best": row is not None and row.rank == 1}
+    return {
+        "text": value_text(row, table),
+        "shade": None if regret is None else min(1.0, max(0.0, regret / top)),
+        "best": row is not None and row.rank == 1,
+    }
 
 
 def _end_of_scale(table: SolverTable) -> float:

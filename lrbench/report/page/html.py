@@ -30,9 +30,18 @@ def page_html(document: Mapping[str, Any], *, live: bool = False) -> bytes:
         live: whether it asks the server that it came from for newer data.
     """
     data = page_data(document).decode().translate(_ESCAPED)  # nothing in it can end the element that it stands in
-    return _template().substitute(
-        policy=content_policy(live=live), style=_style(), library=_asset(LIBRARY), scripts=_scripts(), data=data,
-        live="true" if live else "false").encode()
+    return (
+        _template()
+        .substitute(
+            policy=content_policy(live=live),
+            style=_style(),
+            library=_asset(LIBRARY),
+            scripts=_scripts(),
+            data=data,
+            live="true" if live else "false",
+        )
+        .encode()
+    )
 
 
 def page_data(document: Mapping[str, Any]) -> bytes:

@@ -39,8 +39,11 @@ def page_ranges(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
     """One for each experiment, data set, solver and engine: ``sweeps`` and ``fixed`` by seed, and a ``sentence``."""
     groups: dict[tuple[str, bytes], list[RunRow]] = {}
     for run in filter(is_of_range_test, runs):
-        same = {"workload": [run.workload.get(name) for name in ("net", "dataset", "batch_size")],
-                "solver": run.solver, "engine": engine_settings(run)}
+        same = {
+            "workload": [run.workload.get(name) for name in ("net", "dataset", "batch_size")],
+            "solver": run.solver,
+            "engine": engine_settings(run),
+        }
         groups.setdefault((run.experiment, key(same)), []).append(run)
     found = (_range(experiment, members) for (experiment, _), members in groups.items())
     return [one for one in found if one["sweeps"] or one["fixed"]]
@@ -51,12 +54,20 @@ def _range(experiment: str, runs: Sequence[RunRow]) -> dict[str, Any]:
     fixed = _fixed([run for run in runs if run.function == "FIX" and run.status in OUTCOMES])
     return {
         "label": plain(f"{experiment}, {solver_name(runs[0].solver)}"),
-        "sweeps": [{"seed": run.seed, "rates": rounded(rates), "losses": rounded(losses)}
-                   for run, rates, losses in sweeps],
+        "sweeps": [
+            {"seed": run.seed, "rates": rounded(rates), "losses": rounded(losses)} for run, rates, losses in sweeps
+        ],
         "fixed": fixed,
-        "sentence": " ".join(filter(None, [_of_sweeps([(rates, losses) for _, rates, losses in sweeps]),
-                                           _of_fixed(fixed),
-                                           "lrbench range says which range to search: type its command again."])),
+        "sentence": " ".join(
+            filter(
+                None,
+                [
+                    _of_sweeps([(rates, losses) for _, rates, losses in sweeps]),
+                    _of_fixed(fixed),
+                    "lrbench range says which range to search: type its command again.",
+                ],
+            )
+        ),
     }
 
 
@@ -121,10 +132,15 @@ def _of_sweeps(sweeps: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
 def _of_fixed(fixed: Sequence[dict[str, Any]]) -> str:
     if not fixed:
         return ""
-    means = {one["rate"]: float(np.mean([*one["seeds"].values()])) for one in fixed[-1]["rates"]
-             if None not in one["seeds"].values()}
+    means = {
+        one["rate"]: float(np.mean([*one["seeds"].values()]))
+        for one in fixed[-1]["rates"]
+        if None not in one["seeds"].values()
+    }
     if not means:
         return "No fixed rate was trained with by every seed without diverging."
     best = max(means, key=lambda rate: means[rate])
-    return (f"Of the fixed rates {best:g} was best: {100 * means[best]:.1f} % after {fixed[-1]['iterations']:,} "
-            "iterations, the mean over the seeds.")
+    return (
+        f"Of the fixed rates {best:g} was best: {100 * means[best]:.1f} % after {fixed[-1]['iterations']:,} "
+        "iterations, the mean over the seeds."
+    )

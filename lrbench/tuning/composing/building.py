@@ -90,14 +90,23 @@ class _Composition:
             latest = ends[len(stages)] if self._settings.ends == "fixed" else self._iterations
             stages.append(self._stage(stages, latest, may_end=not last and self._settings.ends == "plateau"))
             self._tell(stages[-1])
-        return ComposeResult(tuple(stages), self.bench.evaluated_on, self.bench.data.label, self._judge, self._cost(),
-                             stages[0].best.candidate.path.policy,
-                             f"the best of the {len(stages[0].ranked)} that the first stage tried")
+        return ComposeResult(
+            tuple(stages),
+            self.bench.evaluated_on,
+            self.bench.data.label,
+            self._judge,
+            self._cost(),
+            stages[0].best.candidate.path.policy,
+            f"the best of the {len(stages[0].ranked)} that the first stage tried",
+        )
 
     def _tell(self, stage: StageResult) -> None:
         accuracy = stage.best.accuracy or 0.0
-        self.bench.listener.noticed(self._tasks[stage.best.run], f"the best of {len(stage.ranked)} from iteration "
-                                    f"{stage.start} to {stage.end}: {self.bench.evaluated_on} accuracy {accuracy:.2%}")
+        self.bench.listener.noticed(
+            self._tasks[stage.best.run],
+            f"the best of {len(stage.ranked)} from iteration "
+            f"{stage.start} to {stage.end}: {self.bench.evaluated_on} accuracy {accuracy:.2%}",
+        )
 
     def _stage(self, before: Sequence[StageResult], latest: int, *, may_end: bool) -> StageResult:
         """One stage; with ``may_end`` a plateau ends it, else it goes on to ``latest``."""
@@ -109,8 +118,9 @@ class _Composition:
         chosen, end = self._go_on(ranked, judged_at, latest, plateau)
         return StageResult(stage.number, start, judged_at, end, tuple(ranked), tuple(chosen))
 
-    def _go_on(self, ranked: Sequence[Judged], judged_at: int, latest: int,
-               plateau: Plateau | None) -> tuple[list[Judged], int]:
+    def _go_on(
+        self, ranked: Sequence[Judged], judged_at: int, latest: int, plateau: Plateau | None
+    ) -> tuple[list[Judged], int]:
         """Train the best to the stage's end, the next ones where those diverge; as they are there, and where it is."""
         left = [one for one in ranked if not one.diverged]
         while left:
@@ -122,8 +132,9 @@ class _Composition:
             if end is not None:
                 trained = self._train([one.candidate for one in chosen], end)
                 return [one for one in trained if not one.diverged], end
-        raise SpecError(f"all {len(ranked)} policies that were tried from one iteration on diverged",
-                        remedy="lower search.rates")
+        raise SpecError(
+            f"all {len(ranked)} policies that were tried from one iteration on diverged", remedy="lower search.rates"
+        )
 
     def _candidates(self, stage: Stage, before: Sequence[StageResult]) -> list[Continued]:
         drawing = Drawing(self.space, stage, self.bench.experiment.settings.search.sampler_seed)
@@ -133,8 +144,11 @@ class _Composition:
             parents = [one.candidate for one in before[-1].chosen]
             candidates = drawing.further(self._settings.candidates, self._settings.explore, parents, _good(before))
         if not candidates:
-            raise SpecError("no policy of the search space is possible in a run of that length",
-                            where=self.bench.experiment.document.where(("search",)), remedy="widen the space")
+            raise SpecError(
+                "no policy of the search space is possible in a run of that length",
+                where=self.bench.experiment.document.where(("search",)),
+                remedy="widen the space",
+            )
         return candidates
 
     def _train(self, candidates: Sequence[Continued], until: int) -> list[Judged]:
@@ -142,12 +156,16 @@ class _Composition:
         tasks = [self._task(candidate, until) for candidate in candidates]
         self._run([task for task in tasks if not self._reached(task, until)])
         judge = self._judge
-        return judge.ranked([
-            judge.judged(candidate, task.folder.name, self._rows(task, until), self.bench.status(task))
-            for candidate, task in zip(candidates, tasks, strict=True)])
+        return judge.ranked(
+            [
+                judge.judged(candidate, task.folder.name, self._rows(task, until), self.bench.status(task))
+                for candidate, task in zip(candidates, tasks, strict=True)
+            ]
+        )
 
     def _train_to_end(self, candidate: Continued, latest: int, plateau: Plateau | None) -> int | None:
         """Train one to its plateau, or to ``latest`` where it has none; the iteration, None where it diverged."""
+
         def end(rows: Sequence[Row]) -> int | None:
             found = None if plateau is None else plateau.found(rows)
             return latest if found is None and rows[-1]["iteration"] >= latest else found
@@ -175,8 +193,11 @@ class _Composition:
         failed = [one for one in outcomes if not one.status.done and one.status.reason != STRETCH]
         if failed:
             first = failed[0]
-            raise EngineFailed(f"{len(failed)} of {len(outcomes)} runs failed, the first with: {first.status.reason}",
-                               where=str(first.task.folder), remedy="the same command goes on from there")
+            raise EngineFailed(
+                f"{len(failed)} of {len(outcomes)} runs failed, the first with: {first.status.reason}",
+                where=str(first.task.folder),
+                remedy="the same command goes on from there",
+            )
 
     def _reached(self, task: Task, until: int) -> bool:
         rows = self.bench.evaluations(task)

@@ -73,8 +73,9 @@ class Drawing:
         """The first stage's: drawn afresh, of each LR function in turn."""
         return self._fill(count, self._fresh(self._space.labels), [Path(())])
 
-    def further(self, count: int, explore: float, parents: Sequence[Continued],
-                good: Sequence[Draw]) -> list[Continued]:
+    def further(
+        self, count: int, explore: float, parents: Sequence[Continued], good: Sequence[Draw]
+    ) -> list[Continued]:
         """A later stage's: the parents as they are, neighbours of what did well, and others drawn afresh.
 
         Args:

@@ -79,7 +79,7 @@ class Judge:
             least = _known(left[0].accuracy) - self.noise(_known(left[0].accuracy))
             even = [one for one in left if _known(one.accuracy) >= least]
             ranked += sorted(even, key=_lowest_loss)
-            left = left[len(even):]
+            left = left[len(even) :]
         return ranked + [one for one in judged if one.diverged]
 
 

@@ -26,7 +26,8 @@ class Path:
             return policies[0]
         boundaries = [start for start, _ in self.parts[1:]]
         return policy_from_mapping(
-            {"function": "COMPOSE", "policies": policies, "boundaries": boundaries, "count": "stage"})
+            {"function": "COMPOSE", "policies": policies, "boundaries": boundaries, "count": "stage"}
+        )
 
     def continued(self, start: int, policy: Policy) -> Path:
         """This up to iteration ``start``, and from there on the other policy."""

@@ -33,8 +33,10 @@ def _check(experiment: Experiment, name: str, end: int) -> None:
         raise SpecError(f"{name} is {end}, but a run has {iterations} iterations", remedy="end it before the run's end")
     if end % interval:
         nearest = max(1, round(end / interval)) * interval
-        raise SpecError(f"{name} is {end}, but there is an evaluation every {interval} iterations only",
-                        remedy=f"write {nearest} for instance")
+        raise SpecError(
+            f"{name} is {end}, but there is an evaluation every {interval} iterations only",
+            remedy=f"write {nearest} for instance",
+        )
 
 
 def planned_ends(experiment: Experiment) -> tuple[int, ...]:
@@ -74,8 +76,13 @@ class Plateau:
     """
 
     def __init__(self, settings: CompositionSettings, start: int, judged_at: int) -> None:
-        self._values = Values(patience=settings.patience, threshold=settings.threshold, threshold_mode="abs",
-                              cooldown=0, monitor=settings.monitor)
+        self._values = Values(
+            patience=settings.patience,
+            threshold=settings.threshold,
+            threshold_mode="abs",
+            cooldown=0,
+            monitor=settings.monitor,
+        )
         self._start, self._judged_at = start, judged_at
 
     def found(self, rows: Sequence[Row]) -> int | None:

@@ -74,21 +74,23 @@ def workload_of_run(run: Object) -> StoredWorkload:
     """
     workload, engine = _part(run, "workload"), _part(run, "engine")
     net, data = _part(workload, "net"), _part(workload, "dataset")
-    return _WORKLOAD.validate_python({
-        "net_name": net.get("name"),
-        "net_sha256": net.get("sha256"),
-        "dataset_name": data.get("name"),
-        "dataset_label": data.get("label") or data.get("name"),
-        "dataset_sha256": data.get("sha256"),
-        "evaluated_on": evaluated_on(str(data.get("name"))),
-        **{name: workload.get(name) for name in ("batch_size", "iterations", "test_interval")},
-        # The policy's text has the solver's lr_scale in it.
-        "solver": {name: value for name, value in _part(run, "solver").items() if name != "lr_scale"},
-        "engine_name": engine.get("name"),
-        "engine_driver": engine.get("driver"),
-        "engine_device": engine.get("device"),
-        "engine_precision": engine.get("precision", "float32"),
-    })
+    return _WORKLOAD.validate_python(
+        {
+            "net_name": net.get("name"),
+            "net_sha256": net.get("sha256"),
+            "dataset_name": data.get("name"),
+            "dataset_label": data.get("label") or data.get("name"),
+            "dataset_sha256": data.get("sha256"),
+            "evaluated_on": evaluated_on(str(data.get("name"))),
+            **{name: workload.get(name) for name in ("batch_size", "iterations", "test_interval")},
+            # The policy's text has the solver's lr_scale in it.
+            "solver": {name: value for name, value in _part(run, "solver").items() if name != "lr_scale"},
+            "engine_name": engine.get("name"),
+            "engine_driver": engine.get("driver"),
+            "engine_device": engine.get("device"),
+            "engine_precision": engine.get("precision", "float32"),
+        }
+    )
 
 
 def evaluated_on(dataset: str) -> EvaluatedOn:
@@ -103,13 +105,15 @@ def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> E
         pydantic.ValidationError: run.json lacks something, or has it of the wrong type.
     """
     run = record.run
-    return ENTRY.validate_python({
-        "workload": workload_of_run(run),
-        "policy": run["policy"],
-        "function": run["function"],
-        "lr_scale": run["lr_scale"],
-        "runs": [_measured(record) | _origin(run) | {"added_at": added_at, "note": note or _noted(run)}],
-    })
+    return ENTRY.validate_python(
+        {
+            "workload": workload_of_run(run),
+            "policy": run["policy"],
+            "function": run["function"],
+            "lr_scale": run["lr_scale"],
+            "runs": [_measured(record) | _origin(run) | {"added_at": added_at, "note": note or _noted(run)}],
+        }
+    )
 
 
 def _noted(run: Object) -> str | None:

@@ -37,8 +37,11 @@ def speaking_of(shown: str, url: URL) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         problem = hide_secrets_of(url.render_as_string(hide_password=False), reason_of(error))
-        raise DatabaseError(f"the database cannot be used: {problem}", where=shown,
-                            remedy="set it right, or name another with --db or LRBENCH_DB") from None
+        raise DatabaseError(
+            f"the database cannot be used: {problem}",
+            where=shown,
+            remedy="set it right, or name another with --db or LRBENCH_DB",
+        ) from None
 
 
 def connect(location: Location) -> Engine:
@@ -74,8 +77,11 @@ def _has_tables(connection: Connection, shown: str) -> bool:
     if SchemaRow.__tablename__ in names:
         schema = connection.scalar(select(SchemaRow.schema))
         if schema != SCHEMA:
-            raise DatabaseError(f"the database has schema {schema}, this version of LRBench reads {SCHEMA}",
-                                where=shown, remedy="use the LRBench that made it, or name another with --db")
+            raise DatabaseError(
+                f"the database has schema {schema}, this version of LRBench reads {SCHEMA}",
+                where=shown,
+                remedy="use the LRBench that made it, or name another with --db",
+            )
         return True
     if names and connection.dialect.name == "sqlite":
         raise DatabaseError("is a database of another program", where=shown, remedy="name another with --db")

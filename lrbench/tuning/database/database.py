@@ -87,10 +87,16 @@ class Database:
             if len(rows) == 1:
                 return entry_of(rows[0])
         if rows:
-            raise DatabaseError(f"several entries begin with {start!r}", where=self.shown,
-                                remedy=f"give more of it, such as {rows[0].id}")
-        raise DatabaseError(f"no entry has the id {start!r}", where=self.shown,
-                            remedy=f"`lrbench db list` shows the ids; give {SHORTEST_ID} digits or more")
+            raise DatabaseError(
+                f"several entries begin with {start!r}",
+                where=self.shown,
+                remedy=f"give more of it, such as {rows[0].id}",
+            )
+        raise DatabaseError(
+            f"no entry has the id {start!r}",
+            where=self.shown,
+            remedy=f"`lrbench db list` shows the ids; give {SHORTEST_ID} digits or more",
+        )
 
     def __len__(self) -> int:
         """How many entries there are."""
@@ -116,8 +122,11 @@ class Database:
             try:
                 yield session
             except (ValidationError, JSONDecodeError):
-                raise DatabaseError("the database has values that LRBench did not write", where=self.shown,
-                                    remedy="name another with --db") from None
+                raise DatabaseError(
+                    "the database has values that LRBench did not write",
+                    where=self.shown,
+                    remedy="name another with --db",
+                ) from None
 
 
 def open_database(location: str) -> Database:

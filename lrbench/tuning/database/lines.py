@@ -43,12 +43,16 @@ def _entry(line: bytes, where: str) -> Entry:
         raise DatabaseError("is no entry of a policy database", where=where, remedy=_REMEDY)
     schema, identity = content.pop("schema"), content.pop("id", None)
     if schema != SCHEMA:
-        raise DatabaseError(f"the entry has schema {schema}, this version of LRBench reads {SCHEMA}", where=where,
-                            remedy="export it again with this version")
+        raise DatabaseError(
+            f"the entry has schema {schema}, this version of LRBench reads {SCHEMA}",
+            where=where,
+            remedy="export it again with this version",
+        )
     entry = _validated(content, where)
     if entry.id != identity:
-        raise DatabaseError(f"the id is {identity}, but that of this workload and policy is {entry.id}", where=where,
-                            remedy=_REMEDY)
+        raise DatabaseError(
+            f"the id is {identity}, but that of this workload and policy is {entry.id}", where=where, remedy=_REMEDY
+        )
     return entry
 
 
@@ -57,8 +61,9 @@ def _validated(content: dict[str, Any], where: str) -> Entry:
         return ENTRY.validate_json(orjson.dumps(content), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        raise DatabaseError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=where,
-                            remedy=_REMEDY) from None
+        raise DatabaseError(
+            f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=where, remedy=_REMEDY
+        ) from None
 
 
 _REMEDY = "give a file that `lrbench db export` wrote"

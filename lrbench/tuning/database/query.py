@@ -49,15 +49,21 @@ class EntryQuery:
             (self.function, (row.function,), None),
         )
         return [
-            or_(*(func.lower(column) == name.lower() for column in columns),
-                *([digest.startswith(name.lower(), autoescape=True)] if digest is not None and len(name) >= 8 else []))
-            for name, columns, digest in wanted if name is not None
+            or_(
+                *(func.lower(column) == name.lower() for column in columns),
+                *([digest.startswith(name.lower(), autoescape=True)] if digest is not None and len(name) >= 8 else []),
+            )
+            for name, columns, digest in wanted
+            if name is not None
         ]
 
     def _values(self) -> list[ColumnElement[bool]]:
         row = EntryRow
         wanted = (
-            (self.workload_id, row.workload_id), (self.policy, row.policy), (self.batch_size, row.batch_size),
-            (self.iterations, row.iterations), (self.evaluated_on, row.evaluated_on),
+            (self.workload_id, row.workload_id),
+            (self.policy, row.policy),
+            (self.batch_size, row.batch_size),
+            (self.iterations, row.iterations),
+            (self.evaluated_on, row.evaluated_on),
         )
         return [column == value for value, column in wanted if value is not None]

@@ -87,8 +87,15 @@ def entry_row(entry: Entry) -> EntryRow:
     workload = entry.workload
     columns = {field.name: getattr(workload, field.name) for field in fields(StoredWorkload)}
     columns["solver"] = dict(workload.solver)
-    return EntryRow(id=entry.id, workload_id=workload.id, solver_type=workload.solver_type, policy=entry.policy,
-                    function=entry.function, lr_scale=entry.lr_scale, **columns)
+    return EntryRow(
+        id=entry.id,
+        workload_id=workload.id,
+        solver_type=workload.solver_type,
+        policy=entry.policy,
+        function=entry.function,
+        lr_scale=entry.lr_scale,
+        **columns,
+    )
 
 
 def run_row(run: MeasuredRun, entry_id: str) -> RunRow:
@@ -105,10 +112,12 @@ def entry_of(row: EntryRow) -> Entry:
         pydantic.ValidationError: somebody put values there that LRBench did not.
     """
     runs = sorted(row.runs, key=lambda run: (run.seed, run.run_id))  # databases sort text each in their own way
-    return ENTRY.validate_python({
-        "workload": {field.name: getattr(row, field.name) for field in fields(StoredWorkload)},
-        "policy": row.policy,
-        "function": row.function,
-        "lr_scale": row.lr_scale,
-        "runs": [{field.name: getattr(run, field.name) for field in fields(MeasuredRun)} for run in runs],
-    })
+    return ENTRY.validate_python(
+        {
+            "workload": {field.name: getattr(row, field.name) for field in fields(StoredWorkload)},
+            "policy": row.policy,
+            "function": row.function,
+            "lr_scale": row.lr_scale,
+            "runs": [{field.name: getattr(run, field.name) for field in fields(MeasuredRun)} for run in runs],
+        }
+    )

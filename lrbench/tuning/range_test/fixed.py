@@ -112,11 +112,19 @@ def read_fixed(rates: Column, accuracies: Table, judged: Judged) -> FixedReading
     least, best, largest = found
     of_seeds = [_edges(mean_accuracies(row[None], judged), judged) for row in accuracies]
     return FixedReading(
-        Edge(float(rates[least]), float(rates[least - 1]) if least else None,
-             tuple(None if one is None else float(rates[one[0]]) for one in of_seeds)),
-        Edge(float(rates[largest]), float(rates[largest + 1]) if largest + 1 < len(rates) else None,
-             tuple(None if one is None else float(rates[one[2]]) for one in of_seeds)),
-        float(rates[best]), float(mean_accuracies(accuracies, judged)[best]))
+        Edge(
+            float(rates[least]),
+            float(rates[least - 1]) if least else None,
+            tuple(None if one is None else float(rates[one[0]]) for one in of_seeds),
+        ),
+        Edge(
+            float(rates[largest]),
+            float(rates[largest + 1]) if largest + 1 < len(rates) else None,
+            tuple(None if one is None else float(rates[one[2]]) for one in of_seeds),
+        ),
+        float(rates[best]),
+        float(mean_accuracies(accuracies, judged)[best]),
+    )
 
 
 def mean_accuracies(accuracies: Table, judged: Judged) -> Column:

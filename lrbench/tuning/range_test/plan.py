@@ -17,7 +17,13 @@ from lrbench.tuning.range_test.sweep import SweepReading
 # and 1 with AdaDelta.
 _SGD_RANGE = (1e-5, 10.0)
 _BY_TYPE: dict[SolverType, float] = {
-    "SGD": 1, "Nesterov": 1, "AdaGrad": 0.1, "RMSProp": 0.01, "AdaDelta": 100, "Adam": 0.01}
+    "SGD": 1,
+    "Nesterov": 1,
+    "AdaGrad": 0.1,
+    "RMSProp": 0.01,
+    "AdaDelta": 100,
+    "Adam": 0.01,
+}
 
 FEWEST_SWEPT, MOST_SWEPT = 100, 2000
 POINTS = 50
@@ -81,12 +87,22 @@ def plan_for(experiment: Experiment, solver: SolverSettings) -> Plan:
     if low >= high:
         given, other = ("low", "high") if settings.low else ("high", "low")
         where = experiment.document.where(("range", given))
-        raise SpecError(f"range.{given} is {low if given == 'low' else high:g}, but the rates for {solver.type} go "
-                        f"from {low:g} to {high:g} then", where=where, remedy=f"give range.{other}, too")
+        raise SpecError(
+            f"range.{given} is {low if given == 'low' else high:g}, but the rates for {solver.type} go "
+            f"from {low:g} to {high:g} then",
+            where=where,
+            remedy=f"give range.{other}, too",
+        )
     swept = settings.iterations or min(max(iterations // 10, FEWEST_SWEPT), MOST_SWEPT, iterations)
-    return Plan(low, high, max(swept, 2), max(1, round(swept / POINTS)),
-                tuple(settings.lengths) if settings.lengths else _lengths(iterations), settings.rates,
-                tuple(settings.seeds))
+    return Plan(
+        low,
+        high,
+        max(swept, 2),
+        max(1, round(swept / POINTS)),
+        tuple(settings.lengths) if settings.lengths else _lengths(iterations),
+        settings.rates,
+        tuple(settings.seeds),
+    )
 
 
 def _lengths(iterations: int) -> tuple[int, ...]:
@@ -119,8 +135,10 @@ def further_rates(plan: Plan, tried: tuple[float, ...], reading: FixedReading | 
         gaps = [(rate, after) for rate, after in itertools.pairwise(known) if after / rate > HIDING]
         wanted = [plan.low, plan.high, *(math.sqrt(rate * after) for rate, after in gaps)]
     else:
-        wanted = [*_at_edge(reading.least.rate, reading.least.beyond, 1 / STEP),
-                  *_at_edge(reading.largest.rate, reading.largest.beyond, STEP)]
+        wanted = [
+            *_at_edge(reading.least.rate, reading.least.beyond, 1 / STEP),
+            *_at_edge(reading.largest.rate, reading.largest.beyond, STEP),
+        ]
     return tuple(rate for rate in _rounded(wanted, plan) if rate not in tried)
 
 

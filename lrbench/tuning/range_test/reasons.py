@@ -9,43 +9,61 @@ from lrbench.tuning.range_test.plan import STEP, Plan
 from lrbench.tuning.range_test.sweep import SweepReading
 
 
-def reasons(plan: Plan, judged: Judged, sweep: SweepReading,
-            readings: Mapping[int, FixedReading | None]) -> tuple[str, ...]:
+def reasons(
+    plan: Plan, judged: Judged, sweep: SweepReading, readings: Mapping[int, FixedReading | None]
+) -> tuple[str, ...]:
     """The sentences, the most important first.
 
     Args:
         readings: what the runs at fixed rates say, by length; the longest decides.
     """
     reading = readings[plan.lengths[-1]]
-    return tuple(filter(None, [
-        *(_none(plan, judged) if reading is None else _edges(plan, judged, reading)),
-        _sweep(plan, sweep), _disagreement(sweep, reading), _trend(plan, readings),
-    ]))
+    return tuple(
+        filter(
+            None,
+            [
+                *(_none(plan, judged) if reading is None else _edges(plan, judged, reading)),
+                _sweep(plan, sweep),
+                _disagreement(sweep, reading),
+                _trend(plan, readings),
+            ],
+        )
+    )
 
 
 def _none(plan: Plan, judged: Judged) -> Iterator[str]:
-    yield (f"none of the rates tried, {plan.low:g} to {plan.high:g}, trained beyond chance ({judged.chance:.1%}, and "
-           f"{judged.least_gain:.1%} for luck) in {plan.lengths[-1]} iterations: raise range.lengths, or see whether "
-           "the net trains at all")
+    yield (
+        f"none of the rates tried, {plan.low:g} to {plan.high:g}, trained beyond chance ({judged.chance:.1%}, and "
+        f"{judged.least_gain:.1%} for luck) in {plan.lengths[-1]} iterations: raise range.lengths, or see whether "
+        "the net trains at all"
+    )
 
 
 def _edges(plan: Plan, judged: Judged, reading: FixedReading) -> Iterator[str]:
     length = plan.lengths[-1]
     least, largest = reading.least, reading.largest
-    yield (f"k1 = {largest.rate:g} is the largest rate that trains well: after {length} iterations at most "
-           f"{judged.tolerance(reading.accuracy):.1%} behind the best, {reading.accuracy:.1%} at {reading.best:g}; "
-           f"{_sure(largest)}")
+    yield (
+        f"k1 = {largest.rate:g} is the largest rate that trains well: after {length} iterations at most "
+        f"{judged.tolerance(reading.accuracy):.1%} behind the best, {reading.accuracy:.1%} at {reading.best:g}; "
+        f"{_sure(largest)}"
+    )
     if largest.beyond is None:
-        yield (f"no rate was too high: k1 is only known to be at least {largest.rate:g}; to see where it ends, set "
-               f"range.high={10 * plan.high:g}")
+        yield (
+            f"no rate was too high: k1 is only known to be at least {largest.rate:g}; to see where it ends, set "
+            f"range.high={10 * plan.high:g}"
+        )
     if least.rate == largest.rate:
         yield from _single(plan, least)
         return
-    yield (f"k0 = {least.rate:g} is the least rate that trains usefully: {USEFULLY:.0%} of the best gain over chance "
-           f"({judged.chance:.1%}), or more; {_sure(least)}")
+    yield (
+        f"k0 = {least.rate:g} is the least rate that trains usefully: {USEFULLY:.0%} of the best gain over chance "
+        f"({judged.chance:.1%}), or more; {_sure(least)}"
+    )
     if least.beyond is None:
-        yield (f"no rate was too low: k0 is only known to be at most {least.rate:g}; to see where it ends, set "
-               f"range.low={plan.low / 10:g}")
+        yield (
+            f"no rate was too low: k0 is only known to be at most {least.rate:g}; to see where it ends, set "
+            f"range.low={plan.low / 10:g}"
+        )
 
 
 def _single(plan: Plan, edge: Edge) -> Iterator[str]:
@@ -70,15 +88,19 @@ def _sure(edge: Edge) -> str:
 
 def _sweep(plan: Plan, sweep: SweepReading) -> str:
     if sweep.start is None or sweep.end is None:
-        return (f"sweep: the loss does not fall by more than chance makes it, in {plan.swept} iterations from "
-                f"{plan.low:g} to {plan.high:g}")
+        return (
+            f"sweep: the loss does not fall by more than chance makes it, in {plan.swept} iterations from "
+            f"{plan.low:g} to {plan.high:g}"
+        )
     starts, ends = ([getattr(fall, name) for fall in sweep.known] for name in ("start", "end"))
     rose = sum(fall.rises is not None for fall in sweep.known)
     after = {0: "and does not rise up to there, the end of the sweep", len(starts): "and rises beyond"}
     silent = len(sweep.falls) - len(starts)
-    return (f"sweep: the loss falls from {sweep.start:.2g}{_between(starts)} on, is low up to "
-            f"{sweep.end:.2g}{_between(ends)}, {after.get(rose, f'and rises beyond in {rose} of {len(starts)} seeds')}"
-            + (f"; no fall in {silent} of {len(sweep.falls)} seeds" if silent else ""))
+    return (
+        f"sweep: the loss falls from {sweep.start:.2g}{_between(starts)} on, is low up to "
+        f"{sweep.end:.2g}{_between(ends)}, {after.get(rose, f'and rises beyond in {rose} of {len(starts)} seeds')}"
+        + (f"; no fall in {silent} of {len(sweep.falls)} seeds" if silent else "")
+    )
 
 
 def _between(values: list[float]) -> str:
@@ -95,8 +117,10 @@ def _disagreement(sweep: SweepReading, reading: FixedReading | None) -> str | No
     if largest.rate > STEP * end:
         return f"the sweep had the loss rise beyond {end:.2g}, but runs at fixed rates train well above it: they decide"
     if largest.beyond is not None and largest.beyond * STEP < end:
-        return (f"the sweep had the loss low up to {end:.2g}, but runs at fixed rates, untrained when they meet it, do "
-                "worse from much lower on: they decide")
+        return (
+            f"the sweep had the loss low up to {end:.2g}, but runs at fixed rates, untrained when they meet it, do "
+            "worse from much lower on: they decide"
+        )
     return None
 
 
@@ -106,9 +130,17 @@ def _trend(plan: Plan, readings: Mapping[int, FixedReading | None]) -> str | Non
     if len(known) < 2 or plan.lengths[-1] not in known:
         return None
     first, last = (known[length] for length in (min(known), max(known)))
-    moved = [name for name, before, after in (("k0", first.least.rate, last.least.rate),
-                                              ("k1", first.largest.rate, last.largest.rate)) if after < before]
+    moved = [
+        name
+        for name, before, after in (
+            ("k0", first.least.rate, last.least.rate),
+            ("k1", first.largest.rate, last.largest.rate),
+        )
+        if after < before
+    ]
     if not moved:
         return None
-    return (f"from {min(known)} to {max(known)} iterations {' and '.join(moved)} fell: for longer runs "
-            f"{'it' if len(moved) == 1 else 'they'} may lie lower still")
+    return (
+        f"from {min(known)} to {max(known)} iterations {' and '.join(moved)} fell: for longer runs "
+        f"{'it' if len(moved) == 1 else 'they'} may lie lower still"
+    )

@@ -71,8 +71,9 @@ class _RangeTest:
         sweeps = self._swept(self._run(self.sweeps()))
         sweep = read_sweeps(sweeps.rates, list(sweeps.losses))
         fixed, readings = self._fixed(sweep)
-        return RangeResult(self.solver, self.plan, self.judged, self.bench.evaluated_on, sweeps, sweep, fixed, readings,
-                           self._cost())
+        return RangeResult(
+            self.solver, self.plan, self.judged, self.bench.evaluated_on, sweeps, sweep, fixed, readings, self._cost()
+        )
 
     def sweeps(self) -> list[Task]:
         bench = self.bench.lasting(self.plan.swept, self.plan.sweep_interval)
@@ -83,8 +84,9 @@ class _RangeTest:
         interval, swept = self.plan.sweep_interval, self.plan.swept
         starts = range(0, swept, interval)
         rates = [self.plan.swept_rate(start, min(start + interval, swept)) for start in starts]
-        losses, accuracies = (np.array([_column(rows, name, len(starts)) for rows in curves])
-                              for name in ("train_loss", "accuracy_top1"))
+        losses, accuracies = (
+            np.array([_column(rows, name, len(starts)) for rows in curves]) for name in ("train_loss", "accuracy_top1")
+        )
         return Sweeps(np.array(rates), losses, accuracies)
 
     def _fixed(self, sweep: SweepReading) -> tuple[FixedRuns, dict[int, FixedReading | None]]:
@@ -94,16 +96,18 @@ class _RangeTest:
         while wanted:
             found |= self._run_fixed(wanted)
             fixed = self._table(found)
-            readings = {length: read_fixed(fixed.rates, table, self.judged)
-                        for length, table in fixed.accuracies.items()}
+            readings = {
+                length: read_fixed(fixed.rates, table, self.judged) for length, table in fixed.accuracies.items()
+            }
             wanted = further_rates(self.plan, tuple(found), readings[self.plan.lengths[-1]])
         return fixed, readings
 
     def _run_fixed(self, rates: Sequence[float]) -> dict[float, list[list[Row]]]:
         """The evaluations of each seed's run at each of the rates."""
         bench = self.bench.lasting(self.plan.lengths[-1], self.plan.lengths[0])
-        tasks = [self._task(bench, parse_policy(f"FIX(k0={rate!r})"), seed)
-                 for rate in rates for seed in self.plan.seeds]
+        tasks = [
+            self._task(bench, parse_policy(f"FIX(k0={rate!r})"), seed) for rate in rates for seed in self.plan.seeds
+        ]
         rows, seeds = self._run(tasks), len(self.plan.seeds)
         return {rate: rows[place * seeds : (place + 1) * seeds] for place, rate in enumerate(rates)}
 
@@ -125,17 +129,23 @@ class _RangeTest:
 
     def _cost(self) -> Cost:
         last = [rows[-1] for rows in map(self.bench.evaluations, self._done) if rows]
-        return Cost(len(self._done), sum(int(row["iteration"]) for row in last),
-                    math.fsum(row["train_seconds"] for row in last),
-                    math.fsum(row["evaluation_seconds"] for row in last))
+        return Cost(
+            len(self._done),
+            sum(int(row["iteration"]) for row in last),
+            math.fsum(row["train_seconds"] for row in last),
+            math.fsum(row["evaluation_seconds"] for row in last),
+        )
 
 
 def _refuse_failed(outcomes: list[Outcome]) -> None:
     failed = [outcome for outcome in outcomes if not outcome.status.done]
     if failed:
         first = failed[0]
-        raise EngineFailed(f"{len(failed)} of {len(outcomes)} runs failed, the first with: {first.status.reason}",
-                           where=str(first.task.folder), remedy="the same command goes on from there")
+        raise EngineFailed(
+            f"{len(failed)} of {len(outcomes)} runs failed, the first with: {first.status.reason}",
+            where=str(first.task.folder),
+            remedy="the same command goes on from there",
+        )
 
 
 def _column(rows: list[Row], name: str, points: int) -> Column:
@@ -147,5 +157,6 @@ def _column(rows: list[Row], name: str, points: int) -> Column:
 
 def _at(found: list[list[list[Row]]], count: int) -> Table:
     """The accuracy at the ``count``-th evaluation of each rate's runs, shape (seeds, rates); NaN where it diverged."""
-    return np.array([[_column(rows, "accuracy_top1", max(count, len(rows)))[count - 1] for rows in runs]
-                     for runs in found]).T
+    return np.array(
+        [[_column(rows, "accuracy_top1", max(count, len(rows)))[count - 1] for rows in runs] for runs in found]
+    ).T

@@ -80,8 +80,9 @@ def read_sweeps(rates: Column, losses: Sequence[Column]) -> SweepReading:
     if 2 * len(known) <= len(falls):
         return SweepReading(falls, None, None)
     # Of an even number the lower one, so that each is a rate that was tried.
-    start, end = (sorted(values)[(len(known) - 1) // 2] for values in zip(*((f.start, f.end) for f in known),
-                                                                         strict=True))
+    start, end = (
+        sorted(values)[(len(known) - 1) // 2] for values in zip(*((f.start, f.end) for f in known), strict=True)
+    )
     return SweepReading(falls, start, end)
 
 

@@ -53,13 +53,18 @@ def asked_workloads(experiment: Experiment, data: Prepared | None) -> list[Asked
     rates = settings.search.rates
     return [
         Asked(
-            net_name=workload.net_name, net_sha256=workload.net_sha256, dataset_name=name,
+            net_name=workload.net_name,
+            net_sha256=workload.net_sha256,
+            dataset_name=name,
             dataset_label=data.label if data is not None else name,
-            dataset_sha256=data.sha256 if data is not None else None, batch_size=workload.batch_size,
-            iterations=workload.iterations, test_interval=workload.test_interval,
+            dataset_sha256=data.sha256 if data is not None else None,
+            batch_size=workload.batch_size,
+            iterations=workload.iterations,
+            test_interval=workload.test_interval,
             epoch=data.train_count / (workload.batch_size * solver.iter_size) if data is not None else None,
             solver={name: value for name, value in solver.resolved().items() if name != "lr_scale"},
-            lr_scale=solver.lr_scale, engine=settings.engine.name,
+            lr_scale=solver.lr_scale,
+            engine=settings.engine.name,
             rates=(rates[0] * solver.lr_scale, rates[1] * solver.lr_scale) if rates is not None else None,
         )
         for solver in settings.solver

@@ -63,8 +63,11 @@ def likeness(asked: Asked, workload: StoredWorkload) -> Likeness | None:
     deciding = [net, data, parts["_solver"], parts["_batch"], parts["_length"]]
     reasons = [words for _, words in parts.values() if words]
     return Likeness(
-        distance=math.fsum(points for points, _ in parts.values()), reasons=tuple(reasons),
-        measured_here=all(points == 0 for points, _ in deciding), same_net=net[0] == 0, same_data=data[0] <= HELD_OUT,
+        distance=math.fsum(points for points, _ in parts.values()),
+        reasons=tuple(reasons),
+        measured_here=all(points == 0 for points, _ in deciding),
+        same_net=net[0] == 0,
+        same_data=data[0] <= HELD_OUT,
     )
 
 
@@ -117,8 +120,10 @@ def _batch(asked: Asked, workload: StoredWorkload) -> Difference:
 def _length(asked: Asked, workload: StoredWorkload) -> Difference:
     if asked.iterations == workload.iterations:
         return 0.0, "same iterations"
-    return (_size(asked.iterations, workload.iterations),
-            f"{workload.iterations:,} iterations for {asked.iterations:,}")
+    return (
+        _size(asked.iterations, workload.iterations),
+        f"{workload.iterations:,} iterations for {asked.iterations:,}",
+    )
 
 
 def _engine(asked: Asked, workload: StoredWorkload) -> Difference:

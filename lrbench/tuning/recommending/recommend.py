@@ -98,16 +98,28 @@ def recommend(asked: Asked, entries: Iterable[Entry], target: float | None = Non
     groups = _groups(asked, entries)
     here = [entry for group in groups if group.likeness.measured_here for entry in group.entries]
     others = [group for group in groups if not group.likeness.measured_here]
-    shortlist = tuple(Candidate(text, text, entry) for entry in ranked(here, target)
-                      for text in (effective_text(entry),))
+    shortlist = tuple(
+        Candidate(text, text, entry) for entry in ranked(here, target) for text in (effective_text(entry),)
+    )
     like = tuple(_like(asked, others, target, {candidate.policy for candidate in shortlist}))
     twins = [group for group in others if group.likeness.same_net and group.likeness.same_data]
     limit, limit_on = _limit(here, twins)
-    avoid = [*avoidances(here, target, measured_here=True),
-             *(each for group in twins[:MOST_LIKE] for each in avoidances(group.entries, None, measured_here=False))]
+    avoid = [
+        *avoidances(here, target, measured_here=True),
+        *(each for group in twins[:MOST_LIKE] for each in avoidances(group.entries, None, measured_here=False)),
+    ]
     return Recommendation(
-        asked, target, shortlist, len(here), like, tuple(avoid), limit, limit_on,
-        tuple(rules(asked, limit, [each.workload for each in like])), tuple(_notes(asked, here, shortlist, target)))
+        asked,
+        target,
+        shortlist,
+        len(here),
+        like,
+        tuple(avoid),
+        limit,
+        limit_on,
+        tuple(rules(asked, limit, [each.workload for each in like])),
+        tuple(_notes(asked, here, shortlist, target)),
+    )
 
 
 def _groups(asked: Asked, entries: Iterable[Entry]) -> list[_Group]:
@@ -160,18 +172,21 @@ def _limit(here: Sequence[Entry], twins: Sequence[_Group]) -> tuple[RateLimit | 
     return None, None
 
 
-def _notes(
-    asked: Asked, here: Sequence[Entry], shortlist: Sequence[Candidate], target: float | None
-) -> Iterator[str]:
+def _notes(asked: Asked, here: Sequence[Entry], shortlist: Sequence[Candidate], target: float | None) -> Iterator[str]:
     if asked.dataset_sha256 is None:
-        yield (f"the data set {asked.dataset_name} is not prepared here, so that measurements are found by its name "
-               "alone")
+        yield (
+            f"the data set {asked.dataset_name} is not prepared here, so that measurements are found by its name alone"
+        )
     if asked.lr_scale != 1:
-        yield (f"the rates are those that the net gets: a spec with this solver's lr_scale of {asked.lr_scale:g} "
-               f"multiplies them again, so leave that out with them")
+        yield (
+            f"the rates are those that the net gets: a spec with this solver's lr_scale of {asked.lr_scale:g} "
+            f"multiplies them again, so leave that out with them"
+        )
     if here and target is not None and not shortlist:
         nearest = best_mean(here)
-        yield (f"none of the {len(here)} policies measured on this workload reached {100 * target:g} % without a seed "
-               f"that diverged; the highest mean of best accuracies is {100 * nearest:.2f} %")
+        yield (
+            f"none of the {len(here)} policies measured on this workload reached {100 * target:g} % without a seed "
+            f"that diverged; the highest mean of best accuracies is {100 * nearest:.2f} %"
+        )
     if target is None and (early := sum(not any(run.whole for run in entry.samples) for entry in here)):
         yield f"left out: {early} of which every run was stopped early, so that nothing is known of the whole run"

@@ -61,14 +61,18 @@ def rules(asked: Asked, limit: RateLimit | None, like: Sequence[StoredWorkload])
     """
     peak = _peak(asked, limit)
     if peak is None:
-        yield Rule("find the bounds of the rates by a range test, in which the rate rises while the net trains: "
-                   "lrbench range", SMITH)
+        yield Rule(
+            "find the bounds of the rates by a range test, in which the rate rises while the net trains: lrbench range",
+            SMITH,
+        )
     yield _cyclic(asked, peak)
     yield _linear(asked, peak)
     yield from _batch(asked, like)
     yield from _default(asked)
-    yield Rule("good policies can also be composed of the same or different LR functions, stage by stage: lrbench "
-               "compose", WU_LIU)
+    yield Rule(
+        "good policies can also be composed of the same or different LR functions, stage by stage: lrbench compose",
+        WU_LIU,
+    )
 
 
 def _peak(asked: Asked, limit: RateLimit | None) -> _Peak | None:
@@ -90,8 +94,9 @@ def _cyclic(asked: Asked, peak: _Peak | None) -> Rule:
     if peak is None:
         return Rule(text, SMITH)
     low = rounded_down(peak.rate / 4)
-    return Rule(f"{text}; with {peak.words}", SMITH,
-                _possible(f"TRI(k0={low!r}, k1={peak.rate!r}, l={round(half)})", asked))
+    return Rule(
+        f"{text}; with {peak.words}", SMITH, _possible(f"TRI(k0={low!r}, k1={peak.rate!r}, l={round(half)})", asked)
+    )
 
 
 def _half_cycle(iterations: int, epoch: float) -> float | None:
@@ -114,17 +119,27 @@ def _batch(asked: Asked, like: Sequence[StoredWorkload]) -> Iterator[Rule]:
     others = sorted({workload.batch_size for workload in like} - {asked.batch_size})
     if asked.solver_type in SHARED_RATES and others:
         factors = ", ".join(f"{asked.batch_size / other:.3g} for those of batch {other}" for other in others)
-        yield Rule(f"another batch size: when the batch is multiplied by k, multiply the rates by k (times {factors}), "
-                   "and where that makes them large, warm up over the first 5 epochs", GOYAL)
+        yield Rule(
+            f"another batch size: when the batch is multiplied by k, multiply the rates by k (times {factors}), "
+            "and where that makes them large, warm up over the first 5 epochs",
+            GOYAL,
+        )
 
 
 def _default(asked: Asked) -> Iterator[Rule]:
     if asked.solver_type == "Adam":
-        yield Rule("a good default rate of Adam is 0.001, with momentum 0.9, momentum2 0.999 and delta 1e-8", KINGMA,
-                   _possible("FIX(k0=0.001)", asked))
+        yield Rule(
+            "a good default rate of Adam is 0.001, with momentum 0.9, momentum2 0.999 and delta 1e-8",
+            KINGMA,
+            _possible("FIX(k0=0.001)", asked),
+        )
     if asked.solver_type == "AdaDelta":
-        yield Rule("AdaDelta finds its own step sizes, which a rate of 1 leaves as they are; the paper has momentum "
-                   "(its decay constant) 0.95 and delta 1e-6", ZEILER, _possible("FIX(k0=1)", asked))
+        yield Rule(
+            "AdaDelta finds its own step sizes, which a rate of 1 leaves as they are; the paper has momentum "
+            "(its decay constant) 0.95 and delta 1e-6",
+            ZEILER,
+            _possible("FIX(k0=1)", asked),
+        )
 
 
 def _possible(text: str, asked: Asked) -> str | None:

@@ -26,8 +26,9 @@ def ranked(entries: Iterable[Entry], target: float | None) -> list[Entry]:
         fit = [entry for entry in sound if any(run.whole for run in entry.samples)]
     else:
         fit = [entry for entry in sound if entry.reached(target).reached]
-    return sorted(fit, key=lambda entry: (*_soonest(entry, target), -(entry.best_accuracy.mean or 0.0), entry.policy,
-                                          entry.id))
+    return sorted(
+        fit, key=lambda entry: (*_soonest(entry, target), -(entry.best_accuracy.mean or 0.0), entry.policy, entry.id)
+    )
 
 
 def _soonest(entry: Entry, target: float | None) -> tuple[float, float]:

@@ -74,8 +74,10 @@ def cases(digits, made_up, digits_mean):
 
 
 def net_text(data, phase, batch_size, transform):
-    return (f'layer {{ name: "data" type: "Data" top: "data" top: "label" transform_param {{ {transform} }} '
-            f'data_param {{ source: "{getattr(data, phase)}" backend: LMDB batch_size: {batch_size} }} }}')
+    return (
+        f'layer {{ name: "data" type: "Data" top: "data" top: "label" transform_param {{ {transform} }} '
+        f'data_param {{ source: "{getattr(data, phase)}" backend: LMDB batch_size: {batch_size} }} }}'
+    )
 
 
 def phase_of(name):
@@ -107,9 +109,18 @@ def both(recorded, cases):
 
 
 @pytest.mark.caffe
-@pytest.mark.parametrize("name", ["digits_train", "digits_train_scaled", "digits_test_centre", "colours_train",
-                                  "colours_train_larger_than_the_set", "colours_test_centre",
-                                  "colours_test_centre_values"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "digits_train",
+        "digits_train_scaled",
+        "digits_test_centre",
+        "colours_train",
+        "colours_train_larger_than_the_set",
+        "colours_test_centre",
+        "colours_test_centre_values",
+    ],
+)
 def test_batches_are_caffes_bit_for_bit(both, name):
     theirs, ours = both(name)
     assert theirs["data"].shape[1:] == ours.shape
@@ -144,8 +155,8 @@ def test_random_samples_are_windows_that_caffe_also_makes(both, name):
 def ours_read(batches, plan):
     """Read all rows of a plan, as many at once as a batch has."""
     size = batches.shape[0]
-    rows = torch.cat([plan, plan[:-len(plan) % size]]) if len(plan) % size else plan
-    return torch.cat([batches.read(part)[0] for part in rows.split(size)])[:len(plan)].numpy()
+    rows = torch.cat([plan, plan[: -len(plan) % size]]) if len(plan) % size else plan
+    return torch.cat([batches.read(part)[0] for part in rows.split(size)])[: len(plan)].numpy()
 
 
 RANDOM = TransformationParameter(crop_size=CROP, mirror=True, scale=0.5, mean_value=[10.0])
@@ -163,7 +174,7 @@ def test_each_random_sample_is_the_window_that_its_plan_says():
         for sample, (image, row, column, flipped) in enumerate(plan):
             assert image == (32 * index + sample) % 70
             window = (split.images[image].astype(np.float32) - 10) * np.float32(0.5)
-            window = window[:, row:row + CROP, column:column + CROP]
+            window = window[:, row : row + CROP, column : column + CROP]
             np.testing.assert_array_equal(data[sample], window[:, :, ::-1] if flipped else window)
             assert labels[sample] == split.labels[image]
 
@@ -215,12 +226,15 @@ def test_memory_formats_are_what_convolutions_like():
     assert data.stride() == (CROP * CROP, CROP * CROP, CROP, 1)
 
 
-@pytest.mark.parametrize(("transform", "message"), [
-    ("crop_size: 9", "crop_size is 9, and the images are 11x8; set it to 8 or less"),
-    ("force_gray: true", "force_gray is not supported: Caffe ignores it unless images are encoded; remove it"),
-    ("mean_value: 1 mean_value: 2", "has 2 values of mean_value for images of 3 channels; give one, or 3"),
-    ('mean_value: 1 mean_file: "{mean}"', "has both mean_file and mean_value; keep one"),
-])
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        ("crop_size: 9", "crop_size is 9, and the images are 11x8; set it to 8 or less"),
+        ("force_gray: true", "force_gray is not supported: Caffe ignores it unless images are encoded; remove it"),
+        ("mean_value: 1 mean_value: 2", "has 2 values of mean_value for images of 3 channels; give one, or 3"),
+        ('mean_value: 1 mean_file: "{mean}"', "has both mean_file and mean_value; keep one"),
+    ],
+)
 def test_what_does_not_fit_is_refused(made_up, tmp_path, transform, message):
     with pytest.raises(NetError) as refused:
         of_text(made_up, tmp_path, transform.format(mean=made_up.mean))

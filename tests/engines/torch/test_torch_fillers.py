@@ -51,8 +51,10 @@ def drawn(settings: str, seed: int = 1) -> NDArray[np.float64]:
 @pytest.fixture(scope="module")
 def caffes(in_caffe: InCaffe) -> dict[str, NDArray[np.float64]]:
     """What Caffe fills a weight of this shape with."""
-    layer = ('layer {{ name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param {{ bias_term: false '
-             "num_output: {} weight_filler {{ {} }} }} }}")
+    layer = (
+        'layer {{ name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param {{ bias_term: false '
+        "num_output: {} weight_filler {{ {} }} }} }}"
+    )
     cases = {
         settings: Case(input_net(layer.format(OUTPUTS, settings), {"x": (1, INPUTS)}), {}, TEST, backward=False)
         for settings in (*UNIFORM, *NORMAL, SPARSE, UNITBALL)
@@ -98,9 +100,12 @@ def test_positive_unitball(caffes: dict[str, NDArray[np.float64]]) -> None:
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5])
 def test_constant_and_bilinear_are_caffes_to_the_bit(size: int, in_caffe: InCaffe) -> None:
-    net = input_net('layer { name: "c" type: "Convolution" bottom: "x" top: "y" convolution_param { num_output: 3 '
-                    f'kernel_size: {size} weight_filler {{ type: "bilinear" }} '
-                    'bias_filler { value: 0.7 } } }', {"x": (1, 2, 9, 9)})
+    net = input_net(
+        'layer { name: "c" type: "Convolution" bottom: "x" top: "y" convolution_param { num_output: 3 '
+        f'kernel_size: {size} weight_filler {{ type: "bilinear" }} '
+        "bias_filler { value: 0.7 } } }",
+        {"x": (1, 2, 9, 9)},
+    )
     caffe = in_caffe({"fill": Case(net, {}, TEST, backward=False)})["fill"]
     generator = torch.Generator().manual_seed(1)
     weight = fill(parse('type: "bilinear"'), (3, 2, size, size), generator).numpy()
@@ -121,14 +126,17 @@ def test_one_seed_gives_one_filling() -> None:
     assert not np.array_equal(drawn('type: "xavier"', 3), drawn('type: "xavier"', 4))
 
 
-@pytest.mark.parametrize(("settings", "shape", "message"), [
-    ('type: "xaver"', (3, 4), 'unknown type "xaver"; did you mean xavier'),
-    ('type: "xavier" sparse: 2', (3, 4), "sparse 2 does not fit a xavier filler"),
-    ('type: "gaussian" sparse: 4', (3, 4), "sparse 4 does not fit"),
-    ('type: "gaussian" std: -1', (3, 4), "std -1, which is negative"),
-    ('type: "uniform" min: 2', (3, 4), "min 2 above max 1"),
-    ('type: "bilinear"', (3, 4, 2, 3), "no square window"),
-])
+@pytest.mark.parametrize(
+    ("settings", "shape", "message"),
+    [
+        ('type: "xaver"', (3, 4), 'unknown type "xaver"; did you mean xavier'),
+        ('type: "xavier" sparse: 2', (3, 4), "sparse 2 does not fit a xavier filler"),
+        ('type: "gaussian" sparse: 4', (3, 4), "sparse 4 does not fit"),
+        ('type: "gaussian" std: -1', (3, 4), "std -1, which is negative"),
+        ('type: "uniform" min: 2', (3, 4), "min 2 above max 1"),
+        ('type: "bilinear"', (3, 4, 2, 3), "no square window"),
+    ],
+)
 def test_what_no_filler_can_do_is_refused(settings: str, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(NetError, match=message):
         check_filler(parse(settings), shape)

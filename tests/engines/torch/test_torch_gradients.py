@@ -12,8 +12,14 @@ from lrbench.engines.torch.window import Window
 from lrbench.nets import find_net, read_net
 from lrbench.nets.caffe_pb2 import TRAIN
 
-WINDOWS = [Window((5, 5)), Window((3, 3), pad=(1, 1)), Window((3, 2), pad=(2, 0), stride=(1, 3)),
-           Window((1, 1)), Window((4, 4), pad=(3, 3), stride=(2, 2)), Window((9, 7))]
+WINDOWS = [
+    Window((5, 5)),
+    Window((3, 3), pad=(1, 1)),
+    Window((3, 2), pad=(2, 0), stride=(1, 3)),
+    Window((1, 1)),
+    Window((4, 4), pad=(3, 3), stride=(2, 2)),
+    Window((9, 7)),
+]
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
@@ -40,8 +46,10 @@ def test_only_what_is_asked_for_is_made():
     assert torch.autograd.grad(fixed.sum(), x)[0].shape == x.shape
 
 
-@pytest.mark.parametrize(("net", "image", "faster"), [
-    ("lenet", (1, 28, 28), {"conv2"}), ("cnn3", (3, 32, 32), set()), ("resnet20", (3, 32, 32), set())])
+@pytest.mark.parametrize(
+    ("net", "image", "faster"),
+    [("lenet", (1, 28, 28), {"conv2"}), ("cnn3", (3, 32, 32), set()), ("resnet20", (3, 32, 32), set())],
+)
 def test_it_is_done_where_most_of_the_work_would_be_in_vain(net, image, faster, repository):
     trained = TorchNet(read_net(find_net(net, repository)), TRAIN, {"data": (2, *image), "label": (2,)})
     parameters = [tensor.requires_grad_() for tensor in trained.initial(torch.Generator().manual_seed(0))]
@@ -63,6 +71,6 @@ def test_rows_are_in_caffes_order_and_their_gradient_in_the_images(layout):
     rows = in_rows(x, (2, 60))
     assert torch.equal(rows, x.reshape(2, 60))
     toward = torch.randn(2, 60)
-    gradient, = torch.autograd.grad(rows, x, toward)
+    (gradient,) = torch.autograd.grad(rows, x, toward)
     assert torch.equal(gradient, toward.view(2, 3, 4, 5))
     assert gradient.is_contiguous(memory_format=layout)

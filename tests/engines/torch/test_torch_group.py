@@ -33,8 +33,9 @@ Evaluated = Callable[[Session, dict[str, Any]], None]
 class Lanes:
     """Runs jobs side by side on one engine, as the executor does; ``evaluated`` hears of every evaluation."""
 
-    def __init__(self, evaluated: Evaluated = lambda session, row: None,
-                 opened: Callable[[Session], None] = lambda session: None) -> None:
+    def __init__(
+        self, evaluated: Evaluated = lambda session, row: None, opened: Callable[[Session], None] = lambda session: None
+    ) -> None:
         self.engine, self.evaluated, self.opened = TorchEngine(), evaluated, opened
         self.sessions: dict[str, Session] = {}
         self.statuses: dict[str, Status] = {}
@@ -63,8 +64,9 @@ class Lanes:
 
 
 def measured(job: Job) -> list[dict[str, Any]]:
-    return [{name: value for name, value in row.items() if name not in CLOCKS}
-            for row in RunDirectory(job.folder).rows()]
+    return [
+        {name: value for name, value in row.items() if name not in CLOCKS} for row in RunDirectory(job.folder).rows()
+    ]
 
 
 @pytest.fixture
@@ -81,8 +83,9 @@ def jobs(make_job, notices) -> Callable[..., list[Job]]:
         return [
             make_job(f"{prefix}0", iterations=40, **common),
             make_job(f"{prefix}1", iterations=30, policy="TRI(k0=0.001, k1=0.02, l=7)", seed=1, **common),
-            make_job(f"{prefix}2", iterations=25, solver={"type": "Adam", "momentum": 0.9},
-                     policy="FIX(k0=0.001)", **common),
+            make_job(
+                f"{prefix}2", iterations=25, solver={"type": "Adam", "momentum": 0.9}, policy="FIX(k0=0.001)", **common
+            ),
         ]
 
     return make
@@ -159,8 +162,11 @@ def test_a_killed_worker_costs_lanes_but_no_run(jobs, alone, notices):
     assert Lanes(kill).run(together) == [Status("finished", job.iterations) for job in together]
     assert [measured(job) for job in together] == alone
     (notice,) = notices
-    assert re.fullmatch(r"PyTorch was killed by SIGKILL; see \S+/together\d/torch.log; "
-                        "going on with 1 lane instead of 3", notice)
+    assert re.fullmatch(
+        r"PyTorch was killed by SIGKILL; see \S+/together\d/torch.log; "
+        "going on with 1 lane instead of 3",
+        notice,
+    )
     assert workers() == []
 
 

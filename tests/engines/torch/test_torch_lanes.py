@@ -64,8 +64,9 @@ def share(job: Job, name: str = "net") -> Shared:
     bound = bind(job)
     path = job.folder / name
     write_message(path, bound.net)
-    return Shared.read(Source(path, (job.batch_size, job.test_batch_size), bound.train_loss), job.data,
-                       torch.device("cpu"))
+    return Shared.read(
+        Source(path, (job.batch_size, job.test_batch_size), bound.train_loss), job.data, torch.device("cpu")
+    )
 
 
 @pytest.fixture
@@ -101,9 +102,14 @@ def everything(lane: Lane, courses: Sequence[Course]) -> list[bytes]:
     blobs = {name: name for name in ("probabilities", "label", "loss")}
     tested = lane.evaluate(2, blobs)
     tensors = [tensor.detach().numpy().tobytes() for tensor in (*lane.parameters, *lane.state)]
-    return [np.concatenate([course.losses for course in courses]).tobytes(), tested.probabilities.tobytes(),
-            tested.labels.tobytes(), np.float64(tested.loss).tobytes(), lane.generator.get_state().numpy().tobytes(),
-            *tensors]
+    return [
+        np.concatenate([course.losses for course in courses]).tobytes(),
+        tested.probabilities.tobytes(),
+        tested.labels.tobytes(),
+        np.float64(tested.loss).tobytes(),
+        lane.generator.get_state().numpy().tobytes(),
+        *tensors,
+    ]
 
 
 def alone(shared: Shared, run: tuple[dict[str, Any], int, str], end: int = STEPS) -> list[bytes]:
@@ -211,7 +217,7 @@ def test_stretches_of_many_rounds_whose_losses_are_looked_at_later_give_the_same
     monkeypatch.setattr(rounds_module, "Streams", RecordedStreams)
     together = lanes(small, runs)
     given = rates(0, end, runs)
-    given[1, GPU_CHUNK + 5:] = 1e30
+    given[1, GPU_CHUNK + 5 :] = 1e30
     told: list[int] = []
     courses = Rounds(together).train(given, lambda done, losses: told.append(done))
     assert told == [GPU_CHUNK, 2 * GPU_CHUNK]

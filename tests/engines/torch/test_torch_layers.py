@@ -63,8 +63,11 @@ def test_every_parameter_is_where_caffe_has_it(caffes: dict[str, Arrays]) -> Non
     for name, case in CASES.items():
         net = TorchNet(case.net, case.phase, shapes_of(case))
         own = {(layer, index): slot.shape for layer, slots in net.slots.items() for index, slot in enumerate(slots)}
-        in_caffe = {tuple(json.loads(array)[1:]): value.shape for array, value in caffes[name].items()
-                    if json.loads(array)[0] == "parameter"}
+        in_caffe = {
+            tuple(json.loads(array)[1:]): value.shape
+            for array, value in caffes[name].items()
+            if json.loads(array)[0] == "parameter"
+        }
         assert own == in_caffe, name
 
 
@@ -87,8 +90,9 @@ def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("factor", [300, 1e12, 1e30])
-def test_the_loss_of_a_sample_is_cut_where_caffe_cuts_it_and_its_gradient_is_not(in_caffe: InCaffe,
-                                                                                 factor: float) -> None:
+def test_the_loss_of_a_sample_is_cut_where_caffe_cuts_it_and_its_gradient_is_not(
+    in_caffe: InCaffe, factor: float
+) -> None:
     case = draw(sketches()["loss"], 0)
     case.given[key("input", "x")] *= factor
     caffe, ours = in_caffe({"far": case})["far"], run_torch(case)
@@ -105,13 +109,20 @@ def test_statistics_follow_their_batches_as_in_caffe(caffes: dict[str, Arrays]) 
             assert not np.array_equal(ours[array], CASES[name].given[array]), "the statistic has not moved"
             assert distance(ours[array], caffes[name][array]) < 1e-6
     for name in ("batch norm in a test", "batch norm by stored in training"):
-        assert np.array_equal(run_torch(CASES[name])[key("parameter", "layer", 0)],
-                              CASES[name].given[key("parameter", "layer", 0)])
+        assert np.array_equal(
+            run_torch(CASES[name])[key("parameter", "layer", 0)], CASES[name].given[key("parameter", "layer", 0)]
+        )
 
 
 def test_dropout_keeps_the_share_it_should_and_the_mean() -> None:
-    net = TorchNet(input_net('layer { name: "d" type: "Dropout" bottom: "x" top: "x" '
-                             "dropout_param { dropout_ratio: 0.3 } }", {"x": (100, 100)}), TRAIN, {"x": (100, 100)})
+    net = TorchNet(
+        input_net(
+            'layer { name: "d" type: "Dropout" bottom: "x" top: "x" dropout_param { dropout_ratio: 0.3 } }',
+            {"x": (100, 100)},
+        ),
+        TRAIN,
+        {"x": (100, 100)},
+    )
     x = torch.ones(100, 100, requires_grad=True)
     top = net.forward([], {"x": x}, torch.Generator().manual_seed(3)).blobs["x"]
     kept = top != 0

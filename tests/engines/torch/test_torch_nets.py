@@ -17,8 +17,12 @@ from lrbench.nets.caffe_pb2 import TEST, TRAIN
 
 BATCH = 10
 SEED = 20
-IMAGES = {"lenet": (BATCH, 1, 28, 28), "cnn3": (BATCH, 3, 32, 32), "resnet20": (BATCH, 3, 32, 32),
-          "resnet20 without a kink": (BATCH, 3, 32, 32)}
+IMAGES = {
+    "lenet": (BATCH, 1, 28, 28),
+    "cnn3": (BATCH, 3, 32, 32),
+    "resnet20": (BATCH, 3, 32, 32),
+    "resnet20 without a kink": (BATCH, 3, 32, 32),
+}
 # Among the two million values that ResNet-20's ReLUs see are always some so near 0 that rounding decides on which
 # side they are, and each such decision changes gradients by up to 1e-2 of their norm, in Caffe as here (where
 # float64 tells, either may be the wrong one). With TanH for ReLU rounding stays rounding.
@@ -46,8 +50,13 @@ class Pair:
         self.given = {key("input", "data"): pixels.astype(np.float32), key("input", "label"): labels.astype(np.float32)}
         self.weights, self.left = folder / f"{name}.caffemodel", folder / f"{name}_left.caffemodel"
         self.ours = folder / f"{name}_ours.caffemodel"
-        train = Case(replace_data(self.net, TRAIN, self.shapes), self.given, TRAIN,
-                     save_before=self.weights, save_after=self.left)
+        train = Case(
+            replace_data(self.net, TRAIN, self.shapes),
+            self.given,
+            TRAIN,
+            save_before=self.weights,
+            save_after=self.left,
+        )
         test = Case(replace_data(self.net, TEST, self.shapes), self.given, TEST, backward=False, weights=self.left)
         made = in_caffe({"train": train, "test": test})
         self.train, self.test, self.caffe, self.tested = train, test, made["train"], made["test"]
@@ -58,8 +67,10 @@ class Pair:
         net = TorchNet(self.train.net, TRAIN, self.shapes)
         parameters = net.initial(torch.Generator().manual_seed(1))
         read_caffemodel(path, net, parameters)
-        return {key("parameter", spec.layer, spec.index): tensor.numpy()
-                for spec, tensor in zip(net.parameters, parameters, strict=True)}
+        return {
+            key("parameter", spec.layer, spec.index): tensor.numpy()
+            for spec, tensor in zip(net.parameters, parameters, strict=True)
+        }
 
 
 @pytest.fixture(scope="module", params=IMAGES)
@@ -141,8 +152,10 @@ def test_runs_share_one_net(pair: Pair) -> None:
 def test_mixed_precision_comes_near(pair: Pair) -> None:
     net = TorchNet(pair.net, TRAIN, pair.shapes)
     inputs = {name: torch.from_numpy(pair.given[key("input", name)]) for name in net.inputs}
-    parameters = [tensor.requires_grad_(spec.learnable) for spec, tensor in
-                  zip(net.parameters, net.initial(torch.Generator().manual_seed(1)), strict=True)]
+    parameters = [
+        tensor.requires_grad_(spec.learnable)
+        for spec, tensor in zip(net.parameters, net.initial(torch.Generator().manual_seed(1)), strict=True)
+    ]
     with torch.autocast("cpu", torch.bfloat16):
         loss = net.forward(parameters, inputs).loss
     assert loss.dtype == torch.float32

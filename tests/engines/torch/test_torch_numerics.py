@@ -41,7 +41,11 @@ def test_a_process_is_set_up_without_a_warning():
     answer = subprocess.run([sys.executable, "-W", "error", "-c", SETTLED], capture_output=True, text=True, check=True)
     exact = ["ieee", "ieee", "ieee", True, False, False]
     assert json.loads(answer.stdout) == [
-        exact, ["tf32", "tf32", "ieee", True, False, False], ["ieee", "ieee", "ieee", False, False, True], exact]
+        exact,
+        ["tf32", "tf32", "ieee", True, False, False],
+        ["ieee", "ieee", "ieee", False, False, True],
+        exact,
+    ]
     assert answer.stderr == ""
 
 
@@ -55,11 +59,13 @@ def test_each_layer_in_bfloat16_gives_float32s_values_but_for_rounding(name):
 
 
 def test_in_bfloat16_only_the_forward_pass_is_rounded(repository):
-    net = TorchNet(read_net(find_net("resnet20", repository)), TRAIN, {"data": (4, 3, 32, 32), "label": (4,)},
-                   precision="bf16")
+    net = TorchNet(
+        read_net(find_net("resnet20", repository)), TRAIN, {"data": (4, 3, 32, 32), "label": (4,)}, precision="bf16"
+    )
     parameters = net.initial(torch.Generator().manual_seed(0))
-    learnt = [tensor.requires_grad_() for tensor, spec in zip(parameters, net.parameters, strict=True)
-              if spec.learnable]
+    learnt = [
+        tensor.requires_grad_() for tensor, spec in zip(parameters, net.parameters, strict=True) if spec.learnable
+    ]
     outputs = net.forward(parameters, {"data": torch.rand(4, 3, 32, 32), "label": torch.arange(4)})
     gradients = torch.autograd.grad(outputs.loss, learnt)
     assert torch.bfloat16 in {blob.dtype for blob in outputs.blobs.values()}
@@ -113,8 +119,10 @@ def test_on_a_cpu_a_run_that_need_not_be_deterministic_is_the_same_run(trained):
 
 def test_runs_share_a_process_only_with_those_that_compute_alike(make_job):
     engine = TorchEngine()
-    sessions = [engine.open(make_job(str(number), lanes=8, engine=EngineSettings(name="torch", **numerics)))
-                for number, numerics in enumerate(({}, {"precision": "bf16"}, {"deterministic": False}, {}))]
+    sessions = [
+        engine.open(make_job(str(number), lanes=8, engine=EngineSettings(name="torch", **numerics)))
+        for number, numerics in enumerate(({}, {"precision": "bf16"}, {"deterministic": False}, {}))
+    ]
     exact, rounded, free, again = (session.processes() for session in sessions)
     for session in sessions:
         session.close()

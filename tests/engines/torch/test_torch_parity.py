@@ -49,8 +49,16 @@ def first_alike(caffe: CaffeEngine, job: Job) -> Parity:
 @pytest.mark.parametrize("kind", ["SGD", "Nesterov"])
 def test_lenet_trains_as_caffe_does(caffe, make_job, mnist, kind):
     """The adaptive solvers, which divide by small numbers, are held to Caffe step by step in test_torch_solvers."""
-    found = first_alike(caffe, make_job("parity", policy="TRI(k0=0.001, k1=0.01, l=20)", data=mnist, batch_size=64,
-                                        solver={"type": kind, "momentum": 0.9, "weight_decay": 0.0005}))
+    found = first_alike(
+        caffe,
+        make_job(
+            "parity",
+            policy="TRI(k0=0.001, k1=0.01, l=20)",
+            data=mnist,
+            batch_size=64,
+            solver={"type": kind, "momentum": 0.9, "weight_decay": 0.0005},
+        ),
+    )
     assert found.failures() == []
     assert found.engine.losses[-1] < found.engine.losses[0] / 2
 
@@ -62,16 +70,29 @@ def test_a_net_of_rarer_layers_and_several_losses_trains_as_caffe_does(caffe, ma
     assert found.engine.losses[-1] < found.engine.losses[0] / 2
 
 
-@pytest.mark.parametrize(("name", "data_set", "rate", "batch_size"),
-                         [("cnn3", "cifar10", 0.001, 100), ("resnet20", "cifar10_padded", 0.01, 20)])
+@pytest.mark.parametrize(
+    ("name", "data_set", "rate", "batch_size"),
+    [("cnn3", "cifar10", 0.001, 100), ("resnet20", "cifar10_padded", 0.01, 20)],
+)
 def test_cifar_nets_train_as_caffe_does(caffe, jpeg, repository, tmp_path, name, data_set, rate, batch_size):
     data = replace(prepare(data_set, tmp_path, jpeg, allow_altered=True), test_count=100)
     path = find_net(name, repository)
     (tmp_path / "run").mkdir()
-    job = Job(net=read_net(path), net_where=str(path), data=data, batch_size=batch_size, test_batch_size=50,
-              iterations=100, test_interval=100, display_interval=1, seed=0,
-              solver=SolverSettings(momentum=0.9, weight_decay=0.0001),
-              policy=parse_policy(f"FIX(k0={rate})"), engine=EngineSettings(), folder=tmp_path / "run")
+    job = Job(
+        net=read_net(path),
+        net_where=str(path),
+        data=data,
+        batch_size=batch_size,
+        test_batch_size=50,
+        iterations=100,
+        test_interval=100,
+        display_interval=1,
+        seed=0,
+        solver=SolverSettings(momentum=0.9, weight_decay=0.0001),
+        policy=parse_policy(f"FIX(k0={rate})"),
+        engine=EngineSettings(),
+        folder=tmp_path / "run",
+    )
     assert first_alike(caffe, job).failures() == []
 
 
@@ -79,10 +100,16 @@ def test_an_engine_that_parts_from_caffe_is_told_apart(caffe, make_job, mnist):
     """The comparison can fail: with another momentum on one side, first in the second update, it does."""
     found = compare(caffe, TorchEngine(), make_job("same", data=mnist, batch_size=16), 10)
     assert found.failures() == []
-    other = compare(caffe, TorchEngine(), make_job("other", data=mnist, batch_size=16,
-                                                   solver={"type": "SGD", "momentum": 0.8}), 10)
-    mixed = Parity(rates=found.rates, initial_accuracies=found.initial_accuracies,
-                   caffe=found.caffe, controls=found.controls, engine=other.engine)
+    other = compare(
+        caffe, TorchEngine(), make_job("other", data=mnist, batch_size=16, solver={"type": "SGD", "momentum": 0.8}), 10
+    )
+    mixed = Parity(
+        rates=found.rates,
+        initial_accuracies=found.initial_accuracies,
+        caffe=found.caffe,
+        controls=found.controls,
+        engine=other.engine,
+    )
     told = mixed.failures()
     assert any("the loss within 10 iterations" in line for line in told)
     assert any("the weights after 10 iterations" in line for line in told)

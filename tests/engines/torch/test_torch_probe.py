@@ -12,8 +12,9 @@ from lrbench.engines.torch.probe import Trial, choose_lanes
 MEGABYTE = 2**20
 
 
-def machine(best: int, lane_bytes: int = MEGABYTE, free_bytes: int = 2**40, fails_at: int = 10**9
-            ) -> Callable[[int], Trial]:
+def machine(
+    best: int, lane_bytes: int = MEGABYTE, free_bytes: int = 2**40, fails_at: int = 10**9
+) -> Callable[[int], Trial]:
     """One that trains up to ``best`` lanes as fast as one, and has so much memory beside 100 MB of data."""
 
     def attempt(count: int) -> Trial:

@@ -19,37 +19,47 @@ REFUSED = {
     one("Upsample"): 'the engine torch does not know the layer type "Upsample"; use the engine caffe',
     one("Convolution", "convolution_param { num_output: 3 }"): "has no kernel_size",
     one("Convolution", "convolution_param { kernel_size: 3 }"): "num_output 0 do not part into 1 groups",
-    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 group: 4 }"):
-        "6 channels and num_output 3 do not part into 4 groups",
-    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 kernel_h: 3 }"):
-        "has both kernel_size and kernel_h; keep one",
+    one(
+        "Convolution", "convolution_param { num_output: 3 kernel_size: 3 group: 4 }"
+    ): "6 channels and num_output 3 do not part into 4 groups",
+    one(
+        "Convolution", "convolution_param { num_output: 3 kernel_size: 3 kernel_h: 3 }"
+    ): "has both kernel_size and kernel_h; keep one",
     one("Convolution", "convolution_param { num_output: 3 kernel_h: 3 }"): "has kernel_h without kernel_w; give both",
     one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 stride: 0 }"): "stride (0, 0) is not positive",
     one("Convolution", "convolution_param { num_output: 3 kernel_size: 8 }"): "kernel (8, 8) is larger than its padded",
     one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 axis: 2 }"): "axis 2 is not supported, as "
-        "channels are axis 1; use the engine caffe",
-    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 }", "x x", "y z"):
-        "has 2 bottoms, and 1 can be used here; use the engine caffe",
-    one("Convolution", "convolution_param { num_output: 3 kernel_size: 3 }", "wide"):
-        "its bottom has shape (2, 6, 7), and four axes are needed; use the engine caffe",
+    "channels are axis 1; use the engine caffe",
+    one(
+        "Convolution", "convolution_param { num_output: 3 kernel_size: 3 }", "x x", "y z"
+    ): "has 2 bottoms, and 1 can be used here; use the engine caffe",
+    one(
+        "Convolution", "convolution_param { num_output: 3 kernel_size: 3 }", "wide"
+    ): "its bottom has shape (2, 6, 7), and four axes are needed; use the engine caffe",
     one("Deconvolution", "convolution_param { num_output: 3 }"): "has no kernel_size",
     one("Deconvolution", "convolution_param { num_output: 3 kernel_size: 3 pad: 5 }"): "pad (5, 5) leaves nothing of",
-    one("Deconvolution", "convolution_param { num_output: 6 kernel_size: 3 group: 4 }"):
-        "6 channels and num_output 6 do not part into 4 groups",
-    one("Deconvolution", "convolution_param { num_output: 3 kernel_h: 3 kernel_w: 2 "
-                         'weight_filler { type: "bilinear" } }'): "has a bilinear filler of shape (6, 3, 3, 2)",
+    one(
+        "Deconvolution", "convolution_param { num_output: 6 kernel_size: 3 group: 4 }"
+    ): "6 channels and num_output 6 do not part into 4 groups",
+    one(
+        "Deconvolution",
+        'convolution_param { num_output: 3 kernel_h: 3 kernel_w: 2 weight_filler { type: "bilinear" } }',
+    ): "has a bilinear filler of shape (6, 3, 3, 2)",
     one("Pooling", "pooling_param { kernel_size: 2 pad: 2 }"): "pad (2, 2) is not smaller than the kernel (2, 2)",
     one("Pooling", "pooling_param { kernel_size: 1 stride: 3 }"): "lies outside its bottom of 5 pixels; set round_mode",
     one("Pooling", "pooling_param { kernel_size: 2 pool: STOCHASTIC }"): "stochastic pooling is not supported",
     one("Pooling", "pooling_param { global_pooling: true kernel_size: 2 }"): "leaves no choice of kernel",
-    one("Pooling", "pooling_param { kernel_size: 2 }", tops="y mask"):
-        "has 2 tops, and 1 can be used here; use the engine caffe",
+    one(
+        "Pooling", "pooling_param { kernel_size: 2 }", tops="y mask"
+    ): "has 2 tops, and 1 can be used here; use the engine caffe",
     one("InnerProduct"): "has no num_output",
     one("InnerProduct", "inner_product_param { num_output: 3 axis: 4 }"): "axis 4 is not one of the 4 axes",
-    one("InnerProduct", 'inner_product_param { num_output: 3 weight_filler { type: "xaver" } }'):
-        'unknown type "xaver"; did you mean xavier?',
-    one("InnerProduct", "inner_product_param { num_output: 3 bias_term: false } param { } param { }"):
-        "has 2 param and 1 blobs",
+    one(
+        "InnerProduct", 'inner_product_param { num_output: 3 weight_filler { type: "xaver" } }'
+    ): 'unknown type "xaver"; did you mean xavier?',
+    one(
+        "InnerProduct", "inner_product_param { num_output: 3 bias_term: false } param { } param { }"
+    ): "has 2 param and 1 blobs",
     one("InnerProduct", "inner_product_param { num_output: 3 } blobs { }"): "brings its own weights",
     one("LRN", "lrn_param { local_size: 4 }"): "local_size 4 is not odd",
     one("BatchNorm", "param { lr_mult: 1 }"): "its blobs are statistics",
@@ -70,8 +80,9 @@ REFUSED = {
     one("Crop"): "has 1 bottom, and 2 can be used here",
     one("Crop", "", "x label"): "a second bottom of shape (2,) do not fit its bottom",
     one("Crop", "crop_param { offset: 1 offset: 2 offset: 3 }", "x x"): "3 offset and a second bottom",
-    one("Crop", "crop_param { offset: 1 }", "x x"):
-        "offset [1, 1] and a second bottom of shape (2, 6, 7, 5) reach beyond",
+    one(
+        "Crop", "crop_param { offset: 1 }", "x x"
+    ): "offset [1, 1] and a second bottom of shape (2, 6, 7, 5) reach beyond",
     one("Tile"): "tiles 0 is not positive",
     one("Log", "log_param { base: 1 }"): "there are no logarithms to base 1",
     one("Log", "log_param { base: -2 }"): "base -2 is not positive, nor -1, which stands for e",
@@ -86,8 +97,10 @@ REFUSED = {
     one("EuclideanLoss", "", "x label"): "its bottoms differ in size: (2, 6, 7, 5), (2,)",
     one("SigmoidCrossEntropyLoss", "", "x label"): "its bottoms differ in size: (2, 6, 7, 5), (2,)",
     one("HingeLoss", "", "x wide"): "84 labels do not match the samples of a bottom of shape (2, 6, 7, 5)",
-    **{one(kind, tops="x"): 'works in place on "x", which its type does wrongly in Caffe; give its top another name'
-       for kind in ("AbsVal", "LRN", "Flatten")},
+    **{
+        one(kind, tops="x"): 'works in place on "x", which its type does wrongly in Caffe; give its top another name'
+        for kind in ("AbsVal", "LRN", "Flatten")
+    },
     one("Eltwise", "", "x big", "x"): 'works in place on "x"',
     one("Dropout", "dropout_param { dropout_ratio: 1 }"): "dropout_ratio 1 is not in [0, 1)",
     one("Power", "power_param { scale: 0 power: -1 }"): "have no value",
@@ -112,8 +125,10 @@ def test_a_layer_is_refused_by_name_and_type(layers: str) -> None:
 
 
 def test_weights_that_do_not_go_together_are_refused() -> None:
-    product = ('layer { name: "%s" type: "InnerProduct" bottom: "x" top: "%s" param { name: "w" %s } '
-               "inner_product_param { num_output: %d bias_term: false } }")
+    product = (
+        'layer { name: "%s" type: "InnerProduct" bottom: "x" top: "%s" param { name: "w" %s } '
+        "inner_product_param { num_output: %d bias_term: false } }"
+    )
     for settings, outputs, message in (
         ("", 3, 'layer "b" of type InnerProduct: its param "w" has shape (3, 4), and (2, 4) in layer "a"'),
         ("share_mode: PERMISSIVE", 3, 'its param "w" has shape (3, 4), and (2, 4) in layer "a"'),
@@ -127,8 +142,10 @@ def test_weights_that_do_not_go_together_are_refused() -> None:
 
 
 def test_the_multipliers_of_a_shared_weight_may_be_given_once() -> None:
-    product = ('layer { name: "%s" type: "InnerProduct" bottom: "x" top: "%s" param { name: "w" %s } '
-               "inner_product_param { num_output: 2 bias_term: false } }")
+    product = (
+        'layer { name: "%s" type: "InnerProduct" bottom: "x" top: "%s" param { name: "w" %s } '
+        "inner_product_param { num_output: 2 bias_term: false } }"
+    )
     layers = product % ("a", "a", "") + product % ("b", "b", "lr_mult: 0 decay_mult: 3")
     net = TorchNet(input_net(layers, {"x": (5, 4)}), TRAIN, {"x": (5, 4)})
     (spec,) = net.parameters
@@ -147,17 +164,28 @@ def test_one_value_a_channel_cannot_be_normalised() -> None:
         TorchNet(net, TRAIN, {"x": (1, 6)})
 
 
-PRODUCT = ('layer { name: "%s" type: "InnerProduct" bottom: "%s" top: "%s" '
-           "inner_product_param { num_output: 3 } } ")
+PRODUCT = 'layer { name: "%s" type: "InnerProduct" bottom: "%s" top: "%s" inner_product_param { num_output: 3 } } '
 LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "%s" bottom: "label" top: "loss" } '
 
 
-@pytest.mark.parametrize(("layer", "message"), [
-    (one("Threshold", "", "a"), "has no gradient, and its bottom depends on learnt parameters; set propagate_down: "
-                                "false for its top in the layers that read it"),
-    (one("ArgMax", "argmax_param { axis: 1 top_k: 3 } propagate_down: false", "a"), "has no gradient, and its bottom"),
-    (one("Embed", "embed_param { num_output: 3 input_dim: 9 }", "a"),
-     'has no gradient for its bottom "a", which depends on learnt parameters; set propagate_down: false for that')])
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            one("Threshold", "", "a"),
+            "has no gradient, and its bottom depends on learnt parameters; set propagate_down: "
+            "false for its top in the layers that read it",
+        ),
+        (
+            one("ArgMax", "argmax_param { axis: 1 top_k: 3 } propagate_down: false", "a"),
+            "has no gradient, and its bottom",
+        ),
+        (
+            one("Embed", "embed_param { num_output: 3 input_dim: 9 }", "a"),
+            'has no gradient for its bottom "a", which depends on learnt parameters; set propagate_down: false for that',
+        ),
+    ],
+)
 def test_a_gradient_that_caffe_does_not_have_is_refused_where_training_needs_it(layer: str, message: str) -> None:
     shapes = {"x": (5, 4), "label": (5,)}
     before, after = PRODUCT % ("a", "x", "a"), PRODUCT % ("b", "y", "b") + LOSS % "b"

@@ -90,7 +90,8 @@ def test_the_weights_of_a_snapshot_open_in_caffe(engine, make_job, caffe_python)
         "import caffe, numpy as np\n"
         f"net = caffe.Net({str(job.folder / 'net.prototxt')!r}, caffe.TEST)\n"
         f"net.copy_from({str(job.folder / 'weights/net.caffemodel')!r})\n"
-        "net.forward()\nprint(' '.join(repr(float(v)) for v in net.blobs['probabilities'].data.ravel()[:50]))\n")
+        "net.forward()\nprint(' '.join(repr(float(v)) for v in net.blobs['probabilities'].data.ravel()[:50]))\n"
+    )
     np.testing.assert_allclose(np.array(told.split(), dtype=float), outputs.probabilities.ravel()[:50], atol=1e-6)
 
 

@@ -76,8 +76,11 @@ SHAPES = [(6, 5), (6,), (7, 6), (7,), (4, 7), (4,)]
 FROZEN = (2, 3)
 
 OF_TYPE: dict[str, dict[str, Any]] = {
-    "SGD": {"momentum": 0.9}, "Nesterov": {"momentum": 0.9}, "AdaGrad": {"delta": 1e-3},
-    "RMSProp": {"rms_decay": 0.9, "delta": 1e-4}, "AdaDelta": {"momentum": 0.9, "delta": 1e-3},
+    "SGD": {"momentum": 0.9},
+    "Nesterov": {"momentum": 0.9},
+    "AdaGrad": {"delta": 1e-3},
+    "RMSProp": {"rms_decay": 0.9, "delta": 1e-4},
+    "AdaDelta": {"momentum": 0.9, "delta": 1e-3},
     "Adam": {"momentum": 0.9, "momentum2": 0.999, "delta": 1e-4},
 }
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -87,8 +90,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "clipped": {"weight_decay": 0.01, "clip_gradients": CLIP},
     "accumulated": {"weight_decay": 0.01, "clip_gradients": 1.25 * CLIP, "iter_size": 3},
 }
-CASES = {f"{kind}-{variant}": {"type": kind, **OF_TYPE[kind], **settings}
-         for kind in SOLVER_TYPES for variant, settings in VARIANTS.items()}
+CASES = {
+    f"{kind}-{variant}": {"type": kind, **OF_TYPE[kind], **settings}
+    for kind in SOLVER_TYPES
+    for variant, settings in VARIANTS.items()
+}
 CASES["SGD-without-momentum"] = {"type": "SGD"}
 CASES["Adam-defaults"] = {"type": "Adam"}
 

@@ -22,7 +22,9 @@ def build(layers: str = "", outputs: int = 5) -> TorchNet:
         'layer { name: "conv" type: "Convolution" bottom: "x" top: "conv" convolution_param { num_output: 4 '
         'kernel_size: 3 weight_filler { type: "xavier" } } }'
         'layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip" '
-        f'inner_product_param {{ num_output: {outputs} weight_filler {{ type: "xavier" }} }} }}' + layers, SHAPES)
+        f'inner_product_param {{ num_output: {outputs} weight_filler {{ type: "xavier" }} }} }}' + layers,
+        SHAPES,
+    )
     return TorchNet(net, TRAIN, SHAPES)
 
 
@@ -67,8 +69,9 @@ def test_old_shapes_of_four_axes_and_doubles_are_read(tmp_path: Path) -> None:
 
 
 def test_layers_that_the_net_has_not_are_passed_over(tmp_path: Path) -> None:
-    more = build('layer { name: "more" type: "InnerProduct" bottom: "ip" top: "more" '
-                 "inner_product_param { num_output: 2 } }")
+    more = build(
+        'layer { name: "more" type: "InnerProduct" bottom: "ip" top: "more" inner_product_param { num_output: 2 } }'
+    )
     written, read = filled(more, 1), filled(build(), 2)
     write_caffemodel(tmp_path / "a.caffemodel", more, written)
     read_caffemodel(tmp_path / "a.caffemodel", build(), read)
@@ -83,14 +86,16 @@ def test_what_does_not_fit_is_refused_by_layer_and_changes_nothing(tmp_path: Pat
     before = [tensor.clone() for tensor in tensors]
     with pytest.raises(NetError) as error:
         read_caffemodel(path, other, tensors)
-    assert str(error.value) == (f'{path}: layer "ip": blob 0 has shape (5, 144) and 720 values, and the net\'s has '
-                                "shape (6, 144)")
+    assert str(error.value) == (
+        f'{path}: layer "ip": blob 0 has shape (5, 144) and 720 values, and the net\'s has shape (6, 144)'
+    )
     assert all(torch.equal(one, same) for one, same in zip(tensors, before, strict=True))
 
 
 def test_a_layer_that_is_not_in_the_file_is_named(tmp_path: Path) -> None:
-    more = build('layer { name: "more" type: "InnerProduct" bottom: "ip" top: "more" '
-                 "inner_product_param { num_output: 2 } }")
+    more = build(
+        'layer { name: "more" type: "InnerProduct" bottom: "ip" top: "more" inner_product_param { num_output: 2 } }'
+    )
     write_caffemodel(tmp_path / "a.caffemodel", build(), filled(build(), 1))
     with pytest.raises(NetError, match='has no layer "more", whose weights the net needs'):
         read_caffemodel(tmp_path / "a.caffemodel", more, filled(more, 1))
@@ -117,8 +122,10 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_shared_weights_are_written_for_each_layer(tmp_path: Path) -> None:
-    product = ('layer { name: "%s" type: "InnerProduct" bottom: "%s" top: "%s" param { name: "w" } '
-               'inner_product_param { num_output: 4 bias_term: false weight_filler { type: "xavier" } } }')
+    product = (
+        'layer { name: "%s" type: "InnerProduct" bottom: "%s" top: "%s" param { name: "w" } '
+        'inner_product_param { num_output: 4 bias_term: false weight_filler { type: "xavier" } } }'
+    )
     shapes = {"x": (2, 4)}
     net = TorchNet(input_net(product % ("a", "x", "a") + product % ("b", "a", "b"), shapes), TRAIN, shapes)
     (weight,), (read,) = filled(net, 1), filled(net, 2)

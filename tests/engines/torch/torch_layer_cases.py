@@ -10,8 +10,17 @@ from lrbench.nets.caffe_pb2 import TEST, TRAIN, Phase
 
 def sketches() -> dict[str, Sketch]:
     """Every case, by name."""
-    return {**_linear(), **_pooling(), **_neuron(), **_normalizing(), **_joining(), **_loss(), **_accuracy(), **_nets(),
-            **rarer_layers()}
+    return {
+        **_linear(),
+        **_pooling(),
+        **_neuron(),
+        **_normalizing(),
+        **_joining(),
+        **_loss(),
+        **_accuracy(),
+        **_nets(),
+        **rarer_layers(),
+    }
 
 
 def _convolution(settings: str, inputs: Shapes = IMAGE) -> Sketch:
@@ -27,7 +36,8 @@ def _linear() -> dict[str, Sketch]:
         "convolution without bias": _convolution("num_output: 4 kernel_size: 3 bias_term: false"),
         "convolution, stride and pad": _convolution("num_output: 4 kernel_size: 3 stride: 2 pad: 1"),
         "convolution, uneven": _convolution(
-            "num_output: 5 kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 3 pad_h: 2 pad_w: 0"),
+            "num_output: 5 kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 3 pad_h: 2 pad_w: 0"
+        ),
         "convolution, two sizes": _convolution("num_output: 2 kernel_size: 2 kernel_size: 4 pad: 0 pad: 3"),
         "convolution, groups": _convolution("num_output: 4 kernel_size: 3 group: 2 pad: 1"),
         "convolution, depthwise": _convolution("num_output: 12 kernel_size: 3 group: 6"),
@@ -61,7 +71,8 @@ def _pooling() -> dict[str, Sketch]:
             layer = one("Pooling", f"pooling_param {{ pool: {pool} {settings} }}")
             cases[f"pooling {pool}, {name}"] = Sketch(layer, {"x": (2, 3, 8, 5)})
     cases["pooling MAX with ties"] = Sketch(
-        one("Pooling", "pooling_param { kernel_size: 3 stride: 2 pad: 1 }"), IMAGE, whole=True)
+        one("Pooling", "pooling_param { kernel_size: 3 stride: 2 pad: 1 }"), IMAGE, whole=True
+    )
     return cases
 
 
@@ -98,8 +109,9 @@ def _normalizing() -> dict[str, Sketch]:
     def scale(settings: str, inputs: Shapes = IMAGE, bottoms: str = "x") -> Sketch:
         return Sketch(one("Scale", f"scale_param {{ {settings} }}", bottoms), inputs)
 
-    fused = (one("BatchNorm", tops="x")
-             + 'layer { name: "scale" type: "Scale" bottom: "x" top: "%s" scale_param { %s } }')
+    fused = (
+        one("BatchNorm", tops="x") + 'layer { name: "scale" type: "Scale" bottom: "x" top: "%s" scale_param { %s } }'
+    )
     return {
         "lrn across": lrn("alpha: 2 k: 3"),
         "lrn across 3": lrn("local_size: 3 alpha: 0.5 beta: 1.5"),
@@ -118,7 +130,9 @@ def _normalizing() -> dict[str, Sketch]:
         "batch norm and scale in a test": Sketch(fused % ("x", "bias_term: true"), IMAGE, TEST),
         "batch norm by stored in training, and scale": Sketch(
             fused.replace('top: "x"', 'top: "x" batch_norm_param { use_global_stats: true }', 1)
-            % ("x", "bias_term: true"), IMAGE),
+            % ("x", "bias_term: true"),
+            IMAGE,
+        ),
         "batch norm and scale without bias": Sketch(fused % ("x", ""), IMAGE),
         "scale": scale(""),
         "scale with bias": scale("bias_term: true"),
@@ -148,7 +162,8 @@ def _joining() -> dict[str, Sketch]:
         "concat, axis 0": Sketch(one("Concat", "concat_param { concat_dim: 0 }", "x z"), {"x": (2, 3), "z": (4, 3)}),
         "slice": Sketch(one("Slice", tops="p q r"), IMAGE),
         "slice at points": Sketch(
-            one("Slice", "slice_param { axis: 2 slice_point: 1 slice_point: 5 }", tops="p q r"), IMAGE),
+            one("Slice", "slice_param { axis: 2 slice_point: 1 slice_point: 5 }", tops="p q r"), IMAGE
+        ),
         "split": Sketch(one("Split", tops="p q"), IMAGE),
         "flatten": Sketch(one("Flatten"), IMAGE),
         "flatten some": Sketch(one("Flatten", "flatten_param { axis: 0 end_axis: -2 }"), IMAGE),
@@ -175,7 +190,8 @@ def _loss() -> dict[str, Sketch]:
     for mode in ("VALID", "FULL", "BATCH_SIZE", "NONE"):
         for ignored in ("", "ignore_label: 2"):
             cases[f"loss of pixels, {mode} {ignored}"] = loss(
-                f"loss_param {{ normalization: {mode} {ignored} }}", pixels)
+                f"loss_param {{ normalization: {mode} {ignored} }}", pixels
+            )
     cases["loss, normalize"] = loss("loss_param { normalize: true ignore_label: 1 }", pixels)
     cases["loss, not normalize"] = loss("loss_param { normalize: false ignore_label: 1 }", pixels)
     return cases
@@ -198,13 +214,18 @@ def _accuracy() -> dict[str, Sketch]:
 
 def _nets() -> dict[str, Sketch]:
     """A few layers together: sharing, splitting, several losses, gradients held back."""
+
     def product(name: str, bottom: str, settings: str, outputs: int = 4) -> str:
-        return (f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{name}" {settings} '
-                f"inner_product_param {{ num_output: {outputs} }} }}")
+        return (
+            f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{name}" {settings} '
+            f"inner_product_param {{ num_output: {outputs} }} }}"
+        )
 
     def loss(name: str, bottom: str, weight: float = 1) -> str:
-        return (f'layer {{ name: "{name}" type: "SoftmaxWithLoss" bottom: "{bottom}" bottom: "label" top: "{name}" '
-                f"loss_weight: {weight} }}")
+        return (
+            f'layer {{ name: "{name}" type: "SoftmaxWithLoss" bottom: "{bottom}" bottom: "label" top: "{name}" '
+            f"loss_weight: {weight} }}"
+        )
 
     shared = 'param { name: "w" } param { name: "b" }'
     square = 'layer { name: "p" type: "Power" bottom: "a" top: "p" loss_weight: 0.5 power_param { power: 2 } }'
@@ -213,15 +234,27 @@ def _nets() -> dict[str, Sketch]:
         "shared weights": Sketch(product("a", "x", shared) + product("b", "a", shared) + loss("l", "b"), rows),
         "shared weights of another shape": Sketch(
             product("a", "x", 'param { name: "w" }', 2)
-            + product("b", "a", 'param { name: "w" share_mode: PERMISSIVE }', 4) + loss("l", "b"), rows),
+            + product("b", "a", 'param { name: "w" share_mode: PERMISSIVE }', 4)
+            + loss("l", "b"),
+            rows,
+        ),
         "two losses": Sketch(
-            product("a", "x", "") + product("b", "a", "") + loss("m", "a", 0.3) + loss("l", "b", 2), rows),
+            product("a", "x", "") + product("b", "a", "") + loss("m", "a", 0.3) + loss("l", "b", 2), rows
+        ),
         "a loss weight on any layer": Sketch(product("a", "x", "") + square, {"x": (5, 4)}),
         "gradient held back": Sketch(
-            product("a", "x", "") + product("b", "a", "propagate_down: false") + product("c", "a", "")
-            + loss("m", "b") + loss("l", "c"), rows, force=False),
+            product("a", "x", "")
+            + product("b", "a", "propagate_down: false")
+            + product("c", "a", "")
+            + loss("m", "b")
+            + loss("l", "c"),
+            rows,
+            force=False,
+        ),
         "silence": Sketch(
-            product("a", "x", "") + 'layer { name: "s" type: "Silence" bottom: "a" }' + loss("l", "a"), rows),
+            product("a", "x", "") + 'layer { name: "s" type: "Silence" bottom: "a" }' + loss("l", "a"), rows
+        ),
         "loss without a top": Sketch(
-            product("a", "x", "") + 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "a" bottom: "label" }', rows),
+            product("a", "x", "") + 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "a" bottom: "label" }', rows
+        ),
     }

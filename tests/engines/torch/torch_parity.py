@@ -105,13 +105,18 @@ class InCaffe:
             base.with_suffix(".prototxt").write_text(write_text(case.net))
             np.savez(base.with_suffix(".given.npz"), **case.given)
             made[name] = base.with_suffix(".made.npz")
-            manifest.append({
-                "net": str(base.with_suffix(".prototxt")), "given": str(base.with_suffix(".given.npz")),
-                "made": str(made[name]), "phase": int(case.phase), "backward": case.backward,
-                "weights": case.weights and str(case.weights),
-                "save_before": case.save_before and str(case.save_before),
-                "save_after": case.save_after and str(case.save_after),
-            })
+            manifest.append(
+                {
+                    "net": str(base.with_suffix(".prototxt")),
+                    "given": str(base.with_suffix(".given.npz")),
+                    "made": str(made[name]),
+                    "phase": int(case.phase),
+                    "backward": case.backward,
+                    "weights": case.weights and str(case.weights),
+                    "save_before": case.save_before and str(case.save_before),
+                    "save_after": case.save_after and str(case.save_after),
+                }
+            )
         path = self.folder / f"{self.runs}.json"
         path.write_text(json.dumps(manifest))
         self.python(_SCRIPT.format(manifest=str(path)))
@@ -150,12 +155,18 @@ def parameters_of(net: TorchNet, given: Arrays, dtype: torch.dtype = torch.float
     return tensors
 
 
-def run_torch(case: Case, *, channels_last: bool = True, dtype: torch.dtype = torch.float32,
-              precision: Precision = "float32") -> Arrays:
+def run_torch(
+    case: Case, *, channels_last: bool = True, dtype: torch.dtype = torch.float32, precision: Precision = "float32"
+) -> Arrays:
     """What the engine makes of a case, by :func:`key`, as Caffe's script gives it."""
     inputs = {json.loads(name)[1]: value for name, value in case.given.items() if json.loads(name)[0] == "input"}
-    net = TorchNet(case.net, case.phase, {name: np.shape(value) for name, value in inputs.items()},
-                   channels_last=channels_last, precision=precision)
+    net = TorchNet(
+        case.net,
+        case.phase,
+        {name: np.shape(value) for name, value in inputs.items()},
+        channels_last=channels_last,
+        precision=precision,
+    )
     parameters = parameters_of(net, case.given, dtype)
     tensors = {name: torch.tensor(value, dtype=dtype).requires_grad_() for name, value in inputs.items()}
     outputs = net.forward(parameters, tensors, torch.Generator().manual_seed(1))
@@ -175,7 +186,7 @@ def run_torch(case: Case, *, channels_last: bool = True, dtype: torch.dtype = to
         gradients = torch.autograd.grad(objective, wanted, allow_unused=True)
         for name, gradient in zip(tensors, gradients, strict=False):
             made[key("blob_diff", name)] = None if gradient is None else gradient.numpy()
-        for index, gradient in zip(learnt, gradients[len(tensors):], strict=True):
+        for index, gradient in zip(learnt, gradients[len(tensors) :], strict=True):
             spec = net.parameters[index]
             made[key("parameter_diff", spec.layer, spec.index)] = None if gradient is None else gradient.numpy()
     return made

@@ -45,23 +45,33 @@ layer { name: "quiet" type: "Silence" bottom: "above" }
 
 def rarer_layers() -> dict[str, Sketch]:
     """Every case, by name."""
-    return {**_deconvolution(), **_shaping(), **_values(), **_in_place(), **_spreading(), **_reducing(),
-            **_losses_beside()}
+    return {
+        **_deconvolution(),
+        **_shaping(),
+        **_values(),
+        **_in_place(),
+        **_spreading(),
+        **_reducing(),
+        **_losses_beside(),
+    }
 
 
 def _deconvolution() -> dict[str, Sketch]:
     def enlarge(settings: str, inputs: Shapes = IMAGE) -> Sketch:
         return Sketch(one("Deconvolution", f"convolution_param {{ {settings} }}"), inputs)
 
-    up = ('layer { name: "up" type: "Deconvolution" bottom: "x" top: "up" param { lr_mult: 0 } convolution_param { '
-          'kernel_size: 4 stride: 2 pad: 1 num_output: 6 group: 6 bias_term: false weight_filler { type: "bilinear" } '
-          "} }")
+    up = (
+        'layer { name: "up" type: "Deconvolution" bottom: "x" top: "up" param { lr_mult: 0 } convolution_param { '
+        'kernel_size: 4 stride: 2 pad: 1 num_output: 6 group: 6 bias_term: false weight_filler { type: "bilinear" } '
+        "} }"
+    )
     return {
         "deconvolution": enlarge("num_output: 4 kernel_size: 3"),
         "deconvolution without bias": enlarge("num_output: 4 kernel_size: 3 bias_term: false"),
         "deconvolution, stride and pad": enlarge("num_output: 4 kernel_size: 4 stride: 2 pad: 1"),
         "deconvolution, uneven": enlarge(
-            "num_output: 5 kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 3 pad_h: 2 pad_w: 0"),
+            "num_output: 5 kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 3 pad_h: 2 pad_w: 0"
+        ),
         "deconvolution, stride beyond the kernel": enlarge("num_output: 3 kernel_size: 2 stride: 3"),
         "deconvolution, groups": enlarge("num_output: 4 kernel_size: 3 group: 2 pad: 1"),
         "deconvolution, dilation": enlarge("num_output: 3 kernel_size: 2 dilation: 3 pad: 2 stride: 2"),
@@ -82,11 +92,15 @@ def _shaping() -> dict[str, Sketch]:
     def tile(settings: str) -> Sketch:
         return Sketch(one("Tile", f"tile_param {{ {settings} }}"), IMAGE)
 
-    back = (one("Reshape", "reshape_param { shape { dim: 0 dim: -1 } }")
-            + 'layer { name: "back" type: "Reshape" bottom: "y" top: "z" reshape_param { shape { dim: 0 dim: 6 dim: -1 '
-            "dim: 5 } } }")
-    conv = ('layer { name: "conv" type: "Convolution" bottom: "x" top: "conv" '
-            "convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }")
+    back = (
+        one("Reshape", "reshape_param { shape { dim: 0 dim: -1 } }")
+        + 'layer { name: "back" type: "Reshape" bottom: "y" top: "z" reshape_param { shape { dim: 0 dim: 6 dim: -1 '
+        "dim: 5 } } }"
+    )
+    conv = (
+        'layer { name: "conv" type: "Convolution" bottom: "x" top: "conv" '
+        "convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }"
+    )
     return {
         "reshape": reshape("shape { dim: 2 dim: 3 dim: 2 dim: 35 }"),
         "reshape, kept and inferred": reshape("shape { dim: 0 dim: -1 }"),
@@ -99,7 +113,8 @@ def _shaping() -> dict[str, Sketch]:
         "reshape, axes removed": reshape("axis: 1 num_axes: 2 shape { }", {"x": (4, 1, 1, 5)}),
         "reshape and back": Sketch(back, IMAGE),
         "reshape of a convolution": Sketch(
-            conv + one("Reshape", "reshape_param { shape { dim: 0 dim: -1 } }", "conv"), IMAGE),
+            conv + one("Reshape", "reshape_param { shape { dim: 0 dim: -1 } }", "conv"), IMAGE
+        ),
         "crop": crop("", (1, 2, 4, 3)),
         "crop, offset": crop("offset: 2", (1, 2, 4, 3)),
         "crop, offsets": crop("offset: 3 offset: 1", (1, 2, 4, 4)),
@@ -108,7 +123,9 @@ def _shaping() -> dict[str, Sketch]:
         "crop of samples": crop("axis: 0", (1, 2, 4, 5)),
         "crop of an enlarged image": Sketch(
             _deconvolution()["deconvolution, bilinear and fixed"].layers
-            + one("Crop", "crop_param { offset: 2 }", "up x"), IMAGE),
+            + one("Crop", "crop_param { offset: 2 }", "up x"),
+            IMAGE,
+        ),
         "tile": tile("tiles: 3"),
         "tile, axis 0": tile("axis: 0 tiles: 2"),
         "tile, last axis": tile("axis: -1 tiles: 2"),
@@ -118,6 +135,7 @@ def _shaping() -> dict[str, Sketch]:
 
 def _values() -> dict[str, Sketch]:
     """Functions of each value alone; whole numbers where the function has a kink."""
+
     def line(kind: str, settings: str) -> Sketch:
         field = f"{kind.lower()}_param"
         return Sketch(one(kind, f"{field} {{ {settings} }}"), IMAGE, positive=kind == "Log")
@@ -145,14 +163,23 @@ def _values() -> dict[str, Sketch]:
 
 
 def _in_place() -> dict[str, Sketch]:
-    settings = {"Clip": "clip_param { min: -0.5 max: 0.7 }", "Exp": "exp_param { base: 2 }",
-                "Power": "power_param { scale: 2 shift: 1 }", "Threshold": ""}
+    settings = {
+        "Clip": "clip_param { min: -0.5 max: 0.7 }",
+        "Exp": "exp_param { base: 2 }",
+        "Power": "power_param { scale: 2 shift: 1 }",
+        "Threshold": "",
+    }
     return {
-        **{f"{kind} in place": Sketch(one(kind, settings.get(kind, ""), tops="x"), IMAGE, backward=kind != "Threshold")
-           for kind in sorted(IN_PLACE - {"Dropout"})},
-        **{f"{kind} in place, forward": Sketch(
-            one(kind, settings.get(kind, ""), tops="x"), IMAGE, backward=False, positive=kind == "Log")
-           for kind in ("BNLL", "Log", "MVN", "Power")},
+        **{
+            f"{kind} in place": Sketch(one(kind, settings.get(kind, ""), tops="x"), IMAGE, backward=kind != "Threshold")
+            for kind in sorted(IN_PLACE - {"Dropout"})
+        },
+        **{
+            f"{kind} in place, forward": Sketch(
+                one(kind, settings.get(kind, ""), tops="x"), IMAGE, backward=False, positive=kind == "Log"
+            )
+            for kind in ("BNLL", "Log", "MVN", "Power")
+        },
     }
 
 
@@ -165,8 +192,10 @@ def _spreading() -> dict[str, Sketch]:
 
     def embed(settings: str, shape: tuple[int, ...]) -> Sketch:
         layer = one("Embed", f"embed_param {{ num_output: 3 input_dim: 4 {settings} }}", "label")
-        loss = ('layer { name: "l" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "l" '
-                "softmax_param { axis: -1 } }")
+        loss = (
+            'layer { name: "l" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "l" '
+            "softmax_param { axis: -1 } }"
+        )
         return Sketch(layer + loss, {"label": shape}, force=False, classes=3)
 
     return {
@@ -193,11 +222,16 @@ def _reducing() -> dict[str, Sketch]:
     def argmax(settings: str, inputs: Shapes = IMAGE) -> Sketch:
         return Sketch(one("ArgMax", f"argmax_param {{ {settings} }}"), inputs, TEST, backward=False, whole=True)
 
-    cases = {f"reduction {operation} {settings}": Sketch(
-        one("Reduction", f"reduction_param {{ operation: {operation} {settings} }}"), IMAGE, whole=True)
-        for operation in ("SUM", "ASUM", "SUMSQ", "MEAN") for settings in ("", "axis: 1", "axis: -2 coeff: -0.5")}
+    cases = {
+        f"reduction {operation} {settings}": Sketch(
+            one("Reduction", f"reduction_param {{ operation: {operation} {settings} }}"), IMAGE, whole=True
+        )
+        for operation in ("SUM", "ASUM", "SUMSQ", "MEAN")
+        for settings in ("", "axis: 1", "axis: -2 coeff: -0.5")
+    }
     cases["reduction as a loss"] = Sketch(
-        one("Reduction", "loss_weight: 0.3 reduction_param { operation: SUMSQ }"), IMAGE)
+        one("Reduction", "loss_weight: 0.3 reduction_param { operation: SUMSQ }"), IMAGE
+    )
     return cases | {
         "argmax": argmax(""),
         "argmax, top 3": argmax("top_k: 3"),
@@ -229,15 +263,18 @@ def _losses_beside() -> dict[str, Sketch]:
         'layer { name: "m" type: "EuclideanLoss" bottom: "r" bottom: "x" top: "m" loss_weight: 0.3 } '
         'layer { name: "h" type: "HingeLoss" bottom: "a" bottom: "label" top: "h" loss_weight: 0.5 } '
         'layer { name: "p" type: "Sigmoid" bottom: "x" top: "p" } '
-        'layer { name: "s" type: "SigmoidCrossEntropyLoss" bottom: "r" bottom: "p" }')
+        'layer { name: "s" type: "SigmoidCrossEntropyLoss" bottom: "r" bottom: "p" }'
+    )
     cases = {
         "euclidean loss": Sketch(one("EuclideanLoss", "", "x z", "loss"), two),
         "euclidean loss with weight": Sketch(one("EuclideanLoss", "loss_weight: 0.3", "x z", "loss"), two),
         "euclidean loss of two shapes": Sketch(
-            one("EuclideanLoss", "", "x z", "loss"), {"x": (5, 2, 3, 2), "z": (5, 12)}),
+            one("EuclideanLoss", "", "x z", "loss"), {"x": (5, 2, 3, 2), "z": (5, 12)}
+        ),
         "euclidean loss of labels": Sketch(
             one("EuclideanLoss", "propagate_down: true propagate_down: false", "x label", "loss"),
-            {"x": (5, 1), "label": (5,)}),
+            {"x": (5, 1), "label": (5,)},
+        ),
         "hinge loss": hinge("", {"x": (5, 4), "label": (5,)}),
         "hinge loss, squared": hinge("hinge_loss_param { norm: L2 } loss_weight: 2", {"x": (5, 4), "label": (5,)}),
         "hinge loss of images": hinge("", {"x": (5, 4, 2, 2), "label": (5, 1, 1, 1)}),
@@ -249,6 +286,5 @@ def _losses_beside() -> dict[str, Sketch]:
     }
     for mode in ("VALID", "FULL", "BATCH_SIZE", "NONE"):
         for ignored in ("", "ignore_label: 0"):
-            cases[f"sigmoid loss, {mode} {ignored}"] = sigmoid(
-                f"loss_param {{ normalization: {mode} {ignored} }}")
+            cases[f"sigmoid loss, {mode} {ignored}"] = sigmoid(f"loss_param {{ normalization: {mode} {ignored} }}")
     return cases

@@ -62,8 +62,9 @@ def test_the_page_holds_the_rows_of_the_json_and_csv_exports(results, report, pa
 def test_each_cell_says_what_the_markdown_table_says(results, report, page):
     document = page(results)
     lines = [line for line in markdown_report(report(results)).splitlines() if line.startswith("|")]
-    head, _, *rows = [[html.unescape(cell.strip()).replace("\\", "") for cell in line.strip("|").split("|")]
-                      for line in lines[:5]]
+    head, _, *rows = [
+        [html.unescape(cell.strip()).replace("\\", "") for cell in line.strip("|").split("|")] for line in lines[:5]
+    ]
     workload = document["workloads"][0]
     assert workload["columns"][: len(head)] == head
     assert [row["cells"][: len(head)] for row in workload["rows"]] == rows
@@ -103,8 +104,16 @@ def test_what_cannot_be_read_is_named_and_the_rest_shown(results, page):
 
 
 def test_hostile_names_stay_text(tmp_path, page):
-    fake_runs.write_run(tmp_path, HOSTILE, [0.1, 0.9], status="failed", reason=HOSTILE, experiment="e",
-                        run_id="r", solver={"type": HOSTILE})
+    fake_runs.write_run(
+        tmp_path,
+        HOSTILE,
+        [0.1, 0.9],
+        status="failed",
+        reason=HOSTILE,
+        experiment="e",
+        run_id="r",
+        solver={"type": HOSTILE},
+    )
     fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], workload={**fake_runs.WORKLOAD, "net": {"name": HOSTILE}})
     content = page_html(page(tmp_path))
     assert content.count(b"</script>") == 3  # the data's, the library's, the page's own
@@ -129,12 +138,16 @@ def test_the_workload_that_a_stranger_means_comes_first(tmp_path, page):
     held_out = {**fake_runs.WORKLOAD, "dataset": {"name": "mnist-holdout500", "sha256": "c", "label": "held out"}}
     for rate in range(1, 5):
         fake_runs.write_run(tmp_path, f"FIX(k0={rate})", experiment="e-tune", workload=held_out)
-        fake_runs.write_run(tmp_path, f"FIX(k0={rate})", experiment="e-range",
-                            workload={**fake_runs.WORKLOAD, "iterations": 100})
+        fake_runs.write_run(
+            tmp_path, f"FIX(k0={rate})", experiment="e-range", workload={**fake_runs.WORKLOAD, "iterations": 100}
+        )
     fake_runs.write_run(tmp_path, FIX, experiment="e-confirmed")
     labels = [workload["label"] for workload in sorted(page(tmp_path)["workloads"], key=lambda one: one["order"])]
-    assert labels == ["lenet on MNIST, batch 100, 2,000 iterations", "lenet on held out, batch 100, 2,000 iterations",
-                      "lenet on MNIST, batch 100, 100 iterations"]
+    assert labels == [
+        "lenet on MNIST, batch 100, 2,000 iterations",
+        "lenet on held out, batch 100, 2,000 iterations",
+        "lenet on MNIST, batch 100, 100 iterations",
+    ]
 
 
 def test_policies_by_optimizer_have_shades_from_the_best_on(tmp_path, page):
@@ -146,7 +159,9 @@ def test_policies_by_optimizer_have_shades_from_the_best_on(tmp_path, page):
     assert matrix["solvers"] == ["SGD", "Adam"]
     cells = {row["policy"]: row["cells"] for row in matrix["rows"]}
     assert [(cell["text"], cell["shade"], cell["best"]) for cell in cells[TRI]] == [
-        ("95.00", 0.0, True), ("93.00", 0.0, True)]
+        ("95.00", 0.0, True),
+        ("93.00", 0.0, True),
+    ]
     assert cells[FIX][0]["shade"] == 1.0
     assert cells[BAD][0]["shade"] is None
 
@@ -188,7 +203,13 @@ def test_thinning_keeps_the_ends_and_every_peak():
 
 def test_numbers_keep_five_digits():
     assert rounded(np.array([0.123456789, -1234567.0, 0.0, 3e-12, np.nan, np.inf])) == [
-        0.12346, -1234600.0, 0.0, 3e-12, None, None]
+        0.12346,
+        -1234600.0,
+        0.0,
+        3e-12,
+        None,
+        None,
+    ]
     assert Curve(*[np.empty(0)] * 4, ()).empty
 
 

@@ -16,22 +16,31 @@ def headline(tmp_path, page):
         for policy, seeds in policies.items():
             for seed, accuracies in enumerate(seeds):
                 status = "diverged" if accuracies[-1] is None else "finished"
-                fake_runs.write_run(tmp_path, policy, accuracies, seed=seed,
-                                    **{"status": status, "target_accuracy": 0.9, **description})
+                fake_runs.write_run(
+                    tmp_path, policy, accuracies, seed=seed, **{"status": status, "target_accuracy": 0.9, **description}
+                )
         return page(tmp_path, sort)["workloads"][0]["headline"]
 
     return of
 
 
 def test_a_policy_that_is_better_beyond_noise(headline):
-    found = headline({TRI: [[0.1, 0.95, 0.97], [0.1, 0.95, 0.971], [0.1, 0.95, 0.972]],
-                      FIX: [[0.1, 0.5, 0.92], [0.1, 0.5, 0.921], [0.1, 0.5, 0.922]]})
-    assert found["use"] == (f"{TRI}: best accuracy 97.10 ± 0.10 % (mean ± standard deviation over 3 seeds), "
-                            "the best of 2 policies.")
-    assert found["sure"] == ("1 of 1 other is worse beyond the seeds' noise (Welch's t-test, p < 0.05 after Holm's "
-                             "correction).")
-    assert found["cost"] == ("A run takes 2,000 iterations, 20 s of training, 3 s of evaluating; 90 % is reached after "
-                             "500 iterations, 10 s of training (3 of 3 seeds).")
+    found = headline(
+        {
+            TRI: [[0.1, 0.95, 0.97], [0.1, 0.95, 0.971], [0.1, 0.95, 0.972]],
+            FIX: [[0.1, 0.5, 0.92], [0.1, 0.5, 0.921], [0.1, 0.5, 0.922]],
+        }
+    )
+    assert found["use"] == (
+        f"{TRI}: best accuracy 97.10 ± 0.10 % (mean ± standard deviation over 3 seeds), the best of 2 policies."
+    )
+    assert found["sure"] == (
+        "1 of 1 other is worse beyond the seeds' noise (Welch's t-test, p < 0.05 after Holm's correction)."
+    )
+    assert found["cost"] == (
+        "A run takes 2,000 iterations, 20 s of training, 3 s of evaluating; 90 % is reached after "
+        "500 iterations, 10 s of training (3 of 3 seeds)."
+    )
 
 
 def test_what_is_as_good_and_sooner_there_is_named(headline):
@@ -58,8 +67,9 @@ def test_where_all_diverge_it_says_so(headline):
 
 def test_before_a_run_has_ended_no_policy_is_named(headline):
     found = headline({TRI: [[0.1, 0.97]]}, status="pending")
-    assert found["use"] == (f"No policy can be named yet: no run has ended. The best so far is {TRI}, "
-                            "best accuracy 97.00 % (one seed).")
+    assert found["use"] == (
+        f"No policy can be named yet: no run has ended. The best so far is {TRI}, best accuracy 97.00 % (one seed)."
+    )
     assert found["sure"] == found["cost"] == ""
 
 
@@ -79,9 +89,11 @@ REACHED, MISSED = [0.1, 0.5, 0.5, 0.95, 0.95], [0.1, 0.5, 0.5, 0.5, 0.5]
 def test_a_time_to_the_target_says_how_many_seeds_reached_it(headline):
     soon = [0.1, 0.95, 0.95, 0.95, 0.95]
     found = headline({TRI: [soon, MISSED], FIX: [MISSED, REACHED]}, sort="iterations_to_target")
-    assert found["use"] == (f"{TRI}: iterations to target 500 iterations (1 of 2 seeds reached the target; the mean is "
-                            "over those), the best of 2 policies. Every policy missed the target with a seed, this one "
-                            "with 1.")
+    assert found["use"] == (
+        f"{TRI}: iterations to target 500 iterations (1 of 2 seeds reached the target; the mean is "
+        "over those), the best of 2 policies. Every policy missed the target with a seed, this one "
+        "with 1."
+    )
     assert found["sure"] == "Not known: a seed of every policy missed the target, so that nothing is tested."
     assert found["cost"].endswith("90 % is reached after 500 iterations, 10 s of training (1 of 2 seeds).")
 

@@ -17,8 +17,9 @@ def results(tmp_path):
     """Two sweeps whose loss falls and rises again, and runs at three fixed rates, of which one diverges."""
     workload = {**fake_runs.WORKLOAD, "iterations": ITERATIONS, "test_interval": INTERVAL}
     for seed in (0, 1):
-        sweep = fake_runs.write_run(tmp_path, f"EXP(k0=1e-06, gamma={GROWTH})", [], seed=seed, experiment="trial-range",
-                                    workload=workload)
+        sweep = fake_runs.write_run(
+            tmp_path, f"EXP(k0=1e-06, gamma={GROWTH})", [], seed=seed, experiment="trial-range", workload=workload
+        )
         rows = []
         for place in range(1, ITERATIONS // INTERVAL + 1):
             rate = 1e-6 * GROWTH ** (place * INTERVAL)
@@ -27,8 +28,15 @@ def results(tmp_path):
         (sweep / "evaluations.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
         for rate, accuracies in ((0.001, [0.3, 0.5]), (0.01, [0.5, 0.8]), (0.1, [0.4, None])):
             status = "diverged" if accuracies[-1] is None else "finished"
-            fake_runs.write_run(tmp_path, f"FIX(k0={rate})", [None, *accuracies], seed=seed, status=status,
-                                experiment="trial-range", workload={**workload, "iterations": 1000})
+            fake_runs.write_run(
+                tmp_path,
+                f"FIX(k0={rate})",
+                [None, *accuracies],
+                seed=seed,
+                status=status,
+                experiment="trial-range",
+                workload={**workload, "iterations": 1000},
+            )
     return tmp_path
 
 

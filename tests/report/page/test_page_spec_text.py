@@ -29,8 +29,19 @@ robustness: {scales: [0.5]}
 
 @pytest.fixture
 def data(tmp_path):
-    return Prepared(name="digits", label="digits", folder=tmp_path, train=tmp_path, test=tmp_path, mean=None,
-                    train_count=1297, test_count=500, shape=(1, 28, 28), classes=10, sha256="d" * 64)
+    return Prepared(
+        name="digits",
+        label="digits",
+        folder=tmp_path,
+        train=tmp_path,
+        test=tmp_path,
+        mean=None,
+        train_count=1297,
+        test_count=500,
+        shape=(1, 28, 28),
+        classes=10,
+        sha256="d" * 64,
+    )
 
 
 @pytest.fixture
@@ -53,8 +64,11 @@ def test_the_spec_of_each_run_has_the_runs_own_id(tmp_path, data, row):
 
 
 def test_a_net_and_data_of_the_users_own_are_left_to_fill_in(tmp_path, row):
-    folder = fake_runs.write_run(tmp_path, "FIX(k0=1)", workload={
-        **fake_runs.WORKLOAD, "net": {"name": "mine"}, "dataset": {"name": "train_lmdb"}})
+    folder = fake_runs.write_run(
+        tmp_path,
+        "FIX(k0=1)",
+        workload={**fake_runs.WORKLOAD, "net": {"name": "mine"}, "dataset": {"name": "train_lmdb"}},
+    )
     text = SpecWriter().text(row(yaml.safe_load((folder / "run.json").read_text())))
     assert "# net: your own file" in text
     assert "# dataset: none that a spec knows by name" in text

@@ -77,11 +77,20 @@ def test_one_entry_given_in_parts_at_once(location):
         assert database.entries() == [entry()]
 
 
-@pytest.mark.parametrize("other", [
-    {"batch_size": 64}, {"iterations": 4000}, {"test_interval": 250}, {"net_sha256": "c" * 64},
-    {"dataset_sha256": "c" * 64}, {"engine_name": "torch"}, {"engine_precision": "bf16"},
-    {"evaluated_on": "validation"}, {"solver": {"type": "SGD", "momentum": 0.0, "weight_decay": 0.0005}},
-])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"batch_size": 64},
+        {"iterations": 4000},
+        {"test_interval": 250},
+        {"net_sha256": "c" * 64},
+        {"dataset_sha256": "c" * 64},
+        {"engine_name": "torch"},
+        {"engine_precision": "bf16"},
+        {"evaluated_on": "validation"},
+        {"solver": {"type": "SGD", "momentum": 0.0, "weight_decay": 0.0005}},
+    ],
+)
 def test_another_workload_is_another_entry(location, other):
     with open_database(location) as database:
         assert database.add([entry(), entry(**other)]).entries == 2
@@ -125,23 +134,26 @@ def test_what_is_not_known_is_null(location):
     assert (metrics["best_accuracy"], metrics["train_loss"], gpu) == (None, None, None)
 
 
-@pytest.mark.parametrize(("query", "found"), [
-    (EntryQuery(), [FIX, TRI, TRI]),
-    (EntryQuery(function="tri"), [TRI, TRI]),
-    (EntryQuery(function="TR_"), []),
-    (EntryQuery(net="LeNet"), [FIX, TRI, TRI]),
-    (EntryQuery(net="aaaaaaaa"), [FIX, TRI, TRI]),
-    (EntryQuery(net="a"), []),
-    (EntryQuery(dataset="cifar-10"), [TRI]),
-    (EntryQuery(dataset="CIFAR10"), [TRI]),
-    (EntryQuery(dataset="%%%%%%%%"), []),
-    (EntryQuery(solver="sgd", function="FIX"), [FIX]),
-    (EntryQuery(solver="Adam"), []),
-    (EntryQuery(engine="torch"), [TRI]),
-    (EntryQuery(policy=TRI, batch_size=100), [TRI, TRI]),
-    (EntryQuery(iterations=2001), []),
-    (EntryQuery(evaluated_on="validation"), []),
-])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (EntryQuery(), [FIX, TRI, TRI]),
+        (EntryQuery(function="tri"), [TRI, TRI]),
+        (EntryQuery(function="TR_"), []),
+        (EntryQuery(net="LeNet"), [FIX, TRI, TRI]),
+        (EntryQuery(net="aaaaaaaa"), [FIX, TRI, TRI]),
+        (EntryQuery(net="a"), []),
+        (EntryQuery(dataset="cifar-10"), [TRI]),
+        (EntryQuery(dataset="CIFAR10"), [TRI]),
+        (EntryQuery(dataset="%%%%%%%%"), []),
+        (EntryQuery(solver="sgd", function="FIX"), [FIX]),
+        (EntryQuery(solver="Adam"), []),
+        (EntryQuery(engine="torch"), [TRI]),
+        (EntryQuery(policy=TRI, batch_size=100), [TRI, TRI]),
+        (EntryQuery(iterations=2001), []),
+        (EntryQuery(evaluated_on="validation"), []),
+    ],
+)
 def test_a_query_finds_what_fits_all_of_it(location, query, found):
     other = entry(TRI, dataset_name="cifar10", dataset_label="CIFAR-10", dataset_sha256="d" * 64, engine_name="torch")
     with open_database(location) as database:
@@ -172,16 +184,23 @@ def test_a_database_of_another_version_is_refused_and_left_alone(location):
     before = dump(location)
     with pytest.raises(DatabaseError) as error:
         open_database(location)
-    assert str(error.value).endswith("the database has schema 2, this version of LRBench reads 1; "
-                                     "use the LRBench that made it, or name another with --db")
+    assert str(error.value).endswith(
+        "the database has schema 2, this version of LRBench reads 1; "
+        "use the LRBench that made it, or name another with --db"
+    )
     assert "tell-nobody" not in str(error.value)
     assert dump(location) == before
 
 
-@pytest.mark.parametrize("damage", [
-    "UPDATE lrbench_runs SET metrics = '[1]'", "UPDATE lrbench_entries SET net_sha256 = 'x'",
-    "UPDATE lrbench_runs SET status = 'splendid'", "DELETE FROM lrbench_runs",
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE lrbench_runs SET metrics = '[1]'",
+        "UPDATE lrbench_entries SET net_sha256 = 'x'",
+        "UPDATE lrbench_runs SET status = 'splendid'",
+        "DELETE FROM lrbench_runs",
+    ],
+)
 def test_values_that_lrbench_did_not_write_are_one_line(location, damage):
     with open_database(location) as database:
         database.add([entry()])
@@ -220,7 +239,8 @@ def test_many_that_open_and_add_at_once_lose_and_double_nothing(location):
     assert created.count(True) == 1
     with open_database(location) as database:
         assert {each.policy: each.seeds for each in database.entries()} == {
-            f"FIX(k0={number})": (*range(adders), 99) for number in range(1, rounds + 1)}
+            f"FIX(k0={number})": (*range(adders), 99) for number in range(1, rounds + 1)
+        }
 
 
 def test_a_new_database_has_the_shipped_entries_and_an_old_one_gets_none(location, monkeypatch):

@@ -43,24 +43,27 @@ def test_nan_is_null():
     assert math.isnan(found.iterations_to(0.1)[1])
 
 
-@pytest.mark.parametrize(("line", "says"), [
-    (b"{", "is not JSON: "),
-    (b"[]", "is no entry of a policy database; "),
-    (b'{"a": 1}', "is no entry of a policy database; "),
-    (changed("schema", 2), "the entry has schema 2, this version of LRBench reads 1; export it again"),
-    (changed("policy", "FIX(k0=0.02)"), "the id is "),
-    (changed("workload.batch_size", 64), "the id is "),
-    (changed("workload.batch_size", "100"), "workload.batch_size: "),
-    (changed("workload.net_sha256", "x"), "workload.net_sha256: "),
-    (changed("runs.0.seed", 0.5), "runs.0.seed: "),
-    (changed("runs.0.seed", True), "runs.0.seed: "),
-    (changed("runs.0.status", "failed"), "runs.0.status: "),
-    (changed("runs.0.run_id", "a\x1b[31m"), "runs.0.run_id: "),
-    (changed("runs.0.curve", [[500, 0.5]]), "runs.0.curve.0"),
-    (changed("runs.0.host", "mine"), "runs.0.host: "),
-    (changed("runs", []), "runs: "),
-    (changed("runs.0.metrics", {"best_accuracy": "high"}), "runs.0.metrics.best_accuracy: "),
-])
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"{", "is not JSON: "),
+        (b"[]", "is no entry of a policy database; "),
+        (b'{"a": 1}', "is no entry of a policy database; "),
+        (changed("schema", 2), "the entry has schema 2, this version of LRBench reads 1; export it again"),
+        (changed("policy", "FIX(k0=0.02)"), "the id is "),
+        (changed("workload.batch_size", 64), "the id is "),
+        (changed("workload.batch_size", "100"), "workload.batch_size: "),
+        (changed("workload.net_sha256", "x"), "workload.net_sha256: "),
+        (changed("runs.0.seed", 0.5), "runs.0.seed: "),
+        (changed("runs.0.seed", True), "runs.0.seed: "),
+        (changed("runs.0.status", "failed"), "runs.0.status: "),
+        (changed("runs.0.run_id", "a\x1b[31m"), "runs.0.run_id: "),
+        (changed("runs.0.curve", [[500, 0.5]]), "runs.0.curve.0"),
+        (changed("runs.0.host", "mine"), "runs.0.host: "),
+        (changed("runs", []), "runs: "),
+        (changed("runs.0.metrics", {"best_accuracy": "high"}), "runs.0.metrics.best_accuracy: "),
+    ],
+)
 def test_a_line_that_is_wrong_is_named(line, says):
     with pytest.raises(DatabaseError) as error:
         from_lines(to_lines(ENTRIES[1:]) + line, "file.jsonl")
@@ -92,8 +95,15 @@ def test_the_script_adds_to_the_shipped_entries_and_marks_them(repository, tmp_p
     fake_runs.write_run(tmp_path / "results", "FIX(k0=0.5)")
     fake_runs.write_run(tmp_path / "results", "FIX(k0=0.5)", seed=1, status="failed")
     output = tmp_path / "seed.jsonl"
-    command = [sys.executable, repository / "scripts" / "generate_shipped_results", tmp_path / "results",
-               "--note", "a spec", "-o", output]
+    command = [
+        sys.executable,
+        repository / "scripts" / "generate_shipped_results",
+        tmp_path / "results",
+        "--note",
+        "a spec",
+        "-o",
+        output,
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert "left out, without an outcome: {'failed': 1}" in answer.stderr

@@ -63,12 +63,15 @@ def test_what_is_no_database(tmp_path):
     before = files(tmp_path)
     assert refusal(tmp_path / "notes.txt") == (
         f"{tmp_path}/notes.txt: the database cannot be used: file is not a database; "
-        "set it right, or name another with --db or LRBENCH_DB")
+        "set it right, or name another with --db or LRBENCH_DB"
+    )
     assert refusal(tmp_path / "browser.sqlite") == (
-        f"{tmp_path}/browser.sqlite: is a database of another program; name another with --db")
+        f"{tmp_path}/browser.sqlite: is a database of another program; name another with --db"
+    )
     assert refusal(tmp_path) == f"{tmp_path}: is a folder; give the path of an SQLite file"
     assert refusal(tmp_path / "none" / "x") == (
-        f"{tmp_path}/none/x: there is no folder {tmp_path}/none; make it, or change the path")
+        f"{tmp_path}/none/x: there is no folder {tmp_path}/none; make it, or change the path"
+    )
     assert files(tmp_path) == before
 
 
@@ -85,29 +88,52 @@ def test_a_file_that_another_program_keeps_locked(tmp_path, monkeypatch):
         holder.close()
 
 
-@pytest.mark.parametrize(("url", "says"), [
-    ("postgresql://me:secret@127.0.0.1:1/policies", "postgresql://127.0.0.1:1/policies: the database cannot be used: "),
-    ("postgresql://127.0.0.1:1/policies?user=me&password=secret", "postgresql://127.0.0.1:1/policies: the database "),
-    ("postgres://me:secret@127.0.0.1:1/policies", "postgresql://127.0.0.1:1/policies: the database cannot be used: "),
-    ("postgresql+psycopg2://me:secret@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x: the database cannot be used: "),
-    ("postgresql://me:top@secret@127.0.0.1/x", "the URL of the database has more than one @; write one in a password"),
-    ("postgresql://me:secret@host:port/x",
-     "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@"),
-    ("postgresql:///x?nonsense=secret", "postgresql:///x: the database cannot be used: "),
-    ("postgresql:/me:secret@host/x",
-     "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@"),
-    ("postgresql:me:secret@host/x",
-     "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@"),
-    ("me:secret@host/x",
-     "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@"),
-    ("postgresql://127.0.0.1:1/x?secret=secret", "postgresql://127.0.0.1:1/x: the database cannot be used: "),
-    ("://secret", "the URL of the database cannot be read; for example postgresql://"),
-    ("mysql://me:secret@host/x", "'mysql' is no database that LRBench knows; give a file's path, or postgresql://"),
-    ("sqlite://", "database: names no file; give the path of an SQLite file"),
-    ("sqlite:///:memory:", "database: names no file; give the path of an SQLite file"),
-    ("", "database: names no file; give the path of an SQLite file"),
-    ("sqlite:///file:a.db?mode=ro&uri=true", "the URL of an SQLite file has settings behind ?; give the file's path"),
-])
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        (
+            "postgresql://me:secret@127.0.0.1:1/policies",
+            "postgresql://127.0.0.1:1/policies: the database cannot be used: ",
+        ),
+        (
+            "postgresql://127.0.0.1:1/policies?user=me&password=secret",
+            "postgresql://127.0.0.1:1/policies: the database ",
+        ),
+        (
+            "postgres://me:secret@127.0.0.1:1/policies",
+            "postgresql://127.0.0.1:1/policies: the database cannot be used: ",
+        ),
+        ("postgresql+psycopg2://me:secret@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x: the database cannot be used: "),
+        (
+            "postgresql://me:top@secret@127.0.0.1/x",
+            "the URL of the database has more than one @; write one in a password",
+        ),
+        (
+            "postgresql://me:secret@host:port/x",
+            "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@",
+        ),
+        ("postgresql:///x?nonsense=secret", "postgresql:///x: the database cannot be used: "),
+        (
+            "postgresql:/me:secret@host/x",
+            "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@",
+        ),
+        (
+            "postgresql:me:secret@host/x",
+            "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@",
+        ),
+        ("me:secret@host/x", "the URL of the database cannot be read; for example postgresql://USER:PASSWORD@"),
+        ("postgresql://127.0.0.1:1/x?secret=secret", "postgresql://127.0.0.1:1/x: the database cannot be used: "),
+        ("://secret", "the URL of the database cannot be read; for example postgresql://"),
+        ("mysql://me:secret@host/x", "'mysql' is no database that LRBench knows; give a file's path, or postgresql://"),
+        ("sqlite://", "database: names no file; give the path of an SQLite file"),
+        ("sqlite:///:memory:", "database: names no file; give the path of an SQLite file"),
+        ("", "database: names no file; give the path of an SQLite file"),
+        (
+            "sqlite:///file:a.db?mode=ro&uri=true",
+            "the URL of an SQLite file has settings behind ?; give the file's path",
+        ),
+    ],
+)
 def test_urls_that_lead_nowhere(url, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert refusal(url).startswith(says)
@@ -132,11 +158,16 @@ def test_other_tables_on_a_server_are_left_alone(postgresql):
     with open_database(url) as database:
         assert database.created
     assert set(sqlalchemy.inspect(engine).get_table_names()) == {
-        "studies", "lrbench_schema", "lrbench_entries", "lrbench_runs"}
+        "studies",
+        "lrbench_schema",
+        "lrbench_entries",
+        "lrbench_runs",
+    }
     engine.dispose()
 
 
 def test_without_the_driver_the_extra_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert refusal("postgresql://me:secret@host/x") == (
-        "the driver of PostgreSQL is not installed; type: pip install 'lrbench[postgres]'")
+        "the driver of PostgreSQL is not installed; type: pip install 'lrbench[postgres]'"
+    )

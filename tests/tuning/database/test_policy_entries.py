@@ -114,7 +114,10 @@ def test_runs_of_a_results_folder_become_entries_over_seeds_and_solvers(tmp_path
     assert [tuple(point) for point in fix.runs[0].curve] == [(500, 0.9, 10), (1500, 0.95, 30)]
     assert fix.runs[0].metrics["best_accuracy"] == 0.95
     assert fix.runs[0].metrics.keys() == METRICS.keys() - {
-        "iterations_to_target", "seconds_to_target", "lr_scale_robustness"}
+        "iterations_to_target",
+        "seconds_to_target",
+        "lr_scale_robustness",
+    }
     assert (fix.runs[0].note, fix.runs[0].lrbench_version, fix.runs[0].shipped) == ("mine", "0.1.0", False)
     assert by_name[FIX, "Adam"].workload.solver == {"type": "Adam", "momentum": 0.9}  # its scale is in the policy
     (broken,) = by_name[TRI, "SGD"].runs
@@ -154,10 +157,19 @@ def test_runs_without_an_outcome_and_damaged_ones_are_counted_and_named(tmp_path
     assert f"{odd}: run.json does not say what it should: net_sha256: " in found.problems[0] + found.problems[1]
 
 
-@pytest.mark.parametrize("change", [
-    {"workload": {}}, {"solver": {"type": ["SGD"]}}, {"engine": {"name": "caffe"}}, {"policy": "FIX(\x1b[31m)"},
-    {"policy": ""}, {"lr_scale": -1}, {"seed": 2**40}, {"run_id": "x\ny"},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"workload": {}},
+        {"solver": {"type": ["SGD"]}},
+        {"engine": {"name": "caffe"}},
+        {"policy": "FIX(\x1b[31m)"},
+        {"policy": ""},
+        {"lr_scale": -1},
+        {"seed": 2**40},
+        {"run_id": "x\ny"},
+    ],
+)
 def test_a_run_json_that_is_not_lrbenchs_is_named(tmp_path, change):
     folder = fake_runs.write_run(tmp_path, FIX)
     content = json.loads((folder / "run.json").read_text()) | change
@@ -176,13 +188,20 @@ def test_a_folder_without_runs_is_refused(tmp_path):
         collect([tmp_path / "missing"])
 
 
-@pytest.mark.parametrize(("name", "evaluated_on"), [
-    ("mnist", "test"), ("mnist-holdout5000", "validation"), ("holdout5000", "test"), ("mnist-holdout5000-x", "test"),
-])
+@pytest.mark.parametrize(
+    ("name", "evaluated_on"),
+    [
+        ("mnist", "test"),
+        ("mnist-holdout5000", "validation"),
+        ("holdout5000", "test"),
+        ("mnist-holdout5000-x", "test"),
+    ],
+)
 def test_a_data_set_with_a_held_out_part_is_told_by_its_name(name, evaluated_on):
     data = {"name": name, "sha256": "b" * 64, "label": "MNIST"}
-    workload = workload_of_run({"workload": fake_runs.WORKLOAD | {"dataset": data}, "solver": fake_runs.SOLVER,
-                                "engine": fake_runs.ENGINE})
+    workload = workload_of_run(
+        {"workload": fake_runs.WORKLOAD | {"dataset": data}, "solver": fake_runs.SOLVER, "engine": fake_runs.ENGINE}
+    )
     assert workload.evaluated_on == evaluated_on
     assert workload.engine_precision == "float32"
 

@@ -57,8 +57,9 @@ def build(folder: Path, request: BuildRequest, progress: Progress) -> None:
         OSError: the tree cannot be written.
     """
     fetch_tree(folder, request.mirror, progress)
-    made = Build(folder, folder / "caffe-build/source", folder / "caffe-build/made", request.toolkit,
-                 request.architectures)
+    made = Build(
+        folder, folder / "caffe-build/source", folder / "caffe-build/made", request.toolkit, request.architectures
+    )
     unpack_source(folder, made.source)
     compile_caffe(made, request.jobs, request.log, progress)
     put_in_tree(made)
@@ -87,12 +88,18 @@ def compile_caffe(made: Build, jobs: int, log: Path, progress: Progress) -> None
 
 def put_in_tree(made: Build) -> None:
     """Put what was made in the place of Debian's CPU build, with a record of what it needs."""
-    for file, place in ((made.library, f"usr/lib/{TRIPLET}"), (made.tool, "usr/bin"),
-                        (made.module, "usr/lib/python3/dist-packages/caffe")):
+    for file, place in (
+        (made.library, f"usr/lib/{TRIPLET}"),
+        (made.tool, "usr/bin"),
+        (made.module, "usr/lib/python3/dist-packages/caffe"),
+    ):
         target = made.tree / place / file.name
         target.unlink()
         shutil.copyfile(file, target)
         target.chmod(0o755)
-    record = CudaBuild(version=written(made.toolkit.version), architectures=made.architectures,
-                       needs=tuple(shared_name(library) for library in made.toolkit.libraries))
+    record = CudaBuild(
+        version=written(made.toolkit.version),
+        architectures=made.architectures,
+        needs=tuple(shared_name(library) for library in made.toolkit.libraries),
+    )
     (made.tree / CUDA_RECORD).write_text(record.model_dump_json(exclude={"libraries"}))

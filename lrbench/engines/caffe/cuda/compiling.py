@@ -30,13 +30,37 @@ PROGRAMS = {
     "ld": f"usr/bin/{TRIPLET}-ld.bfd",
     "protoc": "usr/bin/protoc",
 }
-DEFINES = ("USE_LMDB", "USE_LEVELDB", "USE_HDF5", "USE_OPENCV", "CAFFE_VERSION=1.0.0", "NDEBUG",
-           "BOOST_BIND_GLOBAL_PLACEHOLDERS")
+DEFINES = (
+    "USE_LMDB",
+    "USE_LEVELDB",
+    "USE_HDF5",
+    "USE_OPENCV",
+    "CAFFE_VERSION=1.0.0",
+    "NDEBUG",
+    "BOOST_BIND_GLOBAL_PLACEHOLDERS",
+)
 """Debian's own choices, so that both builds read the same data and have the same layers."""
 PYTHON_FILES = ("layer_factory.cpp", "_caffe.cpp")
-LIBRARIES = ("blas", "hdf5_serial_hl", "hdf5_serial", "lmdb", "leveldb", "protobuf", "glog", "gflags", "boost_system",
-             "boost_filesystem", "boost_thread", "boost_python39", "opencv_core", "opencv_imgproc", "opencv_imgcodecs",
-             "python3.9", "pthread", "m")
+LIBRARIES = (
+    "blas",
+    "hdf5_serial_hl",
+    "hdf5_serial",
+    "lmdb",
+    "leveldb",
+    "protobuf",
+    "glog",
+    "gflags",
+    "boost_system",
+    "boost_filesystem",
+    "boost_thread",
+    "boost_python39",
+    "opencv_core",
+    "opencv_imgproc",
+    "opencv_imgcodecs",
+    "python3.9",
+    "pthread",
+    "m",
+)
 LOG_HINT = "see the log; a toolkit of another version (--toolkit) may fit"
 
 
@@ -115,8 +139,17 @@ def protocol_commands(build: Build) -> list[Command]:
     """The commands that translate caffe.proto to C++."""
     protocol = build.source / "src/caffe/proto"
     target = build.work / "include/caffe/proto"
-    return [Command("caffe.proto", (str(build.wrapped / "protoc"), f"--proto_path={protocol}", f"--cpp_out={target}",
-                                    str(protocol / "caffe.proto")))]
+    return [
+        Command(
+            "caffe.proto",
+            (
+                str(build.wrapped / "protoc"),
+                f"--proto_path={protocol}",
+                f"--cpp_out={target}",
+                str(protocol / "caffe.proto"),
+            ),
+        )
+    ]
 
 
 def object_file(build: Build, source: Path) -> Path:
@@ -128,16 +161,23 @@ def object_file(build: Build, source: Path) -> Path:
 def compile_command(build: Build, source: Path) -> Command:
     """The command that compiles one file."""
     if source.suffix == ".cu":
-        start = [str(build.toolkit.nvcc), "-ccbin", str(build.wrapped / "g++"), f"-std={build.toolkit.standard}", "-O2",
-                 "-Xcompiler", "-fPIC,-w", *_generated(build.architectures)]
+        start = [
+            str(build.toolkit.nvcc),
+            "-ccbin",
+            str(build.wrapped / "g++"),
+            f"-std={build.toolkit.standard}",
+            "-O2",
+            "-Xcompiler",
+            "-fPIC,-w",
+            *_generated(build.architectures),
+        ]
     else:
         start = [str(build.wrapped / "g++"), f"-std={build.toolkit.standard}", "-O2", "-fPIC", "-w", "-pthread"]
     defines = [f"-D{name}" for name in DEFINES]
     if source.name in PYTHON_FILES:
         defines.append("-DWITH_PYTHON_LAYER")
     includes = [f"-I{folder}" for folder in _includes(build)]
-    return Command(source.name, (*start, *defines, *includes, "-c", str(source), "-o",
-                                 str(object_file(build, source))))
+    return Command(source.name, (*start, *defines, *includes, "-c", str(source), "-o", str(object_file(build, source))))
 
 
 def _generated(architectures: tuple[int, ...]) -> list[str]:
@@ -152,27 +192,56 @@ def _generated(architectures: tuple[int, ...]) -> list[str]:
 
 def _includes(build: Build) -> list[Path]:
     user = build.tree / "usr"
-    return [build.work / "include", build.source / "include", *build.toolkit.includes,
-            user / f"include/{TRIPLET}/openblas-pthread", user / "include/hdf5/serial", user / "include/opencv4",
-            user / "include/python3.9", user / "lib/python3/dist-packages/numpy/core/include"]
+    return [
+        build.work / "include",
+        build.source / "include",
+        *build.toolkit.includes,
+        user / f"include/{TRIPLET}/openblas-pthread",
+        user / "include/hdf5/serial",
+        user / "include/opencv4",
+        user / "include/python3.9",
+        user / "lib/python3/dist-packages/numpy/core/include",
+    ]
 
 
 def link_commands(build: Build, objects: Sequence[Path]) -> tuple[list[Command], list[Command]]:
     """The commands that link: first libcaffe, then at once the tool and the Python module, which need it."""
     compiler = str(build.wrapped / "g++")
-    folders = [build.tree / f"usr/lib/{TRIPLET}/openblas-pthread", build.tree / f"usr/lib/{TRIPLET}",
-               build.tree / f"lib/{TRIPLET}"]
-    flags = ["-pthread", "-s", "-Wl,--as-needed", *[f"-L{folder}" for folder in folders],
-             *[f"-Wl,-rpath-link,{folder}" for folder in (*folders, *build.toolkit.library_folders)]]
+    folders = [
+        build.tree / f"usr/lib/{TRIPLET}/openblas-pthread",
+        build.tree / f"usr/lib/{TRIPLET}",
+        build.tree / f"lib/{TRIPLET}",
+    ]
+    flags = [
+        "-pthread",
+        "-s",
+        "-Wl,--as-needed",
+        *[f"-L{folder}" for folder in folders],
+        *[f"-Wl,-rpath-link,{folder}" for folder in (*folders, *build.toolkit.library_folders)],
+    ]
     libraries = [*map(str, build.toolkit.libraries), *[f"-l{name}" for name in LIBRARIES]]
-    tool, module = (str(object_file(build, build.source / name)) for name in ("tools/caffe.cpp",
-                                                                               "python/caffe/_caffe.cpp"))
-    library = Command(build.library.name, (compiler, "-shared", f"-Wl,-soname,{build.library.name}", *flags, "-o",
-                                           str(build.library), *map(str, objects), *libraries))
+    tool, module = (
+        str(object_file(build, build.source / name)) for name in ("tools/caffe.cpp", "python/caffe/_caffe.cpp")
+    )
+    library = Command(
+        build.library.name,
+        (
+            compiler,
+            "-shared",
+            f"-Wl,-soname,{build.library.name}",
+            *flags,
+            "-o",
+            str(build.library),
+            *map(str, objects),
+            *libraries,
+        ),
+    )
     return [library], [
         Command("caffe", (compiler, *flags, "-o", str(build.tool), tool, str(build.library), *libraries)),
-        Command(build.module.name, (compiler, "-shared", *flags, "-o", str(build.module), module, str(build.library),
-                                    *libraries)),
+        Command(
+            build.module.name,
+            (compiler, "-shared", *flags, "-o", str(build.module), module, str(build.library), *libraries),
+        ),
     ]
 
 
@@ -206,8 +275,15 @@ def run_all(commands: Sequence[Command], jobs: int, log: Path, progress: Progres
 
 
 def _run(command: Command, log: Path) -> None:
-    answer = subprocess.run(["setpriv", "--pdeathsig", "KILL", *command.arguments], stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    answer = subprocess.run(
+        ["setpriv", "--pdeathsig", "KILL", *command.arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     with log.open("a") as file:  # one write, so that what runs beside it does not come in between
         file.write(f"$ {shlex.join(command.arguments)}\n{answer.stdout}")
     if answer.returncode != 0:

@@ -27,10 +27,14 @@ from lrbench.engines.caffe.driver import Driver, find_driver, written
 from lrbench.engines.caffe.gpu import read_record
 from lrbench.errors import UsageError
 
-LICENSE = ("the CUDA toolkit that is to be downloaded from PyPI (585 MB) is proprietary: NVIDIA's CUDA Toolkit End "
-           "User License Agreement governs it")
-LICENSE_HINT = ("read it at docs.nvidia.com/cuda/eula and add --accept-nvidia-license, or name a toolkit that is there "
-                "with --toolkit")
+LICENSE = (
+    "the CUDA toolkit that is to be downloaded from PyPI (585 MB) is proprietary: NVIDIA's CUDA Toolkit End "
+    "User License Agreement governs it"
+)
+LICENSE_HINT = (
+    "read it at docs.nvidia.com/cuda/eula and add --accept-nvidia-license, or name a toolkit that is there "
+    "with --toolkit"
+)
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,19 @@ def build_tree(folder: Path, options: CudaOptions, progress: Progress) -> tuple[
         raise UsageError(LICENSE, remedy=LICENSE_HINT)
     options.log.write_text("")
     toolkit = found or read_toolkit(fetch_toolkit(options.home, options.log, progress))
-    progress(0, 0, f"building with CUDA {written(version)} of {toolkit.nvcc.parents[1]} for GPU architecture "
-                   f"{', '.join(map(str, architectures))}; log: {options.log}")
+    progress(
+        0,
+        0,
+        f"building with CUDA {written(version)} of {toolkit.nvcc.parents[1]} for GPU architecture "
+        f"{', '.join(map(str, architectures))}; log: {options.log}",
+    )
     build(folder, BuildRequest(toolkit, architectures, options.jobs, options.mirror, options.log), progress)
     return toolkit.library_folders
 
 
-def unpack_tree(folder: Path, archive: Path, sha256: str | None, options: CudaOptions,
-                progress: Progress) -> tuple[Path, ...]:
+def unpack_tree(
+    folder: Path, archive: Path, sha256: str | None, options: CudaOptions, progress: Progress
+) -> tuple[Path, ...]:
     """Unpack a CUDA build that ``lrbench caffe pack --cuda`` wrote; returns the folders of CUDA's run-time libraries.
 
     The libraries are those of the toolkit named, else of this machine's own, else of NVIDIA's packages.

@@ -11,11 +11,30 @@ from lrbench.data import Progress
 from lrbench.engines.caffe.install import Additions, from_mirror
 from lrbench.errors import EngineUnavailable
 
-PACKAGES = ("g++-10", "libboost-dev", "libboost-filesystem-dev", "libboost-python-dev", "libboost-system-dev",
-            "libboost-thread-dev", "libgflags-dev", "libgoogle-glog-dev", "libhdf5-dev", "libleveldb-dev",
-            "liblmdb-dev", "libopenblas-pthread-dev", "libopencv-core-dev", "libopencv-highgui-dev",
-            "libopencv-imgcodecs-dev", "libopencv-imgproc-dev", "libprotobuf-dev", "libprotoc-dev", "libsnappy-dev",
-            "protobuf-compiler", "python3-dev", "python3-numpy")
+PACKAGES = (
+    "g++-10",
+    "libboost-dev",
+    "libboost-filesystem-dev",
+    "libboost-python-dev",
+    "libboost-system-dev",
+    "libboost-thread-dev",
+    "libgflags-dev",
+    "libgoogle-glog-dev",
+    "libhdf5-dev",
+    "libleveldb-dev",
+    "liblmdb-dev",
+    "libopenblas-pthread-dev",
+    "libopencv-core-dev",
+    "libopencv-highgui-dev",
+    "libopencv-imgcodecs-dev",
+    "libopencv-imgproc-dev",
+    "libprotobuf-dev",
+    "libprotoc-dev",
+    "libsnappy-dev",
+    "protobuf-compiler",
+    "python3-dev",
+    "python3-numpy",
+)
 """Debian packages that compile Caffe, in addition to those that it runs with."""
 SOURCE = "caffe-source"
 TREE_BYTES = 1_600_000_000
@@ -37,13 +56,17 @@ CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "src/caffe/common.cpp": (
         ('  LOG(INFO) << "Clock rate:                    " << prop.clockRate;\n', ""),
         ('  LOG(INFO) << "Concurrent copy and execution: "\n      << (prop.deviceOverlap ? "Yes" : "No");\n', ""),
-        ('  LOG(INFO) << "Kernel execution timeout:      "\n      << (prop.kernelExecTimeoutEnabled ? "Yes" : "No");\n',
-         ""),
+        (
+            '  LOG(INFO) << "Kernel execution timeout:      "\n      << (prop.kernelExecTimeoutEnabled ? "Yes" : "No");\n',
+            "",
+        ),
     ),
     # The threads that read data ask for the GPU in CPU mode, too, and abort where there is no driver.
     "src/caffe/internal_thread.cpp": (
-        ("  CUDA_CHECK(cudaGetDevice(&device));\n",
-         "  if (Caffe::mode() == Caffe::GPU) CUDA_CHECK(cudaGetDevice(&device));\n"),
+        (
+            "  CUDA_CHECK(cudaGetDevice(&device));\n",
+            "  if (Caffe::mode() == Caffe::GPU) CUDA_CHECK(cudaGetDevice(&device));\n",
+        ),
         ("  CUDA_CHECK(cudaSetDevice(device));\n", "  if (mode == Caffe::GPU) CUDA_CHECK(cudaSetDevice(device));\n"),
     ),
     # Includes that nothing uses; they compile for minutes.
@@ -93,8 +116,10 @@ def unpack_source(tree: Path, folder: Path) -> None:
     """
     archives = sorted((tree / SOURCE).glob("caffe_*.orig.tar.*"))
     if len(archives) != 1:
-        raise EngineUnavailable(f"the mirror gave {len(archives)} source archives of Caffe, not one",
-                                remedy="name another mirror with --mirror")
+        raise EngineUnavailable(
+            f"the mirror gave {len(archives)} source archives of Caffe, not one",
+            remedy="name another mirror with --mirror",
+        )
     with tarfile.open(archives[0]) as archive:
         archive.extractall(folder, [member for member in archive if member.isfile()])
     apply_changes(folder)
@@ -112,9 +137,12 @@ def apply_changes(source: Path) -> None:
         text = path.read_text()
         for old, new in changes:
             if text.count(old) != 1:
-                raise EngineUnavailable(f"this source of Caffe is another than LRBench knows: {old.strip()!r} occurs "
-                                        f"{text.count(old)} times in it", where=name,
-                                        remedy="name another mirror of the release with --mirror")
+                raise EngineUnavailable(
+                    f"this source of Caffe is another than LRBench knows: {old.strip()!r} occurs "
+                    f"{text.count(old)} times in it",
+                    where=name,
+                    remedy="name another mirror of the release with --mirror",
+                )
             text = text.replace(old, new)
         path.write_text(text)
 

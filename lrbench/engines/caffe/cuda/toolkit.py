@@ -74,13 +74,19 @@ def read_toolkit(folder: Path) -> Toolkit:
     folder = folder.expanduser().absolute()
     nvcc = folder / "bin/nvcc"
     if not os.access(nvcc, os.X_OK):
-        raise UsageError("it has no bin/nvcc" if folder.is_dir() else "no such folder", where=str(folder),
-                         remedy=PLACE_HINT)
-    include = next((path for path in (folder / "include", folder / "targets/x86_64-linux/include") if path.is_dir()),
-                   folder / "include")
+        raise UsageError(
+            "it has no bin/nvcc" if folder.is_dir() else "no such folder", where=str(folder), remedy=PLACE_HINT
+        )
+    include = next(
+        (path for path in (folder / "include", folder / "targets/x86_64-linux/include") if path.is_dir()),
+        folder / "include",
+    )
     if include.resolve() == Path("/usr/include"):
-        raise UsageError("its headers lie among the system's, in /usr/include, which do not fit Caffe's compiler",
-                         where=str(folder), remedy="name a toolkit in a folder of its own, or leave --toolkit out")
+        raise UsageError(
+            "its headers lie among the system's, in /usr/include, which do not fit Caffe's compiler",
+            where=str(folder),
+            remedy="name a toolkit in a folder of its own, or leave --toolkit out",
+        )
     for header in HEADERS:
         if not (include / header).is_file():
             raise UsageError(f"it has nvcc, but no {header}", where=str(folder), remedy=PLACE_HINT)
@@ -88,8 +94,12 @@ def read_toolkit(folder: Path) -> Toolkit:
     found = re.search(r"release (\d+)\.(\d+)", _ask(nvcc, "--version"))
     if found is None:
         raise UsageError("its nvcc does not tell its version", where=str(folder), remedy=PLACE_HINT)
-    return Toolkit(nvcc, (int(found.group(1)), int(found.group(2))),
-                   tuple(path for path in (include, include / "cccl") if path.is_dir()), libraries)
+    return Toolkit(
+        nvcc,
+        (int(found.group(1)), int(found.group(2))),
+        tuple(path for path in (include, include / "cccl") if path.is_dir()),
+        libraries,
+    )
 
 
 def find_libraries(folder: Path, patterns: Mapping[str, str]) -> dict[str, Path]:
@@ -110,8 +120,9 @@ def find_libraries(folder: Path, patterns: Mapping[str, str]) -> dict[str, Path]
             raise UsageError(f"it has no lib{name}.so", where=str(folder), remedy=PLACE_HINT)
         beside = BESIDE.get(name)
         if beside and not list(files[0].parent.glob(f"lib{beside}.so*")):
-            raise UsageError(f"it has lib{name}.so, but no lib{beside}.so beside it", where=str(folder),
-                             remedy=PLACE_HINT)
+            raise UsageError(
+                f"it has lib{name}.so, but no lib{beside}.so beside it", where=str(folder), remedy=PLACE_HINT
+            )
         found[name] = files[0]
     return found
 
@@ -125,8 +136,11 @@ def shared_name(library: Path) -> str:
 def own_toolkits(environment: Mapping[str, str]) -> list[Path]:
     """Folders where this machine may have a toolkit: CUDA_HOME's, that of the ``nvcc`` on the PATH, the usual one."""
     nvcc = shutil.which("nvcc", path=environment.get("PATH", os.defpath))
-    folders = [environment.get("CUDA_HOME") or environment.get("CUDA_PATH"),
-               Path(nvcc).resolve().parents[1] if nvcc else None, USUAL_FOLDER]
+    folders = [
+        environment.get("CUDA_HOME") or environment.get("CUDA_PATH"),
+        Path(nvcc).resolve().parents[1] if nvcc else None,
+        USUAL_FOLDER,
+    ]
     return [Path(folder) for folder in dict.fromkeys(folders) if folder and Path(folder, "bin/nvcc").is_file()]
 
 
@@ -164,25 +178,42 @@ def fetch_toolkit(home: Path, log: Path, progress: Progress, packages: Path = PA
 def _install_packages(target: Path, log: Path, progress: Progress, packages: Path) -> None:
     temporary = target / "tmp"
     temporary.mkdir(parents=True)
-    command = ["env", f"TMPDIR={temporary}", sys.executable, "-m", "pip", "install", "--no-deps", "--require-hashes",
-               "--only-binary", ":all:", "--no-cache-dir", "--no-compile", "--disable-pip-version-check", "--target",
-               str(target), "-r", str(packages)]
+    command = [
+        "env",
+        f"TMPDIR={temporary}",
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--no-cache-dir",
+        "--no-compile",
+        "--disable-pip-version-check",
+        "--target",
+        str(target),
+        "-r",
+        str(packages),
+    ]
     answer = watched(command, target, DOWNLOAD_BYTES + 2 * UNPACKED_BYTES, "NVIDIA's CUDA packages", progress)
     with log.open("a") as file:
         file.write(answer.stdout)
     shutil.rmtree(temporary)
     if answer.returncode != 0:
-        raise EngineUnavailable(f"pip could not install NVIDIA's CUDA packages: {complaint(answer, 'ERROR')}",
-                                where=str(log),
-                                remedy="see the log, or name a toolkit that is there with --toolkit")
+        raise EngineUnavailable(
+            f"pip could not install NVIDIA's CUDA packages: {complaint(answer, 'ERROR')}",
+            where=str(log),
+            remedy="see the log, or name a toolkit that is there with --toolkit",
+        )
 
 
 def _ask(nvcc: Path, option: str) -> str:
     try:
-        answer = subprocess.run([str(nvcc), option], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                errors="replace", check=False)
+        answer = subprocess.run(
+            [str(nvcc), option], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        )
     except OSError as error:
         raise UsageError(f"it does not start: {error.strerror}", where=str(nvcc), remedy=PLACE_HINT) from error
     return answer.stdout
-
-
