@@ -1,8 +1,10 @@
 """Policies in Keras 3, on any of its backends: ``PolicySchedule``, a learning-rate schedule.
 
-from lrbench.keras import PolicySchedule
+Example::
 
-model.compile(optimizer=keras.optimizers.SGD(PolicySchedule("COSDECAY(k0=0.1)", iterations=10_000)), ...)
+    from lrbench.keras import PolicySchedule
+
+    model.compile(optimizer=keras.optimizers.SGD(PolicySchedule("COSDECAY(k0=0.1)", iterations=10_000)), ...)
 """
 
 from __future__ import annotations

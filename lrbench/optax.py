@@ -1,8 +1,10 @@
 """Policies in JAX: ``schedule``, a function of the step that any optimizer of optax takes for its learning rate.
 
-import lrbench.optax
+Example::
 
-optimizer = optax.sgd(lrbench.optax.schedule("COSDECAY(k0=0.1)", iterations=10_000))
+    import lrbench.optax
+
+    optimizer = optax.sgd(lrbench.optax.schedule("COSDECAY(k0=0.1)", iterations=10_000))
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Policies in PyTorch: ``PolicyLR``, a scheduler of ``torch.optim`` with the rates of any policy.
 
-from lrbench.torch import PolicyLR
+Example::
 
-scheduler = PolicyLR(optimizer, "WARMUP(policy=COSDECAY(k0=0.1), l=500)", iterations=10_000)
-for images, labels in batches:
-    ...
-    optimizer.step()
-    scheduler.step()
+    from lrbench.torch import PolicyLR
+
+    scheduler = PolicyLR(optimizer, "WARMUP(policy=COSDECAY(k0=0.1), l=500)", iterations=10_000)
+    for images, labels in batches:
+        ...
+        optimizer.step()
+        scheduler.step()
 """
 
 from __future__ import annotations

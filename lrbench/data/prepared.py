@@ -1,8 +1,10 @@
 """A prepared data set: two LMDB folders, a mean image where nets want one, and a manifest that says what they hold.
 
-<home>/data/<name>/
-  train_lmdb/data.mdb  test_lmdb/data.mdb  mean.binaryproto
-  manifest.json        written last; without it nothing counts as prepared
+The layout of its folder::
+
+    <home>/data/<name>/
+      train_lmdb/data.mdb  test_lmdb/data.mdb  mean.binaryproto
+      manifest.json        written last; without it nothing counts as prepared
 """
 
 from __future__ import annotations

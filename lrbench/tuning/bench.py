@@ -50,7 +50,7 @@ class Bench:
 
     @property
     def evaluated_on(self) -> str:
-        """ "validation" or "test": what its runs are judged on."""
+        """The part of the data that ranks policies: ``validation`` or ``test``."""
         return evaluated_on(self.data.name)
 
     def named(self, suffix: str) -> Bench:

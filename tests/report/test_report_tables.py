@@ -51,7 +51,7 @@ Each LR function has one policy here, which is its best and its worst.
 next: lrbench report results --plots plots   # draws the curves
 next: lrbench export 'TRI(k0=0.01, k1=0.06, l=2000)' --to torch --iterations 2000 -o schedule.py   # the best, for your own PyTorch
 """
-    )  # noqa: E501
+    )
 
 
 def test_of_several_workloads_none_is_named_to_be_exported(results):

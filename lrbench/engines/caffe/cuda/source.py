@@ -57,7 +57,8 @@ CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
         ('  LOG(INFO) << "Clock rate:                    " << prop.clockRate;\n', ""),
         ('  LOG(INFO) << "Concurrent copy and execution: "\n      << (prop.deviceOverlap ? "Yes" : "No");\n', ""),
         (
-            '  LOG(INFO) << "Kernel execution timeout:      "\n      << (prop.kernelExecTimeoutEnabled ? "Yes" : "No");\n',
+            '  LOG(INFO) << "Kernel execution timeout:      "\n'
+            '      << (prop.kernelExecTimeoutEnabled ? "Yes" : "No");\n',
             "",
         ),
     ),
