@@ -223,7 +223,7 @@ def _rates(bench: Bench) -> Sequence[float]:
 
 def screen() -> Style:
     """Tables as wide as the terminal."""
+    from lrbench.report.render import WIDTH
     from lrbench.report.style import for_terminal
-    from lrbench.report.table import WIDTH
 
     return for_terminal(shutil.get_terminal_size((WIDTH, 24)).columns)

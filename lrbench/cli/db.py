@@ -237,7 +237,7 @@ def _json(document: object) -> bytes:
 
 
 def _style(kind: str) -> Style:
-    from lrbench.report import table
+    from lrbench.report.render import WIDTH
     from lrbench.report.style import MARKDOWN, for_terminal
 
-    return MARKDOWN if kind == "markdown" else for_terminal(shutil.get_terminal_size((table.WIDTH, 24)).columns)
+    return MARKDOWN if kind == "markdown" else for_terminal(shutil.get_terminal_size((WIDTH, 24)).columns)

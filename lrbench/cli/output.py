@@ -11,6 +11,18 @@ import click
 from lrbench.urls import hide_secrets
 
 
+class FormatChoice(click.Choice[str]):
+    """The formats of documents; ``table``, the name that ``text`` once had in some commands, is understood."""
+
+    def __init__(self) -> None:
+        from lrbench.report.render import formats
+
+        super().__init__(formats())
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert("text" if value == "table" else value, param, ctx)
+
+
 def tell(text: str) -> None:
     """Say a line on standard error."""
     click.echo(text, err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.completing import metrics, results
+from lrbench.cli.output import FormatChoice
 
 if TYPE_CHECKING:
     from lrbench.report.build import Report
+    from lrbench.report.document import Document
 
-FORMATS = ("table", "markdown", "latex", "csv", "json", "html")
+COMPARED = ("engine", "solver", "batch_size", "device", "dataset")
+FOR_PROGRAMS = ("csv", "json")
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,11 @@ class _View:
     """One way to look at a report.
 
     Attributes:
-        forms: what makes the content, by format.
         plot: writes the pictures into a folder.
-        notes: what the tables say by themselves, and the formats for programs do not.
+        notes: what the document's blocks say, and its data do not.
     """
 
-    forms: Mapping[str, Callable[[], str | bytes]]
+    document: Document
     plot: Callable[[Path], list[Path]]
     notes: tuple[str, ...] = ()
 
@@ -39,19 +41,19 @@ class _View:
 )
 @click.option(
     "--format",
-    "kind",
-    type=click.Choice(FORMATS),
-    default="table",
+    "form",
+    type=FormatChoice(),
+    default="text",
     show_default=True,
     help="JSON has every run, the others a row for each policy.",
 )
 @click.option(
     "--by",
-    type=click.Choice(["policy", "engine", "solver"]),
+    type=click.Choice(["policy", *COMPARED]),
     default="policy",
     show_default=True,
-    help="engine: each workload's engines side by side, with what they cost and whether their best policies "
-    "agree. solver: policies x solvers, and which policies hold across optimizers.",
+    help="Compare the policies over the values of a setting, all else being equal: what they reach and cost, whether "
+    "the values differ, and which policies hold across them.",
 )
 @click.option(
     "--target",
@@ -78,7 +80,7 @@ class _View:
 )
 def report(
     paths: Sequence[Path],
-    kind: str,
+    form: str,
     by: str,
     target: float | None,
     metric: str,
@@ -99,23 +101,17 @@ def report(
     """
     from lrbench.cli.output import check_writable, write_output
     from lrbench.cli.reading import read_report, say_different_targets, say_what_is_left_out
-    from lrbench.errors import UsageError
+    from lrbench.report.render import render
 
     if output is not None:
         check_writable(output)
     built = read_report(paths, metric, target)
     say_what_is_left_out(built)
-    if kind in ("csv", "json"):  # a table says so itself
+    view = _by_policy(built) if by == "policy" else _compared(built, by)
+    if form in FOR_PROGRAMS:
         say_different_targets(built)
-    view = _VIEWS[by](built)
-    _say(view.notes if kind in ("csv", "json") else ())
-    if kind not in view.forms:
-        raise UsageError(
-            f"--format {kind} does not compare by {by}",
-            remedy=f"take --format {', '.join(view.forms)}, or leave --by out",
-        )
-    content = view.forms[kind]()
-    write_output(content if isinstance(content, bytes) else content.encode(), output)
+        _say(view.notes)
+    write_output(render(view.document, form, _width()), output)
     for path in view.plot(plots) if plots is not None else ():
         click.echo(f"wrote {path}", err=True)
 
@@ -128,30 +124,36 @@ def _say(notes: Sequence[str]) -> None:
 
 
 def _width() -> int:
-    from lrbench.report.table import WIDTH
+    from lrbench.report.render import WIDTH
 
     return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def _by_policy(built: Report) -> _View:
-    from lrbench.report import export, latex, table
+    from lrbench.report.views.ranking import ranking_document
 
     def plot(folder: Path) -> list[Path]:
         from lrbench.report.plots import write_plots
 
         return write_plots(built, folder)
 
-    return _View(
-        {
-            "json": lambda: export.json_report(built),
-            "csv": lambda: export.csv_report(built),
-            "markdown": lambda: table.markdown_report(built),
-            "latex": lambda: latex.latex_report(built),
-            "table": lambda: table.terminal_report(built, _width()),
-            "html": lambda: _page(built),
-        },
-        plot,
-    )
+    return _View(ranking_document(built, lambda: _page(built)), plot)
+
+
+def _compared(built: Report, by: str) -> _View:
+    from lrbench.report.comparison.axes import AXES
+    from lrbench.report.comparison.build import compare
+    from lrbench.report.views.comparison import comparison_document
+
+    found = compare(built, AXES[by])
+
+    def plot(folder: Path) -> list[Path]:
+        from lrbench.report.by_engine.plots import write_engine_plots
+        from lrbench.report.by_solver.plots import write_solver_plots
+
+        return (write_engine_plots if found.axis.costs else write_solver_plots)(found, folder)
+
+    return _View(comparison_document(found), plot, found.notes)
 
 
 def _page(built: Report) -> bytes:
@@ -160,56 +162,3 @@ def _page(built: Report) -> bytes:
     from lrbench.report.page import page_document, page_html
 
     return page_html(page_document(built, datetime.now().astimezone()))
-
-
-def _by_engine(built: Report) -> _View:
-    from lrbench.report import latex
-    from lrbench.report.by_engine import export, table
-    from lrbench.report.by_engine.build import compare_engines
-
-    found = compare_engines(built)
-
-    def plot(folder: Path) -> list[Path]:
-        from lrbench.report.by_engine.plots import write_engine_plots
-
-        return write_engine_plots(found, folder)
-
-    return _View(
-        {
-            "json": lambda: export.json_engines(found),
-            "csv": lambda: export.csv_engines(found),
-            "markdown": lambda: table.markdown_engines(found),
-            "latex": lambda: latex.latex_engines(found),
-            "table": lambda: table.terminal_engines(found, _width()),
-        },
-        plot,
-        found.notes,
-    )
-
-
-def _by_solver(built: Report) -> _View:
-    from lrbench.report import latex
-    from lrbench.report.by_solver import export, table
-    from lrbench.report.by_solver.build import compare_solvers
-
-    found = compare_solvers(built)
-
-    def plot(folder: Path) -> list[Path]:
-        from lrbench.report.by_solver.plots import write_solver_plots
-
-        return write_solver_plots(found, folder)
-
-    return _View(
-        {
-            "json": lambda: export.json_solvers(found),
-            "csv": lambda: export.csv_solvers(found),
-            "markdown": lambda: table.markdown_solvers(found),
-            "latex": lambda: latex.latex_solvers(found),
-            "table": lambda: table.terminal_solvers(found, _width()),
-        },
-        plot,
-        found.notes,
-    )
-
-
-_VIEWS: Mapping[str, Callable[[Report], _View]] = {"policy": _by_policy, "engine": _by_engine, "solver": _by_solver}

@@ -12,8 +12,8 @@ import numpy as np
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import Report
-from lrbench.report.export import report_document
 from lrbench.report.labels import workload_settings
+from lrbench.report.views.ranking import ranking_data
 
 if TYPE_CHECKING:
     import pandas
@@ -94,7 +94,7 @@ def policies_frame(report: Report) -> pandas.DataFrame:
     ``_restricted_mean`` the mean in which a miss counts as the run's budget.
     """
     rows = []
-    for known in report_document(report)["policies"]:
+    for known in ranking_data(report)["policies"]:
         row = {name: known[name] for name in POLICY_COLUMNS}
         for name in RUN_METRICS:
             row |= {name if part == "mean" else f"{name}_{part}": value for part, value in known[name].items()}
@@ -115,7 +115,7 @@ def policies_frame(report: Report) -> pandas.DataFrame:
 def _runs(report: Report) -> list[dict[str, Any]]:
     """What ``runs_frame`` has of each run."""
     rows = []
-    for known, run in zip(report_document(report)["runs"], report.runs, strict=True):
+    for known, run in zip(ranking_data(report)["runs"], report.runs, strict=True):
         workload = workload_settings(run)
         rows.append(
             {

@@ -14,8 +14,8 @@ from lrbench.policies import Policy, parse_policy
 from lrbench.report.html import recommendation_html
 from lrbench.report.next_commands import database_option
 from lrbench.report.recommendation import Commands, asked_solver, recommendation_text
+from lrbench.report.render import WIDTH
 from lrbench.report.style import for_terminal
-from lrbench.report.table import WIDTH
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.given import Spec, given_experiment
 from lrbench.spec.model import ChoosingSettings

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lrbench.metrics.registry import Metric, Unit
 from lrbench.metrics.summary import Summary, TimesToTarget
+from lrbench.report.document import Mark
 from lrbench.report.statistics import Comparison
 
 NOTHING = "-"
@@ -72,6 +73,12 @@ def verdict(comparison: Comparison | None) -> str:
         return comparison.verdict
     shown = "p<0.001" if comparison.p_holm < 0.001 else f"p={comparison.p_holm:.2g}"
     return f"{comparison.verdict}, {shown}"
+
+
+def mark_of(comparison: Comparison | None) -> Mark | None:
+    """The mark of a value by how it compares with the best."""
+    verdict = None if comparison is None else comparison.verdict
+    return "best" if verdict == "best" else "equal" if verdict == "not told apart" else None
 
 
 def different_targets(targets: Mapping[float, int]) -> str:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from lrbench.report.build import Report
 from lrbench.report.recommendation import Commands, recommendation_sections
 from lrbench.report.style import Style
-from lrbench.report.table import report_sections
 from lrbench.report.untrusted import plain
 from lrbench.tuning.recommending import Recommendation
 
@@ -29,11 +27,6 @@ class _HtmlStyle(Style):
 
 
 _STYLE = _HtmlStyle("html", plain, None, "{}")
-
-
-def report_html(report: Report) -> str:
-    """The tables of ``lrbench report``."""
-    return _document(report_sections(report, _STYLE))
 
 
 def recommendation_html(found: Sequence[Recommendation], commands: Commands) -> str:

@@ -17,6 +17,7 @@ import fake_entries
 import fake_runs
 import yaml
 from fuzz import mutate
+from shown import json_report, terminal_report
 
 from lrbench.errors import PolicyError
 from lrbench.exporting import TARGETS as EXPORTS
@@ -24,7 +25,6 @@ from lrbench.exporting import export_policy
 from lrbench.importing import Given, import_policy
 from lrbench.nets import read_net
 from lrbench.policies import functions, parse_policy
-from lrbench.report import export, table
 from lrbench.report.load import read_report
 from lrbench.spec.experiment import read_experiment
 from lrbench.tuning.database.lines import from_lines, to_lines
@@ -125,8 +125,8 @@ def _read_log(text: str, folder: Path) -> None:
 def _report(path: Path) -> None:
     """Report what is at the path, in the formats for people and for programs."""
     report = read_report([path], "best_accuracy", 0.5)
-    assert table.terminal_report(report, 100)
-    json.loads(export.json_report(report))
+    assert terminal_report(report, 100)
+    json.loads(json_report(report))
 
 
 @cache

@@ -15,11 +15,11 @@ import numpy as np
 import pandas
 import pytest
 from fake_runs import write_run
+from shown import terminal_report
 
 import lrbench
 from lrbench.library.frames import POLICY_COLUMNS, RUN_COLUMNS, RUN_METRICS
-from lrbench.report.export import report_document
-from lrbench.report.table import terminal_report
+from lrbench.report.views.ranking import ranking_data
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/how-to/use-lrbench-from-python.md"
 
@@ -73,7 +73,7 @@ def test_runs_that_know_different_columns_leave_the_others_unknown(workplace):
 
 def test_a_row_a_policy_is_that_of_the_report(workplace):
     results = lrbench.Results("results")
-    exported = report_document(results.report)["policies"]
+    exported = ranking_data(results.report)["policies"]
     assert results.policies["policy"].tolist() == [row["policy"] for row in exported]
     assert results.policies["rank"].tolist() == [1, 2]
     assert set(POLICY_COLUMNS) <= set(results.policies.columns)

@@ -11,8 +11,9 @@ import pytest
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import metric_named
 from lrbench.report.build import build_report
-from lrbench.report.by_engine.build import compare_engines
 from lrbench.report.by_engine.plots import curve, median_curve, write_engine_plots
+from lrbench.report.comparison.axes import AXES
+from lrbench.report.comparison.build import compare
 from lrbench.report.load import load
 from lrbench.runs.usage import Sample
 
@@ -21,7 +22,7 @@ FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)"
 
 def compared(results):
     loaded = load([results])
-    return compare_engines(build_report(loaded.runs, metric_named("best_accuracy"), [results]))
+    return compare(build_report(loaded.runs, metric_named("best_accuracy"), [results]), AXES["engine"])
 
 
 def write(results, engine, policy, accuracies, *, usage="", **options):

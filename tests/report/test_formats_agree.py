@@ -15,38 +15,45 @@ from hypothesis import given
 from made_up_reports import POLICIES, made_up_reports, report_of, run_row
 from property_settings import examples
 from report_readers import Grid, latex_tables, markdown_tables, terminal_tables
+from shown import (
+    csv_comparison,
+    csv_report,
+    json_comparison,
+    json_report,
+    latex_comparison,
+    latex_report,
+    markdown_comparison,
+    markdown_report,
+    terminal_comparison,
+    terminal_report,
+)
 
 from lrbench.metrics.registry import METRICS
-from lrbench.report import export, latex, table
 from lrbench.report.build import Report
-from lrbench.report.by_engine import export as engine_export
-from lrbench.report.by_engine import table as engine_table
-from lrbench.report.by_engine.build import compare_engines
-from lrbench.report.by_solver import export as solver_export
-from lrbench.report.by_solver import table as solver_table
-from lrbench.report.by_solver.build import compare_solvers
+from lrbench.report.comparison.axes import AXES
+from lrbench.report.comparison.build import compare
 
 WIDE = 3000
 UNDER_WAY = ("running", "pending", "cut off")
 
 TEXTS: Mapping[str, Callable[[Report], list[Grid]]] = {
-    "table": lambda report: terminal_tables(table.terminal_report(report, WIDE)),
-    "markdown": lambda report: markdown_tables(table.markdown_report(report)),
-    "latex": lambda report: latex_tables(latex.latex_report(report)),
+    "table": lambda report: terminal_tables(terminal_report(report, WIDE)),
+    "markdown": lambda report: markdown_tables(markdown_report(report)),
+    "latex": lambda report: latex_tables(latex_report(report)),
 }
 """What reads a format for people back; a further one is a line here."""
 
 
 def from_json(report: Report) -> list[dict[str, Any]]:
     """The policies of the JSON."""
-    policies: list[dict[str, Any]] = json.loads(export.json_report(report))["policies"]
+    policies: list[dict[str, Any]] = json.loads(json_report(report))["policies"]
     return policies
 
 
 def from_csv(report: Report) -> list[dict[str, Any]]:
     """The lines of the CSV, put as the JSON puts them."""
     found = []
-    for line in csv.DictReader(io.StringIO(export.csv_report(report))):
+    for line in csv.DictReader(io.StringIO(csv_report(report))):
         row: dict[str, Any] = {name: line[name].removeprefix("'") for name in ("policy", "solver", "workload")}
         row |= {name: int(line[name]) if line[name] else None for name in ("rank", "runs", "diverged")}
         row |= {"against_the_best": line["against_the_best"] or None, "p_value_holm": _float(line["p_value_holm"])}
@@ -237,28 +244,30 @@ def many_runs(key, values):
 
 
 def test_solvers_side_by_side_agree():
-    found = compare_solvers(report_of(many_runs("solver", [{"type": "SGD"}, {"type": "Adam"}])))
-    tables = terminal_tables(solver_table.terminal_solvers(found, WIDE))
-    assert tables == markdown_tables(solver_table.markdown_solvers(found)) == latex_tables(latex.latex_solvers(found))
+    found = compare(report_of(many_runs("solver", [{"type": "SGD"}, {"type": "Adam"}])), AXES["solver"])
+    tables = terminal_tables(terminal_comparison(found, WIDE))
+    assert tables == markdown_tables(markdown_comparison(found))
+    first, second, *others = latex_tables(latex_comparison(found))  # in two tables, as a page is narrower
+    assert [_side_by_side(first, second), *others] == tables
     values = {line[0]: line[1] for line in tables[0][1]}
-    rows = json.loads(solver_export.json_solvers(found))["tables"][0]["rows"]
+    rows = json.loads(json_comparison(found))["tables"][0]["rows"]
     assert len(rows) == 2 * len(POLICIES)
     for row in rows:
         if row["solver"] == "SGD":
             assert values[row["policy"]].startswith(_mean(row, "best_accuracy"))
-    lines = list(csv.DictReader(io.StringIO(solver_export.csv_solvers(found))))
+    lines = list(csv.DictReader(io.StringIO(csv_comparison(found))))
     assert [(line["policy"], line["solver"]) for line in lines] == [(row["policy"], row["solver"]) for row in rows]
 
 
 def test_engines_side_by_side_agree():
     engines = [fake_runs.ENGINE, {**fake_runs.ENGINE, "name": "torch"}]
-    found = compare_engines(report_of(many_runs("engine", engines)))
-    tables = terminal_tables(engine_table.terminal_engines(found, WIDE))
-    assert tables == markdown_tables(engine_table.markdown_engines(found))
-    reached, placed, *costs = latex_tables(latex.latex_engines(found))  # in two tables, as a page is narrower
+    found = compare(report_of(many_runs("engine", engines)), AXES["engine"])
+    tables = terminal_tables(terminal_comparison(found, WIDE))
+    assert tables == markdown_tables(markdown_comparison(found))
+    reached, placed, *costs = latex_tables(latex_comparison(found))  # in two tables, as a page is narrower
     assert [_side_by_side(reached, placed), *costs] == tables
     values = {line[0]: line[1:3] for line in tables[0][1]}
-    for row in json.loads(engine_export.json_engines(found))["tables"][0]["rows"]:
+    for row in json.loads(json_comparison(found))["tables"][0]["rows"]:
         assert values[row["policy"]][row["engine"] == "torch"].startswith(_mean(row, "best_accuracy"))
 
 

@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up_reports import POLICIES, report_of, run_row
 from report_readers import latex_tables, unlatexed
+from shown import latex_comparison, latex_report
 
-from lrbench.report.by_engine.build import compare_engines
-from lrbench.report.by_solver.build import compare_solvers
-from lrbench.report.latex import latex_engines, latex_report, latex_solvers
+from lrbench.report.comparison.axes import AXES
+from lrbench.report.comparison.build import compare
 from lrbench.report.untrusted import latex, plain
 
 EVERYTHING = "".join(map(chr, range(0x20, 0x180)))
@@ -75,8 +75,8 @@ def hostile_reports():
     solvers = [run for name in ("S%G_D", "{#}") for run in runs_of(HOSTILE, solver={"type": name}, workload=workload)]
     engines = [run for name in ("ca_ff&", "t^rch") for run in runs_of(HOSTILE, engine={"name": name})]
     yield latex_report(report_of([*solvers, *engines]))
-    yield latex_engines(compare_engines(report_of(engines)))
-    yield latex_solvers(compare_solvers(report_of(solvers)))
+    yield latex_comparison(compare(report_of(engines), AXES["engine"]))
+    yield latex_comparison(compare(report_of(solvers), AXES["solver"]))
 
 
 @given(text=st.text())

@@ -8,10 +8,10 @@ import json
 
 import fake_runs
 import pytest
+from shown import csv_report, json_report
 
 from lrbench.metrics.registry import METRICS, metric_named
 from lrbench.report.build import build_report
-from lrbench.report.export import csv_report, json_report
 from lrbench.report.load import load
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
@@ -44,7 +44,7 @@ def test_json_has_every_run_with_every_metric(both):
 
 
 def test_json_says_null_for_nan(both):
-    assert b"NaN" not in both[0]
+    assert "NaN" not in both[0]
     (diverged,) = (run for run in json.loads(both[0])["runs"] if run["policy"] == TRI)
     assert diverged["status"] == "diverged"
     assert diverged["reason"] == "loss is not finite"

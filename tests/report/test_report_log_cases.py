@@ -6,13 +6,11 @@ import math
 from pathlib import Path
 
 import pytest
+from shown import csv_report, html_report, json_report, latex_report
 
 from lrbench.engines.caffe.log import CaffeLog, read_log
 from lrbench.report.caffe_evaluations import evaluations_of_log
 from lrbench.report.caffe_log import row_of_log
-from lrbench.report.export import csv_report, json_report
-from lrbench.report.html import report_html
-from lrbench.report.latex import latex_report
 from lrbench.report.load import read_report
 from lrbench.report.next_commands import export_command
 from lrbench.report.rows import RunRow
@@ -147,7 +145,7 @@ def test_what_a_log_without_a_head_does_not_say_is_unknown():
     )
 
 
-@pytest.mark.parametrize("write", [json_report, csv_report, latex_report, report_html])
+@pytest.mark.parametrize("write", [json_report, csv_report, latex_report, html_report])
 def test_every_format_shows_what_is_unknown(write):
     written = write(report("tail_a", "fork_a", "resumed"))
     text = written.decode() if isinstance(written, bytes) else written

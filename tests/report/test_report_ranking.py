@@ -6,13 +6,13 @@ import json
 
 import fake_runs
 import pytest
+from shown import terminal_report
 
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import metric_named
 from lrbench.report.build import build_report
-from lrbench.report.export import report_document
 from lrbench.report.load import load
-from lrbench.report.table import terminal_report
+from lrbench.report.views.ranking import ranking_data
 
 FIX, TRI, STEP = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)", "STEP(k0=0.1, gamma=0.5, l=100)"
 
@@ -382,7 +382,7 @@ def test_runs_with_rates_of_an_earlier_count_are_labelled(tmp_path):
     assert [row.engine for row in report.workloads[0].policies] == ["caffe", "caffe"]
     said = " ".join(terminal_report(report).split())
     assert "the rates of 1 of 2 runs were computed with an earlier count of cycles" in said
-    assert [run["rates"] for run in report_document(report)["runs"]] == [None, 1]
+    assert [run["rates"] for run in ranking_data(report)["runs"]] == [None, 1]
 
 
 def test_runs_with_rates_of_an_earlier_count_are_not_averaged_with_those_of_today(tmp_path):

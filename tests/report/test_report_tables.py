@@ -6,11 +6,11 @@ import re
 
 import fake_runs
 import pytest
+from shown import markdown_report, terminal_report
 
 from lrbench.metrics.registry import metric_named
 from lrbench.report.build import build_report
 from lrbench.report.load import load
-from lrbench.report.table import markdown_report, terminal_report
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 LONG = "COMPOSE(policies=[" + ", ".join(f"TRI(k0=0.0{i}, k1=0.06, l=2000)" for i in range(1, 9)) + "], boundaries=[1])"
@@ -76,7 +76,7 @@ def test_what_happened_to_a_policys_runs_is_said(tmp_path):
     assert "90.00 (n=1)" in text  # the final accuracy: only the finished seed has one
     assert "0/1 (1 failed)" in text
     assert "4 runs: 1 finished, 2 diverged, 1 failed" in text
-    assert re.search(r"failed: .*TRI.*: Caffe died: out of memory", text)
+    assert re.search(r"failed: .*TRI.*: Caffe died: out of memory", " ".join(text.split()))
 
 
 def test_different_targets_are_named_and_not_mixed(tmp_path):

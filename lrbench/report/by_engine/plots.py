@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from lrbench.report.by_engine.cost import WHOLE
-from lrbench.report.by_engine.tables import EngineReport, EngineTable
+from lrbench.report.comparison.cost import WHOLE
+from lrbench.report.comparison.table import Comparison, ComparisonTable
 from lrbench.report.formats import heading
 from lrbench.report.picture_file import drawing, write_picture
 from lrbench.report.plots import prefixes
@@ -39,7 +39,7 @@ POINTS = 300
 Column = NDArray[np.float64]
 
 
-def write_engine_plots(found: EngineReport, folder: Path) -> list[Path]:
+def write_engine_plots(found: Comparison, folder: Path) -> list[Path]:
     """Write two pictures a table into the folder, which is made if need be; returns their paths.
 
     Raises:
@@ -56,14 +56,14 @@ def write_engine_plots(found: EngineReport, folder: Path) -> list[Path]:
     return written
 
 
-def _usage(table: EngineTable) -> Figure:
+def _usage(table: ComparisonTable) -> Figure:
     """A panel for each quantity that is known of any run; the GPU's are left out where none is."""
-    runs = {engine: _samples(table, engine) for engine in table.engines}
+    runs = {engine: _samples(table, engine) for engine in table.values}
     every = [samples for of in runs.values() for samples in of]
     panels = [panel for panel in _PANELS if any(len(curve(samples, panel[0])[0]) for samples in every)] or _PANELS[:2]
     figure = Figure(figsize=(7 * len(panels), 5), layout="constrained")
     for axes, (name, title, scale) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for place, engine in enumerate(table.engines):
+        for place, engine in enumerate(table.values):
             _draw(axes, [curve(samples, name) for samples in runs[engine]], scale, (engine, _look(place)))
         axes.set_xlabel("seconds since the training began")
         axes.set_ylabel(title)
@@ -77,7 +77,7 @@ def _usage(table: EngineTable) -> Figure:
     return figure
 
 
-def _samples(table: EngineTable, engine: str) -> list[Sequence[Sample]]:
+def _samples(table: ComparisonTable, engine: str) -> list[Sequence[Sample]]:
     runs = [run for by in table.rows.values() if engine in by for run in by[engine].row.runs if run.status in WHOLE]
     return [table.samples[run.path] for run in runs if table.samples.get(run.path)]
 
@@ -114,15 +114,15 @@ def _look(place: int) -> dict[str, Any]:
     return {"color": _COLOURS[place % len(_COLOURS)], "marker": _MARKERS[place % len(_MARKERS)]}
 
 
-def _accuracy(table: EngineTable) -> Figure:
+def _accuracy(table: ComparisonTable) -> Figure:
     """A line a policy, the best of the first engine on top, with a mark an engine and a bar of one deviation."""
     metric, policies = table.metric, list(table.rows)
     scale = 100.0 if metric.unit == "fraction" else 1e-6 if metric.unit == "bytes" else 1.0
     figure = Figure(figsize=(10, 1.8 + 0.5 * len(policies)), layout="constrained")
     axes = figure.subplots()
-    for place, engine in enumerate(table.engines):
+    for place, engine in enumerate(table.values):
         means = np.array(_means(table, engine)).reshape(-1, 3)
-        height = means[:, 0] + 0.16 * (place - (len(table.engines) - 1) / 2)
+        height = means[:, 0] + 0.16 * (place - (len(table.values) - 1) / 2)
         axes.errorbar(
             scale * means[:, 1],
             height,
@@ -143,7 +143,7 @@ def _accuracy(table: EngineTable) -> Figure:
     return figure
 
 
-def _means(table: EngineTable, engine: str) -> list[tuple[int, float, float]]:
+def _means(table: ComparisonTable, engine: str) -> list[tuple[int, float, float]]:
     """Of each policy that has a mean on the engine: its place, the mean and the deviation, 0 with one seed."""
     found = []
     for place, by in enumerate(table.rows.values()):
@@ -153,13 +153,13 @@ def _means(table: EngineTable, engine: str) -> list[tuple[int, float, float]]:
     return found
 
 
-def _policy_label(table: EngineTable, policy: str) -> str:
+def _policy_label(table: ComparisonTable, policy: str) -> str:
     lines = textwrap.wrap(plain(policy), 46, max_lines=2, placeholder=" …")
     rows = [found.row for found in table.rows[policy].values()]
     lines += [f"{plain(row.engine)}: {row.diverged}/{len(row.runs)} diverged" for row in rows if row.diverged]
     return "\n".join(lines)
 
 
-def _head(figure: Figure, what: str, table: EngineTable) -> None:
+def _head(figure: Figure, what: str, table: ComparisonTable) -> None:
     title = textwrap.shorten(plain(table.label), 80, placeholder=" …")
     figure.suptitle(f"{what}: {title}", x=0.01, ha="left", fontsize=12)

@@ -16,13 +16,12 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from lrbench.metrics.registry import Metric
-from lrbench.report.by_solver.table import value_text
-from lrbench.report.by_solver.tables import SolverReport, SolverTable, Standing
+from lrbench.report.comparison.table import ComparedRow, Comparison, ComparisonTable, Standing
 from lrbench.report.formats import heading, number
 from lrbench.report.picture_file import drawing, write_picture
 from lrbench.report.plots import prefixes
-from lrbench.report.policies import PolicyRow
 from lrbench.report.untrusted import plain
+from lrbench.report.views.comparison import value_text
 
 NAME = "policies_by_solver.png"
 DARK_FROM = 0.55
@@ -33,7 +32,7 @@ LARGEST_QUANTILE = 0.8
 """Of the regrets, where the scale ends: one hopeless policy is not to make all others look alike."""
 
 
-def write_solver_plots(found: SolverReport, folder: Path) -> list[Path]:
+def write_solver_plots(found: Comparison, folder: Path) -> list[Path]:
     """Write a heat map for each table into the folder, which is made if need be; returns their paths.
 
     Raises:
@@ -48,18 +47,18 @@ def write_solver_plots(found: SolverReport, folder: Path) -> list[Path]:
     return written
 
 
-def heat_map(table: SolverTable) -> Figure:
+def heat_map(table: ComparisonTable) -> Figure:
     """A row a policy, the safest on top, a column a solver; each cell its mean, shaded by how far behind it is."""
     regrets = _regrets(table)
     top = _end_of_scale(regrets, table.metric)
-    figure = Figure(figsize=(4.6 + 1.35 * len(table.solvers), 1.9 + 0.52 * len(table.standings)), layout="constrained")
+    figure = Figure(figsize=(4.6 + 1.35 * len(table.values), 1.9 + 0.52 * len(table.standings)), layout="constrained")
     axes = figure.subplots()
     shown = axes.imshow(np.ma.masked_invalid(regrets), cmap="Greys", vmin=0, vmax=LIGHTER * top, aspect="auto")
     for place, found in enumerate(table.standings):
-        for column, solver in enumerate(table.solvers):
+        for column, solver in enumerate(table.values):
             shade = float(regrets[place, column]) / (LIGHTER * top)
             _cell(axes, (column, place), table, table.rows[found.policy].get(solver), shade)
-    axes.set_xticks(range(len(table.solvers)), [_title(table, solver) for solver in table.solvers])
+    axes.set_xticks(range(len(table.values)), [_title(table, solver) for solver in table.values])
     axes.set_yticks(range(len(table.standings)), [_label(found) for found in table.standings])
     axes.tick_params(length=0, labelsize=8)
     axes.xaxis.tick_top()
@@ -78,8 +77,8 @@ def heat_map(table: SolverTable) -> Figure:
     return figure
 
 
-def _regrets(table: SolverTable) -> NDArray[np.float64]:
-    rows = [[each.regrets[solver] for solver in table.solvers] for each in table.standings]
+def _regrets(table: ComparisonTable) -> NDArray[np.float64]:
+    rows = [[each.regrets[solver] for solver in table.values] for each in table.standings]
     return np.array(rows, dtype=np.float64)
 
 
@@ -90,22 +89,23 @@ def _end_of_scale(regrets: NDArray[np.float64], metric: Metric) -> float:
     return 0.01 if metric.unit == "fraction" else 1.0
 
 
-def _cell(axes: Axes, place: tuple[int, int], table: SolverTable, row: PolicyRow | None, shade: float) -> None:
+def _cell(axes: Axes, place: tuple[int, int], table: ComparisonTable, found: ComparedRow | None, shade: float) -> None:
     """The shade is NaN where the row cannot be compared."""
     column, line = place
+    row = None if found is None else found.row
     corner = (column - 0.5, line - 0.5)
     if np.isnan(shade):
         hatch = "////" if row is not None and row.diverged else "xx"
         axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", edgecolor="#888888", hatch=hatch, linewidth=0.5))
     if row is not None and row.rank == 1:
         axes.add_patch(Rectangle((column - 0.47, line - 0.45), 0.94, 0.9, fill=False, edgecolor="black", linewidth=1.8))
-    text = "\n".join(textwrap.wrap(value_text(row, table), 16))
+    text = "\n".join(textwrap.wrap(value_text(found, table), 16))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0} if np.isnan(shade) else None
     colour = "white" if shade > DARK_FROM else "black"
     axes.text(column, line, text, ha="center", va="center", fontsize=7.5, color=colour, bbox=box)
 
 
-def _title(table: SolverTable, solver: str) -> str:
+def _title(table: ComparisonTable, solver: str) -> str:
     lines = textwrap.wrap(plain(solver), 16, max_lines=2, placeholder=" …")
     factor = table.factors[solver]
     return "\n".join(lines if factor == 1 else [*lines, f"(rates x{factor:g})"])

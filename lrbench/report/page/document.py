@@ -11,9 +11,8 @@ from typing import Any
 
 from lrbench import __version__
 from lrbench.data.holdout import evaluated_on
-from lrbench.metrics.registry import Metric
+from lrbench.metrics.registry import METRICS
 from lrbench.report.build import Report, WorkloadTable
-from lrbench.report.export import report_document
 from lrbench.report.formats import NOTHING, heading, number
 from lrbench.report.page.costs import page_costs
 from lrbench.report.page.curves import Curves, KnownRates
@@ -23,9 +22,9 @@ from lrbench.report.page.ranges import is_range_test, page_ranges
 from lrbench.report.page.spec_text import SpecWriter
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
-from lrbench.report.table import notes, value_columns
 from lrbench.report.underway import underway
 from lrbench.report.untrusted import plain
+from lrbench.report.views.ranking import ranking_columns, ranking_data, ranking_notes
 
 _BY_SOONEST = {
     "best": 0.0,
@@ -97,7 +96,7 @@ def _specs(runs: Sequence[RunRow], kept: Kept) -> Iterator[str | None]:
 
 
 def _rows(report: Report) -> dict[str, Any]:
-    document = report_document(report)
+    document = ranking_data(report)
     for run in document["runs"]:
         del run["evaluations"]  # the page has their curves; all of them are in the runs' folders
     return document
@@ -118,7 +117,7 @@ class _Tables:
                 "label": plain(workload.label),
                 "order": _order(workload),
                 "headline": {name: plain(text) for name, text in headline(workload, self.report.metric).items()},
-                "notes": [plain(note) for note in notes(workload, self.report.metric)],
+                "notes": [plain(note) for note in ranking_notes(workload, self.report.metric)],
                 "columns": self._columns(workload),
                 "rows": rows,
                 "costs": page_costs(workload, self.report.metric),
@@ -130,12 +129,7 @@ class _Tables:
         return {run.path: place for place, run in enumerate(self.report.runs)}
 
     def _columns(self, workload: WorkloadTable) -> list[str]:
-        identity = [
-            "policy",
-            *(["solver"] if workload.several_solvers else []),
-            *(["engine"] if workload.several_engines else []),
-        ]
-        return ["#", *identity, *(column.title for column in value_columns(workload, self.report.metric)), "training s"]
+        return [*(each.column.title for each in ranking_columns(workload, self.report.metric)), "training s"]
 
     def _row(self, workload: WorkloadTable, row: PolicyRow) -> dict[str, Any]:
         cells = list(self._cells(workload, row))
@@ -149,26 +143,27 @@ class _Tables:
 
     def _cells(self, workload: WorkloadTable, row: PolicyRow) -> Iterator[tuple[str, str | float | None]]:
         """The text of each column, and what the column is sorted by."""
-        metric = self.report.metric
-        yield str(row.rank) if row.rank is not None else NOTHING, row.rank
-        yield from ((plain(part), plain(part)) for part in workload.identity(row))
-        for column in value_columns(workload, metric):
-            if column.metric is not None:
-                yield column.cell(row), _sort_value(workload, row, column.metric)
-            else:
-                by_test = column.title == "against the best"
-                yield column.cell(row), _compared(row) if by_test else row.summaries[metric.name].n
+        for each in ranking_columns(workload, self.report.metric):
+            cell = each.cell(row)
+            text = plain(cell if isinstance(cell, str) else cell.text)
+            yield text, self._sort_value(each.key, text, workload, row)
         seconds = row.summaries["train_seconds"].mean
         yield NOTHING if seconds is None else number(seconds, "seconds"), seconds
 
-
-def _sort_value(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> float | None:
-    """What the column of a metric is sorted by: the mean, or the place in the order of the times to a target."""
-    mean = row.summaries[metric.name].mean
-    if mean is None or not metric.to_target:
-        return mean
-    orders = {other.times[metric.name].order for other in workload.policies}
-    return sorted(orders).index(row.times[metric.name].order)
+    def _sort_value(self, key: str, text: str, workload: WorkloadTable, row: PolicyRow) -> str | float | None:
+        """What a column is sorted by: a metric by its mean, or by the place in the order of the times to a target."""
+        if key in METRICS:
+            mean = row.summaries[key].mean
+            if mean is None or not METRICS[key].to_target:
+                return mean
+            orders = {other.times[key].order for other in workload.policies}
+            return sorted(orders).index(row.times[key].order)
+        by_key = {
+            "rank": row.rank,
+            "runs": row.summaries[self.report.metric.name].n,
+            "against_the_best": _compared(row),
+        }
+        return by_key.get(key, text)
 
 
 def _order(workload: WorkloadTable) -> list[int]:

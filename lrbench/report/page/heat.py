@@ -9,13 +9,14 @@ import numpy as np
 
 from lrbench.errors import ResultsError
 from lrbench.report.build import Report
-from lrbench.report.by_solver.build import compare_solvers
-from lrbench.report.by_solver.sentences import findings, verdict
-from lrbench.report.by_solver.table import value_text
-from lrbench.report.by_solver.tables import SolverTable, Standing
+from lrbench.report.comparison.axes import AXES
+from lrbench.report.comparison.build import compare
+from lrbench.report.comparison.findings import findings, verdict
+from lrbench.report.comparison.table import ComparisonTable, Standing
 from lrbench.report.formats import heading
 from lrbench.report.page.ranges import is_range_test
 from lrbench.report.untrusted import plain
+from lrbench.report.views.comparison import value_text
 
 LARGEST_QUANTILE = 0.8
 """Of the regrets, where the shades end: one hopeless policy is not to make all others look alike."""
@@ -29,23 +30,23 @@ def page_heat(report: Report) -> list[dict[str, Any]]:
     """
     kept = tuple(workload for workload in report.workloads if not is_range_test(workload))
     try:
-        found = compare_solvers(replace(report, workloads=kept))
+        found = compare(replace(report, workloads=kept), AXES["solver"])
     except ResultsError:
         return []
     return [_matrix(table) for table in found.tables]
 
 
-def _matrix(table: SolverTable) -> dict[str, Any]:
+def _matrix(table: ComparisonTable) -> dict[str, Any]:
     top = _end_of_scale(table)
     return {
         "label": plain(table.label),
         "title": heading(table.metric),
-        "solvers": [plain(solver) for solver in table.solvers],
+        "solvers": [plain(solver) for solver in table.values],
         "rows": [
             {
                 "policy": plain(found.policy),
-                "verdict": plain(verdict(found)),
-                "cells": [_cell(table, found, solver, top) for solver in table.solvers],
+                "verdict": plain(verdict(found, table.axis)),
+                "cells": [_cell(table, found, solver, top) for solver in table.values],
             }
             for found in table.standings
         ],
@@ -53,16 +54,16 @@ def _matrix(table: SolverTable) -> dict[str, Any]:
     }
 
 
-def _cell(table: SolverTable, found: Standing, solver: str, top: float) -> dict[str, Any]:
-    row, regret = table.rows[found.policy].get(solver), found.regrets[solver]
+def _cell(table: ComparisonTable, found: Standing, solver: str, top: float) -> dict[str, Any]:
+    compared, regret = table.rows[found.policy].get(solver), found.regrets[solver]
     return {
-        "text": value_text(row, table),
+        "text": value_text(compared, table),
         "shade": None if regret is None else min(1.0, max(0.0, regret / top)),
-        "best": row is not None and row.rank == 1,
+        "best": compared is not None and compared.row.rank == 1,
     }
 
 
-def _end_of_scale(table: SolverTable) -> float:
+def _end_of_scale(table: ComparisonTable) -> float:
     regrets = [regret for found in table.standings for regret in found.regrets.values()]
     known = [regret for regret in regrets if regret is not None and regret > 0]
     if known:

@@ -11,14 +11,13 @@ import re
 import fake_runs
 import numpy as np
 import pytest
+from shown import csv_report, json_report, markdown_report
 
 from lrbench.report.curves import Curve
-from lrbench.report.export import csv_report, json_report
 from lrbench.report.page import page_html
 from lrbench.report.page.costs import pareto_front
 from lrbench.report.page.curves import rounded, thinned
 from lrbench.report.page.html import content_policy
-from lrbench.report.table import markdown_report
 from lrbench.storage import file_sha256
 
 FIX, TRI, BAD = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "EXP(k0=1, gamma=0.999)"

@@ -1,4 +1,4 @@
-"""What training with a policy on an engine cost, over its seeds.
+"""What training with a policy cost, over its seeds.
 
 ======================================  ========================================================================
 ``train_seconds_per_1000_iterations``   wall time of training, evaluations excluded, for 1,000 iterations

@@ -1,6 +1,6 @@
-"""Whether an engine reaches another accuracy than another one, beyond what the seeds differ by.
+"""Whether policies reach another accuracy at one value of a setting than at another, beyond the seeds' noise.
 
-The same seed on two engines is not the same run, so each policy's seeds are two samples (Welch's test, corrected over
+The same seed at two values is not the same run, so each policy's seeds are two samples (Welch's test, corrected over
 the policies by Holm's method). Over all policies the differences are paired: policy by policy, with the seeds' errors
 added up, so that what sets policies apart does not count as noise.
 """
@@ -22,13 +22,13 @@ Verdict = Literal["differs", "not told apart", "one seed", "no spread", "diverge
 
 @dataclass(frozen=True)
 class Difference:
-    """One policy on two engines.
+    """One policy at two values.
 
     Attributes:
-        value: the other engine's mean less the base's; None where a run diverged or missed the target, or there is no
+        value: the other value's mean less the base's; None where a run diverged or missed the target, or there is no
             value.
         verdict: ``differs`` where the corrected p is below 5 %; ``missed``: a run missed the target whose time is
-            compared; ``not comparable``: not run, or not done, on one.
+            compared; ``not comparable``: not run, or not done, at one.
     """
 
     policy: str
@@ -40,11 +40,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One engine against another.
+    """One value against another.
 
     Attributes:
         mean: the mean difference over the policies that both have with neither diverged; None without any.
-        tested: how many of those have two seeds or more on both, so that a test was possible; p is over these.
+        tested: how many of those have two seeds or more at both, so that a test was possible; p is over these.
     """
 
     base: str
@@ -63,7 +63,7 @@ class Contrast:
 def contrast(
     base: str, other: str, first: Mapping[str, PolicyRow], second: Mapping[str, PolicyRow], metric: Metric
 ) -> Contrast:
-    """Compare two engines, policy by policy and over all of them."""
+    """Compare two values, policy by policy and over all of them."""
     pairs = {policy: (first.get(policy), second.get(policy)) for policy in {**first, **second}}
     known = {policy: found for policy, (one, two) in pairs.items() if (found := _means(one, two, metric))}
     tested = {policy: pair for policy, pair in known.items() if min(pair[0].n, pair[1].n) > 1}
@@ -85,7 +85,7 @@ def contrast(
 
 
 def _means(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> tuple[Summary, Summary] | None:
-    """What there is to compare: final means on both, none of a policy of which runs diverged or missed the target."""
+    """What there is to compare: final means at both, none of a policy of which runs diverged or missed the target."""
     if one is None or other is None or one.rank is None or other.rank is None:
         return None
     if one.diverged or other.diverged or one.missed(metric) or other.missed(metric):

@@ -1,8 +1,8 @@
-"""Whether what is best on one engine is best on another: the rank of its best policy there, and the regret.
+"""Whether what is best at one value of a setting is best at another: the rank of its best policy there, and the regret.
 
 The regret is the best mean there less that of the policy that was chosen here; whether it is beyond the seeds' noise
 is Welch's test between those two, one comparison, so not corrected. How far two rankings agree is Kendall's tau-b
-(Kendall 1945), 1 for the same order, 0 for none in common, -1 for the reverse, over the policies with an outcome on
+(Kendall 1945), 1 for the same order, 0 for none in common, -1 for the reverse, over the policies with an outcome at
 both; those that diverged, or missed the target by whose time they are ranked, rank last, as in the tables. Its interval
 comes from drawing each policy's seeds anew, with replacement (percentile bootstrap, Efron 1979); with few seeds, such
 as three, that interval is too narrow.
@@ -25,7 +25,7 @@ from lrbench.report.statistics import LEVEL, welch
 DRAWS = 1000
 COVERAGE = 0.95
 
-Engines = tuple[str, str]
+Pair = tuple[str, str]
 Verdict = Literal[
     "best", "within noise", "beyond noise", "one seed", "no spread", "diverged", "missed", "no outcome", "not run"
 ]
@@ -33,7 +33,7 @@ Verdict = Literal[
 
 @dataclass(frozen=True)
 class Transfer:
-    """The best policy of ``source`` on ``target``.
+    """The best policy at ``source``, at ``target``.
 
     Attributes:
         rank, ranked: its rank there, and of how many; None where it has none.
@@ -54,7 +54,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two engines rank alike: tau-b, and the interval of 95 % of the bootstrap's.
+    """How far the rankings at two values agree: tau-b, and the interval of 95 % of the bootstrap's.
 
     Attributes:
         policies: how many it is over.
@@ -62,7 +62,7 @@ class Agreement:
         low, high: None where a policy has one seed, so that there is nothing to draw from.
     """
 
-    engines: Engines
+    pair: Pair
     policies: int
     tau: float | None
     low: float | None = None
@@ -70,23 +70,23 @@ class Agreement:
 
 
 def transfer(
-    engines: Engines, here: Mapping[str, PolicyRow], there: Mapping[str, PolicyRow], metric: Metric
+    pair: Pair, here: Mapping[str, PolicyRow], there: Mapping[str, PolicyRow], metric: Metric
 ) -> Transfer | None:
-    """What the best policy of one engine reaches on another; None where no policy here has a rank."""
-    chosen = next(iter(here.values()), None)
+    """What the best policy at one value reaches at another; None where no policy here has a rank."""
+    policy, chosen = next(iter(here.items()), ("", None))
     if chosen is None or chosen.rank is None:
         return None
-    row, best = there.get(chosen.policy), next(iter(there.values()))
+    row, best = there.get(policy), next(iter(there.values()))
     ranked = sum(other.rank is not None for other in there.values())
     if row is None or row.rank is None:
         verdict: Verdict = "not run" if row is None else _trouble([row], metric) or "no outcome"
-        return Transfer(*engines, chosen.policy, None, ranked, None, verdict)
+        return Transfer(*pair, policy, None, ranked, None, verdict)
     trouble = _trouble([row, best], metric)
     if trouble is not None:
-        return Transfer(*engines, chosen.policy, row.rank, ranked, None, "best" if row.rank == 1 else trouble)
+        return Transfer(*pair, policy, row.rank, ranked, None, "best" if row.rank == 1 else trouble)
     regret = standing(row, metric)[-1] - standing(best, metric)[-1]
     verdict, p = _judged(row, best, metric)
-    return Transfer(*engines, chosen.policy, row.rank, ranked, regret, verdict, p)
+    return Transfer(*pair, policy, row.rank, ranked, regret, verdict, p)
 
 
 def _trouble(rows: Sequence[PolicyRow], metric: Metric) -> Verdict | None:
@@ -105,16 +105,14 @@ def _judged(row: PolicyRow, best: PolicyRow, metric: Metric) -> tuple[Verdict, f
     return ("beyond noise" if p < LEVEL else "within noise"), p
 
 
-def agreement(
-    engines: Engines, one: Mapping[str, PolicyRow], other: Mapping[str, PolicyRow], metric: Metric
-) -> Agreement:
-    """Kendall's tau-b between the rankings of two engines, with its interval."""
+def agreement(pair: Pair, one: Mapping[str, PolicyRow], other: Mapping[str, PolicyRow], metric: Metric) -> Agreement:
+    """Kendall's tau-b between the rankings at two values, with its interval."""
     both = [policy for policy in one if policy in other]
     shared = [policy for policy in both if _judgeable(one[policy], metric) and _judgeable(other[policy], metric)]
-    sides = [[_seeds(engine[policy], metric) for policy in shared] for engine in (one, other)]
+    sides = [[_seeds(side[policy], metric) for policy in shared] for side in (one, other)]
     tau = _tau(*(_ranks([_standing(seeds, metric) for seeds in side]) for side in sides))
     if tau is None or min(len(seeds) for side in sides for seeds in side) < 2:
-        return Agreement(engines, len(shared), tau)
+        return Agreement(pair, len(shared), tau)
     generator = np.random.default_rng(0)
     draws = (
         _tau(*(_ranks([_standing(_drawn(seeds, generator), metric) for seeds in side]) for side in sides))
@@ -122,7 +120,7 @@ def agreement(
     )
     known = [draw for draw in draws if draw is not None]
     low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return Agreement(engines, len(shared), tau, float(low), float(high))
+    return Agreement(pair, len(shared), tau, float(low), float(high))
 
 
 @dataclass(frozen=True)

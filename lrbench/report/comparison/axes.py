@@ -1,0 +1,124 @@
+"""The settings over which policies are compared, and the values that they have in a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lrbench.report.labels import engine_settings, solver_settings, workload_settings
+from lrbench.report.policies import PolicyRow
+from lrbench.spec.solver_types import SOLVER_TYPES
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A setting whose values are compared, all other settings being equal.
+
+    Attributes:
+        key: as in ``--by``.
+        title, plural: what a value and values are called.
+        at: what a policy runs in: ``on`` an engine, ``under`` a solver.
+        covers: whether a setting belongs to it, by its name with its section, such as ``workload.batch_size``.
+        value: a row's value, as text.
+        order: sorts the values; the first is what the others are compared with.
+        costs: whether the values differ in what a run costs, rather than in how well it trains.
+        scaled: whether each value may have an ``lr_scale`` of its own, by which policies differ that are the same.
+        remedy: how to get runs with several values.
+    """
+
+    key: str
+    title: str
+    plural: str
+    at: str
+    covers: Callable[[str], bool]
+    value: Callable[[PolicyRow], str]
+    remedy: str
+    order: Callable[[str], Any] = str
+    costs: bool = False
+    scaled: bool = False
+
+
+def settings_of(row: PolicyRow) -> dict[str, Any]:
+    """All that decides whether two rows are comparable, by section and name."""
+    run = next(iter((*row.runs, *row.scaled)))
+    sections = {
+        "workload": workload_settings(run),
+        "solver": solver_settings(run),
+        "engine": engine_settings(run),
+    }
+    return {f"{section}.{name}": value for section, found in sections.items() for name, value in found.items()}
+
+
+def _setting(name: str) -> Callable[[PolicyRow], str]:
+    return lambda row: str(settings_of(row).get(name))
+
+
+def _solver_order(solver: str) -> tuple[int, str]:
+    """The order of SOLVER_TYPES by the type, with which the label begins; others last."""
+    types: list[str] = [*SOLVER_TYPES]
+    kind = solver.partition(" ")[0]
+    return types.index(kind) if kind in types else len(types), solver
+
+
+def _number_order(value: str) -> tuple[int, int, str]:
+    return (0, int(value), "") if value.isdigit() else (1, 0, value)
+
+
+_ALL = (
+    Axis(
+        "engine",
+        "engine",
+        "engines",
+        "on",
+        lambda name: name.startswith("engine."),
+        lambda row: row.engine,
+        "run the spec with another one as well, such as with --engine torch or --engine caffe",
+        costs=True,
+    ),
+    Axis(
+        "solver",
+        "solver",
+        "solvers",
+        "under",
+        lambda name: name.startswith("solver."),
+        lambda row: row.solver,
+        "give the spec a list of solvers, as in configs/optimizers.yaml",
+        order=_solver_order,
+        scaled=True,
+    ),
+    Axis(
+        "batch_size",
+        "batch size",
+        "batch sizes",
+        "with",
+        lambda name: name == "workload.batch_size",
+        _setting("workload.batch_size"),
+        "run the spec with another one as well, such as with --set workload.batch_size=50",
+        order=_number_order,
+        costs=True,
+    ),
+    Axis(
+        "device",
+        "device",
+        "devices",
+        "on",
+        lambda name: name == "engine.device",
+        _setting("engine.device"),
+        "run the spec with another one as well, such as with --set engine.device=gpu",
+        costs=True,
+    ),
+    Axis(
+        "dataset",
+        "data set",
+        "data sets",
+        "on",
+        lambda name: name in ("workload.dataset", "workload.dataset_name"),
+        _setting("workload.dataset_name"),
+        "run the spec with another one as well, such as with --set workload.dataset=cifar10",
+    ),
+)
+
+AXES: Mapping[str, Axis] = {axis.key: axis for axis in _ALL}

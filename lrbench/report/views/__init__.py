@@ -1,0 +1,1 @@
+"""Subjects as documents, a module for each kind of subject."""

@@ -1,0 +1,291 @@
+"""Policies side by side over the values of a setting: what they reach, how they rank, what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from lrbench.report.comparison.contrast import Difference
+from lrbench.report.comparison.cost import COSTS, Cost, ratio
+from lrbench.report.comparison.findings import (
+    agreement_sentence,
+    contrast_sentence,
+    cost_sentences,
+    findings,
+    signed,
+    transfer_sentence,
+    verdict,
+)
+from lrbench.report.comparison.table import ComparedRow, Comparison, ComparisonTable, Standing
+from lrbench.report.document import Block, Cell, Column, Document, Heading, Paragraph, Table
+from lrbench.report.formats import (
+    NOTHING,
+    different_targets,
+    heading,
+    mark_of,
+    marked,
+    mean_and_deviation,
+    mean_of_some,
+    number,
+)
+from lrbench.report.views.ranking import summary_object
+
+SCHEMA = 2
+
+
+def comparison_document(found: Comparison) -> Document:
+    """The document of a comparison."""
+    blocks = [block for table in found.tables for block in _blocks(table)]
+    targets = (workload.targets for workload in found.report.workloads if len(workload.targets) > 1)
+    notes = [*map(different_targets, targets), *(f"note: {note}" for note in found.notes)]
+    return Document([*blocks, *map(Paragraph, notes)], partial(_data, found), partial(_records, found), large=True)
+
+
+def _blocks(table: ComparisonTable) -> Iterator[Block]:
+    yield Heading(f"{table.label}: policies x {table.axis.plural}")
+    yield from map(Paragraph, table.conditions)
+    yield _values(table)
+    yield _ranks(table)
+    yield from map(Paragraph, findings(table))
+    if table.axis.costs:
+        yield _costs(table)
+
+
+def _values(table: ComparisonTable) -> Table:
+    """What each policy reaches at each value and, of two values, by how much they differ."""
+    columns = [
+        Column("policy", "policy"),
+        *(Column(table.title(value), group=i) for i, value in enumerate(table.values)),
+    ]
+    seeds = "one seed" if table.usual_seeds == 1 else f"{table.usual_seeds} seeds"
+    lead = f"{heading(table.metric)}: mean ± sample standard deviation over {seeds}, unless a cell says otherwise"
+    rows: list[list[Cell | str]] = [
+        [found.policy, *(_value(by.get(value), table) for value in table.values)] for found, by in table.ordered()
+    ]
+    notes: tuple[str, ...] = ()
+    if len(table.values) == 2:
+        (only,) = table.contrasts
+        unit = " points" if table.metric.unit == "fraction" else ""
+        columns += [Column(f"{only.other} - {only.base}{unit}", group=1), Column("noise", "text", group=1)]
+        for row, (found, _) in zip(rows, table.ordered(), strict=True):
+            row += _apart(only.differences[found.policy], table)
+        notes = (
+            f"noise: Welch's t-test between the {table.axis.plural}, p corrected for the number of policies (Holm); "
+            "differs means p < 0.05",
+        )
+    if table.target is not None and table.metric.name != "iterations_to_target":
+        last = len(table.values) - 1
+        columns += [Column(f"iterations to {table.target:g}, {value}", group=last) for value in table.values]
+        for row, (_, by) in zip(rows, table.ordered(), strict=True):
+            row += [_soon(by.get(value)) for value in table.values]
+    marks = f"the best of its {table.axis.title}"
+    return Table(columns, rows, (_caption(table),), table.label, lead, notes, marks)
+
+
+def _caption(table: ComparisonTable) -> str:
+    return f"{table.label}: policies x {table.axis.plural}"
+
+
+def _value(found: ComparedRow | None, table: ComparisonTable) -> Cell:
+    return Cell(value_text(found, table), None if found is None else mark_of(found.row.comparison))
+
+
+def value_text(found: ComparedRow | None, table: ComparisonTable) -> str:
+    """Mean and deviation, with the number of seeds where it is not that of most, and how many diverged."""
+    if found is None:
+        return NOTHING
+    row = found.row
+    summary = row.summaries[table.metric.name]
+    if summary.mean is None and row.diverged:
+        return f"{row.diverged}/{len(row.runs)} diverged"
+    return marked(mean_and_deviation(summary, table.metric.unit, table.usual_seeds), row.diverged, len(row.runs))
+
+
+def _apart(found: Difference, table: ComparisonTable) -> list[Cell | str]:
+    value = NOTHING if found.value is None else signed(found.value, table.metric)
+    if found.p_holm is None:
+        return [value, found.verdict]
+    return [value, f"{found.verdict}, {'p<0.001' if found.p_holm < 0.001 else f'p={found.p_holm:.2g}'}"]
+
+
+def _soon(found: ComparedRow | None) -> str:
+    if found is None:
+        return NOTHING
+    return mean_of_some(found.row.summaries["iterations_to_target"], len(found.row.counted), "iterations")
+
+
+def _ranks(table: ComparisonTable) -> Table:
+    """The ranks of each policy, how far behind it is, and whether it holds."""
+    last = len(table.values) - 1
+
+    def cell(found: Standing, value: str) -> str:
+        rank = found.ranks[value]
+        return NOTHING if rank is None else f"{rank} ({_number(found.regrets[value], table)})"
+
+    def across(found: Standing) -> list[str]:
+        worst = NOTHING if found.worst_rank is None else str(found.worst_rank)
+        return [worst, _number(found.largest_regret, table), verdict(found, table.axis)]
+
+    return Table(
+        [
+            Column("policy", "policy"),
+            *(Column(value, group=i) for i, value in enumerate(table.values)),
+            Column("worst rank", group=last),
+            Column("most behind", group=last),
+            Column("verdict", "text", group=last),
+        ],
+        [[found.policy, *(cell(found, value) for value in table.values), *across(found)] for found in table.standings],
+        (_caption(table),),
+        f"{table.label}-ranks",
+        f"rank {table.axis.at} each {table.axis.title}, and how far behind its best; holds: {table.axis.at} no "
+        f"{table.axis.title} worse than the best by Welch's t-test over the seeds, p corrected for the number of "
+        "policies (Holm), p < 0.05. With few seeds little can be told apart, so mind how far behind it is, too.",
+    )
+
+
+def _number(value: float | None, table: ComparisonTable) -> str:
+    return NOTHING if value is None else number(value, table.metric.unit)
+
+
+def _costs(table: ComparisonTable) -> Table:
+    """For each policy a row a value, and a row with how many times the first value's each further one takes."""
+    every = [found for by in table.rows.values() for found in by.values()]
+    shown = [cost for cost in COSTS if not cost.of_gpu or any(found.costs[cost.name].n for found in every)]
+    rows = []
+    for found, by in table.ordered():
+        present = [by[value] for value in table.values if value in by]
+        lines = [[each.value, *(_cost(each, cost) for cost in shown)] for each in present]
+        for other in present[1:] if present[0].value == table.values[0] else []:
+            ratios = [ratio(other.costs[cost.name], present[0].costs[cost.name]) for cost in shown]
+            title = f"{other.value} / {present[0].value}"
+            lines.append([title, *(NOTHING if value is None else f"{value:.2f}" for value in ratios)])
+        rows += [[found.policy if index == 0 else "", *line] for index, line in enumerate(lines)]
+    columns = [Column("policy", "policy"), Column(table.axis.title, "text"), *(Column(cost.title) for cost in shown)]
+    notes = tuple(cost_sentences(table))
+    return Table(columns, rows, (f"{table.label}: costs",), f"{table.label}-costs", notes=notes)
+
+
+def _cost(found: ComparedRow, cost: Cost) -> str:
+    mean = found.costs[cost.name].mean
+    return NOTHING if mean is None else cost.text(mean)
+
+
+def _data(found: Comparison) -> dict[str, Any]:
+    """``tables``, one for all that is equal but for the compared setting.
+
+    A metric or cost of a row is ``{"mean", "standard_deviation", "n"}`` over its seeds, see ``summary_object``. Its
+    ``policy`` is as the spec has it, ``policy_as_trained`` has the solver's ``lr_scale`` in it. ``ratio`` is to the
+    first of the values, ``difference`` a row's mean less that at the first value, and ``regret`` how much worse than
+    the best policy at the same value the mean is.
+    """
+    return {
+        "schema": SCHEMA,
+        "compared_by": found.axis.key,
+        "ranked_by": found.report.metric.name,
+        "tables": [_table(table) for table in found.tables],
+        "problems": list(found.report.problems),
+        "notes": [*found.report.notes, *found.notes],
+    }
+
+
+def _table(table: ComparisonTable) -> dict[str, Any]:
+    metric, axis = table.metric, table.axis
+    return {
+        "workload": table.label,
+        axis.plural.replace(" ", "_"): list(table.values),
+        "target_accuracy": table.target,
+        "conditions": list(table.conditions),
+        "rows": [_row(table, found, each) for found, by in table.ordered() for each in by.values()],
+        "policies": [
+            {
+                **asdict(each),
+                "worst_rank": each.worst_rank,
+                "largest_regret": each.largest_regret,
+                "holds": each.holds,
+                "verdict": verdict(each, axis),
+            }
+            for each in table.standings
+        ],
+        "findings": list(findings(table)),
+        "costs": list(cost_sentences(table)),
+        "contrasts": [
+            {
+                **asdict(each),
+                "differences": [asdict(difference) for difference in each.differences.values()],
+                "verdict": contrast_sentence(each, metric, axis),
+            }
+            for each in table.contrasts
+        ],
+        "transfers": [{**asdict(each), "sentence": transfer_sentence(each, metric, axis)} for each in table.transfers],
+        "agreements": [{**asdict(each), "sentence": agreement_sentence(each)} for each in table.agreements],
+    }
+
+
+def _row(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict[str, Any]:
+    row, difference = found.row, _difference(table, standing.policy, found)
+    names = dict.fromkeys([table.metric.name, "best_accuracy", "iterations_to_target"])
+    summaries = {name: row.summaries[name] for name in names if name not in found.costs}
+    return {
+        "policy": standing.policy,
+        "function": row.function,
+        "solver": row.solver,
+        "engine": row.engine,
+        table.axis.key: found.value,
+        "lr_scale": table.factors[found.value],
+        "policy_as_trained": row.policy,
+        "rank": row.rank,
+        "provisional": row.provisional,
+        "runs": len(row.runs),
+        "diverged": row.diverged,
+        **{name: summary_object(summary) for name, summary in {**summaries, **found.costs}.items()},
+        "regret": standing.regrets[found.value],
+        "against_the_best": row.comparison.verdict if row.comparison else None,
+        "against_the_best_p_value_holm": row.comparison.p_holm if row.comparison else None,
+        "compared_with": None if difference is None else table.values[0],
+        "difference": difference.value if difference else None,
+        "verdict": difference.verdict if difference else None,
+        "p_value": difference.p if difference else None,
+        "p_value_holm": difference.p_holm if difference else None,
+        "ratio": _ratios(table, standing.policy, found),
+    }
+
+
+def _difference(table: ComparisonTable, policy: str, found: ComparedRow) -> Difference | None:
+    contrasts = {each.other: each for each in table.contrasts}
+    return contrasts[found.value].differences[policy] if found.value in contrasts else None
+
+
+def _ratios(table: ComparisonTable, policy: str, found: ComparedRow) -> dict[str, float | None]:
+    """To the first value's; none of that value itself and where that has not run the policy."""
+    base = table.rows[policy].get(table.values[0])
+    if base is None or base is found:
+        return {cost.name: None for cost in COSTS}
+    return {cost.name: ratio(found.costs[cost.name], base.costs[cost.name]) for cost in COSTS}
+
+
+def _records(found: Comparison) -> list[dict[str, Any]]:
+    """A record for each policy at each value."""
+    return [
+        _record(table, standing, each)
+        for table in found.tables
+        for standing, by in table.ordered()
+        for each in by.values()
+    ]
+
+
+def _record(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict[str, Any]:
+    record: dict[str, Any] = {"workload": table.label, "target_accuracy": table.target}
+    for name, value in _row(table, standing, found).items():
+        if name == "ratio":
+            record |= {f"{cost}_ratio": known for cost, known in value.items()}
+        elif isinstance(value, dict):
+            record |= {f"{name}_{part}": known for part, known in value.items()}
+        else:
+            record[name] = value
+    return record | {
+        "worst_rank": standing.worst_rank,
+        "largest_regret": standing.largest_regret,
+        "policy_verdict": verdict(standing, table.axis),
+    }

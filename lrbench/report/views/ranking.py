@@ -1,0 +1,427 @@
+"""Policies ranked on each workload: the tables, and everything about each run and policy for programs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lrbench.metrics.registry import METRICS, Metric
+from lrbench.metrics.run import Robustness
+from lrbench.metrics.summary import Summary, TimesToTarget
+from lrbench.report.build import Report, WorkloadTable
+from lrbench.report.document import Block, Cell, Column, Command, Document, Heading, Items, Paragraph, Table
+from lrbench.report.formats import (
+    NOTHING,
+    counted,
+    different_targets,
+    heading,
+    mark_of,
+    marked,
+    mean_and_deviation,
+    mean_of_some,
+    number,
+    seeds,
+    some_diverged,
+    some_missed,
+    status_counts,
+    verdict,
+)
+from lrbench.report.labels import key, labels, mixed_versions, workload_name, workload_settings
+from lrbench.report.next_commands import export_command
+from lrbench.report.policies import PolicyRow, count_statuses
+from lrbench.report.rows import STATUSES, RunRow
+from lrbench.report.untrusted import path_text
+
+SCHEMA = 1
+MOST_FAILURES = 10
+LONGEST_PATHS = 200
+
+_TESTED = (
+    "against the best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); "
+    "worse means p < 0.05"
+)
+_DIVERGED = (
+    "a policy of which some runs diverged ranks behind every one of which none did, or a smaller share, and is not "
+    "tested: its mean is of the runs that have a value"
+)
+_MISSED = (
+    "(1/2): 1 of 2 runs reached the target, and the mean is over those that did; policies are ranked by the share of "
+    "runs that reached it, then by the share that diverged, then by the restricted mean, in which a run that missed it "
+    "counts with its whole budget; a policy of which a run missed the target or diverged is not tested"
+)
+_PROVISIONAL = "rows without a rank: under way (the best so far) or without a value; they are compared with nothing"
+_EARLIER_COUNT = (
+    "the rates of {} of {} runs were computed with an earlier count of cycles, in which a length that is not whole "
+    "came an iteration late at some of its multiples; run the spec again for the rates of today, under another run id"
+)
+_ROBUSTNESS = (
+    "lr_scale_robustness: best accuracy in % with the rates scaled, of the runs that did not diverge, "
+    "and the spread over the scales"
+)
+
+
+def ranking_document(report: Report, page: Callable[[], bytes] | None = None) -> Document:
+    """The document of a report.
+
+    Args:
+        page: makes the interactive page of the same report.
+    """
+    blocks = [block for workload in report.workloads for block in _workload(workload, report.metric)]
+    return Document(
+        [*blocks, *_statuses(report), *_next(report)],
+        partial(ranking_data, report),
+        partial(_records, report),
+        page,
+        large=True,
+    )
+
+
+def _workload(workload: WorkloadTable, metric: Metric) -> Iterator[Block]:
+    yield Heading(workload.label)
+    yield _ranking(workload, metric)
+    yield _functions(workload, metric)
+    yield from _robustness(workload)
+
+
+def _ranking(workload: WorkloadTable, metric: Metric) -> Table:
+    """A row for each policy, the best first."""
+    columns = ranking_columns(workload, metric)
+    return Table(
+        [each.column for each in columns],
+        [[each.cell(row) for each in columns] for row in workload.policies],
+        (f"{workload.label}: policies ranked by {metric.title}", _seeds_sentence(workload, metric)),
+        workload.label,
+        notes=tuple(ranking_notes(workload, metric)),
+    )
+
+
+@dataclass(frozen=True)
+class RankingColumn:
+    """A column of a ranking.
+
+    Attributes:
+        key: ``rank``, ``policy``, ``solver``, ``engine``, ``runs``, ``against_the_best`` or a metric's name.
+        cell: what it says of a policy.
+    """
+
+    key: str
+    column: Column
+    cell: Callable[[PolicyRow], Cell | str]
+
+
+def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColumn]:
+    """The columns of a workload's ranking by a metric."""
+    columns = [
+        RankingColumn("rank", Column("#"), lambda row: NOTHING if row.rank is None else str(row.rank)),
+        RankingColumn("policy", Column("policy", "policy"), lambda row: row.policy),
+    ]
+    if workload.several_solvers:
+        columns.append(RankingColumn("solver", Column("solver", "text", folds=True), lambda row: row.solver))
+    if workload.several_engines:
+        columns.append(RankingColumn("engine", Column("engine", "text", folds=True), lambda row: row.engine))
+    return [
+        *columns,
+        RankingColumn(metric.name, Column(heading(metric)), lambda row: _value(row, metric)),
+        RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
+        RankingColumn(
+            "against_the_best", Column("against the best", "text"), lambda row: _against_the_best(row, metric)
+        ),
+        *(_mean(METRICS[name], title) for name, title in _further(workload) if name != metric.name),
+    ]
+
+
+def _value(row: PolicyRow, metric: Metric) -> Cell:
+    return Cell(mean_and_deviation(row.summaries[metric.name], metric.unit), mark_of(row.comparison))
+
+
+def _against_the_best(row: PolicyRow, metric: Metric) -> str:
+    if row.comparison is not None and row.comparison.verdict == "diverged":
+        return some_diverged(row.diverged, len(row.runs))
+    if row.comparison is not None and row.missed(metric):
+        return some_missed(row.missed(metric), row.times[metric.name].runs)
+    return verdict(row.comparison)
+
+
+def _mean(metric: Metric, title: str) -> RankingColumn:
+    return RankingColumn(
+        metric.name,
+        Column(title),
+        lambda row: mean_of_some(row.summaries[metric.name], len(row.counted), metric.unit),
+    )
+
+
+def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
+    """The metrics beside the ranking one: how it ended, and how soon it was good."""
+    soon = "iterations_to_best" if workload.target is None else "iterations_to_target"
+    return [("best_accuracy", "best %"), ("final_accuracy", "final %"), (soon, METRICS[soon].title)]
+
+
+def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:
+    """What has to be said with a ranking by a metric, a sentence each."""
+    ranked = [row for row in workload.policies if row.rank is not None]
+    if any(row.comparison and row.comparison.p is not None for row in ranked):
+        yield _TESTED
+    if metric.to_target and any(row.diverged or row.missed(metric) for row in ranked):
+        yield _MISSED
+    elif any(row.diverged for row in ranked):
+        yield _DIVERGED
+    if any(row.rank is None for row in workload.policies):
+        yield _PROVISIONAL
+    if len(workload.targets) > 1:
+        yield different_targets(workload.targets)
+    rates = [run.rates for row in workload.policies for run in (*row.runs, *row.scaled)]
+    if 1 in rates:
+        yield _EARLIER_COUNT.format(rates.count(1), len(rates))
+    yield from mixed_versions(run for row in workload.policies for run in row.runs)
+
+
+def _seeds_sentence(workload: WorkloadTable, metric: Metric) -> str:
+    """Over how many seeds the means are."""
+    if any(row.missed(metric) for row in workload.policies if row.rank is not None):
+        return "Mean ± sample standard deviation over the seeds that reached the target"
+    counts = sorted({row.summaries[metric.name].n for row in workload.policies} - {0})
+    if not counts:
+        return "No policy has a value yet"
+    if counts == [1]:
+        return "One seed each, so that the noise between seeds is not known and nothing is tested"
+    over = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"Mean ± sample standard deviation over {over} seeds"
+
+
+def _functions(workload: WorkloadTable, metric: Metric) -> Table | Paragraph:
+    """The best and the worst policy of each LR function, or a sentence where each has one policy."""
+    found = workload.functions()
+    if all(function.policies == 1 for function in found):
+        return Paragraph("Each LR function has one policy here, which is its best and its worst.", aside=True)
+
+    def pair(row: PolicyRow) -> list[Cell | str]:
+        value = mean_and_deviation(row.summaries[metric.name], metric.unit)
+        policy, *details = workload.identity(row)
+        return [Cell(policy, details=tuple(details)), marked(value, row.diverged, len(row.runs))]
+
+    only: list[Cell | str] = ["(its only one)", NOTHING]
+    title = Column(heading(metric))
+    return Table(
+        [
+            Column("function", "text"),
+            Column("policies"),
+            Column("best policy", "policy"),
+            title,
+            Column("worst policy", "policy"),
+            title,
+        ],
+        [
+            [each.function, str(each.policies), *pair(each.best), *(pair(each.worst) if each.policies > 1 else only)]
+            for each in found
+        ],
+        (f"{workload.label}: the best and the worst policy of each LR function, by {heading(metric)}",),
+        f"{workload.label}-functions",
+    )
+
+
+def _robustness(workload: WorkloadTable) -> Iterator[Table]:
+    """The accuracies by scale, the spread over them, and why it is unknown; nothing where no scale was asked for."""
+    rows = [(row, row.robustness) for row in workload.policies if row.robustness is not None]
+    if not rows:
+        return
+    scales = sorted({scale for _, robustness in rows for scale in robustness.accuracies})
+    found: list[list[Cell | str]] = []
+    for row, robustness in rows:
+        policy, *details = workload.identity(row)
+        means = [
+            marked(_percent(robustness.accuracies.get(scale)), robustness.diverged.get(scale, 0), row.runs_at(scale))
+            for scale in scales
+        ]
+        found.append([Cell(policy, details=tuple(details)), _percent(robustness.spread), *means])
+    unknown = [
+        f"{workload.name(row)} at {', '.join(why)}" for row, robustness in rows if (why := _why_no_spread(robustness))
+    ]
+    yield Table(
+        [Column("policy", "policy"), Column("spread"), *(Column(f"x{scale:g}") for scale in scales)],
+        found,
+        (workload.label,),
+        f"{workload.label}-robustness",
+        lead=_ROBUSTNESS,
+        notes=(f"no spread, because of {'; '.join(unknown)}",) if unknown else (),
+    )
+
+
+def _why_no_spread(robustness: Robustness) -> list[str]:
+    return [
+        f"x{scale:g} ({'diverged' if scale in robustness.diverged else 'no accuracy'})"
+        for scale in robustness.accuracies
+        if scale in robustness.diverged or scale in robustness.missing
+    ]
+
+
+def _percent(value: float | None) -> str:
+    return NOTHING if value is None else number(value, "fraction")
+
+
+def _statuses(report: Report) -> Iterator[Block]:
+    lines = [f"{counted(len(report.runs), 'run', 'runs')}: {status_counts(count_statuses(report.runs))}"]
+    failed = [run for run in report.runs if run.status == "failed"]
+    lines += [f"failed: {run.where}: {run.reason}" for run in failed[:MOST_FAILURES]]
+    if len(failed) > MOST_FAILURES:
+        lines.append(f"and {len(failed) - MOST_FAILURES} more that failed: see --format json")
+    yield Items(lines, aside=True)
+
+
+def _next(report: Report) -> Iterator[Command]:
+    """What to type now; nothing of the paths where they are too many to be typed again."""
+    paths = [path_text(path) for path in report.paths]
+    if len(" ".join(paths)) <= LONGEST_PATHS and any(table.policies for table in report.workloads):
+        yield Command(shlex.join(["lrbench", "report", *paths, "--plots", "plots"]), "draws the curves")
+    # Of several workloads each has its best: which one is meant, the user alone knows.
+    export = export_command(report.workloads[0]) if len(report.workloads) == 1 else None
+    if export:
+        yield Command(export, "the best, for your own PyTorch")
+
+
+def ranking_data(report: Report) -> dict[str, Any]:
+    """``schema``, ``runs`` (each with all metrics and its evaluations) and ``policies`` (means over seeds).
+
+    A metric of a policy is ``{"mean", "standard_deviation", "n"}``, and a time to the target has ``runs`` and
+    ``restricted_mean``, too: see ``summary_object``. A policy of which ``diverged`` runs, of its ``runs``, did diverge
+    ranks behind every one of which none did, and its ``against_the_best`` is ``diverged``. By a time to the target the
+    share of runs that reached it goes before that, and ``against_the_best`` is ``missed`` where a run missed it.
+    ``lr_scale_robustness`` is null where a run diverged at any of the scales; ``best_accuracy_by_lr_scale`` is the
+    mean of those that did not. A run's ``target_accuracy`` is its own; a policy's is that of its workload's table, null
+    where the runs there differ.
+    """
+    names = labels(map(workload_settings, report.runs), workload_name)
+    repeats = {id(run) for run in report.repeats}
+    return {
+        "schema": SCHEMA,
+        "ranked_by": report.metric.name,
+        "runs": [
+            _run_data(run, names[key(workload_settings(run))], counted=id(run) not in repeats) for run in report.runs
+        ],
+        "policies": [_policy_data(row, workload) for workload in report.workloads for row in workload.policies],
+        "functions": [entry for workload in report.workloads for entry in _functions_data(workload)],
+        "problems": list(report.problems),
+        "notes": list(report.notes),
+    }
+
+
+def _run_data(run: RunRow, workload: str, *, counted: bool) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "experiment": run.experiment,
+        "path": run.where,
+        "workload": workload,
+        "policy": run.policy,
+        "function": run.function,
+        "lr_scale": run.lr_scale,
+        "rates": run.rates,
+        "seed": run.seed,
+        "solver": dict(run.solver),
+        "engine": dict(run.engine),
+        "status": run.status,
+        "reason": run.reason,
+        "iteration": run.iteration,
+        "target_accuracy": run.target,
+        "is_repeat": not counted,
+        **{name: run.metrics[name] for name in METRICS if name in run.metrics},
+        "evaluations": {name: np.ascontiguousarray(column) for name, column in run.evaluations.items()},
+    }
+
+
+def _policy_data(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
+    comparison, robustness = row.comparison, row.robustness
+    summaries = {name: row.summaries[name] for name in METRICS if name != "lr_scale_robustness"}
+    return {
+        "workload": workload.label,
+        "policy": row.policy,
+        "function": row.function,
+        "solver": row.solver,
+        "engine": row.engine,
+        "rank": row.rank,
+        "target_accuracy": workload.target,
+        "provisional": row.provisional,
+        "runs": len(row.runs),
+        "diverged": row.diverged,
+        "statuses": {status: row.statuses.get(status, 0) for status in STATUSES},
+        "against_the_best": comparison.verdict if comparison else None,
+        "p_value": comparison.p if comparison else None,
+        "p_value_holm": comparison.p_holm if comparison else None,
+        **{name: summary_object(summary) for name, summary in summaries.items()},
+        "lr_scale_robustness": robustness.spread if robustness else None,
+        "best_accuracy_by_lr_scale": _scales(row, robustness) if robustness else [],
+    }
+
+
+def summary_object(summary: Summary) -> dict[str, float | None]:
+    """``mean``, ``standard_deviation`` and ``n`` of a metric.
+
+    Of a time to the target ``runs`` and ``restricted_mean``, too: ``n`` of the ``runs`` reached it, ``mean`` is over
+    those, and ``restricted_mean`` counts a miss with the run's budget; see ``TimesToTarget``.
+    """
+    found: dict[str, float | None] = {"mean": summary.mean, "standard_deviation": summary.deviation, "n": summary.n}
+    if isinstance(summary, TimesToTarget):
+        found |= {"runs": summary.runs, "restricted_mean": summary.restricted_mean}
+    return found
+
+
+def _scales(row: PolicyRow, robustness: Robustness) -> list[dict[str, Any]]:
+    return [
+        {
+            "lr_scale": scale,
+            "best_accuracy": mean,
+            "runs": row.runs_at(scale),
+            "diverged": robustness.diverged.get(scale, 0),
+        }
+        for scale, mean in robustness.accuracies.items()
+    ]
+
+
+def _functions_data(workload: WorkloadTable) -> list[dict[str, Any]]:
+    return [
+        {
+            "workload": workload.label,
+            "function": each.function,
+            "policies": each.policies,
+            **{
+                f"{which}_{name}": value
+                for which, row in (("best", each.best), ("worst", each.worst))
+                for name, value in (("policy", row.policy), ("solver", row.solver), ("rank", row.rank))
+            },
+        }
+        for each in workload.functions()
+    ]
+
+
+def _records(report: Report) -> list[dict[str, Any]]:
+    """A record for each policy: mean, standard deviation and count of every metric."""
+    return [_record(row, workload) for workload in report.workloads for row in workload.policies]
+
+
+def _record(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
+    comparison, robustness = row.comparison, row.robustness
+    record: dict[str, Any] = {
+        "workload": workload.label,
+        "rank": row.rank,
+        "policy": row.policy,
+        "function": row.function,
+        "solver": row.solver,
+        "engine": row.engine,
+        "target_accuracy": workload.target,
+        "provisional": row.provisional,
+        "runs": len(row.runs),
+        **{status.replace(" ", "_"): row.statuses.get(status, 0) for status in STATUSES},
+        "against_the_best": comparison.verdict if comparison else None,
+        "p_value": comparison.p if comparison else None,
+        "p_value_holm": comparison.p_holm if comparison else None,
+    }
+    for name, summary in ((name, row.summaries[name]) for name in METRICS if name != "lr_scale_robustness"):
+        record |= {f"{name}_{part}": value for part, value in summary_object(summary).items()}
+    return {
+        **record,
+        "lr_scale_robustness": robustness.spread if robustness else None,
+        "lr_scales_diverged": " ".join(f"{scale:g}" for scale in robustness.diverged) if robustness else None,
+    }
