@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lrbench.cli.completing import engines, settings, specs
+from lrbench.cli.output import format_option
 
 if TYPE_CHECKING:
-    from lrbench.report.style import Style
     from lrbench.spec.experiment import Experiment
     from lrbench.tuning.bench import Bench
     from lrbench.tuning.space import Space
@@ -104,7 +103,7 @@ _OPTIONS = (
     click.option(
         "--engine", metavar="NAME", shell_complete=engines, help="caffe or torch; the same as --set engine.name=NAME."
     ),
-    click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True),
+    format_option(),
     click.option(
         "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen."
     ),
@@ -219,11 +218,3 @@ def _rates(bench: Bench) -> Sequence[float]:
     low, high = found.rates
     click.echo(f"search.rates: [{low:g}, {high:g}]", err=True)
     return found.rates
-
-
-def screen() -> Style:
-    """Tables as wide as the terminal."""
-    from lrbench.report.render import WIDTH
-    from lrbench.report.style import for_terminal
-
-    return for_terminal(shutil.get_terminal_size((WIDTH, 24)).columns)

@@ -13,7 +13,6 @@ from lrbench.cli.choosing import (
     on_search_engine,
     open_bench,
     progressing,
-    screen,
 )
 
 if TYPE_CHECKING:
@@ -51,15 +50,12 @@ def compose(typed: Choosing) -> int:
 
 
 def _show(result: ComposeResult, bench: Bench, typed: Choosing) -> None:
-    import json
-
-    from lrbench.cli.output import write_output
-    from lrbench.errors import printable_json
-    from lrbench.report.compose_table import compose_json, compose_text
+    from lrbench.cli.output import show
     from lrbench.report.labels import workload_name
+    from lrbench.report.views.compose import compose_document
 
     workload, target = bench.experiment.workload, bench.experiment.settings.target_accuracy
-    heading = workload_name(
+    name = workload_name(
         {
             "net_name": workload.net_name,
             "dataset_name": bench.data.label,
@@ -67,8 +63,4 @@ def _show(result: ComposeResult, bench: Bench, typed: Choosing) -> None:
             "iterations": workload.iterations,
         }
     )
-    if typed.form == "json":
-        content = json.dumps(compose_json(result, heading, target), indent=1) + "\n"
-        write_output(printable_json(content.encode()), typed.output)
-    else:
-        write_output(compose_text(result, heading, target, screen()).encode(), typed.output)
+    show(compose_document(result, name, target), typed.form, typed.output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,14 +12,12 @@ import click
 from lrbench.cli.completing import data_sets, engines, entries, function_names, net_names, solver_types
 from lrbench.cli.completing import results as run_folders
 from lrbench.cli.database import database_option, typed_again, users_database
+from lrbench.cli.output import format_option, show
 
 if TYPE_CHECKING:
-    from lrbench.report.database_listing import Listing
-    from lrbench.report.style import Style
     from lrbench.tuning.database import Added, Collected, Entry
 
 MOST_LINES = 10
-FORMATS = click.Choice(["text", "markdown", "csv", "json"])
 
 
 @click.group()
@@ -80,9 +77,9 @@ def add(results: Sequence[Path], note: str | None, location: str | None) -> None
 @click.option("--solver", metavar="TYPE", shell_complete=solver_types, help="Only this solver type.")
 @click.option("--engine", metavar="NAME", shell_complete=engines, help="Only this engine.")
 @click.option("--target", type=float, metavar="A", help="Rank by the iterations to this accuracy, a fraction.")
-@click.option("--format", "kind", type=FORMATS, default="text", show_default=True)
+@format_option()
 @database_option
-def list_entries(kind: str, target: float | None, location: str | None, **names: str | None) -> None:
+def list_entries(form: str, target: float | None, location: str | None, **names: str | None) -> None:
     """Show the entries, a table for each workload, the best policy first.
 
     \b
@@ -90,7 +87,9 @@ def list_entries(kind: str, target: float | None, location: str | None, **names:
     lrbench db list --dataset mnist --target 0.989 --format csv
     """
     from lrbench.metrics.target import check_target
-    from lrbench.report.database_listing import Listing
+    from lrbench.report.document import Command
+    from lrbench.report.render import for_programs
+    from lrbench.report.views.database import Listing, listing_document
     from lrbench.tuning.database import EntryQuery
 
     check_target(target, "--target")
@@ -106,29 +105,31 @@ def list_entries(kind: str, target: float | None, location: str | None, **names:
         )
         if not found:
             click.echo(f"none of the {len(database)} entries of {database.shown} fits", err=True)
-    if found or kind in ("csv", "json"):
-        click.echo(_content(Listing(found, target), kind), nl=False)
-    if found and kind == "text":
-        from lrbench.report.next_commands import next_line
-
-        best = Listing(found, target).workloads()[0][1][0]
+    if not found and not for_programs(form):
+        return
+    listing, command = Listing(found, target), None
+    if found:
+        best = listing.workloads()[0][1][0]
         first = shlex.join(["lrbench", "db", "show", best.id[:8], *typed_again(location)])
-        click.echo("\n" + next_line(first, "everything of one entry, by its id"))
+        command = Command(first, "everything of one entry, by its id")
+    show(listing_document(listing, command), form)
 
 
-@db.command()
+@db.command("show")
 @click.argument("id_", metavar="ID", shell_complete=entries)
-@click.option("--format", "kind", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
+@format_option()
 @database_option
-def show(id_: str, kind: str, location: str | None) -> None:
+def show_entry(id_: str, form: str, location: str | None) -> None:
     """Show all of the entry ID, which may be cut short: every metric, every run, and where they come from.
 
     \b
     lrbench db show ba1757c8
     """
+    from lrbench.report.views.database import entry_document
+
     with users_database(location) as database:
         entry = database.entry(id_)
-    click.echo(_page(entry, kind), nl=False)
+    show(entry_document(entry), form)
 
 
 @db.command()
@@ -184,8 +185,8 @@ def _read(file: Path) -> list[Entry]:
 
 def _tell(found: Collected) -> None:
     """Name what is left out, one line each, but never thousands of them."""
+    from lrbench.errors import plain
     from lrbench.report.formats import status_counts
-    from lrbench.report.untrusted import plain
 
     for problem in found.problems[:MOST_LINES]:
         click.echo(f"left out: {plain(problem)}", err=True)
@@ -209,35 +210,3 @@ def _count(number: int, what: str) -> str:
     if number != 1:
         what = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
     return f"{number} {what}"
-
-
-def _content(listing: Listing, kind: str) -> bytes:
-    from lrbench.report import database_listing
-
-    if kind == "json":
-        return _json(database_listing.listing_objects(listing))
-    if kind == "csv":
-        return database_listing.listing_csv(listing).encode()
-    return database_listing.listing_tables(listing, _style(kind)).encode()
-
-
-def _page(entry: Entry, kind: str) -> bytes:
-    from lrbench.report.database_entry import entry_page
-    from lrbench.report.database_listing import entry_summary
-
-    return _json(entry_summary(entry)) if kind == "json" else entry_page(entry, _style(kind)).encode()
-
-
-def _json(document: object) -> bytes:
-    import orjson
-
-    from lrbench.errors import printable_json
-
-    return printable_json(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-
-
-def _style(kind: str) -> Style:
-    from lrbench.report.render import WIDTH
-    from lrbench.report.style import MARKDOWN, for_terminal
-
-    return MARKDOWN if kind == "markdown" else for_terminal(shutil.get_terminal_size((WIDTH, 24)).columns)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from lrbench.urls import hide_secrets
 
+if TYPE_CHECKING:
+    from lrbench.report.document import Document
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 
 class FormatChoice(click.Choice[str]):
-    """The formats of documents; ``table``, the name that ``text`` once had in some commands, is understood."""
+    """The formats of documents; ``table``, as some commands called ``text`` in earlier versions, is understood."""
 
     def __init__(self) -> None:
         from lrbench.report.render import formats
@@ -20,7 +27,9 @@ class FormatChoice(click.Choice[str]):
         super().__init__(formats())
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return super().convert("text" if value == "table" else value, param, ctx)
+        from lrbench.report.render import FOR_TERMINALS
+
+        return super().convert(FOR_TERMINALS if value == "table" else value, param, ctx)
 
 
 def tell(text: str) -> None:
@@ -49,6 +58,21 @@ def check_writable(output: Path, option: str = "-o") -> None:
     if not output.parent.is_dir():
         remedy = f"make it, or change {option}"
         raise UsageError(f"there is no folder {output.parent}", where=str(output), remedy=remedy)
+
+
+def format_option(help_text: str | None = None) -> Callable[[Command], Command]:
+    """Give a command ``--format``, as its argument ``form``."""
+    from lrbench.report.render import FOR_TERMINALS
+
+    choice = FormatChoice()
+    return click.option("--format", "form", type=choice, default=FOR_TERMINALS, show_default=True, help=help_text)
+
+
+def show(document: Document, form: str, output: Path | None = None) -> None:
+    """Write a document in a format to the file, or to standard output where there is none, as wide as the terminal."""
+    from lrbench.report.render import WIDTH, render
+
+    write_output(render(document, form, shutil.get_terminal_size((WIDTH, 24)).columns), output)
 
 
 def write_output(content: bytes, output: Path | None) -> None:

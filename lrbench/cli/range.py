@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.choosing import Choosing, choosing_options, open_bench, progressing, screen
+from lrbench.cli.choosing import Choosing, choosing_options, open_bench, progressing
 from lrbench.cli.completing import solver_types
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:
     lrbench range configs/optimizers.yaml --solver Adam
     lrbench range configs/quickstart.yaml --set range.high=100 --set 'range.seeds=[0, 1]'
     """
+    from lrbench.cli.output import show
+    from lrbench.report.views.range import range_document
     from lrbench.tuning.range_test import range_test
 
     if plot is not None:
@@ -54,7 +56,7 @@ def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:
     with progressing(bench) as told:
         found = [range_test(told, solver) for solver in _solvers(bench.experiment, solver_type)]
     heading = _heading(bench)
-    _show(found, heading, typed)
+    show(range_document(found, heading), typed.form, typed.output)
     if plot is not None:
         from lrbench.report.range_plot import plot_range
 
@@ -119,15 +121,6 @@ def _heading(bench: Bench) -> str:
             "iterations": workload.iterations,
         }
     )
-
-
-def _show(found: list[RangeResult], heading: str, typed: Choosing) -> None:
-    from lrbench.cli.output import write_output
-    from lrbench.report.range_export import range_json
-    from lrbench.report.range_table import range_text
-
-    content = range_json(found, heading) if typed.form == "json" else range_text(found, heading, screen()).encode()
-    write_output(content, typed.output)
 
 
 def _say_next(found: list[RangeResult], experiment: Experiment, typed: Choosing) -> None:

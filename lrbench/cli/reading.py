@@ -30,7 +30,7 @@ def read_report(paths: Sequence[Path], metric: str, target: float | None) -> Rep
 
 def say_what_is_left_out(report: Report) -> None:
     """Name, on standard error, what could not be read, was read otherwise, or is not counted."""
-    from lrbench.report.untrusted import plain
+    from lrbench.errors import plain
 
     for problem in report.problems:
         click.echo(f"left out: {plain(problem)}", err=True)
@@ -43,8 +43,8 @@ def say_what_is_left_out(report: Report) -> None:
 
 def say_different_targets(report: Report) -> None:
     """Name, on standard error, the workloads whose runs are to reach different accuracies."""
+    from lrbench.errors import plain
     from lrbench.report.formats import different_targets
-    from lrbench.report.untrusted import plain
 
     for workload in report.workloads:
         if len(workload.targets) > 1:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from lrbench.cli.completing import engines, settings, specs
 from lrbench.cli.database import database_option, typed_again, users_database
-
-if TYPE_CHECKING:
-    from lrbench.report.recommendation import Commands
-    from lrbench.tuning.recommending import Recommendation
+from lrbench.cli.output import format_option
 
 
 @click.command()
@@ -35,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--engine", metavar="NAME", shell_complete=engines, help="caffe or torch; the same as --set engine.name=NAME."
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option()
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
 @database_option
 def recommend(
@@ -57,11 +53,11 @@ def recommend(
     lrbench recommend configs/quickstart.yaml
     lrbench recommend configs/mnist_lenet.yaml --target 0.989 --set workload.iterations=5000
     """
-    from lrbench.cli.output import check_writable
+    from lrbench.cli.output import check_writable, show
     from lrbench.executors.preparing import check_engine
     from lrbench.library.recommending import data_at_hand, recommendations
     from lrbench.metrics.target import check_target
-    from lrbench.report.recommendation import Commands, asked_solver
+    from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import ChoosingSettings
 
@@ -75,19 +71,6 @@ def recommend(
     with users_database(location) as database:
         found = recommendations(experiment, data, target or experiment.settings.target_accuracy, database)
     solvers = tuple(asked_solver(each.asked) for each in found)
-    _show(found, Commands(str(spec), experiment.name, changes, solvers, typed_again(location)), form, output)
+    commands = Commands(str(spec), experiment.name, changes, solvers, typed_again(location))
+    show(recommendation_document(found, commands), form, output)
     return 0
-
-
-def _show(found: list[Recommendation], commands: Commands, form: str, output: Path | None) -> None:
-    from lrbench.cli.choosing import screen
-    from lrbench.cli.output import write_output
-
-    if form == "json":
-        from lrbench.report.recommendation_export import recommendation_json
-
-        write_output(recommendation_json(found, commands), output)
-    else:
-        from lrbench.report.recommendation import recommendation_text
-
-        write_output(recommendation_text(found, commands, screen()).encode(), output)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.completing import metrics, results
-from lrbench.cli.output import FormatChoice
+from lrbench.cli.output import format_option
 
 if TYPE_CHECKING:
     from lrbench.report.build import Report
     from lrbench.report.document import Document
 
 COMPARED = ("engine", "solver", "batch_size", "device", "dataset")
-FOR_PROGRAMS = ("csv", "json")
 
 
 @dataclass(frozen=True)
@@ -39,14 +37,7 @@ class _View:
 @click.argument(
     "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path), shell_complete=results
 )
-@click.option(
-    "--format",
-    "form",
-    type=FormatChoice(),
-    default="text",
-    show_default=True,
-    help="JSON has every run, the others a row for each policy.",
-)
+@format_option("JSON has every run, the others a row for each policy.")
 @click.option(
     "--by",
     type=click.Choice(["policy", *COMPARED]),
@@ -99,34 +90,28 @@ def report(
     lrbench report results/optimizers --by solver --plots plots
     lrbench report results/ --format html -o report.html
     """
-    from lrbench.cli.output import check_writable, write_output
+    from lrbench.cli.output import check_writable, show
     from lrbench.cli.reading import read_report, say_different_targets, say_what_is_left_out
-    from lrbench.report.render import render
+    from lrbench.report.render import for_programs
 
     if output is not None:
         check_writable(output)
     built = read_report(paths, metric, target)
     say_what_is_left_out(built)
     view = _by_policy(built) if by == "policy" else _compared(built, by)
-    if form in FOR_PROGRAMS:
+    if for_programs(form):
         say_different_targets(built)
         _say(view.notes)
-    write_output(render(view.document, form, _width()), output)
+    show(view.document, form, output)
     for path in view.plot(plots) if plots is not None else ():
         click.echo(f"wrote {path}", err=True)
 
 
 def _say(notes: Sequence[str]) -> None:
-    from lrbench.report.untrusted import plain
+    from lrbench.errors import plain
 
     for note in notes:
         click.echo(plain(note), err=True)
-
-
-def _width() -> int:
-    from lrbench.report.render import WIDTH
-
-    return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def _by_policy(built: Report) -> _View:

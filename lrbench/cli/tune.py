@@ -13,11 +13,10 @@ from lrbench.cli.choosing import (
     on_search_engine,
     open_bench,
     progressing,
-    screen,
 )
 
 if TYPE_CHECKING:
-    from lrbench.tuning.tune import TuneResult
+    pass
 
 
 @click.command()
@@ -41,7 +40,9 @@ def tune(typed: Choosing, storage: str | None) -> int:
     lrbench tune configs/tune_digits.yaml -j 2
     lrbench tune configs/mnist_lenet.yaml --set search.trials=30 --set 'search.rates=[0.001, 0.1]' --engine torch
     """
+    from lrbench.cli.output import show
     from lrbench.library.surroundings import home
+    from lrbench.report.views.tune import tune_document
     from lrbench.tuning.tune import baselines
     from lrbench.tuning.tune import tune as search
 
@@ -51,20 +52,7 @@ def tune(typed: Choosing, storage: str | None) -> int:
         searching = on_search_engine(told)
         judge = searching.judged_on_validation(home())
         result = search(told, judge, find_space(searching), storage)
-    _show(result, typed)
+    show(tune_document(result), typed.form, typed.output)
     failed = [tried for tried in result.tried if tried.status == "failed"]
     failed_again = [outcome for row in result.confirmed for outcome in row.outcomes if outcome.status == "failed"]
     return 1 if failed or failed_again else 0
-
-
-def _show(result: TuneResult, typed: Choosing) -> None:
-    import json
-
-    from lrbench.cli.output import write_output
-    from lrbench.errors import printable_json
-    from lrbench.report.tune_table import tune_json, tune_text
-
-    if typed.form == "json":
-        write_output(printable_json((json.dumps(tune_json(result), indent=1) + "\n").encode()), typed.output)
-    else:
-        write_output(tune_text(result, screen()).encode(), typed.output)

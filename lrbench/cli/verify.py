@@ -14,7 +14,6 @@ from lrbench.cli.choosing import (
     on_search_engine,
     open_bench,
     progressing,
-    screen,
 )
 from lrbench.cli.completing import policies
 from lrbench.cli.database import database_option
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from lrbench.policies import Policy
     from lrbench.tuning.bench import Bench
     from lrbench.tuning.database import Database
-    from lrbench.tuning.verify import Candidate, Goal, Phase, Verdict
+    from lrbench.tuning.verify import Candidate, Goal, Phase
     from lrbench.tuning.verify_search import Searching
 
 
@@ -91,7 +90,9 @@ def verify(
     lrbench verify configs/mnist_lenet.yaml --target 0.989 --within 5000 --phase database --phase search
     """
     from lrbench.cli.database import users_database
+    from lrbench.cli.output import show
     from lrbench.metrics.target import check_target
+    from lrbench.report.views.verify import verdict_document
     from lrbench.tuning.verify import Verification
     from lrbench.tuning.verify import verify as verified
     from lrbench.tuning.verify_database import earlier_runs
@@ -106,7 +107,7 @@ def verify(
         sources = _sources(told, goal, policy, candidates, database, searching)
         verification = Verification(told, goal, earlier_runs(database, bench, goal))
         verdict = verified(verification, [(phase, sources[phase]) for phase in wanted])
-    _show(verdict, searching, typed)
+    show(verdict_document(verdict, searching.tuned, searching.composed), typed.form, typed.output)
     return 0 if verdict.found is not None else 1
 
 
@@ -159,19 +160,3 @@ def _sources(
         "database": lambda: known_candidates(database.entries(), asked, goal, most),
         "search": searching.candidates,
     }
-
-
-def _show(verdict: Verdict, searching: Searching, typed: Choosing) -> None:
-    import json
-
-    from lrbench.cli.output import write_output
-    from lrbench.errors import printable_json
-    from lrbench.report.verdict import verdict_json, verdict_text
-
-    found = verdict, searching.tuned, searching.composed
-    content = (
-        printable_json((json.dumps(verdict_json(*found), indent=1) + "\n").encode())
-        if typed.form == "json"
-        else verdict_text(*found, screen()).encode()
-    )
-    write_output(content, typed.output)

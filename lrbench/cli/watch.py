@@ -100,7 +100,7 @@ class _Once:
         self._told: set[str] = set()
 
     def __call__(self, problem: str) -> None:
-        from lrbench.report.untrusted import plain
+        from lrbench.errors import plain
 
         if problem not in self._told:
             self._told.add(problem)

@@ -11,11 +11,9 @@ from lrbench.library.progress import LOG
 from lrbench.library.surroundings import database_place, home
 from lrbench.metrics.target import check_target
 from lrbench.policies import Policy, parse_policy
-from lrbench.report.html import recommendation_html
 from lrbench.report.next_commands import database_option
-from lrbench.report.recommendation import Commands, asked_solver, recommendation_text
-from lrbench.report.render import WIDTH
-from lrbench.report.style import for_terminal
+from lrbench.report.render import notebook, render
+from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.given import Spec, given_experiment
 from lrbench.spec.model import ChoosingSettings
@@ -58,13 +56,13 @@ class Recommendations(Sequence[Recommendation]):
         return iter(self._found)
 
     def __str__(self) -> str:
-        return recommendation_text(self._found, self._commands, for_terminal(WIDTH))
+        return render(recommendation_document(self._found, self._commands)).decode()
 
     def __repr__(self) -> str:
         return f"<Recommendations: {', '.join(policy.text for policy in self.policies) or 'none'}>"
 
     def _repr_html_(self) -> str:
-        return recommendation_html(self._found, self._commands)
+        return notebook(recommendation_document(self._found, self._commands))
 
 
 def recommend(

@@ -7,16 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lrbench.errors import UsageError, did_you_mean
+from lrbench.errors import UsageError, did_you_mean, plain
 from lrbench.library.frames import evaluations_frame, policies_frame, runs_frame
 from lrbench.metrics.target import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.build import WorkloadTable
 from lrbench.report.choice import matching_workloads
 from lrbench.report.load import read_report
-from lrbench.report.render import render
-from lrbench.report.render.html import fragment
-from lrbench.report.untrusted import plain
+from lrbench.report.render import notebook, render
 from lrbench.report.views.ranking import ranking_document
 
 if TYPE_CHECKING:
@@ -125,14 +123,14 @@ class Results:
         raise UsageError(message, remedy="name one of them by a part of its name, or read the results of one alone")
 
     def __str__(self) -> str:
-        return render(ranking_document(self.report), "text").decode()
+        return render(ranking_document(self.report)).decode()
 
     def __repr__(self) -> str:
         policies = sum(len(table.policies) for table in self.report.workloads)
         return f"<Results: {len(self.report.runs)} runs, {policies} policies>"
 
     def _repr_html_(self) -> str:
-        return fragment(ranking_document(self.report))
+        return notebook(ranking_document(self.report))
 
 
 def load_results(*paths: str | os.PathLike[str], rows: Rows = "runs", target: float | None = None) -> pandas.DataFrame:

@@ -21,8 +21,8 @@ from lrbench.nets.text import merge_whole_fields
 from lrbench.policies import Policy, policy_from_mapping
 from lrbench.report.caffe_evaluations import evaluations_of_log
 from lrbench.report.caffe_outputs import Readings, read_outputs
+from lrbench.report.formats import path_text
 from lrbench.report.rows import CUT_OFF, RunRow
-from lrbench.report.untrusted import path_text
 
 DISPLAY_TOLERANCE = 1e-3
 COMPARED_BYTES = 29_800  # of a net; glog writes some more of one that it cuts

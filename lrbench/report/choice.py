@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lrbench.errors import PolicyError, UsageError, did_you_mean
+from lrbench.errors import PolicyError, UsageError, did_you_mean, plain
 from lrbench.policies import parse_policy
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.policies import PolicyRow
-from lrbench.report.untrusted import plain
 
 
 def chosen_workload(report: Report, wanted: str | None) -> WorkloadTable:

@@ -133,7 +133,7 @@ class Document:
     """
 
     blocks: Sequence[Block]
-    data: Callable[[], Mapping[str, Any]]
+    data: Callable[[], Any]
     records: Callable[[], Sequence[Mapping[str, Any]]]
     page: Callable[[], bytes] | None = None
     large: bool = False

@@ -11,8 +11,8 @@ from lrbench.errors import ResultsError
 from lrbench.metrics.divergence import divergence
 from lrbench.metrics.registry import metric_named
 from lrbench.report.build import Report, build_report
+from lrbench.report.formats import path_text
 from lrbench.report.rows import RunRow, row_of_record
-from lrbench.report.untrusted import path_text
 from lrbench.runs.records import find_runs, read_run
 
 

@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lrbench.errors import plain
 from lrbench.report.build import WorkloadTable
 from lrbench.report.labels import key, labels, solver_name
-from lrbench.report.untrusted import plain
 
 _POLICY = re.compile(r"[A-Z]\w*\(.*\)")
 _REACTS = re.compile(r"\b(PLATEAU|SWITCH)\(")

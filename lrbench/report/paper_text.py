@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from lrbench.errors import plain
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.formats import (
@@ -18,7 +19,6 @@ from lrbench.report.formats import (
 from lrbench.report.looks import PRINT_BANDED
 from lrbench.report.paper_layout import APART
 from lrbench.report.policies import PolicyRow
-from lrbench.report.untrusted import plain
 
 _SHOWN = {
     "accuracy": "top-1 accuracy over the whole run, and from near",

@@ -16,7 +16,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from lrbench.errors import ResultsError
-from lrbench.report.untrusted import path_text
+from lrbench.report.formats import path_text
 from lrbench.storage import atomic_write, reason
 
 _SETTINGS: dict[Any, Any] = {

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from lrbench.errors import plain
 from lrbench.report.picture_file import drawing, write_picture
-from lrbench.report.range_table import evaluated_on_title, solver_title
-from lrbench.report.untrusted import plain
+from lrbench.report.views.range import evaluated_on_title, solver_title
 from lrbench.tuning.range_test import RangeResult
 from lrbench.tuning.range_test.sweep import running_median
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lrbench.metrics.run import all_metrics, target_budgets
 from lrbench.policies.counting import rates_of
-from lrbench.report.untrusted import path_text
+from lrbench.report.formats import path_text
 from lrbench.runs.records import RunRecord
 
 Columns = Mapping[str, NDArray[np.float64]]

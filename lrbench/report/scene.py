@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from lrbench.errors import plain
 from lrbench.metrics.registry import Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.curves import metric_curve
 from lrbench.report.formats import heading, mean_and_deviation, status_counts
 from lrbench.report.looks import EMPHASISED, MOST_POLICIES, Look, screen_band, screen_look
 from lrbench.report.policies import PolicyRow
-from lrbench.report.untrusted import plain
 
 LEGEND_CHARACTERS = 56
 MARKERS_A_LINE = 12

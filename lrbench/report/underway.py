@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lrbench.errors import ResultsError
-from lrbench.report.formats import NOTHING, number
+from lrbench.errors import ResultsError, plain
+from lrbench.report.formats import NOTHING, number, path_text
 from lrbench.report.rows import RunRow, row_of_record
-from lrbench.report.untrusted import path_text, plain
 from lrbench.runs.directory import STATUS, RunDirectory
 from lrbench.runs.records import find_runs, read_run
 from lrbench.storage import is_irregular

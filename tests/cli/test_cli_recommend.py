@@ -77,7 +77,7 @@ note: the data set mnist is not prepared here, so that measurements are found by
 
 avoid:
 - rates above 0.06: the largest that trained, with TRI(k0=0.01, k1=0.06, l=200) [{tri}], while 0.2 did not,
-    with FIX(k0=0.2) [{hot}]
+  with FIX(k0=0.2) [{hot}]
 - FIX(k0=0.2): diverged with 2 of 2 seeds [{hot}]
 """
     )

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from lrbench.policies import parse_policy
-from lrbench.report.compose_table import compose_json, compose_text
-from lrbench.report.style import for_terminal
+from lrbench.report.render import render
+from lrbench.report.views.compose import compose_document
 from lrbench.tuning.composing import ComposeResult
 from lrbench.tuning.composing.drawing import Continued, Draw, How
 from lrbench.tuning.composing.judging import Judge, Judged
@@ -84,7 +84,7 @@ def result() -> ComposeResult:
 
 
 def shown(result: ComposeResult, target: float | None = 0.9) -> str:
-    return compose_text(result, HEADING, target, for_terminal(160))
+    return render(compose_document(result, HEADING, target), "text", 160).decode()
 
 
 def test_all_of_it_on_one_screen(result):
@@ -116,7 +116,9 @@ def test_a_seed_that_missed_the_target_shows_beside_the_iterations_and_the_ratio
     lines = [" ".join(line.split()) for line in shown(result).splitlines()]
     single = next(line for line in lines if line.startswith("best single "))
     assert "80 (1/2) 1/2 1.12 (1/2)" in single
-    (found,) = (row for row in compose_json(result, HEADING, 0.9)["confirmed"] if row["role"] == "best single")
+    (found,) = (
+        row for row in compose_document(result, HEADING, 0.9).data()["confirmed"] if row["role"] == "best single"
+    )
     assert found["iterations_to_target"] == {
         "mean": 80,
         "deviation": None,
@@ -141,7 +143,7 @@ def test_one_policy_all_the_way_is_said_to_be_one(result):
 
 
 def test_for_programs_every_candidate_is_there(result):
-    found = json.loads(json.dumps(compose_json(result, HEADING, 0.9), allow_nan=False))
+    found = json.loads(render(compose_document(result, HEADING, 0.9), "json"))
     assert found["policy"] == f"COMPOSE(policies=[{FIRST}, {SECOND}], boundaries=[40], count=stage)"
     assert [one["accuracy"] for one in found["stages"][0]["tried"]] == [0.8, 0.75, None]
     assert found["stages"][1]["chosen"][0]["stage_policy"] == SECOND

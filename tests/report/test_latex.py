@@ -14,9 +14,10 @@ from made_up_reports import POLICIES, report_of, run_row
 from report_readers import latex_tables, unlatexed
 from shown import latex_comparison, latex_report
 
+from lrbench.errors import plain
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare
-from lrbench.report.untrusted import latex, plain
+from lrbench.report.render.latex import escaped as latex
 
 EVERYTHING = "".join(map(chr, range(0x20, 0x180)))
 HOSTILE = [*POLICIES, EVERYTHING, "[x]", "*", "\\input{/etc/passwd}", "}{", "学习率 \U0001f600 \x1b[3m", "--- << ,, ?`"]

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.report.untrusted import LONGEST, csv_cell, markdown, path_text, plain
+from lrbench.errors import LONGEST, plain
+from lrbench.report.formats import path_text
+from lrbench.report.render.csv import cell as csv_cell
+from lrbench.report.render.markdown import escaped as markdown
 
 
 @pytest.mark.parametrize(

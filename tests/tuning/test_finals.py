@@ -8,8 +8,8 @@ import pytest
 from made_up_runs import MadeUp, made_up_bench, row
 
 from lrbench.policies import parse_policy
-from lrbench.report.style import for_terminal
-from lrbench.report.tune_table import tune_json, tune_text
+from lrbench.report.render import render
+from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.tuning.finals import finals
 from lrbench.tuning.replay import Played
 from lrbench.tuning.space import search_space
@@ -62,17 +62,17 @@ def test_a_policy_that_misses_the_target_with_a_seed_is_not_chosen(bench):
     lucky = next(row for row in result.finals if row.policy.text == LUCKY)
     assert result.finals[0].policy.text == GOOD
     assert (lucky.to_target.n, lucky.to_target.runs) == (2, 3)
-    text = " ".join(tune_text(result, for_terminal(200)).split())
+    text = " ".join(render(tune_document(result), "text", 200).decode().split())
     assert f"{lucky.to_target.mean:.0f} ± 0 (2/3)" in text
 
 
 def test_the_screen_shows_the_finals_and_what_they_cost(bench):
     result = tuned(bench())
-    text = " ".join(tune_text(result, for_terminal(120)).split())
+    text = " ".join(render(tune_document(result), "text", 120).decode().split())
     assert "the finals, from which one is chosen: the best of the search, each with 3 seeds, on the test" in text
     assert "3 (2 diverged)" in text
     assert "; of the finals: 6 runs more, 500 iterations, 5 s; of the confirmation:" in text
-    assert [each["policy"] for each in tune_json(result)["finals"]] == [GOOD, WORSE, LUCKY]
+    assert [each["policy"] for each in tune_data(result)["finals"]] == [GOOD, WORSE, LUCKY]
 
 
 @pytest.mark.parametrize("settings", ["final_seeds: 0", "finalists: 1"])

@@ -13,10 +13,9 @@ from fake_engine import FakeEngine, FakeSession
 from lrbench.data import Prepared
 from lrbench.engines.base import Stretch
 from lrbench.errors import EngineFailed
-from lrbench.report.range_export import range_json
 from lrbench.report.range_plot import plot_range
-from lrbench.report.range_table import range_text
-from lrbench.report.style import MARKDOWN, for_terminal
+from lrbench.report.render import render
+from lrbench.report.views.range import range_document
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ChoosingSettings
 from lrbench.tuning.bench import Bench
@@ -113,7 +112,7 @@ def test_no_suggestion_for_a_net_that_breaks_at_every_rate(bench):
     assert result.rates is None
     assert result.text.splitlines()[0] == "no rates to suggest"
     assert "none of the rates tried, 1e-05 to 10, trained beyond chance (10.0%" in result.reasons[0]
-    assert json.loads(range_json([result], "w"))["solvers"][0]["rates"] is None
+    assert json.loads(render(range_document([result], "w"), "json"))["solvers"][0]["rates"] is None
 
 
 def test_where_the_sweep_says_nothing_the_fixed_rates_decide_and_it_is_said(bench):
@@ -139,7 +138,9 @@ def test_rates_are_before_the_solvers_lr_scale(bench, result):
     scaled = range_test(bench(FakeEngine(diverges_above=0.5), "solver={lr_scale: 0.1}"))
     assert scaled.plan.high == 100
     assert scaled.rates == pytest.approx([10 * rate for rate in result.rates])
-    assert "rates are before the solver's lr_scale of 0.1" in range_text([scaled], "w", MARKDOWN)
+    assert (
+        "rates are before the solver's lr\\_scale of 0.1" in render(range_document([scaled], "w"), "markdown").decode()
+    )
 
 
 @pytest.mark.parametrize(("validation", "images"), [("null", 200), ("300", 200), ("100", 100), ("0", 500)])
@@ -151,7 +152,7 @@ def test_at_most_so_many_images_are_held_out_in_whole_batches(bench, tmp_path, v
 
 
 def test_the_screen(result):
-    text = range_text([result], "lenet on digits", for_terminal(100))
+    text = render(range_document([result], "lenet on digits"), "text", 100).decode()
     assert text.startswith("lenet on digits: rates for SGD\n\naccuracy in % on 500 test images, at a fixed rate, mean")
     assert "what is chosen by the test set cannot be judged by it" in " ".join(text.split())
     low, high = result.rates
@@ -165,7 +166,7 @@ def test_the_screen(result):
 
 
 def test_json_has_every_number(result):
-    solver = json.loads(range_json([result], "lenet on digits"))["solvers"][0]
+    solver = json.loads(render(range_document([result], "lenet on digits"), "json"))["solvers"][0]
     assert solver["rates"] == list(result.rates)
     assert solver["sweep"]["end"] == result.sweep.end
     assert solver["sweep"]["train_loss"][0][-1] is None

@@ -10,7 +10,7 @@ from fake_entries import entry, run
 from made_up_runs import MadeUp, made_up_bench
 
 from lrbench.policies import parse_policy
-from lrbench.report.verdict import share_text, verdict_json
+from lrbench.report.views.verify import share_text, verdict_document
 from lrbench.tuning.outlook import best_so_far
 from lrbench.tuning.replay import Played
 from lrbench.tuning.space import search_space
@@ -56,7 +56,7 @@ def test_a_seed_that_misses_counts_with_the_budget_and_is_told_apart(bench):
     assert (attempt.times.mean, attempt.times.n, attempt.times.runs, attempt.times.restricted_mean) == (90, 1, 2, 105)
     assert share_text(attempt).startswith("1 of 2 seeds reached it")
     assert share_text(attempt).endswith("after 90 iterations (the mean over those that did)")
-    assert verdict_json(verdict, None, None)["attempts"][0]["iterations_to_target"] == {
+    assert verdict_document(verdict, None, None).data()["attempts"][0]["iterations_to_target"] == {
         "mean": 90,
         "deviation": None,
         "n": 1,

@@ -16,13 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from lrbench.errors import plain
 from lrbench.report.comparison.cost import WHOLE
 from lrbench.report.comparison.table import Comparison, ComparisonTable
 from lrbench.report.formats import heading
 from lrbench.report.picture_file import drawing, write_picture
 from lrbench.report.plots import prefixes
 from lrbench.report.scene import plain_axes
-from lrbench.report.untrusted import plain
 from lrbench.runs.usage import Sample
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

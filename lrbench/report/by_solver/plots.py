@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from lrbench.errors import plain
 from lrbench.metrics.registry import Metric
 from lrbench.report.comparison.table import ComparedRow, Comparison, ComparisonTable, Standing
 from lrbench.report.formats import heading, number
 from lrbench.report.picture_file import drawing, write_picture
 from lrbench.report.plots import prefixes
-from lrbench.report.untrusted import plain
 from lrbench.report.views.comparison import value_text
 
 NAME = "policies_by_solver.png"

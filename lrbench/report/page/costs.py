@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lrbench.errors import plain
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.formats import heading, mean_and_deviation
 from lrbench.report.policies import PolicyRow
-from lrbench.report.untrusted import plain
 
 COSTS = (
     "iterations_to_target",

@@ -11,6 +11,7 @@ from typing import Any
 
 from lrbench import __version__
 from lrbench.data.holdout import evaluated_on
+from lrbench.errors import plain
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.formats import NOTHING, heading, number
@@ -23,7 +24,6 @@ from lrbench.report.page.spec_text import SpecWriter
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
 from lrbench.report.underway import underway
-from lrbench.report.untrusted import plain
 from lrbench.report.views.ranking import ranking_columns, ranking_data, ranking_notes
 
 _BY_SOONEST = {

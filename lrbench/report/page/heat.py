@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.errors import ResultsError
+from lrbench.errors import ResultsError, plain
 from lrbench.report.build import Report
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare
@@ -15,7 +15,6 @@ from lrbench.report.comparison.findings import findings, verdict
 from lrbench.report.comparison.table import ComparisonTable, Standing
 from lrbench.report.formats import heading
 from lrbench.report.page.ranges import is_range_test
-from lrbench.report.untrusted import plain
 from lrbench.report.views.comparison import value_text
 
 LARGEST_QUANTILE = 0.8

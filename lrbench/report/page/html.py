@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from lrbench.report.untrusted import printable_json
+from lrbench.errors import printable_json
 
 SCRIPTS = ("dom", "theme", "filters", "table", "runs", "lines", "bars", "heat", "ranges", "live", "main")
 LIBRARY = "echarts/echarts.min.js"

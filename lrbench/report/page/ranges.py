@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.errors import PolicyError
+from lrbench.errors import PolicyError, plain
 from lrbench.policies import parse_policy
 from lrbench.report.build import WorkloadTable
 from lrbench.report.labels import engine_settings, key, solver_name
 from lrbench.report.page.curves import rounded
 from lrbench.report.rows import OUTCOMES, RunRow
-from lrbench.report.untrusted import plain
 from lrbench.tuning.range_test.sweep import read_sweeps
 
 SUFFIX = "-range"

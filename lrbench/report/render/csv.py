@@ -10,6 +10,7 @@ from typing import Any
 from lrbench.errors import plain
 from lrbench.report.document import Document
 
+FOR_PROGRAMS = True
 # What a spreadsheet would take for a formula, with the blanks that it skips.
 _FORMULA = re.compile(r"\s*[=+\-@]")
 

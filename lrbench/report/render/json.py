@@ -7,6 +7,7 @@ import orjson
 from lrbench.errors import printable_json
 from lrbench.report.document import Document
 
+FOR_PROGRAMS = True
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 
 

@@ -25,6 +25,7 @@ from lrbench.report.formats import (
     mean_and_deviation,
     mean_of_some,
     number,
+    path_text,
     seeds,
     some_diverged,
     some_missed,
@@ -35,7 +36,6 @@ from lrbench.report.labels import key, labels, mixed_versions, workload_name, wo
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow, count_statuses
 from lrbench.report.rows import STATUSES, RunRow
-from lrbench.report.untrusted import path_text
 
 SCHEMA = 1
 MOST_FAILURES = 10

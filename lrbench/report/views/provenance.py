@@ -1,4 +1,4 @@
-"""What an entry of the policy database rests on: runs, when, versions and cost, in few words."""
+"""The provenance of an entry of the policy database: its runs, when they were made, versions and cost."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
-"""A verification's verdict on one screen: each policy tested, seed by seed, the share that reached it, and why."""
+"""The verdict of a verification: each policy tested, seed by seed, the share that reached the target, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import NOTHING, number
-from lrbench.report.style import Style
-from lrbench.report.tune_table import cost_text, tune_json
+from lrbench.report.views.tune import search_cost, tune_data
 from lrbench.tuning.composing import ComposeResult
 from lrbench.tuning.confirm import SeedOutcome
 from lrbench.tuning.tune import TuneResult
@@ -17,57 +18,63 @@ from lrbench.tuning.verify import Attempt, Verdict
 _PHASES = {"policy": "the policy", "database": "known policies", "search": "searched for"}
 
 
-def verdict_text(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None, style: Style) -> str:
-    """All of it; the decision comes last."""
-    return "\n\n".join(_sections(verdict, tuned, composed, style)) + "\n"
+def verdict_document(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None) -> Document:
+    """The document of a verification; the decision comes last."""
+    return Document(
+        list(_blocks(verdict, tuned, composed)),
+        partial(_data, verdict, tuned, composed),
+        lambda: [
+            {"phase": attempt.phase, "policy": attempt.policy.text, **asdict(outcome)}
+            for attempt in verdict.attempts
+            for outcome in attempt.outcomes
+        ],
+    )
 
 
-def _sections(
-    verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None, style: Style
-) -> Iterator[str]:
+def _blocks(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None) -> Iterator[Block]:
     goal = verdict.goal
-    yield style.title.format(f"{100 * goal.target:g} % on the test set within {goal.within:,} iterations?")
-    for attempt in verdict.attempts:
-        yield style.paragraph(f"{_PHASES[attempt.phase]}: {style.clean(attempt.policy.text)} ({attempt.why})")
-        yield _seeds(attempt, style)
-        yield style.paragraph(share_text(attempt))
-    for note in verdict.notes:
-        yield style.paragraph(note)
+    yield Heading(f"{100 * goal.target:g} % on the test set within {goal.within:,} iterations?")
+    for place, attempt in enumerate(verdict.attempts, start=1):
+        yield _seeds(attempt, place)
+    yield from map(Paragraph, verdict.notes)
     if tuned is not None:
-        yield style.paragraph(cost_text(tuned))
+        yield Paragraph(search_cost(tuned))
     if composed is not None:
-        yield style.paragraph(
+        yield Paragraph(
             f"cost of composing: {composed.cost.runs} runs, {composed.cost.iterations:,} training "
             f"iterations = {composed.cost.full_runs:.1f} full runs, {composed.cost.seconds:,.0f} s"
         )
-    if verdict.evidence is not None and any(_given_up(one) for a in verdict.attempts for one in a.outcomes):
-        yield style.paragraph(f"runs were given up by {verdict.evidence}; --no-early-stop trains them to the end")
-    yield style.paragraph(decision(verdict))
+    if verdict.evidence is not None and any(one.status == "pending" for a in verdict.attempts for one in a.outcomes):
+        yield Paragraph(f"runs were given up by {verdict.evidence}; --no-early-stop trains them to the end")
+    yield Paragraph(decision(verdict))
 
 
-def _seeds(attempt: Attempt, style: Style) -> str:
-    head = ["seed", "reached at", "best accuracy %", "iterations", "how it ended"]
+def _seeds(attempt: Attempt, place: int) -> Table:
+    columns = [
+        Column("seed"),
+        Column("reached at"),
+        Column("best accuracy %"),
+        Column("iterations"),
+        Column("how it ended", "text"),
+    ]
     rows = [
         [
             str(one.seed),
             NOTHING if one.iterations_to_target is None else f"{one.iterations_to_target:,}",
             NOTHING if one.best_accuracy is None else number(one.best_accuracy, "fraction"),
             f"{one.iterations:,}",
-            style.clean(_ending(one)),
+            _ending(one),
         ]
         for one in attempt.outcomes
     ]
-    return style.table(head, rows, left=("how it ended",))
+    lead = f"{_PHASES[attempt.phase]}: {attempt.policy.text} ({attempt.why})"
+    return Table(columns, rows, (), f"attempt {place}", lead, (share_text(attempt),))
 
 
 def _ending(outcome: SeedOutcome) -> str:
     if outcome.iterations_to_target is not None:
         return "reached"
     return outcome.reason or f"{outcome.status}, not reached"
-
-
-def _given_up(outcome: SeedOutcome) -> bool:
-    return outcome.status == "pending"
 
 
 def share_text(attempt: Attempt) -> str:
@@ -104,8 +111,8 @@ def decision(verdict: Verdict) -> str:
     return text
 
 
-def verdict_json(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None) -> dict[str, Any]:
-    """The same for programs; what is not known is null."""
+def _data(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None) -> dict[str, Any]:
+    """The verdict with every attempt and seed."""
     found = verdict.found
     return {
         "target_accuracy": verdict.goal.target,
@@ -116,7 +123,7 @@ def verdict_json(verdict: Verdict, tuned: TuneResult | None, composed: ComposeRe
         "attempts": [_attempt(attempt) for attempt in verdict.attempts],
         "early_stop_evidence": verdict.evidence,
         "notes": list(verdict.notes),
-        "search": None if tuned is None else tune_json(tuned),
+        "search": None if tuned is None else tune_data(tuned),
         "composing": None if composed is None else {"policy": composed.policy.text, "cost": asdict(composed.cost)},
     }
 

@@ -1,4 +1,4 @@
-"""Policies confirmed over seeds, as a table and for programs."""
+"""Policies confirmed over seeds."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ from dataclasses import asdict
 from typing import Any
 
 from lrbench.metrics.summary import Summary
+from lrbench.report.document import Cell, Column, Table
 from lrbench.report.formats import NOTHING, mean_and_deviation
 from lrbench.report.statistics import welch
-from lrbench.report.style import Style
 from lrbench.tuning.confirm import Confirmed
 
 SOONER, AGAINST = "times sooner than the last", "against the first"
 
 
 def confirmation_table(
-    confirmed: Sequence[Confirmed], target: float | None, style: Style, *, compared: bool = True
-) -> str:
+    confirmed: Sequence[Confirmed], target: float | None, caption: str, lead: str, *, compared: bool = True
+) -> Table:
     """A row a policy: accuracy over the seeds, and iterations to the target, the mean over the seeds that reached it.
 
     Args:
         compared: also how many times those of the last row the iterations are, and how accuracies differ from the first
             row's that has one.
     """
-    head = ["", "policy", "best accuracy %", "seeds"]
+    columns = [Column("", "text"), Column("policy", "policy"), Column("best accuracy %"), Column("seeds")]
     if target is not None:
-        head += [f"iterations to {100 * target:g} %", "reached"]
+        columns += [Column(f"iterations to {100 * target:g} %"), Column("reached")]
     timed = compared and any(row.ratio_to(confirmed[-1]).mean is not None for row in confirmed[:-1])
-    head += [*([SOONER] if timed else []), *([AGAINST] if compared else [])]
+    columns += [*([Column(SOONER)] if timed else []), *([Column(AGAINST, "text")] if compared else [])]
     first = next((row for row in confirmed if row.accuracy.mean is not None), confirmed[0])
-    rows = []
+    rows: list[list[Cell | str]] = []
     for row in confirmed:
         ratio = row.ratio_to(confirmed[-1]) if row is not confirmed[-1] else Summary(None, None, 0)
         points = "" if row is first else difference(first.accuracy, row.accuracy)
         rows.append(
             [
-                *_cells(row, target, style),
+                *_cells(row, target),
                 *([_ratio(ratio, len(row.outcomes))] if timed else []),
                 *([points] if compared else []),
             ]
         )
-    return style.table(head, rows, left=("", AGAINST))
+    return Table(columns, rows, (caption,), caption, lead)
 
 
-def _cells(row: Confirmed, target: float | None, style: Style) -> list[str]:
+def _cells(row: Confirmed, target: float | None) -> list[str]:
     n = len(row.outcomes)
     diverged = f" ({row.diverged} diverged)" if row.diverged else ""
-    cells = [row.role, style.clean(row.policy.text), mean_and_deviation(row.accuracy, "fraction"), f"{n}{diverged}"]
+    cells = [row.role, row.policy.text, mean_and_deviation(row.accuracy, "fraction"), f"{n}{diverged}"]
     return (
         cells if target is None else [*cells, mean_and_deviation(row.to_target, "iterations"), f"{row.to_target.n}/{n}"]
     )
@@ -74,8 +74,17 @@ def difference(first: Summary, second: Summary) -> str:
     return f"{points}, p={p:.2g}" if p >= 0.001 else f"{points}, p<0.001"
 
 
-def confirmed_json(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
-    """The same with every seed; what is not known is null."""
+def confirmation_cost(confirmed: Sequence[Confirmed]) -> str:
+    """What the confirming runs took."""
+    outcomes = [outcome for row in confirmed for outcome in row.outcomes]
+    return (
+        f"of the confirmation: {len(outcomes)} runs, {sum(outcome.iterations for outcome in outcomes):,} "
+        f"iterations, {sum(outcome.seconds for outcome in outcomes):,.0f} s"
+    )
+
+
+def confirmed_data(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
+    """Each policy with every seed."""
     return [
         {
             "policy": row.policy.text,
@@ -88,3 +97,13 @@ def confirmed_json(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
         }
         for row in confirmed
     ]
+
+
+def judged_on(evaluated_on: str, data: str) -> str:
+    """What policies were chosen on, and a warning where that is the test set."""
+    if evaluated_on == "validation":
+        return f"chosen on validation images, which were held out of the training set: {data}"
+    return (
+        f"CHOSEN ON THE TEST SET of {data} (search.validation is 0): the accuracies of what was chosen are too "
+        "high by what luck there is in picking the best"
+    )

@@ -1,61 +1,67 @@
-"""A policy composed stage by stage, on one screen: the stages, the policy, its confirmation, and the cost."""
+"""A policy composed stage by stage: the stages, the policy, its confirmation, and the cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from lrbench.report.confirmed import confirmation_table, confirmed_json
+from lrbench.report.document import Block, Code, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import NOTHING, number
-from lrbench.report.style import Style
-from lrbench.report.tune_table import confirmation_cost, judged_on
+from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
 from lrbench.tuning.composing import ComposeResult
 from lrbench.tuning.composing.judging import Judged
 from lrbench.tuning.composing.result import StageResult
 
 
-def compose_text(result: ComposeResult, heading: str, target: float | None, style: Style) -> str:
-    """All of it; each paragraph stands alone.
+def compose_document(result: ComposeResult, workload: str, target: float | None) -> Document:
+    """The document of a composition.
 
     Args:
-        heading: the workload's name.
+        workload: its name.
         target: the accuracy of which the confirmation says how soon it was reached.
     """
-    return "\n\n".join(_sections(result, heading, target, style)) + "\n"
+    blocks = list(_blocks(result, workload, target))
+    return Document(blocks, partial(_data, result, workload, target), partial(_records, result))
 
 
-def _sections(result: ComposeResult, heading: str, target: float | None, style: Style) -> Iterator[str]:
-    yield style.title.format(style.clean(f"{heading}: a policy composed in {len(result.stages)} stages"))
-    yield style.paragraph(judged_on(result.evaluated_on, result.data))
-    yield _stages(result, style)
-    yield style.paragraph(compared_text(result))
-    yield f"{'the composite policy' if result.composite else 'going on with one policy was best all the time'}:"
-    yield style.clean(result.policy.text)
-    yield style.paragraph(
-        "confirmed by full runs from scratch, trained on the whole training set and judged on the "
-        "test set, over seeds that the search did not use:"
+def _blocks(result: ComposeResult, workload: str, target: float | None) -> Iterator[Block]:
+    yield Heading(f"{workload}: a policy composed in {len(result.stages)} stages")
+    yield Paragraph(judged_on(result.evaluated_on, result.data))
+    yield _stages(result, workload)
+    yield Paragraph(compared_text(result))
+    yield Paragraph(
+        f"{'the composite policy' if result.composite else 'going on with one policy was best all the time'}:"
     )
-    yield confirmation_table(result.confirmed, target, style)
-    yield style.paragraph(f"best single policy: {style.clean(result.single_from)}")
-    yield style.paragraph(cost_text(result))
+    yield Code(result.policy.text)
+    yield confirmation_table(
+        result.confirmed,
+        target,
+        f"{workload}: confirmation",
+        "confirmed by full runs from scratch, trained on the whole training set and judged on the "
+        "test set, over seeds that the search did not use:",
+    )
+    yield Paragraph(f"best single policy: {result.single_from}")
+    yield Paragraph(cost_text(result))
 
 
-def _stages(result: ComposeResult, style: Style) -> str:
-    head = [
-        "stage",
-        "iterations",
-        "tried",
-        "chosen policy",
-        "drawn",
-        f"{result.evaluated_on} accuracy %",
-        "loss",
-        "best of the others %",
+def _stages(result: ComposeResult, workload: str) -> Table:
+    columns = [
+        Column("stage"),
+        Column("iterations"),
+        Column("tried"),
+        Column("chosen policy", "policy"),
+        Column("drawn", "text"),
+        Column(f"{result.evaluated_on} accuracy %"),
+        Column("loss"),
+        Column("best of the others %"),
     ]
-    return style.table(head, [_cells(stage, style) for stage in result.stages], left=("drawn",))
+    caption = f"{workload}: the stages of the composition"
+    return Table(columns, list(map(_cells, result.stages)), (caption,), caption)
 
 
-def _cells(stage: StageResult, style: Style) -> list[str]:
+def _cells(stage: StageResult) -> list[str]:
     best = stage.best
     diverged = f" ({stage.diverged} diverged)" if stage.diverged else ""
     others = [one.accuracy for one in stage.ranked if one.run != best.run and one.accuracy is not None]
@@ -64,7 +70,7 @@ def _cells(stage: StageResult, style: Style) -> list[str]:
         str(stage.number),
         f"{stage.start:,} to {stage.end:,}",
         f"{len(stage.ranked)}{diverged}",
-        style.clean(best.candidate.draw.policy.text),
+        best.candidate.draw.policy.text,
         best.candidate.draw.how,
         _accuracy(best.accuracy),
         NOTHING if best.loss is None else number(best.loss, "loss"),
@@ -100,10 +106,10 @@ def cost_text(result: ComposeResult) -> str:
     return f"{text}; {confirmation_cost(result.confirmed)}"
 
 
-def compose_json(result: ComposeResult, heading: str, target: float | None) -> dict[str, Any]:
-    """The same with every candidate; what is not known is null."""
+def _data(result: ComposeResult, workload: str, target: float | None) -> dict[str, Any]:
+    """The composition with every candidate."""
     return {
-        "workload": heading,
+        "workload": workload,
         "policy": result.policy.text,
         "composite": result.composite,
         "chosen_on": result.evaluated_on,
@@ -111,25 +117,25 @@ def compose_json(result: ComposeResult, heading: str, target: float | None) -> d
         "images": result.judge.images,
         "chosen_by": "accuracy" if result.judge.target is None else "iterations_to_target",
         "target_accuracy": target,
-        "stages": [_stage_json(stage) for stage in result.stages],
+        "stages": [_stage_data(stage) for stage in result.stages],
         "cost": asdict(result.cost),
         "best_single": {"policy": result.best_single.text, "from": result.single_from},
-        "confirmed": confirmed_json(result.confirmed),
+        "confirmed": confirmed_data(result.confirmed),
     }
 
 
-def _stage_json(stage: StageResult) -> dict[str, Any]:
+def _stage_data(stage: StageResult) -> dict[str, Any]:
     return {
         "number": stage.number,
         "start": stage.start,
         "compared_at": stage.judged_at,
         "end": stage.end,
-        "chosen": [_judged_json(one) for one in stage.chosen],
-        "tried": [_judged_json(one) for one in stage.ranked],
+        "chosen": [_candidate(one) for one in stage.chosen],
+        "tried": [_candidate(one) for one in stage.ranked],
     }
 
 
-def _judged_json(judged: Judged) -> dict[str, Any]:
+def _candidate(judged: Judged) -> dict[str, Any]:
     draw = judged.candidate.draw
     return {
         "policy": judged.candidate.path.policy.text,
@@ -141,3 +147,12 @@ def _judged_json(judged: Judged) -> dict[str, Any]:
         "iterations_to_target": judged.reached,
         "run": judged.run,
     }
+
+
+def _records(result: ComposeResult) -> list[dict[str, Any]]:
+    """A record for each candidate of each stage."""
+    return [
+        {"stage": stage.number, "chosen": one in stage.chosen, **_candidate(one)}
+        for stage in result.stages
+        for one in stage.ranked
+    ]

@@ -1,28 +1,31 @@
-"""A recommendation on one screen: the shortlist, what to avoid, the rules, and what to type next."""
+"""Recommended policies: the shortlist, what to avoid, the rules, and what to type next."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from lrbench.metrics.registry import METRICS
-from lrbench.report.database_listing import entry_statuses, workload_title
-from lrbench.report.evidence import cost_cells, origin_lines
-from lrbench.report.formats import heading, mean_and_deviation, number, seeds, verdict
+from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Paragraph, Table
+from lrbench.report.formats import counted, heading, mean_and_deviation, number, seeds, verdict
 from lrbench.report.labels import workload_name
-from lrbench.report.next_commands import next_line, one_solver
+from lrbench.report.next_commands import one_solver
 from lrbench.report.statistics import Comparison, compare_with_best
-from lrbench.report.style import Style
+from lrbench.report.views.database import entry_statuses, workload_title
+from lrbench.report.views.provenance import cost_cells, origin_lines, origin_text
 from lrbench.tuning.database import Entry
-from lrbench.tuning.recommending import Asked, Candidate, LikeWorkload, Recommendation
+from lrbench.tuning.recommending import Asked, Avoidance, Candidate, LikeWorkload, Recommendation
 
+SCHEMA = 1
 SHOWN = 5
 _BEST = METRICS["best_accuracy"]
-_TEXTS = ("seeds", "against the best", "entry")
-_COST = ("iterations in all", "seconds in all")
+_COST = (Column("iterations in all"), Column("seconds in all"))
+_ENTRY = Column("entry", "text")
 _TESTED = (
     "against the best: Welch's t-test of the best accuracies over the seeds, p corrected for the number of "
     "comparisons (Holm); worse means p < 0.05"
@@ -64,30 +67,28 @@ def asked_solver(asked: Asked) -> dict[str, Any]:
     return dict(asked.solver) | ({"lr_scale": asked.lr_scale} if asked.lr_scale != 1 else {})
 
 
-def recommendation_text(found: Sequence[Recommendation], commands: Commands, style: Style) -> str:
-    """A section for each solver; each paragraph stands alone."""
-    return "\n\n".join(part for each in found for part in recommendation_sections(each, commands, style)) + "\n"
+def recommendation_document(found: Sequence[Recommendation], commands: Commands) -> Document:
+    """The document of recommendations, one for each solver."""
+    blocks = [block for each in found for block in _blocks(each, commands)]
+    return Document(blocks, partial(_data, found, commands), partial(_records, found))
 
 
-def recommendation_sections(found: Recommendation, commands: Commands, style: Style) -> Iterator[str]:
-    """The parts from top to bottom, each to stand alone: tables, and sentences about them."""
-    yield style.title.format(style.clean(f"{asked_title(found.asked)}: which policy?"))
-    yield from (style.paragraph(style.clean(f"note: {note}")) for note in found.notes)
-    yield from _here(found, style)
+def _blocks(found: Recommendation, commands: Commands) -> Iterator[Block]:
+    yield Heading(f"{asked_title(found.asked)}: which policy?")
+    yield from (Paragraph(f"note: {note}") for note in found.notes)
+    yield from _here(found)
     place, sections = min(len(found.here), SHOWN), itertools.count(2 if found.here else 1)
     for like in found.like:
-        yield from _like(like, next(sections), place, found, style)
+        yield from _like(like, next(sections), place, found)
         place += len(like.candidates)
     avoid = list(avoid_sentences(found))
     if avoid:
-        yield style.lines(["avoid:", *(f"- {sentence}" for sentence in avoid)])
+        yield Items(avoid, "avoid:", bullets=True)
     rules = [
-        f"- {rule.text}{f': {rule.policy} (not measured)' if rule.policy else ''} [{rule.source}]"
-        for rule in found.rules
+        f"{rule.text}{f': {rule.policy} (not measured)' if rule.policy else ''} [{rule.source}]" for rule in found.rules
     ]
-    yield style.lines([f"{next(sections)}. rules, none of them measured here:", *rules])
-    # Not wrapped: a command is there to be copied.
-    yield "\n".join(next_line(*line) for line in next_commands(found, commands))
+    yield Items(rules, f"{next(sections)}. rules, none of them measured here:", bullets=True)
+    yield from (Command(*line) for line in next_commands(found, commands))
 
 
 def asked_title(asked: Asked) -> str:
@@ -103,22 +104,29 @@ def asked_title(asked: Asked) -> str:
     return f"{name}, {asked.solver_type}"
 
 
-def _here(found: Recommendation, style: Style) -> Iterator[str]:
+def _here(found: Recommendation) -> Iterator[Block]:
     if not found.measured:
-        yield style.paragraph("nothing was measured on this workload: what follows is carried over, not known")
+        yield Paragraph("nothing was measured on this workload: what follows is carried over, not known")
         return
     if not found.here:
         return
     shown = found.here[:SHOWN]
-    most = f"the best {len(shown)} of {found.measured}" if found.measured > len(shown) else f"{found.measured}"
+    policies = counted(found.measured, "policy", "policies")
+    most = f"the best {len(shown)} of {policies}" if found.measured > len(shown) else policies
     by = "best accuracy" if found.target is None else f"iterations to {100 * found.target:g} %"
-    yield style.paragraph(f"1. measured on this workload: {most} {_policies(found.measured)}, ranked by {by}")
     comparisons = compared([candidate.entry for candidate in found.here])
-    head = ["#", "policy", *_value_titles(found.target), "against the best", *_COST, "entry"]
+    columns = [
+        Column("#"),
+        Column("policy", "policy"),
+        *_value_columns(found.target),
+        Column("against the best", "text"),
+        *_COST,
+        _ENTRY,
+    ]
     rows = [
         [
             str(place),
-            style.clean(each.policy),
+            each.policy,
             *_values(each.entry, found.target),
             verdict(comparison),
             *cost_cells(each.entry),
@@ -126,10 +134,10 @@ def _here(found: Recommendation, style: Style) -> Iterator[str]:
         ]
         for place, (each, comparison) in enumerate(zip(shown, comparisons, strict=False), start=1)
     ]
-    yield style.table(head, rows, left=_TEXTS)
-    if any(comparison.p is not None for comparison in comparisons[:SHOWN]):
-        yield style.paragraph(_TESTED)
-    yield style.lines(origin_lines([candidate.entry for candidate in shown], found.asked.engine))
+    tested = any(comparison.p is not None for comparison in comparisons[:SHOWN])
+    lead = f"1. measured on this workload: {most}, ranked by {by}"
+    yield Table(columns, rows, (), f"{asked_title(found.asked)}: measured", lead, (_TESTED,) if tested else ())
+    yield Items(list(origin_lines([candidate.entry for candidate in shown], found.asked.engine)))
 
 
 def compared(entries: Sequence[Entry]) -> list[Comparison]:
@@ -141,9 +149,9 @@ def compared(entries: Sequence[Entry]) -> list[Comparison]:
     return [by_index[index] for index in range(len(entries))]
 
 
-def _value_titles(target: float | None) -> list[str]:
-    titles = [heading(_BEST), "seeds"]
-    return titles if target is None else [f"iterations to {100 * target:g} %", *titles]
+def _value_columns(target: float | None) -> list[Column]:
+    columns = [Column(heading(_BEST)), Column("seeds", "text")]
+    return columns if target is None else [Column(f"iterations to {100 * target:g} %"), *columns]
 
 
 def _values(entry: Entry, target: float | None) -> list[str]:
@@ -158,39 +166,31 @@ def seed_text(entry: Entry) -> str:
     return text.replace("1", "one seed", 1) if len(entry.samples) == 1 else text
 
 
-def _like(like: LikeWorkload, section: int, place: int, found: Recommendation, style: Style) -> Iterator[str]:
+def _like(like: LikeWorkload, section: int, place: int, found: Recommendation) -> Iterator[Block]:
     target = found.target if like.by_target else None
     title = f"{workload_title(like.workload)}, {like.workload.solver_type}"
     by = "best accuracy there" if target is None else f"iterations to {100 * target:g} % there"
-    yield style.paragraph(
-        style.clean(
-            f"{section}. measured on a like workload, {title}: the best {len(like.candidates)} of {like.policies} "
-            f"{_policies(like.policies)} by {by}. How alike: {'; '.join(like.likeness.reasons)}"
-        )
+    lead = (
+        f"{section}. measured on a like workload, {title}: the best {len(like.candidates)} of "
+        f"{counted(like.policies, 'policy', 'policies')} by {by}. How alike: {'; '.join(like.likeness.reasons)}"
     )
     rescaled = any(candidate.rescaled for candidate in like.candidates)
-    head = ["#", "policy", *(["measured policy"] if rescaled else []), *_value_titles(target), *_COST, "entry"]
+    measured = [Column("measured policy", "policy")] if rescaled else []
+    columns = [Column("#"), Column("policy", "policy"), *measured, *_value_columns(target), *_COST, _ENTRY]
     rows = [
         [
             str(number_),
-            style.clean(each.policy),
-            *_measured(each, style, rescaled=rescaled),
+            each.policy,
+            *([each.measured if each.rescaled else "the same"] if rescaled else []),
             *_values(each.entry, target),
             *cost_cells(each.entry),
             each.entry.id[:8],
         ]
         for number_, each in enumerate(like.candidates, start=place + 1)
     ]
-    yield style.table(head, rows, left=_TEXTS)
-    if rescaled:
-        yield style.paragraph(rescaling_sentence(like.workload.iterations, found.asked.iterations))
-    yield style.lines(origin_lines([candidate.entry for candidate in like.candidates], found.asked.engine))
-
-
-def _measured(candidate: Candidate, style: Style, *, rescaled: bool) -> list[str]:
-    if not rescaled:
-        return []
-    return [style.clean(candidate.measured) if candidate.rescaled else "the same"]
+    notes = (rescaling_sentence(like.workload.iterations, found.asked.iterations),) if rescaled else ()
+    yield Table(columns, rows, (), f"{asked_title(found.asked)}: like workload {section}", lead, notes)
+    yield Items(list(origin_lines([candidate.entry for candidate in like.candidates], found.asked.engine)))
 
 
 def rescaling_sentence(measured: int, wanted: int) -> str:
@@ -249,5 +249,108 @@ def next_commands(found: Recommendation, commands: Commands) -> list[tuple[str, 
     return lines
 
 
-def _policies(count: int) -> str:
-    return "policy" if count == 1 else "policies"
+def _data(found: Sequence[Recommendation], commands: Commands) -> dict[str, Any]:
+    """``recommendations``, one for each solver, with ``shortlist`` (the best first), ``avoid``, ``rules``, ``next``.
+
+    Of each policy of the shortlist ``kind`` is ``measured here`` or ``measured on a like workload``, and ``rescaled``
+    says that it is not the policy that was measured. Accuracies are fractions; what is not known is null.
+    """
+    return {"schema": SCHEMA, "recommendations": [_recommendation(each, commands) for each in found]}
+
+
+def _recommendation(found: Recommendation, commands: Commands) -> dict[str, Any]:
+    limit = found.limit
+    return {
+        "workload": {"label": asked_title(found.asked), **asdict(found.asked)},
+        "target_accuracy": found.target,
+        "measured_here": found.measured,
+        "shortlist": _shortlist(found),
+        "avoid": [_avoidance(each) for each in found.avoid],
+        "avoid_sentences": list(avoid_sentences(found)),
+        "largest_rate_that_trained": None
+        if limit is None
+        else {
+            "rate": limit.trained,
+            "entry": limit.trained_by.id,
+            "next_rate_failed": limit.failed,
+            "next_entry": None if limit.failed_by is None else limit.failed_by.id,
+            "measured_on": found.limit_on,
+        },
+        "rules": [asdict(rule) for rule in found.rules],
+        "notes": list(found.notes),
+        "next": [f"{command}   # {purpose}" for command, purpose in next_commands(found, commands)],
+    }
+
+
+def _shortlist(found: Recommendation) -> list[dict[str, Any]]:
+    shortlist = [_candidate(each, found, None) for each in found.here]
+    shortlist += [_candidate(each, found, like) for like in found.like for each in like.candidates]
+    return [{"place": place, **each} for place, each in enumerate(shortlist, start=1)]
+
+
+def _candidate(each: Candidate, found: Recommendation, like: LikeWorkload | None) -> dict[str, Any]:
+    return {
+        "policy": each.policy,
+        "kind": "measured here" if like is None else "measured on a like workload",
+        "rescaled": each.rescaled,
+        "measured_policy": each.measured,
+        "likeness": None if like is None else {"distance": like.likeness.distance, "reasons": like.likeness.reasons},
+        "evidence": _evidence(each.entry, found),
+    }
+
+
+def _evidence(entry: Entry, found: Recommendation) -> dict[str, Any]:
+    evidence: dict[str, Any] = {
+        "entry": entry.id,
+        "workload": asdict(entry.workload),
+        "seeds": entry.seeds,
+        "best_accuracy": asdict(entry.best_accuracy),
+        "diverged": sum(run.status == "diverged" for run in entry.samples),
+        "cost": asdict(entry.cost),
+        "origin": origin_text(entry, found.asked.engine),
+        "runs": [{name: getattr(run, name) for name in _RUN} for run in entry.runs],
+    }
+    if found.target is not None:
+        steps = entry.iterations_to(found.target)
+        evidence["iterations_to_target"] = [None if math.isnan(step) else step for step in steps]
+        evidence["restricted_mean_iterations_to_target"] = entry.times_to(found.target).restricted_mean
+        evidence["reached"] = asdict(entry.reached(found.target))
+    return evidence
+
+
+_RUN = (
+    "run_id",
+    "seed",
+    "status",
+    "reason",
+    "iteration",
+    "experiment",
+    "run_at",
+    "lrbench_version",
+    "engine_version",
+    "shipped",
+)
+
+
+def _avoidance(each: Avoidance) -> dict[str, Any]:
+    return {
+        "policy": each.policy,
+        "why": each.why,
+        "seeds": each.count,
+        "of": len(each.entry.samples),
+        "measured_here": each.measured_here,
+        "entry": each.entry.id,
+    }
+
+
+def _records(found: Sequence[Recommendation]) -> list[dict[str, Any]]:
+    """A record for each policy of the shortlists."""
+    return [
+        {
+            "workload": asked_title(each.asked),
+            **{name: value for name, value in candidate.items() if name not in ("evidence", "likeness")},
+            "entry": candidate["evidence"]["entry"],
+        }
+        for each in found
+        for candidate in _shortlist(each)
+    ]

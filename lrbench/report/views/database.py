@@ -1,0 +1,299 @@
+"""Entries of the policy database: tables with the best policy of each workload first, or one entry in full."""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lrbench.metrics.registry import METRICS
+from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Table
+from lrbench.report.formats import NOTHING, heading, mean_and_deviation, number, seeds, status_counts
+from lrbench.report.labels import key, labels, solver_name, workload_name
+from lrbench.report.rows import STATUSES
+from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
+
+SHOWN_ID = 8
+_BEST = METRICS["best_accuracy"]
+_PARTS = ("mean", "deviation", "minimum", "maximum")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is listed.
+
+    Attributes:
+        target: the accuracy by whose iterations the policies are ranked, a fraction; None for their best accuracy.
+    """
+
+    entries: Sequence[Entry]
+    target: float | None = None
+
+    def workloads(self) -> list[tuple[str, list[Entry]]]:
+        """Each net and data set with its entries, solvers and engines together, the best first."""
+        groups: dict[bytes, list[Entry]] = {}
+        for entry in self.entries:
+            groups.setdefault(key(_settings(entry.workload)), []).append(entry)
+        names = labels((_settings(entry.workload) for entry in self.entries), _name)
+        return sorted((names[identity], self.ranked(entries)) for identity, entries in groups.items())
+
+    def ranked(self, entries: Iterable[Entry]) -> list[Entry]:
+        """The best first: by the share of seeds that diverged, then by the mean.
+
+        With a target: by the share of seeds that reached it, then by the restricted mean of the iterations.
+        """
+        return sorted(entries, key=lambda entry: (*self._standing(entry), entry.policy, entry.id))
+
+    def _standing(self, entry: Entry) -> tuple[float, float]:
+        if self.target is None:
+            mean = entry.best_accuracy.mean
+            return (2, 0) if mean is None else (entry.diverged_share, -mean)
+        return entry.times_to(self.target).order
+
+
+def listing_document(listing: Listing, command: Command | None = None) -> Document:
+    """The document of several entries.
+
+    Args:
+        command: what to type next.
+    """
+    blocks: list[Block] = []
+    for name, entries in listing.workloads():
+        blocks += [Heading(name), _table(entries, listing.target, name)]
+    blocks += [] if command is None else [command]
+    return Document(blocks, partial(_listing_data, listing), partial(_listing_records, listing))
+
+
+def _listing_data(listing: Listing) -> list[dict[str, Any]]:
+    """Every entry with all its runs, and with every metric's spread, in the order of the tables."""
+    return [entry_summary(entry, listing.target) for _, entries in listing.workloads() for entry in entries]
+
+
+def entry_summary(entry: Entry, target: float | None = None) -> dict[str, Any]:
+    """An entry as ``lrbench db export`` has it, and what follows from it: spreads, shares, cost."""
+    summary: dict[str, Any] = {
+        **entry_object(entry),
+        "seeds": list(entry.seeds),
+        "shipped": entry.shipped,
+        "diverged_share": entry.diverged_share,
+        "spread": {name: vars(entry.spread(name)) for name in _metrics(entry)},
+        "cost": vars(entry.cost),
+    }
+    if target is None:
+        return summary
+    steps = [None if math.isnan(value) else value for value in entry.iterations_to(target)]
+    return summary | {
+        "target_accuracy": target,
+        "iterations_to_target": steps,
+        "iterations_to_target_spread": vars(entry.iterations_spread(target)),
+        "reached": vars(entry.reached(target)),
+        "restricted_mean_iterations_to_target": entry.times_to(target).restricted_mean,
+    }
+
+
+def _listing_records(listing: Listing) -> list[dict[str, Any]]:
+    """A record for each entry: its workload, its policy, and the spread of each metric."""
+    return [_record(entry, name, listing.target) for name, entries in listing.workloads() for entry in entries]
+
+
+def _record(entry: Entry, workload: str, target: float | None) -> dict[str, Any]:
+    reached = None if target is None else entry.reached(target)
+    record: dict[str, Any] = {
+        "id": entry.id,
+        "workload": workload,
+        "policy": entry.policy,
+        "function": entry.function,
+        "lr_scale": entry.lr_scale,
+        "solver": entry.workload.solver_type,
+        "engine": entry.workload.engine_name,
+        "evaluated_on": entry.workload.evaluated_on,
+        "runs": len(entry.samples),
+        **{status: entry_statuses(entry).get(status, 0) for status in ("finished", "stopped", "diverged")},
+        "shipped": entry.shipped,
+        **{f"cost_{name}": value for name, value in vars(entry.cost).items()},
+    }
+    spreads = {name: entry.spread(name) for name in _metrics(entry)}
+    if target is not None and reached is not None:
+        record |= {
+            "target_accuracy": target,
+            "reached": reached.reached,
+            "reached_unknown": reached.unknown,
+            "restricted_mean_iterations_to_target": entry.times_to(target).restricted_mean,
+        }
+        spreads["iterations_to_target"] = entry.iterations_spread(target)
+    for name, spread in spreads.items():
+        record |= {f"{name}_{part}": value for part, value in vars(spread).items()}
+    return record
+
+
+def entry_statuses(entry: Entry) -> dict[str, int]:
+    """How many samples have each status, in the order of reports."""
+    counts: collections.Counter[str] = collections.Counter(run.status for run in entry.samples)
+    return {status: counts[status] for status in STATUSES if counts[status]}
+
+
+def workload_title(workload: StoredWorkload) -> str:
+    """Such as ``lenet on MNIST, batch 100, 10,000 iterations``."""
+    return _name(_settings(workload))
+
+
+def _settings(workload: StoredWorkload) -> dict[str, Any]:
+    return {
+        "net_name": workload.net_name,
+        "net": workload.net_sha256,
+        "dataset_name": workload.dataset_label,
+        "dataset": workload.dataset_sha256,
+        "batch_size": workload.batch_size,
+        "iterations": workload.iterations,
+        "test_interval": workload.test_interval,
+        "evaluated_on": workload.evaluated_on,
+    }
+
+
+def _name(settings: Any) -> str:
+    held_out = ", measured on a validation part" if settings["evaluated_on"] == "validation" else ""
+    return workload_name(settings) + held_out
+
+
+@dataclass(frozen=True)
+class _Column:
+    column: Column
+    cell: Callable[[Entry], str]
+
+
+def _table(entries: Sequence[Entry], target: float | None, name: str) -> Table:
+    columns = [
+        _Column(Column("id", "text"), lambda entry: entry.id[:SHOWN_ID]),
+        _Column(Column("policy", "policy"), lambda entry: entry.policy + _scale(entry)),
+        *_settings_columns(entries),
+        *_values(target),
+        _Column(Column("iterations in all"), lambda entry: f"{entry.cost.iterations:,}"),
+    ]
+    if any(entry.shipped for entry in entries):
+        columns.append(_Column(Column("from", "text"), lambda entry: "LRBench" if entry.shipped else "here"))
+    rows = [[column.cell(entry) for column in columns] for entry in entries]
+    return Table([column.column for column in columns], rows, (name,), name)
+
+
+def _settings_columns(entries: Sequence[Entry]) -> list[_Column]:
+    """Solver and engine, where they do not go without saying."""
+    solvers = labels((entry.workload.solver for entry in entries), solver_name)
+    engines = labels((_engine(entry.workload) for entry in entries), lambda settings: str(settings["name"]))
+    columns = []
+    if len(solvers) > 1:
+        columns.append(_Column(Column("solver", "text"), lambda entry: solvers[key(entry.workload.solver)]))
+    if len(engines) > 1:
+        columns.append(_Column(Column("engine", "text"), lambda entry: engines[key(_engine(entry.workload))]))
+    return columns
+
+
+def _engine(workload: StoredWorkload) -> dict[str, str]:
+    return {name: getattr(workload, f"engine_{name}") for name in ("name", "driver", "device", "precision")}
+
+
+def _values(target: float | None) -> list[_Column]:
+    best = _Column(Column(heading(_BEST)), lambda entry: mean_and_deviation(entry.best_accuracy, "fraction"))
+    runs = _Column(Column("runs", "text"), lambda entry: seeds(entry.best_accuracy.n, entry_statuses(entry)))
+    if target is None:
+        return [best, runs]
+    title = f"iterations to {number(target, 'fraction')} %"
+    return [_Column(Column(title), lambda entry: mean_and_deviation(entry.times_to(target), "iterations")), best, runs]
+
+
+def _scale(entry: Entry) -> str:
+    return f" x{entry.lr_scale:g}" if entry.lr_scale != 1 else ""
+
+
+def _metrics(entry: Entry) -> list[str]:
+    """The names of all metrics that its runs have, those that LRBench knows first."""
+    names = {name for run in entry.runs for name in run.metrics}
+    return [name for name in METRICS if name in names] + sorted(names - METRICS.keys())
+
+
+def entry_document(entry: Entry) -> Document:
+    """The document of one entry: its workload, every metric with its spread, every run and its origin."""
+    title = workload_title(entry.workload)
+    facts = [f"{name}: {value}" for name, value in _facts(entry)]
+    blocks: list[Block] = [Heading(title), Items(facts), _spreads(entry, title), _runs(entry, title), *_origins(entry)]
+    return Document(blocks, partial(entry_summary, entry), lambda: list(map(_run_record, entry.runs)))
+
+
+def _run_record(run: MeasuredRun) -> dict[str, Any]:
+    return {"run_id": run.run_id, "seed": run.seed, "status": run.status, "iteration": run.iteration, **run.metrics}
+
+
+def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
+    workload, cost = entry.workload, entry.cost
+    yield "id", entry.id
+    yield "policy", entry.policy
+    if entry.lr_scale != 1:
+        yield "rates times", f"{entry.lr_scale:g}"
+    yield "solver", ", ".join(f"{name}={value}" for name, value in workload.solver.items())
+    yield (
+        "engine",
+        " ".join((workload.engine_name, workload.engine_driver, workload.engine_device, workload.engine_precision)),
+    )
+    yield "evaluated", f"on the {workload.evaluated_on} set, every {workload.test_interval} iterations"
+    yield "net", f"{workload.net_name}, SHA-256 {workload.net_sha256}"
+    yield "data set", f"{workload.dataset_name}, SHA-256 {workload.dataset_sha256}"
+    yield "runs", f"{len(entry.samples)} seeds: {status_counts(entry_statuses(entry))}"
+    seconds = "" if cost.train_seconds is None else f", {number(cost.train_seconds, 'seconds')} s of training"
+    yield "cost", f"{cost.iterations:,} iterations in all{seconds}"
+
+
+def _spreads(entry: Entry, title: str) -> Table:
+    """The metrics that LRBench knows, over the seeds."""
+    rows = []
+    for metric in METRICS.values():
+        spread = entry.spread(metric.name)
+        if spread.n:
+            values = (getattr(spread, part) for part in _PARTS)
+            cells = [NOTHING if value is None else number(value, metric.unit) for value in values]
+            rows.append([heading(metric), *cells, str(spread.n)])
+    columns = [Column("metric", "text"), *map(Column, _PARTS), Column("n")]
+    return Table(columns, rows, (f"{title}: metrics over the seeds",), f"{title}: metrics")
+
+
+def _runs(entry: Entry, title: str) -> Table:
+    names = ("best_accuracy", "final_accuracy", "iterations_to_best", "train_seconds")
+    rows = [
+        [str(run.seed), run.status, f"{run.iteration:,}", *(_value(run, name) for name in names)] for run in entry.runs
+    ]
+    values = (Column(heading(METRICS[name])) for name in names)
+    columns = [Column("seed"), Column("status", "text"), Column("iterations"), *values]
+    return Table(columns, rows, (f"{title}: runs",), f"{title}: runs")
+
+
+def _value(run: MeasuredRun, name: str) -> str:
+    value = run.metrics.get(name)
+    return NOTHING if value is None else number(value, METRICS[name].unit)
+
+
+def _origins(entry: Entry) -> Iterator[Items]:
+    """Where the runs come from, said once for those that were made alike, with their ids."""
+    groups: dict[str, list[MeasuredRun]] = {}
+    for run in entry.runs:
+        groups.setdefault(_origin(run, entry), []).append(run)
+    for origin, runs in groups.items():
+        yield Items([f"{run.run_id}{_reason(run)}" for run in runs], f"{origin}:")
+
+
+def _reason(run: MeasuredRun) -> str:
+    return f" ({run.reason})" if run.reason else ""
+
+
+def _origin(run: MeasuredRun, entry: Entry) -> str:
+    parts = [
+        "shipped with LRBench" if run.shipped else "measured here",
+        f"experiment {run.experiment}",
+        f"run on {run.run_at[:10]}" if run.run_at else "",
+        f"added on {run.added_at[:10]}",
+        f"LRBench {run.lrbench_version}" if run.lrbench_version else "",
+        f"{entry.workload.engine_name} {run.engine_version}" if run.engine_version else "",
+        run.gpu or run.cpu or "",
+        f"note: {run.note}" if run.note else "",
+    ]
+    return ", ".join(part for part in parts if part)

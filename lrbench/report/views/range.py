@@ -1,0 +1,175 @@
+"""The outcome of a range test: accuracy by rate and length, the suggestion, its reasons and its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lrbench.metrics.summary import summarise
+from lrbench.report.document import Block, Code, Document, Heading, Items, Paragraph, Table
+from lrbench.report.document import Column as TableColumn
+from lrbench.report.formats import NOTHING, mean_and_deviation, mean_of_some
+from lrbench.tuning.range_test import RangeResult
+from lrbench.tuning.range_test.fixed import FixedReading
+from lrbench.tuning.range_test.result import Column, Cost
+from lrbench.tuning.range_test.result import Table as Accuracies
+
+MARKS = {"least": "k0", "largest": "k1"}
+
+
+def range_document(results: Sequence[RangeResult], workload: str) -> Document:
+    """The document of range tests, one for each solver.
+
+    Args:
+        workload: its name.
+    """
+    blocks = [block for result in results for block in _blocks(result, workload)]
+    return Document(blocks, partial(_data, results, workload), partial(_records, results))
+
+
+def solver_title(result: RangeResult) -> str:
+    """The solver with the parameters that were set, such as ``SGD (momentum=0.9)``."""
+    solver = result.solver
+    given = [
+        f"{name}={value}"
+        for name, value in solver.resolved().items()
+        if name in solver.model_fields_set and name != "type"
+    ]
+    return f"{solver.type} ({', '.join(given)})" if given else str(solver.type)
+
+
+def evaluated_on_title(result: RangeResult) -> str:
+    """What accuracies are of, such as ``200 validation images``."""
+    return f"{result.judged.images:,} {result.evaluated_on} images"
+
+
+def _blocks(result: RangeResult, workload: str) -> Iterator[Block]:
+    title = f"{workload}: rates for {solver_title(result)}"
+    yield Heading(title)
+    yield Paragraph(_measured(result))
+    yield _table(result, title)
+    if result.rates is None:
+        yield Paragraph("no rates to suggest:")
+    else:
+        low, high = result.rates
+        yield Code(f"search:\n  rates: [{low:.10g}, {high:.10g}]")
+    yield Items(result.reasons, bullets=True)
+    yield Paragraph(cost_text(result.cost))
+
+
+def _measured(result: RangeResult) -> str:
+    seeds = ", ".join(map(str, result.plan.seeds))
+    of_what = f"mean ± deviation over the seeds {seeds}" if len(result.plan.seeds) > 1 else f"seed {seeds}"
+    text = f"accuracy in % on {evaluated_on_title(result)}, at a fixed rate, {of_what}"
+    if any(_some_diverged(table) for table in result.fixed.accuracies.values()):
+        text += "; (n=...): of so many seeds, the others diverged"
+    if result.evaluated_on == "test":
+        text += "; what is chosen by the test set cannot be judged by it"
+    if result.solver.lr_scale != 1:
+        text += f"; rates are before the solver's lr_scale of {result.solver.lr_scale:g}"
+    return text
+
+
+def _table(result: RangeResult, title: str) -> Table:
+    fixed = result.fixed
+    lengths = (TableColumn(f"after {length:,}") for length in fixed.accuracies)
+    rows = [
+        [f"{rate:g}", *(_cell(table[:, place]) for table in fixed.accuracies.values()), _mark(result, float(rate))]
+        for place, rate in enumerate(fixed.rates)
+    ]
+    rows.append(["k0 to k1", *(_reach(result.readings[length]) for length in fixed.accuracies), ""])
+    return Table([TableColumn("rate"), *lengths, TableColumn("")], rows, (title,), title)
+
+
+def _cell(accuracies: Column) -> str:
+    known = accuracies[np.isfinite(accuracies)]
+    if not len(known):
+        return "diverged"
+    found = summarise(known.tolist())
+    if len(known) < len(accuracies):  # those left are no fair sample of a spread
+        return mean_of_some(found, len(accuracies), "fraction")
+    return mean_and_deviation(found, "fraction")
+
+
+def _some_diverged(table: Accuracies) -> bool:
+    finite = np.isfinite(table)
+    return bool((finite.any(axis=0) & ~finite.all(axis=0)).any())
+
+
+def _mark(result: RangeResult, rate: float) -> str:
+    found = result.rates
+    marks = [mark for mark, end in zip(MARKS.values(), found or (), strict=False) if end == rate]
+    if result.reading is not None and result.reading.best == rate:
+        marks.append("best")
+    return ", ".join(marks)
+
+
+def _reach(reading: FixedReading | None) -> str:
+    return NOTHING if reading is None else f"{reading.least.rate:g} to {reading.largest.rate:g}"
+
+
+def cost_text(cost: Cost) -> str:
+    """What the test has taken."""
+    return (
+        f"cost: {cost.runs} runs, {cost.iterations:,} iterations, {cost.train_seconds:,.0f} s of training and "
+        f"{cost.evaluation_seconds:,.0f} s of evaluations, added up over the runs"
+    )
+
+
+def _data(results: Sequence[RangeResult], workload: str) -> dict[str, Any]:
+    """One item a solver, with every curve and number that the table and the picture show."""
+    return {"workload": workload, "solvers": [_solver(result) for result in results]}
+
+
+def _solver(result: RangeResult) -> dict[str, Any]:
+    return {
+        "solver": result.solver.resolved(),
+        "rates": result.rates,
+        "reasons": result.reasons,
+        "evaluated_on": result.evaluated_on,
+        "images": result.judged.images,
+        "seeds": result.plan.seeds,
+        "bounds": [result.plan.low, result.plan.high],
+        "sweep": {
+            "iterations": result.plan.swept,
+            "start": result.sweep.start,
+            "end": result.sweep.end,
+            "of_seeds": [None if fall is None else asdict(fall) for fall in result.sweep.falls],
+            "rates": result.sweeps.rates.tolist(),
+            "train_loss": result.sweeps.losses.tolist(),
+            "accuracy_top1": result.sweeps.accuracies.tolist(),
+        },
+        "fixed": [_length(result, length) for length in result.plan.lengths],
+        "cost": asdict(result.cost),
+    }
+
+
+def _length(result: RangeResult, length: int) -> dict[str, Any]:
+    reading = result.readings[length]
+    return {
+        "iterations": length,
+        "rates": result.fixed.rates.tolist(),
+        "accuracy_top1": result.fixed.accuracies[length].tolist(),
+        "reading": None if reading is None else asdict(reading),
+    }
+
+
+def _records(results: Sequence[RangeResult]) -> list[dict[str, Any]]:
+    """A record for each run at a fixed rate."""
+    return [
+        {
+            "solver": solver_title(result),
+            "iterations": length,
+            "rate": float(rate),
+            "seed": seed,
+            "accuracy_top1": None if np.isnan(value) else float(value),
+        }
+        for result in results
+        for length, table in result.fixed.accuracies.items()
+        for seed, row in zip(result.plan.seeds, table, strict=True)
+        for rate, value in zip(result.fixed.rates, row, strict=True)
+    ]

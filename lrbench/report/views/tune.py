@@ -1,0 +1,161 @@
+"""The outcome of a search: the best policies, the best of each LR function, the confirmation, and the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
+from lrbench.report.formats import NOTHING, number
+from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
+from lrbench.tuning.tune import Tried, TuneResult
+
+SHOWN = 5
+
+
+def tune_document(result: TuneResult) -> Document:
+    """The document of a search."""
+    return Document(
+        list(_blocks(result)), partial(tune_data, result), lambda: [asdict(tried) for tried in result.tried]
+    )
+
+
+def _blocks(result: TuneResult) -> Iterator[Block]:
+    yield Heading(f"search for policies: {result.name}, with {result.engine}")
+    yield Paragraph(judged_on(result.evaluated_on, result.data))
+    if not result.best:
+        yield Paragraph(f"none of the {len(result.tried)} policies tried was trained to its end: {_counts(result)}")
+        return
+    yield _best(result)
+    if len({tried.function for tried in result.tried}) > 1:
+        yield from _functions(result)
+    if result.finals:
+        yield confirmation_table(
+            result.finals,
+            result.target,
+            f"{result.name}: finals",
+            f"the finals, from which one is chosen: the best of the search, each with "
+            f"{len(result.finals[0].outcomes)} seeds, on the {result.evaluated_on} images:",
+            compared=False,
+        )
+    if result.confirmed:
+        yield confirmation_table(
+            result.confirmed,
+            result.target,
+            f"{result.name}: confirmation",
+            f"confirmed by full runs from scratch with {result.confirmed_engine}, trained on the "
+            "whole training set and judged on the test set, over seeds that the search did not use:",
+        )
+    yield Paragraph(search_cost(result))
+
+
+def _best(result: TuneResult) -> Table:
+    columns = [
+        Column("#"),
+        Column("policy", "policy"),
+        Column(f"best {result.evaluated_on} accuracy %"),
+        Column("at iteration"),
+    ]
+    if result.target is not None:
+        columns.append(Column(f"iterations to {100 * result.target:g} %"))
+    rows = [
+        [str(place), tried.policy, *_values(tried, result)] for place, tried in enumerate(result.best[:SHOWN], start=1)
+    ]
+    caption = f"{result.name}: the best policies of the search"
+    return Table(columns, rows, (caption,), caption)
+
+
+def _values(tried: Tried, result: TuneResult) -> list[str]:
+    cells = [_accuracy(tried), _count(tried.iterations_to_best)]
+    return cells if result.target is None else [*cells, _count(tried.iterations_to_target)]
+
+
+def _accuracy(tried: Tried) -> str:
+    return NOTHING if tried.best_accuracy is None else number(tried.best_accuracy, "fraction")
+
+
+def _count(value: int | None) -> str:
+    return NOTHING if value is None else f"{value:,}"
+
+
+def _functions(result: TuneResult) -> Iterator[Block]:
+    """A row for each of the best functions, and how often the others were tried."""
+    names = list(dict.fromkeys(tried.function for tried in [*result.ranked, *result.tried]))
+    known = {tried.function for tried in result.ranked}
+    shown = [name for name in names if name in known][:SHOWN]
+    columns = [
+        Column("function", "text"),
+        Column("tried"),
+        Column("iterations"),
+        Column("best policy", "policy"),
+        Column("accuracy %"),
+    ]
+    others = [f"{name} {sum(tried.function == name for tried in result.tried)}" for name in names if name not in shown]
+    notes = (f"other functions, and how often tried: {', '.join(others)}",) if others else ()
+    caption = f"{result.name}: the best policy of each LR function"
+    yield Table(columns, [_function(name, result) for name in shown], (caption,), caption, notes=notes)
+
+
+def _function(name: str, result: TuneResult) -> list[str]:
+    own = [tried for tried in result.tried if tried.function == name]
+    best = next(tried for tried in result.ranked if tried.function == name)
+    return [name, str(len(own)), f"{sum(tried.iterations for tried in own):,}", best.policy, _accuracy(best)]
+
+
+def search_cost(result: TuneResult) -> str:
+    """What the search and the confirmation took."""
+    runs = result.iterations / result.run_iterations
+    text = (
+        f"cost of the search: {len(result.tried)} policies ({_counts(result)}), {result.iterations:,} training "
+        f"iterations = {runs:.1f} full runs, {result.seconds:,.0f} s added up over the runs"
+    )
+    if result.finals:
+        text += "; " + _finals_cost(result)
+    if result.confirmed:
+        text += "; " + confirmation_cost(result.confirmed)
+    return text
+
+
+def _finals_cost(result: TuneResult) -> str:
+    """What the finals took beyond the search, whose own runs are the first of each finalist."""
+    known = {tried.run for tried in result.tried}
+    more = [outcome for row in result.finals for outcome in row.outcomes if outcome.run not in known]
+    return (
+        f"of the finals: {len(more)} runs more, {sum(outcome.iterations for outcome in more):,} iterations, "
+        f"{sum(outcome.seconds for outcome in more):,.0f} s"
+    )
+
+
+_NAMES = {"pending": "given up early", "running": "under way"}
+
+
+def _counts(result: TuneResult) -> str:
+    counts: dict[str, int] = {}
+    for tried in result.tried:
+        name = _NAMES.get(tried.status, tried.status)
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"
+
+
+def tune_data(result: TuneResult) -> dict[str, Any]:
+    """The search with every policy tried."""
+    return {
+        "name": result.name,
+        "objective": result.objective,
+        "target_accuracy": result.target,
+        "chosen_on": result.evaluated_on,
+        "data": result.data,
+        "engine": result.engine,
+        "confirmed_engine": result.confirmed_engine,
+        "best": [asdict(tried) for tried in result.best[:SHOWN]],
+        "tried": [asdict(tried) for tried in result.tried],
+        "cost": {
+            "iterations": result.iterations,
+            "full_runs": result.iterations / result.run_iterations,
+            "seconds": result.seconds,
+        },
+        "finals": confirmed_data(result.finals),
+        "confirmed": confirmed_data(result.confirmed),
+    }
