@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrbench.errors import plain
-from lrbench.report.build import WorkloadTable
 from lrbench.report.labels import key, labels, solver_name
+from lrbench.report.policies import PolicyRow
 
 _POLICY = re.compile(r"[A-Z]\w*\(.*\)")
 _REACTS = re.compile(r"\b(PLATEAU|SWITCH)\(")
@@ -44,18 +44,14 @@ def one_solver(experiment: str, solver: Mapping[str, Any], solvers: Sequence[Map
     return [f"name={experiment}-{label}", f"solver={json.dumps(solver)}"]
 
 
-def export_command(workload: WorkloadTable) -> str | None:
-    """The ``lrbench export`` of the first of the ranking, for PyTorch; None where nothing is ranked.
+def export_command(row: PolicyRow) -> str | None:
+    """The ``lrbench export`` of a policy for PyTorch.
 
-    None, too, where its every run diverged, where the policy of a log is not known, and for one that reacts to
-    evaluations: its rates are a run's, not a function of the iteration. The text is looked at and not parsed, as
-    parsing takes longer than the table.
+    None where its every run diverged, where the policy of a log is not known, and for one that reacts to evaluations:
+    its rates are a run's, not a function of the iteration. The text is matched, as parsing it would take longer.
     """
-    best = next((row for row in workload.policies if row.rank is not None), None)
-    if best is None or best.diverged == len(best.runs):
+    if row.diverged == len(row.runs) or not _POLICY.fullmatch(row.policy) or _REACTS.search(row.policy):
         return None
-    if not _POLICY.fullmatch(best.policy) or _REACTS.search(best.policy):
-        return None
-    iterations = best.runs[0].workload.get("iterations")
+    iterations = row.runs[0].workload.get("iterations")
     length = ["--iterations", str(iterations)] if isinstance(iterations, int) else []
-    return plain(shlex.join(["lrbench", "export", best.policy, "--to", "torch", *length, "-o", "schedule.py"]))
+    return plain(shlex.join(["lrbench", "export", row.policy, "--to", "torch", *length, "-o", "schedule.py"]))

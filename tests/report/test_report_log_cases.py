@@ -30,7 +30,7 @@ def row(name: str, target: float | None = None) -> RunRow:
 def test_nan_on_a_gpu_is_divergence_and_no_accuracy():
     table = report("good", "nan_gpu", target=0.9).workloads[0]
     assert [(row.policy, row.diverged) for row in table.policies] == [("FIX(k0=0.01)", 0), ("FIX(k0=0.5)", 1)]
-    assert "FIX(k0=0.01)" in (export_command(table) or "")
+    assert "FIX(k0=0.01)" in (export_command(table.policies[0]) or "")
     run = row("nan_gpu", target=0.9)
     assert run.status == "diverged"
     assert run.reason == "the test loss of 87.3365 and the accuracy of 100 % stand for NaN at iteration 300"
@@ -40,7 +40,7 @@ def test_nan_on_a_gpu_is_divergence_and_no_accuracy():
 
 
 def test_a_policy_whose_every_run_diverged_is_not_recommended():
-    assert export_command(report("nan_gpu").workloads[0]) is None
+    assert export_command(report("nan_gpu").workloads[0].policies[0]) is None
 
 
 NET = """name: "ten"

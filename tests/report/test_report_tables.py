@@ -49,7 +49,7 @@ Each LR function has one policy here, which is its best and its worst.
 6 runs: 6 finished
 
 next: lrbench report results --plots plots   # draws the curves
-next: lrbench export 'TRI(k0=0.01, k1=0.06, l=2000)' --to torch --iterations 2000 -o schedule.py   # the best, for your own PyTorch
+next: lrbench export 'TRI(k0=0.01, k1=0.06, l=2000)' --to torch --iterations 2000 -o schedule.py   # the policy to use, for your own PyTorch
 """
     )
 

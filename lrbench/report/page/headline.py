@@ -5,12 +5,13 @@ from __future__ import annotations
 import collections
 from collections.abc import Sequence
 
-from lrbench.metrics.registry import METRICS, Metric
+from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.build import WorkloadTable
 from lrbench.report.formats import counted, mean_and_deviation, number
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow
+from lrbench.report.selection import Selection, select
 from lrbench.report.underway import duration
 
 MOST_NAMED = 3
@@ -26,14 +27,15 @@ _SIGNS = {
 
 def headline(workload: WorkloadTable, metric: Metric) -> dict[str, str]:
     """A paragraph each for ``use``, ``sure`` and ``cost``, and the command ``export``; all but ``use`` may be empty."""
-    ranked = [row for row in workload.policies if row.rank is not None]
-    if not ranked:
+    selected = select(workload, metric)
+    if selected is None:
         return {"use": _nothing_ranked(workload, metric), "sure": "", "cost": "", "export": ""}
+    ranked = [row for row in workload.policies if row.rank is not None]
     return {
-        "use": _use(workload, ranked, metric),
+        "use": _use(workload, ranked, selected, metric),
         "sure": _sure(workload, ranked, metric),
-        "cost": _cost(workload, ranked),
-        "export": export_command(workload) or "",
+        "cost": _cost(workload, selected.row),
+        "export": export_command(selected.row) or "",
     }
 
 
@@ -47,13 +49,17 @@ def _nothing_ranked(workload: WorkloadTable, metric: Metric) -> str:
     )
 
 
-def _use(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) -> str:
-    best = ranked[0]
-    same = [row for row in ranked if row.rank == best.rank]
-    of = f"the best of {len(ranked)} policies" if len(ranked) > 1 else "the only policy with an outcome"
-    text = f"{' or '.join(map(workload.name, same[:MOST_NAMED]))}: {metric.title} {_value(best, metric)}, {of}"
-    if len(same) > 1:
-        text += f", the same for {len(same)} of them"
+def _use(workload: WorkloadTable, ranked: Sequence[PolicyRow], selected: Selection, metric: Metric) -> str:
+    best, used = ranked[0], selected.row
+    text = f"{workload.name(used)}: {metric.title} {_value(used, metric)}, "
+    if len(ranked) == 1:
+        text += "the only policy with an outcome"
+    elif used.rank == best.rank:
+        text += f"the best of {len(ranked)} policies"
+    else:
+        text += f"not significantly worse than the best of {len(ranked)} policies, {workload.name(best)}"
+    if selected.reason:
+        text += f"; of the {len(selected.alike)} that are not significantly worse it has {selected.reason}"
     if best.diverged:
         all_diverged = all(row.diverged for row in ranked)
         text += ". Every policy had a run that diverged, this one" if all_diverged else ". Of its runs diverged"
@@ -120,27 +126,21 @@ def _alone(best: PolicyRow, metric: Metric) -> str:
 def _untold(workload: WorkloadTable, others: Sequence[PolicyRow], count: int) -> str:
     names = [workload.name(row) for row in others if row.comparison and row.comparison.verdict == "not told apart"]
     more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
-    return f"{count} cannot be told apart from it with these seeds: {'; '.join(names[:MOST_NAMED])}{more}"
+    return f"{count} cannot be told apart from the best with these seeds: {'; '.join(names[:MOST_NAMED])}{more}"
 
 
-def _cost(workload: WorkloadTable, ranked: Sequence[PolicyRow]) -> str:
-    """What a run of the best takes, how soon it is there, and who is as good and sooner there."""
-    best = ranked[0]
-    text = f"A run takes {_taken(best)}"
-    reached = best.times["iterations_to_target"]
+def _cost(workload: WorkloadTable, row: PolicyRow) -> str:
+    """What a run of the policy takes, and how soon it is there."""
+    text = f"A run takes {_taken(row)}"
+    reached = row.times["iterations_to_target"]
     if workload.target is None or reached.mean is None:
-        soon = best.summaries["iterations_to_best"].mean
+        soon = row.summaries["iterations_to_best"].mean
         return text + ("." if soon is None else f"; its best comes after {number(soon, 'iterations')} iterations.")
     seeds = f"{reached.n} of {counted(reached.runs, 'seed', 'seeds')}"
-    text += (
-        f"; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
-        f"{_seconds(best)} ({seeds})"
+    return (
+        f"{text}; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
+        f"{_seconds(row)} ({seeds})."
     )
-    sooner = _sooner(ranked)
-    if sooner is None:
-        return f"{text}."
-    quicker = sooner.times["iterations_to_target"].mean or 0.0
-    return f"{text}. Not told apart and sooner there: {workload.name(sooner)}, after {number(quicker, 'iterations')}."
 
 
 def _taken(row: PolicyRow) -> str:
@@ -155,16 +155,3 @@ def _taken(row: PolicyRow) -> str:
 def _seconds(row: PolicyRow) -> str:
     found = row.summaries["seconds_to_target"].mean
     return "" if found is None else f", {duration(found)} of training"
-
-
-def _sooner(ranked: Sequence[PolicyRow]) -> PolicyRow | None:
-    """Of those not told apart from the best, the first at the target with all its seeds, if that is before the best."""
-    name = METRICS["iterations_to_target"].name
-    alike = [
-        row
-        for row in ranked
-        if row is ranked[0] or (row.comparison is not None and row.comparison.verdict == "not told apart")
-    ]
-    sure = [row for row in alike if row.times[name].n and not row.times[name].missed]
-    first = min(sure, key=lambda row: row.times[name].order, default=None)
-    return first if first is not None and first.times[name].order < ranked[0].times[name].order else None

@@ -36,6 +36,7 @@ from lrbench.report.labels import key, labels, mixed_versions, workload_name, wo
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow, count_statuses
 from lrbench.report.rows import STATUSES, RunRow
+from lrbench.report.selection import select
 
 SCHEMA = 1
 MOST_FAILURES = 10
@@ -84,6 +85,7 @@ def ranking_document(report: Report, page: Callable[[], bytes] | None = None) ->
 def _workload(workload: WorkloadTable, metric: Metric) -> Iterator[Block]:
     yield Heading(workload.label)
     yield _ranking(workload, metric)
+    yield from _to_use(workload, metric)
     yield _functions(workload, metric)
     yield from _robustness(workload)
 
@@ -193,6 +195,18 @@ def _seeds_sentence(workload: WorkloadTable, metric: Metric) -> str:
     return f"Mean ± sample standard deviation over {over} seeds"
 
 
+def _to_use(workload: WorkloadTable, metric: Metric) -> Iterator[Paragraph]:
+    """The policy to use, where it is not the first of the table."""
+    selected = select(workload, metric)
+    if selected is None or selected.row is workload.policies[0]:
+        return
+    because = f", it has {selected.reason}" if selected.reason else ""
+    yield Paragraph(
+        f"to use: {workload.name(selected.row)}; of the {len(selected.alike)} policies that are not significantly "
+        f"worse than the best{because}"
+    )
+
+
 def _functions(workload: WorkloadTable, metric: Metric) -> Table | Paragraph:
     """The best and the worst policy of each LR function, or a sentence where each has one policy."""
     found = workload.functions()
@@ -278,9 +292,10 @@ def _next(report: Report) -> Iterator[Command]:
     if len(" ".join(paths)) <= LONGEST_PATHS and any(table.policies for table in report.workloads):
         yield Command(shlex.join(["lrbench", "report", *paths, "--plots", "plots"]), "draws the curves")
     # Of several workloads each has its best: which one is meant, the user alone knows.
-    export = export_command(report.workloads[0]) if len(report.workloads) == 1 else None
+    selected = select(report.workloads[0], report.metric) if len(report.workloads) == 1 else None
+    export = None if selected is None else export_command(selected.row)
     if export:
-        yield Command(export, "the best, for your own PyTorch")
+        yield Command(export, "the policy to use, for your own PyTorch")
 
 
 def ranking_data(report: Report) -> dict[str, Any]:

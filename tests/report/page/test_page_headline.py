@@ -45,8 +45,15 @@ def test_a_policy_that_is_better_beyond_noise(headline):
 
 def test_what_is_as_good_and_sooner_there_is_named(headline):
     found = headline({TRI: [[0.1, 0.5, 0.97], [0.1, 0.5, 0.98]], SIN: [[0.1, 0.91, 0.96], [0.1, 0.91, 0.985]]})
-    assert found["sure"] == f"1 cannot be told apart from it with these seeds: {SIN}; more seeds would tell more apart."
-    assert found["cost"].endswith(f"Not told apart and sooner there: {SIN}, after 500.")
+    assert found["sure"] == (
+        f"1 cannot be told apart from the best with these seeds: {SIN}; more seeds would tell more apart."
+    )
+    assert found["use"].startswith(f"{SIN}: best accuracy 97.25 ± 1.77 %")
+    assert found["use"].endswith(
+        f"not significantly worse than the best of 2 policies, {TRI}; of the 2 that are not significantly worse it has "
+        "the fewest iterations to target, 500."
+    )
+    assert "90 % is reached after 500 iterations" in found["cost"]
 
 
 def test_with_one_seed_nothing_is_sure(headline):
@@ -101,4 +108,5 @@ def test_a_time_to_the_target_says_how_many_seeds_reached_it(headline):
 def test_what_all_seeds_reach_is_sooner_than_what_one_of_them_reaches(headline):
     best = [[0.1, 0.91, 0.95, 0.95, 0.97], [0.1, 0.5, 0.5, 0.89, 0.89]]
     found = headline({TRI: best, SIN: [[0.1, 0.5, 0.5, 0.9, 0.91], [0.1, 0.5, 0.5, 0.9, 0.9]]})
-    assert found["cost"].endswith(f"Not told apart and sooner there: {SIN}, after 1,500.")
+    assert found["use"].startswith(SIN)
+    assert "90 % is reached after 1,500 iterations" in found["cost"]
