@@ -20,6 +20,7 @@ from lrbench.engines.base import Engine, Job, Session, SessionLost, Stretch, Usa
 from lrbench.errors import NO_MEMORY, EngineFailed, Interrupted, LRBenchError
 from lrbench.metrics.divergence import divergence
 from lrbench.metrics.evaluation import evaluation_metrics
+from lrbench.metrics.registry import METRICS, Evaluated
 from lrbench.nets import has_mean_losses
 from lrbench.policies import Controller
 from lrbench.runs.checksums import check_checksums, write_checksums
@@ -196,9 +197,8 @@ class Training:
     def _evaluate(self, session: Session, stretch: Stretch, iteration: int, rate: float) -> str | None:
         """Write down an evaluation; why it shows that the net diverged, None where it does not."""
         outputs = session.evaluate()
-        metrics = evaluation_metrics(
-            outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss, outputs.scores
-        )
+        evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss, outputs.scores)
+        metrics = evaluation_metrics(evaluated, METRICS.values())
         diverged = divergence(
             outputs.loss,
             metrics["accuracy_top1"],
@@ -218,7 +218,8 @@ class Training:
     def _diverged(self, session: Session, stretch: Stretch, start: int, rates: Any) -> Status:
         """Write down an evaluation without values, so that the run's last accuracy is not one from before."""
         iteration = start + stretch.iterations
-        nothing = evaluation_metrics(np.full((1, 1), np.nan), np.zeros(1, dtype=np.int64), math.nan, math.nan)
+        outputs = Evaluated(np.full((1, 1), np.nan), np.zeros(1, dtype=np.int64), math.nan, math.nan)
+        nothing = evaluation_metrics(outputs, METRICS.values())
         rate = float(rates[stretch.iterations - 1])
         self._record(session, stretch, 0.0, {"iteration": iteration, "learning_rate": rate, **nothing})
         return Status(

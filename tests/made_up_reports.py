@@ -10,8 +10,7 @@ import fake_runs
 import numpy as np
 from hypothesis import strategies as st
 
-from lrbench.metrics.registry import metric_named
-from lrbench.metrics.run import all_metrics
+from lrbench.metrics.registry import all_metrics, metric_named
 from lrbench.report.build import Report, build_report
 from lrbench.report.rows import OUTCOMES, RunRow
 

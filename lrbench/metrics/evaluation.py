@@ -1,110 +1,44 @@
 """The metrics of one evaluation: what a net's scores and probabilities say over the whole test set.
 
-With ``K`` the correctly classified samples and ``p`` the highest softmax probability of each:
-
-=====================================  ==========================================================
-``accuracy_top1``, ``accuracy_top5``   share of samples with fewer than 1 (5) *other* classes
-                                       whose score is at least that of the true class
-``average_confidence``                 mean of p over K
-``confidence_deviation``               population standard deviation of p over K
-``confidence_deviation_across_classes``  population standard deviation, over the classes with a
-                                       member in K, of the mean p in that class
-``loss_difference``                    test_loss - train_loss
-``expected_calibration_error``         sum over 15 bins B of |B|/N * |accuracy(B) - confidence(B)|
-=====================================  ==========================================================
-
-What cannot be known is NaN: everything but the losses where a probability is NaN, the confidences where
-K is empty, ``accuracy_top5`` where there are fewer than five classes (Caffe refuses that, too).
+What cannot be known is NaN: everything but the losses where a probability is NaN, the confidences where no sample is
+classified correctly, ``accuracy_top5`` where there are fewer than five classes (Caffe refuses that, too).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.errors import DataError, NetError
+from lrbench.metrics.metric import Evaluated, Floats, Integers, Metric
 
 CALIBRATION_BINS = 15
 # Softmax in float32 over a thousand classes sums to 1 within 1e-4; logits are not even near.
 SUM_TOLERANCE = 1e-2
 
-Floats = NDArray[np.floating]
-Integers = NDArray[np.integer]
+
+def _accuracy_top5(evaluated: Evaluated) -> float:
+    return float((evaluated.classes_ahead < 5).mean()) if evaluated.ranking.shape[1] >= 5 else np.nan
 
 
-def evaluation_metrics(
-    probabilities: Floats, labels: Integers, test_loss: float, train_loss: float, scores: Floats | None = None
-) -> dict[str, float]:
-    """Every metric of one evaluation, by name; computed in float64.
-
-    Classes are ranked by their scores where they are given. Probabilities in float32 are 0 for every class whose score
-    is more than 104 below the highest, so that those classes tie; they rank classes where there are no scores.
-
-    A tie counts as Caffe's Accuracy layer counts it: against the true class, so that equal probabilities are no
-    correct answer. Unlike Caffe, for which every comparison with NaN is a win and a diverged net is 100% accurate,
-    NaN among the probabilities makes accuracies and confidences NaN.
-
-    Args:
-        probabilities: softmax outputs, shape (N, C), any float type.
-        labels: the true classes, shape (N,), integers in [0, C).
-        test_loss: mean loss over the test set.
-        train_loss: mean loss over the training iterations since the last evaluation.
-        scores: what the softmax is taken of, of the probabilities' shape.
-
-    Raises:
-        DataError: there is no sample, or a label that the net has no output for.
-        NetError: the rows are not probabilities.
-    """
-    metrics = {
-        "accuracy_top1": np.nan,
-        "accuracy_top5": np.nan,
-        "test_loss": float(test_loss),
-        "train_loss": float(train_loss),
-        "average_confidence": np.nan,
-        "confidence_deviation": np.nan,
-        "confidence_deviation_across_classes": np.nan,
-        "loss_difference": float(test_loss) - float(train_loss),
-        "expected_calibration_error": np.nan,
-    }
-    _check_labels(probabilities, labels)
-    highest = probabilities.max(axis=1).astype(np.float64)  # NaN wins in max: one is enough to see it
-    ranking = probabilities if scores is None else scores
-    if np.isfinite(highest).all() and np.isfinite(probabilities.min()) and not np.isnan(ranking.min()):
-        _check_probabilities(probabilities)
-        metrics.update(_of_ranking(ranking, labels, highest))
-    return {name: float(value) for name, value in metrics.items()}
+def _average_confidence(evaluated: Evaluated) -> float:
+    return float(evaluated.confidence[evaluated.correct].mean()) if evaluated.correct.any() else np.nan
 
 
-def _of_ranking(ranking: Floats, labels: Integers, highest: NDArray[np.float64]) -> dict[str, float]:
-    ahead = _classes_ahead(ranking, labels)
-    correct = ahead < 1
-    metrics = {
-        "accuracy_top1": float(correct.mean()),
-        "accuracy_top5": float((ahead < 5).mean()) if ranking.shape[1] >= 5 else np.nan,
-        "expected_calibration_error": calibration_error(highest, correct),
-    }
-    if correct.any():
-        metrics.update(_confidences(highest[correct], labels[correct]))
-    return metrics
+def _confidence_deviation(evaluated: Evaluated) -> float:
+    return float(evaluated.confidence[evaluated.correct].std()) if evaluated.correct.any() else np.nan
 
 
-def _classes_ahead(ranking: Floats, labels: Integers) -> NDArray[np.intp]:
-    """How many other classes are ranked at least as high as the true one, of each sample."""
-    of_truth = ranking[np.arange(len(labels)), labels]
-    # Compared in the type they came in: exact, and no second copy of a large array. The true class itself is >= itself.
-    at_least: NDArray[np.intp] = np.count_nonzero(ranking >= of_truth[:, None], axis=1)
-    return at_least - 1
-
-
-def _confidences(confidence: NDArray[np.float64], classes: Integers) -> dict[str, float]:
+def _confidence_deviation_across_classes(evaluated: Evaluated) -> float:
+    if not evaluated.correct.any():
+        return np.nan
+    confidence, classes = evaluated.confidence[evaluated.correct], evaluated.labels[evaluated.correct]
     members = np.bincount(classes)
     present = members > 0
     of_class = np.bincount(classes, weights=confidence)[present] / members[present]
-    return {
-        "average_confidence": float(confidence.mean()),
-        "confidence_deviation": float(confidence.std()),
-        "confidence_deviation_across_classes": float(of_class.std()),
-    }
+    return float(of_class.std())
 
 
 def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:
@@ -119,6 +53,106 @@ def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_
     hits = np.bincount(bins, weights=correct, minlength=CALIBRATION_BINS)
     sums = np.bincount(bins, weights=confidence, minlength=CALIBRATION_BINS)
     return float(np.abs(hits - sums).sum() / len(confidence))
+
+
+EVALUATION_METRICS = (
+    Metric(
+        "accuracy_top1",
+        "top-1 accuracy",
+        "fraction",
+        "share of samples whose true class has no other class with at least its score",
+        higher_is_better=True,
+        of_evaluation=lambda evaluated: float(evaluated.correct.mean()),
+    ),
+    Metric(
+        "accuracy_top5",
+        "top-5 accuracy",
+        "fraction",
+        "share of samples whose true class has fewer than 5 other classes with at least its score",
+        higher_is_better=True,
+        of_evaluation=_accuracy_top5,
+    ),
+    Metric(
+        "test_loss",
+        "test loss",
+        "loss",
+        "mean loss over the test set, at most 87.34 a sample; of several losses, the main one, unweighted",
+        of_evaluation=lambda evaluated: evaluated.test_loss,
+        of_losses=True,
+    ),
+    Metric(
+        "train_loss",
+        "training loss",
+        "loss",
+        "mean training loss over the iterations since the last evaluation; of several losses, the main one, unweighted",
+        of_evaluation=lambda evaluated: evaluated.train_loss,
+        of_losses=True,
+    ),
+    Metric(
+        "average_confidence",
+        "confidence",
+        "fraction",
+        "mean of p over K",
+        higher_is_better=True,
+        of_evaluation=_average_confidence,
+    ),
+    Metric(
+        "confidence_deviation",
+        "confidence deviation",
+        "fraction",
+        "population standard deviation of p over K",
+        of_evaluation=_confidence_deviation,
+    ),
+    Metric(
+        "confidence_deviation_across_classes",
+        "confidence deviation, classes",
+        "fraction",
+        "population standard deviation, over the classes with a member in K, of the mean p in that class",
+        of_evaluation=_confidence_deviation_across_classes,
+    ),
+    Metric(
+        "loss_difference",
+        "test - training loss",
+        "loss",
+        "test_loss - train_loss",
+        of_evaluation=lambda evaluated: evaluated.test_loss - evaluated.train_loss,
+        of_losses=True,
+    ),
+    Metric(
+        "expected_calibration_error",
+        "calibration error",
+        "fraction",
+        "sum over 15 equal-width bins B of p, all samples, of abs(B)/N · abs(accuracy(B) - mean p(B))",
+        of_evaluation=lambda evaluated: calibration_error(evaluated.confidence, evaluated.correct),
+    ),
+)
+
+
+def evaluation_metrics(evaluated: Evaluated, metrics: Iterable[Metric] = EVALUATION_METRICS) -> dict[str, float]:
+    """Each metric of one evaluation, by name; computed in float64.
+
+    Classes are ranked by their scores where they are given. Probabilities in float32 are 0 for every class whose score
+    is more than 104 below the highest, so that those classes tie; they rank classes where there are no scores.
+
+    A tie counts as Caffe's Accuracy layer counts it: against the true class, so that equal probabilities are no
+    correct answer. Unlike Caffe, for which every comparison with NaN is a win and a diverged net is 100% accurate,
+    NaN among the probabilities makes accuracies and confidences NaN.
+
+    Args:
+        metrics: those to compute; others than those of evaluations are left out.
+
+    Raises:
+        DataError: there is no sample, or a label that the net has no output for.
+        NetError: the rows are not probabilities.
+    """
+    _check_labels(evaluated.probabilities, evaluated.labels)
+    if evaluated.finite:
+        _check_probabilities(evaluated.probabilities)
+    return {
+        metric.name: float(metric.of_evaluation(evaluated)) if metric.of_losses or evaluated.finite else np.nan
+        for metric in metrics
+        if metric.of_evaluation is not None
+    }
 
 
 def _check_labels(probabilities: Floats, labels: Integers) -> None:

@@ -1,142 +1,73 @@
-"""The metrics by name: what each means, its unit, and whether more of it is better."""
+"""The metrics by name: LRBench's own, and those of other packages.
+
+Another package adds one by an entry point of the group ``lrbench.metrics`` that bears the metric's name and names a
+``Metric``. It is computed, stored, exported and ranked by like any other.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import entry_points
 
 from lrbench.errors import UsageError, did_you_mean
+from lrbench.metrics.evaluation import EVALUATION_METRICS
+from lrbench.metrics.metric import Column, Evaluated, Metric, RunCurves, Unit
+from lrbench.metrics.run import RUN_METRICS, run_metrics
 
-Unit = Literal["fraction", "loss", "iterations", "seconds", "iterations/s", "bytes"]
+__all__ = ["METRICS", "TIMES_TO_TARGET", "Evaluated", "Metric", "RunCurves", "Unit", "all_metrics", "metric_named"]
 
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric that policies can be ranked by.
-
-    Attributes:
-        name: as in files, on the command line and in JSON.
-        title: as at the head of a column.
-        unit: what its numbers count; a fraction is shown in percent.
-        definition: how it is computed, where K is the set of correctly classified samples of the test set, p the
-            highest softmax probability of each sample, and N the number of samples.
-        higher_is_better: the direction of the ranking.
-        of_run: measured once for a run; otherwise at each evaluation, and a run shows that of its last one.
-        to_target: a time to the target accuracy, which a run may miss: see ``lrbench.metrics.summary.TimesToTarget``.
-    """
-
-    name: str
-    title: str
-    unit: Unit
-    definition: str
-    higher_is_better: bool = False
-    of_run: bool = True
-    to_target: bool = False
-
-
-def _at_evaluation(name: str, title: str, unit: Unit, definition: str, higher_is_better: bool = False) -> Metric:
-    return Metric(name, title, unit, definition, higher_is_better, of_run=False)
-
-
-_ALL = (
-    Metric(
-        "best_accuracy",
-        "best accuracy",
-        "fraction",
-        "the highest accuracy_top1 after iteration 0",
-        higher_is_better=True,
-    ),
-    Metric(
-        "final_accuracy",
-        "final accuracy",
-        "fraction",
-        "the last accuracy_top1, unless of iteration 0",
-        higher_is_better=True,
-    ),
-    Metric(
-        "iterations_to_best",
-        "iterations to best",
-        "iterations",
-        "the first evaluated iteration at which the best accuracy was reached",
-    ),
-    Metric(
-        "iterations_to_target",
-        "iterations to target",
-        "iterations",
-        "the first evaluated iteration at which the target accuracy was reached; null if it was not",
-        to_target=True,
-    ),
-    Metric(
-        "seconds_to_target",
-        "seconds to target",
-        "seconds",
-        "training seconds, evaluations excluded, up to there; null if it was not reached",
-        to_target=True,
-    ),
-    Metric("train_seconds", "training", "seconds", "wall time of training"),
-    Metric("evaluation_seconds", "evaluation", "seconds", "wall time of evaluating"),
-    Metric("iterations_per_second", "speed", "iterations/s", "iterations / train_seconds", higher_is_better=True),
-    Metric(
-        "cpu_seconds",
-        "processor time",
-        "seconds",
-        "of the engine's process, training and evaluating, over all its threads",
-    ),
-    Metric("peak_memory_bytes", "peak memory", "bytes", "the most main memory that the engine's process held at once"),
-    _at_evaluation(
-        "accuracy_top1",
-        "top-1 accuracy",
-        "fraction",
-        "share of samples whose true class has no other class with at least its score",
-        True,
-    ),
-    _at_evaluation(
-        "accuracy_top5",
-        "top-5 accuracy",
-        "fraction",
-        "share of samples whose true class has fewer than 5 other classes with at least its score",
-        True,
-    ),
-    _at_evaluation(
-        "test_loss",
-        "test loss",
-        "loss",
-        "mean loss over the test set, at most 87.34 a sample; of several losses, the main one, unweighted",
-    ),
-    _at_evaluation(
-        "train_loss",
-        "training loss",
-        "loss",
-        "mean training loss over the iterations since the last evaluation; of several losses, the main one, unweighted",
-    ),
-    _at_evaluation("average_confidence", "confidence", "fraction", "mean of p over K", True),
-    _at_evaluation(
-        "confidence_deviation", "confidence deviation", "fraction", "population standard deviation of p over K"
-    ),
-    _at_evaluation(
-        "confidence_deviation_across_classes",
-        "confidence deviation, classes",
-        "fraction",
-        "population standard deviation, over the classes with a member in K, of the mean p in that class",
-    ),
-    _at_evaluation("loss_difference", "test - training loss", "loss", "test_loss - train_loss"),
-    _at_evaluation(
-        "expected_calibration_error",
-        "calibration error",
-        "fraction",
-        "sum over 15 equal-width bins B of p, all samples, of abs(B)/N · abs(accuracy(B) - mean p(B))",
-    ),
-    Metric(
-        "lr_scale_robustness",
-        "spread over LR scales",
-        "fraction",
-        "with the spec's robustness: highest minus lowest mean best accuracy over the scales; null where a run "
-        "diverged at any scale",
-    ),
+GROUP = "lrbench.metrics"
+_ROBUSTNESS = Metric(
+    "lr_scale_robustness",
+    "spread over LR scales",
+    "fraction",
+    "with the spec's robustness: highest minus lowest mean best accuracy over the scales; null where a run "
+    "diverged at any scale",
 )
 
-METRICS = {metric.name: metric for metric in _ALL}
-TIMES_TO_TARGET = tuple(metric.name for metric in _ALL if metric.to_target)
+
+class _Registry(Mapping[str, Metric]):
+    """The metrics by name; other packages are looked for at the first use."""
+
+    @cached_property
+    def _rows(self) -> dict[str, Metric]:
+        return {metric.name: metric for metric in (*RUN_METRICS, *EVALUATION_METRICS, *_others(), _ROBUSTNESS)}
+
+    def __getitem__(self, name: str) -> Metric:
+        return self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def _others() -> Iterator[Metric]:
+    own = {metric.name for metric in (*RUN_METRICS, *EVALUATION_METRICS, _ROBUSTNESS)}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            found = point.load()
+        except (ImportError, AttributeError) as error:
+            raise UsageError(f"cannot be loaded from {point.value}: {error}", where=f"metric {point.name}") from error
+        if not isinstance(found, Metric) or found.name != point.name or found.name in own:
+            raise UsageError(f"{point.value} is not an lrbench.metrics.registry.Metric of that name", where=point.name)
+        yield found
+
+
+METRICS: Mapping[str, Metric] = _Registry()
+TIMES_TO_TARGET = tuple(metric.name for metric in RUN_METRICS if metric.to_target)
+
+
+def all_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict[str, float | None]:
+    """The metrics of a run and of its last evaluation, by name; those of an evaluation at iteration 0 are None.
+
+    Args:
+        evaluations: columns by name, as in ``RunCurves``.
+        target: the accuracy to reach, a fraction; None where there is none.
+    """
+    return run_metrics(RunCurves(evaluations, target), METRICS.values())
 
 
 def metric_named(name: str) -> Metric:

@@ -1,69 +1,118 @@
 """The metrics of a whole run, computed from the columns of its evaluations.
 
-===========================  =======================================================================
-``best_accuracy``            the highest accuracy_top1 of any evaluation after iteration 0
-``final_accuracy``           accuracy_top1 of the last evaluation, if that is after iteration 0
-``iterations_to_best``       the first iteration at which best_accuracy was reached
-``iterations_to_target``     the first evaluated iteration with accuracy_top1 >= target
-``seconds_to_target``        seconds of training, evaluations excluded, up to that iteration
-``train_seconds``            seconds of training in all
-``evaluation_seconds``       seconds of evaluating in all
-``iterations_per_second``    iterations trained / train_seconds
-``cpu_seconds``              processor time of training and evaluating, over all threads
-``peak_memory_bytes``        the most main memory that the engine held at once
-===========================  =======================================================================
-
 Not reached or not known is None, never a number. An evaluation at iteration 0 is of the initial weights: it is no best
 or final accuracy, and no target is reached there (``lrbench.metrics.target.of_trained_net``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lrbench.metrics.registry import METRICS
-
-Column = NDArray[np.float64]
+from lrbench.metrics.metric import Column, Metric, RunCurves, last_known
 
 
-def run_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict[str, float | None]:
-    """The metrics of a run by name; see the module for their definitions.
-
-    Args:
-        evaluations: columns by name, each with a value for each evaluation in the order of iterations, NaN where
-            unknown. A column that is absent is unknown throughout.
-        target: the accuracy to reach, a fraction; None where there is none.
-    """
-    iterations = _column(evaluations, "iteration")
-    accuracy = np.where(iterations > 0, _column(evaluations, "accuracy_top1"), np.nan)
-    best = _known(np.fmax.reduce(accuracy, initial=np.nan))
-    train_seconds = _column(evaluations, "train_seconds")
-    return {
-        "best_accuracy": best,
-        "final_accuracy": _last(accuracy),
-        "iterations_to_best": _at_first(accuracy, best, iterations),
-        "iterations_to_target": _at_first(accuracy, target, iterations),
-        "seconds_to_target": _at_first(accuracy, target, train_seconds),
-        "train_seconds": _last(train_seconds),
-        "evaluation_seconds": _last(_column(evaluations, "evaluation_seconds")),
-        "iterations_per_second": _speed(iterations, train_seconds),
-        "cpu_seconds": _last(_column(evaluations, "cpu_seconds")),
-        "peak_memory_bytes": _last(_column(evaluations, "peak_memory_bytes")),
-    }
+def _speed(run: RunCurves) -> float | None:
+    iterations, train_seconds = run.column("iteration"), run.column("train_seconds")
+    if not len(iterations):
+        return None
+    # A log may begin in the middle of a training: then its first evaluation is at a later iteration, after 0 s.
+    start = iterations[0] if train_seconds[0] == 0 else 0
+    seconds = train_seconds[-1]
+    return last_known((iterations[-1:] - start) / seconds) if seconds > 0 else None
 
 
-def all_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict[str, float | None]:
-    """The metrics of a run and of its last evaluation, by name; those of an evaluation at iteration 0 are None."""
-    metrics = run_metrics(evaluations, target)
-    trained = (_last(_column(evaluations, "iteration")) or 0) > 0
-    for name in (metric.name for metric in METRICS.values() if not metric.of_run):
-        column = evaluations.get(name)
-        metrics[name] = _last(column) if column is not None and trained else None
-    return metrics
+RUN_METRICS = (
+    Metric(
+        "best_accuracy",
+        "best accuracy",
+        "fraction",
+        "the highest accuracy_top1 after iteration 0",
+        higher_is_better=True,
+        of_run=lambda run: run.best_accuracy,
+    ),
+    Metric(
+        "final_accuracy",
+        "final accuracy",
+        "fraction",
+        "the last accuracy_top1, unless of iteration 0",
+        higher_is_better=True,
+        of_run=lambda run: last_known(run.accuracy),
+    ),
+    Metric(
+        "iterations_to_best",
+        "iterations to best",
+        "iterations",
+        "the first evaluated iteration at which the best accuracy was reached",
+        of_run=lambda run: run.at_first(run.best_accuracy, "iteration"),
+    ),
+    Metric(
+        "iterations_to_target",
+        "iterations to target",
+        "iterations",
+        "the first evaluated iteration at which the target accuracy was reached; null if it was not",
+        of_run=lambda run: run.at_first(run.target, "iteration"),
+        to_target=True,
+    ),
+    Metric(
+        "seconds_to_target",
+        "seconds to target",
+        "seconds",
+        "training seconds, evaluations excluded, up to there; null if it was not reached",
+        of_run=lambda run: run.at_first(run.target, "train_seconds"),
+        to_target=True,
+    ),
+    Metric(
+        "train_seconds",
+        "training",
+        "seconds",
+        "wall time of training",
+        of_run=lambda run: run.last("train_seconds"),
+    ),
+    Metric(
+        "evaluation_seconds",
+        "evaluation",
+        "seconds",
+        "wall time of evaluating",
+        of_run=lambda run: run.last("evaluation_seconds"),
+    ),
+    Metric(
+        "iterations_per_second",
+        "speed",
+        "iterations/s",
+        "iterations / train_seconds",
+        higher_is_better=True,
+        of_run=_speed,
+    ),
+    Metric(
+        "cpu_seconds",
+        "processor time",
+        "seconds",
+        "of the engine's process, training and evaluating, over all its threads",
+        of_run=lambda run: run.last("cpu_seconds"),
+    ),
+    Metric(
+        "peak_memory_bytes",
+        "peak memory",
+        "bytes",
+        "the most main memory that the engine's process held at once",
+        of_run=lambda run: run.last("peak_memory_bytes"),
+    ),
+)
+
+
+def run_metrics(run: RunCurves, metrics: Iterable[Metric]) -> dict[str, float | None]:
+    """Each metric of a run, and of its last evaluation unless that is at iteration 0, by name."""
+    trained = (run.last("iteration") or 0) > 0
+    found: dict[str, float | None] = {}
+    for metric in metrics:
+        if metric.of_run is not None:
+            found[metric.name] = metric.of_run(run)
+        elif metric.of_evaluation is not None:
+            found[metric.name] = run.last(metric.name) if trained else None
+    return found
 
 
 def target_budgets(evaluations: Mapping[str, Column], iterations: int | None) -> dict[str, float | None]:
@@ -74,14 +123,14 @@ def target_budgets(evaluations: Mapping[str, Column], iterations: int | None) ->
     its budget, else extrapolated at its own mean speed. None where not known.
 
     Args:
-        evaluations: as for ``run_metrics``.
+        evaluations: columns by name, as in ``RunCurves``.
         iterations: the run's budget; None where it is not known.
     """
-    trained = _last(_column(evaluations, "iteration"))
-    seconds = _last(_column(evaluations, "train_seconds"))
+    curves = RunCurves(evaluations, None)
+    trained, seconds = curves.last("iteration"), curves.last("train_seconds")
     budget = trained if iterations is None else float(iterations)
     if trained is not None and budget is not None and seconds is not None and trained < budget:
-        speed = _speed(_column(evaluations, "iteration"), _column(evaluations, "train_seconds"))
+        speed = _speed(curves)
         seconds = seconds + (budget - trained) / speed if speed else None
     return {"iterations_to_target": budget, "seconds_to_target": seconds}
 
@@ -129,34 +178,3 @@ def lr_scale_robustness(
 def _mean_of_known(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None and np.isfinite(value)]
     return float(np.mean(known)) if known else None
-
-
-def _column(evaluations: Mapping[str, Column], name: str) -> Column:
-    if name in evaluations:
-        return evaluations[name]
-    return np.full(len(evaluations.get("iteration", ())), np.nan)
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _last(column: Column) -> float | None:
-    return _known(column[-1]) if len(column) else None
-
-
-def _at_first(accuracy: Column, threshold: float | None, column: Column) -> float | None:
-    """The column's value at the first evaluation whose accuracy is at least the threshold."""
-    if threshold is None:
-        return None
-    reached = accuracy >= threshold  # False for NaN
-    return _known(column[reached.argmax()]) if reached.any() else None
-
-
-def _speed(iterations: Column, train_seconds: Column) -> float | None:
-    if not len(iterations):
-        return None
-    # A log may begin in the middle of a training: then its first evaluation is at a later iteration, after 0 s.
-    start = iterations[0] if train_seconds[0] == 0 else 0
-    seconds = train_seconds[-1]
-    return _known((iterations[-1] - start) / seconds) if seconds > 0 else None

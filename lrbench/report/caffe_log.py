@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lrbench.engines.caffe.log import CaffeLog
 from lrbench.errors import PolicyError
-from lrbench.metrics.run import all_metrics
+from lrbench.metrics.registry import all_metrics
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
 from lrbench.nets.text import merge_whole_fields
 from lrbench.policies import Policy, policy_from_mapping

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.metrics.run import all_metrics, target_budgets
+from lrbench.metrics.registry import all_metrics
+from lrbench.metrics.run import target_budgets
 from lrbench.policies.counting import rates_of
 from lrbench.report.formats import path_text
 from lrbench.runs.records import RunRecord

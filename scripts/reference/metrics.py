@@ -12,10 +12,14 @@ from reference import NOTE
 INTRODUCTION = f"""\
 # Metrics
 
-{NOTE.format("lrbench/metrics/registry.py")}
+{NOTE.format("lrbench/metrics")}
 
 The names are those of `evaluations.jsonl`, of `lrbench report --sort METRIC`, and of JSON and CSV. Fractions are shown
 in percent in tables and pictures. NaN stays NaN (`null` in JSON): never 0, never averaged.
+
+Another package adds a metric by an entry point of the group `lrbench.metrics`, which bears the metric's name and names an
+`lrbench.metrics.registry.Metric` with a function of the evaluation's outputs (`of_evaluation`) or of the run's evaluations
+(`of_run`). It is stored, exported and ranked by (`--sort`) like LRBench's own.
 
 ## Of an evaluation
 
@@ -80,8 +84,8 @@ the runs that reached it would leave the others out. Policies that reached it wi
 
 def page() -> str:
     """The whole page."""
-    of_run = [metric for metric in METRICS.values() if metric.of_run]
-    of_evaluation = [metric for metric in METRICS.values() if not metric.of_run]
+    of_run = [metric for metric in METRICS.values() if metric.of_evaluation is None]
+    of_evaluation = [metric for metric in METRICS.values() if metric.of_evaluation is not None]
     return "\n".join([INTRODUCTION, _table(of_evaluation), OF_A_RUN, _table(of_run), OF_A_POLICY])
 
 

@@ -10,6 +10,7 @@ from lrbench.data import load
 from lrbench.engines.parity import read_weights
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.metrics.evaluation import evaluation_metrics
+from lrbench.metrics.metric import Evaluated
 from lrbench.nets import NetParameter
 
 SCALE = 0.00390625
@@ -41,11 +42,11 @@ def test_the_ranking_is_that_of_float64_where_probabilities_underflow(engine, ma
     split = load(digits, "test")
     exact = split.images.reshape(len(split.images), -1) * SCALE @ weights.T
     np.testing.assert_allclose(outputs.scores, exact, atol=1e-3)
-    found = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, 0.0, outputs.scores)
+    found = evaluation_metrics(Evaluated(outputs.probabilities, outputs.labels, outputs.loss, 0.0, outputs.scores))
     above = exact > exact[np.arange(len(split.labels)), split.labels][:, None]
     assert found["accuracy_top1"] == np.mean(above.sum(axis=1) < 1)
     assert found["accuracy_top5"] == np.mean(above.sum(axis=1) < 5)
-    tied = evaluation_metrics(outputs.probabilities, outputs.labels, outputs.loss, 0.0)
+    tied = evaluation_metrics(Evaluated(outputs.probabilities, outputs.labels, outputs.loss, 0.0))
     assert tied["accuracy_top5"] < found["accuracy_top5"] - 0.1, "zeros tie, against the true class"
 
     losses = np.log(np.exp(exact - exact.max(axis=1, keepdims=True)).sum(axis=1)) + exact.max(axis=1)

@@ -14,6 +14,7 @@ from property_settings import examples
 
 from lrbench.errors import DataError, NetError
 from lrbench.metrics.evaluation import evaluation_metrics
+from lrbench.metrics.metric import Evaluated
 
 NAMES = [
     "accuracy_top1",
@@ -66,7 +67,7 @@ def random_case(seed, samples, classes, sharpness=4.0):
 @given(st.integers(0, 10**6), st.integers(1, 40), st.integers(2, 12))
 def test_agrees_with_the_definitions(seed, samples, classes):
     probabilities, labels = random_case(seed, samples, classes)
-    got = evaluation_metrics(probabilities, labels, 0.5, 0.25)
+    got = evaluation_metrics(Evaluated(probabilities, labels, 0.5, 0.25))
     assert list(got) == NAMES
     for name, value in plainly(probabilities, labels).items():
         assert got[name] == pytest.approx(value, rel=1e-12, abs=1e-12, nan_ok=True), name
@@ -74,7 +75,7 @@ def test_agrees_with_the_definitions(seed, samples, classes):
 
 def test_numbers_done_by_hand():
     probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2], [0.6, 0.3, 0.1]])
-    got = evaluation_metrics(probabilities, np.array([0, 1, 2, 0]), test_loss=0.75, train_loss=0.5)
+    got = evaluation_metrics(Evaluated(probabilities, np.array([0, 1, 2, 0]), test_loss=0.75, train_loss=0.5))
     assert got["accuracy_top1"] == 0.75
     assert got["average_confidence"] == pytest.approx(0.7, rel=1e-15)
     assert got["confidence_deviation"] == pytest.approx(math.sqrt(0.02 / 3), rel=1e-12)
@@ -87,22 +88,22 @@ def test_numbers_done_by_hand():
 
 def test_a_tie_counts_against_the_true_class():
     probabilities = np.array([[0.5, 0.5, 0, 0, 0, 0], [0.2, 0.2, 0.2, 0.2, 0.2, 0.0]])
-    got = evaluation_metrics(probabilities, np.array([0, 0]), 1, 1)
+    got = evaluation_metrics(Evaluated(probabilities, np.array([0, 0]), 1, 1))
     assert got["accuracy_top1"] == 0
     assert got["accuracy_top5"] == 1  # in the second row four others are as probable: fewer than five
     sixths = np.full((1, 6), 1 / 6)
-    assert evaluation_metrics(sixths, np.array([3]), 1, 1)["accuracy_top5"] == 0
+    assert evaluation_metrics(Evaluated(sixths, np.array([3]), 1, 1))["accuracy_top5"] == 0
 
 
 def test_one_nan_makes_accuracy_and_confidence_unknown():
     probabilities, labels = random_case(1, 30, 10)
     probabilities[7, 3] = np.nan
-    got = evaluation_metrics(probabilities, labels, math.nan, 0.5)
+    got = evaluation_metrics(Evaluated(probabilities, labels, math.nan, 0.5))
     assert [name for name in NAMES if not math.isnan(got[name])] == ["train_loss"]
 
 
 def test_nothing_correct_has_no_confidence():
-    got = evaluation_metrics(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([1, 0]), 1, 1)
+    got = evaluation_metrics(Evaluated(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([1, 0]), 1, 1))
     assert got["accuracy_top1"] == 0
     assert math.isnan(got["average_confidence"])
     assert math.isnan(got["confidence_deviation"])
@@ -113,7 +114,7 @@ def test_nothing_correct_has_no_confidence():
 @pytest.mark.parametrize(("classes", "known"), [(4, False), (5, True)])
 def test_top5_needs_five_classes(classes, known):
     probabilities, labels = random_case(2, 20, classes)
-    assert math.isnan(evaluation_metrics(probabilities, labels, 1, 1)["accuracy_top5"]) is not known
+    assert math.isnan(evaluation_metrics(Evaluated(probabilities, labels, 1, 1))["accuracy_top5"]) is not known
 
 
 @pytest.mark.parametrize("edge", range(1, 15))
@@ -121,7 +122,7 @@ def test_a_confidence_on_a_bins_edge_belongs_to_the_bin_below(edge):
     """The two samples share a bin, where their errors cancel, only if the edge belongs below."""
     at_edge, below = edge / 15, edge / 15 - 0.03
     rows = [[at_edge, *[(1 - at_edge) / 30] * 30], [below, *[(1 - below) / 30] * 30]]
-    got = evaluation_metrics(np.array(rows), np.array([0, 1]), 1, 1)
+    got = evaluation_metrics(Evaluated(np.array(rows), np.array([0, 1]), 1, 1))
     correct = at_edge > (1 - at_edge) / 30
     assert got["expected_calibration_error"] == pytest.approx(abs(correct - max(rows[0]) - max(rows[1])) / 2)
 
@@ -129,18 +130,18 @@ def test_a_confidence_on_a_bins_edge_belongs_to_the_bin_below(edge):
 def test_labels_that_the_net_cannot_give():
     probabilities, _ = random_case(3, 4, 3)
     with pytest.raises(DataError, match="label 3, but the net has 3 outputs"):
-        evaluation_metrics(probabilities, np.array([0, 1, 2, 3]), 1, 1)
+        evaluation_metrics(Evaluated(probabilities, np.array([0, 1, 2, 3]), 1, 1))
     with pytest.raises(DataError, match="label -1"):
-        evaluation_metrics(probabilities, np.array([0, 1, 2, -1]), 1, 1)
+        evaluation_metrics(Evaluated(probabilities, np.array([0, 1, 2, -1]), 1, 1))
     with pytest.raises(DataError, match="no test sample"):
-        evaluation_metrics(np.zeros((0, 3)), np.zeros(0, int), 1, 1)
+        evaluation_metrics(Evaluated(np.zeros((0, 3)), np.zeros(0, int), 1, 1))
 
 
 def test_logits_are_refused():
     with pytest.raises(NetError, match="not probabilities"):
-        evaluation_metrics(np.array([[3.0, -2.0]]), np.array([0]), 1, 1)
+        evaluation_metrics(Evaluated(np.array([[3.0, -2.0]]), np.array([0]), 1, 1))
     with pytest.raises(NetError, match="not probabilities"):
-        evaluation_metrics(np.array([[3.0, 2.0]]), np.array([0]), 1, 1)
+        evaluation_metrics(Evaluated(np.array([[3.0, 2.0]]), np.array([0]), 1, 1))
 
 
 def test_a_large_test_set_takes_seconds_not_minutes():
@@ -150,7 +151,7 @@ def test_a_large_test_set_takes_seconds_not_minutes():
     probabilities[np.arange(50_000), labels] += 0.4
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     start = time.perf_counter()
-    got = evaluation_metrics(probabilities, labels, 1, 1)
+    got = evaluation_metrics(Evaluated(probabilities, labels, 1, 1))
     assert time.perf_counter() - start < 5
     assert 0 < got["accuracy_top1"] < got["accuracy_top5"] < 1
 
@@ -160,9 +161,9 @@ def test_classes_are_ranked_by_scores_where_probabilities_underflow():
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     probabilities = powers / powers.sum(axis=1, keepdims=True)
     labels = np.arange(7)
-    found = evaluation_metrics(probabilities, labels, 1.0, 1.0, scores)
+    found = evaluation_metrics(Evaluated(probabilities, labels, 1.0, 1.0, scores))
     assert (found["accuracy_top1"], found["accuracy_top5"]) == (1 / 7, 5 / 7)
-    without = evaluation_metrics(probabilities, labels, 1.0, 1.0)
+    without = evaluation_metrics(Evaluated(probabilities, labels, 1.0, 1.0))
     assert (without["accuracy_top1"], without["accuracy_top5"]) == (1 / 7, 1 / 7), "six zeros tie"
     assert {name: found[name] for name in NAMES if name != "accuracy_top5"} == {
         name: without[name] for name in NAMES if name != "accuracy_top5"
@@ -171,5 +172,5 @@ def test_classes_are_ranked_by_scores_where_probabilities_underflow():
 
 def test_a_score_that_is_not_a_number_is_no_accuracy():
     scores = np.array([[1.0, np.nan]], dtype=np.float32)
-    found = evaluation_metrics(np.array([[0.5, 0.5]]), np.array([0]), 1.0, 1.0, scores)
+    found = evaluation_metrics(Evaluated(np.array([[0.5, 0.5]]), np.array([0]), 1.0, 1.0, scores))
     assert math.isnan(found["accuracy_top1"])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.metrics.registry import METRICS, metric_named
-from lrbench.metrics.run import all_metrics, lr_scale_robustness, run_metrics, target_budgets
+from lrbench.metrics.metric import RunCurves
+from lrbench.metrics.registry import METRICS, all_metrics, metric_named
+from lrbench.metrics.run import RUN_METRICS, lr_scale_robustness, run_metrics, target_budgets
 
 NAN = math.nan
 
@@ -29,7 +30,7 @@ RUN = columns(
 
 
 def test_a_run_that_reaches_its_target():
-    assert run_metrics(RUN, 0.9) == {
+    assert run_metrics(RunCurves(RUN, 0.9), RUN_METRICS) == {
         "best_accuracy": 0.95,
         "final_accuracy": 0.93,
         "iterations_to_best": 1000,
@@ -45,14 +46,14 @@ def test_a_run_that_reaches_its_target():
 
 @pytest.mark.parametrize("target", [0.96, None])
 def test_a_target_not_reached_is_none(target):
-    metrics = run_metrics(RUN, target)
+    metrics = run_metrics(RunCurves(RUN, target), RUN_METRICS)
     assert metrics["iterations_to_target"] is None
     assert metrics["seconds_to_target"] is None
 
 
 def test_a_run_that_diverges_keeps_its_best_and_has_no_final():
     run = {**RUN, "accuracy_top1": np.array([0.1, 0.8, NAN, NAN, NAN])}
-    metrics = run_metrics(run, 0.9)
+    metrics = run_metrics(RunCurves(run, 0.9), RUN_METRICS)
     assert metrics["best_accuracy"] == 0.8
     assert metrics["iterations_to_best"] == 500
     assert metrics["final_accuracy"] is None
@@ -60,7 +61,9 @@ def test_a_run_that_diverges_keeps_its_best_and_has_no_final():
 
 
 def test_a_run_that_was_never_accurate_has_no_best():
-    metrics = run_metrics(columns(iteration=[500], accuracy_top1=[NAN], train_seconds=[1.5]), 0.0)
+    metrics = run_metrics(
+        RunCurves(columns(iteration=[500], accuracy_top1=[NAN], train_seconds=[1.5]), 0.0), RUN_METRICS
+    )
     assert metrics["best_accuracy"] is None
     assert metrics["iterations_to_best"] is None
     assert metrics["iterations_to_target"] is None
@@ -68,12 +71,12 @@ def test_a_run_that_was_never_accurate_has_no_best():
 
 
 def test_nothing_measured_yet():
-    assert set(run_metrics({}, 0.5).values()) == {None}
-    assert set(run_metrics(columns(iteration=[], accuracy_top1=[]), 0.5).values()) == {None}
+    assert set(run_metrics(RunCurves({}, 0.5), RUN_METRICS).values()) == {None}
+    assert set(run_metrics(RunCurves(columns(iteration=[], accuracy_top1=[]), 0.5), RUN_METRICS).values()) == {None}
 
 
 def test_columns_that_are_not_there_are_unknown():
-    metrics = run_metrics(columns(iteration=[0, 10], accuracy_top1=[0.1, 0.2]), 0.2)
+    metrics = run_metrics(RunCurves(columns(iteration=[0, 10], accuracy_top1=[0.1, 0.2]), 0.2), RUN_METRICS)
     assert metrics["iterations_to_target"] == 10
     assert metrics["seconds_to_target"] is None
     assert metrics["iterations_per_second"] is None
@@ -82,9 +85,9 @@ def test_columns_that_are_not_there_are_unknown():
 
 def test_speed_of_a_training_that_began_in_the_middle():
     log = columns(iteration=[5000, 5500], accuracy_top1=[0.5, 0.6], train_seconds=[0, 50])
-    assert run_metrics(log, None)["iterations_per_second"] == 10
+    assert run_metrics(RunCurves(log, None), RUN_METRICS)["iterations_per_second"] == 10
     first_evaluation_late = columns(iteration=[500, 1000], accuracy_top1=[0.5, 0.6], train_seconds=[50, 100])
-    assert run_metrics(first_evaluation_late, None)["iterations_per_second"] == 10
+    assert run_metrics(RunCurves(first_evaluation_late, None), RUN_METRICS)["iterations_per_second"] == 10
 
 
 def test_a_miss_counts_as_the_budget_and_its_seconds():
@@ -119,7 +122,7 @@ def test_a_scale_that_diverged_leaves_the_spread_unknown():
 
 
 def test_every_metric_of_a_run_is_registered():
-    assert set(run_metrics(RUN, None)) <= set(METRICS)
+    assert set(run_metrics(RunCurves(RUN, None), RUN_METRICS)) <= set(METRICS)
     assert metric_named("test_loss").higher_is_better is False
     assert metric_named("best_accuracy").higher_is_better is True
 
@@ -133,7 +136,7 @@ def test_an_unknown_metric_names_those_near_it():
 
 def test_a_test_pass_at_iteration_0_is_no_result_and_reaches_no_target():
     run = columns(iteration=[0, 500, 1000], accuracy_top1=[0.95, 0.6, 0.9], train_seconds=[0, 10, 20])
-    metrics = run_metrics(run, 0.9)
+    metrics = run_metrics(RunCurves(run, 0.9), RUN_METRICS)
     assert (metrics["best_accuracy"], metrics["iterations_to_best"]) == (0.9, 1000)
     assert (metrics["iterations_to_target"], metrics["seconds_to_target"]) == (1000, 20)
     untrained = {name: column[:1] for name, column in {**run, "test_loss": np.array([0.1])}.items()}

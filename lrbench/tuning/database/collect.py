@@ -14,8 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lrbench.errors import ResultsError
-from lrbench.metrics.registry import TIMES_TO_TARGET
-from lrbench.metrics.run import all_metrics
+from lrbench.metrics.registry import TIMES_TO_TARGET, all_metrics
 from lrbench.policies.counting import rates_of
 from lrbench.runs.directory import OUTCOMES
 from lrbench.runs.records import RunRecord, find_runs, read_run

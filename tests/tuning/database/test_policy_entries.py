@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.errors import ResultsError
+from lrbench.metrics.metric import RunCurves
 from lrbench.metrics.registry import METRICS
-from lrbench.metrics.run import run_metrics
+from lrbench.metrics.run import RUN_METRICS, run_metrics
 from lrbench.tuning.database import Cost, NewBest, Reached, Spread, collect, joined, workload_of_run
 from lrbench.tuning.database.measured import new_bests
 
@@ -90,7 +91,7 @@ def test_the_thinned_curve_says_the_same_as_the_whole_one(values, target):
     iterations = np.arange(1, len(values) + 1, dtype=np.float64) * 100
     columns = {"iteration": iterations, "accuracy_top1": column, "train_seconds": iterations / 7}
     curve = new_bests(columns)
-    expected = run_metrics(columns, target)
+    expected = run_metrics(RunCurves(columns, target), RUN_METRICS)
     found = run(curve=curve)
     point = found.first_at(target)
     assert nan_as_none([found.iterations_to(target)]) == [expected["iterations_to_target"]]

@@ -1,0 +1,140 @@
+"""A metric, and what it is computed of: the outputs at an evaluation, or the evaluations of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Unit = Literal["fraction", "loss", "iterations", "seconds", "iterations/s", "bytes"]
+Column = NDArray[np.float64]
+Floats = NDArray[np.floating]
+Integers = NDArray[np.integer]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """What a net gave for the whole test set.
+
+    Attributes:
+        probabilities: softmax outputs, shape (N, C), any float type.
+        labels: the true classes, shape (N,), integers in [0, C).
+        test_loss: mean loss over the test set.
+        train_loss: mean loss over the training iterations since the last evaluation.
+        scores: what the softmax is taken of, of the probabilities' shape; None where the engine gives none.
+    """
+
+    probabilities: Floats
+    labels: Integers
+    test_loss: float
+    train_loss: float
+    scores: Floats | None = None
+
+    @property
+    def ranking(self) -> Floats:
+        """What classes are ranked by: the scores where they are known."""
+        return self.probabilities if self.scores is None else self.scores
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether all outputs are finite; otherwise only the losses are known."""
+        outputs = np.isfinite(self.confidence).all() and np.isfinite(self.probabilities.min())
+        return bool(outputs and not np.isnan(self.ranking.min()))
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """The highest probability of each sample, shape (N,)."""
+        highest: NDArray[np.floating] = self.probabilities.max(axis=1)  # NaN wins in max: one is enough to see it
+        return highest.astype(np.float64)
+
+    @cached_property
+    def classes_ahead(self) -> NDArray[np.intp]:
+        """For each sample the number of other classes that are ranked at least as high as the true one."""
+        of_truth = self.ranking[np.arange(len(self.labels)), self.labels]
+        # Compared in the type they came in: exact, and no second copy of a large array. The true class is >= itself.
+        at_least: NDArray[np.intp] = np.count_nonzero(self.ranking >= of_truth[:, None], axis=1)
+        return at_least - 1
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each sample is classified correctly."""
+        return self.classes_ahead < 1
+
+
+@dataclass(frozen=True, eq=False)
+class RunCurves:
+    """The evaluations of a run.
+
+    Attributes:
+        columns: by name, each with a value for each evaluation in the order of iterations, NaN where unknown.
+        target: the accuracy to reach, a fraction; None where there is none.
+    """
+
+    columns: Mapping[str, Column]
+    target: float | None
+
+    def column(self, name: str) -> Column:
+        """A column; NaN throughout where it is absent."""
+        if name in self.columns:
+            return self.columns[name]
+        return np.full(len(self.columns.get("iteration", ())), np.nan)
+
+    def last(self, name: str) -> float | None:
+        """The last value of a column; None where it is unknown."""
+        return last_known(self.column(name))
+
+    @cached_property
+    def accuracy(self) -> Column:
+        """``accuracy_top1``, NaN at iteration 0: a test pass of the initial weights says nothing of the policy."""
+        return np.where(self.column("iteration") > 0, self.column("accuracy_top1"), np.nan)
+
+    @cached_property
+    def best_accuracy(self) -> float | None:
+        """The highest accuracy; None where none is known."""
+        best = float(np.fmax.reduce(self.accuracy, initial=np.nan))
+        return best if np.isfinite(best) else None
+
+    def at_first(self, threshold: float | None, name: str) -> float | None:
+        """A column's value at the first evaluation whose accuracy is at least the threshold."""
+        if threshold is None:
+            return None
+        reached = self.accuracy >= threshold  # False for NaN
+        return last_known(self.column(name)[reached.argmax() :][:1]) if reached.any() else None
+
+
+def last_known(column: Column) -> float | None:
+    """The last value, None where there is none or it is not finite."""
+    return float(column[-1]) if len(column) and np.isfinite(column[-1]) else None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric that policies can be ranked by.
+
+    Attributes:
+        name: as in files, on the command line and in JSON.
+        title: as at the head of a column.
+        unit: what its numbers count; a fraction is shown in percent.
+        definition: how it is computed, where K is the set of correctly classified samples of the test set, p the
+            highest softmax probability of each sample, and N the number of samples.
+        higher_is_better: the direction of the ranking.
+        of_run: computes it for a run, from its evaluations; None where it is not known.
+        of_evaluation: computes it at each evaluation, and a run shows that of its last one. It is NaN where the net's
+            outputs are not finite.
+        of_losses: whether ``of_evaluation`` needs the losses only, and is called for any outputs.
+        to_target: a time to the target accuracy, which a run may miss: see ``lrbench.metrics.summary.TimesToTarget``.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    definition: str
+    higher_is_better: bool = False
+    of_run: Callable[[RunCurves], float | None] | None = None
+    of_evaluation: Callable[[Evaluated], float] | None = None
+    of_losses: bool = False
+    to_target: bool = False
