@@ -34,15 +34,14 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
-    """Modules of LRBench and others that a file imports; those for type checking alone are left out."""
+def imports(path: Path, *, for_types_too: bool = False) -> set[str]:
+    """Modules of LRBench and others that a file imports, in its functions, too."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        if not for_types_too and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             node.body = [ast.Pass()]
-    nodes = tree.body if top_level_only else list(ast.walk(tree))
     found = set()
-    for node in nodes:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -51,7 +50,13 @@ def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
     return found
 
 
-MODULES = {module_name(path) for path in FILES}
+MODULES = {module_name(path) for path in PACKAGE.rglob("*.py")}
+CIRCLES_TO_UNDO = {
+    "lrbench.cli.dry_run": "lrbench.cli.run",
+    "lrbench.cli.shells": "lrbench.cli.main",
+    "lrbench.executors.plan": "lrbench",
+}
+"""Imports that close a circle today; each entry has to go, and none may be added."""
 
 
 def part(module: str) -> str | None:
@@ -83,10 +88,10 @@ def test_no_parts_import_each_other_in_a_cycle():
 
 
 def test_no_modules_import_each_other_in_a_cycle():
+    """Not for type checking alone either, nor when a function is called."""
     graph = {
-        module_name(path): {name for name in imports(path, top_level_only=True) if name in MODULES}
+        (name := module_name(path)): imports(path, for_types_too=True) & MODULES - {CIRCLES_TO_UNDO.get(name)}
         for path in FILES
-        if path.name != "__init__.py"
     }
     TopologicalSorter(graph).prepare()
 

@@ -27,9 +27,9 @@ def check_float32(policy: Policy, iterations: int | None) -> None:
     for name, number in _numbers(policy):
         if number and not LEAST <= abs(number) <= MOST:
             raise _refusal(policy, f"{name} is {number!r}", f"0 and numbers from {LEAST:g} to {MOST:g}")
-    for course in policy.courses:
+    for bound in policy.upper_bounds:
         for start in range(0, iterations or 1, CHECKED_AT_ONCE):
-            rates = course.rates(np.arange(start, min(start + CHECKED_AT_ONCE, iterations or 1)), iterations or 0)
+            rates = bound.rates(np.arange(start, min(start + CHECKED_AT_ONCE, iterations or 1)), iterations or 0)
             if rates.max() > MOST:
                 t = start + int(np.argmax(rates > MOST))
                 raise _refusal(policy, f"the rate at t = {t} is {rates[t - start]:g}", f"rates up to {MOST:g}")

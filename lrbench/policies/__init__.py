@@ -3,12 +3,12 @@
 Formulas, parameters and sources of all functions: docs/policies.md, or ``lrbench policies list``.
 """
 
-from lrbench.policies.build import expand_policies, parse_policy, policy_from_mapping
-from lrbench.policies.control import Controller
 from lrbench.policies.function import Function
+from lrbench.policies.grids import expand_policies
 from lrbench.policies.parameters import Number
-from lrbench.policies.policy import Policy
+from lrbench.policies.policy import Policy, parse_policy, policy_from_mapping
 from lrbench.policies.table import find_function, functions
+from lrbench.policies.values import Controller
 
 __all__ = [
     "Controller",

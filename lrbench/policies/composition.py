@@ -42,13 +42,13 @@ def _warmup_rule(v: Values) -> None:
         v.policy.refuse_to_count_from_run("count")
 
 
-def _warmup_fit(v: Values) -> None:
+def _warmup_length(v: Values) -> None:
     if v.l >= v.end:
         raise PolicyError(
             f"l is {v.l}, but must be below the {v.end} iterations of the run or stage",
             remedy="shorten the warm-up, or give more iterations",
         )
-    _warmed(v).fit(v.end)
+    _warmed(v).check_length(v.end)
 
 
 def _stages(v: Values) -> Iterator[Stage]:
@@ -81,7 +81,7 @@ def _compose_rule(v: Values) -> None:
             stage.policy.refuse_to_count_from_run(f"count of policies[{number}]")
 
 
-def _compose_fit(v: Values) -> None:
+def _compose_length(v: Values) -> None:
     if v.boundaries[-1] >= v.end:
         beyond = next(boundary for boundary in v.boundaries if boundary >= v.end)
         raise PolicyError(
@@ -90,7 +90,7 @@ def _compose_fit(v: Values) -> None:
         )
     for number, stage in enumerate(_stages(v)):
         try:
-            stage.fit(v.end)
+            stage.check_length(v.end)
         except PolicyError as error:
             raise error.at(f"policies[{number}]") from None
 
@@ -111,7 +111,7 @@ COMPOSITIONS = (
         rates=_warmup,
         start=lambda v: Warmed(v.k0, _warmed(v)),
         rule=_warmup_rule,
-        fit=_warmup_fit,
+        check_length=_warmup_length,
     ),
     Function(
         name="COMPOSE",
@@ -127,7 +127,7 @@ COMPOSITIONS = (
         rates=_compose,
         start=lambda v: Staged(list(_stages(v))),
         rule=_compose_rule,
-        fit=_compose_fit,
+        check_length=_compose_length,
     ),
     Function(
         name="SCALE",
@@ -141,6 +141,6 @@ COMPOSITIONS = (
         example="SCALE(factor=0.5, policy=FIX(k0=0.01))",
         rates=lambda t, v: np.asarray(v.factor * v.policy.rates(t, v.iterations)),
         start=lambda v: Scaled(v.factor, v.policy.start(v.iterations)),
-        fit=lambda v: v.policy.check_fit(v.iterations),
+        check_length=lambda v: v.policy.check_length(v.iterations),
     ),
 )

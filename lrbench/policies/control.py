@@ -7,41 +7,15 @@ resumed shows it those that are on disk, and there is no state to store beside t
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from lrbench.policies.values import FloatArray
-
-if TYPE_CHECKING:
-    from lrbench.policies.policy import Policy
-
-Row = Mapping[str, float]
-
-
-class Controller(ABC):
-    """A policy in one run, from its first iteration on."""
-
-    @abstractmethod
-    def rates(self, start: int, end: int) -> FloatArray:
-        """The rates of iterations ``start`` ... ``end - 1``, of which none lies before the last evaluation shown."""
-
-    @abstractmethod
-    def observe(self, row: Row) -> None:
-        """Take note of an evaluation; they come in order.
-
-        Args:
-            row: numbers by name; ``iteration`` is how many iterations were done by then, and what could not be measured
-                is NaN or absent.
-        """
+from lrbench.policies.values import Controller, FloatArray, RatePolicy, Row
 
 
 class OpenLoop(Controller):
     """A policy that needs no evaluations."""
 
-    def __init__(self, policy: Policy, iterations: int) -> None:
+    def __init__(self, policy: RatePolicy, iterations: int) -> None:
         self._policy, self._iterations = policy, iterations
 
     def rates(self, start: int, end: int) -> FloatArray:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrbench.errors import PolicyError
-from lrbench.policies.build import parse_policy
+from lrbench.policies.policy import parse_policy
 
 RATES = 2
 """The way in which lengths that are not whole are counted. The first way, 1, was late at 3 % of their multiples."""

@@ -1,6 +1,6 @@
 """LR functions that stay or fall: Caffe's own seven, and decay to a floor.
 
-``STAIRS_AND_CURVES`` are the non-cyclic ones of the thirteen, where eta(t) = |k0 - k1| g(t) + min(k0, k1) with k1 = k0
+``PAPER_NONCYCLIC`` are the non-cyclic ones of the thirteen, where eta(t) = |k0 - k1| g(t) + min(k0, k1) with k1 = k0
 for FIX and k1 = 0 for the others, so that eta(t) = k0 g(t).
 """
 
@@ -38,7 +38,7 @@ def _poly(t: FloatArray, v: Values) -> FloatArray:
     return np.asarray(v.k0 * ((v.l - t) / v.l) ** v.p)
 
 
-def _poly_fit(v: Values) -> None:
+def _poly_length(v: Values) -> None:
     # An even power makes the formula positive again past its end: the rate would rise without bound, in silence.
     if v.end - 1 > v.l:
         raise PolicyError(
@@ -47,7 +47,7 @@ def _poly_fit(v: Values) -> None:
         )
 
 
-def _rex_fit(v: Values) -> None:
+def _rex_length(v: Values) -> None:
     # From t = 2l on the formula is positive again, and above k0.
     if v.end - 1 > v.l:
         raise PolicyError(
@@ -75,7 +75,7 @@ def _rex(t: FloatArray, v: Values) -> FloatArray:
     return np.asarray(v.k0 * remaining / (0.5 + 0.5 * remaining))
 
 
-STAIRS_AND_CURVES = (
+PAPER_NONCYCLIC = (
     Function(
         name="FIX",
         parameters=(Number(name="k0", meaning="the rate", least=0),),
@@ -134,7 +134,7 @@ STAIRS_AND_CURVES = (
         source=WU_2019,
         example="POLY(k0=0.01, p=1.2)",
         rates=_poly,
-        fit=_poly_fit,
+        check_length=_poly_length,
     ),
 )
 
@@ -188,7 +188,7 @@ DECAYS = (
         source='Chen et al., "REX: Revisiting Budgeted Training with an Improved Schedule", arXiv:2107.04197',
         example="REX(k0=0.1, l=10000)",
         rates=_rex,
-        fit=_rex_fit,
+        check_length=_rex_length,
     ),
     Function(
         name="INVSQRT",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import Any, TypeAlias
 
 from lrbench.errors import PolicyError, did_you_mean
-from lrbench.policies.control import Controller
+from lrbench.policies.family import Family
+from lrbench.policies.formula import Formula
 from lrbench.policies.parameters import Default, Parameter
-from lrbench.policies.values import FloatArray, Value, Values, shown
-
-if TYPE_CHECKING:
-    from lrbench.policies.policy import Policy
+from lrbench.policies.values import Controller, FloatArray, RatePolicy, Value, Values, shown
 
 WU_2019 = 'Wu et al., "Demystifying Learning Rate Policies", IEEE BigData 2019, arXiv:1908.06477'
 SGDR_2017 = 'Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", arXiv:1608.03983'
@@ -22,17 +21,39 @@ def _anything(values: Values) -> None:
     """The rule of a function whose parameters are each checked alone."""
 
 
-def _none(given: Mapping[str, Value]) -> tuple[Policy, ...]:
-    """The courses of an open-loop function."""
-    return ()
+Bounds: TypeAlias = Callable[[Mapping[str, Value]], Sequence[RatePolicy | Mapping[str, Any] | str]]
+
+
+@dataclass(frozen=True)
+class CaffeForm:
+    """The solver settings with which Caffe computes a function's rates by itself.
+
+    Args:
+        lr_policy: Caffe's name of the policy, such as ``step``.
+        fields: the solver's field of each parameter that has one; ``max_iter`` for a length that must be the run's.
+        constants: fields that have one value.
+        only: parameters that must have one value.
+    """
+
+    lr_policy: str
+    fields: Mapping[str, str]
+    constants: Mapping[str, float] = field(default_factory=dict)
+    only: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def invertible(self) -> bool:
+        """Whether every policy of that name in Caffe is one of the function."""
+        return not self.constants and not self.only
 
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
     """An LR function eta(t), t = 0, 1, 2, ...
 
-    An open-loop function has ``rates``. A closed-loop one, which reacts to evaluations, has ``start`` and ``courses``
-    instead. One that takes policies as parameters, and can take closed-loop ones, has ``rates`` and ``start``.
+    An open-loop function has ``rates``. A closed-loop one, which reacts to evaluations, has ``start`` and
+    ``upper_bounds`` instead. One that takes policies as parameters, and can take closed-loop ones, has ``rates`` and
+    ``start``. Without ``expression``, ``caffe`` or ``family`` a function cannot be exported to a framework, given to
+    Caffe's own solver, or named in a search's ``functions``.
 
     Args:
         name: as written in a policy, such as ``TRI``.
@@ -43,11 +64,16 @@ class Function:
         example: a policy in canonical text.
         rates: eta for an array of t and the parameters' values, all in float64; elementwise.
         start: a controller at t = 0, of the parameters' values.
-        courses: policies which, for all t, have every rate that may come about or higher ones: what can be checked
-            beforehand. Of the parameters that the policy holds.
-        rule: raises PolicyError where values do not go together.
-        fit: raises PolicyError where values do not fit a run with t below ``v.end``.
+        upper_bounds: open-loop policies (or texts or mappings of them) that bound every possible rate from above, made
+            from the parameters that the policy holds; they are what can be checked before a run.
+        rule: raises PolicyError if values do not go together.
+        check_length: raises PolicyError if values do not fit a run with t below ``v.end``.
         counted: the names of the parameters from which the lengths of cycles or steps follow.
+        expression: what exports write: a rate as text, or a function from the parameters' values to a ``Formula``.
+        caffe: Caffe's own policy with these rates.
+        family: the search space of the function.
+        courses: deprecated name of ``upper_bounds``.
+        fit: deprecated name of ``check_length``.
     """
 
     name: str
@@ -58,14 +84,26 @@ class Function:
     example: str
     rates: Callable[[FloatArray, Values], FloatArray] | None = None
     start: Callable[[Values], Controller] | None = None
-    courses: Callable[[Mapping[str, Value]], tuple[Policy, ...]] = _none
+    upper_bounds: Bounds | None = None
     rule: Callable[[Values], None] = _anything
-    fit: Callable[[Values], None] = _anything
+    check_length: Callable[[Values], None] = _anything
     counted: tuple[str, ...] = ()
+    expression: str | Callable[[Values], Formula] | None = None
+    caffe: CaffeForm | None = None
+    family: Family | None = None
+    courses: InitVar[Bounds | None] = None
+    fit: InitVar[Callable[[Values], None] | None] = None
 
-    def __post_init__(self) -> None:
-        if self.rates is None and (self.start is None or self.courses is _none):
-            raise TypeError(f"{self.name} needs rates, or start and courses")
+    def __post_init__(self, courses: Bounds | None, fit: Callable[[Values], None] | None) -> None:
+        for old, new, value in (("courses", "upper_bounds", courses), ("fit", "check_length", fit)):
+            if value is not None:
+                warnings.warn(f"{self.name}: {old} is now called {new}", DeprecationWarning, stacklevel=3)
+                object.__setattr__(self, new, value)
+        if self.rates is None and (self.start is None or self.upper_bounds is None):
+            raise TypeError(f"{self.name} needs rates, or start and upper_bounds")
+        unknown = self.caffe.fields.keys() - {parameter.name for parameter in self.parameters} if self.caffe else set()
+        if unknown:
+            raise TypeError(f"{self.name}: caffe names {', '.join(sorted(unknown))}, which is no parameter")
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, if there is one."""
@@ -106,7 +144,7 @@ class Function:
             raise self.placed(error) from None
 
     def refuse(self, check: Callable[[Values], None], values: Values) -> None:
-        """Run ``rule`` or ``fit``; what it raises gets the function's name and an example."""
+        """Run ``rule`` or ``check_length``; what it raises gets the function's name and an example."""
         try:
             check(values)
         except PolicyError as error:

@@ -9,13 +9,10 @@ import numbers
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from lrbench.errors import PolicyError
-from lrbench.policies.values import Value, canonical_number, shown
-
-if TYPE_CHECKING:
-    from lrbench.policies.policy import Policy
+from lrbench.policies.values import RatePolicy, Value, canonical_number, shown
 
 _YAML_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", re.ASCII)
 
@@ -159,10 +156,10 @@ class Nested(Parameter):
     def rule(self) -> str:
         return "a policy, such as FIX(k0=0.01)"
 
-    def read(self, value: object) -> Policy:
+    def read(self, value: object) -> RatePolicy:
         if isinstance(value, (list, tuple)):
             raise self.refused(value)
-        return cast("Policy", value)
+        return cast("RatePolicy", value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +174,7 @@ class NestedList(Parameter):
     def rule(self) -> str:
         return "a list of at least two policies"
 
-    def read(self, value: object) -> tuple[Policy, ...]:
+    def read(self, value: object) -> tuple[RatePolicy, ...]:
         if not isinstance(value, (list, tuple)) or len(value) < 2:
             raise self.refused(value)
         return tuple(value)

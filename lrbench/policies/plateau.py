@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from lrbench.errors import PolicyError
-from lrbench.policies.control import Controller, Placed, Row
+from lrbench.policies.control import Placed
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import NestedList, Number, Word
-from lrbench.policies.values import FloatArray, Value, Values
-
-if TYPE_CHECKING:
-    from lrbench.policies.policy import Policy
+from lrbench.policies.values import Controller, FloatArray, RatePolicy, Row, Value, Values
 
 WU_LIU_2022 = (
     'Wu and Liu, "Selecting and Composing Learning Rate Policies for Deep Neural Networks", arXiv:2210.12936 '
@@ -43,8 +40,8 @@ WATCHING = (
 )
 
 
-class Watch:
-    """Tells the plateaus of a monitored value; ``v`` holds the parameters WATCHING."""
+class PlateauDetector:
+    """Detects the plateaus of a monitored value; ``v`` holds the parameters WATCHING."""
 
     def __init__(self, v: Values) -> None:
         self._v = v
@@ -79,19 +76,19 @@ class Watch:
 
 class _Plateau(Controller):
     def __init__(self, v: Values) -> None:
-        self._v, self._watch, self._rate = v, Watch(v), float(v.k0)
+        self._v, self._detector, self._rate = v, PlateauDetector(v), float(v.k0)
 
     def rates(self, start: int, end: int) -> FloatArray:
         return np.full(end - start, self._rate)
 
     def observe(self, row: Row) -> None:
-        if self._watch.reached(row):
+        if self._detector.reached(row):
             self._rate = max(self._rate * self._v.factor, float(self._v.min_rate))
 
 
 class _Switch(Controller):
     def __init__(self, v: Values) -> None:
-        self._v, self._watch = v, Watch(v)
+        self._v, self._detector = v, PlateauDetector(v)
         self._enter(0, 0)
 
     def _enter(self, number: int, t: int) -> None:
@@ -104,7 +101,7 @@ class _Switch(Controller):
 
     def observe(self, row: Row) -> None:
         self._controller.observe(row)
-        if self._watch.reached(row):
+        if self._detector.reached(row):
             count = len(self._v.policies)
             if self._number + 1 < count or self._v.at_end == "cycle":
                 self._enter((self._number + 1) % count, int(row["iteration"]))
@@ -131,15 +128,13 @@ def _switch_rule(v: Values) -> None:
             policy.refuse_to_count_from_run("count")
 
 
-def _highest(given: Mapping[str, Value]) -> tuple[Policy, ...]:
+def _first_rate(given: Mapping[str, Value]) -> tuple[Mapping[str, Any]]:
     """The rate that PLATEAU begins with: every later one is lower, and not below 0."""
-    from lrbench.policies.build import policy_from_mapping
-
-    return (policy_from_mapping({"function": "FIX", "k0": given["k0"]}),)
+    return ({"function": "FIX", "k0": given["k0"]},)
 
 
-def _each(given: Mapping[str, Value]) -> tuple[Policy, ...]:
-    """Any policy of a SWITCH may be the one in force at any t."""
+def _every_policy(given: Mapping[str, Value]) -> tuple[RatePolicy, ...]:
+    """The policies of a SWITCH, any of which may be the one in force at any t."""
     policies = given["policies"]
     assert isinstance(policies, tuple)
     return policies
@@ -161,7 +156,7 @@ CLOSED_LOOP = (
         "monitor=train_loss, min_rate=0)",
         start=_Plateau,
         rule=_plateau_rule,
-        courses=_highest,
+        upper_bounds=_first_rate,
     ),
     Function(
         name="SWITCH",
@@ -188,6 +183,6 @@ CLOSED_LOOP = (
         "threshold=0.001, threshold_mode=abs, cooldown=2, monitor=accuracy, at_end=stay, count=stage)",
         start=_Switch,
         rule=_switch_rule,
-        courses=_each,
+        upper_bounds=_every_policy,
     ),
 )

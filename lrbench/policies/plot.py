@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lrbench.policies.picture import Picture, check_suffix
-from lrbench.policies.policy import Policy
+from lrbench.policies.values import RatePolicy
 
 MOST_POINTS = 200_000
 """Points a curve; of a longer run only every n-th iteration is drawn, so that the file stays small."""
@@ -21,7 +21,7 @@ LEGEND_CHARACTERS = 110
 WIDTH_INCHES, PLOT_INCHES, LINE_INCHES = 9.0, 4.5, 0.17
 
 
-def plot_rates(policies: Sequence[Policy], iterations: int, path: Path) -> None:
+def plot_rates(policies: Sequence[RatePolicy], iterations: int, path: Path) -> None:
     """Draw the rates of ``policies`` over a run to ``path``: PNG, SVG or PDF by its suffix.
 
     Raises:
@@ -32,7 +32,7 @@ def plot_rates(policies: Sequence[Policy], iterations: int, path: Path) -> None:
     draw_rates(policies, iterations).save(path, "choose another -o")
 
 
-def draw_rates(policies: Sequence[Policy], iterations: int) -> Picture:
+def draw_rates(policies: Sequence[RatePolicy], iterations: int) -> Picture:
     """The rates of ``policies`` over a run, as a picture.
 
     Raises:
@@ -43,7 +43,7 @@ def draw_rates(policies: Sequence[Policy], iterations: int) -> Picture:
     return Picture(_figure(policies, np.arange(0, iterations, -(-iterations // MOST_POINTS)), iterations))
 
 
-def _figure(policies: Sequence[Policy], t: np.typing.NDArray[np.int64], iterations: int) -> Figure:
+def _figure(policies: Sequence[RatePolicy], t: np.typing.NDArray[np.int64], iterations: int) -> Figure:
     """The curves, with the whole canonical texts below them: they are too long to stand inside."""
     labels = [textwrap.fill(policy.text, LEGEND_CHARACTERS, subsequent_indent="    ") for policy in policies]
     legend_inches = LINE_INCHES * (sum(label.count("\n") + 1 for label in labels) + 1)

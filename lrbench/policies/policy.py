@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from lrbench.errors import PolicyError
 from lrbench.limits import MOST_ITERATIONS
-from lrbench.policies.control import Controller, OpenLoop
+from lrbench.policies.build import build_policy, refuse_huge
+from lrbench.policies.control import OpenLoop
 from lrbench.policies.function import Function
 from lrbench.policies.table import find_function
-from lrbench.policies.values import FloatArray, Value, value_mapping, value_text
+from lrbench.policies.values import Controller, FloatArray, RatePolicy, Value, value_mapping, value_text
 
 if TYPE_CHECKING:
     from lrbench.policies.picture import Picture
@@ -23,7 +24,7 @@ CHECKED_AT_ONCE = 1 << 18
 """Iterations whose rates ``check`` holds in memory at a time."""
 
 
-class Policy:
+class Policy(RatePolicy):
     """A learning-rate policy: immutable, hashable, equal to another one with the same canonical text.
 
     Made by ``Policy.parse``, ``policy_from_mapping`` or ``expand_policies``, which check its values::
@@ -97,20 +98,17 @@ class Policy:
         return not all(map(float.is_integer, own)) or any(policy.counts_fractions for policy in inner)
 
     @property
-    def courses(self) -> tuple[Policy, ...]:
-        """Open-loop policies that have, for all t, every rate that may come about, or higher ones.
-
-        An open-loop policy is its own only course.
-        """
+    def upper_bounds(self) -> tuple[Policy, ...]:
+        """Open-loop policies that bound every possible rate from above; an open-loop policy is its own only bound."""
         if not self._closed_loop:
             return (self,)
-        if self._function.rates is None:
-            found = [course for policy in self._function.courses(self._values) for course in policy.courses]
-            return tuple(dict.fromkeys(found))
-        inner = {policy: policy.courses for policy in _nested(self._values)}
+        if self._function.upper_bounds is not None:
+            entries = self._function.upper_bounds(self._values)
+            return tuple(dict.fromkeys(bound for entry in entries for bound in Policy.of(entry).upper_bounds))
+        inner = {policy: policy.upper_bounds for policy in _nested(self._values)}
         most = max(map(len, inner.values()))
         return tuple(
-            Policy(self._function, {name: _on_course(value, inner, number) for name, value in self._values.items()})
+            Policy(self._function, {name: _bounded(value, inner, number) for name, value in self._values.items()})
             for number in range(most)
         )
 
@@ -134,9 +132,18 @@ class Policy:
         Raises:
             PolicyError: what is wrong, and where.
         """
-        from lrbench.policies.build import parse_policy
+        return cls.of(text)
 
-        return parse_policy(text)
+    @classmethod
+    def of(cls, entry: object) -> Policy:
+        """The policy of a text or a mapping, or of a policy, which is returned as it is.
+
+        Raises:
+            PolicyError: an entry that is no policy, or an impossible value.
+        """
+        policy = build_policy(entry, Policy)
+        assert isinstance(policy, Policy)  # nothing else implements RatePolicy
+        return policy
 
     @overload
     def __call__(self, t: float, iterations: int | None = None) -> float: ...
@@ -216,12 +223,12 @@ class Policy:
     def check(self, iterations: int) -> None:
         """Raise PolicyError where a run of so many iterations is impossible.
 
-        That is where a rate at t = 0 ... iterations - 1 is negative or not finite (the message has the first such t
-        and its rate), where the policy does not fit, as a stage that would begin after the run's end, or where there
-        are more than 100 million iterations. Of a closed-loop policy it is where that is so of any of its ``courses``.
+        It is if a rate at t = 0 ... iterations - 1 is negative or not finite (the message has the first such t and its
+        rate), if the policy does not fit, as a stage that would begin after the run's end, or if there are more than
+        100 million iterations. A closed-loop policy is checked by its ``upper_bounds``.
         """
         if self._closed_loop:
-            self._check_courses(iterations)
+            self._check_bounds(iterations)
             return
         if iterations < 1:
             raise PolicyError(f"a run has at least one iteration, but iterations is {iterations}")
@@ -233,12 +240,12 @@ class Policy:
         for start in range(0, iterations, CHECKED_AT_ONCE):
             t = np.arange(start, min(start + CHECKED_AT_ONCE, iterations))
             self.check_rates(t, self.rates(t, iterations))
-        self.check_fit(iterations)
+        self.check_length(iterations)
 
-    def _check_courses(self, iterations: int) -> None:
-        for course in self.courses:
+    def _check_bounds(self, iterations: int) -> None:
+        for bound in self.upper_bounds:
             try:
-                course.check(iterations)
+                bound.check(iterations)
             except PolicyError as error:
                 raise (error.at(self.name) if self._function.rates is None else error) from None
 
@@ -253,26 +260,24 @@ class Policy:
                 remedy="change the parameters, or shorten the run",
             )
 
-    def check_fit(self, iterations: int, end: int | None = None) -> None:
-        """Raise PolicyError where the policy does not fit a budget of ``iterations``, used up to ``end`` if given."""
+    def check_length(self, iterations: int, end: int | None = None) -> None:
+        """Raise PolicyError if the policy does not fit a budget of ``iterations``, used up to ``end`` if given."""
         if self._closed_loop:
-            for course in self.courses:
-                course.check_fit(iterations, end)
+            for bound in self.upper_bounds:
+                bound.check_length(iterations, end)
             return
-        self._function.refuse(self._function.fit, self._function.values(self._values, iterations, end))
+        self._function.refuse(self._function.check_length, self._function.values(self._values, iterations, end))
 
-    def refuse_to_count_from_run(self, what: str) -> None:
-        """Raise PolicyError where the policy is closed-loop, which cannot go on as if it had been there all the time.
-
-        The evaluations before it came from other rates than its own.
+    def refuse_to_count_from_run(self, parameter: str) -> None:
+        """Raise PolicyError if the policy is closed-loop: the evaluations before it came from other rates than its own.
 
         Args:
-            what: the parameter that is ``run``.
+            parameter: the name of the parameter that is ``run``.
         """
         if self._closed_loop:
             raise PolicyError(
-                f"{what} is run, but {self.name} reacts to evaluations and can only count from its start",
-                remedy=f"set {what} to stage",
+                f"{parameter} is run, but {self.name} reacts to evaluations and can only count from its start",
+                remedy=f"set {parameter} to stage",
             )
 
     def scaled(self, factor: float) -> Policy:
@@ -308,16 +313,35 @@ class Policy:
         return _restored, (self.name, dict(self._values))
 
 
+def parse_policy(text: str) -> Policy:
+    """The policy that a text such as ``SINEXP(k0=0.01, k1=0.06, gamma=0.99994, l=2000)`` says.
+
+    Raises:
+        PolicyError: text that does not parse, or an impossible value.
+    """
+    return Policy.of(text)
+
+
+def policy_from_mapping(mapping: Mapping[str, Any]) -> Policy:
+    """The policy that a mapping such as ``{"function": "FIX", "k0": 0.01}`` says; nested ones as mappings or text.
+
+    Raises:
+        PolicyError: a mapping that is not a policy, or an impossible value.
+    """
+    refuse_huge(mapping)
+    return Policy.of(mapping)
+
+
 def _nested(values: Mapping[str, Value]) -> list[Policy]:
     """The policies among the values, and in lists among them."""
     items = [item for value in values.values() for item in (value if isinstance(value, tuple) else (value,))]
     return [item for item in items if isinstance(item, Policy)]
 
 
-def _on_course(value: Value, inner: Mapping[Policy, tuple[Policy, ...]], number: int) -> Value:
-    """A value with each policy in it replaced by the course of that number, the last one where it has fewer."""
+def _bounded(value: Value, inner: Mapping[Policy, tuple[Policy, ...]], number: int) -> Value:
+    """A value with each policy in it replaced by its upper bound of that number, the last one if it has fewer."""
     if isinstance(value, tuple):
-        return tuple(_on_course(item, inner, number) for item in value)
+        return tuple(_bounded(item, inner, number) for item in value)
     return inner[value][min(number, len(inner[value]) - 1)] if isinstance(value, Policy) else value
 
 

@@ -5,23 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrbench.policies.control import Controller, Placed, Row
+from lrbench.policies.control import Placed
 from lrbench.policies.shapes import blend, left, passed
-from lrbench.policies.values import FloatArray
-
-if TYPE_CHECKING:
-    from lrbench.policies.policy import Policy
+from lrbench.policies.values import Controller, FloatArray, RatePolicy, Row
 
 
 @dataclass(frozen=True)
 class Stage:
     """A policy from iteration ``start`` up to ``end`` of a run of ``iterations``."""
 
-    policy: Policy
+    policy: RatePolicy
     start: int
     end: int
     iterations: int
@@ -39,13 +35,13 @@ class Stage:
             return self.policy.start(self.iterations)
         return Placed(self.policy.start(self.end - self.start), self.start)
 
-    def fit(self, run_end: int) -> None:
-        """Raise PolicyError where the policy does not fit the stage, of a run that goes no further than ``run_end``."""
+    def check_length(self, run_end: int) -> None:
+        """Raise PolicyError if the policy does not fit the stage, in a run that ends at ``run_end``."""
         end = min(self.end, run_end)
         if self.counts_from_run:
-            self.policy.check_fit(self.iterations, end)
+            self.policy.check_length(self.iterations, end)
         else:
-            self.policy.check_fit(self.end - self.start, end - self.start)
+            self.policy.check_length(self.end - self.start, end - self.start)
 
 
 class Staged(Controller):

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from lrbench.errors import PolicyError, did_you_mean
 from lrbench.policies import cyclic
 from lrbench.policies.composition import COMPOSITIONS
-from lrbench.policies.decaying import DECAYS, SIG, STAIRS_AND_CURVES
+from lrbench.policies.decaying import DECAYS, PAPER_NONCYCLIC, SIG
 from lrbench.policies.function import Function
 from lrbench.policies.phased import PHASED
 from lrbench.policies.plateau import CLOSED_LOOP
@@ -34,14 +34,14 @@ TERMS = {
     "cyclic": ("TRI", "SIN", "COS"),
 }
 """What others call LR functions, by the first letters in lower case: PyTorch's schedulers, Caffe's words, papers."""
-CYCLIC_OF_THE_THIRTEEN = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
+PAPER_CYCLIC = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
 
 
 @functools.cache
 def functions() -> tuple[Function, ...]:
     """All LR functions: the thirteen of arXiv:1908.06477, other cyclic ones, then all others, closed-loop ones last."""
     waves = {row.name: row for row in cyclic.rows()}
-    thirteen = (*STAIRS_AND_CURVES, *(waves.pop(name) for name in CYCLIC_OF_THE_THIRTEEN))
+    thirteen = (*PAPER_NONCYCLIC, *(waves.pop(name) for name in PAPER_CYCLIC))
     return (*thirteen, *waves.values(), SIG, *DECAYS, *PHASED, *COMPOSITIONS, *CLOSED_LOOP)
 
 

@@ -1,24 +1,83 @@
-"""What the parameters of a policy may hold, and how each value is written."""
+"""The types that LR functions share: values of parameters, policies inside policies, and controllers."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from lrbench.policies.policy import Policy
-
 FloatArray: TypeAlias = npt.NDArray[np.float64]
-Value: TypeAlias = "int | float | str | tuple[Any, ...] | Policy"
+Value: TypeAlias = "int | float | str | tuple[Any, ...] | RatePolicy"
+Row: TypeAlias = Mapping[str, float]
+"""An evaluation: numbers by name."""
 
 SHOWN_CHARACTERS = 80
 """How much of a value that was refused its message repeats."""
 
 WHOLE_BELOW = 1e16
 """Below it every whole float64 is written with all of its digits; from there on ``repr`` uses an exponent."""
+
+
+class Controller(ABC):
+    """A policy in one run, from its first iteration on."""
+
+    @abstractmethod
+    def rates(self, start: int, end: int) -> FloatArray:
+        """The rates of iterations ``start`` ... ``end - 1``, of which none lies before the last evaluation shown."""
+
+    @abstractmethod
+    def observe(self, row: Row) -> None:
+        """Take note of an evaluation; they come in order.
+
+        Args:
+            row: numbers by name; ``iteration`` is how many iterations were done by then, and what could not be measured
+                is NaN or absent.
+        """
+
+
+class RatePolicy(ABC):
+    """What an LR function may use of a policy that it takes as a parameter; ``Policy`` implements it."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def mapping(self) -> dict[str, Any]:
+        """The YAML form."""
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """The canonical text."""
+
+    @property
+    @abstractmethod
+    def closed_loop(self) -> bool:
+        """Whether the rates depend on a run's evaluations."""
+
+    @abstractmethod
+    def rates(self, t: npt.ArrayLike, iterations: int) -> FloatArray:
+        """The learning rates at iterations t of a run of ``iterations``."""
+
+    @abstractmethod
+    def start(self, iterations: int) -> Controller:
+        """A controller at the beginning of a run of ``iterations``."""
+
+    @abstractmethod
+    def check(self, iterations: int) -> None:
+        """Raise PolicyError if a run of ``iterations`` is impossible."""
+
+    @abstractmethod
+    def check_length(self, iterations: int, end: int | None = None) -> None:
+        """Raise PolicyError if the policy does not fit a budget of ``iterations``, used up to ``end`` if given."""
+
+    @abstractmethod
+    def refuse_to_count_from_run(self, parameter: str) -> None:
+        """Raise PolicyError if the policy is closed-loop, because ``parameter`` is ``run``."""
 
 
 class Values(SimpleNamespace):

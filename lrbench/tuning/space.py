@@ -10,7 +10,7 @@ from typing import Any
 
 from lrbench.errors import PolicyError, SpecError
 from lrbench.policies import Policy, find_function, policy_from_mapping
-from lrbench.policies.build import is_grid
+from lrbench.policies.grids import is_grid
 from lrbench.policies.syntax import read_text
 from lrbench.spec.document import Document
 from lrbench.spec.plain_yaml import shown

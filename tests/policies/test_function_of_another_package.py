@@ -26,7 +26,7 @@ class Halving(Controller):
 K0 = Number(name="k0", meaning="the first rate", above=0)
 TEXTS = dict(formula="k0 / 2^i", summary="halves at each evaluation", source="this test")
 HALVING = Function(name="HALVING", parameters=(K0,), start=Halving, example="HALVING(k0=0.1)", **TEXTS,
-                   courses=lambda given: (parse_policy(f"FIX(k0={given['k0']})"),))
+                   upper_bounds=lambda given: ({"function": "FIX", "k0": given["k0"]},))
 OUTER = Function(name="OUTER", parameters=(Nested(name="policy", meaning="the policy"),),
                  rates=lambda t, v: v.policy.rates(t, v.iterations), example="OUTER(policy=FIX(k0=1))", **TEXTS)
 HALF = Function(name="HALF", parameters=(Number(name="k0", meaning="the first rate", above=0),), formula="k0 / (1 + t)",
@@ -76,7 +76,7 @@ def test_a_composition_that_knows_no_closed_loop_refuses_one(installed):
 
 
 def test_a_function_that_says_no_rates_is_a_mistake_of_its_author():
-    with pytest.raises(TypeError, match="NOTHING needs rates, or start and courses"):
+    with pytest.raises(TypeError, match="NOTHING needs rates, or start and upper_bounds"):
         Function(name="NOTHING", parameters=(), formula="", summary="", source="", example="")
 
 

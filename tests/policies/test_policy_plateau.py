@@ -280,7 +280,7 @@ def test_a_deep_nest_is_checked_in_no_time() -> None:
     text = "SWITCH(policies=[FIX(k0=1), FIX(k0=2)])"
     for _ in range(13):
         text = f"SCALE(factor=1, policy={text})"
-    assert len(parse_policy(text).courses) == 2
+    assert len(parse_policy(text).upper_bounds) == 2
 
 
 watching = parameters.map(lambda p: {name: p[name] for name in p if name not in ("factor", "min_rate", "patience")})

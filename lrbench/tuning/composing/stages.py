@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrbench.errors import SpecError
-from lrbench.policies.plateau import Watch
+from lrbench.policies.plateau import PlateauDetector
 from lrbench.policies.values import Values
 from lrbench.runner import Row
 from lrbench.spec.composition import CompositionSettings
@@ -87,8 +87,8 @@ class Plateau:
 
     def found(self, rows: Sequence[Row]) -> int | None:
         """The iteration of the plateau; None where there is none so far."""
-        watch = Watch(self._values)
+        detector = PlateauDetector(self._values)
         for row in rows:
-            if row["iteration"] > self._start and watch.reached(row) and row["iteration"] >= self._judged_at:
+            if row["iteration"] > self._start and detector.reached(row) and row["iteration"] >= self._judged_at:
                 return int(row["iteration"])
         return None

@@ -63,7 +63,7 @@ def peak_rate(entry: Entry) -> float | None:
         return None
     t = np.unique(np.linspace(0, iterations - 1, min(iterations, LOOKED_AT)).astype(np.int64))
     try:
-        return max(float(course.rates(t, iterations).max()) for course in policy.courses)
+        return max(float(bound.rates(t, iterations).max()) for bound in policy.upper_bounds)
     except PolicyError:
         return None
 
