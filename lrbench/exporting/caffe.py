@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrbench.engines.caffe.schedule import NATIVE_NAMES, native_schedule
+from lrbench.engines.caffe.schedule import NATIVE_NAMES, RUN_LENGTH, native_schedule
 from lrbench.errors import PolicyError
 from lrbench.exporting.whole_run import MOST_RATES
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.nets.text import write_text
-from lrbench.policies import Policy, policy_from_mapping
+from lrbench.policies import Policy
 
 MOST_STEPS = 1000
 """Boundaries that are written out at most; what changes more often is no staircase."""
@@ -57,9 +57,8 @@ def caffe_notes(policy: Policy, iterations: int | None) -> tuple[str, ...]:
 
 
 def _fields(policy: Policy, iterations: int | None) -> SolverParameter:
-    plain = _as_poly(policy)
-    end = iterations or _end_of_poly(plain) or 1
-    fields = native_schedule(plain, end) or (_staircase(policy, iterations) if iterations else None)
+    end = iterations or _own_end(policy) or 1
+    fields = native_schedule(policy, end) or (_staircase(policy, iterations) if iterations else None)
     if fields is None:
         known = "" if iterations else "give the iterations, if its rates are a staircase; "
         raise PolicyError(
@@ -73,23 +72,12 @@ def _fields(policy: Policy, iterations: int | None) -> SolverParameter:
     return fields
 
 
-def _as_poly(policy: Policy) -> Policy:
-    """A decay to 0 as POLY, which has the same rates up to its end; other policies as they are."""
-    given = policy.mapping
-    if policy.name == "SCALE":
-        return policy_from_mapping({**given, "policy": _as_poly(policy.parameters["policy"])})
-    if policy.name not in {"LINEAR", "POLYDECAY"} or given["k1"] != 0:
-        return policy
-    del given["k1"]
-    return policy_from_mapping({"p": 1, **given, "function": "POLY"})
-
-
-def _end_of_poly(policy: Policy) -> int | None:
-    """The l of a POLY, which Caffe calls ``max_iter``, if it is one and has a whole one."""
-    while policy.name == "SCALE":
-        policy = policy.parameters["policy"]
-    length = policy.parameters.get("l") if policy.name == "POLY" else None
-    return length if isinstance(length, int) else None
+def _own_end(policy: Policy) -> int | None:
+    """The length of a policy that Caffe calls ``max_iter``, if it gives a whole one."""
+    plain = policy.split()[1]
+    form = plain.function.caffe
+    lengths = [plain.parameters.get(name) for name, field in form.fields.items() if field == RUN_LENGTH] if form else []
+    return next((length for length in lengths if isinstance(length, int)), None)
 
 
 def _staircase(policy: Policy, iterations: int) -> SolverParameter | None:

@@ -181,19 +181,19 @@ class Keras(_Traced):
         return [f"t = {_cast('step')}"] if "t" in named else []
 
 
-def said(text: str, numbers: Mapping[str, float], dialect: Dialect) -> ast.expr:
-    """The tree of a formula's text in a dialect, with the numbers in place of their names."""
-    found = _Saying(dialect).visit(simplified(expression(text), numbers))
-    assert isinstance(found, ast.expr)
-    return found
+def said(text: str, numbers: Mapping[str, float], calls: Mapping[str, str], dialect: Dialect) -> ast.expr:
+    """The tree of an expression in a dialect, with numbers and calls in place of their names."""
+    tree = _Saying(dialect, calls).visit(simplified(expression(text), numbers))
+    assert isinstance(tree, ast.expr)
+    return tree
 
 
 class _Saying(ast.NodeTransformer):
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+    def __init__(self, dialect: Dialect, calls: Mapping[str, str]) -> None:
+        self._dialect, self._names = dialect, {**dialect.names, **calls}
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return expression(self._dialect.names.get(node.id, node.id))
+        return expression(self._names.get(node.id, node.id))
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         value = number(node)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lrbench import __version__
 from lrbench.errors import PolicyError
 from lrbench.policies import Policy
@@ -52,8 +50,8 @@ def plateau_text(policy: Policy, target: str) -> str:
     Raises:
         PolicyError: the policy is another closed-loop one, or the target has none that agrees.
     """
-    plain = _unscaled(policy)
-    if plain is None:
+    factor, plain = policy.split()
+    if plain.name != "PLATEAU":
         remedy = "train with lrbench.torch.PolicyLR, which takes every policy"
         raise PolicyError(
             "it reacts to evaluations, and only PLATEAU by itself can be exported", where=policy.name, remedy=remedy
@@ -64,7 +62,7 @@ def plateau_text(policy: Policy, target: str) -> str:
             where=policy.name,
             remedy="export it to torch or keras",
         )
-    v = plain.values
+    v = Values(**plain.parameters)
     if target == "keras" and v.threshold_mode == "rel" and v.threshold:
         raise PolicyError(
             f"Keras knows a threshold as a difference only, not threshold={v.threshold} as a share",
@@ -78,19 +76,5 @@ def plateau_text(policy: Policy, target: str) -> str:
         mode="max" if v.monitor == "accuracy" else "min",
         column=_KERAS_COLUMNS[v.monitor],
     )
-    fields.update(k0=v.k0 * plain.factor, min_rate=v.min_rate * plain.factor)
+    fields.update(k0=v.k0 * factor, min_rate=v.min_rate * factor)
     return (_TORCH if target == "torch" else _KERAS).format(policy=policy, version=__version__, **fields)
-
-
-@dataclass(frozen=True)
-class _Plateau:
-    factor: float
-    values: Values
-
-
-def _unscaled(policy: Policy) -> _Plateau | None:
-    """The PLATEAU that a policy is, and what its rates are multiplied by; None where it is none."""
-    factor: float = 1
-    while policy.name == "SCALE":
-        factor, policy = factor * policy.parameters["factor"], policy.parameters["policy"]
-    return _Plateau(factor, Values(**policy.parameters)) if policy.name == "PLATEAU" else None

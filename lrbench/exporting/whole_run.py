@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrbench.errors import PolicyError
-from lrbench.policies import Policy, find_function, parse_policy
+from lrbench.policies import Policy, parse_policy
 from lrbench.policies.values import FloatArray
 
 UNKNOWN_END = 10_000_000
@@ -26,7 +26,7 @@ def check(policy: Policy, iterations: int | None) -> None:
 def depends_on_run(policy: Policy) -> bool:
     """Whether the policy, or one in it, has a parameter that the iterations of the run or stage stand for."""
     parameters = policy.parameters
-    if len(parameters) < len(find_function(policy.name).parameters):
+    if len(parameters) < len(policy.function.parameters):
         return True
     inner = [parameters["policy"]] if "policy" in parameters else parameters.get("policies", ())
     return any(depends_on_run(part) for part in inner)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lrbench.engines.caffe.files import NOT_NATIVE, POLICY_IS
+from lrbench.engines.caffe.schedule import NATIVE, field_value, is_list, native_form
 from lrbench.errors import UsageError
 from lrbench.importing.imported import Imported
 from lrbench.nets.caffe_pb2 import SolverParameter
@@ -17,29 +16,6 @@ from lrbench.nets.solver import Solver, read_solver
 from lrbench.policies import parse_policy, policy_from_mapping
 from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SOLVER_TYPES
 
-_NEEDED = {
-    "fixed": (),
-    "step": ("gamma", "stepsize"),
-    "exp": ("gamma",),
-    "inv": ("gamma", "power"),
-    "multistep": ("gamma",),
-    "poly": ("power", "max_iter"),
-    "sigmoid": ("gamma", "stepsize"),
-}
-
-_FORMS: dict[str, Callable[[SolverParameter], dict[str, Any]]] = {
-    "fixed": lambda s: {"function": "FIX"},
-    "step": lambda s: {"function": "STEP", "gamma": _decimal(s.gamma), "l": s.stepsize},
-    "exp": lambda s: {"function": "EXP", "gamma": _decimal(s.gamma)},
-    "inv": lambda s: {"function": "INV", "gamma": _decimal(s.gamma), "p": _decimal(s.power)},
-    "multistep": lambda s: (
-        {"function": "NSTEP", "gamma": _decimal(s.gamma), "l": list(s.stepvalue)}
-        if s.stepvalue
-        else {"function": "FIX"}
-    ),
-    "poly": lambda s: {"function": "POLY", "p": _decimal(s.power), "l": s.max_iter},
-    "sigmoid": lambda s: {"function": "SIG", "gamma": _decimal(s.gamma), "l": s.stepsize},
-}
 _OF_RATES = re.compile(
     r"(?!momentum|weight_decay)(.*_)?(lr.*|\w*lr|rate.*|warm.*|ramp.*|stage.*|step.*|cycl.*|anneal.*"
     r"|restart.*|burn.*|larc.*|gamma.*|power.*|mult_factor)"
@@ -81,13 +57,20 @@ def solver_policy(path: Path) -> Imported:
 
 def _mapping(solver: SolverParameter) -> dict[str, Any]:
     kind = solver.lr_policy
-    if kind not in _FORMS:
+    native = native_form(kind)
+    if native is None:
         problem = f'the lr_policy "{kind}" is none of Caffe\'s' if kind else "it has no lr_policy"
-        raise UsageError(problem, remedy=f"Caffe knows {', '.join(_FORMS)}")
-    for name in ("base_lr", *_NEEDED[kind]):
-        if not solver.HasField(name):
-            raise UsageError(f"lr_policy {kind} needs {name}, which is missing", remedy=f"add {name} to the solver")
-    return {**_FORMS[kind](solver), "k0": _decimal(solver.base_lr)}
+        raise UsageError(problem, remedy=f"Caffe knows {', '.join(NATIVE)}")
+    function, form = native
+    missing = [field for field in form.fields.values() if not is_list(field) and not solver.HasField(field)]
+    if missing:
+        raise UsageError(
+            f"lr_policy {kind} needs {missing[0]}, which is missing", remedy=f"add {missing[0]} to the solver"
+        )
+    values = {name: field_value(solver, field) for name, field in form.fields.items()}
+    if [] in values.values():  # a step policy without steps
+        return {"function": "FIX", "k0": values["k0"]}
+    return {"function": function.name, **values}
 
 
 def _with_fields_of_builds(policy: dict[str, Any], file: Solver) -> tuple[dict[str, Any], list[str]]:
@@ -144,7 +127,7 @@ def _settings(solver: SolverParameter) -> Mapping[str, Any]:
         value = getattr(solver, parameter)
         read = parameter not in PARTICULAR or (kind is not None and parameter in SOLVER_PARAMETERS[kind])
         if read and solver.HasField(parameter) and not (parameter == "clip_gradients" and value < 0):
-            settings[parameter] = _decimal(value) if isinstance(value, float) else value
+            settings[parameter] = field_value(solver, parameter)
     return {"type": kind or name, **settings} if settings or solver.HasField("type") or kind != "SGD" else {}
 
 
@@ -153,8 +136,3 @@ def _set_by_run(path: Path) -> str | None:
     lines = path.read_text(encoding="utf-8").splitlines()[:2]
     policy = lines[0].removeprefix(f"# {POLICY_IS}") if lines else ""
     return policy if lines[1:] == [f"# {NOT_NATIVE}"] and policy != lines[0] else None
-
-
-def _decimal(value: float) -> float:
-    """The shortest decimal that float32 holds as this value: 0.01, not 0.009999999776482582."""
-    return float(str(np.float32(value)))

@@ -3,21 +3,31 @@
 Formulas, parameters and sources of all functions: docs/policies.md, or ``lrbench policies list``.
 """
 
-from lrbench.policies.function import Function
+from lrbench.policies.family import Family, Shape
+from lrbench.policies.formula import Formula
+from lrbench.policies.function import CaffeForm, Function
 from lrbench.policies.grids import expand_policies
-from lrbench.policies.parameters import Number
+from lrbench.policies.parameters import Dimension, Length, Number, Rate
 from lrbench.policies.policy import Policy, parse_policy, policy_from_mapping
-from lrbench.policies.table import find_function, functions
+from lrbench.policies.table import find_function, functions, installed_functions
 from lrbench.policies.values import Controller
 
 __all__ = [
+    "CaffeForm",
     "Controller",
+    "Dimension",
+    "Family",
+    "Formula",
     "Function",
+    "Length",
     "Number",
     "Policy",
+    "Rate",
+    "Shape",
     "expand_policies",
     "find_function",
     "functions",
+    "installed_functions",
     "parse_policy",
     "policy_from_mapping",
 ]

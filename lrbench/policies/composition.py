@@ -13,8 +13,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from lrbench.errors import PolicyError
+from lrbench.policies.family import Family, Shape
+from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import Function
-from lrbench.policies.parameters import Nested, NestedList, Number, RisingNumbers, Word
+from lrbench.policies.parameters import Dimension, Nested, NestedList, Number, Rate, RisingNumbers, Word
 from lrbench.policies.stages import Scaled, Stage, Staged, Warmed, climb
 from lrbench.policies.values import FloatArray, Values
 
@@ -95,13 +97,27 @@ def _compose_length(v: Values) -> None:
             raise error.at(f"policies[{number}]") from None
 
 
+def _warmup_formula(v: Values) -> Formula:
+    stage = _warmed(v)
+    target = float(stage.rates(np.array([v.l], dtype=np.float64))[0])
+    climb = Span(("k0", v.k0), (repr(target), target), "t / l", "(l - t) / l").rate()
+    return Formula("policy", phases=(("t < l", climb),), stages=(("policy", stage),))
+
+
+def _compose_formula(v: Values) -> Formula:
+    stages = tuple((f"policy_{number}", stage) for number, stage in enumerate(_stages(v)))
+    names = [name for name, _ in stages]
+    conditions = [f"t < {boundary}" for boundary in v.boundaries]
+    return Formula(names[-1], phases=tuple(zip(conditions, names[:-1], strict=True)), stages=stages)
+
+
 COMPOSITIONS = (
     Function(
         name="WARMUP",
         parameters=(
             Nested(name="policy", meaning="the policy that takes over at t = l"),
-            Number(name="l", meaning="iterations of the warm-up", least=1, whole=True),
-            Number(name="k0", meaning="the rate at t = 0", least=0, default=0),
+            Number(name="l", meaning="iterations of the warm-up", least=1, whole=True, dimension=Dimension.ITERATIONS),
+            Rate(name="k0", meaning="the rate at t = 0", default=0),
             Word(name="count", meaning="where the policy counts its t from", choices=COUNTS, default="stage"),
         ),
         formula="k0 + (r - k0) t / l while t < l, where r is the policy's rate at t = l; then the policy",
@@ -112,12 +128,25 @@ COMPOSITIONS = (
         start=lambda v: Warmed(v.k0, _warmed(v)),
         rule=_warmup_rule,
         check_length=_warmup_length,
+        expression=_warmup_formula,
+        family=Family(
+            lambda rate, shape, iterations: {
+                "policy": {"function": "COSDECAY", "k0": rate},
+                "l": max(1, round(shape["warm"] * iterations)),
+            },
+            (Shape("warm", 0.02, 0.3, log=True),),
+        ),
     ),
     Function(
         name="COMPOSE",
         parameters=(
             NestedList(name="policies", meaning="the policy of each stage"),
-            RisingNumbers(name="boundaries", meaning="the t at which each stage but the first begins", whole=True),
+            RisingNumbers(
+                name="boundaries",
+                meaning="the t at which each stage but the first begins",
+                whole=True,
+                dimension=Dimension.ITERATIONS,
+            ),
             Word(name="count", meaning="where a stage counts its t from", choices=COUNTS, each=True, default="stage"),
         ),
         formula="policy i from boundary i - 1 up to boundary i",
@@ -128,11 +157,14 @@ COMPOSITIONS = (
         start=lambda v: Staged(list(_stages(v))),
         rule=_compose_rule,
         check_length=_compose_length,
+        expression=_compose_formula,
     ),
     Function(
         name="SCALE",
         parameters=(
-            Number(name="factor", meaning="what the policy's rates are multiplied by", above=0),
+            Number(
+                name="factor", meaning="what the policy's rates are multiplied by", above=0, dimension=Dimension.FACTOR
+            ),
             Nested(name="policy", meaning="the policy"),
         ),
         formula="factor times the policy's rate",
@@ -142,5 +174,8 @@ COMPOSITIONS = (
         rates=lambda t, v: np.asarray(v.factor * v.policy.rates(t, v.iterations)),
         start=lambda v: Scaled(v.factor, v.policy.start(v.iterations)),
         check_length=lambda v: v.policy.check_length(v.iterations),
+        expression=lambda v: Formula(
+            "factor * policy", stages=(("policy", Stage(v.policy, 0, v.iterations, v.iterations, True)),)
+        ),
     ),
 )

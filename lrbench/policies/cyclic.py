@@ -10,15 +10,18 @@ cos(pi t / l), whose cycle is 2l.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from lrbench.policies.cycles import count_cycles, count_troughs
+from lrbench.policies.family import FLOOR, LEFT, Family, Shape, decay_factor, length_of_part, rounded
+from lrbench.policies.formula import Formula
 from lrbench.policies.function import SGDR_2017, WU_2019, Function
-from lrbench.policies.parameters import Number, Word
+from lrbench.policies.parameters import Dimension, Length, Number, Rate, Word
 from lrbench.policies.shapes import cosine, linear, sine
 from lrbench.policies.values import FloatArray, Values
 
@@ -27,7 +30,13 @@ SMITH_2017 = 'Smith, "Cyclical Learning Rates for Training Neural Networks", arX
 
 @dataclass(frozen=True)
 class Waveform:
-    """A cyclic wave: its shape, its motion, its cycle in units of l, and g(t) as text for either phase."""
+    """A cyclic wave: its shape, its motion and its cycle in units of l.
+
+    Attributes:
+        low, high: g(t) as text, for a wave that starts low and for one that starts high.
+        low_expression, high_expression: the same in the grammar of ``lrbench.policies.formula``, where x is the phase
+            in the cycle. What starts low is sin^2, not (1 - cos) / 2, which loses its digits near 0.
+    """
 
     name: str
     words: str
@@ -37,18 +46,28 @@ class Waveform:
     starts_high: bool
     low: str
     high: str
+    low_expression: str
+    high_expression: str
     source: str = WU_2019
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a wave is multiplied by: its factor given t, the cycles or troughs that t has passed, and the parameters."""
+    """What a wave is multiplied by: its factor given t, the cycles or troughs that t has passed, and the parameters.
+
+    Attributes:
+        before, after: the factor as text, before and after g(t).
+        expression: the same in the grammar of ``lrbench.policies.formula``.
+        shapes: what a search chooses of such a wave.
+    """
 
     name: str
     words: str
     before: str
     after: str
     factor: Callable[[FloatArray, FloatArray, Values], FloatArray]
+    expression: str
+    shapes: tuple[Shape, ...]
 
 
 WAVEFORMS = (
@@ -61,10 +80,46 @@ WAVEFORMS = (
         False,
         "(2/pi) abs(arcsin(sin(pi t / 2l)))",
         "(2/pi) abs(arcsin(cos(pi t / 2l)))",
+        "2 * min(x, 1 - x)",
+        "abs(1 - 2 * x)",
     ),
-    Waveform("SIN", "sine", sine, False, 2, False, "abs(sin(pi t / 2l))", "abs(cos(pi t / 2l))"),
-    Waveform("COS", "cosine", cosine, False, 1, True, "(1 - cos(2 pi t / l)) / 2", "(1 + cos(2 pi t / l)) / 2"),
-    Waveform("SAW", "sawtooth", linear, True, 1, False, "(t/l - floor(t/l))", "(1 - t/l + floor(t/l))", SMITH_2017),
+    Waveform(
+        "SIN",
+        "sine",
+        sine,
+        False,
+        2,
+        False,
+        "abs(sin(pi t / 2l))",
+        "abs(cos(pi t / 2l))",
+        "sin(pi * x)",
+        "abs(cos(pi * x))",
+    ),
+    Waveform(
+        "COS",
+        "cosine",
+        cosine,
+        False,
+        1,
+        True,
+        "(1 - cos(2 pi t / l)) / 2",
+        "(1 + cos(2 pi t / l)) / 2",
+        "sin(pi * x) ** 2",
+        "(1 + cos(2 * pi * x)) / 2",
+    ),
+    Waveform(
+        "SAW",
+        "sawtooth",
+        linear,
+        True,
+        1,
+        False,
+        "(t/l - floor(t/l))",
+        "(1 - t/l + floor(t/l))",
+        "x",
+        "(1 - x)",
+        SMITH_2017,
+    ),
     Waveform(
         "HSIN",
         "half sine with restarts",
@@ -74,6 +129,8 @@ WAVEFORMS = (
         True,
         "sin(pi/2 (t/l - floor(t/l)))",
         "cos(pi/2 (t/l - floor(t/l)))",
+        "sin(pi * x / 2)",
+        "cos(pi * x / 2)",
         SGDR_2017,
     ),
     Waveform(
@@ -85,14 +142,33 @@ WAVEFORMS = (
         True,
         "(1 - cos(pi (t/l - floor(t/l)))) / 2",
         "(1 + cos(pi (t/l - floor(t/l)))) / 2",
+        "sin(pi * x / 2) ** 2",
+        "(1 + cos(pi * x)) / 2",
         SGDR_2017,
     ),
 )
 
+CYCLES = Shape("cycles", 1, 8, log=True, whole=True)
 ENVELOPES = (
-    Envelope("", "", "", "", lambda t, cycle, v: np.ones_like(t)),
-    Envelope("2", ", halved each cycle", "", " / 2^floor(t / {cycle})", lambda t, cycle, v: np.asarray(0.5**cycle)),
-    Envelope("EXP", ", times gamma^t", "gamma^t ", "", lambda t, cycle, v: np.asarray(v.gamma**t)),
+    Envelope("", "", "", "", lambda t, cycle, v: np.ones_like(t), "", (FLOOR, CYCLES)),
+    Envelope(
+        "2",
+        ", halved each cycle",
+        "",
+        " / 2^floor(t / {cycle})",
+        lambda t, cycle, v: np.asarray(0.5**cycle),
+        " * 0.5 ** turns(t, {cycle})",
+        (FLOOR, Shape("cycles", 2, 5, whole=True)),
+    ),
+    Envelope(
+        "EXP",
+        ", times gamma^t",
+        "gamma^t ",
+        "",
+        lambda t, cycle, v: np.asarray(v.gamma**t),
+        " * gamma ** t",
+        (FLOOR, CYCLES, LEFT),
+    ),
 )
 
 
@@ -123,6 +199,23 @@ def _rates(wave: Waveform, envelope: Envelope, high: bool, t: FloatArray, v: Val
     return np.asarray(abs(v.k0 - v.k1) * g + min(v.k0, v.k1))
 
 
+def _formula(wave: Waveform, envelope: Envelope, high: bool, v: Values) -> Formula:
+    cycle = "2 * l" if wave.cycle_in_l == 2 else "l"
+    shape = wave.high_expression if high else wave.low_expression
+    halved_in_trough = getattr(v, "halve", CREST) == TROUGH
+    factor = (" * 0.5 ** troughs(t, {cycle})" if halved_in_trough else envelope.expression).format(cycle=cycle)
+    return Formula(f"(high - low) * {shape}{factor} + low", names=(("x", f"phase(t, {cycle})"),))
+
+
+def _searched(
+    cycle_in_l: int, fixed: Mapping[str, str], rate: float, shape: Mapping[str, float], iterations: int
+) -> dict[str, Any]:
+    """The parameters of a wave by its base rate and shape, with ``fixed`` ones."""
+    gamma = {"gamma": decay_factor(shape["left"], iterations)} if "left" in shape else {}
+    length = length_of_part(iterations, shape["cycles"] * cycle_in_l)
+    return {"k0": rounded(rate * shape["floor"]), "k1": rate, **gamma, "l": length, **fixed}
+
+
 def _row(wave: Waveform, envelope: Envelope, high: bool) -> Function:
     suffix = "" if high == wave.starts_high else "_HIGH" if high else "_LOW"
     name = wave.name + envelope.name + suffix
@@ -130,15 +223,20 @@ def _row(wave: Waveform, envelope: Envelope, high: bool) -> Function:
     g = envelope.before + (wave.high if high else wave.low) + envelope.after.format(cycle=cycle)
     chooses = envelope.name == "2" and high and not wave.restarts
     trough = f"; with halve=trough / 2^floor(t / {cycle} + 1/2)" if chooses else ""
-    gamma = Number(name="gamma", meaning="what each iteration multiplies the wave by", above=0)
+    gamma = Number(
+        name="gamma",
+        meaning="what each iteration multiplies the wave by",
+        above=0,
+        dimension=Dimension.FACTOR_PER_ITERATION,
+    )
     span = "half a cycle" if wave.cycle_in_l == 2 else "a whole cycle"
     return Function(
         name=name,
         parameters=(
-            Number(name="k0", meaning="one end of the range of rates", least=0),
-            Number(name="k1", meaning="the other end of the range of rates", least=0),
+            Rate(name="k0", meaning="one end of the range of rates"),
+            Rate(name="k1", meaning="the other end of the range of rates"),
             *((gamma,) if envelope.name == "EXP" else ()),
-            Number(name="l", meaning=f"{span}, in iterations", above=0),
+            Length(name="l", meaning=f"{span}, in iterations"),
             *((HALVE,) if chooses else ()),
         ),
         formula=f"|k0 - k1| {g} + min(k0, k1){trough}",
@@ -148,6 +246,8 @@ def _row(wave: Waveform, envelope: Envelope, high: bool) -> Function:
         f"{', halve=trough' if chooses else ''})",
         rates=partial(_rates, wave, envelope, high),
         counted=("l",),
+        expression=partial(_formula, wave, envelope, high),
+        family=Family(partial(_searched, wave.cycle_in_l, {"halve": TROUGH} if chooses else {}), envelope.shapes),
     )
 
 

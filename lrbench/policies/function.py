@@ -40,6 +40,10 @@ class CaffeForm:
     constants: Mapping[str, float] = field(default_factory=dict)
     only: Mapping[str, Value] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if "base_lr" not in self.fields.values():
+            raise TypeError(f"the form of Caffe's {self.lr_policy} names no parameter for base_lr")
+
     @property
     def invertible(self) -> bool:
         """Whether every policy of that name in Caffe is one of the function."""

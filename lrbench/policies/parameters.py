@@ -24,6 +24,23 @@ class Default(enum.Enum):
     RUN = "the run's iterations"
 
 
+class Dimension(enum.Enum):
+    """What a parameter is measured in: how it changes when a policy is rescaled to a run of another length."""
+
+    RATE = "learning rate"
+    """A learning rate: stays."""
+    ITERATIONS = "iterations"
+    """A length or a point in time: multiplied by the ratio of the lengths."""
+    PER_ITERATION = "1 / iterations"
+    """A slope, such as INV's gamma: divided by the ratio."""
+    FACTOR_PER_ITERATION = "factor per iteration"
+    """What each iteration multiplies the rate by, such as EXP's gamma: to the power of 1 / ratio."""
+    FACTOR = "factor"
+    """What a step, which may last many iterations, multiplies the rate by: stays."""
+    NUMBER = "number"
+    """A power, a share, a count or a word: stays."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter(ABC):
     """A parameter of an LR function.
@@ -31,6 +48,7 @@ class Parameter(ABC):
     Args:
         name: as written in a policy.
         meaning: what it is, with its unit.
+        dimension: what it is measured in; a policy with a number whose dimension is None is not rescaled.
         default: a value, or REQUIRED, or RUN: the iterations of the run (in a stage: of the stage).
         unwritten_default: the canonical text has no place for the default: a parameter that came later, whose default
             is what texts written before it mean, so that they stay canonical.
@@ -38,6 +56,7 @@ class Parameter(ABC):
 
     name: str
     meaning: str
+    dimension: Dimension | None = None
     default: Value | Default = Default.REQUIRED
     unwritten_default: bool = False
 
@@ -100,6 +119,22 @@ class Number(Parameter):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rate(Number):
+    """A learning rate, of at least 0."""
+
+    least: float = 0
+    dimension: Dimension | None = Dimension.RATE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length(Number):
+    """A number of iterations above 0."""
+
+    above: float = 0
+    dimension: Dimension | None = Dimension.ITERATIONS
+
+
+@dataclass(frozen=True, kw_only=True)
 class RisingNumbers(Parameter):
     """A list of numbers above 0, each above the one before it."""
 
@@ -130,6 +165,7 @@ class Word(Parameter):
 
     choices: tuple[str, ...]
     each: bool = False
+    dimension: Dimension | None = Dimension.NUMBER
 
     @property
     def listed(self) -> bool:
@@ -152,6 +188,8 @@ class Word(Parameter):
 class Nested(Parameter):
     """A policy inside a policy; ``read`` takes one that is built."""
 
+    dimension: Dimension | None = Dimension.NUMBER
+
     @property
     def rule(self) -> str:
         return "a policy, such as FIX(k0=0.01)"
@@ -165,6 +203,8 @@ class Nested(Parameter):
 @dataclass(frozen=True, kw_only=True)
 class NestedList(Parameter):
     """A list of two or more policies; ``read`` takes them built."""
+
+    dimension: Dimension | None = Dimension.NUMBER
 
     @property
     def listed(self) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lrbench.errors import PolicyError
 from lrbench.policies.cycles import count_cycles, restarts
+from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import SGDR_2017, Function
-from lrbench.policies.parameters import Default, Number, Word
+from lrbench.policies.parameters import Default, Dimension, Length, Number, Rate, Word
 from lrbench.policies.shapes import blend, cosine, left, linear, passed, square_root
-from lrbench.policies.values import FloatArray, Values
+from lrbench.policies.values import FloatArray, Values, canonical_number
 
 SMITH_TOPIN_2017 = (
     'Smith and Topin, "Super-Convergence: Very Fast Training Using Large Learning Rates", arXiv:1708.07120; '
@@ -20,6 +23,10 @@ HU_2024 = (
     'Training Beyond Fixed Training Durations", arXiv:2405.18392'
 )
 SHAPES = {"linear": linear, "cos": cosine, "sqrt": square_root}
+EXPRESSIONS = {"linear": "{x}", "cos": "sin(pi / 2 * {x}) ** 2", "sqrt": "{x} / (1 + sqrt(1 - {x}))"}
+"""The shapes as expressions of x, which goes from 1 to 0."""
+MOST_RESTARTS = 1000
+"""Restarts of SGDR that an export writes out."""
 
 
 def _sgdr(t: FloatArray, v: Values) -> FloatArray:
@@ -62,14 +69,64 @@ def _wsd(t: FloatArray, v: Values) -> FloatArray:
     return np.where(t < v.warmup, v.k0 * t / v.warmup, stable_and_down) if v.warmup else stable_and_down
 
 
+def _sgdr_formula(v: Values) -> Formula:
+    wave = "(high - low) * (1 + cos(pi * x)) / 2 + low"
+    if v.mult == 1:
+        return Formula(wave, names=(("x", "phase(t, l)"),))
+    begun = _restarts(v)
+    if not begun:
+        return Formula(wave, names=(("x", "min(t / l, 1)"),))
+    return Formula(
+        wave,
+        names=(
+            ("cycle", f"reached(t, {begun})"),
+            ("start", "l * (mult ** cycle - 1) / (mult - 1)"),
+            ("x", "min((t - start) / (l * mult ** cycle), 1)"),
+        ),
+    )
+
+
+def _restarts(v: Values) -> list[int]:
+    """The first whole t of each cycle that begins after t = 0 and before the end."""
+    begun = [math.ceil(start) for start in restarts(v.l, v.mult, v.iterations)[1:] if start < v.iterations]
+    if len(begun) > MOST_RESTARTS:
+        raise PolicyError(
+            f"it has more than {MOST_RESTARTS} restarts, which cannot be written out",
+            remedy="take mult=1, or export its rates, to csv",
+        )
+    return begun
+
+
+def _onecycle_formula(v: Values) -> Formula:
+    peak, end = canonical_number(v.rise * v.l - 1), v.l - 1
+    fall = canonical_number(end - peak)
+    up = Span(("k0", v.k0), ("k1", v.k1), f"t / {peak!r}", f"({peak!r} - t) / {peak!r}")
+    down = Span(("k1", v.k1), ("k2", v.k2), f"min((t - {peak!r}) / {fall!r}, 1)", f"max({end!r} - t, 0) / {fall!r}")
+    shape = EXPRESSIONS[v.anneal]
+    return Formula(down.rate(shape), ((f"t <= {peak!r}", up.rate(shape)),))
+
+
+def _wsd_formula(v: Values) -> Formula:
+    share = EXPRESSIONS[v.anneal].format(x="x")
+    rate = f"k1 + (k0 - k1) * {share}" if v.k1 <= v.k0 else f"k0 * ({share}) + k1 * (1 - {share})"
+    climb = (("t < warmup", "k0 * t / warmup"),) if v.warmup else ()
+    return Formula(rate, climb, (("x", f"max(min(({v.l!r} - t) / decay, 1), 0)"),))
+
+
 PHASED = (
     Function(
         name="SGDR",
         parameters=(
-            Number(name="k0", meaning="one end of the range of rates", least=0),
-            Number(name="k1", meaning="the other end of the range of rates", least=0, default=0),
-            Number(name="l", meaning="iterations of the first cycle", least=1),
-            Number(name="mult", meaning="each cycle's length, in lengths of the one before it", least=1, default=1),
+            Rate(name="k0", meaning="one end of the range of rates"),
+            Rate(name="k1", meaning="the other end of the range of rates", default=0),
+            Number(name="l", meaning="iterations of the first cycle", least=1, dimension=Dimension.ITERATIONS),
+            Number(
+                name="mult",
+                meaning="each cycle's length, in lengths of the one before it",
+                least=1,
+                default=1,
+                dimension=Dimension.NUMBER,
+            ),
         ),
         formula="|k0 - k1| (1 + cos(pi s / c)) / 2 + min(k0, k1), where cycle i is c = l mult^i iterations long and "
         "s counts from its start",
@@ -78,15 +135,23 @@ PHASED = (
         example="SGDR(k0=0.1, k1=0, l=1000, mult=2)",
         rates=_sgdr,
         counted=("l", "mult"),
+        expression=_sgdr_formula,
     ),
     Function(
         name="ONECYCLE",
         parameters=(
-            Number(name="k0", meaning="the rate at t = 0", least=0),
-            Number(name="k1", meaning="the peak", least=0),
-            Number(name="k2", meaning="the rate at t = l - 1 and after", least=0),
-            Number(name="l", meaning="iterations of the one cycle", above=0, default=Default.RUN),
-            Number(name="rise", meaning="the share of l up to the peak", above=0, below=1, default=0.3),
+            Rate(name="k0", meaning="the rate at t = 0"),
+            Rate(name="k1", meaning="the peak"),
+            Rate(name="k2", meaning="the rate at t = l - 1 and after"),
+            Length(name="l", meaning="iterations of the one cycle", default=Default.RUN),
+            Number(
+                name="rise",
+                meaning="the share of l up to the peak",
+                above=0,
+                below=1,
+                default=0.3,
+                dimension=Dimension.NUMBER,
+            ),
             Word(name="anneal", meaning="the shape of both ways", choices=("cos", "linear"), default="cos"),
         ),
         formula="k0 + (k1 - k0) a(t / m) up to t = m = rise l - 1, then k1 + (k2 - k1) a((t - m) / (l - 1 - m)), "
@@ -96,15 +161,18 @@ PHASED = (
         example="ONECYCLE(k0=0.004, k1=0.1, k2=4e-07, l=10000, rise=0.3, anneal=cos)",
         rates=_onecycle,
         rule=_onecycle_rule,
+        expression=_onecycle_formula,
     ),
     Function(
         name="WSD",
         parameters=(
-            Number(name="k0", meaning="the rate of the stable phase", least=0),
-            Number(name="k1", meaning="the rate from t = l on", least=0, default=0),
-            Number(name="warmup", meaning="iterations of the climb from 0 to k0", least=0),
-            Number(name="decay", meaning="iterations of the fall to k1, up to t = l", above=0),
-            Number(name="l", meaning="iterations of all three phases", above=0, default=Default.RUN),
+            Rate(name="k0", meaning="the rate of the stable phase"),
+            Rate(name="k1", meaning="the rate from t = l on", default=0),
+            Number(
+                name="warmup", meaning="iterations of the climb from 0 to k0", least=0, dimension=Dimension.ITERATIONS
+            ),
+            Length(name="decay", meaning="iterations of the fall to k1, up to t = l"),
+            Length(name="l", meaning="iterations of all three phases", default=Default.RUN),
             Word(name="anneal", meaning="the shape of the fall", choices=tuple(SHAPES), default="linear"),
         ),
         formula="k0 t / warmup while t < warmup; k0; from t = l - decay on k1 + (k0 - k1) a((l - t) / decay), "
@@ -114,5 +182,6 @@ PHASED = (
         example="WSD(k0=0.1, k1=0, warmup=500, decay=2000, l=10000, anneal=linear)",
         rates=_wsd,
         rule=_wsd_rule,
+        expression=_wsd_formula,
     ),
 )

@@ -16,7 +16,7 @@ import numpy as np
 from lrbench.errors import PolicyError
 from lrbench.policies.control import Placed
 from lrbench.policies.function import Function
-from lrbench.policies.parameters import NestedList, Number, Word
+from lrbench.policies.parameters import Dimension, NestedList, Number, Rate, Word
 from lrbench.policies.values import Controller, FloatArray, RatePolicy, Row, Value, Values
 
 WU_LIU_2022 = (
@@ -27,15 +27,35 @@ MONITORED = {"train_loss": "train_loss", "test_loss": "test_loss", "accuracy": "
 """The column of the evaluations that each word means. Losses are better where they are lower, accuracy where higher."""
 
 WATCHING = (
-    Number(name="patience", meaning="evaluations in a row without a better value", least=1, whole=True, default=10),
-    Number(name="threshold", meaning="by how much a better value beats the best one", least=0, default=1e-4),
+    Number(
+        name="patience",
+        meaning="evaluations in a row without a better value",
+        least=1,
+        whole=True,
+        default=10,
+        dimension=Dimension.NUMBER,
+    ),
+    Number(
+        name="threshold",
+        meaning="by how much a better value beats the best one",
+        least=0,
+        default=1e-4,
+        dimension=Dimension.NUMBER,
+    ),
     Word(
         name="threshold_mode",
         meaning="a share of the best value, or a difference",
         choices=("rel", "abs"),
         default="rel",
     ),
-    Number(name="cooldown", meaning="evaluations after a change that do not count", least=0, whole=True, default=0),
+    Number(
+        name="cooldown",
+        meaning="evaluations after a change that do not count",
+        least=0,
+        whole=True,
+        default=0,
+        dimension=Dimension.NUMBER,
+    ),
     Word(name="monitor", meaning="the value that is to get better", choices=tuple(MONITORED), default="train_loss"),
 )
 
@@ -144,10 +164,17 @@ CLOSED_LOOP = (
     Function(
         name="PLATEAU",
         parameters=(
-            Number(name="k0", meaning="the rate at t = 0", least=0),
-            Number(name="factor", meaning="what each plateau multiplies the rate by", above=0, below=1, default=0.1),
+            Rate(name="k0", meaning="the rate at t = 0"),
+            Number(
+                name="factor",
+                meaning="what each plateau multiplies the rate by",
+                above=0,
+                below=1,
+                default=0.1,
+                dimension=Dimension.FACTOR,
+            ),
             *WATCHING,
-            Number(name="min_rate", meaning="the rate that it never falls below", least=0, default=0),
+            Rate(name="min_rate", meaning="the rate that it never falls below", default=0),
         ),
         formula="max(k0 factor^i, min_rate), where i counts the plateaus up to t",
         summary="is multiplied by factor whenever the monitored value has stopped getting better",

@@ -58,6 +58,11 @@ class Policy(RatePolicy):
         return self._function.name
 
     @property
+    def function(self) -> Function:
+        """The LR function."""
+        return self._function
+
+    @property
     def parameters(self) -> Mapping[str, Any]:
         """The values by name, read-only, with defaults; an ``l`` that the run's iterations stand for is absent."""
         return self._values
@@ -281,7 +286,7 @@ class Policy(RatePolicy):
             )
 
     def scaled(self, factor: float) -> Policy:
-        """This policy with all of its rates times ``factor``, as SCALE; itself for a factor of 1.
+        """The policy with all of its rates times ``factor``, as SCALE; itself for a factor of 1.
 
         Raises:
             PolicyError: a factor that is not a finite number above 0.
@@ -290,6 +295,20 @@ class Policy(RatePolicy):
             return self
         scale = find_function("SCALE")
         return Policy(scale, {"factor": scale.read("factor", factor), "policy": self})
+
+    def unscaled(self, factor: float) -> Policy:
+        """The policy that ``scaled(factor)`` made this one of; itself if it is no such policy."""
+        inner = self._values.get("policy")
+        is_scaled = self.name == "SCALE" and self._values["factor"] == factor
+        return inner if is_scaled and isinstance(inner, Policy) else self
+
+    def split(self) -> tuple[float, Policy]:
+        """The product of the factors of all SCALEs around the policy, and the policy inside of them."""
+        factor: float = 1
+        policy = self
+        while policy.name == "SCALE":
+            factor, policy = factor * policy.parameters["factor"], policy.parameters["policy"]
+        return factor, policy
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a policy does not change: {name}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from lrbench.errors import PolicyError, did_you_mean
 from lrbench.policies import cyclic
@@ -39,10 +39,30 @@ PAPER_CYCLIC = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
 
 @functools.cache
 def functions() -> tuple[Function, ...]:
-    """All LR functions: the thirteen of arXiv:1908.06477, other cyclic ones, then all others, closed-loop ones last."""
+    """LRBench's own LR functions: the thirteen of arXiv:1908.06477, other cyclic ones, all others, closed-loop ones."""
     waves = {row.name: row for row in cyclic.rows()}
     thirteen = (*PAPER_NONCYCLIC, *(waves.pop(name) for name in PAPER_CYCLIC))
     return (*thirteen, *waves.values(), SIG, *DECAYS, *PHASED, *COMPOSITIONS, *CLOSED_LOOP)
+
+
+def installed_functions() -> tuple[Function, ...]:
+    """All LR functions: LRBench's own, then those of other packages by name.
+
+    Raises:
+        PolicyError: one of another package cannot be loaded.
+    """
+    return (*functions(), *(find_function(name) for name in function_names()[len(functions()) :]))
+
+
+def function_names() -> list[str]:
+    """The names of all LR functions, in the order of ``installed_functions``; none of another package is loaded."""
+    own = [function.name for function in functions()]
+    return [*own, *sorted({point.name for point in entry_points(group=GROUP)} - {*own})]
+
+
+def paper_functions() -> tuple[Function, ...]:
+    """The thirteen LR functions of arXiv:1908.06477."""
+    return functions()[: len(PAPER_NONCYCLIC) + len(PAPER_CYCLIC)]
 
 
 def find_function(name: str) -> Function:
@@ -55,14 +75,22 @@ def find_function(name: str) -> Function:
         if function.name == name:
             return function
     for point in entry_points(group=GROUP, name=name):
-        found = point.load()
-        if not isinstance(found, Function) or found.name != name:
-            raise PolicyError(f"{point.value} is not an lrbench.policies.Function named {name}", where=GROUP)
-        return found
-    hint = _known_term(name) or did_you_mean(name, [function.name for function in functions()])
+        return _load(point)
+    hint = _known_term(name) or did_you_mean(name, function_names())
     raise PolicyError(
         f'unknown LR function "{name}"', remedy=f"{hint} `lrbench policies list` shows all of them".strip()
     )
+
+
+def _load(point: EntryPoint) -> Function:
+    try:
+        function = point.load()
+    except Exception as error:  # whatever the module of another package does when it is imported
+        problem = f"{point.value} cannot be loaded: {type(error).__name__}: {error}"
+        raise PolicyError(problem, where=GROUP, remedy="repair or remove the package that brings it") from error
+    if not isinstance(function, Function) or function.name != point.name:
+        raise PolicyError(f"{point.value} is not an lrbench.policies.Function named {point.name}", where=GROUP)
+    return function
 
 
 def _known_term(word: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.caffe.log import CaffeLog
+from lrbench.engines.caffe.schedule import RUN_LENGTH, field_value, is_list, native_form
 from lrbench.errors import PolicyError
 from lrbench.metrics.registry import all_metrics
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
@@ -79,28 +80,18 @@ def notes_of_log(log: CaffeLog) -> list[str]:
     return notes
 
 
-# The LR function of each of Caffe's policies, and its parameters by the solver's fields.
-_PARAMETERS: dict[str, tuple[str, dict[str, str]]] = {
-    "fixed": ("FIX", {}),
-    "step": ("STEP", {"gamma": "gamma", "l": "stepsize"}),
-    "multistep": ("NSTEP", {"gamma": "gamma", "l": "stepvalue"}),
-    "exp": ("EXP", {"gamma": "gamma"}),
-    "inv": ("INV", {"gamma": "gamma", "p": "power"}),
-    "poly": ("POLY", {"p": "power"}),  # without l: its length is the run's, max_iter
-    "sigmoid": ("SIG", {"gamma": "gamma", "l": "stepsize"}),
-}
-
-
 def policy_of_solver(solver: SolverParameter) -> tuple[str, str, Policy | None]:
     """The text and the LR function of Caffe's own policy, and the policy.
 
     Where LRBench has none for it, the text is in Caffe's words and the policy None.
     """
-    if solver.lr_policy not in _PARAMETERS:
-        rate = f", base_lr {_short(solver.base_lr):g}" if solver.HasField("base_lr") else ""
+    native = native_form(solver.lr_policy)
+    if native is None:
+        rate = f", base_lr {field_value(solver, 'base_lr'):g}" if solver.HasField("base_lr") else ""
         return f"Caffe's {solver.lr_policy or 'unknown policy'}{rate}", "unknown", None
-    function, parameters = _PARAMETERS[solver.lr_policy]
-    values = {"k0": _short(solver.base_lr)} | {name: _value(solver, field) for name, field in parameters.items()}
+    function, form = native[0].name, native[1]
+    # The length that is the run's is left to the run.
+    values = {name: field_value(solver, field) for name, field in form.fields.items() if field != RUN_LENGTH}
     try:
         policy = policy_from_mapping({"function": function, **values})
     except PolicyError:  # Caffe runs some that LRBench refuses, such as boundaries out of order
@@ -141,13 +132,12 @@ def _follows(policy: Policy, solver: SolverParameter, t: NDArray[np.int64], rate
 
 def _is_known(log: CaffeLog, solver: SolverParameter) -> bool:
     """Whether Caffe has such a policy, and the log all of its settings."""
-    if solver.lr_policy not in _PARAMETERS:
-        return False
-    if log.solver_whole:
-        return True
-    fields = ("base_lr", *_PARAMETERS[solver.lr_policy][1].values())
+    native = native_form(solver.lr_policy)
+    if native is None or log.solver_whole:
+        return native is not None
     # How many more boundaries a multistep policy has cannot be seen.
-    return solver.lr_policy != "multistep" and all(solver.HasField(field) for field in fields)
+    fields = set(native[1].fields.values()) - {RUN_LENGTH}
+    return not any(is_list(field) or not solver.HasField(field) for field in fields)
 
 
 def _as_displayed(t: NDArray[np.int64], rates: NDArray[np.float64], whose: str) -> str:
@@ -159,16 +149,6 @@ def _as_displayed(t: NDArray[np.int64], rates: NDArray[np.float64], whose: str) 
     return f"{shown} as displayed, {whose} [{digest.hexdigest()[:8]}]"
 
 
-def _value(message: SolverParameter, field: str) -> Any:
-    value = getattr(message, field)
-    return _short(value) if isinstance(value, float) else value if isinstance(value, int) else list(value)
-
-
-def _short(value: float) -> float:
-    """The shortest number that is this float32: 0.01, not 0.009999999776482582."""
-    return float(str(np.float32(value)))
-
-
 def _solver_settings(log: CaffeLog) -> dict[str, Any]:
     solver = log.solver
     if solver is None:
@@ -178,7 +158,7 @@ def _solver_settings(log: CaffeLog) -> dict[str, Any]:
         settings["type"] = SolverParameter.SolverType.Name(solver.solver_type)
     elif solver.HasField("type") or log.solver_whole:
         settings["type"] = solver.type or "SGD"
-    return settings | {name: _value(solver, name) for name in _SOLVER_FIELDS if solver.HasField(name)}
+    return settings | {name: field_value(solver, name) for name in _SOLVER_FIELDS if solver.HasField(name)}
 
 
 def _device(log: CaffeLog) -> str | None:

@@ -37,7 +37,7 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
     _check_rates(settings, policies, max(scales), document)
     runs: dict[str, Run] = {}
     for seed, scale, solver, policy in product(settings.seeds, scales, settings.solver, policies):
-        run = Run(policy.scaled(solver.lr_scale), policy.name, scale, solver, seed)
+        run = Run(policy, scale, solver, seed)
         first = runs.setdefault(json.dumps(run.identity()), run)
         if first is not run:
             raise SpecError(

@@ -15,20 +15,28 @@ class Run:
     """One policy, scale, solver and seed on the experiment's workload.
 
     Attributes:
-        policy: the policy as this solver uses it (its ``lr_scale`` included).
-        function: the name of the LR function, whatever it is scaled by.
-        lr_scale: the robustness factor on top; 1 for the policy itself.
+        written: the policy as the spec has it.
+        lr_scale: the robustness factor on its rates, beside the solver's own ``lr_scale``; 1 for the policy itself.
     """
 
-    policy: Policy
-    function: str
+    written: Policy
     lr_scale: float
     solver: SolverSettings
     seed: int
 
     @property
+    def function(self) -> str:
+        """The name of the LR function, whatever it is scaled by."""
+        return self.written.name
+
+    @property
+    def policy(self) -> Policy:
+        """The policy as this solver uses it, with the solver's ``lr_scale``: what results call the policy."""
+        return self.written.scaled(self.solver.lr_scale)
+
+    @property
     def effective_policy(self) -> Policy:
-        """The policy whose rates are used."""
+        """The policy whose rates are used, with both factors."""
         return self.policy.scaled(self.lr_scale)
 
     @property

@@ -116,7 +116,7 @@ class Bench:
             PolicyError: the policy is impossible in a run of that length.
         """
         solver = solver or self.experiment.settings.solver[0]
-        run = Run(policy.scaled(solver.lr_scale), policy.name, 1.0, solver, seed)
+        run = Run(policy, 1.0, solver, seed)
         run.effective_policy.check(self.experiment.workload.iterations)
         folder = self.folder / self.experiment.run_id(run, self.data)
         task = Task(number, run, self.experiment, self.data, folder, self.threads)

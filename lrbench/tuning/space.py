@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from lrbench.errors import PolicyError, SpecError
-from lrbench.policies import Policy, find_function, policy_from_mapping
+from lrbench.errors import PolicyError, SpecError, did_you_mean
+from lrbench.policies import Function, Policy, Shape, find_function, functions, policy_from_mapping
+from lrbench.policies.family import rounded
 from lrbench.policies.grids import is_grid
 from lrbench.policies.syntax import read_text
+from lrbench.policies.table import function_names, paper_functions
 from lrbench.spec.document import Document
 from lrbench.spec.plain_yaml import shown
 from lrbench.spec.search import SearchSettings
-from lrbench.tuning.families import THIRTEEN, Family, Shape, find_family, rounded
 
 RANGE_KEYS = {"low", "high", "log", "whole"}
 
@@ -115,21 +116,41 @@ def search_space(settings: SearchSettings, rates: Sequence[float] | None, docume
         return Space(tuple(_labelled([_entry(document, index, entry) for index, entry in enumerate(settings.space)])))
     if rates is None:
         raise ValueError("no rates")
-    families: list[Family] = list(THIRTEEN)
+    searched = paper_functions()
     if settings.functions is not None:
-        families = []
+        searched = ()
         for index, name in enumerate(settings.functions):
             with document.placing("search", "functions", index):
-                families.append(find_family(name))
+                searched = (*searched, find_family(name))
     low, high = rates
-    return Space(tuple(_family_part(family, Shape("rate", low, high, log=True)) for family in families))
+    return Space(tuple(family_part(function, Shape("rate", low, high, log=True)) for function in searched))
 
 
-def _family_part(family: Family, rate: Shape) -> Part:
+def find_family(name: str) -> Function:
+    """The LR function of that name, which has a family.
+
+    Raises:
+        SpecError: there is none, or it has no family.
+        PolicyError: it is of another package, which cannot be loaded.
+    """
+    function = find_function(name) if name in function_names() else None
+    if function is not None and function.family is not None:
+        return function
+    known = [row.name for row in functions() if row.family is not None]
+    remedy = did_you_mean(name, known) or f"known are {', '.join(known)}; search.space takes any function"
+    raise SpecError(f"no shapes are known to search for the LR function {name!r}", remedy=remedy)
+
+
+def family_part(function: Function, rate: Shape) -> Part:
+    """The part of a space in which a function's base rate and shape are chosen by its family."""
+    family = function.family
+    assert family is not None
+
     def make(values: Mapping[str, Any], iterations: int) -> Policy:
-        return family.policy(values["rate"], values, iterations)
+        parameters = family.parameters(rounded(values["rate"]), values, iterations)
+        return policy_from_mapping({"function": function.name, **parameters})
 
-    return Part(family.function, (rate, *family.shapes), make)
+    return Part(function.name, (rate, *family.shapes), make)
 
 
 def _labelled(parts: list[Part]) -> Iterator[Part]:

@@ -240,7 +240,7 @@ def test_the_type_and_its_parameters_are_taken_for_a_spec(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("base_lr: 0.1", "it has no lr_policy; Caffe knows fixed, step, exp, inv, multistep, poly, sigmoid"),
+        ("base_lr: 0.1", "it has no lr_policy; Caffe knows fixed, step, multistep, exp, inv, poly, sigmoid"),
         ('base_lr: 0.1 lr_policy: "cosine"', 'the lr_policy "cosine" is none of Caffe\'s'),
         ('lr_policy: "fixed"', "lr_policy fixed needs base_lr, which is missing; add base_lr to the solver"),
         ('base_lr: 0.1 lr_policy: "step" gamma: 0.1', "lr_policy step needs stepsize, which is missing"),

@@ -144,6 +144,11 @@ def test_a_policy_is_claimed_where_the_displayed_rates_are_its_own(solver, rates
         assert run.function == "unknown"
 
 
+def test_a_setting_that_is_a_word_is_read_as_one():
+    run = displayed('lr_policy: "fixed" base_lr: 0.01 regularization_type: "L1"', ["0.01"])
+    assert run.solver["regularization_type"] == "L1"
+
+
 def test_rates_that_differ_are_no_seeds_of_one_policy():
     solver = 'lr_policy: "fixed" base_lr: 0.01'
     first, second = (displayed(solver, rates).policy for rates in (["0.01", "0.02", "0.03"], ["0.03", "0.02", "0.01"]))

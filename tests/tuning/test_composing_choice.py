@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from lrbench.errors import PolicyError, SpecError
-from lrbench.policies import parse_policy
+from lrbench.policies import Shape, functions, parse_policy
+from lrbench.policies.table import paper_functions
 from lrbench.runs.directory import Status
 from lrbench.spec.composition import CompositionSettings
 from lrbench.spec.experiment import Experiment, read_experiment
@@ -20,10 +21,10 @@ from lrbench.tuning.composing.judging import Judge, Judged
 from lrbench.tuning.composing.path import Path as PolicyPath
 from lrbench.tuning.composing.path import written_out
 from lrbench.tuning.composing.stages import Plateau, check_ends, planned_ends, stretch_of
-from lrbench.tuning.families import FAMILIES, THIRTEEN
-from lrbench.tuning.space import Choice, Part, Space
+from lrbench.tuning.space import Choice, Part, Space, family_part
 from lrbench.tuning.suggestion import between
 
+FAMILIES = {row.name: row for row in functions() if row.family is not None}
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 100, test_interval: 10}
 solver: {type: SGD}
@@ -42,19 +43,9 @@ def experiment(tmp_path: Path) -> Any:
     return read
 
 
-def space(*functions: str) -> Space:
-    """Those families, with base rates from 0.001 to 0.1."""
-    from lrbench.tuning.families import Shape
-
-    def part(name: str) -> Part:
-        family = FAMILIES[name]
-        return Part(
-            name,
-            (Shape("rate", 0.001, 0.1, log=True), *family.shapes),
-            lambda values, iterations: family.policy(values["rate"], values, iterations),
-        )
-
-    return Space(tuple(part(name) for name in functions))
+def space(*names: str) -> Space:
+    """The families of these LR functions, with base rates from 0.001 to 0.1."""
+    return Space(tuple(family_part(FAMILIES[name], Shape("rate", 0.001, 0.1, log=True)) for name in names))
 
 
 def everything() -> Space:
@@ -120,7 +111,7 @@ def texts(found: list[Continued]) -> list[str]:
 
 
 def test_the_first_stage_tries_each_function_in_turn_and_the_same_again():
-    names = [family.function for family in THIRTEEN]
+    names = [function.name for function in paper_functions()]
     stage = Stage(1, 0, 40, 100)
     found = Drawing(space(*names), stage, 0).first(26)
     assert sorted(one.draw.label for one in found[:13]) == sorted(names)

@@ -1,87 +1,70 @@
-"""Which policies Caffe knows natively, and how it writes them."""
+"""Caffe's own learning-rate policies: written into a solver and read from one, by the form of each LR function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from lrbench.nets.caffe_pb2 import SolverParameter
-from lrbench.policies import Policy
+from lrbench.policies import CaffeForm, Function, Policy, functions, installed_functions
 
-Parameters = Mapping[str, Any]
-
-
-def _fixed(p: Parameters) -> SolverParameter:
-    return SolverParameter(lr_policy="fixed", base_lr=p["k0"])
+RUN_LENGTH = "max_iter"
+"""The solver's field for the run's iterations, where Caffe's ``poly`` ends."""
 
 
-def _step(p: Parameters) -> SolverParameter:
-    return SolverParameter(lr_policy="step", base_lr=p["k0"], gamma=p["gamma"], stepsize=p["l"])
+def _forms(rows: tuple[Function, ...]) -> Iterator[tuple[Function, CaffeForm]]:
+    return ((row, row.caffe) for row in rows if row.caffe is not None and row.caffe.invertible)
 
 
-def _multistep(p: Parameters) -> SolverParameter:
-    return SolverParameter(lr_policy="multistep", base_lr=p["k0"], gamma=p["gamma"], stepvalue=p["l"])
-
-
-def _exp(p: Parameters) -> SolverParameter:
-    return SolverParameter(lr_policy="exp", base_lr=p["k0"], gamma=p["gamma"])
-
-
-def _inv(p: Parameters) -> SolverParameter:
-    return SolverParameter(lr_policy="inv", base_lr=p["k0"], gamma=p["gamma"], power=p["p"])
-
-
-def _poly(p: Parameters) -> SolverParameter:
-    return SolverParameter(lr_policy="poly", base_lr=p["k0"], power=p["p"])
-
-
-def _sigmoid(p: Parameters) -> SolverParameter:
-    return SolverParameter(lr_policy="sigmoid", base_lr=p["k0"], gamma=p["gamma"], stepsize=p["l"])
-
-
-_FORMS: dict[str, Callable[[Parameters], SolverParameter]] = {
-    "FIX": _fixed,
-    "STEP": _step,
-    "NSTEP": _multistep,
-    "EXP": _exp,
-    "INV": _inv,
-    "POLY": _poly,
-    "SIG": _sigmoid,
-}
-
-
-NATIVE_NAMES = tuple(_FORMS)
+NATIVE = {form.lr_policy: (function, form) for function, form in _forms(functions())}
+"""The LR function of each of Caffe's policies, and its form."""
+NATIVE_NAMES = tuple(function.name for function, _ in NATIVE.values())
 
 
 def native_schedule(policy: Policy, iterations: int) -> SolverParameter | None:
     """The ``lr_policy`` fields of a policy that Caffe computes itself; None where it has none or would abort.
 
     Caffe's step lengths are integers, its poly ends at ``max_iter``, and it aborts on a negative gamma. A SCALE around
-    a native policy is native too: every native formula is linear in its ``k0``.
+    a native policy is native too: every native formula is linear in its base rate.
     """
-    factor, plain = _unscaled(policy)
-    p: dict[str, Any] = dict(plain.parameters)
-    if plain.name not in _FORMS or p.get("gamma", 0) < 0:
+    factor, plain = policy.split()
+    form, values = plain.function.caffe, plain.parameters
+    if form is None or any(values.get(name) != value for name, value in form.only.items()):
         return None
-    p["k0"] *= factor
-    if plain.name == "POLY":
-        return _poly(p) if p.get("l", iterations) in (None, iterations) else None
-    if "l" in p:
-        lengths = [_whole(length) for length in (p["l"] if plain.name == "NSTEP" else [p["l"]])]
-        if None in lengths:
-            return None
-        p["l"] = lengths if plain.name == "NSTEP" else lengths[0]
-    return _FORMS[plain.name](p)
+    fields: dict[str, Any] = {field: values.get(name, iterations) for name, field in form.fields.items()}
+    fields.update(form.constants)
+    if fields.pop(RUN_LENGTH, iterations) != iterations or fields.get("gamma", 0) < 0:
+        return None
+    fields["base_lr"] *= factor
+    for field, value in fields.items():
+        if not isinstance(getattr(SolverParameter(), field), float):
+            lengths = [_whole(length) for length in (value if isinstance(value, tuple) else [value])]
+            if None in lengths:
+                return None
+            fields[field] = lengths if isinstance(value, tuple) else lengths[0]
+    return SolverParameter(lr_policy=form.lr_policy, **fields)
 
 
-def _unscaled(policy: Policy) -> tuple[float, Policy]:
-    """The factor of all SCALEs around a policy, and the policy itself."""
-    factor, inner = 1.0, policy
-    while inner.name == "SCALE":
-        parameters: Parameters = inner.parameters
-        factor *= parameters["factor"]
-        inner = parameters["policy"]
-    return factor, inner
+def native_form(lr_policy: str) -> tuple[Function, CaffeForm] | None:
+    """The LR function with the rates of Caffe's policy of that name, and its form; None where there is none."""
+    if lr_policy in NATIVE or not lr_policy:
+        return NATIVE.get(lr_policy)
+    return next((row for row in _forms(installed_functions()) if row[1].lr_policy == lr_policy), None)
+
+
+def field_value(solver: SolverParameter, field: str) -> Any:
+    """A field's value, floats as the shortest decimal that float32 holds as this value: 0.01, not 0.00999999977."""
+    value = getattr(solver, field)
+    if isinstance(value, float):
+        return float(str(np.float32(value)))
+    return value if isinstance(value, int | str) else list(value)
+
+
+def is_list(field: str) -> bool:
+    """Whether a field of the solver holds a list, of any number of values."""
+    return not isinstance(getattr(SolverParameter(), field), int | float)
 
 
 def _whole(length: float) -> int | None:

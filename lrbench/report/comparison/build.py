@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lrbench.errors import PolicyError, ResultsError
-from lrbench.policies import Policy, parse_policy
+from lrbench.policies import parse_policy
 from lrbench.report.build import Report, WorkloadTable, ranked
 from lrbench.report.comparison.axes import Axis, settings_of
 from lrbench.report.comparison.conditions import caveats, conditions
@@ -96,12 +96,9 @@ def unscaled(policy: str, factor: float) -> str:
     if factor == 1:
         return policy
     try:
-        found = parse_policy(policy)
+        return parse_policy(policy).unscaled(factor).text
     except PolicyError:
         return policy
-    inner = found.parameters.get("policy")
-    is_scaled = found.name == "SCALE" and found.parameters["factor"] == factor
-    return inner.text if is_scaled and isinstance(inner, Policy) else policy
 
 
 def _nothing_to_compare(report: Report, axis: Axis) -> ResultsError:
