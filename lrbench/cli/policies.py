@@ -10,7 +10,7 @@ import numpy as np
 
 from lrbench.cli.completing import policies as policy_texts
 from lrbench.errors import UsageError
-from lrbench.policies import Function, functions, parse_policy
+from lrbench.policies import Function, installed_functions, parse_policy
 
 MOST_RATES = 1_000_000
 """Rates that one ``eval`` prints at most; a slip of the pen in a range is not to fill the memory."""
@@ -36,7 +36,7 @@ def policies() -> None:
 @policies.command("list")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def list_functions(form: str) -> None:
-    """Show every LR function with its parameters and formula.
+    """Show every LR function with its parameters and formula, those of other installed packages last.
 
     Parameters in brackets may be left out. t counts iterations from 0.
 
@@ -45,11 +45,11 @@ def list_functions(form: str) -> None:
     lrbench policies list --format json
     """
     if form == "json":
-        click.echo(json.dumps([_row(function) for function in functions()], indent=2))
+        click.echo(json.dumps([_row(function) for function in installed_functions()], indent=2))
         return
     from tabulate import tabulate
 
-    rows = [(row.name, _parameters(row), row.formula, row.summary) for row in functions()]
+    rows = [(row.name, _parameters(row), row.formula, row.summary) for row in installed_functions()]
     headers = ["name", "parameters", "learning rate at t", "what it does"]
     click.echo(tabulate(rows, headers, tablefmt="simple", maxcolwidths=COLUMN_WIDTHS, disable_numparse=True))
 

@@ -9,6 +9,7 @@ from lrbench.policies.function import CaffeForm, Function
 from lrbench.policies.grids import expand_policies
 from lrbench.policies.parameters import Dimension, Length, Number, Rate
 from lrbench.policies.policy import Policy, parse_policy, policy_from_mapping
+from lrbench.policies.stages import Stage
 from lrbench.policies.table import find_function, functions, installed_functions
 from lrbench.policies.values import Controller
 
@@ -24,6 +25,7 @@ __all__ = [
     "Policy",
     "Rate",
     "Shape",
+    "Stage",
     "expand_policies",
     "find_function",
     "functions",

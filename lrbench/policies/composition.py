@@ -174,8 +174,6 @@ COMPOSITIONS = (
         rates=lambda t, v: np.asarray(v.factor * v.policy.rates(t, v.iterations)),
         start=lambda v: Scaled(v.factor, v.policy.start(v.iterations)),
         check_length=lambda v: v.policy.check_length(v.iterations),
-        expression=lambda v: Formula(
-            "factor * policy", stages=(("policy", Stage(v.policy, 0, v.iterations, v.iterations, True)),)
-        ),
+        expression=lambda v: Formula("factor * policy", stages=(("policy", Stage.whole(v.policy, v.iterations)),)),
     ),
 )

@@ -23,6 +23,11 @@ class Stage:
     iterations: int
     counts_from_run: bool
 
+    @classmethod
+    def whole(cls, policy: RatePolicy, iterations: int) -> Stage:
+        """The stage of a policy that has the whole run of ``iterations``."""
+        return cls(policy, 0, iterations, iterations, counts_from_run=True)
+
     def rates(self, t: FloatArray) -> FloatArray:
         """The policy's rates at the run's t."""
         if self.counts_from_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,16 +12,22 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from lrbench.cli.policies import policies
 from lrbench.data import Prepared
 from lrbench.data.registry import DataSet
 from lrbench.exporting import export_policy
-from lrbench.policies import Function, Policy, expand_policies, parse_policy
+from lrbench.exporting.dialects import PlainPython
+from lrbench.exporting.functions import functions_of
+from lrbench.policies import Policy, expand_policies, functions, parse_policy
 from lrbench.spec.document import read_document
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import EngineSettings, ExperimentSettings, SolverSettings, WorkloadSettings
 from lrbench.spec.range import RangeSettings
 from lrbench.spec.search import SearchSettings
+from lrbench.tuning.recommending import rescaled
+from lrbench.tuning.space import search_space
 
 pytestmark = pytest.mark.xdist_group("examples of the documentation")  # its run is trained once
 
@@ -43,12 +50,61 @@ def defined(page: str) -> dict[str, Any]:
     return names
 
 
-def test_the_example_of_an_lr_function_is_one():
-    halving = defined("how-to/add-an-lr-function.md")["HALVING"]
-    assert isinstance(halving, Function)
-    policy = Policy(halving, {"k0": halving.read("k0", 0.1), "l": halving.read("l", 1000)})
-    assert policy.text == halving.example
-    assert policy.rates([0, 1000, 2000], 3000).tolist() == pytest.approx([0.1, 0.05, 0.025], rel=1e-12)
+@pytest.fixture
+def harmonic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Policy:
+    """A policy of the LR function of the page, which is installed as another package's."""
+    page = "how-to/add-an-lr-function.md"
+    (toml,) = code(page, "toml")
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package/harmonic.py").write_text("\n".join(code(page, "python")))
+    metadata = tmp_path / "my_package-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    point = toml.splitlines()[1].replace('"', "")
+    (metadata / "entry_points.txt").write_text(f"[lrbench.functions]\n{point}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("my_package", "my_package.harmonic"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return parse_policy("HARMONIC(k0=0.1, gamma=0.001)")
+
+
+def test_the_lr_function_of_the_page_is_listed(harmonic):
+    answer = CliRunner().invoke(policies, ["list", "--format", "json"])
+    (*_, row) = json.loads(answer.stdout)
+    assert (row["name"], row["formula"], row["example"]) == ("HARMONIC", "k0 / (1 + gamma t)", harmonic.text)
+    assert len(json.loads(answer.stdout)) == len(functions()) + 1
+
+
+def test_the_lr_function_of_the_page_is_exported(harmonic):
+    names: dict[str, Any] = {}
+    exec("import math\n" + functions_of(harmonic, PlainPython(), 1000), names)
+    rates = [names["learning_rate"](t) for t in range(1000)]
+    assert rates == pytest.approx(harmonic.rates(range(1000), 1000).tolist(), rel=1e-12, abs=0)
+    for target in ("torch", "keras", "optax"):
+        assert "return 0.1 / (1 + 0.001 * t)" in export_policy(harmonic, target, 1000)
+    assert export_policy(harmonic, "caffe").splitlines() == [
+        f"# {harmonic.text}",
+        "base_lr: 0.1",
+        'lr_policy: "inv"',
+        "gamma: 0.001",
+        "power: 1.0",
+    ]
+
+
+def test_the_lr_function_of_the_page_is_rescaled(harmonic):
+    carried = rescaled(harmonic, 1000, 4000)
+    assert carried is not None
+    assert carried.text == "HARMONIC(k0=0.1, gamma=0.00025)"
+
+
+def test_the_lr_function_of_the_page_is_searched(harmonic, tmp_path):
+    (tmp_path / "spec.yaml").write_text("search: {functions: [HARMONIC]}\n")
+    (part,) = search_space(
+        SearchSettings(functions=["HARMONIC"]), (0.001, 0.1), read_document(tmp_path / "spec.yaml")
+    ).parts
+    assert [dimension.name for dimension in part.dimensions] == ["rate", "left"]
+    policy = part.make({"rate": 0.1, "left": 0.2}, 1000)
+    assert policy.rates([0, 1000], 1001).tolist() == pytest.approx([0.1, 0.02])
 
 
 def test_the_tutorial_ends_in_a_training_with_the_policy(tmp_path):

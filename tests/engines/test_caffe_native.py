@@ -25,6 +25,8 @@ NATIVE = [
     "INV(k0=0.02, gamma=0.01, p=0.75)",
     "POLY(k0=0.02, p=1.5)",
     "SIG(k0=0.02, gamma=0.1, l=30)",
+    "LINEAR(k0=0.02)",
+    "POLYDECAY(k0=0.02, p=1.5)",
     "SCALE(factor=0.5, policy=EXP(k0=0.02, gamma=0.97))",
 ]
 # Caffe computes the powers in float32; over 60 iterations an exponent's error stays below this.

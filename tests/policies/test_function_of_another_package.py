@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_asked import ASKED
+from fake_entries import WORKLOAD, entry
 
-from lrbench.errors import PolicyError
-from lrbench.policies import Function, parse_policy
+from lrbench.errors import PolicyError, SpecError
+from lrbench.exporting import export_policy
+from lrbench.policies import Function, Policy, installed_functions, parse_policy
+from lrbench.tuning.recommending import recommend, rescaled
+from lrbench.tuning.space import find_family
 
 MODULE = """
 import numpy as np
-from lrbench.policies import Controller, Function, Number, parse_policy
+from lrbench.policies import Controller, Formula, Function, Number, Stage
 from lrbench.policies.parameters import Nested
 
 class Halving(Controller):
@@ -32,6 +38,12 @@ OUTER = Function(name="OUTER", parameters=(Nested(name="policy", meaning="the po
 HALF = Function(name="HALF", parameters=(Number(name="k0", meaning="the first rate", above=0),), formula="k0 / (1 + t)",
                 summary="halves at once", source="this test", example="HALF(k0=0.1)",
                 rates=lambda t, v: v.k0 / (1 + t))
+HARMONIC = Function(name="HARMONIC", parameters=(K0, Number(name="l", meaning="iterations", above=0)), formula="",
+                    summary="", source="this test", example="HARMONIC(k0=0.1, l=5)", rates=lambda t, v: v.k0 / (v.l + t))
+WRAPPED = Function(name="WRAPPED", parameters=(Nested(name="policy", meaning="the policy"),), formula="", summary="",
+                   source="this test", example="WRAPPED(policy=FIX(k0=1))",
+                   rates=lambda t, v: 3 * v.policy.rates(t, v.iterations),
+                   expression=lambda v: Formula("3 * policy", stages=(("policy", Stage.whole(v.policy, v.iterations)),)))
 WRONG = 42
 """
 
@@ -42,7 +54,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metadata = tmp_path / "halving-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: halving\nVersion: 1.0\n")
-    names = ("HALF", "WRONG", "HALVING", "OUTER")
+    names = ("HALF", "WRONG", "HALVING", "OUTER", "HARMONIC", "WRAPPED")
     points = "".join(f"{name} = halving:{name}\n" for name in names)
     (metadata / "entry_points.txt").write_text(f"[lrbench.functions]\n{points}")
     monkeypatch.syspath_prepend(tmp_path)
@@ -83,6 +95,71 @@ def test_a_function_that_says_no_rates_is_a_mistake_of_its_author():
 def test_what_is_no_function_is_refused(installed):
     with pytest.raises(PolicyError, match="halving:WRONG is not an"):
         parse_policy("WRONG(k0=0.1)")
+    with pytest.raises(PolicyError, match="halving:WRONG is not an"):
+        installed_functions()
+
+
+def test_a_package_that_cannot_be_imported_is_named(installed, tmp_path):
+    (tmp_path / "halving.py").write_text("import no_such_module")
+    with pytest.raises(PolicyError) as caught:
+        parse_policy("HALF(k0=0.1)")
+    assert str(caught.value) == (
+        "lrbench.functions: halving:HALF cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'; "
+        "repair or remove the package that brings it"
+    )
+
+
+def test_a_function_without_an_expression_is_not_exported(installed):
+    with pytest.raises(PolicyError) as caught:
+        export_policy(parse_policy("SCALE(factor=2, policy=HARMONIC(k0=0.1, l=5))"), "torch", 10)
+    assert str(caught.value) == "HARMONIC: its formula cannot be written out; export its rates, to csv"
+
+
+def test_a_composition_of_another_package_is_exported_with_the_policies_in_it(installed):
+    text = export_policy(parse_policy("WRAPPED(policy=EXP(k0=0.1, gamma=0.5))"), "torch")
+    names = {}
+    exec(text[text.index("def exp_rate") : text.index("class ")], names)
+    assert names["learning_rate"](2) == pytest.approx(0.075, rel=1e-12)
+
+
+def test_a_function_without_a_form_in_caffe_is_refused_there(installed):
+    with pytest.raises(PolicyError, match=r"HARMONIC: Caffe has no policy with the rates of HARMONIC\(k0=0.1, l=5\); "):
+        export_policy(parse_policy("HARMONIC(k0=0.1, l=5)"), "caffe", 10)
+
+
+def test_a_function_without_a_family_is_not_searched_by_name(installed):
+    with pytest.raises(SpecError, match=r"no shapes are known .* 'HARMONIC'; .*search.space takes any function"):
+        find_family("HARMONIC")
+
+
+def test_a_function_without_dimensions_is_rescaled_to_no_other_length(installed):
+    policy = parse_policy("WARMUP(policy=HARMONIC(k0=0.1, l=5), l=2)")
+    assert rescaled(policy, 10, 10) == policy
+    assert rescaled(policy, 10, 20) is None
+    there = replace(WORKLOAD, net_sha256="c" * 64, iterations=1000)
+    found = recommend(ASKED, [replace(entry(policy.text), workload=there)])
+    assert found.like == ()
+    assert found.notes == (
+        "policies of like workloads are left out where they cannot be rescaled to 2000 iterations: these parameters "
+        "have no dimension: HARMONIC: k0, HARMONIC: l",
+    )
+
+
+def test_the_names_of_fields_up_to_0_1_are_still_taken():
+    def refuse(v):
+        raise PolicyError("too long")
+
+    texts = {"formula": "", "summary": "", "source": "", "example": ""}
+    with pytest.warns(DeprecationWarning, match="OLD: ") as warned:
+        function = Function(
+            name="OLD", parameters=(), start=lambda v: None, courses=lambda given: ("FIX(k0=1)",), fit=refuse, **texts
+        )
+    assert [str(warning.message) for warning in warned] == [
+        "OLD: courses is now called upper_bounds",
+        "OLD: fit is now called check_length",
+    ]
+    assert [bound.text for bound in Policy(function, {}).upper_bounds] == ["FIX(k0=1)"]
+    assert function.check_length is refuse
 
 
 def test_without_the_package_it_is_unknown():

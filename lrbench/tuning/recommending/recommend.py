@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from lrbench.policies import functions
 from lrbench.tuning.database import Entry, StoredWorkload
 from lrbench.tuning.recommending.asked import Asked
 from lrbench.tuning.recommending.avoiding import Avoidance, RateLimit, avoidances, rate_limit
 from lrbench.tuning.recommending.likeness import Likeness, likeness
-from lrbench.tuning.recommending.rescaling import rescaled
+from lrbench.tuning.recommending.rescaling import rescaled, without_dimension
 from lrbench.tuning.recommending.rules import Rule, rules
 from lrbench.tuning.recommending.standing import best_mean, effective_policy, effective_text, ranked
 
@@ -118,7 +120,7 @@ def recommend(asked: Asked, entries: Iterable[Entry], target: float | None = Non
         limit,
         limit_on,
         tuple(rules(asked, limit, [each.workload for each in like])),
-        tuple(_notes(asked, here, shortlist, target)),
+        (*_notes(asked, here, shortlist, target), *_not_rescaled(asked, others)),
     )
 
 
@@ -158,6 +160,24 @@ def _carried(entry: Entry, asked: Asked) -> Candidate | None:
         return None
     carried = rescaled(policy, entry.workload.iterations, asked.iterations)
     return None if carried is None else Candidate(carried.text, policy.text, entry)
+
+
+def _not_rescaled(asked: Asked, groups: Sequence[_Group]) -> Iterator[str]:
+    """A note on the policies of like workloads whose LR functions do not say how they change with a run's length."""
+    own = {function.name for function in functions()}
+    others = {
+        policy
+        for group in groups
+        for entry in group.entries
+        if not own.issuperset(re.findall(r"(\w+)\(", entry.policy)) and entry.workload.iterations != asked.iterations
+        if (policy := effective_policy(entry)) is not None
+    }
+    missing = {name for policy in others for name in without_dimension(policy)}
+    if missing:
+        yield (
+            f"policies of like workloads are left out where they cannot be rescaled to {asked.iterations} iterations: "
+            f"these parameters have no dimension: {', '.join(sorted(missing))}"
+        )
 
 
 def _limit(here: Sequence[Entry], twins: Sequence[_Group]) -> tuple[RateLimit | None, str | None]:
