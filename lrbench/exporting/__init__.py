@@ -22,11 +22,11 @@ TARGETS: dict[str, Callable[[Policy, int | None], str]] = {
     "caffe": caffe_text,
     "csv": csv_text,
 }
-"""What a policy can be exported to."""
+"""The functions that write a policy for each target."""
 
 
 def export_policy(policy: Policy, target: str, iterations: int | None = None) -> str:
-    """What a user puts into training of his own so that it has this policy's rates.
+    """The text that gives a user's own training this policy's rates.
 
     Args:
         policy: the policy; of the closed-loop ones PLATEAU alone, and to PyTorch and Keras.
@@ -46,7 +46,7 @@ def export_policy(policy: Policy, target: str, iterations: int | None = None) ->
 
 
 def export_notes(policy: Policy, target: str, iterations: int | None = None) -> tuple[str, ...]:
-    """What a user should know about what ``export_policy`` returns for the same arguments.
+    """Notes for the user on the text that ``export_policy`` returns for the same arguments.
 
     Raises:
         PolicyError: as ``export_policy``.

@@ -14,7 +14,7 @@ from lrbench.policies import Policy
 MOST_STEPS = 1000
 """Boundaries that are written out at most; what changes more often is no staircase."""
 SAME_FACTOR = 1e-7
-"""By how much, relative to it, the factors of a staircase may differ: what float32, in which Caffe computes, tells."""
+"""The relative difference up to which the factors of a staircase are equal: about the resolution of float32."""
 SMALL_DRIFT = 1e-5
 """The relative difference between Caffe's rate and the policy's from which on a note says so."""
 USUAL_RUN = 10_000
@@ -32,7 +32,7 @@ def caffe_text(policy: Policy, iterations: int | None) -> str:
 
 
 def caffe_notes(policy: Policy, iterations: int | None) -> tuple[str, ...]:
-    """How far Caffe's rates drift from the policy's, where that is more than ``SMALL_DRIFT``.
+    """Note how far Caffe's rates drift from the policy's, if that is more than ``SMALL_DRIFT``.
 
     Caffe holds gamma in float32, and a power of it multiplies the rounding by the number of factors.
 
@@ -60,11 +60,11 @@ def _fields(policy: Policy, iterations: int | None) -> SolverParameter:
     end = iterations or _own_end(policy) or 1
     fields = native_schedule(policy, end) or (_staircase(policy, iterations) if iterations else None)
     if fields is None:
-        known = "" if iterations else "give the iterations, if its rates are a staircase; "
+        hint = "" if iterations else "give the iterations, if its rates are a staircase; "
         raise PolicyError(
             f"Caffe has no policy with the rates of {policy}",
             where=policy.name,
-            remedy=f"{known}Caffe has {', '.join(NATIVE_NAMES)} with whole lengths; lrbench run trains real Caffe with "
+            remedy=f"{hint}Caffe has {', '.join(NATIVE_NAMES)} with whole lengths; lrbench run trains real Caffe with "
             "any policy",
         )
     if fields.lr_policy == "poly":

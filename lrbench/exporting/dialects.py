@@ -1,4 +1,4 @@
-"""How a formula is said in each framework: plain Python for PyTorch, traced array operations for JAX and Keras.
+"""Formulas translated for each framework: plain Python for PyTorch, traced array operations for JAX and Keras.
 
 Lengths are counted in whole numbers, by the fractions that ``lrbench.policies.cycles`` gives them: l = 333.3 is ten t
 in 3333. In float32, which JAX and Keras compute in, a gamma near 1 loses its last digits, and gamma^t the first ones:
@@ -22,25 +22,25 @@ _FUNCTIONS = ("sin", "cos", "exp", "expm1", "log1p", "sqrt")
 
 
 class Dialect(ABC):
-    """What an expression of a formula becomes; ``t`` names the argument of the functions written."""
+    """The translation of expressions for one framework; ``t`` names the argument of the functions written."""
 
     t = "t"
     names: Mapping[str, str]
 
     @abstractmethod
     def turns(self, length: float) -> str:
-        """How many whole cycles of ``length`` lie before t."""
+        """Code for the number of whole cycles of ``length`` before t."""
 
     @abstractmethod
     def troughs(self, length: float) -> str:
-        """How many cycles of ``length`` have their middle at or before t."""
+        """Code for the number of cycles of ``length`` whose middle is at or before t."""
 
     @abstractmethod
     def phase(self, length: float) -> str:
-        """How much of t's cycle has passed."""
+        """Code for the share of t's cycle that has passed."""
 
     def reached(self, boundaries: Sequence[float]) -> str:
-        """How many of the boundaries are at most t."""
+        """Code for the number of boundaries that are at most t."""
         return f"sum([{self.t} >= b for b in {tuple(boundaries)!r}])"
 
     @abstractmethod
@@ -48,7 +48,7 @@ class Dialect(ABC):
         """A power."""
 
     def opening(self, expressions: Sequence[ast.expr]) -> list[str]:
-        """What a function that computes these begins with."""
+        """The first statements of a function that computes these expressions."""
         return []
 
     def constant(self, value: float) -> float:
@@ -98,7 +98,7 @@ class _Traced(Dialect):
         self._where, self._exp, self._end = f"{module}.where", f"{module}.exp", end
 
     def _counted(self, length: float) -> tuple[str, int] | None:
-        """As ``_ratio``; None where the whole run is shorter than one cycle that 32-bit integers cannot count."""
+        """The ``_ratio`` of a length; None if the run is shorter than a cycle that 32-bit integers cannot count."""
         times = cycle_fraction(length).denominator
         if times * self._end > LARGEST_INT32:
             raise PolicyError(
@@ -181,14 +181,14 @@ class Keras(_Traced):
         return [f"t = {_cast('step')}"] if "t" in named else []
 
 
-def said(text: str, numbers: Mapping[str, float], calls: Mapping[str, str], dialect: Dialect) -> ast.expr:
+def translated(text: str, numbers: Mapping[str, float], calls: Mapping[str, str], dialect: Dialect) -> ast.expr:
     """The tree of an expression in a dialect, with numbers and calls in place of their names."""
-    tree = _Saying(dialect, calls).visit(simplified(expression(text), numbers))
+    tree = _Translator(dialect, calls).visit(simplified(expression(text), numbers))
     assert isinstance(tree, ast.expr)
     return tree
 
 
-class _Saying(ast.NodeTransformer):
+class _Translator(ast.NodeTransformer):
     def __init__(self, dialect: Dialect, calls: Mapping[str, str]) -> None:
         self._dialect, self._names = dialect, {**dialect.names, **calls}
 
@@ -215,7 +215,7 @@ def _raised(base: ast.expr, exponent: ast.expr) -> ast.expr:
 
 
 def _ratio(length: float) -> tuple[str, int]:
-    """How many t make how many whole numbers in one cycle: ``""`` and 2000, or ``"10 * "`` and 3333 of 333.3."""
+    """The factor of t and the number that count a cycle exactly: ``""`` and 2000, or ``"10 * "`` and 3333 of 333.3."""
     exact = cycle_fraction(length)
     return "" if exact.denominator == 1 else f"{exact.denominator} * ", exact.numerator
 

@@ -21,9 +21,9 @@ def number(tree: ast.expr) -> int | float | None:
 
 def simplified(tree: ast.expr, values: Mapping[str, float]) -> ast.expr:
     """The tree with the numbers in place of their names, without terms that are 0 and factors that are 1."""
-    found = _Simplifier(values).visit(tree)
-    assert isinstance(found, ast.expr)
-    return found
+    result = _Simplifier(values).visit(tree)
+    assert isinstance(result, ast.expr)
+    return result
 
 
 class _Simplifier(ast.NodeTransformer):
@@ -40,7 +40,7 @@ class _Simplifier(ast.NodeTransformer):
 
 
 def _shorter(left: ast.expr, operator: ast.operator, right: ast.expr) -> ast.expr | None:
-    """What an operation comes to where that needs no operation, or is a product or difference of whole numbers."""
+    """The shorter form of an operation that is none, or of a product or difference of whole numbers; else None."""
     first, second = number(left), number(right)
     match operator:
         case ast.Add() if first == 0:

@@ -1,4 +1,4 @@
-"""What float32 holds of a policy: Keras and JAX compute rates in it, and every framework the weights."""
+"""Limits of float32, in which Keras and JAX compute rates and every framework the weights."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def check_float32(policy: Policy, iterations: int | None) -> None:
                 raise _refusal(policy, f"the rate at t = {t} is {rates[t - start]:g}", f"rates up to {MOST:g}")
 
 
-def _refusal(policy: Policy, found: str, taken: str) -> PolicyError:
+def _refusal(policy: Policy, problem: str, taken: str) -> PolicyError:
     return PolicyError(
-        f"{found}, but frameworks compute in float32 and an export takes {taken}",
+        f"{problem}, but frameworks compute in float32 and an export takes {taken}",
         where=policy.name,
         remedy="change the parameters, or export the rates, to csv",
     )

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from lrbench.errors import PolicyError
-from lrbench.exporting.dialects import Dialect, said
+from lrbench.exporting.dialects import Dialect, translated
 from lrbench.policies import Dimension, Formula, Function, Policy
 from lrbench.policies.values import Values
 
@@ -50,7 +50,7 @@ class _Writer:
         self.texts: list[str] = []
 
     def write(self, policy: Policy, iterations: int, name: str | None = None) -> str:
-        """Write the functions of a policy with that budget, where they are not there yet; its function's name."""
+        """Write the functions of a policy with that budget, unless they are written; returns its function's name."""
         known = self._names.get((policy, iterations))
         if known is not None:
             return known
@@ -86,7 +86,7 @@ class _Writer:
         return {**numbers, **({"low": min(ends), "high": max(ends)} if ends else {})}
 
     def _body(self, formula: Formula, numbers: Mapping[str, float]) -> list[str]:
-        translate = partial(said, numbers=numbers, calls=self._calls(formula), dialect=self._dialect)
+        translate = partial(translated, numbers=numbers, calls=self._calls(formula), dialect=self._dialect)
         names = [(name, translate(text)) for name, text in formula.names]
         phases = [tuple(translate(text) for text in phase) for phase in formula.phases]
         rate = translate(formula.rate)

@@ -1,4 +1,4 @@
-"""What a Caffe solver says: its policy, as ``SGDSolver::GetLearningRate`` computes it, and its settings."""
+"""Reads Caffe solvers: the policy, as ``SGDSolver::GetLearningRate`` computes it, and the settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PARAMETERS = (
 
 
 def solver_policy(path: Path) -> Imported:
-    """The policy of a solver prototxt, and what else a spec's ``solver`` takes from it.
+    """The policy of a solver prototxt, and the settings for a spec's ``solver``.
 
     Raises:
         NetError: it is no readable solver.
@@ -121,7 +121,7 @@ def _settings(solver: SolverParameter) -> Mapping[str, Any]:
     name = solver.type
     if solver.HasField("solver_type"):  # as it was written before 2015
         name = SolverParameter.SolverType.Name(solver.solver_type)
-    kind = next((known for known in SOLVER_TYPES if known.lower() == name.lower()), None)
+    kind = next((row for row in SOLVER_TYPES if row.lower() == name.lower()), None)
     settings: dict[str, Any] = {}
     for parameter in _PARAMETERS:
         value = getattr(solver, parameter)

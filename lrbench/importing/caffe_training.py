@@ -1,4 +1,4 @@
-"""What a Caffe solver says of a training: the net, the policy, the solver's settings and the iterations."""
+"""Reads the training that a Caffe solver describes: net, policy, solver settings and iterations."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def _net(named: str, solver: Path) -> Path:
             remedy="put the net into a file of its own and name it there",
         )
     candidates = (Path(named), solver.parent / named, solver.parent / Path(named).name)
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if found is None:
+    net = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if net is None:
         raise NetError(
             f"its net, {named}, is neither there from this folder nor beside it",
             where=str(solver),
             remedy="go to the folder from which the path counts, or correct it",
         )
-    return found
+    return net

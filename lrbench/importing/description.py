@@ -177,7 +177,7 @@ def _known(name: str) -> str:
 
 
 def _arguments(node: ast.Call, name: str) -> dict[str, Any]:
-    """What is given, by name; the optimizer, which comes first, is left out."""
+    """The arguments by name, without the optimizer, which comes first."""
     positional = list(node.args)
     if positional and isinstance(positional[0], (ast.Name, ast.Attribute)):
         del positional[0]

@@ -1,4 +1,4 @@
-"""What is known beside a scheduler, and what comes out of reading one."""
+"""The input and the result of reading a scheduler or solver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrbench.policies import Policy
 
 @dataclass(frozen=True)
 class Given:
-    """What a scheduler does not say itself.
+    """Facts that a scheduler does not contain.
 
     Args:
         rate: the optimizer's lr; None if it was not given.
@@ -39,19 +39,19 @@ class Given:
         return self.rate
 
     def of_stage(self, start: int, end: int | None) -> Given:
-        """What is known in a stage from ``start`` to ``end``, or to the run's end."""
+        """The facts for a stage from ``start`` to ``end``, or to the run's end."""
         end = self.iterations if end is None else end
         return replace(self, iterations=None if end is None else end - start)
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A policy, and what was found with it.
+    """A policy, with notes and settings.
 
     Attributes:
         policy: the policy.
-        notes: what was assumed or left out to make it.
-        solver: what the ``solver`` of a spec takes from a Caffe solver, such as its type and momentum; else empty.
+        notes: assumptions, and parts that were left out.
+        solver: settings for a spec's ``solver``, such as type and momentum; empty unless read from a Caffe solver.
     """
 
     policy: Policy

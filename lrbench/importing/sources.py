@@ -1,4 +1,4 @@
-"""What ``lrbench import`` is given: a file, told by what is in it, or a description."""
+"""Sources of ``lrbench import``: files, recognized by their content, and descriptions."""
 
 from __future__ import annotations
 

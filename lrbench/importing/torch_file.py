@@ -14,9 +14,9 @@ from lrbench.storage import open_regular
 
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80\x02"
-"""How a file begins that ``torch.save`` wrote, since PyTorch 1.6 and before."""
+"""The first bytes of files that ``torch.save`` wrote, since PyTorch 1.6 and before."""
 _BYTEARRAY = b"\nbytearray\n"
-"""How a pickle names the one class that ``weights_only`` admits and whose size is a number of the file's choice."""
+"""The name, in a pickle, of the one class that ``weights_only`` admits and whose size the file chooses."""
 _OF_STATES = {"base_lrs", "_step_count", "num_bad_epochs", "policies", "_schedulers"}
 
 
@@ -30,7 +30,7 @@ def is_saved(path: Path) -> bool:
 
 
 def load_file(path: Path) -> Any:
-    """What ``torch.save`` wrote: numbers, words, tensors and containers, tensors mapped from the file where it can be.
+    """Read a file of ``torch.save``: numbers, words, containers, and tensors, mapped from the file if possible.
 
     Raises:
         UsageError: PyTorch is missing, the file holds anything else, is damaged, or unpacks to more than it holds.

@@ -79,7 +79,7 @@ def _built(function: Function, name: str, raw: object, make: Callable[[Function,
 
 
 def inside(place: str, read: Callable[[object], T], raw: object) -> T:
-    """What ``read`` makes of a nested policy; its errors get the place."""
+    """Call ``read`` for a nested policy; its errors get the place."""
     try:
         return read(raw)
     except PolicyError as error:

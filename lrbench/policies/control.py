@@ -1,4 +1,4 @@
-"""Controllers: who says the learning rates of a run, stretch by stretch, and is shown its evaluations.
+"""Controllers: they give the learning rates of a run up to each evaluation, and observe the evaluations.
 
 An open-loop policy's rates are known beforehand; those of a closed-loop policy depend on the evaluations so far, and on
 nothing else: a fresh controller that is shown the same evaluations gives the same rates, bit for bit. So a run that is

@@ -19,7 +19,7 @@ import numpy as np
 from lrbench.policies.values import FloatArray
 
 SLACK = Fraction(1, 2**50)
-"""How far a length's fraction may be from the length, relative to it: 4 to 8 ulp."""
+"""The largest relative difference between a length and its fraction: 4 to 8 ulp."""
 EXACT = 2**53
 """Up to here float64 holds every whole number."""
 
@@ -61,12 +61,12 @@ def count_cycles(t: FloatArray, length: float) -> tuple[FloatArray, FloatArray, 
 
 
 def count_troughs(t: FloatArray, length: float) -> FloatArray:
-    """How many cycles of ``length`` iterations have their middle at or before each t."""
+    """The number of cycles of ``length`` iterations whose middle is at or before each t."""
     return np.floor((count_cycles(t, length / 2)[0] + 1) / 2)
 
 
 def restarts(length: float, mult: float, last: float) -> FloatArray:
-    """Where each cycle begins, where cycle i is length mult^i iterations long, up to the end of the cycle of ``last``.
+    """The start of each cycle, up to the end of the cycle of ``last``; cycle i is length mult^i iterations long.
 
     A start within a few ulp of a whole number, for each cycle before it, is whole: 100 + 100 * 1.1 is 210.
     """

@@ -53,7 +53,7 @@ class Waveform:
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a wave is multiplied by: its factor given t, the cycles or troughs that t has passed, and the parameters.
+    """A factor of a wave, computed from t, the cycles or troughs that t has passed, and the parameters.
 
     Attributes:
         before, after: the factor as text, before and after g(t).

@@ -24,7 +24,7 @@ from lrbench.policies.stages import Stage
 
 @dataclass(frozen=True)
 class Formula:
-    """How a rate is computed from t: expressions in the grammar of ``lrbench.policies.formula``.
+    """A rate as expressions of t, in the grammar of ``lrbench.policies.formula``.
 
     Args:
         rate: the rate; with phases, that of the last one.

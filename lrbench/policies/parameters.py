@@ -18,14 +18,14 @@ _YAML_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", re.ASCII)
 
 
 class Default(enum.Enum):
-    """What stands for a parameter that was not given, where that is not a value."""
+    """The default of a parameter, if it is not a value."""
 
     REQUIRED = "required"
     RUN = "the run's iterations"
 
 
 class Dimension(enum.Enum):
-    """What a parameter is measured in: how it changes when a policy is rescaled to a run of another length."""
+    """The unit of a parameter, which decides how it changes when a policy is rescaled to a run of another length."""
 
     RATE = "learning rate"
     """A learning rate: stays."""
@@ -34,9 +34,9 @@ class Dimension(enum.Enum):
     PER_ITERATION = "1 / iterations"
     """A slope, such as INV's gamma: divided by the ratio."""
     FACTOR_PER_ITERATION = "factor per iteration"
-    """What each iteration multiplies the rate by, such as EXP's gamma: to the power of 1 / ratio."""
+    """A factor that each iteration multiplies the rate by, such as EXP's gamma: raised to the power of 1 / ratio."""
     FACTOR = "factor"
-    """What a step, which may last many iterations, multiplies the rate by: stays."""
+    """A factor of the rate that does not depend on the iterations, such as STEP's gamma: stays."""
     NUMBER = "number"
     """A power, a share, a count or a word: stays."""
 
@@ -62,12 +62,12 @@ class Parameter(ABC):
 
     @property
     def required(self) -> bool:
-        """Whether it must be given."""
+        """Whether the parameter must be given."""
         return self.default is Default.REQUIRED
 
     @property
     def default_text(self) -> str:
-        """What stands for it where it is not given, as text."""
+        """The default as text."""
         return str(self.default.value if isinstance(self.default, Default) else self.default)
 
     def is_written(self, value: Value) -> bool:
@@ -82,7 +82,7 @@ class Parameter(ABC):
     @property
     @abstractmethod
     def rule(self) -> str:
-        """What a value must be, to follow "must be"."""
+        """The rule for values, as a phrase that follows "must be"."""
 
     @abstractmethod
     def read(self, value: object) -> Value:

@@ -1,4 +1,4 @@
-"""Closed-loop LR functions: they act where a monitored value has stopped getting better, which is a plateau.
+"""Closed-loop LR functions: they change the rate when a monitored value stops improving, which is a plateau.
 
 A value is better than the best so far where it beats that by more than a threshold; the first finite one is, and what
 is not finite never is. A plateau is reached at the evaluation that is the ``patience``-th in a row without a better
@@ -24,7 +24,7 @@ WU_LIU_2022 = (
     "(change LR on plateau)"
 )
 MONITORED = {"train_loss": "train_loss", "test_loss": "test_loss", "accuracy": "accuracy_top1"}
-"""The column of the evaluations that each word means. Losses are better where they are lower, accuracy where higher."""
+"""The metric that each value of ``monitor`` stands for. Lower losses are better, higher accuracies."""
 
 WATCHING = (
     Number(

@@ -93,7 +93,7 @@ class Policy(RatePolicy):
 
     @property
     def counts_fractions(self) -> bool:
-        """Whether it, or a policy in it, counts cycles or steps of a length that is not a whole number of iterations.
+        """Whether the policy, or one in it, counts cycles or steps whose length is no whole number of iterations.
 
         >>> Policy.parse("STEP(k0=1, gamma=0.1, l=10.8)").counts_fractions
         True
@@ -365,5 +365,5 @@ def _bounded(value: Value, inner: Mapping[Policy, tuple[Policy, ...]], number: i
 
 
 def _restored(name: str, values: Mapping[str, Value]) -> Policy:
-    """What unpickling calls: the table's own row, since its formulas cannot be pickled."""
+    """Unpickle a policy: the function is looked up, since its formulas cannot be pickled."""
     return Policy(find_function(name), values)

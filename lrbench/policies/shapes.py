@@ -12,12 +12,12 @@ from lrbench.policies.values import FloatArray
 
 
 def passed(t: FloatArray, start: float, end: float) -> FloatArray:
-    """How much of a phase has passed: 0 up to its start, 1 from its end on."""
+    """The share of a phase that has passed: 0 up to its start, 1 from its end on."""
     return np.clip((t - start) / (end - start), 0.0, 1.0)
 
 
 def left(t: FloatArray, start: float, end: float) -> FloatArray:
-    """How much of a phase is left: 1 up to its start, 0 from its end on."""
+    """The share of a phase that is left: 1 up to its start, 0 from its end on."""
     return np.clip((end - t) / (end - start), 0.0, 1.0)
 
 

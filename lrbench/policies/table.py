@@ -33,7 +33,7 @@ TERMS = {
     "triang": ("TRI",),
     "cyclic": ("TRI", "SIN", "COS"),
 }
-"""What others call LR functions, by the first letters in lower case: PyTorch's schedulers, Caffe's words, papers."""
+"""LR functions by the first letters of other names for them (PyTorch's schedulers, Caffe's policies, papers)."""
 PAPER_CYCLIC = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
 
 
@@ -96,5 +96,5 @@ def _load(point: EntryPoint) -> Function:
 def _known_term(word: str) -> str:
     """``did you mean A or B?`` for a word such as ``cosine`` or ``MultiStepLR``; empty for any other."""
     letters = re.sub(r"[^a-z]", "", word.lower())
-    found = next((names for term, names in TERMS.items() if letters.startswith(term)), ())
-    return f"did you mean {' or '.join(found)}?" if found else ""
+    meant = next((names for term, names in TERMS.items() if letters.startswith(term)), ())
+    return f"did you mean {' or '.join(meant)}?" if meant else ""

@@ -16,7 +16,7 @@ Row: TypeAlias = Mapping[str, float]
 """An evaluation: numbers by name."""
 
 SHOWN_CHARACTERS = 80
-"""How much of a value that was refused its message repeats."""
+"""The length up to which a message quotes a refused value."""
 
 WHOLE_BELOW = 1e16
 """Below it every whole float64 is written with all of its digits; from there on ``repr`` uses an exponent."""
@@ -40,7 +40,7 @@ class Controller(ABC):
 
 
 class RatePolicy(ABC):
-    """What an LR function may use of a policy that it takes as a parameter; ``Policy`` implements it."""
+    """The interface of a policy that an LR function takes as a parameter; ``Policy`` implements it."""
 
     __slots__ = ()
 
@@ -89,7 +89,7 @@ class Values(SimpleNamespace):
 
 
 def canonical_number(number: float) -> int | float:
-    """The same number in the one form it is written in: whole ones as int, so that 2000.0 is 2000 and -0.0 is 0."""
+    """The number in its canonical form: whole ones as int, so that 2000.0 is 2000 and -0.0 is 0."""
     number = float(number)  # an int has no is_integer before Python 3.12
     return int(number) if number.is_integer() and abs(number) < WHOLE_BELOW else number
 

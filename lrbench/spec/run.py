@@ -41,7 +41,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        """How a person tells it from the other runs."""
+        """A short name that distinguishes the run from others."""
         scale = f" x{self.lr_scale:g}" if self.lr_scale != 1 else ""
         return f"{self.policy.text}{scale} {self.solver.type} seed {self.seed}"
 

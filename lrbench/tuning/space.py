@@ -46,13 +46,13 @@ class Part:
     make: Callable[[Mapping[str, Any], int], Policy]
 
     def discrete(self, points: int) -> Part:
-        """The same with ranges replaced by ``points`` values each, evenly spaced on their own scale."""
+        """The part with each range replaced by ``points`` values, evenly spaced on its own scale."""
         dimensions = tuple(_points(one, points) if isinstance(one, Shape) else one for one in self.dimensions)
         return Part(self.label, dimensions, self.make)
 
     @property
     def size(self) -> int | None:
-        """How many policies there are; None where a dimension is a range."""
+        """The number of policies; None if a dimension is a range."""
         choices = [one for one in self.dimensions if isinstance(one, Choice)]
         return math.prod(len(one.values) for one in choices) if len(choices) == len(self.dimensions) else None
 
@@ -79,12 +79,12 @@ class Space:
         return next(part for part in self.parts if part.label == label)
 
     def discrete(self, points: int) -> Space:
-        """The same with ranges replaced by ``points`` values each."""
+        """The space with each range replaced by ``points`` values."""
         return Space(tuple(part.discrete(points) for part in self.parts))
 
     @property
     def size(self) -> int | None:
-        """How many policies there are; None where a dimension is a range."""
+        """The number of policies; None if a dimension is a range."""
         sizes = [part.size for part in self.parts]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
