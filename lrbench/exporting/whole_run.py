@@ -25,11 +25,8 @@ def check(policy: Policy, iterations: int | None) -> None:
 
 def depends_on_run(policy: Policy) -> bool:
     """Whether the policy, or one in it, has a parameter that the iterations of the run or stage stand for."""
-    parameters = policy.parameters
-    if len(parameters) < len(policy.function.parameters):
-        return True
-    inner = [parameters["policy"]] if "policy" in parameters else parameters.get("policies", ())
-    return any(depends_on_run(part) for part in inner)
+    missing = len(policy.parameters) < len(policy.function.parameters)
+    return missing or any(depends_on_run(inner) for inner in policy.nested)
 
 
 def every_rate(policy: Policy | str, iterations: int) -> FloatArray:

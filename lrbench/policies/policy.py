@@ -68,6 +68,11 @@ class Policy(RatePolicy):
         return self._values
 
     @property
+    def nested(self) -> tuple[Policy, ...]:
+        """The policies that the policy takes as parameters, alone or in lists."""
+        return tuple(_nested(self._values))
+
+    @property
     def text(self) -> str:
         """The canonical text, which parses back to the same policy."""
         return self._text
@@ -99,8 +104,7 @@ class Policy(RatePolicy):
         True
         """
         own = [float(self.parameters[name]) for name in self._function.counted]
-        inner = _nested(self._values)
-        return not all(map(float.is_integer, own)) or any(policy.counts_fractions for policy in inner)
+        return not all(map(float.is_integer, own)) or any(policy.counts_fractions for policy in self.nested)
 
     @property
     def upper_bounds(self) -> tuple[Policy, ...]:
@@ -110,7 +114,7 @@ class Policy(RatePolicy):
         if self._function.upper_bounds is not None:
             entries = self._function.upper_bounds(self._values)
             return tuple(dict.fromkeys(bound for entry in entries for bound in Policy.of(entry).upper_bounds))
-        inner = {policy: policy.upper_bounds for policy in _nested(self._values)}
+        inner = {policy: policy.upper_bounds for policy in self.nested}
         most = max(map(len, inner.values()))
         return tuple(
             Policy(self._function, {name: _bounded(value, inner, number) for name, value in self._values.items()})

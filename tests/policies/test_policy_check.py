@@ -123,6 +123,12 @@ def test_scaled() -> None:
     policy = parse_policy("TRI(k0=0.01, k1=0.06, l=2000)")
     assert policy.scaled(1) is policy
     assert policy.scaled(0.5).text == "SCALE(factor=0.5, policy=TRI(k0=0.01, k1=0.06, l=2000))"
+    assert policy.scaled(0.5).unscaled(0.5) == policy
+    assert policy.scaled(0.5).unscaled(0.25) == policy.scaled(0.5)
+    assert policy.unscaled(0.5) == policy
+    assert policy.scaled(0.5).scaled(0.5).unscaled(0.5) == policy.scaled(0.5)
+    assert policy.scaled(0.5).scaled(3).split() == (1.5, policy)
+    assert policy.split() == (1, policy)
     assert parse_policy(policy.scaled(0.5).text) == policy.scaled(0.5)
     t = np.arange(5000)
     assert policy.scaled(0.1).rates(t, 5000).tolist() == (0.1 * policy.rates(t, 5000)).tolist()

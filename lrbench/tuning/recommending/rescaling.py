@@ -10,7 +10,6 @@ measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from lrbench.errors import PolicyError
@@ -38,14 +37,8 @@ def rescaled(policy: Policy, measured: int, wanted: int) -> Policy | None:
 
 def without_dimension(policy: Policy) -> list[str]:
     """The parameters without a dimension of the LR functions in a policy, as in ``HALVING: l``."""
-    own = policy.function.parameters
-    inner = [name for part in _nested(policy) for name in without_dimension(part)]
-    return [*(f"{policy.name}: {row.name}" for row in own if row.dimension is None), *inner]
-
-
-def _nested(policy: Policy) -> Iterator[Policy]:
-    for value in policy.parameters.values():
-        yield from (item for item in (value if isinstance(value, tuple) else [value]) if isinstance(item, Policy))
+    own = [f"{policy.name}: {row.name}" for row in policy.function.parameters if row.dimension is None]
+    return own + [name for inner in policy.nested for name in without_dimension(inner)]
 
 
 def _stretched(policy: Policy, factor: float) -> Policy:
