@@ -7,7 +7,7 @@ from lrbench.policies.family import Family, Shape
 from lrbench.policies.formula import Formula
 from lrbench.policies.function import CaffeForm, Function
 from lrbench.policies.grids import expand_policies
-from lrbench.policies.parameters import Dimension, Length, Number, Rate
+from lrbench.policies.parameters import Dimension, Factor, Length, Number, Rate, Scalar
 from lrbench.policies.policy import Policy, parse_policy, policy_from_mapping
 from lrbench.policies.stages import Stage
 from lrbench.policies.table import find_function, functions, installed_functions
@@ -17,6 +17,7 @@ __all__ = [
     "CaffeForm",
     "Controller",
     "Dimension",
+    "Factor",
     "Family",
     "Formula",
     "Function",
@@ -24,6 +25,7 @@ __all__ = [
     "Number",
     "Policy",
     "Rate",
+    "Scalar",
     "Shape",
     "Stage",
     "expand_policies",

@@ -16,7 +16,7 @@ from lrbench.errors import PolicyError
 from lrbench.policies.family import Family, Shape
 from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import Function
-from lrbench.policies.parameters import Dimension, Nested, NestedList, Number, Rate, RisingNumbers, Word
+from lrbench.policies.parameters import Dimension, Factor, Nested, NestedList, Number, Rate, RisingNumbers, Word
 from lrbench.policies.stages import Scaled, Stage, Staged, Warmed, climb
 from lrbench.policies.values import FloatArray, Values
 
@@ -162,9 +162,7 @@ COMPOSITIONS = (
     Function(
         name="SCALE",
         parameters=(
-            Number(
-                name="factor", meaning="what the policy's rates are multiplied by", above=0, dimension=Dimension.FACTOR
-            ),
+            Factor(name="factor", meaning="what the policy's rates are multiplied by"),
             Nested(name="policy", meaning="the policy"),
         ),
         formula="factor times the policy's rate",

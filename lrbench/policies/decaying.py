@@ -17,7 +17,7 @@ from lrbench.policies.cycles import count_cycles
 from lrbench.policies.family import POWER, Family, Shape, decay_factor, length_of_part, rounded
 from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import SGDR_2017, WU_2019, CaffeForm, Function
-from lrbench.policies.parameters import Default, Dimension, Length, Number, Rate, RisingNumbers
+from lrbench.policies.parameters import Default, Dimension, Factor, Length, Number, Rate, RisingNumbers, Scalar
 from lrbench.policies.shapes import blend, cosine, left, passed
 from lrbench.policies.values import FloatArray, Values
 
@@ -27,8 +27,8 @@ PYTORCH = "PyTorch, torch/optim/lr_scheduler.py"
 K0 = Rate(name="k0", meaning="the rate at t = 0")
 FLOOR = Rate(name="k1", meaning="the rate from t = l on", default=0)
 RUN_LENGTH = Length(name="l", meaning="iterations to the end of the decay", default=Default.RUN)
-POWER_OF_DECAY = Number(name="p", meaning="the power", least=0, dimension=Dimension.NUMBER)
-STEP_FACTOR = Number(name="gamma", meaning="what each step multiplies the rate by", above=0, dimension=Dimension.FACTOR)
+POWER_OF_DECAY = Scalar(name="p", meaning="the power", least=0)
+STEP_FACTOR = Factor(name="gamma", meaning="what each step multiplies the rate by")
 DECAY_FACTOR = Number(
     name="gamma",
     meaning="what each iteration multiplies the rate by",
@@ -248,7 +248,7 @@ DECAYS = (
     ),
     Function(
         name="POLYDECAY",
-        parameters=(K0, FLOOR, Number(name="p", meaning="the power", above=0, dimension=Dimension.NUMBER), RUN_LENGTH),
+        parameters=(K0, FLOOR, Scalar(name="p", meaning="the power", above=0), RUN_LENGTH),
         formula="k1 + (k0 - k1) (1 - t / l)^p, and k1 from t = l on",
         summary="goes along a polynomial from k0 to the floor k1, then stays there",
         source=PYTORCH + " (PolynomialLR)",

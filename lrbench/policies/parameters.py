@@ -135,6 +135,21 @@ class Length(Number):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Factor(Number):
+    """A factor of the rate above 0 that does not depend on the iterations."""
+
+    above: float = 0
+    dimension: Dimension | None = Dimension.FACTOR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scalar(Number):
+    """A number without a unit: a power, a share or a count."""
+
+    dimension: Dimension | None = Dimension.NUMBER
+
+
+@dataclass(frozen=True, kw_only=True)
 class RisingNumbers(Parameter):
     """A list of numbers above 0, each above the one before it."""
 

@@ -10,7 +10,7 @@ from lrbench.errors import PolicyError
 from lrbench.policies.cycles import count_cycles, restarts
 from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import SGDR_2017, Function
-from lrbench.policies.parameters import Default, Dimension, Length, Number, Rate, Word
+from lrbench.policies.parameters import Default, Dimension, Length, Number, Rate, Scalar, Word
 from lrbench.policies.shapes import blend, cosine, left, linear, passed, square_root
 from lrbench.policies.values import FloatArray, Values, canonical_number
 
@@ -120,13 +120,7 @@ PHASED = (
             Rate(name="k0", meaning="one end of the range of rates"),
             Rate(name="k1", meaning="the other end of the range of rates", default=0),
             Number(name="l", meaning="iterations of the first cycle", least=1, dimension=Dimension.ITERATIONS),
-            Number(
-                name="mult",
-                meaning="each cycle's length, in lengths of the one before it",
-                least=1,
-                default=1,
-                dimension=Dimension.NUMBER,
-            ),
+            Scalar(name="mult", meaning="each cycle's length, in lengths of the one before it", least=1, default=1),
         ),
         formula="|k0 - k1| (1 + cos(pi s / c)) / 2 + min(k0, k1), where cycle i is c = l mult^i iterations long and "
         "s counts from its start",
@@ -144,14 +138,7 @@ PHASED = (
             Rate(name="k1", meaning="the peak"),
             Rate(name="k2", meaning="the rate at t = l - 1 and after"),
             Length(name="l", meaning="iterations of the one cycle", default=Default.RUN),
-            Number(
-                name="rise",
-                meaning="the share of l up to the peak",
-                above=0,
-                below=1,
-                default=0.3,
-                dimension=Dimension.NUMBER,
-            ),
+            Scalar(name="rise", meaning="the share of l up to the peak", above=0, below=1, default=0.3),
             Word(name="anneal", meaning="the shape of both ways", choices=("cos", "linear"), default="cos"),
         ),
         formula="k0 + (k1 - k0) a(t / m) up to t = m = rise l - 1, then k1 + (k2 - k1) a((t - m) / (l - 1 - m)), "

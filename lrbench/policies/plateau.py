@@ -16,7 +16,7 @@ import numpy as np
 from lrbench.errors import PolicyError
 from lrbench.policies.control import Placed
 from lrbench.policies.function import Function
-from lrbench.policies.parameters import Dimension, NestedList, Number, Rate, Word
+from lrbench.policies.parameters import Factor, NestedList, Rate, Scalar, Word
 from lrbench.policies.values import Controller, FloatArray, RatePolicy, Row, Value, Values
 
 WU_LIU_2022 = (
@@ -27,35 +27,15 @@ MONITORED = {"train_loss": "train_loss", "test_loss": "test_loss", "accuracy": "
 """The metric that each value of ``monitor`` stands for. Lower losses are better, higher accuracies."""
 
 WATCHING = (
-    Number(
-        name="patience",
-        meaning="evaluations in a row without a better value",
-        least=1,
-        whole=True,
-        default=10,
-        dimension=Dimension.NUMBER,
-    ),
-    Number(
-        name="threshold",
-        meaning="by how much a better value beats the best one",
-        least=0,
-        default=1e-4,
-        dimension=Dimension.NUMBER,
-    ),
+    Scalar(name="patience", meaning="evaluations in a row without a better value", least=1, whole=True, default=10),
+    Scalar(name="threshold", meaning="by how much a better value beats the best one", least=0, default=1e-4),
     Word(
         name="threshold_mode",
         meaning="a share of the best value, or a difference",
         choices=("rel", "abs"),
         default="rel",
     ),
-    Number(
-        name="cooldown",
-        meaning="evaluations after a change that do not count",
-        least=0,
-        whole=True,
-        default=0,
-        dimension=Dimension.NUMBER,
-    ),
+    Scalar(name="cooldown", meaning="evaluations after a change that do not count", least=0, whole=True, default=0),
     Word(name="monitor", meaning="the value that is to get better", choices=tuple(MONITORED), default="train_loss"),
 )
 
@@ -165,14 +145,7 @@ CLOSED_LOOP = (
         name="PLATEAU",
         parameters=(
             Rate(name="k0", meaning="the rate at t = 0"),
-            Number(
-                name="factor",
-                meaning="what each plateau multiplies the rate by",
-                above=0,
-                below=1,
-                default=0.1,
-                dimension=Dimension.FACTOR,
-            ),
+            Factor(name="factor", meaning="what each plateau multiplies the rate by", below=1, default=0.1),
             *WATCHING,
             Rate(name="min_rate", meaning="the rate that it never falls below", default=0),
         ),
