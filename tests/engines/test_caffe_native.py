@@ -43,6 +43,8 @@ def train(caffe: CaffeEngine, job: Job) -> tuple[list[float], list[float], Caffe
         outputs = session.evaluate()
         losses.append(outputs.loss)
         accuracies.append(float(np.mean(outputs.probabilities.argmax(axis=1) == outputs.labels)))
+    if job.engine.driver == "native":
+        wait_for_caffe(job)  # for the last of its own test passes
     session.close()
     return losses, accuracies, read_log(job.folder / "caffe.log")
 
