@@ -84,7 +84,7 @@ def run(
     """
     from lrbench.cli.output import tell
     from lrbench.executors import plan
-    from lrbench.executors.preparing import check_engine, check_tasks, find_data, make_executor, with_engine_version
+    from lrbench.executors.setup import check_engine, check_tasks, find_data, make_executor, with_engine_version
     from lrbench.spec.experiment import read_experiment
 
     overrides = [*overrides, f"engine.name={engine}"] if engine else overrides

@@ -14,7 +14,9 @@ from lrbench.engines.base import Engine, Progress, Session
 from lrbench.errors import NO_MEMORY, Interrupted, LRBenchError
 from lrbench.executors.plan import Slot, Task, slots
 from lrbench.runner import Observer, Training
-from lrbench.runs.directory import RunBusy, RunDirectory, Status
+from lrbench.runs.directory import RunBusy, RunDirectory
+from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.status import Status
 
 WAIT_SECONDS = 0.5
 
@@ -46,7 +48,7 @@ class Listener:
     def noticed(self, task: Task, text: str) -> None:
         """Something happened that touches other runs of the task's session, too."""
 
-    def evaluated(self, task: Task, row: dict[str, Any]) -> None:
+    def evaluated(self, task: Task, evaluation: Evaluation) -> None:
         """An evaluation is on disk."""
 
     def held_elsewhere(self, task: Task) -> None:
@@ -210,7 +212,7 @@ class LocalExecutor:
 
     def _observer(self, task: Task) -> Observer:
         return Observer(
-            evaluated=lambda row: self._tell(self.listener.evaluated, task, row),
+            evaluated=lambda evaluation: self._tell(self.listener.evaluated, task, evaluation),
             resumed=lambda iteration: self._tell(self.listener.resumed, task, iteration),
             restarted=lambda reason: self._tell(self.listener.restarted, task, reason),
         )

@@ -13,7 +13,7 @@ from lrbench.engines.caffe.solver import native_solver, stepping_solver
 from lrbench.engines.caffe.worker import Worker
 from lrbench.errors import EngineUnavailable
 from lrbench.executors.plan import Slot, tasks
-from lrbench.executors.preparing import check_tasks
+from lrbench.executors.setup import check_tasks
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.spec.engine import EngineSettings
 from lrbench.spec.experiment import read_experiment

@@ -1,0 +1,155 @@
+"""The description of a run: the content of run.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lrbench.runs.files import RUN, DamagedRun, read_object
+
+SCHEMA = 1
+"""The number of run.json's layout. Every version reads those up to its own."""
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Where a run branches from another one: that run's id, and the iteration."""
+
+    run: str
+    iteration: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDescription:
+    """What a run is: all that decides its outcome, and the program and machine that ran it.
+
+    Attributes:
+        run_id: the name of the run's folder.
+        experiment: the name of the spec.
+        policy: the policy's canonical text, without the robustness scale.
+        function: the name of the LR function, whatever it is scaled by.
+        lr_scale: the robustness factor on top of the policy; 1 for the policy itself.
+        rates: how lengths that are not whole were counted; None where that makes no difference, and in the first way.
+        seed: of weights, batches and augmentation.
+        solver: the solver's type and the parameters that it reads.
+        workload: net and data set with their SHA-256, batch sizes, iterations, intervals.
+        target_accuracy: the accuracy to reach, a fraction.
+        stopping: the rules for ending early.
+        robustness_scales: the scales that the experiment asks for.
+        engine: name, version, driver, device, lanes, precision; empty before an engine is known.
+        threads: BLAS threads of the run.
+        created: when it was begun, in UTC.
+        versions: of LRBench and Python.
+        machine: host name, processor, cores, memory, system.
+        branch: of a run that branches from another.
+    """
+
+    run_id: str
+    experiment: str
+    policy: str
+    function: str
+    lr_scale: float
+    rates: int | None = None
+    seed: int
+    solver: Object
+    workload: Object
+    target_accuracy: float | None = None
+    stopping: Object = field(default_factory=dict)
+    robustness_scales: tuple[float, ...] = ()
+    engine: Object = field(default_factory=dict)
+    threads: int | None = None
+    created: str | None = None
+    versions: Object = field(default_factory=dict)
+    machine: Object = field(default_factory=dict)
+    branch: Branch | None = None
+
+    @property
+    def counting(self) -> int | None:
+        """Which way of counting cycles the rates come from; see ``lrbench.policies.counting.rates_of``."""
+        from lrbench.policies.counting import rates_of  # loads NumPy, which completing a command does without
+
+        return rates_of({"policy": self.policy, "rates": self.rates})
+
+    @classmethod
+    def parse(cls, value: Object) -> RunDescription:
+        """The run that the content of a run.json describes.
+
+        Raises:
+            DamagedRun: it describes none, or is of a newer schema.
+        """
+        schema = value.get("schema")
+        if not isinstance(schema, int) or "policy" not in value:
+            raise DamagedRun("run.json was not written by LRBench")
+        if schema > SCHEMA:
+            raise DamagedRun(
+                f"run.json has schema {schema}, this version reads up to {SCHEMA}", remedy="install a newer LRBench"
+            )
+        for key, expected in _REQUIRED.items():
+            _check(key, isinstance(value.get(key), expected))
+        known = {key: value[key] for key in _REQUIRED}
+        for key, expected in _OPTIONAL.items():
+            if value.get(key) is not None:
+                _check(key, isinstance(value[key], expected))
+                known[key] = value[key]
+        known["robustness_scales"] = tuple(known.get("robustness_scales", ()))
+        _check("robustness_scales", all(isinstance(scale, (int, float)) for scale in known["robustness_scales"]))
+        if "branch" in known:
+            run, iteration = known["branch"].get("run"), known["branch"].get("iteration")
+            _check("branch", isinstance(run, str) and isinstance(iteration, int))
+            known["branch"] = Branch(run, iteration)
+        return cls(**known)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of run.json."""
+        unknown = {name for name in ("rates", "threads", "created", "branch") if getattr(self, name) is None}
+        return {"schema": SCHEMA} | {name: value for name, value in asdict(self).items() if name not in unknown}
+
+    def content(self) -> bytes:
+        """The bytes of run.json."""
+        return json.dumps(self.as_dict(), indent=1).encode()
+
+
+_REQUIRED: dict[str, type | tuple[type, ...]] = {
+    "run_id": str,
+    "experiment": str,
+    "policy": str,
+    "function": str,
+    "lr_scale": (int, float),
+    "seed": int,
+    "solver": dict,
+    "workload": dict,
+    "engine": dict,
+}
+_OPTIONAL: dict[str, type | tuple[type, ...]] = {
+    "rates": int,
+    "target_accuracy": (int, float),
+    "stopping": dict,
+    "robustness_scales": list,
+    "threads": int,
+    "created": str,
+    "versions": dict,
+    "machine": dict,
+    "branch": dict,
+}
+
+
+def _check(key: str, holds: bool) -> None:
+    if not holds:
+        raise DamagedRun(f"run.json: {key!r} is missing or of the wrong type")
+
+
+def read_description(folder: Path) -> RunDescription:
+    """The description of the run in that folder.
+
+    Raises:
+        DamagedRun: run.json is missing, cannot be read, or describes no run.
+    """
+    value = read_object(folder / RUN)
+    if value is None:
+        raise DamagedRun("run.json is missing")
+    return RunDescription.parse(value)
