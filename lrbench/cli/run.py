@@ -118,10 +118,10 @@ def prepare_data(name: str) -> Prepared:
 
 def find_engine(experiment: Experiment) -> Engine:
     """The engine that the spec names, started once to see that it works."""
-    from lrbench.executors import preparing
+    from lrbench.executors import setup
     from lrbench.library.surroundings import site
 
-    return preparing.find_engine(experiment, site())
+    return setup.find_engine(experiment, site())
 
 
 def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
