@@ -40,7 +40,7 @@ class DamagedSnapshot(EngineFailed):
 
 @dataclass(frozen=True)
 class Observer:
-    """Who is told how a run goes; calls come from the run's own thread."""
+    """Callbacks for run events, called on the run's thread."""
 
     evaluated: Callable[[Evaluation], None] = lambda evaluation: None
     resumed: Callable[[int], None] = lambda iteration: None
@@ -49,7 +49,7 @@ class Observer:
 
 @dataclass
 class Training:
-    """One run under way.
+    """One run in training.
 
     ``stop`` is set when the user wants everything to end; the session's calls then fail and the run stays pending.
     ``pause`` is asked after each evaluation why the run should wait, to go on from there another time: such a run is

@@ -27,7 +27,7 @@ class LogListener(Listener):
         self.say(task, "started")
 
     def resumed(self, task: Task, iteration: int) -> None:
-        self.say(task, f"goes on from iteration {iteration}")
+        self.say(task, f"resuming at iteration {iteration}")
 
     def restarted(self, task: Task, reason: str) -> None:
         self.say(task, plain(reason))
@@ -52,7 +52,7 @@ class LogListener(Listener):
         return True
 
     def held_elsewhere(self, task: Task) -> None:
-        self.say(task, "another process is running it: waiting for that at the end")
+        self.say(task, "locked by another process, will retry last")
 
     def ended(self, outcome: Outcome) -> None:
         if outcome.how != "skipped":  # those are counted at the end

@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Slot:
+class RunSlot:
     """Room for one run: on which GPU, the spec's first where it is None, in which of the sessions there, which has so
     many lanes.
     """
@@ -33,10 +33,10 @@ class Slot:
     lanes: int = 1
 
 
-def slots(jobs: int, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> list[Slot]:
+def slots(jobs: int, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> list[RunSlot]:
     """Room for ``jobs`` sessions, on the GPUs in turn, of so many lanes each; the first runs go to different ones."""
     return [
-        Slot(device_ids[session % len(device_ids)], session, lanes) for _ in range(lanes) for session in range(jobs)
+        RunSlot(device_ids[session % len(device_ids)], session, lanes) for _ in range(lanes) for session in range(jobs)
     ]
 
 
@@ -72,7 +72,7 @@ class Task:
 
     def job(
         self,
-        slot: Slot = Slot(),
+        slot: RunSlot = RunSlot(),
         folder: Path | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_notice: Callable[[str], None] = lambda text: None,
@@ -104,7 +104,7 @@ class Task:
     def job_per_gpu(self) -> list[Job]:
         """A job on each of the spec's GPUs, to have the engine check all of them; on the CPU one job."""
         engine = self.experiment.settings.engine
-        return [self.job(Slot(device_id)) for device_id in (engine.device_ids if engine.device == "gpu" else [None])]
+        return [self.job(RunSlot(device_id)) for device_id in (engine.device_ids if engine.device == "gpu" else [None])]
 
     def description(self, engine: Engine, lanes: int = 1) -> RunDescription:
         """Describe the resolved run, engine and machine included; ``lanes`` is how many runs may share its session."""

@@ -11,14 +11,14 @@ from typing import Any
 from lrbench.runs.files import RUN, DamagedRun, read_object
 
 SCHEMA = 1
-"""The number of run.json's layout. Every version reads those up to its own."""
+"""Number of run.json's layout; a version of LRBench reads those up to its own."""
 
 Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Branch:
-    """Where a run branches from another one: that run's id, and the iteration."""
+    """Where a run branches from another: the id of that run, and the iteration."""
 
     run: str
     iteration: int
@@ -26,7 +26,7 @@ class Branch:
 
 @dataclass(frozen=True, kw_only=True)
 class RunDescription:
-    """What a run is: all that decides its outcome, and the program and machine that ran it.
+    """All that decides a run's outcome, and the program and machine that ran it.
 
     Attributes:
         run_id: the name of the run's folder.
@@ -34,7 +34,7 @@ class RunDescription:
         policy: the policy's canonical text, without the robustness scale.
         function: the name of the LR function, whatever it is scaled by.
         lr_scale: the robustness factor on top of the policy; 1 for the policy itself.
-        rates: how lengths that are not whole were counted; None where that makes no difference, and in the first way.
+        rates: how lengths that are not whole were counted: 2 today, None at first or where all are whole.
         seed: of weights, batches and augmentation.
         solver: the solver's type and the parameters that it reads.
         workload: net and data set with their SHA-256, batch sizes, iterations, intervals.
@@ -70,17 +70,17 @@ class RunDescription:
 
     @property
     def counting(self) -> int | None:
-        """Which way of counting cycles the rates come from; see ``lrbench.policies.counting.rates_of``."""
-        from lrbench.policies.counting import rates_of  # loads NumPy, which completing a command does without
+        """How the policy's cycles were counted; see ``lrbench.policies.counting.rates_of``."""
+        from lrbench.policies.counting import rates_of  # loads NumPy, which completing a command can do without
 
         return rates_of({"policy": self.policy, "rates": self.rates})
 
     @classmethod
     def parse(cls, value: Object) -> RunDescription:
-        """The run that the content of a run.json describes.
+        """Take the description from the content of a run.json.
 
         Raises:
-            DamagedRun: it describes none, or is of a newer schema.
+            DamagedRun: a field is missing or of the wrong type, or the schema is newer than ``SCHEMA``.
         """
         schema = value.get("schema")
         if not isinstance(schema, int) or "policy" not in value:
@@ -105,12 +105,12 @@ class RunDescription:
         return cls(**known)
 
     def as_dict(self) -> dict[str, Any]:
-        """The content of run.json."""
+        """Content of run.json."""
         unknown = {name for name in ("rates", "threads", "created", "branch") if getattr(self, name) is None}
         return {"schema": SCHEMA} | {name: value for name, value in asdict(self).items() if name not in unknown}
 
     def content(self) -> bytes:
-        """The bytes of run.json."""
+        """Bytes of run.json."""
         return json.dumps(self.as_dict(), indent=1).encode()
 
 
@@ -144,7 +144,7 @@ def _check(key: str, holds: bool) -> None:
 
 
 def read_description(folder: Path) -> RunDescription:
-    """The description of the run in that folder.
+    """Read the description of the run in a folder.
 
     Raises:
         DamagedRun: run.json is missing, cannot be read, or describes no run.

@@ -1,4 +1,4 @@
-"""A run's folder, for the one process that is running it: status, evaluations, snapshots, lock."""
+"""The run directory as the process that trains the run uses it: lock, status, evaluations, snapshots."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunBusy(LRBenchError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name the results folder in what goes wrong with it.
+    """Turn an OSError of the block into a ResultsError that names the results folder.
 
     Raises:
         ResultsError: it cannot be written.
@@ -48,7 +48,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Make an experiment's folder and write a file in it, before any run is begun.
+    """Check, before any run begins, that an experiment's folder can be made and written to.
 
     Raises:
         ResultsError: it cannot be written.
@@ -67,9 +67,9 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder if it is not there, and hold the run for this process.
+        """Make the folder if there is none, and hold the run for this process.
 
-        What a kill left of half-written files is removed. The system lets go when the process ends, however it ends.
+        Files that a kill left half written are removed. The system releases the lock when the process ends.
 
         Raises:
             RunBusy: another process holds it.
@@ -91,14 +91,14 @@ class RunDirectory:
             lock.release()
 
     def _refuse_irregular(self) -> None:
-        """A pipe would be waited for for ever, and none of them be replaced in silence."""
+        """Raise for a pipe, which would block, or another irregular file: none is replaced in silence."""
         for name in (RUN, STATUS, EVALUATIONS):
             if is_irregular(self.path / name):
                 raise ResultsError("is not a regular file", where=str(self.path / name), remedy="remove it")
 
     @property
     def is_locked(self) -> bool:
-        """Whether a process holds the run, or that cannot be told. Looking makes no file and changes none."""
+        """Whether a process holds the run; True also where that cannot be told. Nothing is written."""
         try:
             descriptor = os.open(self.path / LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -128,16 +128,16 @@ class RunDirectory:
             atomic_write(self.path / RUN, description.content())
 
     def branch(self, parent: RunDirectory, iteration: int, description: RunDescription) -> bool:
-        """Begin as a copy of another run as it was at an iteration; the caller holds this one's lock.
+        """Begin as a copy of the state that another run had at an iteration; the caller holds this run's lock.
 
-        The evaluations up to there come last, and at once: without them a run begins at iteration 0, so that a branch
-        is whole or none.
+        The evaluations are written last, in one step. Without them a run begins at iteration 0, so a branch is whole
+        or absent.
 
         Args:
-            description: for run.json, which also says from where this run branches.
+            description: of this run; where it branches from is added.
 
         Returns:
-            Whether there is a branch now; not where the parent has no snapshot of that iteration any more.
+            Whether there is a branch now; False where the parent no longer has a snapshot of that iteration.
 
         Raises:
             ResultsError: the folder cannot be written.
@@ -168,7 +168,7 @@ class RunDirectory:
 
     @property
     def branched_at(self) -> int:
-        """The iteration at which the run branches from another; 0 where it was trained from the start."""
+        """Iteration at which the run branches from another; 0 for a run trained from the start."""
         try:
             branch = read_description(self.path).branch
         except DamagedRun:
@@ -176,14 +176,14 @@ class RunDirectory:
         return 0 if branch is None else branch.iteration
 
     def status(self) -> Status:
-        """The status on disk; ``pending`` where there is none or it is torn."""
+        """Read the status; ``pending`` where there is none or it is damaged."""
         try:
             return read_status(self.path)
         except DamagedRun:
             return Status("pending")
 
     def write_status(self, status: Status) -> None:
-        """Replace the status; on a full disk, within the space that the old one has."""
+        """Replace the status; on a full disk, in place of the old one's bytes."""
         content = status.content()
         try:
             atomic_write(self.path / STATUS, content)
@@ -195,7 +195,7 @@ class RunDirectory:
                 file.truncate()
 
     def evaluations(self) -> list[Evaluation]:
-        """The evaluations on disk that the run can go on from, in order, up to the first line that is none."""
+        """Read the evaluations that the run can resume from, in order, up to the first damaged line."""
         with contextlib.suppress(FileNotFoundError), open_regular(self.path / EVALUATIONS) as file:
             return read_evaluations(file)
         return []
@@ -208,19 +208,19 @@ class RunDirectory:
             os.fsync(file.fileno())
 
     def keep(self, evaluations: Sequence[Evaluation]) -> None:
-        """Keep only these evaluations, which are a beginning of those on disk."""
+        """Drop all evaluations but these, which are the first of those on disk."""
         path, content = self.path / EVALUATIONS, b"".join(each.line() for each in evaluations)
         if (read_regular(path) if path.exists() else b"") != content:
             atomic_write(path, content)
 
     def snapshots(self) -> list[tuple[int, Path]]:
-        """Complete snapshots by iteration, the newest last."""
+        """List the complete snapshots with their iterations, the newest last."""
         found = (self.path / SNAPSHOTS).glob("iter_*")
         numbered = ((path.name.removeprefix("iter_"), path) for path in found)
         return sorted((int(number), path) for number, path in numbered if number.isdecimal())
 
     def snapshot(self, iteration: int) -> Path:
-        """Where the snapshot of an iteration goes."""
+        """Path of the snapshot of an iteration."""
         return self.path / SNAPSHOTS / f"iter_{iteration:08d}"
 
     def drop_snapshots(self, keep: int = KEPT_SNAPSHOTS) -> None:
@@ -229,11 +229,11 @@ class RunDirectory:
         self._delete([path for _, path in found[: len(found) - keep]])
 
     def drop_snapshots_after(self, iteration: int) -> None:
-        """Delete those that lie after an iteration to which the run has gone back."""
+        """Delete the snapshots after an iteration, to which the run has gone back."""
         self._delete([path for reached, path in self.snapshots() if reached > iteration])
 
     def _delete(self, snapshots: list[Path]) -> None:
-        """Delete, each under another name first so that a half-deleted one never counts."""
+        """Delete snapshots; each is renamed first, so that a half-deleted one never counts."""
         for path in snapshots:
             path.rename(path.with_name(f"old_{path.name}"))
             sync(path.parent)

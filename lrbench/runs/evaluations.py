@@ -10,7 +10,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -59,10 +59,10 @@ class Evaluation:
 
     @classmethod
     def parse(cls, row: Row) -> Evaluation:
-        """The evaluation of a parsed line.
+        """Take the evaluation from a parsed line.
 
         Raises:
-            KeyError: it lacks the accuracy, or a clock that a run needs to go on.
+            KeyError: it lacks the accuracy, or a clock that a run needs to resume.
             TypeError, ValueError: a value is no number.
         """
         values = {name: math.nan if value is None else float(value) for name, value in row.items()}
@@ -75,8 +75,15 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, float]:
         """All numbers by name, in the order of evaluations.jsonl."""
-        own = {name: getattr(self, name) for name in _OWN}
-        return {"iteration": own.pop("iteration"), "learning_rate": own.pop("learning_rate"), **self.metrics, **own}
+        return {
+            "iteration": self.iteration,
+            "learning_rate": self.learning_rate,
+            **self.metrics,
+            "train_seconds": self.train_seconds,
+            "evaluation_seconds": self.evaluation_seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+        }
 
     def line(self) -> bytes:
         """The line of evaluations.jsonl, with null for NaN."""
@@ -84,20 +91,20 @@ class Evaluation:
         return json.dumps(finite).encode() + b"\n"
 
 
-_OWN = tuple(each.name for each in fields(Evaluation) if each.name != "metrics")
-
-
 def of_trained_net(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
-    """The evaluations that a policy is judged by: all but one at iteration 0.
+    """Leave out an evaluation at iteration 0.
 
-    A test pass at iteration 0 is of the initial weights. It says nothing of the policy, so it is no result to rank by,
-    and no target is reached there.
+    It is of the initial weights and says nothing of the policy: it is no result to rank by, and no target is reached
+    there.
     """
     return [each for each in evaluations if each.iteration > 0]
 
 
 def read_evaluations(file: BinaryIO) -> list[Evaluation]:
-    """The evaluations before the first line that is none, or that a run cannot go on from; each iteration once."""
+    """Read the evaluations before the first line that is none, or that a run cannot resume from.
+
+    Each iteration comes once, rising: where a line repeats one, the later line counts.
+    """
     found: dict[int, Evaluation] = {}
     for row in itertools.chain.from_iterable(batch.rows for batch in _batches(file)):
         try:
@@ -109,7 +116,7 @@ def read_evaluations(file: BinaryIO) -> list[Evaluation]:
 
 
 def read_columns(file: BinaryIO) -> tuple[Columns, str | None]:
-    """The evaluations before the first line that is none, and what is wrong with that line; None where all are.
+    """Read the evaluations before the first line that is none, and say what is wrong with that line, None if nothing.
 
     Returns:
         Float64 columns by name, those that the first or the last evaluation knows: a run can be resumed by a newer
@@ -130,7 +137,7 @@ def read_columns(file: BinaryIO) -> tuple[Columns, str | None]:
 
 
 def _joined(batches: Sequence[Columns], names: Iterable[str]) -> Columns:
-    """The columns of those names; each batch is let go of on the way."""
+    """Concatenate the columns of those names; the batches are emptied on the way, to save memory."""
     lengths = [len(batch["iteration"]) for batch in batches]
     joined = {}
     for batch in batches:
@@ -213,7 +220,7 @@ def _columns(rows: Sequence[Row]) -> Columns:
 
 
 def in_order(columns: Columns) -> Columns:
-    """Each iteration once, rising: a resumed run may write an evaluation again, and the later line counts."""
+    """Sort the rows by iteration, each once: a resumed run may write an evaluation again, and the later line counts."""
     iterations = columns["iteration"]
     if (np.diff(iterations) > 0).all():
         return columns

@@ -1,4 +1,4 @@
-"""Reads run directories: all that is known of a run, even of one under way, cut off or damaged.
+"""Finds and reads run directories for reports: complete, running, cut off or damaged ones.
 
 Nothing is written here, and no lock file is made.
 """
@@ -27,7 +27,7 @@ DEPTH = 4
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run directory says.
+    """Content of a run directory.
 
     Attributes:
         path: the directory.
@@ -89,10 +89,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def read_run(path: Path) -> RunRecord:
-    """Read a run directory, also of a run under way.
+    """Read a run directory; the run may be in training.
 
     Raises:
-        DamagedRun: run.json or status.json is damaged, or evaluations.jsonl cannot be read. The error has no place.
+        DamagedRun: run.json or status.json is damaged, or evaluations.jsonl cannot be read; without a place.
     """
     run = read_description(path)
     # The status before the evaluations: one that says "finished" then comes with all of them.
@@ -111,7 +111,7 @@ def _read_status(path: Path) -> tuple[Status, bool]:
 
 
 def _read_evaluations(path: Path) -> tuple[Columns, str | None]:
-    """The columns, and what is wrong with the first line that is none; the columns are those of the lines before it."""
+    """Read the columns up to the first damaged line, and say what is wrong with that line."""
     try:
         with opened(path) as file:
             columns, problem = read_columns(file)

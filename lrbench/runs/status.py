@@ -13,14 +13,14 @@ from lrbench.runs.files import STATUS, DamagedRun, read_object
 
 StatusName = Literal["pending", "running", "finished", "diverged", "stopped", "failed"]
 COMPLETED: frozenset[str] = frozenset({"finished", "stopped"})
-"""Statuses of a run that ended as it should: at its last iteration, or by a stopping rule."""
+"""Statuses of a run that ended without diverging: at its last iteration, or by a stopping rule."""
 OUTCOMES = COMPLETED | {"diverged"}
 """Statuses with which a run is done; any other is run again."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a run is and, where that needs one, the reason."""
+    """Progress of a run, with the reason where there is something to say."""
 
     status: StatusName
     iteration: int = 0
@@ -33,15 +33,15 @@ class Status:
 
     @property
     def completed(self) -> bool:
-        """Whether the run finished or was stopped by a rule: it is done and has not diverged."""
+        """Whether the run is done and did not diverge."""
         return self.status in COMPLETED
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Status:
-        """The status that the content of a status.json says.
+        """Take the status from the content of a status.json.
 
         Raises:
-            DamagedRun: it is none.
+            DamagedRun: it holds no status.
         """
         name: Any = value.get("status")
         iteration, reason = value.get("iteration", 0), value.get("reason")
@@ -52,7 +52,7 @@ class Status:
         return cls(name, iteration, None if reason is None else str(reason))
 
     def content(self) -> bytes:
-        """The content of status.json, with the time of now."""
+        """Bytes of status.json, with the current time."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         return json.dumps(
             {"status": self.status, "reason": self.reason, "iteration": self.iteration, "updated": now}
@@ -60,9 +60,9 @@ class Status:
 
 
 def read_status(folder: Path) -> Status:
-    """The status of the run in that folder; ``pending`` where there is no status.json.
+    """Read the status of the run in a folder; ``pending`` where there is no status.json.
 
     Raises:
-        DamagedRun: it cannot be read, or says no status.
+        DamagedRun: it cannot be read, or holds no status.
     """
     return Status.parse(read_object(folder / STATUS) or {"status": "pending"})
