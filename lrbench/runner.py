@@ -86,7 +86,7 @@ class Training:
             if self.stop.is_set():
                 status = Status("pending", self._iteration, "interrupted")
             else:
-                status = Status("failed", self._iteration, _reason(error))
+                status = Status("failed", self._iteration, failure_reason(error))
         self._settle(status)
         if self.stop.is_set() and not status.done:
             raise Interrupted("interrupted")
@@ -184,7 +184,7 @@ class Training:
                 raise
             except Exception as error:
                 raise DamagedSnapshot(
-                    f"the snapshot of iteration {iteration} cannot be restored ({_reason(error)})"
+                    f"the snapshot of iteration {iteration} cannot be restored ({failure_reason(error)})"
                 ) from error
             self._before = Usage(kept[-1].cpu_seconds, kept[-1].peak_memory_bytes)
             self.observer.resumed(iteration)
@@ -246,7 +246,8 @@ class Training:
         self.observer.evaluated(evaluation)
 
 
-def _reason(error: Exception) -> str:
+def failure_reason(error: BaseException) -> str:
+    """Say in one line why a run failed."""
     if isinstance(error, MemoryError):
         return NO_MEMORY
     if isinstance(error, OSError):

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lrbench.engines.base import Engine, Progress, Session
-from lrbench.errors import NO_MEMORY, Interrupted, LRBenchError
+from lrbench.errors import Interrupted
 from lrbench.executors.plan import RunSlot, Task, slots
-from lrbench.runner import Observer, Training
+from lrbench.runner import Observer, Training, failure_reason
 from lrbench.runs.directory import RunBusy, RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
@@ -141,13 +141,7 @@ class LocalExecutor:
 
     def _outcome(self, future: Future[Outcome], task: Task) -> Outcome:
         error = future.exception()
-        if error is None:
-            outcome = future.result()
-        elif isinstance(error, (LRBenchError, MemoryError)):
-            reason = NO_MEMORY if isinstance(error, MemoryError) else str(error)
-            outcome = Outcome(task, "ran", Status("failed", 0, reason))
-        else:
-            outcome = Outcome(task, "ran", Status("failed", 0, f"{type(error).__name__}: {error}"))
+        outcome = future.result() if error is None else Outcome(task, "ran", Status("failed", 0, failure_reason(error)))
         if outcome.how == "busy":
             self._hold_back(task)
         else:

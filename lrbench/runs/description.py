@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +89,10 @@ class RunDescription:
             raise DamagedRun(
                 f"run.json has schema {schema}, this version reads up to {SCHEMA}", remedy="install a newer LRBench"
             )
-        for key, expected in _REQUIRED.items():
-            _check(key, isinstance(value.get(key), expected))
-        known = {key: value[key] for key in _REQUIRED}
-        for key, expected in _OPTIONAL.items():
-            if value.get(key) is not None:
-                _check(key, isinstance(value[key], expected))
+        known = {}
+        for key in (each.name for each in fields(cls)):
+            if value.get(key) is not None or key in _REQUIRED:
+                _check(key, isinstance(value.get(key), _TYPES[key]))
                 known[key] = value[key]
         known["robustness_scales"] = tuple(known.get("robustness_scales", ()))
         _check("robustness_scales", all(isinstance(scale, (int, float)) for scale in known["robustness_scales"]))
@@ -114,27 +112,13 @@ class RunDescription:
         return json.dumps(self.as_dict(), indent=1).encode()
 
 
-_REQUIRED: dict[str, type | tuple[type, ...]] = {
-    "run_id": str,
-    "experiment": str,
-    "policy": str,
-    "function": str,
-    "lr_scale": (int, float),
-    "seed": int,
-    "solver": dict,
-    "workload": dict,
-    "engine": dict,
-}
-_OPTIONAL: dict[str, type | tuple[type, ...]] = {
-    "rates": int,
-    "target_accuracy": (int, float),
-    "stopping": dict,
+_REQUIRED = {"run_id", "experiment", "policy", "function", "lr_scale", "seed", "solver", "workload", "engine"}
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("run_id", "experiment", "policy", "function", "created"), str),
+    **dict.fromkeys(("solver", "workload", "engine", "stopping", "versions", "machine", "branch"), dict),
+    **dict.fromkeys(("rates", "seed", "threads"), int),
+    **dict.fromkeys(("lr_scale", "target_accuracy"), (int, float)),
     "robustness_scales": list,
-    "threads": int,
-    "created": str,
-    "versions": dict,
-    "machine": dict,
-    "branch": dict,
 }
 
 

@@ -13,7 +13,7 @@ from lrbench.errors import PolicyError
 from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task
 from lrbench.policies import parse_policy
-from lrbench.runs.directory import RunBusy, RunDirectory
+from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
 from lrbench.tuning.relay import Relay
@@ -156,7 +156,7 @@ class Search(Relay):
         for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             if not asked(found):
                 self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
-            elif _free(RunDirectory(self._bench.folder / asked(found)["run"])):
+            elif not RunDirectory(self._bench.folder / asked(found)["run"]).is_locked:
                 trial = Trial(self._study, found._trial_id)
                 task = self._made(trial, asked(found)["policy"])
                 self._trials[task.number] = trial
@@ -274,12 +274,3 @@ def _fixed(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     """The parameters of a trial that waits to be taken."""
     fixed: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
     return fixed
-
-
-def _free(directory: RunDirectory) -> bool:
-    """Whether no process is running it."""
-    try:
-        with directory.locked():
-            return True
-    except RunBusy:
-        return False
