@@ -1,8 +1,8 @@
 """The training loop: the only one, for every engine.
 
-For each stretch up to the next evaluation it asks the policy for the learning rates of those iterations, hands them
-to the session, evaluates, writes the evaluation down, shows it to the policy, saves a snapshot, and asks the stopping
-rules whether to go on.
+Up to each next evaluation it asks the policy for the learning rates of those iterations, hands them to the session,
+evaluates, writes the evaluation down, shows it to the policy, saves a snapshot, and asks the stopping rules whether to
+go on.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lrbench.engines.base import Engine, Job, Session, SessionLost, Stretch, Usage
+from lrbench.engines.base import Engine, Job, Session, SessionLost, TrainResult, Usage
 from lrbench.errors import NO_MEMORY, EngineFailed, Interrupted, LRBenchError
 from lrbench.metrics.divergence import divergence
 from lrbench.metrics.evaluation import evaluation_metrics
@@ -24,13 +24,14 @@ from lrbench.metrics.registry import METRICS, Evaluated
 from lrbench.nets import has_mean_losses
 from lrbench.policies import Controller
 from lrbench.runs.checksums import check_checksums, write_checksums
-from lrbench.runs.directory import RunDirectory, Status
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.status import Status
 from lrbench.sampling.sampler import sampled
 from lrbench.stopping import StoppingRules
 from lrbench.storage import reason
 
-Row = dict[str, Any]
-Pause = Callable[[Sequence[Row]], str | None]
+Pause = Callable[[Sequence[Evaluation]], str | None]
 
 
 class DamagedSnapshot(EngineFailed):
@@ -39,16 +40,16 @@ class DamagedSnapshot(EngineFailed):
 
 @dataclass(frozen=True)
 class Observer:
-    """Who is told how a run goes; calls come from the run's own thread."""
+    """Callbacks for run events, called on the run's thread."""
 
-    evaluated: Callable[[Row], None] = lambda row: None
+    evaluated: Callable[[Evaluation], None] = lambda evaluation: None
     resumed: Callable[[int], None] = lambda iteration: None
     restarted: Callable[[str], None] = lambda reason: None
 
 
 @dataclass
 class Training:
-    """One run under way.
+    """One run in training.
 
     ``stop`` is set when the user wants everything to end; the session's calls then fail and the run stays pending.
     ``pause`` is asked after each evaluation why the run should wait, to go on from there another time: such a run is
@@ -61,8 +62,8 @@ class Training:
     rules: StoppingRules
     observer: Observer
     stop: threading.Event
-    pause: Pause = lambda rows: None
-    _rows: list[Row] = field(default_factory=list)
+    pause: Pause = lambda evaluations: None
+    _evaluations: list[Evaluation] = field(default_factory=list)
     _controller: Controller = field(init=False)
     _before: Usage = field(default_factory=lambda: Usage(0.0, 0))
 
@@ -85,7 +86,7 @@ class Training:
             if self.stop.is_set():
                 status = Status("pending", self._iteration, "interrupted")
             else:
-                status = Status("failed", self._iteration, _reason(error))
+                status = Status("failed", self._iteration, failure_reason(error))
         self._settle(status)
         if self.stop.is_set() and not status.done:
             raise Interrupted("interrupted")
@@ -117,29 +118,29 @@ class Training:
 
     @property
     def _iteration(self) -> int:
-        return int(self._rows[-1]["iteration"]) if self._rows else 0
+        return self._evaluations[-1].iteration if self._evaluations else 0
 
     def _train(self, session: Session) -> Status:
-        why = self.rules.verdict(self._rows)
-        for start, end in self._stretches():
+        why = self.rules.verdict(self._evaluations)
+        for start, end in self._intervals():
             if why is not None:
                 return Status("stopped", self._iteration, why)
-            wait = self.pause(self._rows) if self._rows else None
+            wait = self.pause(self._evaluations) if self._evaluations else None
             if wait is not None:
                 return Status("pending", self._iteration, wait)
             if self.stop.is_set():
                 raise EngineFailed("interrupted")
             rates = self._controller.rates(start, end)
-            stretch = session.train(rates)
-            if not stretch.finite:
-                return self._diverged(session, stretch, start, rates)
-            diverged = self._evaluate(session, stretch, end, float(rates[-1]))
+            trained = session.train(rates)
+            if not trained.finite:
+                return self._diverged(session, trained, start, rates)
+            diverged = self._evaluate(session, trained, end, float(rates[-1]))
             if diverged is not None:
                 return Status("diverged", end, f"{diverged} at iteration {end}")
-            why = self.rules.verdict(self._rows)
+            why = self.rules.verdict(self._evaluations)
         return Status("finished", self._iteration)
 
-    def _stretches(self) -> Iterator[tuple[int, int]]:
+    def _intervals(self) -> Iterator[tuple[int, int]]:
         """From each evaluation to the next; the last ends with the run."""
         interval, iterations = self.job.test_interval, self.job.iterations
         start = self._iteration
@@ -150,17 +151,17 @@ class Training:
 
     def _open(self, opened: Callable[[Session], None]) -> Session:
         """A session at the newest snapshot that is whole and whose evaluation is on disk, else at the start."""
-        rows = self.directory.rows()
-        reached = {row["iteration"] for row in rows}
+        evaluations = self.directory.evaluations()
+        reached = {evaluation.iteration for evaluation in evaluations}
         usable = [(iteration, path) for iteration, path in self.directory.snapshots() if iteration in reached]
         while True:
             session = self.engine.open(self.job)
             try:
                 opened(session)
-                if rows and not session.resumable:
+                if evaluations and not session.resumable:
                     self.observer.restarted("this driver cannot resume: starting over")
                     usable = []
-                self._go_to(session, rows, *(usable.pop() if usable else (0, None)))
+                self._go_to(session, evaluations, *(usable.pop() if usable else (0, None)))
             except DamagedSnapshot as error:
                 session.close()
                 if self.stop.is_set():
@@ -172,9 +173,9 @@ class Training:
             else:
                 return session
 
-    def _go_to(self, session: Session, rows: list[Row], iteration: int, snapshot: Path | None) -> None:
+    def _go_to(self, session: Session, evaluations: list[Evaluation], iteration: int, snapshot: Path | None) -> None:
         """Bring the session and the evaluations to an iteration."""
-        kept = [row for row in rows if row["iteration"] <= iteration]
+        kept = [evaluation for evaluation in evaluations if evaluation.iteration <= iteration]
         if snapshot is not None:
             try:
                 check_checksums(snapshot)
@@ -183,21 +184,21 @@ class Training:
                 raise
             except Exception as error:
                 raise DamagedSnapshot(
-                    f"the snapshot of iteration {iteration} cannot be restored ({_reason(error)})"
+                    f"the snapshot of iteration {iteration} cannot be restored ({failure_reason(error)})"
                 ) from error
-            self._before = Usage(kept[-1]["cpu_seconds"], int(kept[-1]["peak_memory_bytes"]))
+            self._before = Usage(kept[-1].cpu_seconds, kept[-1].peak_memory_bytes)
             self.observer.resumed(iteration)
-        self._rows = kept
+        self._evaluations = kept
         self._controller = self.job.policy.start(self.job.iterations)
-        for row in kept:
-            self._controller.observe(row)
+        for evaluation in kept:
+            self._controller.observe(evaluation.as_dict())
         self.directory.keep(kept)
         self.directory.drop_snapshots_after(iteration)
 
-    def _evaluate(self, session: Session, stretch: Stretch, iteration: int, rate: float) -> str | None:
+    def _evaluate(self, session: Session, trained: TrainResult, iteration: int, rate: float) -> str | None:
         """Write down an evaluation; why it shows that the net diverged, None where it does not."""
         outputs = session.evaluate()
-        evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, stretch.train_loss, outputs.scores)
+        evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, trained.train_loss, outputs.scores)
         metrics = evaluation_metrics(evaluated, METRICS.values())
         diverged = divergence(
             outputs.loss,
@@ -207,7 +208,7 @@ class Training:
         )
         if diverged is not None and math.isfinite(outputs.loss):
             metrics = dict.fromkeys(metrics, math.nan)  # a loss that stands for NaN, and what came of it
-        self._record(session, stretch, outputs.seconds, {"iteration": iteration, "learning_rate": rate, **metrics})
+        self._record(session, trained, outputs.seconds, Evaluation(iteration, metrics, rate))
         if session.resumable:
             snapshot = self.directory.snapshot(iteration)
             session.save(snapshot)
@@ -215,35 +216,38 @@ class Training:
             self.directory.drop_snapshots()
         return diverged
 
-    def _diverged(self, session: Session, stretch: Stretch, start: int, rates: Any) -> Status:
+    def _diverged(self, session: Session, trained: TrainResult, start: int, rates: NDArray[np.float64]) -> Status:
         """Write down an evaluation without values, so that the run's last accuracy is not one from before."""
-        iteration = start + stretch.iterations
+        iteration = start + trained.iterations
         outputs = Evaluated(np.full((1, 1), np.nan), np.zeros(1, dtype=np.int64), math.nan, math.nan)
         nothing = evaluation_metrics(outputs, METRICS.values())
-        rate = float(rates[stretch.iterations - 1])
-        self._record(session, stretch, 0.0, {"iteration": iteration, "learning_rate": rate, **nothing})
+        rate = float(rates[trained.iterations - 1])
+        self._record(session, trained, 0.0, Evaluation(iteration, nothing, rate))
         return Status(
             "diverged",
             iteration,
             f"the training loss is not finite at iteration {iteration - 1} (learning rate {rate:.6g})",
         )
 
-    def _record(self, session: Session, stretch: Stretch, evaluation_seconds: float, row: Row) -> None:
-        last = self._rows[-1] if self._rows else {"train_seconds": 0.0, "evaluation_seconds": 0.0}
+    def _record(self, session: Session, trained: TrainResult, evaluation_seconds: float, measured: Evaluation) -> None:
+        """Add the clocks to what was measured, write it down, and show it to the policy and the observer."""
+        last = self._evaluations[-1] if self._evaluations else Evaluation(0)
         usage = session.usage()
-        row |= {
-            "train_seconds": last["train_seconds"] + stretch.seconds,
-            "evaluation_seconds": last["evaluation_seconds"] + evaluation_seconds,
-            "cpu_seconds": self._before.cpu_seconds + usage.cpu_seconds,
-            "peak_memory_bytes": max(self._before.peak_memory_bytes, usage.peak_memory_bytes),
-        }
-        self.directory.append(row)
-        self._rows.append(row)
-        self._controller.observe(row)
-        self.observer.evaluated(row)
+        evaluation = replace(
+            measured,
+            train_seconds=last.train_seconds + trained.seconds,
+            evaluation_seconds=last.evaluation_seconds + evaluation_seconds,
+            cpu_seconds=self._before.cpu_seconds + usage.cpu_seconds,
+            peak_memory_bytes=max(self._before.peak_memory_bytes, usage.peak_memory_bytes),
+        )
+        self.directory.append(evaluation)
+        self._evaluations.append(evaluation)
+        self._controller.observe(evaluation.as_dict())
+        self.observer.evaluated(evaluation)
 
 
-def _reason(error: Exception) -> str:
+def failure_reason(error: BaseException) -> str:
+    """Say in one line why a run failed."""
     if isinstance(error, MemoryError):
         return NO_MEMORY
     if isinstance(error, OSError):

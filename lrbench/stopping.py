@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from lrbench.metrics.target import of_trained_net
+from lrbench.runs.evaluations import Evaluation, of_trained_net
 
 
 @dataclass(frozen=True)
@@ -24,18 +23,18 @@ class StoppingRules:
     patience: int | None = None
     max_train_seconds: float | None = None
 
-    def verdict(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    def verdict(self, evaluations: Sequence[Evaluation]) -> str | None:
         """Why to stop after these evaluations, or None to go on. It depends on them alone, so resuming keeps it."""
-        rows = of_trained_net(rows)
-        if not rows:
+        trained = of_trained_net(evaluations)
+        if not trained:
             return None
         # NaN is no accuracy, and max() of a list with NaN depends on its place.
-        accuracies = [-math.inf if math.isnan(row["accuracy_top1"]) else row["accuracy_top1"] for row in rows]
+        accuracies = [-math.inf if math.isnan(each.accuracy) else each.accuracy for each in trained]
         if self.target_accuracy is not None and accuracies[-1] >= self.target_accuracy:
             return f"the target accuracy of {self.target_accuracy:g} is reached"
-        if self.patience is not None and len(rows) - 1 - accuracies.index(max(accuracies)) >= self.patience:
+        if self.patience is not None and len(trained) - 1 - accuracies.index(max(accuracies)) >= self.patience:
             return f"no better accuracy in {self.patience} evaluations"
-        seconds = rows[-1]["train_seconds"]
+        seconds = trained[-1].train_seconds
         if self.max_train_seconds is not None and seconds >= self.max_train_seconds:
             return f"{seconds:.0f} s of training, of at most {self.max_train_seconds:g} s"
         return None

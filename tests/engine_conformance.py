@@ -14,7 +14,8 @@ from lrbench.errors import EngineFailed
 from lrbench.nets import NetParameter, find_net, read_net
 from lrbench.nets.caffe_pb2 import TRAIN
 from lrbench.runner import Observer, Training
-from lrbench.runs.directory import RunDirectory, Status
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.status import Status
 from lrbench.stopping import StoppingRules
 
 SOLVERS: list[dict[str, Any]] = [
@@ -44,7 +45,7 @@ def trained(engine: Engine, job: Job, pause_at: int | None = None, observer: Obs
         StoppingRules(),
         observer or Observer(),
         threading.Event(),
-        lambda rows: "enough" if rows[-1]["iteration"] == pause_at else None,
+        lambda evaluations: "enough" if evaluations[-1].iteration == pause_at else None,
     ).run()
 
 
@@ -52,7 +53,8 @@ def measured(job: Job) -> list[dict[str, Any]]:
     """A run's evaluations without the clocks."""
     clocks = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
     return [
-        {name: value for name, value in row.items() if name not in clocks} for row in RunDirectory(job.folder).rows()
+        {name: value for name, value in evaluation.as_dict().items() if name not in clocks}
+        for evaluation in RunDirectory(job.folder).evaluations()
     ]
 
 

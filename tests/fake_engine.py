@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Engine, Job, Session, Stretch, TestOutputs, Timing, Usage
+from lrbench.engines.base import Engine, Job, Session, TestOutputs, Timing, TrainResult, Usage
 from lrbench.errors import EngineFailed
 
 
@@ -25,7 +25,7 @@ class FakeSession(Session):
         self.rates: list[float] = []
         self.aborted = threading.Event()
 
-    def train(self, rates: NDArray[np.float64]) -> Stretch:
+    def train(self, rates: NDArray[np.float64]) -> TrainResult:
         self.engine.before_train(self)
         if self.aborted.is_set():
             raise EngineFailed("aborted")
@@ -35,7 +35,7 @@ class FakeSession(Session):
         self.engine.rates.setdefault(self.job.folder.name, []).extend(rates[:done].tolist())
         self.iteration += done
         self.total += float(rates[:done].sum())
-        return Stretch(done, float("nan") if bad.size else 1 / (1 + self.total), 0.5, not bad.size)
+        return TrainResult(done, float("nan") if bad.size else 1 / (1 + self.total), 0.5, not bad.size)
 
     def evaluate(self) -> TestOutputs:
         right = min(100, round(100 * self.total))

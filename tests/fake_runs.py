@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lrbench.runs.description import RunDescription
 from lrbench.runs.directory import RunDirectory
 
 WORKLOAD: dict[str, Any] = {
@@ -22,6 +23,12 @@ WORKLOAD: dict[str, Any] = {
 }
 SOLVER: dict[str, Any] = {"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005, "lr_scale": 1.0}
 ENGINE: dict[str, Any] = {"name": "caffe", "driver": "stepping", "device": "cpu", "version": "1.0.0"}
+
+
+def description(**values: Any) -> RunDescription:
+    """The description of a run with those fields over the usual ones."""
+    usual = {"run_id": "a", "experiment": "exp", "policy": "FIX(k0=1)", "function": "FIX", "lr_scale": 1.0, "seed": 0}
+    return RunDescription(**{**usual, "solver": SOLVER, "workload": WORKLOAD, "engine": ENGINE, **values})
 
 
 def evaluation(iteration: int, accuracy: float | None, **values: float | None) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lrbench.data import load
-from lrbench.engines.base import Engine, Session, Stretch, TestOutputs, Timing, Usage
+from lrbench.engines.base import Engine, Session, TestOutputs, Timing, TrainResult, Usage
 
 VERSION = "1"
 
@@ -34,7 +34,7 @@ class GlobalSession(Session):
             losses.append(float(-shares[rows, self.labels[chosen]].log().mean()))
             shares[rows, self.labels[chosen]] -= 1
             self.weights -= float(rate) * kept.T @ shares / len(chosen)
-        return Stretch(len(losses), float(np.mean(losses)), 0.1, True)
+        return TrainResult(len(losses), float(np.mean(losses)), 0.1, True)
 
     def evaluate(self):
         images, labels = self.images.numpy()[:500], self.labels[:500]

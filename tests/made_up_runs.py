@@ -10,6 +10,7 @@ from fake_engine import FakeEngine
 
 from lrbench.data import Prepared
 from lrbench.policies import parse_policy
+from lrbench.runs.evaluations import Evaluation
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ChoosingSettings
 from lrbench.tuning.replay import Played, ReplayBench
@@ -43,14 +44,9 @@ class MadeUp(dict):
         return Played("finished", tuple(rows))
 
 
-def row(iteration: int, accuracy: float) -> dict[str, float]:
+def row(iteration: int, accuracy: float) -> Evaluation:
     """An evaluation."""
-    return {
-        "iteration": iteration,
-        "accuracy_top1": accuracy,
-        "train_seconds": iteration / 100,
-        "evaluation_seconds": 0.0,
-    }
+    return Evaluation(iteration, {"accuracy_top1": accuracy}, train_seconds=iteration / 100)
 
 
 def made_up_bench(folder: Path, data: Prepared, search: str) -> ReplayBench:

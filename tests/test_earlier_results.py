@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from lrbench.runs.description import read_description
+from lrbench.runs.directory import RunDirectory
+
 ARCHIVE = Path(__file__).parent / "data_files/written_by_a1ab8e9/results.tar.xz"
 CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 COMPUTED = {"seeds", "spread", "diverged_share", "cost", "shipped"}
@@ -160,7 +163,7 @@ def test_recommend_names_the_same_policies(earlier):
 @pytest.mark.parametrize("engine", ["caffe", "torch"])
 def test_a_run_cut_off_earlier_resumes_to_the_same_evaluations(earlier, engine):
     answer = lrbench(earlier, "run", "cut_off.yaml", "--engine", engine)
-    assert "from iteration 1000" in answer.stderr
+    assert "resuming at iteration 1000" in answer.stderr
     then = [json.loads(line) for line in (earlier / f"expected/cut_off_{engine}.jsonl").read_text().splitlines()]
     runs = [
         path.parent
@@ -197,3 +200,12 @@ def test_an_earlier_range_test_trains_nothing_again_and_gives_the_same_range(ear
 def figures(screen: str) -> list[str]:
     """Every accuracy with its deviation on the screen, in the order in which they stand."""
     return [word for word in screen.replace(" ± ", "±").split() if "±" in word]
+
+
+def test_the_earlier_files_of_a_run_would_be_written_the_same_today(unpacked):
+    found = sorted(path.parent for path in unpacked.rglob("run.json"))
+    assert len(found) > 90
+    for run in found:
+        assert json.loads(read_description(run).content()) == json.loads((run / "run.json").read_text()), run
+        written, evaluations = run / "evaluations.jsonl", RunDirectory(run).evaluations()
+        assert b"".join(each.line() for each in evaluations) == (written.read_bytes() if written.exists() else b""), run

@@ -21,7 +21,9 @@ from lrbench.nets import NetParameter
 from lrbench.nets.caffe_pb2 import LossParameter
 from lrbench.policies import parse_policy
 from lrbench.runner import Observer, Training
-from lrbench.runs.directory import RunDirectory, Status
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.status import Status
 from lrbench.spec.model import EngineSettings, SolverSettings
 from lrbench.stopping import StoppingRules
 from lrbench.storage import atomic_write
@@ -80,13 +82,13 @@ def make(tmp_path: Path) -> MakeTraining:
     return training
 
 
-def results(training: Training) -> list[dict[str, Any]]:
-    return training.directory.rows()
+def results(training: Training) -> list[Evaluation]:
+    return training.directory.evaluations()
 
 
 def measured(training: Training) -> list[dict[str, Any]]:
     """The evaluations without the clocks, which a resumed run's extra work moves."""
-    return [{name: value for name, value in row.items() if name not in CLOCKS} for row in results(training)]
+    return [{name: value for name, value in row.as_dict().items() if name not in CLOCKS} for row in results(training)]
 
 
 def test_every_iteration_gets_the_policys_own_rate_and_the_last_evaluation_is_at_the_end(make):
@@ -95,10 +97,10 @@ def test_every_iteration_gets_the_policys_own_rate_and_the_last_evaluation_is_at
     assert training.run() == Status("finished", 25)
     assert engine.rates["run"] == parse_policy("TRI(k0=0.001, k1=0.05, l=7)").rates(np.arange(25), 25).tolist()
     rows = results(training)
-    assert [row["iteration"] for row in rows] == [10, 20, 25]
-    assert [row["train_seconds"] for row in rows] == [0.5, 1.0, 1.5]
-    assert [row["evaluation_seconds"] for row in rows] == [0.25, 0.5, 0.75]
-    assert rows[-1]["learning_rate"] == engine.rates["run"][-1]
+    assert [row.iteration for row in rows] == [10, 20, 25]
+    assert [row.train_seconds for row in rows] == [0.5, 1.0, 1.5]
+    assert [row.evaluation_seconds for row in rows] == [0.25, 0.5, 0.75]
+    assert rows[-1].learning_rate == engine.rates["run"][-1]
     assert engine.closed == engine.opened == 1
 
 
@@ -119,7 +121,7 @@ def test_a_resumed_run_gives_the_evaluations_of_an_uninterrupted_one(make, fails
     again = make(engine, "cut", observer=Observer(resumed=told.append))
     assert again.run().status == "finished"
     assert measured(again) == measured(whole)
-    assert results(again)[-1]["train_seconds"] == results(whole)[-1]["train_seconds"]
+    assert results(again)[-1].train_seconds == results(whole)[-1].train_seconds
     assert told == ([(fails_at - 1) * 10] if fails_at > 1 else [])
     assert engine.restored == ([((fails_at - 1) * 10, fails_at - 1)] if fails_at > 1 else [])
 
@@ -133,7 +135,7 @@ def test_a_closed_loop_policy_reacts_to_each_evaluation(make):
     training = make(engine, policy=f"SCALE(factor=2, policy={CLOSED_LOOP})", test_interval=5)
     assert training.run() == Status("finished", 25)
     assert engine.rates["run"] == [0.02] * 10 + [0.01] * 5 + [0.005] * 5 + [0.0025] * 5
-    assert [row["learning_rate"] for row in results(training)] == [0.02, 0.02, 0.01, 0.005, 0.0025]
+    assert [row.learning_rate for row in results(training)] == [0.02, 0.02, 0.01, 0.005, 0.0025]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def test_a_driver_that_cannot_resume_starts_over_and_says_so(make):
     told: list[str] = []
     again = make(engine, "run", observer=Observer(restarted=told.append))
     assert again.run().status == "finished"
-    assert [row["iteration"] for row in results(again)] == [10, 20, 25]
+    assert [row.iteration for row in results(again)] == [10, 20, 25]
     assert told
     assert engine.restored == []
 
@@ -213,9 +215,9 @@ def test_divergence_is_an_outcome_and_leaves_no_accuracy_behind(make):
     assert status.status == "diverged"
     assert status.done
     rows = results(training)
-    assert [row["iteration"] for row in rows] == [10, 20, status.iteration]
-    assert math.isnan(rows[-1]["accuracy_top1"])
-    assert math.isnan(rows[-1]["test_loss"])
+    assert [row.iteration for row in rows] == [10, 20, status.iteration]
+    assert math.isnan(rows[-1].accuracy)
+    assert math.isnan(rows[-1].metrics["test_loss"])
     assert b"NaN" not in (training.directory.path / "evaluations.jsonl").read_bytes()
     assert "0.04" in (status.reason or "")
 
@@ -254,10 +256,10 @@ def test_a_finite_loss_that_stands_for_nan_is_divergence(make, probabilities, re
     training = make(_NaNOnGPU(probabilities))
     assert training.run() == Status("diverged", 20, reason)
     rows = results(training)
-    assert [row["iteration"] for row in rows] == [10, 20]
+    assert [row.iteration for row in rows] == [10, 20]
     for name in ("accuracy_top1", "accuracy_top5", "test_loss", "train_loss", "average_confidence"):
-        assert math.isnan(rows[-1][name]), name
-    assert rows[0]["test_loss"] < 1
+        assert math.isnan(rows[-1].metrics[name]), name
+    assert rows[0].metrics["test_loss"] < 1
 
 
 def test_a_sum_over_the_batch_may_be_as_large_as_it_is(make):
@@ -286,14 +288,14 @@ def test_a_full_disk_fails_the_run_and_keeps_what_was_written(make, monkeypatch)
     training = make(FakeEngine())
     whole = RunDirectory.append
 
-    def append(directory: RunDirectory, row: dict[str, Any]) -> None:
-        if row["iteration"] == 20:
+    def append(directory: RunDirectory, row: Evaluation) -> None:
+        if row.iteration == 20:
             raise OSError(errno.ENOSPC, "No space left on device", "evaluations.jsonl")
         whole(directory, row)
 
     monkeypatch.setattr(RunDirectory, "append", append)
     assert training.run() == Status("failed", 10, "No space left on device: evaluations.jsonl")
-    assert [row["iteration"] for row in results(training)] == [10]
+    assert [row.iteration for row in results(training)] == [10]
     assert training.directory.status().status == "failed"
 
 
@@ -325,7 +327,7 @@ def test_a_damaged_snapshot_is_passed_over_for_the_one_before(make):
     cut = make(FakeEngine(), "cut")
     cut.run()
     cut.directory.write_status(Status("running", 20))
-    cut.directory.keep(cut.directory.rows()[:2])
+    cut.directory.keep(cut.directory.evaluations()[:2])
     newest = cut.directory.snapshots()[-1][1]
     newest.rename(cut.directory.snapshot(10))  # two are left: of 10 and of 20
     (cut.directory.snapshot(10) / "state.json").write_text("[10, 0.2]")
@@ -339,7 +341,7 @@ def test_a_damaged_snapshot_is_passed_over_for_the_one_before(make):
     assert "the snapshot of iteration 20 cannot be restored" in told[0]
     assert engine.restored == [(10, 1)]
     assert engine.opened == engine.closed == 2
-    assert [row["iteration"] for row in results(again)] == [10, 20, 25]
+    assert [row.iteration for row in results(again)] == [10, 20, 25]
 
 
 @pytest.mark.parametrize("damaged", ["state.json", "SHA256SUMS"])
@@ -402,7 +404,7 @@ def test_a_paused_run_waits_and_goes_on_as_if_it_had_not(make):
     whole = make(FakeEngine(), "whole")
     whole.run()
     training = make(FakeEngine())
-    training.pause = lambda rows: "waits for the others" if rows[-1]["iteration"] == 10 else None
+    training.pause = lambda rows: "waits for the others" if rows[-1].iteration == 10 else None
     assert training.run() == Status("pending", 10, "waits for the others")
     assert not training.directory.status().done
     assert make(FakeEngine()).run() == Status("finished", 25)
@@ -414,7 +416,7 @@ def test_a_stopping_rule_comes_before_a_pause_and_the_last_evaluation_ends_the_r
     training.pause = lambda rows: "waits" if len(rows) > 1 else None
     assert training.run().status == "stopped"
     training = make(FakeEngine(), "other")
-    training.pause = lambda rows: "waits" if rows[-1]["iteration"] == 25 else None
+    training.pause = lambda rows: "waits" if rows[-1].iteration == 25 else None
     assert training.run() == Status("finished", 25)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
+from lrbench.runs.evaluations import Evaluation
 from lrbench.stopping import StoppingRules
 
 
 def rows(*accuracies, first=1):
     return [
-        {"iteration": 10 * number, "accuracy_top1": accuracy, "train_seconds": 0.0}
-        for number, accuracy in enumerate(accuracies, start=first)
+        Evaluation(10 * number, {"accuracy_top1": accuracy}) for number, accuracy in enumerate(accuracies, start=first)
     ]
 
 

@@ -120,7 +120,7 @@ def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda e
         UsageError: the spec, the data or the engine is not fit.
     """
     from lrbench.cli.run import find_engine, prepare_data
-    from lrbench.executors.preparing import check_engine, find_data, with_engine_version
+    from lrbench.executors.setup import check_engine, find_data, with_engine_version
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import ChoosingSettings
@@ -144,7 +144,7 @@ def on_search_engine(bench: Bench) -> Bench:
         UsageError: there is no such engine, or it is not fit.
     """
     from lrbench.cli.run import find_engine
-    from lrbench.executors.preparing import check_engine, with_engine_version
+    from lrbench.executors.setup import check_engine, with_engine_version
 
     wanted = bench.experiment.settings.search.engine
     if wanted is None:
@@ -160,7 +160,7 @@ def on_search_engine(bench: Bench) -> Bench:
 def _lanes(bench: Bench) -> int:
     """How many runs share a session; a trial trains nothing, so any policy will do."""
     from lrbench.cli.output import tell
-    from lrbench.executors.preparing import check_lanes, find_lanes, sessions_at_once
+    from lrbench.executors.setup import check_lanes, find_lanes, sessions_at_once
     from lrbench.policies import parse_policy
 
     check_lanes(bench.engine, bench.experiment)

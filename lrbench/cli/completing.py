@@ -167,16 +167,14 @@ def entries(context: click.Context, _parameter: click.Parameter, typed: str) -> 
 
 def _measured(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     """LR function and policy of each run under the paths that can be read."""
-    import orjson
-
-    from lrbench.runs.directory import RUN
+    from lrbench.runs.description import read_description
+    from lrbench.runs.files import DamagedRun
     from lrbench.runs.records import find_runs
-    from lrbench.storage import read_regular
 
     for folder in find_runs(path for path in paths if path.is_dir()):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            run = orjson.loads(read_regular(folder / RUN))
-            yield str(run["function"]), str(run["policy"])
+        with contextlib.suppress(DamagedRun):
+            run = read_description(folder)
+            yield run.function, run.policy
 
 
 def _beginning(typed: str, names: Iterable[str]) -> Items:

@@ -14,7 +14,7 @@ from lrbench.engines.names import is_own
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate
-from lrbench.executors.preparing import check_tasks, find_data, find_lanes, sessions_at_once, with_engine_version
+from lrbench.executors.setup import check_tasks, find_data, find_lanes, sessions_at_once, with_engine_version
 from lrbench.library.surroundings import home
 from lrbench.nets import check_images
 from lrbench.runs.directory import RunDirectory

@@ -51,7 +51,7 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
     from lrbench.engines.parity import OTHER_SEEDS, compare, confirm
     from lrbench.engines.registry import open_engine
     from lrbench.executors import plan
-    from lrbench.executors.preparing import find_data
+    from lrbench.executors.setup import find_data
     from lrbench.library.surroundings import site
     from lrbench.spec.experiment import read_experiment
 

@@ -17,9 +17,10 @@ from rich.table import Column
 from rich.text import Text
 
 from lrbench.engines import base
-from lrbench.executors.lines import LineListener, name_of
 from lrbench.executors.local import Outcome
+from lrbench.executors.log_listener import LogListener, name_of
 from lrbench.executors.plan import Task as RunTask
+from lrbench.runs.evaluations import Evaluation
 
 PLAIN_SECONDS = 30
 BAR_WIDTH = 16
@@ -27,7 +28,7 @@ WIDTH_WITHOUT_BAR = 110
 """Columns for a label of some 50 characters and the numbers."""
 
 
-class RunProgress(LineListener):
+class RunProgress(LogListener):
     """A context manager; use as ``with RunProgress(total) as listener``, without the total where nobody knows it."""
 
     def __init__(self, total: int | None = None) -> None:
@@ -81,11 +82,11 @@ class RunProgress(LineListener):
         elif time.monotonic() - self._told[task.number] > PLAIN_SECONDS:
             self.say(task, f"iteration {'  '.join(filter(None, numbers.values()))}")
 
-    def evaluated(self, task: RunTask, row: dict[str, Any]) -> None:
+    def evaluated(self, task: RunTask, evaluation: Evaluation) -> None:
         if self._live is None:
-            super().evaluated(task, row)
+            super().evaluated(task, evaluation)
         else:
-            self.note(task, row)
+            self.note(task, evaluation)
 
     def ended(self, outcome: Outcome) -> None:
         if self._live is not None and outcome.task.number in self._rows:

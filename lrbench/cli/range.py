@@ -99,7 +99,7 @@ def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSett
 
 def _judged(bench: Bench, solver_type: str | None) -> Bench:
     """The bench on few held-out images, its sweeps checked by the engine."""
-    from lrbench.executors.preparing import check_tasks
+    from lrbench.executors.setup import check_tasks
     from lrbench.library.surroundings import home
     from lrbench.tuning.range_test import FEW_IMAGES, sweep_tasks
 

@@ -54,7 +54,7 @@ def recommend(
     lrbench recommend configs/mnist_lenet.yaml --target 0.989 --set workload.iterations=5000
     """
     from lrbench.cli.output import check_writable, show
-    from lrbench.executors.preparing import check_engine
+    from lrbench.executors.setup import check_engine
     from lrbench.library.recommending import data_at_hand, recommendations
     from lrbench.metrics.target import check_target
     from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document

@@ -84,7 +84,7 @@ def run(
     """
     from lrbench.cli.output import tell
     from lrbench.executors import plan
-    from lrbench.executors.preparing import check_engine, check_tasks, find_data, make_executor, with_engine_version
+    from lrbench.executors.setup import check_engine, check_tasks, find_data, make_executor, with_engine_version
     from lrbench.spec.experiment import read_experiment
 
     overrides = [*overrides, f"engine.name={engine}"] if engine else overrides
@@ -118,10 +118,10 @@ def prepare_data(name: str) -> Prepared:
 
 def find_engine(experiment: Experiment) -> Engine:
     """The engine that the spec names, started once to see that it works."""
-    from lrbench.executors import preparing
+    from lrbench.executors import setup
     from lrbench.library.surroundings import site
 
-    return preparing.find_engine(experiment, site())
+    return setup.find_engine(experiment, site())
 
 
 def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:

@@ -16,13 +16,13 @@ from lrbench.cli.completing import results
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from lrbench.report.underway import Underway
+    from lrbench.report.active_runs import ActiveRun
 
 SECONDS = 2.0
 GRACE_SECONDS = 6.0
 """How long nothing may be under way before it counts as the end: between two runs there is a moment without any."""
 
-Show = Callable[[Sequence["Underway"]], None]
+Show = Callable[[Sequence["ActiveRun"]], None]
 wait = time.sleep
 
 
@@ -43,10 +43,10 @@ def watch(paths: Sequence[Path], once: bool) -> None:
     """
     from rich.console import Console
 
+    from lrbench.report.active_runs import find_active_runs
     from lrbench.report.next_commands import next_line
-    from lrbench.report.underway import find_underway
 
-    console, look = Console(), partial(find_underway, paths, _Once())
+    console, look = Console(), partial(find_active_runs, paths, _Once())
     found = look()
     if found and once:
         console.print(_table(found)) if console.is_terminal else _Lines()(found)
@@ -58,7 +58,7 @@ def watch(paths: Sequence[Path], once: bool) -> None:
     click.echo(next_line(shlex.join(["lrbench", "report", *map(str, paths)])), err=True)
 
 
-def _follow(look: Callable[[], Sequence[Underway]], found: Sequence[Underway], is_terminal: bool) -> None:
+def _follow(look: Callable[[], Sequence[ActiveRun]], found: Sequence[ActiveRun], is_terminal: bool) -> None:
     """Show what is under way until nothing has been for a while."""
     if not is_terminal:
         _until_none(look, found, _Lines())
@@ -69,7 +69,7 @@ def _follow(look: Callable[[], Sequence[Underway]], found: Sequence[Underway], i
         _until_none(look, found, lambda runs: live.update(_table(runs), refresh=True))
 
 
-def _until_none(look: Callable[[], Sequence[Underway]], found: Sequence[Underway], show: Show) -> None:
+def _until_none(look: Callable[[], Sequence[ActiveRun]], found: Sequence[ActiveRun], show: Show) -> None:
     idle = 0.0
     while idle < GRACE_SECONDS:
         show(found)
@@ -78,7 +78,7 @@ def _until_none(look: Callable[[], Sequence[Underway]], found: Sequence[Underway
         idle = 0.0 if found else idle + SECONDS
 
 
-def _table(runs: Sequence[Underway]) -> Table:
+def _table(runs: Sequence[ActiveRun]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -113,14 +113,14 @@ class _Lines:
     def __init__(self) -> None:
         self._told: dict[str, int] = {}
 
-    def __call__(self, runs: Sequence[Underway]) -> None:
+    def __call__(self, runs: Sequence[ActiveRun]) -> None:
         for run in runs:
             if self._told.get(run.path) != run.iteration:
                 self._told[run.path] = run.iteration
                 click.echo(_line(run))
 
 
-def _line(run: Underway) -> str:
+def _line(run: ActiveRun) -> str:
     if not run.iteration:
         return f"{run.name}: iteration {run.iteration_text}, not evaluated yet"
     return (

@@ -25,7 +25,7 @@ from lrbench.spec.model import SolverSettings
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stretch is: ``loss`` and ``rate`` are those of the last iteration done."""
+    """How far a call of ``train`` is: ``loss`` and ``rate`` are those of the last iteration done."""
 
     iteration: int
     loss: float
@@ -46,7 +46,7 @@ class Job:
         session: which of the sessions on that device; jobs that share a device, this number and a workload share a
             session where the engine has lanes, at most ``lanes`` of them at a time.
         threads: how many BLAS threads the session may use.
-        on_progress: called now and then while a stretch is under way, from any thread.
+        on_progress: called now and then while the session trains, from any thread.
         on_notice: called with a line for the user about something that touches other runs, too, from any thread.
     """
 
@@ -77,8 +77,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """What a training stretch gave.
+class TrainResult:
+    """What training with some rates gave.
 
     Attributes:
         iterations: how many were done; fewer than asked for only when the loss stopped being finite.
@@ -149,7 +149,7 @@ class Session(ABC):
     """Whether ``save`` and ``restore`` give bit for bit what an uninterrupted run gives."""
 
     @abstractmethod
-    def train(self, rates: NDArray[np.float64]) -> Stretch:
+    def train(self, rates: NDArray[np.float64]) -> TrainResult:
         """Train one iteration for each of ``rates``, with exactly that learning rate."""
 
     @abstractmethod

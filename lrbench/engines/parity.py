@@ -39,7 +39,7 @@ Weights = dict[tuple[str, int], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Course:
+class Trajectory:
     """One training, iteration by iteration.
 
     Attributes:
@@ -71,16 +71,16 @@ class Parity:
 
     rates: NDArray[np.float64]
     initial_accuracies: tuple[float, float]
-    caffe: Course
-    controls: tuple[Course, ...]
-    engine: Course
+    caffe: Trajectory
+    controls: tuple[Trajectory, ...]
+    engine: Trajectory
 
     @property
     def loss_distances(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """abs(loss - Caffe's) / Caffe's at each iteration, of the engine and of the farthest control."""
         engine, *controls = (
-            np.abs(course.losses - self.caffe.losses) / np.abs(self.caffe.losses)
-            for course in (self.engine, *self.controls)
+            np.abs(trajectory.losses - self.caffe.losses) / np.abs(self.caffe.losses)
+            for trajectory in (self.engine, *self.controls)
         )
         return engine, np.max(controls, axis=0)
 
@@ -89,7 +89,8 @@ class Parity:
         """Norm of the difference to Caffe's last weights over that of its whole update: engine, farthest control."""
         update = _norm(_difference(self.caffe.last, self.caffe.initial))
         engine, *controls = (
-            _norm(_difference(course.last, self.caffe.last)) / update for course in (self.engine, *self.controls)
+            _norm(_difference(trajectory.last, self.caffe.last)) / update
+            for trajectory in (self.engine, *self.controls)
         )
         return engine, max(controls)
 
@@ -105,8 +106,8 @@ class Parity:
             update = self.caffe.updates[key]
             if np.any(update):
                 engine, *controls = (
-                    _apart(course, self.caffe, key) / float(np.linalg.norm(update))
-                    for course in (self.engine, *self.controls)
+                    _apart(trajectory, self.caffe, key) / float(np.linalg.norm(update))
+                    for trajectory in (self.engine, *self.controls)
                 )
                 found[key] = (engine, max(controls))
         return found
@@ -207,7 +208,7 @@ def without_randomness(net: NetParameter) -> NetParameter:
     return plain
 
 
-def _train(engine: Engine, job: Job, rates: NDArray[np.float64], weights: Path | None) -> tuple[Course, float]:
+def _train(engine: Engine, job: Job, rates: NDArray[np.float64], weights: Path | None) -> tuple[Trajectory, float]:
     """Train one iteration at a time, from the given weights or the engine's own; also the initial accuracy."""
     (job.folder / "snapshots").mkdir(parents=True)
     engine.check(job)
@@ -224,12 +225,12 @@ def _train(engine: Engine, job: Job, rates: NDArray[np.float64], weights: Path |
         losses += [session.train(rates[index : index + 1]).train_loss for index in range(1, len(rates))]
         session.save(job.folder / "last")
         weights_of = {name: read_weights(job.folder / name / WEIGHTS) for name in (INITIAL, "first", "last")}
-        course = Course(
+        trajectory = Trajectory(
             np.array(losses), weights_of[INITIAL], weights_of["first"], weights_of["last"], _accuracy(session)
         )
     finally:
         session.close()
-    return course, accuracy
+    return trajectory, accuracy
 
 
 def _accuracy(session: Session) -> float:
@@ -259,12 +260,12 @@ def nudge(source: Path, target: Path, seed: int) -> None:
     target.write_bytes(net.SerializeToString())
 
 
-def _apart(one: Course, other: Course, key: tuple[str, int]) -> float:
+def _apart(one: Trajectory, other: Trajectory, key: tuple[str, int]) -> float:
     """Norm of the difference of two first updates of a blob, less what rounding to the weight takes."""
     return float(np.linalg.norm(_spread(one, other, key)))
 
 
-def _spread(one: Course, other: Course, key: tuple[str, int]) -> NDArray[np.float32]:
+def _spread(one: Trajectory, other: Trajectory, key: tuple[str, int]) -> NDArray[np.float32]:
     """The same difference, entry by entry."""
     apart = np.abs(one.updates[key] - other.updates[key])
     spread: NDArray[np.float32] = np.maximum(0, apart - np.spacing(np.abs(other.first[key])))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from lrbench.engines.base import Engine
-from lrbench.executors.plan import Slot, Task
+from lrbench.executors.plan import RunSlot, Task
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def estimate(tasks: Sequence[Task], engine: Engine, jobs: int, lanes: int = 1) -
     """
     task = tasks[0]
     with tempfile.TemporaryDirectory(prefix="lrbench-estimate-") as folder:
-        job = task.job(Slot(lanes=lanes), folder=Path(folder))
+        job = task.job(RunSlot(lanes=lanes), folder=Path(folder))
         timing = engine.time(job)
     evaluations = -(-job.iterations // job.test_interval)
     evaluation_seconds = timing.test_batch_seconds * job.test_batches

@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lrbench.engines.base import Engine, Progress, Session
-from lrbench.errors import NO_MEMORY, Interrupted, LRBenchError
-from lrbench.executors.plan import Slot, Task, slots
-from lrbench.runner import Observer, Training
-from lrbench.runs.directory import RunBusy, RunDirectory, Status
+from lrbench.errors import Interrupted
+from lrbench.executors.plan import RunSlot, Task, slots
+from lrbench.runner import Observer, Training, failure_reason
+from lrbench.runs.directory import RunBusy, RunDirectory
+from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.status import Status
 
 WAIT_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended here: ``ran``, or ``skipped`` as it was done before; ``busy`` while another process holds it."""
+    """Result of a task: ``ran``, ``skipped`` because it was done before, or ``busy`` while another process holds it."""
 
     task: Task
     how: Literal["ran", "skipped", "busy"]
@@ -29,31 +31,31 @@ class Outcome:
 
 
 class Listener:
-    """Who is told how the tasks go; calls come from several threads. Does nothing by itself."""
+    """Callbacks for task events, called on several threads; each does nothing by default."""
 
     def started(self, task: Task) -> None:
         """The task's session is being opened."""
 
     def resumed(self, task: Task, iteration: int) -> None:
-        """The run goes on from a snapshot."""
+        """The run resumes from a snapshot."""
 
     def restarted(self, task: Task, reason: str) -> None:
-        """The run was cut off and begins again."""
+        """The run was cut off and starts over."""
 
     def progressed(self, task: Task, progress: Progress) -> None:
-        """Some iterations more are done."""
+        """Some more iterations are done."""
 
     def noticed(self, task: Task, text: str) -> None:
-        """Something happened that touches other runs of the task's session, too."""
+        """Something happened that affects other runs of the task's session, too."""
 
-    def evaluated(self, task: Task, row: dict[str, Any]) -> None:
+    def evaluated(self, task: Task, evaluation: Evaluation) -> None:
         """An evaluation is on disk."""
 
     def held_elsewhere(self, task: Task) -> None:
-        """Another process is running it; it is waited for at the end."""
+        """Another process holds the run; it is retried last."""
 
     def ended(self, outcome: Outcome) -> None:
-        """The task is over. Told of every one, whatever became of other news, by the thread that takes the tasks."""
+        """Called once per task, on the thread that takes the tasks, even after other callbacks were disabled."""
 
 
 @dataclass
@@ -73,7 +75,7 @@ class LocalExecutor:
     lanes: int = 1
     _stop: threading.Event = field(default_factory=threading.Event)
     _sessions: set[Session] = field(default_factory=set)
-    _slots: queue.SimpleQueue[Slot] = field(default_factory=queue.SimpleQueue)
+    _slots: queue.SimpleQueue[RunSlot] = field(default_factory=queue.SimpleQueue)
     _deaf: threading.Event = field(default_factory=threading.Event)
     _held_elsewhere: list[Task] = field(default_factory=list)
     _told_busy: set[int] = field(default_factory=set)
@@ -139,13 +141,7 @@ class LocalExecutor:
 
     def _outcome(self, future: Future[Outcome], task: Task) -> Outcome:
         error = future.exception()
-        if error is None:
-            outcome = future.result()
-        elif isinstance(error, (LRBenchError, MemoryError)):
-            reason = NO_MEMORY if isinstance(error, MemoryError) else str(error)
-            outcome = Outcome(task, "ran", Status("failed", 0, reason))
-        else:
-            outcome = Outcome(task, "ran", Status("failed", 0, f"{type(error).__name__}: {error}"))
+        outcome = future.result() if error is None else Outcome(task, "ran", Status("failed", 0, failure_reason(error)))
         if outcome.how == "busy":
             self._hold_back(task)
         else:
@@ -154,14 +150,14 @@ class LocalExecutor:
         return outcome
 
     def _hold_back(self, task: Task) -> None:
-        """Keep a task that another process holds for the end, and say so once."""
+        """Put off a task that another process holds, and say so once."""
         self._held_elsewhere.append(task)
         if task.number not in self._told_busy:
             self._told_busy.add(task.number)
             self._tell(self.listener.held_elsewhere, task)
 
     def _tell(self, news: Callable[..., None], *what: Any) -> None:
-        """Pass news on; they are only for display, so once that fails nobody is told any more and training goes on."""
+        """Call the listener, unless it failed once: it is only for display, and training goes on without it."""
         if self._deaf.is_set():
             return
         try:
@@ -210,7 +206,7 @@ class LocalExecutor:
 
     def _observer(self, task: Task) -> Observer:
         return Observer(
-            evaluated=lambda row: self._tell(self.listener.evaluated, task, row),
+            evaluated=lambda evaluation: self._tell(self.listener.evaluated, task, evaluation),
             resumed=lambda iteration: self._tell(self.listener.resumed, task, iteration),
             restarted=lambda reason: self._tell(self.listener.restarted, task, reason),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from lrbench import __version__
 from lrbench.data import Prepared
 from lrbench.engines.base import Engine, Job, Progress
 from lrbench.runner import Pause
+from lrbench.runs.description import RunDescription
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.run import Run
 from lrbench.stopping import StoppingRules
@@ -22,7 +23,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Slot:
+class RunSlot:
     """Room for one run: on which GPU, the spec's first where it is None, in which of the sessions there, which has so
     many lanes.
     """
@@ -32,10 +33,10 @@ class Slot:
     lanes: int = 1
 
 
-def slots(jobs: int, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> list[Slot]:
+def slots(jobs: int, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> list[RunSlot]:
     """Room for ``jobs`` sessions, on the GPUs in turn, of so many lanes each; the first runs go to different ones."""
     return [
-        Slot(device_ids[session % len(device_ids)], session, lanes) for _ in range(lanes) for session in range(jobs)
+        RunSlot(device_ids[session % len(device_ids)], session, lanes) for _ in range(lanes) for session in range(jobs)
     ]
 
 
@@ -54,7 +55,7 @@ class Task:
     data: Prepared
     folder: Path
     threads: int = 1
-    pause: Pause = lambda rows: None
+    pause: Pause = lambda evaluations: None
 
     @property
     def label(self) -> str:
@@ -71,7 +72,7 @@ class Task:
 
     def job(
         self,
-        slot: Slot = Slot(),
+        slot: RunSlot = RunSlot(),
         folder: Path | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_notice: Callable[[str], None] = lambda text: None,
@@ -103,13 +104,14 @@ class Task:
     def job_per_gpu(self) -> list[Job]:
         """A job on each of the spec's GPUs, to have the engine check all of them; on the CPU one job."""
         engine = self.experiment.settings.engine
-        return [self.job(Slot(device_id)) for device_id in (engine.device_ids if engine.device == "gpu" else [None])]
+        return [self.job(RunSlot(device_id)) for device_id in (engine.device_ids if engine.device == "gpu" else [None])]
 
-    def description(self, engine: Engine, lanes: int = 1) -> dict[str, Any]:
-        """The resolved run, for run.json; ``lanes`` is how many runs may share its session."""
+    def description(self, engine: Engine, lanes: int = 1) -> RunDescription:
+        """Describe the resolved run, engine and machine included; ``lanes`` is how many runs may share its session."""
         settings = self.experiment.settings.engine
-        return self.experiment.describe(self.run, self.data) | {
-            "engine": {
+        return replace(
+            self.experiment.describe(self.run, self.data),
+            engine={
                 "driver": settings.driver,
                 "device": settings.device,
                 "lanes": lanes,
@@ -117,11 +119,11 @@ class Task:
                 "deterministic": settings.deterministic,
                 **engine.describe(),
             },
-            "threads": self.threads,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "versions": {"lrbench": __version__, "python": platform.python_version()},
-            "machine": machine(),
-        }
+            threads=self.threads,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            versions={"lrbench": __version__, "python": platform.python_version()},
+            machine=machine(),
+        )
 
 
 def tasks(experiment: Experiment, data: Prepared, results: Path, threads: int = 1) -> list[Task]:

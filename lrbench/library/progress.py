@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from lrbench.executors.lines import LineListener, name_of
 from lrbench.executors.local import Outcome
+from lrbench.executors.log_listener import LogListener, name_of
 from lrbench.executors.plan import Task
 
 LOG = logging.getLogger("lrbench")
 
 
-class RunLog(LineListener):
+class RunLog(LogListener):
     """Logs each piece of news at the level INFO, and a run that failed or diverged as a WARNING."""
 
     def __init__(self, total: int) -> None:

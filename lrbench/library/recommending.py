@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 from lrbench.data import Prepared, find_prepared
-from lrbench.executors.preparing import check_engine, find_data
+from lrbench.executors.setup import check_engine, find_data
 from lrbench.library.progress import LOG
 from lrbench.library.surroundings import database_place, home
 from lrbench.metrics.target import check_target

@@ -9,7 +9,7 @@ from typing import Any
 from lrbench.data import Prepared, prepare
 from lrbench.errors import UsageError
 from lrbench.executors import plan
-from lrbench.executors.preparing import (
+from lrbench.executors.setup import (
     check_engine,
     check_tasks,
     find_data,

@@ -1,7 +1,7 @@
 """The metrics of a whole run, computed from the columns of its evaluations.
 
 Not reached or not known is None, never a number. An evaluation at iteration 0 is of the initial weights: it is no best
-or final accuracy, and no target is reached there (``lrbench.metrics.target.of_trained_net``).
+or final accuracy, and no target is reached there (``lrbench.runs.evaluations.of_trained_net``).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from lrbench.engines.caffe.log import CaffeLog
 from lrbench.policies import Policy
 from lrbench.report.caffe_outputs import Readings, read_outputs
 from lrbench.report.rows import Columns
-from lrbench.runs.columns import in_order
+from lrbench.runs.evaluations import in_order
 
 Column = NDArray[np.float64]
 

@@ -7,26 +7,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lrbench.errors import ResultsError
+from lrbench.errors import LRBenchError, ResultsError
 from lrbench.metrics.divergence import divergence
 from lrbench.metrics.registry import metric_named
 from lrbench.report.build import Report, build_report
 from lrbench.report.formats import path_text
 from lrbench.report.rows import RunRow, row_of_record
+from lrbench.runs.description import read_description
+from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import find_runs, read_run
+from lrbench.runs.status import COMPLETED
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The runs that could be read, and a line for each that could not.
+    """The runs that could be read, and an error for each that could not.
 
     Attributes:
         notes: a line for each of the runs that was read otherwise, or less of it, than might be thought.
     """
 
     runs: list[RunRow] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    errors: list[LRBenchError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each run that could not be read."""
+        return list(map(str, self.errors))
 
 
 def read_report(paths: Sequence[Path], metric: str, target: float | None = None) -> Report:
@@ -70,12 +78,11 @@ def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
             _load_log(path, target, loaded)
     loaded.notes.extend(_unknown_nets(loaded.runs))
     if not loaded.runs:
-        where, _, problem = (loaded.problems[0] if loaded.problems else "").partition(": ")
-        problem, _, remedy = problem.partition("; ")
+        first = loaded.errors[0] if loaded.errors else ResultsError("there is no run")
         raise ResultsError(
-            f"{problem or 'there is no run'}, so there is nothing to report",
-            where=where or None,
-            remedy=remedy or "give a results folder, such as `lrbench run` made, or a training log of Caffe",
+            f"{first.message}, so there is nothing to report",
+            where=first.where,
+            remedy=first.remedy or "give a results folder, such as `lrbench run` made, or a training log of Caffe",
         )
     return loaded
 
@@ -86,7 +93,7 @@ def _found(folders: Sequence[Path], loaded: Loaded) -> list[Path]:
     for folder in folders:
         runs = find_runs([folder])
         if not runs:
-            loaded.problems.append(f"{path_text(folder)}: there is no run in this folder")
+            loaded.errors.append(ResultsError("there is no run in this folder", where=path_text(folder)))
         for path in runs:
             found.setdefault(os.path.realpath(path), path)
     return list(found.values())
@@ -96,26 +103,29 @@ def _is_of_a_run(log: Path) -> bool:
     """Whether it is a log that LRBench had Caffe write; a run's folder may hold others, of `caffe train` by hand."""
     from lrbench.engines.caffe.start import LOG_NAME
 
-    return log.name == LOG_NAME and bool(read_run(log.parent).run)
+    try:
+        return log.name == LOG_NAME and bool(read_description(log.parent))
+    except DamagedRun:
+        return False
 
 
 def _load_run(path: Path, target: float | None, loaded: Loaded) -> None:
-    record = read_run(path)
-    where = path_text(path)
-    if record.readable:
-        row = row_of_record(record, target)
-        loaded.runs.append(row)
-        loaded.notes.extend(_unnoticed_divergence(row))
-    if record.problem and record.readable:
-        loaded.notes.append(f"{where}: {record.problem}; only the evaluations before that are shown")
-    elif record.problem:
-        loaded.problems.append(f"{where}: {record.problem}")
+    try:
+        record = read_run(path)
+    except DamagedRun as damage:
+        loaded.errors.append(damage.at(path_text(path)))
+        return
+    row = row_of_record(record, target)
+    loaded.runs.append(row)
+    loaded.notes.extend(_unnoticed_divergence(row))
+    if record.problem:
+        loaded.notes.append(f"{row.where}: {record.problem}; only the evaluations before that are shown")
 
 
 def _unnoticed_divergence(row: RunRow) -> Iterator[str]:
     """A line for a run that is stored as a success and whose last evaluation is one of a net that diverged."""
     loss, accuracy = row.evaluations.get("test_loss"), row.evaluations.get("accuracy_top1")
-    if row.status not in ("finished", "stopped") or loss is None or accuracy is None or not len(loss):
+    if row.status not in COMPLETED or loss is None or accuracy is None or not len(loss):
         return
     why = divergence(float(loss[-1]), float(accuracy[-1]), None)
     if why is not None:
@@ -139,7 +149,7 @@ def _load_log(path: Path, target: float | None, loaded: Loaded) -> None:
     try:
         log = read_log(path)
     except ResultsError as error:
-        loaded.problems.append(str(error))
+        loaded.errors.append(error)
         return
     loaded.runs.append(row_of_log(path, log, target))
     loaded.notes.extend(f"{path_text(path)}: {note}" for note in notes_of_log(log))

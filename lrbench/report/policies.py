@@ -21,8 +21,9 @@ from lrbench.metrics.run import Robustness, lr_scale_robustness
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.policies.counting import RATES
 from lrbench.report.labels import engine_settings, key, solver_settings
-from lrbench.report.rows import OUTCOMES, STATUSES, UNDER_WAY, RunRow
+from lrbench.report.rows import STATUSES, UNDER_WAY, RunRow
 from lrbench.report.statistics import Comparison
+from lrbench.runs.status import COMPLETED, OUTCOMES
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,7 @@ class PolicyRow:
         every = (*self.runs, *self.scaled)
         unfinished = {run.lr_scale for run in every if run.status in UNDER_WAY}
         for run in every:
-            if run.status in OUTCOMES - {"diverged"} and run.lr_scale not in unfinished:
+            if run.status in COMPLETED and run.lr_scale not in unfinished:
                 best[run.lr_scale].append(run.metrics["best_accuracy"])
         return lr_scale_robustness(best, collections.Counter(run.lr_scale for run in every if run.status == "diverged"))
 

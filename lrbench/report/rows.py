@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from lrbench.metrics.registry import all_metrics
 from lrbench.metrics.run import target_budgets
-from lrbench.policies.counting import rates_of
 from lrbench.report.formats import path_text
 from lrbench.runs.records import RunRecord
 
@@ -20,7 +19,6 @@ Columns = Mapping[str, NDArray[np.float64]]
 
 CUT_OFF = "cut off"
 STATUSES = ("finished", "stopped", "diverged", "running", "pending", CUT_OFF, "failed")
-OUTCOMES = frozenset({"finished", "stopped", "diverged"})
 UNDER_WAY = frozenset({"running", "pending", CUT_OFF})
 
 
@@ -84,38 +82,32 @@ class RunRow:
 
 
 def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
-    """The row of a run directory that is readable; a target given here overrides the run's own.
+    """The row of a run directory; a target given here overrides the run's own.
 
     Of a run whose evaluations are damaged, those that are left are not its outcome: it counts as cut off.
     """
     run, status = record.run, record.status
-    damaged = record.problem is not None and status["status"] in ("finished", "stopped")
-    goal = target if target is not None else _number(run.get("target_accuracy"))
-    scales, stopping = run.get("robustness_scales"), run.get("stopping")
-    reason = record.problem or status.get("reason")
+    damaged = record.problem is not None and status.completed
+    goal = run.target_accuracy if target is None else target
     return RunRow(
         path=record.path,
-        run_id=run["run_id"],
-        experiment=run["experiment"],
-        policy=run["policy"],
-        function=run["function"],
-        lr_scale=float(run["lr_scale"]),
-        seed=run["seed"],
-        solver=run["solver"],
-        engine=run["engine"],
-        workload=run["workload"],
-        status=CUT_OFF if record.cut_off or damaged else status["status"],
-        reason=str(reason) if reason is not None else None,
-        iteration=int(_number(status.get("iteration")) or 0),
+        run_id=run.run_id,
+        experiment=run.experiment,
+        policy=run.policy,
+        function=run.function,
+        lr_scale=float(run.lr_scale),
+        seed=run.seed,
+        solver=run.solver,
+        engine=run.engine,
+        workload=run.workload,
+        status=CUT_OFF if record.cut_off or damaged else status.status,
+        reason=record.problem or status.reason,
+        iteration=status.iteration,
         target=goal,
-        scales=tuple(map(float, filter(_number, scales))) if isinstance(scales, list) else (),
+        scales=run.robustness_scales,
         evaluations=record.evaluations,
         metrics=all_metrics(record.evaluations, goal),
-        conditions={name: run.get(name) for name in ("machine", "threads")},
-        stopping=stopping if isinstance(stopping, dict) else {},
-        rates=rates_of(run),
+        conditions={"machine": run.machine, "threads": run.threads},
+        stopping=run.stopping,
+        rates=run.counting,
     )
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

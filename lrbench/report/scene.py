@@ -22,10 +22,10 @@ from lrbench.report.curves import metric_curve
 from lrbench.report.formats import heading, mean_and_deviation, status_counts
 from lrbench.report.looks import EMPHASISED, MOST_POLICIES, Look, screen_band, screen_look
 from lrbench.report.policies import PolicyRow
+from lrbench.runs.status import COMPLETED
 
 LEGEND_CHARACTERS = 56
 MARKERS_A_LINE = 12
-FINE = frozenset({"finished", "stopped"})
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _label(name: str, row: PolicyRow, metric: Metric) -> str:
     if len(name) > LEGEND_CHARACTERS:
         name = name[: LEGEND_CHARACTERS - 1] + "…"
     notes = [mean_and_deviation(row.summaries[metric.name], metric.unit)]
-    troubles = {status: n for status, n in row.statuses.items() if status not in FINE}
+    troubles = {status: n for status, n in row.statuses.items() if status not in COMPLETED}
     notes += [status_counts(troubles)] if troubles else []
     return f"{row.rank or '-'}.  {name}  [{', '.join(notes)}]"
 

@@ -1,1 +1,1 @@
-"""The run directory: written by the runner, read by everybody else."""
+"""Run directories: their files, how they are written, read and locked."""

@@ -1,58 +1,38 @@
-"""A run's folder, for the one process that is running it: status, evaluations, snapshots, lock."""
+"""The run directory as the process that trains the run uses it: lock, status, evaluations, snapshots."""
 
 from __future__ import annotations
 
-import json
-import math
+import contextlib
+import fcntl
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
 from lrbench.errors import LRBenchError, ResultsError
+from lrbench.runs.description import Branch, RunDescription, read_description
+from lrbench.runs.evaluations import Evaluation, read_evaluations
+from lrbench.runs.files import EVALUATIONS, LOCK, RUN, SNAPSHOTS, STATUS, DamagedRun
+from lrbench.runs.status import Status, read_status
 from lrbench.storage import atomic_write, is_irregular, open_regular, put_in_place, read_regular, remove_partials, sync
 
-RUN, STATUS, EVALUATIONS, SNAPSHOTS, LOCK = "run.json", "status.json", "evaluations.jsonl", "snapshots", "lock"
-NEEDED = {"iteration", "accuracy_top1", "train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
-BRANCH = "branch"
 KEPT_SNAPSHOTS = 2
 LOCK_SECONDS = 0.2
 """A report takes the lock for an instant, to see whether a run was cut off."""
-
-StatusName = Literal["pending", "running", "finished", "diverged", "stopped", "failed"]
-OUTCOMES: frozenset[StatusName] = frozenset({"finished", "diverged", "stopped"})
-"""Statuses with which a run is done; any other is run again."""
 
 
 class RunBusy(LRBenchError):
     """Another process is running this run."""
 
 
-@dataclass(frozen=True)
-class Status:
-    """How far a run is and, where that needs one, the reason."""
-
-    status: StatusName
-    iteration: int = 0
-    reason: str | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether the run reached an outcome."""
-        return self.status in OUTCOMES
-
-
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name the results folder in what goes wrong with it.
+    """Turn an OSError of the block into a ResultsError that names the results folder.
 
     Raises:
         ResultsError: it cannot be written.
@@ -68,7 +48,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Make an experiment's folder and write a file in it, before any run is begun.
+    """Check, before any run begins, that an experiment's folder can be made and written to.
 
     Raises:
         ResultsError: it cannot be written.
@@ -87,9 +67,9 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder if it is not there, and hold the run for this process.
+        """Make the folder if there is none, and hold the run for this process.
 
-        What a kill left of half-written files is removed. The system lets go when the process ends, however it ends.
+        Files that a kill left half written are removed. The system releases the lock when the process ends.
 
         Raises:
             RunBusy: another process holds it.
@@ -111,12 +91,31 @@ class RunDirectory:
             lock.release()
 
     def _refuse_irregular(self) -> None:
-        """A pipe would be waited for for ever, and none of them be replaced in silence."""
+        """Raise for a pipe, which would block, or another irregular file: none is replaced in silence."""
         for name in (RUN, STATUS, EVALUATIONS):
             if is_irregular(self.path / name):
                 raise ResultsError("is not a regular file", where=str(self.path / name), remedy="remove it")
 
-    def describe(self, description: Mapping[str, Any]) -> None:
+    @property
+    def is_locked(self) -> bool:
+        """Whether a process holds the run; True also where that cannot be told. Nothing is written."""
+        try:
+            descriptor = os.open(self.path / LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        try:
+            # The lock that FileLock takes is exclusive, so that a shared one is refused while a process holds the run;
+            # FileLock itself would make the file, write to it, and keep other readers out.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def describe(self, description: RunDescription) -> None:
         """Write run.json unless it is there; the caller holds the lock.
 
         Raises:
@@ -126,30 +125,30 @@ class RunDirectory:
             return
         with writing(self.path):
             self.write_status(Status("pending"))
-            atomic_write(self.path / RUN, json.dumps(description, indent=1).encode())
+            atomic_write(self.path / RUN, description.content())
 
-    def branch(self, parent: RunDirectory, iteration: int, description: Mapping[str, Any]) -> bool:
-        """Begin as a copy of another run as it was at an iteration; the caller holds this one's lock.
+    def branch(self, parent: RunDirectory, iteration: int, description: RunDescription) -> bool:
+        """Begin as a copy of the state that another run had at an iteration; the caller holds this run's lock.
 
-        The evaluations up to there come last, and at once: without them a run begins at iteration 0, so that a branch
-        is whole or none.
+        The evaluations are written last, in one step. Without them a run begins at iteration 0, so a branch is whole
+        or absent.
 
         Args:
-            description: for run.json, which also says from where this run branches.
+            description: of this run; where it branches from is added.
 
         Returns:
-            Whether there is a branch now; not where the parent has no snapshot of that iteration any more.
+            Whether there is a branch now; False where the parent no longer has a snapshot of that iteration.
 
         Raises:
             ResultsError: the folder cannot be written.
         """
-        rows = [row for row in parent.rows() if row["iteration"] <= iteration]
-        if not rows or rows[-1]["iteration"] != iteration or not self._copy_snapshot(parent, iteration):
+        evaluations = [each for each in parent.evaluations() if each.iteration <= iteration]
+        if not evaluations or evaluations[-1].iteration != iteration or not self._copy_snapshot(parent, iteration):
             return False
-        self.describe({**description, BRANCH: {"run": parent.path.name, "iteration": iteration}})
+        self.describe(replace(description, branch=Branch(parent.path.name, iteration)))
         with writing(self.path):
             self.write_status(Status("pending", iteration))
-            self.keep(rows)
+            self.keep(evaluations)
         return True
 
     def _copy_snapshot(self, parent: RunDirectory, iteration: int) -> bool:
@@ -169,26 +168,23 @@ class RunDirectory:
 
     @property
     def branched_at(self) -> int:
-        """The iteration at which the run branches from another; 0 where it was trained from the start."""
+        """Iteration at which the run branches from another; 0 for a run trained from the start."""
         try:
-            return int(json.loads(read_regular(self.path / RUN))[BRANCH]["iteration"])
-        except (OSError, ValueError, KeyError, TypeError):
+            branch = read_description(self.path).branch
+        except DamagedRun:
             return 0
+        return 0 if branch is None else branch.iteration
 
     def status(self) -> Status:
-        """The status on disk; ``pending`` where there is none or it is torn."""
+        """Read the status; ``pending`` where there is none or it is damaged."""
         try:
-            found = json.loads(read_regular(self.path / STATUS))
-            return Status(found["status"], found["iteration"], found["reason"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return read_status(self.path)
+        except DamagedRun:
             return Status("pending")
 
     def write_status(self, status: Status) -> None:
-        """Replace the status; on a full disk, within the space that the old one has."""
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        content = json.dumps(
-            {"status": status.status, "reason": status.reason, "iteration": status.iteration, "updated": now}
-        ).encode()
+        """Replace the status; on a full disk, in place of the old one's bytes."""
+        content = status.content()
         try:
             atomic_write(self.path / STATUS, content)
         except OSError:
@@ -198,41 +194,33 @@ class RunDirectory:
                 file.write(content)
                 file.truncate()
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The evaluations on disk, in order, up to the first line that is none; null is NaN again."""
-        rows: list[dict[str, Any]] = []
-        try:
-            with open_regular(self.path / EVALUATIONS) as file:
-                for line in file:
-                    row = _row(line)
-                    if row is None:
-                        break
-                    rows.append(row)
-        except FileNotFoundError:
-            return rows
-        return rows
+    def evaluations(self) -> list[Evaluation]:
+        """Read the evaluations that the run can resume from, in order, up to the first damaged line."""
+        with contextlib.suppress(FileNotFoundError), open_regular(self.path / EVALUATIONS) as file:
+            return read_evaluations(file)
+        return []
 
-    def append(self, row: Mapping[str, float]) -> None:
+    def append(self, evaluation: Evaluation) -> None:
         """Add one evaluation; it is on disk when this returns."""
         with (self.path / EVALUATIONS).open("ab") as file:
-            file.write(_line(row))
+            file.write(evaluation.line())
             file.flush()
             os.fsync(file.fileno())
 
-    def keep(self, rows: list[dict[str, Any]]) -> None:
-        """Keep only these evaluations, which are a beginning of those on disk."""
-        path, content = self.path / EVALUATIONS, b"".join(map(_line, rows))
+    def keep(self, evaluations: Sequence[Evaluation]) -> None:
+        """Drop all evaluations but these, which are the first of those on disk."""
+        path, content = self.path / EVALUATIONS, b"".join(each.line() for each in evaluations)
         if (read_regular(path) if path.exists() else b"") != content:
             atomic_write(path, content)
 
     def snapshots(self) -> list[tuple[int, Path]]:
-        """Complete snapshots by iteration, the newest last."""
+        """List the complete snapshots with their iterations, the newest last."""
         found = (self.path / SNAPSHOTS).glob("iter_*")
         numbered = ((path.name.removeprefix("iter_"), path) for path in found)
         return sorted((int(number), path) for number, path in numbered if number.isdecimal())
 
     def snapshot(self, iteration: int) -> Path:
-        """Where the snapshot of an iteration goes."""
+        """Path of the snapshot of an iteration."""
         return self.path / SNAPSHOTS / f"iter_{iteration:08d}"
 
     def drop_snapshots(self, keep: int = KEPT_SNAPSHOTS) -> None:
@@ -241,32 +229,13 @@ class RunDirectory:
         self._delete([path for _, path in found[: len(found) - keep]])
 
     def drop_snapshots_after(self, iteration: int) -> None:
-        """Delete those that lie after an iteration to which the run has gone back."""
+        """Delete the snapshots after an iteration, to which the run has gone back."""
         self._delete([path for reached, path in self.snapshots() if reached > iteration])
 
     def _delete(self, snapshots: list[Path]) -> None:
-        """Delete, each under another name first so that a half-deleted one never counts."""
+        """Delete snapshots; each is renamed first, so that a half-deleted one never counts."""
         for path in snapshots:
             path.rename(path.with_name(f"old_{path.name}"))
             sync(path.parent)
         for doomed in (self.path / SNAPSHOTS).glob("old_*"):
             shutil.rmtree(doomed)
-
-
-def _row(line: bytes) -> dict[str, Any] | None:
-    """An evaluation from its line; None where it is torn or none."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(row, dict) or not row.keys() >= NEEDED:
-        return None
-    if not all(value is None or isinstance(value, (int, float)) for value in row.values()) or row["iteration"] is None:
-        return None
-    # Each name once in memory, not once a line: a resumed run may have a million evaluations.
-    return {sys.intern(name): math.nan if value is None else value for name, value in row.items()}
-
-
-def _line(row: Mapping[str, float]) -> bytes:
-    finite = {name: value if math.isfinite(value) else None for name, value in row.items()}
-    return json.dumps(finite).encode() + b"\n"

@@ -44,13 +44,13 @@ def sampled(session: Session, folder: Path, *, resumed: bool) -> Iterator[None]:
 
 def _sample(session: Session, path: Path, resumed: bool, stop: threading.Event) -> None:
     log = UsageLog(path, resumed=resumed)
-    watch = Watch(session, log)
+    recorder = UsageRecorder(session, log)
     while not stop.wait(log.interval):
-        watch.note()
-    watch.note()
+        recorder.record()
+    recorder.record()
 
 
-class Watch:
+class UsageRecorder:
     """Notes what a session's processes used from one call to the next, the first time from its making on."""
 
     def __init__(self, session: Session, log: UsageLog) -> None:
@@ -63,7 +63,7 @@ class Watch:
         self._before = log.seconds
         self._look()
 
-    def note(self) -> None:
+    def record(self) -> None:
         """Write one sample, unless no process lives or hardly any time has passed."""
         now = time.monotonic()
         passed = now - self._last

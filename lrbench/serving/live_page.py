@@ -17,7 +17,7 @@ from lrbench.errors import NO_MEMORY, LRBenchError
 from lrbench.report.build import Report
 from lrbench.report.page import page_data, page_document, page_html
 from lrbench.report.page.document import Kept
-from lrbench.runs.directory import EVALUATIONS, RUN, STATUS
+from lrbench.runs.files import EVALUATIONS, RUN, STATUS
 from lrbench.runs.records import find_runs
 
 LOOK_SECONDS = 0.5

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.data import Prepared
+from lrbench.runs.description import RunDescription
 from lrbench.spec.document import Document
 from lrbench.spec.expansion import write_out_runs
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.run import Run
 from lrbench.spec.settings import check_settings, read_settings
 from lrbench.spec.workload import Workload, read_workload
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -83,23 +82,22 @@ class Experiment:
         policy = re.sub(r"[^A-Za-z0-9.+-]+", "_", re.sub(r"\w+=", "", run.effective_policy.text)).strip("_")[:60]
         return f"{policy}-{run.solver.type}-s{run.seed}-{digest}"
 
-    def describe(self, run: Run, data: Prepared) -> dict[str, Any]:
-        """The resolved run, for run.json."""
-        return {
-            "schema": SCHEMA,
-            "run_id": self.run_id(run, data),
-            "experiment": self.name,
-            "policy": run.policy.text,
-            "function": run.function,
-            "lr_scale": run.lr_scale,
-            **run.rates,
-            "seed": run.seed,
-            "solver": run.solver.resolved(),
-            "workload": self.workload.describe(data),
-            "target_accuracy": self.settings.target_accuracy,
-            "stopping": self.settings.stopping.model_dump(),
-            "robustness_scales": self.settings.robustness.scales if self.settings.robustness else [],
-        }
+    def describe(self, run: Run, data: Prepared) -> RunDescription:
+        """Describe the resolved run; the engine, the machine and what else the spec does not say are left out."""
+        return RunDescription(
+            run_id=self.run_id(run, data),
+            experiment=self.name,
+            policy=run.policy.text,
+            function=run.function,
+            lr_scale=run.lr_scale,
+            rates=run.rates.get("rates"),
+            seed=run.seed,
+            solver=run.solver.resolved(),
+            workload=self.workload.describe(data),
+            target_accuracy=self.settings.target_accuracy,
+            stopping=self.settings.stopping.model_dump(),
+            robustness_scales=tuple(self.settings.robustness.scales if self.settings.robustness else ()),
+        )
 
 
 def read_experiment(

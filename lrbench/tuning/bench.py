@@ -5,6 +5,7 @@ The commands that choose among policies differ in which runs they ask for and wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from lrbench.data import Prepared, evaluated_on, hold_out, suggested
 from lrbench.engines.base import Engine
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task
-from lrbench.metrics.target import of_trained_net
 from lrbench.policies import Policy
-from lrbench.runner import Pause, Row
-from lrbench.runs.directory import RunDirectory, Status
+from lrbench.runner import Pause
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.evaluations import Evaluation, of_trained_net
+from lrbench.runs.status import Status
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.run import Run
@@ -143,21 +145,21 @@ class Bench:
         for job in task.job_per_gpu():
             self.engine.check(job)
 
-    def evaluations(self, task: Task) -> list[Row]:
+    def evaluations(self, task: Task) -> list[Evaluation]:
         """The evaluations that a task's run has on disk, in order; NaN where there is no value."""
-        return RunDirectory(task.folder).rows()
+        return RunDirectory(task.folder).evaluations()
 
     def status(self, task: Task) -> Status:
         """How far a task's run is."""
         return RunDirectory(task.folder).status()
 
 
-def best_accuracy(rows: Sequence[Row]) -> float | None:
+def best_accuracy(evaluations: Sequence[Evaluation]) -> float | None:
     """The best accuracy of these evaluations, a fraction; None where none has a value."""
-    found = [row["accuracy_top1"] for row in of_trained_net(rows) if row["accuracy_top1"] == row["accuracy_top1"]]
-    return max(found, default=None)
+    accuracies = (each.accuracy for each in of_trained_net(evaluations))
+    return max((accuracy for accuracy in accuracies if not math.isnan(accuracy)), default=None)
 
 
-def iterations_to(rows: Sequence[Row], target: float) -> int | None:
+def iterations_to(evaluations: Sequence[Evaluation], target: float) -> int | None:
     """Iterations up to the first evaluation with that accuracy; None where there is none."""
-    return next((int(row["iteration"]) for row in of_trained_net(rows) if row["accuracy_top1"] >= target), None)
+    return next((each.iteration for each in of_trained_net(evaluations) if each.accuracy >= target), None)

@@ -14,6 +14,7 @@ from lrbench.executors.plan import Task
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.policies import Policy
 from lrbench.runner import Pause
+from lrbench.runs.status import COMPLETED
 from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
 
 SUFFIX = "confirmed"
@@ -66,7 +67,7 @@ class Confirmed:
             [
                 outcome.best_accuracy
                 for outcome in self.outcomes
-                if outcome.best_accuracy is not None and outcome.status in ("finished", "stopped")
+                if outcome.best_accuracy is not None and outcome.status in COMPLETED
             ]
         )
 
@@ -121,7 +122,7 @@ def _outcome(bench: Bench, task: Task) -> SeedOutcome:
         best_accuracy=best_accuracy(rows),
         iterations_to_target=None if target is None else iterations_to(rows, target),
         iterations=status.iteration,
-        seconds=rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0,
+        seconds=rows[-1].seconds if rows else 0.0,
         run=task.folder.name,
         reason=status.reason,
     )

@@ -24,8 +24,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.metrics.target import of_trained_net
-from lrbench.runner import Row
+from lrbench.runs.evaluations import Evaluation, of_trained_net
 
 RISK = 0.02
 STEEPEST = 3.0
@@ -68,7 +67,7 @@ class Outlook:
             f"{math.ceil(1 / RISK) - 1} are needed: a rule of thumb that was right on other workloads"
         )
 
-    def hopeless(self, rows: Sequence[Row]) -> str | None:
+    def hopeless(self, rows: Sequence[Evaluation]) -> str | None:
         """Why the target is out of reach after these evaluations, or None while it is not."""
         curve = best_so_far(rows)
         if not curve or curve[-1][1] >= self.target or curve[-1][0] > LATEST * self.within:
@@ -131,17 +130,17 @@ class Outlook:
         return scores[math.ceil((len(scores) + 1) * (1 - RISK)) - 1]
 
 
-def best_so_far(rows: Sequence[Row]) -> Curve:
+def best_so_far(rows: Sequence[Evaluation]) -> Curve:
     """The best accuracy up to each evaluation of the trained net.
 
     Evaluations without a value before the first one that has are left out.
     """
     curve: list[tuple[int, float]] = []
     for row in of_trained_net(rows):
-        accuracy = row["accuracy_top1"]
+        accuracy = row.accuracy
         if accuracy == accuracy or curve:
             best = max(curve[-1][1], accuracy) if curve and accuracy == accuracy else accuracy
-            curve.append((int(row["iteration"]), curve[-1][1] if accuracy != accuracy else best))
+            curve.append((row.iteration, curve[-1][1] if accuracy != accuracy else best))
     return curve
 
 

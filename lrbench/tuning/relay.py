@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lrbench.engines.base import Progress
 from lrbench.executors.local import Listener, Outcome
 from lrbench.executors.plan import Task
+from lrbench.runs.evaluations import Evaluation
 
 
 class Relay(Listener):
@@ -35,9 +34,9 @@ class Relay(Listener):
         """See Listener."""
         self._listener.noticed(task, text)
 
-    def evaluated(self, task: Task, row: dict[str, Any]) -> None:
+    def evaluated(self, task: Task, evaluation: Evaluation) -> None:
         """Pass it on."""
-        self._listener.evaluated(task, row)
+        self._listener.evaluated(task, evaluation)
 
     def held_elsewhere(self, task: Task) -> None:
         """Pass it on."""

@@ -13,8 +13,8 @@ from typing import Any
 from lrbench.errors import ResultsError
 from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task
-from lrbench.runner import Row
-from lrbench.runs.directory import Status, StatusName
+from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.status import Status, StatusName
 from lrbench.tuning.bench import Bench
 
 
@@ -23,7 +23,7 @@ class Played:
     """A measured run: how it ended, and its evaluations."""
 
     status: StatusName
-    rows: tuple[Row, ...]
+    rows: tuple[Evaluation, ...]
 
 
 def read_table(path: Path) -> tuple[dict[str, Any], dict[tuple[str, int], Played]]:
@@ -46,12 +46,7 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[tuple[str, int], Played
 def _runs(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int], Played]]:
     for run in table["runs"]:
         rows = [
-            {
-                "iteration": iteration,
-                "accuracy_top1": math.nan if accuracy is None else accuracy,
-                "train_seconds": 0.0,
-                "evaluation_seconds": 0.0,
-            }
+            Evaluation(iteration, {"accuracy_top1": math.nan if accuracy is None else accuracy})
             for iteration, accuracy in zip(table["iterations"], run["accuracy"], strict=False)
         ]
         yield (run["policy"], run["seed"]), Played(run["status"], tuple(rows))
@@ -66,7 +61,7 @@ class ReplayBench(Bench):
     """
 
     table: Mapping[tuple[str, int], Played] = field(default_factory=dict)
-    reached: dict[Path, tuple[Status, list[Row]]] = field(default_factory=dict)
+    reached: dict[Path, tuple[Status, list[Evaluation]]] = field(default_factory=dict)
 
     def run(self, tasks: Iterable[Task | None]) -> list[Outcome]:
         """Play the runs one after another."""
@@ -78,7 +73,7 @@ class ReplayBench(Bench):
             self.listener.ended(outcomes[-1])
         return outcomes
 
-    def evaluations(self, task: Task) -> list[Row]:
+    def evaluations(self, task: Task) -> list[Evaluation]:
         """What was played of a run."""
         return self.reached.get(task.folder, (Status("pending"), []))[1]
 
@@ -96,9 +91,9 @@ class ReplayBench(Bench):
         self.reached[task.folder] = status, rows
         return status
 
-    def _reached(self, task: Task, played: Played, rows: list[Row]) -> Status | None:
+    def _reached(self, task: Task, played: Played, rows: list[Evaluation]) -> Status | None:
         """How a run ends after these evaluations, None if it goes on; in the runner's order of things."""
-        at = int(rows[-1]["iteration"]) if rows else 0
+        at = rows[-1].iteration if rows else 0
         if len(rows) == len(played.rows):
             return Status(played.status, at)
         if at >= task.experiment.workload.iterations:

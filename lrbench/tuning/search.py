@@ -13,7 +13,8 @@ from lrbench.errors import PolicyError
 from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task
 from lrbench.policies import parse_policy
-from lrbench.runs.directory import RunBusy, RunDirectory
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
 from lrbench.tuning.relay import Relay
 from lrbench.tuning.space import Space
@@ -29,8 +30,6 @@ MOST_REPEATS = 100
 """The same, after which any space counts as exhausted."""
 ASKED, OUTCOME = "asked", "outcome"
 """What a trial has in the study: which policy it tries in which run, and how that ended."""
-
-Row = dict[str, Any]
 
 
 class Search(Relay):
@@ -157,13 +156,13 @@ class Search(Relay):
         for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             if not asked(found):
                 self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
-            elif _free(RunDirectory(self._bench.folder / asked(found)["run"])):
+            elif not RunDirectory(self._bench.folder / asked(found)["run"]).is_locked:
                 trial = Trial(self._study, found._trial_id)
                 task = self._made(trial, asked(found)["policy"])
                 self._trials[task.number] = trial
                 yield task
 
-    def _pruned(self, trial: optuna.Trial, rows: Sequence[Row], reported: set[int]) -> str | None:
+    def _pruned(self, trial: optuna.Trial, rows: Sequence[Evaluation], reported: set[int]) -> str | None:
         """Report the newest evaluation; why to give up, or None. Called from the run's own thread."""
         from optuna.exceptions import UpdateFinishedTrialError
 
@@ -183,7 +182,7 @@ class Search(Relay):
             return "pruned: another policy had reached the target by this iteration"
         return "pruned: others were better by this iteration" if trial.should_prune() else None
 
-    def _beaten(self, rows: Sequence[Row]) -> bool:
+    def _beaten(self, rows: Sequence[Evaluation]) -> bool:
         """Whether a run that is to reach the target first has already taken as long as another one did."""
         if self._settings.objective != "iterations" or self._settings.pruner == "none":
             return False
@@ -192,7 +191,7 @@ class Search(Relay):
             for trial in self._study.get_trials(deepcopy=False)
             if (reached := trial.user_attrs.get(OUTCOME, {}).get("iterations_to_target")) is not None
         ]
-        return bool(rows[-1]["iteration"] >= min(found, default=math.inf))
+        return rows[-1].iteration >= min(found, default=math.inf)
 
     def ended(self, outcome: Outcome) -> None:
         """Tell the study how a run ended."""
@@ -212,7 +211,7 @@ class Search(Relay):
         found = None if self._target is None else iterations_to(rows, self._target)
         if outcome.status.status == "failed":
             state, values = TrialState.FAIL, None
-        elif outcome.status.status in ("finished", "stopped") and best is not None:
+        elif outcome.status.completed and best is not None:
             state, values = TrialState.COMPLETE, self._values(best, found)
         else:
             state, values = TrialState.PRUNED, None
@@ -225,7 +224,7 @@ class Search(Relay):
                     "iterations_to_target": found,
                     "iterations_to_best": None if best is None else iterations_to(rows, best),
                     "iterations": outcome.status.iteration,
-                    "seconds": rows[-1]["train_seconds"] + rows[-1]["evaluation_seconds"] if rows else 0.0,
+                    "seconds": rows[-1].seconds if rows else 0.0,
                 },
             )
             self._study.tell(trial, values, state)
@@ -275,12 +274,3 @@ def _fixed(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     """The parameters of a trial that waits to be taken."""
     fixed: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
     return fixed
-
-
-def _free(directory: RunDirectory) -> bool:
-    """Whether no process is running it."""
-    try:
-        with directory.locked():
-            return True
-    except RunBusy:
-        return False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.policies import Policy, parse_policy
+from lrbench.runs.status import COMPLETED
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import Confirmed, confirm
@@ -47,7 +48,7 @@ class Tried:
     @property
     def ended(self) -> bool:
         """Whether it was trained to its end without diverging."""
-        return self.status in ("finished", "stopped") and self.best_accuracy is not None
+        return self.status in COMPLETED and self.best_accuracy is not None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from fake_engine import FakeEngine
 
 import lrbench.cli.run
-import lrbench.executors.preparing
+import lrbench.executors.setup
 from lrbench.cli.main import main
 from lrbench.data import Prepared
 
@@ -71,7 +71,7 @@ def refused(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def without_training(monkeypatch: pytest.MonkeyPatch, digits: Prepared) -> None:
     """Digits at hand, and an engine that is never reached."""
     monkeypatch.setattr(lrbench.cli.run, "find_engine", lambda experiment: FakeEngine())
-    monkeypatch.setattr(lrbench.executors.preparing, "find_data", lambda experiment, obtain: digits)
+    monkeypatch.setattr(lrbench.executors.setup, "find_data", lambda experiment, obtain: digits)
 
 
 @pytest.mark.parametrize(

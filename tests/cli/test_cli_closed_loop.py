@@ -88,5 +88,5 @@ def test_a_run_killed_after_a_switch_goes_on_as_the_uninterrupted_one(tmp_path, 
     process.wait()
     process.stderr.close()
     assert any(7 <= len(found) < 12 for found in rows(tmp_path / "cut").values()), "killed too late to show anything"
-    assert "goes on from iteration" in finished(engine, tmp_path / "cut")
+    assert "resuming at iteration" in finished(engine, tmp_path / "cut")
     assert rows(tmp_path / "cut") == expected

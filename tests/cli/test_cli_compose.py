@@ -76,7 +76,7 @@ def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
     ) as process:
         assert process.stderr is not None
         told: list[str] = []
-        while not any("goes on from iteration 15" in line for line in told):
+        while not any("resuming at iteration 15" in line for line in told):
             told.append(process.stderr.readline())
             assert told[-1], "".join(told)
         process.send_signal(signal.SIGINT)

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from lrbench.cli import progress as progress_module
 from lrbench.cli.progress import RunProgress
 from lrbench.engines.base import Progress
+from lrbench.runs.evaluations import Evaluation
 
 LABEL = "WARMUP(policy=COSDECAY(k0=0.03, k1=0), l=30, k0=0, count=stage) SGD seed 0"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -30,7 +31,7 @@ def feed(listener: RunProgress, label: str = LABEL) -> None:
     tasks = [task(1, label), task(21, label)]
     for run in tasks:
         listener.started(run)
-        listener.evaluated(run, {"iteration": 500, "accuracy_top1": 0.987654, "learning_rate": 0.01, "train_loss": 2.0})
+        listener.evaluated(run, Evaluation(500, {"accuracy_top1": 0.987654, "train_loss": 2.0}, learning_rate=0.01))
         listener.progressed(run, Progress(63999, 0.00001234, 1.2345e-05))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import lrbench.cli.run
-import lrbench.executors.preparing
+import lrbench.executors.setup
 from lrbench.cli.main import main
 from lrbench.data import Prepared
 
@@ -96,7 +96,7 @@ def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, cap
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(lrbench.cli.run, "find_engine", unreached)
-    monkeypatch.setattr(lrbench.executors.preparing, "find_data", unreached)
+    monkeypatch.setattr(lrbench.executors.setup, "find_data", unreached)
 
     def run(*arguments: str) -> str:
         before = sorted(folder.rglob("*"))

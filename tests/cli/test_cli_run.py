@@ -167,7 +167,7 @@ def test_an_interruption_ends_the_children_keeps_what_is_done_and_says_how_to_go
     assert any(len(rows) >= 2 for rows in runs(folder / "results").values())
     answer = lrbench(folder, "run", "trial.yaml", "-j", "2")
     assert answer.returncode == 0
-    assert "goes on from iteration" in answer.stderr
+    assert "resuming at iteration" in answer.stderr
     assert runs(folder / "results") == uninterrupted
 
 

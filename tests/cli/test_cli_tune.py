@@ -92,7 +92,7 @@ def test_a_killed_search_goes_on_and_trains_nothing_twice(folder):
     for name, text in before.items():
         assert (runs / name / "evaluations.jsonl").read_text().startswith(text.splitlines()[0])
     assert "[2]" in done.stderr
-    assert "goes on from iteration" in done.stderr
+    assert "resuming at iteration" in done.stderr
 
 
 @pytest.fixture(params=["file", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))])

@@ -133,3 +133,14 @@ def test_a_damaged_run_alone_is_one_line_and_code_2(damaged, monkeypatch, capsys
         problem, _, remedy = LEFT_OUT[name][1].partition("; ")
         assert f"{name}: {problem}" in err
         assert f", so there is nothing to report; {remedy}" in err
+
+
+def test_a_refusal_names_the_folder_and_the_remedy_whatever_the_folder_is_called(monkeypatch, capsys, tmp_path):
+    run = fake_runs.write_run(tmp_path / "old: results; kept", "FIX(k0=0.1)")
+    newer(run)
+    code, _, err = lrbench(monkeypatch, capsys, "report", tmp_path / "old: results; kept")
+    assert (code, err) == (
+        2,
+        f"error: {run}: run.json has schema 2, this version reads up to 1, so there is nothing to report; "
+        "install a newer LRBench\n",
+    )

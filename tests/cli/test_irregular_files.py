@@ -13,7 +13,8 @@ import pytest
 from lrbench.data.store import read_mean
 from lrbench.errors import DataError, ResultsError
 from lrbench.runs.checksums import check_checksums, write_checksums
-from lrbench.runs.directory import RunDirectory, Status
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.status import Status
 from lrbench.runs.usage import USAGE, read_usage
 from lrbench.storage import file_sha256
 

@@ -9,7 +9,7 @@ import pytest
 from fake_engine import FakeEngine
 
 from lrbench.engines import parity, registry
-from lrbench.engines.parity import Course, Parity
+from lrbench.engines.parity import Parity, Trajectory
 
 SPEC = """\
 workload: {net: lenet, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 20, test_interval: 10}
@@ -20,14 +20,14 @@ policies: ["FIX(k0=0.01)"]
 SLOPES = ("prelu", 0)
 
 
-def course(first: list[float]) -> Course:
+def trajectory(first: list[float]) -> Trajectory:
     before, after = np.full(4, 0.25, np.float32), np.array(first, np.float32)
-    return Course(np.array([2.0, 1.0]), {SLOPES: before}, {SLOPES: after}, {SLOPES: after}, 0.5)
+    return Trajectory(np.array([2.0, 1.0]), {SLOPES: before}, {SLOPES: after}, {SLOPES: after}, 0.5)
 
 
-CAFFE = course([0.26, 0.27, 0.28, 0.29])
+CAFFE = trajectory([0.26, 0.27, 0.28, 0.29])
 ALIKE = Parity(np.full(2, 0.01), (0.5, 0.5), CAFFE, (CAFFE,), CAFFE)
-PARTED = replace(ALIKE, engine=course([0.26, 0.2705, 0.28, 0.29]))
+PARTED = replace(ALIKE, engine=trajectory([0.26, 0.2705, 0.28, 0.29]))
 
 
 @pytest.fixture
@@ -118,6 +118,6 @@ def test_real_engines_part_with_one_seed_alone(lrbench, tmp_path, own_home, monk
 
 
 def test_many_entries_are_cut_short_and_a_number_that_is_none_differs():
-    wild = replace(ALIKE, engine=course([np.nan, 0.3, 0.3, 0.3]))
+    wild = replace(ALIKE, engine=trajectory([np.nan, 0.3, 0.3, 0.3]))
     (line,) = wild.differing_entries()
     assert line.startswith("layer prelu, blob 0: 4 of 4 entries of the first update: [0] Caffe 0.00999999, here nan, ")

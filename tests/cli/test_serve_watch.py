@@ -137,14 +137,14 @@ def test_watch_says_when_nothing_is_under_way_from_the_start(lrbench, tmp_path):
 def test_watch_lists_all_in_a_terminal(tmp_path):
     from rich.console import Console
 
-    from lrbench.report.underway import find_underway
+    from lrbench.report.active_runs import find_active_runs
 
     with ExitStack() as stack:
         for seed in range(2):
             run = fake_runs.write_run(tmp_path, "FIX(k0=\x1b[2J1)", [0.1, 0.9], seed=seed, status="running")
             stack.enter_context(fake_runs.held(run))
         console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-        console.print(watch._table(find_underway([tmp_path])))
+        console.print(watch._table(find_active_runs([tmp_path])))
     text = console.export_text(clear=False)
     head, *lines = text.splitlines()
     assert head.split() == ["run", "iteration", "accuracy", "best", "rate", "time", "left"]

@@ -12,8 +12,8 @@ from lrbench.engines.caffe.environment import WORKER, CaffeEnvironment
 from lrbench.engines.caffe.solver import native_solver, stepping_solver
 from lrbench.engines.caffe.worker import Worker
 from lrbench.errors import EngineUnavailable
-from lrbench.executors.plan import Slot, tasks
-from lrbench.executors.preparing import check_tasks
+from lrbench.executors.plan import RunSlot, tasks
+from lrbench.executors.setup import check_tasks
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.spec.engine import EngineSettings
 from lrbench.spec.experiment import read_experiment
@@ -129,5 +129,5 @@ def test_each_gpu_of_a_spec_is_checked_before_anything_runs(gpu_tasks):
 
 def test_a_job_without_a_slot_of_its_own_is_on_the_specs_first_gpu(gpu_tasks):
     assert gpu_tasks[0].job().device_id == 5
-    assert gpu_tasks[0].job(Slot(lanes=2)).device_id == 5
-    assert gpu_tasks[0].job(Slot(device_id=3)).device_id == 3
+    assert gpu_tasks[0].job(RunSlot(lanes=2)).device_id == 5
+    assert gpu_tasks[0].job(RunSlot(device_id=3)).device_id == 3

@@ -16,7 +16,8 @@ from lrbench.data import Prepared
 from lrbench.errors import EngineFailed, Interrupted
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task, share, tasks
-from lrbench.runs.directory import RunDirectory, Status
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.status import Status
 from lrbench.spec.experiment import Experiment, read_experiment
 
 SPEC = """
@@ -96,7 +97,7 @@ def test_a_run_that_another_process_holds_is_waited_for_and_done_if_it_is_left(p
             held.set()
             let_go.wait(20)
             if done_elsewhere:
-                other.describe({})
+                other.describe(plan[0].description(FakeEngine()))
                 other.write_status(Status("finished", 20))
 
     class Busy(Listener):
@@ -141,7 +142,7 @@ def test_two_executors_at_once_share_the_runs_without_doing_one_twice(plan):
         thread.join()
     assert sum(engine.opened for engine in engines) == 6
     assert all(RunDirectory(task.folder).status().status == "finished" for task in plan)
-    assert all(len(RunDirectory(task.folder).rows()) == 2 for task in plan)
+    assert all(len(RunDirectory(task.folder).evaluations()) == 2 for task in plan)
 
 
 def test_ctrl_c_ends_the_sessions_and_the_next_call_goes_on(plan):

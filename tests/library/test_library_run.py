@@ -13,7 +13,7 @@ from fake_engine import FakeEngine
 import lrbench
 from lrbench.cli.main import main
 from lrbench.data import Prepared
-from lrbench.executors import preparing
+from lrbench.executors import setup
 
 SPEC = {
     "name": "trial",
@@ -42,7 +42,7 @@ def engine(digits: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Trains nothing, with the digits at hand; the working folder is empty."""
     fake = FakeEngine()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(preparing, "open_engine", lambda name, site: fake)
+    monkeypatch.setattr(setup, "open_engine", lambda name, site: fake)
     monkeypatch.setenv("LRBENCH_HOME", str(digits.folder.parents[1]))
     return fake
 

@@ -7,22 +7,23 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import fake_runs
 import pytest
 
 from lrbench.errors import ResultsError
-from lrbench.runs.directory import RunDirectory, Status
+from lrbench.runs.description import RunDescription
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.records import read_run
+from lrbench.runs.status import Status
 
 
-def evaluation(iteration: int) -> dict[str, Any]:
-    return {
-        "iteration": iteration,
-        "accuracy_top1": iteration / 100,
-        "train_seconds": 1.0,
-        "evaluation_seconds": 1.0,
-        "cpu_seconds": 1.0,
-        "peak_memory_bytes": 1,
-    }
+def evaluation(iteration: int) -> Evaluation:
+    return Evaluation(iteration, {"accuracy_top1": iteration / 100}, 0.1, 1.0, 1.0, 1.0, 1)
+
+
+def describe(run_id: str) -> RunDescription:
+    return fake_runs.description(run_id=run_id)
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def parent(tmp_path: Path) -> RunDirectory:
     """A run of three evaluations, with snapshots of the last two."""
     directory = RunDirectory(tmp_path / "parent")
     with directory.locked():
-        directory.describe({"policy": "parent"})
+        directory.describe(describe("parent"))
     for iteration in (10, 20, 30):
         directory.append(evaluation(iteration))
         if iteration > 10:
@@ -58,14 +59,14 @@ def files(directory: RunDirectory) -> dict[str, str]:
 
 def test_a_branch_has_the_evaluations_and_the_snapshot_up_to_there_and_its_own_description(parent, child):
     before = files(parent)
-    assert child.branch(parent, 20, {"policy": "child"})
-    assert child.rows() == parent.rows()[:2]
+    assert child.branch(parent, 20, describe("child"))
+    assert child.evaluations() == parent.evaluations()[:2]
     assert child.status() == Status("pending", 20)
     assert [(iteration, (path / "weights").read_text()) for iteration, path in child.snapshots()] == [
         (20, "weights at 20")
     ]
     assert json.loads((child.path / "run.json").read_text()) == {
-        "policy": "child",
+        **json.loads(describe("child").content()),
         "branch": {"run": "parent", "iteration": 20},
     }
     assert child.branched_at == 20
@@ -75,14 +76,14 @@ def test_a_branch_has_the_evaluations_and_the_snapshot_up_to_there_and_its_own_d
 
 @pytest.mark.parametrize("iteration", [10, 15, 40, 0])
 def test_there_is_no_branch_where_the_parent_has_no_snapshot_or_no_evaluation(parent, child, iteration):
-    assert not child.branch(parent, iteration, {"policy": "child"})
+    assert not child.branch(parent, iteration, describe("child"))
     assert files(child) == {}
     assert child.status() == Status("pending")
 
 
 def test_there_is_no_branch_of_a_parent_that_is_gone(parent, child):
     shutil.rmtree(parent.path)
-    assert not child.branch(parent, 20, {})
+    assert not child.branch(parent, 20, describe("child"))
     assert files(child) == {}
 
 
@@ -100,10 +101,10 @@ def test_one_that_was_cut_off_is_none_and_is_made_whole_the_next_time(parent, ch
     with monkeypatch.context() as patched:
         patched.setattr(owner, step, die)
         with pytest.raises(Killed):
-            child.branch(parent, 20, {"policy": "child"})
-    assert child.rows() == [], "so a runner would begin at iteration 0"
-    assert child.branch(parent, 20, {"policy": "child"})
-    assert child.rows() == parent.rows()[:2]
+            child.branch(parent, 20, describe("child"))
+    assert child.evaluations() == [], "so a runner would begin at iteration 0"
+    assert child.branch(parent, 20, describe("child"))
+    assert child.evaluations() == parent.evaluations()[:2]
     assert (child.snapshot(20) / "weights").read_text() == "weights at 20"
 
 
@@ -113,27 +114,12 @@ def test_a_full_disk_is_named_with_the_folder(parent, child, monkeypatch):
 
     monkeypatch.setattr(shutil, "copytree", fail)
     with pytest.raises(ResultsError, match="cannot write the results folder: No space left on device"):
-        child.branch(parent, 20, {})
-    assert child.rows() == []
+        child.branch(parent, 20, describe("child"))
+    assert child.evaluations() == []
 
 
 def test_reports_read_a_branch_as_any_run(parent, child):
-    child.branch(
-        parent,
-        20,
-        {
-            "schema": 1,
-            "run_id": "child",
-            "experiment": "e",
-            "policy": "FIX(k0=1)",
-            "function": "FIX",
-            "lr_scale": 1,
-            "seed": 0,
-            "solver": {},
-            "workload": {},
-            "engine": {},
-        },
-    )
+    child.branch(parent, 20, describe("child"))
     record = read_run(child.path)
     assert record.problem is None
     assert record.evaluations["iteration"].tolist() == [10, 20]

@@ -12,6 +12,8 @@ import pytest
 from filelock import FileLock
 
 from lrbench.errors import ResultsError
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import find_runs, read_run
 
 FIX = "FIX(k0=0.01)"
@@ -29,8 +31,8 @@ def listing(folder):
 def test_a_finished_run(run):
     record = read_run(run)
     assert record.problem is None
-    assert record.run["policy"] == FIX
-    assert record.status["status"] == "finished"
+    assert record.run.policy == FIX
+    assert record.status.status == "finished"
     assert not record.cut_off
     assert record.evaluations["iteration"].tolist() == [0, 500, 1000]
     accuracy = record.evaluations["accuracy_top1"].tolist()
@@ -62,7 +64,6 @@ def test_a_broken_line_in_the_middle_is_named(run, line):
     path.write_text("\n".join([lines[0], line, *lines[2:], ""]))
     record = read_run(run)
     assert record.problem == "evaluations.jsonl:2 is not JSON"
-    assert record.readable
     assert record.evaluations["iteration"].tolist() == [0]  # those before it
 
 
@@ -94,7 +95,7 @@ def test_an_iteration_written_twice_counts_once_and_the_later_line_wins(run):
 @pytest.fixture
 def in_small_batches(monkeypatch):
     """Every line of a file is a batch of its own."""
-    monkeypatch.setattr("lrbench.runs.columns.BATCH_BYTES", 1)
+    monkeypatch.setattr("lrbench.runs.evaluations.BATCH_BYTES", 1)
 
 
 @pytest.mark.usefixtures("in_small_batches")
@@ -131,7 +132,7 @@ def test_a_run_not_begun(run):
     (run / "status.json").unlink()
     record = read_run(run)
     assert record.problem is None
-    assert record.status["status"] == "pending"
+    assert record.status.status == "pending"
     assert record.evaluations["iteration"].tolist() == []
 
 
@@ -153,16 +154,17 @@ def test_a_damaged_file_is_named(run, name, content, problem):
     (run / name).unlink()
     if content is not None:
         (run / name).write_text(content)
-    record = read_run(run)
-    assert problem in str(record.problem)
-    assert not record.readable
+    with pytest.raises(DamagedRun) as refusal:
+        read_run(run)
+    assert problem in str(refusal.value)
 
 
 def test_a_pipe_in_place_of_a_file_does_not_hang(run):
     (run / "evaluations.jsonl").unlink()
     os.mkfifo(run / "evaluations.jsonl")
     start = time.monotonic()
-    assert "not a regular file" in str(read_run(run).problem)
+    with pytest.raises(DamagedRun, match=r"evaluations.jsonl cannot be read: not a regular file"):
+        read_run(run)
     assert time.monotonic() - start < 1
 
 
@@ -179,13 +181,13 @@ def test_a_run_whose_process_is_gone_is_cut_off(run):
 def test_a_runs_end_between_two_looks_is_not_a_cut_off(run, monkeypatch):
     (run / "status.json").write_text('{"status": "running", "reason": null, "iteration": 500}')
 
-    def end_it(path):
+    def end_it(directory):
         (run / "status.json").write_text('{"status": "finished", "reason": null, "iteration": 1000}')
-        return True
+        return False
 
-    monkeypatch.setattr("lrbench.runs.records._is_unlocked", end_it)
+    monkeypatch.setattr(RunDirectory, "is_locked", property(end_it))
     record = read_run(run)
-    assert record.status["status"] == "finished"
+    assert record.status.status == "finished"
     assert not record.cut_off
 
 

@@ -24,7 +24,7 @@ from lrbench.runs.usage import UsageLog, read_usage
 from lrbench.sampling import sampler
 from lrbench.sampling.nvml import Nvml
 from lrbench.sampling.processes import LOOKS_PER_SEARCH, Processes
-from lrbench.sampling.sampler import Watch
+from lrbench.sampling.sampler import UsageRecorder
 from lrbench.spec.model import EngineSettings, SolverSettings
 from lrbench.stopping import StoppingRules
 
@@ -77,10 +77,10 @@ def processor_seconds(samples):
 
 
 def test_a_process_is_seen_with_what_it_uses(child, tmp_path):
-    watch = Watch(child, UsageLog(tmp_path / "usage.jsonl", resumed=False))
+    recorder = UsageRecorder(child, UsageLog(tmp_path / "usage.jsonl", resumed=False))
     for seconds in (0.4, 0.2):
         child.work(seconds)
-        watch.note()
+        recorder.record()
     samples, problem = read_usage(tmp_path / "usage.jsonl")
     assert problem is None
     assert len(samples) == 2
@@ -92,9 +92,9 @@ def test_a_process_is_seen_with_what_it_uses(child, tmp_path):
 
 def test_what_a_process_starts_is_counted_with_it(tmp_path):
     wrapped = Child(["sh", "-c", '"$0" -c "$1"; exit 0', sys.executable, CHILD])
-    watch = Watch(wrapped, UsageLog(tmp_path / "usage.jsonl", resumed=False))
+    recorder = UsageRecorder(wrapped, UsageLog(tmp_path / "usage.jsonl", resumed=False))
     wrapped.work(0.3)
-    watch.note()
+    recorder.record()
     wrapped.process.stdin.close()
     wrapped.process.wait()
     (sample,) = read_usage(tmp_path / "usage.jsonl")[0]
@@ -112,22 +112,22 @@ def test_children_are_searched_for_now_and_then_alone(child, monkeypatch):
 
 
 def test_a_process_that_ended_leaves_no_sample_of_zero(child, tmp_path):
-    watch = Watch(child, UsageLog(tmp_path / "usage.jsonl", resumed=False))
+    recorder = UsageRecorder(child, UsageLog(tmp_path / "usage.jsonl", resumed=False))
     child.work(0.15)
     child.process.kill()
     child.process.stdout.read()  # it has ended, and nobody has collected it
-    watch.note()
+    recorder.record()
     child.process.wait()
-    watch.note()
+    recorder.record()
     assert not (tmp_path / "usage.jsonl").exists()
 
 
 def test_the_thread_takes_less_than_half_a_percent_of_a_core(child, tmp_path, monkeypatch):
     monkeypatch.setattr(sampler, "SHORTEST_SECONDS", 0.0)
-    watch = Watch(child, UsageLog(tmp_path / "usage.jsonl", resumed=False))
+    recorder = UsageRecorder(child, UsageLog(tmp_path / "usage.jsonl", resumed=False))
     before = time.thread_time()
     for _ in range(120):  # two minutes' worth
-        watch.note()
+        recorder.record()
     assert (time.thread_time() - before) / 120 < 0.005
 
 

@@ -9,7 +9,7 @@ import re
 import pytest
 from fake_engine import FakeEngine
 
-from lrbench.executors.preparing import with_engine_version
+from lrbench.executors.setup import with_engine_version
 from lrbench.policies.counting import rates_of
 from lrbench.spec.solver_types import SOLVER_PARAMETERS
 
@@ -66,7 +66,7 @@ def test_a_length_that_is_not_whole_takes_its_way_of_counting_into_the_id(spec, 
     experiment = spec.read(f"policies=['{policy}']")
     (run,) = experiment.runs
     assert experiment.run_id(run, data) == now != before
-    assert experiment.describe(run, data)["rates"] == experiment.identity(run, data)["rates"] == 2
+    assert experiment.describe(run, data).rates == experiment.identity(run, data)["rates"] == 2
     (whole,) = spec.read().runs
     assert "rates" not in whole.identity()
 
@@ -197,7 +197,7 @@ def test_a_wish_for_more_runs_keeps_the_ids_of_those_there_are(spec, data):
 
 def test_the_description_is_json_and_whole(spec, data):
     experiment = spec.more("target_accuracy: 0.9\nrobustness: {scales: [1, 5]}\n").read()
-    description = json.loads(json.dumps(experiment.describe(experiment.runs[1], data)))
+    description = json.loads(experiment.describe(experiment.runs[1], data).content())
     net_sha256 = description["workload"]["net"].pop("sha256")
     assert re.fullmatch("[0-9a-f]{64}", net_sha256)
     assert description == {
@@ -228,6 +228,9 @@ def test_the_description_is_json_and_whole(spec, data):
         "target_accuracy": 0.9,
         "robustness_scales": [1.0, 5.0],
         "stopping": {"at_target": False, "patience": None, "max_train_seconds": None},
+        "engine": {},
+        "versions": {},
+        "machine": {},
     }
 
 

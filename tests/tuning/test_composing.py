@@ -83,8 +83,8 @@ def runs(bench: Bench) -> dict[str, list[dict[str, Any]]]:
     """The evaluations of each run of the search, without the clocks."""
     return {
         path.parent.name: [
-            {name: value for name, value in row.items() if name not in CLOCKS}
-            for row in RunDirectory(path.parent).rows()
+            {name: value for name, value in evaluation.as_dict().items() if name not in CLOCKS}
+            for evaluation in RunDirectory(path.parent).evaluations()
         ]
         for path in sorted((bench.results / "trial-compose").glob("*/run.json"))
     }
@@ -123,7 +123,8 @@ def test_every_run_is_what_its_policy_gives_from_scratch(make):
         task = scratch.task(one.candidate.path.policy, 1000)
         scratch.run([task])
         alone = [
-            {name: value for name, value in row.items() if name not in CLOCKS} for row in scratch.evaluations(task)
+            {name: value for name, value in evaluation.as_dict().items() if name not in CLOCKS}
+            for evaluation in scratch.evaluations(task)
         ]
         assert found[one.run] == alone[: len(found[one.run])]
         assert task.folder.name == one.run
@@ -270,9 +271,7 @@ def test_a_plateau_ends_a_stage(make):
     assert result.stages[-1].end == 60
     assert all(stage.end > stage.start for stage in result.stages)
     first = result.stages[0]
-    reached = [
-        row["iteration"] for row in RunDirectory(_folder(make, first.best.run)).rows() if row["accuracy_top1"] == 1
-    ]
+    reached = [row.iteration for row in RunDirectory(_folder(make, first.best.run)).evaluations() if row.accuracy == 1]
     assert reached[0] + 10 == first.end
 
 

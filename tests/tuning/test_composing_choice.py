@@ -12,7 +12,8 @@ import pytest
 from lrbench.errors import PolicyError, SpecError
 from lrbench.policies import Shape, functions, parse_policy
 from lrbench.policies.table import paper_functions
-from lrbench.runs.directory import Status
+from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.status import Status
 from lrbench.spec.composition import CompositionSettings
 from lrbench.spec.experiment import Experiment, read_experiment
 from lrbench.spec.model import ChoosingSettings
@@ -228,7 +229,7 @@ def test_with_a_target_the_soonest_comes_first():
 
 
 def row(iteration: int, accuracy: float, loss: float = 1.0) -> dict[str, Any]:
-    return {"iteration": iteration, "accuracy_top1": accuracy, "test_loss": loss, "train_loss": loss}
+    return Evaluation(iteration, {"accuracy_top1": accuracy, "test_loss": loss, "train_loss": loss})
 
 
 def test_a_candidate_is_judged_by_its_last_evaluation():

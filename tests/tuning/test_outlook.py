@@ -7,14 +7,19 @@ import math
 import numpy as np
 import pytest
 
+from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.outlook import LATEST, RISK, STEEPEST, Outlook, best_so_far
 from lrbench.tuning.replay import read_table
 
 TIMES = range(25, 301, 25)
 
 
+def evaluation(iteration, accuracy):
+    return Evaluation(iteration, {"accuracy_top1": accuracy})
+
+
 def rows(accuracies, interval=25):
-    return [{"iteration": interval * number, "accuracy_top1": value} for number, value in enumerate(accuracies, 1)]
+    return [evaluation(interval * number, value) for number, value in enumerate(accuracies, 1)]
 
 
 def power_law(steepness, scale=4.0, floor=0.0):
@@ -114,7 +119,7 @@ def test_of_measured_runs_at_most_two_in_a_hundred_that_reach_the_target_are_giv
     given_up = 0
     for key in reaching:
         known = Outlook(target, 300, tuple(curves[other] for other in reaching if other != key))
-        until = [row for row in table[key].rows if row["iteration"] < min(i for i, a in curves[key] if a >= target)]
+        until = [row for row in table[key].rows if row.iteration < min(i for i, a in curves[key] if a >= target)]
         given_up += any(known.hopeless(until[: count + 1]) for count in range(len(until)))
         own = Outlook(target, 300)
         assert not any(own.hopeless(until[: count + 1]) for count in range(len(until)))
@@ -122,6 +127,6 @@ def test_of_measured_runs_at_most_two_in_a_hundred_that_reach_the_target_are_giv
 
 
 def test_a_test_pass_at_iteration_0_is_not_part_of_a_runs_curve():
-    untrained = {"iteration": 0, "accuracy_top1": 0.99}
+    untrained = evaluation(0, 0.99)
     assert best_so_far([untrained, *rows([0.1, 0.2])]) == [(25, 0.1), (50, 0.2)]
     assert Outlook(0.95, 300).hopeless([untrained]) is None

@@ -11,7 +11,7 @@ import pytest
 from fake_engine import FakeEngine, FakeSession
 
 from lrbench.data import Prepared
-from lrbench.engines.base import Stretch
+from lrbench.engines.base import TrainResult
 from lrbench.errors import EngineFailed
 from lrbench.report.range_plot import plot_range
 from lrbench.report.render import render
@@ -34,9 +34,9 @@ MakeBench = Callable[..., Bench]
 class FlatSession(FakeSession):
     """Its training loss tells nothing."""
 
-    def train(self, rates: np.ndarray) -> Stretch:
-        stretch = super().train(rates)
-        return Stretch(stretch.iterations, 1.0 if stretch.finite else np.nan, stretch.seconds, stretch.finite)
+    def train(self, rates: np.ndarray) -> TrainResult:
+        trained = super().train(rates)
+        return TrainResult(trained.iterations, 1.0 if trained.finite else np.nan, trained.seconds, trained.finite)
 
 
 def bench_in(folder: Path, data: Prepared, engine: FakeEngine, *overrides: str) -> Bench:

@@ -333,11 +333,11 @@ def test_over_measured_runs_it_finds_one_of_the_best_for_a_quarter_of_the_cost(t
     _, table = read_table(repository / "tests/data_files/digits_lenet.json.gz")
     assert len(table) == 329
     accuracy = {
-        policy: max(row["accuracy_top1"] for row in played.rows)
+        policy: max(row.accuracy for row in played.rows)
         for (policy, _), played in table.items()
         if played.status == "finished"
     }
-    exhaustive = sum(int(played.rows[-1]["iteration"]) for played in table.values())
+    exhaustive = sum(played.rows[-1].iteration for played in table.values())
     behind, costs = [], []
     for seed in range(3):
         changes = [

@@ -96,7 +96,7 @@ class Lucky(MadeUp):
         played = super().__missing__(key)
         if key[1] == 0:
             return played
-        return Played(played.status, tuple(row | {"accuracy_top1": 0.1} for row in played.rows))
+        return Played(played.status, tuple(replace(row, metrics={"accuracy_top1": 0.1}) for row in played.rows))
 
 
 def test_one_lucky_seed_is_not_enough_unless_a_share_is_asked_for(bench):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Job, Progress, Session, Stretch, TestOutputs, Usage
+from lrbench.engines.base import Job, Progress, Session, TestOutputs, TrainResult, Usage
 from lrbench.engines.bound import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment
 from lrbench.engines.caffe.files import NET, SOLVER, write_run_files
@@ -71,7 +71,7 @@ class NativeSession(Session):
             self._evaluator.close()
             raise
 
-    def train(self, rates: NDArray[np.float64]) -> Stretch:
+    def train(self, rates: NDArray[np.float64]) -> TrainResult:
         """Wait until Caffe's log says that the stretch is done and its snapshot is whole.
 
         The rates are Caffe's own, equal to these to float32's error: the engine refuses other policies.
@@ -93,7 +93,7 @@ class NativeSession(Session):
         self._iteration = end
         self._measure()
         train_loss = float(np.mean(losses)) if len(losses) and self._bound.plain_loss else math.nan
-        return Stretch(len(rates) if bad is None else bad + 1 - start, train_loss, seconds, bad is None)
+        return TrainResult(len(rates) if bad is None else bad + 1 - start, train_loss, seconds, bad is None)
 
     def _saved(self, iteration: int) -> bool:
         """The weights are whole once Caffe says that it turns to the solver state, or has ended well."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Job, Progress, Session, Stretch, TestOutputs, Timing, Usage
+from lrbench.engines.base import Job, Progress, Session, TestOutputs, Timing, TrainResult, Usage
 from lrbench.engines.bound import BoundNet
 from lrbench.engines.process.client import WorkerClient
 
@@ -20,11 +20,11 @@ class ProcessSession(Session):
     def __init__(self, job: Job, bound: BoundNet, worker: WorkerClient) -> None:
         self._job, self._bound, self._worker = job, bound, worker
 
-    def train(self, rates: NDArray[np.float64]) -> Stretch:
+    def train(self, rates: NDArray[np.float64]) -> TrainResult:
         """The whole stretch in one request; the worker sets the rate of each iteration."""
         answer = self._worker.ask("train", rates.astype("<f8").tobytes(), on_progress=self._tell)
         done = answer["iterations"]
-        return Stretch(done, answer["loss_sum"] / done, answer["seconds"], answer["finite"])
+        return TrainResult(done, answer["loss_sum"] / done, answer["seconds"], answer["finite"])
 
     def _tell(self, event: dict[str, Any]) -> None:
         self._job.on_progress(Progress(event["iteration"], event["loss"], event["rate"]))

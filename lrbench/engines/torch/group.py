@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Job, Progress, SessionLost, Stretch
+from lrbench.engines.base import Job, Progress, SessionLost, TrainResult
 from lrbench.engines.process.client import WorkerClient
 from lrbench.engines.process.death import MEMORY_REMEDY, OutOfMemory, WorkerDied
 from lrbench.errors import EngineFailed
@@ -42,11 +42,11 @@ class _Call:
         return not self.finite or not len(self.left)
 
     @property
-    def stretch(self) -> Stretch:
+    def result(self) -> TrainResult:
         losses = np.concatenate([np.zeros(0), *self.losses])
         # One sum over all of them, so that it does not depend on where other lanes cut the stretch.
         mean = float(losses.sum()) / len(losses) if len(losses) else math.nan
-        return Stretch(len(losses), mean, self.seconds, self.finite)
+        return TrainResult(len(losses), mean, self.seconds, self.finite)
 
 
 class LaneGroup:
@@ -115,7 +115,7 @@ class LaneGroup:
             if self._ended:
                 self._close()
 
-    def train(self, lane: int, rates: NDArray[np.float64]) -> Stretch:
+    def train(self, lane: int, rates: NDArray[np.float64]) -> TrainResult:
         """Train a lane one iteration a rate, together with the others.
 
         Raises:
@@ -134,7 +134,7 @@ class LaneGroup:
                         self._train_all()
             finally:
                 self._calls.pop(lane, None)
-        return call.stretch
+        return call.result
 
     def _train_all(self) -> None:
         """Train all lanes for the shortest of their stretches; called and left with the condition held."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from lrbench.data import Prepared
-from lrbench.engines.base import Job, Session, Stretch, TestOutputs, Usage
+from lrbench.engines.base import Job, Session, TestOutputs, TrainResult, Usage
 from lrbench.engines.bound import BoundNet
 from lrbench.engines.process.client import WorkerClient, read_outputs
 from lrbench.engines.torch.group import LanePool
@@ -44,7 +44,7 @@ class TorchSession(Session):
         """How many runs the worker trains now."""
         return self._group.seats
 
-    def train(self, rates: NDArray[np.float64]) -> Stretch:
+    def train(self, rates: NDArray[np.float64]) -> TrainResult:
         """Together with the other lanes, once all of them are ready to be trained."""
         return self._group.train(self._lane, rates)
 

@@ -17,12 +17,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from lrbench.errors import plain
-from lrbench.report.comparison.cost import WHOLE
 from lrbench.report.comparison.table import Comparison, ComparisonTable
 from lrbench.report.formats import heading
 from lrbench.report.picture_file import drawing, write_picture
 from lrbench.report.plots import prefixes
 from lrbench.report.scene import plain_axes
+from lrbench.runs.status import COMPLETED
 from lrbench.runs.usage import Sample
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -78,7 +78,7 @@ def _usage(table: ComparisonTable) -> Figure:
 
 
 def _samples(table: ComparisonTable, engine: str) -> list[Sequence[Sample]]:
-    runs = [run for by in table.rows.values() if engine in by for run in by[engine].row.runs if run.status in WHOLE]
+    runs = [run for by in table.rows.values() if engine in by for run in by[engine].row.runs if run.status in COMPLETED]
     return [table.samples[run.path] for run in runs if table.samples.get(run.path)]
 
 

@@ -24,9 +24,8 @@ from pathlib import Path
 from lrbench.metrics.summary import Summary, summarise
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
+from lrbench.runs.status import COMPLETED
 from lrbench.runs.usage import USAGE, Sample, highest_of, mean_of, read_usage
-
-WHOLE = frozenset({"finished", "stopped"})
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def read_samples(runs: Iterable[RunRow]) -> tuple[dict[Path, list[Sample]], list
     samples: dict[Path, list[Sample]] = {}
     problems: collections.Counter[str] = collections.Counter()
     for run in runs:
-        if run.status not in WHOLE:
+        if run.status not in COMPLETED:
             continue
         samples[run.path], problem = read_usage(run.path / USAGE)
         if problem is not None:
@@ -83,7 +82,7 @@ def _note(problem: str, count: int) -> str:
 
 def costs(row: PolicyRow, samples: Samples) -> dict[str, Summary]:
     """Mean, deviation and count of each column by name."""
-    found = [_of_run(run, samples.get(run.path, ())) for run in row.counted if run.status in WHOLE]
+    found = [_of_run(run, samples.get(run.path, ())) for run in row.counted if run.status in COMPLETED]
     return {
         cost.name: summarise([value for values in found if (value := values[cost.name]) is not None]) for cost in COSTS
     }

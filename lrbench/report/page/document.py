@@ -13,6 +13,7 @@ from lrbench import __version__
 from lrbench.data.holdout import evaluated_on
 from lrbench.errors import plain
 from lrbench.metrics.registry import METRICS
+from lrbench.report.active_runs import active_runs
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.formats import NOTHING, heading, number
 from lrbench.report.page.costs import page_costs
@@ -23,7 +24,6 @@ from lrbench.report.page.ranges import is_range_test, page_ranges
 from lrbench.report.page.spec_text import SpecWriter
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
-from lrbench.report.underway import underway
 from lrbench.report.views.ranking import ranking_columns, ranking_data, ranking_notes
 
 _BY_SOONEST = {
@@ -81,7 +81,7 @@ def page_document(report: Report, made: datetime, kept: Kept | None = None) -> d
                 "rate": one.rate_text,
                 "left": one.left_text,
             }
-            for one in underway(report.runs)
+            for one in active_runs(report.runs)
         ],
     }
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary, TimesToTarget
+from lrbench.report.active_runs import duration
 from lrbench.report.build import WorkloadTable
 from lrbench.report.formats import counted, mean_and_deviation, number
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow
 from lrbench.report.selection import Selection, select
-from lrbench.report.underway import duration
 
 MOST_NAMED = 3
 _SIGNS = {

@@ -18,7 +18,8 @@ from lrbench.policies import parse_policy
 from lrbench.report.build import WorkloadTable
 from lrbench.report.labels import engine_settings, key, solver_name
 from lrbench.report.page.curves import rounded
-from lrbench.report.rows import OUTCOMES, RunRow
+from lrbench.report.rows import RunRow
+from lrbench.runs.status import OUTCOMES
 from lrbench.tuning.range_test.sweep import read_sweeps
 
 SUFFIX = "-range"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from lrbench.errors import EngineFailed, SpecError
 from lrbench.executors.plan import Task
 from lrbench.policies import parse_policy
-from lrbench.runner import Pause, Row
+from lrbench.runner import Pause
 from lrbench.runs.directory import RunBusy, RunDirectory
+from lrbench.runs.evaluations import Evaluation
 from lrbench.spec.composition import CompositionSettings
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.composing.drawing import Continued, Draw, Drawing, Stage
@@ -166,14 +167,14 @@ class _Composition:
     def _train_to_end(self, candidate: Continued, latest: int, plateau: Plateau | None) -> int | None:
         """Train one to its plateau, or to ``latest`` where it has none; the iteration, None where it diverged."""
 
-        def end(rows: Sequence[Row]) -> int | None:
+        def end(rows: Sequence[Evaluation]) -> int | None:
             found = None if plateau is None else plateau.found(rows)
-            return latest if found is None and rows[-1]["iteration"] >= latest else found
+            return latest if found is None and rows[-1].iteration >= latest else found
 
         task = replace(self._task(candidate, latest), pause=lambda rows: STRETCH if end(rows) else None)
         if not self.bench.status(task).done and end(self.bench.evaluations(task)) is None:
             self._run([task])
-        trained = [row for row in self.bench.evaluations(task) if math.isfinite(row["accuracy_top1"])]
+        trained = [row for row in self.bench.evaluations(task) if math.isfinite(row.accuracy)]
         return end(trained)
 
     def _task(self, candidate: Continued, until: int) -> Task:
@@ -201,20 +202,20 @@ class _Composition:
 
     def _reached(self, task: Task, until: int) -> bool:
         rows = self.bench.evaluations(task)
-        return self.bench.status(task).done or bool(rows and rows[-1]["iteration"] >= until)
+        return self.bench.status(task).done or bool(rows and rows[-1].iteration >= until)
 
-    def _rows(self, task: Task, until: int) -> list[Row]:
+    def _rows(self, task: Task, until: int) -> list[Evaluation]:
         """A run's evaluations up to an iteration."""
-        return [row for row in self.bench.evaluations(task) if row["iteration"] <= until]
+        return [row for row in self.bench.evaluations(task) if row.iteration <= until]
 
     def _cost(self) -> Cost:
         iterations, seconds = 0, 0.0
         for task in self._tasks.values():
             taken_over = RunDirectory(task.folder).branched_at
             rows = self.bench.evaluations(task)
-            iterations += int(rows[-1]["iteration"]) - taken_over
-            before = [row for row in rows if row["iteration"] == taken_over]
-            seconds += _seconds(rows[-1]) - sum(map(_seconds, before))
+            iterations += rows[-1].iteration - taken_over
+            before = [row for row in rows if row.iteration == taken_over]
+            seconds += rows[-1].seconds - sum(row.seconds for row in before)
         return Cost(len(self._tasks), iterations, iterations / self._iterations, seconds)
 
 
@@ -236,15 +237,11 @@ def _branch(task: Task, parent: Task, start: int, bench: Bench) -> None:
     directory = RunDirectory(task.folder)
     try:
         with directory.locked():
-            if not directory.rows():
+            if not directory.evaluations():
                 directory.branch(RunDirectory(parent.folder), start, task.description(bench.engine))
     except RunBusy:
         pass  # another process runs it, and has branched it
 
 
 def _at(iteration: int) -> Pause:
-    return lambda rows: STRETCH if rows[-1]["iteration"] >= iteration else None
-
-
-def _seconds(row: Row) -> float:
-    return float(row["train_seconds"] + row["evaluation_seconds"])
+    return lambda rows: STRETCH if rows[-1].iteration >= iteration else None

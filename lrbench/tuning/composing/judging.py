@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrbench.runner import Row
-from lrbench.runs.directory import Status
+from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.status import Status
 from lrbench.tuning.bench import iterations_to
 from lrbench.tuning.composing.drawing import Continued
 
@@ -46,13 +46,13 @@ class Judge:
     images: int
     target: float | None = None
 
-    def judged(self, candidate: Continued, run: str, rows: Sequence[Row], status: Status) -> Judged:
+    def judged(self, candidate: Continued, run: str, rows: Sequence[Evaluation], status: Status) -> Judged:
         """A candidate by its evaluations up to the end of the stretch, of which there is one at least."""
         last = rows[-1]
         reached = None if self.target is None else iterations_to(rows, self.target)
-        if status.status == "diverged" and status.iteration <= last["iteration"]:
+        if status.status == "diverged" and status.iteration <= last.iteration:
             return Judged(candidate, run, None, None, reached)
-        accuracy, loss = last["accuracy_top1"], last["test_loss"]
+        accuracy, loss = last.accuracy, last.metrics["test_loss"]
         if not math.isfinite(accuracy):
             return Judged(candidate, run, None, None, reached)
         return Judged(candidate, run, accuracy, loss if math.isfinite(loss) else math.inf, reached)

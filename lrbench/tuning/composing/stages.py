@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lrbench.errors import SpecError
 from lrbench.policies.plateau import PlateauDetector
 from lrbench.policies.values import Values
-from lrbench.runner import Row
+from lrbench.runs.evaluations import Evaluation
 from lrbench.spec.composition import CompositionSettings
 from lrbench.spec.experiment import Experiment
 
@@ -85,10 +85,10 @@ class Plateau:
         )
         self._start, self._judged_at = start, judged_at
 
-    def found(self, rows: Sequence[Row]) -> int | None:
+    def found(self, rows: Sequence[Evaluation]) -> int | None:
         """The iteration of the plateau; None where there is none so far."""
         detector = PlateauDetector(self._values)
         for row in rows:
-            if row["iteration"] > self._start and detector.reached(row) and row["iteration"] >= self._judged_at:
-                return int(row["iteration"])
+            if row.iteration > self._start and detector.reached(row.as_dict()) and row.iteration >= self._judged_at:
+                return row.iteration
         return None

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import TIMES_TO_TARGET, all_metrics
-from lrbench.policies.counting import rates_of
-from lrbench.runs.directory import OUTCOMES
+from lrbench.runs.description import RunDescription
+from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import RunRecord, find_runs, read_run
 from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload, joined
 from lrbench.tuning.database.measured import new_bests
@@ -52,11 +52,15 @@ def collect(paths: Sequence[Path], note: str | None = None) -> Collected:
     problems: list[str] = []
     added_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     for path in _runs(paths):
-        record = read_run(path)
+        try:
+            record = read_run(path)
+        except DamagedRun as damage:
+            problems.append(str(damage.at(_text(path))))
+            continue
         if record.problem:
             problems.append(f"{_text(path)}: {record.problem}")
-        elif record.status["status"] not in OUTCOMES:
-            unfinished["cut off" if record.cut_off else record.status["status"]] += 1
+        elif not record.status.done:
+            unfinished["cut off" if record.cut_off else record.status.status] += 1
         else:
             try:
                 entries.append(entry_of_run(record, added_at, note))
@@ -65,13 +69,13 @@ def collect(paths: Sequence[Path], note: str | None = None) -> Collected:
     return Collected(joined(entries), dict(unfinished), problems)
 
 
-def workload_of_run(run: Object) -> StoredWorkload:
-    """The workload of a run, from the content of its run.json or from such a description of one that is to be run.
+def workload_of_run(run: RunDescription) -> StoredWorkload:
+    """The workload of a run.
 
     Raises:
         pydantic.ValidationError: something is missing or of the wrong type.
     """
-    workload, engine = _part(run, "workload"), _part(run, "engine")
+    workload, engine = run.workload, run.engine
     net, data = _part(workload, "net"), _part(workload, "dataset")
     return _WORKLOAD.validate_python(
         {
@@ -83,7 +87,7 @@ def workload_of_run(run: Object) -> StoredWorkload:
             "evaluated_on": evaluated_on(str(data.get("name"))),
             **{name: workload.get(name) for name in ("batch_size", "iterations", "test_interval")},
             # The policy's text has the solver's lr_scale in it.
-            "solver": {name: value for name, value in _part(run, "solver").items() if name != "lr_scale"},
+            "solver": {name: value for name, value in run.solver.items() if name != "lr_scale"},
             "engine_name": engine.get("name"),
             "engine_driver": engine.get("driver"),
             "engine_device": engine.get("device"),
@@ -107,44 +111,44 @@ def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> E
     return ENTRY.validate_python(
         {
             "workload": workload_of_run(run),
-            "policy": run["policy"],
-            "function": run["function"],
-            "lr_scale": run["lr_scale"],
+            "policy": run.policy,
+            "function": run.function,
+            "lr_scale": run.lr_scale,
             "runs": [_measured(record) | _origin(run) | {"added_at": added_at, "note": note or _noted(run)}],
         }
     )
 
 
-def _noted(run: Object) -> str | None:
-    return "rates computed with an earlier count of cycles" if rates_of(run) == 1 else None
+def _noted(run: RunDescription) -> str | None:
+    return "rates computed with an earlier count of cycles" if run.counting == 1 else None
 
 
 def _measured(record: RunRecord) -> dict[str, Any]:
     run, status = record.run, record.status
     metrics = all_metrics(record.evaluations, None)
     return {
-        "run_id": run["run_id"],
-        "seed": run["seed"],
-        "status": status["status"],
-        "reason": status.get("reason"),
-        "iteration": status.get("iteration"),
+        "run_id": run.run_id,
+        "seed": run.seed,
+        "status": status.status,
+        "reason": status.reason,
+        "iteration": status.iteration,
         "metrics": {name: value for name, value in metrics.items() if name not in TIMES_TO_TARGET},
         "curve": new_bests(record.evaluations),
     }
 
 
-def _origin(run: Object) -> dict[str, Any]:
+def _origin(run: RunDescription) -> dict[str, Any]:
     """Where it was run, by the kind of machine: its name is nobody's business."""
-    engine, machine = _part(run, "engine"), _part(run, "machine")
+    engine, machine = run.engine, run.machine
     return {
-        "experiment": run["experiment"],
-        "run_at": run.get("created"),
-        "lrbench_version": _part(run, "versions").get("lrbench"),
+        "experiment": run.experiment,
+        "run_at": run.created,
+        "lrbench_version": run.versions.get("lrbench"),
         "engine_version": engine.get("version"),
         "cpu": machine.get("cpu"),
         "gpu": engine.get("gpu", machine.get("gpu")),
         "cores": machine.get("cores"),
-        "threads": run.get("threads"),
+        "threads": run.threads,
     }
 
 

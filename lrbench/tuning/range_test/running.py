@@ -11,9 +11,8 @@ import numpy as np
 from lrbench.errors import EngineFailed
 from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task
-from lrbench.metrics.target import of_trained_net
 from lrbench.policies import Policy, parse_policy
-from lrbench.runner import Row
+from lrbench.runs.evaluations import Evaluation, of_trained_net
 from lrbench.spec.model import SolverSettings
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.range_test.fixed import FixedReading, Judged, read_fixed
@@ -80,7 +79,7 @@ class _RangeTest:
         policy = parse_policy(self.plan.sweep_text)
         return [self._task(bench, policy, seed) for seed in self.plan.seeds]
 
-    def _swept(self, curves: list[list[Row]]) -> Sweeps:
+    def _swept(self, curves: list[list[Evaluation]]) -> Sweeps:
         interval, swept = self.plan.sweep_interval, self.plan.swept
         starts = range(0, swept, interval)
         rates = [self.plan.swept_rate(start, min(start + interval, swept)) for start in starts]
@@ -91,7 +90,7 @@ class _RangeTest:
 
     def _fixed(self, sweep: SweepReading) -> tuple[FixedRuns, dict[int, FixedReading | None]]:
         """Run rates until both ends of the range are known, or all that may be tried is."""
-        found: dict[float, list[list[Row]]] = {}
+        found: dict[float, list[list[Evaluation]]] = {}
         wanted = first_rates(self.plan, sweep)
         while wanted:
             found |= self._run_fixed(wanted)
@@ -102,7 +101,7 @@ class _RangeTest:
             wanted = further_rates(self.plan, tuple(found), readings[self.plan.lengths[-1]])
         return fixed, readings
 
-    def _run_fixed(self, rates: Sequence[float]) -> dict[float, list[list[Row]]]:
+    def _run_fixed(self, rates: Sequence[float]) -> dict[float, list[list[Evaluation]]]:
         """The evaluations of each seed's run at each of the rates."""
         bench = self.bench.lasting(self.plan.lengths[-1], self.plan.lengths[0])
         tasks = [
@@ -111,7 +110,7 @@ class _RangeTest:
         rows, seeds = self._run(tasks), len(self.plan.seeds)
         return {rate: rows[place * seeds : (place + 1) * seeds] for place, rate in enumerate(rates)}
 
-    def _table(self, found: dict[float, list[list[Row]]]) -> FixedRuns:
+    def _table(self, found: dict[float, list[list[Evaluation]]]) -> FixedRuns:
         rates = sorted(found)
         first = self.plan.lengths[0]
         accuracies = {length: _at([found[rate] for rate in rates], length // first) for length in self.plan.lengths}
@@ -121,7 +120,7 @@ class _RangeTest:
         self._numbered += 1
         return bench.task(policy, seed, number=self._numbered, solver=self.solver)
 
-    def _run(self, tasks: list[Task]) -> list[list[Row]]:
+    def _run(self, tasks: list[Task]) -> list[list[Evaluation]]:
         """Run them all; their evaluations, in order."""
         _refuse_failed(self.bench.run(tasks))
         self._done += tasks
@@ -131,9 +130,9 @@ class _RangeTest:
         last = [rows[-1] for rows in map(self.bench.evaluations, self._done) if rows]
         return Cost(
             len(self._done),
-            sum(int(row["iteration"]) for row in last),
-            math.fsum(row["train_seconds"] for row in last),
-            math.fsum(row["evaluation_seconds"] for row in last),
+            sum(row.iteration for row in last),
+            math.fsum(row.train_seconds for row in last),
+            math.fsum(row.evaluation_seconds for row in last),
         )
 
 
@@ -148,14 +147,14 @@ def _refuse_failed(outcomes: list[Outcome]) -> None:
         )
 
 
-def _column(rows: list[Row], name: str, points: int) -> Column:
+def _column(rows: list[Evaluation], name: str, points: int) -> Column:
     """A metric at each of the points, NaN after the last evaluation there is."""
     values = np.full(points, np.nan)
-    values[: len(rows)] = [row[name] for row in rows]
+    values[: len(rows)] = [row.metrics[name] for row in rows]
     return values
 
 
-def _at(found: list[list[list[Row]]], count: int) -> Table:
+def _at(found: list[list[list[Evaluation]]], count: int) -> Table:
     """The accuracy at the ``count``-th evaluation of each rate's runs, shape (seeds, rates); NaN where it diverged."""
     return np.array(
         [[_column(rows, "accuracy_top1", max(count, len(rows)))[count - 1] for rows in runs] for runs in found]

@@ -23,7 +23,9 @@ from lrbench.engines.torch.memory import out_of_memory
 from lrbench.errors import EngineFailed
 from lrbench.policies import parse_policy
 from lrbench.runner import Observer, Training
-from lrbench.runs.directory import RunDirectory, Status
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.status import Status
 from lrbench.stopping import StoppingRules
 
 CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
@@ -65,7 +67,8 @@ class Lanes:
 
 def measured(job: Job) -> list[dict[str, Any]]:
     return [
-        {name: value for name, value in row.items() if name not in CLOCKS} for row in RunDirectory(job.folder).rows()
+        {name: value for name, value in evaluation.as_dict().items() if name not in CLOCKS}
+        for evaluation in RunDirectory(job.folder).evaluations()
     ]
 
 
@@ -119,7 +122,7 @@ def test_runs_of_other_lengths_share_one_worker_and_measure_what_they_do_alone(j
     seen: set[tuple[int, ...]] = set()
     shared: list[int] = []
 
-    def look(session: Session, row: dict[str, Any]) -> None:
+    def look(session: Session, evaluation: Evaluation) -> None:
         seen.add(tuple(session.processes()))
         shared.append(session.shared)
 
@@ -138,7 +141,7 @@ def test_processor_time_is_shared_out(jobs):
     used: list[float] = []
     lanes.evaluated = lambda session, row: used.append(sum(psutil.Process(session.processes()[0]).cpu_times()[:2]))
     lanes.run(together)
-    charged = sum(RunDirectory(job.folder).rows()[-1]["cpu_seconds"] for job in together)
+    charged = sum(RunDirectory(job.folder).evaluations()[-1].cpu_seconds for job in together)
     assert 0.8 * max(used) < charged < 1.2 * max(used)
 
 
@@ -153,8 +156,8 @@ def test_a_diverging_lane_ends_alone(jobs, alone):
 def test_a_killed_worker_costs_lanes_but_no_run(jobs, alone, notices):
     killed = threading.Event()
 
-    def kill(session: Session, row: dict[str, Any]) -> None:
-        if row["iteration"] == 20 and not killed.is_set():
+    def kill(session: Session, evaluation: Evaluation) -> None:
+        if evaluation.iteration == 20 and not killed.is_set():
             killed.set()
             os.kill(session.processes()[0], signal.SIGKILL)
 
@@ -198,7 +201,7 @@ def test_what_pytorch_itself_raises_is_known_as_too_little_memory():
 def test_the_death_of_a_worker_with_one_lane_is_that_runs_failure(jobs, notices):
     (job, *_) = jobs("one", 3)
 
-    def kill(session: Session, row: dict[str, Any]) -> None:
+    def kill(session: Session, evaluation: Evaluation) -> None:
         os.kill(session.processes()[0], signal.SIGKILL)
 
     (status,) = Lanes(kill).run([job])
@@ -211,7 +214,7 @@ def test_what_the_worker_refuses_one_lane_leaves_the_others_as_they_are(jobs, al
     together = jobs("together", 3)
     spoilt = threading.Event()
 
-    def spoil(session: Session, row: dict[str, Any]) -> None:
+    def spoil(session: Session, evaluation: Evaluation) -> None:
         if session is lanes.sessions["together1"] and not spoilt.is_set():
             spoilt.set()
             with pytest.raises(EngineFailed, match="refused to restore"):

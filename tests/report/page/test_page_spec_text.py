@@ -11,7 +11,9 @@ import yaml
 from lrbench.data import Prepared
 from lrbench.report.page.spec_text import SpecWriter
 from lrbench.report.rows import row_of_record
+from lrbench.runs.description import read_description
 from lrbench.runs.records import RunRecord
+from lrbench.runs.status import Status
 from lrbench.spec.experiment import read_experiment
 
 SPEC = """
@@ -46,17 +48,17 @@ def data(tmp_path):
 
 @pytest.fixture
 def row(tmp_path):
-    """The row of a run described as in run.json."""
-    return lambda description: row_of_record(RunRecord(tmp_path, description, {"status": "pending"}))
+    """The row of a run of that description."""
+    return lambda description: row_of_record(RunRecord(tmp_path, description, Status("pending")))
 
 
 def test_the_spec_of_each_run_has_the_runs_own_id(tmp_path, data, row):
     (tmp_path / "trial.yaml").write_text(SPEC)
     experiment = read_experiment(tmp_path / "trial.yaml")
     assert len(experiment.runs) == 8
-    engine = {"engine": {**experiment.settings.engine.model_dump(), "version": "2.13"}}
+    engine = {**experiment.settings.engine.model_dump(), "version": "2.13"}
     for run in experiment.runs:
-        text = SpecWriter().text(row({**experiment.describe(run, data), **engine}))
+        text = SpecWriter().text(row(dataclasses.replace(experiment.describe(run, data), engine=engine)))
         (tmp_path / "again.yaml").write_text(text)
         again = read_experiment(tmp_path / "again.yaml")
         assert len(again.runs) == 1
@@ -69,7 +71,7 @@ def test_a_net_and_data_of_the_users_own_are_left_to_fill_in(tmp_path, row):
         "FIX(k0=1)",
         workload={**fake_runs.WORKLOAD, "net": {"name": "mine"}, "dataset": {"name": "train_lmdb"}},
     )
-    text = SpecWriter().text(row(yaml.safe_load((folder / "run.json").read_text())))
+    text = SpecWriter().text(row(read_description(folder)))
     assert "# net: your own file" in text
     assert "# dataset: none that a spec knows by name" in text
     assert yaml.safe_load(text)["workload"]["net"] == "./net.prototxt"
@@ -77,7 +79,7 @@ def test_a_net_and_data_of_the_users_own_are_left_to_fill_in(tmp_path, row):
 
 def test_what_does_not_say_enough_has_no_spec(tmp_path, row):
     folder = fake_runs.write_run(tmp_path, "FIX(k0=1)")
-    known = row(yaml.safe_load((folder / "run.json").read_text()))
+    known = row(read_description(folder))
     assert SpecWriter().text(known) is not None
     for missing in ({"seed": None}, {"workload": {}}, {"policy": "rates of a log"}):
         assert SpecWriter().text(dataclasses.replace(known, **missing)) is None

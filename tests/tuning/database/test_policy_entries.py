@@ -200,9 +200,7 @@ def test_a_folder_without_runs_is_refused(tmp_path):
 )
 def test_a_data_set_with_a_held_out_part_is_told_by_its_name(name, evaluated_on):
     data = {"name": name, "sha256": "b" * 64, "label": "MNIST"}
-    workload = workload_of_run(
-        {"workload": fake_runs.WORKLOAD | {"dataset": data}, "solver": fake_runs.SOLVER, "engine": fake_runs.ENGINE}
-    )
+    workload = workload_of_run(fake_runs.description(workload=fake_runs.WORKLOAD | {"dataset": data}))
     assert workload.evaluated_on == evaluated_on
     assert workload.engine_precision == "float32"
 

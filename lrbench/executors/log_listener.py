@@ -1,18 +1,18 @@
-"""News of runs under way as lines of text, for whoever shows or keeps them."""
+"""A listener that makes a line of text of each event of a run, to be shown or logged."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any
 
 from lrbench.errors import plain
 from lrbench.executors.local import Listener, Outcome
 from lrbench.executors.plan import Task
+from lrbench.runs.evaluations import Evaluation
 
 
-class LineListener(Listener):
-    """Makes a line of each piece of news but the progress between evaluations, and hands it to ``say``."""
+class LogListener(Listener):
+    """Hands a line to ``say`` for each event of a run but the progress between evaluations."""
 
     def __init__(self) -> None:
         self.best: dict[int, float] = {}
@@ -27,7 +27,7 @@ class LineListener(Listener):
         self.say(task, "started")
 
     def resumed(self, task: Task, iteration: int) -> None:
-        self.say(task, f"goes on from iteration {iteration}")
+        self.say(task, f"resuming at iteration {iteration}")
 
     def restarted(self, task: Task, reason: str) -> None:
         self.say(task, plain(reason))
@@ -35,24 +35,24 @@ class LineListener(Listener):
     def noticed(self, task: Task, text: str) -> None:
         self.say(task, plain(text))
 
-    def evaluated(self, task: Task, row: dict[str, Any]) -> None:
-        if self.note(task, row):
+    def evaluated(self, task: Task, evaluation: Evaluation) -> None:
+        if self.note(task, evaluation):
             self.say(
                 task,
-                f"iteration {row['iteration']}  lr {row['learning_rate']:.3g}  "
-                f"loss {row['train_loss']:.4g}  accuracy {row['accuracy_top1']:.2%}",
+                f"iteration {evaluation.iteration}  lr {evaluation.learning_rate:.3g}  "
+                f"loss {evaluation.metrics['train_loss']:.4g}  accuracy {evaluation.accuracy:.2%}",
             )
 
-    def note(self, task: Task, row: dict[str, Any]) -> bool:
+    def note(self, task: Task, evaluation: Evaluation) -> bool:
         """Remember the accuracy; False where it is NaN: the end of the run, which comes next, says why."""
-        accuracy, best = row["accuracy_top1"], self.best[task.number]
+        accuracy, best = evaluation.accuracy, self.best[task.number]
         if accuracy != accuracy:
             return False
         self.best[task.number] = accuracy if not best >= accuracy else best
         return True
 
     def held_elsewhere(self, task: Task) -> None:
-        self.say(task, "another process is running it: waiting for that at the end")
+        self.say(task, "locked by another process, will retry last")
 
     def ended(self, outcome: Outcome) -> None:
         if outcome.how != "skipped":  # those are counted at the end

@@ -11,13 +11,14 @@ import numpy as np
 from lrbench.errors import ResultsError, plain
 from lrbench.report.formats import NOTHING, number, path_text
 from lrbench.report.rows import RunRow, row_of_record
-from lrbench.runs.directory import STATUS, RunDirectory
+from lrbench.runs.directory import RunDirectory
+from lrbench.runs.files import STATUS, DamagedRun
 from lrbench.runs.records import find_runs, read_run
 from lrbench.storage import is_irregular
 
 
 @dataclass(frozen=True)
-class Underway:
+class ActiveRun:
     """One run that a process is training.
 
     Attributes:
@@ -65,12 +66,12 @@ class Underway:
         return NOTHING if self.seconds_left is None else duration(self.seconds_left)
 
 
-def underway(runs: Iterable[RunRow]) -> list[Underway]:
+def active_runs(runs: Iterable[RunRow]) -> list[ActiveRun]:
     """Those of the runs that a process holds, in their order."""
-    return [_underway(run) for run in runs if run.status == "running"]
+    return [_active_run(run) for run in runs if run.status == "running"]
 
 
-def find_underway(paths: Sequence[Path], tell: Callable[[str], None] = lambda text: None) -> list[Underway]:
+def find_active_runs(paths: Sequence[Path], tell: Callable[[str], None] = lambda text: None) -> list[ActiveRun]:
     """The runs at or under the folders that a process holds; of all others no more than their status is read.
 
     Args:
@@ -86,20 +87,22 @@ def find_underway(paths: Sequence[Path], tell: Callable[[str], None] = lambda te
             where=", ".join(map(path_text, paths)),
             remedy="start one: lrbench run SPEC",
         )
-    said = (path for path in found if RunDirectory(path).status().status == "running" or is_irregular(path / STATUS))
-    records = [read_run(path) for path in said]
-    for record in records:
-        if not record.readable:
-            tell(f"{path_text(record.path)}: {record.problem}")
-    return underway(row_of_record(record) for record in records if record.readable)
+    rows = []
+    for path in found:
+        if RunDirectory(path).status().status == "running" or is_irregular(path / STATUS):
+            try:
+                rows.append(row_of_record(read_run(path)))
+            except DamagedRun as damage:
+                tell(str(damage.at(path_text(path))))
+    return active_runs(rows)
 
 
-def _underway(run: RunRow) -> Underway:
+def _active_run(run: RunRow) -> ActiveRun:
     iteration, budget = int(_last(run, "iteration") or 0), run.workload.get("iterations")
     iterations = budget if isinstance(budget, int) else None
     scale = f" x{run.lr_scale:g}" if run.lr_scale != 1 else ""
     name = f"{run.policy}{scale}, {run.solver.get('type') or 'unknown solver'}, seed {run.seed}"
-    return Underway(
+    return ActiveRun(
         run.where,
         plain(name),
         iteration,

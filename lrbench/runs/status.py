@@ -1,0 +1,68 @@
+"""The status of a run: the content of status.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from lrbench.runs.files import STATUS, DamagedRun, read_object
+
+StatusName = Literal["pending", "running", "finished", "diverged", "stopped", "failed"]
+COMPLETED: frozenset[str] = frozenset({"finished", "stopped"})
+"""Statuses of a run that ended without diverging: at its last iteration, or by a stopping rule."""
+OUTCOMES = COMPLETED | {"diverged"}
+"""Statuses with which a run is done; any other is run again."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Progress of a run, with the reason where there is something to say."""
+
+    status: StatusName
+    iteration: int = 0
+    reason: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the run reached an outcome."""
+        return self.status in OUTCOMES
+
+    @property
+    def completed(self) -> bool:
+        """Whether the run is done and did not diverge."""
+        return self.status in COMPLETED
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Status:
+        """Take the status from the content of a status.json.
+
+        Raises:
+            DamagedRun: it holds no status.
+        """
+        name: Any = value.get("status")
+        iteration, reason = value.get("iteration", 0), value.get("reason")
+        if name not in get_args(StatusName):
+            raise DamagedRun(f"status.json: unknown status {str(name)[:40]!r}")
+        if not isinstance(iteration, int):  # orjson gives a float for an integer beyond 64 bits
+            raise DamagedRun("status.json: 'iteration' is not a whole number of 64 bits")
+        return cls(name, iteration, None if reason is None else str(reason))
+
+    def content(self) -> bytes:
+        """Bytes of status.json, with the current time."""
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return json.dumps(
+            {"status": self.status, "reason": self.reason, "iteration": self.iteration, "updated": now}
+        ).encode()
+
+
+def read_status(folder: Path) -> Status:
+    """Read the status of the run in a folder; ``pending`` where there is no status.json.
+
+    Raises:
+        DamagedRun: it cannot be read, or holds no status.
+    """
+    return Status.parse(read_object(folder / STATUS) or {"status": "pending"})
