@@ -109,9 +109,9 @@ class EngineConformance:
     solvers: Sequence[Mapping[str, Any]] = ({"type": "SGD"},)
     """Solvers that the engine is tried with; all tests but one use the first."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def data(self, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-        return prepare("digits", tmp_path_factory.mktemp("data"), None)
+        return prepare("digits", tmp_path_factory.getbasetemp() / "conformance", None)  # prepared once, then found
 
     @pytest.fixture
     def make_job(self, tmp_path: Path, data: Prepared) -> MakeJob:

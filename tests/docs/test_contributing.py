@@ -50,7 +50,7 @@ class TestFunctionOfAPage(FunctionConformance):
 
 
 class TestEngineOfThePage(EngineConformance):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def engine(self) -> Any:
         return module("docs/how-to/write-an-engine.md", 0, "own_softmax").SoftmaxEngine(None)
 
