@@ -12,11 +12,15 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 import lrbench as package
 from lrbench.cli import main
+from lrbench.metrics.registry import Evaluated, Metric
+from lrbench.report.document import Document, Heading, Paragraph
+from lrbench.report.render import render
 from lrbench.testing import DataSetConformance, EngineConformance, FunctionConformance
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -61,8 +65,21 @@ class TestDataSetOfThePage(DataSetConformance):
         return module("docs/how-to/use-your-own-data-set.md", 0, "shades").SHADES
 
 
+def test_the_metric_of_the_page_is_computed():
+    metric = module("CONTRIBUTING.md", 1, "metric").LEAST_CONFIDENCE
+    assert isinstance(metric, Metric)
+    outputs = Evaluated(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 1]), 0.3, 0.3)
+    assert metric.of_evaluation(outputs) == 0.6
+
+
+def test_the_format_of_the_page_renders(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lrbench.report.render.headings", module("CONTRIBUTING.md", 2, "headings"))
+    document = Document([Heading("first"), Paragraph("more"), Heading("second")], dict, list)
+    assert render(document, "headings", 4) == b"firs\nseco\n"
+
+
 def test_the_command_of_the_page_is_one(monkeypatch, capsys):
-    command = module("CONTRIBUTING.md", 1, "lrbench.cli.peak")
+    command = module("CONTRIBUTING.md", 3, "lrbench.cli.peak")
     monkeypatch.setitem(sys.modules, "lrbench.cli.peak", command)
     monkeypatch.setitem(main.COMMANDS, "peak", "Print the highest rate of a policy.")
     monkeypatch.setattr(sys, "argv", ["lrbench", "peak", "COS(k0=0.01, k1=0.06, l=100)"])
