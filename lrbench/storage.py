@@ -9,6 +9,22 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+from lrbench.errors import UsageError
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped_folder(name: str) -> Path:
+    """Folder of files that LRBench ships: inside the installed package, or beside the package in a checkout.
+
+    Raises:
+        UsageError: the installation lacks it.
+    """
+    for folder in (PACKAGE / name, PACKAGE.parent / name):
+        if folder.is_dir():
+            return folder
+    raise UsageError(f"the folder {name} is missing from LRBench", where=str(PACKAGE), remedy="install LRBench anew")
+
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file to read its bytes; a pipe or a device under its name would be waited for, or read for ever.

@@ -23,7 +23,7 @@ LAYERS = [
     {"report"},
     {"serving"},
     {"library", "torch", "keras", "optax"},
-    {"cli"},
+    {"cli", "testing"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.endswith("_pb2.py"))

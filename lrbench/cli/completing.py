@@ -66,6 +66,13 @@ def function_names(_context: click.Context, _parameter: click.Parameter, typed: 
     return [CompletionItem(row.name, help=row.summary) for row in functions() if row.name.startswith(typed.upper())]
 
 
+def ready_specs(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """LRBench's ready specs."""
+    from lrbench.spec.ready import ready_specs
+
+    return [CompletionItem(row.name, help=row.summary) for row in ready_specs() if row.name.startswith(typed)]
+
+
 def metrics(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
     """Metrics that rank policies."""
     from lrbench.metrics.registry import METRICS

@@ -19,6 +19,8 @@ from lrbench.storage import reason
 from lrbench.urls import hide_secrets
 
 COMMANDS = {
+    "quickstart": "Train LeNet on digits under seven policies and rank them: a first look.",
+    "configs": "List LRBench's ready specs, and copy one.",
     "init": "Write a first spec for your net and data set, after a few questions.",
     "run": "Run an experiment from a YAML spec.",
     "report": "Rank the policies of finished and running runs.",
@@ -90,8 +92,9 @@ def lrbench() -> None:
     """Benchmark learning-rate policies of neural-network training.
 
     \b
-    lrbench run configs/quickstart.yaml -j 2    train under every policy of the spec
-    lrbench report results/                     rank them
+    lrbench quickstart                     a first look: trains, ranks, draws
+    lrbench run configs/quickstart.yaml    train under every policy of a spec
+    lrbench report results/                rank them
     """
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrbench.errors import NetError, did_you_mean
+from lrbench.storage import shipped_folder
 
 SUFFIX = ".prototxt"
 
 
 def builtin_nets() -> list[str]:
     """The names of LRBench's own nets, sorted."""
-    return sorted(path.stem for path in _folder().glob(f"*{SUFFIX}"))
+    return sorted(path.stem for path in shipped_folder("prototxt").glob(f"*{SUFFIX}"))
 
 
 def find_net(name_or_path: str, base: Path) -> Path:
@@ -28,18 +29,9 @@ def find_net(name_or_path: str, base: Path) -> Path:
         return base / name_or_path
     names = builtin_nets()
     if name_or_path in names:
-        return _folder() / f"{name_or_path}{SUFFIX}"
+        return shipped_folder("prototxt") / f"{name_or_path}{SUFFIX}"
     hint = did_you_mean(name_or_path, names) or f"LRBench's own are {', '.join(names)}."
     raise NetError(
         f'there is no net "{name_or_path}"',
         remedy=f"{hint} A file of your own is named by its path, such as ./mine{SUFFIX}",
     )
-
-
-def _folder() -> Path:
-    """``lrbench/prototxt`` where the package is installed, ``prototxt`` beside the package in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "prototxt", package.parent / "prototxt"):
-        if any(folder.glob(f"*{SUFFIX}")):
-            return folder
-    raise NetError("LRBench's own nets are missing from its installation", where=str(package), remedy="install it anew")

@@ -18,6 +18,7 @@ from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
 from lrbench.tuning.relay import Relay
 from lrbench.tuning.space import Space
+from lrbench.tuning.study import sampler_settings
 from lrbench.tuning.suggestion import least_tried, suggest, suggest_evenly, untried
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ ENOUGH_REPEATS = 2
 """Proposals in a row of policies that were tried before, after which a small space is asked what it has left."""
 MOST_REPEATS = 100
 """The same, after which any space counts as exhausted."""
-ASKED, OUTCOME = "asked", "outcome"
-"""What a trial has in the study: which policy it tries in which run, and how that ended."""
+ASKED, OUTCOME, SAMPLER = "asked", "outcome", "sampler"
+"""User attributes of a trial: its policy and run, how the run ended, and the settings of its sampler."""
 
 
 class Search(Relay):
@@ -137,6 +138,7 @@ class Search(Relay):
         if task.folder.name in known:
             self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)  # a sampler learns nothing of it
             return None
+        trial.set_user_attr(SAMPLER, sampler_settings(self._settings))
         trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
         return task
 
@@ -243,6 +245,16 @@ class Search(Relay):
 def asked(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     """``function``, ``policy`` and ``run`` of a trial; empty before it was asked for."""
     found: dict[str, Any] = trial.user_attrs.get(ASKED, {})
+    return found
+
+
+def samplers_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[dict[str, Any] | None]:
+    """Distinct settings of the samplers that proposed the trials; None for trials of versions that recorded none."""
+    found: list[dict[str, Any] | None] = []
+    for trial in filter(asked, trials):
+        settings = trial.user_attrs.get(SAMPLER)
+        if settings not in found:
+            found.append(settings)
     return found
 
 

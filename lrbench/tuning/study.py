@@ -173,15 +173,41 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def sampler_settings(settings: SearchSettings) -> dict[str, Any]:
+    """Every setting of the sampler and the version of Optuna, so that no default of Optuna's decides.
+
+    Optuna 6 removes the remaining arguments of TPE; its versions from 4.4 to 5.0 agree on their values except for
+    searches with two objectives.
+    """
+    import optuna
+
+    chosen: dict[str, dict[str, Any]] = {
+        "tpe": {
+            "n_startup_trials": STARTUP_TRIALS,
+            "n_ei_candidates": 24,
+            "multivariate": False,
+            "group": False,
+            "constant_liar": True,
+        },
+        "quasi-random": {"qmc_type": "sobol", "scramble": True},
+    }
+    return {
+        "sampler": settings.sampler,
+        **chosen.get(settings.sampler, {}),
+        "seed": settings.sampler_seed,
+        "optuna": optuna.__version__,
+    }
+
+
 def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
     from optuna import samplers
 
-    seed = settings.sampler_seed
+    arguments = {key: value for key, value in sampler_settings(settings).items() if key not in ("sampler", "optuna")}
     if settings.sampler == "tpe":
-        return samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, multivariate=False, constant_liar=True, seed=seed)
+        return samplers.TPESampler(**arguments)
     if settings.sampler == "quasi-random":
-        return samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
-    return samplers.RandomSampler(seed=seed)  # a grid's policies are named one by one
+        return samplers.QMCSampler(**arguments, warn_independent_sampling=False)
+    return samplers.RandomSampler(**arguments)  # the policies of a grid are enqueued one by one
 
 
 def _pruner(settings: SearchSettings, evaluations: int) -> optuna.pruners.BasePruner:
@@ -192,5 +218,5 @@ def _pruner(settings: SearchSettings, evaluations: int) -> optuna.pruners.BasePr
     # Judged in the first half of a run, the policies that start slowly and end best were given up in a trial over
     # measured runs, so that a plain random search found better ones for the same cost; see scripts/measure_search.
     if settings.pruner == "hyperband":
-        return pruners.HyperbandPruner(min_resource=max(1, evaluations // 9), max_resource=evaluations)
-    return pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=evaluations // 2)
+        return pruners.HyperbandPruner(max(1, evaluations // 9), evaluations, reduction_factor=3, bootstrap_count=0)
+    return pruners.MedianPruner(STARTUP_TRIALS, evaluations // 2, interval_steps=1, n_min_trials=1)

@@ -13,7 +13,7 @@ from lrbench.tuning.bench import Bench
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import Confirmed, confirm
 from lrbench.tuning.finals import finals
-from lrbench.tuning.search import OUTCOME, Search, asked, runs_of
+from lrbench.tuning.search import OUTCOME, Search, asked, runs_of, samplers_of
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import STUDY_FILE, open_study, storage_errors
 
@@ -63,6 +63,8 @@ class TuneResult:
         finals: the best of the search over further seeds, the best first; empty where there were none.
         confirmed: full runs of the best and the baselines, on the test set; of further finalists where all before
             them diverged.
+        samplers: the distinct settings of the samplers that proposed ``tried``; None stands for trials of a version
+            that recorded none.
     """
 
     name: str
@@ -76,6 +78,7 @@ class TuneResult:
     finals: tuple[Confirmed, ...] = ()
     confirmed: tuple[Confirmed, ...] = ()
     confirmed_engine: str | None = None
+    samplers: tuple[dict[str, Any] | None, ...] = ()
 
     @property
     def iterations(self) -> int:
@@ -255,7 +258,7 @@ def baselines(bench: Bench) -> list[Policy]:
 
 
 def _result(judge: Bench, study: optuna.Study) -> TuneResult:
-    settings = judge.experiment.settings
+    settings, trials = judge.experiment.settings, study.get_trials(deepcopy=False)
     return TuneResult(
         name=settings.name.removesuffix(f"-{SUFFIX}"),
         objective=settings.search.objective,
@@ -264,7 +267,8 @@ def _result(judge: Bench, study: optuna.Study) -> TuneResult:
         data=judge.data.label,
         engine=settings.engine.name,
         run_iterations=judge.experiment.workload.iterations,
-        tried=tuple(_tried(trial) for trial in runs_of(study.get_trials(deepcopy=False))),
+        tried=tuple(_tried(trial) for trial in runs_of(trials)),
+        samplers=tuple(samplers_of(trials)),
     )
 
 

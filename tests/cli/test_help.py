@@ -49,7 +49,7 @@ def parsed(words: list[str]) -> click.Context:
     """
     context, rest = click.Context(lrbench, info_name="lrbench"), words
     command: click.Command = lrbench
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and (rest or not command.invoke_without_command):
         name, found, rest = command.resolve_command(context, rest)
         assert found is not None
         command = found

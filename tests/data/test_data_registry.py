@@ -4,6 +4,7 @@ import pytest
 
 from lrbench.data import DATA_SETS, data_set_names, find_data_set, prepare
 from lrbench.errors import DataError
+from lrbench.testing import DataSetConformance
 
 PACKAGE = """
 import numpy as np
@@ -29,6 +30,22 @@ def package(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(site))
     yield lambda label=0: (site / "tiny_sets.py").write_text(PACKAGE.replace("LABEL", str(label)))
     sys.modules.pop("tiny_sets", None)
+
+
+class TestDigits(DataSetConformance):
+    @pytest.fixture
+    def data_set(self):
+        return DATA_SETS["digits"]
+
+
+class TestMnist(DataSetConformance):
+    @pytest.fixture
+    def data_set(self):
+        return DATA_SETS["mnist"]
+
+    @pytest.fixture
+    def files(self, real_data):
+        return real_data
 
 
 def test_every_data_set_says_what_it_is():

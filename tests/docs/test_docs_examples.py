@@ -150,13 +150,11 @@ def test_parts_of_specs_are_read(tmp_path):
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
-    """The spec of README, where the nets are."""
+    """The spec of README."""
     ((_, text),) = [
         found for found in BLOCK.findall((REPOSITORY / "README.md").read_text(encoding="utf-8")) if found[0] == "yaml"
     ]
-    (tmp_path / "prototxt").symlink_to(REPOSITORY / "prototxt")
-    (tmp_path / "configs").mkdir()
-    path = tmp_path / "configs/readme.yaml"
+    path = tmp_path / "readme.yaml"
     path.write_text(text)
     return path
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from engine_conformance import EngineConformance
 
 from lrbench.engines.base import Job, Progress
 from lrbench.errors import EngineFailed, NetError
 from lrbench.nets import NetParameter, find_net, read_net
+from lrbench.testing import ProcessEngineConformance
 
 pytestmark = pytest.mark.caffe
 
@@ -22,7 +22,7 @@ def rates(job: Job, start: int, end: int) -> np.ndarray:
     return job.policy.rates(np.arange(start, end), job.iterations)
 
 
-class TestStepping(EngineConformance):
+class TestStepping(ProcessEngineConformance):
     """Caffe's stepping driver."""
 
     @pytest.fixture

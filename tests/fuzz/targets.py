@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -84,10 +83,7 @@ def _mutate_yaml(rng: random.Random, text: str) -> str:
 
 
 def _read_spec(text: str, folder: Path) -> None:
-    if not (folder / "prototxt").exists():  # which the specs name as ../prototxt
-        shutil.copytree(REPOSITORY / "prototxt", folder / "prototxt")
-    (folder / "configs").mkdir(exist_ok=True)
-    read_experiment(_written(folder / "configs" / "spec.yaml", text))
+    read_experiment(_written(folder / "spec.yaml", text))
 
 
 def _net_texts() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from dataclasses import replace
 
@@ -9,8 +10,11 @@ import optuna
 import pytest
 from fake_engine import FakeEngine
 from made_up_runs import ITERATIONS, MadeUp, made_up_bench
+from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError
+from lrbench.report.render import render
+from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ChoosingSettings
@@ -181,6 +185,46 @@ def test_given_again_it_goes_on(bench):
     again = found(bench(RATES + "\ntrials: 9"))
     assert again.tried[:6] == first.tried
     assert len(again.tried) == 9
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "quasi-random"])
+def test_no_default_of_optuna_decides_what_is_proposed(bench, monkeypatch, sampler):
+    text = f"{RATES}\ntrials: 14\nsampler: {sampler}"
+    expected = found(bench(text)).tried
+    changed = {"n_startup_trials": 2, "n_ei_candidates": 3, "multivariate": True, "constant_liar": False}
+    for kind, defaults in ((TPESampler, changed), (QMCSampler, {"qmc_type": "halton", "scramble": False})):
+        for name, value in defaults.items():
+            monkeypatch.setitem(inspect.unwrap(kind.__init__).__kwdefaults__, name, value)
+    assert found(made_up_elsewhere(bench, text)).tried == expected
+
+
+def shown(result):
+    return " ".join(render(tune_document(result), "text", 200).decode().split())
+
+
+def test_a_search_that_goes_on_under_other_sampler_settings_says_so(bench):
+    first = found(bench(RATES + "\ntrials: 6"))
+    assert tune_data(first)["samplers"] == [
+        {
+            "sampler": "tpe",
+            "n_startup_trials": 10,
+            "n_ei_candidates": 24,
+            "multivariate": False,
+            "group": False,
+            "constant_liar": True,
+            "seed": 0,
+            "optuna": optuna.__version__,
+        }
+    ]
+    assert "proposed under" not in shown(first)
+    again = found(bench(RATES + "\ntrials: 9\nsampler: random\nsampler_seed: 4"))
+    assert again.tried[:6] == first.tried
+    assert [settings["sampler"] for settings in tune_data(again)["samplers"]] == ["tpe", "random"]
+    version = optuna.__version__
+    assert (
+        f"proposed under different settings: tpe, seed 0, with Optuna {version}; random, seed 4, with Optuna {version}"
+        in shown(again)
+    )
 
 
 class Killed(BaseException):

@@ -25,6 +25,8 @@ def tune_document(result: TuneResult) -> Document:
 def _blocks(result: TuneResult) -> Iterator[Block]:
     yield Heading(f"search for policies: {result.name}, with {result.engine}")
     yield Paragraph(judged_on(result.evaluated_on, result.data))
+    if len(result.samplers) > 1:
+        yield Paragraph(f"proposed under different settings: {'; '.join(map(_sampler, result.samplers))}")
     if not result.best:
         yield Paragraph(f"none of the {len(result.tried)} policies tried was trained to its end: {_counts(result)}")
         return
@@ -49,6 +51,12 @@ def _blocks(result: TuneResult) -> Iterator[Block]:
             "whole training set and judged on the test set, over seeds that the search did not use:",
         )
     yield Paragraph(search_cost(result))
+
+
+def _sampler(settings: dict[str, Any] | None) -> str:
+    if settings is None:
+        return "not recorded (by an earlier version of LRBench)"
+    return f"{settings['sampler']}, seed {settings['seed']}, with Optuna {settings['optuna']}"
 
 
 def _best(result: TuneResult) -> Table:
@@ -149,6 +157,7 @@ def tune_data(result: TuneResult) -> dict[str, Any]:
         "data": result.data,
         "engine": result.engine,
         "confirmed_engine": result.confirmed_engine,
+        "samplers": list(result.samplers),
         "best": [asdict(tried) for tried in result.best[:SHOWN]],
         "tried": [asdict(tried) for tried in result.tried],
         "cost": {

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from engine_conformance import augmented
 from torch_rarer_layer_cases import VARIED
 
 from lrbench.engines.base import Job
@@ -22,6 +21,7 @@ from lrbench.engines.torch.shared import Shared, Source
 from lrbench.nets import NetParameter, find_net, read_net, write_message
 from lrbench.policies import parse_policy
 from lrbench.spec.model import SolverSettings
+from lrbench.testing.engines import augmented
 
 STEPS = 50
 BATCH_NORM = """

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_conformance import EngineConformance
 
 from lrbench.engines.base import Job, Session
 from lrbench.engines.torch.engine import TorchEngine
@@ -17,6 +16,7 @@ from lrbench.errors import EngineFailed, EngineUnavailable, NetError, SpecError
 from lrbench.nets import find_net, read_net
 from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import SolverSettings
+from lrbench.testing import ProcessEngineConformance
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,11 @@ def engine() -> TorchEngine:
     return TorchEngine()
 
 
-class TestTorch(EngineConformance):
+class TestTorch(ProcessEngineConformance):
     """The PyTorch engine; its fixture is the one above."""
 
 
-class TestTorchLane(EngineConformance):
+class TestTorchLane(ProcessEngineConformance):
     """The same of a lane whose neighbours train other runs of the workload in stretches of other lengths."""
 
     lanes = 3

@@ -1,0 +1,29 @@
+"""Conformance suites for engines, LR functions and data sets, to be inherited by the tests of other packages.
+
+LRBench's own are held to the same suites. They need pytest:
+
+>>> import pytest
+>>> from lrbench.testing import FunctionConformance
+>>> class TestHalving(FunctionConformance):
+...     @pytest.fixture
+...     def function(self):
+...         return HALVING
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("lrbench.testing.data_sets", "lrbench.testing.engines", "lrbench.testing.functions")
+
+from lrbench.testing.data_sets import DataSetConformance  # noqa: E402  after the rewriting of its assertions
+from lrbench.testing.engines import EngineConformance, ProcessEngineConformance, make_job  # noqa: E402
+from lrbench.testing.functions import FunctionConformance  # noqa: E402
+
+__all__ = [
+    "DataSetConformance",
+    "EngineConformance",
+    "FunctionConformance",
+    "ProcessEngineConformance",
+    "make_job",
+]
