@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrbench.cli.completing import engines, settings, specs
+from lrbench.cli.completion.candidates import engines, settings, specs
 from lrbench.cli.output import format_option
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda e
     Raises:
         UsageError: the spec, the data or the engine is not fit.
     """
-    from lrbench.cli.run import find_engine, prepare_data
+    from lrbench.cli.setup import find_engine, prepare_data
     from lrbench.executors.preparing import check_engine, find_data, with_engine_version
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
@@ -143,7 +143,7 @@ def on_search_engine(bench: Bench) -> Bench:
     Raises:
         UsageError: there is no such engine, or it is not fit.
     """
-    from lrbench.cli.run import find_engine
+    from lrbench.cli.setup import find_engine
     from lrbench.executors.preparing import check_engine, with_engine_version
 
     wanted = bench.experiment.settings.search.engine

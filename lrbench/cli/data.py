@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import data_sets
+from lrbench.cli.completion.candidates import data_sets
 from lrbench.cli.data_progress import shown_progress
 from lrbench.errors import DataError
 from lrbench.library.surroundings import data_folder, home

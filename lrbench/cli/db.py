@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import data_sets, engines, entries, function_names, net_names, solver_types
-from lrbench.cli.completing import results as run_folders
+from lrbench.cli.completion.candidates import data_sets, engines, entries, function_names, net_names, solver_types
+from lrbench.cli.completion.candidates import results as run_folders
 from lrbench.cli.database import database_option, typed_again, users_database
 from lrbench.cli.output import format_option, show
 

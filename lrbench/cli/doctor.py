@@ -20,7 +20,7 @@ def doctor() -> int:
     \b
     lrbench doctor
     """
-    from lrbench import __version__
+    from lrbench._version import __version__
     from lrbench.data import data_set_names
     from lrbench.library.surroundings import home
 

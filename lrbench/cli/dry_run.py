@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.output import tell
-from lrbench.cli.run import find_engine
+from lrbench.cli.setup import find_engine
 from lrbench.data import find_data_set, find_prepared
 from lrbench.engines.names import is_own
 from lrbench.errors import EngineUnavailable, plain

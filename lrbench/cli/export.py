@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lrbench.cli.completing import policies
+from lrbench.cli.completion.candidates import policies
 from lrbench.cli.output import check_writable, tell, write_output
 
 

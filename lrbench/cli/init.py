@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from lrbench.cli.completing import data_sets, engines, nets, solver_types
+from lrbench.cli.completion.candidates import data_sets, engines, nets, solver_types
 
 if TYPE_CHECKING:
     from lrbench.importing.caffe_training import Training

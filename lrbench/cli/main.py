@@ -13,7 +13,8 @@ from types import FrameType
 import click
 from click.shell_completion import CompletionItem
 
-from lrbench import __version__
+from lrbench._version import __version__
+from lrbench.cli.completion.shells import COMPLETE_VARIABLE, answer
 from lrbench.errors import NO_MEMORY, LRBenchError, did_you_mean, plain
 from lrbench.storage import reason
 from lrbench.urls import hide_secrets
@@ -40,9 +41,6 @@ COMMANDS = {
     "doctor": "Say what is there, what is missing and what to type.",
     "completion": "Print the script that completes command lines in your shell.",
 }
-
-COMPLETE = "_LRBENCH_COMPLETE"
-"""Set in the environment by a shell that asks how a command line goes on."""
 
 # A group without a command: the error's text is the help. Click before 8.2 prints it by itself.
 NO_ARGUMENTS: tuple[type[click.UsageError], ...] = (
@@ -97,10 +95,8 @@ def lrbench() -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 some runs failed, 2 usage or spec, 130 interrupted, 141 nobody reads."""
-    if COMPLETE in os.environ:
-        from lrbench.cli.shells import answer
-
-        sys.exit(answer(lrbench, os.environ[COMPLETE]))
+    if COMPLETE_VARIABLE in os.environ:
+        sys.exit(answer(lrbench, os.environ[COMPLETE_VARIABLE]))
     signal.signal(signal.SIGTERM, _interrupt)  # how batch systems ask a job to end
     try:
         code = _outcome()

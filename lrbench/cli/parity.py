@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import engines, settings, specs
+from lrbench.cli.completion.candidates import engines, settings, specs
 from lrbench.limits import MOST_ITERATIONS
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
     \b
     lrbench parity configs/mnist_lenet.yaml
     """
-    from lrbench.cli.run import prepare_data
+    from lrbench.cli.setup import prepare_data
     from lrbench.engines.parity import OTHER_SEEDS, compare, confirm
     from lrbench.engines.registry import open_engine
     from lrbench.executors import plan

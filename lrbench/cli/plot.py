@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrbench.cli.completing import measured_policies, metrics, results
+from lrbench.cli.completion.candidates import measured_policies, metrics, results
 from lrbench.report.looks import MOST_POLICIES
 from lrbench.report.paper_layout import COLUMN_INCHES, WHATS, Paper
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from lrbench.cli.completing import policies as policy_texts
+from lrbench.cli.completion.candidates import policies as policy_texts
 from lrbench.errors import UsageError
 from lrbench.policies import Function, installed_functions, parse_policy
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.choosing import Choosing, choosing_options, open_bench, progressing
-from lrbench.cli.completing import solver_types
+from lrbench.cli.completion.candidates import solver_types
 
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment

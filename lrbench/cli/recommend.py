@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lrbench.cli.completing import engines, settings, specs
+from lrbench.cli.completion.candidates import engines, settings, specs
 from lrbench.cli.database import database_option, typed_again, users_database
 from lrbench.cli.output import format_option
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import metrics, results
+from lrbench.cli.completion.candidates import metrics, results
 from lrbench.cli.output import format_option
 
 if TYPE_CHECKING:

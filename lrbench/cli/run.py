@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import engines, settings, specs
+from lrbench.cli.completion.candidates import engines, settings, specs
 
 if TYPE_CHECKING:
-    from lrbench.data import Prepared
-    from lrbench.engines.base import Engine
     from lrbench.executors.local import LocalExecutor, Outcome
     from lrbench.executors.plan import Task
-    from lrbench.spec.experiment import Experiment
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, int]:
@@ -83,6 +80,7 @@ def run(
     lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
     """
     from lrbench.cli.output import tell
+    from lrbench.cli.setup import find_engine, prepare_data
     from lrbench.executors import plan
     from lrbench.executors.preparing import check_engine, check_tasks, find_data, make_executor, with_engine_version
     from lrbench.spec.experiment import read_experiment
@@ -104,24 +102,6 @@ def run(
         return 0
     outcomes = _run(tasks, make_executor(tasks, trainer, jobs, tell))
     return _summary(outcomes, results / experiment.name)
-
-
-def prepare_data(name: str) -> Prepared:
-    """The data set of that name, prepared now if it is not yet."""
-    from lrbench.cli.data_progress import shown_progress
-    from lrbench.data import prepare
-    from lrbench.library.surroundings import data_folder, home
-
-    with shown_progress() as progress:
-        return prepare(name, home(), data_folder(), progress=progress)
-
-
-def find_engine(experiment: Experiment) -> Engine:
-    """The engine that the spec names, started once to see that it works."""
-    from lrbench.executors import preparing
-    from lrbench.library.surroundings import site
-
-    return preparing.find_engine(experiment, site())
 
 
 def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lrbench.cli.completing import metrics, results
+from lrbench.cli.completion.candidates import metrics, results
 
 DEFAULT_PORT = 8765
 

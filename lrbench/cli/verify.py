@@ -15,7 +15,7 @@ from lrbench.cli.choosing import (
     open_bench,
     progressing,
 )
-from lrbench.cli.completing import policies
+from lrbench.cli.completion.candidates import policies
 from lrbench.cli.database import database_option
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import results
+from lrbench.cli.completion.candidates import results
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lrbench.cli.shells import SHELLS, script
+from lrbench.cli.completion.shells import SHELLS, script
 
 _INSTALLED = {
     "bash": ("~/.local/share/bash-completion/completions/lrbench", 'eval "$(lrbench completion bash)"'),

@@ -10,9 +10,9 @@ from typing import Any
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
-from lrbench.cli.main import COMPLETE
-
 PROGRAM = "lrbench"
+COMPLETE_VARIABLE = "_LRBENCH_COMPLETE"
+"""The environment variable in which a shell asks for completions, such as ``bash_complete``."""
 
 _BASH = r"""
 %(complete_func)s() {
@@ -68,7 +68,7 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": ZshComplete, "fis
 def script(shell: str) -> str:
     """What the shell has to read to complete LRBench's command lines."""
     source: Any = ShellComplete.source  # not bash's own, which starts a bash to look at its version
-    return str(source(SHELLS[shell](click.Group(PROGRAM), {}, PROGRAM, COMPLETE)))
+    return str(source(SHELLS[shell](click.Group(PROGRAM), {}, PROGRAM, COMPLETE_VARIABLE)))
 
 
 def answer(command: click.Command, instruction: str) -> int:
@@ -82,7 +82,7 @@ def answer(command: click.Command, instruction: str) -> int:
         return 1
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
         try:
-            found = SHELLS[shell](command, {}, PROGRAM, COMPLETE).complete()
+            found = SHELLS[shell](command, {}, PROGRAM, COMPLETE_VARIABLE).complete()
         except (Exception, SystemExit):  # noqa: BLE001 - nothing must end up in the middle of the user's line
             return 1
     click.echo(found)
