@@ -1,10 +1,10 @@
-"""What every command that trains does first: start the spec's engine, and have the data set prepared."""
+"""Setup of every command that trains: start the engine of the spec, and prepare its data set."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrbench.library.surroundings import data_folder, home, site
+from lrbench.api.environment import data_folder, home, site
 
 if TYPE_CHECKING:
     from lrbench.data import Prepared

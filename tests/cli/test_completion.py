@@ -63,7 +63,7 @@ def test_commands_are_offered_with_what_they_do():
     assert "--shard" in offered("run", "--")
     assert offered("report", "--format", "j") == ["json"]
     items = ShellComplete(program.lrbench, {}, "lrbench", COMPLETE_VARIABLE).get_completions([], "doc")
-    assert [item.help for item in items] == ["Say what is there, what is missing and what to type."]
+    assert [item.help for item in items] == ["Check the installation and show how to fix it."]
 
 
 def test_offering_commands_imports_none_of_them():

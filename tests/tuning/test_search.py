@@ -13,7 +13,7 @@ from made_up_runs import ITERATIONS, MadeUp, made_up_bench
 from lrbench.errors import PolicyError, SpecError, UsageError
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import ChoosingSettings
+from lrbench.spec.model import TuningSettings
 from lrbench.tuning.replay import ReplayBench, read_table
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import search_space
@@ -347,7 +347,7 @@ def test_over_measured_runs_it_finds_one_of_the_best_for_a_quarter_of_the_cost(t
             f"search.iterations={exhaustive // 4}",
             "search.trials=1000",
         ]
-        experiment = read_experiment(repository / "configs/search_table.yaml", changes, ChoosingSettings)
+        experiment = read_experiment(repository / "configs/search_table.yaml", changes, TuningSettings)
         bench = ReplayBench(experiment, digits, FakeEngine(), tmp_path / str(seed), table=table)
         result = found(bench)
         behind.append(max(accuracy.values()) - accuracy[result.best[0].policy])

@@ -1,4 +1,4 @@
-"""The shells that complete LRBench's command lines: what each is given, and the script that asks for it."""
+"""The shells that complete LRBench's command lines: the script for each, and the answers to its requests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
 
 class Bash(BashComplete):
-    """As click's, but for what is typed by hand: policies need quotes, and ``--sort=METRIC`` is three words to bash."""
+    """Click's completion for bash, with policies in quotes; ``--sort=METRIC``, three words to bash, is one option."""
 
     source_template = _BASH
 
@@ -57,7 +57,7 @@ class Bash(BashComplete):
 
 
 class Fish(FishComplete):
-    """As click's, which would end a policy at its first comma."""
+    """Click's completion for fish, which splits only at the first comma, since policies contain commas."""
 
     source_template = FishComplete.source_template.replace('string split ","', 'string split --max 1 ","')
 
@@ -66,7 +66,7 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": ZshComplete, "fis
 
 
 def script(shell: str) -> str:
-    """What the shell has to read to complete LRBench's command lines."""
+    """Return the script with which the shell completes LRBench's command lines."""
     source: Any = ShellComplete.source  # not bash's own, which starts a bash to look at its version
     return str(source(SHELLS[shell](click.Group(PROGRAM), {}, PROGRAM, COMPLETE_VARIABLE)))
 
