@@ -4,21 +4,21 @@
 >>> lrbench.Policy.parse("STEP(k0=0.1, gamma=0.5, l=1000)")(1500)
 0.05
 
-``run`` trains what a spec describes, ``Results`` and ``load_results`` read what came of it, and ``recommend`` names
-policies for a workload. Whatever a user can cause is raised as an ``LRBenchError``. Each part is loaded when used.
+``run`` trains the runs of a spec, ``Results`` and ``load_results`` read their results, and ``recommend`` recommends
+policies for a workload. Every error that a user can cause is an ``LRBenchError``. Each part is loaded when used.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from lrbench._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from lrbench.api.recommendations import recommend
+    from lrbench.api.results import Results, load_results
+    from lrbench.api.training import run
     from lrbench.errors import LRBenchError
-    from lrbench.library.recommending import recommend
-    from lrbench.library.results import Results, load_results
-    from lrbench.library.training import run
     from lrbench.policies import Policy
 
 __all__ = ["LRBenchError", "Policy", "Results", "load_results", "recommend", "run"]
@@ -26,10 +26,10 @@ __all__ = ["LRBenchError", "Policy", "Results", "load_results", "recommend", "ru
 _PLACES = {
     "LRBenchError": "lrbench.errors",
     "Policy": "lrbench.policies",
-    "Results": "lrbench.library.results",
-    "load_results": "lrbench.library.results",
-    "recommend": "lrbench.library.recommending",
-    "run": "lrbench.library.training",
+    "Results": "lrbench.api.results",
+    "load_results": "lrbench.api.results",
+    "recommend": "lrbench.api.recommendations",
+    "run": "lrbench.api.training",
 }
 
 

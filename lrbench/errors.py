@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 
 
 def printable_json(content: bytes) -> bytes:
-    """The same JSON with every character that could steer a terminal as an escape, such as ``\\u009b``.
+    """Escape every character of a JSON text that could steer a terminal, such as ``\\u009b``.
 
     JSON's own rules escape only the first 32 characters.
     """
@@ -68,7 +68,7 @@ class LRBenchError(Exception):
         return f"{text}; {self.remedy}" if self.remedy else text
 
     def at(self, where: str) -> LRBenchError:
-        """The same error with its place, or with that place put before the one it has."""
+        """Return the error with its place, or with that place put before the one it has."""
         placed = f"{where}: {self.where}" if self.where else where
         return type(self)(self.message, where=placed, remedy=self.remedy)
 

@@ -111,5 +111,5 @@ def file_sha256(path: Path) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, in the system's words, such as "No space left on device"."""
+    """Return the system's description of an error, such as "No space left on device"."""
     return getattr(error, "strerror", None) or str(error)

@@ -42,7 +42,7 @@ def hide_secrets(text: str) -> str:
 
 
 def hide_secrets_of(url: str, text: str) -> str:
-    """What a driver says of a URL, with the URL's password and the values of its settings replaced by ``***``."""
+    """Return a driver's message about a URL, with its password and the values of its settings replaced by ``***``."""
     from urllib.parse import parse_qsl, unquote  # only here, as every command loads this module
 
     user, _, query = url.partition("://")[2].partition("?")

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, settings
 from postgresql_server import postgresql  # noqa: F401  a fixture
 from property_settings import EXAMPLES, SEARCH_FACTOR
 
+from lrbench.api.environment import home
 from lrbench.data import Prepared, prepare
 from lrbench.engines.caffe.environment import CaffeEnvironment, find_environment
 from lrbench.errors import EngineUnavailable
-from lrbench.library.surroundings import home
 
 # The suite tries the same examples each time, so that it never fails by chance; "search" looks for new ones.
 settings.register_profile(

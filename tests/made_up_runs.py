@@ -12,7 +12,7 @@ from lrbench.data import Prepared
 from lrbench.policies import parse_policy
 from lrbench.runs.evaluations import Evaluation
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import ChoosingSettings
+from lrbench.spec.model import TuningSettings
 from lrbench.tuning.replay import Played, ReplayBench
 
 ITERATIONS, INTERVAL = 120, 10
@@ -54,5 +54,5 @@ def made_up_bench(folder: Path, data: Prepared, search: str) -> ReplayBench:
     folder.mkdir(exist_ok=True)
     spec = folder / "trial.yaml"
     spec.write_text(SPEC.format(search="".join(f"  {line}\n" for line in search.splitlines())))
-    experiment = read_experiment(spec, (), ChoosingSettings)
+    experiment = read_experiment(spec, (), TuningSettings)
     return ReplayBench(experiment, data, FakeEngine(), folder / "results", table=MadeUp())

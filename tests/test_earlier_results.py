@@ -85,13 +85,13 @@ def test_report_reads_the_earlier_runs_in_every_format(earlier, arguments):
 def test_plot_and_watch_read_the_earlier_runs(earlier):
     lrbench(earlier, "plot", "results/runs", "-o", "accuracy.png")
     assert (earlier / "accuracy.png").stat().st_size > 10_000
-    assert "nothing is under way" in lrbench(earlier, "watch", "results/runs", "results/cut_off", "--once").stderr
+    assert "no runs are active" in lrbench(earlier, "watch", "results/runs", "results/cut_off", "--once").stderr
 
 
 def test_the_earlier_database_is_read_and_takes_the_same_runs_once(earlier):
     then = expected(earlier, "db_list")
     assert kept(json.loads(lrbench(earlier, "db", "list", "--db", "runs.db", "--format", "json").stdout), then) == then
-    assert "nothing new; 88 runs there already" in lrbench(earlier, "db", "add", "results", "--db", "runs.db").stderr
+    assert "nothing new; 88 runs already stored" in lrbench(earlier, "db", "add", "results", "--db", "runs.db").stderr
 
 
 def as_exported(entry: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrbench.cli.output import check_writable, tell
+from lrbench.cli.options import output_option
+from lrbench.cli.output import tell
 
 if TYPE_CHECKING:
     from lrbench.data import Progress
@@ -27,7 +28,7 @@ def _architectures(_context: click.Context, _parameter: click.Parameter, value: 
 
 @click.group()
 def caffe() -> None:
-    """Provide real Caffe on this machine.
+    """Install Caffe, or pack it for another machine.
 
     \b
     lrbench caffe install
@@ -36,47 +37,49 @@ def caffe() -> None:
 
 
 @caffe.command()
-@click.option("--force", is_flag=True, help="Install again over what is there.")
-@click.option("--mirror", metavar="URL", help="A Debian mirror that has the release.  [default: mmdebstrap's choice]")
+@click.option("--force", is_flag=True, help="Replace an existing installation.")
+@click.option("--mirror", metavar="URL", help="Debian mirror that has the release.  [default: mmdebstrap's choice]")
 @click.option(
     "--from",
     "archive",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Install from an archive of lrbench caffe pack; needs no network and no mmdebstrap.",
+    help="Install from an archive of lrbench caffe pack; requires neither network nor mmdebstrap.",
 )
-@click.option("--sha256", metavar="HEX", help="The SHA-256 that the archive of --from must have.")
-@click.option("--cuda", is_flag=True, help="Build Caffe for NVIDIA GPUs, beside the one for CPUs.")
+@click.option("--sha256", metavar="HEX", help="Expected SHA-256 of the archive of --from.")
+@click.option("--cuda", is_flag=True, help="Build Caffe for NVIDIA GPUs, next to the CPU build.")
 @click.option(
     "--toolkit",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="The CUDA toolkit of --cuda.  [default: this machine's own, else NVIDIA's packages from PyPI]",
+    help="CUDA toolkit for --cuda.  [default: the one of this machine, else NVIDIA's packages from PyPI]",
 )
 @click.option(
     "--arch",
     "architectures",
     metavar="LIST",
     callback=_architectures,
-    help="The GPUs' architectures, such as 80,90.  [default: those of the GPUs here, else 75,80,90]",
+    help="GPU architectures, such as 80,90.  [default: those of this machine's GPUs, else 75,80,90]",
 )
-@click.option("--jobs", "-j", type=click.IntRange(1), help="How many files to compile at a time.  [default: the cores]")
-@click.option("--accept-nvidia-license", is_flag=True, help="Accept NVIDIA's licence of its packages from PyPI.")
+@click.option(
+    "--jobs", "-j", type=click.IntRange(1), help="Files to compile in parallel.  [default: the number of cores]"
+)
+@click.option("--accept-nvidia-license", is_flag=True, help="Accept NVIDIA's licence for its packages on PyPI.")
 def install(
     force: bool, mirror: str | None, archive: Path | None, sha256: str | None, cuda: bool, **building: Any
 ) -> None:
-    """Unpack Caffe 1.0 (CPU) and the Python it was built for into LRBench's data folder.
+    """Install Caffe 1.0 (CPU) and the Python that it was built for into LRBench's data folder.
 
-    They come from the last Debian release that has them, signatures checked, and run beside whatever system this is;
-    nothing outside the folder changes. Needs mmdebstrap and about 650 MB. An installation that is there is replaced
-    only once the new one has started.
+    The packages come from the last Debian release that has them, with signatures checked, and run on any x86-64 Linux;
+    nothing outside the folder changes. Requires mmdebstrap and about 650 MB. An existing installation is replaced only
+    after the new one has started.
 
-    An archive is checked against the hashes that it holds, which finds damage. Only --sha256 proves whose archive it
-    is: Caffe is started from it, so install none from a stranger.
+    An archive is checked against the hashes that it contains, which detects damage. Only --sha256 proves its origin:
+    Caffe is started from the archive, so do not install one from a stranger.
 
-    With --cuda, the same release's source package is built for NVIDIA GPUs, with the release's own compiler, into a
-    folder of its own; engine.device chooses between the two. Needs about 2 GB meanwhile, and 1.6 GB more where the CUDA
-    toolkit comes from PyPI.
+    With --cuda, the source package of the same release is built for NVIDIA GPUs, with the compiler of the release, into
+    a folder of its own; engine.device selects between the two. Requires about 2 GB during the build, and 1.6 GB more if
+    the CUDA toolkit comes from PyPI.
 
     \b
     lrbench caffe install
@@ -84,22 +87,22 @@ def install(
     lrbench caffe install --from caffe.tar.gz
     lrbench caffe install --cuda --toolkit /usr/local/cuda
     """
+    from lrbench.api.environment import home
     from lrbench.cli.data_progress import shown_progress
     from lrbench.engines.caffe.environment import packaged_root
     from lrbench.engines.caffe.install import install as install_caffe
     from lrbench.errors import UsageError
-    from lrbench.library.surroundings import home
 
     if archive is not None and mirror is not None:
-        raise UsageError("--from and --mirror exclude each other", remedy="leave one out")
+        raise UsageError("--from and --mirror cannot be combined", remedy="leave one out")
     if sha256 is not None and archive is None:
         raise UsageError("--sha256 is the hash of an archive", remedy="name the archive with --from")
     given = [_OPTIONS[name] for name, value in building.items() if value]
     if given and not cuda:
-        raise UsageError(f"{given[0]} is about a build for GPUs", remedy="add --cuda, or leave it out")
+        raise UsageError(f"{given[0]} applies only to a GPU build", remedy="add --cuda, or leave it out")
     if archive is not None and (compiling := sorted({"--arch", "--jobs"} & set(given))):
         raise UsageError(
-            f"{compiling[0]} is about compiling, and --from unpacks what was compiled", remedy="leave one out"
+            f"{compiling[0]} applies only to compiling, and --from unpacks a compiled archive", remedy="leave one out"
         )
     root = packaged_root(home(), cuda=cuda)
     name = "Caffe for GPUs" if cuda else "Caffe"
@@ -110,7 +113,7 @@ def install(
             else (_cpu_source(archive, sha256, mirror, progress))
         )
         installed = install_caffe(root, source, force=force, log=partial(progress, 0, 0))
-    tell(f"{name} is installed in {root}" if installed else f"{name} is there already, in {root}")
+    tell(f"{name} is installed in {root}" if installed else f"{name} is already installed in {root}")
 
 
 _OPTIONS = {
@@ -133,8 +136,8 @@ def _cpu_source(archive: Path | None, sha256: str | None, mirror: str | None, pr
 def _cuda_source(
     archive: Path | None, sha256: str | None, mirror: str | None, building: dict[str, Any], progress: Progress
 ) -> Unpack:
+    from lrbench.api.environment import home
     from lrbench.engines.caffe.cuda.installing import CudaOptions, build_tree, unpack_tree
-    from lrbench.library.surroundings import home
 
     options = CudaOptions(
         home(),
@@ -151,31 +154,23 @@ def _cuda_source(
 
 
 @caffe.command()
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default="lrbench-caffe.tar.gz",
-    show_default=True,
-    help="The archive to write.",
-)
-@click.option("--cuda", is_flag=True, help="Pack the Caffe for GPUs; CUDA's own libraries stay out.")
+@output_option("Archive to write.", default="lrbench-caffe.tar.gz", show_default=True)
+@click.option("--cuda", is_flag=True, help="Pack the GPU build; CUDA's own libraries are not included.")
 def pack(output: Path, cuda: bool) -> None:
-    """Pack the installed Caffe into one archive (250 to 400 MB), for another x86-64 machine.
+    """Pack the installed Caffe into an archive (250 to 400 MB) for another x86-64 machine.
 
-    Prints the archive's SHA-256 and name as sha256sum does. The same tree gives the same archive.
+    Prints the archive's SHA-256 and name as sha256sum does. The same installation gives an identical archive.
 
     \b
     lrbench caffe pack -o caffe.tar.gz
     """
+    from lrbench.api.environment import home
     from lrbench.engines.caffe.archive import pack as pack_caffe
     from lrbench.engines.caffe.environment import packaged_environment, packaged_root
     from lrbench.errors import UsageError
-    from lrbench.library.surroundings import home
     from lrbench.report.next_commands import next_line
     from lrbench.storage import file_sha256, reason
 
-    check_writable(output)
     root = packaged_root(home(), cuda=cuda)
     packaged_environment(root)
     tell(f"packing {root} into {output}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lrbench.cli.completing import ready_specs
+from lrbench.cli.completion.candidates import ready_specs
 
 SUMMARY_WIDTH = 60
 

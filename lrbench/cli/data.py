@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import data_sets
+from lrbench.api.environment import data_folder, home
+from lrbench.cli.completion.candidates import data_sets
 from lrbench.cli.data_progress import shown_progress
 from lrbench.errors import DataError
-from lrbench.library.surroundings import data_folder, home
 
 if TYPE_CHECKING:
     from lrbench.data import Prepared
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """Find or download, check and prepare data sets.
+    """Download, check and prepare data sets.
 
     \b
     lrbench data list
@@ -33,15 +33,15 @@ def data() -> None:
     "source",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Look for the files in this folder before downloading them.  [default: $LRBENCH_DATA]",
+    help="Folder to search for the files before downloading them.  [default: $LRBENCH_DATA]",
 )
 @click.option(
     "--allow-altered",
     is_flag=True,
-    help="Take files whose content is not the published one; every report then says so.",
+    help="Accept files whose content differs from the published one; every report then says so.",
 )
 def prepare(name: str, source: Path | None, allow_altered: bool) -> None:
-    """Prepare the data set NAME as LMDB, once: find or download it, check it, write it.
+    """Prepare the data set NAME as LMDB, once: find or download its files, check and convert them.
 
     \b
     lrbench data prepare mnist
@@ -64,7 +64,7 @@ def prepare(name: str, source: Path | None, allow_altered: bool) -> None:
 
 
 def _ready(name: str) -> Prepared | None:
-    """What is prepared and intact; of damage ``prepare`` speaks when it repairs it."""
+    """Return the prepared data set if it is intact; damage is reported by ``prepare``, which repairs it."""
     from lrbench import data as data_sets
 
     data_sets.find_data_set(name)
@@ -75,7 +75,7 @@ def _ready(name: str) -> Prepared | None:
 
 
 def _already(ready: Prepared, title: str, allow_altered: bool) -> str:
-    text = f"{ready.label} is prepared already in {ready.folder}"
+    text = f"{ready.label} is already prepared in {ready.folder}"
     if ready.label != title and not allow_altered:
         text += "; remove that folder to prepare it from the published files"
     return text
@@ -83,7 +83,7 @@ def _already(ready: Prepared, title: str, allow_altered: bool) -> str:
 
 @data.command("list")
 def list_data_sets() -> None:
-    """List the data sets: which are prepared, with how many images, which fingerprint, and where.
+    """List the data sets, with the image counts, fingerprint and folder of those that are prepared.
 
     \b
     lrbench data list

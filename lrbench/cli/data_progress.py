@@ -1,4 +1,4 @@
-"""How the preparation of data sets is shown: a bar on a terminal, plain lines elsewhere; always on standard error."""
+"""Progress of the preparation of data sets on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """A ``Progress`` that draws on standard error."""
+    """Yield a ``Progress`` that draws on standard error."""
     if not sys.stderr.isatty():
         yield _plain_line
         return
@@ -44,7 +44,7 @@ def _plain_line(done: int, total: int, text: str) -> None:
 
 
 class _Bars:
-    """A bar for each text; what is only told is a line above them."""
+    """A bar for each task; messages without an amount are lines above the bars."""
 
     def __init__(self, display: rich.progress.Progress) -> None:
         self._display = display

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import data_sets, engines, entries, function_names, net_names, solver_types
-from lrbench.cli.completing import results as run_folders
-from lrbench.cli.database import database_option, typed_again, users_database
-from lrbench.cli.output import format_option, show
+from lrbench.cli.completion.candidates import data_sets, engines, entries, function_names, net_names, solver_types
+from lrbench.cli.database import typed_again, users_database
+from lrbench.cli.options import database_option, format_option, output_option, paths_argument, target_option
+from lrbench.cli.output import show, write_output
 
 if TYPE_CHECKING:
     from lrbench.tuning.database import Added, Collected, Entry
@@ -22,33 +22,26 @@ MOST_LINES = 10
 
 @click.group()
 def db() -> None:
-    """Keep what was measured of which policy on which workload.
+    """Store, query and exchange measured results of policies.
 
     \b
-    lrbench db add results/mnist_lenet          add the runs that are done
+    lrbench db add results/mnist_lenet          add the runs that have ended
     lrbench db list --dataset mnist --target 0.989
     lrbench db show ID
 
-    A new database holds the results that LRBench ships, marked as such.
+    A new database contains the results that LRBench ships, marked as such.
     """
 
 
 @db.command()
-@click.argument(
-    "results",
-    nargs=-1,
-    required=True,
-    metavar="RESULTS...",
-    type=click.Path(path_type=Path),
-    shell_complete=run_folders,
-)
-@click.option("--note", metavar="TEXT", help="Kept with the runs.")
+@paths_argument
+@click.option("--note", metavar="TEXT", help="Note to store with the runs.")
 @database_option
-def add(results: Sequence[Path], note: str | None, location: str | None) -> None:
-    """Add the runs in RESULTS..., results folders or run folders, that reached an outcome.
+def add(paths: Sequence[Path], note: str | None, location: str | None) -> None:
+    """Add the finished, stopped and diverged runs at PATH..., which are results folders or run folders.
 
-    More seeds of a policy join its entry. What is there already stays as it is, so that the same folder may be added
-    again at any time.
+    Runs of further seeds are added to their policy's entry, and known runs are skipped, so a folder can be added again
+    at any time.
 
     \b
     lrbench db add results/
@@ -56,7 +49,7 @@ def add(results: Sequence[Path], note: str | None, location: str | None) -> None
     """
     from lrbench.tuning.database import collect
 
-    found = collect(results, note)
+    found = collect(paths, note)
     with users_database(location) as database:
         added = database.add(found.entries)
         _tell(found)
@@ -66,33 +59,31 @@ def add(results: Sequence[Path], note: str | None, location: str | None) -> None
 @db.command("list")
 @click.option("--function", metavar="NAME", shell_complete=function_names, help="Only policies of this LR function.")
 @click.option(
-    "--net", metavar="NAME", shell_complete=net_names, help="Only this net: its name, or the beginning of its SHA-256."
+    "--net", metavar="NAME", shell_complete=net_names, help="Only this net: its name, or a prefix of its SHA-256."
 )
 @click.option(
     "--dataset",
     metavar="NAME",
     shell_complete=data_sets,
-    help="Only this data set: its name, or the beginning of its SHA-256.",
+    help="Only this data set: its name, or a prefix of its SHA-256.",
 )
 @click.option("--solver", metavar="TYPE", shell_complete=solver_types, help="Only this solver type.")
 @click.option("--engine", metavar="NAME", shell_complete=engines, help="Only this engine.")
-@click.option("--target", type=float, metavar="A", help="Rank by the iterations to this accuracy, a fraction.")
+@target_option("Rank by the iterations to this accuracy, a fraction.")
 @format_option()
 @database_option
-def list_entries(form: str, target: float | None, location: str | None, **names: str | None) -> None:
-    """Show the entries, a table for each workload, the best policy first.
+def list_entries(output_format: str, target: float | None, location: str | None, **names: str | None) -> None:
+    """List the entries, in a table per workload, the best policy first.
 
     \b
     lrbench db list
     lrbench db list --dataset mnist --target 0.989 --format csv
     """
-    from lrbench.metrics.target import check_target
     from lrbench.report.document import Command
     from lrbench.report.render import for_programs
     from lrbench.report.views.database import Listing, listing_document
     from lrbench.tuning.database import EntryQuery
 
-    check_target(target, "--target")
     with users_database(location) as database:
         found = database.entries(
             EntryQuery(
@@ -104,23 +95,23 @@ def list_entries(form: str, target: float | None, location: str | None, **names:
             )
         )
         if not found:
-            click.echo(f"none of the {len(database)} entries of {database.shown} fits", err=True)
-    if not found and not for_programs(form):
+            click.echo(f"none of the {len(database)} entries of {database.shown} matches", err=True)
+    if not found and not for_programs(output_format):
         return
     listing, command = Listing(found, target), None
     if found:
         best = listing.workloads()[0][1][0]
         first = shlex.join(["lrbench", "db", "show", best.id[:8], *typed_again(location)])
-        command = Command(first, "everything of one entry, by its id")
-    show(listing_document(listing, command), form)
+        command = Command(first, "all data of one entry, by its id")
+    show(listing_document(listing, command), output_format)
 
 
 @db.command("show")
 @click.argument("id_", metavar="ID", shell_complete=entries)
 @format_option()
 @database_option
-def show_entry(id_: str, form: str, location: str | None) -> None:
-    """Show all of the entry ID, which may be cut short: every metric, every run, and where they come from.
+def show_entry(id_: str, output_format: str, location: str | None) -> None:
+    """Show the entry with this ID, which may be abbreviated: every metric, every run and their origin.
 
     \b
     lrbench db show ba1757c8
@@ -129,11 +120,11 @@ def show_entry(id_: str, form: str, location: str | None) -> None:
 
     with users_database(location) as database:
         entry = database.entry(id_)
-    show(entry_document(entry), form)
+    show(entry_document(entry), output_format)
 
 
 @db.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
+@output_option()
 @database_option
 def export(output: Path | None, location: str | None) -> None:
     """Write every entry as a line of JSON, for `lrbench db import`.
@@ -141,11 +132,8 @@ def export(output: Path | None, location: str | None) -> None:
     \b
     lrbench db export -o policies.jsonl
     """
-    from lrbench.cli.output import check_writable, write_output
     from lrbench.tuning.database import to_lines
 
-    if output is not None:
-        check_writable(output)
     with users_database(location) as database:
         content = to_lines(database.entries())
     write_output(content, output)
@@ -153,10 +141,10 @@ def export(output: Path | None, location: str | None) -> None:
 
 @db.command("import")
 @click.argument("file", required=False, metavar="[FILE]", type=click.Path(path_type=Path))
-@click.option("--shipped", is_flag=True, help="The entries that this version of LRBench ships.")
+@click.option("--shipped", is_flag=True, help="Import the entries that this version of LRBench ships.")
 @database_option
 def import_entries(file: Path | None, shipped: bool, location: str | None) -> None:
-    """Add the entries of FILE, which `lrbench db export` wrote: all of them, or none where one is wrong.
+    """Import the entries of FILE, written by `lrbench db export`: all of them, or none if one is invalid.
 
     \b
     lrbench db import policies.jsonl
@@ -197,7 +185,7 @@ def _tell(found: Collected) -> None:
 
 
 def _sum(added: Added) -> str:
-    known = f"; {_count(added.known, 'run')} there already" if added.known else ""
+    known = f"; {_count(added.known, 'run')} already stored" if added.known else ""
     if not added.runs:
         return f"nothing new{known}"
     return (

@@ -13,16 +13,16 @@ import click
 
 @click.command()
 def doctor() -> int:
-    """Say what is there, which version, and what to type for what is missing.
+    """Check the installation and show how to fix it.
 
-    Exit code 0 when runs on Caffe are possible, 2 when not, or when prepared data are damaged.
+    Exit code: 0 if runs on Caffe are possible, 2 if not or if prepared data are damaged.
 
     \b
     lrbench doctor
     """
-    from lrbench import __version__
+    from lrbench._version import __version__
+    from lrbench.api.environment import home
     from lrbench.data import data_set_names
-    from lrbench.library.surroundings import home
 
     cores = len(os.sched_getaffinity(0))
     click.echo(f"LRBench    {__version__}, Python {platform.python_version()} ({sys.executable})")
@@ -40,7 +40,7 @@ def doctor() -> int:
 
 
 def _tell(title: str, examine: Callable[[], str]) -> bool:
-    """Print what is found, or what is wrong, and whether it is usable; the next part is told in any case."""
+    """Print what ``examine`` returns, or its error, and return whether there was none."""
     from lrbench.errors import LRBenchError, plain
     from lrbench.storage import reason
 
@@ -55,23 +55,23 @@ def _tell(title: str, examine: Callable[[], str]) -> bool:
 
 
 def _data_folder() -> str:
-    from lrbench.library.surroundings import data_folder
+    from lrbench.api.environment import data_folder
 
     return str(data_folder() or "not set: data sets are downloaded")
 
 
 def _data(name: str) -> str:
+    from lrbench.api.environment import home
     from lrbench.data import find_prepared
-    from lrbench.library.surroundings import home
 
     found = find_prepared(name, home())
     return f"prepared in {found.folder}" if found else f"not prepared; type: lrbench data prepare {name}"
 
 
 def _caffe() -> str:
+    from lrbench.api.environment import site
     from lrbench.engines.caffe.environment import find_environment, probe
     from lrbench.errors import EngineUnavailable
-    from lrbench.library.surroundings import site
 
     place = site()
     try:
@@ -80,7 +80,7 @@ def _caffe() -> str:
     except EngineUnavailable as error:
         raise EngineUnavailable(f"absent or broken: {error}") from error
     source = "LRBENCH_CAFFE" if place.caffe else "lrbench caffe install"
-    tool = "yes" if environment.tool else "no (there is no `caffe` program beside this pycaffe)"
+    tool = "yes" if environment.tool else "no (this pycaffe comes without a `caffe` program)"
     return (
         f"{info.version}, Python {info.python_version}, {environment.origin} ({source})\n"
         f"           stepping driver: yes; native driver: {tool}"
@@ -89,9 +89,9 @@ def _caffe() -> str:
 
 def _caffe_on_gpus() -> str:
     """The CUDA build of Caffe, and for each GPU whether a step of a tiny net ran on it, or why not."""
+    from lrbench.api.environment import site
     from lrbench.engines.caffe.driver import find_driver
     from lrbench.engines.caffe.environment import CUDA_INSTALL_HINT, find_environment, probe_gpu
-    from lrbench.library.surroundings import site
 
     place = site()
     environment = find_environment(place.home, place.caffe, gpu=True)
@@ -115,10 +115,10 @@ def _caffe_on_gpus() -> str:
 
 
 def _torch() -> str:
-    """An engine beside Caffe: without it LRBench is whole. Nothing is loaded, so a GPU is not asked for."""
+    """Return the version of PyTorch, which is optional; it is not loaded, so no GPU is looked for."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return f"{version('torch')}, an engine beside Caffe: lrbench run --engine torch"
+        return f"{version('torch')}, selected by: lrbench run --engine torch"
     except PackageNotFoundError:
         return "not installed, and not needed for Caffe; type: pip install 'lrbench[torch]'"

@@ -1,4 +1,4 @@
-"""What ``lrbench run --dry-run`` shows: runs, their order, an estimate of time; it writes and downloads nothing."""
+"""``lrbench run --dry-run``: list the runs in order and estimate their time; nothing is written or downloaded."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.api.environment import home
 from lrbench.cli.output import tell
-from lrbench.cli.run import find_engine
+from lrbench.cli.setup import find_engine
 from lrbench.data import find_data_set, find_prepared
 from lrbench.engines.names import is_own
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate
 from lrbench.executors.setup import check_tasks, find_data, find_lanes, sessions_at_once, with_engine_version
-from lrbench.library.surroundings import home
 from lrbench.nets import check_images
 from lrbench.runs.directory import RunDirectory
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], jobs: int, threads: int) -> None:
-    """The runs with their status and folder on standard output, the estimate on standard error.
+    """Print the runs with their status and folder on standard output, and the estimate on standard error.
 
-    Where the data set or the engine is not there yet, the runs are shown all the same, and a line says what to type.
+    Without the data set or the engine the runs are listed all the same, and a line says what to type.
 
     Raises:
-        DataError: the data set is damaged, which would be the death of Caffe when the time is measured.
+        DataError: the data set is damaged, on which Caffe would abort when the time is measured.
         NetError: the net cannot be trained on these images, or by the engine.
     """
     data = find_data(experiment, lambda name: find_prepared(name, home()))
@@ -63,7 +63,7 @@ def _check_images(experiment: Experiment, name: str) -> None:
 
 
 def _versioned(experiment: Experiment) -> Experiment:
-    """The experiment with the version of another package's engine, where that is there to be asked."""
+    """Add the version of another package's engine to the experiment, if that engine is installed."""
     if is_own(experiment.settings.engine.name):
         return experiment
     try:
@@ -79,13 +79,13 @@ def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
         engine = find_engine(experiment)
         check_tasks(waiting, engine, experiment)
     except EngineUnavailable as error:
-        return f"; no estimate: they cannot start on this machine: {error}"
+        return f"; no estimate: the engine cannot start on this machine: {error}"
     jobs = sessions_at_once(engine, jobs, tell)
     lanes = find_lanes(waiting, engine, jobs, tell)
     found = estimate(waiting, engine, jobs, lanes)
     side_by_side = f"-j {jobs}" if lanes == 1 else f"-j {jobs} and {lanes} lanes"
     return (
         f"; about {found.text} with {side_by_side} "
-        f"(measured: {found.iterations_per_second:.3g} iterations/s a run, "
-        f"{found.evaluation_seconds:.3g} s an evaluation; updates of the weights are not in it)"
+        f"(measured: {found.iterations_per_second:.3g} iterations/s per run, "
+        f"{found.evaluation_seconds:.3g} s per evaluation; weight updates not included)"
     )

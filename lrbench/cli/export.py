@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from lrbench.cli.completing import policies
-from lrbench.cli.output import check_writable, tell, write_output
+from lrbench.cli.completion.candidates import policies
+from lrbench.cli.options import iterations_option, output_option
+from lrbench.cli.output import tell, write_output
 
 
 @click.command()
@@ -18,19 +19,15 @@ from lrbench.cli.output import check_writable, tell, write_output
     "target",
     required=True,
     type=click.Choice(["torch", "keras", "optax", "caffe", "csv"]),
-    help="The framework to write for; caffe: lines of a solver; csv: every rate.",
+    help="Framework to export to; caffe gives lines for a solver, csv every rate.",
 )
-@click.option(
-    "--iterations",
-    type=click.IntRange(min=1),
-    help="The run's iterations, which fill in a missing l; the policy is checked over all of them. Needed for csv.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write.  [default: standard output]")
+@iterations_option(" Needed for csv.")
+@output_option()
 def export(text: str, target: str, iterations: int | None, output: Path | None) -> None:
-    """Write POLICY for your own training; - reads it from standard input.
+    """Export POLICY as code for your own training; - reads the policy from standard input.
 
-    What is written depends on the framework alone, not on LRBench: the policy's formula, and how the framework takes
-    it. As a library, the same is lrbench.torch.PolicyLR, lrbench.keras.PolicySchedule and lrbench.optax.schedule.
+    The code depends on the framework alone, not on LRBench: it contains the policy's formula and shows how to use it.
+    With LRBench installed, lrbench.torch.PolicyLR, lrbench.keras.PolicySchedule and lrbench.optax.schedule do the same.
 
     \b
     lrbench export "SINEXP(k0=0.01, k1=0.06, gamma=0.9994, l=2000)" --to torch -o schedule.py
@@ -39,8 +36,6 @@ def export(text: str, target: str, iterations: int | None, output: Path | None) 
     from lrbench.exporting import export_notes, export_policy
     from lrbench.policies import parse_policy
 
-    if output is not None:
-        check_writable(output)
     policy = parse_policy(sys.stdin.read() if text == "-" else text)
     write_output(export_policy(policy, target, iterations).encode(), output)
     for note in export_notes(policy, target, iterations):

@@ -6,13 +6,14 @@ import math
 
 import click
 
+from lrbench.cli.options import iterations_option
 from lrbench.errors import UsageError
 
 
 @click.command("import")
 @click.argument("source", metavar="FILE|TEXT")
-@click.option("--rate", type=float, help="The optimizer's lr, which PyTorch's schedulers multiply.")
-@click.option("--iterations", type=click.IntRange(min=1), help="The run's iterations; the policy is checked over them.")
+@click.option("--rate", type=float, help="Learning rate of the optimizer, which PyTorch's schedulers multiply.")
+@iterations_option()
 @click.option(
     "--steps-per-epoch",
     type=click.IntRange(min=1),
@@ -23,14 +24,14 @@ from lrbench.errors import UsageError
 @click.option(
     "--monitor",
     type=click.Choice(["train_loss", "test_loss", "accuracy"]),
-    help="What ReduceLROnPlateau is shown.  [default: train_loss; with mode=max, accuracy]",
+    help="Value passed to ReduceLROnPlateau.  [default: train_loss; with mode=max, accuracy]",
 )
 def import_(source: str, rate: float | None, iterations: int | None, steps_per_epoch: int, monitor: str | None) -> None:
     """Print the policy of a Caffe solver or a PyTorch scheduler.
 
-    FILE is a solver.prototxt, or what torch.save wrote: a scheduler's state_dict, or a checkpoint that holds one at any
-    depth. TEXT is the call that makes a scheduler of torch.optim.lr_scheduler, with its numbers written out. Nothing of
-    it is run. What had to be assumed is said on standard error, as are the other settings of a solver.
+    FILE is a solver.prototxt, or a file that torch.save wrote, with a scheduler's state_dict at any depth. TEXT is the
+    call that makes a scheduler of torch.optim.lr_scheduler, with its numbers written out; nothing in it is executed.
+    Assumptions, and the other settings of a solver, are printed on standard error.
 
     \b
     lrbench import solver.prototxt

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from lrbench.cli.completing import data_sets, engines, nets, solver_types
+from lrbench.cli.completion.candidates import data_sets, engines, nets, solver_types
+from lrbench.cli.options import output_option
 
 if TYPE_CHECKING:
     from lrbench.importing.caffe_training import Training
-    from lrbench.spec.answers import DataAnswer, NetAnswer
-    from lrbench.spec.starting import Start
+    from lrbench.spec.prompts import DataAnswer, NetAnswer
+    from lrbench.spec.starter_spec import StarterSpec
 
 Answer = TypeVar("Answer")
 BATCH_SIZE = 100
 
 
 @dataclass(frozen=True)
-class _Typed:
-    """The options that answer questions, None where they were not given, and whether there is someone to ask."""
+class _Options:
+    """Values of the options that answer questions, None where not given, and whether to ask for these."""
 
     net: str | None
     dataset: str | None
@@ -38,42 +39,36 @@ class _Typed:
 
 
 @click.command()
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The spec to write.  [default: DATASET_NET.yaml]",
-)
+@output_option("Spec to write.  [default: DATASET_NET.yaml]")
 @click.option(
     "--net",
     metavar="NET",
     shell_complete=nets,
-    help="One of LRBench's nets, such as lenet, a train-and-test prototxt file, or a solver's, which has "
-    "its settings and policy taken, too.",
+    help="Net: a name, such as lenet, a train-and-test prototxt file, or a solver file, whose settings and policy are "
+    "then used as well.",
 )
 @click.option(
     "--dataset",
     metavar="DATA",
     shell_complete=data_sets,
-    help="A data set, such as mnist, or a folder with an LMDB for training and one for testing.",
+    help="Data set: a name, such as mnist, or a folder with an LMDB for training and one for testing.",
 )
-@click.option("--batch-size", type=int, metavar="N", help="Images of a training batch.  [default: 100]")
-@click.option("--iterations", type=int, metavar="N", help="Of each run.  [default: some ten passes over the data]")
-@click.option("--target", type=float, metavar="A", help="The accuracy to reach, a fraction.  [default: none]")
-@click.option("--solver", metavar="TYPE", shell_complete=solver_types, help="The solver's type.  [default: SGD]")
+@click.option("--batch-size", type=int, metavar="N", help="Training batch size.  [default: 100]")
+@click.option("--iterations", type=int, metavar="N", help="Iterations of each run.  [default: about ten epochs]")
+@click.option("--target", type=float, metavar="A", help="Target accuracy, a fraction.  [default: none]")
+@click.option("--solver", metavar="TYPE", shell_complete=solver_types, help="Solver type.  [default: SGD]")
 @click.option(
     "--engine",
     metavar="NAME",
     shell_complete=engines,
-    help="caffe or torch.  [default: caffe where it is installed, or neither is]",
+    help="Engine: caffe or torch.  [default: torch if it alone is installed, else caffe]",
 )
-@click.option("-y", "--yes", is_flag=True, help="Ask nothing; so too where nobody is at a terminal.")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
-def init(output: Path | None, yes: bool, force: bool, **options: str | int | float | None) -> None:
-    """Write a first spec for your net and data set: workload, solver, policies to begin with, a word on each.
+@click.option("-y", "--yes", is_flag=True, help="Do not ask; implied without a terminal.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def init(output: Path | None, yes: bool, force: bool, **values: str | int | float | None) -> None:
+    """Write a first spec for your net and data set: workload, solver and common policies, with comments.
 
-    What no option says is asked for, and each answer is checked at once.
+    Asks for each value that is not given as an option, and checks each answer at once.
 
     \b
     lrbench init
@@ -81,19 +76,19 @@ def init(output: Path | None, yes: bool, force: bool, **options: str | int | flo
     lrbench init --net prototxt/cnn3.prototxt --dataset cifar10 --iterations 5000 --target 0.7 -o first.yaml
     """
     from lrbench.cli.output import write_output
-    from lrbench.spec.starting import start_experiment, start_text
+    from lrbench.spec.starter_spec import starter_experiment, starter_text
 
     if output is not None:
         _check_new(output, force)
-    typed = _Typed(asking=not yes and _asks(), **options)  # type: ignore[arg-type]
-    net, training = _net(typed)
-    data = _data(typed, net)
+    options = _Options(asking=not yes and _asks(), **values)  # type: ignore[arg-type]
+    net, training = _net(options)
+    data = _data(options, net)
     path = output or Path(f"{data.stem}_{net.path.stem}.yaml")
     _check_new(path, force)
-    start = _start(typed, net, data, path, training)
-    _check_layers(net, start.engine)
-    text = start_text(start)
-    experiment = start_experiment(text, path)
+    starter = _starter(options, net, data, path, training)
+    _check_layers(net, starter.engine)
+    text = starter_text(starter)
+    experiment = starter_experiment(text, path)
     if data.prepared is not None:
         experiment.check_data(data.prepared)
     write_output(text.encode(), path)
@@ -101,7 +96,7 @@ def init(output: Path | None, yes: bool, force: bool, **options: str | int | flo
 
 
 def _asks() -> bool:
-    """Whether there is somebody to ask."""
+    """Return whether standard input is a terminal, at which somebody can answer."""
     return sys.stdin.isatty()
 
 
@@ -111,43 +106,45 @@ def _check_new(path: Path, force: bool) -> None:
 
     check_writable(path)
     if path.exists() and not force:
-        raise UsageError("is there already", where=str(path), remedy="give -o another name, or add --force")
+        raise UsageError("already exists", where=str(path), remedy="give -o another name, or add --force")
 
 
-def _net(typed: _Typed) -> tuple[NetAnswer, Training | None]:
-    """The net, with the training that a solver file describes where such a file is given."""
+def _net(options: _Options) -> tuple[NetAnswer, Training | None]:
+    """Read the net, and the training settings if it is given as a solver file."""
     from lrbench.importing.caffe_training import read_training
     from lrbench.nets import builtin_nets, find_net
-    from lrbench.spec.answers import read_net_answer
+    from lrbench.spec.prompts import read_net_answer
 
     def read(text: str) -> tuple[NetAnswer, Training | None]:
         training = read_training(find_net(text, Path()))
         return read_net_answer(text if training is None else os.path.join(os.curdir, training.net)), training
 
     question = f"Net ({', '.join(builtin_nets())}, or a prototxt file)"
-    return _answer(typed, question, typed.net, None, read, "--net")
+    return _answer(options, question, options.net, None, read, "--net")
 
 
-def _data(typed: _Typed, net: NetAnswer) -> DataAnswer:
+def _data(options: _Options, net: NetAnswer) -> DataAnswer:
+    from lrbench.api.environment import home
     from lrbench.data import data_set_names
-    from lrbench.library.surroundings import home
-    from lrbench.spec.answers import read_data_answer
+    from lrbench.spec.prompts import read_data_answer
 
     question = f"Data set ({', '.join(data_set_names())}, or a folder with LMDBs)"
-    return _answer(typed, question, typed.dataset, None, lambda text: read_data_answer(text, home(), net), "--dataset")
+    return _answer(
+        options, question, options.dataset, None, lambda text: read_data_answer(text, home(), net), "--dataset"
+    )
 
 
-def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path, training: Training | None) -> Start:
-    """The other answers, with what the spec says of net and data set."""
-    from lrbench.spec.answers import check_batch_size, check_iterations, check_solver, check_test_count
-    from lrbench.spec.starting import TEST_BATCH, Start, suggested_iterations
+def _starter(options: _Options, net: NetAnswer, data: DataAnswer, path: Path, training: Training | None) -> StarterSpec:
+    """Read the remaining answers and combine them with net and data set."""
+    from lrbench.spec.prompts import check_batch_size, check_iterations, check_solver, check_test_count
+    from lrbench.spec.starter_spec import TEST_BATCH, StarterSpec, suggested_iterations
 
     known = data.prepared
     usual = BATCH_SIZE if known is None else min(BATCH_SIZE, known.train_count)
     batch = _answer(
-        typed,
-        "Images of a training batch",
-        typed.batch_size,
+        options,
+        "Training batch size",
+        options.batch_size,
         usual,
         lambda text: check_batch_size(_whole(text), known),
         "--batch-size",
@@ -156,17 +153,17 @@ def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path, training
     kind = training.settings.get("type", "SGD") if training is not None else "SGD"
     suggested = length or suggested_iterations(known, batch)
     iterations = _answer(
-        typed,
+        options,
         "Iterations of each run",
-        typed.iterations,
+        options.iterations,
         suggested,
         lambda text: check_iterations(_whole(text)),
         "--iterations",
     )
-    target = _answer(typed, "Accuracy to reach, such as 0.98, or none", typed.target, "none", _target, "--target")
-    solver = _answer(typed, "Solver", typed.solver, kind, check_solver, "--solver")
-    engine = _answer(typed, "Engine", typed.engine, _usual_engine(), _engine, "--engine")
-    start = Start(
+    target = _answer(options, "Target accuracy, such as 0.98, or none", options.target, "none", _target, "--target")
+    solver = _answer(options, "Solver", options.solver, kind, check_solver, "--solver")
+    engine = _answer(options, "Engine", options.engine, _usual_engine(), _engine, "--engine")
+    starter = StarterSpec(
         name=path.stem,
         net=net.written(path.parent),
         dataset=data.written(path.parent),
@@ -178,10 +175,10 @@ def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path, training
         target=target,
     )
     if training is None:
-        return start
+        return starter
     own = {name: value for name, value in training.settings.items() if name != "type"}
     return replace(
-        start,
+        starter,
         policy=training.policy.text,
         test_interval=training.test_interval,
         parameters=own if solver == kind else None,
@@ -189,14 +186,14 @@ def _start(typed: _Typed, net: NetAnswer, data: DataAnswer, path: Path, training
 
 
 def _check_layers(net: NetAnswer, engine: str) -> None:
-    """Have the engine refuse layer types that it does not know; one that is not installed yet knows none.
+    """Check that the engine supports every layer type; an engine that is not installed yet is not asked.
 
     Raises:
-        NetError: there is such a layer.
+        NetError: a layer type is not supported.
     """
+    from lrbench.api.environment import site
     from lrbench.engines.registry import open_engine
     from lrbench.errors import EngineUnavailable, NetError
-    from lrbench.library.surroundings import site
 
     try:
         open_engine(engine, site()).check_layers(net.net, str(net.path))
@@ -207,12 +204,12 @@ def _check_layers(net: NetAnswer, engine: str) -> None:
 
 
 def _answer(
-    typed: _Typed, question: str, given: object, usual: object, read: Callable[[str], Answer], option: str
+    options: _Options, question: str, given: object, usual: object, read: Callable[[str], Answer], option: str
 ) -> Answer:
-    """What an option gives, else what is usual, else what is asked for, until it can be read.
+    """Read the value of an option, or ask for it until it is valid; without questions, take the default.
 
     Raises:
-        UsageError: what the option gives cannot be read, or there is nothing, and nobody to ask.
+        UsageError: the value of the option is invalid, or there is neither a value nor a default.
     """
     from lrbench.errors import LRBenchError, UsageError
 
@@ -221,9 +218,9 @@ def _answer(
             return read(str(given))
         except LRBenchError as error:
             raise error.at(option) from error
-    if not typed.asking:
+    if not options.asking:
         if usual is None:
-            raise UsageError(f"{option} is missing, and there is nobody to ask", remedy=f"add {option}")
+            raise UsageError(f"{option} is missing, and no questions are asked", remedy=f"add {option}")
         return read(str(usual))
 
     def checked(text: str) -> Answer:
@@ -269,16 +266,16 @@ def _engine(text: str) -> str:
 
 
 def _usual_engine() -> str:
-    """Caffe, but PyTorch where that alone is there."""
+    """Return the default engine: PyTorch if it alone is installed, else Caffe."""
     from importlib.util import find_spec
 
     return "torch" if not _has_caffe() and find_spec("torch") is not None else "caffe"
 
 
 def _has_caffe() -> bool:
+    from lrbench.api.environment import site
     from lrbench.engines.caffe.environment import find_environment
     from lrbench.errors import EngineUnavailable
-    from lrbench.library.surroundings import site
 
     try:
         find_environment(site().home, site().caffe)
@@ -288,13 +285,13 @@ def _has_caffe() -> bool:
 
 
 def _say_next(engine: str, data: DataAnswer, path: Path) -> None:
-    """What to type now, in this order."""
+    """Print the next commands, in order."""
     from lrbench.report.next_commands import next_line
 
     spec = shlex.quote(str(path))
     lines = [
-        (f"lrbench run {spec} --dry-run", "which runs, and how long they take"),
-        (f"lrbench range {spec}", "which rates are worth trying"),
+        (f"lrbench run {spec} --dry-run", "lists the runs and estimates their time"),
+        (f"lrbench range {spec}", "which learning rates are useful"),
     ]
     if data.prepared is None:
         lines.insert(0, (f"lrbench data prepare {data.name}", "once"))

@@ -1,4 +1,4 @@
-"""``lrbench``: finds the command, runs it, and turns errors into one line and an exit code."""
+"""``lrbench``: find the command, run it, and turn errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -13,38 +13,36 @@ from types import FrameType
 import click
 from click.shell_completion import CompletionItem
 
-from lrbench import __version__
+from lrbench._version import __version__
+from lrbench.cli.completion.shells import COMPLETE_VARIABLE, answer
 from lrbench.errors import NO_MEMORY, LRBenchError, did_you_mean, plain
 from lrbench.storage import reason
 from lrbench.urls import hide_secrets
 
 COMMANDS = {
-    "quickstart": "Train LeNet on digits under seven policies and rank them: a first look.",
-    "configs": "List LRBench's ready specs, and copy one.",
-    "init": "Write a first spec for your net and data set, after a few questions.",
-    "run": "Run an experiment from a YAML spec.",
-    "report": "Rank the policies of finished and running runs.",
-    "watch": "Follow the runs under way in the terminal.",
-    "serve": "Show the results in a browser, and keep the page fresh while runs go on.",
-    "plot": "Draw a figure for a paper: accuracy, loss, confidence, rates.",
-    "range": "Find which learning rates are worth trying.",
+    "quickstart": "Train LeNet on digits with seven policies and rank them.",
+    "configs": "List the ready specs and copy one.",
+    "init": "Write a first spec for your net and data set, interactively.",
+    "run": "Run the experiment of a YAML spec.",
+    "report": "Rank the policies of finished and active runs.",
+    "watch": "Show the progress of active runs in the terminal.",
+    "serve": "Show the results in a browser, updated while runs are active.",
+    "plot": "Draw a figure for a paper: accuracy, loss, confidence, learning rates.",
+    "range": "Find a useful range of learning rates.",
     "tune": "Search LR functions and their parameters.",
-    "compose": "Build a policy out of several, stage by stage.",
-    "verify": "Say whether a policy reaches an accuracy in time, and if not, which does.",
-    "recommend": "Name the policies to use, with their evidence, and those to avoid.",
-    "db": "Keep what was measured of which policy, and look it up.",
+    "compose": "Compose a policy from several, stage by stage.",
+    "verify": "Check whether a policy reaches a target accuracy in time, and find one that does.",
+    "recommend": "Recommend policies from measured results.",
+    "db": "Store, query and exchange measured results of policies.",
     "policies": "List, evaluate and plot learning-rate policies.",
-    "export": "Write a policy for your own PyTorch, Keras, JAX or Caffe training.",
-    "import": "Read the policy of a Caffe solver or a PyTorch scheduler.",
-    "data": "Find or download, check and prepare data sets.",
-    "caffe": "Install Caffe beside this system.",
-    "parity": "Hold an engine to real Caffe: losses, weights, verdict.",
-    "doctor": "Say what is there, what is missing and what to type.",
-    "completion": "Print the script that completes command lines in your shell.",
+    "export": "Export a policy as code for PyTorch, Keras, JAX or Caffe.",
+    "import": "Import the policy of a Caffe solver or a PyTorch scheduler.",
+    "data": "Download, check and prepare data sets.",
+    "caffe": "Install Caffe, or pack it for another machine.",
+    "parity": "Compare an engine with Caffe: losses, weights, accuracy.",
+    "doctor": "Check the installation and show how to fix it.",
+    "completion": "Print the completion script for your shell.",
 }
-
-COMPLETE = "_LRBENCH_COMPLETE"
-"""Set in the environment by a shell that asks how a command line goes on."""
 
 # A group without a command: the error's text is the help. Click before 8.2 prints it by itself.
 NO_ARGUMENTS: tuple[type[click.UsageError], ...] = (
@@ -92,18 +90,16 @@ def lrbench() -> None:
     """Benchmark learning-rate policies of neural-network training.
 
     \b
-    lrbench quickstart                     a first look: trains, ranks, draws
-    lrbench run configs/quickstart.yaml    train under every policy of a spec
-    lrbench report results/                rank them
+    lrbench quickstart                          train LeNet on digits with seven policies, rank them, draw them
+    lrbench run configs/quickstart.yaml -j 2    train with every policy of the spec
+    lrbench report results/                     rank the policies
     """
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 some runs failed, 2 usage or spec, 130 interrupted, 141 nobody reads."""
-    if COMPLETE in os.environ:
-        from lrbench.cli.shells import answer
-
-        sys.exit(answer(lrbench, os.environ[COMPLETE]))
+    if COMPLETE_VARIABLE in os.environ:
+        sys.exit(answer(lrbench, os.environ[COMPLETE_VARIABLE]))
     signal.signal(signal.SIGTERM, _interrupt)  # how batch systems ask a job to end
     try:
         code = _outcome()

@@ -1,12 +1,12 @@
-"""Where a command's data goes: standard output, or the file that ``-o`` names."""
+"""Output of a command: data to standard output or the file of ``-o``, messages to standard error."""
 
 from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,40 +15,24 @@ from lrbench.urls import hide_secrets
 if TYPE_CHECKING:
     from lrbench.report.document import Document
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class FormatChoice(click.Choice[str]):
-    """The formats of documents; ``table``, as some commands called ``text`` in earlier versions, is understood."""
-
-    def __init__(self) -> None:
-        from lrbench.report.render import formats
-
-        super().__init__(formats())
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from lrbench.report.render import FOR_TERMINALS
-
-        return super().convert(FOR_TERMINALS if value == "table" else value, param, ctx)
-
 
 def tell(text: str) -> None:
-    """Say a line on standard error."""
+    """Print a line on standard error."""
     click.echo(text, err=True)
 
 
-def how_to_go_on(arguments: Sequence[str]) -> str:
-    """Say how to go on with a command that was interrupted; a URL's password is not repeated."""
+def how_to_resume(arguments: Sequence[str]) -> str:
+    """Say how to resume a command that was interrupted; a URL's password is not repeated."""
     if any(hide_secrets(argument) != argument for argument in arguments):
-        return "to go on, type the same command again"
-    return f"to go on, type: {shlex.join(['lrbench', *arguments])}"
+        return "to resume, rerun the same command"
+    return f"to resume, type: {shlex.join(['lrbench', *arguments])}"
 
 
 def check_writable(output: Path, option: str = "-o") -> None:
-    """Refuse, before the work, what can be no file to write; ``option`` names it.
+    """Refuse a path that cannot be written as a file; ``option`` is the option that names it.
 
     Raises:
-        UsageError: it is a folder or the like, or in no folder.
+        UsageError: it exists and is not a regular file, or its folder does not exist.
     """
     from lrbench.errors import UsageError
 
@@ -56,27 +40,19 @@ def check_writable(output: Path, option: str = "-o") -> None:
         remedy = f"give {option} the name of a file to write"
         raise UsageError("is not a regular file", where=str(output), remedy=remedy)
     if not output.parent.is_dir():
-        remedy = f"make it, or change {option}"
+        remedy = f"create it, or change {option}"
         raise UsageError(f"there is no folder {output.parent}", where=str(output), remedy=remedy)
 
 
-def format_option(help_text: str | None = None) -> Callable[[Command], Command]:
-    """Give a command ``--format``, as its argument ``form``."""
-    from lrbench.report.render import FOR_TERMINALS
-
-    choice = FormatChoice()
-    return click.option("--format", "form", type=choice, default=FOR_TERMINALS, show_default=True, help=help_text)
-
-
-def show(document: Document, form: str, output: Path | None = None) -> None:
-    """Write a document in a format to the file, or to standard output where there is none, as wide as the terminal."""
+def show(document: Document, output_format: str, output: Path | None = None) -> None:
+    """Write a document to the file, or to standard output without one, as wide as the terminal."""
     from lrbench.report.render import WIDTH, render
 
-    write_output(render(document, form, shutil.get_terminal_size((WIDTH, 24)).columns), output)
+    write_output(render(document, output_format, shutil.get_terminal_size((WIDTH, 24)).columns), output)
 
 
 def write_output(content: bytes, output: Path | None) -> None:
-    """Write all of it to the file, or to standard output where there is none.
+    """Write the content to the file, or to standard output without one.
 
     Raises:
         UsageError: the file cannot be written; what was there is unchanged.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import engines, settings, specs
+from lrbench.cli.completion.candidates import engines
+from lrbench.cli.options import set_option, spec_argument
 from lrbench.limits import MOST_ITERATIONS
 
 if TYPE_CHECKING:
@@ -20,39 +21,36 @@ SHOWN = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs)
+@spec_argument
 @click.option(
-    "--engine", default="torch", show_default=True, shell_complete=engines, help="The engine to hold to Caffe."
+    "--engine", default="torch", show_default=True, shell_complete=engines, help="Engine to compare with Caffe."
 )
 @click.option(
-    "--iterations", type=click.IntRange(2, MOST_ITERATIONS), default=50, show_default=True, help="How many to compare."
+    "--iterations",
+    type=click.IntRange(2, MOST_ITERATIONS),
+    default=50,
+    show_default=True,
+    help="Iterations to compare.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    shell_complete=settings,
-    help="Override a value of the spec.",
-)
+@set_option
 def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -> int:
-    """Show whether an engine trains the first run of SPEC as real Caffe does.
+    """Compare the training of an engine with Caffe's on the first run of SPEC.
 
-    Both start from the same weights and see the same batches and rates; random crops, mirroring and dropout are
-    left out. The controls are Caffe against itself with other numbers of BLAS threads, and with the last bit of its
-    initial weights changed: the engine may part from Caffe by at most three times as much as the farthest of them.
-    Where it does not hold, two other seeds are compared, as a value within rounding of a kink may tip over by chance.
-    Exit code 0 where it holds with this seed or with both others, 1 where they part.
+    Both start from the same weights and use the same batches and rates, without random crops, mirroring and dropout. As
+    controls, Caffe is compared with itself, with other numbers of BLAS threads and with the last bit of its initial
+    weights changed; the engine may differ from Caffe by at most three times the largest difference of the controls.
+    Otherwise two other seeds are compared, since a value within rounding error of a kink may fall on either side by
+    chance. Exit code: 0 if the engine agrees with Caffe for this seed or for both others, 1 if not.
 
     \b
     lrbench parity configs/mnist_lenet.yaml
     """
-    from lrbench.cli.run import prepare_data
+    from lrbench.api.environment import site
+    from lrbench.cli.setup import prepare_data
     from lrbench.engines.parity import OTHER_SEEDS, compare, confirm
     from lrbench.engines.registry import open_engine
     from lrbench.executors import plan
     from lrbench.executors.setup import find_data
-    from lrbench.library.surroundings import site
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)
@@ -66,35 +64,39 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
         _show(found, engine)
         failures = found.failures()
         for line in failures:
-            click.echo(f"part: {line}")
+            click.echo(f"deviates: {line}")
         for line in found.differing_entries() if failures else []:
             click.echo(f"differs: {line}")
         if failures:
-            click.echo(f"they part with seed {job.seed}: comparing with {OTHER_SEEDS} other seeds", err=True)
+            click.echo(f"deviation with seed {job.seed}: comparing {OTHER_SEEDS} other seeds", err=True)
         others = confirm(engines[0], engines[1], job, iterations) if failures else {}
     return _verdict(engine, job.seed, bool(failures), others)
 
 
 def _check_precision(experiment: Experiment) -> None:
-    """Refuse a precision that is not Caffe's: what would be compared is the precision."""
+    """Refuse a precision other than Caffe's, since the comparison would measure the precision."""
     from lrbench.errors import SpecError
 
     precision = experiment.settings.engine.precision
     if precision != "float32":
         with experiment.document.placing("engine", "precision"):
             raise SpecError(
-                f"engine.precision is {precision!r}, and an engine is held to Caffe in float32",
+                f"engine.precision is {precision!r}, but Caffe computes in float32",
                 remedy="leave it out, or type --set engine.precision=float32",
             )
 
 
 def _verdict(engine: str, seed: int, parted: bool, others: Mapping[int, list[str]]) -> int:
-    """The last line, and the exit code: they part where they do with a further seed, too."""
+    """Print the verdict and return the exit code: the engine deviates if it also does with a further seed."""
     also = [other for other, failures in others.items() if failures]
     for other, failures in others.items():
-        click.echo(f"seed {other}: {'; '.join(failures) or 'as Caffe'}")
-    chance = f"; with seed {seed} alone they part, as a value within rounding of a kink can do" if parted else ""
-    click.echo(f"verdict: {engine} {'parts from Caffe' if also else f'trains as Caffe does{chance}'}")
+        click.echo(f"seed {other}: {'; '.join(failures) or 'agrees with Caffe'}")
+    chance = (
+        f"; the deviation with seed {seed} alone can come from a value within rounding error of a kink"
+        if parted
+        else ""
+    )
+    click.echo(f"verdict: {engine} {'deviates from Caffe' if also else f'agrees with Caffe{chance}'}")
     return 1 if also else 0
 
 
@@ -116,15 +118,15 @@ def _show(found: Parity, engine: str) -> None:
     click.echo(
         tabulate(
             rows,
-            ("iteration", "rate", "loss, Caffe", f"loss, {engine}", "apart", "control apart"),
+            ("iteration", "rate", "loss, Caffe", f"loss, {engine}", "difference", "control difference"),
             disable_numparse=True,
             stralign="right",
         )
     )
     weights, control_weights = found.weight_distances
     first, first_control = (max(column) for column in zip(*found.first_update_distances.values(), strict=True))
-    click.echo(f"first updates: at most {first:.2g} of their norm apart, control {first_control:.2g}")
-    click.echo(f"weights at the end: {weights:.2g} of the whole update apart, control {control_weights:.2g}")
+    click.echo(f"difference of the first updates: at most {first:.2g} of their norm, control {first_control:.2g}")
+    click.echo(f"difference of the final weights: {weights:.2g} of the whole update, control {control_weights:.2g}")
     click.echo(
         f"accuracy of the initial weights: Caffe {found.initial_accuracies[0]:.4f}, "
         f"{engine} {found.initial_accuracies[1]:.4f}; at the end: Caffe {found.caffe.accuracy:.4f}, "

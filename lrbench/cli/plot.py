@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrbench.cli.completing import measured_policies, metrics, results
+from lrbench.cli.completion.candidates import measured_policies
+from lrbench.cli.options import paths_argument, picture_option, sort_option, target_option
 from lrbench.report.looks import MOST_POLICIES
 from lrbench.report.paper_layout import COLUMN_INCHES, WHATS, Paper
 
@@ -19,9 +20,7 @@ NARROWEST, WIDEST = 2, 30
 
 
 @click.command()
-@click.argument(
-    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path), shell_complete=results
-)
+@paths_argument
 @click.option(
     "--what",
     "whats",
@@ -29,17 +28,15 @@ NARROWEST, WIDEST = 2, 30
     multiple=True,
     default=["accuracy"],
     show_default=True,
-    help="What to draw against iterations; given several times, they become panels (a), (b), ... of one figure.",
+    help="Quantity to plot. Can be repeated: the plots become panels (a), (b), ... of one figure.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .png, .svg or .pdf file."
-)
+@picture_option("-o", "--output", required=True, help="Figure to write")
 @click.option(
     "--top",
     type=click.IntRange(1, MOST_POLICIES),
     default=6,
     show_default=True,
-    help="Draw the first so many policies of the ranking.",
+    help="Number of policies to plot, best first.",
 )
 @click.option(
     "--policies",
@@ -47,44 +44,33 @@ NARROWEST, WIDEST = 2, 30
     multiple=True,
     metavar="POLICY",
     shell_complete=measured_policies,
-    help="Of these alone: a policy, or an LR function for all of its policies; may be repeated.",
+    help="Plot only this policy, or all policies of this LR function. Can be repeated.",
 )
-@click.option("--workload", metavar="TEXT", help="Of several workloads, the one with this in its name.")
+@click.option("--workload", metavar="TEXT", help="Plot the workload whose name contains TEXT, if there are several.")
 @click.option(
     "--style",
     type=click.Choice(["colour", "grey"]),
     default="colour",
     show_default=True,
-    help="Both tell lines apart by style and marker, too, so that colour may be printed in grey.",
+    help="Colours of the lines; these also differ in style and marker, so that colour can be printed in grey.",
 )
 @click.option(
     "--columns",
     type=click.Choice(["1", "2"]),
     default="1",
     show_default=True,
-    help="Width of the figure: one column of a paper, 3.3 inches, or two, 7 inches.",
-)
-@click.option("--width", type=float, metavar="INCHES", help="Another width, from 2 to 30.")
-@click.option(
-    "--sort",
-    "metric",
-    default="best_accuracy",
-    show_default=True,
-    metavar="METRIC",
-    shell_complete=metrics,
-    help="The metric that ranks the policies.",
+    help="Width of the figure: one column of a paper (3.3 inches) or two (7 inches).",
 )
 @click.option(
-    "--target",
-    type=float,
-    metavar="A",
-    help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.",
+    "--width", type=float, metavar="INCHES", help="Width of the figure, from 2 to 30 inches, in place of --columns."
 )
+@sort_option
+@target_option()
 def plot(whats: Sequence[str], style: PrintStyle, columns: str, width: float | None, **typed: Any) -> None:
-    """Draw a figure for a paper from the runs at PATH..., and print a caption to begin with.
+    """Draw a figure for a paper from the runs at PATH..., and print a draft of its caption.
 
-    PATH... is as for `lrbench report`. The text is 6 to 7 points high at the figure's own width, so include it
-    unscaled. The same results give the same bytes.
+    PATH... is as for `lrbench report`. Text is 6 to 7 points high at the figure's own width, so include the figure
+    unscaled. The same results give an identical file.
 
     \b
     lrbench plot results/ -o accuracy.pdf
@@ -117,18 +103,13 @@ def _plot(
     wanted: Sequence[str],
     workload: str | None,
 ) -> None:
-    from lrbench.cli.output import check_writable
-    from lrbench.cli.reading import read_report, say_different_targets, say_what_is_left_out
-    from lrbench.policies.picture import check_suffix
+    from lrbench.cli.load_report import load_report, say_different_targets
     from lrbench.report.choice import chosen_policies, chosen_workload
     from lrbench.report.paper import DOTS_PER_INCH, SETTINGS, draw_paper
     from lrbench.report.paper_text import caption
     from lrbench.report.picture_file import drawing, write_picture
 
-    check_suffix(output)
-    check_writable(output)
-    report = read_report(paths, metric, target)
-    say_what_is_left_out(report)
+    report = load_report(paths, metric, target)
     say_different_targets(report)
     table = chosen_workload(report, workload)
     rows = chosen_policies(table, wanted, top)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from lrbench.cli.completing import policies as policy_texts
+from lrbench.cli.completion.candidates import policies as policy_texts
+from lrbench.cli.options import format_option, iterations_option, picture_option
 from lrbench.errors import UsageError
 from lrbench.policies import Function, installed_functions, parse_policy
 
@@ -34,23 +35,23 @@ def policies() -> None:
 
 
 @policies.command("list")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def list_functions(form: str) -> None:
-    """Show every LR function with its parameters and formula, those of other installed packages last.
+@format_option("table", "json")
+def list_functions(output_format: str) -> None:
+    """List the LR functions with their parameters and formulas, those of other installed packages last.
 
-    Parameters in brackets may be left out. t counts iterations from 0.
+    Parameters in brackets are optional. t counts iterations from 0.
 
     \b
     lrbench policies list
     lrbench policies list --format json
     """
-    if form == "json":
+    if output_format == "json":
         click.echo(json.dumps([_row(function) for function in installed_functions()], indent=2))
         return
     from tabulate import tabulate
 
     rows = [(row.name, _parameters(row), row.formula, row.summary) for row in installed_functions()]
-    headers = ["name", "parameters", "learning rate at t", "what it does"]
+    headers = ["name", "parameters", "learning rate at t", "description"]
     click.echo(tabulate(rows, headers, tablefmt="simple", maxcolwidths=COLUMN_WIDTHS, disable_numparse=True))
 
 
@@ -60,17 +61,12 @@ def list_functions(form: str) -> None:
     "--at",
     required=True,
     metavar="T,...",
-    help="Iterations, counted from 0: numbers, or start:stop[:step] as in Python (stop left out), separated by commas.",
+    help="Iterations, counted from 0 and separated by commas: numbers, or start:stop[:step] as in Python.",
 )
-@click.option(
-    "--iterations",
-    type=click.IntRange(min=1),
-    help="The run's iterations, which fill in a missing l; the "
-    "policy is checked over all of them.  [default: the highest of --at, plus 1, without that check]",
-)
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
-def evaluate(text: str, at: str, iterations: int | None, form: str) -> None:
-    """Print the rates of the policy TEXT at some iterations; as JSON, an array of numbers.
+@iterations_option("  [default: the highest of --at, plus 1, without the check]")
+@format_option("table", "json", "csv")
+def evaluate(text: str, at: str, iterations: int | None, output_format: str) -> None:
+    """Print the learning rates of the policy TEXT at some iterations; as JSON, an array of numbers.
 
     \b
     lrbench policies eval "STEP(k0=0.1, gamma=0.5, l=1000)" --at 0,999,1000
@@ -83,9 +79,9 @@ def evaluate(text: str, at: str, iterations: int | None, form: str) -> None:
     rates = policy.rates(t, iterations or int(t.max()) + 1)
     policy.check_rates(t, rates)
     values = [float(rate) for rate in rates]
-    if form == "json":
+    if output_format == "json":
         click.echo(json.dumps(values))
-    elif form == "csv":
+    elif output_format == "csv":
         click.echo("\n".join(["t,learning_rate", *(f"{step},{rate!r}" for step, rate in zip(t, values, strict=True))]))
     else:
         from tabulate import tabulate
@@ -96,10 +92,10 @@ def evaluate(text: str, at: str, iterations: int | None, form: str) -> None:
 
 @policies.command("plot")
 @click.argument("texts", metavar="TEXT...", nargs=-1, required=True, shell_complete=policy_texts)
-@click.option("--iterations", type=click.IntRange(min=1), required=True, help="The run's iterations.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, .svg or .pdf file.")
+@iterations_option(required=True)
+@picture_option("-o", "--output", required=True, help="Picture to write")
 def plot(texts: tuple[str, ...], iterations: int, output: Path) -> None:
-    """Draw the rates of one or more policies over a run.
+    """Plot the learning rates of one or more policies over a run.
 
     \b
     lrbench policies plot "COS(k0=0.1, k1=0.01, l=2000)" "FIX(k0=0.05)" --iterations 10000 -o rates.png

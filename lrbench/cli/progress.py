@@ -1,4 +1,4 @@
-"""Progress on standard error: a live line for each run under way, or plain lines where there is no terminal."""
+"""Progress on standard error: a live line for each active run, or plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class RunProgress(LogListener):
         if self._live is None:
             self._told[task.number] = time.monotonic()
         line = f"{name_of(task, self._total)}  {text}"
-        with self._lock, suppress(BrokenPipeError):  # the runs go on when nobody reads of them any more
+        with self._lock, suppress(BrokenPipeError):  # the runs continue when nobody reads their progress
             if self._live is None:
                 click.echo(line, err=True)
             else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lrbench.cli.completing import engines
+from lrbench.cli.completion.candidates import engines
 
 MOST_JOBS = 6
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.choosing import Choosing, choosing_options, open_bench, progressing
-from lrbench.cli.completing import solver_types
+from lrbench.cli.completion.candidates import solver_types
+from lrbench.cli.options import picture_option
+from lrbench.cli.tuning_options import TuningOptions, open_bench, progressing, tuning_options, workload_heading
 
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment
@@ -18,27 +19,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@choosing_options
+@tuning_options
 @click.option(
     "--solver",
     "solver_type",
     metavar="TYPE",
     shell_complete=solver_types,
-    help="Test the spec's solvers of that type alone.",
+    help="Test only the spec's solvers of this type.",
 )
-@click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Also draw loss and accuracy against the rate: .png, .svg or .pdf.",
-)
-def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:
-    """Find which learning rates are worth trying on the workload of SPEC.
+@picture_option("--plot", help="Also draw loss and accuracy against the learning rate")
+def range(options: TuningOptions, solver_type: str | None, plot: Path | None) -> int:
+    """Find a useful range of learning rates for the workload of SPEC.
 
-    First a sweep, in which the rate rises while the net trains; then short runs at fixed rates, more of them where
-    the ends of the range turn out to lie. The suggestion goes into the spec as search.rates. Policies of the spec are
-    ignored, and it need not have any; its section `range` has bounds, lengths and seeds. The same command given again
-    finds what is done. Exit code: 0, also where there is nothing to suggest; 1 a run failed, 2 usage or spec, 130
+    Runs a sweep, in which the rate rises during training, then short runs at fixed rates, more of them near the ends of
+    the range. The suggested range can be set in the spec as search.rates. The spec's section `range` sets bounds,
+    lengths and seeds; its policies are ignored and optional. Completed work is reused when the command is rerun. Exit
+    code: 0, also if no range is suggested; 1 if a run failed, 2 if the command line or the spec is wrong, 130 if
     interrupted.
 
     \b
@@ -50,29 +46,18 @@ def range(typed: Choosing, solver_type: str | None, plot: Path | None) -> int:
     from lrbench.report.views.range import range_document
     from lrbench.tuning.range_test import range_test
 
-    if plot is not None:
-        _check_plot(plot)
-    bench = _judged(open_bench(typed, lambda experiment: _check(experiment, solver_type)), solver_type)
+    bench = _judged(open_bench(options, lambda experiment: _check(experiment, solver_type)), solver_type)
     with progressing(bench) as told:
         found = [range_test(told, solver) for solver in _solvers(bench.experiment, solver_type)]
-    heading = _heading(bench)
-    show(range_document(found, heading), typed.form, typed.output)
+    heading = workload_heading(bench)
+    show(range_document(found, heading), options.output_format, options.output)
     if plot is not None:
         from lrbench.report.range_plot import plot_range
 
         plot_range(found, heading, plot)
         click.echo(f"wrote {plot}", err=True)
-    _say_next(found, bench.experiment, typed)
+    _say_next(found, bench.experiment, options)
     return 0
-
-
-def _check_plot(plot: Path) -> None:
-    """Refuse, before the work, a file that cannot be drawn at its end."""
-    from lrbench.cli.output import check_writable
-    from lrbench.policies.picture import check_suffix
-
-    check_suffix(plot)
-    check_writable(plot, "--plot")
 
 
 def _check(experiment: Experiment, solver_type: str | None) -> None:
@@ -83,7 +68,7 @@ def _check(experiment: Experiment, solver_type: str | None) -> None:
 
 
 def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSettings]:
-    """The spec's solvers of the type, all of them where none is named."""
+    """Return the spec's solvers of the type, or all of them without one."""
     from lrbench.errors import UsageError
 
     solvers = experiment.settings.solver
@@ -98,9 +83,9 @@ def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSett
 
 
 def _judged(bench: Bench, solver_type: str | None) -> Bench:
-    """The bench on few held-out images, its sweeps checked by the engine."""
+    """Return the bench that evaluates on a few held-out images, with its sweeps checked by the engine."""
+    from lrbench.api.environment import home
     from lrbench.executors.setup import check_tasks
-    from lrbench.library.surroundings import home
     from lrbench.tuning.range_test import FEW_IMAGES, sweep_tasks
 
     judged = bench.judged_on_validation(home(), most=FEW_IMAGES)
@@ -109,22 +94,8 @@ def _judged(bench: Bench, solver_type: str | None) -> Bench:
     return judged
 
 
-def _heading(bench: Bench) -> str:
-    from lrbench.report.labels import workload_name
-
-    workload = bench.experiment.workload
-    return workload_name(
-        {
-            "net_name": workload.net_name,
-            "dataset_name": bench.data.label,
-            "batch_size": workload.batch_size,
-            "iterations": workload.iterations,
-        }
-    )
-
-
-def _say_next(found: list[RangeResult], experiment: Experiment, typed: Choosing) -> None:
-    """What to type now, where one range serves: ``search.rates`` holds for all solvers of a spec."""
+def _say_next(found: list[RangeResult], experiment: Experiment, options: TuningOptions) -> None:
+    """Print the next command, if there is one range: ``search.rates`` applies to all solvers of a spec."""
     from lrbench.report.next_commands import next_line, one_solver
 
     if len(found) != 1 or found[0].rates is None:
@@ -132,4 +103,4 @@ def _say_next(found: list[RangeResult], experiment: Experiment, typed: Choosing)
     low, high = found[0].rates
     solvers = [solver.resolved() for solver in experiment.settings.solver]
     alone = one_solver(experiment.name, found[0].solver.resolved(), solvers)
-    click.echo(next_line(typed.command("tune", *alone, f"search.rates=[{low:.10g}, {high:.10g}]")), err=True)
+    click.echo(next_line(options.command("tune", *alone, f"search.rates=[{low:.10g}, {high:.10g}]")), err=True)

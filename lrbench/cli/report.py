@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import metrics, results
-from lrbench.cli.output import format_option
+from lrbench.cli.options import format_option, output_option, paths_argument, sort_option, target_option
 
 if TYPE_CHECKING:
     from lrbench.report.build import Report
@@ -21,11 +20,11 @@ COMPARED = ("engine", "solver", "batch_size", "device", "dataset")
 
 @dataclass(frozen=True)
 class _View:
-    """One way to look at a report.
+    """A document made from a report.
 
     Attributes:
-        plot: writes the pictures into a folder.
-        notes: what the document's blocks say, and its data do not.
+        plot: function that writes the plots into a folder.
+        notes: remarks that the document's blocks contain, and its data do not.
     """
 
     document: Document
@@ -34,53 +33,38 @@ class _View:
 
 
 @click.command()
-@click.argument(
-    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path), shell_complete=results
-)
-@format_option("JSON has every run, the others a row for each policy.")
+@paths_argument
+@format_option(help="Output format; json has every run, the others one row per policy.")
 @click.option(
     "--by",
     type=click.Choice(["policy", *COMPARED]),
     default="policy",
     show_default=True,
-    help="Compare the policies over the values of a setting, all else being equal: what they reach and cost, whether "
-    "the values differ, and which policies hold across them.",
+    help="Rank the policies, or compare them over the values of a setting, all else being equal: accuracy, cost, "
+    "whether the values differ, and which policies hold across them.",
 )
-@click.option(
-    "--target",
-    type=float,
-    metavar="A",
-    help="Accuracy to reach, a fraction such as 0.98, in place of that of the specs.",
-)
-@click.option(
-    "--sort",
-    "metric",
-    default="best_accuracy",
-    show_default=True,
-    metavar="METRIC",
-    shell_complete=metrics,
-    help="The metric that ranks the policies.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen.")
+@target_option()
+@sort_option
+@output_option()
 @click.option(
     "--plots",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Also write plots of rates, losses, accuracy and confidence there; by engine, of CPU, memory and "
-    "accuracy; by solver, a heat map.",
+    help="Also write plots of rates, losses, accuracy and confidence to DIR; with --by engine, of CPU, memory and "
+    "accuracy; with --by solver, a heat map.",
 )
 def report(
     paths: Sequence[Path],
-    form: str,
+    output_format: str,
     by: str,
     target: float | None,
     metric: str,
     output: Path | None,
     plots: Path | None,
 ) -> None:
-    """Rank the policies of the runs at PATH...: results folders, run folders, or plain training logs of Caffe.
+    """Rank the policies of the runs at PATH..., which are results folders, run folders or plain training logs of Caffe.
 
-    Works while runs are under way. What cannot be read is named on standard error, and the rest is shown.
+    Active runs are included. What cannot be read is listed on standard error and skipped.
 
     \b
     lrbench report results/ --plots plots
@@ -90,19 +74,16 @@ def report(
     lrbench report results/optimizers --by solver --plots plots
     lrbench report results/ --format html -o report.html
     """
-    from lrbench.cli.output import check_writable, show
-    from lrbench.cli.reading import read_report, say_different_targets, say_what_is_left_out
+    from lrbench.cli.load_report import load_report, say_different_targets
+    from lrbench.cli.output import show
     from lrbench.report.render import for_programs
 
-    if output is not None:
-        check_writable(output)
-    built = read_report(paths, metric, target)
-    say_what_is_left_out(built)
+    built = load_report(paths, metric, target)
     view = _by_policy(built) if by == "policy" else _compared(built, by)
-    if for_programs(form):
+    if for_programs(output_format):
         say_different_targets(built)
         _say(view.notes)
-    show(view.document, form, output)
+    show(view.document, output_format, output)
     for path in view.plot(plots) if plots is not None else ():
         click.echo(f"wrote {path}", err=True)
 

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import engines, settings, specs
+from lrbench.cli.options import jobs_option, overrides_options, results_option, spec_argument, threads_option
 
 if TYPE_CHECKING:
-    from lrbench.data import Prepared
-    from lrbench.engines.base import Engine
     from lrbench.executors.local import LocalExecutor, Outcome
     from lrbench.executors.plan import Task
-    from lrbench.spec.experiment import Experiment
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, int]:
@@ -32,62 +29,38 @@ def _shard(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs)
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Sessions side by side, each of one run or as many as engine.lanes says.",
-)
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run.")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that holds one folder an experiment.",
-)
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    shell_complete=settings,
-    help="Override a value of the spec, such as workload.iterations=1000; may be repeated.",
-)
-@click.option(
-    "--engine", metavar="NAME", shell_complete=engines, help="caffe or torch; the same as --set engine.name=NAME."
-)
-@click.option("--shard", callback=_shard, metavar="I/N", help="Do only the I-th of N equal shares of the runs.")
-@click.option("--dry-run", is_flag=True, help="Show the runs, their order and an estimate of time; train nothing.")
+@spec_argument
+@jobs_option
+@threads_option
+@results_option
+@overrides_options
+@click.option("--shard", callback=_shard, metavar="I/N", help="Run only the I-th of N equal shares of the runs.")
+@click.option("--dry-run", is_flag=True, help="List the runs in order and estimate their time, without training.")
 def run(
     spec: Path,
     jobs: int,
     threads: int,
     results: Path,
     overrides: Sequence[str],
-    engine: str | None,
     shard: tuple[int, int],
     dry_run: bool,
 ) -> int:
     """Run the experiment that the YAML file SPEC describes.
 
-    Done runs are skipped and cut-off runs go on from their last snapshot, so the same command may be given again at
-    any time. Exit code: 0 all runs reached an outcome (diverged is one), 1 some failed, 2 usage or spec, 130
-    interrupted.
+    Finished runs are skipped and interrupted runs resume from their last snapshot, so the command can be interrupted
+    and rerun at any time. Exit code: 0 if every run has an outcome (divergence is one), 1 if a run failed, 2 if the
+    command line or the spec is wrong, 130 if interrupted.
 
     \b
     lrbench run configs/mnist_lenet.yaml -j 2
     lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
     """
     from lrbench.cli.output import tell
+    from lrbench.cli.setup import find_engine, prepare_data
     from lrbench.executors import plan
     from lrbench.executors.setup import check_engine, check_tasks, find_data, make_executor, with_engine_version
     from lrbench.spec.experiment import read_experiment
 
-    overrides = [*overrides, f"engine.name={engine}"] if engine else overrides
     experiment = read_experiment(spec, overrides)
     check_engine(experiment)
     if dry_run:
@@ -100,32 +73,14 @@ def run(
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     check_tasks(tasks, trainer, experiment)
     if not tasks:
-        tell("this share holds no run")
+        tell("this share contains no runs")
         return 0
     outcomes = _run(tasks, make_executor(tasks, trainer, jobs, tell))
     return _summary(outcomes, results / experiment.name)
 
 
-def prepare_data(name: str) -> Prepared:
-    """The data set of that name, prepared now if it is not yet."""
-    from lrbench.cli.data_progress import shown_progress
-    from lrbench.data import prepare
-    from lrbench.library.surroundings import data_folder, home
-
-    with shown_progress() as progress:
-        return prepare(name, home(), data_folder(), progress=progress)
-
-
-def find_engine(experiment: Experiment) -> Engine:
-    """The engine that the spec names, started once to see that it works."""
-    from lrbench.executors import setup
-    from lrbench.library.surroundings import site
-
-    return setup.find_engine(experiment, site())
-
-
 def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
-    from lrbench.cli.output import how_to_go_on
+    from lrbench.cli.output import how_to_resume
     from lrbench.cli.progress import RunProgress
     from lrbench.errors import Interrupted
 
@@ -134,8 +89,8 @@ def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
             return executor.run(tasks)
         except Interrupted as error:
             native = tasks[0].experiment.settings.engine.driver == "native"
-            kept = "finished runs are kept, the others start over" if native else "what was done is kept"
-            raise Interrupted(f"interrupted; {kept}", remedy=how_to_go_on(sys.argv[1:])) from error
+            kept = "finished runs are kept, the others start over" if native else "completed work is kept"
+            raise Interrupted(f"interrupted; {kept}", remedy=how_to_resume(sys.argv[1:])) from error
 
 
 def _summary(outcomes: list[Outcome], folder: Path) -> int:
@@ -145,7 +100,7 @@ def _summary(outcomes: list[Outcome], folder: Path) -> int:
     counts = collections.Counter(outcome.status.status for outcome in outcomes)
     skipped = sum(outcome.how == "skipped" for outcome in outcomes)
     parts = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    before = f" ({skipped} of them before, skipped)" if skipped else ""
+    before = f" ({skipped} already done, skipped)" if skipped else ""
     click.echo(f"{counted(len(outcomes), 'run', 'runs')}: {parts}{before}", err=True)
     if counts["failed"] < len(outcomes):
         plots = shlex.join(["lrbench", "report", str(folder), "--plots", str(folder / "plots")])

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.choosing import (
-    Choosing,
-    choosing_options,
+from lrbench.cli.completion.candidates import policies
+from lrbench.cli.options import database_option, storage_option, target_option
+from lrbench.cli.tuning_options import (
+    TuningOptions,
     find_space,
     on_search_engine,
     open_bench,
     progressing,
+    tuning_options,
 )
-from lrbench.cli.completing import policies
-from lrbench.cli.database import database_option
 
 if TYPE_CHECKING:
     from lrbench.policies import Policy
@@ -27,47 +27,49 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@choosing_options
-@click.option("--policy", "text", metavar="TEXT", shell_complete=policies, help="The policy, such as 'FIX(k0=0.01)'.")
+@tuning_options
 @click.option(
-    "--target",
-    type=float,
-    metavar="A",
-    help="Accuracy to reach on the test set, a fraction; by default the spec's target_accuracy.",
+    "--policy", "text", metavar="TEXT", shell_complete=policies, help="Policy to check, such as 'FIX(k0=0.01)'."
 )
-@click.option("--within", type=click.IntRange(1), metavar="N", help="Iterations to reach it in; by default the spec's.")
+@target_option()
+@click.option(
+    "--within",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Iterations to reach it in.  [default: the spec's workload.iterations]",
+)
 @click.option(
     "--phase",
     "phases",
     multiple=True,
     type=click.Choice(["policy", "database", "search"]),
-    help="Do only this phase; may be repeated.  [default: all, in this order, until one succeeds]",
+    help="Run only this phase. Can be repeated.  [default: all, in this order, until one succeeds]",
 )
-@click.option("--seeds", type=click.IntRange(1), metavar="K", help="Take the seeds 0 to K - 1 in place of the spec's.")
+@click.option("--seeds", type=click.IntRange(1), metavar="K", help="Use the seeds 0 to K - 1 in place of the spec's.")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
-    help="The share of the seeds that has to reach it.",
+    help="Share of the seeds that must reach the target.",
 )
 @click.option(
     "--candidates",
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Policies of the database to test at most.",
+    help="Largest number of policies from the database to test.",
 )
 @click.option(
     "--early-stop/--no-early-stop",
     default=True,
     show_default=True,
-    help="End a run as soon as the target is out of reach.",
+    help="Stop a run as soon as the target is out of reach.",
 )
-@click.option("--storage", metavar="URL", help="Where the search keeps its study; see lrbench tune.")
+@storage_option
 @database_option
 def verify(
-    typed: Choosing,
+    options: TuningOptions,
     text: str | None,
     target: float | None,
     within: int | None,
@@ -79,11 +81,12 @@ def verify(
     storage: str | None,
     location: str | None,
 ) -> int:
-    """Verify that a policy reaches an accuracy within a number of iterations on the workload of SPEC.
+    """Check whether a policy reaches a target accuracy within a number of iterations on the workload of SPEC.
 
-    If it does not, policies of the database that are known to reach it on this or a like workload are tested, and then
-    one is searched for and composed. Several seeds give the share that reaches it, with a confidence interval. Exit
-    code: 0 reached, 1 not reached, 2 usage or spec, 130 interrupted.
+    If it does not, policies that reached the target on this or a similar workload, according to the database, are
+    tested; if none does, a policy is searched for and composed. With several seeds, the share that reaches the target
+    is given with a confidence interval. Exit code: 0 reached, 1 not reached, 2 if the command line or the spec is
+    wrong, 130 if interrupted.
 
     \b
     lrbench verify configs/tune_digits.yaml --policy 'FIX(k0=0.02)' --target 0.95 --within 300
@@ -91,14 +94,12 @@ def verify(
     """
     from lrbench.cli.database import users_database
     from lrbench.cli.output import show
-    from lrbench.metrics.target import check_target
     from lrbench.report.views.verify import verdict_document
     from lrbench.tuning.verify import Verification
     from lrbench.tuning.verify import verify as verified
     from lrbench.tuning.verify_database import earlier_runs
 
-    check_target(target, "--target")
-    bench = open_bench(typed)
+    bench = open_bench(options)
     wanted: Sequence[Phase] = phases or ("policy", "database", "search")
     policy = _policy(text, wanted)
     goal = _goal(bench, target, within, seeds, share, early_stop)
@@ -107,7 +108,7 @@ def verify(
         sources = _sources(told, goal, policy, candidates, database, searching)
         verification = Verification(told, goal, earlier_runs(database, bench, goal))
         verdict = verified(verification, [(phase, sources[phase]) for phase in wanted])
-    show(verdict_document(verdict, searching.tuned, searching.composed), typed.form, typed.output)
+    show(verdict_document(verdict, searching.tuned, searching.composed), options.output_format, options.output)
     return 0 if verdict.found is not None else 1
 
 
@@ -139,7 +140,7 @@ def _goal(
 
 
 def _searching(bench: Bench, goal: Goal, storage: str | None) -> Searching:
-    from lrbench.library.surroundings import home
+    from lrbench.api.environment import home
     from lrbench.tuning.verify_search import Searching
 
     with_engine = on_search_engine(bench)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.completing import results
+from lrbench.cli.options import paths_argument
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,22 +20,20 @@ if TYPE_CHECKING:
 
 SECONDS = 2.0
 GRACE_SECONDS = 6.0
-"""How long nothing may be under way before it counts as the end: between two runs there is a moment without any."""
+"""Time without active runs that counts as the end: between two runs there is a moment without any."""
 
 Show = Callable[[Sequence["ActiveRun"]], None]
 wait = time.sleep
 
 
 @click.command()
-@click.argument(
-    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path), shell_complete=results
-)
-@click.option("--once", is_flag=True, help="Show them once, and end.")
+@paths_argument
+@click.option("--once", is_flag=True, help="Show the current state once and exit.")
 def watch(paths: Sequence[Path], once: bool) -> None:
-    """Follow the runs under way in the results folders PATH..., whoever started them, until there are none any more.
+    """Show the active runs in the results folders PATH... until all have ended.
 
-    Shows how far each is, its accuracy, its rate and the time it still takes. Without a terminal there is a line for
-    each new evaluation.
+    Shows the iteration, accuracy, learning rate and remaining time of every run, whichever process started it. Without
+    a terminal, prints a line for each new evaluation.
 
     \b
     lrbench watch results/
@@ -53,13 +51,13 @@ def watch(paths: Sequence[Path], once: bool) -> None:
         return
     if found:
         _follow(look, found, console.is_terminal)
-    end = "nothing is under way any more" if found else "nothing is under way"
+    end = "all runs have ended" if found else "no runs are active"
     click.echo(end, err=True)
     click.echo(next_line(shlex.join(["lrbench", "report", *map(str, paths)])), err=True)
 
 
 def _follow(look: Callable[[], Sequence[ActiveRun]], found: Sequence[ActiveRun], is_terminal: bool) -> None:
-    """Show what is under way until nothing has been for a while."""
+    """Show the active runs until there have been none for a while."""
     if not is_terminal:
         _until_none(look, found, _Lines())
         return
@@ -94,7 +92,7 @@ def _table(runs: Sequence[ActiveRun]) -> Table:
 
 
 class _Once:
-    """Names what cannot be read on standard error, each once."""
+    """Report each path that cannot be read on standard error, once."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()

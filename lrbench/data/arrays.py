@@ -1,4 +1,4 @@
-"""What a data set is once it is read: images, labels and the mean image, as numpy arrays."""
+"""A data set in memory: images, labels and the mean image as numpy arrays."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ BORDER = 4
 ARCHIVE = "cifar-10-binary.tar.gz"
 ARCHIVE_FOLDER = "cifar-10-batches-bin"
 ARCHIVE_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
-"""Of the published archive, whose MD5 on the data set's page is c32a1d4ab5d03f1284b67883e8d87530."""
+"""SHA-256 of the published archive, whose MD5 on the data set's page is c32a1d4ab5d03f1284b67883e8d87530."""
 URLS = (
     f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",
     f"https://cave.cs.toronto.edu/kriz/{ARCHIVE}",
@@ -46,7 +46,7 @@ FILES = {
 LARGEST_ARCHIVE = 7 * FILE_BYTES
 """Bytes of the archive unpacked; the published one has little more than its six files."""
 LABELS_SHA256 = "3edb456524d5918aefded81f5aef7c32efab2a788211df998a4eb0c8957baa1f"
-"""Of all 60000 labels in order, one byte each: it tells other pixels from other labels."""
+"""SHA-256 of all 60000 labels in order, one byte each; it distinguishes changed pixels from changed labels."""
 PIXEL_SUMS = (6415714204 + 1290492328, 6295060180 + 1266775083, 5829907619 + 1176108223)
 """Sum of the training plus that of the test pixels, for red, green and blue.
 
@@ -67,7 +67,7 @@ def read(sources: Sources) -> Arrays:
 
 
 def read_padded(sources: Sources) -> Arrays:
-    """The same as 3x40x40: 4 pixels more on each side, for a random 32x32 crop in training.
+    """CIFAR-10 as 3x40x40: 4 pixels more on each side, for a random 32x32 crop in training.
 
     ResNet's recipe (He et al., arXiv:1512.03385, section 4.2) subtracts the mean image, pads with zeros, then crops.
     Caffe subtracts the mean image and then crops, so here the padding is a constant that is in the mean image too:
@@ -124,7 +124,7 @@ def _pixel_sums(records: list[Pixels]) -> tuple[int, ...]:
 
 
 class _Bounded:
-    """What an archive unpacks to, for tarfile to read, as far as ``LARGEST_ARCHIVE``: its headers have no bounds."""
+    """An archive's unpacked content, which tarfile reads up to ``LARGEST_ARCHIVE``: its headers have no bounds."""
 
     def __init__(self, unpacked: gzip.GzipFile, path: Path) -> None:
         self._unpacked, self._path, self._left = unpacked, path, LARGEST_ARCHIVE

@@ -41,7 +41,7 @@ class _Failed(Exception):
 def download(file: RemoteFile, folder: Path, progress: Progress) -> Path:
     """The file in ``folder``, downloaded unless it is there already; two processes download it once.
 
-    What has arrived is kept in ``<name>.<address>.part``, so that a later call goes on from there (HTTP Range).
+    What has arrived is kept in ``<name>.<address>.part``, so that a later call resumes there (HTTP Range).
 
     Raises:
         DataError: no address gave a file that is the right one, or the folder cannot be written.

@@ -42,7 +42,7 @@ def hold_out(prepared: Prepared, count: int, home: Path, progress: Progress | No
 
 
 def evaluated_on(dataset: str) -> str:
-    """What a data set of that name is evaluated on: "validation" where it was made by ``hold_out``, else "test"."""
+    """Return "validation" for the name of a data set made by ``hold_out``, else "test"."""
     return "validation" if MARK in dataset else "test"
 
 

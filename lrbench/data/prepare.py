@@ -1,4 +1,4 @@
-"""Prepare a data set once: read it, write it into a folder beside, and put that in place when it is whole."""
+"""Prepare a data set once: read it, write it to a temporary folder, and move that into place when it is complete."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def prepare(
         home: the folder that LRBench keeps its data in.
         source: a folder to look for the files in; what is not there is downloaded.
         allow_altered: take files whose content is not the published one; the label then says so.
-        progress: told of what goes on.
+        progress: called with the progress of the work.
 
     Raises:
         DataError: the name is unknown, a file is missing, cut short or altered, or something cannot be written.
@@ -52,7 +52,7 @@ def prepare(
 
 
 def prepare_once(name: str, folder: Path, read: Callable[[], Arrays], tell: Progress) -> Prepared:
-    """What is prepared in that folder, made of the arrays that ``read`` gives when it is not there or damaged.
+    """Return the data set in that folder, written from the arrays of ``read`` if it is absent or damaged.
 
     Raises:
         DataError: as ``read`` does, or something cannot be written.

@@ -26,7 +26,7 @@ MANIFEST, TRAIN, TEST, MEAN = "manifest.json", "train_lmdb", "test_lmdb", "mean.
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training needs to know of a data set.
+    """Description of a prepared data set for training.
 
     Attributes:
         name: the data set's name, or that of the training folder where the user brought his own.
@@ -77,7 +77,7 @@ def find_prepared(name: str, home: Path) -> Prepared | None:
 
 
 def read_prepared(name: str, folder: Path) -> Prepared | None:
-    """What is prepared in that folder, under that name, else None; checked as by ``find_prepared``.
+    """Return the data set prepared in that folder under that name, else None; checked as by ``find_prepared``.
 
     Raises:
         DataError: the manifest is damaged, or a file is missing or of another size.
@@ -171,7 +171,7 @@ def find_intact(name: str, home: Path) -> Prepared | None:
 
 
 def read_intact(name: str, folder: Path) -> Prepared | None:
-    """What is prepared in that folder where every file is as it was written, else None.
+    """Return the data set prepared in that folder if no file has changed since, else None.
 
     Raises:
         DataError: what is prepared is damaged.

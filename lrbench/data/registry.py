@@ -20,7 +20,7 @@ GROUP = "lrbench.data_sets"
 
 @dataclass(frozen=True)
 class DataSet:
-    """How a data set is called, and how it is read.
+    """Name and reader of a data set.
 
     Attributes:
         title: what reports call it when its files are the published ones.

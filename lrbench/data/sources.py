@@ -10,7 +10,7 @@ from typing import TypeAlias
 from lrbench.errors import DataError
 
 Progress: TypeAlias = Callable[[int, int, str], None]
-"""Called with (done, total, text) as work goes on, and with (0, 0, text) for a line that only tells something."""
+"""Called with (done, total, text) during work, and with (0, 0, text) for a message."""
 
 
 def silent(done: int, total: int, text: str) -> None:
@@ -19,13 +19,13 @@ def silent(done: int, total: int, text: str) -> None:
 
 @dataclass(frozen=True)
 class Sources:
-    """What a data set's reader may use.
+    """Sources that the reader of a data set may use.
 
     Attributes:
         folder: the user's own folder, looked through first; None where there is none.
         downloads: where downloaded files are kept.
         allow_altered: take files of the right form whose content is not the published one.
-        progress: told of what goes on.
+        progress: called with the progress of the work.
     """
 
     folder: Path | None
@@ -83,7 +83,7 @@ class Differences:
     labels: bool
 
     def judge(self, title: str, where: str, *, allow_altered: bool) -> str:
-        """What to call the data set in reports.
+        """Return the label of the data set in reports.
 
         Raises:
             DataError: it differs, and altered files were not allowed.

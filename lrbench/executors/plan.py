@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lrbench import __version__
+from lrbench._version import __version__
 from lrbench.data import Prepared
 from lrbench.engines.base import Engine, Job, Progress
 from lrbench.runner import Pause

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrbench import __version__
+from lrbench._version import __version__
 from lrbench.errors import PolicyError
 from lrbench.policies import Policy
 from lrbench.policies.values import Values

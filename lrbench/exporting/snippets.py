@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrbench import __version__
+from lrbench._version import __version__
 from lrbench.exporting.dialects import Jax, Keras, PlainPython
 from lrbench.exporting.functions import functions_of
 from lrbench.exporting.whole_run import UNKNOWN_END

@@ -84,7 +84,7 @@ def _bind_data(
         if layer.transform_param.HasField("mean_file"):
             if data.mean is None:
                 raise NetError(
-                    "subtracts a mean_file, and the data set has none",
+                    "subtracts a mean_file, but the data set has none",
                     where=f"{where}: {layer_place(layer)}",
                     remedy="remove mean_file, or use mean_value",
                 )

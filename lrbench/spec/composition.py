@@ -7,28 +7,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lrbench.spec.fields import Count, Iterations, NonNegative, Settings, misfit
+from lrbench.spec.fields import Count, Iterations, NonNegative, Settings, inconsistent
 
 MOST_STAGES = 100
 
 
 class CompositionSettings(Settings):
-    """How many stages, what is tried in each, and where a stage ends.
+    """Stages of ``compose``, what is tried in each, and where a stage ends.
 
     Attributes:
-        stages: how many; with ``ends: plateau`` the most there may be.
-        boundaries: the iterations at which all stages but the last end; None: after equal parts of the run.
-        ends: ``fixed``: there; ``plateau``: where the best run's monitored value has not got better by ``threshold``
-            in ``patience`` evaluations in a row, from the stage's start on.
-        stretch: iterations that every candidate of a stage trains before the best of them goes on alone; None: up to
-            the stage's end, with ``ends: plateau`` half of an equal part of the run.
-        candidates: continuations tried in each stage.
-        beam: how many of them go on, to be continued in the next stage.
+        stages: number of stages; with ``ends: plateau`` the largest number.
+        boundaries: iterations at which all stages but the last end; None: after equal parts of the run.
+        ends: ``fixed``: there; ``plateau``: once the best run's monitored value has not improved by ``threshold`` in
+            ``patience`` evaluations in a row of the stage.
+        stretch: iterations that every candidate of a stage trains before only the best continue; None: up to the
+            stage's end, with ``ends: plateau`` half of an equal part of the run.
+        candidates: number of continuations tried in each stage.
+        beam: number of candidates that continue into the next stage.
         explore: share of a stage's candidates that are drawn afresh, of LR functions other than the best one's; the
-            others go on as they are, or have base rates and shapes near those that did well.
-        monitor: with ``ends: plateau``, the value that is watched.
-        threshold: with ``ends: plateau``, by how much it has to get better.
-        patience: with ``ends: plateau``, after how many evaluations without that a stage ends.
+            others continue as they are, or have base rates and shapes near those that did well.
+        monitor: with ``ends: plateau``, the monitored value.
+        threshold: with ``ends: plateau``, the least improvement that counts.
+        patience: with ``ends: plateau``, the number of evaluations without improvement after which a stage ends.
     """
 
     stages: Annotated[int, Field(ge=1, le=MOST_STAGES)] = Field(default=3, examples=["3"])
@@ -49,24 +49,24 @@ class CompositionSettings(Settings):
         if self.boundaries is not None:
             self._boundaries_fit(self.boundaries)
         if self.beam >= self.candidates:
-            raise misfit(
+            raise inconsistent(
                 ("beam",),
                 f"is {self.beam}, but a stage has {self.candidates} candidates",
-                "let fewer go on, or try more",
+                "decrease beam, or increase candidates",
             )
         return self
 
     def _boundaries_fit(self, boundaries: list[int]) -> None:
         if self.ends == "plateau":
-            raise misfit(("boundaries",), "says where stages end, but ends is plateau", "leave one of them out")
+            raise inconsistent(("boundaries",), "sets where stages end, but ends is plateau", "remove one of them")
         if "stages" in self.model_fields_set and self.stages != len(boundaries) + 1:
-            raise misfit(
-                ("boundaries",), f"makes {len(boundaries) + 1} stages, but stages is {self.stages}", "leave stages out"
+            raise inconsistent(
+                ("boundaries",), f"makes {len(boundaries) + 1} stages, but stages is {self.stages}", "remove stages"
             )
         for index, (before, end) in enumerate(pairwise(boundaries), start=1):
             if end <= before:
-                raise misfit(
+                raise inconsistent(
                     ("boundaries", index),
                     f"is {end}, not above the {before} before it",
-                    "write them as they come in the run",
+                    "list them in increasing order",
                 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import LRBenchError, SpecError
-from lrbench.spec.plain_yaml import Key, read_plain
+from lrbench.spec.yaml_loader import Key, load_yaml
 from lrbench.storage import open_regular
 
 MAX_BYTES = 1 << 20
@@ -54,7 +54,7 @@ def read_document(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        SpecError: it cannot be read, is huge, is not text, or is refused by ``read_plain``.
+        SpecError: it cannot be read, is huge, is not text, or is refused by ``load_yaml``.
     """
     try:
         text = _bytes(path).decode("utf-8-sig")
@@ -62,7 +62,7 @@ def read_document(path: Path) -> Document:
         raise SpecError(f"cannot be read ({error.strerror})", where=str(path), remedy=_GIVE_A_FILE) from error
     except UnicodeDecodeError as error:
         raise SpecError("is not a text file in UTF-8", where=str(path), remedy=_GIVE_A_FILE) from error
-    return Document(str(path), *read_plain(text, str(path)))
+    return Document(str(path), *load_yaml(text, str(path)))
 
 
 def _bytes(path: Path) -> bytes:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from lrbench.spec.fields import Count, Settings, Text, misfit
-from lrbench.spec.plain_yaml import shown
+from lrbench.spec.fields import Count, Settings, Text, inconsistent
+from lrbench.spec.yaml_loader import shown
 
 Precision = Literal["float32", "tf32", "bf16"]
 
@@ -22,18 +22,19 @@ def _count_or_auto(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 
 
 class EngineSettings(Settings):
-    """What trains, where, and how exactly.
+    """Engine, device and numerical precision.
 
     Attributes:
         name: caffe, torch, or the name of another package's engine.
-        driver: of Caffe: ``stepping`` gives it each iteration's rate; ``native`` is ``caffe train`` with Caffe's own
-            policy.
-        device: where it trains.
-        device_ids: the GPUs to use.
-        lanes: of PyTorch: runs that share a process and its device; ``auto`` measures how many are best.
-        precision: of PyTorch: what products are rounded to; other than by default it decides a run's outcome.
-        deterministic: of PyTorch: false allows faster kernels that may give other bits each time; other than by default
-            it decides a run's outcome.
+        driver: Caffe only: ``stepping`` sets the learning rate at each iteration; ``native`` runs ``caffe train`` with
+            Caffe's own policy.
+        device: device to train on.
+        device_ids: GPUs to use.
+        lanes: PyTorch only: runs that share a process and its device; ``auto`` measures which number is best.
+        precision: PyTorch only: precision of matrix products; another than the default changes a run's results and its
+            id.
+        deterministic: PyTorch only: false allows faster kernels that may give different bits each time; this changes a
+            run's results and its id.
     """
 
     name: Text = Field(default="caffe", examples=["caffe"])
@@ -48,7 +49,7 @@ class EngineSettings(Settings):
 
     @property
     def numerics(self) -> dict[str, Any]:
-        """How exactly it computes, where that is not as it is by default."""
+        """Numerical settings that differ from their defaults."""
         given = {"precision": self.precision, "deterministic": self.deterministic}
         return {name: value for name, value in given.items() if value != type(self).model_fields[name].default}
 
@@ -56,13 +57,13 @@ class EngineSettings(Settings):
     def _numerics_fit(self) -> EngineSettings:
         if self.name == "caffe" and self.numerics:
             name, value = next(iter(self.numerics.items()))
-            raise misfit(
-                (name,), f"is {shown(value)}, and Caffe leaves no choice", "leave it out, or set engine.name to torch"
+            raise inconsistent(
+                (name,), f"is {shown(value)}, which Caffe does not support", "remove it, or set engine.name to torch"
             )
         if self.precision == "tf32" and self.device == "cpu":
-            raise misfit(
+            raise inconsistent(
                 ("precision",),
-                "is 'tf32', which only a GPU computes in",
+                "is 'tf32', which requires a GPU",
                 "set engine.device to gpu, or engine.precision to bf16",
             )
         return self

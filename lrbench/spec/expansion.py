@@ -10,8 +10,8 @@ from lrbench.errors import PolicyError, SpecError
 from lrbench.policies import Policy, expand_policies
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings
-from lrbench.spec.plain_yaml import shown
 from lrbench.spec.run import Run
+from lrbench.spec.yaml_loader import shown
 
 MOST_RUNS = 100_000
 
@@ -41,9 +41,9 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
         first = runs.setdefault(json.dumps(run.identity()), run)
         if first is not run:
             raise SpecError(
-                f"{run.label} would be trained twice, as {first.label} is the same",
+                f"{run.label} would be trained twice, since {first.label} is the same run",
                 where=document.where(("policies", policies[policy])),
-                remedy="leave one of the policies, solvers or scales out",
+                remedy="remove one of the policies, solvers or scales",
             )
     return tuple(runs.values())
 
@@ -57,12 +57,12 @@ def _policies(settings: ExperimentSettings, document: Document) -> dict[Policy, 
                 if policy in found:
                     first = document.where(("policies", found[policy]))
                     raise SpecError(
-                        f"the policy {policy.text} stands twice, first at {first}",
-                        remedy="keep one; several runs of one policy come from seeds",
+                        f"the policy {policy.text} is listed twice, first at {first}",
+                        remedy="remove one; seeds give several runs of a policy",
                     )
                 found[policy] = index
             if len(found) > MOST_RUNS:
-                raise SpecError(f"more than {MOST_RUNS} policies", remedy="make several specs of them")
+                raise SpecError(f"more than {MOST_RUNS} policies", remedy="split them into several specs")
     return found
 
 
@@ -75,7 +75,7 @@ def _expanded(entry: Any) -> list[Policy]:
         return expand_policies(entry)
     except PolicyError as error:
         if isinstance(entry, str) and entry.count("(") != entry.count(")"):
-            remedy = "inside [ ] YAML ends a text at each comma: quote the policy, or give it a line of its own"
+            remedy = "inside [ ] YAML ends text at each comma: quote the policy, or put it on its own line"
             raise PolicyError(error.message, where=error.where, remedy=remedy) from error
         raise
 

@@ -106,7 +106,7 @@ def read_experiment(
     """Read a spec, its net and its policies, and write out its runs.
 
     Args:
-        model: what the spec has to hold; ``ChoosingSettings`` does without policies.
+        model: what the spec has to hold; ``TuningSettings`` does without policies.
 
     Raises:
         UsageError: the spec, the net or a policy is wrong; the message says where.

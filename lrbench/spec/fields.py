@@ -1,4 +1,4 @@
-"""What the sections of a spec are made of: kinds of values, and what is said of values that do not go together."""
+"""Types of values in the sections of a spec, and the errors for values that conflict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from lrbench.limits import MOST_ITERATIONS
-from lrbench.spec.plain_yaml import Key, shown
+from lrbench.spec.yaml_loader import Key, shown
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -21,21 +21,23 @@ Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 
 
-def misfit(key: Key, problem: str, remedy: str) -> PydanticCustomError:
-    """An error of a value that is possible by itself and does not go with others.
+def inconsistent(key: Key, problem: str, remedy: str) -> PydanticCustomError:
+    """Build the error for a value that is valid by itself but conflicts with others.
 
     Args:
         key: its path within the model that checks it.
-        problem: what a message says behind the key's name.
+        problem: the predicate of the message, whose subject is the key.
     """
-    return PydanticCustomError("misfit", "{problem}; {remedy}", {"key": key, "problem": problem, "remedy": remedy})
+    return PydanticCustomError(
+        "inconsistent", "{problem}; {remedy}", {"key": key, "problem": problem, "remedy": remedy}
+    )
 
 
 def refuse_doubled(values: Sequence[Hashable], key: Key) -> None:
-    """Raise the misfit of the first value that the list at ``key`` has twice."""
+    """Raise an error for the first value that the list at ``key`` has twice."""
     first = first_doubled(values)
     if first is not None:
-        raise misfit((*key, first), f"is {shown(values[first])}, which the list has already", "keep one")
+        raise inconsistent((*key, first), f"is {shown(values[first])}, which is already in the list", "remove one")
 
 
 def first_doubled(values: Sequence[Hashable]) -> int | None:

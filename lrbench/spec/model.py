@@ -1,4 +1,4 @@
-"""What a spec may hold: the keys, their types, defaults and rules.
+"""The settings of a spec: keys, types, defaults and rules.
 
 A field's example is what a message shows when its key is missing or its value is refused.
 """
@@ -27,7 +27,7 @@ from lrbench.spec.fields import (
     Text,
     Word,
     first_doubled,
-    misfit,
+    inconsistent,
     refuse_doubled,
 )
 from lrbench.spec.range import RangeSettings
@@ -36,10 +36,10 @@ from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SolverType
 
 
 class DataFolders(Settings):
-    """A data set of the user's own: LMDB folders, and a mean file if the net wants one.
+    """The user's own data set: LMDB folders, and a mean file if the net subtracts one.
 
     Attributes:
-        train: LMDB folder of the training set, as Caffe's ``convert_imageset`` writes it; a path from the spec.
+        train: LMDB folder of the training set, as written by Caffe's ``convert_imageset``; relative to the spec.
         test: LMDB folder of the test set.
         mean: ``.binaryproto`` of the training set's mean, if the net subtracts one.
     """
@@ -56,16 +56,16 @@ DataSetSetting = Annotated[
 
 
 class WorkloadSettings(Settings):
-    """What is trained, on what, for how long.
+    """Net, data set, batch sizes and length of every run.
 
     Attributes:
-        net: a prototxt, as a path from the spec, or one of the names lenet, cnn3, resnet20, resnet32.
+        net: path of a prototxt file, relative to the spec, or one of the names lenet, cnn3, resnet20, resnet32.
         dataset: mnist, cifar10, cifar10_padded, digits, the name of another package's, or a mapping of folders.
-        batch_size: training images of one iteration, before ``solver.iter_size``.
-        test_batch_size: test images of one batch, of which the test set must be a multiple; None: ``batch_size``.
-        iterations: of every run.
-        test_interval: evaluate on the whole test set this often, in iterations, and at the end.
-        display_interval: how often Caffe's log has the loss, in iterations.
+        batch_size: training batch size, before ``solver.iter_size``.
+        test_batch_size: test batch size, of which the number of test images must be a multiple; None: ``batch_size``.
+        iterations: iterations of every run.
+        test_interval: iterations between evaluations on the whole test set; the end of a run is evaluated, too.
+        display_interval: iterations between losses in Caffe's log.
     """
 
     net: Text = Field(examples=["lenet"])
@@ -79,7 +79,7 @@ class WorkloadSettings(Settings):
     @model_validator(mode="after")
     def _intervals_fit(self) -> WorkloadSettings:
         if self.test_interval > self.iterations:
-            raise misfit(
+            raise inconsistent(
                 ("test_interval",),
                 f"is {self.test_interval}, more than the {self.iterations} iterations",
                 f"set it to {self.iterations} or less",
@@ -88,21 +88,21 @@ class WorkloadSettings(Settings):
 
 
 class SolverSettings(Settings):
-    """One solver, with Caffe's parameters and Caffe's defaults.
+    """A solver, with Caffe's parameters and Caffe's defaults.
 
     Attributes:
-        type: the update rule; a list of types is a list of solvers.
-        momentum: of SGD, Nesterov, AdaDelta and Adam.
-        momentum2: of Adam.
-        delta: of AdaGrad, RMSProp, AdaDelta and Adam.
-        rms_decay: of RMSProp.
+        type: update rule; a list of types stands for a list of solvers.
+        momentum: momentum of SGD, Nesterov, AdaDelta and Adam.
+        momentum2: second momentum of Adam.
+        delta: term that keeps the divisor of AdaGrad, RMSProp, AdaDelta and Adam above 0.
+        rms_decay: decay rate of RMSProp.
         weight_decay: factor of the regularization.
         regularization_type: L2 (half the sum of squares) or L1 (the sum of absolute values).
-        clip_gradients: the largest L2 norm of all gradients together, summed over ``iter_size``; above it they are
-            scaled down; None: no limit.
+        clip_gradients: largest L2 norm of all gradients together, summed over ``iter_size``; larger ones are scaled
+            down to it; None: no limit.
         iter_size: batches accumulated for one update.
-        lr_scale: multiplies the rates of every policy under this solver, so that one list of policies can serve
-            solvers whose useful rates differ.
+        lr_scale: factor of every policy's rates under this solver, so that one list of policies can serve solvers whose
+            useful rates differ.
     """
 
     type: SolverType = "SGD"
@@ -120,10 +120,10 @@ class SolverSettings(Settings):
     def _parameters_fit(self) -> SolverSettings:
         for name in PARTICULAR:
             if name in self.model_fields_set and name not in SOLVER_PARAMETERS[self.type]:
-                raise misfit(
+                raise inconsistent(
                     (name,),
-                    f"is no parameter of {self.type}",
-                    "leave it out, or write a list of mappings, one for each solver",
+                    f"is not a parameter of {self.type}",
+                    "remove it, or write a list of mappings, one per solver",
                 )
         return self
 
@@ -134,12 +134,12 @@ class SolverSettings(Settings):
 
 
 class StoppingSettings(Settings):
-    """When a run ends before its iterations are done; nothing here means never.
+    """When a run ends before its last iteration; by default never.
 
     Attributes:
         at_target: stop once ``target_accuracy`` is reached.
         patience: stop after this many evaluations without a new best; None: never.
-        max_train_seconds: stop after this much training, evaluations excluded; None: never.
+        max_train_seconds: stop after this many seconds of training, evaluations excluded; None: never.
     """
 
     at_target: bool = Field(default=False, examples=["true"])
@@ -148,10 +148,10 @@ class StoppingSettings(Settings):
 
 
 class RobustnessSettings(Settings):
-    """The factors with which each policy is also run.
+    """Factors with which each policy is also run.
 
     Attributes:
-        scales: what the rates are multiplied by.
+        scales: factors of the learning rates.
     """
 
     scales: Annotated[list[Positive], Field(min_length=1, examples=["[0.1, 0.5, 1, 5, 10]"])]
@@ -163,21 +163,22 @@ class RobustnessSettings(Settings):
 
 
 class ExperimentSettings(Settings):
-    """A whole spec, lists of solvers written out and policies not yet read.
+    """A whole spec, with lists of solvers expanded and policies not yet parsed.
 
     Attributes:
-        name: of the experiment and its folder among the results; without it, the file's name.
-        workload: what is trained.
-        solver: a mapping, a type, or a list of either: a matrix of solvers and policies.
-        engine: what trains.
-        seeds: of weights, batches and augmentation; every policy is run with each of them and compared over them.
-        target_accuracy: for iterations_to_target and seconds_to_target; None: none, so that they are not known.
-        policies: text or mappings; a list where one value belongs makes a grid. What looks for policies needs none.
+        name: name of the experiment and of its folder in the results folder.
+        workload: net, data set, batch sizes and length of every run.
+        solver: a mapping, a type, or a list of either; with a list, every policy is trained with every solver.
+        engine: engine, device and numerical precision.
+        seeds: seeds of weights, batches and augmentation; every policy is trained with each of them.
+        target_accuracy: accuracy for iterations_to_target and seconds_to_target; None: none, which leaves them unknown.
+        policies: text or mappings; a list in place of a value makes a grid. Optional for commands that search for
+            policies.
         stopping: when a run ends early.
-        robustness: the scales with which each policy is run, too; None: none.
-        search: how ``tune`` searches.
-        range: what ``range`` tries.
-        composition: how ``compose`` composes.
+        robustness: factors with which each policy is also run; None: none.
+        search: settings of ``tune``.
+        range: settings of ``range``.
+        composition: settings of ``compose``.
     """
 
     name: Word = Field(examples=["mnist_lenet"])
@@ -196,26 +197,26 @@ class ExperimentSettings(Settings):
     @model_validator(mode="after")
     def _parts_fit(self) -> ExperimentSettings:
         if self.stopping.at_target and self.target_accuracy is None:
-            raise misfit(
+            raise inconsistent(
                 ("stopping", "at_target"),
                 "is true, but there is no target_accuracy to reach",
-                "add target_accuracy: 0.98 for instance",
+                "add one, such as target_accuracy: 0.98",
             )
         if self.search.objective != "accuracy" and self.target_accuracy is None:
-            raise misfit(
+            raise inconsistent(
                 ("search", "objective"),
                 f"is {self.search.objective}, but there is no target_accuracy",
-                "add target_accuracy: 0.98 for instance",
+                "add one, such as target_accuracy: 0.98",
             )
         self.range.refuse_longer_than(self.workload.iterations)
         refuse_doubled(self.seeds, ("seeds",))
         same = first_doubled([tuple(solver.resolved().items()) for solver in self.solver])
         if same is not None:
-            raise misfit(("solver", same), "is the same as one before it", "keep one")
+            raise inconsistent(("solver", same), "is the same as an earlier solver", "remove one")
         return self
 
 
-class ChoosingSettings(ExperimentSettings):
-    """A spec for a command that looks for policies: it need not bring any."""
+class TuningSettings(ExperimentSettings):
+    """A spec for a command that searches for or recommends policies, in which policies are optional."""
 
     policies: list[Any] = Field(default=[])

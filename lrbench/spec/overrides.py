@@ -7,7 +7,7 @@ from typing import Any
 
 from lrbench.errors import SpecError
 from lrbench.spec.document import Document
-from lrbench.spec.plain_yaml import Key, read_plain, shown
+from lrbench.spec.yaml_loader import Key, load_yaml, shown
 
 
 def apply_override(document: Document, override: str) -> None:
@@ -23,7 +23,7 @@ def apply_override(document: Document, override: str) -> None:
     if not separator or not name:
         raise SpecError(f"{shown(override)} is not KEY=VALUE", where="--set", remedy="such as workload.iterations=1000")
     try:
-        value, _ = read_plain(text, place)
+        value, _ = load_yaml(text, place)
     except SpecError as error:
         raise SpecError(error.message, where=place, remedy=error.remedy) from error
     _set(document, name, value, place)
@@ -63,18 +63,18 @@ def _set(document: Document, name: str, value: Any, place: str) -> None:
 
 
 def _key(holder: Any, part: str, place: str) -> Any:
-    """What ``holder`` calls its part: a key, or the index of an item that is there."""
+    """Return the key of a mapping, or the index of an existing item of a list, that ``part`` stands for."""
     if isinstance(holder, dict):
         return part
     if not isinstance(holder, list):
         raise SpecError(
-            f"there is {shown(holder)} where {shown(part)} would have to be in a mapping",
+            f"{shown(part)} cannot be set inside {shown(holder)}, which is not a mapping",
             where=place,
             remedy="set the whole value instead",
         )
     if part not in map(str, range(len(holder))):
         raise SpecError(
-            f"{part!r} is no item of this list, which has {len(holder)}, counted from 0",
+            f"{part!r} is not an index of this list of length {len(holder)}",
             where=place,
             remedy="set the whole list instead, such as seeds=[0, 1]",
         )

@@ -6,22 +6,23 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from lrbench.spec.fields import Iterations, Positive, Seed, Settings, misfit, refuse_doubled
+from lrbench.spec.fields import Iterations, Positive, Seed, Settings, inconsistent, refuse_doubled
 
 FEWEST_SWEPT = 20
 
 
 class RangeSettings(Settings):
-    """How ``range`` looks for the rates that are worth trying.
+    """How ``range`` finds a useful range of learning rates.
 
     Attributes:
-        low: the least rate tried, before a solver's ``lr_scale``; None: by the solver's type.
-        high: the largest rate tried; None: by the solver's type.
-        iterations: of the sweep; None: a tenth of the run, at least 100 and at most 2000, if the run has as many.
+        low: lowest rate to try, before a solver's ``lr_scale``; None: by the solver's type.
+        high: highest rate to try; None: by the solver's type.
+        iterations: length of the sweep; None: a tenth of the run, at least 100 and at most 2000, if the run has as
+            many.
         lengths: iterations after which the runs at a fixed rate are compared, multiples of the first; None: 1/20, 1/10
             and 1/5 of the run, at least 25, 50 and 100 if the run has as many.
-        rates: fixed rates to begin with; some are added where the edges of the range turn out to lie.
-        seeds: of the nets trained in the test; the spec's ``seeds`` are kept for confirming.
+        rates: number of fixed rates to begin with; more are added near the ends of the range.
+        seeds: seeds of the nets trained in the test; the spec's ``seeds`` are kept for the confirmation.
     """
 
     low: Positive | None = Field(default=None, examples=["1e-5"])
@@ -36,25 +37,29 @@ class RangeSettings(Settings):
     @model_validator(mode="after")
     def _parts_fit(self) -> RangeSettings:
         if self.low is not None and self.high is not None and self.low >= self.high:
-            raise misfit(("high",), f"is {self.high:g}, not above the {self.low:g} of range.low", "widen the range")
+            raise inconsistent(
+                ("high",),
+                f"is {self.high:g}, not above the {self.low:g} of range.low",
+                "increase it, or decrease range.low",
+            )
         refuse_doubled(self.seeds, ("seeds",))
         for index, length in enumerate(self.lengths or ()):
             first, before = self.lengths[0], self.lengths[index - 1]  # type: ignore[index]
             if index and (length <= before or length % first):
-                raise misfit(
+                raise inconsistent(
                     ("lengths", index),
-                    f"is {length}, no larger multiple of the first, {first}",
-                    f"write them as in [{first}, {2 * first}, {4 * first}]",
+                    f"is {length}, which is not an increasing multiple of the first, {first}",
+                    f"for example [{first}, {2 * first}, {4 * first}]",
                 )
         return self
 
     def refuse_longer_than(self, iterations: int) -> None:
-        """Raise the misfit of a part that is longer than a run of so many iterations."""
+        """Raise an error for a part that is longer than a run of so many iterations."""
         longest = max(self.lengths or [0])
         for key, asked in (("iterations", self.iterations or 0), ("lengths", longest)):
             if asked > iterations:
-                raise misfit(
+                raise inconsistent(
                     ("range", key),
-                    f"asks for {asked}, more than the {iterations} iterations of a run",
+                    f"is {asked}, more than the {iterations} iterations of a run",
                     "shorten it, or raise workload.iterations",
                 )

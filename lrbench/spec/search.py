@@ -7,34 +7,35 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from lrbench.spec.engine import EngineSettings
-from lrbench.spec.fields import Count, Positive, Seed, Settings, Text, misfit
+from lrbench.spec.fields import Count, Positive, Seed, Settings, Text, inconsistent
 
 CAFFE_DEFAULT = "INV(k0=0.01, gamma=0.0001, p=0.75)"
 
 
 class SearchSettings(Settings):
-    """How ``tune`` searches, and what it and the other choosing commands judge policies on.
+    """How ``tune`` searches, and by what it and the other tuning commands judge policies.
 
     Attributes:
-        validation: training images held out to choose on; 0 chooses on the test set, as the papers did, and is marked;
-            None: as many as there are test images, at most a sixth of the training images.
-        rates: least and largest base rate; None: a range test finds them.
+        validation: training images held out to judge policies on; 0 judges them on the test set, as the papers did, and
+            is marked; None: as many as there are test images, at most a sixth of the training images.
+        rates: lowest and highest base rate; None: a range test finds them.
         functions: LR functions to search, each with its own shape parameters; None: the thirteen of the papers.
-        space: instead, policies whose parameters are values, lists of values, or ranges ``{low, high, log}``.
-        trials: policies to try, pruned ones counted; None: 50, or as many as the ``iterations`` allow.
-        iterations: training iterations to spend on the search altogether; None: what the trials take.
-        sampler: how the values of the next policy are drawn.
-        points: values of each range that the sampler ``grid`` tries.
-        pruner: what gives up early on policies that are worse than the rest.
-        objective: the best accuracy, the iterations to ``target_accuracy``, or both (a Pareto front).
+        space: in place of ``functions`` and ``rates``: policies whose parameters are values, lists of values, or ranges
+            ``{low, high, log}``.
+        trials: number of policies to try, pruned ones included; None: 50, or as many as the ``iterations`` allow.
+        iterations: budget of training iterations for the whole search; None: what the trials take.
+        sampler: how the parameters of the next policy are drawn.
+        points: number of values of each range that the sampler ``grid`` tries.
+        pruner: what stops policies early that are worse than the rest.
+        objective: best accuracy, iterations to ``target_accuracy``, or both (a Pareto front).
         allocation: ``adaptive`` tries promising LR functions more often, ``equal`` gives each the same share.
-        sampler_seed: of the search's own random numbers.
-        search_seed: of the nets trained in the search; the spec's ``seeds`` are kept for confirming.
-        finalists: how many of the best policies are trained with further seeds before one is chosen.
-        final_seeds: how many further seeds; 0: choose by the search alone.
-        engine: what the search trains with, such as a faster one than that of the final runs; None: the spec's.
-        confirm: how many of the best policies are confirmed over the spec's seeds, by the test set.
-        baselines: policies confirmed beside them.
+        sampler_seed: seed of the sampler.
+        search_seed: seed of the nets trained in the search; the spec's ``seeds`` are kept for the confirmation.
+        finalists: number of the best policies that are trained with further seeds before one is selected.
+        final_seeds: number of further seeds; 0 selects by the search alone.
+        engine: engine of the search, such as a faster one than that of the final runs; None: the spec's.
+        confirm: number of the best policies that are confirmed with the spec's seeds on the test set.
+        baselines: policies that are confirmed next to them.
     """
 
     validation: Annotated[int, Field(ge=0)] | None = Field(default=None, examples=["5000"])
@@ -63,13 +64,13 @@ class SearchSettings(Settings):
     @model_validator(mode="after")
     def _parts_fit(self) -> SearchSettings:
         if self.rates is not None and self.rates[0] >= self.rates[1]:
-            raise misfit(
+            raise inconsistent(
                 ("rates",),
-                f"goes from {self.rates[0]:g} to {self.rates[1]:g}",
-                "write the least rate first, as in [0.001, 0.1]",
+                f"is [{self.rates[0]:g}, {self.rates[1]:g}]",
+                "list the lowest rate first, as in [0.001, 0.1]",
             )
         if self.space is not None and (self.functions is not None or self.rates is not None):
-            raise misfit(
-                ("space",), "says all that functions and rates would say", "leave space out, or functions and rates"
+            raise inconsistent(
+                ("space",), "excludes functions and rates", "remove space, or remove functions and rates"
             )
         return self

@@ -12,8 +12,8 @@ from lrbench.errors import SpecError
 from lrbench.spec.document import Document, read_document
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.overrides import apply_override
-from lrbench.spec.plain_yaml import Key, shown
-from lrbench.spec.problems import explain
+from lrbench.spec.validation_errors import explain
+from lrbench.spec.yaml_loader import Key, shown
 
 
 def read_settings(
@@ -41,14 +41,14 @@ def read_spec(path: Path) -> Document:
     """
     document = read_document(path)
     if not isinstance(document.value, dict):
-        found = "is empty" if document.value is None else f"holds {shown(document.value)}"
+        found = "is empty" if document.value is None else f"contains {shown(document.value)}"
         raise SpecError(
             f"the file {found}, but a spec is a mapping",
             where=document.where(()),
             remedy="write name, workload, solver and policies, such as in configs/quickstart.yaml",
         )
     document.value = {"name": path.stem, **document.value}
-    document.places.setdefault(("name",), f"{path}, whose name is the spec's for want of another")
+    document.places.setdefault(("name",), f"{path}, whose file name is the default name")
     return document
 
 

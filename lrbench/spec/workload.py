@@ -63,7 +63,7 @@ class Workload:
         if nearest is None:
             remedy = f"leave out {data.test_count % self.test_batch_size} of them"
         raise SpecError(
-            f"the test set of {data.label} has {data.test_count} samples, which is no multiple of the test batch "
+            f"the test set of {data.label} has {data.test_count} samples, which is not a multiple of the test batch "
             f"of {self.test_batch_size}",
             remedy=remedy,
         )

@@ -15,8 +15,8 @@ from lrbench.policies.grids import is_grid
 from lrbench.policies.syntax import read_text
 from lrbench.policies.table import function_names, paper_functions
 from lrbench.spec.document import Document
-from lrbench.spec.plain_yaml import shown
 from lrbench.spec.search import SearchSettings
+from lrbench.spec.yaml_loader import shown
 
 RANGE_KEYS = {"low", "high", "log", "whole"}
 

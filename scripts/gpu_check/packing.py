@@ -18,10 +18,10 @@ from packaging.utils import canonicalize_name
 
 from gpu_check.images import SLICES, encoded
 from gpu_check.places import DATA, TREE, WHEELS
+from lrbench.api.environment import data_folder, home
 from lrbench.data.registry import find_data_set
 from lrbench.data.sources import Sources
 from lrbench.engines.caffe.environment import MANIFEST, packaged_environment
-from lrbench.library.surroundings import data_folder, home
 
 LARGEST_BYTES = 55 << 20
 REQUIREMENTS = (

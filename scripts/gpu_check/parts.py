@@ -54,8 +54,8 @@ def machine(check: Check, found: Found) -> None:
 
 def probe_command(check: Check) -> list[str]:
     """The worker's own probe, through the tree's loader."""
+    from lrbench.api.environment import home
     from lrbench.engines.caffe.environment import WORKER, packaged_environment
-    from lrbench.library.surroundings import home
 
     root = next(path for path in (home() / "caffe-cuda", home() / "caffe") if path.is_dir())
     environment = packaged_environment(root)

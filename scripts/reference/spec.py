@@ -52,8 +52,8 @@ INTRODUCTION = f"""\
 
 {NOTE.format("lrbench/spec")}
 
-One YAML file is an experiment. Paths in it count from the file. `--set workload.iterations=2000 --set 'seeds=[0, 1]'`
-overrides a value on the command line. A key that is unknown, of the wrong type or out of its bounds is refused, with
+One YAML file describes an experiment. Paths in it are relative to the file. `--set workload.iterations=2000 --set 'seeds=[0, 1]'`
+overrides a value on the command line. An unknown key, or a value of the wrong type or out of bounds, is refused with
 the file, the line and the remedy.
 
 [configs/quickstart.yaml](../../configs/quickstart.yaml) is a small one, and others lie beside it: MNIST with LeNet,
@@ -73,7 +73,7 @@ def page() -> str:
 
 def _section(name: str, model: type[BaseModel]) -> str:
     title = f"`{name}`" if name else "The file"
-    summary = (model.__doc__ or "").split("\n\n")[0].strip().replace("``", "`") if name else "What stands leftmost."
+    summary = (model.__doc__ or "").split("\n\n")[0].strip().replace("``", "`") if name else "Top-level keys."
     table = tabulate(_rows(model), ["key", "value", "default", "meaning"], "github", disable_numparse=True)
     return f"\n## {title}\n\n{summary}\n\n{table}\n"
 

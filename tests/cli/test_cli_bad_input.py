@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fake_engine import FakeEngine
 
-import lrbench.cli.run
+import lrbench.cli.setup
 import lrbench.executors.setup
 from lrbench.cli.main import main
 from lrbench.data import Prepared
@@ -70,7 +70,7 @@ def refused(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 @pytest.fixture
 def without_training(monkeypatch: pytest.MonkeyPatch, digits: Prepared) -> None:
     """Digits at hand, and an engine that is never reached."""
-    monkeypatch.setattr(lrbench.cli.run, "find_engine", lambda experiment: FakeEngine())
+    monkeypatch.setattr(lrbench.cli.setup, "find_engine", lambda experiment: FakeEngine())
     monkeypatch.setattr(lrbench.executors.setup, "find_data", lambda experiment, obtain: digits)
 
 
@@ -88,14 +88,14 @@ def without_training(monkeypatch: pytest.MonkeyPatch, digits: Prepared) -> None:
             "iterations: 0",
             "trial.yaml:6: workload.iterations is 0, but must be at least 1; for example iterations: 10000",
         ),
-        ("net: lenet", "net: lenet\n  net: cnn3", "trial.yaml:3: the key 'net' stands twice; keep one"),
+        ("net: lenet", "net: lenet\n  net: cnn3", "trial.yaml:3: the key 'net' appears twice; keep one"),
         ("net: lenet", "net: ./mine.prototxt", "trial.yaml:2: mine.prototxt: no such file"),
         ("dataset: digits", "dataset: digit", "trial.yaml:3: no data set is called 'digit'; did you mean digits?"),
         (
             "type: SGD",
             "type: AdaGrad",
-            "trial.yaml:8: solver.momentum is no parameter of AdaGrad; leave it out, or write a "
-            "list of mappings, one for each solver",
+            "trial.yaml:8: solver.momentum is not a parameter of AdaGrad; remove it, or write a list "
+            "of mappings, one per solver",
         ),
         ("FIX(k0=0.01)", "FIX(k=0.01)", 'trial.yaml:10: FIX: unknown parameter "k"; did you mean k0? it takes k0'),
         (
@@ -108,13 +108,13 @@ def without_training(monkeypatch: pytest.MonkeyPatch, digits: Prepared) -> None:
         (
             "policies:",
             "x: !!python/object/apply:os.system ['touch pwned']\npolicies:",
-            "trial.yaml:9: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is refused, as a spec holds plain values "
-            "only; remove it",
+            "trial.yaml:9: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not allowed: a spec contains "
+            "only plain values; remove it",
         ),
         (
             "policies:",
             "x: &x [*x]\npolicies:",
-            "trial.yaml:9: is nested more than 50 deep, or holds itself; write it flat",
+            "trial.yaml:9: is nested more than 50 levels deep, or contains itself; reduce the nesting",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_bad_spec(folder, refused, old, new, message):
         ),
         (b"\x89PNG\xff", "bad.yaml: is not a text file in UTF-8; give the path of an experiment's YAML file"),
         (b"#" * (1 << 21), "bad.yaml: is larger than 1048576 bytes; give the path of an experiment's YAML file"),
-        (b"[" * 10_000, "bad.yaml:1: is nested more than 50 deep, or holds itself; write it flat"),
+        (b"[" * 10_000, "bad.yaml:1: is nested more than 50 levels deep, or contains itself; reduce the nesting"),
     ],
 )
 def test_a_file_that_is_no_spec(folder, refused, content_, message):
@@ -160,10 +160,10 @@ def test_an_override(refused):
 @pytest.mark.usefixtures("without_training")
 def test_data_that_do_not_fit_the_test_batch_or_the_net(folder, refused):
     assert refused("trial.yaml", "--set", "workload.test_batch_size=33") == (
-        "--set workload.test_batch_size: the test set of digits has 500 samples, which is no multiple of the test "
+        "--set workload.test_batch_size: the test set of digits has 500 samples, which is not a multiple of the test "
         "batch of 33; set workload.test_batch_size, to 25 for instance"
     )
-    net = Path(lrbench.cli.run.__file__).parents[2] / "prototxt/lenet.prototxt"
+    net = Path(lrbench.cli.setup.__file__).parents[2] / "prototxt/lenet.prototxt"
     (folder / "nine.prototxt").write_text(net.read_text().replace("num_output: 10", "num_output: 9"))
     assert refused("trial.yaml", "--set", "workload.net=./nine.prototxt") == (
         "--set workload.net: nine.prototxt has 9 outputs, but digits has 10 classes; set num_output of the layer "

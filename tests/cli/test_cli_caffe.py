@@ -16,13 +16,13 @@ from threading import Thread
 
 import pytest
 
+from lrbench.api.environment import home
 from lrbench.cli.doctor import _torch
 from lrbench.data import prepare
 from lrbench.engines.caffe import environment
 from lrbench.engines.caffe.environment import MANIFEST, CaffeEnvironment
 from lrbench.engines.caffe.install import from_mirror
 from lrbench.errors import EngineUnavailable
-from lrbench.library.surroundings import home
 
 pytestmark = pytest.mark.caffe
 
@@ -228,7 +228,7 @@ def test_doctor_knows_pytorch_without_loading_it(tmp_path):
     (tmp_path / "torch-9.8.7.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.8.7\n")
     (tmp_path / "torch.py").write_text("raise SystemExit('loaded')\n")
     answer = lrbench("doctor", LRBENCH_HOME=str(tmp_path), PYTHONPATH=str(tmp_path))
-    assert "PyTorch    9.8.7, an engine beside Caffe: lrbench run --engine torch\n" in answer.stdout
+    assert "PyTorch    9.8.7, selected by: lrbench run --engine torch\n" in answer.stdout
 
 
 def test_doctor_says_what_to_type_for_pytorch(monkeypatch):
@@ -266,7 +266,7 @@ def test_a_dry_run_for_a_gpu_that_this_caffe_cannot_use(own_home, tmp_path):
     answer = lrbench("run", str(spec), "--dry-run", "--results", str(tmp_path / "results"), LRBENCH_CAFFE=str(python))
     assert answer.returncode == 0
     assert answer.stdout.startswith("   1  pending    FIX(k0=0.01)")
-    assert answer.stderr.startswith("1 of 1 runs to do; no estimate: they cannot start on this machine: ")
+    assert answer.stderr.startswith("1 of 1 runs to do; no estimate: the engine cannot start on this machine: ")
     assert "Caffe cannot use GPU 0: no GPU here; see lrbench doctor and lrbench caffe install --cuda" in answer.stderr
 
 
@@ -280,7 +280,7 @@ def test_nothing_installed_is_said_in_one_line(tmp_path):
 def test_installing_again_does_nothing(caffe_environment):
     answer = lrbench("caffe", "install")
     assert answer.returncode == 0
-    assert answer.stderr == f"Caffe is there already, in {home() / 'caffe'}\n"
+    assert answer.stderr == f"Caffe is already installed in {home() / 'caffe'}\n"
 
 
 def test_without_mmdebstrap_the_line_says_what_to_type(tmp_path):

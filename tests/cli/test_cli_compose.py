@@ -82,7 +82,7 @@ def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=200)
     assert process.returncode == 130, rest
-    assert "interrupted; what was done is kept; to go on, type: lrbench compose trial.yaml --engine torch" in rest
+    assert "interrupted; completed work is kept; to resume, type: lrbench compose trial.yaml --engine torch" in rest
     again = compose(folder, "--engine", "torch", "--format", "json")
     assert again.returncode == 0, again.stderr
     assert "the best of 3 from iteration 15 to 30: validation accuracy" in again.stderr

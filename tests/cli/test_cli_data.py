@@ -32,7 +32,7 @@ def test_a_data_set_is_prepared_once_and_the_second_time_one_line_says_so(lrbenc
     assert first.stdout == f"digits: 1297 training and 500 test images of 1x28x28 in {folder}\n"
     assert (first.returncode, first.stderr) == (0, "writing digits: 1797 done\n")
     second = lrbench("data", "prepare", "digits")
-    assert (second.returncode, second.stdout, second.stderr) == (0, f"digits is prepared already in {folder}\n", "")
+    assert (second.returncode, second.stdout, second.stderr) == (0, f"digits is already prepared in {folder}\n", "")
 
 
 def test_the_list_says_what_is_prepared_and_what_is_damaged(lrbench, tmp_path):
@@ -103,7 +103,7 @@ def test_altered_files_are_labelled_wherever_the_data_set_is_named(lrbench, tmp_
     assert taken.stdout == f"{label}: 60000 training and 10000 test images of 1x28x28 in {folder}\n"
     assert label in lrbench("data", "list").stdout
     assert lrbench("data", "prepare", "mnist").stdout == (
-        f"{label} is prepared already in {folder}; remove that folder to prepare it from the published files\n"
+        f"{label} is already prepared in {folder}; remove that folder to prepare it from the published files\n"
     )
 
 

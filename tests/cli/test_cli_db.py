@@ -54,7 +54,7 @@ def test_the_first_command_makes_the_users_database_with_what_is_shipped(lrbench
     code, out, err = lrbench("list", "--function", "sinexp")
     assert code == 0
     shipped = shipped_entries()
-    assert err == f"made {tmp_path}/home/policies.sqlite, with the {len(shipped)} entries that LRBench ships\n"
+    assert err == f"created {tmp_path}/home/policies.sqlite with the {len(shipped)} entries that LRBench ships\n"
     assert "SINEXP(k0=0.001, k1=0.05, gamma=0.995, l=75)" in out
     assert "LRBench" in out
     code, _, err = lrbench("list")
@@ -68,7 +68,7 @@ def test_adding_says_what_is_new_and_what_is_left_out(lrbench, results, tmp_path
     code, out, err = lrbench("add", "results", "--db", "mine.sqlite", "--note", "a first look")
     assert (code, out) == (0, "")
     assert err.splitlines() == [
-        "made mine.sqlite, with the 0 entries that LRBench ships",
+        "created mine.sqlite with the 0 entries that LRBench ships",
         f"left out: {broken.relative_to(tmp_path)}: run.json is not JSON: unexpected end of data at line 1",
         "left out, without an outcome: 1 failed",
         "mine.sqlite: 6 new runs: 3 new entries, 0 entries with more runs",
@@ -76,9 +76,11 @@ def test_adding_says_what_is_new_and_what_is_left_out(lrbench, results, tmp_path
     (broken / "run.json").unlink()
     fake_runs.write_run(tmp_path / "more", FIX, [0.1, 0.8], seed=7)
     code, _, err = lrbench("add", "results", "more", "--db", "mine.sqlite")
-    assert err.splitlines()[-1] == "mine.sqlite: 1 new run: 0 new entries, 1 entry with more runs; 6 runs there already"
+    assert (
+        err.splitlines()[-1] == "mine.sqlite: 1 new run: 0 new entries, 1 entry with more runs; 6 runs already stored"
+    )
     code, _, err = lrbench("add", "results", "more", "--db", "mine.sqlite")
-    assert err.splitlines()[-1] == "mine.sqlite: nothing new; 7 runs there already"
+    assert err.splitlines()[-1] == "mine.sqlite: nothing new; 7 runs already stored"
 
 
 def test_the_list_is_ranked_by_best_accuracy_and_divergence(filled):
@@ -90,7 +92,7 @@ def test_the_list_is_ranked_by_best_accuracy_and_divergence(filled):
     assert "96.00 ± 0.00" in out
     assert "2 (1 diverged)" in out
     first = next(line for line in lines if "TRI" in line).split()[0]
-    assert lines[-1] == f"next: lrbench db show {first}   # everything of one entry, by its id"
+    assert lines[-1] == f"next: lrbench db show {first}   # all data of one entry, by its id"
 
 
 def test_a_target_ranks_by_the_share_that_reached_it_and_the_iterations(filled):
@@ -193,13 +195,13 @@ def test_what_a_newer_lrbench_ships_can_be_had_later(filled):
     _, _, err = filled("import", "--shipped")
     assert f": {runs} new runs: {len(shipped_entries())} new entries, " in err
     _, _, err = filled("import", "--shipped")
-    assert err.endswith(f": nothing new; {runs} runs there already\n")
+    assert err.endswith(f": nothing new; {runs} runs already stored\n")
 
 
 def test_the_variable_names_the_database(filled, monkeypatch, tmp_path):
     monkeypatch.setenv("LRBENCH_DB", "other.sqlite")
     _, _, err = filled("list")
-    assert err.startswith("made other.sqlite, ")
+    assert err.startswith("created other.sqlite with ")
     monkeypatch.setenv("LRBENCH_DB", "")
     _, out, err = filled("list")
     assert (len(out.splitlines()) > 3, err) == (True, "")
@@ -219,7 +221,7 @@ def test_the_variable_names_the_database(filled, monkeypatch, tmp_path):
         (["import", "text"], "error: text:1: is not JSON: "),
         (["import"], "error: give a FILE, or --shipped (see lrbench db import --help)"),
         (["import", "text", "--shipped"], "error: give a FILE, or --shipped (see lrbench db import --help)"),
-        (["export", "-o", "none/x"], "error: none/x: there is no folder none; make it, or change -o"),
+        (["export", "-o", "none/x"], "error: none/x: there is no folder none; create it, or change -o"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(lrbench, results, tmp_path, arguments, says):

@@ -62,7 +62,7 @@ def test_the_results_are_those_of_runs_one_by_one(folder, expected):
     assert runs(folder / "results") == expected
     found = [json.loads(path.read_text())["engine"]["lanes"] for path in folder.glob("results/*/*/run.json")]
     assert found == [3, 3, 3, 3]
-    assert "4 of them before, skipped" in lrbench(folder, "run", "trial.yaml", "--set", "engine.lanes=auto").stderr
+    assert "4 already done, skipped" in lrbench(folder, "run", "trial.yaml", "--set", "engine.lanes=auto").stderr
 
 
 def test_an_interruption_ends_all_lanes_and_another_number_of_them_goes_on(folder, expected):

@@ -156,7 +156,7 @@ def test_plot_refuses_in_one_line_and_writes_nothing(lrbench: Command, tmp_path:
         ("lr.gif", TRI, 'lr.gif: the suffix is ".gif"; use .png, .svg, .pdf'),
         ("lr", TRI, 'lr: the suffix is ""; use .png, .svg, .pdf'),
         ("lr.png", "SWITCH(policies=[FIX(k0=1), FIX(k0=2)])", "depend on the evaluations of a run"),
-        ("none/lr.png", TRI, "none/lr.png: cannot be written (No such file or directory); choose another -o"),
+        ("none/lr.png", TRI, "/none; create it, or change -o"),
         ("lr.png", "POLY(k0=1, p=1, l=5)", "POLY: the rate at t = 6 is -0.2"),
         ("lr.png", "TRY()", 'unknown LR function "TRY"'),
     ):
@@ -171,4 +171,4 @@ def test_plot_to_a_folder_is_refused(lrbench: Command, tmp_path: Path) -> None:
     (tmp_path / "lr.png").mkdir()
     code, _, err = lrbench("plot", TRI, "--iterations", "100", "-o", str(tmp_path / "lr.png"))
     assert code == 2
-    assert err == f"error: {tmp_path}/lr.png: cannot be written (Is a directory); choose another -o\n"
+    assert err == f"error: {tmp_path}/lr.png: is not a regular file; give -o the name of a file to write\n"

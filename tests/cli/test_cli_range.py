@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import lrbench.cli.run
+import lrbench.cli.setup
 import lrbench.executors.setup
 from lrbench.cli.main import main
 from lrbench.data import Prepared
@@ -77,7 +77,7 @@ def test_a_range_on_caffe_that_was_interrupted_goes_on(folder):
     process.send_signal(signal.SIGINT)
     rest = process.stderr.read()
     assert process.wait(timeout=60) == 130
-    assert "to go on, type: lrbench range trial.yaml -j 2" in rest
+    assert "to resume, type: lrbench range trial.yaml -j 2" in rest
     assert "Traceback" not in rest
     answer = lr_range(folder, "-j", "2", "--format", "json", "-o", "range.json")
     assert answer.returncode == 0, answer.stderr
@@ -95,7 +95,7 @@ def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, cap
         raise AssertionError("data or an engine were asked for")
 
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(lrbench.cli.run, "find_engine", unreached)
+    monkeypatch.setattr(lrbench.cli.setup, "find_engine", unreached)
     monkeypatch.setattr(lrbench.executors.setup, "find_data", unreached)
 
     def run(*arguments: str) -> str:
@@ -117,11 +117,14 @@ def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, cap
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set", "range.low=2"], "trial.yaml:3: range.high is 0.3, not above the 2 of range.low; widen the range"),
+        (
+            ["--set", "range.low=2"],
+            "trial.yaml:3: range.high is 0.3, not above the 2 of range.low; increase it, or decrease range.low",
+        ),
         (["--set", "range.low=-1"], "--set range.low: range.low is -1, but must be above 0; for example low: 1e-5"),
         (
             ["--set", "range.lengths=[100, 300]"],
-            "--set range.lengths: range.lengths asks for 300, more than the 200 iterations of a run; shorten it, or raise "
+            "--set range.lengths: range.lengths is 300, more than the 200 iterations of a run; shorten it, or raise "
             "workload.iterations",
         ),
         (
@@ -135,8 +138,8 @@ def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, cap
         ),
         (["--engine", "cafe"], "--set engine.name: unknown engine 'cafe'; did you mean caffe?"),
         (["--plot", "range.gif"], 'range.gif: the suffix is ".gif"; use .png, .svg, .pdf'),
-        (["--plot", "none/range.png"], "none/range.png: there is no folder none; make it, or change --plot"),
-        (["-o", "none/range.txt"], "none/range.txt: there is no folder none; make it, or change -o"),
+        (["--plot", "none/range.png"], "none/range.png: there is no folder none; create it, or change --plot"),
+        (["-o", "none/range.txt"], "none/range.txt: there is no folder none; create it, or change -o"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_done(refused, arguments, message):

@@ -102,7 +102,7 @@ def test_policies_carried_over_are_marked_with_what_was_measured(lrbench):
 def test_without_any_measurement_it_says_so_and_how_to_measure(lrbench):
     code, out, err = lrbench("spec.yaml", "--target", "0.99", "--set", "workload.iterations=4000")
     assert code == 0
-    assert err.startswith("made ")
+    assert err.startswith("created ")
     assert "nothing was measured on this workload" in out
     assert "next: lrbench tune spec.yaml --set workload.iterations=4000   # measure: search for a policy" in out
     assert "avoid:" not in out

@@ -136,7 +136,7 @@ def test_runs_that_are_not_counted_are_named(lrbench, results):
         (["results", "--sort", "acuracy"], "error: unknown metric 'acuracy'; did you mean "),
         (["results", "--target", "98"], "error: --target is 98, but an accuracy is above 0 and at most 1; give a"),
         (["results", "--target", "nan"], "error: --target is nan, but an accuracy"),
-        (["results", "-o", "no/such/x.txt"], "error: no/such/x.txt: there is no folder no/such; make it"),
+        (["results", "-o", "no/such/x.txt"], "error: no/such/x.txt: there is no folder no/such; create it"),
         (["results", "-o", "empty"], "error: empty: is not a regular file; give -o"),
         (["results", "--plots", "notes.txt"], "error: notes.txt/rates.png: cannot be written: "),
     ],

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lrbench.library.surroundings import home
+from lrbench.api.environment import home
 
 pytestmark = pytest.mark.caffe
 
@@ -106,7 +106,7 @@ def test_a_run_leaves_what_the_design_says_and_the_second_call_skips_it(folder, 
     before = (run / "evaluations.jsonl").stat().st_mtime_ns
     second = lrbench(folder, "run", "trial.yaml")
     assert second.returncode == 0
-    assert "2 runs: 2 finished (2 of them before, skipped)" in second.stderr
+    assert "2 runs: 2 finished (2 already done, skipped)" in second.stderr
     assert (run / "evaluations.jsonl").stat().st_mtime_ns == before
 
 
@@ -150,7 +150,7 @@ def test_after_kill_9_at_any_moment_the_next_call_gives_the_same_evaluations(fol
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_the_children_keeps_what_is_done_and_says_how_to_go_on(folder, uninterrupted, number):
+def test_an_interruption_ends_the_children_keeps_what_is_done_and_says_how_to_resume(folder, uninterrupted, number):
     process = subprocess.Popen(command("run", "trial.yaml", "-j", "2"), cwd=folder, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
@@ -162,7 +162,7 @@ def test_an_interruption_ends_the_children_keeps_what_is_done_and_says_how_to_go
     assert process.wait(timeout=30) == 130
     assert gone(workers)
     assert len(workers) == 2
-    assert "to go on, type: lrbench run trial.yaml -j 2" in rest
+    assert "to resume, type: lrbench run trial.yaml -j 2" in rest
     assert "Traceback" not in rest
     assert any(len(rows) >= 2 for rows in runs(folder / "results").values())
     answer = lrbench(folder, "run", "trial.yaml", "-j", "2")
@@ -275,7 +275,7 @@ def test_the_native_driver_gives_the_same_accuracies(folder, uninterrupted):
     [
         (["--set", "engine.driver=native"], "TRI(k0=0.001, k1=0.02, l=30) has no native form"),
         (["--set", "engine.device=gpu"], "Caffe cannot use GPU 0: "),
-        (["--set", "workload.test_batch_size=64"], "500 samples, which is no multiple of the test batch of 64"),
+        (["--set", "workload.test_batch_size=64"], "500 samples, which is not a multiple of the test batch of 64"),
         (["--shard", "3/2"], "is not I/N"),
         (["--results", "trial.yaml"], "cannot write the results folder"),
     ],

@@ -42,7 +42,7 @@ def test_a_spec_runs_on_pytorch_with_one_word_changed(folder):
     assert accuracies["FIX(k0=0.01)"] > 0.8
     assert accuracies["TRI(k0=0.001, k1=0.02, l=30)"] > 0.8
     assert {run["engine"]["name"] for run in found["runs"]} == {"torch"}
-    assert "3 of them before, skipped" in lrbench(folder, "run", "trial.yaml", "--engine", "torch").stderr
+    assert "3 already done, skipped" in lrbench(folder, "run", "trial.yaml", "--engine", "torch").stderr
 
 
 @pytest.mark.caffe
@@ -51,9 +51,19 @@ def test_parity_shows_both_engines_side_by_side_with_a_verdict(folder, own_home,
     answer = lrbench(folder, "parity", "trial.yaml", "--iterations", "10", "--set", "workload.dataset=mnist")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     lines = answer.stdout.splitlines()
-    assert lines[0].split() == ["iteration", "rate", "loss,", "Caffe", "loss,", "torch", "apart", "control", "apart"]
+    assert lines[0].split() == [
+        "iteration",
+        "rate",
+        "loss,",
+        "Caffe",
+        "loss,",
+        "torch",
+        "difference",
+        "control",
+        "difference",
+    ]
     assert [line.split()[0] for line in lines[2:6]] == ["1", "2", "5", "10"]
-    assert lines[-1] == "verdict: torch trains as Caffe does"
+    assert lines[-1] == "verdict: torch agrees with Caffe"
 
 
 def test_runs_in_another_precision_are_runs_of_their_own_and_a_row_of_their_own(folder):
@@ -84,8 +94,8 @@ def test_an_engine_is_held_to_caffe_in_caffes_own_precision(folder):
     answer = lrbench(folder, "parity", "trial.yaml", "--set", "engine={name: torch, precision: bf16}")
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr.splitlines() == [
-        "error: --set engine: engine.precision is 'bf16', and an engine is held to "
-        "Caffe in float32; leave it out, or type --set engine.precision=float32"
+        "error: --set engine: engine.precision is 'bf16', but Caffe computes in "
+        "float32; leave it out, or type --set engine.precision=float32"
     ]
 
 

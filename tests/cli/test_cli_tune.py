@@ -212,12 +212,12 @@ def test_a_verdict_with_its_exit_code(folder):
         ),
         (
             ("tune", "trial.yaml", "--set", "search.rates=[0.1, 0.01]"),
-            "search.rates goes from 0.1 to 0.01; write the least rate first, as in [0.001, 0.1]",
+            "search.rates is [0.1, 0.01]; list the lowest rate first, as in [0.001, 0.1]",
         ),
         (("tune", "trial.yaml", "--set", "search.validation=1297"), "cannot hold 1297 of 1297 training images out"),
         (
             ("tune", "trial.yaml", "--set", "search.validation=150"),
-            "150 samples, which is no multiple of the test batch",
+            "150 samples, which is not a multiple of the test batch",
         ),
         (("tune", "trial.yaml", "--set", "search.baselines=['FIX(k0=-1)']"), "k0 is -1"),
         (
@@ -240,7 +240,7 @@ def test_a_verdict_with_its_exit_code(folder):
         ),
         (
             ("tune", "trial.yaml", "--set", "search.engine.name=caffe", "--set", "search.engine.precision=bf16"),
-            "precision is 'bf16', and Caffe leaves no choice",
+            "precision is 'bf16', which Caffe does not support",
         ),
         (
             ("verify", "trial.yaml", "--policy", "FIX(k0=0.01)", "--target", "1.5"),

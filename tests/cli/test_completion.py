@@ -16,8 +16,8 @@ from click.shell_completion import ShellComplete
 from fake_runs import write_run
 
 import lrbench.cli.main as program
-from lrbench.cli.completing import ENGINES
-from lrbench.cli.shells import SHELLS, answer, script
+from lrbench.cli.completion.candidates import ENGINES
+from lrbench.cli.completion.shells import COMPLETE_VARIABLE, SHELLS, answer, script
 from lrbench.engines import registry
 from lrbench.metrics.registry import METRICS
 from lrbench.nets import builtin_nets
@@ -52,7 +52,7 @@ HEAVY = {
 
 def offered(*words: str) -> list[str]:
     """The values for the last word, after the others."""
-    complete = ShellComplete(program.lrbench, {}, "lrbench", program.COMPLETE)
+    complete = ShellComplete(program.lrbench, {}, "lrbench", COMPLETE_VARIABLE)
     return [item.value for item in complete.get_completions(list(words[:-1]), words[-1])]
 
 
@@ -62,8 +62,8 @@ def test_commands_are_offered_with_what_they_do():
     assert offered("policies", "") == ["eval", "list", "plot"]
     assert "--shard" in offered("run", "--")
     assert offered("report", "--format", "j") == ["json"]
-    items = ShellComplete(program.lrbench, {}, "lrbench", program.COMPLETE).get_completions([], "doc")
-    assert [item.help for item in items] == ["Say what is there, what is missing and what to type."]
+    items = ShellComplete(program.lrbench, {}, "lrbench", COMPLETE_VARIABLE).get_completions([], "doc")
+    assert [item.help for item in items] == ["Check the installation and show how to fix it."]
 
 
 def test_offering_commands_imports_none_of_them():
@@ -263,7 +263,7 @@ def test_only_what_is_needed_is_loaded_for_it(words, needed, tmp_path):
     typed = ["lrbench", *words.split(), ""]
     environment = {
         **os.environ,
-        program.COMPLETE: "bash_complete",
+        COMPLETE_VARIABLE: "bash_complete",
         "COMP_WORDS": "\n".join(typed),
         "COMP_CWORD": str(len(typed) - 1),
         "LRBENCH_HOME": str(tmp_path),

@@ -13,7 +13,7 @@ import fake_runs
 import pytest
 
 from lrbench.cli.main import main
-from lrbench.cli.report import FORMATS
+from lrbench.report.render import formats
 
 FIX = "FIX(k0=0.01)"
 
@@ -96,7 +96,7 @@ def lrbench(monkeypatch, capsys, *arguments):
     return exit_.value.code, captured.out, captured.err
 
 
-@pytest.mark.parametrize("command", [*FORMATS, "plot"])
+@pytest.mark.parametrize("command", [*formats(), "plot"])
 def test_each_is_named_and_the_rest_is_shown(damaged, monkeypatch, capsys, tmp_path, command):
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -66,7 +66,7 @@ def test_what_looks_for_policies_keeps_to_the_same_number(here, digits, isolated
 
 def test_another_version_of_the_engine_is_run_anew_and_not_mixed_with_the_first(lrbench, here, monkeypatch):
     assert lrbench("run", "trial.yaml")[0] == 0
-    assert "4 of them before, skipped" in lrbench("run", "trial.yaml")[2]
+    assert "4 already done, skipped" in lrbench("run", "trial.yaml")[2]
     monkeypatch.setattr(in_process_engine, "VERSION", "2")
     _, out, said = lrbench("run", "trial.yaml", "--dry-run")
     assert "4 of 4 runs to do" in said

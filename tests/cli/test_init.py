@@ -24,10 +24,10 @@ from lrbench.data import Prepared, load
 from lrbench.errors import DataError
 from lrbench.nets import builtin_nets
 from lrbench.nets.caffe_pb2 import Datum
-from lrbench.spec.answers import check_test_count
 from lrbench.spec.experiment import read_experiment
+from lrbench.spec.prompts import check_test_count
 from lrbench.spec.solver_types import SOLVER_TYPES
-from lrbench.spec.starting import Start, rounded, start_experiment, start_text
+from lrbench.spec.starter_spec import StarterSpec, rounded, starter_experiment, starter_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -69,8 +69,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     ("iterations", "target", "engine"), [(10, None, "caffe"), (17, 1.0, "torch"), (64000, 0.9, "torch")]
 )
 def test_the_spec_is_right_for_every_answer(net, dataset, solver, iterations, target, engine, tmp_path):
-    start = Start("my spec", net, dataset, 64, 100, iterations, solver, engine, target)
-    experiment = start_experiment(start_text(start), tmp_path / "my spec.yaml")
+    start = StarterSpec("my spec", net, dataset, 64, 100, iterations, solver, engine, target)
+    experiment = starter_experiment(starter_text(start), tmp_path / "my spec.yaml")
     settings, workload = experiment.settings, experiment.workload
     assert (workload.net_name, workload.dataset, workload.batch_size) == (net, dataset, 64)
     assert (workload.iterations, settings.target_accuracy) == (iterations, target)
@@ -86,8 +86,8 @@ def test_the_spec_is_right_for_every_answer(net, dataset, solver, iterations, ta
 def test_names_of_anybody_come_back_from_the_spec(text, tmp_path):
     net = tmp_path / f"{text}.prototxt"
     net.write_bytes((REPOSITORY / "prototxt/lenet.prototxt").read_bytes())
-    start = Start(text, f"./{net.name}", {"train": f"./{text}", "test": text}, 64, 100, 50)
-    experiment = start_experiment(start_text(start), tmp_path / "spec.yaml")
+    start = StarterSpec(text, f"./{net.name}", {"train": f"./{text}", "test": text}, 64, 100, 50)
+    experiment = starter_experiment(starter_text(start), tmp_path / "spec.yaml")
     assert experiment.workload.net_path == net
     assert experiment.workload.dataset.train == str(tmp_path / text)
     assert re.fullmatch(r"[A-Za-z0-9][\w.+-]*", experiment.name)
@@ -98,8 +98,8 @@ def test_flags_alone_write_a_spec_and_name_what_is_next(here, command):
     assert code == 0
     assert said.splitlines() == [
         "wrote digits_lenet.yaml",
-        "next: lrbench run digits_lenet.yaml --dry-run   # which runs, and how long they take",
-        "next: lrbench range digits_lenet.yaml   # which rates are worth trying",
+        "next: lrbench run digits_lenet.yaml --dry-run   # lists the runs and estimates their time",
+        "next: lrbench range digits_lenet.yaml   # which learning rates are useful",
     ]
     workload = read_experiment(Path("digits_lenet.yaml")).workload
     assert workload.iterations == 100
@@ -115,8 +115,8 @@ def test_what_is_not_there_yet_is_next(here, command):
         "wrote my spec.yaml",
         "next: lrbench caffe install   # once",
         "next: lrbench data prepare mnist   # once",
-        "next: lrbench run 'my spec.yaml' --dry-run   # which runs, and how long they take",
-        "next: lrbench range 'my spec.yaml'   # which rates are worth trying",
+        "next: lrbench run 'my spec.yaml' --dry-run   # lists the runs and estimates their time",
+        "next: lrbench range 'my spec.yaml'   # which learning rates are useful",
     ]
     command("--net", "lenet", "--dataset", "mnist", "-o", "again.yaml")
     assert read_experiment(Path("again.yaml")).settings.engine.name == "torch"
@@ -175,8 +175,8 @@ FIT = ("--net", "lenet", "--dataset", "digits")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--dataset", "digits"), "--net is missing, and there is nobody to ask; add --net"),
-        (("--net", "lenet"), "--dataset is missing, and there is nobody to ask; add --dataset"),
+        (("--dataset", "digits"), "--net is missing, and no questions are asked; add --net"),
+        (("--net", "lenet"), "--dataset is missing, and no questions are asked; add --dataset"),
         (
             ("--net", "lenett", "--dataset", "digits"),
             '--net: there is no net "lenett"; did you mean lenet? A file of your own is named by its path, such as '
@@ -185,7 +185,7 @@ FIT = ("--net", "lenet", "--dataset", "digits")
         (("--net", "none.prototxt", "--dataset", "digits"), "--net: none.prototxt: no such file"),
         (
             ("--net", "lenet", "--dataset", "digit"),
-            "--dataset: no data set is called 'digit'; did you mean digits? (a folder of your own is named by its path)",
+            "--dataset: no data set is called 'digit'; did you mean digits? (for a folder of your own, give its path)",
         ),
         (
             ("--net", "lenet", "--dataset", "."),
@@ -204,7 +204,7 @@ FIT = ("--net", "lenet", "--dataset", "digits")
         ),
         ((*FIT, "--solver", "Adm"), "--solver: there is no solver 'Adm'; did you mean Adam?"),
         ((*FIT, "--engine", "cafe"), "--engine: unknown engine 'cafe'; did you mean caffe?"),
-        (("-o", "nowhere/spec.yaml"), "nowhere/spec.yaml: there is no folder nowhere; make it, or change -o"),
+        (("-o", "nowhere/spec.yaml"), "nowhere/spec.yaml: there is no folder nowhere; create it, or change -o"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_nothing_is_written(here, command, arguments, message):
@@ -217,7 +217,7 @@ def test_a_file_that_is_there_is_kept_unless_forced(here, command):
     arguments = ("--net", "lenet", "--dataset", "digits", "--yes")
     Path("digits_lenet.yaml").write_text("mine")
     code, said = command(*arguments)
-    assert (code, said) == (2, "error: digits_lenet.yaml: is there already; give -o another name, or add --force\n")
+    assert (code, said) == (2, "error: digits_lenet.yaml: already exists; give -o another name, or add --force\n")
     assert Path("digits_lenet.yaml").read_text() == "mine"
     assert command(*arguments, "--force")[0] == 0
     assert read_experiment(Path("digits_lenet.yaml")).runs
@@ -316,7 +316,7 @@ def test_a_spec_that_was_written_runs_for_real(own_home, tmp_path, command, monk
 
 
 def test_start_is_what_it_says():
-    start = Start("x", "lenet", "digits", 10, 100, 100)
-    assert start_text(replace(start, solver="Adam")) != start_text(start)
-    assert "# target_accuracy: 0.98" in start_text(start)
-    assert "\ntarget_accuracy: 0.5 " in start_text(replace(start, target=0.5))
+    start = StarterSpec("x", "lenet", "digits", 10, 100, 100)
+    assert starter_text(replace(start, solver="Adam")) != starter_text(start)
+    assert "# target_accuracy: 0.98" in starter_text(start)
+    assert "\ntarget_accuracy: 0.5 " in starter_text(replace(start, target=0.5))

@@ -54,7 +54,7 @@ def command(lrbench, tmp_path, monkeypatch, digits):
 def test_a_seed_that_agrees_is_enough(command):
     code, out, compared = command({2, 3})
     assert (code, compared) == (0, [1])
-    assert out.splitlines()[-1] == "verdict: torch trains as Caffe does"
+    assert out.splitlines()[-1] == "verdict: torch agrees with Caffe"
     assert "differs" not in out
 
 
@@ -63,9 +63,9 @@ def test_one_seed_that_parts_is_no_verdict(command):
     assert (code, compared) == (0, [1, 2, 3])
     assert "differs: layer prelu, blob 0: 1 of 4 entries of the first update: [1] Caffe 0.02, here 0.0205" in out
     assert out.splitlines()[-3:] == [
-        "seed 2: as Caffe",
-        "seed 3: as Caffe",
-        "verdict: torch trains as Caffe does; with seed 1 alone they part, as a value within rounding of a kink can do",
+        "seed 2: agrees with Caffe",
+        "seed 3: agrees with Caffe",
+        "verdict: torch agrees with Caffe; the deviation with seed 1 alone can come from a value within rounding error of a kink",
     ]
 
 
@@ -73,8 +73,8 @@ def test_one_seed_that_parts_is_no_verdict(command):
 def test_a_difference_that_another_seed_shows_is_one(command, parting):
     code, out, _ = command(parting)
     assert code == 1
-    assert out.splitlines()[-1] == "verdict: torch parts from Caffe"
-    assert "part: the first update of layer prelu, blob 0 is 0.00913 from Caffe's, more than 0.0001" in out
+    assert out.splitlines()[-1] == "verdict: torch deviates from Caffe"
+    assert "deviates: the first update of layer prelu, blob 0 is 0.00913 from Caffe's, more than 0.0001" in out
 
 
 ON_A_KINK = """
@@ -107,13 +107,13 @@ def test_real_engines_part_with_one_seed_alone(lrbench, tmp_path, own_home, monk
     code, out, _ = lrbench(
         "parity", tmp_path / "trial.yaml", "--iterations", "2", "--set", "seeds=[2]", "--set", "workload.batch_size=24"
     )
-    assert "part: the first update of layer bias, blob 0 is " in out
+    assert "deviates: the first update of layer bias, blob 0 is " in out
     assert "differs: layer bias, blob 0: 1 of 1 entries of the first update: [0] Caffe -1.4" in out
     assert code == 0
     assert out.splitlines()[-3:] == [
-        "seed 3: as Caffe",
-        "seed 4: as Caffe",
-        "verdict: torch trains as Caffe does; with seed 2 alone they part, as a value within rounding of a kink can do",
+        "seed 3: agrees with Caffe",
+        "seed 4: agrees with Caffe",
+        "verdict: torch agrees with Caffe; the deviation with seed 2 alone can come from a value within rounding error of a kink",
     ]
 
 

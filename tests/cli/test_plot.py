@@ -121,7 +121,7 @@ def test_of_several_workloads_one_is_chosen(plot, results):
         (["nowhere", "-o", "x.png"], "error: nowhere: no such file or folder; give a results folder or a Caffe log"),
         (["empty", "-o", "x.png"], "error: empty: there is no run in this folder, so there is nothing to report; give"),
         (["results", "-o", "x.gif"], 'error: x.gif: the suffix is ".gif"; use .png, .svg, .pdf'),
-        (["results", "-o", "no/x.png"], "error: no/x.png: there is no folder no; make it"),
+        (["results", "-o", "no/x.png"], "error: no/x.png: there is no folder no; create it"),
         (["results", "-o", "empty.png"], "error: empty.png: is not a regular file; give -o"),
         (["results", "-o", "x.png", "--policies", "TRE"], "error: --policies is 'TRE', which no run here has; did"),
         (

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import ArgumentError
 
 from lrbench.cli import db
-from lrbench.cli.output import how_to_go_on
+from lrbench.cli.output import how_to_resume
 
 URLS = [
     "postgresql://127.0.0.1:1/x?user=u&password=SECRET",
@@ -55,10 +55,10 @@ def test_a_url_where_none_belongs(lrbench, arguments):
 
 
 def test_what_to_type_to_go_on_repeats_no_password():
-    assert how_to_go_on(["tune", "a b.yaml"]) == "to go on, type: lrbench tune 'a b.yaml'"
-    assert how_to_go_on(["tune", "a.yaml", f"--storage={URLS[0]}"]) == "to go on, type the same command again"
-    assert how_to_go_on(["tune", "a.yaml", "--storage", URLS[1]]) == "to go on, type the same command again"
-    assert how_to_go_on(["tune", "a.yaml", "--storage", URLS[2]]) == "to go on, type the same command again"
+    assert how_to_resume(["tune", "a b.yaml"]) == "to resume, type: lrbench tune 'a b.yaml'"
+    assert how_to_resume(["tune", "a.yaml", f"--storage={URLS[0]}"]) == "to resume, rerun the same command"
+    assert how_to_resume(["tune", "a.yaml", "--storage", URLS[1]]) == "to resume, rerun the same command"
+    assert how_to_resume(["tune", "a.yaml", "--storage", URLS[2]]) == "to resume, rerun the same command"
 
 
 def test_a_traceback_shows_no_password(lrbench, monkeypatch):

@@ -39,7 +39,7 @@ def test_serve_prints_its_address_serves_and_ends_with_ctrl_c(tmp_path):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err.splitlines() == ["Ctrl-C ends it", "", "interrupted"]
+    assert err.splitlines() == ["press Ctrl-C to stop", "", "interrupted"]
 
 
 def test_serve_refuses_what_is_not_there_in_one_line(lrbench, tmp_path):
@@ -96,7 +96,7 @@ def test_watch_follows_until_nothing_is_under_way(lrbench, tmp_path, underway, m
         "iteration 500 of 2,000, accuracy 90.00 %, best 90.00 %, rate 0.01, 36 s left",
         "iteration 1,000 of 2,000, accuracy 85.00 %, best 90.00 %, rate 0.01, 23 s left",
     ]
-    assert err == "nothing is under way any more\nnext: lrbench report results\n"
+    assert err == "all runs have ended\nnext: lrbench report results\n"
     assert list(moments) == ["quiet"]  # a moment between two runs is no end
 
 
@@ -111,7 +111,7 @@ def test_watch_names_once_what_it_cannot_read_and_shows_the_rest(lrbench, tmp_pa
     assert out.startswith(f"{TRI}, SGD, seed 0: ")
     problem, end, _ = err.splitlines()
     assert problem.startswith(f"left out: {newer}: run.json has schema 99, this version reads up to 1; ")
-    assert end == "nothing is under way any more"
+    assert end == "all runs have ended"
 
 
 def test_watch_of_a_folder_without_runs_is_refused(lrbench, tmp_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_watch_says_when_nothing_is_under_way_from_the_start(lrbench, tmp_path):
     fake_runs.write_run(tmp_path, FIX)
     code, out, err = lrbench("watch", tmp_path)
     assert (code, out) == (0, "")
-    assert err == f"nothing is under way\nnext: lrbench report {tmp_path}\n"
+    assert err == f"no runs are active\nnext: lrbench report {tmp_path}\n"
     code, _, err = lrbench("watch", tmp_path / "nowhere")
     assert code == 2
     assert "no such folder" in err

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lrbench.api.environment import home
 from lrbench.data.store import read_split
 from lrbench.engines.caffe.environment import MANIFEST, packaged_root
 from lrbench.errors import DataError
-from lrbench.library.surroundings import home
 from lrbench.nets import caffe_pb2
 
 NET = """

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
+from lrbench.api.environment import home
 from lrbench.engines.caffe.archive import INDEX, pack, unpack
 from lrbench.engines.caffe.environment import MANIFEST, packaged_environment, probe
 from lrbench.engines.caffe.install import install
 from lrbench.errors import EngineUnavailable, UsageError
-from lrbench.library.surroundings import home
 
 LOADER = """#!/bin/sh
 case "$*" in
@@ -442,7 +442,7 @@ def test_a_pack_that_fails_leaves_the_former_archive(archive, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--from", "a.tar.gz", "--mirror", "http://127.0.0.1/"], "--from and --mirror exclude each other"),
+        (["--from", "a.tar.gz", "--mirror", "http://127.0.0.1/"], "--from and --mirror cannot be combined"),
         (["--sha256", "0" * 64], "--sha256 is the hash of an archive; name the archive with --from"),
         (["--from", "/no/such/file"], "/no/such/file: no such file; name an archive that lrbench caffe pack wrote"),
         (["--mirror", "HTTP//user:SECRET@host"], "--mirror is not a URL; give the URL of a Debian mirror"),

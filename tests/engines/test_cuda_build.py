@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lrbench.api.environment import home
 from lrbench.engines.caffe.archive import pack
 from lrbench.engines.caffe.cuda import build as build_module
 from lrbench.engines.caffe.cuda import installing
@@ -43,7 +44,6 @@ from lrbench.engines.caffe.cuda.toolkit import Toolkit, own_toolkits, packaged_t
 from lrbench.engines.caffe.gpu import CUDA_RECORD, CudaBuild
 from lrbench.engines.caffe.install import install
 from lrbench.errors import EngineUnavailable, UsageError
-from lrbench.library.surroundings import home
 
 SOURCES = (
     "src/caffe/net.cpp",
@@ -343,12 +343,12 @@ def command_line(home_folder: Path, *arguments: str) -> subprocess.CompletedProc
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--toolkit", "cuda"), "--toolkit is about a build for GPUs; add --cuda, or leave it out"),
-        (("--accept-nvidia-license",), "--accept-nvidia-license is about a build for GPUs"),
-        (("--arch", "80"), "--arch is about a build for GPUs; add --cuda, or leave it out"),
+        (("--toolkit", "cuda"), "--toolkit applies only to a GPU build; add --cuda, or leave it out"),
+        (("--accept-nvidia-license",), "--accept-nvidia-license applies only to a GPU build"),
+        (("--arch", "80"), "--arch applies only to a GPU build; add --cuda, or leave it out"),
         (
             ("--cuda", "--from", "caffe.tar.gz", "-j", "2"),
-            "--jobs is about compiling, and --from unpacks what was compiled",
+            "--jobs applies only to compiling, and --from unpacks a compiled archive",
         ),
         (("--cuda", "--arch", "8.0"), "'8.0' is not a list of compute capabilities without the dot, such as 80,90"),
         (

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lrbench.api.environment import home
 from lrbench.engines.caffe import gpu
 from lrbench.engines.caffe.cuda import preflight
 from lrbench.engines.caffe.cuda import toolkit as toolkit_module
@@ -32,7 +33,6 @@ from lrbench.engines.caffe.cuda.toolkit import (
 from lrbench.engines.caffe.driver import Driver, Gpu
 from lrbench.engines.caffe.gpu import CudaBuild, meaning, misfit
 from lrbench.errors import EngineUnavailable, UsageError
-from lrbench.library.surroundings import home
 
 NVCC = """#!/bin/sh
 case "$1" in

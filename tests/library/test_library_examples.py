@@ -15,9 +15,9 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs/how-to/use-lrbench-from-pyth
 MODULES = [
     "lrbench",
     "lrbench.policies.policy",
-    "lrbench.library.results",
-    "lrbench.library.recommending",
-    "lrbench.library.training",
+    "lrbench.api.results",
+    "lrbench.api.recommendations",
+    "lrbench.api.training",
 ]
 
 

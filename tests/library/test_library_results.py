@@ -18,7 +18,7 @@ from fake_runs import write_run
 from shown import terminal_report
 
 import lrbench
-from lrbench.library.frames import POLICY_COLUMNS, RUN_COLUMNS, RUN_METRICS
+from lrbench.api.frames import POLICY_COLUMNS, RUN_COLUMNS, RUN_METRICS
 from lrbench.report.views.ranking import ranking_data
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/how-to/use-lrbench-from-python.md"
@@ -201,7 +201,7 @@ def test_without_pandas_the_error_names_the_extra(workplace):
 def test_importing_lrbench_loads_nothing_before_it_is_used():
     code = "import sys, lrbench; dir(lrbench); print(sorted(name for name in sys.modules if 'lrbench' in name))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout == "['lrbench']\n"
+    assert answer.stdout == "['lrbench', 'lrbench._version']\n"
     assert (Path(lrbench.__file__).parent / "py.typed").is_file()
     with pytest.raises(AttributeError, match="module 'lrbench' has no attribute 'polcy'"):
         _ = lrbench.polcy

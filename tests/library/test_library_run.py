@@ -69,7 +69,7 @@ def test_what_the_command_line_did_is_skipped_and_the_other_way_round(engine, mo
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 0
-    assert "4 runs: 4 finished (2 of them before, skipped)" in capsys.readouterr().err
+    assert "4 runs: 4 finished (2 already done, skipped)" in capsys.readouterr().err
     again = lrbench.run("trial.yaml", seeds=[1, 0])
     assert engine.opened == 4
     assert set(first.runs["run_id"]) < set(again.runs["run_id"])
@@ -124,8 +124,8 @@ def test_a_run_that_fails_is_a_row_and_a_warning(engine, caplog):
         ({"policies": ["FIX(k=1)"]}, 'the argument policies: FIX: unknown parameter "k"; did you mean k0? it takes k0'),
         (
             {"seeds": object()},
-            "the spec: a spec holds numbers, texts, lists and mappings, but this is of the type object; "
-            "give it as one of those",
+            "the spec: a spec contains numbers, strings, lists and mappings, but this is of the type object; "
+            "convert it to one of those",
         ),
         ({"engine": "cafe"}, "the argument engine.name: unknown engine 'cafe'; did you mean caffe?"),
         (
@@ -148,7 +148,9 @@ def test_a_mapping_without_what_a_spec_needs_is_refused(engine):
         lrbench.run({"name": "x", "policies": ["FIX(k0=1)"]})
     itself: dict = {}
     itself["itself"] = itself
-    with pytest.raises(lrbench.LRBenchError, match=r"^the spec: is nested more than 50 deep, or holds itself"):
+    with pytest.raises(
+        lrbench.LRBenchError, match=r"^the spec: is nested more than 50 levels deep, or contains itself"
+    ):
         lrbench.run(itself)
     with pytest.raises(lrbench.LRBenchError, match=r"^none\.yaml: there is no such spec file"):
         lrbench.run("none.yaml")

@@ -62,7 +62,7 @@ def test_a_mean_is_bound_where_one_is_wanted_and_only_there(small_net_with: Buil
 
 def test_a_mean_that_the_data_set_has_none_of_is_an_error(small_net_with: Builder) -> None:
     net = small_net_with(('name: "test_data"', 'name: "test_data" transform_param { mean_file: "m" }'))
-    with pytest.raises(NetError, match='my net: layer "test_data": subtracts a mean_file, and the data set has none'):
+    with pytest.raises(NetError, match='my net: layer "test_data": subtracts a mean_file, but the data set has none'):
         bind_net(net, DataBinding("a", "b"), BATCH, "my net")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import ChoosingSettings, ExperimentSettings
+from lrbench.spec.model import ExperimentSettings, TuningSettings
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 THIRTEEN = {"FIX", "STEP", "NSTEP", "EXP", "INV", "POLY", "TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS"}
@@ -21,7 +21,7 @@ def config(name):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_ready_spec_is_whole_and_named_as_its_file(path, data):
     searches = "policies:" not in path.read_text()
-    experiment = read_experiment(path, (), ChoosingSettings if searches else ExperimentSettings)
+    experiment = read_experiment(path, (), TuningSettings if searches else ExperimentSettings)
     assert experiment.name == path.stem
     assert searches or experiment.runs
     assert experiment.settings.target_accuracy is not None

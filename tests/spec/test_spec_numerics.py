@@ -15,19 +15,19 @@ def test_by_default_the_precision_is_caffes_and_runs_repeat_themselves(spec):
     [
         (
             "{name: caffe, precision: bf16}",
-            "engine.precision is 'bf16', and Caffe leaves no choice; leave it out, or set engine.name to torch",
+            "engine.precision is 'bf16', which Caffe does not support; remove it, or set engine.name to torch",
         ),
         (
             "{precision: tf32}",
-            "engine.precision is 'tf32', and Caffe leaves no choice; leave it out, or set engine.name to torch",
+            "engine.precision is 'tf32', which Caffe does not support; remove it, or set engine.name to torch",
         ),
         (
             "{name: caffe, deterministic: false}",
-            "engine.deterministic is false, and Caffe leaves no choice; leave it out, or set engine.name to torch",
+            "engine.deterministic is false, which Caffe does not support; remove it, or set engine.name to torch",
         ),
         (
             "{name: torch, precision: tf32}",
-            "engine.precision is 'tf32', which only a GPU computes in; set engine.device to gpu, or engine.precision to bf16",
+            "engine.precision is 'tf32', which requires a GPU; set engine.device to gpu, or engine.precision to bf16",
         ),
         (
             "{name: torch, precision: fp16}",

@@ -86,30 +86,30 @@ def test_an_alias_is_set_alone(spec):
             "--set workload: is not valid YAML: while parsing a flow mapping, expected ',' or '}', "
             "but got '<stream end>'; check the indentation, colons, brackets and quotes there",
         ),
-        ("engine={name: a, name: b}", "--set engine: the key 'name' stands twice; keep one"),
+        ("engine={name: a, name: b}", "--set engine: the key 'name' appears twice; keep one"),
         (
             "engine.name=!!python/name:os.system",
             "--set engine.name: the tag 'tag:yaml.org,2002:python/name:os.system' is "
-            "refused, as a spec holds plain values only; remove it",
+            "not allowed: a spec contains only plain values; remove it",
         ),
         (
             "seeds.1=3",
-            "--set seeds.1: '1' is no item of this list, which has 1, counted from 0; set the whole list "
+            "--set seeds.1: '1' is not an index of this list of length 1; set the whole list "
             "instead, such as seeds=[0, 1]",
         ),
         (
             "seeds.-1=3",
-            "--set seeds.-1: '-1' is no item of this list, which has 1, counted from 0; set the whole list "
+            "--set seeds.-1: '-1' is not an index of this list of length 1; set the whole list "
             "instead, such as seeds=[0, 1]",
         ),
         (
             "seeds.²=3",
-            "--set seeds.²: '²' is no item of this list, which has 1, counted from 0; set the whole list "
+            "--set seeds.²: '²' is not an index of this list of length 1; set the whole list "
             "instead, such as seeds=[0, 1]",
         ),
         (
             "workload.net.x=3",
-            "--set workload.net.x: there is './net.prototxt' where 'x' would have to be in a mapping; "
+            "--set workload.net.x: 'x' cannot be set inside './net.prototxt', which is not a mapping; "
             "set the whole value instead",
         ),
         ("policies.0=FIX(k=3)", '--set policies.0: FIX: unknown parameter "k"; did you mean k0? it takes k0'),

@@ -89,8 +89,8 @@ IMPOSSIBLE = "but must be finite and not negative; change the parameters, or sho
         ("FIX(k0=[0.1, 0.1])", "the grid makes FIX(k0=0.1) twice; leave one of the equal values out"),
         (
             "FIX(k0=0.020)",
-            "the policy FIX(k0=0.02) stands twice, first at trial.yaml:13; keep one; "
-            "several runs of one policy come from seeds",
+            "the policy FIX(k0=0.02) is listed twice, first at trial.yaml:13; remove one; "
+            "seeds give several runs of a policy",
         ),
         ("POLY(k0=0.1, p=1, l=50)", f"POLY(k0=0.1, p=1, l=50): POLY: the rate at t = 51 is -0.002, {IMPOSSIBLE}"),
         ("POLY(k0=0.1, p=1.2, l=50)", f"POLY(k0=0.1, p=1.2, l=50): POLY: the rate at t = 51 is nan, {IMPOSSIBLE}"),
@@ -109,7 +109,7 @@ def test_an_impossible_policy_is_refused_at_its_line(spec, policy, message):
 
 def test_a_doubled_key_inside_a_policy(spec):
     message = with_policies(spec, "- function: FIX", "  k0: 1", "  k0: 2").refusal()
-    assert message == "trial.yaml:15: the key 'k0' stands twice; keep one"
+    assert message == "trial.yaml:15: the key 'k0' appears twice; keep one"
 
 
 def test_a_rate_that_a_scale_makes_infinite(spec):
@@ -126,14 +126,14 @@ def test_a_run_that_two_ways_lead_to(spec):
         .refusal()
     )
     assert message == (
-        "trial.yaml:13: FIX(k0=0.01) x2 SGD seed 0 would be trained twice, as SCALE(factor=2, "
-        "policy=FIX(k0=0.01)) SGD seed 0 is the same; leave one of the policies, solvers or scales out"
+        "trial.yaml:13: FIX(k0=0.01) x2 SGD seed 0 would be trained twice, since SCALE(factor=2, "
+        "policy=FIX(k0=0.01)) SGD seed 0 is the same run; remove one of the policies, solvers or scales"
     )
 
 
 def test_policies_in_brackets_need_quotes(spec):
     message = with_policies(spec, "[TRI(k0=0.01, k1=0.06, l=20)]").refusal()
-    assert message.endswith("inside [ ] YAML ends a text at each comma: quote the policy, or give it a line of its own")
+    assert message.endswith("inside [ ] YAML ends text at each comma: quote the policy, or put it on its own line")
     assert len(with_policies(spec, "['TRI(k0=0.01, k1=0.06, l=20)', FIX(k0=1)]").read().runs) == 2
 
 
@@ -156,5 +156,5 @@ def test_too_many_runs_are_refused_before_they_are_made(spec, monkeypatch):
         "trial.yaml:12: these policies, solvers, scales and seeds make 6 runs; a spec makes at most 5"
     )
     assert with_policies(spec, "- FIX(k0=[1, 2, 3, 4])", "- FIX(k0=[5, 6])").refusal() == (
-        "trial.yaml:14: more than 5 policies; make several specs of them"
+        "trial.yaml:14: more than 5 policies; split them into several specs"
     )

@@ -16,8 +16,8 @@ def test_all_of_it_may_be_left_out_or_given(spec):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("low: 1, high: 0.1", "range.high is 0.1, not above the 1 of range.low; widen the range"),
-        ("low: 1, high: 1", "range.high is 1, not above the 1 of range.low; widen the range"),
+        ("low: 1, high: 0.1", "range.high is 0.1, not above the 1 of range.low; increase it, or decrease range.low"),
+        ("low: 1, high: 1", "range.high is 1, not above the 1 of range.low; increase it, or decrease range.low"),
         ("low: 0", "range.low is 0, but must be above 0; for example low: 1e-5"),
         ("low: -1", "range.low is -1, but must be above 0; for example low: 1e-5"),
         ("high: .inf", "range.high is inf, but must be finite; for example high: 10"),
@@ -26,11 +26,11 @@ def test_all_of_it_may_be_left_out_or_given(spec):
         ("iterations: 19", "range.iterations is 19, but must be at least 20; for example iterations: 1000"),
         (
             "iterations: 101",
-            "range.iterations asks for 101, more than the 100 iterations of a run; shorten it, or raise workload.iterations",
+            "range.iterations is 101, more than the 100 iterations of a run; shorten it, or raise workload.iterations",
         ),
         (
             "lengths: [50, 150]",
-            "range.lengths asks for 150, more than the 100 iterations of a run; shorten it, or raise workload.iterations",
+            "range.lengths is 150, more than the 100 iterations of a run; shorten it, or raise workload.iterations",
         ),
         (
             "lengths: []",
@@ -39,15 +39,15 @@ def test_all_of_it_may_be_left_out_or_given(spec):
         ("lengths: [0]", "range.lengths.0 is 0, but must be at least 1; for example lengths: [500, 1000, 2000]"),
         (
             "lengths: [20, 50]",
-            "range.lengths.1 is 50, no larger multiple of the first, 20; write them as in [20, 40, 80]",
+            "range.lengths.1 is 50, which is not an increasing multiple of the first, 20; for example [20, 40, 80]",
         ),
         (
             "lengths: [20, 40, 40]",
-            "range.lengths.2 is 40, no larger multiple of the first, 20; write them as in [20, 40, 80]",
+            "range.lengths.2 is 40, which is not an increasing multiple of the first, 20; for example [20, 40, 80]",
         ),
         ("rates: 2", "range.rates is 2, but must be at least 3; for example rates: 6"),
         ("seeds: []", "range.seeds is an empty list, but must be a list of at least 1; for example seeds: [0, 1, 2]"),
-        ("seeds: [3, 3]", "range.seeds.1 is 3, which the list has already; keep one"),
+        ("seeds: [3, 3]", "range.seeds.1 is 3, which is already in the list; remove one"),
         ("hgih: 1", "unknown key 'range.hgih'; did you mean high?"),
     ],
 )

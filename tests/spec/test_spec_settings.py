@@ -113,7 +113,7 @@ def test_a_solvers_numbers(spec, line, message):
         ),
         (
             "stopping: {at_target: true}",
-            "stopping.at_target is true, but there is no target_accuracy to reach; add target_accuracy: 0.98 for instance",
+            "stopping.at_target is true, but there is no target_accuracy to reach; add one, such as target_accuracy: 0.98",
         ),
         ("stopping: {patience: 0}", "stopping.patience is 0, but must be at least 1; for example patience: 10"),
         (
@@ -130,7 +130,7 @@ def test_a_solvers_numbers(spec, line, message):
             "robustness: {scales: [1, 0]}",
             "robustness.scales.1 is 0, but must be above 0; for example scales: [0.1, 0.5, 1, 5, 10]",
         ),
-        ("robustness: {scales: [1, 5, 1.0]}", "robustness.scales.2 is 1.0, which the list has already; keep one"),
+        ("robustness: {scales: [1, 5, 1.0]}", "robustness.scales.2 is 1.0, which is already in the list; remove one"),
     ],
 )
 def test_what_ends_or_repeats_runs(spec, lines, message):
@@ -156,7 +156,7 @@ def test_seeds(spec, written, message):
 
 def test_a_seed_given_twice(spec):
     message = spec.changed("seeds: [0]", "seeds:\n - 4\n - 5\n - 4").refusal()
-    assert message == "trial.yaml:13: seeds.2 is 4, which the list has already; keep one"
+    assert message == "trial.yaml:13: seeds.2 is 4, which is already in the list; remove one"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_evaluations_come_within_the_run(spec):
         (
             "  iterations: 100",
             "  seeds: [1]",
-            "7: unknown key 'workload.seeds'; it belongs at the left margin, in no other key; also wrong: "
+            "7: unknown key 'workload.seeds'; it belongs at the top level; also wrong: "
             "workload.iterations (missing, trial.yaml:2)",
         ),
         ("momentum: 0.9", "betas: 0.9", "9: unknown key 'solver.betas'; did you mean delta?"),
@@ -236,7 +236,7 @@ def test_evaluations_come_within_the_run(spec):
             "",
             "1: the key 'policies' is missing; for example policies: ['FIX(k0=0.01)']",
         ),
-        ("  net: ./net.prototxt\n", "  net: a\n  net: b\n", "4: the key 'net' stands twice; keep one"),
+        ("  net: ./net.prototxt\n", "  net: a\n  net: b\n", "4: the key 'net' appears twice; keep one"),
         (
             "name: trial",
             "name: a/b",
@@ -270,10 +270,10 @@ def test_a_missing_section_lists_its_keys(spec):
         ("", "is empty"),
         ("# nothing\n", "is empty"),
         ("null", "is empty"),
-        ("[1]", "holds a list"),
-        ("3", "holds 3"),
-        ("lenet", "holds 'lenet'"),
-        ("- name: trial", "holds a list"),
+        ("[1]", "contains a list"),
+        ("3", "contains 3"),
+        ("lenet", "contains 'lenet'"),
+        ("- name: trial", "contains a list"),
     ],
 )
 def test_what_is_no_mapping(spec, text, found):
@@ -289,5 +289,5 @@ def test_a_files_name_that_cannot_be_the_specs(spec):
     from lrbench.errors import SpecError
     from lrbench.spec.experiment import read_experiment
 
-    with pytest.raises(SpecError, match=r"my trial\.yaml, whose name is the spec's for want of another: name is 'my "):
+    with pytest.raises(SpecError, match=r"my trial\.yaml, whose file name is the default name: name is 'my "):
         read_experiment(path)

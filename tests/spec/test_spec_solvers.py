@@ -8,7 +8,7 @@ from lrbench.spec.solver_types import SOLVER_PARAMETERS, SOLVER_TYPES
 
 EVERY = {"momentum": "0.5", "momentum2": "0.5", "delta": "0.5", "rms_decay": "0.5"}
 TYPES = "'SGD', 'Nesterov', 'AdaGrad', 'RMSProp', 'AdaDelta' or 'Adam'"
-TAKES_NONE = "leave it out, or write a list of mappings, one for each solver"
+TAKES_NONE = "remove it, or write a list of mappings, one per solver"
 
 
 def with_solver(spec, written):
@@ -38,7 +38,7 @@ def test_a_type_takes_what_caffe_reads_and_nothing_else(spec, kind, read, parame
         assert solvers(spec, written)[0].resolved()[parameter] == 0.5
     else:
         assert with_solver(spec, written).refusal() == (
-            f"trial.yaml:9: solver.{parameter} is no parameter of {kind}; {TAKES_NONE}"
+            f"trial.yaml:9: solver.{parameter} is not a parameter of {kind}; {TAKES_NONE}"
         )
 
 
@@ -99,10 +99,10 @@ def test_every_solver_trains_every_policy(spec):
         ("", "9: solver is empty, but must be a mapping; for example solver: {type: SGD, momentum: 0.9}"),
         ("3", "9: solver is 3, but must be a mapping; for example solver: {type: SGD, momentum: 0.9}"),
         ("[[SGD]]", "9: solver.0 is a list, but must be a mapping; for example solver: {type: SGD, momentum: 0.9}"),
-        ("[SGD, SGD]", "9: solver.1 is the same as one before it; keep one"),
-        ("[SGD, {type: SGD, momentum: 0}]", "9: solver.1 is the same as one before it; keep one"),
-        ("{type: [SGD, SGD]}", "9: solver is the same as one before it; keep one"),
-        ("{type: [SGD, AdaGrad], momentum: 0.9}", f"9: solver.momentum is no parameter of AdaGrad; {TAKES_NONE}"),
+        ("[SGD, SGD]", "9: solver.1 is the same as an earlier solver; remove one"),
+        ("[SGD, {type: SGD, momentum: 0}]", "9: solver.1 is the same as an earlier solver; remove one"),
+        ("{type: [SGD, SGD]}", "9: solver is the same as an earlier solver; remove one"),
+        ("{type: [SGD, AdaGrad], momentum: 0.9}", f"9: solver.momentum is not a parameter of AdaGrad; {TAKES_NONE}"),
         (
             "\n  - SGD\n  - type: Adam\n    momentun: 0.9",
             "12: unknown key 'solver.1.momentun'; did you mean momentum or momentum2?",

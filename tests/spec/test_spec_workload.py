@@ -104,14 +104,14 @@ def test_data_that_fit(spec, data):
 def test_a_test_set_that_is_no_whole_number_of_batches(spec, data, size, count, nearest):
     text = spec.changed("test_batch_size: 100", f"test_batch_size: {size}")
     assert unfit(text, dataclasses.replace(data, test_count=count)) == (
-        f"trial.yaml:6: the test set of digits has {count} samples, which is no multiple of the test batch of {size}; "
+        f"trial.yaml:6: the test set of digits has {count} samples, which is not a multiple of the test batch of {size}; "
         f"set workload.test_batch_size, to {nearest} for instance"
     )
 
 
 def test_a_test_set_that_no_batch_of_a_sensible_size_divides(spec, data):
     assert unfit(spec, dataclasses.replace(data, test_count=10007)) == (
-        "trial.yaml:6: the test set of digits has 10007 samples, which is no multiple of the test batch of 100; leave "
+        "trial.yaml:6: the test set of digits has 10007 samples, which is not a multiple of the test batch of 100; leave "
         "out 7 of them"
     )
 

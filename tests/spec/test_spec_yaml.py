@@ -10,11 +10,11 @@ import pytest
 
 from lrbench.errors import SpecError
 from lrbench.spec.document import MAX_BYTES, read_document
-from lrbench.spec.plain_yaml import MAX_DEPTH, MAX_VALUES, read_plain, shown
+from lrbench.spec.yaml_loader import MAX_DEPTH, MAX_VALUES, load_yaml, shown
 
 
 def value(text):
-    return read_plain(text, "a.yaml")[0]
+    return load_yaml(text, "a.yaml")[0]
 
 
 def refusal(text):
@@ -97,7 +97,7 @@ def test_what_other_readers_of_yaml_turn_into_something_else_stays_text(text):
 
 
 def test_every_value_has_its_line():
-    _, places = read_plain("# a comment\na: 1\nb:\n  c: [1,\n   2]\n  d:\n    - x\n    - {y: 3}\n", "a.yaml")
+    _, places = load_yaml("# a comment\na: 1\nb:\n  c: [1,\n   2]\n  d:\n    - x\n    - {y: 3}\n", "a.yaml")
     assert places == {
         (): "a.yaml:2",
         ("a",): "a.yaml:2",
@@ -130,7 +130,7 @@ def test_an_alias_is_a_value_of_its_own():
 
 def test_a_merge_key_gives_way_to_the_mappings_own_keys():
     text = "base: &base {x: 1, y: 2}\nother: &other {y: 3, z: 4}\nuse:\n  y: 5\n  <<: [*base, *other]\n"
-    found, places = read_plain(text, "a.yaml")
+    found, places = load_yaml(text, "a.yaml")
     assert found["use"] == {"x": 1, "y": 5, "z": 4}
     assert (places["use",], places["use", "y"], places["use", "x"]) == ("a.yaml:3", "a.yaml:4", "a.yaml:1")
     assert value("a: &a {x: 1}\nb: &b {x: 2}\nc: {<<: [*a, *b]}")["c"] == {"x": 1}  # the earlier of a list
@@ -140,9 +140,9 @@ def test_a_merge_key_gives_way_to_the_mappings_own_keys():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", "a.yaml:3: the key 'a' stands twice; keep one"),
-        ("a: 1\n'a': 3", "a.yaml:2: the key 'a' stands twice; keep one"),
-        ("1: 1\n'1': 3", "a.yaml:2: the key '1' stands twice; keep one"),
+        ("a: 1\nb: 2\na: 3", "a.yaml:3: the key 'a' appears twice; keep one"),
+        ("a: 1\n'a': 3", "a.yaml:2: the key 'a' appears twice; keep one"),
+        ("1: 1\n'1': 3", "a.yaml:2: the key '1' appears twice; keep one"),
         ("? [a]\n: 1", "a.yaml:1: a key must be a word, not a list or a mapping; quote it if it is text"),
         ("\n? {a: 1}\n: 1", "a.yaml:2: a key must be a word, not a list or a mapping; quote it if it is text"),
         ("<<: 3", "a.yaml:1: the key '<<' merges a mapping or a list of mappings; write the keys themselves"),
@@ -150,10 +150,10 @@ def test_a_merge_key_gives_way_to_the_mappings_own_keys():
             "a: &a [1]\n<<: *a",
             "a.yaml:1: the key '<<' merges a mapping or a list of mappings; write the keys themselves",
         ),
-        ('a: "\\a"', "a.yaml:1: '\\x07' holds a control character; leave it out"),
-        ('a: "\\ud800"', "a.yaml:1: '\\ud800' holds a control character; leave it out"),
-        ('a: 1\n"\\e[2J": 1', "a.yaml:2: the key '\\x1b[2J' holds a control character; leave it out"),
-        ("a: 1\nb: \x00", "a.yaml:2: holds a control character; give a text file"),
+        ('a: "\\a"', "a.yaml:1: '\\x07' contains a control character; leave it out"),
+        ('a: "\\ud800"', "a.yaml:1: '\\ud800' contains a control character; leave it out"),
+        ('a: 1\n"\\e[2J": 1', "a.yaml:2: the key '\\x1b[2J' contains a control character; leave it out"),
+        ("a: 1\nb: \x00", "a.yaml:2: contains a control character; give a text file"),
         (f"a: {'9' * 5000}", "a.yaml:1: a number of 5000 digits is too long; correct it"),
     ],
 )
@@ -204,7 +204,7 @@ def test_what_is_not_yaml_is_said_with_its_line(text, line, problem):
 def test_a_tag_is_refused_and_never_followed(text):
     message = refusal(text)
     assert message.startswith(f"a.yaml:{text.count(chr(10)) + 1}: the tag ")
-    assert message.endswith(" is refused, as a spec holds plain values only; remove it")
+    assert message.endswith(" is not allowed: a spec contains only plain values; remove it")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,10 @@ def test_a_tag_is_refused_and_never_followed(text):
     ],
 )
 def test_what_is_too_deep_or_holds_itself_is_refused(text):
-    assert refusal(text) == f"a.yaml:1: is nested more than {MAX_DEPTH} deep, or holds itself; write it flat"
+    assert (
+        refusal(text)
+        == f"a.yaml:1: is nested more than {MAX_DEPTH} levels deep, or contains itself; reduce the nesting"
+    )
 
 
 def bomb(first, form):
@@ -245,7 +248,7 @@ def bomb(first, form):
 )
 def test_what_grows_beyond_all_measure_is_refused_at_once(text):
     start = time.monotonic()
-    assert f" holds more than {MAX_VALUES} values" in refusal(text)
+    assert f" contains more than {MAX_VALUES} values" in refusal(text)
     assert time.monotonic() - start < 30
 
 

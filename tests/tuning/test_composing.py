@@ -18,7 +18,7 @@ from lrbench.executors.local import Listener
 from lrbench.executors.plan import Task
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import ChoosingSettings
+from lrbench.spec.model import TuningSettings
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.composing import ComposeResult, compose, compose_and_confirm
 from lrbench.tuning.space import search_space
@@ -59,7 +59,7 @@ def make(tmp_path: Path) -> MakeBench:
             sha256="0",
         )
         return Bench(
-            read_experiment(spec, overrides, ChoosingSettings),
+            read_experiment(spec, overrides, TuningSettings),
             data,
             engine,
             tmp_path / results,

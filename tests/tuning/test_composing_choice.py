@@ -16,7 +16,7 @@ from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
 from lrbench.spec.composition import CompositionSettings
 from lrbench.spec.experiment import Experiment, read_experiment
-from lrbench.spec.model import ChoosingSettings
+from lrbench.spec.model import TuningSettings
 from lrbench.tuning.composing.drawing import Continued, Draw, Drawing, Stage
 from lrbench.tuning.composing.judging import Judge, Judged
 from lrbench.tuning.composing.path import Path as PolicyPath
@@ -39,7 +39,7 @@ def experiment(tmp_path: Path) -> Any:
     path.write_text(SPEC)
 
     def read(*overrides: str) -> Experiment:
-        return read_experiment(path, overrides, ChoosingSettings)
+        return read_experiment(path, overrides, TuningSettings)
 
     return read
 
@@ -292,7 +292,7 @@ def test_stages_that_do_not_fit_are_one_line(experiment, override, words):
 
 
 def test_boundaries_go_with_neither_plateaus_nor_another_number_of_stages(experiment):
-    with pytest.raises(SpecError, match="leave one of them out"):
+    with pytest.raises(SpecError, match="remove one of them"):
         experiment("composition={boundaries: [10], ends: plateau}")
     with pytest.raises(SpecError, match="makes 2 stages, but stages is 5"):
         experiment("composition={boundaries: [10], stages: 5}")

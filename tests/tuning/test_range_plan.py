@@ -12,7 +12,7 @@ import pytest
 from lrbench.errors import SpecError
 from lrbench.policies import parse_policy
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import ChoosingSettings
+from lrbench.spec.model import TuningSettings
 from lrbench.tuning.range_test.fixed import Judged, read_fixed
 from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
 from lrbench.tuning.range_test.sweep import Fall, SweepReading
@@ -29,7 +29,7 @@ def plan(tmp_path: Path):
     def made(*overrides: str) -> Plan:
         path = tmp_path / "trial.yaml"
         path.write_text(SPEC)
-        experiment = read_experiment(path, overrides, ChoosingSettings)
+        experiment = read_experiment(path, overrides, TuningSettings)
         return plan_for(experiment, experiment.settings.solver[0])
 
     return made

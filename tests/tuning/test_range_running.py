@@ -17,7 +17,7 @@ from lrbench.report.range_plot import plot_range
 from lrbench.report.render import render
 from lrbench.report.views.range import range_document
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import ChoosingSettings
+from lrbench.spec.model import TuningSettings
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.range_test import RangeResult, range_test
 
@@ -41,7 +41,7 @@ class FlatSession(FakeSession):
 
 def bench_in(folder: Path, data: Prepared, engine: FakeEngine, *overrides: str) -> Bench:
     (folder / "trial.yaml").write_text(SPEC)
-    experiment = read_experiment(folder / "trial.yaml", overrides, ChoosingSettings)
+    experiment = read_experiment(folder / "trial.yaml", overrides, TuningSettings)
     return Bench(experiment, data, engine, folder / "results", jobs=4)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import ChoosingSettings
+from lrbench.spec.model import TuningSettings
 from lrbench.tuning.recommending import asked_workloads
 
 SPEC = """
@@ -21,7 +21,7 @@ search: {rates: [0.001, 0.1]}
 @pytest.fixture
 def experiment(tmp_path):
     (tmp_path / "spec.yaml").write_text(SPEC)
-    return read_experiment(tmp_path / "spec.yaml", model=ChoosingSettings)
+    return read_experiment(tmp_path / "spec.yaml", model=TuningSettings)
 
 
 def test_one_for_each_solver_with_the_rates_and_epochs_that_the_net_gets(experiment, digits):

@@ -17,7 +17,7 @@ from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import ChoosingSettings
+from lrbench.spec.model import TuningSettings
 from lrbench.tuning.replay import ReplayBench, read_table
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import search_space
@@ -391,7 +391,7 @@ def test_over_measured_runs_it_finds_one_of_the_best_for_a_quarter_of_the_cost(t
             f"search.iterations={exhaustive // 4}",
             "search.trials=1000",
         ]
-        experiment = read_experiment(repository / "configs/search_table.yaml", changes, ChoosingSettings)
+        experiment = read_experiment(repository / "configs/search_table.yaml", changes, TuningSettings)
         bench = ReplayBench(experiment, digits, FakeEngine(), tmp_path / str(seed), table=table)
         result = found(bench)
         behind.append(max(accuracy.values()) - accuracy[result.best[0].policy])

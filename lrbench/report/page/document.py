@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lrbench import __version__
+from lrbench._version import __version__
 from lrbench.data.holdout import evaluated_on
 from lrbench.errors import plain
 from lrbench.metrics.registry import METRICS

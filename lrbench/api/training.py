@@ -1,4 +1,4 @@
-"""Running an experiment from a program: the same runs, in the same folders, as ``lrbench run`` makes."""
+"""Run an experiment from Python: the runs and folders are those of ``lrbench run``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lrbench.api.environment import data_folder, home, site
+from lrbench.api.progress import LOG, RunLog, log_preparation
+from lrbench.api.results import Results
 from lrbench.data import Prepared, prepare
 from lrbench.errors import UsageError
 from lrbench.executors import plan
@@ -17,20 +20,17 @@ from lrbench.executors.setup import (
     make_executor,
     with_engine_version,
 )
-from lrbench.library.progress import LOG, RunLog, log_preparation
-from lrbench.library.results import Results
-from lrbench.library.surroundings import data_folder, home, site
-from lrbench.spec.given import Spec, given_experiment
+from lrbench.spec.python_spec import Spec, python_experiment
 
 
 def run(
     spec: Spec, *, results: str | os.PathLike[str] = "results", jobs: int = 1, threads: int = 1, **values: Any
 ) -> Results:
-    """Run the experiment that a spec describes, and give what came of it.
+    """Run the experiment that a spec describes, and return its results.
 
-    As ``lrbench run``: done runs are skipped, cut-off runs go on from their last snapshot, so that the same call may be
-    made again at any time, and the two may take turns on one results folder. Nothing is printed: news go to the logger
-    ``lrbench``. A run that fails stops no other; its status says so.
+    As with ``lrbench run``, finished runs are skipped and interrupted runs resume from their last snapshot, so the call
+    can be interrupted and repeated at any time, and the two can be used in turn on one results folder. Nothing is
+    printed: messages go to the logger ``lrbench``. A failed run stops no other; its status tells.
 
         >>> results = lrbench.run("quickstart.yaml", seeds=[0], workload={"iterations": 10, "test_interval": 10},
         ...                       policies=[lrbench.Policy.parse("EXP(k0=0.02, gamma=0.99)")])
@@ -39,20 +39,20 @@ def run(
 
     Args:
         spec: the path of a YAML file, or what such a file holds.
-        results: the folder that holds one folder an experiment.
-        jobs: sessions side by side.
-        threads: processor threads of each.
+        results: the results folder, with one subfolder per experiment.
+        jobs: sessions to train in parallel.
+        threads: processor threads per session.
         values: set in the spec by key; a mapping sets the keys that it has. ``engine="torch"`` is short for
             ``engine={"name": "torch"}``.
 
     Raises:
-        UsageError: the spec, net, data, engine or results folder is not fit.
-        Interrupted: Ctrl-C; what was done is kept.
+        UsageError: the spec, net, data, engine or results folder is invalid.
+        Interrupted: Ctrl-C; completed work is kept.
     """
     for name, count in (("jobs", jobs), ("threads", threads)):
         if count < 1:
             raise UsageError(f"{name} is {count}, but must be at least 1")
-    experiment = given_experiment(spec, values)
+    experiment = python_experiment(spec, values)
     check_engine(experiment)
     engine, data = find_engine(experiment, site()), find_data(experiment, _prepared)
     experiment = with_engine_version(experiment, engine)

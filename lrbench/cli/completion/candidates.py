@@ -1,7 +1,7 @@
-"""What a shell offers for a half-typed word: policies, runs, metrics, data sets, nets, solver types, specs.
+"""Candidates for the completion of a word: policies, runs, metrics, data sets, nets, solver types, specs.
 
-Each is given to an option or argument as its ``shell_complete``. Nothing is trained, written or asked of a server, and
-what takes long to load is loaded by the one that needs it.
+Each function is the ``shell_complete`` of an option or argument. Nothing is trained, written or requested from a
+server, and modules that load slowly are imported only by the functions that need them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from lrbench.engines.names import ENGINES
 Items = list[CompletionItem]
 
 MOST_RUNS = 1000
-"""Runs whose policies are read to be offered."""
+"""Largest number of runs whose policies are read."""
 MOST = 200
-"""More than that no shell shows at once."""
+"""Largest number of candidates, more than which no shell shows at once."""
 
 
 def policies(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
-    """LR functions by name; of the one that is meant, a policy to change."""
+    """Complete the names of LR functions; a whole name is completed to an example policy."""
     from lrbench.policies import functions
 
     name, opened, _ = typed.partition("(")
@@ -37,7 +37,7 @@ def policies(_context: click.Context, _parameter: click.Parameter, typed: str) -
 
 
 def measured_policies(context: click.Context, parameter: click.Parameter, typed: str) -> Items:
-    """LR functions of the runs at the paths typed, then the policies of the one that is meant."""
+    """Complete the LR functions of the runs at the given paths, then the policies of a function."""
     by_function: dict[str, set[str]] = {}
     # Before an option without its value click leaves the arguments unread.
     paths = [Path(path) for path in context.params.get("paths") or context.args]
@@ -158,7 +158,7 @@ def entries(context: click.Context, _parameter: click.Parameter, typed: str) -> 
     import sqlite3
     from contextlib import closing
 
-    from lrbench.library.surroundings import DATABASE_FILE, home
+    from lrbench.api.environment import DATABASE_FILE, home
 
     place = context.params.get("location") or os.environ.get("LRBENCH_DB") or str(home() / DATABASE_FILE)
     if "://" in place or not Path(place).is_file():

@@ -1,4 +1,4 @@
-"""What a user answers when a first spec is written, each checked as it is given."""
+"""Answers to the prompts of ``lrbench init``, each checked when it is given."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lrbench.nets import (
     refuse_stochastic_pooling,
 )
 from lrbench.spec.solver_types import SOLVER_TYPES, SolverType
-from lrbench.spec.starting import FEWEST_ITERATIONS, TEST_BATCH
+from lrbench.spec.starter_spec import FEWEST_ITERATIONS, TEST_BATCH
 from lrbench.spec.workload import MOST_SUGGESTED_BATCH, check_classes, fitting_batch
 
 
@@ -47,7 +47,7 @@ class DataAnswer:
 
     @property
     def stem(self) -> str:
-        """What a file about it may be called."""
+        """Stem of the name of a file about the data set."""
         return self.name or (self.prepared.folder.resolve().name if self.prepared is not None else "") or "data"
 
     def written(self, folder: Path) -> str | Mapping[str, str]:
@@ -82,7 +82,7 @@ def read_data_answer(text: str, home: Path, net: NetAnswer) -> DataAnswer:
         try:
             shape = find_data_set(text).shape
         except DataError as error:
-            remedy = f"{error.remedy} (a folder of your own is named by its path)"
+            remedy = f"{error.remedy} (for a folder of your own, give its path)"
             raise DataError(error.message, where=error.where, remedy=remedy) from None
         answer = DataAnswer(text, find_prepared(text, home))
     else:
@@ -95,7 +95,7 @@ def read_data_answer(text: str, home: Path, net: NetAnswer) -> DataAnswer:
         check_classes(net.parts.classes, net.path, answer.prepared)
         if net.parts.wants_mean and answer.prepared.mean is None:
             raise NetError(
-                "subtracts a mean_file, and the data set has none",
+                "subtracts a mean_file, but the data set has none",
                 where=str(net.path),
                 remedy="put mean.binaryproto beside the LMDB folders, or use mean_value in the net",
             )

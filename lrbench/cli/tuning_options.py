@@ -1,4 +1,4 @@
-"""What the commands that choose among policies have in common: their options, their bench, and how they end early."""
+"""The common part of range, tune, compose and verify: their options, their bench, and their progress."""
 
 from __future__ import annotations
 
@@ -7,42 +7,49 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrbench.cli.completing import engines, settings, specs
-from lrbench.cli.output import format_option
+from lrbench.cli.options import (
+    RESULTS,
+    format_option,
+    jobs_option,
+    output_option,
+    overrides_options,
+    results_option,
+    spec_argument,
+    threads_option,
+)
 
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment
     from lrbench.tuning.bench import Bench
     from lrbench.tuning.space import Space
 
-RESULTS = Path("results")
 MOST_LANES = 256
-"""Nobody knows beforehand how many runs there will be."""
+"""Largest number of lanes per job, since the number of runs is not known in advance."""
 
 
 @dataclass(frozen=True)
-class Choosing:
-    """What was typed; see ``choosing_options``."""
+class TuningOptions:
+    """Values of the options that ``tuning_options`` adds to a command."""
 
     spec: Path
     jobs: int
     threads: int
     results: Path
     overrides: tuple[str, ...]
-    form: str
+    output_format: str
     output: Path | None
 
     def command(self, name: str, *changes: str) -> str:
-        """The command ``lrbench NAME`` with the spec, overrides, engine, folder and cores that were typed.
+        """Return the command ``lrbench NAME`` with these options.
 
         Args:
-            changes: overrides that come after those typed.
+            changes: further overrides, which come last.
         """
         words = ["lrbench", name, str(self.spec)]
         words += ["-j", str(self.jobs)] if self.jobs > 1 else []
@@ -54,96 +61,58 @@ class Choosing:
         return shlex.join(words)
 
 
-def choosing_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the SPEC argument and the common options, as one ``Choosing`` under the name ``typed``."""
+def tuning_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the SPEC argument and the options of tuning, which it receives as ``options``."""
 
+    @spec_argument
+    @jobs_option
+    @threads_option
+    @results_option
+    @overrides_options
+    @format_option()
+    @output_option()
     @functools.wraps(command)
-    def typed(
-        spec: Path,
-        jobs: int,
-        threads: int,
-        results: Path,
-        overrides: Sequence[str],
-        engine: str | None,
-        form: str,
-        output: Path | None,
-        **others: Any,
-    ) -> int:
-        from lrbench.cli.output import check_writable
+    def called(**given: Any) -> int:
+        own = {field.name: given.pop(field.name) for field in fields(TuningOptions)}
+        return command(options=TuningOptions(**own), **given)
 
-        if output is not None:
-            check_writable(output)
-        changes = (*overrides, f"engine.name={engine}") if engine else tuple(overrides)
-        return command(typed=Choosing(spec, jobs, threads, results, changes, form, output), **others)
-
-    for option in reversed(_OPTIONS):
-        typed = option(typed)
-    return typed
+    return called
 
 
-_OPTIONS = (
-    click.argument("spec", type=click.Path(path_type=Path), shell_complete=specs),
-    click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs side by side."),
-    click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="BLAS threads of each run."),
-    click.option(
-        "--results",
-        type=click.Path(path_type=Path),
-        default=RESULTS,
-        show_default=True,
-        help="Folder that holds one folder an experiment.",
-    ),
-    click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="KEY=VALUE",
-        shell_complete=settings,
-        help="Override a value of the spec, such as search.trials=20; may be repeated.",
-    ),
-    click.option(
-        "--engine", metavar="NAME", shell_complete=engines, help="caffe or torch; the same as --set engine.name=NAME."
-    ),
-    format_option(),
-    click.option(
-        "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to the screen."
-    ),
-)
-
-
-def open_bench(typed: Choosing, check: Callable[[Experiment], object] = lambda experiment: None) -> Bench:
-    """The spec's workload with its data and engine, ready to run policies.
+def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = lambda experiment: None) -> Bench:
+    """Open the spec's workload with its data and engine, ready to run policies.
 
     Args:
-        check: what else the command has to refuse, before data are prepared and anything is written.
+        check: further checks of the command, made before data are prepared and anything is written.
 
     Raises:
         UsageError: the spec, the data or the engine is not fit.
     """
-    from lrbench.cli.run import find_engine, prepare_data
+    from lrbench.cli.setup import find_engine, prepare_data
     from lrbench.executors.setup import check_engine, find_data, with_engine_version
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
-    from lrbench.spec.model import ChoosingSettings
+    from lrbench.spec.model import TuningSettings
     from lrbench.tuning.bench import Bench
 
-    experiment = read_experiment(typed.spec, typed.overrides, ChoosingSettings)
+    experiment = read_experiment(options.spec, options.overrides, TuningSettings)
     check_engine(experiment)
     check(experiment)
     engine, data = find_engine(experiment), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
     experiment.check_data(data)
-    check_writable(typed.results)
-    bench = Bench(experiment, data, engine, typed.results, typed.jobs, typed.threads)
+    check_writable(options.results)
+    bench = Bench(experiment, data, engine, options.results, options.jobs, options.threads)
     return replace(bench, lanes=_lanes(bench))
 
 
 def on_search_engine(bench: Bench) -> Bench:
-    """The same with the engine of ``search.engine``, where the spec names one.
+    """Return the bench with the engine of ``search.engine``, if the spec sets one.
 
     Raises:
         UsageError: there is no such engine, or it is not fit.
     """
-    from lrbench.cli.run import find_engine
+    from lrbench.cli.setup import find_engine
     from lrbench.executors.setup import check_engine, with_engine_version
 
     wanted = bench.experiment.settings.search.engine
@@ -158,7 +127,7 @@ def on_search_engine(bench: Bench) -> Bench:
 
 
 def _lanes(bench: Bench) -> int:
-    """How many runs share a session; a trial trains nothing, so any policy will do."""
+    """Return how many runs share a session; it does not depend on the policy."""
     from lrbench.cli.output import tell
     from lrbench.executors.setup import check_lanes, find_lanes, sessions_at_once
     from lrbench.policies import parse_policy
@@ -171,8 +140,8 @@ def _lanes(bench: Bench) -> int:
 
 @contextmanager
 def progressing(bench: Bench, total: int | None = None) -> Iterator[Bench]:
-    """The bench with its runs' progress on standard error; Ctrl-C says what to type to go on."""
-    from lrbench.cli.output import how_to_go_on
+    """Yield the bench with its runs' progress on standard error; after Ctrl-C, say how to resume."""
+    from lrbench.cli.output import how_to_resume
     from lrbench.cli.progress import RunProgress
     from lrbench.errors import Interrupted
 
@@ -180,11 +149,11 @@ def progressing(bench: Bench, total: int | None = None) -> Iterator[Bench]:
         try:
             yield replace(bench, listener=listener)
         except Interrupted as error:
-            raise Interrupted("interrupted; what was done is kept", remedy=how_to_go_on(sys.argv[1:])) from error
+            raise Interrupted("interrupted; completed work is kept", remedy=how_to_resume(sys.argv[1:])) from error
 
 
 def find_space(bench: Bench) -> Space:
-    """What the spec's section ``search`` asks for, with the rates of a range test where it names none.
+    """Return the search space of the spec's section ``search``, with the rates of a range test if it sets none.
 
     Raises:
         UsageError: there is no such space, or the range test suggests no rates.
@@ -197,24 +166,39 @@ def find_space(bench: Bench) -> Space:
 
 
 def _rates(bench: Bench) -> Sequence[float]:
-    """Those of a range test, which is made now unless it is done.
+    """Return the rates that a range test suggests; the test is run unless it is done.
 
     Raises:
-        SpecError: it suggests none.
+        SpecError: the range test suggests no rates.
     """
+    from lrbench.api.environment import home
     from lrbench.errors import SpecError
-    from lrbench.library.surroundings import home
     from lrbench.tuning.range_test import FEW_IMAGES, range_test
 
-    click.echo("no search.rates in the spec: a range test finds them", err=True)
+    click.echo("no search.rates in the spec: running a range test first", err=True)
     judged = bench.judged_on_validation(home(), most=FEW_IMAGES)
     found = range_test(judged, bench.experiment.settings.solver[0])
     if found.rates is None:
         raise SpecError(
             "the range test suggests no rates",
             where=bench.experiment.document.where(("search",)),
-            remedy="look at it with lrbench range, and give search.rates",
+            remedy="inspect it with lrbench range, and set search.rates",
         )
     low, high = found.rates
     click.echo(f"search.rates: [{low:g}, {high:g}]", err=True)
     return found.rates
+
+
+def workload_heading(bench: Bench) -> str:
+    """Name the workload for the heading of a table: net, data set, batch size and iterations."""
+    from lrbench.report.labels import workload_name
+
+    workload = bench.experiment.workload
+    return workload_name(
+        {
+            "net_name": workload.net_name,
+            "dataset_name": bench.data.label,
+            "batch_size": workload.batch_size,
+            "iterations": workload.iterations,
+        }
+    )

@@ -35,7 +35,7 @@ _PLAIN: dict[str, tuple[str, Callable[[str], Any]]] = {
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def read_plain(text: str, source: str) -> tuple[Any, dict[Key, str]]:
+def load_yaml(text: str, source: str) -> tuple[Any, dict[Key, str]]:
     """The value that a YAML text stands for (None for an empty text), and the ``source:line`` of everything in it.
 
     Raises:
@@ -53,7 +53,7 @@ def _parsed(text: str, source: str) -> yaml.Node | None:
         loader = _Loader(text, source)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, int(error.position)) + 1
-        raise SpecError("holds a control character", where=f"{source}:{line}", remedy="give a text file") from error
+        raise SpecError("contains a control character", where=f"{source}:{line}", remedy="give a text file") from error
     try:
         return loader.get_single_node()
     except yaml.MarkedYAMLError as error:
@@ -80,13 +80,15 @@ class _Limits:
         self.count += 1
         if self.depth > MAX_DEPTH:
             raise SpecError(
-                f"is nested more than {MAX_DEPTH} deep, or holds itself", where=place, remedy="write it flat"
+                f"is nested more than {MAX_DEPTH} levels deep, or contains itself",
+                where=place,
+                remedy="reduce the nesting",
             )
         if self.count > MAX_VALUES:
             raise SpecError(
-                f"holds more than {MAX_VALUES} values, aliases counted as often as they are used",
+                f"contains more than {MAX_VALUES} values, counting each use of an alias",
                 where=place,
-                remedy="make several specs of it",
+                remedy="split it into several specs",
             )
 
     def leave(self) -> None:
@@ -114,7 +116,7 @@ class _Loader(yaml.SafeLoader):
         self.limits.enter(place)
         if getattr(event, "tag", None) is not None:
             raise SpecError(
-                f"the tag {shown(event.tag)} is refused, as a spec holds plain values only",
+                f"the tag {shown(event.tag)} is not allowed: a spec contains only plain values",
                 where=place,
                 remedy="remove it",
             )
@@ -155,7 +157,7 @@ class _Builder:
         except ValueError as error:  # Python reads no integer of more than 4300 digits
             raise SpecError(f"a number of {len(text)} digits is too long", where=place, remedy="correct it") from error
         if _CONTROL.search(text):
-            raise SpecError(f"{shown(text)} holds a control character", where=place, remedy="leave it out")
+            raise SpecError(f"{shown(text)} contains a control character", where=place, remedy="leave it out")
         return value
 
     def _mapping(self, node: yaml.MappingNode, path: Key) -> dict[str, Any]:
@@ -195,10 +197,10 @@ class _Builder:
             )
         key = str(node.value)
         if key in own:
-            raise SpecError(f"the key {shown(key)} stands twice", where=self._place(node), remedy="keep one")
+            raise SpecError(f"the key {shown(key)} appears twice", where=self._place(node), remedy="keep one")
         if _CONTROL.search(key):
             raise SpecError(
-                f"the key {shown(key)} holds a control character", where=self._place(node), remedy="leave it out"
+                f"the key {shown(key)} contains a control character", where=self._place(node), remedy="leave it out"
             )
         own.add(key)
         return key

@@ -1,4 +1,4 @@
-"""Reading results for a command that shows them: what cannot be read is named on standard error, the rest is shown."""
+"""Load results for a command that shows them; what cannot be read is named on standard error."""
 
 from __future__ import annotations
 
@@ -12,26 +12,19 @@ if TYPE_CHECKING:
     from lrbench.report.build import Report
 
 
-def read_report(paths: Sequence[Path], metric: str, target: float | None) -> Report:
-    """The report of the runs at the paths, ranked by the metric.
+def load_report(paths: Sequence[Path], metric: str, target: float | None) -> Report:
+    """Read the runs at the paths, ranked by the metric; name on standard error what is left out or not counted.
 
     Args:
-        target: the accuracy to reach, a fraction, in place of that of the specs.
+        target: target accuracy, a fraction, in place of that of the specs.
 
     Raises:
-        UsageError: no such metric, no accuracy, a path that does not exist, or no run that can be read.
+        UsageError: no such metric, a path that does not exist, or no run that can be read.
     """
-    from lrbench.metrics.target import check_target
-    from lrbench.report import load
-
-    check_target(target, "--target")
-    return load.read_report(paths, metric, target)
-
-
-def say_what_is_left_out(report: Report) -> None:
-    """Name, on standard error, what could not be read, was read otherwise, or is not counted."""
     from lrbench.errors import plain
+    from lrbench.report.load import read_report
 
+    report = read_report(paths, metric, target)
     for problem in report.problems:
         click.echo(f"left out: {plain(problem)}", err=True)
     for note in report.notes:
@@ -39,6 +32,7 @@ def say_what_is_left_out(report: Report) -> None:
     for run in report.repeats:
         other = ", or rates of today's count of cycles" if run.rates == 1 else ""
         click.echo(f"not counted, another run has the same policy and seed{other}: {plain(run.where)}", err=True)
+    return report
 
 
 def say_different_targets(report: Report) -> None:

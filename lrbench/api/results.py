@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lrbench.api.frames import evaluations_frame, policies_frame, runs_frame
 from lrbench.errors import UsageError, did_you_mean, plain
-from lrbench.library.frames import evaluations_frame, policies_frame, runs_frame
 from lrbench.metrics.target import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.build import WorkloadTable
@@ -57,7 +57,7 @@ class Results:
 
     @cached_property
     def runs(self) -> pandas.DataFrame:
-        """A row a run with all its metrics; the columns are in ``lrbench.library.frames``."""
+        """A row a run with all its metrics; the columns are in ``lrbench.api.frames``."""
         return runs_frame(self.report)
 
     @cached_property
@@ -72,7 +72,7 @@ class Results:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What could not be read, a line each."""
+        """Messages about what could not be read."""
         return self.report.problems
 
     @property
@@ -148,7 +148,7 @@ def load_results(*paths: str | os.PathLike[str], rows: Rows = "runs", target: fl
     Args:
         rows: ``runs``, one row each with every metric; ``evaluations``, one row for each that a run made; or
             ``policies``, ranked, with means and standard deviations over the seeds. The columns are in
-            ``lrbench.library.frames`` and in docs/how-to/use-lrbench-from-python.md.
+            ``lrbench.api.frames`` and in docs/how-to/use-lrbench-from-python.md.
         target: the accuracy to reach, a fraction, in place of that of the specs.
 
     Raises:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
+from lrbench.api.environment import database_place, home
+from lrbench.api.progress import LOG
 from lrbench.data import Prepared, find_prepared
 from lrbench.executors.setup import check_engine, find_data
-from lrbench.library.progress import LOG
-from lrbench.library.surroundings import database_place, home
 from lrbench.metrics.target import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.next_commands import database_option
 from lrbench.report.render import notebook, render
 from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document
 from lrbench.spec.experiment import Experiment
-from lrbench.spec.given import Spec, given_experiment
-from lrbench.spec.model import ChoosingSettings
+from lrbench.spec.model import TuningSettings
+from lrbench.spec.python_spec import Spec, python_experiment
 from lrbench.tuning.database import Database, EntryQuery, open_database
 from lrbench.tuning.recommending import Recommendation, asked_workloads, like_solvers
 from lrbench.tuning.recommending import recommend as recommended
@@ -34,7 +34,7 @@ class Recommendations(Sequence[Recommendation]):
 
     @property
     def policies(self) -> list[Policy]:
-        """What to try, the best first, each once: what was measured on this workload, then what is carried over."""
+        """Recommended policies without repeats, best first: those measured on this workload, then rescaled ones."""
         texts = [
             candidate.policy
             for found in self
@@ -68,7 +68,7 @@ class Recommendations(Sequence[Recommendation]):
 def recommend(
     spec: Spec, *, target: float | None = None, database: str | None = None, **values: Any
 ) -> Recommendations:
-    """Policies for the workload of a spec, from what the policy database knows; nothing is trained.
+    """Recommend policies for the workload of a spec from the policy database; nothing is trained.
 
     As ``lrbench recommend``. The spec need not have policies.
 
@@ -83,16 +83,16 @@ def recommend(
         values: set in the spec, as for ``lrbench.run``.
 
     Raises:
-        UsageError: the spec, the data set or the database is not fit.
+        UsageError: the spec, the data set or the database is invalid.
     """
     check_target(target, "target")
-    experiment = given_experiment(spec, values, ChoosingSettings)
+    experiment = python_experiment(spec, values, TuningSettings)
     check_engine(experiment)
     data = data_at_hand(experiment)
     place = database_place() if database is None else database
     with open_database(place) as known:
         if known.created:
-            LOG.info("made %s, with the %d entries that LRBench ships", known.shown, len(known))
+            LOG.info("created %s with the %d entries that LRBench ships", known.shown, len(known))
         found = recommendations(experiment, data, target or experiment.settings.target_accuracy, known)
     return Recommendations(found, experiment, database)
 
@@ -108,7 +108,7 @@ def recommendations(
 
 
 def data_at_hand(experiment: Experiment) -> Prepared | None:
-    """The data set where it is prepared; it is not worth a download, as its name is enough to go by.
+    """Return the data set if it is prepared; it is not downloaded, since its name is enough.
 
     Raises:
         UsageError: it is damaged, or does not fit the net.

@@ -13,8 +13,8 @@ from lrbench.data import Prepared
 from lrbench.errors import SpecError
 from lrbench.spec.document import Document
 from lrbench.spec.experiment import Experiment, experiment_of
-from lrbench.spec.plain_yaml import read_plain
 from lrbench.spec.solver_types import SolverType
+from lrbench.spec.yaml_loader import load_yaml
 
 EPOCHS = 10
 FEWEST_ITERATIONS = 10
@@ -45,14 +45,14 @@ _RATE: dict[SolverType, float] = {
 
 _TEMPLATE = """\
 # Written by `lrbench init`. Every key and its default: docs/reference/spec.md of LRBench.
-name: {name}  # of its folder under results/
+name: {name}  # also of the folder under results/
 
 workload:
   net: {net}
   dataset: {dataset}
   batch_size: {batch_size}
   test_batch_size: {test_batch_size}  # the number of test images must be a multiple of it
-  iterations: {iterations}  # of each run
+  iterations: {iterations}  # per run
   test_interval: {test_interval}  # iterations between two evaluations on the whole test set
   display_interval: {display_interval}
 
@@ -62,10 +62,10 @@ solver:
 engine:
   name: {engine}  # caffe or torch
 
-seeds: [0, 1, 2]  # every policy is trained with each, so that luck can be told from merit
+seeds: [0, 1, 2]  # every policy is trained with each, to show the spread
 {target}
 
-# Policies to begin with. `lrbench range` finds rates that are worth trying; `lrbench policies list` has all functions.
+# Policies to begin with. `lrbench range` finds a useful range of rates; `lrbench policies list` lists all functions.
 policies:
 {own_policy}  - FIX(k0={rate:g})
   - INV(k0={rate:g}, gamma=0.0001, p=0.75)
@@ -79,11 +79,11 @@ _COLUMN = 30
 
 
 @dataclass(frozen=True)
-class Start:
-    """What a first spec says.
+class StarterSpec:
+    """Contents of a first spec.
 
     Attributes:
-        name: the experiment's, any text; what a name cannot hold becomes ``_``.
+        name: name of the experiment; characters that a name cannot contain become ``_``.
         net: the name of one of LRBench's nets, or a path, absolute or from the spec's folder.
         dataset: a name, or the paths of ``train``, ``test`` and, if there is one, ``mean``.
         target: the accuracy to reach, a fraction, if one is wanted.
@@ -124,30 +124,30 @@ def rounded(number: float) -> int:
     return min(sizes, key=lambda size: abs(size - number))
 
 
-def start_text(start: Start) -> str:
+def starter_text(starter: StarterSpec) -> str:
     """The spec as YAML, with comments."""
-    rate, iterations = _RATE[start.solver], start.iterations
-    interval = min(start.test_interval or suggested_interval(iterations), iterations)
-    parameters = start.parameters
+    rate, iterations = _RATE[starter.solver], starter.iterations
+    interval = min(starter.test_interval or suggested_interval(iterations), iterations)
+    parameters = starter.parameters
     if parameters is None:
-        parameters = {**_PARAMETERS[start.solver], "weight_decay": _WEIGHT_DECAY}
+        parameters = {**_PARAMETERS[starter.solver], "weight_decay": _WEIGHT_DECAY}
     cycle = iterations // 8
-    target = "# target_accuracy: 0.98        # a fraction; how soon is it reached?"
-    if start.target is not None:
-        target = f"target_accuracy: {start.target!r}  # a fraction; how soon is it reached?"
+    target = "# target_accuracy: 0.98        # a fraction; the time to reach it is reported"
+    if starter.target is not None:
+        target = f"target_accuracy: {starter.target!r}  # a fraction; the time to reach it is reported"
     text = _TEMPLATE.format(
-        name=_name(start.name),
-        net=_quoted(start.net),
-        dataset=_dataset(start.dataset),
-        batch_size=start.batch_size,
-        test_batch_size=start.test_batch_size,
+        name=_name(starter.name),
+        net=_quoted(starter.net),
+        dataset=_dataset(starter.dataset),
+        batch_size=starter.batch_size,
+        test_batch_size=starter.test_batch_size,
         iterations=iterations,
         test_interval=interval,
         display_interval=min(100, interval),
-        solver=start.solver,
+        solver=starter.solver,
         parameters="".join(f"  {name}: {value}\n" for name, value in parameters.items()),
-        own_policy="" if start.policy is None else f"  - {start.policy}  # of your solver file\n",
-        engine=_quoted(start.engine),
+        own_policy="" if starter.policy is None else f"  - {starter.policy}  # from your solver file\n",
+        engine=_quoted(starter.engine),
         target=target,
         rate=rate,
         twice=2 * rate,
@@ -159,18 +159,18 @@ def start_text(start: Start) -> str:
         warmup=iterations // 10,
         gamma=f"{0.1 ** (1 / iterations):.{max(6, len(str(iterations)) + 2)}g}",
     )
-    if start.policy is not None:
-        text = text.replace(f"  - {start.policy}\n", "")  # one of the usual ones is the same
+    if starter.policy is not None:
+        text = text.replace(f"  - {starter.policy}\n", "")  # one of the usual ones is the same
     return _COMMENT.sub(lambda line: f"{line[1]:<{_COLUMN}} {line[2]}", text)
 
 
-def start_experiment(text: str, path: Path) -> Experiment:
+def starter_experiment(text: str, path: Path) -> Experiment:
     """The experiment that the text describes when it stands at that path.
 
     Raises:
         UsageError: something in it does not fit.
     """
-    return experiment_of(Document(str(path), *read_plain(text, str(path))), path.resolve().parent)
+    return experiment_of(Document(str(path), *load_yaml(text, str(path))), path.resolve().parent)
 
 
 def _dataset(dataset: str | Mapping[str, str]) -> str:
@@ -182,9 +182,9 @@ def _dataset(dataset: str | Mapping[str, str]) -> str:
 def _quoted(text: str) -> str:
     """The text as YAML reads it back: a plain word, or one in quotes."""
     if not text.isprintable():
-        raise SpecError(f"a spec holds no control characters, but {text!r} does", remedy="rename it")
+        raise SpecError(f"a spec cannot contain control characters, but {text!r} does", remedy="rename it")
     try:
-        plain, _ = read_plain(text, "")
+        plain, _ = load_yaml(text, "")
     except SpecError:
         plain = None
     return text if plain == text else json.dumps(text, ensure_ascii=False)

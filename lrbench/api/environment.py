@@ -1,4 +1,4 @@
-"""What the environment names: where LRBench keeps its data, where the user keeps his, and which Caffe is his."""
+"""Settings from environment variables: LRBench's data folder, the user's own, and the user's Caffe."""
 
 from __future__ import annotations
 

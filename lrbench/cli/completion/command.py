@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lrbench.cli.shells import SHELLS, script
+from lrbench.cli.completion.shells import SHELLS, script
 
 _INSTALLED = {
     "bash": ("~/.local/share/bash-completion/completions/lrbench", 'eval "$(lrbench completion bash)"'),
@@ -17,7 +17,7 @@ _INSTALLED = {
 @click.command()
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 def completion(shell: str) -> None:
-    """Print the script that completes commands, options, policies, runs and metrics in SHELL.
+    """Print the completion script for SHELL, which completes commands, options, policies, runs and metrics.
 
     \b
     lrbench completion bash > ~/.local/share/bash-completion/completions/lrbench

@@ -1,4 +1,4 @@
-"""The shells that complete LRBench's command lines: what each is given, and the script that asks for it."""
+"""The shells that complete LRBench's command lines: the script for each, and the answers to its requests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
-from lrbench.cli.main import COMPLETE
-
 PROGRAM = "lrbench"
+COMPLETE_VARIABLE = "_LRBENCH_COMPLETE"
+"""The environment variable in which a shell asks for completions, such as ``bash_complete``."""
 
 _BASH = r"""
 %(complete_func)s() {
@@ -40,7 +40,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
 
 class Bash(BashComplete):
-    """As click's, but for what is typed by hand: policies need quotes, and ``--sort=METRIC`` is three words to bash."""
+    """Click's completion for bash, with policies in quotes; ``--sort=METRIC``, three words to bash, is one option."""
 
     source_template = _BASH
 
@@ -57,7 +57,7 @@ class Bash(BashComplete):
 
 
 class Fish(FishComplete):
-    """As click's, which would end a policy at its first comma."""
+    """Click's completion for fish, which splits only at the first comma, since policies contain commas."""
 
     source_template = FishComplete.source_template.replace('string split ","', 'string split --max 1 ","')
 
@@ -66,9 +66,9 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": ZshComplete, "fis
 
 
 def script(shell: str) -> str:
-    """What the shell has to read to complete LRBench's command lines."""
+    """Return the script with which the shell completes LRBench's command lines."""
     source: Any = ShellComplete.source  # not bash's own, which starts a bash to look at its version
-    return str(source(SHELLS[shell](click.Group(PROGRAM), {}, PROGRAM, COMPLETE)))
+    return str(source(SHELLS[shell](click.Group(PROGRAM), {}, PROGRAM, COMPLETE_VARIABLE)))
 
 
 def answer(command: click.Command, instruction: str) -> int:
@@ -82,7 +82,7 @@ def answer(command: click.Command, instruction: str) -> int:
         return 1
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
         try:
-            found = SHELLS[shell](command, {}, PROGRAM, COMPLETE).complete()
+            found = SHELLS[shell](command, {}, PROGRAM, COMPLETE_VARIABLE).complete()
         except (Exception, SystemExit):  # noqa: BLE001 - nothing must end up in the middle of the user's line
             return 1
     click.echo(found)

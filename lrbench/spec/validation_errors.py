@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a spec, in one line: the place, the key, the value, the rule and the remedy."""
+"""Errors of pydantic's validation as one line: the place, the key, the value, the rule and the remedy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from lrbench.errors import SpecError, did_you_mean
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings
-from lrbench.spec.plain_yaml import Key, cut, shown
+from lrbench.spec.yaml_loader import Key, cut, shown
 
 # pydantic's types of errors, and the rule behind "must be"; {} are the limits that it names.
 _RULES = {
@@ -39,7 +39,7 @@ MOST_NAMED = 5
 
 
 def explain(error: ValidationError, document: Document, solvers: Sequence[Key]) -> SpecError:
-    """The first problem of a spec, an unknown key before any other, with its place; then where the others are.
+    """Build the error for the first problem of a spec, unknown keys first; it names where the others are.
 
     Args:
         error: from reading ``ExperimentSettings``.
@@ -59,7 +59,7 @@ def _key(problem: ErrorDetails) -> Key:
     key: Key = problem["loc"]
     if key[:2] == ("workload", "dataset"):
         key = key[:2] + key[3:]  # between them pydantic has the tag of the form it took
-    return key + problem["ctx"]["key"] if problem["type"] == "misfit" else key
+    return key + problem["ctx"]["key"] if problem["type"] == "inconsistent" else key
 
 
 def _named(problem: ErrorDetails, document: Document, solvers: Sequence[Key]) -> str:
@@ -80,9 +80,9 @@ def _as_written(key: Key, solvers: Sequence[Key]) -> Key:
 
 
 def _sentence(problem: ErrorDetails, key: Key, name: str) -> tuple[str, str]:
-    """What is wrong, and what to do about it."""
+    """Return the message and the remedy."""
     kind = problem["type"]
-    if kind == "misfit":
+    if kind == "inconsistent":
         return f"{name} {problem['ctx']['problem']}", problem["ctx"]["remedy"]
     if kind == "extra_forbidden":
         return f"unknown key {shown(name)}", _right_key(str(key[-1]), _model_at(key[:-1]))
@@ -98,7 +98,7 @@ def _sentence(problem: ErrorDetails, key: Key, name: str) -> tuple[str, str]:
 def _right_key(key: str, here: type[BaseModel]) -> str:
     """Where an unknown key belongs, or which it may have been meant to be."""
     if key in ExperimentSettings.model_fields:
-        return "it belongs at the left margin, in no other key"
+        return "it belongs at the top level"
     for name, field in ExperimentSettings.model_fields.items():
         section = _model_in(field.annotation)
         if section is not None and key in section.model_fields:
@@ -107,7 +107,7 @@ def _right_key(key: str, here: type[BaseModel]) -> str:
 
 
 def _example(key: Key) -> str:
-    """How the setting is written, or what is in it."""
+    """Return an example of the setting, or the keys of the section."""
     field = _field(key)
     section = _model_in(field.annotation)
     if section is not None and not field.examples:

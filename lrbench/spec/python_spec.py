@@ -1,4 +1,4 @@
-"""A spec as a program gives it: the path of a file, or a mapping, with values to set in it."""
+"""Specs passed from Python: the path of a file, or a mapping, with values to set in it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lrbench.spec.document import Document
 from lrbench.spec.experiment import Experiment, experiment_of
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.overrides import apply_values
-from lrbench.spec.plain_yaml import MAX_DEPTH
 from lrbench.spec.settings import read_spec
+from lrbench.spec.yaml_loader import MAX_DEPTH
 
 Spec = str | os.PathLike[str] | Mapping[str, Any]
 """The path of a YAML file, or what such a file holds."""
 
 
-def given_experiment(
+def python_experiment(
     spec: Spec, values: Mapping[str, Any], model: type[ExperimentSettings] = ExperimentSettings
 ) -> Experiment:
     """Read a spec, set ``values`` in it, and write out its runs.
@@ -50,10 +50,12 @@ def given_experiment(
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """The value as YAML would have it."""
+    """Convert the value to one that YAML can represent."""
     if depth > MAX_DEPTH:
         raise SpecError(
-            f"is nested more than {MAX_DEPTH} deep, or holds itself", where="the spec", remedy="write it flat"
+            f"is nested more than {MAX_DEPTH} levels deep, or contains itself",
+            where="the spec",
+            remedy="reduce the nesting",
         )
     if isinstance(value, Mapping):
         return {str(key): _plain(inner, depth + 1) for key, inner in value.items()}
@@ -68,7 +70,7 @@ def _plain(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise SpecError(
-        f"a spec holds numbers, texts, lists and mappings, but this is of the type {type(value).__name__}",
+        f"a spec contains numbers, strings, lists and mappings, but this is of the type {type(value).__name__}",
         where="the spec",
-        remedy="give it as one of those",
+        remedy="convert it to one of those",
     )

@@ -39,7 +39,7 @@ RUN_COLUMNS = {
     "path": "its folder, or the log that it was read from",
     "is_repeat": "whether another run of the same policy and seed is counted in its place",
 }
-"""The columns of a run beside its metrics, which have their names of ``lrbench.metrics.registry``."""
+"""The columns of a run next to its metrics, which have their names of ``lrbench.metrics.registry``."""
 
 IDENTITY = ("workload", "policy", "function", "lr_scale", "solver", "engine", "seed", "status", "run_id", "path")
 """The columns that an evaluation has from its run."""
@@ -59,20 +59,20 @@ POLICY_COLUMNS = (
     "p_value",
     "p_value_holm",
 )
-"""The columns of a policy beside its metrics."""
+"""The columns of a policy next to its metrics."""
 
 RUN_METRICS = tuple(name for name in METRICS if name != "lr_scale_robustness")
 
 
 def runs_frame(report: Report) -> pandas.DataFrame:
-    """A row a run: ``RUN_COLUMNS``, then every metric of the run and of its last evaluation."""
+    """Return one row per run: ``RUN_COLUMNS``, then every metric of the run and of its last evaluation."""
     frame: pandas.DataFrame = _pandas().DataFrame(_runs(report), columns=[*RUN_COLUMNS, *RUN_METRICS])
     numbers = dict.fromkeys(("lr_scale", "target_accuracy", *RUN_METRICS), "float64")
     return frame.astype({**numbers, **dict.fromkeys(("seed", "iteration", "batch_size", "iterations"), "Int64")})
 
 
 def evaluations_frame(report: Report) -> pandas.DataFrame:
-    """A row an evaluation: ``IDENTITY``, then ``iteration`` and what was measured there."""
+    """Return one row per evaluation: ``IDENTITY``, then ``iteration`` and what was measured there."""
     runs = list(zip(_runs(report), report.runs, strict=True))
     names = dict.fromkeys(["iteration", *(name for _, run in runs for name in run.evaluations)])
     columns: dict[str, Any] = {
@@ -86,7 +86,7 @@ def evaluations_frame(report: Report) -> pandas.DataFrame:
 
 
 def policies_frame(report: Report) -> pandas.DataFrame:
-    """A row a policy, the best of each workload first: ``POLICY_COLUMNS``, then of each metric three columns.
+    """Return one row per policy, the best of each workload first: ``POLICY_COLUMNS``, then three columns per metric.
 
     Under the metric's name the mean over the seeds, and with ``_standard_deviation`` and ``_n`` behind it the sample
     standard deviation and the number of runs with a value; ``lr_scale_robustness`` is one number. The times to the
@@ -113,7 +113,7 @@ def policies_frame(report: Report) -> pandas.DataFrame:
 
 
 def _runs(report: Report) -> list[dict[str, Any]]:
-    """What ``runs_frame`` has of each run."""
+    """Return the rows of ``runs_frame``."""
     rows = []
     for known, run in zip(ranking_data(report)["runs"], report.runs, strict=True):
         workload = workload_settings(run)

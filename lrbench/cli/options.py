@@ -1,0 +1,168 @@
+"""Arguments and options that several commands share, each defined once.
+
+A command whose option means something else defines its own. Loads nothing heavy: completion imports this module.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from lrbench.api.environment import DATABASE_FILE
+from lrbench.cli.completion.candidates import engines, metrics, results, settings, specs
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+RESULTS = Path("results")
+PATH = click.Path(path_type=Path)
+
+
+def _check_output(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
+    """Refuse, before any work, a path that cannot be written."""
+    if output is not None and not context.resilient_parsing:
+        from lrbench.cli.output import check_writable
+
+        check_writable(output, parameter.opts[0])
+    return output
+
+
+def _check_picture(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
+    """Refuse, before any work, a file that cannot be drawn or written."""
+    if output is not None and not context.resilient_parsing:
+        from lrbench.policies.picture import check_suffix
+
+        check_suffix(output)
+    return _check_output(context, parameter, output)
+
+
+def _check_target(context: click.Context, _parameter: click.Parameter, target: float | None) -> float | None:
+    if target is not None and not context.resilient_parsing:
+        from lrbench.metrics.target import check_target
+
+        check_target(target, "--target")
+    return target
+
+
+spec_argument = click.argument("spec", type=PATH, shell_complete=specs)
+paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PATH, shell_complete=results)
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Sessions to train in parallel; each trains one run, or as many as engine.lanes says.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="BLAS threads per session."
+)
+results_option = click.option(
+    "--results",
+    type=PATH,
+    metavar="DIR",
+    default=RESULTS,
+    show_default=True,
+    help="Results folder, with one subfolder per experiment.",
+)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=settings,
+    help="Override a setting of the spec, such as workload.iterations=1000. Can be repeated.",
+)
+sort_option = click.option(
+    "--sort",
+    "metric",
+    default="best_accuracy",
+    show_default=True,
+    metavar="METRIC",
+    shell_complete=metrics,
+    help="Metric that ranks the policies.",
+)
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    help="Database of the search's study: a URL, such as postgresql://host/name, or a file.  "
+    "[default: a file in the search's folder]",
+)
+database_option = click.option(
+    "--db",
+    "location",
+    envvar="LRBENCH_DB",
+    metavar="URL",
+    help="Policy database: the path of an SQLite file, or a PostgreSQL URL.  [default: LRBENCH_DB, else "
+    f"{DATABASE_FILE} in LRBENCH_HOME]",
+)
+
+
+def overrides_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--set`` and ``--engine``; the command receives both as ``overrides``, the engine's last."""
+
+    @set_option
+    @click.option(
+        "--engine",
+        metavar="NAME",
+        shell_complete=engines,
+        help="Engine to train with, such as caffe or torch; short for --set engine.name=NAME.",
+    )
+    @functools.wraps(command)
+    def called(overrides: Sequence[str], engine: str | None, **others: Any) -> Any:
+        changes = [f"engine.name={engine}"] if engine else []
+        return command(overrides=(*overrides, *changes), **others)
+
+    return called
+
+
+class FormatChoice(click.Choice[str]):
+    """The formats of documents; ``table``, as some commands called ``text`` in earlier versions, is understood."""
+
+    def __init__(self) -> None:
+        from lrbench.report.render import formats
+
+        super().__init__(formats())
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name of the format."""
+        from lrbench.report.render import FOR_TERMINALS
+
+        return super().convert(FOR_TERMINALS if value == "table" else value, param, ctx)
+
+
+def format_option(*formats: str, help: str = "Output format.") -> Callable[[Command], Command]:
+    """Add ``--format`` as ``output_format``: these formats, or else those of documents; the first is the default."""
+    choice = click.Choice(formats) if formats else FormatChoice()
+    default = choice.choices[0]
+    return click.option("--format", "output_format", type=choice, default=default, show_default=True, help=help)
+
+
+def output_option(
+    help: str = "Write to FILE instead of standard output.", **settings: Any
+) -> Callable[[Command], Command]:
+    """Add ``-o``; a path that cannot be written is refused before any work."""
+    return click.option("-o", "--output", type=PATH, metavar="FILE", callback=_check_output, help=help, **settings)
+
+
+def picture_option(*names: str, help: str, **settings: Any) -> Callable[[Command], Command]:
+    """Add an option for a picture to write; a path that cannot be drawn or written is refused before any work."""
+    help = f"{help}: a .png, .svg or .pdf file."
+    return click.option(*names, type=PATH, metavar="FILE", callback=_check_picture, help=help, **settings)
+
+
+def target_option(
+    help: str = "Target accuracy, a fraction such as 0.98.  [default: the spec's target_accuracy]",
+) -> Callable[[Command], Command]:
+    """Add ``--target``, an accuracy above 0 and at most 1."""
+    return click.option("--target", type=float, metavar="A", callback=_check_target, help=help)
+
+
+def iterations_option(note: str = "", **settings: Any) -> Callable[[Command], Command]:
+    """Add ``--iterations``, the length of the run that a policy is for."""
+    help = f"Iterations of the run: the default of l, and the range over which the policy is checked.{note}"
+    return click.option("--iterations", type=click.IntRange(min=1), metavar="N", help=help, **settings)
