@@ -6,6 +6,7 @@ the outputs on the test set; an engine knows nothing of policies, metrics, stopp
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -242,3 +243,11 @@ class Engine(ABC):
 
         The run's folder exists and belongs to the caller alone.
         """
+
+
+def __getattr__(name: str) -> Any:
+    """Return ``TrainResult`` for ``Stretch``, the name that it had up to 0.1."""
+    if name != "Stretch":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("lrbench.engines.base.Stretch is TrainResult now", DeprecationWarning, stacklevel=2)
+    return TrainResult

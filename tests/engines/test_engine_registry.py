@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_engine import FakeEngine
 
-from lrbench.engines import registry
+from lrbench.engines import base, registry
 from lrbench.engines.registry import Site, check_engine_name, open_engine
 from lrbench.errors import SpecError
 
@@ -39,3 +39,8 @@ def test_an_engine_of_another_package_is_found_by_its_entry_point():
     assert isinstance(open_engine("fake", Site(Path())), FakeEngine)
     with pytest.raises(SpecError, match="the engines are caffe, torch, fake"):
         open_engine("xyz", Site(Path()))
+
+
+def test_the_earlier_name_of_a_training_result_still_works_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="TrainResult"):
+        assert base.Stretch is base.TrainResult
