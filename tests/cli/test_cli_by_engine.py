@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.runs.usage import mean_of, read_usage
 

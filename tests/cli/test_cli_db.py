@@ -9,8 +9,8 @@ import subprocess
 import sys
 from functools import partial
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.tuning.database import shipped_entries
 

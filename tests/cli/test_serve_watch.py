@@ -10,8 +10,8 @@ import sys
 import urllib.request
 from contextlib import ExitStack
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.cli import watch
 

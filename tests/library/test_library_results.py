@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-from fake_runs import write_run
+from factories.fake_runs import write_run
 from shown import terminal_report
 
 import lrbench

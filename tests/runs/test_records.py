@@ -7,8 +7,8 @@ import math
 import os
 import time
 
-import fake_runs
 import pytest
+from factories import fake_runs
 from filelock import FileLock
 
 from lrbench.errors import ResultsError

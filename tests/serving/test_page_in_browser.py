@@ -10,8 +10,8 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import build_report

@@ -10,8 +10,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import fake_runs
 import numpy as np
 from hypothesis import strategies as st
 
+from factories import fake_runs
 from lrbench.metrics.registry import all_metrics, metric_named
 from lrbench.report.build import Report, build_report
 from lrbench.report.rows import OUTCOMES, RunRow
