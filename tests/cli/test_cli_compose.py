@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import typed
 
 SPEC = """\
 workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 30, test_interval: 5}
@@ -34,7 +35,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=500)
+    return typed("compose", "trial.yaml", *arguments, cwd=folder)
 
 
 def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
@@ -111,14 +112,7 @@ def test_a_policy_composed_on_caffe_is_an_ordinary_one(folder):
     confirmed = runs(folder / "results")
     spec = folder / "again.yaml"
     spec.write_text(SPEC + f"policies: ['{found['policy']}']\n")
-    again = subprocess.run(
-        [sys.executable, "-m", "lrbench", "run", "again.yaml"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
+    again = typed("run", "again.yaml", cwd=folder)
     assert again.returncode == 0, again.stderr
     alone = [rows for name, rows in runs(folder / "results").items() if name.startswith("again/")]
     assert alone == [

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from command_line import typed
 
 pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'lrbench[torch]'")
 
@@ -39,9 +40,10 @@ def command(*arguments):
 
 
 def lrbench(folder, *arguments):
-    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=500)
+    return typed(*arguments, cwd=folder)
 
 
+@pytest.mark.engines
 def test_from_a_spec_to_a_decision_with_its_evidence_on_one_screen(folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     done = lrbench(folder, "tune", "trial.yaml", "-j", "2")
@@ -145,6 +147,7 @@ def test_searched_with_one_engine_and_confirmed_with_another(folder, caffe_envir
         assert {json.loads(run.read_text())["engine"]["name"] for run in runs} == {engine}
 
 
+@pytest.mark.engines
 def test_without_validation_the_result_is_marked(folder):
     done = lrbench(
         folder,
@@ -161,6 +164,7 @@ def test_without_validation_the_result_is_marked(folder):
     assert done.stdout.splitlines()[2].startswith("CHOSEN ON THE TEST SET of digits (search.validation is 0)")
 
 
+@pytest.mark.engines
 def test_a_verdict_with_its_exit_code(folder):
     reached = lrbench(
         folder,
