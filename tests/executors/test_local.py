@@ -128,7 +128,7 @@ def test_news_that_cannot_be_told_fail_no_run(plan):
 
 
 def test_two_executors_at_once_share_the_runs_without_doing_one_twice(plan):
-    meet = threading.Barrier(2, timeout=20)
+    meet = threading.Barrier(2, timeout=120)
 
     def wait(session: FakeSession) -> None:
         if session.iteration == 0 and session.engine.opened == 1:
@@ -146,7 +146,7 @@ def test_two_executors_at_once_share_the_runs_without_doing_one_twice(plan):
 
 
 def test_ctrl_c_ends_the_sessions_and_the_next_call_goes_on(plan):
-    meet = threading.Barrier(2, timeout=20)
+    meet = threading.Barrier(2, timeout=120)
 
     def interrupt(session: FakeSession) -> None:
         if session.iteration == 10:
@@ -167,7 +167,7 @@ def test_ctrl_c_ends_the_sessions_and_the_next_call_goes_on(plan):
 
 def test_gpus_are_shared_out_in_turn(plan):
     used: dict[str, int] = {}
-    meet = threading.Barrier(2, timeout=20)
+    meet = threading.Barrier(2, timeout=120)
 
     def note(session: FakeSession) -> None:
         used[session.job.folder.name] = session.job.device_id
@@ -248,7 +248,7 @@ def test_a_defect_where_tasks_come_from_ends_all_and_is_not_hidden(plan):
 
 def test_lanes_are_shared_out_evenly_over_sessions(plan):
     used: dict[str, tuple[int, int, int]] = {}
-    meet = threading.Barrier(6, timeout=20)
+    meet = threading.Barrier(6, timeout=120)
 
     def note(session: FakeSession) -> None:
         if session.iteration == 0:
