@@ -145,7 +145,7 @@ def test_serve_shows_the_earlier_runs_with_the_same_figures(earlier):
     with subprocess.Popen(command, cwd=earlier, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         address = process.stdout.readline().decode().strip()
-        with urllib.request.urlopen(f"{address}data.json", timeout=60) as answer:
+        with urllib.request.urlopen(f"{address}data.json", timeout=300) as answer:
             now = json.load(answer)["report"]
         process.terminate()
     then = expected(earlier, "report")

@@ -95,7 +95,7 @@ def test_a_run_that_another_process_holds_is_waited_for_and_done_if_it_is_left(p
     def hold() -> None:
         with other.locked():
             held.set()
-            let_go.wait(20)
+            let_go.wait(120)
             if done_elsewhere:
                 other.describe(plan[0].description(FakeEngine()))
                 other.write_status(Status("finished", 20))
@@ -107,7 +107,7 @@ def test_a_run_that_another_process_holds_is_waited_for_and_done_if_it_is_left(p
 
     thread = threading.Thread(target=hold)
     thread.start()
-    held.wait(20)
+    held.wait(120)
     engine = FakeEngine()
     outcomes = LocalExecutor(engine, 2, listener=Busy()).run(plan)
     thread.join()
@@ -152,7 +152,7 @@ def test_ctrl_c_ends_the_sessions_and_the_next_call_goes_on(plan):
         if session.iteration == 10:
             if meet.wait() == 0:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            session.aborted.wait(20)
+            session.aborted.wait(120)
 
     engine = FakeEngine(interrupt)
     with pytest.raises(Interrupted):
@@ -239,7 +239,7 @@ def test_a_defect_where_tasks_come_from_ends_all_and_is_not_hidden(plan):
         yield plan[0]
         raise ZeroDivisionError
 
-    engine = FakeEngine(lambda session: session.aborted.wait(20) and None)  # type: ignore[func-returns-value]
+    engine = FakeEngine(lambda session: session.aborted.wait(120) and None)  # type: ignore[func-returns-value]
     with pytest.raises(ZeroDivisionError):
         LocalExecutor(engine, 2).run(generated())
     assert engine.opened == engine.closed

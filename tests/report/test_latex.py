@@ -132,7 +132,7 @@ def test_a_real_latex_sets_it(tmp_path):
         text=True,
         errors="replace",
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Missing character" not in done.stdout

@@ -47,7 +47,7 @@ class Lanes:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(150)
+            thread.join(500)
             assert not thread.is_alive(), "a lane waits in vain"
         return [self.statuses[job.folder.name] for job in jobs]
 
@@ -261,7 +261,7 @@ def test_an_abort_ends_all_lanes_and_those_that_wait_for_room(jobs):
     with pytest.raises(EngineFailed, match="SIGKILL"):
         first.train(np.full(10, 0.001))
     for thread in threads:
-        thread.join(30)
+        thread.join(300)
     assert len(raised) == 2
     first.close()
     second.close()

@@ -48,7 +48,7 @@ class Crowded(TorchEngine):
     def open(self, job: Job) -> Session:
         job = replace(job, lanes=3)
         session = super().open(job)
-        settled, over = threading.Barrier(3, timeout=60), threading.Event()
+        settled, over = threading.Barrier(3, timeout=500), threading.Event()
         threads = [threading.Thread(target=self._neighbour, args=(job, seed, settled, over)) for seed in (11, 12)]
         for thread in threads:
             thread.start()
@@ -60,7 +60,7 @@ class Crowded(TorchEngine):
             over.set()
             leave()
             for thread in threads:
-                thread.join(60)
+                thread.join(500)
                 assert not thread.is_alive()
 
         session.close = close  # type: ignore[method-assign]
