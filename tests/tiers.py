@@ -2,7 +2,7 @@
 
 Most tests need not say which they are: the marker ``engines`` is set where a test is marked ``caffe``, or where its code,
 its fixtures or the functions of the tests that they call use a name of ``PROCESSES``. What trains through the command
-line or the library in pytest's own process carries the marker itself; a test without it that starts a Python fails.
+line or the library in pytest's own process carries the marker itself; a test without it that starts this Python fails.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ STARTED: list[str] = []
 
 
 def _note_process(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "subprocess.Popen" and "python" in str(arguments[1]):
+    if event == "subprocess.Popen" and sys.executable in arguments[1]:
         STARTED.append(str(arguments[1]))
 
 
@@ -106,7 +106,7 @@ sys.addaudithook(_note_process)
 
 @pytest.fixture(autouse=True)
 def no_process(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test of the tier ``fast`` that starts a Python."""
+    """Fails a test of the tier ``fast`` that starts this Python: a worker, a script or the command line."""
     STARTED.clear()
     yield
     if not request.node.get_closest_marker("engines"):
