@@ -2,7 +2,8 @@
 
 Most tests need not say which they are: the marker ``engines`` is set where a test is marked ``caffe``, or where its code,
 its fixtures or the functions of the tests that they call use a name of ``PROCESSES``. What trains through the command
-line or the library in pytest's own process carries the marker itself; a test without it that starts this Python fails.
+line or the library in pytest's own process carries the marker itself; a test without it that starts a module of this
+Python, such as a worker, fails.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ STARTED: list[str] = []
 
 
 def _note_process(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "subprocess.Popen" and sys.executable in arguments[1]:
+    if event == "subprocess.Popen" and {sys.executable, "-m"} <= set(arguments[1]):
         STARTED.append(str(arguments[1]))
 
 
@@ -106,7 +107,7 @@ sys.addaudithook(_note_process)
 
 @pytest.fixture(autouse=True)
 def no_process(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test of the tier ``fast`` that starts this Python: a worker, a script or the command line."""
+    """Fails a test of the tier ``fast`` that starts a module of this Python."""
     STARTED.clear()
     yield
     if not request.node.get_closest_marker("engines"):
