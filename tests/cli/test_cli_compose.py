@@ -65,11 +65,12 @@ def check_found(found: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
-    whole = compose(folder, "--engine", "torch", "--results", "whole", "--format", "json")
+    engine = ("--engine", "torch", "--set", "engine.lanes=3")  # a stage's candidates share a worker
+    whole = compose(folder, *engine, "--results", "whole", "--format", "json")
     assert whole.returncode == 0, whole.stderr
     check_found(json.loads(whole.stdout))
     with subprocess.Popen(
-        command("--engine", "torch", "--format", "json"),
+        command(*engine, "--format", "json"),
         cwd=folder,
         text=True,
         stdout=subprocess.PIPE,
@@ -84,7 +85,7 @@ def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
         _, rest = process.communicate(timeout=200)
     assert process.returncode == 130, rest
     assert "interrupted; completed work is kept; to resume, type: lrbench compose trial.yaml --engine torch" in rest
-    again = compose(folder, "--engine", "torch", "--format", "json")
+    again = compose(folder, *engine, "--format", "json")
     assert again.returncode == 0, again.stderr
     assert "the best of 3 from iteration 15 to 30: validation accuracy" in again.stderr
     assert runs(folder / "results") == runs(folder / "whole")
@@ -94,7 +95,7 @@ def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
         for row in found["confirmed"]:
             del row["seeds"]
     assert second == first
-    shown = compose(folder, "--engine", "torch")
+    shown = compose(folder, *engine)
     assert shown.returncode == 0, shown.stderr
     assert first["policy"] in shown.stdout
     assert "chosen on validation images, which were held out of the training set" in shown.stdout
