@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -65,27 +65,36 @@ def _fixtures(item: pytest.Item) -> Mapping[str, Sequence[pytest.FixtureDef[Any]
 
 
 def _names_reached(item: pytest.Item) -> set[str]:
-    """Every name that the code of a test uses, that of its fixtures, and that of the tests' functions which they call."""
+    """Every name that the code of a test uses, that of its fixtures, and that of what of the tests they use."""
     assert isinstance(item, pytest.Function)
-    functions: list[Any] = [item.function, *(fixtures[-1].func for fixtures in _fixtures(item).values())]
-    found = {*item.fixturenames, *(mark.name for mark in item.iter_markers())}
     group = item.get_closest_marker("xdist_group")
-    found |= set(group.args) if group else set()
-    seen: set[int] = set()
-    while functions:
-        function = inspect.unwrap(functions.pop())
-        if id(function) in seen or not isinstance(function, FunctionType):
-            continue
-        seen.add(id(function))
-        names = _names(function.__code__)
-        found |= names
-        functions += [function.__globals__[name] for name in names if _of_tests(function.__globals__.get(name))]
-        functions += [value for name in names if _of_tests(value := getattr(item.cls, name, None))]
+    functions = [item.function, *(fixtures[-1].func for fixtures in _fixtures(item).values())]
+    reached = (_reached(function, item.cls) for function in functions)
+    return {*item.fixturenames, *(group.args if group else ())}.union(*reached)
+
+
+@cache
+def _reached(start: Any, test_class: type | None) -> set[str]:
+    found: set[str] = set()
+    left, seen = [start], {id(start)}
+    while left:
+        function = inspect.unwrap(left.pop())
+        used: Iterable[Any] = ()
+        if isinstance(function, type):
+            found |= {base.__name__ for base in function.__mro__}
+            used = vars(function).values()
+        elif isinstance(function, FunctionType) and _of_tests(function):
+            names = _names(function.__code__)
+            found |= names
+            used = [*map(function.__globals__.get, names), *(getattr(test_class, name, None) for name in names)]
+        new = [value for value in used if isinstance(value, (FunctionType, type)) and id(value) not in seen]
+        left += new
+        seen.update(map(id, new))
     return found
 
 
-def _of_tests(value: object) -> bool:
-    return isinstance(value, FunctionType) and value.__code__.co_filename.startswith(str(TESTS))
+def _of_tests(function: FunctionType) -> bool:
+    return function.__code__.co_filename.startswith(str(TESTS))
 
 
 @cache
