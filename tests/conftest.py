@@ -34,6 +34,8 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+pytest_plugins = ["tiers"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -81,21 +83,26 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """scikit-learn's digits, prepared."""
-    return prepare("digits", tmp_path_factory.mktemp("digits_home"), None)
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the processes of one run of the suite share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
-def jpeg(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def digits(of_all_workers: Path) -> Prepared:
+    """scikit-learn's digits, prepared by the first process that needs them."""
+    return prepare("digits", of_all_workers / "digits_home", None)
+
+
+@pytest.fixture(scope="session")
+def jpeg(real_data: Path, of_all_workers: Path) -> Path:
     """Real CIFAR-10 in the binary version, after JPEG: the published labels with other pixels; unpacked once."""
     script = real_data / "cifar10" / "unpack.py"
     if not script.is_file():
         pytest.skip(f"no CIFAR-10 to unpack: {script} does not exist")
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = shared / "cifar-10-batches-bin"
-    with filelock.FileLock(shared / "unpack.lock"):
+    folder = of_all_workers / "cifar-10-batches-bin"
+    with filelock.FileLock(of_all_workers / "unpack.lock"):
         if not (folder / "batches.meta.txt").is_file():
             subprocess.run([sys.executable, str(script), str(folder)], check=True)
     return folder

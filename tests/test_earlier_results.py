@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import typed
 
 from lrbench.runs.description import read_description
 from lrbench.runs.directory import RunDirectory
@@ -36,8 +37,7 @@ def earlier(unpacked: Path, tmp_path: Path) -> Path:
 
 
 def lrbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lrbench", *arguments]
-    answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    answer = typed(*arguments, cwd=folder)
     assert answer.returncode == 0, answer.stderr
     return answer
 
@@ -117,6 +117,7 @@ def test_earlier_entries_are_imported(earlier):
     assert kept(now, then) == then
 
 
+@pytest.mark.engines
 def test_verify_takes_a_policy_of_the_earlier_database(earlier):
     answer = lrbench(
         earlier,
@@ -144,7 +145,7 @@ def test_serve_shows_the_earlier_runs_with_the_same_figures(earlier):
     with subprocess.Popen(command, cwd=earlier, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         address = process.stdout.readline().decode().strip()
-        with urllib.request.urlopen(f"{address}data.json", timeout=60) as answer:
+        with urllib.request.urlopen(f"{address}data.json", timeout=300) as answer:
             now = json.load(answer)["report"]
         process.terminate()
     then = expected(earlier, "report")
@@ -160,6 +161,7 @@ def test_recommend_names_the_same_policies(earlier):
     assert named[0] == named[1]
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("engine", ["caffe", "torch"])
 def test_a_run_cut_off_earlier_resumes_to_the_same_evaluations(earlier, engine):
     answer = lrbench(earlier, "run", "cut_off.yaml", "--engine", engine)

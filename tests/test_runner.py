@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_engine import FakeEngine, FakeSession
+from factories.fake_engine import FakeEngine, FakeSession
 
 from lrbench.data import Prepared
 from lrbench.engines.base import Job, SessionLost, TestOutputs

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_engine import FakeEngine
+from factories.fake_engine import FakeEngine
 
 import lrbench.cli.setup
 import lrbench.executors.setup

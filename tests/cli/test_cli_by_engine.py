@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-import fake_runs
 import pytest
+from command_line import typed
+from factories import fake_runs
 
 from lrbench.runs.usage import mean_of, read_usage
 
@@ -83,18 +82,9 @@ def test_by_anything_else_is_code_2(lrbench, results):
 def test_real_runs_on_both_engines_are_sampled_and_compared(tmp_path, own_home):
     (tmp_path / "trial.yaml").write_text(SPEC)
 
-    def typed(*arguments: str) -> str:
-        return subprocess.run(
-            [sys.executable, "-m", "lrbench", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=300,
-        ).stdout
-
-    typed("run", "trial.yaml")
-    typed("run", "trial.yaml", "--engine", "torch")
+    for engine in ("caffe", "torch"):
+        answer = typed("run", "trial.yaml", "--engine", engine, cwd=tmp_path)
+        assert answer.returncode == 0, answer.stderr
     for path in Path(tmp_path / "results/trial").glob("*/usage.jsonl"):
         samples, problem = read_usage(path)
         assert problem is None
@@ -104,7 +94,9 @@ def test_real_runs_on_both_engines_are_sampled_and_compared(tmp_path, own_home):
         assert 60e6 < max(sample.memory_bytes for sample in samples) <= 1.05 * last["peak_memory_bytes"]
         used = mean_of(samples, "cpu_percent") / 100 * samples[-1].seconds
         assert last["cpu_seconds"] / 10 < used < 1.1 * last["cpu_seconds"]  # which has the start of the process, too
-    (table,) = json.loads(typed("report", "results", "--by", "engine", "--format", "json"))["tables"]
+    (table,) = json.loads(typed("report", "results", "--by", "engine", "--format", "json", cwd=tmp_path).stdout)[
+        "tables"
+    ]
     assert table["engines"] == ["caffe", "torch"]
     assert len(table["rows"]) == 4
     for row in table["rows"]:

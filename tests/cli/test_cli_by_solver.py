@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 FIX = "FIX(k0=0.01)"
 

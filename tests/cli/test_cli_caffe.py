@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from command_line import typed
 
 from lrbench.api.environment import home
 from lrbench.cli.doctor import _torch
@@ -28,13 +29,7 @@ pytestmark = pytest.mark.caffe
 
 
 def lrbench(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lrbench", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | variables,
-    )
+    return typed(*arguments, variables=variables)
 
 
 def wrapper(folder: Path, caffe: CaffeEnvironment, program: str) -> Path:
@@ -227,7 +222,13 @@ def test_doctor_knows_pytorch_without_loading_it(tmp_path):
     (tmp_path / "torch-9.8.7.dist-info").mkdir()
     (tmp_path / "torch-9.8.7.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.8.7\n")
     (tmp_path / "torch.py").write_text("raise SystemExit('loaded')\n")
-    answer = lrbench("doctor", LRBENCH_HOME=str(tmp_path), PYTHONPATH=str(tmp_path))
+    answer = subprocess.run(
+        [sys.executable, "-m", "lrbench", "doctor"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"LRBENCH_HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)},
+    )
     assert "PyTorch    9.8.7, selected by: lrbench run --engine torch\n" in answer.stdout
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import typed
 
 SPEC = """\
 workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 30, test_interval: 5}
@@ -34,7 +35,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=500)
+    return typed("compose", "trial.yaml", *arguments, cwd=folder)
 
 
 def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
@@ -64,11 +65,12 @@ def check_found(found: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
-    whole = compose(folder, "--engine", "torch", "--results", "whole", "--format", "json")
+    engine = ("--engine", "torch", "--set", "engine.lanes=3")  # a stage's candidates share a worker
+    whole = compose(folder, *engine, "--results", "whole", "--format", "json")
     assert whole.returncode == 0, whole.stderr
     check_found(json.loads(whole.stdout))
     with subprocess.Popen(
-        command("--engine", "torch", "--format", "json"),
+        command(*engine, "--format", "json"),
         cwd=folder,
         text=True,
         stdout=subprocess.PIPE,
@@ -83,7 +85,7 @@ def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
         _, rest = process.communicate(timeout=200)
     assert process.returncode == 130, rest
     assert "interrupted; completed work is kept; to resume, type: lrbench compose trial.yaml --engine torch" in rest
-    again = compose(folder, "--engine", "torch", "--format", "json")
+    again = compose(folder, *engine, "--format", "json")
     assert again.returncode == 0, again.stderr
     assert "the best of 3 from iteration 15 to 30: validation accuracy" in again.stderr
     assert runs(folder / "results") == runs(folder / "whole")
@@ -93,7 +95,7 @@ def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
         for row in found["confirmed"]:
             del row["seeds"]
     assert second == first
-    shown = compose(folder, "--engine", "torch")
+    shown = compose(folder, *engine)
     assert shown.returncode == 0, shown.stderr
     assert first["policy"] in shown.stdout
     assert "chosen on validation images, which were held out of the training set" in shown.stdout
@@ -111,14 +113,7 @@ def test_a_policy_composed_on_caffe_is_an_ordinary_one(folder):
     confirmed = runs(folder / "results")
     spec = folder / "again.yaml"
     spec.write_text(SPEC + f"policies: ['{found['policy']}']\n")
-    again = subprocess.run(
-        [sys.executable, "-m", "lrbench", "run", "again.yaml"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
+    again = typed("run", "again.yaml", cwd=folder)
     assert again.returncode == 0, again.stderr
     alone = [rows for name, rows in runs(folder / "results").items() if name.startswith("again/")]
     assert alone == [

@@ -6,24 +6,17 @@ import subprocess
 import sys
 
 import pytest
+from command_line import typed
 
 
 @pytest.fixture
-def lrbench(tmp_path):
-    """Runs the command line as a user does, with a home of its own."""
-
-    def run(*arguments, stderr=subprocess.PIPE, **environment):
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("LRBENCH_")}
-        return subprocess.run(
-            [sys.executable, "-m", "lrbench", *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            check=False,
-            env={**clean, "LRBENCH_HOME": str(tmp_path / "home"), **environment},
-        )
-
-    return run
+def lrbench(tmp_path, monkeypatch):
+    """Types the command line as a user does, with a home of its own."""
+    for name in os.environ:
+        if name.startswith("LRBENCH_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LRBENCH_HOME", str(tmp_path / "home"))
+    return lambda *arguments, **variables: typed(*arguments, variables=variables)
 
 
 def test_a_data_set_is_prepared_once_and_the_second_time_one_line_says_so(lrbench, tmp_path):
@@ -107,9 +100,16 @@ def test_altered_files_are_labelled_wherever_the_data_set_is_named(lrbench, tmp_
     )
 
 
-def test_on_a_terminal_there_is_a_bar_and_standard_output_stays_clean(lrbench):
+def test_on_a_terminal_there_is_a_bar_and_standard_output_stays_clean(tmp_path):
     ours, theirs = pty.openpty()
-    result = lrbench("data", "prepare", "digits", stderr=theirs, TERM="xterm", COLUMNS="100")
+    result = subprocess.run(
+        [sys.executable, "-m", "lrbench", "data", "prepare", "digits"],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        check=False,
+        env=os.environ | {"LRBENCH_HOME": str(tmp_path / "home"), "TERM": "xterm", "COLUMNS": "100"},
+    )
     os.close(theirs)
     drawn = os.read(ours, 1 << 16).decode()
     os.close(ours)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
-import sys
 from functools import partial
 
-import fake_runs
 import pytest
+from command_line import typed
+from factories import fake_runs
 
 from lrbench.tuning.database import shipped_entries
 
@@ -260,12 +259,9 @@ def test_runs_of_real_caffe_go_from_training_to_the_list(caffe_environment, own_
         "test_interval: 10}\npolicies: [FIX(k0=0.01), FIX(k0=10)]\n"
     )
     results = str(tmp_path / "results")
-    program = [sys.executable, "-m", "lrbench"]
-    for arguments in (["run", str(spec), "--results", results], ["db", "add", results]):
-        subprocess.run([*program, *arguments], check=True, capture_output=True)
-    answer = subprocess.run(
-        [*program, "db", "list", "--dataset", "digits", "--format", "json"], check=True, capture_output=True
-    )
+    for arguments in (["run", spec, "--results", results], ["db", "add", results]):
+        assert typed(*arguments).returncode == 0
+    answer = typed("db", "list", "--dataset", "digits", "--format", "json")
     found = {each["policy"]: each for each in json.loads(answer.stdout) if not each["shipped"]}
     assert {policy: each["diverged_share"] for policy, each in found.items()} == {"FIX(k0=0.01)": 0, "FIX(k0=10)": 1}
     curves = [run["curve"] for run in found["FIX(k0=0.01)"]["runs"]]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import typed
 
 import lrbench.cli.setup
 import lrbench.executors.setup
@@ -34,7 +35,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def lr_range(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=500)
+    return typed("range", "trial.yaml", *arguments, cwd=folder)
 
 
 def check_found(solver: dict[str, Any]) -> None:
@@ -48,6 +49,7 @@ def check_found(solver: dict[str, Any]) -> None:
     assert solver["evaluated_on"] == "validation"
 
 
+@pytest.mark.engines
 @pytest.mark.slow
 def test_a_range_on_pytorch_with_a_picture_and_again_from_what_is_done(folder):
     answer = lr_range(folder, "--engine", "torch", "-j", "2", "--format", "json", "--plot", "range.png")
@@ -76,7 +78,7 @@ def test_a_range_on_caffe_that_was_interrupted_goes_on(folder):
     done = line.split("  ")[0]
     process.send_signal(signal.SIGINT)
     rest = process.stderr.read()
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=200) == 130
     assert "to resume, type: lrbench range trial.yaml -j 2" in rest
     assert "Traceback" not in rest
     answer = lr_range(folder, "-j", "2", "--format", "json", "-o", "range.json")

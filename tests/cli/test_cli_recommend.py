@@ -6,7 +6,7 @@ import json
 from functools import partial
 
 import pytest
-from fake_entries import WORKLOAD, diverged, entry, run
+from factories.fake_entries import WORKLOAD, diverged, entry, run
 
 from lrbench.nets import find_net, net_sha256, read_net
 from lrbench.tuning.database import open_database

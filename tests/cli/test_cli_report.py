@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 LOGS = Path(__file__).parent.parent / "data_files"

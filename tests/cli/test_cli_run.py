@@ -9,13 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from command_line import typed
 
 from lrbench.api.environment import home
 
@@ -51,10 +51,8 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "lrbench", *arguments]
 
 
-def lrbench(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=300, **options
-    )
+def lrbench(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return typed(*arguments, cwd=folder, variables=variables)
 
 
 def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
@@ -126,7 +124,7 @@ def children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=100)
     return not alive
 
 
@@ -159,7 +157,7 @@ def test_an_interruption_ends_the_children_keeps_what_is_done_and_says_how_to_re
     workers = children(psutil.Process(process.pid))
     process.send_signal(number)
     rest = process.stderr.read()
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=200) == 130
     assert gone(workers)
     assert len(workers) == 2
     assert "to resume, type: lrbench run trial.yaml -j 2" in rest
@@ -292,38 +290,37 @@ def test_what_cannot_be_done_is_one_line_and_writes_nothing(folder, options, wor
 def test_without_caffe_the_line_says_what_to_type(folder):
     empty = folder / "empty_home"
     shutil.copytree(home() / "data", empty / "data")
-    answer = lrbench(folder, "run", "trial.yaml", env=os.environ | {"LRBENCH_HOME": str(empty)})
+    answer = lrbench(folder, "run", "trial.yaml", LRBENCH_HOME=str(empty))
     assert answer.returncode == 2
     assert "lrbench caffe install" in answer.stderr
-    answer = lrbench(folder, "run", "trial.yaml", env=os.environ | {"LRBENCH_CAFFE": sys.executable})
+    answer = lrbench(folder, "run", "trial.yaml", LRBENCH_CAFFE=sys.executable)
     assert answer.returncode == 2
     assert "No module named 'caffe'" in answer.stderr
-    answer = lrbench(folder, "run", "trial.yaml", env=os.environ | {"LRBENCH_CAFFE": "/nowhere/python"})
+    answer = lrbench(folder, "run", "trial.yaml", LRBENCH_CAFFE="/nowhere/python")
     assert answer.returncode == 2
     assert "LRBENCH_CAFFE" in answer.stderr
 
 
 def test_a_results_folder_that_cannot_be_written_is_named(folder):
     (folder / "results").write_text("a file\n")
-    started = time.monotonic()
     answer = lrbench(folder, "run", "trial.yaml")
     assert answer.returncode == 2
     assert "results" in answer.stderr
     assert (folder / "results").read_text() == "a file\n"
-    assert time.monotonic() - started < 60
+    assert "started" not in answer.stderr
 
 
 def test_dry_run_without_data_or_caffe_still_shows_the_runs(folder):
-    empty = os.environ | {"LRBENCH_HOME": str(folder / "empty")}
-    answer = lrbench(folder, "run", "trial.yaml", "--dry-run", env=empty)
+    empty = str(folder / "empty")
+    answer = lrbench(folder, "run", "trial.yaml", "--dry-run", LRBENCH_HOME=empty)
     assert answer.returncode == 0
     assert answer.stdout.splitlines() == [
         "   1  FIX(k0=0.01) SGD seed 0",
         "   2  TRI(k0=0.001, k1=0.02, l=30) SGD seed 0",
     ]
     assert "type: lrbench data prepare digits" in answer.stderr
-    assert lrbench(folder, "data", "prepare", "digits", env=empty).returncode == 0
-    answer = lrbench(folder, "run", "trial.yaml", "--dry-run", env=empty)
+    assert lrbench(folder, "data", "prepare", "digits", LRBENCH_HOME=empty).returncode == 0
+    answer = lrbench(folder, "run", "trial.yaml", "--dry-run", LRBENCH_HOME=empty)
     assert answer.returncode == 0
     assert "2 of 2 runs to do; no estimate: " in answer.stderr
     assert "lrbench caffe install" in answer.stderr

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from command_line import typed
 
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 60, test_interval: 20}
@@ -22,17 +22,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def lrbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lrbench", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+def lrbench(folder: Path, *arguments: str) -> CompletedProcess[str]:
+    return typed(*arguments, cwd=folder)
 
 
+@pytest.mark.engines
 def test_a_spec_runs_on_pytorch_with_one_word_changed(folder):
     answer = lrbench(folder, "run", "trial.yaml", "--engine", "torch", "-j", "2")
     assert answer.returncode == 0, answer.stderr
@@ -66,6 +60,7 @@ def test_parity_shows_both_engines_side_by_side_with_a_verdict(folder, own_home,
     assert lines[-1] == "verdict: torch agrees with Caffe"
 
 
+@pytest.mark.engines
 def test_runs_in_another_precision_are_runs_of_their_own_and_a_row_of_their_own(folder):
     for precision in ("float32", "bf16"):
         answer = lrbench(

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from click.shell_completion import ShellComplete
-from fake_runs import write_run
+from factories.fake_runs import write_run
 
 import lrbench.cli.main as program
 from lrbench.cli.completion.candidates import ENGINES

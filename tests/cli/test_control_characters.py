@@ -6,8 +6,8 @@ import json
 import unicodedata
 from itertools import product
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.errors import printable_json
 from lrbench.report.render import formats

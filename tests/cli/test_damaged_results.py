@@ -9,8 +9,8 @@ import os
 import re
 import sys
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.cli.main import main
 from lrbench.report.render import formats

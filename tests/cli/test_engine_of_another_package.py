@@ -6,9 +6,9 @@ import threading
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
-import in_process_engine
 import pytest
-from fake_engine import FakeEngine
+from factories import in_process_engine
+from factories.fake_engine import FakeEngine
 
 import lrbench
 from lrbench.engines import registry
@@ -28,7 +28,7 @@ policies: ["FIX(k0=0.01)", "FIX(k0=0.1)"]
 @pytest.fixture
 def here(tmp_path, monkeypatch, digits):
     """The working folder, with the spec, the digits and the other package's engine."""
-    entries = EntryPoints([EntryPoint("global", "in_process_engine:GlobalEngine", registry.GROUP)])
+    entries = EntryPoints([EntryPoint("global", "factories.in_process_engine:GlobalEngine", registry.GROUP)])
     monkeypatch.setattr(registry, "entry_points", lambda **wanted: entries.select(**wanted))
     monkeypatch.setenv("LRBENCH_HOME", str(digits.folder.parents[1]))
     monkeypatch.chdir(tmp_path)

@@ -293,7 +293,7 @@ def test_at_a_terminal_it_asks(here):
         text=True,
     ) as asked:
         os.write(keyboard, b"lenet\ndigits\n\n\n\n\n\n")
-        said = asked.communicate(timeout=60)[1]
+        said = asked.communicate(timeout=200)[1]
     os.close(keyboard)
     os.close(terminal)
     assert asked.returncode == 0, said

@@ -7,8 +7,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.data.store import read_mean
 from lrbench.errors import DataError, ResultsError

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.serving.live_page import LivePage
 

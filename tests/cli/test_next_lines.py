@@ -1,13 +1,13 @@
-"""Every ``next:`` line works as it stands: each is typed into a shell."""
+"""Every ``next:`` line works as it stands: each is typed as a shell reads it."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import as_bash_reads, typed
+
+pytestmark = pytest.mark.engines
 
 NET = """
 name: "softmax_regression"
@@ -23,6 +23,7 @@ SPEC = """
 name: trial
 workload: {net: net.prototxt, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 40, test_interval: 20}
 solver: [SGD, Nesterov]
+engine: {name: torch, lanes: 4}
 policies: [FIX(k0=0.05)]
 search: {trials: 3, validation: 200, finalists: 1, final_seeds: 0, baselines: ["FIX(k0=0.01)"]}
 range: {low: 0.01, high: 1, rates: 3, seeds: [1000], iterations: 20, lengths: [20, 40]}
@@ -32,18 +33,17 @@ SHORT = SPEC.splitlines()[-1]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a spec and a net; the database is a new one, and ``lrbench`` is on the PATH."""
+    """A folder with a spec and a net; the database is a new one."""
     (tmp_path / "net.prototxt").write_text(NET)
     (tmp_path / "my spec.yaml").write_text(SPEC)
     monkeypatch.setenv("LRBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LRBENCH_DB", raising=False)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     return tmp_path
 
 
 def shell(folder: Path, line: str) -> list[str]:
-    """Type a line; the commands that it says to type next."""
-    answer = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False)
+    """Type a line; returns the commands that it says to type next."""
+    answer = typed(*as_bash_reads(line), cwd=folder)
     assert answer.returncode == 0, f"{line}\n{answer.stderr}"
     said = (answer.stdout + answer.stderr).splitlines()
     return [told.removeprefix("next: ") for told in said if told.startswith("next: ")]
@@ -91,8 +91,6 @@ def test_from_runs_to_figures_the_database_and_a_recommendation(folder):
 
 def test_runs_that_all_failed_lead_nowhere(folder):
     (folder / "net.prototxt").write_text(NET.replace('bottom: "label"', 'bottom: "label" bottom: "missing"'))
-    answer = subprocess.run(
-        ["lrbench", "run", "my spec.yaml", "--engine", "torch"], cwd=folder, capture_output=True, text=True, check=False
-    )
+    answer = typed("run", "my spec.yaml", "--engine", "torch", cwd=folder)
     assert answer.returncode != 0
     assert "next:" not in answer.stderr

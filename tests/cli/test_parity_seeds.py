@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_engine import FakeEngine
+from factories.fake_engine import FakeEngine
 
 from lrbench.engines import parity, registry
 from lrbench.engines.parity import Parity, Trajectory

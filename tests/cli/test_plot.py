@@ -9,9 +9,9 @@ import subprocess
 import sys
 from functools import partial
 
-import fake_runs
 import numpy as np
 import pytest
+from factories import fake_runs
 from matplotlib.image import imread
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)"

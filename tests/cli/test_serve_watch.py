@@ -10,8 +10,8 @@ import sys
 import urllib.request
 from contextlib import ExitStack
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.cli import watch
 
@@ -34,10 +34,10 @@ def test_serve_prints_its_address_serves_and_ends_with_ctrl_c(tmp_path):
     ) as process:
         address = process.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(f"{address}data.json", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}data.json", timeout=100) as answer:
             assert json.load(answer)["report"]["policies"][0]["policy"] == FIX
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=100)
     assert process.returncode == 130
     assert err.splitlines() == ["press Ctrl-C to stop", "", "interrupted"]
 

@@ -2,7 +2,6 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from lrbench.data import Sources, load, prepare
 from lrbench.data.digits import enlarge, read
@@ -16,6 +15,8 @@ def test_digits_are_split_in_order_and_have_the_same_fingerprint_everywhere(digi
 
 
 def test_each_value_is_a_block_of_three_by_three_scaled_to_255(digits):
+    from sklearn.datasets import load_digits  # seconds, which each worker would take
+
     found = load_digits()
     for split, part in (("train", slice(None, 1297)), ("test", slice(1297, None))):
         images, labels = load(digits, split)

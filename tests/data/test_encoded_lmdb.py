@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import lmdb
 import numpy as np
 import pytest
+from command_line import typed
 from PIL import Image
 
 from lrbench.api.environment import home
@@ -111,8 +109,7 @@ def test_what_is_no_image_of_8_bits_is_refused_with_its_number(content, said, tm
 
 def run(spec: Path, results: Path, engine: str, **variables: str) -> list[dict[str, float]]:
     """Run a spec; its evaluations without clocks and memory."""
-    command = [sys.executable, "-m", "lrbench", "run", str(spec), "--results", str(results), "--engine", engine]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
+    answer = typed("run", spec, "--results", results, "--engine", engine, variables=variables)
     assert answer.returncode == 0, answer.stderr
     (file,) = results.glob("*/*/evaluations.jsonl")
     return [
@@ -158,6 +155,7 @@ def test_caffe_trains_from_encoded_images_as_from_their_pixels(caffe_environment
     assert len(found["raw"]) == 2
 
 
+@pytest.mark.engines
 def test_the_pytorch_engine_trains_from_encoded_images_as_from_their_pixels(tmp_path):
     pytest.importorskip("torch")
     for name, count, seed in (("train", 24, 3), ("test", 16, 4)):

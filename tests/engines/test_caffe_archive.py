@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import as_bash_reads, typed
 
 from lrbench.api.environment import home
 from lrbench.engines.caffe.archive import INDEX, pack, unpack
@@ -383,13 +384,7 @@ def test_a_tree_on_another_disk_stays_there(archive, tmp_path):
 
 
 def lrbench(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lrbench", "caffe", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | variables,
-    )
+    return typed("caffe", *arguments, variables=variables)
 
 
 def test_pack_and_install_on_the_command_line(tmp_path):
@@ -399,9 +394,7 @@ def test_pack_and_install_on_the_command_line(tmp_path):
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert (packed.returncode, packed.stdout) == (0, f"{digest}  {file}\n")
     command = packed.stderr.splitlines()[-1].removeprefix("next: ")
-    there = os.environ | {"LRBENCH_HOME": str(tmp_path / "there")}
-    command = command.replace("lrbench", f"{sys.executable} -m lrbench", 1)
-    installed = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env=there)
+    installed = typed(*as_bash_reads(command), variables={"LRBENCH_HOME": str(tmp_path / "there")})
     assert installed.returncode == 0, installed.stderr
     assert installed.stderr.splitlines()[-1] == f"Caffe is installed in {tmp_path / 'there/caffe'}"
     refused = lrbench("install", "--from", file, "--sha256", "0" * 64, LRBENCH_HOME=str(tmp_path / "third"))

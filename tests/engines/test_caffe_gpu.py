@@ -66,6 +66,7 @@ def test_the_command_of_a_gpu_job_leaves_the_users_choice_of_gpus_alone():
 @pytest.mark.parametrize("driver", ["stepping", "native"])
 def test_a_process_on_the_cpu_sees_no_gpu(caffe, make_job, driver, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     job = make_job(driver=driver)
     session = caffe.open(job)
     children = [child for child in psutil.Process().children() if child.cwd() == str(job.folder)]

@@ -125,7 +125,7 @@ def test_native_fields_are_caffes():
 def wait_for_caffe(job: Job) -> None:
     """Until ``caffe train`` has ended, so that its log is ahead of every stretch."""
     log = job.folder / "caffe.log"
-    for _ in range(600):
+    for _ in range(6000):
         if log.exists() and "Optimization Done." in log.read_text(errors="replace"):
             return
         time.sleep(0.05)

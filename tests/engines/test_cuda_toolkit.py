@@ -150,6 +150,7 @@ def wheel(folder: Path) -> tuple[Path, str]:
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.engines
 def test_packages_are_installed_once_and_a_wrong_hash_leaves_nothing(tmp_path):
     path, digest = wheel(tmp_path)
     packages, log, place = tmp_path / "packages.txt", tmp_path / "log", tmp_path / "home"

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
-from fake_engine import FakeEngine
+from factories.fake_engine import FakeEngine
 
 from lrbench.engines import base, registry
 from lrbench.engines.registry import Site, check_engine_name, open_engine

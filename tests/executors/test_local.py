@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_engine import FakeEngine, FakeSession
+from factories.fake_engine import FakeEngine, FakeSession
 
 from lrbench.data import Prepared
 from lrbench.errors import EngineFailed, Interrupted
@@ -95,7 +95,7 @@ def test_a_run_that_another_process_holds_is_waited_for_and_done_if_it_is_left(p
     def hold() -> None:
         with other.locked():
             held.set()
-            let_go.wait(20)
+            let_go.wait(120)
             if done_elsewhere:
                 other.describe(plan[0].description(FakeEngine()))
                 other.write_status(Status("finished", 20))
@@ -107,7 +107,7 @@ def test_a_run_that_another_process_holds_is_waited_for_and_done_if_it_is_left(p
 
     thread = threading.Thread(target=hold)
     thread.start()
-    held.wait(20)
+    held.wait(120)
     engine = FakeEngine()
     outcomes = LocalExecutor(engine, 2, listener=Busy()).run(plan)
     thread.join()
@@ -128,7 +128,7 @@ def test_news_that_cannot_be_told_fail_no_run(plan):
 
 
 def test_two_executors_at_once_share_the_runs_without_doing_one_twice(plan):
-    meet = threading.Barrier(2, timeout=20)
+    meet = threading.Barrier(2, timeout=120)
 
     def wait(session: FakeSession) -> None:
         if session.iteration == 0 and session.engine.opened == 1:
@@ -146,13 +146,13 @@ def test_two_executors_at_once_share_the_runs_without_doing_one_twice(plan):
 
 
 def test_ctrl_c_ends_the_sessions_and_the_next_call_goes_on(plan):
-    meet = threading.Barrier(2, timeout=20)
+    meet = threading.Barrier(2, timeout=120)
 
     def interrupt(session: FakeSession) -> None:
         if session.iteration == 10:
             if meet.wait() == 0:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            session.aborted.wait(20)
+            session.aborted.wait(120)
 
     engine = FakeEngine(interrupt)
     with pytest.raises(Interrupted):
@@ -167,7 +167,7 @@ def test_ctrl_c_ends_the_sessions_and_the_next_call_goes_on(plan):
 
 def test_gpus_are_shared_out_in_turn(plan):
     used: dict[str, int] = {}
-    meet = threading.Barrier(2, timeout=20)
+    meet = threading.Barrier(2, timeout=120)
 
     def note(session: FakeSession) -> None:
         used[session.job.folder.name] = session.job.device_id
@@ -239,7 +239,7 @@ def test_a_defect_where_tasks_come_from_ends_all_and_is_not_hidden(plan):
         yield plan[0]
         raise ZeroDivisionError
 
-    engine = FakeEngine(lambda session: session.aborted.wait(20) and None)  # type: ignore[func-returns-value]
+    engine = FakeEngine(lambda session: session.aborted.wait(120) and None)  # type: ignore[func-returns-value]
     with pytest.raises(ZeroDivisionError):
         LocalExecutor(engine, 2).run(generated())
     assert engine.opened == engine.closed
@@ -248,7 +248,7 @@ def test_a_defect_where_tasks_come_from_ends_all_and_is_not_hidden(plan):
 
 def test_lanes_are_shared_out_evenly_over_sessions(plan):
     used: dict[str, tuple[int, int, int]] = {}
-    meet = threading.Barrier(6, timeout=20)
+    meet = threading.Barrier(6, timeout=120)
 
     def note(session: FakeSession) -> None:
         if session.iteration == 0:

@@ -54,30 +54,32 @@ def expected(policy: Policy) -> np.ndarray:
     return policy.rates(np.arange(ITERATIONS), ITERATIONS)
 
 
-numbered = pytest.mark.parametrize("number", range(len(CASES)), ids=lambda number: str(CASES[number])[:60])
+def check(got: np.ndarray, rtol: float, atol: float) -> None:
+    """Compare the rates of every case with its policy's; ``atol`` is relative to a policy's highest rate."""
+    assert len(got) == len(CASES)
+    for policy, rates in zip(CASES, got, strict=True):
+        want = expected(policy)
+        np.testing.assert_allclose(rates, want, rtol=rtol, atol=atol * want.max(), err_msg=policy.text)
 
 
 def test_the_cases_have_every_open_loop_function() -> None:
     assert {policy.name for policy in OPEN_LOOP} == {row.name for row in functions() if row.rates is not None}
 
 
-@numbered
-def test_the_torch_snippet_has_the_rates_in_float64(number: int, with_torch: dict[str, np.ndarray]) -> None:
-    want = expected(CASES[number])
-    np.testing.assert_allclose(with_torch["torch"][number], want, rtol=1e-12, atol=1e-15 * want.max())
+@pytest.mark.xdist_group("snippets on PyTorch")
+def test_torch_snippets_have_the_rates_in_float64(with_torch: dict[str, np.ndarray]) -> None:
+    check(with_torch["torch"], 1e-12, 1e-15)
 
 
+@pytest.mark.xdist_group("snippets on JAX")
 @pytest.mark.parametrize("target", ["optax", "keras"])
-@numbered
-def test_the_snippets_for_jax_have_them_in_float32(number: int, target: str, with_jax: dict[str, np.ndarray]) -> None:
-    want = expected(CASES[number])
-    np.testing.assert_allclose(with_jax[target][number], want, rtol=1e-6, atol=4e-7 * want.max())
+def test_snippets_for_jax_have_them_in_float32(target: str, with_jax: dict[str, np.ndarray]) -> None:
+    check(with_jax[target], 1e-6, 4e-7)
 
 
-@numbered
-def test_the_keras_snippet_has_them_in_float32_on_pytorch(number: int, with_torch: dict[str, np.ndarray]) -> None:
-    want = expected(CASES[number])
-    np.testing.assert_allclose(with_torch["keras"][number], want, rtol=1e-6, atol=4e-7 * want.max())
+@pytest.mark.xdist_group("snippets on PyTorch")
+def test_keras_snippets_have_them_in_float32_on_pytorch(with_torch: dict[str, np.ndarray]) -> None:
+    check(with_torch["keras"], 1e-6, 4e-7)
 
 
 def test_a_snippet_names_the_policy_and_no_lrbench_module() -> None:

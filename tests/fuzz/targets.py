@@ -12,9 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import fake_entries
-import fake_runs
 import yaml
+from factories import fake_entries, fake_runs
 from fuzz import mutate
 from shown import json_report, terminal_report
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_runs import write_run
+from factories.fake_runs import write_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

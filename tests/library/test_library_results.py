@@ -9,12 +9,13 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
-from fake_runs import write_run
+from factories.fake_runs import write_run
 from shown import terminal_report
 
 import lrbench
@@ -210,8 +211,10 @@ def test_importing_lrbench_loads_nothing_before_it_is_used():
 def test_a_type_checker_sees_what_a_program_gets():
     tree = ast.parse(Path(lrbench.__file__).read_text())
     (checked,) = (node for node in tree.body if isinstance(node, ast.If))
-    assert {alias.name: node.module for node in checked.body for alias in node.names} == lrbench._PLACES
-    assert sorted(lrbench._PLACES) == sorted(lrbench.__all__)
+    imported = {alias.name: node.module for node in checked.body for alias in node.names}
+    assert sorted(imported) == sorted(lrbench.__all__)
+    for name, module in imported.items():
+        assert getattr(lrbench, name) is getattr(import_module(module), name)
 
 
 def test_frames_are_pandas_own(workplace):

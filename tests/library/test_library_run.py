@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_engine import FakeEngine
+from factories.fake_engine import FakeEngine
 
 import lrbench
 from lrbench.cli.main import main

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-import fake_runs
 import numpy as np
 import pytest
+from factories import fake_runs
 from shown import json_report, terminal_report
 
 from lrbench.errors import UsageError

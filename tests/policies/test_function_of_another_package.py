@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_asked import ASKED
-from fake_entries import WORKLOAD, entry
+from factories.fake_entries import ASKED, WORKLOAD, entry
 
 from lrbench.errors import PolicyError, SpecError
 from lrbench.exporting import export_policy

@@ -8,8 +8,8 @@ import json
 import re
 from pathlib import Path
 
-import fake_runs
 import pytest
+from factories import fake_runs
 from scipy.stats import kendalltau, ttest_ind
 from shown import csv_comparison, json_comparison, markdown_comparison, terminal_comparison
 

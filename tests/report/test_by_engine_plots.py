@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-import fake_runs
 import numpy as np
 import pytest
+from factories import fake_runs
 
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import metric_named

@@ -9,8 +9,8 @@ import re
 import warnings
 from pathlib import Path
 
-import fake_runs
 import pytest
+from factories import fake_runs
 from shown import csv_comparison, json_comparison, markdown_comparison, terminal_comparison
 
 from lrbench.errors import ResultsError

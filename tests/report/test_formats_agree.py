@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import fake_runs
 import pytest
+from factories import fake_runs
+from factories.made_up_reports import POLICIES, made_up_reports, report_of, run_row
 from hypothesis import given
-from made_up_reports import POLICIES, made_up_reports, report_of, run_row
 from property_settings import examples
 from report_readers import Grid, latex_tables, markdown_tables, terminal_tables
 from shown import (

@@ -6,11 +6,11 @@ import re
 import shutil
 import subprocess
 
-import fake_runs
 import pytest
+from factories import fake_runs
+from factories.made_up_reports import POLICIES, report_of, run_row
 from hypothesis import example, given
 from hypothesis import strategies as st
-from made_up_reports import POLICIES, report_of, run_row
 from report_readers import latex_tables, unlatexed
 from shown import latex_comparison, latex_report
 
@@ -132,7 +132,7 @@ def test_a_real_latex_sets_it(tmp_path):
         text=True,
         errors="replace",
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Missing character" not in done.stdout

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import warnings
 
-import fake_runs
 import numpy as np
 import pytest
-from made_up_reports import report_of, run_row
+from factories import fake_runs
+from factories.made_up_reports import report_of, run_row
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lrbench.errors import UsageError

@@ -6,8 +6,8 @@ import math
 import re
 from pathlib import Path
 
-import fake_runs
 import pytest
+from factories import fake_runs
 from google.protobuf import text_format
 
 from lrbench.engines.caffe.log import CaffeLog, read_log

@@ -6,8 +6,8 @@ import csv
 import io
 import json
 
-import fake_runs
 import pytest
+from factories import fake_runs
 from shown import csv_report, json_report
 
 from lrbench.metrics.registry import METRICS, metric_named

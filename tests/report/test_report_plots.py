@@ -6,9 +6,9 @@ import json
 import math
 import warnings
 
-import fake_runs
 import numpy as np
 import pytest
+from factories import fake_runs
 from matplotlib.figure import Figure
 
 from lrbench.errors import ResultsError

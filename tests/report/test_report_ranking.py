@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-import fake_runs
 import pytest
+from factories import fake_runs
 from shown import terminal_report
 
 from lrbench.errors import ResultsError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-import fake_runs
 import pytest
+from factories import fake_runs
 from shown import markdown_report, terminal_report
 
 from lrbench.metrics.registry import metric_named

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from made_up_reports import report_of, run_row
+from factories.made_up_reports import report_of, run_row
 
 from lrbench.report.selection import select
 

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.errors import ResultsError
 from lrbench.runs.description import RunDescription

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.runs.description import SCHEMA, Branch, RunDescription
 from lrbench.runs.files import DamagedRun

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 MEGABYTES = 40
 LOG_MEGABYTES = 20

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
 
-import fake_runs
 import pytest
+from factories import fake_runs
 from filelock import FileLock
 
 from lrbench.errors import ResultsError
@@ -159,13 +158,12 @@ def test_a_damaged_file_is_named(run, name, content, problem):
     assert problem in str(refusal.value)
 
 
+@pytest.mark.timeout(100)
 def test_a_pipe_in_place_of_a_file_does_not_hang(run):
     (run / "evaluations.jsonl").unlink()
     os.mkfifo(run / "evaluations.jsonl")
-    start = time.monotonic()
     with pytest.raises(DamagedRun, match=r"evaluations.jsonl cannot be read: not a regular file"):
         read_run(run)
-    assert time.monotonic() - start < 1
 
 
 def test_a_run_whose_process_is_gone_is_cut_off(run):

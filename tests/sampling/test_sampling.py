@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fake_engine import FakeEngine, FakeSession
+from factories.fake_engine import FakeEngine, FakeSession
 
 from lrbench.data import Prepared
 from lrbench.engines.base import Job

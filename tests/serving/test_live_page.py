@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import build_report

@@ -10,8 +10,8 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import build_report
@@ -73,7 +73,7 @@ class Page:
     def errors(self) -> list[str]:
         return [entry["message"] for entry in self.browser.get_log("browser")]
 
-    def wait(self, condition: str, seconds: float = 5.0) -> None:
+    def wait(self, condition: str, seconds: float = 100.0) -> None:
         end = time.monotonic() + seconds
         while not self.script(condition):
             assert time.monotonic() < end, f"not within {seconds} s: {condition}"

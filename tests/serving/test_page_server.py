@@ -10,8 +10,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS
@@ -45,7 +45,7 @@ def ask(server):
     """Sends a request; the Host header is the server's own unless another is given."""
 
     def send(method, path, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=100)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in {"Host": f"127.0.0.1:{server.server_port}", **(headers or {})}.items():
             if value is not None:
@@ -100,7 +100,7 @@ def test_while_the_page_is_made_anew_other_readers_get_the_last(page, monkeypatc
     def renew(now):
         reader = threading.Thread(target=lambda: found.append(page.version()))
         reader.start()
-        reader.join(timeout=30)
+        reader.join(timeout=100)
 
     monkeypatch.setattr(page, "_renew", renew)
     monkeypatch.setattr(live_page, "LOOK_SECONDS", 0.0)
@@ -110,7 +110,7 @@ def test_while_the_page_is_made_anew_other_readers_get_the_last(page, monkeypatc
 
 def test_a_request_that_never_ends_is_ended(server, monkeypatch):
     monkeypatch.setattr("lrbench.serving.server.REQUEST_SECONDS", 0.0)
-    with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=100) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: local")  # each piece in time, the whole never
         assert connection.recv(1) == b""
 
@@ -120,11 +120,11 @@ def test_readers_beyond_the_most_are_told_to_come_again(page, monkeypatch):
     with PageServer("127.0.0.1", 0, page) as small:
         thread = threading.Thread(target=small.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        held = [http.client.HTTPConnection("127.0.0.1", small.server_port, timeout=20) for _ in range(2)]
+        held = [http.client.HTTPConnection("127.0.0.1", small.server_port, timeout=100) for _ in range(2)]
         for connection in held:
             connection.request("HEAD", "/")
             connection.getresponse().read()
-        with socket.create_connection(("127.0.0.1", small.server_port), timeout=20) as refused:
+        with socket.create_connection(("127.0.0.1", small.server_port), timeout=100) as refused:
             assert refused.recv(100).startswith(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: ")
         held[0].close()
         while (found := status(small)) is None:
@@ -137,7 +137,7 @@ def test_readers_beyond_the_most_are_told_to_come_again(page, monkeypatch):
 
 def status(server):
     """Of an answer to GET; None where the reader was turned away, perhaps before it could ask."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=100)
     try:
         connection.request("GET", "/data.json")
         answer = connection.getresponse()

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from fake_engine import FakeEngine
+from factories.fake_engine import FakeEngine
 
 from lrbench.executors.setup import with_engine_version
 from lrbench.policies.counting import rates_of

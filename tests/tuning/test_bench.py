@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from made_up_runs import row
+from factories.made_up_runs import row
 
 from lrbench.tuning.bench import best_accuracy, iterations_to
 

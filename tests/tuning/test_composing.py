@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_engine import FakeEngine, FakeSession
+from factories.fake_engine import FakeEngine, FakeSession
 
 from lrbench.data import Prepared
 from lrbench.errors import EngineFailed, SpecError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from made_up_runs import MadeUp, made_up_bench, row
+from factories.made_up_runs import MadeUp, made_up_bench, row
 
 from lrbench.policies import parse_policy
 from lrbench.report.render import render

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_engine import FakeEngine, FakeSession
+from factories.fake_engine import FakeEngine, FakeSession
 
 from lrbench.data import Prepared
 from lrbench.engines.base import TrainResult

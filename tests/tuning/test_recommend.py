@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fake_asked import ASKED
-from fake_entries import diverged, entry, run
+from factories.fake_entries import ASKED, diverged, entry, run
 
 from lrbench.tuning.recommending import recommend
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import fake_entries
 import pytest
-from fake_asked import ASKED
+from factories import fake_entries
+from factories.fake_entries import ASKED
 
 from lrbench.tuning.recommending import likeness
 

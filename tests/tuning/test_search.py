@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import optuna
 import pytest
-from fake_engine import FakeEngine
-from made_up_runs import ITERATIONS, MadeUp, made_up_bench
+from factories.fake_engine import FakeEngine
+from factories.made_up_runs import ITERATIONS, MadeUp, made_up_bench
 from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fake_asked import ASKED
-from fake_entries import entry, run
-from made_up_runs import MadeUp, made_up_bench
+from factories.fake_entries import ASKED, entry, run
+from factories.made_up_runs import MadeUp, made_up_bench
 
 from lrbench.policies import parse_policy
 from lrbench.report.views.verify import share_text, verdict_document

@@ -27,35 +27,34 @@ def caffes(in_caffe: InCaffe) -> dict[str, Arrays]:
     return in_caffe(CASES)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_layer_gives_what_caffe_gives(name: str, caffes: dict[str, Arrays]) -> None:
-    case, caffe = CASES[name], caffes[name]
-    ours = run_torch(case)
-    compared = compare(case, ours, caffe)
-    wanted = "blob_diff" if case.net.force_backward else "parameter_diff" if case.backward else "blob"
-    assert {"blob", wanted} <= {kind for kind, _ in compared}
+def test_every_layer_gives_what_caffe_gives(caffes: dict[str, Arrays]) -> None:
+    for name, case in CASES.items():
+        compared = compare(name, run_torch(case), caffes[name])
+        wanted = "blob_diff" if case.net.force_backward else "parameter_diff" if case.backward else "blob"
+        assert {"blob", wanted} <= {kind for kind, _ in compared}, name
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_results_do_not_depend_on_the_memory_layout(name: str) -> None:
-    last = run_torch(CASES[name], dtype=torch.float64)
-    first = run_torch(CASES[name], channels_last=False, dtype=torch.float64)
-    for array in last:
-        if last[array] is not None:
-            assert distance(last[array], first[array]) < 1e-12, array
+def test_results_do_not_depend_on_the_memory_layout() -> None:
+    for name, case in CASES.items():
+        last = run_torch(case, dtype=torch.float64)
+        first = run_torch(case, channels_last=False, dtype=torch.float64)
+        for array in last:
+            if last[array] is not None:
+                assert distance(last[array], first[array]) < 1e-12, (name, array)
 
 
-def compare(case: Case, ours: Arrays, caffe: Arrays) -> set[tuple[str, str]]:
-    """Every blob, gradient and parameter of both, and which were compared."""
-    compared = set()
+def compare(name: str, ours: Arrays, caffe: Arrays) -> set[tuple[str, str]]:
+    """Compare every blob, gradient and parameter of a case; returns the kinds and names of those compared."""
+    case, compared = CASES[name], set()
     for array, value in caffe.items():
-        kind, name, _ = json.loads(array)
-        of_inner_blob = kind == "blob_diff" and not (case.net.force_backward and key("input", name) in case.given)
-        if array not in ours or "label" in name or of_inner_blob:
+        kind, blob, _ = json.loads(array)
+        of_inner_blob = kind == "blob_diff" and not (case.net.force_backward and key("input", blob) in case.given)
+        if array not in ours or "label" in blob or of_inner_blob:
             continue
         mine = np.zeros_like(value) if ours[array] is None else ours[array]
-        assert distance(mine, value) < TOLERANCE, f"{kind} {name}: {distance(mine, value):.1e}\n{mine}\n{value}"
-        compared.add((kind, name))
+        apart = distance(mine, value)
+        assert apart < TOLERANCE, f"{name}: {kind} {blob}: {apart:.1e}\n{mine}\n{value}"
+        compared.add((kind, blob))
     return compared
 
 

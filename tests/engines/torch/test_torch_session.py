@@ -17,6 +17,7 @@ from lrbench.nets import find_net, read_net
 from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import SolverSettings
 from lrbench.testing import ProcessEngineConformance
+from lrbench.testing.engines import SOLVERS
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,13 @@ class TestTorch(ProcessEngineConformance):
 
 
 class TestTorchLane(ProcessEngineConformance):
-    """The same of a lane whose neighbours train other runs of the workload in stretches of other lengths."""
+    """The same of a lane whose neighbours train other runs of the workload in stretches of other lengths.
+
+    Two solvers are enough here: test_torch_lanes holds lanes of each to the same run alone, bit for bit.
+    """
 
     lanes = 3
+    solvers = (SOLVERS[0], SOLVERS[5])
 
     @pytest.fixture
     def engine(self, tmp_path) -> Crowded:
@@ -48,7 +53,7 @@ class Crowded(TorchEngine):
     def open(self, job: Job) -> Session:
         job = replace(job, lanes=3)
         session = super().open(job)
-        settled, over = threading.Barrier(3, timeout=60), threading.Event()
+        settled, over = threading.Barrier(3, timeout=500), threading.Event()
         threads = [threading.Thread(target=self._neighbour, args=(job, seed, settled, over)) for seed in (11, 12)]
         for thread in threads:
             thread.start()
@@ -60,7 +65,7 @@ class Crowded(TorchEngine):
             over.set()
             leave()
             for thread in threads:
-                thread.join(60)
+                thread.join(500)
                 assert not thread.is_alive()
 
         session.close = close  # type: ignore[method-assign]

@@ -8,9 +8,9 @@ import io
 import json
 import re
 
-import fake_runs
 import numpy as np
 import pytest
+from factories import fake_runs
 from shown import csv_report, json_report, markdown_report
 
 from lrbench.report.curves import Curve

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fake_runs
 import pytest
+from factories import fake_runs
 
 FIX, TRI, SIN = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "SIN(k0=0.01, k1=0.06, l=2000)"
 

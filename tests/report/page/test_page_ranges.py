@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 
-import fake_runs
 import numpy as np
 import pytest
+from factories import fake_runs
 
 ITERATIONS, INTERVAL, GROWTH = 100, 2, 1.15
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import fake_runs
 import pytest
 import yaml
+from factories import fake_runs
 
 from lrbench.data import Prepared
 from lrbench.report.page.spec_text import SpecWriter

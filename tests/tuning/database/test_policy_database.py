@@ -7,10 +7,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import fake_entries
 import pytest
 import sqlalchemy
-from fake_entries import diverged, entry, run
+from factories import fake_entries
+from factories.fake_entries import diverged, entry, run
 
 from lrbench.errors import DatabaseError
 from lrbench.tuning.database import Added, EntryQuery, from_lines, open_database, shipped_entries, to_lines

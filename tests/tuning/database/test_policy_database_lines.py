@@ -7,9 +7,9 @@ import math
 import subprocess
 import sys
 
-import fake_runs
 import pytest
-from fake_entries import diverged, entry, run
+from factories import fake_runs
+from factories.fake_entries import diverged, entry, run
 
 from lrbench.errors import DatabaseError
 from lrbench.spec.experiment import read_experiment

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from fake_entries import entry
+from factories.fake_entries import entry
 
 from lrbench.errors import DatabaseError
 from lrbench.tuning.database import open_database

@@ -6,10 +6,10 @@ import itertools
 import json
 import math
 
-import fake_runs
 import numpy as np
 import pytest
-from fake_entries import diverged, entry, run
+from factories import fake_runs
+from factories.fake_entries import diverged, entry, run
 from hypothesis import given
 from hypothesis import strategies as st
 

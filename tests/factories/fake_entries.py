@@ -1,4 +1,4 @@
-"""Makes entries of the policy database, for tests of what keeps and reads them."""
+"""Makes entries of the policy database, and the workload that recommendations from them are asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lrbench.tuning.database import Entry, MeasuredRun, NewBest, StoredWorkload
+from lrbench.tuning.recommending import Asked
 
 WORKLOAD = StoredWorkload(
     net_name="lenet",
@@ -23,6 +24,22 @@ WORKLOAD = StoredWorkload(
     engine_driver="stepping",
     engine_device="cpu",
     engine_precision="float32",
+)
+
+ASKED = Asked(
+    net_name="lenet",
+    net_sha256="a" * 64,
+    dataset_name="mnist",
+    dataset_label="MNIST",
+    dataset_sha256="b" * 64,
+    batch_size=100,
+    iterations=2000,
+    test_interval=500,
+    epoch=600.0,
+    solver={"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005},
+    lr_scale=1.0,
+    engine="caffe",
+    rates=None,
 )
 
 

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 
 import numpy as np
-from fake_engine import FakeEngine
 
+from factories.fake_engine import FakeEngine
 from lrbench.data import Prepared
 from lrbench.policies import parse_policy
 from lrbench.runs.evaluations import Evaluation

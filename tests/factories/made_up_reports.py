@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import fake_runs
 import numpy as np
 from hypothesis import strategies as st
 
+from factories import fake_runs
 from lrbench.metrics.registry import all_metrics, metric_named
 from lrbench.report.build import Report, build_report
-from lrbench.report.rows import OUTCOMES, RunRow
+from lrbench.report.rows import RunRow
+from lrbench.runs.status import OUTCOMES
 
 POLICIES = (
     "FIX(k0=0.01)",
