@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from shown import csv_report, json_report, markdown_report
 
-from lrbench.report.curves import Curve
+from lrbench.report.figures.data import Curve, thinned
 from lrbench.report.page import page_html
 from lrbench.report.page.costs import pareto_front
-from lrbench.report.page.curves import rounded, thinned
+from lrbench.report.page.curves import rounded
 from lrbench.report.page.html import content_policy
 from lrbench.storage import file_sha256
 
