@@ -100,8 +100,9 @@ def end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], points: float
         short = max(0.0, gap - (heights[index] - heights[index - 1])) / 2
         heights[index - 1] -= short
         heights[index] += short
+    below = max(0.0, -min(heights, default=0.0))  # there the axis has its numbers
     for height, (_, text, colour) in zip(heights, shown, strict=True):
-        axes.text(1.01, height, text, transform=axes.transAxes, fontsize=points, color=colour, va="center")
+        axes.text(1.01, height + below, text, transform=axes.transAxes, fontsize=points, color=colour, va="center")
 
 
 def text_inches(text: str, points: float) -> float:

@@ -138,7 +138,7 @@ function curveOption(rows, given) {
   const of = (value) => shortNumber(kind.scale.from(value));
   const said = (point) => `${rankOf(seen.get(point.seriesName))} ${point.seriesName}: ${of(point.value[1])}`;
   return {
-    grid: { left: 66, right: 52, top: 14, bottom: 44 },
+    grid: { left: 66, right: 52, top: 14, bottom: GRID_BOTTOM },
     xAxis: axis("value", "iteration", {
       options: kind.zoomed ? { min: workload.zoom.start, max: workload.zoom.end } : { max: "dataMax", min: 0 },
       label: (value) => value.toLocaleString("en"),

@@ -6,6 +6,7 @@ const waiting = new Map();
 const parts = new WeakMap();
 const NEAR_PIXELS = 500;
 const END_LABEL_PIXELS = 12;
+const GRID_BOTTOM = 44;
 const PRINTED = { width: 320, height: 176 };
 const coming = new IntersectionObserver(
   (entries) => {
@@ -93,7 +94,8 @@ function spreadEndLabels(chart) {
       moved[index - 1] -= short;
       moved[index] += short;
     }
-  const offsets = new Map(ends.map((end, place) => [end.index, Math.round(moved[place] - end.at)]));
+  const below = Math.max(0, moved[moved.length - 1] - (chart.getHeight() - GRID_BOTTOM)); // there the axis has its numbers
+  const offsets = new Map(ends.map((end, place) => [end.index, Math.round(moved[place] - below - end.at)]));
   const changed = series.map((_, index) => (offsets.has(index) ? { endLabel: { offset: [0, offsets.get(index)] } } : {}));
   chart.setOption({ series: changed });
 }
