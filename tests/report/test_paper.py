@@ -79,7 +79,12 @@ def test_the_legend_is_whole_and_covers_no_panel(columns, count, policy):
 
 @pytest.mark.parametrize(
     ("columns", "policy"),
-    [(1, NESTED.replace("30", "{}")), (2, NESTED.replace("30", "{}")), (1, TRI.replace("200", "{}00"))],
+    [
+        (1, NESTED.replace("30", "{}")),
+        (2, NESTED.replace("30", "{}")),
+        (1, TRI.replace("200", "{}00")),
+        (1, "WARMUP(policy=COSDECAY(k0=0.03, k1=0), l={}0, k0=0, count=stage)"),
+    ],
 )
 def test_titles_of_policies_are_whole_and_keep_apart(columns, policy):
     figure, renderer = drawn(table_of(6, policy), Paper(("rate-against-accuracy",), COLUMN_INCHES[columns]))
