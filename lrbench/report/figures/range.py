@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lrbench.drawing.axes import in_percent, numbers, plain_axes, title
 from lrbench.drawing.save import drawing, save_figure
@@ -48,21 +49,17 @@ def _figure(results: Sequence[RangeResult], heading: str) -> Figure:
     return figure
 
 
+def _sweeps(axes: Axes, result: RangeResult, values: NDArray[np.float64]) -> None:
+    for index, column in enumerate(values):
+        label = None if index else "sweep, each seed"
+        axes.plot(result.sweeps.rates, column, color=MUTED, linewidth=0.7, alpha=0.5, label=label)
+
+
 def _loss(axes: Axes, result: RangeResult) -> None:
     sweeps = result.sweeps
-    for seed, loss in zip(result.plan.seeds, sweeps.losses, strict=True):
-        axes.plot(
-            sweeps.rates,
-            loss,
-            color=MUTED,
-            linewidth=0.7,
-            alpha=0.6,
-            label="sweep, each seed" if seed == result.plan.seeds[0] else None,
-        )
-    over_seeds = np.median(np.where(np.isfinite(sweeps.losses), sweeps.losses, np.inf), axis=0)
-    axes.plot(
-        sweeps.rates, running_median(over_seeds), color="black", linewidth=1.8, label="median over points and seeds"
-    )
+    _sweeps(axes, result, sweeps.losses)
+    over_seeds = running_median(np.median(np.where(np.isfinite(sweeps.losses), sweeps.losses, np.inf), axis=0))
+    axes.plot(sweeps.rates, over_seeds, color="black", linewidth=1.8, label="median over points and seeds")
     finite = sweeps.losses[np.isfinite(sweeps.losses)]
     if len(finite):
         start = float(np.nanmedian(sweeps.losses[:, : max(3, sweeps.losses.shape[1] // 10)]))
@@ -71,15 +68,7 @@ def _loss(axes: Axes, result: RangeResult) -> None:
 
 
 def _accuracy(axes: Axes, result: RangeResult) -> None:
-    for place, accuracies in enumerate(result.sweeps.accuracies):
-        axes.plot(
-            result.sweeps.rates,
-            accuracies,
-            color=MUTED,
-            linewidth=0.7,
-            alpha=0.4,
-            label=None if place else "sweep, each seed",
-        )
+    _sweeps(axes, result, result.sweeps.accuracies)
     rates = result.fixed.rates
     for index, (length, table) in enumerate(result.fixed.accuracies.items()):
         shade = colour(index)

@@ -114,17 +114,10 @@ def _accuracy(table: ComparisonTable) -> Figure:
     figure = Figure(figsize=(10, 1.8 + 0.5 * len(policies)), layout="constrained")
     axes = figure.subplots()
     for place, engine in enumerate(table.values):
-        means = np.array(_means(table, engine)).reshape(-1, 3)
-        height = means[:, 0] + 0.16 * (place - (len(table.values) - 1) / 2)
-        axes.errorbar(
-            scale * means[:, 1],
-            height,
-            xerr=scale * means[:, 2],
-            linestyle="none",
-            capsize=3,
-            label=plain(engine),
-            **_look(place),
-        )
+        rows, means, deviations = np.array(_means(table, engine)).reshape(-1, 3).T
+        heights = rows + 0.16 * (place - (len(table.values) - 1) / 2)
+        look = {"linestyle": "none", "capsize": 3, "label": plain(engine), **_look(place)}
+        axes.errorbar(scale * means, heights, xerr=scale * deviations, **look)
     axes.set_yticks(range(len(policies)), [_policy_label(table, policy) for policy in policies])
     axes.invert_yaxis()
     axes.set_xlabel(f"{heading(metric)}: mean and sample standard deviation over the seeds")

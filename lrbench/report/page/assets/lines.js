@@ -92,7 +92,7 @@ function lineSeries(row, place, kind) {
     showSymbol: single,
     step: curve.steps ? "end" : false,
     color: style.colour,
-    lineStyle: { width: data.theme.width, type: style.dash.length ? style.dash : "solid" },
+    lineStyle: { width: data.theme.width, type: style.type },
     endLabel: { show: true, formatter: rankOf(row), color: style.colour, fontSize: 11, distance: 3 },
     emphasis: { disabled: true },
     z: 20 - place,

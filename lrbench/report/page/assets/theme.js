@@ -19,7 +19,8 @@ let printing = false;
 function look(place) {
   const { light, dark, dashes } = data.theme;
   const colours = darkScheme.matches && !printing ? dark : light;
-  return { colour: colours[place % colours.length], dash: dashes[place % dashes.length] };
+  const dash = dashes[place % dashes.length];
+  return { colour: colours[place % colours.length], dash, type: dash.length ? dash : "solid" };
 }
 
 function colour(name) {
