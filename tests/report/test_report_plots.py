@@ -18,7 +18,7 @@ from lrbench.metrics.registry import metric_named
 from lrbench.policies import parse_policy
 from lrbench.report.build import build_report
 from lrbench.report.figures.curves import write_plots
-from lrbench.report.figures.data import metric_curve, rate_curve
+from lrbench.report.figures.data import metric_curve, rank_labels, rate_curve
 from lrbench.report.figures.panels import PlotContext
 from lrbench.report.load import load
 
@@ -153,3 +153,13 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "plots").write_text("a file")
     with pytest.raises(ResultsError, match=r"rates\.png: cannot be written: .*; change --plots"):
         write_plots(built(tmp_path / "results"), tmp_path / "plots")
+
+
+def test_lines_of_policies_that_share_a_rank_are_labelled_apart(tmp_path):
+    for policy, end in ((FIX, 0.9), (TRI, 0.9), ("FIX(k0=0.02)", 0.8)):
+        fake_runs.write_run(tmp_path, policy, [0.1, end])
+    for policy in ("FIX(k0=1)", "FIX(k0=2)"):
+        fake_runs.write_run(tmp_path, policy, [0.1, None], status="diverged")
+    rows = built(tmp_path).workloads[0].policies
+    assert rank_labels(rows)[:3] == ["1a", "1b", "3"]
+    assert len(set(rank_labels(rows))) == 5
