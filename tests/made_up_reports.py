@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lrbench.metrics.registry import all_metrics, metric_named
 from lrbench.report.build import Report, build_report
-from lrbench.report.rows import OUTCOMES, RunRow
+from lrbench.report.rows import RunRow
+from lrbench.runs.status import OUTCOMES
 
 POLICIES = (
     "FIX(k0=0.01)",
