@@ -13,7 +13,7 @@ import lrbench
 
 PACKAGE = Path(lrbench.__file__).parent
 LAYERS = [
-    {"_version", "errors", "limits", "storage", "urls", "near"},
+    {"_version", "errors", "limits", "storage", "urls", "near", "drawing"},
     {"policies", "spec", "data", "nets", "metrics", "runs", "stopping"},
     {"engines"},
     {"runner", "sampling", "exporting", "importing"},

@@ -20,7 +20,7 @@ from lrbench.report.views.ranking import ranking_document
 if TYPE_CHECKING:
     import pandas
 
-    from lrbench.policies.picture import Picture
+    from lrbench.drawing.save import Picture
 
 Rows = Literal["runs", "evaluations", "policies"]
 
@@ -97,10 +97,9 @@ class Results:
         Raises:
             UsageError: there is no such picture, or not one such workload.
         """
-        from lrbench.policies.picture import Picture
-        from lrbench.report.picture_file import drawing
-        from lrbench.report.plots import PICTURES
-        from lrbench.report.scene import Scene
+        from lrbench.drawing.save import Picture, drawing
+        from lrbench.report.figures.curves import PICTURES
+        from lrbench.report.figures.panels import PlotContext
 
         if what not in PICTURES:
             raise UsageError(
@@ -108,7 +107,7 @@ class Results:
                 remedy=did_you_mean(what, PICTURES) or f"there are {', '.join(PICTURES)}",
             )
         with drawing():
-            return Picture(PICTURES[what](Scene.of(self._table(workload), self.report.metric)))
+            return Picture(PICTURES[what](PlotContext.of(self._table(workload), self.report.metric)))
 
     def _table(self, workload: str | None) -> WorkloadTable:
         found = matching_workloads(self.report, workload)

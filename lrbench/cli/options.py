@@ -33,7 +33,7 @@ def _check_output(context: click.Context, parameter: click.Parameter, output: Pa
 def _check_picture(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
     """Refuse, before any work, a file that cannot be drawn or written."""
     if output is not None and not context.resilient_parsing:
-        from lrbench.policies.picture import check_suffix
+        from lrbench.drawing.save import check_suffix
 
         check_suffix(output)
     return _check_output(context, parameter, output)

@@ -10,11 +10,11 @@ import click
 
 from lrbench.cli.completion.candidates import measured_policies
 from lrbench.cli.options import paths_argument, picture_option, sort_option, target_option
-from lrbench.report.looks import MOST_POLICIES
-from lrbench.report.paper_layout import COLUMN_INCHES, WHATS, Paper
+from lrbench.drawing.theme import MOST_POLICIES
+from lrbench.report.figures.paper_layout import COLUMN_INCHES, WHATS, Paper
 
 if TYPE_CHECKING:
-    from lrbench.report.looks import PrintStyle
+    from lrbench.drawing.theme import PrintStyle
 
 NARROWEST, WIDEST = 2, 30
 
@@ -104,16 +104,17 @@ def _plot(
     workload: str | None,
 ) -> None:
     from lrbench.cli.load_report import load_report, say_different_targets
+    from lrbench.drawing.save import drawing, save_figure
+    from lrbench.drawing.theme import PAPER_DPI, PAPER_SETTINGS
     from lrbench.report.choice import chosen_policies, chosen_workload
-    from lrbench.report.paper import DOTS_PER_INCH, SETTINGS, draw_paper
-    from lrbench.report.paper_text import caption
-    from lrbench.report.picture_file import drawing, write_picture
+    from lrbench.report.figures.paper import draw_paper
+    from lrbench.report.figures.paper_text import caption
 
     report = load_report(paths, metric, target)
     say_different_targets(report)
     table = chosen_workload(report, workload)
     rows = chosen_policies(table, wanted, top)
-    with drawing(SETTINGS):
-        write_picture(draw_paper(table, report.metric, rows, paper), output, "-o", DOTS_PER_INCH)
+    with drawing(PAPER_SETTINGS):
+        save_figure(draw_paper(table, report.metric, rows, paper), output, "change -o", PAPER_DPI)
     click.echo(caption(table, rows, paper.whats, report.metric))
     click.echo(f"wrote {output}", err=True)

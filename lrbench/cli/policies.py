@@ -101,9 +101,10 @@ def plot(texts: tuple[str, ...], iterations: int, output: Path) -> None:
     lrbench policies plot "COS(k0=0.1, k1=0.01, l=2000)" "FIX(k0=0.05)" --iterations 10000 -o rates.png
     """
     parsed = [parse_policy(text) for text in texts]
-    from lrbench.policies.plot import plot_rates
+    from lrbench.drawing.save import save_figure
+    from lrbench.policies.plot import draw_rates
 
-    plot_rates(parsed, iterations, output)
+    save_figure(draw_rates(parsed, iterations).figure, output, "change -o")
     click.echo(f"wrote {output}", err=True)
 
 

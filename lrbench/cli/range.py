@@ -52,7 +52,7 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
     heading = workload_heading(bench)
     show(range_document(found, heading), options.output_format, options.output)
     if plot is not None:
-        from lrbench.report.range_plot import plot_range
+        from lrbench.report.figures.range import plot_range
 
         plot_range(found, heading, plot)
         click.echo(f"wrote {plot}", err=True)

@@ -99,7 +99,7 @@ def _by_policy(built: Report) -> _View:
     from lrbench.report.views.ranking import ranking_document
 
     def plot(folder: Path) -> list[Path]:
-        from lrbench.report.plots import write_plots
+        from lrbench.report.figures.curves import write_plots
 
         return write_plots(built, folder)
 
@@ -114,8 +114,8 @@ def _compared(built: Report, by: str) -> _View:
     found = compare(built, AXES[by])
 
     def plot(folder: Path) -> list[Path]:
-        from lrbench.report.by_engine.plots import write_engine_plots
-        from lrbench.report.by_solver.plots import write_solver_plots
+        from lrbench.report.figures.heatmap import write_solver_plots
+        from lrbench.report.figures.usage import write_engine_plots
 
         return (write_engine_plots if found.axis.costs else write_solver_plots)(found, folder)
 

@@ -18,7 +18,7 @@ from lrbench.policies.table import find_function
 from lrbench.policies.values import Controller, FloatArray, RatePolicy, Value, value_mapping, value_text
 
 if TYPE_CHECKING:
-    from lrbench.policies.picture import Picture
+    from lrbench.drawing.save import Picture
 
 CHECKED_AT_ONCE = 1 << 18
 """Iterations whose rates ``check`` holds in memory at a time."""

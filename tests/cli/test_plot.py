@@ -37,7 +37,7 @@ def plot(lrbench):
 def test_the_file_is_written_and_the_caption_printed(plot, results, tmp_path):
     code, out, err = plot("results", "-o", "accuracy.png")
     assert (code, err) == (0, "wrote accuracy.png\n")
-    assert out.startswith("lenet on MNIST, batch 100, 2,000 iterations: top-1 accuracy over the whole run, and from ")
+    assert out.startswith("lenet on MNIST, batch 100, 2,000 iterations: top-1 accuracy over the whole run, and zoomed ")
     assert len(out.splitlines()) == 1
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 

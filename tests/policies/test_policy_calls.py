@@ -84,5 +84,5 @@ def test_a_picture_shows_itself_and_is_written(tmp_path):
         assert (tmp_path / f"rates{suffix}").read_bytes().startswith(head)
     with pytest.raises(UsageError, match=r'the suffix is "\.gif"; use \.png, \.svg, \.pdf'):
         picture.save("rates.gif")
-    with pytest.raises(UsageError, match=r"cannot be written \(No such file or directory\); choose another path"):
+    with pytest.raises(UsageError, match=r"cannot be written: No such file or directory; choose another path"):
         picture.save(tmp_path / "none/rates.png")

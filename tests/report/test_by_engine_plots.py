@@ -11,9 +11,9 @@ from factories import fake_runs
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import metric_named
 from lrbench.report.build import build_report
-from lrbench.report.by_engine.plots import curve, median_curve, write_engine_plots
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare
+from lrbench.report.figures.usage import curve, median_curve, write_engine_plots
 from lrbench.report.load import load
 from lrbench.runs.usage import Sample
 

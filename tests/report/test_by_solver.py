@@ -17,9 +17,9 @@ from lrbench.errors import ResultsError
 from lrbench.metrics.registry import metric_named
 from lrbench.policies import parse_policy
 from lrbench.report.build import build_report
-from lrbench.report.by_solver.plots import heat_map, write_solver_plots
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare, unscaled
+from lrbench.report.figures.heatmap import heat_map, write_solver_plots
 from lrbench.report.load import load
 
 FIX, TRI, COS = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "COS(k0=0.01, k1=0.06, l=2000)"

@@ -11,14 +11,14 @@ from factories import fake_runs
 from factories.made_up_reports import report_of, run_row
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from lrbench.drawing.save import drawing
+from lrbench.drawing.theme import MOST_POLICIES, PAPER_SETTINGS, print_look
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import metric_named
 from lrbench.report.choice import chosen_policies, chosen_workload
-from lrbench.report.looks import MOST_POLICIES, print_look
-from lrbench.report.paper import SETTINGS, draw_paper
-from lrbench.report.paper_layout import COLUMN_INCHES, WHATS, Paper
-from lrbench.report.paper_text import caption, value_text
-from lrbench.report.picture_file import drawing
+from lrbench.report.figures.paper import draw_paper
+from lrbench.report.figures.paper_layout import COLUMN_INCHES, WHATS, Paper
+from lrbench.report.figures.paper_text import caption, value_text
 
 BEST = metric_named("best_accuracy")
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)"
@@ -40,7 +40,7 @@ def table_of(count, policy="FIX(k0={})", **values):
 
 def drawn(table, paper):
     """The figure with everything in its place, and what measures its texts."""
-    with drawing(SETTINGS):
+    with drawing(PAPER_SETTINGS):
         figure = draw_paper(table, BEST, table.policies, paper)
         figure.canvas = FigureCanvasAgg(figure)
         figure.canvas.draw()
@@ -49,14 +49,14 @@ def drawn(table, paper):
 
 @pytest.mark.parametrize("style", ["grey", "colour"])
 def test_without_colour_every_line_has_a_look_of_its_own(style):
-    looks = [print_look(style)(place) for place in range(MOST_POLICIES)]
+    looks = [print_look(style, place) for place in range(MOST_POLICIES)]
     assert len({(str(look["linestyle"]), look["marker"]) for look in looks}) == MOST_POLICIES
 
 
 def test_grey_is_grey_and_neighbours_differ_in_lightness():
     from matplotlib.colors import to_rgb
 
-    shades = [to_rgb(print_look("grey")(place)["color"]) for place in range(MOST_POLICIES)]
+    shades = [to_rgb(print_look("grey", place)["color"]) for place in range(MOST_POLICIES)]
     assert all(len(set(shade)) == 1 for shade in shades)
     assert all(abs(one[0] - other[0]) > 0.15 for one, other in itertools.pairwise(shades))
 
@@ -79,7 +79,12 @@ def test_the_legend_is_whole_and_covers_no_panel(columns, count, policy):
 
 @pytest.mark.parametrize(
     ("columns", "policy"),
-    [(1, NESTED.replace("30", "{}")), (2, NESTED.replace("30", "{}")), (1, TRI.replace("200", "{}00"))],
+    [
+        (1, NESTED.replace("30", "{}")),
+        (2, NESTED.replace("30", "{}")),
+        (1, TRI.replace("200", "{}00")),
+        (1, "WARMUP(policy=COSDECAY(k0=0.03, k1=0), l={}0, k0=0, count=stage)"),
+    ],
 )
 def test_titles_of_policies_are_whole_and_keep_apart(columns, policy):
     figure, renderer = drawn(table_of(6, policy), Paper(("rate-against-accuracy",), COLUMN_INCHES[columns]))
@@ -107,7 +112,7 @@ def test_panels_stand_in_the_order_in_which_they_were_asked_for_and_are_lettered
         "learning rate",
         "",
         "top-1 accuracy",
-        "top-1 accuracy, from near",
+        "top-1 accuracy, zoomed in",
     ]
 
 
@@ -158,8 +163,8 @@ def test_the_caption_says_what_is_shown_and_how_sure_it_is():
     table = table_of(5)
     text = caption(table, table.policies[:4], ("accuracy", "rates"), BEST)
     assert text == (
-        "lenet on MNIST, batch 100, 2,000 iterations: top-1 accuracy over the whole run, and from near; learning "
-        "rates. 4 of 5 policies, ranked by best accuracy. Lines: mean over the seeds (3 a policy); bands: lowest to "
+        "lenet on MNIST, batch 100, 2,000 iterations: top-1 accuracy over the whole run, and zoomed in on the best; "
+        "learning rates. 4 of 5 policies, ranked by best accuracy. Lines: mean over the seeds (3 a policy); bands: lowest to "
         "highest seed, of the first 3. p: Welch's t-test over the seeds against the best policy, corrected for "
         "the number of comparisons (Holm)."
     )

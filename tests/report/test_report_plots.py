@@ -11,14 +11,16 @@ import pytest
 from factories import fake_runs
 from matplotlib.figure import Figure
 
+from lrbench.drawing.axes import plain_axes
+from lrbench.drawing.theme import MOST_POLICIES
 from lrbench.errors import ResultsError
 from lrbench.metrics.registry import metric_named
 from lrbench.policies import parse_policy
 from lrbench.report.build import build_report
-from lrbench.report.curves import metric_curve, rate_curve
+from lrbench.report.figures.curves import write_plots
+from lrbench.report.figures.data import metric_curve, rank_labels, rate_curve
+from lrbench.report.figures.panels import PlotContext
 from lrbench.report.load import load
-from lrbench.report.plots import write_plots
-from lrbench.report.scene import MOST_POLICIES, Scene, plain_axes
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)"
 NAMES = ["rates.png", "losses.png", "accuracy.png", "confidence.png"]
@@ -129,11 +131,11 @@ def test_of_many_policies_the_best_are_drawn_each_with_a_look_of_its_own(tmp_pat
     for number in range(MOST_POLICIES + 5):
         fake_runs.write_run(tmp_path, f"FIX(k0={number + 1})", [0.5 + number / 100])
     report = built(tmp_path)
-    scene = Scene.of(report.workloads[0], report.metric)
-    assert len(scene.lines) == MOST_POLICIES
-    assert len({(line.colour, str(line.look["linestyle"])) for line in scene.lines}) == MOST_POLICIES
-    assert scene.lines[0].label.startswith("1.  FIX(k0=35)  [84.00]")
-    assert "the first 30 of 35 policies" in scene.legend_title
+    context = PlotContext.of(report.workloads[0], report.metric)
+    assert len(context.series) == MOST_POLICIES
+    assert len({(line.colour, str(line.look["linestyle"])) for line in context.series}) == MOST_POLICIES
+    assert context.series[0].label.startswith("1.  FIX(k0=35)  [84.00]")
+    assert "the first 30 of 35 policies" in context.legend_title
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 1), (0, 3), (20, 20), (40, 42), (0, 10_000)])
@@ -151,3 +153,13 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "plots").write_text("a file")
     with pytest.raises(ResultsError, match=r"rates\.png: cannot be written: .*; change --plots"):
         write_plots(built(tmp_path / "results"), tmp_path / "plots")
+
+
+def test_lines_of_policies_that_share_a_rank_are_labelled_apart(tmp_path):
+    for policy, end in ((FIX, 0.9), (TRI, 0.9), ("FIX(k0=0.02)", 0.8)):
+        fake_runs.write_run(tmp_path, policy, [0.1, end])
+    for policy in ("FIX(k0=1)", "FIX(k0=2)"):
+        fake_runs.write_run(tmp_path, policy, [0.1, None], status="diverged")
+    rows = built(tmp_path).workloads[0].policies
+    assert rank_labels(rows)[:3] == ["1a", "1b", "3"]
+    assert len(set(rank_labels(rows))) == 5

@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 from factories import fake_runs
 
+from lrbench.drawing.scales import log_ticks
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import build_report
+from lrbench.report.figures.data import zoom
+from lrbench.report.figures.panels import Rates
 from lrbench.report.load import load
 from lrbench.report.page import page_document, page_html
 from lrbench.serving.live_page import LivePage
@@ -284,3 +287,75 @@ def test_labels_of_bars_stand_apart(chromium, wordy, width):
     assert all(upper["bottom"] <= lower["top"] for upper, lower in itertools.pairwise(boxes))
     frame = opened.script("document.querySelector('#bars figure').getBoundingClientRect().left")
     assert min(box["left"] for box in boxes) > frame
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """A page of policies that end close together, two of them level, and one with a rate that is far too high."""
+    results = tmp_path_factory.mktemp("crowded") / "results"
+    for policy, end in ((TRI, 0.97), (SIN, 0.97), ("FIX(k0=0.02)", 0.9695), (FIX, 0.968), ("FIX(k0=0.03)", 0.967)):
+        fake_runs.write_run(results, policy, [0.1, 0.8, end], target_accuracy=0.85)
+    fake_runs.write_run(results, "FIX(k0=0.6)", [0.1, None], status="diverged", target_accuracy=0.85)
+    path = results.parent / "crowded.html"
+    path.write_bytes(page_html(page_document(_read(results), datetime.now(timezone.utc))))
+    return path
+
+
+@pytest.fixture
+def close(chromium, crowded):
+    """That page, opened anew."""
+    opened = Page(chromium, crowded.parent)
+    opened.screen(1280, 3000)
+    chromium.get(crowded.as_uri())
+    opened.wait("document.querySelectorAll('#curves svg').length > 3")
+    return opened
+
+
+def test_labels_at_the_ends_of_lines_differ_and_keep_apart(close):
+    labels = close.script("[...document.querySelectorAll('#legend li')].map((one) => one.textContent.split(' ')[0])")
+    assert labels == ["#1a", "#1b", "#3", "#4", "#5"]
+    for chart in range(close.script("document.querySelectorAll('#curves svg').length")):
+        boxes = close.script(f"""[...document.querySelectorAll('#curves svg')[{chart}].querySelectorAll('text')]
+            .filter((text) => text.textContent.startsWith('#')).map((text) => text.getBoundingClientRect().toJSON())
+            .sort((one, other) => one.top - other.top)""")
+        assert boxes
+        assert all(lower["top"] - upper["top"] >= 9 for upper, lower in itertools.pairwise(boxes)), chart
+
+
+def test_every_policy_is_named_where_cost_is_set_against_quality(close):
+    texts = close.script("""[...document.querySelectorAll('#bars figure:last-child svg text')]
+        .map((text) => text.textContent).filter((text) => text.startsWith('#'))""")
+    assert set(" ".join(texts).split()) == {"#1a", "#1b", "#3", "#4", "#5"}
+
+
+def test_the_page_draws_the_axes_that_the_picture_files_have(close):
+    document = close.script("data")
+    table = _read(close.results / "results").workloads[0]
+    part = zoom(table.policies)
+    assert document["workloads"][0]["zoom"] == {name: pytest.approx(value) for name, value in vars(part).items()}
+    assert not close.script("kindFor(drawnRows(), CURVES[0]).axis").endswith("(log)")
+    close.script("[...document.querySelectorAll('#shown button')][1].click()")
+    assert close.script("kindFor(drawnRows(), CURVES[0]).axis").endswith("(log)")
+    scale = Rates.of(table.policies).scale
+    assert scale.logarithmic
+    assert 10 ** close.script("kindFor(drawnRows(), CURVES[0]).scale.to(0)") == pytest.approx(scale.low, rel=1e-4)
+    for low, high in ((0.001, 1), (0.02, 5), (0.9, 6), (0.21, 0.46)):
+        row = {"curves": {"test_loss": {"mean": [low, high]}}}
+        ticks = close.browser.execute_script("return logarithmTicks([arguments[0]], CURVES[4])", row)
+        assert [10**tick for tick in ticks] == pytest.approx(log_ticks(low, high))
+    assert close.errors() == []
+
+
+def test_on_paper_the_legend_stays_whole_and_three_rows_of_charts_fit_a_page(close):
+    close.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    close.script("dispatchEvent(new Event('beforeprint'))")
+    try:
+        style = "getComputedStyle(document.getElementById('legend'))"
+        assert close.script(f"[{style}.breakInside, {style}.breakAfter]") == ["avoid", "avoid"]
+        heights = close.script(
+            "[...document.querySelectorAll('#curves figure')].map((one) => one.getBoundingClientRect().height)"
+        )
+        assert 3 * (max(heights) + 8) < 800  # of the 950 pixels of a page; the rest is for heading and legend
+    finally:
+        close.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        close.script("dispatchEvent(new Event('afterprint'))")

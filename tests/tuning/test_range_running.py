@@ -13,7 +13,7 @@ from factories.fake_engine import FakeEngine, FakeSession
 from lrbench.data import Prepared
 from lrbench.engines.base import TrainResult
 from lrbench.errors import EngineFailed
-from lrbench.report.range_plot import plot_range
+from lrbench.report.figures.range import plot_range
 from lrbench.report.render import render
 from lrbench.report.views.range import range_document
 from lrbench.spec.experiment import read_experiment

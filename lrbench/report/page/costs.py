@@ -56,7 +56,7 @@ def _cost(workload: WorkloadTable, cost: Metric, metric: Metric, places: Sequenc
         "title": heading(cost),
         "front": chosen,
         "places": list(places),
-        "sentence": f"Nothing is both cheaper and better than: {named}{more}.{_left_out(workload, cost)}",
+        "sentence": f"Pareto-optimal (nothing is both cheaper and better): {named}{more}.{_left_out(workload, cost)}",
     }
 
 

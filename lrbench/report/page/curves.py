@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.report.curves import Curve, metric_curve, rate_curve
+from lrbench.report.figures.data import Curve, metric_curve, rate_curve, thinned
 from lrbench.report.policies import PolicyRow
 
 Column = NDArray[np.float64]
@@ -83,28 +83,8 @@ class Curves:
 
 def _thin(curve: Curve, most: int) -> Curve:
     places = thinned(curve.mean, most)
-    return Curve(
-        curve.iterations[places],
-        curve.mean[places],
-        curve.lowest[places],
-        curve.highest[places],
-        curve.ends,
-        curve.at_evaluations,
-    )
-
-
-def thinned(values: Column, most: int) -> NDArray[np.intp]:
-    """The places of at most so many values that look like all: the ends, and of each stretch its least and largest."""
-    count = len(values)
-    if count <= most:
-        return np.arange(count)
-    width = -(-count // ((most - 2) // 2))
-    padded = np.concatenate([values, np.full(-count % width, np.nan)]).reshape(-1, width)
-    known = np.isfinite(padded)
-    first = np.arange(len(padded)) * width
-    least, largest = np.where(known, padded, np.inf).argmin(axis=1), np.where(known, padded, -np.inf).argmax(axis=1)
-    inside = known.any(axis=1)
-    return np.unique(np.concatenate([[0, count - 1], (first + least)[inside], (first + largest)[inside]]))
+    names = ("iterations", "mean", "lowest", "highest")
+    return replace(curve, **{name: getattr(curve, name)[places] for name in names})
 
 
 def rounded(values: Column) -> list[float | None]:

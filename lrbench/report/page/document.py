@@ -11,10 +11,12 @@ from typing import Any
 
 from lrbench._version import __version__
 from lrbench.data.holdout import evaluated_on
+from lrbench.drawing.theme import MOST_POLICIES, page_theme
 from lrbench.errors import plain
 from lrbench.metrics.registry import METRICS
 from lrbench.report.active_runs import active_runs
 from lrbench.report.build import Report, WorkloadTable
+from lrbench.report.figures.data import rank_labels, zoom
 from lrbench.report.formats import NOTHING, heading, number
 from lrbench.report.page.costs import page_costs
 from lrbench.report.page.curves import Curves, KnownRates
@@ -60,6 +62,7 @@ def page_document(report: Report, made: datetime, kept: Kept | None = None) -> d
     return {
         "made": made.isoformat(timespec="seconds"),
         "version": __version__,
+        "theme": page_theme(),
         "report": _rows(report),
         "metric": {
             "name": report.metric.name,
@@ -112,7 +115,11 @@ class _Tables:
     def all(self) -> Iterator[dict[str, Any]]:
         first = 0
         for workload in self.report.workloads:
-            rows = [self._row(workload, row) | {"policy": first + place} for place, row in enumerate(workload.policies)]
+            labels = rank_labels(workload.policies)
+            rows = [
+                self._row(workload, row) | {"policy": first + place, "label": labels[place]}
+                for place, row in enumerate(workload.policies)
+            ]
             yield {
                 "label": plain(workload.label),
                 "order": _order(workload),
@@ -121,6 +128,7 @@ class _Tables:
                 "columns": self._columns(workload),
                 "rows": rows,
                 "costs": page_costs(workload, self.report.metric),
+                "zoom": zoom(workload.policies[:MOST_POLICIES]),
             }
             first += len(rows)
 

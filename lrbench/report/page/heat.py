@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from lrbench.errors import ResultsError, plain
 from lrbench.report.build import Report
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare
 from lrbench.report.comparison.findings import findings, verdict
 from lrbench.report.comparison.table import ComparisonTable, Standing
+from lrbench.report.figures.data import worst_shade
 from lrbench.report.formats import heading
 from lrbench.report.page.ranges import is_range_test
 from lrbench.report.views.comparison import value_text
-
-LARGEST_QUANTILE = 0.8
-"""Of the regrets, where the shades end: one hopeless policy is not to make all others look alike."""
 
 
 def page_heat(report: Report) -> list[dict[str, Any]]:
@@ -36,7 +32,7 @@ def page_heat(report: Report) -> list[dict[str, Any]]:
 
 
 def _matrix(table: ComparisonTable) -> dict[str, Any]:
-    top = _end_of_scale(table)
+    top = worst_shade((regret for found in table.standings for regret in found.regrets.values()), table.metric.unit)
     return {
         "label": plain(table.label),
         "title": heading(table.metric),
@@ -60,11 +56,3 @@ def _cell(table: ComparisonTable, found: Standing, solver: str, top: float) -> d
         "shade": None if regret is None else min(1.0, max(0.0, regret / top)),
         "best": compared is not None and compared.row.rank == 1,
     }
-
-
-def _end_of_scale(table: ComparisonTable) -> float:
-    regrets = [regret for found in table.standings for regret in found.regrets.values()]
-    known = [regret for regret in regrets if regret is not None and regret > 0]
-    if known:
-        return float(np.quantile(known, LARGEST_QUANTILE))
-    return 0.01 if table.metric.unit == "fraction" else 1.0

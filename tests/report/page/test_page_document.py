@@ -13,10 +13,10 @@ import pytest
 from factories import fake_runs
 from shown import csv_report, json_report, markdown_report
 
-from lrbench.report.curves import Curve
+from lrbench.report.figures.data import Curve, thinned
 from lrbench.report.page import page_html
 from lrbench.report.page.costs import pareto_front
-from lrbench.report.page.curves import rounded, thinned
+from lrbench.report.page.curves import rounded
 from lrbench.report.page.html import content_policy
 from lrbench.storage import file_sha256
 
@@ -171,7 +171,9 @@ def test_the_front_is_what_nothing_beats_in_cost_and_quality(results, page):
     assert costs["iterations_to_best"]["front"] == [0]  # both there at 1,000; a policy that diverged is not compared
     assert costs["iterations_to_best"]["places"] == [0, 1]
     assert "iterations_to_target" not in costs  # one policy reaches it
-    assert costs["iterations_to_best"]["sentence"].startswith(f"Nothing is both cheaper and better than: {TRI} (1,000 ")
+    assert costs["iterations_to_best"]["sentence"].startswith(
+        f"Pareto-optimal (nothing is both cheaper and better): {TRI} (1,000 "
+    )
 
 
 def test_a_seed_that_missed_the_target_shows_sorts_and_is_left_out_of_the_costs(tmp_path, page):

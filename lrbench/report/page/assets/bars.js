@@ -124,17 +124,28 @@ function costAndQuality(cost, place) {
 function costOption(cost) {
   const point = (place) => [...costAndQuality(cost, place), place];
   const front = new Set(cost.front);
-  const label = (place) => ({
-    show: true,
-    formatter: rankOf(workload.rows[place]),
-    position: "top",
-    color: colour("text"),
-    fontSize: 11,
+  const ranks = new Map(); // policies at one point share a label
+  for (const place of cost.places) {
+    const key = costAndQuality(cost, place).join();
+    ranks.set(key, [...(ranks.get(key) || []), rankOf(workload.rows[place])]);
+  }
+  const text = (place) => {
+    const [first, ...others] = ranks.get(costAndQuality(cost, place).join());
+    return first === rankOf(workload.rows[place]) ? [first, ...others].join(" ") : "";
+  };
+  const labelled = (places, weight) => ({
+    data: places.map((place) => ({ value: point(place), label: { formatter: () => text(place) } })),
+    label: { show: true, position: "top", color: colour("text"), fontSize: 11, fontWeight: weight },
+    labelLayout: { hideOverlap: true },
   });
   return {
     grid: { left: 66, right: 30, top: 24, bottom: 44 },
-    xAxis: axis("value", cost.title, { options: { scale: true }, label: shortNumber }),
-    yAxis: axis("value", data.metric.title, { vertical: true, options: { scale: true }, label: shortNumber }),
+    xAxis: axis("value", cost.title, { options: { scale: true, boundaryGap: ["5%", "5%"] }, label: shortNumber }),
+    yAxis: axis("value", data.metric.title, {
+      vertical: true,
+      options: { scale: true, boundaryGap: ["5%", "10%"] },
+      label: shortNumber,
+    }),
     tooltip: {
       formatter: (found) =>
         tip(`${rankOf(workload.rows[found.value[2]])} ${workload.rows[found.value[2]].name}`, [
@@ -154,14 +165,18 @@ function costOption(cost) {
       },
       {
         type: "scatter",
-        data: cost.places.filter((place) => !front.has(place)).map(point),
+        ...labelled(
+          cost.places.filter((place) => !front.has(place)),
+          "normal",
+        ),
         symbol: "circle",
         symbolSize: 8,
         itemStyle: { color: "transparent", borderColor: colour("soft"), borderWidth: 2 },
       },
       {
         type: "scatter",
-        data: cost.front.map((place) => ({ value: point(place), label: label(place) })),
+        ...labelled(cost.front, "bold"),
+        z: 3, // where labels overlap, the front's are kept
         symbol: "diamond",
         symbolSize: 14,
         itemStyle: { color: look(1).colour },
@@ -185,7 +200,7 @@ function renderCost() {
     );
   const made = figure(
     "Cost against quality",
-    `${cost.sentence} Diamonds, joined by the dashed line: that front.`,
+    `${cost.sentence} Diamonds, joined by the dashed line: these. Circles: the others.`,
     numbers,
   );
   const options = workload.costs.map((one) =>

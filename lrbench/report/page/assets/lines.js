@@ -4,28 +4,29 @@ const PERCENT = { to: (value) => 100 * value, from: (value) => value };
 const PLAIN = { to: (value) => value, from: (value) => value };
 // Logarithms on an ordinary axis: a band is stacked from its lower edge, which an axis of logarithms would not add up.
 const LOGARITHM = { to: (value) => (value > 0 ? Math.log10(value) : null), from: (value) => 10 ** value };
+const RATE = "learning_rate";
 const CURVES = [
-  { name: "learning_rate", title: "Learning rate", axis: "learning rate", scale: PLAIN, far: true },
+  { name: RATE, title: "Learning rate", axis: "learning rate", scale: PLAIN },
   { name: "accuracy_top1", title: "Accuracy on the test set", axis: "top-1 accuracy, %", scale: PERCENT },
   {
     name: "accuracy_top1",
-    title: "The same accuracy, the best from near",
+    title: "Accuracy, zoomed in on the best",
     axis: "top-1 accuracy, %",
     scale: PERCENT,
-    near: true,
+    zoomed: true,
   },
   { name: "train_loss", title: "Training loss", axis: "training loss", scale: LOGARITHM },
   { name: "test_loss", title: "Test loss", axis: "test loss", scale: LOGARITHM },
   { name: "average_confidence", title: "Confidence in the correct answers", axis: "confidence, %", scale: PERCENT },
   {
     name: "confidence_deviation",
-    title: "How far that confidence varies",
+    title: "Confidence deviation",
     axis: "deviation, points",
     scale: PERCENT,
   },
   {
     name: "expected_calibration_error",
-    title: "Calibration: how far confidence is from accuracy",
+    title: "Expected calibration error",
     axis: "calibration error, points",
     scale: PERCENT,
   },
@@ -55,7 +56,7 @@ function band(curve, scale, style, stack) {
   const height = high.map((value, index) => (value === null || low[index] === null ? null : value - low[index]));
   return [
     { ...line, data: pairs(curve, low) },
-    { ...line, data: pairs(curve, height), areaStyle: { color: style.colour, opacity: 0.18 } },
+    { ...line, data: pairs(curve, height), areaStyle: { color: style.colour, opacity: data.theme.band } },
   ];
 }
 
@@ -71,8 +72,9 @@ function crosses(ends, scale, style) {
   };
 }
 
+/** Its rank as charts and their legend show it, different for each policy. */
 function rankOf(row) {
-  return row.cells[0] === "-" ? "no rank" : `#${row.cells[0]}`;
+  return row.label.startsWith("-") ? `no rank ${row.label.slice(1)}`.trim() : `#${row.label}`;
 }
 
 function lineSeries(row, place, kind) {
@@ -80,7 +82,7 @@ function lineSeries(row, place, kind) {
   if (!curve) return [];
   const style = look(place);
   const values = scaled(curve.mean, kind.scale);
-  const banded = curve.low && !kind.near;
+  const banded = curve.low && !kind.zoomed;
   const single = values.filter((value) => value !== null).length === 1;
   const line = {
     type: "line",
@@ -90,9 +92,8 @@ function lineSeries(row, place, kind) {
     showSymbol: single,
     step: curve.steps ? "end" : false,
     color: style.colour,
-    lineStyle: { width: 2, type: style.dash.length ? style.dash : "solid" },
+    lineStyle: { width: data.theme.width, type: style.type },
     endLabel: { show: true, formatter: rankOf(row), color: style.colour, fontSize: 11, distance: 3 },
-    labelLayout: { moveOverlap: "shiftY" },
     emphasis: { disabled: true },
     z: 20 - place,
     markPoint: curve.ends && crosses(curve.ends, kind.scale, style),
@@ -100,50 +101,35 @@ function lineSeries(row, place, kind) {
   return banded ? [...band(curve, kind.scale, style, `band ${place}`), line] : [line];
 }
 
-/** The part of the axis where the better half of the policies ends up, with room for their way there. */
-function nearRange(rows) {
-  const best = rows
-    .flatMap((row) => (row.curves.accuracy_top1 ? [Math.max(...row.curves.accuracy_top1.mean)] : []))
-    .sort((one, other) => one - other);
-  if (!best.length) return {};
-  const top = 100 * best[best.length - 1];
-  const span = Math.max(top - 100 * best[Math.floor((best.length - 1) / 2)], 1);
-  return {
-    min: Math.max(0, Math.floor(2 * (top - 3 * span)) / 2),
-    max: Math.min(100, Math.ceil(2 * (top + 0.3 * span)) / 2),
-  };
-}
-
-/** Rates of policies that lie far apart would be flat on one ordinary axis. */
+/** The limits of an axis, in its own scale; rates a decade or more apart are on logarithms, as in the picture files. */
 function kindFor(rows, kind) {
-  if (!kind.far) return kind;
-  const tops = rows.filter((row) => row.curves[kind.name]).map((row) => Math.max(...row.curves[kind.name].mean));
-  return Math.max(...tops) > 10 * Math.min(...tops) ? { ...kind, scale: LOGARITHM } : kind;
+  if (kind.zoomed) return { ...kind, limits: { min: 100 * workload.zoom.low, max: 100 * workload.zoom.high } };
+  if (kind.name !== RATE) return kind;
+  const positive = rows.map((row) => (row.curves[RATE]?.mean || []).filter((rate) => rate > 0));
+  const known = positive.filter((rates) => rates.length);
+  const tops = known.map((rates) => Math.max(...rates));
+  const { apart, below } = data.theme.rates;
+  if (!known.length || Math.max(...tops) < apart * Math.min(...tops) * (1 - 1e-4)) return kind;
+  const low = Math.max(Math.min(...known.flat()), Math.min(...tops) / below);
+  const scale = { ...LOGARITHM, to: (rate) => Math.log10(Math.max(rate, low)) };
+  return { ...kind, scale, axis: `${kind.axis} (log)` };
 }
 
-/** Where an axis of logarithms has its ticks: decades alone, 1, 2, 5 of each, or more where these are less than three. */
-function logarithmTicks(rows, name) {
-  const values = rows
-    .flatMap((row) =>
-      row.curves[name]
-        ? [...row.curves[name].mean, ...(row.curves[name].low || []), ...(row.curves[name].high || [])]
-        : [],
-    )
-    .filter((value) => value > 0);
-  const [low, high] = [
-    values.reduce((one, other) => Math.min(one, other), Infinity),
-    values.reduce((one, other) => Math.max(one, other), 0),
-  ];
-  const decades = Math.log10(high / low);
-  const within = (steps) => {
-    const found = [];
-    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1)
-      found.push(...steps.map((step) => step * 10 ** power));
-    return found.filter((value) => value >= low && value <= high).map(Math.log10);
-  };
-  if (decades > 2) return within(decades > 4 ? [1] : [1, 3]);
-  const usual = within([1, 2, 5]);
-  return usual.length > 2 ? usual : within([1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]);
+/** Ticks of an axis of logarithms: of the sets that come with the data, the first of which three are in range. */
+function logarithmTicks(rows, kind) {
+  const curves = rows.flatMap((row) => (row.curves[kind.name] ? [row.curves[kind.name]] : []));
+  const values = curves.flatMap((curve) => [...curve.mean, ...(curve.low || []), ...(curve.high || [])]);
+  const known = scaled(values, kind.scale).filter((value) => value !== null);
+  const low = known.reduce((one, other) => Math.min(one, other), Infinity) - 1e-9;
+  const high = known.reduce((one, other) => Math.max(one, other), -Infinity) + 1e-9;
+  let found = [];
+  for (const steps of data.theme.ticks) {
+    found = [];
+    for (let power = Math.floor(low); power <= high; power += 1)
+      found.push(...steps.map((step) => power + Math.log10(step)).filter((at) => at >= low && at <= high));
+    if (found.length > 2) break;
+  }
+  return found;
 }
 
 function curveOption(rows, given) {
@@ -152,16 +138,17 @@ function curveOption(rows, given) {
   const of = (value) => shortNumber(kind.scale.from(value));
   const said = (point) => `${rankOf(seen.get(point.seriesName))} ${point.seriesName}: ${of(point.value[1])}`;
   return {
-    grid: { left: 66, right: 52, top: 14, bottom: 44 },
+    grid: { left: 66, right: 52, top: 14, bottom: GRID_BOTTOM },
     xAxis: axis("value", "iteration", {
-      options: { max: "dataMax", min: 0 },
+      options: kind.zoomed ? { min: workload.zoom.start, max: workload.zoom.end } : { max: "dataMax", min: 0 },
       label: (value) => value.toLocaleString("en"),
     }),
     yAxis: axis("value", kind.axis, {
       vertical: true,
       label: of,
-      ticks: kind.scale === LOGARITHM && logarithmTicks(rows, kind.name),
-      options: { scale: true, ...(kind.near ? nearRange(rows) : {}) },
+      ticks: kind.scale.from === LOGARITHM.from && logarithmTicks(rows, kind),
+      options: { scale: true, ...kind.limits },
+      ends: !kind.limits,
     }),
     tooltip: {
       trigger: "axis",
@@ -214,7 +201,7 @@ function sample(style) {
     y1: 5,
     y2: 5,
     stroke: style.colour,
-    "stroke-width": 3,
+    "stroke-width": data.theme.width,
     "stroke-dasharray": style.dash.join(" "),
   };
   for (const [name, value] of Object.entries({ width: 34, height: 10, "aria-hidden": "true" }))
@@ -232,7 +219,8 @@ function renderCurves() {
       element("li", {}, sample(look(place)), `${rankOf(row)} `, element("span", { class: "policy" }, row.name)),
     ),
   );
-  const shown = CURVES.filter((kind) => rows.some((row) => row.curves[kind.name]));
+  const seen = (curve, kind) => curve && (!kind.zoomed || curve.mean.some((value) => value >= workload.zoom.low));
+  const shown = CURVES.filter((kind) => rows.some((row) => seen(row.curves[kind.name], kind)));
   const open = openDetails("curves");
   const made = shown.map((kind) => [
     kind,

@@ -28,7 +28,7 @@ function sweepOption(test) {
       name: `seed ${sweep.seed}`,
       symbol: "none",
       color: look(place).colour,
-      lineStyle: { type: look(place).dash.length ? look(place).dash : "solid", width: 1.5 },
+      lineStyle: { type: look(place).type, width: 1.5 },
       data: sweep.rates.map((rate, index) => [rate, sweep.losses[index]]),
     })),
   };
@@ -59,7 +59,7 @@ function fixedOption(test) {
       color: look(place).colour,
       symbol: ["circle", "triangle", "rect"][place % 3],
       symbolSize: 7,
-      lineStyle: { type: look(place).dash.length ? look(place).dash : "solid" },
+      lineStyle: { type: look(place).type },
       data: length.rates.map(({ rate, seeds }) => [rate, meanOf(seeds)]),
     })),
   };

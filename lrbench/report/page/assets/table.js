@@ -1,7 +1,6 @@
 // The ranked table: sorted by any column, filtered, with a tick for each policy that is drawn.
 
 const TEXTS = new Set(["policy", "solver", "engine", "against the best", "runs"]);
-const BEST_FIRST = 5;
 
 function keyOf(row) {
   return `${workload.label}\n${row.name}`;
@@ -10,7 +9,8 @@ function keyOf(row) {
 /** The rows that are drawn, the best first: those ticked, or the first few until the reader ticks any. */
 function drawnRows() {
   const ticked = state.drawn[workload.label];
-  return ticked ? workload.rows.filter((row) => ticked.has(keyOf(row))) : workload.rows.slice(0, BEST_FIRST);
+  if (!ticked) return workload.rows.slice(0, data.theme.first);
+  return workload.rows.filter((row) => ticked.has(keyOf(row))).slice(0, data.theme.most);
 }
 
 function tick(rows) {
@@ -89,7 +89,7 @@ function renderTable() {
   fill("policy-table", scrolling("Policies, ranked", table, true));
   scrollBox("policy-table", where);
   const buttons = [
-    ["Draw the best five", () => tick(workload.rows.slice(0, BEST_FIRST))],
+    ["Draw the best five", () => tick(workload.rows.slice(0, data.theme.first))],
     ["Draw the first 20 shown", () => tick(sortedRows().slice(0, 20))],
     ["Draw none", () => tick([])],
   ];

@@ -1,35 +1,13 @@
-// Colours that the colour-blind can tell apart, each also with a dash and a rank beside the line, on either background.
+// How charts are drawn. Colours, dashes and ticks come with the data, the same as those of the picture files.
 
-const LIGHT = [
-  "#0072b2",
-  "#d55e00",
-  "#007a5a",
-  "#b0508a",
-  "#9a6700",
-  "#2b7bb9",
-  "#6f3390",
-  "#8c564b",
-  "#444444",
-  "#6b7000",
-];
-const DARK = [
-  "#56b4e9",
-  "#ff8c42",
-  "#2fce9f",
-  "#e79ac6",
-  "#f0c24b",
-  "#9ad0f5",
-  "#c792ea",
-  "#d7a79b",
-  "#cfcfcf",
-  "#cdd64a",
-];
-const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
 const charts = new Map();
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
 const waiting = new Map();
+const parts = new WeakMap();
 const NEAR_PIXELS = 500;
-const PRINTED_PIXELS = 320;
+const END_LABEL_PIXELS = 12;
+const GRID_BOTTOM = 44;
+const PRINTED = { width: 320, height: 176 };
 const coming = new IntersectionObserver(
   (entries) => {
     for (const entry of entries) if (entry.isIntersecting) drawNow(entry.target);
@@ -39,18 +17,17 @@ const coming = new IntersectionObserver(
 let printing = false;
 
 function look(place) {
-  const colours = darkScheme.matches && !printing ? DARK : LIGHT;
-  return {
-    colour: colours[place % colours.length],
-    dash: DASHES[(place + Math.floor(place / colours.length)) % DASHES.length],
-  };
+  const { light, dark, dashes } = data.theme;
+  const colours = darkScheme.matches && !printing ? dark : light;
+  const dash = dashes[place % dashes.length];
+  return { colour: colours[place % colours.length], dash, type: dash.length ? dash : "solid" };
 }
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-function axis(kind, name, { vertical = false, label, options = {}, ticks } = {}) {
+function axis(kind, name, { vertical = false, label, options = {}, ticks, ends = true } = {}) {
   const marks = ticks && ticks.length ? { customValues: ticks } : {};
   return {
     type: kind,
@@ -58,7 +35,8 @@ function axis(kind, name, { vertical = false, label, options = {}, ticks } = {})
     nameLocation: "middle",
     nameGap: vertical ? 48 : 28,
     axisTick: marks,
-    axisLabel: { color: colour("text"), hideOverlap: true, ...marks, ...(label ? { formatter: label } : {}) },
+    // The ends of an axis are labelled only where they are round numbers.
+    axisLabel: { color: colour("text"), hideOverlap: true, showMinLabel: ends, showMaxLabel: ends, ...marks, ...(label ? { formatter: label } : {}) },
     nameTextStyle: { color: colour("text") },
     axisLine: { onZero: false, lineStyle: { color: colour("soft") } },
     splitLine: { ...marks, lineStyle: { color: colour("line"), opacity: 0.5 } },
@@ -79,7 +57,8 @@ function drawNow(room) {
   if (!option) return;
   waiting.delete(room);
   coming.unobserve(room);
-  const size = printing ? { width: PRINTED_PIXELS } : {}; // what is laid out for the screen is wider than paper
+  // What is laid out for the screen is wider than paper, and higher: three rows of charts fit a page.
+  const size = printing ? { width: PRINTED.width, ...(room.style.height ? {} : { height: PRINTED.height }) } : {};
   const chart = echarts.init(room, null, { renderer: "svg", ...size });
   charts.set(room, chart);
   const made = {
@@ -96,6 +75,30 @@ function drawNow(room) {
       confine: true,
     });
   chart.setOption(made);
+  parts.set(chart, made);
+  spreadEndLabels(chart);
+}
+
+/** Move the labels at the ends of lines apart where they would overlap. */
+function spreadEndLabels(chart) {
+  const { series } = parts.get(chart);
+  const ends = series.flatMap((line, index) => {
+    const point = line.endLabel && line.data.findLast(([, value]) => value !== null);
+    return point ? [{ index, at: chart.convertToPixel({ seriesIndex: index }, point)[1] }] : [];
+  });
+  if (ends.length < 2) return;
+  ends.sort((one, other) => one.at - other.at);
+  const moved = ends.map((end) => end.at);
+  for (let round = 0; round < 20; round += 1)
+    for (let index = 1; index < moved.length; index += 1) {
+      const short = Math.max(0, END_LABEL_PIXELS - (moved[index] - moved[index - 1])) / 2;
+      moved[index - 1] -= short;
+      moved[index] += short;
+    }
+  const below = Math.max(0, moved[moved.length - 1] - (chart.getHeight() - GRID_BOTTOM)); // there the axis has its numbers
+  const offsets = new Map(ends.map((end, place) => [end.index, Math.round(moved[place] - below - end.at)]));
+  const changed = series.map((_, index) => (offsets.has(index) ? { endLabel: { offset: [0, offsets.get(index)] } } : {}));
+  chart.setOption({ series: changed });
 }
 
 /** Forget charts whose room is no longer on the page. */
@@ -115,7 +118,10 @@ function forgetCharts() {
 }
 
 function resizeCharts() {
-  for (const chart of charts.values()) chart.resize();
+  for (const chart of charts.values()) {
+    chart.resize();
+    spreadEndLabels(chart);
+  }
 }
 
 /** A tooltip's lines, as an element. */

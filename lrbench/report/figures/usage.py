@@ -1,4 +1,4 @@
-"""Pictures of engines side by side: processor and memory over time, and the accuracy of each policy on each.
+"""Figures of engines side by side: processor and memory over time, and the accuracy of each policy on each.
 
 Imports matplotlib, so only its user imports it.
 """
@@ -7,26 +7,25 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from lrbench.drawing.axes import not_measured, numbers, plain_axes, title
+from lrbench.drawing.save import save_figures
+from lrbench.drawing.theme import MARKERS, colour
 from lrbench.errors import plain
 from lrbench.report.comparison.table import Comparison, ComparisonTable
 from lrbench.report.formats import heading
-from lrbench.report.picture_file import drawing, write_picture
-from lrbench.report.plots import prefixes
-from lrbench.report.scene import plain_axes
 from lrbench.runs.status import COMPLETED
 from lrbench.runs.usage import Sample
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_MARKERS = "osD^vP"
 # (column of the samples, title, how many of its units make one of the title's)
 _PANELS = (
     ("cpu_percent", "CPU, % of a core", 1.0),
@@ -45,15 +44,9 @@ def write_engine_plots(found: Comparison, folder: Path) -> list[Path]:
     Raises:
         ResultsError: the folder or a file cannot be written.
     """
-    written = []
-    with drawing():
-        names = prefixes([table.label for table in found.tables])
-        for table, prefix in zip(found.tables, names, strict=True):
-            for name, draw in (("engines-usage", _usage), ("engines-accuracy", _accuracy)):
-                path = folder / f"{prefix}{name}.png"
-                write_picture(draw(table), path, "--plots")
-                written.append(path)
-    return written
+    draws = {"engines-usage": _usage, "engines-accuracy": _accuracy}
+    groups = [(table.label, {name: partial(draw, table) for name, draw in draws.items()}) for table in found.tables]
+    return save_figures(folder, groups)
 
 
 def _usage(table: ComparisonTable) -> Figure:
@@ -62,17 +55,17 @@ def _usage(table: ComparisonTable) -> Figure:
     every = [samples for of in runs.values() for samples in of]
     panels = [panel for panel in _PANELS if any(len(curve(samples, panel[0])[0]) for samples in every)] or _PANELS[:2]
     figure = Figure(figsize=(7 * len(panels), 5), layout="constrained")
-    for axes, (name, title, scale) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    for axes, (name, quantity, scale) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for place, engine in enumerate(table.values):
             _draw(axes, [curve(samples, name) for samples in runs[engine]], scale, (engine, _look(place)))
         axes.set_xlabel("seconds since the training began")
-        axes.set_ylabel(title)
+        axes.set_ylabel(quantity)
         axes.set_ylim(bottom=0)
         plain_axes(axes)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=9, title="thin: a run; thick: median of the runs", title_fontsize=8)
         else:
-            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color="grey")
+            not_measured(axes)
     _head(figure, "Processor and memory over time", table)
     return figure
 
@@ -110,8 +103,8 @@ def _draw(
         axes.plot(seconds, values / scale, color=look["color"], linewidth=2.2, label=label)
 
 
-def _look(place: int) -> dict[str, Any]:
-    return {"color": _COLOURS[place % len(_COLOURS)], "marker": _MARKERS[place % len(_MARKERS)]}
+def _look(index: int) -> dict[str, Any]:
+    return {"color": colour(index), "marker": MARKERS[index % len(MARKERS)]}
 
 
 def _accuracy(table: ComparisonTable) -> Figure:
@@ -121,23 +114,16 @@ def _accuracy(table: ComparisonTable) -> Figure:
     figure = Figure(figsize=(10, 1.8 + 0.5 * len(policies)), layout="constrained")
     axes = figure.subplots()
     for place, engine in enumerate(table.values):
-        means = np.array(_means(table, engine)).reshape(-1, 3)
-        height = means[:, 0] + 0.16 * (place - (len(table.values) - 1) / 2)
-        axes.errorbar(
-            scale * means[:, 1],
-            height,
-            xerr=scale * means[:, 2],
-            linestyle="none",
-            capsize=3,
-            label=plain(engine),
-            **_look(place),
-        )
+        rows, means, deviations = np.array(_means(table, engine)).reshape(-1, 3).T
+        heights = rows + 0.16 * (place - (len(table.values) - 1) / 2)
+        look = {"linestyle": "none", "capsize": 3, "label": plain(engine), **_look(place)}
+        axes.errorbar(scale * means, heights, xerr=scale * deviations, **look)
     axes.set_yticks(range(len(policies)), [_policy_label(table, policy) for policy in policies])
     axes.invert_yaxis()
     axes.set_xlabel(f"{heading(metric)}: mean and sample standard deviation over the seeds")
     plain_axes(axes)
     axes.xaxis.set_major_locator(MaxNLocator("auto"))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    numbers(axes.xaxis)
     figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     _head(figure, metric.title.capitalize(), table)
     return figure
@@ -161,5 +147,4 @@ def _policy_label(table: ComparisonTable, policy: str) -> str:
 
 
 def _head(figure: Figure, what: str, table: ComparisonTable) -> None:
-    title = textwrap.shorten(plain(table.label), 80, placeholder=" …")
-    figure.suptitle(f"{what}: {title}", x=0.01, ha="left", fontsize=12)
+    title(figure, f"{what}: {textwrap.shorten(plain(table.label), 80, placeholder=' …')}")

@@ -7,29 +7,29 @@ so only its user imports it.
 from __future__ import annotations
 
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
+from lrbench.drawing.axes import title
+from lrbench.drawing.save import save_figures
+from lrbench.drawing.theme import FAINT, TICK_POINTS
 from lrbench.errors import plain
 from lrbench.metrics.registry import Metric
 from lrbench.report.comparison.table import ComparedRow, Comparison, ComparisonTable, Standing
+from lrbench.report.figures.data import worst_shade
 from lrbench.report.formats import heading, number
-from lrbench.report.picture_file import drawing, write_picture
-from lrbench.report.plots import prefixes
 from lrbench.report.views.comparison import value_text
 
-NAME = "policies_by_solver.png"
+NAME = "policies_by_solver"
 DARK_FROM = 0.55
 """The part of the scale from which on the shade is so dark that numbers are white."""
 LIGHTER = 1.25
 """The darkest shade that is meant is not black."""
-LARGEST_QUANTILE = 0.8
-"""Of the regrets, where the scale ends: one hopeless policy is not to make all others look alike."""
 
 
 def write_solver_plots(found: Comparison, folder: Path) -> list[Path]:
@@ -38,19 +38,15 @@ def write_solver_plots(found: Comparison, folder: Path) -> list[Path]:
     Raises:
         ResultsError: the folder or a file cannot be written.
     """
-    written = []
-    with drawing({"hatch.linewidth": 0.6}):
-        for table, prefix in zip(found.tables, prefixes([table.label for table in found.tables]), strict=True):
-            path = folder / f"{prefix}{NAME}"
-            write_picture(heat_map(table), path, "--plots")
-            written.append(path)
-    return written
+    groups = [(table.label, {NAME: partial(heat_map, table)}) for table in found.tables]
+    return save_figures(folder, groups, {"hatch.linewidth": 0.6})
 
 
 def heat_map(table: ComparisonTable) -> Figure:
     """A row a policy, the safest on top, a column a solver; each cell its mean, shaded by how far behind it is."""
-    regrets = _regrets(table)
-    top = _end_of_scale(regrets, table.metric)
+    rows = [[found.regrets[solver] for solver in table.values] for found in table.standings]
+    regrets = np.array(rows, dtype=np.float64)
+    top = worst_shade((regret for row in rows for regret in row), table.metric.unit)
     figure = Figure(figsize=(4.6 + 1.35 * len(table.values), 1.9 + 0.52 * len(table.standings)), layout="constrained")
     axes = figure.subplots()
     shown = axes.imshow(np.ma.masked_invalid(regrets), cmap="Greys", vmin=0, vmax=LIGHTER * top, aspect="auto")
@@ -60,33 +56,21 @@ def heat_map(table: ComparisonTable) -> Figure:
             _cell(axes, (column, place), table, table.rows[found.policy].get(solver), shade)
     axes.set_xticks(range(len(table.values)), [_title(table, solver) for solver in table.values])
     axes.set_yticks(range(len(table.standings)), [_label(found) for found in table.standings])
-    axes.tick_params(length=0, labelsize=8)
+    axes.tick_params(length=0, labelsize=TICK_POINTS)
     axes.xaxis.tick_top()
     bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02, extend="max")
-    bar.set_label(f"behind the best of the solver{_unit(table.metric)}", fontsize=8)
+    bar.set_label(f"behind the best of the solver{_unit(table.metric)}", fontsize=TICK_POINTS)
     bar.ax.yaxis.set_major_formatter(lambda value, _: number(value, table.metric.unit))
-    bar.ax.tick_params(labelsize=8)
-    title = textwrap.shorten(plain(table.label), 80, placeholder=" …")
-    figure.suptitle(f"{heading(table.metric)}, policies x solvers: {title}", x=0.01, ha="left", fontsize=11)
+    bar.ax.tick_params(labelsize=TICK_POINTS)
+    label = textwrap.shorten(plain(table.label), 80, placeholder=" …")
+    title(figure, f"{heading(table.metric)}, policies x solvers: {label}")
     figure.supxlabel(
         "framed: best of its solver; hatched: a run diverged; crossed: not run, unfinished, or a seed without a value",
         x=0.01,
         ha="left",
-        fontsize=8,
+        fontsize=TICK_POINTS,
     )
     return figure
-
-
-def _regrets(table: ComparisonTable) -> NDArray[np.float64]:
-    rows = [[each.regrets[solver] for solver in table.values] for each in table.standings]
-    return np.array(rows, dtype=np.float64)
-
-
-def _end_of_scale(regrets: NDArray[np.float64], metric: Metric) -> float:
-    known = regrets[np.isfinite(regrets) & (regrets > 0)]
-    if len(known):
-        return float(np.quantile(known, LARGEST_QUANTILE))
-    return 0.01 if metric.unit == "fraction" else 1.0
 
 
 def _cell(axes: Axes, place: tuple[int, int], table: ComparisonTable, found: ComparedRow | None, shade: float) -> None:
@@ -96,7 +80,7 @@ def _cell(axes: Axes, place: tuple[int, int], table: ComparisonTable, found: Com
     corner = (column - 0.5, line - 0.5)
     if np.isnan(shade):
         hatch = "////" if row is not None and row.diverged else "xx"
-        axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", edgecolor="#888888", hatch=hatch, linewidth=0.5))
+        axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", edgecolor=FAINT, hatch=hatch, linewidth=0.5))
     if row is not None and row.rank == 1:
         axes.add_patch(Rectangle((column - 0.47, line - 0.45), 0.94, 0.9, fill=False, edgecolor="black", linewidth=1.8))
     text = "\n".join(textwrap.wrap(value_text(found, table), 16))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrbench.report.looks import PrintStyle
+from lrbench.drawing.theme import SMALL_POINTS, PrintStyle
 
 APART = ("rates", "rate-against-accuracy")
 """What has a panel for each policy; all else shows the policies together."""
@@ -14,7 +14,6 @@ COLUMN_INCHES = {1: 3.3, 2: 7.0}
 PANEL_INCHES = 3.3
 """How wide a panel with all policies is, about; a panel of one policy is half of it."""
 
-TEXT_POINTS, SMALL_POINTS = 7.0, 6.0
 LETTER_INCHES = 0.53 * SMALL_POINTS / 72
 """How wide a letter of the small text is, on the average."""
 

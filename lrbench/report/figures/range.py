@@ -1,4 +1,4 @@
-"""The picture of a range test: loss and accuracy against the rate, a column for each solver.
+"""The figure of a range test: loss and accuracy against the rate, a column for each solver.
 
 Imports matplotlib, so only its user imports it.
 """
@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
 
+from lrbench.drawing.axes import in_percent, numbers, plain_axes, title
+from lrbench.drawing.save import drawing, save_figure
+from lrbench.drawing.theme import COLOURS, MUTED, TICK_POINTS, colour
 from lrbench.errors import plain
-from lrbench.report.picture_file import drawing, write_picture
 from lrbench.report.views.range import evaluated_on_title, solver_title
 from lrbench.tuning.range_test import RangeResult
 from lrbench.tuning.range_test.sweep import running_median
 
-DOTS_PER_INCH = 95
-SWEEP, SUGGESTED = "#555555", "#009e73"
-LENGTHS = ("#56b4e9", "#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#7f3c8d", "#8c564b", "#a5aa00", "#009e73", "#000000")
+SUGGESTED = COLOURS["light"][5]
 HIGHEST_LOSS = 2.0
 """Of the untrained net's loss; a diverging one would squeeze the rest flat."""
 
@@ -33,7 +33,7 @@ def plot_range(results: Sequence[RangeResult], heading: str, path: Path) -> None
         ResultsError: it cannot be written.
     """
     with drawing():
-        write_picture(_figure(results, heading), path, "--plot", DOTS_PER_INCH)
+        save_figure(_figure(results, heading), path, "change --plot")
 
 
 def _figure(results: Sequence[RangeResult], heading: str) -> Figure:
@@ -45,25 +45,21 @@ def _figure(results: Sequence[RangeResult], heading: str) -> Figure:
         _accuracy(lower, result)
         for axes in (upper, lower):
             _finish(axes, result)
-    figure.suptitle(f"Which rates are worth trying: {plain(heading)}", x=0.01, ha="left", fontsize=12)
+    title(figure, f"Which rates are worth trying: {plain(heading)}")
     return figure
+
+
+def _sweeps(axes: Axes, result: RangeResult, values: NDArray[np.float64]) -> None:
+    for index, column in enumerate(values):
+        label = None if index else "sweep, each seed"
+        axes.plot(result.sweeps.rates, column, color=MUTED, linewidth=0.7, alpha=0.5, label=label)
 
 
 def _loss(axes: Axes, result: RangeResult) -> None:
     sweeps = result.sweeps
-    for seed, loss in zip(result.plan.seeds, sweeps.losses, strict=True):
-        axes.plot(
-            sweeps.rates,
-            loss,
-            color=SWEEP,
-            linewidth=0.7,
-            alpha=0.6,
-            label="sweep, each seed" if seed == result.plan.seeds[0] else None,
-        )
-    over_seeds = np.median(np.where(np.isfinite(sweeps.losses), sweeps.losses, np.inf), axis=0)
-    axes.plot(
-        sweeps.rates, running_median(over_seeds), color="black", linewidth=1.8, label="median over points and seeds"
-    )
+    _sweeps(axes, result, sweeps.losses)
+    over_seeds = running_median(np.median(np.where(np.isfinite(sweeps.losses), sweeps.losses, np.inf), axis=0))
+    axes.plot(sweeps.rates, over_seeds, color="black", linewidth=1.8, label="median over points and seeds")
     finite = sweeps.losses[np.isfinite(sweeps.losses)]
     if len(finite):
         start = float(np.nanmedian(sweeps.losses[:, : max(3, sweeps.losses.shape[1] // 10)]))
@@ -72,36 +68,27 @@ def _loss(axes: Axes, result: RangeResult) -> None:
 
 
 def _accuracy(axes: Axes, result: RangeResult) -> None:
-    for place, accuracies in enumerate(result.sweeps.accuracies):
-        axes.plot(
-            result.sweeps.rates,
-            accuracies,
-            color=SWEEP,
-            linewidth=0.7,
-            alpha=0.4,
-            label=None if place else "sweep, each seed",
-        )
+    _sweeps(axes, result, result.sweeps.accuracies)
     rates = result.fixed.rates
-    for (length, table), colour in zip(result.fixed.accuracies.items(), LENGTHS, strict=False):
+    for index, (length, table) in enumerate(result.fixed.accuracies.items()):
+        shade = colour(index)
         for row in table:
-            axes.plot(rates, row, color=colour, linewidth=0.7, alpha=0.5, marker=".", markersize=4)
-        axes.plot(rates, table.mean(axis=0), color=colour, linewidth=2, label=f"fixed rate, {length:,} iterations")
+            axes.plot(rates, row, color=shade, linewidth=0.7, alpha=0.5, marker=".", markersize=4)
+        axes.plot(rates, table.mean(axis=0), color=shade, linewidth=2, label=f"fixed rate, {length:,} iterations")
         gone = ~np.isfinite(table).all(axis=0)
-        axes.plot(rates[gone], np.full(gone.sum(), result.judged.chance), color=colour, linestyle="", marker="x")
+        axes.plot(rates[gone], np.full(gone.sum(), result.judged.chance), color=shade, linestyle="", marker="x")
     axes.axhline(result.judged.chance, color="grey", linewidth=0.8, linestyle=":", label="chance; ×: diverged")
     axes.set_ylim(0, 1.02)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    in_percent(axes)
     axes.set_ylabel(f"accuracy on {evaluated_on_title(result)}")
     axes.set_xlabel("learning rate")
 
 
 def _finish(axes: Axes, result: RangeResult) -> None:
+    plain_axes(axes)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
+    numbers(axes.xaxis)
     if result.rates is not None:
         low, high = result.rates
         axes.axvspan(low, high, color=SUGGESTED, alpha=0.12, label=f"suggested: {low:g} to {high:g}", zorder=0)
-    axes.legend(fontsize=8, frameon=False, loc="best")
+    axes.legend(fontsize=TICK_POINTS, frameon=False, loc="best")

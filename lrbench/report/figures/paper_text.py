@@ -5,9 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from lrbench.drawing.theme import PRINT_BANDED
 from lrbench.errors import plain
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.report.build import WorkloadTable
+from lrbench.report.figures.paper_layout import APART
 from lrbench.report.formats import (
     heading,
     mean_and_deviation,
@@ -16,12 +18,10 @@ from lrbench.report.formats import (
     some_missed,
     verdict,
 )
-from lrbench.report.looks import PRINT_BANDED
-from lrbench.report.paper_layout import APART
 from lrbench.report.policies import PolicyRow
 
 _SHOWN = {
-    "accuracy": "top-1 accuracy over the whole run, and from near",
+    "accuracy": "top-1 accuracy over the whole run, and zoomed in on the best",
     "loss": "training loss and test loss",
     "confidence": "mean and standard deviation of the confidence in the correct answers",
     "rates": "learning rates",

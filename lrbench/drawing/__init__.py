@@ -1,0 +1,1 @@
+"""How figures look and are saved, whatever they show: ``theme``, ``axes`` and ``save``."""

@@ -1,0 +1,184 @@
+"""What figures and the HTML page draw: curves over iterations with their bands, and the parts of them worth seeing.
+
+matplotlib is not imported.
+"""
+
+from __future__ import annotations
+
+import collections
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrbench.errors import PolicyError
+from lrbench.metrics.registry import Unit
+from lrbench.policies import parse_policy
+from lrbench.report.policies import PolicyRow
+
+Column = NDArray[np.float64]
+
+MOST_POINTS = 20_000
+"""Points in the curve of a policy's rates; more cannot be told apart in a picture."""
+ZOOM_SPANS, LARGEST_QUANTILE = 2.0, 0.8
+START = 0.2
+"""Share of a run whose accuracies do not set the scale of the figures of rate against accuracy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One metric of one policy.
+
+    Attributes:
+        iterations, mean, lowest, highest: of the same length; over the seeds that have a value at that iteration, NaN
+            where none has.
+        ends: (iteration, value) of the last value before a seed's training diverged.
+        at_evaluations: whether it is a rate known only at the evaluations, of the iteration before each.
+    """
+
+    iterations: Column
+    mean: Column
+    lowest: Column
+    highest: Column
+    ends: tuple[tuple[float, float], ...]
+    at_evaluations: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not np.isfinite(self.mean).any()
+
+
+def metric_curve(row: PolicyRow, name: str) -> Curve:
+    """A metric's column over the runs that count."""
+    columns = [
+        (run.evaluations["iteration"], run.evaluations[name], run.status == "diverged")
+        for run in row.counted
+        if name in run.evaluations
+    ]
+    iterations = np.unique(np.concatenate([at for at, _, _ in columns])) if columns else np.empty(0)
+    table = np.full((max(1, len(columns)), len(iterations)), np.nan)
+    ends = []
+    for place, (at, values, diverged) in enumerate(columns):
+        table[place, np.searchsorted(iterations, at)] = values
+        known = np.flatnonzero(np.isfinite(values))
+        if diverged and len(known):
+            ends.append((float(at[known[-1]]), float(values[known[-1]])))
+    table[~np.isfinite(table)] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # an iteration at which no seed has a value
+        mean, lowest, highest = (statistic(table, axis=0) for statistic in (np.nanmean, np.nanmin, np.nanmax))
+    return Curve(iterations, mean, lowest, highest, tuple(ends))
+
+
+def rate_curve(row: PolicyRow) -> Curve:
+    """The policy's own rates over the run's iterations.
+
+    Where the text is no policy, or a closed-loop one, the rates that were used, as the evaluations have them.
+    """
+    run = row.runs[0] if row.runs else None
+    budget = run.workload.get("iterations") if run else None
+    if isinstance(budget, int) and 0 < budget < 2**53:
+        try:
+            policy = parse_policy(row.policy)
+            if policy.closed_loop:
+                return _used(row, float(policy.start(budget).rates(0, 1)[0]))
+            t = np.unique(np.linspace(0, budget - 1, min(budget, MOST_POINTS)).astype(np.int64))
+            rates = policy.rates(t, budget)
+        except PolicyError:
+            pass
+        else:
+            return Curve(t.astype(np.float64), rates, rates, rates, ())
+    return _used(row)
+
+
+def _used(row: PolicyRow, first: float | None = None) -> Curve:
+    """The rates of the evaluations; where that at t = 0 is known, the curve begins with it."""
+    curve = replace(metric_curve(row, "learning_rate"), at_evaluations=True)
+    if first is None or curve.iterations[:1].tolist() == [0]:
+        return curve
+    iterations = np.insert(curve.iterations, 0, 0)
+    mean, lowest, highest = (np.insert(column, 0, first) for column in (curve.mean, curve.lowest, curve.highest))
+    return replace(curve, iterations=iterations, mean=mean, lowest=lowest, highest=highest)
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """The part of a picture of accuracy where the better half of the policies ends up."""
+
+    start: float
+    end: float
+    low: float
+    high: float
+
+
+def zoom(rows: Sequence[PolicyRow]) -> Zoom | None:
+    """Zoom in on the best accuracies of the rows; None where no row has any.
+
+    With the span from the best policy's accuracy down to the middle one's, best or at the end, at least half a point:
+    it reaches ZOOM_SPANS of them below the best, and begins at the iteration at which the first curve gets there.
+    """
+    best = [mean for row in rows if (mean := row.summaries["best_accuracy"].mean) is not None]
+    curves = [curve for row in rows if not (curve := metric_curve(row, "accuracy_top1")).empty]
+    if not best or not curves:
+        return None
+    top = max(best)
+    at_end = np.median([curve.mean[np.isfinite(curve.mean)][-1] for curve in curves])
+    span = max(top - min(float(np.median(best)), float(at_end)), 0.005)
+    low = top - ZOOM_SPANS * span
+    end = max(float(curve.iterations[-1]) for curve in curves)
+    inside = [float(found[0]) for curve in curves if len(found := curve.iterations[curve.highest >= low])]
+    start = min(inside, default=end)
+    return Zoom(start if start < end else 0.0, end, low, min(1.0 + 0.1 * span, top + 0.3 * span))
+
+
+def accuracy_limits(rows: Sequence[PolicyRow]) -> tuple[float, float]:
+    """One scale for the accuracies of all rows, of what they reach once the training is under way."""
+    curves = [curve for row in rows if not (curve := metric_curve(row, "accuracy_top1")).empty]
+    if not curves:
+        return 0.0, 1.0
+    end = max(curve.iterations[-1] for curve in curves)
+    late = [value for curve in curves for value in curve.lowest[curve.iterations >= START * end] if np.isfinite(value)]
+    top = max(float(np.nanmax(curve.highest)) for curve in curves)
+    bottom = min(late, default=0.0)
+    margin = 0.06 * max(top - bottom, 0.005)
+    return bottom - margin, top + margin
+
+
+def rank_labels(rows: Sequence[PolicyRow]) -> list[str]:
+    """Short labels for lines, all different: the rank, with a letter where policies share it or have none."""
+    ranks = ["-" if row.rank is None else str(row.rank) for row in rows]
+    shared, seen = collections.Counter(ranks), collections.Counter[str]()
+    labels = []
+    for rank in ranks:
+        letter = chr(ord("a") + seen[rank]) if seen[rank] < 26 else f".{seen[rank] + 1}"
+        seen[rank] += 1
+        labels.append(rank + letter if shared[rank] > 1 else rank)
+    return labels
+
+
+def thinned(values: Column, most: int) -> NDArray[np.intp]:
+    """The places of at most so many values that look like all: the ends, and of each stretch its least and largest."""
+    count = len(values)
+    if count <= most:
+        return np.arange(count)
+    width = -(-count // ((most - 2) // 2))
+    padded = np.concatenate([values, np.full(-count % width, np.nan)]).reshape(-1, width)
+    known = np.isfinite(padded)
+    first = np.arange(len(padded)) * width
+    least, largest = np.where(known, padded, np.inf).argmin(axis=1), np.where(known, padded, -np.inf).argmax(axis=1)
+    inside = known.any(axis=1)
+    return np.unique(np.concatenate([[0, count - 1], (first + least)[inside], (first + largest)[inside]]))
+
+
+def worst_shade(regrets: Iterable[float | None], unit: Unit) -> float:
+    """The distance behind the best at which the shades of a heat map end, given all distances in that unit.
+
+    It is a quantile of them, as one hopeless policy is not to make all others look alike.
+    """
+    known = [regret for regret in regrets if regret is not None and regret > 0]
+    if known:
+        return float(np.quantile(known, LARGEST_QUANTILE))
+    return 0.01 if unit == "fraction" else 1.0

@@ -1,0 +1,255 @@
+"""What is drawn into axes: a metric of all policies in one panel, or the rates of each policy in a panel of its own.
+
+The figures for a screen and those for paper share these panels and differ in their arrangement. Imports matplotlib, so
+only its user imports it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from lrbench.drawing.axes import end_labels, fitted, in_percent, log_axis, not_measured, rate_axis
+from lrbench.drawing.scales import RateScale, rate_scale
+from lrbench.drawing.theme import EMPHASISED, FAINT, FILL, MOST_POLICIES, Look, screen_band, screen_look
+from lrbench.errors import plain
+from lrbench.metrics.registry import Metric
+from lrbench.report.build import WorkloadTable
+from lrbench.report.figures.data import Curve, metric_curve, rank_labels, rate_curve, zoom
+from lrbench.report.formats import heading, mean_and_deviation, status_counts
+from lrbench.report.policies import PolicyRow
+from lrbench.runs.status import COMPLETED
+
+LEGEND_CHARACTERS = 56
+MARKERS_A_LINE = 12
+AS_USED = " (where the rates depend on the run: as used before each evaluation, mean and range over the seeds)"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One policy in every figure of its workload.
+
+    Attributes:
+        name: its text, with solver and engine where there are several.
+        label: what the legend says.
+        end: short label at the end of its line; empty for none.
+    """
+
+    row: PolicyRow
+    name: str
+    label: str
+    look: Look
+    end: str = ""
+
+    @property
+    def colour(self) -> str:
+        """Colour of the line."""
+        return str(self.look["color"])
+
+    @property
+    def handle(self) -> Line2D:
+        """Sample of the line for a legend."""
+        return Line2D([], [], **self.look)
+
+
+@dataclass(frozen=True)
+class PlotContext:
+    """Policies of one workload as they are drawn, the best first.
+
+    Attributes:
+        target: the accuracy to reach, a fraction; None where there is none or there are several.
+        banded: number of policies, from the first, with a band over the seeds.
+        band: look of a band, by the line's colour.
+    """
+
+    title: str
+    series: tuple[Series, ...]
+    legend_title: str
+    target: float | None = None
+    banded: int = EMPHASISED
+    band: Callable[[str], Look] = screen_band
+
+    @classmethod
+    def of(cls, workload: WorkloadTable, metric: Metric) -> PlotContext:
+        """The first MOST_POLICIES, for a screen: each with its look and label."""
+        shown = workload.policies[:MOST_POLICIES]
+        series = []
+        for index, (row, rank) in enumerate(zip(shown, rank_labels(workload.policies), strict=False)):
+            name = plain(workload.name(row))
+            label = f"{rank}.  {_value_label(name, row, metric)}"
+            series.append(Series(row, name, label, screen_look(index), rank if index < EMPHASISED else ""))
+        notes = [f"line: mean over the seeds; [{heading(metric)}]"]
+        if any(len(row.counted) > 1 for row in shown[:EMPHASISED]):
+            notes.append(f"band: lowest to highest seed, of the first {min(len(shown), EMPHASISED)}")
+        if any("diverged" in row.statuses for row in shown):
+            notes.append("×: a seed diverged")
+        if len(shown) < len(workload.policies):
+            notes.append(f"the first {len(shown)} of {len(workload.policies)} policies")
+        title = textwrap.shorten(plain(workload.label), 110, placeholder=" …")
+        return cls(title, tuple(series), "\n".join(notes), workload.target)
+
+    @property
+    def rows(self) -> list[PolicyRow]:
+        """The policies drawn."""
+        return [series.row for series in self.series]
+
+    def draw(self, axes: Axes, name: str) -> float:
+        """Draw a metric of every policy; returns the lowest value, NaN where none has any."""
+        lowest = np.nan
+        for index, series in enumerate(self.series):
+            found = draw_metric(axes, series, name, index, self.band if index < self.banded else None)
+            lowest = float(np.fmin(lowest, found))
+        if np.isnan(lowest):
+            not_measured(axes)
+        return lowest
+
+    def label_ends(self, axes: Axes, name: str) -> None:
+        """Write the short label of each line that has one at its end; once the axes have their limits."""
+        curves = [(series, metric_curve(series.row, name)) for series in self.series if series.end]
+        known = [(series, curve) for series, curve in curves if not curve.empty]
+        last = max((curve.iterations[-1] for _, curve in known), default=0.0)
+        ends = [
+            (float(curve.mean[-1]), series.end, series.colour)
+            for series, curve in known
+            if curve.iterations[-1] == last and np.isfinite(curve.mean[-1])
+        ]
+        end_labels(axes, ends)
+
+
+def draw_metric(axes: Axes, series: Series, name: str, index: int, band: Callable[[str], Look] | None) -> float:
+    """Draw a metric of one policy; returns its lowest value, NaN where it has none.
+
+    Args:
+        index: which line of the figure it is, so that markers of several do not hide each other.
+        band: look of the band from the lowest to the highest seed, by the line's colour; None for no band.
+    """
+    curve = metric_curve(series.row, name)
+    if curve.empty:
+        return np.nan
+    known = int(np.isfinite(curve.mean).sum())
+    every = max(1, len(curve.mean) // MARKERS_A_LINE)
+    # A single evaluation is no line: it gets a dot.
+    marker = {"marker": series.look.get("marker", "o")} if known == 1 else {"markevery": (index % every, every)}
+    axes.plot(curve.iterations, curve.mean, **{**series.look, **marker})
+    if band is not None and (curve.lowest < curve.highest).any():
+        axes.fill_between(curve.iterations, curve.lowest, curve.highest, **band(series.colour))
+    for iteration, value in curve.ends:
+        size = 2 * series.look.get("markersize", 3.5)
+        axes.plot(iteration, value, marker="x", color=series.colour, markersize=size, zorder=series.look["zorder"])
+    return float(np.nanmin(curve.lowest))
+
+
+def _value_label(name: str, row: PolicyRow, metric: Metric) -> str:
+    """The policy, shortened, with its mean and what became of runs that did not simply finish."""
+    if len(name) > LEGEND_CHARACTERS:
+        name = name[: LEGEND_CHARACTERS - 1] + "…"
+    notes = [mean_and_deviation(row.summaries[metric.name], metric.unit)]
+    troubles = {status: n for status, n in row.statuses.items() if status not in COMPLETED}
+    notes += [status_counts(troubles)] if troubles else []
+    return f"{name}  [{', '.join(notes)}]"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Axes with all policies: title beside the vertical axis, the metric, and what sets the axis up."""
+
+    title: str
+    metric: str
+    finish: Callable[[Axes, PlotContext], None]
+
+    def fill(self, axes: Axes, context: PlotContext) -> None:
+        """Draw the panel with its title."""
+        lowest = context.draw(axes, self.metric)
+        if self.finish is not _logarithmic or lowest > 0:
+            self.finish(axes, context)
+        context.label_ends(axes, self.metric)
+        axes.set_ylabel(self.title)
+
+
+def _logarithmic(axes: Axes, _: PlotContext) -> None:
+    log_axis(axes)
+
+
+def _fractions(axes: Axes, _: PlotContext) -> None:
+    in_percent(axes)
+
+
+def _accuracy(axes: Axes, context: PlotContext) -> None:
+    in_percent(axes)
+    if context.target is not None:
+        axes.axhline(context.target, color="grey", linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+
+
+def _zoomed(axes: Axes, context: PlotContext) -> None:
+    _accuracy(axes, context)
+    if (part := zoom(context.rows)) is not None:
+        margin = 0.03 * (part.end - part.start)
+        axes.set_ylim(part.low, part.high)
+        axes.set_xlim(part.start - margin, part.end + margin)
+
+
+TOGETHER: dict[str, tuple[Panel, ...]] = {
+    "loss": (Panel("training loss", "train_loss", _logarithmic), Panel("test loss", "test_loss", _logarithmic)),
+    "accuracy": (
+        Panel("top-1 accuracy", "accuracy_top1", _accuracy),
+        Panel("top-1 accuracy, zoomed in", "accuracy_top1", _zoomed),
+    ),
+    "confidence": (
+        Panel("average confidence", "average_confidence", _fractions),
+        Panel("confidence deviation", "confidence_deviation", _fractions),
+    ),
+}
+"""Panels with all policies, by what they show."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The rates of each policy on one scale, in panels side by side: on top of each other, periodic rates hide."""
+
+    curves: tuple[Curve, ...]
+    scale: RateScale
+
+    @classmethod
+    def of(cls, rows: Sequence[PolicyRow]) -> Rates:
+        """Compute the rate curves of the rows."""
+        curves = tuple(map(rate_curve, rows))
+        return cls(curves, rate_scale(curve.highest for curve in curves))
+
+    @property
+    def title(self) -> str:
+        """What the axis shows."""
+        return "learning rate (log)" if self.scale.logarithmic else "learning rate"
+
+    @property
+    def sampled(self) -> bool:
+        """Whether any is known at the evaluations only."""
+        return any(curve.at_evaluations for curve in self.curves)
+
+    def draw(self, axes: Axes, index: int, colour: str, behind: bool = False) -> None:
+        """Draw the rates of one policy.
+
+        Args:
+            behind: as a grey shape for curves to stand before, in place of a line of the colour.
+        """
+        curve, low = self.curves[index], self.scale.low
+        # Steps for what is known at evaluations only, as a slope would claim to know what lies between.
+        step: Literal["pre"] | None = "pre" if curve.at_evaluations else None
+        mean, lowest, highest = (np.maximum(column, low) for column in (curve.mean, curve.lowest, curve.highest))
+        if behind:
+            axes.fill_between(curve.iterations, low, mean, step=step, color=FILL, linewidth=0)
+        elif (lowest < highest).any():
+            axes.fill_between(curve.iterations, lowest, highest, step=step, **screen_band(colour))
+        look: Look = {"color": FAINT, "linewidth": 0.6} if behind else {"color": colour, "linewidth": 1.2}
+        axes.plot(curve.iterations, mean, drawstyle="steps-pre" if step else "default", **look)
+        rate_axis(axes, self.scale)
+
+
+def policy_title(series: Series, inches: float, points: float, lines: int = 2) -> str:
+    """Rank and policy, at the head of a panel of its own, in so many lines at most."""
+    return fitted(f"{series.row.rank or '-'}.  {series.name}", inches, points, lines)

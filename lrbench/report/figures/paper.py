@@ -1,0 +1,205 @@
+"""A figure for a paper: panels as wide as a column, and the legend below them, where it covers nothing.
+
+The figure has no title, as a paper's caption stands in its place. Imports matplotlib, so only its user imports it.
+"""
+
+from __future__ import annotations
+
+import string
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.ticker import MaxNLocator
+
+from lrbench.drawing.axes import fitted, in_percent, plain_axes, text_inches
+from lrbench.drawing.theme import MUTED, PRINT_BANDED, SMALL_POINTS, print_band, print_look
+from lrbench.errors import plain
+from lrbench.metrics.registry import Metric
+from lrbench.report.build import WorkloadTable
+from lrbench.report.figures.data import accuracy_limits
+from lrbench.report.figures.panels import TOGETHER, Panel, PlotContext, Rates, Series, draw_metric, policy_title
+from lrbench.report.figures.paper_layout import APART, Paper, letters_in
+from lrbench.report.figures.paper_text import legend_label, legend_title, value_text
+from lrbench.report.policies import PolicyRow
+
+HEIGHT, HEIGHT_APART = 1.75, 1.12
+LINE_INCHES = 1.28 * SMALL_POINTS / 72
+HANDLE_INCHES = 0.42
+MARGIN_INCHES = 0.1
+NAME_LINES, VALUE_LINES = 3, 3
+BESIDE_INCHES, TITLE_GAP_INCHES = 0.8, 0.04
+"""What the numbers and names beside the outer axes take of the width, and the least distance between two titles."""
+ALONE = {"linestyle": "-", "linewidth": 1.2, "marker": "", "zorder": 3}
+"""Look of a line that is alone in its panel."""
+
+
+def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow], paper: Paper) -> Figure:
+    """Draw some policies of a workload; within ``drawing(PAPER_SETTINGS)``.
+
+    Args:
+        metric: what they are ranked by, which the legend shows.
+        rows: of the workload's, at most MOST_POLICIES, in the order of their looks.
+    """
+    width = letters_in(paper.width / paper.panels_a_row - HANDLE_INCHES)
+    series = tuple(
+        Series(
+            row, plain(workload.name(row)), legend_label(workload, row, metric, width), print_look(paper.style, index)
+        )
+        for index, row in enumerate(rows)
+    )
+    context = PlotContext("", series, legend_title(workload, metric), workload.target, PRINT_BANDED, print_band)
+    found = list(_rows(context, paper, [value_text(workload, row, metric) for row in rows]))
+    heights = [row.height for row in found]
+    below = LINE_INCHES * _legend_lines(context, paper) if paper.together else 0.0
+    figure = Figure(figsize=(paper.width, sum(heights) + below + MARGIN_INCHES), layout="constrained")
+    grid = GridSpec(len(found), 2 * paper.panels_a_row, figure, height_ratios=heights)
+    for number, row in enumerate(found):
+        for place, draw in enumerate(row.panels):
+            draw(figure.add_subplot(grid[number, row.span * place : row.span * (place + 1)]))
+    if paper.together:
+        _draw_legend(figure, context, paper)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Panels side by side: how high they are, how many columns of the grid each spans, and what draws each."""
+
+    height: float
+    span: int
+    panels: Sequence[Callable[[Axes], None]]
+
+
+def _rows(context: PlotContext, paper: Paper, values: Sequence[str]) -> Iterator[_Row]:
+    """From the top down; panels are lettered in reading order where there are several."""
+    count = sum(1 if what in APART else len(TOGETHER[what]) for what in paper.whats)
+    letters = iter([f"({letter})" for letter in string.ascii_lowercase] if count > 1 else [""])
+    waiting: list[Callable[[Axes], None]] = []
+    for what in paper.whats:
+        if what in APART:
+            yield from _side_by_side(waiting, HEIGHT, 2, paper)
+            waiting = []
+            panels = PolicyPanels(context, paper, next(letters), values)
+            drawn = [partial(panels.draw, what, index=index) for index in range(len(context.series))]
+            yield from _side_by_side(drawn, HEIGHT_APART + LINE_INCHES * panels.title_lines, 1, paper)
+        else:
+            waiting += [
+                partial(_draw_together, panel=panel, context=context, letter=next(letters)) for panel in TOGETHER[what]
+            ]
+    yield from _side_by_side(waiting, HEIGHT, 2, paper)
+
+
+def _side_by_side(panels: Sequence[Callable[[Axes], None]], height: float, span: int, paper: Paper) -> Iterator[_Row]:
+    size = 2 * paper.panels_a_row // span
+    for start in range(0, len(panels), size):
+        yield _Row(height, span, panels[start : start + size])
+
+
+def _draw_together(axes: Axes, panel: Panel, context: PlotContext, letter: str) -> None:
+    panel.fill(axes, context)
+    axes.set_xlabel("iteration")
+    axes.set_title(letter, loc="left")
+    plain_axes(axes, SMALL_POINTS)
+
+
+def _legend_lines(context: PlotContext, paper: Paper) -> int:
+    """How many lines of text the legend takes."""
+    heights = [series.label.count("\n") + 1.35 for series in context.series]
+    a_column = -(-len(heights) // paper.panels_a_row)
+    most = max(sum(heights[start : start + a_column]) for start in range(0, len(heights), a_column))
+    return round(_legend_head(context, paper).count("\n") + 2 + most)
+
+
+def _legend_head(context: PlotContext, paper: Paper) -> str:
+    return "\n".join(textwrap.wrap(context.legend_title, letters_in(paper.width)))
+
+
+def _draw_legend(figure: Figure, context: PlotContext, paper: Paper) -> None:
+    figure.legend(
+        [series.handle for series in context.series],
+        [series.label for series in context.series],
+        loc="outside lower left",
+        ncols=paper.panels_a_row,
+        title=_legend_head(context, paper),
+        alignment="left",
+        handlelength=3.2,
+        borderpad=0.1,
+        borderaxespad=0.2,
+        labelspacing=0.35,
+        columnspacing=1.0,
+        frameon=False,
+    )
+
+
+@dataclass(frozen=True)
+class PolicyPanels:
+    """Panels of one policy each, ``size`` of them in a row: its rates, or its accuracy before the shape of its rates.
+
+    Attributes:
+        letter: of the whole group, such as ``(a)``; empty where it is alone.
+        values: what each policy reaches, which the titles say where no legend does.
+    """
+
+    context: PlotContext
+    paper: Paper
+    letter: str
+    values: Sequence[str]
+
+    @property
+    def size(self) -> int:
+        """Number of panels side by side."""
+        return 2 * self.paper.panels_a_row
+
+    @property
+    def title_lines(self) -> int:
+        """Lines that a title may have."""
+        return NAME_LINES if self.paper.together else NAME_LINES + VALUE_LINES
+
+    @cached_property
+    def rates(self) -> Rates:
+        """The rates of all policies."""
+        return Rates.of(self.context.rows)
+
+    def draw(self, what: str, axes: Axes, index: int) -> None:
+        """Draw the policy at ``index``."""
+        series = self.context.series[index]
+        if self.paper.style == "grey":  # each is alone in its panel
+            series = replace(series, look={**series.look, "color": "#000000"})
+        first, last = index % self.size == 0, index % self.size == self.size - 1 or index == len(self.values) - 1
+        if what == "rates":
+            self.rates.draw(axes, index, series.colour)
+            axes.set_ylabel(self.rates.title if first else "")
+        else:
+            self._draw_behind(axes.twinx(), axes, index, last)
+            draw_metric(axes, replace(series, look={**series.look, **ALONE}), "accuracy_top1", 0, print_band)
+            in_percent(axes)
+            axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+            axes.set_ylim(*accuracy_limits(self.context.rows))
+            axes.set_ylabel("top-1 accuracy" if first else "")
+        axes.tick_params(labelleft=first)
+        axes.set_title(self._title(series, index), loc="left")
+        axes.set_xlabel("iteration" if index // self.size == (len(self.values) - 1) // self.size else "")
+        plain_axes(axes, SMALL_POINTS)
+
+    def _title(self, series: Series, index: int) -> str:
+        width = (self.paper.width - BESIDE_INCHES) / self.size - TITLE_GAP_INCHES
+        letter = f"{self.letter}  " if index == 0 and self.letter else ""
+        title = letter + policy_title(series, width - text_inches(letter, SMALL_POINTS), SMALL_POINTS, NAME_LINES)
+        return (
+            title if self.paper.together else f"{title}\n{fitted(self.values[index], width, SMALL_POINTS, VALUE_LINES)}"
+        )
+
+    def _draw_behind(self, right: Axes, axes: Axes, index: int, last: bool) -> None:
+        """Draw the shape of the rates behind the accuracy, on the right axis."""
+        self.rates.draw(right, index, MUTED, behind=True)
+        axes.set_zorder(right.get_zorder() + 1)
+        axes.patch.set_visible(False)
+        right.set_ylabel(self.rates.title if last else "", color=MUTED)
+        right.tick_params(labelsize=SMALL_POINTS, right=last, labelright=last, colors=MUTED)
+        right.spines[["top", "left"]].set_visible(False)
+        right.spines["right"].set_visible(last)
