@@ -6,13 +6,18 @@ classified correctly, ``accuracy_top5`` where there are fewer than five classes 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from lrbench.errors import DataError, NetError
-from lrbench.metrics.metric import Evaluated, Floats, Integers, Metric
+from lrbench.metrics.metric import Evaluated, Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lrbench.metrics.metric import Floats, Integers
 
 CALIBRATION_BINS = 15
 # Softmax in float32 over a thousand classes sums to 1 within 1e-4; logits are not even near.
@@ -20,20 +25,22 @@ SUM_TOLERANCE = 1e-2
 
 
 def _accuracy_top5(evaluated: Evaluated) -> float:
-    return float((evaluated.classes_ahead < 5).mean()) if evaluated.ranking.shape[1] >= 5 else np.nan
+    return float((evaluated.classes_ahead < 5).mean()) if evaluated.ranking.shape[1] >= 5 else math.nan
 
 
 def _average_confidence(evaluated: Evaluated) -> float:
-    return float(evaluated.confidence[evaluated.correct].mean()) if evaluated.correct.any() else np.nan
+    return float(evaluated.confidence[evaluated.correct].mean()) if evaluated.correct.any() else math.nan
 
 
 def _confidence_deviation(evaluated: Evaluated) -> float:
-    return float(evaluated.confidence[evaluated.correct].std()) if evaluated.correct.any() else np.nan
+    return float(evaluated.confidence[evaluated.correct].std()) if evaluated.correct.any() else math.nan
 
 
 def _confidence_deviation_across_classes(evaluated: Evaluated) -> float:
+    import numpy as np
+
     if not evaluated.correct.any():
-        return np.nan
+        return math.nan
     confidence, classes = evaluated.confidence[evaluated.correct], evaluated.labels[evaluated.correct]
     members = np.bincount(classes)
     present = members > 0
@@ -47,6 +54,8 @@ def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_
     ``sum_m |B_m|/N * |accuracy(B_m) - confidence(B_m)|`` over 15 bins of equal width, ``B_m`` holding the samples with
     confidence in ((m-1)/15, m/15]. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
+    import numpy as np
+
     inner_edges = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
     bins = np.digitize(confidence, inner_edges, right=True)
     # |B|/N * |accuracy - confidence| is |hits - summed confidence| / N: no division by an empty bin.
@@ -149,7 +158,7 @@ def evaluation_metrics(evaluated: Evaluated, metrics: Iterable[Metric] = EVALUAT
     if evaluated.finite:
         _check_probabilities(evaluated.probabilities)
     return {
-        metric.name: float(metric.of_evaluation(evaluated)) if metric.of_losses or evaluated.finite else np.nan
+        metric.name: float(metric.of_evaluation(evaluated)) if metric.of_losses or evaluated.finite else math.nan
         for metric in metrics
         if metric.of_evaluation is not None
     }
@@ -171,6 +180,8 @@ def _check_labels(probabilities: Floats, labels: Integers) -> None:
 
 
 def _check_probabilities(probabilities: Floats) -> None:
+    import numpy as np
+
     sums = probabilities.sum(axis=1, dtype=np.float64)
     if probabilities.min() < 0 or float(np.abs(sums - 1).max()) > SUM_TOLERANCE:
         raise NetError(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # numpy takes 0.1 s to import, and the names of metrics are completed in a shell
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Column = NDArray[np.float64]
+    Floats = NDArray[np.floating]
+    Integers = NDArray[np.integer]
 
 Unit = Literal["fraction", "loss", "iterations", "seconds", "iterations/s", "bytes"]
-Column = NDArray[np.float64]
-Floats = NDArray[np.floating]
-Integers = NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,18 +45,24 @@ class Evaluated:
     @cached_property
     def finite(self) -> bool:
         """Whether all outputs are finite; otherwise only the losses are known."""
+        import numpy as np
+
         outputs = np.isfinite(self.confidence).all() and np.isfinite(self.probabilities.min())
         return bool(outputs and not np.isnan(self.ranking.min()))
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
         """The highest probability of each sample, shape (N,)."""
+        import numpy as np
+
         highest: NDArray[np.floating] = self.probabilities.max(axis=1)  # NaN wins in max: one is enough to see it
         return highest.astype(np.float64)
 
     @cached_property
     def classes_ahead(self) -> NDArray[np.intp]:
         """For each sample the number of other classes that are ranked at least as high as the true one."""
+        import numpy as np
+
         of_truth = self.ranking[np.arange(len(self.labels)), self.labels]
         # Compared in the type they came in: exact, and no second copy of a large array. The true class is >= itself.
         at_least: NDArray[np.intp] = np.count_nonzero(self.ranking >= of_truth[:, None], axis=1)
@@ -79,6 +88,8 @@ class RunCurves:
 
     def column(self, name: str) -> Column:
         """A column; NaN throughout where it is absent."""
+        import numpy as np
+
         if name in self.columns:
             return self.columns[name]
         return np.full(len(self.columns.get("iteration", ())), np.nan)
@@ -90,13 +101,17 @@ class RunCurves:
     @cached_property
     def accuracy(self) -> Column:
         """``accuracy_top1``, NaN at iteration 0: a test pass of the initial weights says nothing of the policy."""
+        import numpy as np
+
         return np.where(self.column("iteration") > 0, self.column("accuracy_top1"), np.nan)
 
     @cached_property
     def best_accuracy(self) -> float | None:
         """The highest accuracy; None where none is known."""
+        import numpy as np
+
         best = float(np.fmax.reduce(self.accuracy, initial=np.nan))
-        return best if np.isfinite(best) else None
+        return best if math.isfinite(best) else None
 
     def at_first(self, threshold: float | None, name: str) -> float | None:
         """A column's value at the first evaluation whose accuracy is at least the threshold."""
@@ -108,7 +123,7 @@ class RunCurves:
 
 def last_known(column: Column) -> float | None:
     """The last value, None where there is none or it is not finite."""
-    return float(column[-1]) if len(column) and np.isfinite(column[-1]) else None
+    return float(column[-1]) if len(column) and math.isfinite(column[-1]) else None
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from lrbench.errors import UsageError, did_you_mean
 from lrbench.metrics.evaluation import EVALUATION_METRICS
-from lrbench.metrics.metric import Column, Evaluated, Metric, RunCurves, Unit
+from lrbench.metrics.metric import Evaluated, Metric, RunCurves, Unit
 from lrbench.metrics.run import RUN_METRICS, run_metrics
+
+if TYPE_CHECKING:
+    from lrbench.metrics.metric import Column
 
 __all__ = ["METRICS", "TIMES_TO_TARGET", "Evaluated", "Metric", "RunCurves", "Unit", "all_metrics", "metric_named"]
 

@@ -6,12 +6,15 @@ or final accuracy, and no target is reached there (``lrbench.runs.evaluations.of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+from lrbench.metrics.metric import Metric, RunCurves, last_known
 
-from lrbench.metrics.metric import Column, Metric, RunCurves, last_known
+if TYPE_CHECKING:
+    from lrbench.metrics.metric import Column
 
 
 def _speed(run: RunCurves) -> float | None:
@@ -176,5 +179,7 @@ def lr_scale_robustness(
 
 
 def _mean_of_known(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None and np.isfinite(value)]
+    import numpy as np
+
+    known = [value for value in values if value is not None and math.isfinite(value)]
     return float(np.mean(known)) if known else None
