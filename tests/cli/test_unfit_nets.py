@@ -51,7 +51,7 @@ UNFIT = {
     ),
     "unknown": (
         ('"InnerProduct"', '"InerProduct"'),
-        'crop.prototxt: layer "fc": Caffe does not know the layer type "InerProduct"; did you mean InnerProduct?',
+        'crop.prototxt: layer "fc": Caffe does not know the layer type "InerProduct"; did you mean InnerProduct or Input?',
     ),
     "misspelt": (
         before('type: "Convolutoin"'),
