@@ -373,7 +373,7 @@ def test_a_kill_leaves_no_snapshot_without_checksums(make, monkeypatch, step):
     whole = make(FakeEngine(), "whole")
     whole.run()
     cut = make(FakeEngine(), "cut")
-    cut.pause = lambda rows: "waits" if rows[-1]["iteration"] == 20 else None
+    cut.pause = lambda rows: "waits" if rows[-1].iteration == 20 else None
     with cut.directory.locked():
         assert cut.run() == Status("pending", 20, "waits")
 
@@ -385,7 +385,7 @@ def test_a_kill_leaves_no_snapshot_without_checksums(make, monkeypatch, step):
         killing.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(Killed), cut.directory.locked():
             make(FakeEngine(), "cut").run()
-    assert [row["iteration"] for row in results(cut)] == [10, 20, 25]
+    assert [row.iteration for row in results(cut)] == [10, 20, 25]
     for _, snapshot in cut.directory.snapshots():
         assert (snapshot / "SHA256SUMS").exists()
     again = make(FakeEngine(), "cut")
