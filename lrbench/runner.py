@@ -210,9 +210,9 @@ class Training:
             metrics = dict.fromkeys(metrics, math.nan)  # a loss that stands for NaN, and what came of it
         self._record(session, trained, outputs.seconds, Evaluation(iteration, metrics, rate))
         if session.resumable:
-            snapshot = self.directory.snapshot(iteration)
-            session.save(snapshot)
-            write_checksums(snapshot)
+            with self.directory.new_snapshot(iteration) as folder:
+                session.save(folder)
+                write_checksums(folder)
             self.directory.drop_snapshots()
         return diverged
 

@@ -94,9 +94,8 @@ def sync(path: Path) -> None:
 
 def put_in_place(staging: Path, folder: Path) -> None:
     """Give a folder of finished files its name, once all of them are on the disk; ``folder`` does not exist yet."""
-    for path in staging.iterdir():
+    for path in (staging, *staging.rglob("*")):
         sync(path)
-    sync(staging)
     staging.rename(folder)
     sync(folder.parent)
 

@@ -8,6 +8,7 @@ HIDDEN = "..."
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"
 _URL = re.compile(rf"({_SCHEME}):(/+)(.*)", re.DOTALL)
 _IN_TEXT = re.compile(rf"{_SCHEME}:/+[^\s'\"<>]*[^\s'\"<>;:,.)\]]")
+_DRIVER = re.compile(r"([A-Za-z][A-Za-z0-9.\-]*)\+[^:]*")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(:\d*)?")
 # Beginnings without ``://`` by which a URL with a slip of the hand is told from the path of a file.
 _DATABASES = r"(postgres|postgresql|sqlite|mysql|mariadb|oracle|mssql|redis)(\+\w+)?"
@@ -28,7 +29,13 @@ def shown_url(url: str) -> str:
     if "@" in rest[len(place) :]:
         return beginning + HIDDEN
     place = place.rpartition("@")[2]
-    return beginning + (place if _HOST.fullmatch(place.partition("/")[0]) else HIDDEN)
+    is_file = scheme.startswith("sqlite") and len(slashes) >= 3
+    return beginning + (place if is_file or _HOST.fullmatch(place.partition("/")[0]) else HIDDEN)
+
+
+def holds_secrets(text: str) -> bool:
+    """Whether a path or URL is a URL of which ``shown_url`` leaves out more than the driver."""
+    return "://" in text and shown_url(text) != _DRIVER.sub(r"\1", text, count=1)
 
 
 def is_mistyped_url(text: str) -> bool:

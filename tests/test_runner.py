@@ -364,6 +364,59 @@ def test_a_changed_byte_in_a_snapshot_is_never_trained_on(make, damaged):
     assert measured(again) == measured(whole)
 
 
+class Killed(BaseException):
+    """What no handler of errors sees."""
+
+
+@pytest.mark.parametrize("step", ["lrbench.runner.write_checksums", "lrbench.runs.directory.put_in_place"])
+def test_a_kill_leaves_no_snapshot_without_checksums(make, monkeypatch, step):
+    whole = make(FakeEngine(), "whole")
+    whole.run()
+    cut = make(FakeEngine(), "cut")
+    cut.pause = lambda rows: "waits" if rows[-1].iteration == 20 else None
+    with cut.directory.locked():
+        assert cut.run() == Status("pending", 20, "waits")
+
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as killing:
+        killing.setattr(step, kill)
+        killing.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(Killed), cut.directory.locked():
+            make(FakeEngine(), "cut").run()
+    assert [row.iteration for row in results(cut)] == [10, 20, 25]
+    for _, snapshot in cut.directory.snapshots():
+        assert (snapshot / "SHA256SUMS").exists()
+    again = make(FakeEngine(), "cut")
+    with again.directory.locked():
+        assert not (cut.directory.path / "snapshots/staging").exists()
+        assert again.run() == Status("finished", 25)
+    assert measured(again) == measured(whole)
+    assert [iteration for iteration, _ in again.directory.snapshots()] == [20, 25]
+
+
+def test_a_snapshot_with_folders_in_it_is_kept_and_checked(make, monkeypatch):
+    class Nested(FakeSession):
+        """An engine of another package, whose snapshots are made of folders."""
+
+        def save(self, folder: Path) -> None:
+            super().save(folder / "model")
+
+        def restore(self, folder: Path, evaluations: int) -> None:
+            super().restore(folder / "model", evaluations)
+
+    monkeypatch.setattr("fake_engine.FakeSession", Nested)
+    cut = make(FakeEngine())
+    assert cut.run() == Status("finished", 25)
+    cut.directory.write_status(Status("running", 25))
+    state = cut.directory.snapshot(25) / "model/state.json"
+    state.write_text(state.read_text().replace("25", "24"))
+    engine = FakeEngine()
+    assert make(engine).run() == Status("finished", 25)
+    assert engine.restored == [(20, 2)]
+
+
 def test_snapshots_of_a_version_without_checksums_are_resumed_from(make):
     cut = make(FakeEngine())
     cut.run()
@@ -456,9 +509,6 @@ def test_what_a_kill_left_between_write_and_rename_is_removed_at_the_next_start(
     with training.directory.locked():
         training.run()
     training.directory.write_status(Status("running", 25))
-
-    class Killed(BaseException):
-        """What no handler of errors sees."""
 
     def kill(path, target):
         raise Killed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lrbench.errors import UsageError
-from lrbench.urls import hide_secrets, hide_secrets_of, is_mistyped_url, shown_url
+from lrbench.urls import hide_secrets, hide_secrets_of, holds_secrets, is_mistyped_url, shown_url
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,8 @@ from lrbench.urls import hide_secrets, hide_secrets_of, is_mistyped_url, shown_u
         ("postgresql://u:SEC#RET@host/x", "postgresql://..."),
         ("postgresql://u:SECRET", "postgresql://..."),
         ("postgresql://u:SECRET/host", "postgresql://..."),
+        ("sqlite:///x:y.sqlite", "sqlite:///x:y.sqlite"),
+        ("sqlite:////tmp/x:y.sqlite", "sqlite:////tmp/x:y.sqlite"),
         ("u:SECRET@host/x", "..."),
     ],
 )
@@ -75,6 +77,25 @@ def test_paths_and_urls_are_no_slips(text):
 def test_urls_in_a_text(text, shown):
     assert hide_secrets(text) == shown
     assert str(UsageError(text, where=text)) == f"{shown}: {shown}"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("/tmp/x:y.sqlite", False),
+        ("C:x@y.sqlite", False),
+        ("sqlite:////tmp/x:y.sqlite", False),
+        ("postgresql://host:1/x", False),
+        ("postgresql+psycopg://host/x", False),
+        ("postgresql://SECRET@host/x", True),
+        ("postgresql+psycopg://u:SECRET@host/x", True),
+        ("postgresql://host/x?password=SECRET", True),
+        ("postgresql://u:SECRET", True),
+        ("postgresql://SEC RET@host/x", True),
+    ],
+)
+def test_which_places_may_be_typed_again_in_a_message(text, secret):
+    assert holds_secrets(text) == secret
 
 
 def test_what_a_driver_repeats_of_a_url():

@@ -36,8 +36,10 @@ def compose(options: TuningOptions) -> int:
     from lrbench.report.views.compose import compose_document
     from lrbench.tuning.composing import compose_and_confirm
     from lrbench.tuning.composing.building import check
+    from lrbench.tuning.tune import baselines
 
     bench = open_bench(options)
+    baselines(bench)
     with progressing(bench) as told:
         searching = on_search_engine(told)
         judge = searching.judged_on_validation(home())

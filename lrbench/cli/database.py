@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from lrbench.tuning.database import Database
 
 
-def typed_again(location: str | None) -> tuple[str, ...]:
-    """Return the option ``--db`` of the next command; empty if the environment sets the database."""
+def typed_again(location: str | None) -> tuple[str, ...] | None:
+    """Return the option ``--db`` of the next command, as ``database_option``; empty if the environment sets it."""
     from lrbench.report.next_commands import database_option
 
     return () if location == os.environ.get("LRBENCH_DB") else database_option(location)

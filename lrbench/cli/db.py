@@ -98,10 +98,10 @@ def list_entries(output_format: str, target: float | None, location: str | None,
             click.echo(f"none of the {len(database)} entries of {database.shown} matches", err=True)
     if not found and not for_programs(output_format):
         return
-    listing, command = Listing(found, target), None
-    if found:
+    listing, command, option = Listing(found, target), None, typed_again(location)
+    if found and option is not None:
         best = listing.workloads()[0][1][0]
-        first = shlex.join(["lrbench", "db", "show", best.id[:8], *typed_again(location)])
+        first = shlex.join(["lrbench", "db", "show", best.id[:8], *option])
         command = Command(first, "all data of one entry, by its id")
     show(listing_document(listing, command), output_format)
 

@@ -34,11 +34,13 @@ def tune(options: TuningOptions, storage: str | None) -> int:
     from lrbench.api.environment import home
     from lrbench.cli.output import show
     from lrbench.report.views.tune import tune_document
+    from lrbench.tuning.study import check_storage
     from lrbench.tuning.tune import baselines
     from lrbench.tuning.tune import tune as search
 
     bench = open_bench(options)
     baselines(bench)
+    check_storage(storage)
     with progressing(bench) as told:
         searching = on_search_engine(told)
         judge = searching.judged_on_validation(home())

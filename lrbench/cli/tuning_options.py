@@ -160,9 +160,24 @@ def find_space(bench: Bench) -> Space:
     """
     from lrbench.tuning.space import search_space
 
+    check_space(bench)
     settings, document = bench.experiment.settings.search, bench.experiment.document
     rates = settings.rates if settings.space is not None or settings.rates else _rates(bench)
     return search_space(settings, rates, document)
+
+
+def check_space(bench: Bench) -> None:
+    """Refuse a section ``search`` that defines no space, whatever the rates, before anything is trained for it.
+
+    Raises:
+        UsageError: a function is unknown, or an entry of the space is no policy or impossible in a run of that length.
+    """
+    from lrbench.tuning.space import search_space
+
+    settings, document = bench.experiment.settings.search, bench.experiment.document
+    space = search_space(settings, settings.rates or (1.0, 1.0), document)
+    with document.placing("search"):
+        space.check(bench.experiment.workload.iterations)
 
 
 def _rates(bench: Bench) -> Sequence[float]:

@@ -11,6 +11,7 @@ from lrbench.cli.completion.candidates import policies
 from lrbench.cli.options import database_option, storage_option, target_option
 from lrbench.cli.tuning_options import (
     TuningOptions,
+    check_space,
     find_space,
     on_search_engine,
     open_bench,
@@ -95,6 +96,7 @@ def verify(
     from lrbench.cli.database import users_database
     from lrbench.cli.output import show
     from lrbench.report.views.verify import verdict_document
+    from lrbench.tuning.study import check_storage
     from lrbench.tuning.verify import Verification
     from lrbench.tuning.verify import verify as verified
     from lrbench.tuning.verify_database import earlier_runs
@@ -103,6 +105,9 @@ def verify(
     wanted: Sequence[Phase] = phases or ("policy", "database", "search")
     policy = _policy(text, wanted)
     goal = _goal(bench, target, within, seeds, share, early_stop)
+    if "search" in wanted:
+        check_storage(storage)
+        check_space(bench)
     with users_database(location) as database, progressing(bench) as told:
         searching = _searching(told, goal, storage)
         sources = _sources(told, goal, policy, candidates, database, searching)

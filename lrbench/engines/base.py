@@ -159,7 +159,7 @@ class Session(ABC):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write all that ``restore`` needs into ``folder``, complete or not at all; it does not exist yet."""
+        """Write all that ``restore`` needs into the new folder ``folder``, which becomes a snapshot on success only."""
 
     @abstractmethod
     def restore(self, folder: Path, evaluations: int) -> None:

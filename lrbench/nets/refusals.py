@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lrbench.errors import NetError
+from collections.abc import Collection
+
+from lrbench.errors import NetError, did_you_mean
 from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, NetParameter, PoolingParameter, SPPParameter
 from lrbench.nets.wiring import layer_place
 
@@ -18,6 +20,15 @@ _REFUSED_TYPES = {
     "WindowData": ("does not read the spec's data set", _USE_DATA),
     "Input": ("is never filled, as this is the deploy form of a net", "give the train-and-test form, with Data layers"),
 }
+_CAFFE_TYPES = (
+    "AbsVal Accuracy ArgMax BNLL BatchNorm BatchReindex Bias Clip Concat ContrastiveLoss Convolution Crop Data "
+    "Deconvolution Dropout DummyData ELU Eltwise Embed EuclideanLoss Exp Filter Flatten HDF5Data HDF5Output HingeLoss "
+    "Im2col ImageData InfogainLoss InnerProduct Input LRN LSTM LSTMUnit Log MVN MemoryData MultinomialLogisticLoss "
+    "PReLU Parameter Pooling Power Python RNN ReLU Reduction Reshape SPP Scale Sigmoid SigmoidCrossEntropyLoss Silence "
+    "Slice Softmax SoftmaxWithLoss Split Swish TanH Threshold Tile WindowData"
+)
+CAFFE_LAYER_TYPES = frozenset(_CAFFE_TYPES.split())
+"""The layer types of Caffe as ``lrbench caffe install`` installs it; another build may have more."""
 _IGNORED_DATA_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 
@@ -38,6 +49,15 @@ def refuse_layer(layer: LayerParameter) -> None:
         raise NetError(f"local_size is {size}, and must be odd", where=place, remedy=f"set it to {size + 1}")
     if layer.type == "Data":
         _refuse_data_settings(layer)
+
+
+def unknown_type(layer: LayerParameter, known: Collection[str] = CAFFE_LAYER_TYPES) -> NetError:
+    """The error of a layer whose type is not among those that Caffe knows."""
+    return NetError(
+        f'Caffe does not know the layer type "{layer.type}"',
+        where=layer_place(layer),
+        remedy=did_you_mean(layer.type, known) or "look for its name in Caffe's documentation",
+    )
 
 
 def refuse_random_images(layer: LayerParameter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from lrbench.policies.values import RatePolicy, Value, shown
 T = TypeVar("T")
 P = TypeVar("P", bound=RatePolicy)
 
+_WORDS = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,40}")
+"""What stands for an LR function without its parameters, such as ``cosine annealing``."""
 MOST_LEVELS = 32
 """Mappings and lists inside each other; a composition of a composition takes two levels."""
 MOST_VALUES = 100_000
@@ -86,9 +89,19 @@ def inside(place: str, read: Callable[[object], T], raw: object) -> T:
         raise error.at(place) from None
 
 
+def _refuse_unknown_word(word: str) -> None:
+    """Refuse what no LR function is called, with its likely name; of a function's name the form is missing."""
+    try:
+        find_function(word.strip())
+    except PolicyError as error:
+        raise error.at(f'policy "{word.strip()}"') from None
+
+
 def read_row(entry: object) -> tuple[Mapping[str, Any], Function]:
     """The raw mapping of an entry, which is text or a mapping, and the function that it names."""
     if isinstance(entry, str):
+        if _WORDS.fullmatch(entry):
+            _refuse_unknown_word(entry)
         entry = read_text(entry)
         refuse_huge(entry)
     if not isinstance(entry, Mapping):

@@ -11,6 +11,7 @@ from typing import Any
 from lrbench.errors import plain
 from lrbench.report.labels import key, labels, solver_name
 from lrbench.report.policies import PolicyRow
+from lrbench.urls import holds_secrets
 
 _POLICY = re.compile(r"[A-Z]\w*\(.*\)")
 _REACTS = re.compile(r"\b(PLATEAU|SWITCH)\(")
@@ -26,9 +27,11 @@ def next_line(command: str, comment: str = "") -> str:
     return f"next: {plain(command)}" + (f"   # {comment}" if comment else "")
 
 
-def database_option(location: str | None) -> tuple[str, ...]:
-    """The ``--db`` option for a command to type next; a URL is left out, as it may hold a password."""
-    return () if location is None or ":" in location else ("--db", location)
+def database_option(location: str | None) -> tuple[str, ...] | None:
+    """The ``--db`` option for a command to type next; None, and so no such command, where the URL holds a secret."""
+    if location is None:
+        return ()
+    return None if holds_secrets(location) else ("--db", location)
 
 
 def one_solver(experiment: str, solver: Mapping[str, Any], solvers: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrbench.errors import ResultsError
-from lrbench.storage import atomic_write, file_sha256, read_regular
+from lrbench.storage import file_sha256, read_regular
 
 CHECKSUMS = "SHA256SUMS"
 
@@ -16,12 +16,16 @@ def write_checksums(folder: Path) -> None:
     Raises:
         OSError: a file cannot be read, or the checksums cannot be written.
     """
-    lines = (f"{file_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()))
-    atomic_write(folder / CHECKSUMS, "".join(lines).encode())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = (f"{file_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    (folder / CHECKSUMS).write_text("".join(lines))
 
 
 def check_checksums(folder: Path) -> None:
-    """Compare the files of ``folder`` with its checksums; one without them, of an older version, is taken as it is.
+    """Compare the files of ``folder`` with its checksums.
+
+    A folder without them is one that an older version wrote, and is taken as it is: a snapshot gets its name only when
+    its checksums are in it.
 
     Raises:
         ResultsError: a file is not what was written, or the checksums themselves are damaged.
@@ -33,7 +37,7 @@ def check_checksums(folder: Path) -> None:
         return
     sums = {name.decode(errors="replace"): digest for digest, _, name in (line.partition(b"  ") for line in lines)}
     for name, digest in sums.items():
-        if Path(name).name != name or not name:
+        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
             raise ResultsError(f"{CHECKSUMS} is damaged")
         if file_sha256(folder / name).encode() != digest:
             raise ResultsError(f"the checksum of {name} is not the one that was written")

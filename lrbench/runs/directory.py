@@ -21,6 +21,7 @@ from lrbench.runs.files import EVALUATIONS, LOCK, RUN, SNAPSHOTS, STATUS, Damage
 from lrbench.runs.status import Status, read_status
 from lrbench.storage import atomic_write, is_irregular, open_regular, put_in_place, read_regular, remove_partials, sync
 
+STAGING = "staging"
 KEPT_SNAPSHOTS = 2
 LOCK_SECONDS = 0.2
 """A report takes the lock for an instant, to see whether a run was cut off."""
@@ -86,6 +87,7 @@ class RunDirectory:
             self._refuse_irregular()
             with writing(self.path):
                 remove_partials(self.path)
+                shutil.rmtree(self.path / SNAPSHOTS / STAGING, ignore_errors=True)
             yield
         finally:
             lock.release()
@@ -152,14 +154,12 @@ class RunDirectory:
         return True
 
     def _copy_snapshot(self, parent: RunDirectory, iteration: int) -> bool:
-        source, target = parent.snapshot(iteration), self.snapshot(iteration)
-        staging = target.with_name(f"old_{target.name}")  # what is left of one in the making is deleted with the old
+        source = parent.snapshot(iteration)
         with writing(self.path):
             try:
-                if not target.exists():
-                    shutil.rmtree(staging, ignore_errors=True)
-                    shutil.copytree(source, staging)
-                    put_in_place(staging, target)
+                if not self.snapshot(iteration).exists():
+                    with self.new_snapshot(iteration) as folder:
+                        shutil.copytree(source, folder)
             except OSError:
                 if source.is_dir():
                     raise
@@ -222,6 +222,19 @@ class RunDirectory:
     def snapshot(self, iteration: int) -> Path:
         """Path of the snapshot of an iteration."""
         return self.path / SNAPSHOTS / f"iter_{iteration:08d}"
+
+    @contextmanager
+    def new_snapshot(self, iteration: int) -> Iterator[Path]:
+        """Name a folder, not there yet, that becomes the snapshot of an iteration once the block has filled it.
+
+        A block that fails, or that a kill cuts off, leaves no snapshot.
+        """
+        staging = self.path / SNAPSHOTS / STAGING
+        try:
+            yield staging
+            put_in_place(staging, self.snapshot(iteration))
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
     def drop_snapshots(self, keep: int = KEPT_SNAPSHOTS) -> None:
         """Delete all but the newest."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from lrbench.errors import PolicyError, SpecError
+from lrbench.errors import LRBenchError, PolicyError, SpecError
 from lrbench.policies import Policy, expand_policies
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.run import Run
+from lrbench.spec.validation_errors import also_wrong
 from lrbench.spec.yaml_loader import shown
 
 MOST_RUNS = 100_000
@@ -26,7 +28,7 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
     scales = [1.0]
     if settings.robustness:
         scales += [scale for scale in settings.robustness.scales if scale != 1.0]
-    policies = _policies(settings, document)
+    policies, wrong = _policies(settings, document)
     count = len(settings.seeds) * len(scales) * len(settings.solver) * len(policies)
     if count > MOST_RUNS:
         raise SpecError(
@@ -34,7 +36,9 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
             where=document.where(("policies",)),
             remedy=f"a spec makes at most {MOST_RUNS}",
         )
-    _check_rates(settings, policies, max(scales), document)
+    wrong |= _impossible(settings, policies, max(scales))
+    if wrong:
+        raise _refusal(wrong, settings, document)
     runs: dict[str, Run] = {}
     for seed, scale, solver, policy in product(settings.seeds, scales, settings.solver, policies):
         run = Run(policy, scale, solver, seed)
@@ -48,22 +52,40 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
     return tuple(runs.values())
 
 
-def _policies(settings: ExperimentSettings, document: Document) -> dict[Policy, int]:
-    """Every policy, in order, with the index of the entry that makes it."""
+def _policies(settings: ExperimentSettings, document: Document) -> tuple[dict[Policy, int], dict[int, LRBenchError]]:
+    """Every policy, in order, with the index of the entry that makes it; and what is wrong, by the entry's index."""
     found: dict[Policy, int] = {}
+    wrong: dict[int, LRBenchError] = {}
     for index, entry in enumerate(settings.policies):
-        with document.placing("policies", index):
+        try:
             for policy in _expanded(entry):
                 if policy in found:
-                    first = document.where(("policies", found[policy]))
-                    raise SpecError(
-                        f"the policy {policy.text} is listed twice, first at {first}",
-                        remedy="remove one; seeds give several runs of a policy",
-                    )
+                    raise _doubled(policy, document.where(("policies", found[policy])))
                 found[policy] = index
-            if len(found) > MOST_RUNS:
-                raise SpecError(f"more than {MOST_RUNS} policies", remedy="split them into several specs")
-    return found
+        except LRBenchError as error:
+            wrong[index] = error
+        if len(found) > MOST_RUNS:
+            where = document.where(("policies", index))
+            raise SpecError(f"more than {MOST_RUNS} policies", where=where, remedy="split them into several specs")
+    return found, wrong
+
+
+def _doubled(policy: Policy, first: str) -> SpecError:
+    return SpecError(
+        f"the policy {policy.text} is listed twice, first at {first}",
+        remedy="remove one; seeds give several runs of a policy",
+    )
+
+
+def _refusal(wrong: Mapping[int, LRBenchError], settings: ExperimentSettings, document: Document) -> LRBenchError:
+    """The first error, with its place, and where the others are; of a text torn at its commas they only follow."""
+    first, *others = sorted(wrong)
+    error = wrong[first].at(document.where(("policies", first)))
+    if not others or _is_torn(settings.policies[first]):
+        return error
+    more = also_wrong([f"policies.{index} ({document.where(('policies', index))})" for index in others])
+    remedy = f"{error.remedy}{more}" if error.remedy else more.removeprefix("; ")
+    return type(error)(error.message, where=error.where, remedy=remedy)
 
 
 def _expanded(entry: Any) -> list[Policy]:
@@ -74,19 +96,27 @@ def _expanded(entry: Any) -> list[Policy]:
     try:
         return expand_policies(entry)
     except PolicyError as error:
-        if isinstance(entry, str) and entry.count("(") != entry.count(")"):
+        if _is_torn(entry):
             remedy = "inside [ ] YAML ends text at each comma: quote the policy, or put it on its own line"
             raise PolicyError(error.message, where=error.where, remedy=remedy) from error
         raise
 
 
-def _check_rates(settings: ExperimentSettings, policies: dict[Policy, int], scale: float, document: Document) -> None:
-    """Check each policy with the largest factors: no smaller ones make a good rate negative or infinite."""
+def _is_torn(entry: Any) -> bool:
+    return isinstance(entry, str) and entry.count("(") != entry.count(")")
+
+
+def _impossible(settings: ExperimentSettings, policies: dict[Policy, int], scale: float) -> dict[int, LRBenchError]:
+    """What is wrong with the rates, by the entry's index.
+
+    Each policy is checked with the largest factors: no smaller ones make a good rate negative or infinite.
+    """
     largest = max(solver.lr_scale for solver in settings.solver)
+    wrong: dict[int, LRBenchError] = {}
     for policy, index in policies.items():
-        with document.placing("policies", index):
-            scaled = policy.scaled(largest).scaled(scale)
-            try:
-                scaled.check(settings.workload.iterations)
-            except PolicyError as error:
-                raise error.at(scaled.text) from error
+        scaled = policy.scaled(largest).scaled(scale)
+        try:
+            scaled.check(settings.workload.iterations)
+        except PolicyError as error:
+            wrong.setdefault(index, error.at(scaled.text))
+    return wrong

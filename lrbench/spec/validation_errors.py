@@ -50,9 +50,15 @@ def explain(error: ValidationError, document: Document, solvers: Sequence[Key]) 
     key = _key(first)
     message, remedy = _sentence(first, key, _dotted(_as_written(key, solvers)))
     named = list(dict.fromkeys(_named(other, document, solvers) for other in others))
-    more = f"; also wrong: {', '.join(named[:MOST_NAMED])}" if named else ""
-    more += f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-    return SpecError(message, where=document.where(_as_written(key, solvers)), remedy=remedy + more)
+    return SpecError(message, where=document.where(_as_written(key, solvers)), remedy=remedy + also_wrong(named))
+
+
+def also_wrong(named: Sequence[str]) -> str:
+    """The end of a message that tells one problem of several: where the others are."""
+    if not named:
+        return ""
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    return f"; also wrong: {', '.join(named[:MOST_NAMED])}{more}"
 
 
 def _key(problem: ErrorDetails) -> Key:

@@ -47,26 +47,53 @@ def open_study(
     """
     import optuna
 
+    with _opened(storage) as opened:
+        study = optuna.create_study(
+            storage=opened,
+            study_name=name,
+            load_if_exists=True,
+            directions=DIRECTIONS[settings.objective],
+            sampler=_sampler(settings),
+            pruner=_pruner(settings, evaluations),
+        )
+        _compare(study, identity, f"study {name} in {shown_storage(storage)}")
+    return study
+
+
+def check_storage(storage: str | None) -> None:
+    """Open a storage that a search will use only once its rates are known, or once other policies were tried.
+
+    Args:
+        storage: as for ``open_study``; None for a file in the search's folder, which needs no check.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    if storage is not None:
+        with _opened(storage):
+            pass
+
+
+@contextmanager
+def _opened(storage: str) -> Iterator[optuna.storages.BaseStorage]:
+    """What Optuna keeps studies in, for this process alone as long as the block lasts.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("optuna").propagate = False
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     try:
         place = _place(storage)
         with _alone(place):
-            study = optuna.create_study(
-                storage=_storage(place),
-                study_name=name,
-                load_if_exists=True,
-                directions=DIRECTIONS[settings.objective],
-                sampler=_sampler(settings),
-                pruner=_pruner(settings, evaluations),
-            )
-        _compare(study, identity, f"study {name} in {shown_storage(storage)}")
+            yield optuna.storages.get_storage(_storage(place))
     except UsageError:
         raise
     except Exception as error:  # each kind of storage raises kinds of its own
         raise _refusal(storage, "cannot be opened", error) from error
-    return study
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from functools import partial
 
 import pytest
@@ -92,6 +93,26 @@ def test_the_list_is_ranked_by_best_accuracy_and_divergence(filled):
     assert "2 (1 diverged)" in out
     first = next(line for line in lines if "TRI" in line).split()[0]
     assert lines[-1] == f"next: lrbench db show {first}   # all data of one entry, by its id"
+
+
+@pytest.mark.parametrize("place", ["x:y.sqlite", "sqlite:///x:y.sqlite", "{}/x:y z.sqlite"])
+def test_the_next_command_names_the_database_that_was_named(lrbench, results, tmp_path, nothing_shipped, place):
+    place = place.format(tmp_path)
+    assert lrbench("add", "results", "--db", place)[0] == 0
+    _, out, _ = lrbench("list", "--db", place)
+    command, _, _ = out.splitlines()[-1].removeprefix("next: lrbench db ").partition("   #")
+    code, out, err = lrbench(*shlex.split(command))
+    assert (code, err) == (0, "")
+    assert "TRI(" in out
+
+
+def test_no_next_command_repeats_or_leaves_out_a_secret(lrbench, results, nothing_shipped, monkeypatch):
+    place = "sqlite://u:SECRET@h/x.sqlite"
+    assert lrbench("add", "results", "--db", place)[0] == 0
+    code, out, _ = lrbench("list", "--db", place)
+    assert (code, "TRI(" in out, "next:" in out, "SECRET" in out) == (0, True, False, False)
+    monkeypatch.setenv("LRBENCH_DB", place)
+    assert "next: lrbench db show" in lrbench("list")[1]
 
 
 def test_a_target_ranks_by_the_share_that_reached_it_and_the_iterations(filled):

@@ -84,6 +84,18 @@ avoid:
     assert out.splitlines()[-1] == f"next: lrbench db show {tri} --db db.sqlite   # all runs of that entry"
 
 
+def test_commands_that_would_need_a_secret_are_left_out(lrbench):
+    measured((TRI, [run(0), run(1)], {"iterations": 1000, "batch_size": 50}))
+    asked = ["spec.yaml", "--target", "0.95"]
+    _, out, _ = lrbench(*asked, "--db", "sqlite://u:SECRET@h/db.sqlite")
+    assert [line.split()[2] for line in out.splitlines() if line.startswith("next:")] == ["tune"]
+    assert "SECRET" not in out
+    _, out, _ = lrbench(*asked, "--db", "sqlite:///db.sqlite")
+    lines = [line.partition("   #")[0] for line in out.splitlines() if line.startswith("next:")]
+    assert [line.split()[2] for line in lines] == ["db", "verify", "tune", "db"]
+    assert [line.endswith("--db sqlite:///db.sqlite") for line in lines] == [True, True, False, True]
+
+
 def test_policies_carried_over_are_marked_with_what_was_measured(lrbench):
     measured((TRI, [run(0), run(1)], {"iterations": 1000, "batch_size": 50}))
     code, out, _ = lrbench("spec.yaml", "--db", "db.sqlite")

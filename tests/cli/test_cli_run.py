@@ -324,3 +324,41 @@ def test_dry_run_without_data_or_caffe_still_shows_the_runs(folder):
     assert answer.returncode == 0
     assert "2 of 2 runs to do; no estimate: " in answer.stderr
     assert "lrbench caffe install" in answer.stderr
+
+
+LONG_NET = """
+name: "long_net"
+layer { name: "digits" type: "Data" top: "x" top: "y" include { phase: TRAIN } transform_param { scale: 0.00390625 }
+  data_param { source: "somewhere" batch_size: 8 backend: LMDB } }
+layer { name: "digits" type: "Data" top: "x" top: "y" include { phase: TEST } transform_param { scale: 0.00390625 }
+  data_param { source: "somewhere" batch_size: 8 backend: LMDB } }
+layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+%s
+layer { name: "cost" type: "SoftmaxWithLoss" bottom: "fc" bottom: "y" top: "cost" }
+layer { name: "acc" type: "Accuracy" bottom: "fc" bottom: "y" top: "acc" include { phase: TEST } }
+"""
+LONG_SPEC = """
+workload: {net: long.prototxt, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 20, test_interval: 20}
+policies: ["INV(k0=0.01, gamma=0.01, p=0.5)"]
+engine: {driver: native}
+"""
+
+
+def test_the_log_of_a_net_too_long_for_caffes_logger_is_reported(folder):
+    layers = (f'layer {{ name: "r{number}" type: "ReLU" bottom: "fc" top: "fc" }}' for number in range(450))
+    (folder / "long.prototxt").write_text(LONG_NET % "\n".join(layers))
+    (folder / "long.yaml").write_text(LONG_SPEC)
+    done = lrbench(folder, "run", "long.yaml")
+    assert done.returncode == 0, done.stderr
+    (log,) = folder.glob("results/long/*/caffe.log")
+    answer = lrbench(folder, "report", str(shutil.copy(log, folder / "copy.log")), "--format", "json")
+    assert answer.returncode == 0, answer.stderr
+    reported = json.loads(answer.stdout)
+    (run,) = reported["runs"]
+    assert run["policy"] == "INV(k0=0.01, gamma=0.01, p=0.5)"
+    assert run["workload"].startswith("long_net on ")
+    assert ", batch 20, 20 iterations" in run["workload"]
+    assert 0 < run["best_accuracy"] <= 1
+    (note,) = reported["notes"]
+    assert "its net is cut where Caffe's logger ends a message, at 30,000 bytes" in note

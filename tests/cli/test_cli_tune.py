@@ -238,6 +238,19 @@ def test_a_verdict_with_its_exit_code(folder):
             ("verify", "trial.yaml", "--policy", "FIX(k0=0.01)", "--db", "postgresql:/me:secret@localhost/x"),
             "the URL of the database cannot be read",
         ),
+        *(
+            ((*command, "--set", "search.rates=null", *more), message)
+            for command in (("tune", "trial.yaml"), ("verify", "trial.yaml", "--policy", "FIX(k0=0.01)"))
+            for more, message in (
+                (("--storage", "postgresql:/me:secret@localhost/x"), "the URL of the database cannot be read"),
+                (("--storage", "trial.yaml"), "trial.yaml"),
+                (("--set", "search.functions=[SINE]"), "no shapes are known to search for the LR function"),
+            )
+        ),
+        (
+            ("compose", "trial.yaml", "--set", "search.rates=null", "--set", "search.baselines=['FIX(k0=-1)']"),
+            "k0 is -1",
+        ),
         (("tune", "trial.yaml", "--set", "target_accuracy=1.5"), "target_accuracy is 1.5, but must be"),
         (
             ("tune", "trial.yaml", "--set", "search.engine.name=tensorflow"),

@@ -49,7 +49,15 @@ UNFIT = {
         'layer "fc": its lr_mult is 0, as that of all other layers with parameters is, so training changes '
         "nothing; set the lr_mult of what is to be trained to 1",
     ),
-    "unknown": (('"InnerProduct"', '"InerProduct"'), 'does not know the layer type "InerProduct"; '),
+    "unknown": (
+        ('"InnerProduct"', '"InerProduct"'),
+        'crop.prototxt: layer "fc": Caffe does not know the layer type "InerProduct"; did you mean InnerProduct or Input?',
+    ),
+    "misspelt": (
+        before('type: "Convolutoin"'),
+        'crop.prototxt: layer "extra": Caffe does not know the layer type "Convolutoin"; did you mean Convolution or '
+        "Deconvolution?",
+    ),
 }
 
 

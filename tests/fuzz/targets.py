@@ -110,7 +110,7 @@ def _read_solver(text: str, folder: Path) -> None:
 
 
 def _log_texts() -> tuple[str, ...]:
-    return tuple(path.read_text() for path in sorted(DATA_FILES.glob("*.log")))
+    return tuple(path.read_text() for path in sorted(DATA_FILES.rglob("*.log")))
 
 
 def _read_log(text: str, folder: Path) -> None:

@@ -29,6 +29,19 @@ REFUSED = [
         'unknown LR function "cosine"; did you mean COSDECAY or COS or SGDR? `lrbench policies list` shows all of them',
     ),
     (
+        "cosine",
+        'policy "cosine": unknown LR function "cosine"; did you mean COSDECAY or COS or SGDR? '
+        "`lrbench policies list` shows all of them",
+    ),
+    ("cosine annealing", "did you mean COSDECAY or COS or SGDR?"),
+    ("cos", "did you mean COS"),
+    ("step", "did you mean STEP"),
+    ("linear", "did you mean LINEAR?"),
+    (
+        "WARMUP(policy=cosine, l=2)",
+        'WARMUP: policy: policy "cosine": unknown LR function "cosine"; did you mean COSDEC',
+    ),
+    (
         "MultiStepLR(k0=1)",
         'unknown LR function "MultiStepLR"; did you mean NSTEP? `lrbench policies list` shows all of them',
     ),

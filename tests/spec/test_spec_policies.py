@@ -107,6 +107,18 @@ def test_an_impossible_policy_is_refused_at_its_line(spec, policy, message):
     assert with_policies(spec, "- FIX(k0=0.02)", f"- {policy}").refusal() == f"trial.yaml:14: {message}"
 
 
+def test_of_several_wrong_policies_all_are_named(spec):
+    message = with_policies(
+        spec, "- FIX(k0=0.02)", "- cosine", "- POLY(k0=0.1, p=1, l=50)", "- FIX(k0=0.020)", "- TRI(k0=1)"
+    ).refusal()
+    assert message == (
+        'trial.yaml:14: policy "cosine": unknown LR function "cosine"; did you mean COSDECAY or COS or SGDR? `lrbench '
+        "policies list` shows all of them; also wrong: policies.2 (trial.yaml:15), policies.3 (trial.yaml:16), "
+        "policies.4 (trial.yaml:17)"
+    )
+    assert with_policies(spec, *["- FIX(k0=-1)"] * 9).refusal().endswith("policies.5 (trial.yaml:18) and 3 more")
+
+
 def test_a_doubled_key_inside_a_policy(spec):
     message = with_policies(spec, "- function: FIX", "  k0: 1", "  k0: 2").refusal()
     assert message == "trial.yaml:15: the key 'k0' appears twice; keep one"

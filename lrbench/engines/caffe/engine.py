@@ -13,8 +13,9 @@ from lrbench.engines.caffe.environment import CUDA_HINT, CaffeEnvironment, probe
 from lrbench.engines.caffe.native import NativeSession
 from lrbench.engines.caffe.schedule import NATIVE_NAMES, native_schedule
 from lrbench.engines.caffe.stepping import SteppingSession
-from lrbench.errors import EngineUnavailable, NetError, SpecError, did_you_mean
+from lrbench.errors import EngineUnavailable, SpecError
 from lrbench.nets.caffe_pb2 import NetParameter
+from lrbench.nets.refusals import unknown_type
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,7 @@ class CaffeEngine(Engine):
         known = probe(self.environment).layers
         for layer in net.layer:
             if layer.type not in known:
-                raise NetError(
-                    f'this Caffe does not know the layer type "{layer.type}"',
-                    where=f'{where}: layer "{layer.name}"',
-                    remedy=did_you_mean(layer.type, known) or "look for its name in Caffe's documentation",
-                )
+                raise unknown_type(layer, known).at(where)
 
     def _check_native(self, job: Job) -> None:
         environment = self._environment(job)

@@ -17,7 +17,7 @@ from lrbench.engines.process.session import ProcessSession
 from lrbench.errors import EngineFailed
 from lrbench.nets import write_message
 from lrbench.nets.caffe_pb2 import NetParameter, SolverState
-from lrbench.storage import put_in_place, read_regular
+from lrbench.storage import read_regular
 
 STEPPING_SOLVER = "solver.stepping.prototxt"
 INCOMING = "snapshots/incoming/net"
@@ -50,7 +50,7 @@ class SteppingSession(ProcessSession):
             raise
 
     def save(self, folder: Path) -> None:
-        """Caffe's snapshot, read back to be sure that it is whole, then moved to ``folder`` at once."""
+        """Caffe's snapshot, read back to be sure that it is whole, then moved to ``folder``."""
         try:
             iteration = self._worker.ask("save")["iteration"]
         except EngineFailed as error:
@@ -65,11 +65,9 @@ class SteppingSession(ProcessSession):
                 f"Caffe's snapshot at iteration {iteration} is not whole ({error}){self._free_space()}",
                 where=str(self._job.folder),
             ) from error
-        staging = self._incoming.parent / "staging"
-        staging.mkdir()
-        weights.rename(staging / WEIGHTS)
-        state.rename(staging / STATE)
-        put_in_place(staging, folder)
+        folder.mkdir(parents=True)
+        weights.rename(folder / WEIGHTS)
+        state.rename(folder / STATE)
 
     def _free_space(self) -> str:
         free = shutil.disk_usage(self._job.folder).free

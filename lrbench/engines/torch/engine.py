@@ -56,7 +56,11 @@ class TorchEngine(Engine):
                 f"PyTorch sees {torch.cuda.device_count()} GPUs, so none of number {job.device_id}",
                 remedy="set engine.device to cpu, or engine.device_ids",
             )
-        Model.of(bind(job).net, job.data, (job.batch_size, job.test_batch_size))
+        net = bind(job).net
+        try:
+            Model.of(net, job.data, (job.batch_size, job.test_batch_size))
+        except NetError as error:
+            raise error.at(job.net_where) from error
 
     def check_layers(self, net: NetParameter, where: str) -> None:
         """Refuse a layer type that this engine does not have."""

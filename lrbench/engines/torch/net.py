@@ -17,6 +17,7 @@ from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
 from lrbench.engines.torch.steps import Step, hold_back, join_scales, reshape, without_gradient
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
 from lrbench.nets.phases import layers_in
+from lrbench.nets.refusals import CAFFE_LAYER_TYPES, unknown_type
 from lrbench.nets.wiring import trace
 from lrbench.spec.engine import Precision
 
@@ -187,6 +188,8 @@ def _builder(layer: LayerParameter) -> Build:
     Raises:
         NetError: there is none.
     """
+    if layer.type not in CAFFE_LAYER_TYPES:
+        raise unknown_type(layer)
     if layer.type not in LAYERS:
         raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"', USE_CAFFE)
     return LAYERS[layer.type]

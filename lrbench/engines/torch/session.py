@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,8 @@ from lrbench.engines.bound import BoundNet
 from lrbench.engines.process.client import WorkerClient, read_outputs
 from lrbench.engines.torch.group import LanePool
 from lrbench.nets import write_message
-from lrbench.storage import put_in_place
 
 NET, LOG_NAME = "net.prototxt", "torch.log"
-STAGING = "snapshots/staging"
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG=:4096:8"
 """Without it cuBLAS does not repeat itself, and PyTorch refuses it in deterministic mode."""
 
@@ -35,8 +32,6 @@ class TorchSession(Session):
     def __init__(self, job: Job, bound: BoundNet, pool: LanePool) -> None:
         self._job, self._bound = job, bound
         write_message(job.folder / NET, bound.net)
-        self._staging = (job.folder / STAGING).resolve()
-        shutil.rmtree(self._staging, ignore_errors=True)
         self._group, self._lane = pool.join(job)
 
     @property
@@ -55,10 +50,9 @@ class TorchSession(Session):
         )
 
     def save(self, folder: Path) -> None:
-        """The worker writes its files beside, and they are put in place together."""
-        self._staging.mkdir(parents=True)
-        self._group.ask("save", self._lane, folder=str(self._staging))
-        put_in_place(self._staging, folder)
+        """The worker writes its files there."""
+        folder.mkdir(parents=True)
+        self._group.ask("save", self._lane, folder=str(folder.resolve()))
 
     def restore(self, folder: Path, evaluations: int) -> None:
         """Weights, solver state, iteration and the state of the generator that Dropout draws from."""
@@ -78,9 +72,8 @@ class TorchSession(Session):
         self._group.abort()
 
     def close(self) -> None:
-        """Leave the worker, which ends with its last lane, and remove what a snapshot in the making may have left."""
+        """Leave the worker, which ends with its last lane."""
         self._group.remove(self._lane)
-        shutil.rmtree(self._staging, ignore_errors=True)
 
 
 def opening(job: Job, bound: BoundNet) -> dict[str, Any]:

@@ -41,25 +41,25 @@ class Commands:
         experiment: the spec's name.
         overrides: those that go with the spec.
         solvers: the solvers of the spec, each with its parameters.
-        database_option: ``--db`` with its value, or nothing.
+        database_option: ``--db`` with its value, or nothing; None where no command may name the database.
     """
 
     spec: str
     experiment: str
     overrides: tuple[str, ...] = ()
     solvers: tuple[Mapping[str, Any], ...] = ()
-    database_option: tuple[str, ...] = ()
+    database_option: tuple[str, ...] | None = ()
 
     def line(self, name: str, asked: Asked, *further: str) -> str:
         """A command line for the spec with the solver that was asked about."""
         changes = [*self.overrides, *one_solver(self.experiment, asked_solver(asked), self.solvers)]
         sets = [part for change in changes for part in ("--set", change)]
-        database = self.database_option if name == "verify" else ()
+        database = self.database_option or () if name == "verify" else ()
         return shlex.join(["lrbench", name, self.spec, *sets, *further, *database])
 
     def database(self, name: str, *further: str) -> str:
         """A command line of ``lrbench db``."""
-        return shlex.join(["lrbench", "db", name, *further, *self.database_option])
+        return shlex.join(["lrbench", "db", name, *further, *(self.database_option or ())])
 
 
 def asked_solver(asked: Asked) -> dict[str, Any]:
@@ -235,17 +235,21 @@ def _missed(target: float | None, samples: int) -> str:
 
 
 def next_commands(found: Recommendation, commands: Commands) -> list[tuple[str, str]]:
-    """What to type, and why: to test the first of the shortlist, to look at its evidence, or to measure at all."""
+    """What to type, and why: to test the first of the shortlist, to look at its evidence, or to measure at all.
+
+    Where no command may name the database, those that use it are left out.
+    """
     first = next(iter([*found.here, *(each for like in found.like for each in like.candidates)]), None)
-    asked, lines = found.asked, list[tuple[str, str]]()
+    asked, lines, named = found.asked, list[tuple[str, str]](), commands.database_option is not None
     target = [] if found.target is None else ["--target", f"{found.target:g}"]
-    if first is not None:
+    if first is not None and named:
         lines.append((commands.database("show", first.entry.id[:8]), "all runs of that entry"))
-    if first is not None and target and not (found.here and first is found.here[0]):
+    if first is not None and named and target and not (found.here and first is found.here[0]):
         lines.append((commands.line("verify", asked, "--policy", first.policy, *target), "test it"))
     if not found.here:
         lines.append((commands.line("tune", asked), "measure: search for a policy"))
-        lines.append((commands.database("add", "results"), "then its results count"))
+        if named:
+            lines.append((commands.database("add", "results"), "then its results count"))
     return lines
 
 

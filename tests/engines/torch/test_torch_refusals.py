@@ -16,7 +16,6 @@ LABEL = (2,)
 REFUSED = {
     one("BatchReindex"): 'the engine torch does not know the layer type "BatchReindex"; use the engine caffe',
     one("SPP"): 'the engine torch does not know the layer type "SPP"; use the engine caffe',
-    one("Upsample"): 'the engine torch does not know the layer type "Upsample"; use the engine caffe',
     one("Convolution", "convolution_param { num_output: 3 }"): "has no kernel_size",
     one("Convolution", "convolution_param { kernel_size: 3 }"): "num_output 0 do not part into 1 groups",
     one(
@@ -122,6 +121,21 @@ def test_a_layer_is_refused_by_name_and_type(layers: str) -> None:
         TorchNet(net, TRAIN, shapes)
     assert str(error.value).startswith(f'layer "layer" of type {net.layer[-1].type}: ')
     assert REFUSED[layers] in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        ("Convolutoin", "did you mean Convolution or Deconvolution?"),
+        ("batchreindex", "did you mean BatchReindex?"),
+        ("Axpy", "look for its name in Caffe's documentation"),
+    ],
+)
+def test_a_type_that_caffe_does_not_know_either_leads_to_no_other_engine(kind: str, remedy: str) -> None:
+    net = input_net(one(kind), {"x": IMAGE})
+    with pytest.raises(NetError) as error:
+        TorchNet(net, TRAIN, {"x": IMAGE})
+    assert str(error.value) == f'layer "layer": Caffe does not know the layer type "{kind}"; {remedy}'
 
 
 def test_weights_that_do_not_go_together_are_refused() -> None:
