@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import strategies as st
@@ -75,7 +76,7 @@ def mapping_of(draw: st.DrawFn, function: Function, inner: st.SearchStrategy[dic
         if parameter.required or draw(st.booleans()):
             raw[parameter.name] = draw(raw_value(parameter, inner))
     if function.name == "WSD" and "l" in raw:
-        raw["l"] = max(raw["l"], raw["warmup"] + raw["decay"])
+        raw["l"] = max(raw["l"], _at_least_the_sum(raw["warmup"], raw["decay"]))
     if function.name == "ONECYCLE" and "l" in raw:
         raw["l"], raw["rise"] = raw["l"] + 10, 0.25
     if "threshold" in raw:
@@ -94,3 +95,9 @@ def _any_of(rows: tuple[Function, ...], inner: st.SearchStrategy[dict[str, Any]]
 SIMPLE = tuple(function for function in functions() if function.name not in COMPOSITES)
 leaves = _any_of(SIMPLE, st.nothing())
 mappings = st.recursive(leaves, lambda inner: _any_of(functions(), inner), max_leaves=4)
+
+
+def _at_least_the_sum(one: float, other: float) -> float:
+    """The least float that is not below the exact sum."""
+    total = one + other
+    return total if Fraction(total) >= Fraction(one) + Fraction(other) else math.nextafter(total, math.inf)
