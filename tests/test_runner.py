@@ -406,7 +406,7 @@ def test_a_snapshot_with_folders_in_it_is_kept_and_checked(make, monkeypatch):
         def restore(self, folder: Path, evaluations: int) -> None:
             super().restore(folder / "model", evaluations)
 
-    monkeypatch.setattr("fake_engine.FakeSession", Nested)
+    monkeypatch.setattr("factories.fake_engine.FakeSession", Nested)
     cut = make(FakeEngine())
     assert cut.run() == Status("finished", 25)
     cut.directory.write_status(Status("running", 25))
