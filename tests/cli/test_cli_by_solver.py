@@ -21,7 +21,7 @@ def results(tmp_path):
         ("table", "lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
         ("markdown", "## lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
         ("csv", "workload,target_accuracy,policy,function,solver,"),
-        ("json", '{"schema":1,"compared_by":"solver",'),
+        ("json", '{"schema":2,"compared_by":"solver",'),
     ],
 )
 def test_every_format(lrbench, results, kind, start):
@@ -50,6 +50,6 @@ def test_one_solver_alone_is_one_line_and_code_2(lrbench, tmp_path):
     code, out, err = lrbench("report", tmp_path, "--by", "solver")
     assert (code, out) == (2, "")
     assert err == (
-        "error: no workload was trained with several solvers, so there is nothing to compare; give the spec "
-        "a list of solvers, as in configs/optimizers.yaml\n"
+        "error: all runs are of one solver, SGD, so there is nothing to compare; give the spec a list of solvers, as in "
+        "configs/optimizers.yaml\n"
     )

@@ -21,7 +21,7 @@ def compare(report: Report, axis: Axis) -> Comparison:
     Raises:
         ResultsError: nothing was trained with several values of it.
     """
-    groups = list(_groups(report, axis))
+    groups = sorted(_groups(report, axis), key=lambda group: group[0])
     comparable = [group for group in groups if len({axis.value(row) for row in group[1]}) > 1]
     if not comparable:
         raise _nothing_to_compare(report, axis)
