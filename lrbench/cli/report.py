@@ -114,10 +114,10 @@ def _compared(built: Report, by: str) -> _View:
     found = compare(built, AXES[by])
 
     def plot(folder: Path) -> list[Path]:
-        from lrbench.report.figures.heatmap import write_solver_plots
-        from lrbench.report.figures.usage import write_engine_plots
+        from lrbench.report.figures.heatmap import write_heat_maps
+        from lrbench.report.figures.usage import write_cost_figures
 
-        return (write_engine_plots if found.axis.costs else write_solver_plots)(found, folder)
+        return (write_cost_figures if found.axis.costs else write_heat_maps)(found, folder)
 
     return _View(comparison_document(found), plot, found.notes)
 

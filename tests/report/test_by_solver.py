@@ -19,7 +19,7 @@ from lrbench.policies import parse_policy
 from lrbench.report.build import build_report
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare, unscaled
-from lrbench.report.figures.heatmap import heat_map, write_solver_plots
+from lrbench.report.figures.heatmap import heat_map, write_heat_maps
 from lrbench.report.load import load
 
 FIX, TRI, COS = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "COS(k0=0.01, k1=0.06, l=2000)"
@@ -288,7 +288,7 @@ def test_the_picture_has_a_number_in_each_cell_and_hatches_what_diverged(results
 
 
 def test_files_of_the_picture(results, tmp_path):
-    assert write_solver_plots(compared(results), tmp_path / "plots") == [tmp_path / "plots" / "policies_by_solver.png"]
+    assert write_heat_maps(compared(results), tmp_path / "plots") == [tmp_path / "plots" / "policies_by_solver.png"]
     assert (tmp_path / "plots" / "policies_by_solver.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -301,4 +301,4 @@ def test_labels_from_files_do_no_harm(tmp_path):
         assert all(line.isprintable() for line in text.splitlines())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert len(write_solver_plots(report, tmp_path / "plots")) == 1
+        assert len(write_heat_maps(report, tmp_path / "plots")) == 1

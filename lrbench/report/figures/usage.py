@@ -1,4 +1,4 @@
-"""Figures of engines side by side: processor and memory over time, and the accuracy of each policy on each.
+"""Figures of a comparison in which costs matter, such as that of engines: processor, memory and accuracy.
 
 Imports matplotlib, so only its user imports it.
 """
@@ -38,26 +38,27 @@ POINTS = 300
 Column = NDArray[np.float64]
 
 
-def write_engine_plots(found: Comparison, folder: Path) -> list[Path]:
+def write_cost_figures(found: Comparison, folder: Path) -> list[Path]:
     """Write two pictures a table into the folder, which is made if need be; returns their paths.
 
     Raises:
         ResultsError: the folder or a file cannot be written.
     """
-    draws = {"engines-usage": _usage, "engines-accuracy": _accuracy}
+    plural = found.axis.plural.replace(" ", "-")
+    draws = {f"{plural}-usage": _usage, f"{plural}-accuracy": _accuracy}
     groups = [(table.label, {name: partial(draw, table) for name, draw in draws.items()}) for table in found.tables]
     return save_figures(folder, groups)
 
 
 def _usage(table: ComparisonTable) -> Figure:
     """A panel for each quantity that is known of any run; the GPU's are left out where none is."""
-    runs = {engine: _samples(table, engine) for engine in table.values}
+    runs = {value: _samples(table, value) for value in table.values}
     every = [samples for of in runs.values() for samples in of]
     panels = [panel for panel in _PANELS if any(len(curve(samples, panel[0])[0]) for samples in every)] or _PANELS[:2]
     figure = Figure(figsize=(7 * len(panels), 5), layout="constrained")
     for axes, (name, quantity, scale) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for place, engine in enumerate(table.values):
-            _draw(axes, [curve(samples, name) for samples in runs[engine]], scale, (engine, _look(place)))
+        for place, value in enumerate(table.values):
+            _draw(axes, [curve(samples, name) for samples in runs[value]], scale, (value, _look(place)))
         axes.set_xlabel("seconds since the training began")
         axes.set_ylabel(quantity)
         axes.set_ylim(bottom=0)
@@ -70,8 +71,8 @@ def _usage(table: ComparisonTable) -> Figure:
     return figure
 
 
-def _samples(table: ComparisonTable, engine: str) -> list[Sequence[Sample]]:
-    runs = [run for by in table.rows.values() if engine in by for run in by[engine].row.runs if run.status in COMPLETED]
+def _samples(table: ComparisonTable, value: str) -> list[Sequence[Sample]]:
+    runs = [run for by in table.rows.values() if value in by for run in by[value].row.runs if run.status in COMPLETED]
     return [table.samples[run.path] for run in runs if table.samples.get(run.path)]
 
 
@@ -94,12 +95,12 @@ def _draw(
     axes: Axes, curves: Sequence[tuple[Column, Column]], scale: float, labelled: tuple[str, dict[str, Any]]
 ) -> None:
     known = [found for found in curves if len(found[0])]
-    engine, look = labelled
+    value, look = labelled
     for seconds, values in known:
         axes.plot(seconds, values / scale, color=look["color"], alpha=0.25, linewidth=0.8)
     if known:
         seconds, values = median_curve(known)
-        label = f"{plain(engine)} ({len(known)} runs)"
+        label = f"{plain(value)} ({len(known)} runs)"
         axes.plot(seconds, values / scale, color=look["color"], linewidth=2.2, label=label)
 
 
@@ -108,15 +109,15 @@ def _look(index: int) -> dict[str, Any]:
 
 
 def _accuracy(table: ComparisonTable) -> Figure:
-    """A line a policy, the best of the first engine on top, with a mark an engine and a bar of one deviation."""
+    """A line a policy, the best of the first value on top, with a mark a value and a bar of one deviation."""
     metric, policies = table.metric, list(table.rows)
     scale = 100.0 if metric.unit == "fraction" else 1e-6 if metric.unit == "bytes" else 1.0
     figure = Figure(figsize=(10, 1.8 + 0.5 * len(policies)), layout="constrained")
     axes = figure.subplots()
-    for place, engine in enumerate(table.values):
-        rows, means, deviations = np.array(_means(table, engine)).reshape(-1, 3).T
+    for place, value in enumerate(table.values):
+        rows, means, deviations = np.array(_means(table, value)).reshape(-1, 3).T
         heights = rows + 0.16 * (place - (len(table.values) - 1) / 2)
-        look = {"linestyle": "none", "capsize": 3, "label": plain(engine), **_look(place)}
+        look = {"linestyle": "none", "capsize": 3, "label": plain(value), **_look(place)}
         axes.errorbar(scale * means, heights, xerr=scale * deviations, **look)
     axes.set_yticks(range(len(policies)), [_policy_label(table, policy) for policy in policies])
     axes.invert_yaxis()
@@ -129,11 +130,11 @@ def _accuracy(table: ComparisonTable) -> Figure:
     return figure
 
 
-def _means(table: ComparisonTable, engine: str) -> list[tuple[int, float, float]]:
-    """Of each policy that has a mean on the engine: its place, the mean and the deviation, 0 with one seed."""
+def _means(table: ComparisonTable, value: str) -> list[tuple[int, float, float]]:
+    """Of each policy that has a mean at the value: its place, the mean and the deviation, 0 with one seed."""
     found = []
     for place, by in enumerate(table.rows.values()):
-        summary = by[engine].row.summaries[table.metric.name] if engine in by else None
+        summary = by[value].row.summaries[table.metric.name] if value in by else None
         if summary is not None and summary.mean is not None:
             found.append((place, summary.mean, summary.deviation or 0.0))
     return found
@@ -141,8 +142,9 @@ def _means(table: ComparisonTable, engine: str) -> list[tuple[int, float, float]
 
 def _policy_label(table: ComparisonTable, policy: str) -> str:
     lines = textwrap.wrap(plain(policy), 46, max_lines=2, placeholder=" …")
-    rows = [found.row for found in table.rows[policy].values()]
-    lines += [f"{plain(row.engine)}: {row.diverged}/{len(row.runs)} diverged" for row in rows if row.diverged]
+    for value, found in table.rows[policy].items():
+        if found.row.diverged:
+            lines.append(f"{plain(value)}: {found.row.diverged}/{len(found.row.runs)} diverged")
     return "\n".join(lines)
 
 
