@@ -15,6 +15,7 @@ from lrbench.cli.output import tell
 
 if TYPE_CHECKING:
     from lrbench.data import Progress
+    from lrbench.engines.caffe.cuda.installing import CudaOptions
     from lrbench.engines.caffe.install import Unpack
 
 
@@ -89,6 +90,7 @@ def install(
     """
     from lrbench.api.environment import home
     from lrbench.cli.data_progress import shown_progress
+    from lrbench.engines.caffe.cuda.installing import check_installed
     from lrbench.engines.caffe.environment import packaged_root
     from lrbench.engines.caffe.install import install as install_caffe
     from lrbench.errors import UsageError
@@ -106,11 +108,16 @@ def install(
         )
     root = packaged_root(home(), cuda=cuda)
     name = "Caffe for GPUs" if cuda else "Caffe"
+    if archive is not None and not archive.exists():
+        raise UsageError("no such file", where=str(archive), remedy="name an archive that lrbench caffe pack wrote")
+    options = _cuda_options(mirror, building) if cuda else None
+    if options is not None and archive is None and not force:
+        check_installed(root, options)
     with shown_progress() as progress:
         source = (
-            _cuda_source(archive, sha256, mirror, building, progress)
-            if cuda
-            else (_cpu_source(archive, sha256, mirror, progress))
+            _cpu_source(archive, sha256, mirror, progress)
+            if options is None
+            else _cuda_source(archive, sha256, options, progress)
         )
         installed = install_caffe(root, source, force=force, log=partial(progress, 0, 0))
     tell(f"{name} is installed in {root}" if installed else f"{name} is already installed in {root}")
@@ -133,13 +140,11 @@ def _cpu_source(archive: Path | None, sha256: str | None, mirror: str | None, pr
     return partial(from_mirror, mirror=mirror, progress=progress)
 
 
-def _cuda_source(
-    archive: Path | None, sha256: str | None, mirror: str | None, building: dict[str, Any], progress: Progress
-) -> Unpack:
+def _cuda_options(mirror: str | None, building: dict[str, Any]) -> CudaOptions:
     from lrbench.api.environment import home
-    from lrbench.engines.caffe.cuda.installing import CudaOptions, build_tree, unpack_tree
+    from lrbench.engines.caffe.cuda.installing import CudaOptions
 
-    options = CudaOptions(
+    return CudaOptions(
         home(),
         os.environ,
         building["toolkit"],
@@ -148,6 +153,11 @@ def _cuda_source(
         mirror,
         building["accept_nvidia_license"],
     )
+
+
+def _cuda_source(archive: Path | None, sha256: str | None, options: CudaOptions, progress: Progress) -> Unpack:
+    from lrbench.engines.caffe.cuda.installing import build_tree, unpack_tree
+
     if archive is not None:
         return partial(unpack_tree, archive=archive, sha256=sha256, options=options, progress=progress)
     return partial(build_tree, options=options, progress=progress)

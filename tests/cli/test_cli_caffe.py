@@ -22,6 +22,7 @@ from lrbench.cli.doctor import _torch
 from lrbench.data import prepare
 from lrbench.engines.caffe import environment
 from lrbench.engines.caffe.environment import MANIFEST, CaffeEnvironment
+from lrbench.engines.caffe.gpu import CUDA_RECORD, CudaBuild
 from lrbench.engines.caffe.install import from_mirror
 from lrbench.errors import EngineUnavailable
 
@@ -282,6 +283,25 @@ def test_installing_again_does_nothing(caffe_environment):
     answer = lrbench("caffe", "install")
     assert answer.returncode == 0
     assert answer.stderr == f"Caffe is already installed in {home() / 'caffe'}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--arch", "120"], "{root}: is built for GPU architecture 75, 80, not for 120; add --force to build it again"),
+        (["--arch", "80,120"], "{root}: is built for GPU architecture 75, 80, not for 120; add --force"),
+        (["--toolkit", "/no/such/toolkit"], "/no/such/toolkit: "),
+        (["--from", "/no/such/file"], "/no/such/file: no such file; name an archive that lrbench caffe pack wrote"),
+    ],
+)
+def test_what_an_installed_gpu_build_does_not_have_is_refused(tmp_path, options, message):
+    record = tmp_path / "caffe-cuda" / CUDA_RECORD
+    record.parent.mkdir(parents=True)
+    record.write_text(CudaBuild(version="13.0", architectures=(75, 80), needs=()).model_dump_json())
+    answer = lrbench("caffe", "install", "--cuda", *options, LRBENCH_HOME=str(tmp_path))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("error: " + message.format(root=tmp_path / "caffe-cuda"))
+    assert answer.stderr.count("\n") == 1
 
 
 def test_without_mmdebstrap_the_line_says_what_to_type(tmp_path):

@@ -65,6 +65,28 @@ class CudaOptions:
         return self.home / "caffe-cuda.log"
 
 
+def check_installed(root: Path, options: CudaOptions) -> None:
+    """Refuse what is asked of a build that is installed already and does not have it.
+
+    Raises:
+        UsageError: the toolkit named is not whole, or the build lacks an architecture that is named.
+    """
+    if options.toolkit is not None:
+        read_toolkit(options.toolkit)
+    try:
+        record = read_record(root)
+    except ValueError:
+        return  # damaged: it is found to be so when it is started
+    missing = sorted(set(options.architectures) - set(record.architectures)) if record else []
+    if record and missing:
+        raise UsageError(
+            f"is built for GPU architecture {', '.join(map(str, record.architectures))}, not for "
+            f"{', '.join(map(str, missing))}",
+            where=str(root),
+            remedy="add --force to build it again, or leave --arch out",
+        )
+
+
 def build_tree(folder: Path, options: CudaOptions, progress: Progress) -> tuple[Path, ...]:
     """Build Caffe with CUDA into ``folder``; returns the folders of CUDA's run-time libraries.
 
