@@ -66,7 +66,7 @@ def test_a_file_that_exists_is_kept_unless_forced(lrbench):
     ("arguments", "said"),
     [
         (["quickstrt"], "error: there is no ready spec 'quickstrt'; did you mean quickstart?\n"),
-        (["quickstart", "no"], "error: no/quickstart.yaml: there is no folder no; make it, or change DIR\n"),
+        (["quickstart", "no"], "error: no/quickstart.yaml: there is no folder no; create it, or change DIR\n"),
     ],
 )
 def test_what_cannot_be_copied_is_one_line(lrbench, arguments, said):
