@@ -56,15 +56,14 @@ def test_the_page_is_written_as_a_file(lrbench, tmp_path):
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
 
 
-def test_the_page_compares_neither_solvers_nor_engines(lrbench, tmp_path):
+def test_a_comparison_is_a_page_of_its_own(lrbench, tmp_path):
     for kind in ("SGD", "Adam"):
         fake_runs.write_run(tmp_path, FIX, solver={**fake_runs.SOLVER, "type": kind})
     code, out, err = lrbench("report", tmp_path, "--by", "solver", "--format", "html")
-    assert (code, out) == (2, "")
-    assert err == (
-        "error: --format html does not compare by solver; take --format json, csv, markdown, latex, table, "
-        "or leave --by out\n"
-    )
+    assert (code, err) == (0, "")
+    assert out.startswith("<!doctype html>")
+    assert "policies x solvers</h2>" in out
+    assert "<script" not in out
 
 
 def test_watch_once_shows_each_run_under_way(lrbench, tmp_path, underway):

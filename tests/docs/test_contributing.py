@@ -36,7 +36,7 @@ def module(page: str, index: int, name: str) -> types.ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("page", "name"), [("CONTRIBUTING.md", "HALVES"), ("docs/how-to/add-an-lr-function.md", "HALVING")]
+    ("page", "name"), [("CONTRIBUTING.md", "HALVES"), ("docs/how-to/add-an-lr-function.md", "HARMONIC")]
 )
 class TestFunctionOfAPage(FunctionConformance):
     """Installed as a package would be."""
