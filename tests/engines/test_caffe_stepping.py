@@ -66,7 +66,7 @@ def test_a_net_that_caffe_aborts_on_fails_with_caffes_own_words(caffe, make_job,
 def test_an_unknown_layer_type_is_refused_by_name_before_anything_starts(caffe, make_job, repository):
     net = read_net(find_net("lenet", repository))
     next(layer for layer in net.layer if layer.type == "ReLU").type = "Relu"
-    with pytest.raises(NetError, match=r'layer "relu1": this Caffe does not know .*; did you mean ReLU'):
+    with pytest.raises(NetError, match=r'layer "relu1": Caffe does not know the layer type "Relu"; did you mean ReLU'):
         caffe.check(make_job(net=net))
 
 
