@@ -32,6 +32,7 @@ def make_job(tmp_path: Path, digits: Prepared) -> MakeJob:
         name: str = "run", *, driver: str = "stepping", solver: dict[str, Any] | None = None, **changes: Any
     ) -> Job:
         solver = solver or {"type": "SGD", "momentum": 0.9}
-        return testing.make_job(tmp_path / name, digits, solver, **{"engine": EngineSettings(driver=driver)} | changes)
+        data = changes.pop("data", digits)
+        return testing.make_job(tmp_path / name, data, solver, **{"engine": EngineSettings(driver=driver)} | changes)
 
     return make
