@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.errors import NetError
-from lrbench.nets import builtin, builtin_nets, check_net, find_net, read_net
+from lrbench import storage
+from lrbench.errors import NetError, UsageError
+from lrbench.nets import builtin_nets, check_net, find_net, read_net
 
 
 def test_the_nets_of_lrbench() -> None:
@@ -41,8 +42,8 @@ def test_an_unknown_name_lists_the_near_ones(tmp_path: Path) -> None:
 
 def test_an_installed_package_has_its_nets_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "lrbench"
-    monkeypatch.setattr(builtin, "__file__", str(package / "nets" / "builtin.py"))
-    with pytest.raises(NetError, match="missing from its installation"):
+    monkeypatch.setattr(storage, "PACKAGE", package)
+    with pytest.raises(UsageError, match="the folder prototxt is missing from LRBench; install LRBench anew"):
         builtin_nets()
     (package / "prototxt").mkdir(parents=True)
     (package / "prototxt" / "only.prototxt").touch()

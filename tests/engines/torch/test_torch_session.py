@@ -29,6 +29,7 @@ class TestTorch(ProcessEngineConformance):
     """The PyTorch engine; its fixture is the one above."""
 
 
+@pytest.mark.engines
 class TestTorchLane(ProcessEngineConformance):
     """The same of a lane whose neighbours train other runs of the workload in stretches of other lengths.
 
