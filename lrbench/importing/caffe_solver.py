@@ -14,23 +14,13 @@ from lrbench.importing.imported import Imported
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.nets.solver import Solver, read_solver
 from lrbench.policies import parse_policy, policy_from_mapping
-from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SOLVER_TYPES
+from lrbench.spec.solver_types import PARTICULAR, SOLVER_FIELDS, SOLVER_PARAMETERS, SOLVER_TYPES
 
 _OF_RATES = re.compile(
     r"(?!momentum|weight_decay)(.*_)?(lr.*|\w*lr|rate.*|warm.*|ramp.*|stage.*|step.*|cycl.*|anneal.*"
     r"|restart.*|burn.*|larc.*|gamma.*|power.*|mult_factor)"
 )
 """Names of other builds' fields that are taken to change the rates, such as ``rampup_interval`` and ``stagelr``."""
-_PARAMETERS = (
-    "momentum",
-    "momentum2",
-    "delta",
-    "rms_decay",
-    "weight_decay",
-    "regularization_type",
-    "clip_gradients",
-    "iter_size",
-)
 
 
 def solver_policy(path: Path) -> Imported:
@@ -123,7 +113,7 @@ def _settings(solver: SolverParameter) -> Mapping[str, Any]:
         name = SolverParameter.SolverType.Name(solver.solver_type)
     kind = next((row for row in SOLVER_TYPES if row.lower() == name.lower()), None)
     settings: dict[str, Any] = {}
-    for parameter in _PARAMETERS:
+    for parameter in SOLVER_FIELDS:
         value = getattr(solver, parameter)
         read = parameter not in PARTICULAR or (kind is not None and parameter in SOLVER_PARAMETERS[kind])
         if read and solver.HasField(parameter) and not (parameter == "clip_gradients" and value < 0):

@@ -24,20 +24,10 @@ from lrbench.report.caffe_evaluations import evaluations_of_log
 from lrbench.report.caffe_outputs import Readings, read_outputs
 from lrbench.report.formats import path_text
 from lrbench.report.rows import CUT_OFF, RunRow
+from lrbench.spec.solver_types import SOLVER_FIELDS
 
 DISPLAY_TOLERANCE = 1e-3
 COMPARED_BYTES = 29_800  # of a net; glog writes some more of one that it cuts
-
-_SOLVER_FIELDS = (
-    "momentum",
-    "momentum2",
-    "delta",
-    "rms_decay",
-    "weight_decay",
-    "regularization_type",
-    "clip_gradients",
-    "iter_size",
-)
 
 
 def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow:
@@ -158,7 +148,7 @@ def _solver_settings(log: CaffeLog) -> dict[str, Any]:
         settings["type"] = SolverParameter.SolverType.Name(solver.solver_type)
     elif solver.HasField("type") or log.solver_whole:
         settings["type"] = solver.type or "SGD"
-    return settings | {name: field_value(solver, name) for name in _SOLVER_FIELDS if solver.HasField(name)}
+    return settings | {name: field_value(solver, name) for name in SOLVER_FIELDS if solver.HasField(name)}
 
 
 def _device(log: CaffeLog) -> str | None:

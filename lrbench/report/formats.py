@@ -44,6 +44,16 @@ def number(value: float, unit: Unit) -> str:
     return f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+def known_number(value: float | None, unit: Unit) -> str:
+    """Return ``number`` of a value, or a dash where it is not known."""
+    return NOTHING if value is None else number(value, unit)
+
+
+def p_value(p: float) -> str:
+    """Return a p-value as text, such as ``p=0.013`` or ``p<0.001``."""
+    return "p<0.001" if p < 0.001 else f"p={p:.2g}"
+
+
 def mean_of_some(summary: Summary, counted: int, unit: Unit) -> str:
     """Such as ``98.93``, or ``98.93 (n=2)`` where fewer than the counted runs have the value; see ``counted_note``."""
     if summary.mean is None:
@@ -78,8 +88,7 @@ def verdict(comparison: Comparison | None) -> str:
         return ""
     if comparison.p_holm is None:
         return comparison.verdict
-    shown = "p<0.001" if comparison.p_holm < 0.001 else f"p={comparison.p_holm:.2g}"
-    return f"{comparison.verdict}, {shown}"
+    return f"{comparison.verdict}, {p_value(comparison.p_holm)}"
 
 
 def mark_of(comparison: Comparison | None) -> Mark | None:

@@ -16,3 +16,15 @@ SOLVER_PARAMETERS = {
     "Adam": {"momentum", "momentum2", "delta"},
 }
 PARTICULAR = sorted(set().union(*SOLVER_PARAMETERS.values()))
+
+SOLVER_FIELDS = (
+    "momentum",
+    "momentum2",
+    "delta",
+    "rms_decay",
+    "weight_decay",
+    "regularization_type",
+    "clip_gradients",
+    "iter_size",
+)
+"""The parameters of a solver beside its type and rates, by Caffe's names, which a spec shares."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lrbench.engines.base import Job
 from lrbench.engines.caffe.schedule import native_schedule
 from lrbench.nets.caffe_pb2 import SolverParameter
+from lrbench.spec.solver_types import SOLVER_FIELDS
 
 NEVER = 2**31 - 1
 SNAPSHOT_PREFIX = "snapshots/net"
@@ -56,16 +57,7 @@ def _solver(job: Job) -> SolverParameter:
         solver_mode=SolverParameter.GPU if job.engine.device == "gpu" else SolverParameter.CPU,
         device_id=job.device_id,
     )
-    for name in (
-        "momentum",
-        "momentum2",
-        "delta",
-        "rms_decay",
-        "weight_decay",
-        "regularization_type",
-        "clip_gradients",
-        "iter_size",
-    ):
+    for name in SOLVER_FIELDS:
         if name in given:
             setattr(solver, name, given[name])
     return solver

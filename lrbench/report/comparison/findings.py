@@ -11,7 +11,7 @@ from lrbench.report.comparison.contrast import Contrast
 from lrbench.report.comparison.cost import COSTS, ratio
 from lrbench.report.comparison.table import ComparisonTable, Standing
 from lrbench.report.comparison.transfer import COVERAGE, DRAWS, Agreement, Transfer
-from lrbench.report.formats import counted, number
+from lrbench.report.formats import counted, number, p_value
 
 MOST_PAIRS = 3
 """Of more values than this, what each two have in common would be too many sentences; the tables say it."""
@@ -74,12 +74,11 @@ def contrast_sentence(found: Contrast, metric: Metric, axis: Axis) -> str:
     if found.p is None:
         why = "there is one seed" if not found.tested else "the seeds do not differ"
         return f"{over}; {why}, so that noise is not known."
-    shown = "p<0.001" if found.p < 0.001 else f"p={found.p:.2g}"
     judged = "beyond" if found.differ else "within"
     tested = "" if found.tested == policies else f", of the {found.tested} with several seeds at both"
     alone = sum(difference.verdict == "differs" for difference in found.differences.values())
     singly = counted(alone, "policy differs", "policies differ") if alone else "none differs"
-    return f"{over}; {judged} the seeds' noise (paired by policy, {shown}{tested}); taken singly, {singly}."
+    return f"{over}; {judged} the seeds' noise (paired by policy, {p_value(found.p)}{tested}); taken singly, {singly}."
 
 
 def cost_sentences(table: ComparisonTable) -> Iterator[str]:

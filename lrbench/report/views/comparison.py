@@ -24,11 +24,12 @@ from lrbench.report.formats import (
     NOTHING,
     different_targets,
     heading,
+    known_number,
     mark_of,
     marked,
     mean_and_deviation,
     mean_of_some,
-    number,
+    p_value,
 )
 from lrbench.report.views.ranking import summary_object
 
@@ -107,7 +108,7 @@ def _apart(found: Difference, table: ComparisonTable) -> list[Cell | str]:
     value = NOTHING if found.value is None else signed(found.value, table.metric)
     if found.p_holm is None:
         return [value, found.verdict]
-    return [value, f"{found.verdict}, {'p<0.001' if found.p_holm < 0.001 else f'p={found.p_holm:.2g}'}"]
+    return [value, f"{found.verdict}, {p_value(found.p_holm)}"]
 
 
 def _soon(found: ComparedRow | None) -> str:
@@ -146,7 +147,7 @@ def _ranks(table: ComparisonTable) -> Table:
 
 
 def _number(value: float | None, table: ComparisonTable) -> str:
-    return NOTHING if value is None else number(value, table.metric.unit)
+    return known_number(value, table.metric.unit)
 
 
 def _costs(table: ComparisonTable) -> Table:

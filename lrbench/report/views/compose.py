@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from lrbench.report.document import Block, Code, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import NOTHING, number
+from lrbench.report.formats import known_number
 from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
 from lrbench.tuning.composing import ComposeResult
 from lrbench.tuning.composing.judging import Judged
@@ -72,14 +72,10 @@ def _cells(stage: StageResult) -> list[str]:
         f"{len(stage.ranked)}{diverged}",
         best.candidate.draw.policy.text,
         best.candidate.draw.how,
-        _accuracy(best.accuracy),
-        NOTHING if best.loss is None else number(best.loss, "loss"),
-        _accuracy(max(others, default=None)) + (compared if others else ""),
+        known_number(best.accuracy, "fraction"),
+        known_number(best.loss, "loss"),
+        known_number(max(others, default=None), "fraction") + (compared if others else ""),
     ]
-
-
-def _accuracy(value: float | None) -> str:
-    return NOTHING if value is None else number(value, "fraction")
 
 
 def compared_text(result: ComposeResult) -> str:

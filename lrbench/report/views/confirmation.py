@@ -8,7 +8,7 @@ from typing import Any
 
 from lrbench.metrics.summary import Summary
 from lrbench.report.document import Cell, Column, Table
-from lrbench.report.formats import NOTHING, mean_and_deviation
+from lrbench.report.formats import NOTHING, mean_and_deviation, p_value
 from lrbench.report.statistics import welch
 from lrbench.tuning.confirm import Confirmed
 
@@ -71,7 +71,7 @@ def difference(first: Summary, second: Summary) -> str:
     p = welch(first, second)
     if p is None:
         return f"{points}, no spread"
-    return f"{points}, p={p:.2g}" if p >= 0.001 else f"{points}, p<0.001"
+    return f"{points}, {p_value(p)}"
 
 
 def confirmation_cost(confirmed: Sequence[Confirmed]) -> str:

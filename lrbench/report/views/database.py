@@ -11,7 +11,7 @@ from typing import Any
 
 from lrbench.metrics.registry import METRICS
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Table
-from lrbench.report.formats import NOTHING, heading, mean_and_deviation, number, seeds, status_counts
+from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts
 from lrbench.report.labels import key, labels, solver_name, workload_name
 from lrbench.report.rows import STATUSES
 from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
@@ -251,7 +251,7 @@ def _spreads(entry: Entry, title: str) -> Table:
         spread = entry.spread(metric.name)
         if spread.n:
             values = (getattr(spread, part) for part in _PARTS)
-            cells = [NOTHING if value is None else number(value, metric.unit) for value in values]
+            cells = [known_number(value, metric.unit) for value in values]
             rows.append([heading(metric), *cells, str(spread.n)])
     columns = [Column("metric", "text"), *map(Column, _PARTS), Column("n")]
     return Table(columns, rows, (f"{title}: metrics over the seeds",), f"{title}: metrics")
@@ -268,8 +268,7 @@ def _runs(entry: Entry, title: str) -> Table:
 
 
 def _value(run: MeasuredRun, name: str) -> str:
-    value = run.metrics.get(name)
-    return NOTHING if value is None else number(value, METRICS[name].unit)
+    return known_number(run.metrics.get(name), METRICS[name].unit)
 
 
 def _origins(entry: Entry) -> Iterator[Items]:

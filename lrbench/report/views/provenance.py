@@ -5,15 +5,14 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterator, Sequence
 
-from lrbench.report.formats import NOTHING, number
+from lrbench.report.formats import known_number
 from lrbench.tuning.database import Entry
 
 
 def cost_cells(entry: Entry) -> list[str]:
     """What all of its runs took together: iterations, and the seconds of training where they are known."""
     cost = entry.cost
-    seconds = NOTHING if cost.train_seconds is None else number(cost.train_seconds, "seconds")
-    return [f"{cost.iterations:,}", seconds]
+    return [f"{cost.iterations:,}", known_number(cost.train_seconds, "seconds")]
 
 
 def origin_lines(entries: Sequence[Entry], engine: str) -> Iterator[str]:

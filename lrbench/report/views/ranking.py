@@ -20,11 +20,11 @@ from lrbench.report.formats import (
     counted,
     different_targets,
     heading,
+    known_number,
     mark_of,
     marked,
     mean_and_deviation,
     mean_of_some,
-    number,
     path_text,
     seeds,
     some_diverged,
@@ -248,10 +248,14 @@ def _robustness(workload: WorkloadTable) -> Iterator[Table]:
     for row, robustness in rows:
         policy, *details = workload.identity(row)
         means = [
-            marked(_percent(robustness.accuracies.get(scale)), robustness.diverged.get(scale, 0), row.runs_at(scale))
+            marked(
+                known_number(robustness.accuracies.get(scale), "fraction"),
+                robustness.diverged.get(scale, 0),
+                row.runs_at(scale),
+            )
             for scale in scales
         ]
-        found.append([Cell(policy, details=tuple(details)), _percent(robustness.spread), *means])
+        found.append([Cell(policy, details=tuple(details)), known_number(robustness.spread, "fraction"), *means])
     unknown = [
         f"{workload.name(row)} at {', '.join(why)}" for row, robustness in rows if (why := _why_no_spread(robustness))
     ]
@@ -271,10 +275,6 @@ def _why_no_spread(robustness: Robustness) -> list[str]:
         for scale in robustness.accuracies
         if scale in robustness.diverged or scale in robustness.missing
     ]
-
-
-def _percent(value: float | None) -> str:
-    return NOTHING if value is None else number(value, "fraction")
 
 
 def _statuses(report: Report) -> Iterator[Block]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import NOTHING, number
+from lrbench.report.formats import known_number
 from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
 from lrbench.tuning.tune import Tried, TuneResult
 
@@ -81,11 +81,11 @@ def _values(tried: Tried, result: TuneResult) -> list[str]:
 
 
 def _accuracy(tried: Tried) -> str:
-    return NOTHING if tried.best_accuracy is None else number(tried.best_accuracy, "fraction")
+    return known_number(tried.best_accuracy, "fraction")
 
 
 def _count(value: int | None) -> str:
-    return NOTHING if value is None else f"{value:,}"
+    return known_number(value, "iterations")
 
 
 def _functions(result: TuneResult) -> Iterator[Block]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import NOTHING, number
+from lrbench.report.formats import known_number, number
 from lrbench.report.views.tune import search_cost, tune_data
 from lrbench.tuning.composing import ComposeResult
 from lrbench.tuning.confirm import SeedOutcome
@@ -60,8 +60,8 @@ def _seeds(attempt: Attempt, place: int) -> Table:
     rows = [
         [
             str(one.seed),
-            NOTHING if one.iterations_to_target is None else f"{one.iterations_to_target:,}",
-            NOTHING if one.best_accuracy is None else number(one.best_accuracy, "fraction"),
+            known_number(one.iterations_to_target, "iterations"),
+            known_number(one.best_accuracy, "fraction"),
             f"{one.iterations:,}",
             _ending(one),
         ]
