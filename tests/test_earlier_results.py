@@ -60,7 +60,11 @@ def by_policy(report: Any) -> dict[tuple[str, ...], Any]:
 
 
 def test_report_ranks_the_earlier_runs_with_the_same_figures(earlier):
-    now = json.loads(lrbench(earlier, "report", "results/runs", "results/native", "--format", "json").stdout)
+    now = json.loads(
+        lrbench(
+            earlier, "report", "results/runs", "results/native", "--sort", "best_accuracy", "--format", "json"
+        ).stdout
+    )
     then = expected(earlier, "report")
     assert kept(by_policy(now), by_policy(then)) == by_policy(then)
     runs = {row["run_id"]: row for row in then["runs"]}
@@ -141,7 +145,19 @@ def test_verify_takes_a_policy_of_the_earlier_database(earlier):
 
 
 def test_serve_shows_the_earlier_runs_with_the_same_figures(earlier):
-    command = [sys.executable, "-u", "-m", "lrbench", "serve", "results/runs", "results/native", "--port", "0"]
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "lrbench",
+        "serve",
+        "results/runs",
+        "results/native",
+        "--port",
+        "0",
+        "--sort",
+        "best_accuracy",
+    ]
     with subprocess.Popen(command, cwd=earlier, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         address = process.stdout.readline().decode().strip()

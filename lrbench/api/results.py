@@ -40,14 +40,12 @@ class Results:
         report: the rows that every table and picture is made of.
     """
 
-    def __init__(
-        self, *paths: str | os.PathLike[str], target: float | None = None, sort: str = "best_accuracy"
-    ) -> None:
+    def __init__(self, *paths: str | os.PathLike[str], target: float | None = None, sort: str | None = None) -> None:
         """Read results folders, run folders or training logs of Caffe.
 
         Args:
             target: the accuracy to reach, a fraction, in place of that of the specs.
-            sort: the metric that ranks the policies.
+            sort: the metric that ranks the policies; None: the objective of the specs, else ``final_accuracy``.
 
         Raises:
             UsageError: there is no such path or metric, or no run that can be read.

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from lrbench.report.build import Report
 
 
-def load_report(paths: Sequence[Path], metric: str, target: float | None) -> Report:
-    """Read the runs at the paths, ranked by the metric; name on standard error what is left out or not counted.
+def load_report(paths: Sequence[Path], metric: str | None, target: float | None) -> Report:
+    """Read the runs at the paths; name on standard error what is left out or not counted.
 
     Args:
+        metric: metric that ranks the policies; None: the objective of the runs' specs.
         target: target accuracy, a fraction, in place of that of the specs.
 
     Raises:

@@ -80,11 +80,9 @@ set_option = click.option(
 sort_option = click.option(
     "--sort",
     "metric",
-    default="best_accuracy",
-    show_default=True,
     metavar="METRIC",
     shell_complete=metrics,
-    help="Metric that ranks the policies.",
+    help="Metric that ranks the policies.  [default: the spec's objective, else final_accuracy]",
 )
 storage_option = click.option(
     "--storage",

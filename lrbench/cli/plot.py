@@ -97,7 +97,7 @@ def _plot(
     *,
     paths: Sequence[Path],
     output: Path,
-    metric: str,
+    metric: str | None,
     target: float | None,
     top: int,
     wanted: Sequence[str],

@@ -58,7 +58,7 @@ def report(
     output_format: str,
     by: str,
     target: float | None,
-    metric: str,
+    metric: str | None,
     output: Path | None,
     plots: Path | None,
 ) -> None:

@@ -30,7 +30,7 @@ DEFAULT_PORT = 8765
 )
 @target_option()
 @sort_option
-def serve(paths: Sequence[Path], host: str, port: int, target: float | None, metric: str) -> None:
+def serve(paths: Sequence[Path], host: str, port: int, target: float | None, metric: str | None) -> None:
     """Serve the page of `lrbench report --format html`, updated while runs are active.
 
     Prints the address of the page; Ctrl-C stops the server. New evaluations appear within seconds, and the reader's

@@ -19,7 +19,20 @@ from lrbench.metrics.run import RUN_METRICS, run_metrics
 if TYPE_CHECKING:
     from lrbench.metrics.metric import Column
 
-__all__ = ["METRICS", "TIMES_TO_TARGET", "Evaluated", "Metric", "RunCurves", "Unit", "all_metrics", "metric_named"]
+__all__ = [
+    "METRICS",
+    "TIMES_TO_TARGET",
+    "Evaluated",
+    "Metric",
+    "RunCurves",
+    "Unit",
+    "all_metrics",
+    "metric_named",
+    "objective_metric",
+]
+
+DEFAULT_RANKING = "final_accuracy"
+"""Metric that ranks policies where neither a spec nor the user names one."""
 
 GROUP = "lrbench.metrics"
 _ROBUSTNESS = Metric(
@@ -85,3 +98,16 @@ def metric_named(name: str) -> Metric:
     raise UsageError(
         f"unknown metric {name!r}", remedy=did_you_mean(name, METRICS) or f"there are {', '.join(METRICS)}"
     )
+
+
+def objective_metric(metric: str, at: str) -> Metric | None:
+    """Metric of a run for an objective of a spec; None where there is none.
+
+    Args:
+        metric: ``accuracy``, or the name of another metric of an evaluation.
+        at: ``final`` for the last evaluation of a run, or ``best`` for its best one, for ``accuracy`` only.
+    """
+    if metric == "accuracy":
+        return METRICS.get(f"{at}_accuracy")
+    found = METRICS.get(metric)
+    return found if found is not None and found.of_evaluation is not None and at == "final" else None

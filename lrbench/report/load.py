@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lrbench.errors import LRBenchError, ResultsError
 from lrbench.metrics.divergence import divergence
-from lrbench.metrics.registry import metric_named
+from lrbench.metrics.registry import DEFAULT_RANKING, METRICS, metric_named
 from lrbench.report.build import Report, build_report
 from lrbench.report.formats import path_text
 from lrbench.report.rows import RunRow, row_of_record
@@ -37,18 +37,34 @@ class Loaded:
         return list(map(str, self.errors))
 
 
-def read_report(paths: Sequence[Path], metric: str, target: float | None = None) -> Report:
-    """The report of every run at or under the paths, ranked by the metric of that name.
+def read_report(paths: Sequence[Path], metric: str | None = None, target: float | None = None) -> Report:
+    """The report of every run at or under the paths.
 
     Args:
+        metric: name of the metric that ranks the policies; None: the objective of the runs' specs where they agree,
+            else the accuracy at the end of a run.
         target: as for ``load``.
 
     Raises:
         UsageError: there is no such metric or path, or no run that can be read.
     """
-    chosen = metric_named(metric)
+    chosen = None if metric is None else metric_named(metric)
     loaded = load(paths, target)
+    chosen = chosen or METRICS[_objective(loaded)]
     return replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
+
+
+def _objective(loaded: Loaded) -> str:
+    """Name of the metric that the specs rank by; the default, with a note, where they name different ones."""
+    named = sorted({run.objective for run in loaded.runs if run.objective is not None})
+    if len(named) == 1:
+        return named[0]
+    if named:
+        loaded.notes.append(
+            f"the specs rank by different metrics, {' and '.join(named)}: ranked by {DEFAULT_RANKING}; "
+            "choose another with --sort"
+        )
+    return DEFAULT_RANKING
 
 
 def load(paths: Sequence[Path], target: float | None = None) -> Loaded:

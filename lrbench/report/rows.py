@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.metrics.registry import all_metrics
+from lrbench.metrics.registry import all_metrics, objective_metric
 from lrbench.metrics.run import target_budgets
 from lrbench.report.formats import path_text
 from lrbench.runs.records import RunRecord
@@ -33,6 +33,7 @@ class RunRow:
         status: one of STATUSES; ``cut off`` is a run that says it is running, while no process holds it, and one that
             ended, but of which not all evaluations can be read.
         target: the accuracy to reach, a fraction, None where there is none.
+        objective: name of the metric that its spec ranks policies by; None where it is not known.
         scales: the robustness scales that its experiment asks for.
         evaluations: columns by name.
         metrics: those of the run, and those of its last evaluation; None where not reached or not known.
@@ -61,6 +62,7 @@ class RunRow:
     metrics: Mapping[str, float | None]
     conditions: Mapping[str, Any] = field(default_factory=dict)
     stopping: Mapping[str, Any] = field(default_factory=dict)
+    objective: str | None = None
     rates: int | None = None
 
     @property
@@ -109,5 +111,12 @@ def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
         metrics=all_metrics(record.evaluations, goal),
         conditions={"machine": run.machine, "threads": run.threads},
         stopping=run.stopping,
+        objective=_objective(run.objective),
         rates=run.counting,
     )
+
+
+def _objective(objective: Mapping[str, Any]) -> str | None:
+    # Unknown in a run of an earlier version, and where the metric is of a package that is not here.
+    metric = objective_metric(str(objective.get("metric")), str(objective.get("at")))
+    return None if metric is None else metric.name

@@ -39,6 +39,7 @@ class RunDescription:
         solver: the solver's type and the parameters that it reads.
         workload: net and data set with their SHA-256, batch sizes, iterations, intervals.
         target_accuracy: the accuracy to reach, a fraction.
+        objective: metric and evaluation that policies are ranked by, as in the spec; empty in earlier versions.
         stopping: the rules for ending early.
         robustness_scales: the scales that the experiment asks for.
         engine: name, version, driver, device, lanes, precision; empty before an engine is known.
@@ -59,6 +60,7 @@ class RunDescription:
     solver: Object
     workload: Object
     target_accuracy: float | None = None
+    objective: Object = field(default_factory=dict)
     stopping: Object = field(default_factory=dict)
     robustness_scales: tuple[float, ...] = ()
     engine: Object = field(default_factory=dict)
@@ -104,7 +106,7 @@ class RunDescription:
 
     def as_dict(self) -> dict[str, Any]:
         """Content of run.json."""
-        unknown = {name for name in ("rates", "threads", "created", "branch") if getattr(self, name) is None}
+        unknown = {name for name in ("rates", "objective", "threads", "created", "branch") if not getattr(self, name)}
         return {"schema": SCHEMA} | {name: value for name, value in asdict(self).items() if name not in unknown}
 
     def content(self) -> bytes:
@@ -115,7 +117,7 @@ class RunDescription:
 _REQUIRED = {"run_id", "experiment", "policy", "function", "lr_scale", "seed", "solver", "workload", "engine"}
 _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("run_id", "experiment", "policy", "function", "created"), str),
-    **dict.fromkeys(("solver", "workload", "engine", "stopping", "versions", "machine", "branch"), dict),
+    **dict.fromkeys(("solver", "workload", "engine", "objective", "stopping", "versions", "machine", "branch"), dict),
     **dict.fromkeys(("rates", "seed", "threads"), int),
     **dict.fromkeys(("lr_scale", "target_accuracy"), (int, float)),
     "robustness_scales": list,

@@ -95,6 +95,7 @@ class Experiment:
             solver=run.solver.resolved(),
             workload=self.workload.describe(data),
             target_accuracy=self.settings.target_accuracy,
+            objective=self.settings.objective.model_dump(),
             stopping=self.settings.stopping.model_dump(),
             robustness_scales=tuple(self.settings.robustness.scales if self.settings.robustness else ()),
         )

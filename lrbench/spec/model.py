@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from lrbench.errors import did_you_mean
 from lrbench.spec.composition import CompositionSettings
 from lrbench.spec.engine import EngineSettings
 from lrbench.spec.fields import (
@@ -133,6 +134,32 @@ class SolverSettings(Settings):
         return {name: value for name, value in self.model_dump().items() if name not in unread and value is not None}
 
 
+class ObjectiveSettings(Settings):
+    """What policies are ranked by; no part of a run's identity.
+
+    Attributes:
+        metric: accuracy, or another metric of an evaluation, such as test_loss.
+        at: evaluation of a run that counts: ``final``, its last one, or ``best``, the one with the highest accuracy.
+    """
+
+    metric: Word = Field(default="accuracy", examples=["accuracy"])
+    at: Literal["final", "best"] = "final"
+
+    @model_validator(mode="after")
+    def _metric_exists(self) -> ObjectiveSettings:
+        if self.metric == "accuracy":  # looking at the others loads those of other packages
+            return self
+        from lrbench.metrics.registry import METRICS, objective_metric
+
+        if self.at != "final":
+            raise inconsistent(("at",), f"is {self.at}, which only accuracy can be ranked by", "write at: final")
+        if objective_metric(self.metric, self.at) is None:
+            names = ["accuracy", *(metric.name for metric in METRICS.values() if metric.of_evaluation)]
+            rule = f"is {self.metric!r}, but must be accuracy or a metric of an evaluation"
+            raise inconsistent(("metric",), rule, did_you_mean(self.metric, names) or f"there are {', '.join(names)}")
+        return self
+
+
 class StoppingSettings(Settings):
     """When a run ends before its last iteration; by default never.
 
@@ -172,6 +199,7 @@ class ExperimentSettings(Settings):
         engine: engine, device and numerical precision.
         seeds: seeds of weights, batches and augmentation; every policy is trained with each of them.
         target_accuracy: accuracy for iterations_to_target and seconds_to_target; None: none, which leaves them unknown.
+        objective: what policies are ranked by.
         policies: text or mappings; a list in place of a value makes a grid. Optional for commands that search for
             policies.
         stopping: when a run ends early.
@@ -187,6 +215,7 @@ class ExperimentSettings(Settings):
     engine: EngineSettings = EngineSettings()
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(default=[0], examples=["[0, 1, 2]"])
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, examples=["0.989"])
+    objective: ObjectiveSettings = ObjectiveSettings()
     policies: Annotated[list[Any], Field(min_length=1, examples=["['FIX(k0=0.01)']"])]
     stopping: StoppingSettings = StoppingSettings()
     robustness: RobustnessSettings | None = None

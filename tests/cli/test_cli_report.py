@@ -28,7 +28,7 @@ def test_a_table_by_default(lrbench, results, monkeypatch):
     code, out, err = lrbench("report", "results")
     assert code == 0
     assert err == ""
-    assert out.splitlines()[0] == "lenet on MNIST, batch 100, 2,000 iterations"
+    assert out.splitlines()[0] == "lenet on MNIST, batch 100, 2,000 iterations: ranked by final accuracy"
     again, export = out.splitlines()[-2:]
     assert again.startswith("next: lrbench report results --plots plots")
     assert export.startswith("next: lrbench export 'TRI(k0=0.01, k1=0.06, l=2000)' --to torch --iterations 2000 -o ")
@@ -42,6 +42,42 @@ def test_other_formats_to_standard_output(lrbench, results, kind, start):
     assert (code, err) == (0, "")
     assert out.startswith(start)
     assert out.endswith("\n")
+
+
+UNSTEADY = ((FIX, [0.1, 0.95, 0.85]), (TRI, [0.1, 0.91, 0.9]))
+
+
+@pytest.mark.parametrize(
+    ("objective", "metric", "first"),
+    [
+        (None, "final_accuracy", TRI),
+        ({"metric": "accuracy", "at": "final"}, "final_accuracy", TRI),
+        ({"metric": "accuracy", "at": "best"}, "best_accuracy", FIX),
+        ({"metric": "test_loss", "at": "final"}, "test_loss", TRI),
+        ({"metric": "of_no_package_here", "at": "final"}, "final_accuracy", TRI),
+    ],
+)
+def test_policies_are_ranked_by_the_objective_of_the_spec(lrbench, tmp_path, objective, metric, first):
+    described = {} if objective is None else {"objective": objective}
+    for policy, accuracies in UNSTEADY:
+        fake_runs.write_run(tmp_path / "results", policy, accuracies, **described)
+    document = json.loads(lrbench("report", tmp_path / "results", "--format", "json")[1])
+    assert document["ranked_by"] == metric
+    assert document["policies"][0]["policy"] == first
+    sorted_by = json.loads(lrbench("report", tmp_path / "results", "--sort", "best_accuracy", "--format", "json")[1])
+    assert (sorted_by["ranked_by"], sorted_by["policies"][0]["policy"]) == ("best_accuracy", FIX)
+
+
+def test_specs_of_different_objectives_are_ranked_by_the_default_and_named(lrbench, tmp_path):
+    for (policy, accuracies), at in zip(UNSTEADY, ("final", "best"), strict=True):
+        fake_runs.write_run(tmp_path / "r", policy, accuracies, objective={"metric": "accuracy", "at": at})
+    code, out, err = lrbench("report", tmp_path / "r")
+    assert code == 0
+    assert "ranked by final accuracy" in out
+    assert err == (
+        "the specs rank by different metrics, best_accuracy and final_accuracy: ranked by final_accuracy; choose "
+        "another with --sort\n"
+    )
 
 
 def test_several_paths_folders_and_logs(lrbench, results):

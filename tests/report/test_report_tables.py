@@ -34,7 +34,7 @@ def test_the_table_of_a_small_experiment(results):
     assert (
         terminal_report(built(results.relative_to(results.parent)))
         == """\
-lenet on MNIST, batch 100, 2,000 iterations
+lenet on MNIST, batch 100, 2,000 iterations: ranked by best accuracy
 
   #  policy                                 best  runs    against the        final %    iterations
                                       accuracy %          best                             to best
@@ -61,7 +61,7 @@ def test_of_several_workloads_none_is_named_to_be_exported(results):
 
 def test_markdown_has_the_same_rows(results):
     text = markdown_report(built(results))
-    assert text.startswith("## lenet on MNIST, batch 100, 2,000 iterations\n\n|")
+    assert text.startswith("## lenet on MNIST, batch 100, 2,000 iterations: ranked by best accuracy\n\n|")
     assert re.search(r"\| +1 \| TRI\(k0=0.01, k1=0.06, l=2000\) +\| +97.10 ± 0.10 \|", text)
     assert "next:" not in text
 

@@ -226,6 +226,7 @@ def test_the_description_is_json_and_whole(spec, data):
             "display_interval": 100,
         },
         "target_accuracy": 0.9,
+        "objective": {"metric": "accuracy", "at": "final"},
         "robustness_scales": [1.0, 5.0],
         "stopping": {"at_target": False, "patience": None, "max_train_seconds": None},
         "engine": {},

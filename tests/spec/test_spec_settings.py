@@ -121,6 +121,18 @@ def test_a_solvers_numbers(spec, line, message):
             "stopping.max_train_seconds is -1, but must be above 0; for example max_train_seconds: 3600",
         ),
         ("stopping:", "stopping is empty, but must be a mapping; its keys are at_target, patience, max_train_seconds"),
+        (
+            "objective: {at: last}",
+            "objective.at is 'last', but must be 'final' or 'best'; for example at: final",
+        ),
+        (
+            "objective: {metric: test_los}",
+            "objective.metric is 'test_los', but must be accuracy or a metric of an evaluation; did you mean test_loss?",
+        ),
+        (
+            "objective: {metric: test_loss, at: best}",
+            "objective.at is best, which only accuracy can be ranked by; write at: final",
+        ),
         ("robustness: {}", "the key 'robustness.scales' is missing; for example scales: [0.1, 0.5, 1, 5, 10]"),
         (
             "robustness: {scales: []}",
@@ -216,19 +228,19 @@ def test_evaluations_come_within_the_run(spec):
             "seeds: [0]",
             "1: 2",
             "10: unknown key '1'; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, policies, stopping, robustness, search, range, composition",
+            "target_accuracy, objective, policies, stopping, robustness, search, range, composition",
         ),
         (
             "seeds: [0]",
             "'<<': 2",
             "10: unknown key '<<'; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, policies, stopping, robustness, search, range, composition",
+            "target_accuracy, objective, policies, stopping, robustness, search, range, composition",
         ),
         (
             "seeds: [0]",
             "'': 2",
             "10: unknown key ''; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, policies, stopping, robustness, search, range, composition",
+            "target_accuracy, objective, policies, stopping, robustness, search, range, composition",
         ),
         ("  iterations: 100\n", "", "2: the key 'workload.iterations' is missing; for example iterations: 10000"),
         (

@@ -83,7 +83,7 @@ def ranking_document(report: Report, page: Callable[[], bytes] | None = None) ->
 
 
 def _workload(workload: WorkloadTable, metric: Metric) -> Iterator[Block]:
-    yield Heading(workload.label)
+    yield Heading(f"{workload.label}: ranked by {metric.title}")
     yield _ranking(workload, metric)
     yield from _to_use(workload, metric)
     yield _functions(workload, metric)
