@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import collections
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import Metric
-from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.labels import (
     engine_name,
     engine_settings,
@@ -23,9 +22,6 @@ from lrbench.report.labels import (
 from lrbench.report.policies import PolicyRow, policy_rows, without_earlier_rates, without_repeats
 from lrbench.report.rows import RunRow
 from lrbench.report.statistics import Comparison, compare_with_best
-
-RankKey = tuple[float, float, float]
-"""What ranks a policy, the lowest first; its last number is how good the policy is, the lower the better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,26 +154,8 @@ def ranked(rows: Sequence[PolicyRow], metric: Metric) -> tuple[PolicyRow, ...]:
 
 
 def standing(row: PolicyRow, metric: Metric) -> RankKey:
-    """What ranks a policy by a metric; see ``standing_of``."""
-    return standing_of(row.summaries[metric.name], row.diverged / max(1, len(row.runs)), metric)
-
-
-def standing_of(summary: Summary, diverged: float, metric: Metric) -> RankKey:
-    """What ranks a policy, the lowest first.
-
-    For a time to the target: the share of runs that reached it, the share that diverged, the restricted mean. For any
-    other metric: the share of runs that diverged, then the mean, so that a policy of which some runs diverged ranks
-    behind every one of which none did. What is not known comes last.
-
-    Args:
-        diverged: the share of runs that diverged.
-    """
-    if isinstance(summary, TimesToTarget):
-        share, time = summary.order
-        return share, diverged, time
-    if summary.mean is None:
-        return 0.0, diverged, math.inf
-    return 0.0, diverged, -summary.mean if metric.higher_is_better else summary.mean
+    """Sort key of a row; see ``rank_key``."""
+    return rank_key(row.summaries[metric.name], row.diverged / max(1, len(row.runs)), metric)
 
 
 def _comparisons(final: Sequence[PolicyRow], metric: Metric) -> list[Comparison | None]:

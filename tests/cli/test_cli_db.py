@@ -83,7 +83,7 @@ def test_adding_says_what_is_new_and_what_is_left_out(lrbench, results, tmp_path
     assert err.splitlines()[-1] == "mine.sqlite: nothing new; 7 runs already stored"
 
 
-def test_the_list_is_ranked_by_best_accuracy_and_divergence(filled):
+def test_the_list_is_ranked_by_divergence_and_final_accuracy(filled):
     code, out, err = filled("list")
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -115,18 +115,18 @@ def test_no_next_command_repeats_or_leaves_out_a_secret(lrbench, results, nothin
     assert "next: lrbench db show" in lrbench("list")[1]
 
 
-def test_a_target_ranks_by_the_share_that_reached_it_and_the_iterations(filled):
+def test_a_target_ranks_by_the_shares_that_reached_it_and_diverged_and_the_iterations(filled):
     code, out, _ = filled("list", "--target", "0.92", "--format", "json")
     assert code == 0
     found = json.loads(out)
     assert [(each["function"], each["iterations_to_target"]) for each in found] == [
         ("TRI", [500, 500]),
-        ("SINEXP", [500, None]),
         ("FIX", [None, 1000]),
+        ("SINEXP", [500, None]),
     ]
-    assert [each["restricted_mean_iterations_to_target"] for each in found] == [500, 1250, 1500]
-    assert found[1]["reached"] == {"reached": 1, "missed": 1, "unknown": 0}
-    assert found[1]["spread"]["best_accuracy"] == {
+    assert [each["restricted_mean_iterations_to_target"] for each in found] == [500, 1500, 1250]
+    assert found[2]["reached"] == {"reached": 1, "missed": 1, "unknown": 0}
+    assert found[2]["spread"]["best_accuracy"] == {
         "mean": 0.99,
         "deviation": None,
         "n": 1,

@@ -16,9 +16,10 @@ from typing import Literal
 
 import numpy as np
 
+from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary, summarise, times_to_target
-from lrbench.report.build import RankKey, standing, standing_of
+from lrbench.report.build import standing
 from lrbench.report.policies import PolicyRow
 from lrbench.report.statistics import LEVEL, welch
 
@@ -148,12 +149,11 @@ def _drawn(seeds: Sequence[_Seed], generator: np.random.Generator) -> list[_Seed
 
 
 def _standing(seeds: Sequence[_Seed], metric: Metric) -> RankKey:
-    """As the tables rank."""
     if metric.to_target:
         summary: Summary = times_to_target([seed.value for seed in seeds], [seed.budget for seed in seeds])
     else:
         summary = summarise([seed.value for seed in seeds if seed.value is not None])
-    return standing_of(summary, sum(seed.diverged for seed in seeds) / len(seeds), metric)
+    return rank_key(summary, sum(seed.diverged for seed in seeds) / len(seeds), metric)
 
 
 def _ranks(standings: Sequence[RankKey]) -> list[int]:

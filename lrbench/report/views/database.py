@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import METRICS
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Table
 from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts
@@ -17,7 +18,7 @@ from lrbench.report.rows import STATUSES
 from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
 
 SHOWN_ID = 8
-_BEST = METRICS["best_accuracy"]
+_BEST, _FINAL = METRICS["best_accuracy"], METRICS["final_accuracy"]
 _PARTS = ("mean", "deviation", "minimum", "maximum")
 
 
@@ -26,7 +27,7 @@ class Listing:
     """What is listed.
 
     Attributes:
-        target: the accuracy by whose iterations the policies are ranked, a fraction; None for their best accuracy.
+        target: the accuracy by whose iterations the policies are ranked, a fraction; None for their final accuracy.
     """
 
     entries: Sequence[Entry]
@@ -41,17 +42,13 @@ class Listing:
         return sorted((names[identity], self.ranked(entries)) for identity, entries in groups.items())
 
     def ranked(self, entries: Iterable[Entry]) -> list[Entry]:
-        """The best first: by the share of seeds that diverged, then by the mean.
+        """The entries in the order of ``rank_key``, the best first."""
 
-        With a target: by the share of seeds that reached it, then by the restricted mean of the iterations.
-        """
-        return sorted(entries, key=lambda entry: (*self._standing(entry), entry.policy, entry.id))
+        def place(entry: Entry) -> tuple[RankKey, str, str]:
+            summary = entry.spread(_FINAL.name) if self.target is None else entry.times_to(self.target)
+            return rank_key(summary, entry.diverged_share, _FINAL), entry.policy, entry.id
 
-    def _standing(self, entry: Entry) -> tuple[float, float]:
-        if self.target is None:
-            mean = entry.best_accuracy.mean
-            return (2, 0) if mean is None else (entry.diverged_share, -mean)
-        return entry.times_to(self.target).order
+        return sorted(entries, key=place)
 
 
 def listing_document(listing: Listing, command: Command | None = None) -> Document:
@@ -195,12 +192,15 @@ def _engine(workload: StoredWorkload) -> dict[str, str]:
 
 
 def _values(target: float | None) -> list[_Column]:
-    best = _Column(Column(heading(_BEST)), lambda entry: mean_and_deviation(entry.best_accuracy, "fraction"))
-    runs = _Column(Column("runs", "text"), lambda entry: seeds(entry.best_accuracy.n, entry_statuses(entry)))
+    columns = [
+        _Column(Column(heading(_FINAL)), lambda entry: mean_and_deviation(entry.spread(_FINAL.name), "fraction")),
+        _Column(Column("best %"), lambda entry: known_number(entry.best_accuracy.mean, "fraction")),
+        _Column(Column("runs", "text"), lambda entry: seeds(entry.best_accuracy.n, entry_statuses(entry))),
+    ]
     if target is None:
-        return [best, runs]
+        return columns
     title = f"iterations to {number(target, 'fraction')} %"
-    return [_Column(Column(title), lambda entry: mean_and_deviation(entry.times_to(target), "iterations")), best, runs]
+    return [_Column(Column(title), lambda entry: mean_and_deviation(entry.times_to(target), "iterations")), *columns]
 
 
 def _scale(entry: Entry) -> str:
