@@ -13,7 +13,7 @@ from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import Report
 from lrbench.report.labels import workload_settings
-from lrbench.report.views.ranking import ranking_data
+from lrbench.report.views.ranking_data import ranking_data
 
 if TYPE_CHECKING:
     import pandas

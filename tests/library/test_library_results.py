@@ -20,7 +20,7 @@ from shown import terminal_report
 
 import lrbench
 from lrbench.api.frames import POLICY_COLUMNS, RUN_COLUMNS, RUN_METRICS
-from lrbench.report.views.ranking import ranking_data
+from lrbench.report.views.ranking_data import ranking_data
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/how-to/use-lrbench-from-python.md"
 

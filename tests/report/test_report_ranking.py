@@ -12,7 +12,7 @@ from lrbench.errors import ResultsError
 from lrbench.metrics.registry import metric_named
 from lrbench.report.build import build_report
 from lrbench.report.load import load
-from lrbench.report.views.ranking import ranking_data
+from lrbench.report.views.ranking_data import ranking_data
 
 FIX, TRI, STEP = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)", "STEP(k0=0.1, gamma=0.5, l=100)"
 

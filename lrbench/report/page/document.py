@@ -26,7 +26,8 @@ from lrbench.report.page.ranges import is_range_test, page_ranges
 from lrbench.report.page.spec_text import SpecWriter
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
-from lrbench.report.views.ranking import ranking_columns, ranking_data, ranking_notes
+from lrbench.report.views.ranking import ranking_columns, ranking_notes
+from lrbench.report.views.ranking_data import ranking_data
 
 _BY_SOONEST = {
     "best": 0.0,

@@ -31,7 +31,7 @@ from lrbench.report.formats import (
     mean_of_some,
     p_value,
 )
-from lrbench.report.views.ranking import summary_object
+from lrbench.report.views.ranking_data import summary_object
 
 SCHEMA = 2
 

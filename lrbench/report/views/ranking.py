@@ -6,13 +6,9 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-import numpy as np
 
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.metrics.run import Robustness
-from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.document import Block, Cell, Column, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.formats import (
@@ -32,13 +28,12 @@ from lrbench.report.formats import (
     status_counts,
     verdict,
 )
-from lrbench.report.labels import key, labels, mixed_versions, workload_name, workload_settings
+from lrbench.report.labels import mixed_versions
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow, count_statuses
-from lrbench.report.rows import STATUSES, RunRow
 from lrbench.report.selection import select
+from lrbench.report.views.ranking_data import ranking_data, ranking_records
 
-SCHEMA = 1
 MOST_FAILURES = 10
 LONGEST_PATHS = 200
 
@@ -76,7 +71,7 @@ def ranking_document(report: Report, page: Callable[[], bytes] | None = None) ->
     return Document(
         [*blocks, *_statuses(report), *_next(report)],
         partial(ranking_data, report),
-        partial(_records, report),
+        partial(ranking_records, report),
         page,
         large=True,
     )
@@ -296,147 +291,3 @@ def _next(report: Report) -> Iterator[Command]:
     export = None if selected is None else export_command(selected.row)
     if export:
         yield Command(export, "the policy to use, for your own PyTorch")
-
-
-def ranking_data(report: Report) -> dict[str, Any]:
-    """``schema``, ``runs`` (each with all metrics and its evaluations) and ``policies`` (means over seeds).
-
-    A metric of a policy is ``{"mean", "standard_deviation", "n"}``, and a time to the target has ``runs`` and
-    ``restricted_mean``, too: see ``summary_object``. A policy of which ``diverged`` runs, of its ``runs``, did diverge
-    ranks behind every one of which none did, and its ``against_the_best`` is ``diverged``. By a time to the target the
-    share of runs that reached it goes before that, and ``against_the_best`` is ``missed`` where a run missed it.
-    ``lr_scale_robustness`` is null where a run diverged at any of the scales; ``best_accuracy_by_lr_scale`` is the
-    mean of those that did not. A run's ``target_accuracy`` is its own; a policy's is that of its workload's table, null
-    where the runs there differ.
-    """
-    names = labels(map(workload_settings, report.runs), workload_name)
-    repeats = {id(run) for run in report.repeats}
-    return {
-        "schema": SCHEMA,
-        "ranked_by": report.metric.name,
-        "runs": [
-            _run_data(run, names[key(workload_settings(run))], counted=id(run) not in repeats) for run in report.runs
-        ],
-        "policies": [_policy_data(row, workload) for workload in report.workloads for row in workload.policies],
-        "functions": [entry for workload in report.workloads for entry in _functions_data(workload)],
-        "problems": list(report.problems),
-        "notes": list(report.notes),
-    }
-
-
-def _run_data(run: RunRow, workload: str, *, counted: bool) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "experiment": run.experiment,
-        "path": run.where,
-        "workload": workload,
-        "policy": run.policy,
-        "function": run.function,
-        "lr_scale": run.lr_scale,
-        "rates": run.rates,
-        "seed": run.seed,
-        "solver": dict(run.solver),
-        "engine": dict(run.engine),
-        "status": run.status,
-        "reason": run.reason,
-        "iteration": run.iteration,
-        "target_accuracy": run.target,
-        "is_repeat": not counted,
-        **{name: run.metrics[name] for name in METRICS if name in run.metrics},
-        "evaluations": {name: np.ascontiguousarray(column) for name, column in run.evaluations.items()},
-    }
-
-
-def _policy_data(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
-    comparison, robustness = row.comparison, row.robustness
-    summaries = {name: row.summaries[name] for name in METRICS if name != "lr_scale_robustness"}
-    return {
-        "workload": workload.label,
-        "policy": row.policy,
-        "function": row.function,
-        "solver": row.solver,
-        "engine": row.engine,
-        "rank": row.rank,
-        "target_accuracy": workload.target,
-        "provisional": row.provisional,
-        "runs": len(row.runs),
-        "diverged": row.diverged,
-        "statuses": {status: row.statuses.get(status, 0) for status in STATUSES},
-        "against_the_best": comparison.verdict if comparison else None,
-        "p_value": comparison.p if comparison else None,
-        "p_value_holm": comparison.p_holm if comparison else None,
-        **{name: summary_object(summary) for name, summary in summaries.items()},
-        "lr_scale_robustness": robustness.spread if robustness else None,
-        "best_accuracy_by_lr_scale": _scales(row, robustness) if robustness else [],
-    }
-
-
-def summary_object(summary: Summary) -> dict[str, float | None]:
-    """``mean``, ``standard_deviation`` and ``n`` of a metric.
-
-    Of a time to the target ``runs`` and ``restricted_mean``, too: ``n`` of the ``runs`` reached it, ``mean`` is over
-    those, and ``restricted_mean`` counts a miss with the run's budget; see ``TimesToTarget``.
-    """
-    found: dict[str, float | None] = {"mean": summary.mean, "standard_deviation": summary.deviation, "n": summary.n}
-    if isinstance(summary, TimesToTarget):
-        found |= {"runs": summary.runs, "restricted_mean": summary.restricted_mean}
-    return found
-
-
-def _scales(row: PolicyRow, robustness: Robustness) -> list[dict[str, Any]]:
-    return [
-        {
-            "lr_scale": scale,
-            "best_accuracy": mean,
-            "runs": row.runs_at(scale),
-            "diverged": robustness.diverged.get(scale, 0),
-        }
-        for scale, mean in robustness.accuracies.items()
-    ]
-
-
-def _functions_data(workload: WorkloadTable) -> list[dict[str, Any]]:
-    return [
-        {
-            "workload": workload.label,
-            "function": each.function,
-            "policies": each.policies,
-            **{
-                f"{which}_{name}": value
-                for which, row in (("best", each.best), ("worst", each.worst))
-                for name, value in (("policy", row.policy), ("solver", row.solver), ("rank", row.rank))
-            },
-        }
-        for each in workload.functions()
-    ]
-
-
-def _records(report: Report) -> list[dict[str, Any]]:
-    """A record for each policy: mean, standard deviation and count of every metric."""
-    return [_record(row, workload) for workload in report.workloads for row in workload.policies]
-
-
-def _record(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
-    comparison, robustness = row.comparison, row.robustness
-    record: dict[str, Any] = {
-        "workload": workload.label,
-        "rank": row.rank,
-        "policy": row.policy,
-        "function": row.function,
-        "solver": row.solver,
-        "engine": row.engine,
-        "target_accuracy": workload.target,
-        "provisional": row.provisional,
-        "runs": len(row.runs),
-        **{status.replace(" ", "_"): row.statuses.get(status, 0) for status in STATUSES},
-        "against_the_best": comparison.verdict if comparison else None,
-        "p_value": comparison.p if comparison else None,
-        "p_value_holm": comparison.p_holm if comparison else None,
-    }
-    for name, summary in ((name, row.summaries[name]) for name in METRICS if name != "lr_scale_robustness"):
-        record |= {f"{name}_{part}": value for part, value in summary_object(summary).items()}
-    return {
-        **record,
-        "lr_scale_robustness": robustness.spread if robustness else None,
-        "lr_scales_diverged": " ".join(f"{scale:g}" for scale in robustness.diverged) if robustness else None,
-    }
