@@ -33,7 +33,7 @@ def typed(
     signal.signal(signal.SIGTERM, terminated)
     code = ended.value.code
     assert isinstance(code, int)
-    out, err = (stream.buffer.getvalue().decode() for stream in streams)  # type: ignore[attr-defined]
+    out, err = (stream.buffer.getvalue().decode() for stream in streams)
     return CompletedProcess(sys.argv, code, out, err)
 
 

@@ -24,7 +24,8 @@ from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
-from lrbench.spec.model import EngineSettings, SolverSettings
+from lrbench.spec.engine import EngineSettings
+from lrbench.spec.model import SolverSettings
 from lrbench.stopping import StoppingRules
 from lrbench.storage import atomic_write
 
@@ -230,19 +231,19 @@ class _NaNOnGPU(FakeEngine):
         self.probabilities = probabilities
 
     def open(self, job: Job) -> FakeSession:
-        session = super().open(job)
-        sound = session.evaluate
+        return _NaNSession(job, self)
 
-        def evaluate() -> TestOutputs:
-            outputs = sound()
-            if session.iteration < 20:
-                return outputs
-            broken = np.full_like(outputs.probabilities, self.probabilities)
-            broken[np.arange(100), outputs.labels] = self.probabilities + 0.1  # all correct, unless they are NaN
-            return TestOutputs(broken, outputs.labels, 87.33654475, outputs.seconds)
 
-        session.evaluate = evaluate
-        return session
+class _NaNSession(FakeSession):
+    engine: _NaNOnGPU
+
+    def evaluate(self) -> TestOutputs:
+        outputs = super().evaluate()
+        if self.iteration < 20:
+            return outputs
+        broken = np.full_like(outputs.probabilities, self.engine.probabilities)
+        broken[np.arange(100), outputs.labels] = self.engine.probabilities + 0.1  # all correct, unless they are NaN
+        return TestOutputs(broken, outputs.labels, 87.33654475, outputs.seconds)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -156,6 +156,8 @@ class Policy(RatePolicy):
 
     @overload
     def __call__(self, t: float, iterations: int | None = None) -> float: ...
+    @overload
+    def __call__(self, t: Sequence[float] | Sequence[Sequence[float]], iterations: int | None = None) -> FloatArray: ...
     @overload
     def __call__(self, t: npt.ArrayLike, iterations: int | None = None) -> float | FloatArray: ...
     def __call__(self, t: npt.ArrayLike, iterations: int | None = None) -> float | FloatArray:

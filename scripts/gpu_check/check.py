@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,7 @@ def compare_losses(one: dict[int, float], other: dict[int, float]) -> dict[str, 
     }
 
 
-def largest(pairs: list[tuple[float | None, float | None]]) -> float | None:
+def largest(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
     """The largest difference within a pair; None without a pair of numbers."""
     known = [abs(left - right) for left, right in pairs if left is not None and right is not None]
     return max(known, default=None)

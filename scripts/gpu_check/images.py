@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,13 +50,14 @@ def prepare_slices(file: Path, home: Path) -> None:
 
     packed = np.load(file)
 
+    def split(name: str, part: str) -> Split:
+        images = packed[f"{name}_{part}_images"] if name == "mnist" else decoded(packed[f"{name}_{part}_jpeg"])
+        return Split(images, packed[f"{name}_{part}_labels"].astype(np.int64))
+
     def read(name: str) -> Arrays:
-        splits = []
-        for part in ("train", "test"):
-            images = packed[f"{name}_{part}_images"] if name == "mnist" else decoded(packed[f"{name}_{part}_jpeg"])
-            splits.append(Split(images, packed[f"{name}_{part}_labels"].astype(np.int64)))
-        label = f"{name}, {len(splits[0].images)} + {len(splits[1].images)} images" + ", JPEG" * (name != "mnist")
-        return Arrays(label, *splits, classes=10, mean=None if name == "mnist" else mean_image(splits[0].images))
+        train, test = split(name, "train"), split(name, "test")
+        label = f"{name}, {len(train.images)} + {len(test.images)} images" + ", JPEG" * (name != "mnist")
+        return Arrays(label, train, test, classes=10, mean=None if name == "mnist" else mean_image(train.images))
 
     for name in SLICES:
-        prepare_once(name, prepared_folder(name, home), lambda name=name: read(name), silent)
+        prepare_once(name, prepared_folder(name, home), partial(read, name), silent)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from packaging.requirements import Requirement
@@ -232,7 +233,7 @@ def installed_versions(names: Iterable[str]) -> list[str]:
 
 def pack_data(file: Path) -> None:
     """The first images of MNIST as they are, and those of CIFAR-10 as JPEG, in one npz file."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, counts in SLICES.items():
         read = find_data_set(name).read(Sources(data_folder(), home() / "downloads", allow_altered=True))
         for part, split, count in (("train", read.train, counts[0]), ("test", read.test, counts[1])):

@@ -25,7 +25,7 @@ Found = dict[str, Any]
 DIGITS = {"net": "lenet", "dataset": "digits", "batch_size": 64, "iterations": 300, "test_interval": 50}
 MNIST = {"net": "lenet", "dataset": "mnist", "batch_size": 100, "iterations": 300, "test_interval": 50}
 CIFAR10 = {"net": "cnn3", "dataset": "cifar10", "batch_size": 100, "iterations": 100, "test_interval": 50}
-WORKLOADS = {
+WORKLOADS: dict[str, tuple[dict[str, Any], str]] = {
     "digits": (DIGITS, "FIX(k0=0.01)"),
     "mnist": (MNIST, "TRI(k0=0.001, k1=0.02, l=100)"),
     "cifar10": (CIFAR10, "FIX(k0=0.001)"),

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from griffe import Alias, Class, Function, Module, Object, load
+from griffe import Alias, Attribute, Class, Function, Module, Object, load
 
 from reference import NOTE
 from reference.docstrings import markdown
@@ -36,6 +36,7 @@ The modules that other programs may import. What is not here may change with any
 def page() -> str:
     """The whole page."""
     package = load("lrbench", search_paths=[ROOT], resolve_aliases=True)
+    assert isinstance(package, Module)
     modules = (package if name == "lrbench" else package[name.partition(".")[2]] for name in INTERFACE)
     sections = (_module(module, INTERFACE[module.path]) for module in modules)
     return "\n".join([INTRODUCTION, *sections])
@@ -56,20 +57,28 @@ def _public(module: Module) -> Iterator[Object | Alias]:
 
 def _member(member: Object | Alias, path: str, level: str) -> str:
     target = member.final_target if isinstance(member, Alias) else member
-    lines = [f"{level} {path}\n", f"```python\n{_signature(target)}\n```\n", markdown(target.docstring.value)]
+    lines = [f"{level} {path}\n", f"```python\n{_signature(target)}\n```\n", _text(target)]
     if isinstance(target, Class):
-        lines += [_method(method) for method in target.members.values() if _is_documented(method)]
+        lines += [
+            _method(method)
+            for method in target.members.values()
+            if isinstance(method, Object) and _is_documented(method)
+        ]
     return "\n".join(lines)
 
 
-def _is_documented(method: Object | Alias) -> bool:
-    return not method.name.startswith("_") and bool(method.docstring) and not method.is_alias
+def _is_documented(method: Object) -> bool:
+    return not method.name.startswith("_") and bool(method.docstring)
+
+
+def _text(described: Object) -> str:
+    assert described.docstring is not None
+    return markdown(described.docstring.value)
 
 
 def _method(method: Object) -> str:
     """A method, or an attribute with a docstring of its own, as an item of a list."""
-    text = markdown(method.docstring.value)
-    return f"- `{_signature(method)}`\n\n{textwrap.indent(text, '  ')}"
+    return f"- `{_signature(method)}`\n\n{textwrap.indent(_text(method), '  ')}"
 
 
 def _signature(described: Object) -> str:
@@ -83,4 +92,5 @@ def _signature(described: Object) -> str:
             if isinstance(made, Function)
             else (f"class {described.name}({bases})")
         )
+    assert isinstance(described, Attribute)
     return f"{described.name}: {described.annotation}"

@@ -13,9 +13,9 @@ from pydantic_core import PydanticUndefined
 from tabulate import tabulate
 
 from lrbench.spec.composition import CompositionSettings
+from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import (
     DataFolders,
-    EngineSettings,
     ExperimentSettings,
     ObjectiveSettings,
     RobustnessSettings,

@@ -33,7 +33,8 @@ POLICIES = (
 
 def rounded(text: str, iterations: int = ITERATIONS) -> list[float]:
     """The policy's rates, each rounded to float32 once."""
-    return parse_policy(text).rates(np.arange(iterations), iterations).astype(np.float32).tolist()
+    rates: list[float] = parse_policy(text).rates(np.arange(iterations), iterations).astype(np.float32).tolist()
+    return rates
 
 
 def model(text: str) -> keras.Model:
@@ -43,7 +44,7 @@ def model(text: str) -> keras.Model:
     return net
 
 
-@keras.saving.register_keras_serializable(package="lrbench_tests")
+@keras.saving.register_keras_serializable(package="lrbench_tests")  # type: ignore[untyped-decorator]  # keras has no types
 def mean_output(_true: Any, predicted: Any) -> Any:
     return keras.ops.mean(predicted)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,9 @@ SWITCH = "SWITCH(policies=[TRI(k0=0.01, k1=0.06, l=5), FIX(k0=0.01)], patience=2
 class Training:
     """A weight without momentum whose gradient is 1, so that each step moves it by the rate that was used."""
 
-    def __init__(self, policy: object, iterations: int | None = ITERATIONS, lr: object = 7.0) -> None:
+    def __init__(
+        self, policy: str | list[str], iterations: int | None = ITERATIONS, lr: float | torch.Tensor = 7.0
+    ) -> None:
         self.weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
         self.optimizer = torch.optim.SGD([self.weight], lr=lr)
         self.scheduler = PolicyLR(self.optimizer, policy, iterations)
@@ -45,9 +48,10 @@ class Training:
         return -self.weight.item()
 
 
-def loaded(saved: io.BytesIO) -> dict[str, object]:
+def loaded(saved: io.BytesIO) -> dict[str, dict[str, Any]]:
     saved.seek(0)
-    return torch.load(saved, weights_only=True)
+    states: dict[str, dict[str, Any]] = torch.load(saved, weights_only=True)
+    return states
 
 
 @pytest.mark.parametrize("text", OPEN)
@@ -168,7 +172,7 @@ def test_the_plateau_snippet_is_the_policy(monitor: str) -> None:
             assert ours.scheduler.get_last_lr() == [pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)]
 
 
-def refusal(*arguments: object, **more: object) -> str:
+def refusal(*arguments: Any, **more: Any) -> str:
     with pytest.raises(UsageError) as caught:
         PolicyLR(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), *arguments, **more)
     return str(caught.value)
@@ -192,7 +196,7 @@ def test_metrics_must_be_those_that_the_policies_monitor() -> None:
         assert str(caught.value).startswith(message)
     for value in (0.3, torch.tensor(0.3), 0):
         with pytest.raises(UsageError, match=r'^PolicyLR.step: is given .* name it, as {"test_loss": 0.3}'):
-            training.scheduler.step(value)
+            training.scheduler.step(value)  # type: ignore[arg-type]  # what PyTorch's own scheduler takes
     with pytest.raises(UsageError, match="it cannot go on without the evaluations so far"):
         PolicyLR(training.optimizer, PLATEAU, ITERATIONS, last_epoch=3)
 

@@ -19,6 +19,8 @@ def lrbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         with pytest.raises(SystemExit) as ended:
             main()
         captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code, captured.out, captured.err
 
     return run

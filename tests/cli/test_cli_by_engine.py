@@ -94,8 +94,10 @@ def test_real_runs_on_both_engines_are_sampled_and_compared(tmp_path, own_home):
         last = json.loads((path.parent / "evaluations.jsonl").read_text().splitlines()[-1])
         trained = last["train_seconds"] + last["evaluation_seconds"]
         assert trained <= samples[-1].seconds < trained + 10
-        assert 60e6 < max(sample.memory_bytes for sample in samples) <= 1.05 * last["peak_memory_bytes"]
-        used = mean_of(samples, "cpu_percent") / 100 * samples[-1].seconds
+        assert 60e6 < max(sample.memory_bytes or 0 for sample in samples) <= 1.05 * last["peak_memory_bytes"]
+        percent = mean_of(samples, "cpu_percent")
+        assert percent is not None
+        used = percent / 100 * samples[-1].seconds
         assert last["cpu_seconds"] / 10 < used < 1.1 * last["cpu_seconds"]  # which has the start of the process, too
     (table,) = json.loads(typed("report", "results", "--by", "engine", "--format", "json", cwd=tmp_path).stdout)[
         "tables"

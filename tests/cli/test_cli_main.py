@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,8 @@ def test_output_that_nobody_reads_is_no_accident(closed, arguments):
     reader, writer = os.pipe()
     os.close(reader)
     other = "stderr" if closed == "stdout" else "stdout"
-    ended = subprocess.run([*PROGRAM, *arguments], **{closed: writer, other: subprocess.PIPE}, text=True, check=False)
+    streams: dict[str, Any] = {closed: writer, other: subprocess.PIPE}
+    ended = subprocess.run([*PROGRAM, *arguments], **streams, text=True, check=False)
     os.close(writer)
     whole = lrbench(*arguments)
     unread = bool(getattr(whole, closed)) and whole.returncode == 0

@@ -47,6 +47,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         with RunProgress(21) as listener:
             feed(listener)
             capsys.readouterr()
+            assert listener._live is not None
             listener._live.refresh()
             output = ESCAPES.sub("", capsys.readouterr().err)
         return [line.rsplit("\r", 1)[-1] for line in output.splitlines() if line.strip()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 from factories.fake_entries import WORKLOAD, diverged, entry, run
@@ -34,7 +35,7 @@ def lrbench(lrbench, monkeypatch, tmp_path):
 
 def measured(*entries):
     """A database in the current folder, of entries on LeNet of this version, given as policy, runs and workload."""
-    net = net_sha256(read_net(find_net("lenet", None)))
+    net = net_sha256(read_net(find_net("lenet", Path())))
     with open_database("db.sqlite") as database:
         database.add(
             [

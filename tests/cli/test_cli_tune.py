@@ -77,6 +77,7 @@ def test_a_killed_search_goes_on_and_trains_nothing_twice(folder):
         stdout=subprocess.DEVNULL,
         text=True,
     )
+    assert process.stderr is not None
     for line in process.stderr:
         if "[2]" in line and "iteration 40 " in line:  # by then the snapshot of iteration 20 is whole
             break

@@ -16,9 +16,9 @@ from click.shell_completion import ShellComplete
 from factories.fake_runs import write_run
 
 import lrbench.cli.main as program
-from lrbench.cli.completion.candidates import ENGINES
 from lrbench.cli.completion.shells import COMPLETE_VARIABLE, SHELLS, answer, script
 from lrbench.engines import registry
+from lrbench.engines.names import ENGINES
 from lrbench.metrics.registry import METRICS
 from lrbench.nets import builtin_nets
 from lrbench.policies import functions, parse_policy

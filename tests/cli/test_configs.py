@@ -76,8 +76,13 @@ def test_what_cannot_be_copied_is_one_line(lrbench, arguments, said):
 def test_the_quickstart_runs_reports_and_says_what_is_next(lrbench, monkeypatch):
     """What it types, in place of 21 trainings: the wheel's test and scripts/quickstart train."""
     typed = []
+
+    def note(words, name, standalone_mode):
+        typed.append((name, *words))
+        return 1
+
     for command in (run.run, report.report):
-        monkeypatch.setattr(command, "main", lambda words, name, standalone_mode: typed.append((name, *words)) or 1)
+        monkeypatch.setattr(command, "main", note)
     code, out, err = lrbench("quickstart", "-j", "3", "--results", "there", "--engine", "torch")
     spec = str(REPOSITORY / "configs/quickstart.yaml")
     assert typed == [

@@ -82,10 +82,10 @@ def test_policies_and_nets_in_examples_exist():
     for text in texts:
         parse_policy(text)
     nets = [
-        context.params.get("net")
+        net
         for command in EVERY.values()
         for words in examples(command)
-        if (context := parsed(words)).params.get("net")
+        if (net := parsed(words).params.get("net")) is not None
     ]
     assert all(net in builtin_nets() or (REPOSITORY / net).is_file() for net in nets)
 

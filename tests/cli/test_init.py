@@ -25,6 +25,7 @@ from lrbench.errors import DataError
 from lrbench.nets import builtin_nets
 from lrbench.nets.caffe_pb2 import Datum
 from lrbench.spec.experiment import read_experiment
+from lrbench.spec.model import DataFolders
 from lrbench.spec.prompts import check_test_count
 from lrbench.spec.solver_types import SOLVER_TYPES
 from lrbench.spec.starter_spec import StarterSpec, rounded, starter_experiment, starter_text
@@ -89,6 +90,7 @@ def test_names_of_anybody_come_back_from_the_spec(text, tmp_path):
     start = StarterSpec(text, f"./{net.name}", {"train": f"./{text}", "test": text}, 64, 100, 50)
     experiment = starter_experiment(starter_text(start), tmp_path / "spec.yaml")
     assert experiment.workload.net_path == net
+    assert isinstance(experiment.workload.dataset, DataFolders)
     assert experiment.workload.dataset.train == str(tmp_path / text)
     assert re.fullmatch(r"[A-Za-z0-9][\w.+-]*", experiment.name)
 
@@ -248,6 +250,7 @@ def test_folders_and_files_of_ones_own_are_found_from_where_the_spec_is(here, di
     assert code == 0, said
     experiment = read_experiment(Path("my data/specs/first.yaml"))
     assert experiment.workload.net_path.resolve() == here / "mine.prototxt"
+    assert isinstance(experiment.workload.dataset, DataFolders)
     assert Path(experiment.workload.dataset.test).resolve() == here / "my data/val_lmdb"
     assert experiment.workload.dataset.mean is None
     assert (experiment.workload.batch_size, experiment.workload.test_batch_size) == (90, 70)

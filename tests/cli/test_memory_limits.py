@@ -35,7 +35,7 @@ def test_a_live_page_keeps_the_last_one(tmp_path, monkeypatch):
     from lrbench.report.load import read_report
 
     results = fake_runs.write_run(tmp_path, "FIX(k0=0.01)")
-    notices = []
+    notices: list[str] = []
     page = LivePage(lambda: read_report([results], "best_accuracy"), [results], notices.append)
     before = page.version()
     monkeypatch.setattr("lrbench.serving.live_page.LOOK_SECONDS", 0.0)

@@ -3,9 +3,12 @@ import hashlib
 import io
 import os
 import tarfile
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lrbench.data import cifar10, load, prepare
 from lrbench.data.store import read_mean
@@ -13,6 +16,7 @@ from lrbench.errors import DataError
 
 RECORDS = 8
 NAMES = list(cifar10.FILES)
+SPLITS: dict[Literal["train", "test"], list[str]] = {"train": NAMES[:5], "test": NAMES[5:]}
 
 
 def publish(monkeypatch, folder):
@@ -45,7 +49,7 @@ def small(tmp_path, monkeypatch):
     return folder
 
 
-def raw(folder, names):
+def raw(folder: Path, names: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     records = np.concatenate([np.fromfile(folder / name, np.uint8).reshape(-1, 3073) for name in names])
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
 
@@ -59,18 +63,20 @@ def spoil(path, position, value=None):
 def test_images_labels_and_mean_are_those_of_the_files_in_order(small, tmp_path):
     prepared = prepare("cifar10", tmp_path / "home", small)
     assert (prepared.label, prepared.train_count, prepared.test_count) == ("CIFAR-10", 5 * RECORDS, RECORDS)
-    for split, names in (("train", NAMES[:5]), ("test", NAMES[5:])):
+    for split, names in SPLITS.items():
         images, labels = raw(small, names)
         np.testing.assert_array_equal(load(prepared, split).images, images)
         np.testing.assert_array_equal(load(prepared, split).labels, labels)
+    assert prepared.mean is not None
     np.testing.assert_allclose(read_mean(prepared.mean), raw(small, NAMES[:5])[0].mean(axis=0), rtol=1e-7)
 
 
 def test_padding_vanishes_with_the_mean_and_leaves_the_original_in_the_centre(small, tmp_path):
     prepared = prepare("cifar10_padded", tmp_path / "home", small)
     assert prepared.shape == (3, 40, 40)
+    assert prepared.mean is not None
     mean, centre = read_mean(prepared.mean), np.s_[:, 4:36, 4:36]
-    for split, names in (("train", NAMES[:5]), ("test", NAMES[5:])):
+    for split, names in SPLITS.items():
         images = load(prepared, split).images
         np.testing.assert_array_equal(images[(slice(None), *centre)], raw(small, names)[0])
         outside = images - mean
@@ -210,4 +216,5 @@ def test_real_altered_images_are_taken_when_allowed(jpeg, tmp_path):
     np.testing.assert_array_equal(images, raw(jpeg, NAMES[:5])[0])
     np.testing.assert_array_equal(np.bincount(labels), [5000] * 10)
     published = 255 * np.array([0.49139968, 0.48215841, 0.44653091])
+    assert prepared.mean is not None
     assert np.abs(read_mean(prepared.mean).mean(axis=(1, 2)) - published).max() < 0.1

@@ -1,4 +1,5 @@
 import sys
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ def test_each_value_is_a_block_of_three_by_three_scaled_to_255(digits):
     from sklearn.datasets import load_digits  # seconds, which each worker would take
 
     found = load_digits()
-    for split, part in (("train", slice(None, 1297)), ("test", slice(1297, None))):
+    parts: dict[Literal["train", "test"], slice] = {"train": slice(None, 1297), "test": slice(1297, None)}
+    for split, part in parts.items():
         images, labels = load(digits, split)
         np.testing.assert_array_equal(labels, found.target[part])
         assert not images[:, :, :2].any()

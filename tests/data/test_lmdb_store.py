@@ -27,7 +27,7 @@ def datum(**fields):
 
 
 def test_what_is_written_is_read_back(split, tmp_path):
-    done = []
+    done: list[int] = []
     write_split(tmp_path, split, done.append)
     assert done == [1000, 2000, 2500]
     found = read_split(tmp_path)
@@ -39,7 +39,7 @@ def test_the_records_are_what_caffe_expects(split, tmp_path):
     write_split(tmp_path, split, lambda _: None)
     with lmdb.open(str(tmp_path), readonly=True) as database, database.begin() as transaction:
         keys = [key for key, _ in transaction.cursor()]
-        record = caffe_pb2.Datum.FromString(transaction.get(b"00001234"))
+        record = caffe_pb2.Datum.FromString(transaction.get(b"00001234") or b"")
     assert keys == [b"%08d" % index for index in range(2500)]
     assert (record.channels, record.height, record.width, record.label) == (2, 3, 5, split.labels[1234])
     assert record.data == split.images[1234].tobytes()

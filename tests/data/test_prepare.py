@@ -8,6 +8,7 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -66,7 +67,8 @@ def test_nothing_but_the_prepared_folder_is_left(home, prepared):
 
 def test_the_fingerprint_is_that_of_counts_labels_and_pixels(prepared):
     digest = hashlib.sha256()
-    for split, count in (("train", 1297), ("test", 500)):
+    counts: dict[Literal["train", "test"], int] = {"train": 1297, "test": 500}
+    for split, count in counts.items():
         images, labels = load(prepared, split)
         digest.update(b"%d 1 28 28\n" % count)
         for index in range(count):
@@ -102,11 +104,18 @@ DAMAGES = {
 }
 
 
+def again(home):
+    """The prepared digits, looked up anew."""
+    found = find_prepared("digits", home)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("said", DAMAGES)
 def test_damage_is_found_named_and_repaired(home, prepared, said):
     DAMAGES[said](prepared.folder)
     with pytest.raises(DataError, match=said) as error:
-        verify_prepared(find_prepared("digits", home))
+        verify_prepared(again(home))
     assert str(error.value).startswith(f"{prepared.folder}: ")
     assert str(error.value).endswith("; make it anew with: lrbench data prepare digits")
     told = []
@@ -160,7 +169,7 @@ def test_two_processes_prepare_once(home):
     first.communicate("go on\n")
     said, errors = second.communicate()
     assert (first.returncode, second.returncode, said, errors) == (0, 0, "", "")
-    verify_prepared(find_prepared("digits", home))
+    verify_prepared(again(home))
 
 
 def test_an_interruption_leaves_nothing(home):

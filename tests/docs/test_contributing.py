@@ -69,6 +69,7 @@ def test_the_metric_of_the_page_is_computed():
     metric = module("CONTRIBUTING.md", 1, "metric").LEAST_CONFIDENCE
     assert isinstance(metric, Metric)
     outputs = Evaluated(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 1]), 0.3, 0.3)
+    assert metric.of_evaluation is not None
     assert metric.of_evaluation(outputs) == 0.6
 
 

@@ -13,17 +13,19 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from pydantic import BaseModel
 
 from lrbench.cli.policies import policies
-from lrbench.data import Prepared
+from lrbench.data import Prepared, Sources
 from lrbench.data.registry import DataSet
 from lrbench.exporting import export_policy
 from lrbench.exporting.dialects import PlainPython
 from lrbench.exporting.functions import functions_of
 from lrbench.policies import Policy, expand_policies, functions, parse_policy
 from lrbench.spec.document import read_document
+from lrbench.spec.engine import EngineSettings
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import EngineSettings, ExperimentSettings, SolverSettings, WorkloadSettings
+from lrbench.spec.model import ExperimentSettings, SolverSettings, WorkloadSettings
 from lrbench.spec.range import RangeSettings
 from lrbench.spec.search import SearchSettings
 from lrbench.tuning.recommending import rescaled
@@ -119,15 +121,15 @@ def test_the_tutorial_ends_in_a_training_with_the_policy(tmp_path):
     assert last.startswith("iteration 300  rate 0  accuracy 9")
 
 
-def test_the_example_of_a_data_set_is_one():
+def test_the_example_of_a_data_set_is_one(tmp_path):
     shades = defined("how-to/use-your-own-data-set.md")["SHADES"]
     assert isinstance(shades, DataSet)
-    arrays = shades.read(None)  # it needs no sources
+    arrays = shades.read(Sources(None, tmp_path))
     arrays.check()
     assert (len(arrays.train.images), arrays.classes) == (100, 2)
 
 
-SECTIONS = {"search": SearchSettings, "range": RangeSettings}
+SECTIONS: dict[str, type[BaseModel]] = {"search": SearchSettings, "range": RangeSettings}
 
 
 def test_parts_of_specs_are_read(tmp_path):

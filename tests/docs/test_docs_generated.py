@@ -76,7 +76,8 @@ def test_every_command_metric_and_function_has_its_entry(repository):
 
 def keys() -> Iterator[tuple[str, str]]:
     """Every key that a spec may hold, with the first section in which a mapping of its kind stands."""
-    waiting, seen = [("", ExperimentSettings)], set()
+    waiting: list[tuple[str, type[BaseModel]]] = [("", ExperimentSettings)]
+    seen = set()
     for place, model in waiting:
         if model not in seen:
             seen.add(model)

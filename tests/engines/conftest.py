@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -29,7 +29,11 @@ def make_job(tmp_path: Path, digits: Prepared) -> MakeJob:
     """Makes a job of LeNet on digits, 60 iterations at batch 32, in a folder of its own."""
 
     def make(
-        name: str = "run", *, driver: str = "stepping", solver: dict[str, Any] | None = None, **changes: Any
+        name: str = "run",
+        *,
+        driver: Literal["stepping", "native"] = "stepping",
+        solver: dict[str, Any] | None = None,
+        **changes: Any,
     ) -> Job:
         solver = solver or {"type": "SGD", "momentum": 0.9}
         data = changes.pop("data", digits)

@@ -176,7 +176,7 @@ NO_PATHS = [
 @pytest.mark.parametrize("name", NO_PATHS)
 @pytest.mark.parametrize("kind", ["files", "links"])
 def test_a_path_out_of_the_tree_is_refused(tmp_path, name, kind):
-    index = {"files": {}, "links": {}} | {kind: {name: entry() if kind == "files" else "x"}}
+    index: dict[str, Any] = {"files": {}, "links": {}} | {kind: {name: entry() if kind == "files" else "x"}}
     write(tmp_path / "a", index, *([regular(name)] if kind == "files" else []))
     with pytest.raises(UsageError, match="is not a path in Caffe's tree"):
         unpack(tmp_path / "a", tmp_path / "out")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import psutil
 import pytest
+from factories.fake_engine import FakeEngine
 
 from lrbench.engines.caffe.environment import WORKER, CaffeEnvironment
 from lrbench.engines.caffe.solver import native_solver, stepping_solver
@@ -114,7 +114,7 @@ def gpu_tasks(repository, digits, tmp_path):
     return tasks(experiment, digits, tmp_path)
 
 
-def test_each_gpu_of_a_spec_is_checked_before_anything_runs(gpu_tasks):
+def test_each_gpu_of_a_spec_is_checked_before_anything_runs(gpu_tasks, monkeypatch):
     seen = []
 
     def check(job):
@@ -122,7 +122,8 @@ def test_each_gpu_of_a_spec_is_checked_before_anything_runs(gpu_tasks):
         if job.device_id == 3:
             raise EngineUnavailable("there is no GPU 3")
 
-    engine = SimpleNamespace(check=check, has_lanes=False)
+    engine = FakeEngine()
+    monkeypatch.setattr(engine, "check", check)
     with pytest.raises(EngineUnavailable, match="no GPU 3"):
         check_tasks(gpu_tasks, engine, gpu_tasks[0].experiment)
     assert set(seen) == {5, 3}

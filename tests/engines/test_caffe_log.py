@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.engines.caffe.log import CaffeLog, Snapshot, read_log
+from lrbench.engines.caffe.log import CaffeLog, read_log
+from lrbench.engines.caffe.log_sessions import Snapshot
 from lrbench.errors import ResultsError
 
 LOGS = Path(__file__).parent.parent / "data_files"
@@ -76,7 +77,7 @@ def test_its_times_count_from_the_first_line():
     assert log.training_started == pytest.approx(0.002029)
     assert log.displays[1].seconds == pytest.approx(0.003238)
     last = log.tests[-1]
-    assert (last.started, last.ended) == (pytest.approx(0.004628), pytest.approx(0.004665))
+    assert (last.started, last.ended) == pytest.approx((0.004628, 0.004665))
 
 
 def test_a_training_that_diverged_keeps_nan_and_what_caffe_claims():

@@ -281,6 +281,7 @@ install(Path(sys.argv[1]), unpack, force=False, log=lambda text: None)
 def test_what_a_killed_build_left_is_never_used_and_removed_by_the_next(tmp_path):
     root = tmp_path / "caffe-cuda"
     with subprocess.Popen([sys.executable, "-c", KILLED, str(root)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == b"unpacked\n"
         process.send_signal(signal.SIGKILL)
     assert not root.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,6 @@ import pytest
 
 from lrbench.api.environment import home
 from lrbench.engines.caffe import gpu
-from lrbench.engines.caffe.cuda import preflight
 from lrbench.engines.caffe.cuda import toolkit as toolkit_module
 from lrbench.engines.caffe.cuda.preflight import check_driver, check_machine, choose_architectures
 from lrbench.engines.caffe.cuda.toolkit import (
@@ -179,11 +179,11 @@ def test_the_packaged_toolkit_is_what_the_preflight_says_of_it():
 def test_a_full_disk_and_another_processor_are_refused_before_any_download(tmp_path, monkeypatch):
     place = tmp_path / "not/yet/there"
     check_machine(place, 0)
-    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: SimpleNamespace(free=2_500_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2_500_000_000))
     check_machine(place, 0)
     with pytest.raises(EngineUnavailable, match=rf"^{tmp_path}: the build needs 3\.6 GB, and 2\.5 GB are free; free"):
         check_machine(place, 1_600_000_000)
-    monkeypatch.setattr(preflight.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     with pytest.raises(EngineUnavailable, match="is built for x86-64, and this machine is aarch64"):
         check_machine(place, 0)
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from factories.fake_engine import FakeEngine, FakeSession
@@ -17,6 +16,7 @@ from lrbench.errors import EngineFailed, Interrupted
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task, share, tasks
 from lrbench.runs.directory import RunDirectory
+from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
 from lrbench.spec.experiment import Experiment, read_experiment
 
@@ -118,7 +118,7 @@ def test_a_run_that_another_process_holds_is_waited_for_and_done_if_it_is_left(p
 
 def test_news_that_cannot_be_told_fail_no_run(plan):
     class Closed(Listener):
-        def evaluated(self, task: Task, row: dict[str, Any]) -> None:
+        def evaluated(self, task: Task, row: Evaluation) -> None:
             raise BrokenPipeError("the terminal is gone")
 
         def ended(self, outcome: Outcome) -> None:
@@ -239,7 +239,10 @@ def test_a_defect_where_tasks_come_from_ends_all_and_is_not_hidden(plan):
         yield plan[0]
         raise ZeroDivisionError
 
-    engine = FakeEngine(lambda session: session.aborted.wait(120) and None)  # type: ignore[func-returns-value]
+    def wait(session: FakeSession) -> None:
+        session.aborted.wait(120)
+
+    engine = FakeEngine(wait)
     with pytest.raises(ZeroDivisionError):
         LocalExecutor(engine, 2).run(generated())
     assert engine.opened == engine.closed
@@ -264,7 +267,7 @@ def test_an_end_is_told_even_where_other_news_cannot_be(plan):
     class Half(Listener):
         count = 0
 
-        def evaluated(self, task: Task, row: dict[str, Any]) -> None:
+        def evaluated(self, task: Task, row: Evaluation) -> None:
             raise BrokenPipeError("the terminal is gone")
 
         def ended(self, outcome: Outcome) -> None:

@@ -19,6 +19,10 @@ def modules(folder: Path) -> list[ModuleType]:
     found = []
     for number in range(len(list(folder.glob("*.py")))):
         spec = importlib.util.spec_from_file_location(f"{folder.name}_{number}", folder / f"{number}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         found.append(module)

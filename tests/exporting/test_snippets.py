@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exporting.policy_cases import CASES, ITERATIONS, OPEN_LOOP
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from policies.policy_strategies import mapping_of, mappings, reacts
-from policy_cases import CASES, ITERATIONS, OPEN_LOOP
 
 from lrbench.errors import PolicyError
 from lrbench.exporting import export_policy

@@ -90,6 +90,6 @@ class FakeEngine(Engine):
     def time(self, job: Job) -> Timing:
         return Timing(1.0, 0.1, 0.2)
 
-    def open(self, job: Job) -> Session:
+    def open(self, job: Job) -> FakeSession:
         self.opened += 1
         return FakeSession(job, self)

@@ -27,7 +27,7 @@ search:
 """
 
 
-class MadeUp(dict):
+class MadeUp(dict[tuple[str, int], Played]):
     """Played runs by policy and seed, made when they are asked for: 0.05 is the best rate, above 0.15 all diverge."""
 
     def __missing__(self, key: tuple[str, int]) -> Played:

@@ -38,7 +38,7 @@ NUMBERS = (
     "007",
     "",
 )
-VALUES = (
+VALUES: tuple[Any, ...] = (
     None,
     True,
     0,

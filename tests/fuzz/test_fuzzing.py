@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_refusal_of_more_than_a_line_is_found(tmp_path: Path) -> None:
 
     for given in ("usage", "failed"):
         feed(
-            Target("refused", lambda given=given: (given,), lambda rng, text: text, refuse),
+            Target("refused", partial(tuple, [given]), lambda rng, text: text, refuse),
             tmp_path,
             random.Random(),
             outcome,

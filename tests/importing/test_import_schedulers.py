@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,16 +46,16 @@ def optimizer() -> torch.optim.Optimizer:
     return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=RATE, momentum=0.9)
 
 
-def made(text: str, opt: torch.optim.Optimizer) -> object:
+def made(text: str, opt: torch.optim.Optimizer) -> Any:
     return eval(text, {**vars(lr_scheduler), "opt": opt})  # noqa: S307 - the texts of this file
 
 
-def used(opt: torch.optim.Optimizer, scheduler: object, every: int = 1) -> Iterator[float]:
+def used(opt: torch.optim.Optimizer, scheduler: Any, every: int = 1) -> Iterator[float]:
     for step in range(STEPS):
         yield float(opt.param_groups[0]["lr"])
         opt.step()
         if (step + 1) % every == 0:
-            scheduler.step()  # type: ignore[attr-defined]
+            scheduler.step()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -99,7 +100,7 @@ def test_reduce_on_plateau_is_plateau(mode: str) -> None:
     opt, ours = optimizer(), PolicyLR(optimizer(), imported.policy, 1000)
     theirs, draw, rates = made(text, opt), np.random.default_rng(1), set()
     for value in draw.random(80).tolist():
-        theirs.step(value)  # type: ignore[attr-defined]
+        theirs.step(value)
         ours.optimizer.step()
         ours.step({imported.policy.parameters["monitor"]: value})
         assert ours.get_last_lr() == [pytest.approx(opt.param_groups[0]["lr"], rel=1e-12)]
@@ -124,7 +125,7 @@ def test_a_saved_state_says_the_same_as_the_description(text: str, tmp_path: Pat
     opt = optimizer()
     scheduler = made(text, opt)
     opt.step()
-    scheduler.step()  # type: ignore[attr-defined]
+    scheduler.step()
     path = tmp_path / "checkpoint.pt"
     torch.save({"epoch": 1, "optimizer": opt.state_dict(), "scheduler": scheduler.state_dict()}, path)
     assert import_policy(str(path), Given()).policy.text == EQUAL[text]
@@ -156,7 +157,13 @@ def test_a_file_that_would_run_something_is_refused(tmp_path: Path) -> None:
     assert "is no file that PyTorch reads safely" in refusal(str(path))
     torch.save({"weights": torch.zeros(1)}, path)
     assert "it holds 0 states of schedulers" in refusal(str(path))
-    for state in ({"policies": 5}, {"policies": []}, {"gamma": 0.9, "base_lrs": ["x"]}, {"gamma": 0.9, "base_lrs": 3}):
+    states: list[dict[str, Any]] = [
+        {"policies": 5},
+        {"policies": []},
+        {"gamma": 0.9, "base_lrs": ["x"]},
+        {"gamma": 0.9, "base_lrs": 3},
+    ]
+    for state in states:
         torch.save({"scheduler": {"last_epoch": 1, **state}}, path)
         assert refusal(str(path)).startswith(f"{path}: the state in it is of no scheduler of PyTorch's (")
     opt = optimizer()

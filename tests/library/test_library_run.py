@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def test_a_wrong_value_is_one_line_that_names_it(engine, values, message):
 def test_a_mapping_without_what_a_spec_needs_is_refused(engine):
     with pytest.raises(lrbench.LRBenchError, match=r"^the spec: the key 'workload' is missing"):
         lrbench.run({"name": "x", "policies": ["FIX(k0=1)"]})
-    itself: dict = {}
+    itself: dict[str, Any] = {}
     itself["itself"] = itself
     with pytest.raises(
         lrbench.LRBenchError, match=r"^the spec: is nested more than 50 levels deep, or contains itself"

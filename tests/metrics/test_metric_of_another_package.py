@@ -13,6 +13,7 @@ from lrbench.errors import UsageError
 from lrbench.metrics import registry
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.metrics.registry import METRICS, Evaluated, Metric, RunCurves
+from lrbench.metrics.run import run_metrics
 from lrbench.report.load import read_report
 
 MEAN_ACCURACY = Metric(
@@ -76,7 +77,7 @@ def test_a_metric_of_an_evaluation_is_computed_and_nan_where_outputs_are_not_fin
     assert np.isnan(found["brier_score"])
     assert found["test_loss"] == 0.5
     curves = RunCurves({"iteration": np.array([0.0, 10.0]), "brier_score": np.array([0.9, 0.25])}, None)
-    assert registry.run_metrics(curves, METRICS.values())["brier_score"] == 0.25
+    assert run_metrics(curves, METRICS.values())["brier_score"] == 0.25
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def enveloped(name: str, envelope: str) -> Callable[..., Decimal]:
 
         def halved(t: int, length: Decimal, halve: str = "crest") -> Decimal:
             later = HALF if halve == "trough" else 0
-            return wave(t, length) / 2 ** floor(Decimal(t) / (cycle_in_l * length) + later)
+            return wave(t, length) / Decimal(2) ** floor(Decimal(t) / (cycle_in_l * length) + later)
 
         return cyclic(halved)
     if envelope == "EXP":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from factories.fake_entries import ASKED, WORKLOAD, entry
@@ -116,7 +117,7 @@ def test_a_function_without_an_expression_is_not_exported(installed):
 
 def test_a_composition_of_another_package_is_exported_with_the_policies_in_it(installed):
     text = export_policy(parse_policy("WRAPPED(policy=EXP(k0=0.1, gamma=0.5))"), "torch")
-    names = {}
+    names: dict[str, Any] = {}
     exec(text[text.index("def exp_rate") : text.index("class ")], names)
     assert names["learning_rate"](2) == pytest.approx(0.075, rel=1e-12)
 
@@ -145,13 +146,16 @@ def test_a_function_without_dimensions_is_rescaled_to_no_other_length(installed)
 
 
 def test_the_names_of_fields_up_to_0_1_are_still_taken():
+    def start(v):
+        raise NotImplementedError
+
     def refuse(v):
         raise PolicyError("too long")
 
-    texts = {"formula": "", "summary": "", "source": "", "example": ""}
+    texts: dict[str, Any] = {"formula": "", "summary": "", "source": "", "example": ""}
     with pytest.warns(DeprecationWarning, match="OLD: ") as warned:
         function = Function(
-            name="OLD", parameters=(), start=lambda v: None, courses=lambda given: ("FIX(k0=1)",), fit=refuse, **texts
+            name="OLD", parameters=(), start=start, courses=lambda given: ("FIX(k0=1)",), fit=refuse, **texts
         )
     assert [str(warning.message) for warning in warned] == [
         "OLD: courses is now called upper_bounds",

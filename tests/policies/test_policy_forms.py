@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from policy_strategies import leaves, mapping_of, mappings
+from policies.policy_strategies import leaves, mapping_of, mappings
 from property_settings import examples
 
 from lrbench.errors import PolicyError

@@ -8,9 +8,9 @@ import warnings
 from decimal import Decimal
 from fractions import Fraction
 
-import exact_formulas
 import numpy as np
 import pytest
+from policies import exact_formulas
 
 from lrbench.policies import functions, parse_policy
 

@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-from exact_formulas import CYCLIC
 from hypothesis import given
 from hypothesis import strategies as st
+from policies.exact_formulas import CYCLIC
 from property_settings import examples
 
 from lrbench.policies import Policy, functions, parse_policy, policy_from_mapping

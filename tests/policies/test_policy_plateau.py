@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from policy_strategies import reacts
+from policies.policy_strategies import reacts
 from property_settings import examples
 
 from lrbench.errors import PolicyError

@@ -9,6 +9,7 @@ import re
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from factories import fake_runs
 from shown import csv_comparison, json_comparison, markdown_comparison, terminal_comparison
@@ -283,6 +284,7 @@ def test_the_picture_has_a_number_in_each_cell_and_hatches_what_diverged(results
     ]
     assert [patch.get_hatch() for patch in axes.patches if patch.get_hatch()] == ["////", "xx"]
     shades = axes.images[0].get_array()
+    assert isinstance(shades, np.ma.MaskedArray)
     assert shades.mask.tolist() == [[False, False]] * 3 + [[True, True]]
     assert shades[0].tolist() == pytest.approx([0.001, 0.001])
 

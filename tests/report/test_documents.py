@@ -12,7 +12,7 @@ import pytest
 
 import lrbench
 from lrbench.report import render as rendering
-from lrbench.report.document import Cell, Code, Column, Command, Document, Heading, Items, Paragraph, Table
+from lrbench.report.document import Block, Cell, Code, Column, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.render import formats, render
 
 PACKAGE = Path(lrbench.__file__).parent
@@ -32,7 +32,7 @@ def toy() -> Document:
         "what follows:",
         ("a note",),
     )
-    blocks = [
+    blocks: list[Block] = [
         Heading("A <toy>"),
         Paragraph("one *sentence*"),
         Paragraph("beside", aside=True),

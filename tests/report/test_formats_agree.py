@@ -14,7 +14,7 @@ from factories import fake_runs
 from factories.made_up_reports import POLICIES, made_up_reports, report_of, run_row
 from hypothesis import given
 from property_settings import examples
-from report_readers import Grid, latex_tables, markdown_tables, terminal_tables
+from report.report_readers import Grid, latex_tables, markdown_tables, terminal_tables
 from shown import (
     csv_comparison,
     csv_report,
@@ -163,8 +163,8 @@ def test_every_format_says_the_same_of_every_policy_in_the_same_order(report):
     for form, read in PROGRAMS.items():
         assert names(read(report)) == names(rows), form
         assert [expected(row, report) for row in read(report)] == [expected(row, report) for row in rows], form
-    for form, read in TEXTS.items():
-        head, lines = read(report)[0]
+    for form, grids in TEXTS.items():
+        head, lines = grids(report)[0]
         shown = [dict(zip(head, line, strict=True)) for line in lines]
         assert [_named(line) for line in shown] == names(rows), form
         for line, row in zip(shown, rows, strict=True):

@@ -11,7 +11,7 @@ from factories import fake_runs
 from factories.made_up_reports import POLICIES, report_of, run_row
 from hypothesis import example, given
 from hypothesis import strategies as st
-from report_readers import latex_tables, unlatexed
+from report.report_readers import latex_tables, unlatexed
 from shown import latex_comparison, latex_report
 
 from lrbench.errors import plain

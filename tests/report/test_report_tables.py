@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from factories import fake_runs
@@ -193,7 +194,11 @@ def test_robustness_is_shown_scale_by_scale(tmp_path):
 def test_divergence_at_a_scale_stands_beside_its_accuracy(tmp_path):
     for scale, statuses in ((1.0, "fff"), (5.0, "fdd"), (10.0, "ddd")):
         for seed, status in enumerate(statuses):
-            ended = {"status": "finished" if status == "f" else "diverged", "lr_scale": scale, "seed": seed}
+            ended: dict[str, Any] = {
+                "status": "finished" if status == "f" else "diverged",
+                "lr_scale": scale,
+                "seed": seed,
+            }
             fake_runs.write_run(tmp_path, FIX, [0.1, 0.9, 0.9 if status == "f" else None], **ended)
     text = terminal_report(built(tmp_path))
     assert re.search(r"FIX.* -  +90.00  +90.00 \(2/3 diverged\)  +- \(3/3 diverged\)\n", text)

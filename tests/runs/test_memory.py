@@ -21,6 +21,7 @@ def peak_bytes(results: Path, shown: bytes = b"FIX") -> int:
     with subprocess.Popen(
         [sys.executable, "-m", "lrbench", "report", str(results)], stdout=subprocess.PIPE, env=wide
     ) as process:
+        assert process.stdout is not None
         assert shown in process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

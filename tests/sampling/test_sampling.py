@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ from lrbench.sampling import sampler
 from lrbench.sampling.nvml import Nvml
 from lrbench.sampling.processes import LOOKS_PER_SEARCH, Processes
 from lrbench.sampling.sampler import UsageRecorder
-from lrbench.spec.model import EngineSettings, SolverSettings
+from lrbench.spec.engine import EngineSettings
+from lrbench.spec.model import SolverSettings
 from lrbench.stopping import StoppingRules
 
 # Holds 100 MB; for each line that it reads it works for as many seconds of processor time, and answers.
@@ -46,7 +48,10 @@ class Child:
 
     def __init__(self, command):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process.stdout.readline()
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.told, self.says = self.process.stdin, self.process.stdout
+        self.says.readline()
 
     shared = 1
 
@@ -54,9 +59,9 @@ class Child:
         return [self.process.pid]
 
     def work(self, seconds):
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "done\n"
+        self.told.write(f"{seconds}\n")
+        self.told.flush()
+        assert self.says.readline() == "done\n"
 
 
 @pytest.fixture
@@ -86,25 +91,32 @@ def test_a_process_is_seen_with_what_it_uses(child, tmp_path):
     assert len(samples) == 2
     assert processor_seconds(samples) == pytest.approx(0.6, abs=0.05)
     for sample in samples:
+        assert sample.memory_bytes is not None
         assert 100e6 < sample.memory_bytes < 200e6
         assert (sample.gpu_percent, sample.gpu_memory_bytes, sample.shared) == (None, None, 1)
 
 
 def test_what_a_process_starts_is_counted_with_it(tmp_path):
-    wrapped = Child(["sh", "-c", '"$0" -c "$1"; exit 0', sys.executable, CHILD])
+    wrapped: Any = Child(["sh", "-c", '"$0" -c "$1"; exit 0', sys.executable, CHILD])
     recorder = UsageRecorder(wrapped, UsageLog(tmp_path / "usage.jsonl", resumed=False))
     wrapped.work(0.3)
     recorder.record()
-    wrapped.process.stdin.close()
+    wrapped.told.close()
     wrapped.process.wait()
     (sample,) = read_usage(tmp_path / "usage.jsonl")[0]
+    assert sample.memory_bytes is not None
     assert sample.memory_bytes > 100e6
     assert processor_seconds([sample]) == pytest.approx(0.3, abs=0.05)
 
 
 def test_children_are_searched_for_now_and_then_alone(child, monkeypatch):
     searches = []
-    monkeypatch.setattr("psutil.Process.children", lambda process, recursive: searches.append(recursive) or [])
+
+    def children(process, recursive):
+        searches.append(recursive)
+        return []
+
+    monkeypatch.setattr("psutil.Process.children", children)
     processes = Processes()
     for _ in range(2 * LOOKS_PER_SEARCH):
         assert processes.look(child.processes())
@@ -251,6 +263,7 @@ def test_a_run_has_its_samples_when_it_ends_and_a_resumed_one_goes_on(tmp_path):
     assert training(tmp_path, WatchedEngine(fail)).run().status == "failed"
     (before,) = read_usage(tmp_path / "usage.jsonl")[0]
     assert before.shared == 3
+    assert before.memory_bytes is not None
     assert before.memory_bytes > 10e6
     assert training(tmp_path, WatchedEngine(busy)).run().status == "finished"
     first, second = read_usage(tmp_path / "usage.jsonl")[0]

@@ -28,7 +28,8 @@ def at_once(monkeypatch):
 def live(tmp_path):
     """A live page of a folder with one run, how often it was read, and what it noticed."""
     run = fake_runs.write_run(tmp_path / "results", FIX, [0.1, 0.9])
-    reads, notices = [], []
+    reads: list[int] = []
+    notices: list[str] = []
 
     def read():
         reads.append(1)

@@ -9,6 +9,7 @@ import threading
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from factories import fake_runs
@@ -22,6 +23,9 @@ from lrbench.report.load import load
 from lrbench.report.page import page_document, page_html
 from lrbench.serving.live_page import LivePage
 from lrbench.serving.server import PageServer
+
+if TYPE_CHECKING:
+    from selenium.webdriver.chrome.webdriver import WebDriver
 
 webdriver = pytest.importorskip("selenium.webdriver")
 pytestmark = pytest.mark.xdist_group("browser")
@@ -52,14 +56,17 @@ def chromium():
 class Page:
     """The page as a reader has it."""
 
-    def __init__(self, browser: webdriver.Chrome, results: Path) -> None:
+    def __init__(self, browser: WebDriver, results: Path) -> None:
         self.browser, self.results = browser, results
 
-    def script(self, text: str, *arguments: object) -> object:
+    def script(self, text: str, *arguments: object) -> Any:
         return self.browser.execute_script(f"return {text}", *arguments)
 
     def policies(self) -> list[str]:
-        return self.script("[...document.querySelectorAll('#policy-table tbody th')].map((cell) => cell.textContent)")
+        texts: list[str] = self.script(
+            "[...document.querySelectorAll('#policy-table tbody th')].map((cell) => cell.textContent)"
+        )
+        return texts
 
     def click(self, css: str) -> None:
         self.browser.find_element("css selector", css).click()

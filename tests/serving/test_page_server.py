@@ -86,7 +86,12 @@ def test_compressed_for_who_takes_it(ask, page):
 def test_it_is_compressed_once_for_all_readers(ask, page, monkeypatch):
     made = []
     whole = gzip.compress
-    monkeypatch.setattr(gzip, "compress", lambda *args, **named: made.append(1) or whole(*args, **named))
+
+    def counted(*args, **named):
+        made.append(1)
+        return whole(*args, **named)
+
+    monkeypatch.setattr(gzip, "compress", counted)
     monkeypatch.setattr(page, "_version", replace(page.version(), _made={}))
     with ThreadPoolExecutor(16) as readers:
         answers = list(readers.map(lambda _: ask("GET", "/data.json", {"Accept-Encoding": "gzip"}), range(64)))

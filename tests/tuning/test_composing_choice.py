@@ -228,7 +228,7 @@ def test_with_a_target_the_soonest_comes_first():
     assert order(judge, judged("a", 0.8, 0.5, reached=40), judged("b", 0.8, 0.4, reached=40)) == "ba"
 
 
-def row(iteration: int, accuracy: float, loss: float = 1.0) -> dict[str, Any]:
+def row(iteration: int, accuracy: float, loss: float = 1.0) -> Evaluation:
     return Evaluation(iteration, {"accuracy_top1": accuracy, "test_loss": loss, "train_loss": loss})
 
 

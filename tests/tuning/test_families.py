@@ -21,9 +21,10 @@ def policy_of(name, rate, shape, iterations):
 
 
 def corners(name):
-    shapes = FAMILIES[name].family.shapes
-    for ends in itertools.product(*((shape.low, shape.high) for shape in shapes)):
-        yield {shape.name: end for shape, end in zip(shapes, ends, strict=True)}
+    family = FAMILIES[name].family
+    assert family is not None
+    for ends in itertools.product(*((shape.low, shape.high) for shape in family.shapes)):
+        yield {shape.name: end for shape, end in zip(family.shapes, ends, strict=True)}
 
 
 def test_the_thirteen_of_the_papers_come_first():

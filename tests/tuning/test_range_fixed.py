@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrbench.tuning.range_test.fixed import Judged, mean_accuracies, read_fixed
+from lrbench.policies.values import FloatArray
+from lrbench.tuning.range_test.fixed import FixedReading, Judged, mean_accuracies, read_fixed
 
 RATES = np.array([1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 1.0])
 MANY = Judged(classes=10, images=10_000)
@@ -18,16 +19,22 @@ def table(*rows):
     return np.array(rows, dtype=float)
 
 
+def reading_of(accuracies: FloatArray, judged: Judged = MANY) -> FixedReading:
+    reading = read_fixed(RATES, accuracies, judged)
+    assert reading is not None
+    return reading
+
+
 def test_the_edges_and_their_neighbours():
-    reading = read_fixed(RATES, table([0.12, 0.7, 0.85, 0.9, 0.89, 0.3]), MANY)
+    reading = reading_of(table([0.12, 0.7, 0.85, 0.9, 0.89, 0.3]))
     assert (reading.least.rate, reading.least.beyond) == (1e-2, 1e-3)  # 0.1 + 80 % of 0.8 is 0.74
     assert (reading.largest.rate, reading.largest.beyond) == (1e-1, 1.0)
     assert (reading.best, reading.accuracy) == (3e-2, 0.9)
 
 
 def test_usefully_is_four_fifths_of_the_best_gain_over_chance():
-    assert read_fixed(RATES, table([0.1, 0.739, 0.9, 0.1, 0.1, 0.1]), MANY).least.rate == 1e-2
-    assert read_fixed(RATES, table([0.1, 0.741, 0.9, 0.1, 0.1, 0.1]), MANY).least.rate == 1e-3
+    assert reading_of(table([0.1, 0.739, 0.9, 0.1, 0.1, 0.1])).least.rate == 1e-2
+    assert reading_of(table([0.1, 0.741, 0.9, 0.1, 0.1, 0.1])).least.rate == 1e-3
 
 
 def test_well_is_a_twentieth_of_the_best_gain_or_two_standard_errors_behind():
@@ -35,19 +42,19 @@ def test_well_is_a_twentieth_of_the_best_gain_or_two_standard_errors_behind():
     few = Judged(classes=10, images=100)
     assert few.tolerance(0.9) == pytest.approx(2 * 0.03)
     close = table([0.1, 0.1, 0.9, 0.85, 0.1, 0.1])
-    assert read_fixed(RATES, close, MANY).largest.rate == 1e-2
-    assert read_fixed(RATES, close, few).largest.rate == 3e-2
+    assert reading_of(close).largest.rate == 1e-2
+    assert reading_of(close, few).largest.rate == 3e-2
 
 
 def test_a_rate_at_which_one_seed_diverged_does_not_train_well():
-    reading = read_fixed(RATES, table([0.1, 0.8, 0.9, 0.9, 0.9, NAN], [0.1, 0.8, 0.9, 0.9, NAN, NAN]), MANY)
+    reading = reading_of(table([0.1, 0.8, 0.9, 0.9, 0.9, NAN], [0.1, 0.8, 0.9, 0.9, NAN, NAN]))
     assert (reading.largest.rate, reading.largest.beyond) == (3e-2, 1e-1)
     assert reading.largest.seeds == (1e-1, 3e-2)
     assert reading.largest.spread == (3e-2, 1e-1)
 
 
 def test_a_seed_that_never_trained_says_nothing_and_pulls_the_mean():
-    reading = read_fixed(RATES, table([0.1, 0.8, 0.9, 0.9, 0.2, 0.1], [0.1] * 6), MANY)
+    reading = reading_of(table([0.1, 0.8, 0.9, 0.9, 0.2, 0.1], [0.1] * 6))
     assert reading.least.seeds == (1e-3, None)
     assert reading.accuracy == pytest.approx(0.5)
 
@@ -65,20 +72,20 @@ def test_luck_on_few_images_is_no_training():
 
 
 def test_ends_that_were_not_reached_have_no_neighbour():
-    reading = read_fixed(RATES, table([0.9, 0.9, 0.9, 0.9, 0.9, 0.9]), MANY)
+    reading = reading_of(table([0.9, 0.9, 0.9, 0.9, 0.9, 0.9]))
     assert (reading.least.rate, reading.least.beyond) == (1e-4, None)
     assert (reading.largest.rate, reading.largest.beyond) == (1.0, None)
 
 
 def test_a_gap_ends_the_range():
-    assert read_fixed(RATES, table([0.88, 0.3, 0.9, 0.9, 0.2, 0.89]), MANY).least.rate == 1e-2
-    assert read_fixed(RATES, table([0.88, 0.3, 0.9, 0.9, 0.2, 0.89]), MANY).largest.rate == 3e-2
+    assert reading_of(table([0.88, 0.3, 0.9, 0.9, 0.2, 0.89])).least.rate == 1e-2
+    assert reading_of(table([0.88, 0.3, 0.9, 0.9, 0.2, 0.89])).largest.rate == 3e-2
 
 
 def test_two_classes_have_chance_at_a_half():
     two = Judged(classes=2, images=10_000)
     assert read_fixed(RATES, table([0.5, 0.505, 0.51, 0.5, 0.5, 0.5]), two) is None
-    assert read_fixed(RATES, table([0.5, 0.6, 0.95, 0.5, 0.5, 0.5]), two).best == 1e-2
+    assert reading_of(table([0.5, 0.6, 0.95, 0.5, 0.5, 0.5]), two).best == 1e-2
 
 
 def test_means_over_seeds():

@@ -102,6 +102,7 @@ def test_a_failed_run_ends_the_test_with_its_reason_and_the_next_goes_on(bench):
 
 def test_a_net_that_never_breaks_is_open_above(bench):
     result = range_test(bench(FakeEngine()))
+    assert result.rates is not None
     assert result.rates[1] == 10
     assert "k1 is only known to be at least 10; to see where it ends, set range.high=100" in result.text
     assert "does not rise up to there" in result.text
@@ -122,6 +123,7 @@ def test_where_the_sweep_says_nothing_the_fixed_rates_decide_and_it_is_said(benc
 
     result = range_test(bench(Flat(diverges_above=0.5)))
     assert result.sweep.start is None
+    assert result.rates is not None
     assert result.rates[1] <= 0.5 < 2.6 * result.rates[1]
     assert "disagree on whether the net trains; the latter decide" in result.text
 

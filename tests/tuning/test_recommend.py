@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from factories.fake_entries import ASKED, diverged, entry, run
@@ -73,7 +74,7 @@ def test_a_target_that_nothing_reached_is_said():
 
 
 def test_like_workloads_the_nearest_first_each_policy_once_and_rescaled():
-    far = {"net_sha256": "c" * 64, "net_name": "cnn3"}
+    far: dict[str, Any] = {"net_sha256": "c" * 64, "net_name": "cnn3"}
     entries = [
         entry(TRI, iterations=1000),
         entry(FIX, iterations=1000),

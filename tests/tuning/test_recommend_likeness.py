@@ -13,8 +13,10 @@ from lrbench.tuning.recommending import likeness
 SAME = ("same net", "same data set", "same SGD", "same batch size", "same iterations")
 
 
-def found(**workload):
-    return likeness(ASKED, replace(fake_entries.WORKLOAD, **workload))
+def found(asked=ASKED, **workload):
+    like = likeness(asked, replace(fake_entries.WORKLOAD, **workload))
+    assert like is not None
+    return like
 
 
 def test_the_workload_itself():
@@ -22,9 +24,9 @@ def test_the_workload_itself():
 
 
 def test_numbers_are_numbers_however_they_are_written():
-    assert likeness(
+    assert found(
         replace(ASKED, solver={**ASKED.solver, "clip_gradients": 35.0}),
-        replace(fake_entries.WORKLOAD, solver={**fake_entries.WORKLOAD.solver, "clip_gradients": 35}),
+        solver={**fake_entries.WORKLOAD.solver, "clip_gradients": 35},
     ).measured_here
 
 
@@ -94,7 +96,7 @@ def test_the_order_of_likeness(nearer, farther):
 
 def test_a_data_set_that_is_not_prepared_is_known_by_its_name():
     asked = replace(ASKED, dataset_sha256=None)
-    like = likeness(asked, fake_entries.WORKLOAD)
+    like = found(asked)
     assert like.measured_here
     assert "same data set by its name" in like.reasons
-    assert not likeness(asked, replace(fake_entries.WORKLOAD, dataset_name="fashion")).same_data
+    assert not found(asked, dataset_name="fashion").same_data

@@ -13,6 +13,7 @@ from factories.made_up_runs import ITERATIONS, MadeUp, made_up_bench
 from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError
+from lrbench.executors.local import Outcome
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
@@ -132,7 +133,8 @@ class TwoSideBySide(ReplayBench):
     """Takes the next two runs before it plays the first."""
 
     def run(self, tasks):
-        tasks, waiting, outcomes = iter(tasks), [], []
+        tasks, waiting = iter(tasks), []
+        outcomes: list[Outcome] = []
         while True:
             task = next(tasks, None)
             waiting += [] if task is None else [task]
@@ -269,6 +271,7 @@ def test_a_trial_that_another_process_runs_is_left_to_it(bench):
     )
     theirs = Search(made, study, space)
     task = next(theirs._tasks())
+    assert task is not None
     with RunDirectory(task.folder).locked():
         Search(made, study, space).run()
     assert study.trials[0].state == optuna.trial.TrialState.RUNNING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from factories.fake_entries import ASKED, entry, run
@@ -26,7 +27,8 @@ def bench(tmp_path, digits):
 
 
 def goal(**changes):
-    return Goal(**{"target": 0.9, "within": 120, "seeds": (0, 1, 2)} | changes)
+    usual: dict[str, Any] = {"target": 0.9, "within": 120, "seeds": (0, 1, 2)}
+    return Goal(**usual | changes)
 
 
 def given(*texts):
@@ -75,8 +77,8 @@ def test_a_hopeless_policy_is_given_up_with_the_evidence(bench):
     outcome = verdict.attempts[0].outcomes[0]
     assert outcome.status == "pending"
     assert outcome.iterations < 96
-    assert "out of reach: from 10.0" in outcome.reason
-    assert "its own curve" in verdict.evidence
+    assert "out of reach: from 10.0" in (outcome.reason or "")
+    assert "its own curve" in (verdict.evidence or "")
 
 
 def test_without_early_stop_it_is_trained_to_the_end(bench):
@@ -126,6 +128,7 @@ def test_the_phases_go_on_until_one_succeeds(bench):
         [given(HOPELESS), ("database", lambda: later(SLOW, GOOD)), ("search", lambda: later("FIX(k0=0.06)"))],
     )
     assert [attempt.policy.text for attempt in verdict.attempts] == [HOPELESS, SLOW, GOOD]
+    assert verdict.found is not None
     assert verdict.found.phase == "database"
     assert asked == [(SLOW, GOOD)]
 
@@ -142,13 +145,13 @@ def test_earlier_runs_are_evidence_where_there_are_enough(bench):
     curves = tuple(best_so_far(MadeUp()[f"FIX(k0={rate / 1000})", 0].rows) for rate in range(40, 65))
     verification = Verification(bench, goal(), (*curves, *curves))
     verdict = verify(verification, [given(HOPELESS)])
-    assert "50 earlier runs of this workload" in verdict.evidence
+    assert "50 earlier runs of this workload" in (verdict.evidence or "")
     assert verdict.attempts[0].outcomes[0].iterations == 10
     assert verify(verification, [given(GOOD)]).found
 
 
 def known(entries, **changes):
-    wanted = Goal(**{"target": 0.96, "within": 2000, "seeds": (0,)} | changes)
+    wanted = goal(**{"target": 0.96, "within": 2000, "seeds": (0,)} | changes)
     return [(candidate.policy.text, candidate.why) for candidate in known_candidates(entries, ASKED, wanted, 3)]
 
 
@@ -192,6 +195,7 @@ def test_the_search_phase_searches_for_the_fewest_iterations(bench):
     space = search_space(settings, settings.rates, bench.experiment.document)
     searching = Searching(lambda: bench, lambda: space, goal())
     first = next(searching.candidates())
+    assert searching.tuned is not None
     best = searching.tuned.best[0]
     assert first.policy.text == best.policy
     assert best.iterations_to_target == min(

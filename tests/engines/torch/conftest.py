@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from torch_parity import InCaffe
+from engines.torch.torch_parity import InCaffe
 
 
 @pytest.fixture(scope="session")

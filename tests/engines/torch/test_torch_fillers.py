@@ -7,9 +7,9 @@ from math import sqrt
 import numpy as np
 import pytest
 import torch
+from engines.torch.torch_parity import Case, InCaffe, input_net, key
 from google.protobuf import text_format
 from numpy.typing import NDArray
-from torch_parity import Case, InCaffe, input_net, key
 
 from lrbench.engines.torch.fillers import check_filler, fill
 from lrbench.errors import NetError

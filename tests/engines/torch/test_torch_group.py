@@ -29,7 +29,7 @@ from lrbench.runs.status import Status
 from lrbench.stopping import StoppingRules
 
 CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
-Evaluated = Callable[[Session, dict[str, Any]], None]
+Evaluated = Callable[[Session, Evaluation], None]
 
 
 class Lanes:
@@ -100,7 +100,7 @@ def found_alone() -> list[list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def alone(jobs, found_alone) -> list[list[dict[str, Any]]]:
+def alone(jobs, found_alone: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
     """What each of them measures by itself; found out once."""
     if not found_alone:
         for job in jobs("alone", 1):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch_rarer_layer_cases import VARIED
+from engines.torch.torch_rarer_layer_cases import VARIED
 
 from lrbench.engines.base import Job
 from lrbench.engines.bound import bind
@@ -132,7 +132,12 @@ def test_lanes_that_read_the_same_batch_in_a_round_have_it_made_once(small, make
     plain = share(make_job("plain", net=read_net(find_net("lenet", repository)), batch_size=8))
     read: list[int] = []
     whole = type(plain.batches).read
-    monkeypatch.setattr(type(plain.batches), "read", lambda batches, plan: read.append(1) or whole(batches, plan))
+
+    def counted(batches, plan):
+        read.append(1)
+        return whole(batches, plan)
+
+    monkeypatch.setattr(type(plain.batches), "read", counted)
     Rounds(lanes(plain)).train(rates(0, 1))
     assert len(read) == 1 + 2, "all are at the same place of the same data, but one reads two batches an iteration"
     read.clear()

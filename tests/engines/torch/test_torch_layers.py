@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch_layer_cases import sketches
-from torch_parity import Arrays, Case, InCaffe, distance, input_net, key, run_torch
-from torch_sketches import draw
+from engines.torch.torch_layer_cases import sketches
+from engines.torch.torch_parity import Arrays, Case, InCaffe, distance, input_net, key, run_torch
+from engines.torch.torch_sketches import draw
 
 from lrbench.engines.torch.layers import LAYERS
 from lrbench.engines.torch.net import TorchNet

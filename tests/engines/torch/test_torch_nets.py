@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch_parity import Arrays, Case, InCaffe, distance, key, replace_data, run_torch
+from engines.torch.torch_parity import Arrays, Case, InCaffe, distance, key, replace_data, run_torch
 
 from lrbench.engines.torch.net import TorchNet
 from lrbench.engines.torch.weights import read_caffemodel, write_caffemodel

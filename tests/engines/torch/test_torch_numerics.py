@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch_layer_cases import sketches
-from torch_parity import distance, run_torch
-from torch_sketches import draw
+from engines.torch.torch_layer_cases import sketches
+from engines.torch.torch_parity import distance, run_torch
+from engines.torch.torch_sketches import draw
 
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.engines.torch.net import TorchNet
@@ -119,9 +120,10 @@ def test_on_a_cpu_a_run_that_need_not_be_deterministic_is_the_same_run(trained):
 
 def test_runs_share_a_process_only_with_those_that_compute_alike(make_job):
     engine = TorchEngine()
+    settings: list[dict[str, Any]] = [{}, {"precision": "bf16"}, {"deterministic": False}, {}]
     sessions = [
         engine.open(make_job(str(number), lanes=8, engine=EngineSettings(name="torch", **numerics)))
-        for number, numerics in enumerate(({}, {"precision": "bf16"}, {"deterministic": False}, {}))
+        for number, numerics in enumerate(settings)
     ]
     exact, rounded, free, again = (session.processes() for session in sessions)
     for session in sessions:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from torch_rarer_layer_cases import VARIED
+from engines.torch.torch_rarer_layer_cases import VARIED
 
 from lrbench.data import prepare
 from lrbench.engines import parity

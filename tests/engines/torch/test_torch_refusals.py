@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from torch_parity import input_net
-from torch_sketches import one
+from engines.torch.torch_parity import input_net
+from engines.torch.torch_sketches import one
 
 from lrbench.engines.torch.net import TorchNet
 from lrbench.errors import NetError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch_parity import input_net
+from engines.torch.torch_parity import input_net
 
 from lrbench.engines.torch.net import TorchNet
 from lrbench.engines.torch.weights import read_caffemodel, write_caffemodel

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from torch_rarer_layer_cases import rarer_layers
-from torch_sketches import IMAGE, Shapes, Sketch, one
+from engines.torch.torch_rarer_layer_cases import rarer_layers
+from engines.torch.torch_sketches import IMAGE, Shapes, Sketch, one
 
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, Phase
 

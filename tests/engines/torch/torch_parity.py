@@ -171,7 +171,7 @@ def run_torch(
     tensors = {name: torch.tensor(value, dtype=dtype).requires_grad_() for name, value in inputs.items()}
     outputs = net.forward(parameters, tensors, torch.Generator().manual_seed(1))
     made = {key("blob", name): at_least_float32(value.detach()).numpy() for name, value in outputs.blobs.items()}
-    made[key("loss", "")] = outputs.loss.item()
+    made[key("loss", "")] = np.asarray(outputs.loss.item())
     for spec, tensor in zip(net.parameters, parameters, strict=True):
         made[key("parameter", spec.layer, spec.index)] = tensor.detach().numpy()
     if case.backward:

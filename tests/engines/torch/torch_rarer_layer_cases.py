@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch_sketches import IMAGE, Shapes, Sketch, one
+from engines.torch.torch_sketches import IMAGE, Shapes, Sketch, one
 
 from lrbench.engines.torch.steps import IN_PLACE
 from lrbench.nets.caffe_pb2 import TEST

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from torch_parity import Case, input_net, key
+from engines.torch.torch_parity import Case, input_net, key
+from numpy.typing import NDArray
 
 from lrbench.engines.torch.net import TorchNet
 from lrbench.nets.caffe_pb2 import TRAIN, Phase
@@ -51,7 +53,7 @@ def draw(sketch: Sketch, seed: int) -> Case:
     built = TorchNet(net, sketch.phase, sketch.inputs)
     given = {}
     for name, shape in sketch.inputs.items():
-        values = random.normal(size=shape)
+        values: NDArray[Any] = random.normal(size=shape)
         if name == "label":
             values = random.integers(0, sketch.classes, shape)
         elif sketch.whole:

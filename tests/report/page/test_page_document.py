@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def results(tmp_path):
     return folder
 
 
-def embedded(content: bytes) -> dict:
+def embedded(content: bytes) -> Any:
     """The JSON that a page holds, as its scripts read it."""
     found = re.search(rb'<script type="application/json" id="data">(.*?)</script>', content, re.DOTALL)
     assert found is not None
@@ -211,7 +212,7 @@ def test_numbers_keep_five_digits():
         None,
         None,
     ]
-    assert Curve(*[np.empty(0)] * 4, ()).empty
+    assert Curve(np.empty(0), np.empty(0), np.empty(0), np.empty(0), ()).empty
 
 
 def test_the_library_is_the_file_that_its_version_names(repository):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import yaml
@@ -72,6 +73,7 @@ def test_a_net_and_data_of_the_users_own_are_left_to_fill_in(tmp_path, row):
         workload={**fake_runs.WORKLOAD, "net": {"name": "mine"}, "dataset": {"name": "train_lmdb"}},
     )
     text = SpecWriter().text(row(read_description(folder)))
+    assert text is not None
     assert "# net: your own file" in text
     assert "# dataset: none that a spec knows by name" in text
     assert yaml.safe_load(text)["workload"]["net"] == "./net.prototxt"
@@ -81,5 +83,6 @@ def test_what_does_not_say_enough_has_no_spec(tmp_path, row):
     folder = fake_runs.write_run(tmp_path, "FIX(k0=1)")
     known = row(read_description(folder))
     assert SpecWriter().text(known) is not None
-    for missing in ({"seed": None}, {"workload": {}}, {"policy": "rates of a log"}):
+    gaps: list[dict[str, Any]] = [{"seed": None}, {"workload": {}}, {"policy": "rates of a log"}]
+    for missing in gaps:
         assert SpecWriter().text(dataclasses.replace(known, **missing)) is None

@@ -13,7 +13,7 @@ from factories import fake_entries
 from factories.fake_entries import diverged, entry, run
 
 from lrbench.errors import DatabaseError
-from lrbench.tuning.database import Added, EntryQuery, from_lines, open_database, shipped_entries, to_lines
+from lrbench.tuning.database import Added, Entry, EntryQuery, from_lines, open_database, shipped_entries, to_lines
 from lrbench.tuning.database.location import locate
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
@@ -163,7 +163,7 @@ def test_a_query_finds_what_fits_all_of_it(location, query, found):
 
 def test_an_id_may_be_cut_short_while_it_is_the_only_one(location):
     entries = [entry(f"FIX(k0={rate})") for rate in range(1, 600)]
-    by_start = {}
+    by_start: dict[str, list[Entry]] = {}
     for each in entries:
         by_start.setdefault(each.id[:4], []).append(each)
     doubled = next(start for start, found in by_start.items() if len(found) > 1)
