@@ -6,14 +6,12 @@ A message says what was received, where, the rule it breaks and the remedy, in o
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 
 from lrbench.urls import hide_secrets
 
 LONGEST = 2000
 NO_MEMORY = "not enough memory; free some, raise the limit (ulimit -v), or give less at a time"
-_UNUSUAL = re.compile(r"[^\n -~]")
 
 
 def plain(text: str) -> str:
@@ -22,7 +20,7 @@ def plain(text: str) -> str:
     Control characters are left out, as are those that turn the direction of writing or join invisibly.
     """
     one_line = " ".join(text[:LONGEST].split())
-    return "".join(character for character in one_line if unicodedata.category(character)[0] != "C")
+    return "".join(character for character in one_line if character.isprintable())
 
 
 def printable_json(content: bytes) -> bytes:
@@ -32,15 +30,15 @@ def printable_json(content: bytes) -> bytes:
     """
     if content.isascii() and b"\x7f" not in content:
         return content
-    return _UNUSUAL.sub(_escaped, content.decode()).encode()
+    import unicodedata  # only here, as every command loads this module
 
+    def escaped(match: re.Match[str]) -> str:
+        if unicodedata.category(match[0])[0] != "C":
+            return match[0]
+        units = match[0].encode("utf-16-be")
+        return "".join(f"\\u{units[start : start + 2].hex()}" for start in range(0, len(units), 2))
 
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if unicodedata.category(character)[0] != "C":
-        return character
-    units = character.encode("utf-16-be")
-    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
+    return re.sub(r"[^\n -~]", escaped, content.decode()).encode()
 
 
 class LRBenchError(Exception):

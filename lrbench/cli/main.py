@@ -7,17 +7,19 @@ import keyword
 import os
 import signal
 import sys
-import traceback
-from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from lrbench._version import __version__
-from lrbench.cli.completion.shells import COMPLETE_VARIABLE, answer
+from lrbench.cli import COMPLETE_VARIABLE
 from lrbench.errors import NO_MEMORY, LRBenchError, did_you_mean, plain
-from lrbench.storage import reason
 from lrbench.urls import hide_secrets
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "quickstart": "Train LeNet on digits with seven policies and rank them.",
@@ -77,6 +79,8 @@ class LazyGroup(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         if incomplete[:1] == "-":
             return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem  # as it takes long to load, like all that is imported so here
+
         return [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -99,6 +103,8 @@ def lrbench() -> None:
 def main() -> None:
     """Run the command line and exit: 0 done, 1 some runs failed, 2 usage or spec, 130 interrupted, 141 nobody reads."""
     if COMPLETE_VARIABLE in os.environ:
+        from lrbench.cli.completion.shells import answer
+
         sys.exit(answer(lrbench, os.environ[COMPLETE_VARIABLE]))
     signal.signal(signal.SIGTERM, _interrupt)  # how batch systems ask a job to end
     try:
@@ -129,10 +135,13 @@ def _outcome() -> int:
         return _unread()
     except OSError as error:
         place = f"{hide_secrets(plain(str(error.filename)))}: " if error.filename is not None else ""
-        return _ended(f"error: {place}{plain(reason(error))}; free some space, or choose another place", 2)
+        problem = plain(error.strerror or str(error))
+        return _ended(f"error: {place}{problem}; free some space, or choose another place", 2)
     except MemoryError:
         return _ended(f"error: {NO_MEMORY}", 2)
     except Exception:  # noqa: BLE001 - a fault of LRBench's own is told whole, but for what URLs hold
+        import traceback
+
         return _ended(hide_secrets(traceback.format_exc().rstrip()), 1)
 
 

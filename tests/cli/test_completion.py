@@ -16,7 +16,8 @@ from click.shell_completion import ShellComplete
 from factories.fake_runs import write_run
 
 import lrbench.cli.main as program
-from lrbench.cli.completion.shells import COMPLETE_VARIABLE, SHELLS, answer, script
+from lrbench.cli import COMPLETE_VARIABLE
+from lrbench.cli.completion.shells import SHELLS, answer, script
 from lrbench.engines import registry
 from lrbench.engines.names import ENGINES
 from lrbench.metrics.registry import METRICS

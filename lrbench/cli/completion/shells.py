@@ -1,4 +1,4 @@
-"""The shells that complete LRBench's command lines: the script for each, and the answers to its requests."""
+"""``lrbench completion``: the completion script for each shell, and the answers to its requests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
+from lrbench.cli import COMPLETE_VARIABLE
+
 PROGRAM = "lrbench"
-COMPLETE_VARIABLE = "_LRBENCH_COMPLETE"
-"""The environment variable in which a shell asks for completions, such as ``bash_complete``."""
 
 _BASH = r"""
 %(complete_func)s() {
@@ -63,6 +63,29 @@ class Fish(FishComplete):
 
 
 SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": ZshComplete, "fish": Fish}
+_INSTALLED = {
+    "bash": ("~/.local/share/bash-completion/completions/lrbench", 'eval "$(lrbench completion bash)"'),
+    "zsh": ("~/.zfunc/_lrbench   (a folder of $fpath, set before compinit)", 'eval "$(lrbench completion zsh)"'),
+    "fish": ("~/.config/fish/completions/lrbench.fish", "lrbench completion fish | source"),
+}
+"""The file that the shell reads by itself, and what to type for the shell at hand."""
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(list(SHELLS)))
+def completion(shell: str) -> None:
+    """Print the completion script for SHELL, which completes commands, options, policies, runs and metrics.
+
+    \b
+    lrbench completion bash > ~/.local/share/bash-completion/completions/lrbench
+    lrbench completion zsh > ~/.zfunc/_lrbench
+    lrbench completion fish > ~/.config/fish/completions/lrbench.fish
+    """
+    file, now = _INSTALLED[shell]
+    head = "#compdef lrbench\n" if shell == "zsh" else ""
+    click.echo(f"{head}# For every new shell:  lrbench completion {shell} > {file}")
+    click.echo(f"# For this shell alone: {now}")
+    click.echo(script(shell).strip())
 
 
 def script(shell: str) -> str:
