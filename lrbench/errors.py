@@ -5,10 +5,15 @@ A message says what was received, where, the rule it breaks and the remedy, in o
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from lrbench.urls import hide_secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LONGEST = 2000
 NO_MEMORY = "not enough memory; free some, raise the limit (ulimit -v), or give less at a time"
@@ -21,6 +26,11 @@ def plain(text: str) -> str:
     """
     one_line = " ".join(text[:LONGEST].split())
     return "".join(character for character in one_line if character.isprintable())
+
+
+def path_text(path: Path) -> str:
+    """Return the path as text that can be encoded, whatever bytes its name has."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def printable_json(content: bytes) -> bytes:

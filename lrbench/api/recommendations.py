@@ -14,9 +14,8 @@ from lrbench.policies import Policy, parse_policy
 from lrbench.report.next_commands import database_option
 from lrbench.report.render import notebook, render
 from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document
-from lrbench.spec.experiment import Experiment
+from lrbench.spec.experiment import Experiment, Spec, python_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.spec.python_spec import Spec, python_experiment
 from lrbench.tuning.database import Database, EntryQuery, open_database
 from lrbench.tuning.recommending import Recommendation, asked_workloads, like_solvers
 from lrbench.tuning.recommending import recommend as recommended

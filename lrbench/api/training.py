@@ -20,7 +20,7 @@ from lrbench.executors.setup import (
     make_executor,
     with_engine_version,
 )
-from lrbench.spec.python_spec import Spec, python_experiment
+from lrbench.spec.experiment import Spec, python_experiment
 
 
 def run(

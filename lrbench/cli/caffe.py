@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lrbench.api.environment import home
 from lrbench.cli.options import output_option
 from lrbench.cli.output import tell
+from lrbench.cli.setup import shown_progress
+from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
     from lrbench.data import Progress
@@ -88,12 +91,9 @@ def install(
     lrbench caffe install --from caffe.tar.gz
     lrbench caffe install --cuda --toolkit /usr/local/cuda
     """
-    from lrbench.api.environment import home
-    from lrbench.cli.data_progress import shown_progress
     from lrbench.engines.caffe.cuda.installing import check_installed
     from lrbench.engines.caffe.environment import packaged_root
     from lrbench.engines.caffe.install import install as install_caffe
-    from lrbench.errors import UsageError
 
     if archive is not None and mirror is not None:
         raise UsageError("--from and --mirror cannot be combined", remedy="leave one out")
@@ -141,7 +141,6 @@ def _cpu_source(archive: Path | None, sha256: str | None, mirror: str | None, pr
 
 
 def _cuda_options(mirror: str | None, building: dict[str, Any]) -> CudaOptions:
-    from lrbench.api.environment import home
     from lrbench.engines.caffe.cuda.installing import CudaOptions
 
     return CudaOptions(
@@ -174,10 +173,8 @@ def pack(output: Path, cuda: bool) -> None:
     \b
     lrbench caffe pack -o caffe.tar.gz
     """
-    from lrbench.api.environment import home
     from lrbench.engines.caffe.archive import pack as pack_caffe
     from lrbench.engines.caffe.environment import packaged_environment, packaged_root
-    from lrbench.errors import UsageError
     from lrbench.report.next_commands import next_line
     from lrbench.storage import file_sha256, reason
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from lrbench.api.environment import home
+from lrbench.cli.output import show
 from lrbench.cli.tuning_options import (
     TuningOptions,
     find_space,
@@ -31,8 +33,6 @@ def compose(options: TuningOptions) -> int:
     lrbench compose configs/tune_digits.yaml -j 2
     lrbench compose configs/mnist_lenet.yaml --set composition.stages=4 --set 'search.rates=[0.001, 0.1]'
     """
-    from lrbench.api.environment import home
-    from lrbench.cli.output import show
     from lrbench.report.views.compose import compose_document
     from lrbench.tuning.composing import compose_and_confirm
     from lrbench.tuning.composing.building import check

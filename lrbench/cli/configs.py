@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from lrbench.cli.completion.candidates import ready_specs
+from lrbench.cli.output import check_writable, write_output
+from lrbench.errors import UsageError
 
 SUMMARY_WIDTH = 60
 
@@ -44,8 +46,6 @@ def copy(name: str, folder: Path, force: bool) -> None:
     lrbench configs copy quickstart
     lrbench configs copy tune_digits specs/ --force
     """
-    from lrbench.cli.output import check_writable, write_output
-    from lrbench.errors import UsageError
     from lrbench.report.next_commands import next_line
     from lrbench.spec.ready import find_ready_spec
 

@@ -9,7 +9,7 @@ import click
 
 from lrbench.api.environment import data_folder, home
 from lrbench.cli.completion.candidates import data_sets
-from lrbench.cli.data_progress import shown_progress
+from lrbench.cli.setup import shown_progress
 from lrbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,9 +49,15 @@ def prepare(name: str, source: Path | None, allow_altered: bool) -> None:
     """
     from lrbench import data as data_sets
 
-    ready = _ready(name)
+    title = data_sets.find_data_set(name).title
+    try:
+        ready = data_sets.find_intact(name, home())
+    except DataError:  # damage is reported by ``prepare``, which repairs it
+        ready = None
     if ready is not None:
-        click.echo(_already(ready, data_sets.find_data_set(name).title, allow_altered))
+        altered = ready.label != title and not allow_altered
+        remedy = "; remove that folder to prepare it from the published files" if altered else ""
+        click.echo(f"{ready.label} is already prepared in {ready.folder}{remedy}")
         return
     with shown_progress() as progress:
         made = data_sets.prepare(
@@ -61,24 +67,6 @@ def prepare(name: str, source: Path | None, allow_altered: bool) -> None:
         f"{made.label}: {made.train_count} training and {made.test_count} test images of "
         f"{_shape(made)} in {made.folder}"
     )
-
-
-def _ready(name: str) -> Prepared | None:
-    """Return the prepared data set if it is intact; damage is reported by ``prepare``, which repairs it."""
-    from lrbench import data as data_sets
-
-    data_sets.find_data_set(name)
-    try:
-        return data_sets.find_intact(name, home())
-    except DataError:
-        return None
-
-
-def _already(ready: Prepared, title: str, allow_altered: bool) -> str:
-    text = f"{ready.label} is already prepared in {ready.folder}"
-    if ready.label != title and not allow_altered:
-        text += "; remove that folder to prepare it from the published files"
-    return text
 
 
 @data.command("list")

@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.completion.candidates import data_sets, engines, entries, function_names, net_names, solver_types
-from lrbench.cli.database import typed_again, users_database
-from lrbench.cli.options import database_option, format_option, output_option, paths_argument, target_option
+from lrbench.cli.options import (
+    database_option,
+    format_option,
+    output_option,
+    paths_argument,
+    target_option,
+    typed_again,
+    users_database,
+)
 from lrbench.cli.output import show, write_output
+from lrbench.errors import DatabaseError, plain
+from lrbench.report.document import Command
+from lrbench.report.formats import status_counts
+from lrbench.report.render import for_programs
 
 if TYPE_CHECKING:
     from lrbench.tuning.database import Added, Collected, Entry
@@ -79,8 +90,6 @@ def list_entries(output_format: str, target: float | None, location: str | None,
     lrbench db list
     lrbench db list --dataset mnist --target 0.989 --format csv
     """
-    from lrbench.report.document import Command
-    from lrbench.report.render import for_programs
     from lrbench.report.views.database import Listing, listing_document
     from lrbench.tuning.database import EntryQuery
 
@@ -160,7 +169,6 @@ def import_entries(file: Path | None, shipped: bool, location: str | None) -> No
 
 
 def _read(file: Path) -> list[Entry]:
-    from lrbench.errors import DatabaseError
     from lrbench.storage import read_regular, reason
     from lrbench.tuning.database import from_lines
 
@@ -173,9 +181,6 @@ def _read(file: Path) -> list[Entry]:
 
 def _tell(found: Collected) -> None:
     """Name what is left out, one line each, but never thousands of them."""
-    from lrbench.errors import plain
-    from lrbench.report.formats import status_counts
-
     for problem in found.problems[:MOST_LINES]:
         click.echo(f"left out: {plain(problem)}", err=True)
     if len(found.problems) > MOST_LINES:

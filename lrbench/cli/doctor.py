@@ -10,6 +10,10 @@ from functools import partial
 
 import click
 
+from lrbench._version import __version__
+from lrbench.api.environment import data_folder, home, site
+from lrbench.errors import EngineUnavailable, LRBenchError, plain
+
 
 @click.command()
 def doctor() -> int:
@@ -20,8 +24,6 @@ def doctor() -> int:
     \b
     lrbench doctor
     """
-    from lrbench._version import __version__
-    from lrbench.api.environment import home
     from lrbench.data import data_set_names
 
     cores = len(os.sched_getaffinity(0))
@@ -41,7 +43,6 @@ def doctor() -> int:
 
 def _tell(title: str, examine: Callable[[], str]) -> bool:
     """Print what ``examine`` returns, or its error, and return whether there was none."""
-    from lrbench.errors import LRBenchError, plain
     from lrbench.storage import reason
 
     try:
@@ -55,13 +56,10 @@ def _tell(title: str, examine: Callable[[], str]) -> bool:
 
 
 def _data_folder() -> str:
-    from lrbench.api.environment import data_folder
-
     return str(data_folder() or "not set: data sets are downloaded")
 
 
 def _data(name: str) -> str:
-    from lrbench.api.environment import home
     from lrbench.data import find_prepared
 
     found = find_prepared(name, home())
@@ -69,9 +67,7 @@ def _data(name: str) -> str:
 
 
 def _caffe() -> str:
-    from lrbench.api.environment import site
     from lrbench.engines.caffe.environment import find_environment, probe
-    from lrbench.errors import EngineUnavailable
 
     place = site()
     try:
@@ -89,7 +85,6 @@ def _caffe() -> str:
 
 def _caffe_on_gpus() -> str:
     """The CUDA build of Caffe, and for each GPU whether a step of a tiny net ran on it, or why not."""
-    from lrbench.api.environment import site
     from lrbench.engines.caffe.driver import find_driver
     from lrbench.engines.caffe.environment import CUDA_INSTALL_HINT, find_environment, probe_gpu
 

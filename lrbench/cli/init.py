@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from lrbench.api.environment import home, site
 from lrbench.cli.completion.candidates import data_sets, engines, nets, solver_types
 from lrbench.cli.options import output_option
+from lrbench.cli.output import check_writable, write_output
+from lrbench.errors import EngineUnavailable, LRBenchError, NetError, UsageError
+from lrbench.metrics.target import check_target
 
 if TYPE_CHECKING:
-    from lrbench.importing.caffe_training import Training
+    from lrbench.importing.caffe_solver import Training
     from lrbench.spec.prompts import DataAnswer, NetAnswer
     from lrbench.spec.starter_spec import StarterSpec
 
@@ -75,7 +79,6 @@ def init(output: Path | None, yes: bool, force: bool, **values: str | int | floa
     lrbench init --net lenet --dataset digits --yes
     lrbench init --net prototxt/cnn3.prototxt --dataset cifar10 --iterations 5000 --target 0.7 -o first.yaml
     """
-    from lrbench.cli.output import write_output
     from lrbench.spec.starter_spec import starter_experiment, starter_text
 
     if output is not None:
@@ -101,9 +104,6 @@ def _asks() -> bool:
 
 
 def _check_new(path: Path, force: bool) -> None:
-    from lrbench.cli.output import check_writable
-    from lrbench.errors import UsageError
-
     check_writable(path)
     if path.exists() and not force:
         raise UsageError("already exists", where=str(path), remedy="give -o another name, or add --force")
@@ -111,7 +111,7 @@ def _check_new(path: Path, force: bool) -> None:
 
 def _net(options: _Options) -> tuple[NetAnswer, Training | None]:
     """Read the net, and the training settings if it is given as a solver file."""
-    from lrbench.importing.caffe_training import read_training
+    from lrbench.importing.caffe_solver import read_training
     from lrbench.nets import builtin_nets, find_net
     from lrbench.spec.prompts import read_net_answer
 
@@ -124,7 +124,6 @@ def _net(options: _Options) -> tuple[NetAnswer, Training | None]:
 
 
 def _data(options: _Options, net: NetAnswer) -> DataAnswer:
-    from lrbench.api.environment import home
     from lrbench.data import data_set_names
     from lrbench.spec.prompts import read_data_answer
 
@@ -191,9 +190,7 @@ def _check_layers(net: NetAnswer, engine: str) -> None:
     Raises:
         NetError: a layer type is not supported.
     """
-    from lrbench.api.environment import site
     from lrbench.engines.registry import open_engine
-    from lrbench.errors import EngineUnavailable, NetError
 
     try:
         open_engine(engine, site()).check_layers(net.net, str(net.path))
@@ -211,8 +208,6 @@ def _answer(
     Raises:
         UsageError: the value of the option is invalid, or there is neither a value nor a default.
     """
-    from lrbench.errors import LRBenchError, UsageError
-
     if given is not None:
         try:
             return read(str(given))
@@ -236,8 +231,6 @@ def _answer(
 
 
 def _whole(text: str) -> int:
-    from lrbench.errors import UsageError
-
     try:
         return int(text.replace("_", "").replace(",", ""))
     except ValueError:
@@ -245,9 +238,6 @@ def _whole(text: str) -> int:
 
 
 def _target(text: str) -> float | None:
-    from lrbench.errors import UsageError
-    from lrbench.metrics.target import check_target
-
     if text == "none":
         return None
     try:
@@ -273,9 +263,7 @@ def _usual_engine() -> str:
 
 
 def _has_caffe() -> bool:
-    from lrbench.api.environment import site
     from lrbench.engines.caffe.environment import find_environment
-    from lrbench.errors import EngineUnavailable
 
     try:
         find_environment(site().home, site().caffe)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.errors import plain
+from lrbench.report.formats import different_targets
+
 if TYPE_CHECKING:
     from lrbench.report.build import Report
 
@@ -22,7 +25,6 @@ def load_report(paths: Sequence[Path], metric: str | None, target: float | None)
     Raises:
         UsageError: no such metric, a path that does not exist, or no run that can be read.
     """
-    from lrbench.errors import plain
     from lrbench.report.load import read_report
 
     report = read_report(paths, metric, target)
@@ -38,9 +40,6 @@ def load_report(paths: Sequence[Path], metric: str | None, target: float | None)
 
 def say_different_targets(report: Report) -> None:
     """Name, on standard error, the workloads whose runs are to reach different accuracies."""
-    from lrbench.errors import plain
-    from lrbench.report.formats import different_targets
-
     for workload in report.workloads:
         if len(workload.targets) > 1:
             click.echo(f"{plain(workload.label)}: {different_targets(workload.targets)}", err=True)

@@ -6,14 +6,21 @@ A command whose option means something else defines its own. Loads nothing heavy
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lrbench.api.environment import DATABASE_FILE
+from lrbench.api.environment import DATABASE_FILE, database_place
 from lrbench.cli.completion.candidates import engines, metrics, results, settings, specs
+from lrbench.cli.output import check_writable
+from lrbench.metrics.target import check_target
+from lrbench.report.render import FOR_TERMINALS, formats
+
+if TYPE_CHECKING:
+    from lrbench.tuning.database import Database
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,8 +31,6 @@ PATH = click.Path(path_type=Path)
 def _check_output(context: click.Context, parameter: click.Parameter, output: Path | None) -> Path | None:
     """Refuse, before any work, a path that cannot be written."""
     if output is not None and not context.resilient_parsing:
-        from lrbench.cli.output import check_writable
-
         check_writable(output, parameter.opts[0])
     return output
 
@@ -41,8 +46,6 @@ def _check_picture(context: click.Context, parameter: click.Parameter, output: P
 
 def _check_target(context: click.Context, _parameter: click.Parameter, target: float | None) -> float | None:
     if target is not None and not context.resilient_parsing:
-        from lrbench.metrics.target import check_target
-
         check_target(target, "--target")
     return target
 
@@ -122,14 +125,10 @@ class FormatChoice(click.Choice[str]):
     """The formats of documents; ``table``, as some commands called ``text`` in earlier versions, is understood."""
 
     def __init__(self) -> None:
-        from lrbench.report.render import formats
-
         super().__init__(formats())
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the name of the format."""
-        from lrbench.report.render import FOR_TERMINALS
-
         return super().convert(FOR_TERMINALS if value == "table" else value, param, ctx)
 
 
@@ -164,3 +163,24 @@ def iterations_option(note: str = "", **settings: Any) -> Callable[[Command], Co
     """Add ``--iterations``, the length of the run that a policy is for."""
     help = f"Iterations of the run: the default of l, and the range over which the policy is checked.{note}"
     return click.option("--iterations", type=click.IntRange(min=1), metavar="N", help=help, **settings)
+
+
+def typed_again(location: str | None) -> tuple[str, ...] | None:
+    """Return the option ``--db`` of the next command, as ``database_option``; empty if the environment sets it."""
+    from lrbench.report import next_commands
+
+    return () if location == os.environ.get("LRBENCH_DB") else next_commands.database_option(location)
+
+
+def users_database(location: str | None) -> Database:
+    """Open the database of the option, or the user's own; a new one is announced.
+
+    Raises:
+        DatabaseError: it cannot be used.
+    """
+    from lrbench.tuning.database import open_database
+
+    database = open_database(location or database_place())
+    if database.created:
+        click.echo(f"created {database.shown} with the {len(database)} entries that LRBench ships", err=True)
+    return database

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.errors import UsageError
+from lrbench.report.render import WIDTH, render
 from lrbench.urls import hide_secrets
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ def check_writable(output: Path, option: str = "-o") -> None:
     Raises:
         UsageError: it exists and is not a regular file, or its folder does not exist.
     """
-    from lrbench.errors import UsageError
-
     if output.exists() and not output.is_file():
         remedy = f"give {option} the name of a file to write"
         raise UsageError("is not a regular file", where=str(output), remedy=remedy)
@@ -46,8 +46,6 @@ def check_writable(output: Path, option: str = "-o") -> None:
 
 def show(document: Document, output_format: str, output: Path | None = None) -> None:
     """Write a document to the file, or to standard output without one, as wide as the terminal."""
-    from lrbench.report.render import WIDTH, render
-
     write_output(render(document, output_format, shutil.get_terminal_size((WIDTH, 24)).columns), output)
 
 
@@ -57,7 +55,6 @@ def write_output(content: bytes, output: Path | None) -> None:
     Raises:
         UsageError: the file cannot be written; what was there is unchanged.
     """
-    from lrbench.errors import UsageError
     from lrbench.storage import atomic_write
 
     if output is None:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.api.environment import site
 from lrbench.cli.completion.candidates import engines
 from lrbench.cli.options import set_option, spec_argument
+from lrbench.cli.setup import prepare_data
+from lrbench.errors import SpecError
 from lrbench.limits import MOST_ITERATIONS
 
 if TYPE_CHECKING:
@@ -45,8 +48,6 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
     \b
     lrbench parity configs/mnist_lenet.yaml
     """
-    from lrbench.api.environment import site
-    from lrbench.cli.setup import prepare_data
     from lrbench.engines.parity import OTHER_SEEDS, compare, confirm
     from lrbench.engines.registry import open_engine
     from lrbench.executors import plan
@@ -75,8 +76,6 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
 
 def _check_precision(experiment: Experiment) -> None:
     """Refuse a precision other than Caffe's, since the comparison would measure the precision."""
-    from lrbench.errors import SpecError
-
     precision = experiment.settings.engine.precision
     if precision != "float32":
         with experiment.document.placing("engine", "precision"):

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lrbench.cli.completion.candidates import measured_policies
+from lrbench.cli.load_report import load_report, say_different_targets
 from lrbench.cli.options import paths_argument, picture_option, sort_option, target_option
 from lrbench.drawing.theme import MOST_POLICIES
+from lrbench.errors import UsageError
 from lrbench.report.figures.paper_layout import COLUMN_INCHES, WHATS, Paper
 
 if TYPE_CHECKING:
@@ -83,8 +85,6 @@ def plot(whats: Sequence[str], style: PrintStyle, columns: str, width: float | N
 
 
 def _check(width: float | None) -> None:
-    from lrbench.errors import UsageError
-
     if width is not None and not NARROWEST <= width <= WIDEST:
         raise UsageError(
             f"--width is {width:g}, but a figure is {NARROWEST} to {WIDEST} inches wide",
@@ -103,7 +103,6 @@ def _plot(
     wanted: Sequence[str],
     workload: str | None,
 ) -> None:
-    from lrbench.cli.load_report import load_report, say_different_targets
     from lrbench.drawing.save import drawing, save_figure
     from lrbench.drawing.theme import PAPER_DPI, PAPER_SETTINGS
     from lrbench.report.choice import chosen_policies, chosen_workload

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from lrbench.cli.completion.candidates import engines
+from lrbench.cli.options import results_option
+from lrbench.cli.output import tell
 
 MOST_JOBS = 6
 
@@ -16,13 +18,7 @@ MOST_JOBS = 6
 @click.option(
     "-j", "--jobs", type=click.IntRange(1), help=f"Runs side by side.  [default: one a core, at most {MOST_JOBS}]"
 )
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that holds one folder an experiment.",
-)
+@results_option
 @click.option("--engine", metavar="NAME", shell_complete=engines, help="caffe or torch.  [default: caffe]")
 def quickstart(jobs: int | None, results: Path, engine: str | None) -> int:
     """Train LeNet on digits under seven policies with three seeds each, rank the policies, and draw pictures.
@@ -34,7 +30,6 @@ def quickstart(jobs: int | None, results: Path, engine: str | None) -> int:
     lrbench quickstart
     lrbench quickstart --engine torch
     """
-    from lrbench.cli.output import tell
     from lrbench.cli.report import report
     from lrbench.cli.run import run
     from lrbench.spec.ready import find_ready_spec

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.api.environment import home
 from lrbench.cli.completion.candidates import solver_types
 from lrbench.cli.options import picture_option
+from lrbench.cli.output import show
 from lrbench.cli.tuning_options import TuningOptions, open_bench, progressing, tuning_options, workload_heading
+from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment
@@ -42,7 +45,6 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
     lrbench range configs/optimizers.yaml --solver Adam
     lrbench range configs/quickstart.yaml --set range.high=100 --set 'range.seeds=[0, 1]'
     """
-    from lrbench.cli.output import show
     from lrbench.report.views.range import range_document
     from lrbench.tuning.range_test import range_test
 
@@ -69,8 +71,6 @@ def _check(experiment: Experiment, solver_type: str | None) -> None:
 
 def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSettings]:
     """Return the spec's solvers of the type, or all of them without one."""
-    from lrbench.errors import UsageError
-
     solvers = experiment.settings.solver
     found = [solver for solver in solvers if solver_type in (None, solver.type)]
     if not found:
@@ -84,7 +84,6 @@ def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSett
 
 def _judged(bench: Bench, solver_type: str | None) -> Bench:
     """Return the bench that evaluates on a few held-out images, with its sweeps checked by the engine."""
-    from lrbench.api.environment import home
     from lrbench.executors.setup import check_tasks
     from lrbench.tuning.range_test import FEW_IMAGES, sweep_tasks
 

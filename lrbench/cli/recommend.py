@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from lrbench.cli.database import typed_again, users_database
 from lrbench.cli.options import (
     database_option,
     format_option,
@@ -15,7 +14,10 @@ from lrbench.cli.options import (
     overrides_options,
     spec_argument,
     target_option,
+    typed_again,
+    users_database,
 )
+from lrbench.cli.output import show
 
 
 @click.command()
@@ -44,7 +46,6 @@ def recommend(
     lrbench recommend configs/mnist_lenet.yaml --target 0.989 --set workload.iterations=5000
     """
     from lrbench.api.recommendations import data_at_hand, recommendations
-    from lrbench.cli.output import show
     from lrbench.executors.setup import check_engine
     from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document
     from lrbench.spec.experiment import read_experiment

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.cli.load_report import load_report, say_different_targets
 from lrbench.cli.options import format_option, output_option, paths_argument, sort_option, target_option
+from lrbench.cli.output import show
+from lrbench.errors import plain
+from lrbench.report.render import for_programs
 
 if TYPE_CHECKING:
     from lrbench.report.build import Report
@@ -74,25 +78,15 @@ def report(
     lrbench report results/optimizers --by solver --plots plots
     lrbench report results/ --format html -o report.html
     """
-    from lrbench.cli.load_report import load_report, say_different_targets
-    from lrbench.cli.output import show
-    from lrbench.report.render import for_programs
-
     built = load_report(paths, metric, target)
     view = _by_policy(built) if by == "policy" else _compared(built, by)
     if for_programs(output_format):
         say_different_targets(built)
-        _say(view.notes)
+        for note in view.notes:
+            click.echo(plain(note), err=True)
     show(view.document, output_format, output)
     for path in view.plot(plots) if plots is not None else ():
         click.echo(f"wrote {path}", err=True)
-
-
-def _say(notes: Sequence[str]) -> None:
-    from lrbench.errors import plain
-
-    for note in notes:
-        click.echo(plain(note), err=True)
 
 
 def _by_policy(built: Report) -> _View:

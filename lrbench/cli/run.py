@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.options import jobs_option, overrides_options, results_option, spec_argument, threads_option
+from lrbench.cli.output import how_to_resume, tell
+from lrbench.cli.setup import find_engine, prepare_data
+from lrbench.errors import Interrupted
+from lrbench.report.formats import counted
 
 if TYPE_CHECKING:
     from lrbench.executors.local import LocalExecutor, Outcome
@@ -55,8 +59,6 @@ def run(
     lrbench run configs/mnist_lenet.yaml -j 2
     lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
     """
-    from lrbench.cli.output import tell
-    from lrbench.cli.setup import find_engine, prepare_data
     from lrbench.executors import plan
     from lrbench.executors.setup import check_engine, check_tasks, find_data, make_executor, with_engine_version
     from lrbench.spec.experiment import read_experiment
@@ -80,9 +82,7 @@ def run(
 
 
 def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
-    from lrbench.cli.output import how_to_resume
     from lrbench.cli.progress import RunProgress
-    from lrbench.errors import Interrupted
 
     with RunProgress(len(tasks)) as executor.listener:
         try:
@@ -94,7 +94,6 @@ def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
 
 
 def _summary(outcomes: list[Outcome], folder: Path) -> int:
-    from lrbench.report.formats import counted
     from lrbench.report.next_commands import next_line
 
     counts = collections.Counter(outcome.status.status for outcome in outcomes)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from lrbench.cli.load_report import load_report
 from lrbench.cli.options import paths_argument, sort_option, target_option
 
 DEFAULT_PORT = 8765
@@ -41,7 +42,6 @@ def serve(paths: Sequence[Path], host: str, port: int, target: float | None, met
     lrbench serve results/
     lrbench serve results/mnist --port 0
     """
-    from lrbench.cli.load_report import load_report
     from lrbench.report.load import read_report
     from lrbench.serving.live_page import LivePage
     from lrbench.serving.server import PageServer

@@ -1,13 +1,23 @@
-"""Setup of every command that trains: start the engine of the spec, and prepare its data set."""
+"""Setup of commands that train: start the engine of the spec, and prepare its data set.
+
+The preparation's progress is on standard error: a bar on a terminal, plain lines elsewhere.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import click
 
 from lrbench.api.environment import data_folder, home, site
 
 if TYPE_CHECKING:
-    from lrbench.data import Prepared
+    import rich.progress
+
+    from lrbench.data import Prepared, Progress
     from lrbench.engines.base import Engine
     from lrbench.spec.experiment import Experiment
 
@@ -25,8 +35,51 @@ def find_engine(experiment: Experiment) -> Engine:
 
 def prepare_data(name: str) -> Prepared:
     """Return the data set of that name, which is prepared now unless it is already; progress is shown."""
-    from lrbench.cli.data_progress import shown_progress
     from lrbench.data import prepare
 
     with shown_progress() as progress:
         return prepare(name, home(), data_folder(), progress=progress)
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """Yield a ``Progress`` that draws on standard error."""
+    if not sys.stderr.isatty():
+        yield _plain_line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Display
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Display(*columns, console=Console(stderr=True)) as display:
+        yield _Bars(display)
+
+
+def _plain_line(done: int, total: int, text: str) -> None:
+    """One line for each thing said, and one for each amount that is complete."""
+    if not total:
+        click.echo(text, err=True)
+    elif done == total:
+        click.echo(f"{text}: {total} done", err=True)
+
+
+class _Bars:
+    """A bar for each task; messages without an amount are lines above the bars."""
+
+    def __init__(self, display: rich.progress.Progress) -> None:
+        self._display = display
+        self._tasks: dict[str, rich.progress.TaskID] = {}
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        if not total:
+            self._display.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            return
+        if text not in self._tasks:
+            self._tasks[text] = self._display.add_task(text, total=total)
+        self._display.update(self._tasks[text], completed=done, total=total)

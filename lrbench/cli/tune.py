@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from lrbench.api.environment import home
 from lrbench.cli.options import storage_option
+from lrbench.cli.output import show
 from lrbench.cli.tuning_options import (
     TuningOptions,
     find_space,
@@ -31,8 +33,6 @@ def tune(options: TuningOptions, storage: str | None) -> int:
     lrbench tune configs/tune_digits.yaml -j 2
     lrbench tune configs/mnist_lenet.yaml --set search.trials=30 --set 'search.rates=[0.001, 0.1]' --engine torch
     """
-    from lrbench.api.environment import home
-    from lrbench.cli.output import show
     from lrbench.report.views.tune import tune_document
     from lrbench.tuning.study import check_storage
     from lrbench.tuning.tune import baselines

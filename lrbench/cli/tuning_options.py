@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lrbench.api.environment import home
 from lrbench.cli.options import (
     RESULTS,
     format_option,
@@ -23,6 +24,9 @@ from lrbench.cli.options import (
     spec_argument,
     threads_option,
 )
+from lrbench.cli.output import how_to_resume, tell
+from lrbench.cli.setup import find_engine, prepare_data
+from lrbench.errors import Interrupted, SpecError
 
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment
@@ -88,7 +92,6 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     Raises:
         UsageError: the spec, the data or the engine is not fit.
     """
-    from lrbench.cli.setup import find_engine, prepare_data
     from lrbench.executors.setup import check_engine, find_data, with_engine_version
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
@@ -112,7 +115,6 @@ def on_search_engine(bench: Bench) -> Bench:
     Raises:
         UsageError: there is no such engine, or it is not fit.
     """
-    from lrbench.cli.setup import find_engine
     from lrbench.executors.setup import check_engine, with_engine_version
 
     wanted = bench.experiment.settings.search.engine
@@ -128,7 +130,6 @@ def on_search_engine(bench: Bench) -> Bench:
 
 def _lanes(bench: Bench) -> int:
     """Return how many runs share a session; it does not depend on the policy."""
-    from lrbench.cli.output import tell
     from lrbench.executors.setup import check_lanes, find_lanes, sessions_at_once
     from lrbench.policies import parse_policy
 
@@ -141,9 +142,7 @@ def _lanes(bench: Bench) -> int:
 @contextmanager
 def progressing(bench: Bench, total: int | None = None) -> Iterator[Bench]:
     """Yield the bench with its runs' progress on standard error; after Ctrl-C, say how to resume."""
-    from lrbench.cli.output import how_to_resume
     from lrbench.cli.progress import RunProgress
-    from lrbench.errors import Interrupted
 
     with RunProgress(total) as listener:
         try:
@@ -186,8 +185,6 @@ def _rates(bench: Bench) -> Sequence[float]:
     Raises:
         SpecError: the range test suggests no rates.
     """
-    from lrbench.api.environment import home
-    from lrbench.errors import SpecError
     from lrbench.tuning.range_test import FEW_IMAGES, range_test
 
     click.echo("no search.rates in the spec: running a range test first", err=True)
@@ -206,14 +203,7 @@ def _rates(bench: Bench) -> Sequence[float]:
 
 def workload_heading(bench: Bench) -> str:
     """Name the workload for the heading of a table: net, data set, batch size and iterations."""
-    from lrbench.report.labels import workload_name
+    from lrbench.report.labels import workload_label
 
     workload = bench.experiment.workload
-    return workload_name(
-        {
-            "net_name": workload.net_name,
-            "dataset_name": bench.data.label,
-            "batch_size": workload.batch_size,
-            "iterations": workload.iterations,
-        }
-    )
+    return workload_label(workload.net_name, bench.data.label, workload.batch_size, workload.iterations)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.api.environment import home
 from lrbench.cli.completion.candidates import policies
-from lrbench.cli.options import database_option, storage_option, target_option
+from lrbench.cli.options import database_option, storage_option, target_option, users_database
+from lrbench.cli.output import show
 from lrbench.cli.tuning_options import (
     TuningOptions,
     check_space,
@@ -18,6 +20,7 @@ from lrbench.cli.tuning_options import (
     progressing,
     tuning_options,
 )
+from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
     from lrbench.policies import Policy
@@ -93,13 +96,12 @@ def verify(
     lrbench verify configs/tune_digits.yaml --policy 'FIX(k0=0.02)' --target 0.95 --within 300
     lrbench verify configs/mnist_lenet.yaml --target 0.989 --within 5000 --phase database --phase search
     """
-    from lrbench.cli.database import users_database
-    from lrbench.cli.output import show
     from lrbench.report.views.verify import verdict_document
     from lrbench.tuning.study import check_storage
     from lrbench.tuning.verify import Verification
     from lrbench.tuning.verify import verify as verified
     from lrbench.tuning.verify_database import earlier_runs
+    from lrbench.tuning.verify_search import Searching
 
     bench = open_bench(options)
     wanted: Sequence[Phase] = phases or ("policy", "database", "search")
@@ -109,7 +111,8 @@ def verify(
         check_storage(storage)
         check_space(bench)
     with users_database(location) as database, progressing(bench) as told:
-        searching = _searching(told, goal, storage)
+        judging = on_search_engine(told)
+        searching = Searching(lambda: judging.judged_on_validation(home()), lambda: find_space(judging), goal, storage)
         sources = _sources(told, goal, policy, candidates, database, searching)
         verification = Verification(told, goal, earlier_runs(database, bench, goal))
         verdict = verified(verification, [(phase, sources[phase]) for phase in wanted])
@@ -118,7 +121,6 @@ def verify(
 
 
 def _policy(text: str | None, phases: Sequence[Phase]) -> Policy | None:
-    from lrbench.errors import UsageError
     from lrbench.policies import parse_policy
 
     if text is None:
@@ -133,7 +135,6 @@ def _policy(text: str | None, phases: Sequence[Phase]) -> Policy | None:
 def _goal(
     bench: Bench, target: float | None, within: int | None, seeds: int | None, share: float, early_stop: bool
 ) -> Goal:
-    from lrbench.errors import UsageError
     from lrbench.tuning.verify import Goal
 
     settings = bench.experiment.settings
@@ -142,14 +143,6 @@ def _goal(
         raise UsageError("there is no accuracy to reach", remedy="give --target 0.98, or target_accuracy in the spec")
     chosen = tuple(settings.seeds) if seeds is None else tuple(range(seeds))
     return Goal(wanted, within or bench.experiment.workload.iterations, chosen, share, early_stop)
-
-
-def _searching(bench: Bench, goal: Goal, storage: str | None) -> Searching:
-    from lrbench.api.environment import home
-    from lrbench.tuning.verify_search import Searching
-
-    with_engine = on_search_engine(bench)
-    return Searching(lambda: with_engine.judged_on_validation(home()), lambda: find_space(with_engine), goal, storage)
 
 
 def _sources(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.cli.options import paths_argument
+from lrbench.errors import plain
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -98,8 +99,6 @@ class _Once:
         self._told: set[str] = set()
 
     def __call__(self, problem: str) -> None:
-        from lrbench.errors import plain
-
         if problem not in self._told:
             self._told.add(problem)
             click.echo(f"left out: {plain(problem)}", err=True)

@@ -20,8 +20,8 @@ from lrbench.data import Prepared
 from lrbench.errors import EngineFailed
 from lrbench.nets.caffe_pb2 import NetParameter
 from lrbench.policies import Policy
-from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.sections import EngineSettings
 
 
 @dataclass(frozen=True)

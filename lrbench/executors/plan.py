@@ -15,8 +15,8 @@ from lrbench.data import Prepared
 from lrbench.engines.base import Engine, Job, Progress
 from lrbench.runner import Pause
 from lrbench.runs.description import RunDescription
+from lrbench.spec.expansion import Run
 from lrbench.spec.experiment import Experiment
-from lrbench.spec.run import Run
 from lrbench.stopping import StoppingRules
 
 Item = TypeVar("Item")

@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lrbench.exporting.caffe import caffe_notes, caffe_text
-from lrbench.exporting.float32 import check_float32
-from lrbench.exporting.plateau import plateau_text
-from lrbench.exporting.rates import csv_text
-from lrbench.exporting.snippets import keras_text, optax_text, torch_text
-from lrbench.exporting.whole_run import check
+from lrbench.exporting.snippets import keras_text, optax_text, plateau_text, torch_text
+from lrbench.exporting.whole_run import check, check_float32, csv_text
 from lrbench.policies import Policy
 
 TARGETS: dict[str, Callable[[Policy, int | None], str]] = {

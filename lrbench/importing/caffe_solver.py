@@ -1,19 +1,20 @@
-"""Reads Caffe solvers: the policy, as ``SGDSolver::GetLearningRate`` computes it, and the settings."""
+"""Caffe solvers: the policy, as ``SGDSolver::GetLearningRate`` computes it, the settings, and the whole training."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lrbench.engines.caffe.files import NOT_NATIVE, POLICY_IS
 from lrbench.engines.caffe.schedule import NATIVE, field_value, is_list, native_form
-from lrbench.errors import UsageError
+from lrbench.errors import NetError, UsageError
 from lrbench.importing.imported import Imported
 from lrbench.nets.caffe_pb2 import SolverParameter
-from lrbench.nets.solver import Solver, read_solver
-from lrbench.policies import parse_policy, policy_from_mapping
+from lrbench.nets.solver import Solver, is_solver, read_solver
+from lrbench.policies import Policy, parse_policy, policy_from_mapping
 from lrbench.spec.solver_types import PARTICULAR, SOLVER_FIELDS, SOLVER_PARAMETERS, SOLVER_TYPES
 
 _OF_RATES = re.compile(
@@ -126,3 +127,58 @@ def _set_by_run(path: Path) -> str | None:
     lines = path.read_text(encoding="utf-8").splitlines()[:2]
     policy = lines[0].removeprefix(f"# {POLICY_IS}") if lines else ""
     return policy if lines[1:] == [f"# {NOT_NATIVE}"] and policy != lines[0] else None
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training that a solver file describes.
+
+    Attributes:
+        net: the file of its net.
+        policy: its policy; that of ``poly`` has no l, which is the run's iterations in Caffe.
+        settings: what the ``solver`` of a spec takes from it.
+        iterations: its ``max_iter``; None where it has none.
+        test_interval: iterations between two evaluations; None where it has none.
+    """
+
+    net: Path
+    policy: Policy
+    settings: Mapping[str, Any]
+    iterations: int | None
+    test_interval: int | None
+
+
+def read_training(path: Path) -> Training | None:
+    """The training of a solver file; None where the file is no solver, such as a net.
+
+    Raises:
+        UsageError: as for ``solver_policy``, or it names no net that is there.
+    """
+    if not is_solver(path):
+        return None
+    solver, imported = read_solver(path).known, solver_policy(path)
+    policy = imported.policy
+    if policy.name == "POLY":
+        policy = policy_from_mapping({name: value for name, value in policy.mapping.items() if name != "l"})
+    return Training(
+        _net(solver.net, path), policy, imported.solver, solver.max_iter or None, solver.test_interval or None
+    )
+
+
+def _net(named: str, solver: Path) -> Path:
+    """The net's file: from the working folder, as in Caffe, or from the solver's, or of that name beside the solver."""
+    if not named:
+        raise NetError(
+            "has no net: with the path of a train-and-test net",
+            where=str(solver),
+            remedy="put the net into a file of its own and name it there",
+        )
+    candidates = (Path(named), solver.parent / named, solver.parent / Path(named).name)
+    net = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if net is None:
+        raise NetError(
+            f"its net, {named}, is neither there from this folder nor beside it",
+            where=str(solver),
+            remedy="go to the folder from which the path counts, or correct it",
+        )
+    return net

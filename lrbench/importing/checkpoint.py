@@ -53,12 +53,8 @@ def read_checkpoint(path: Path) -> tuple[Policy | Described, float | None]:
 def _read(state: Mapping[str, Any]) -> tuple[Policy | Described, float | None]:
     if "policies" not in state:
         return _scheduler(state), _base_rate(state)
-    texts = sorted(
-        {
-            text if isinstance(text, str) else _refuse(f"a policy in it is {_kind(text)}")
-            for text in _list("policies", state["policies"])
-        }
-    )
+    listed = _list("policies", state["policies"])
+    texts = sorted({t if isinstance(t, str) else _refuse(f"a policy in it is {_kind(t)}") for t in listed})
     if not texts:
         _refuse("it has no policies")
     if len(texts) > 1:
@@ -108,18 +104,16 @@ def _sequential(state: Mapping[str, Any]) -> Described:
                 where="SequentialLR",
                 remedy="describe it as text, without nesting",
             )
-    milestones = [_plain("_milestones", one) for one in _list("_milestones", state["_milestones"])]
+    milestones = _plain_list("_milestones", state["_milestones"])
     return described("SequentialLR", {"schedulers": [_scheduler(part) for part in parts], "milestones": milestones})
 
 
 def _milestones(milestones: Any) -> list[Any]:
     """MultiStepLR's Counter of milestones as a sorted list, in which one that is counted n times stands n times."""
     if not isinstance(milestones, Counter):  # as a caller of load_state_dict may have made it
-        return [_plain("milestones", one) for one in _list("milestones", milestones)]
-    if (
-        not all(isinstance(one, int) for pair in milestones.items() for one in pair)
-        or min(milestones.values(), default=1) < 1
-    ):
+        return _plain_list("milestones", milestones)
+    numbers = (number for pair in milestones.items() for number in pair)
+    if not all(isinstance(number, int) for number in numbers) or min(milestones.values(), default=1) < 1:
         _refuse("its milestones are no whole numbers that are counted")
     if sum(milestones.values()) > MOST_VALUES:
         raise UsageError(
@@ -145,7 +139,7 @@ def _base_rate(state: Mapping[str, Any]) -> float | None:
 
 def _only(key: str, listed: Any) -> float:
     """The number that a list has for every parameter group."""
-    values = [_plain(key, value) for value in _list(key, listed)]
+    values = _plain_list(key, listed)
     if not values or not all(isinstance(value, (int, float)) for value in values):
         _refuse(f"{key} is {shown(values)}")
     if len(set(values)) != 1:
@@ -155,6 +149,10 @@ def _only(key: str, listed: Any) -> float:
         )
     rate: float = values[0]
     return rate
+
+
+def _plain_list(key: str, listed: Any) -> list[Any]:
+    return [_plain(key, value) for value in _list(key, listed)]
 
 
 def _list(key: str, value: Any) -> list[Any]:

@@ -133,7 +133,6 @@ def described(name: str, given: Mapping[str, Any]) -> Described:
 
 
 def _is_taken(argument: str, value: object, default: object) -> bool:
-    """Whether an argument may have such a value."""
     if isinstance(default, (bool, str)):
         return isinstance(value, type(default))
     if argument == "milestones":
@@ -154,7 +153,11 @@ def _is_whole(value: object) -> bool:
 def _described(node: ast.expr | None) -> Described:
     match node:
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
-            return described(_known(name), _arguments(node, name))
+            signature = _signature(name)
+            try:
+                return described(name, _arguments(node, list(signature)))
+            except UsageError as error:
+                raise error if error.where else error.at(name) from None
     raise UsageError("a scheduler is one call, such as StepLR(step_size=30)", remedy=FORM)
 
 
@@ -167,60 +170,54 @@ def refuse_unreadable(name: str) -> NoReturn:
     )
 
 
-def _known(name: str) -> str:
+def _signature(name: str) -> Mapping[str, Any]:
     if name in SIGNATURES:
-        return name
+        return SIGNATURES[name]
     if name in UNREADABLE:
         refuse_unreadable(name)
     remedy = f"{did_you_mean(name, SIGNATURES)} those of torch.optim.lr_scheduler are known".strip()
     raise UsageError(f'"{name}" is no scheduler that is known', remedy=remedy)
 
 
-def _arguments(node: ast.Call, name: str) -> dict[str, Any]:
+def _arguments(node: ast.Call, names: list[str]) -> dict[str, Any]:
     """The arguments by name, without the optimizer, which comes first."""
     positional = list(node.args)
     if positional and isinstance(positional[0], (ast.Name, ast.Attribute)):
         del positional[0]
-    if len(positional) > len(SIGNATURES[name]):
-        raise UsageError(f"it has {len(positional)} arguments, but takes {len(SIGNATURES[name])}", where=name)
-    given = {key: _value(value, name) for key, value in zip(SIGNATURES[name], positional, strict=False)}
+    if len(positional) > len(names):
+        raise UsageError(f"it has {len(positional)} arguments, but takes {len(names)}")
+    given = {name: _value(value) for name, value in zip(names, positional, strict=False)}
     for keyword in node.keywords:
         if keyword.arg is None or keyword.arg in given:
-            raise UsageError(f"{keyword.arg or '**'} cannot be read", where=name, remedy="give each argument once")
+            raise UsageError(f"{keyword.arg or '**'} cannot be read", remedy="give each argument once")
         if keyword.arg not in _IGNORED:
-            given[keyword.arg] = _value(keyword.value, name)
+            given[keyword.arg] = _value(keyword.value)
     return given
 
 
-def _value(node: ast.expr, name: str) -> Any:
+def _value(node: ast.expr) -> Any:
     match node:
         case ast.Constant(value=bool() | int() | float() | str() | None as value):
             return value
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_number(operand, name)
+            return -_number(operand)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _computed(op, _number(left, name), _number(right, name), name)
+            try:
+                return _OPERATORS[type(op)](_number(left), _number(right))
+            except (ZeroDivisionError, OverflowError) as error:
+                raise UsageError(str(error)) from None
         case ast.List(elts=items) | ast.Tuple(elts=items):
-            return [_value(item, name) for item in items]
+            return [_value(item) for item in items]
         case ast.Call():
             return _described(node)
     raise UsageError(
         f'"{shown(ast.unparse(node))}" is not written out',
-        where=name,
         remedy="write numbers, words in quotes and [lists], no variables",
     )
 
 
-def _number(node: ast.expr, name: str) -> int | float:
-    value = _value(node, name)
+def _number(node: ast.expr) -> int | float:
+    value = _value(node)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise UsageError(f'"{shown(ast.unparse(node))}" is no number', where=name)
+        raise UsageError(f'"{shown(ast.unparse(node))}" is no number')
     return value
-
-
-def _computed(op: ast.operator, left: float, right: float, name: str) -> float:
-    try:
-        result: float = _OPERATORS[type(op)](left, right)
-        return result
-    except (ZeroDivisionError, OverflowError) as error:
-        raise UsageError(str(error), where=name) from None

@@ -26,16 +26,15 @@ class Given:
     steps_per_epoch: int = 1
     monitor: str | None = None
 
-    def base_rate(self, name: str) -> float:
-        """The optimizer's lr, which the scheduler ``name`` multiplies.
+    @property
+    def base_rate(self) -> float:
+        """The optimizer's lr, which the scheduler multiplies.
 
         Raises:
             UsageError: it was not given.
         """
         if self.rate is None:
-            raise UsageError(
-                "it changes the optimizer's lr, which it does not say", where=name, remedy="give it by --rate"
-            )
+            raise UsageError("it changes the optimizer's lr, which it does not say", remedy="give it by --rate")
         return self.rate
 
     def of_stage(self, start: int, end: int | None) -> Given:

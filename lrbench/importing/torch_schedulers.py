@@ -1,4 +1,4 @@
-"""The policy of each PyTorch scheduler: the same rate at every call of its step()."""
+"""The policy of each PyTorch scheduler, with its rate at every call of its step()."""
 
 from __future__ import annotations
 
@@ -30,12 +30,10 @@ def scheduler_policy(scheduler: Described, given: Given) -> Imported:
         mapping, notes = _made(scheduler, given)
     except (ZeroDivisionError, OverflowError) as error:
         raise UsageError(f"its values make no rates ({error})", where=scheduler.name) from None
-    how = (
-        f"one step() of the scheduler in {given.steps_per_epoch} iterations"
-        if given.steps_per_epoch > 1
-        else "one step() of the scheduler an iteration; --steps-per-epoch says otherwise"
-    )
-    assumed = [] if scheduler.name == "ReduceLROnPlateau" else [f"assumed: {how}"]
+    how = "an iteration; --steps-per-epoch says otherwise"
+    if given.steps_per_epoch > 1:
+        how = f"in {given.steps_per_epoch} iterations"
+    assumed = [] if scheduler.name == "ReduceLROnPlateau" else [f"assumed: one step() of the scheduler {how}"]
     return Imported(policy_from_mapping(mapping), tuple(dict.fromkeys([*assumed, *notes])))
 
 
@@ -46,16 +44,19 @@ def _made(scheduler: Described, given: Given) -> Made:
             where=scheduler.name,
             remedy="leave --steps-per-epoch out, and give its lengths in iterations",
         )
-    return _FORMS[scheduler.name](scheduler.arguments, given)
+    try:
+        return _FORMS[scheduler.name](scheduler.arguments, given)
+    except UsageError as error:
+        raise error if error.where else error.at(scheduler.name) from None
 
 
 def _step(a: Arguments, given: Given) -> Made:
     length = _iterations(a["step_size"], given)
-    return {"function": "STEP", "k0": given.base_rate("StepLR"), "gamma": a["gamma"], "l": length}, []
+    return {"function": "STEP", "k0": given.base_rate, "gamma": a["gamma"], "l": length}, []
 
 
 def _multistep(a: Arguments, given: Given) -> Made:
-    rate, gamma = given.base_rate("MultiStepLR"), a["gamma"]
+    rate, gamma = given.base_rate, a["gamma"]
     steps = Counter(_iterations(milestone, given) for milestone in a["milestones"])
     if not steps:
         return {"function": "FIX", "k0": rate}, []
@@ -68,11 +69,10 @@ def _multistep(a: Arguments, given: Given) -> Made:
 
 
 def _constant(a: Arguments, given: Given) -> Made:
-    rate = given.base_rate("ConstantLR")
+    rate = given.base_rate
     if not (0 < a["factor"] <= 1 and a["total_iters"] >= 1):
         raise UsageError(
             f"factor is {a['factor']} and total_iters {a['total_iters']}",
-            where="ConstantLR",
             remedy="set factor above 0 and to at most 1, total_iters to at least 1",
         )
     stages = [{"function": "FIX", "k0": _product(rate, a["factor"])}, {"function": "FIX", "k0": rate}]
@@ -80,11 +80,10 @@ def _constant(a: Arguments, given: Given) -> Made:
 
 
 def _linear(a: Arguments, given: Given) -> Made:
-    rate = given.base_rate("LinearLR")
+    rate = given.base_rate
     if not (0 < a["start_factor"] <= 1 and 0 <= a["end_factor"] <= 1):
         raise UsageError(
             f"start_factor is {a['start_factor']} and end_factor {a['end_factor']}",
-            where="LinearLR",
             remedy="set start_factor above 0, end_factor to at least 0, both to at most 1",
         )
     ends = {"k0": _product(rate, a["start_factor"]), "k1": _product(rate, a["end_factor"])}
@@ -92,19 +91,18 @@ def _linear(a: Arguments, given: Given) -> Made:
 
 
 def _exponential(a: Arguments, given: Given) -> Made:
-    fields = {"k0": given.base_rate("ExponentialLR"), "gamma": a["gamma"]}
+    fields = {"k0": given.base_rate, "gamma": a["gamma"]}
     if given.steps_per_epoch > 1:
         return {"function": "STEP", **fields, "l": given.steps_per_epoch}, []
     return {"function": "EXP", **fields}, []
 
 
 def _polynomial(a: Arguments, given: Given) -> Made:
-    fields = {"k0": given.base_rate("PolynomialLR"), "k1": 0, "p": a["power"], "l": a["total_iters"]}
-    return {"function": "POLYDECAY", **fields}, []
+    return {"function": "POLYDECAY", "k0": given.base_rate, "k1": 0, "p": a["power"], "l": a["total_iters"]}, []
 
 
 def _cosine(a: Arguments, given: Given) -> Made:
-    rate, length = given.base_rate("CosineAnnealingLR"), a["T_max"]
+    rate, length = given.base_rate, a["T_max"]
     if given.iterations is not None and given.iterations <= length + 1:
         return {"function": "COSDECAY", "k0": rate, "k1": a["eta_min"], "l": length}, []
     note = f"the rate rises again after T_max = {length}, as PyTorch's does; --iterations {length} makes a COSDECAY"
@@ -113,12 +111,10 @@ def _cosine(a: Arguments, given: Given) -> Made:
 
 
 def _restarts(a: Arguments, given: Given) -> Made:
-    rate = given.base_rate("CosineAnnealingWarmRestarts")
+    rate = given.base_rate
     if rate < a["eta_min"]:
         raise UsageError(
-            f"eta_min is {a['eta_min']}, above the rate, {rate}: SGDR starts each cycle high",
-            where="CosineAnnealingWarmRestarts",
-            remedy="lower eta_min",
+            f"eta_min is {a['eta_min']}, above the rate, {rate}: SGDR starts each cycle high", remedy="lower eta_min"
         )
     return {"function": "SGDR", "k0": rate, "k1": a["eta_min"], "l": a["T_0"], "mult": a["T_mult"]}, []
 
@@ -127,18 +123,15 @@ def _cyclic(a: Arguments, given: Given) -> Made:
     functions = {"triangular": "TRI", "triangular2": "TRI2", "exp_range": "TRIEXP"}
     if a["step_size_down"] not in (None, a["step_size_up"]):
         raise UsageError(
-            "its way up and its way down differ in length; those of TRI do not",
-            where="CyclicLR",
-            remedy="give step_size_up alone",
+            "its way up and its way down differ in length; those of TRI do not", remedy="give step_size_up alone"
         )
     if a["scale_fn"] is not None or a["mode"] not in functions:
         raise UsageError(
             f"it scales its cycles by a function of its own, or mode={a['mode']!r}",
-            where="CyclicLR",
             remedy=f"set mode to {', '.join(functions)}",
         )
     if a["max_lr"] < a["base_lr"]:
-        raise UsageError("max_lr is below base_lr", where="CyclicLR", remedy="exchange them")
+        raise UsageError("max_lr is below base_lr", remedy="exchange them")
     fields = {"k0": a["base_lr"], "k1": a["max_lr"], "l": a["step_size_up"]}
     gamma = {"gamma": a["gamma"]} if a["mode"] == "exp_range" else {}
     return {"function": functions[a["mode"]], **fields, **gamma}, _momentum(a)
@@ -149,9 +142,7 @@ def _onecycle(a: Arguments, given: Given) -> Made:
     length = given.iterations if steps is None else steps
     if a["three_phase"]:
         raise UsageError(
-            "three_phase=True falls in two ways, ONECYCLE in one",
-            where="OneCycleLR",
-            remedy="compose it of ONECYCLE and LINEAR by hand",
+            "three_phase=True falls in two ways, ONECYCLE in one", remedy="compose it of ONECYCLE and LINEAR by hand"
         )
     peak = a["max_lr"]
     start = peak / a["div_factor"]
@@ -164,29 +155,23 @@ def _onecycle(a: Arguments, given: Given) -> Made:
 
 
 def _momentum(a: Arguments) -> list[str]:
-    return (
-        ["the momentum, which PyTorch cycles unless cycle_momentum=False, is not part of the policy"]
-        if a["cycle_momentum"]
-        else []
-    )
+    note = "the momentum, which PyTorch cycles unless cycle_momentum=False, is not part of the policy"
+    return [note] if a["cycle_momentum"] else []
 
 
 def _plateau(a: Arguments, given: Given) -> Made:
     if isinstance(a["min_lr"], list):
-        raise UsageError(
-            "min_lr is a list, one for each parameter group", where="ReduceLROnPlateau", remedy="give one number"
-        )
+        raise UsageError("min_lr is a list, one for each parameter group", remedy="give one number")
     if a["mode"] not in ("min", "max"):
-        raise UsageError(f"mode is {a['mode']!r}", where="ReduceLROnPlateau", remedy="set mode to min or max")
+        raise UsageError(f"mode is {a['mode']!r}", remedy="set mode to min or max")
     monitor = given.monitor or ("accuracy" if a["mode"] == "max" else "train_loss")
     if (monitor == "accuracy") != (a["mode"] == "max"):
         raise UsageError(
             f"mode is {a['mode']!r}, which does not go with {monitor}",
-            where="ReduceLROnPlateau",
             remedy="set mode=max for the accuracy, mode=min for a loss",
         )
     same = {name: a[name] for name in ("factor", "threshold", "threshold_mode", "cooldown")}
-    fields = {"k0": given.base_rate("ReduceLROnPlateau"), "patience": a["patience"] + 1, "min_rate": a["min_lr"]}
+    fields = {"k0": given.base_rate, "patience": a["patience"] + 1, "min_rate": a["min_lr"]}
     notes = [] if given.monitor else [f"assumed: it is shown the {monitor}; --monitor says otherwise"]
     if a["eps"]:
         notes.append(f"PyTorch leaves out reductions of less than eps = {a['eps']}; the policy does not")
@@ -198,7 +183,6 @@ def _sequential(a: Arguments, given: Given) -> Made:
     if not all(isinstance(part, Described) for part in parts) or len(parts) != len(boundaries) + 1:
         raise UsageError(
             "it needs a list of schedulers and a milestone fewer than those",
-            where="SequentialLR",
             remedy="as SequentialLR(schedulers=[LinearLR(), StepLR(30)], milestones=[5])",
         )
     starts, ends = [0, *boundaries], [*boundaries, None]

@@ -1,8 +1,13 @@
-"""From text or a mapping to a policy, with every value checked."""
+"""From text or a mapping to a policy, with every value checked.
+
+The text form, ``NAME(key=value, ...)``, is read with Python's own grammar and never evaluated.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -10,10 +15,18 @@ from typing import Any, TypeVar
 from lrbench.errors import PolicyError
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Default, Nested, NestedList
-from lrbench.policies.syntax import FORM, read_text
 from lrbench.policies.table import find_function
 from lrbench.policies.values import RatePolicy, Value, shown
 
+LONGEST_TEXT = 20_000
+"""Characters; a text of more is refused before it is read."""
+
+FORM = "write NAME(key=value, ...), such as TRI(k0=0.01, k1=0.06, l=2000)"
+
+# Whatever a policy needs, and none of what Python's grammar has beyond it: quotes, operators, lambdas, comments.
+_FOREIGN = re.compile(r"[^A-Za-z0-9_\s.,=+\-()\[\]]", re.ASCII)
+
+A = TypeVar("A")
 T = TypeVar("T")
 P = TypeVar("P", bound=RatePolicy)
 
@@ -81,7 +94,7 @@ def _built(function: Function, name: str, raw: object, make: Callable[[Function,
     return raw
 
 
-def inside(place: str, read: Callable[[object], T], raw: object) -> T:
+def inside(place: str, read: Callable[[A], T], raw: A) -> T:
     """Call ``read`` for a nested policy; its errors get the place."""
     try:
         return read(raw)
@@ -89,19 +102,11 @@ def inside(place: str, read: Callable[[object], T], raw: object) -> T:
         raise error.at(place) from None
 
 
-def _refuse_unknown_word(word: str) -> None:
-    """Refuse what no LR function is called, with its likely name; of a function's name the form is missing."""
-    try:
-        find_function(word.strip())
-    except PolicyError as error:
-        raise error.at(f'policy "{word.strip()}"') from None
-
-
 def read_row(entry: object) -> tuple[Mapping[str, Any], Function]:
     """The raw mapping of an entry, which is text or a mapping, and the function that it names."""
     if isinstance(entry, str):
         if _WORDS.fullmatch(entry):
-            _refuse_unknown_word(entry)
+            inside(_place(entry.strip()), find_function, entry.strip())  # a function's name alone lacks the form
         entry = read_text(entry)
         refuse_huge(entry)
     if not isinstance(entry, Mapping):
@@ -126,3 +131,82 @@ def refuse_huge(entry: object) -> None:
                 remedy=f"at most {MOST_LEVELS} levels and {MOST_VALUES} values are read",
             )
         waiting.extend((item, level + 1) for item in inner)
+
+
+def read_text(text: str) -> dict[str, Any]:
+    """The raw mapping form of a text: ``{"function": NAME, key: number | word | list | mapping, ...}``.
+
+    Raises:
+        PolicyError: text that is too long or not of the form; a doubled or positional argument.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise PolicyError(
+            f"a policy text of {len(text)} characters is too long",
+            remedy=f"at most {LONGEST_TEXT} are read; write it as a mapping",
+        )
+    text = text.strip()
+    if not text:
+        raise PolicyError("the text of the policy is empty", remedy=FORM)
+    foreign = _FOREIGN.search(text)
+    if foreign:
+        problem = f"{foreign.group()!a} at character {foreign.start() + 1} does not belong in a policy"
+        raise PolicyError(problem, where=_place(text), remedy=f"{FORM}, words without quotes")
+    try:
+        return _call(_parsed(text))
+    except PolicyError as error:
+        raise error.at(_place(text)) from None
+
+
+def _parsed(text: str) -> ast.expr:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        place = f"from character {error.offset} on" if error.offset else "as a whole"
+        raise PolicyError(f"the text cannot be read {place}", remedy=FORM) from None
+    except (RecursionError, MemoryError, ValueError):
+        raise PolicyError("the text nests too deeply to be read", remedy=FORM) from None
+
+
+def _call(node: ast.expr) -> dict[str, Any]:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        raise PolicyError(f"{_source(node)} is not of the form NAME(key=value, ...)", remedy=FORM)
+    name = node.func.id
+    if node.args:
+        raise PolicyError(f"{name} has the argument {_source(node.args[0])} without a name", remedy=FORM)
+    mapping: dict[str, Any] = {"function": name}
+    for keyword in node.keywords:
+        if keyword.arg is None or keyword.arg in mapping:
+            raise PolicyError(f'{name} has the parameter "{keyword.arg}" twice', remedy="give it once")
+        mapping[keyword.arg] = _value(keyword.value)
+    return mapping
+
+
+def _value(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=bool() | int() | float() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as number)):
+            if not isinstance(number, bool):
+                return -number if isinstance(sign, ast.USub) else number
+        case ast.Name(id=word):
+            return word
+        case ast.List(elts=items):
+            return [_value(item) for item in items]
+        case ast.Call():
+            return _call(node)
+    remedy = "a value is a number, a word, a [list] or a policy NAME(key=value, ...)"
+    raise PolicyError(f"{_source(node)} is not a value", remedy=remedy)
+
+
+def _source(node: ast.expr) -> str:
+    """A part of the text for a message; what nests too deeply to be written out is named by its kind."""
+    try:
+        return shown(ast.unparse(node))
+    except (RecursionError, ValueError):
+        return type(node).__name__.lower()
+
+
+def _place(text: str) -> str:
+    return f'policy "{shown(text)}"'

@@ -39,49 +39,28 @@ BASE_RATE = Family(lambda rate, shape, iterations: {"k0": rate})
 """The family of a function whose only rate is k0."""
 
 
-def _step(t: FloatArray, v: Values) -> FloatArray:
-    return np.asarray(v.k0 * v.gamma ** count_cycles(t, v.l)[0])
-
-
 def _nstep(t: FloatArray, v: Values) -> FloatArray:
     steps = np.searchsorted(np.array(v.l, dtype=np.float64), t, side="right")
     return np.asarray(v.k0 * v.gamma ** steps.astype(np.float64))
 
 
-def _poly(t: FloatArray, v: Values) -> FloatArray:
-    return np.asarray(v.k0 * ((v.l - t) / v.l) ** v.p)
+def _up_to_l(what_ends: str, alternative: str = "") -> Callable[[Values], None]:
+    """The check of a function that a run must not follow beyond t = l."""
 
+    def check(v: Values) -> None:
+        if v.end - 1 > v.l:
+            raise PolicyError(
+                f"l is {v.l}, but the run goes on to t = {v.end - 1} and {what_ends}",
+                remedy=f"leave l out, which makes it the run's iterations{alternative}",
+            )
 
-def _poly_length(v: Values) -> None:
-    # An even power makes the formula positive again past its end: the rate would rise without bound, in silence.
-    if v.end - 1 > v.l:
-        raise PolicyError(
-            f"l is {v.l}, but the run goes on to t = {v.end - 1} and (1 - t/l)^p decays only up to t = l",
-            remedy="leave l out, which makes it the run's iterations, or use POLYDECAY, which stays at its floor",
-        )
-
-
-def _rex_length(v: Values) -> None:
-    # From t = 2l on the formula is positive again, and above k0.
-    if v.end - 1 > v.l:
-        raise PolicyError(
-            f"l is {v.l}, but the run goes on to t = {v.end - 1} and the rate is 0 at t = l",
-            remedy="leave l out, which makes it the run's iterations",
-        )
-
-
-def _linear(t: FloatArray, v: Values) -> FloatArray:
-    return blend(v.k0, v.k1, left(t, 0, v.l), passed(t, 0, v.l))
+    return check
 
 
 def _polydecay(t: FloatArray, v: Values) -> FloatArray:
     # 1 - (1 - x)^p, again without the cancellation near x = 0.
     elapsed = -np.expm1(v.p * np.log1p(-passed(t, 0, v.l)))
     return blend(v.k0, v.k1, left(t, 0, v.l) ** v.p, elapsed)
-
-
-def _cosdecay(t: FloatArray, v: Values) -> FloatArray:
-    return blend(v.k0, v.k1, cosine(left(t, 0, v.l)), cosine(passed(t, 0, v.l)))
 
 
 def _rex(t: FloatArray, v: Values) -> FloatArray:
@@ -99,11 +78,6 @@ def _polydecay_formula(v: Values) -> Formula:
         return Formula("k1 + (k0 - k1) * (max(l - t, 0) / l) ** p")
     # (1 - t/l)^p - 1 without the cancellation near t = 0, where a large p would amplify its rounding.
     return Formula("k1", (("t < l", "k0 + (k0 - k1) * expm1(p * log1p(-t / l))"),))
-
-
-def _nstep_formula(v: Values) -> Formula:
-    # t is whole: it has passed a boundary where it has reached the next whole number.
-    return Formula(f"k0 * gamma ** reached(t, {[math.ceil(boundary) for boundary in v.l]})")
 
 
 def _step_family(rate: float, shape: Mapping[str, float], iterations: int) -> dict[str, Any]:
@@ -142,7 +116,7 @@ PAPER_NONCYCLIC = (
         summary="is multiplied by gamma every l iterations",
         source=WU_2019,
         example="STEP(k0=0.01, gamma=0.85, l=5000)",
-        rates=_step,
+        rates=lambda t, v: np.asarray(v.k0 * v.gamma ** count_cycles(t, v.l)[0]),
         counted=("l",),
         expression="k0 * gamma ** turns(t, l)",
         caffe=CaffeForm("step", {"k0": "base_lr", "gamma": "gamma", "l": "stepsize"}),
@@ -160,7 +134,8 @@ PAPER_NONCYCLIC = (
         source=WU_2019,
         example="NSTEP(k0=0.01, gamma=0.9, l=[5000, 7000, 8000, 9000])",
         rates=_nstep,
-        expression=_nstep_formula,
+        # t is whole: it has passed a boundary where it has reached the next whole number.
+        expression=lambda v: Formula(f"k0 * gamma ** reached(t, {[math.ceil(boundary) for boundary in v.l]})"),
         caffe=CaffeForm("multistep", {"k0": "base_lr", "gamma": "gamma", "l": "stepvalue"}),
         family=Family(
             _nstep_family,
@@ -207,8 +182,9 @@ PAPER_NONCYCLIC = (
         summary="falls as a polynomial that reaches 0 at t = l; l is the run's iterations unless given",
         source=WU_2019,
         example="POLY(k0=0.01, p=1.2)",
-        rates=_poly,
-        check_length=_poly_length,
+        rates=lambda t, v: np.asarray(v.k0 * ((v.l - t) / v.l) ** v.p),
+        # An even power makes the formula positive again past its end: the rate would rise without bound, in silence.
+        check_length=_up_to_l("(1 - t/l)^p decays only up to t = l", ", or use POLYDECAY, which stays at its floor"),
         expression="k0 * (max(l - t, 0) / l) ** p",
         caffe=CaffeForm("poly", {"k0": "base_lr", "p": "power", "l": "max_iter"}),
         family=Family(lambda rate, shape, iterations: {"k0": rate, "p": round(shape["p"], 2)}, (POWER,)),
@@ -241,7 +217,7 @@ DECAYS = (
         summary="goes in a straight line from k0 to the floor k1, then stays there",
         source=PYTORCH + " (LinearLR)",
         example="LINEAR(k0=0.1, k1=0, l=10000)",
-        rates=_linear,
+        rates=lambda t, v: blend(v.k0, v.k1, left(t, 0, v.l), passed(t, 0, v.l)),
         expression=_decay("{x}"),
         caffe=CaffeForm("poly", {"k0": "base_lr", "l": "max_iter"}, constants={"power": 1}, only={"k1": 0}),
         family=BASE_RATE,
@@ -272,7 +248,7 @@ DECAYS = (
         summary="goes along half a cosine from k0 to the floor k1, then stays there",
         source=SGDR_2017,
         example="COSDECAY(k0=0.1, k1=0, l=10000)",
-        rates=_cosdecay,
+        rates=lambda t, v: blend(v.k0, v.k1, cosine(left(t, 0, v.l)), cosine(passed(t, 0, v.l))),
         expression=_decay("sin(pi / 2 * {x}) ** 2"),
         family=BASE_RATE,
     ),
@@ -284,7 +260,7 @@ DECAYS = (
         source='Chen et al., "REX: Revisiting Budgeted Training with an Improved Schedule", arXiv:2107.04197',
         example="REX(k0=0.1, l=10000)",
         rates=_rex,
-        check_length=_rex_length,
+        check_length=_up_to_l("the rate is 0 at t = l"),  # from t = 2l on the formula is positive again, and above k0
         expression=lambda v: Formula("k0 * x / (0.5 + 0.5 * x)", names=(("x", "max(l - t, 0) / l"),)),
         family=BASE_RATE,
     ),

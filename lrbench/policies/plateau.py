@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from lrbench.errors import PolicyError
-from lrbench.policies.control import Placed
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Factor, NestedList, Rate, Scalar, Word
+from lrbench.policies.stages import Placed
 from lrbench.policies.values import Controller, FloatArray, RatePolicy, Row, Value, Values
 
 WU_LIU_2022 = (
@@ -128,11 +127,6 @@ def _switch_rule(v: Values) -> None:
             policy.refuse_to_count_from_run("count")
 
 
-def _first_rate(given: Mapping[str, Value]) -> tuple[Mapping[str, Any]]:
-    """The rate that PLATEAU begins with: every later one is lower, and not below 0."""
-    return ({"function": "FIX", "k0": given["k0"]},)
-
-
 def _every_policy(given: Mapping[str, Value]) -> tuple[RatePolicy, ...]:
     """The policies of a SWITCH, any of which may be the one in force at any t."""
     policies = given["policies"]
@@ -156,7 +150,7 @@ CLOSED_LOOP = (
         "monitor=train_loss, min_rate=0)",
         start=_Plateau,
         rule=_plateau_rule,
-        upper_bounds=_first_rate,
+        upper_bounds=lambda given: ({"function": "FIX", "k0": given["k0"]},),  # every later rate is lower
     ),
     Function(
         name="SWITCH",

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from lrbench.errors import PolicyError
 from lrbench.limits import MOST_ITERATIONS
 from lrbench.policies.build import build_policy, refuse_huge
-from lrbench.policies.control import OpenLoop
 from lrbench.policies.function import Function
+from lrbench.policies.stages import OpenLoop
 from lrbench.policies.table import find_function
 from lrbench.policies.values import Controller, FloatArray, RatePolicy, Value, value_mapping, value_text
 
@@ -239,7 +239,11 @@ class Policy(RatePolicy):
         100 million iterations. A closed-loop policy is checked by its ``upper_bounds``.
         """
         if self._closed_loop:
-            self._check_bounds(iterations)
+            for bound in self.upper_bounds:
+                try:
+                    bound.check(iterations)
+                except PolicyError as error:
+                    raise (error.at(self.name) if self._function.rates is None else error) from None
             return
         if iterations < 1:
             raise PolicyError(f"a run has at least one iteration, but iterations is {iterations}")
@@ -252,13 +256,6 @@ class Policy(RatePolicy):
             t = np.arange(start, min(start + CHECKED_AT_ONCE, iterations))
             self.check_rates(t, self.rates(t, iterations))
         self.check_length(iterations)
-
-    def _check_bounds(self, iterations: int) -> None:
-        for bound in self.upper_bounds:
-            try:
-                bound.check(iterations)
-            except PolicyError as error:
-                raise (error.at(self.name) if self._function.rates is None else error) from None
 
     def check_rates(self, t: npt.NDArray[np.int64], rates: FloatArray) -> None:
         """Raise PolicyError for the first of these rates that is negative or not finite; t of the same shape."""

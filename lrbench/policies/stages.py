@@ -1,4 +1,9 @@
-"""Stages of a composition, and the controllers of compositions in which a policy is closed-loop."""
+"""Controllers, which give the rates of a run up to each evaluation and observe it, and the stages of compositions.
+
+An open-loop policy's rates are known beforehand; those of a closed-loop policy depend on the evaluations so far, and on
+nothing else: a fresh controller that is shown the same evaluations gives the same rates, bit for bit. So a run that is
+resumed shows it those that are on disk, and there is no state to store beside them.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrbench.policies.control import Placed
 from lrbench.policies.shapes import blend, left, passed
 from lrbench.policies.values import Controller, FloatArray, RatePolicy, Row
+
+
+class OpenLoop(Controller):
+    """A policy that needs no evaluations."""
+
+    def __init__(self, policy: RatePolicy, iterations: int) -> None:
+        self._policy, self._iterations = policy, iterations
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return self._policy.rates(np.arange(start, end), self._iterations)
+
+    def observe(self, row: Row) -> None:
+        """Do nothing: the rates are known beforehand."""
+
+
+class Placed(Controller):
+    """A controller whose t = 0 is iteration ``start`` of what it is placed in."""
+
+    def __init__(self, inner: Controller, start: int) -> None:
+        self._inner, self._start = inner, start
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return self._inner.rates(start - self._start, end - self._start)
+
+    def observe(self, row: Row) -> None:
+        self._inner.observe({**row, "iteration": row["iteration"] - self._start})
 
 
 @dataclass(frozen=True)

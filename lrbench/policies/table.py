@@ -76,7 +76,9 @@ def find_function(name: str) -> Function:
             return function
     for point in entry_points(group=GROUP, name=name):
         return _load(point)
-    hint = _known_term(name) or did_you_mean(name, function_names())
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    meant = next((names for term, names in TERMS.items() if letters.startswith(term)), ())
+    hint = f"did you mean {' or '.join(meant)}?" if meant else did_you_mean(name, function_names())
     raise PolicyError(
         f'unknown LR function "{name}"', remedy=f"{hint} `lrbench policies list` shows all of them".strip()
     )
@@ -91,10 +93,3 @@ def _load(point: EntryPoint) -> Function:
     if not isinstance(function, Function) or function.name != point.name:
         raise PolicyError(f"{point.value} is not an lrbench.policies.Function named {point.name}", where=GROUP)
     return function
-
-
-def _known_term(word: str) -> str:
-    """``did you mean A or B?`` for a word such as ``cosine`` or ``MultiStepLR``; empty for any other."""
-    letters = re.sub(r"[^a-z]", "", word.lower())
-    meant = next((names for term, names in TERMS.items() if letters.startswith(term)), ())
-    return f"did you mean {' or '.join(meant)}?" if meant else ""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lrbench.errors import ResultsError, plain
-from lrbench.report.formats import NOTHING, number, path_text
+from lrbench.errors import ResultsError, path_text, plain
+from lrbench.report.formats import NOTHING, number
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.files import STATUS, DamagedRun

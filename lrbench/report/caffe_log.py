@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from lrbench.engines.caffe.log import CaffeLog
 from lrbench.engines.caffe.schedule import RUN_LENGTH, field_value, is_list, native_form
-from lrbench.errors import PolicyError
+from lrbench.errors import PolicyError, path_text
 from lrbench.metrics.registry import all_metrics
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
 from lrbench.nets.text import merge_whole_fields
 from lrbench.policies import Policy, policy_from_mapping
 from lrbench.report.caffe_evaluations import evaluations_of_log
 from lrbench.report.caffe_outputs import Readings, read_outputs
-from lrbench.report.formats import path_text
 from lrbench.report.rows import CUT_OFF, RunRow
 from lrbench.spec.solver_types import SOLVER_FIELDS
 

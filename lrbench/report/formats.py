@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from lrbench.metrics.registry import Metric, Unit
 from lrbench.metrics.summary import Summary, TimesToTarget
@@ -14,11 +12,6 @@ from lrbench.report.statistics import Comparison
 NOTHING = "-"
 
 _SIGNS: dict[Unit, str] = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations/s": ", iterations/s"}
-
-
-def path_text(path: Path) -> str:
-    """The path as text that can be encoded, whatever bytes its name has."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 def counted(count: int, one: str, many: str) -> str:

@@ -56,11 +56,15 @@ def mixed_versions(runs: Iterable[RunRow]) -> Iterator[str]:
 
 
 def workload_name(settings: Settings) -> str:
-    """Such as ``lenet on MNIST, batch 100, 10,000 iterations``."""
-    parts = [f"{settings['net_name'] or 'unnamed net'} on {settings['dataset_name'] or 'unknown data'}"]
-    if settings["batch_size"] is not None:
-        parts.append(f"batch {settings['batch_size']}")
-    iterations = settings["iterations"]
+    """Name a workload by its settings, as ``workload_label`` does."""
+    return workload_label(*(settings[name] for name in ("net_name", "dataset_name", "batch_size", "iterations")))
+
+
+def workload_label(net: Any, dataset: Any, batch_size: Any, iterations: Any) -> str:
+    """Name a workload: ``lenet on MNIST, batch 100, 10,000 iterations``; what is None or empty is unknown."""
+    parts = [f"{net or 'unnamed net'} on {dataset or 'unknown data'}"]
+    if batch_size is not None:
+        parts.append(f"batch {batch_size}")
     if iterations is not None:
         parts.append(f"{iterations:,} iterations" if isinstance(iterations, int) else f"{iterations} iterations")
     return ", ".join(parts)

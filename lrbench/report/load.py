@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lrbench.errors import LRBenchError, ResultsError
+from lrbench.errors import LRBenchError, ResultsError, path_text
 from lrbench.metrics.divergence import divergence
 from lrbench.metrics.registry import DEFAULT_RANKING, METRICS, metric_named
 from lrbench.report.build import Report, build_report
-from lrbench.report.formats import path_text
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.runs.description import read_description
 from lrbench.runs.files import DamagedRun

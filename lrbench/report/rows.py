@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrbench.errors import path_text
 from lrbench.metrics.registry import all_metrics, objective_metric
 from lrbench.metrics.run import target_budgets
-from lrbench.report.formats import path_text
 from lrbench.runs.records import RunRecord
 
 Columns = Mapping[str, NDArray[np.float64]]

@@ -1,21 +1,68 @@
-"""From checked settings to runs: policies read, lists and grids written out."""
+"""From checked settings to runs: policies are read, lists and grids written out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from lrbench.errors import LRBenchError, PolicyError, SpecError
 from lrbench.policies import Policy, expand_policies
+from lrbench.policies.counting import RATES
 from lrbench.spec.document import Document
-from lrbench.spec.model import ExperimentSettings
-from lrbench.spec.run import Run
+from lrbench.spec.model import ExperimentSettings, SolverSettings
 from lrbench.spec.validation_errors import also_wrong
 from lrbench.spec.yaml_loader import shown
 
 MOST_RUNS = 100_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One policy, scale, solver and seed on the experiment's workload.
+
+    Attributes:
+        written: the policy as the spec has it.
+        lr_scale: the robustness factor on its rates, beside the solver's own ``lr_scale``; 1 for the policy itself.
+    """
+
+    written: Policy
+    lr_scale: float
+    solver: SolverSettings
+    seed: int
+
+    @property
+    def function(self) -> str:
+        """The name of the LR function, whatever it is scaled by."""
+        return self.written.name
+
+    @property
+    def policy(self) -> Policy:
+        """The policy as this solver uses it, with the solver's ``lr_scale``: what results call the policy."""
+        return self.written.scaled(self.solver.lr_scale)
+
+    @property
+    def effective_policy(self) -> Policy:
+        """The policy whose rates are used, with both factors."""
+        return self.policy.scaled(self.lr_scale)
+
+    @property
+    def label(self) -> str:
+        """A short name that distinguishes the run from others."""
+        scale = f" x{self.lr_scale:g}" if self.lr_scale != 1 else ""
+        return f"{self.policy.text}{scale} {self.solver.type} seed {self.seed}"
+
+    @property
+    def rates(self) -> dict[str, int]:
+        """``{"rates": 2}`` where the policy counts a length that is not whole: 2 is the count of today, 1 the first."""
+        return {"rates": RATES} if self.effective_policy.counts_fractions else {}
+
+    def identity(self) -> dict[str, Any]:
+        """The part of all that decides its outcome in which the runs of an experiment differ."""
+        solver = {key: value for key, value in self.solver.resolved().items() if key != "lr_scale"}
+        return {"policy": self.effective_policy.text, "solver": solver, "seed": self.seed, **self.rates}
 
 
 def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Run, ...]:
@@ -53,14 +100,18 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
 
 
 def _policies(settings: ExperimentSettings, document: Document) -> tuple[dict[Policy, int], dict[int, LRBenchError]]:
-    """Every policy, in order, with the index of the entry that makes it; and what is wrong, by the entry's index."""
+    """Every policy, in order, with the index of the entry that makes it; and the errors, by the entry's index."""
     found: dict[Policy, int] = {}
     wrong: dict[int, LRBenchError] = {}
     for index, entry in enumerate(settings.policies):
         try:
             for policy in _expanded(entry):
                 if policy in found:
-                    raise _doubled(policy, document.where(("policies", found[policy])))
+                    raise SpecError(
+                        f"the policy {policy.text} is listed twice, first at "
+                        f"{document.where(('policies', found[policy]))}",
+                        remedy="remove one; seeds give several runs of a policy",
+                    )
                 found[policy] = index
         except LRBenchError as error:
             wrong[index] = error
@@ -68,13 +119,6 @@ def _policies(settings: ExperimentSettings, document: Document) -> tuple[dict[Po
             where = document.where(("policies", index))
             raise SpecError(f"more than {MOST_RUNS} policies", where=where, remedy="split them into several specs")
     return found, wrong
-
-
-def _doubled(policy: Policy, first: str) -> SpecError:
-    return SpecError(
-        f"the policy {policy.text} is listed twice, first at {first}",
-        remedy="remove one; seeds give several runs of a policy",
-    )
 
 
 def _refusal(wrong: Mapping[int, LRBenchError], settings: ExperimentSettings, document: Document) -> LRBenchError:
@@ -107,10 +151,7 @@ def _is_torn(entry: Any) -> bool:
 
 
 def _impossible(settings: ExperimentSettings, policies: dict[Policy, int], scale: float) -> dict[int, LRBenchError]:
-    """What is wrong with the rates, by the entry's index.
-
-    Each policy is checked with the largest factors: no smaller ones make a good rate negative or infinite.
-    """
+    """The errors of the rates, by the entry's index; no smaller factors make a good rate negative or infinite."""
     largest = max(solver.lr_scale for solver in settings.solver)
     wrong: dict[int, LRBenchError] = {}
     for policy, index in policies.items():

@@ -7,16 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from lrbench.errors import did_you_mean
-from lrbench.spec.composition import CompositionSettings
-from lrbench.spec.engine import EngineSettings
 from lrbench.spec.fields import (
     Count,
     Fraction,
@@ -31,8 +24,7 @@ from lrbench.spec.fields import (
     inconsistent,
     refuse_doubled,
 )
-from lrbench.spec.range import RangeSettings
-from lrbench.spec.search import SearchSettings
+from lrbench.spec.sections import CompositionSettings, EngineSettings, RangeSettings, SearchSettings
 from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SolverType
 
 
@@ -135,7 +127,7 @@ class SolverSettings(Settings):
 
 
 class ObjectiveSettings(Settings):
-    """What policies are ranked by; no part of a run's identity.
+    """Ranking of policies; no part of a run's identity.
 
     Attributes:
         metric: accuracy, or another metric of an evaluation, such as test_loss.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +11,8 @@ from pydantic import ValidationError
 from lrbench.errors import SpecError
 from lrbench.spec.document import Document, read_document
 from lrbench.spec.model import ExperimentSettings
-from lrbench.spec.overrides import apply_override
 from lrbench.spec.validation_errors import explain
 from lrbench.spec.yaml_loader import Key, shown
-
-
-def read_settings(
-    path: Path, overrides: Sequence[str] = (), model: type[ExperimentSettings] = ExperimentSettings
-) -> tuple[ExperimentSettings, Document]:
-    """Read a spec file and apply ``key=value`` overrides; without a ``name`` the file's stem is one.
-
-    Args:
-        model: what the spec has to hold.
-
-    Raises:
-        SpecError: with file, line and key.
-    """
-    document = read_spec(path)
-    for override in overrides:
-        apply_override(document, override)
-    return check_settings(document, model), document
 
 
 def read_spec(path: Path) -> Document:
@@ -79,6 +61,6 @@ def _solvers(given: Any) -> Iterator[tuple[Key, Any]]:
 def _solvers_of(item: Any) -> Iterator[tuple[Key, Any]]:
     types = item.get("type") if isinstance(item, dict) else None
     if isinstance(types, list) and types:
-        yield from ((("solver",), item | {"type": one}) for one in types)
+        yield from ((("solver",), item | {"type": kind}) for kind in types)
     else:
         yield ("solver",), {"type": item} if isinstance(item, str) else item

@@ -21,8 +21,8 @@ from lrbench.runner import Observer, Training
 from lrbench.runs.description import RunDescription
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.status import Status
-from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.sections import EngineSettings
 from lrbench.stopping import StoppingRules
 
 MakeJob = Callable[..., Job]

@@ -20,9 +20,9 @@ from lrbench.runner import Pause
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation, of_trained_net
 from lrbench.runs.status import Status
+from lrbench.spec.expansion import Run
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import SolverSettings
-from lrbench.spec.run import Run
 
 
 @dataclass(frozen=True)

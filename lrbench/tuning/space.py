@@ -10,12 +10,12 @@ from typing import Any
 
 from lrbench.errors import PolicyError, SpecError, did_you_mean
 from lrbench.policies import Function, Policy, Shape, find_function, functions, policy_from_mapping
+from lrbench.policies.build import read_text
 from lrbench.policies.family import rounded
 from lrbench.policies.grids import is_grid
-from lrbench.policies.syntax import read_text
 from lrbench.policies.table import function_names, paper_functions
 from lrbench.spec.document import Document
-from lrbench.spec.search import SearchSettings
+from lrbench.spec.sections import SearchSettings
 from lrbench.spec.yaml_loader import shown
 
 RANGE_KEYS = {"low", "high", "log", "whole"}

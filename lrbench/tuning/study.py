@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lrbench.errors import SpecError, UsageError
-from lrbench.spec.search import SearchSettings
+from lrbench.spec.sections import SearchSettings
 from lrbench.storage import open_regular
 from lrbench.tuning.database.connection import WRITES, connect, reason_of
 from lrbench.tuning.database.location import Location, locate, refuse_mistyped

@@ -12,8 +12,6 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from tabulate import tabulate
 
-from lrbench.spec.composition import CompositionSettings
-from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import (
     DataFolders,
     ExperimentSettings,
@@ -23,8 +21,7 @@ from lrbench.spec.model import (
     StoppingSettings,
     WorkloadSettings,
 )
-from lrbench.spec.range import RangeSettings
-from lrbench.spec.search import SearchSettings
+from lrbench.spec.sections import CompositionSettings, EngineSettings, RangeSettings, SearchSettings
 from reference import NOTE
 from reference.docstrings import attributes
 

@@ -97,7 +97,7 @@ def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, cap
         raise AssertionError("data or an engine were asked for")
 
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(lrbench.cli.setup, "find_engine", unreached)
+    monkeypatch.setattr(lrbench.executors.setup, "find_engine", unreached)
     monkeypatch.setattr(lrbench.executors.setup, "find_data", unreached)
 
     def run(*arguments: str) -> str:

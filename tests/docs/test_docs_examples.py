@@ -23,11 +23,9 @@ from lrbench.exporting.dialects import PlainPython
 from lrbench.exporting.functions import functions_of
 from lrbench.policies import Policy, expand_policies, functions, parse_policy
 from lrbench.spec.document import read_document
-from lrbench.spec.engine import EngineSettings
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ExperimentSettings, SolverSettings, WorkloadSettings
-from lrbench.spec.range import RangeSettings
-from lrbench.spec.search import SearchSettings
+from lrbench.spec.sections import EngineSettings, RangeSettings, SearchSettings
 from lrbench.tuning.recommending import rescaled
 from lrbench.tuning.space import search_space
 

@@ -13,7 +13,7 @@ from lrbench.data import Prepared
 from lrbench.engines.base import Job
 from lrbench.engines.caffe.engine import CaffeEngine
 from lrbench.engines.caffe.environment import CaffeEnvironment
-from lrbench.spec.engine import EngineSettings
+from lrbench.spec.sections import EngineSettings
 
 MakeJob = Callable[..., Job]
 

@@ -20,8 +20,8 @@ from policies.policy_strategies import mapping_of, mappings, reacts
 from lrbench.errors import PolicyError
 from lrbench.exporting import export_policy
 from lrbench.exporting.dialects import PlainPython
-from lrbench.exporting.float32 import check_float32
 from lrbench.exporting.functions import functions_of
+from lrbench.exporting.whole_run import check_float32
 from lrbench.policies import Policy, functions, parse_policy, policy_from_mapping
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.errors import LONGEST, plain
-from lrbench.report.formats import path_text
+from lrbench.errors import LONGEST, path_text, plain
 from lrbench.report.render.csv import cell as csv_cell
 from lrbench.report.render.markdown import escaped as markdown
 

@@ -14,9 +14,9 @@ from lrbench.policies import Shape, functions, parse_policy
 from lrbench.policies.table import paper_functions
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
-from lrbench.spec.composition import CompositionSettings
 from lrbench.spec.experiment import Experiment, read_experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.sections import CompositionSettings
 from lrbench.tuning.composing.drawing import Continued, Draw, Drawing, Stage
 from lrbench.tuning.composing.judging import Judge, Judged
 from lrbench.tuning.composing.path import Path as PolicyPath

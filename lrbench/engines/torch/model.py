@@ -15,7 +15,7 @@ from lrbench.errors import LRBenchError
 from lrbench.nets import layers_in
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter
 from lrbench.nets.wiring import layer_place
-from lrbench.spec.engine import Precision
+from lrbench.spec.sections import Precision
 
 
 @dataclass(frozen=True)

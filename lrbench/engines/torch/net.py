@@ -19,7 +19,7 @@ from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Ph
 from lrbench.nets.phases import layers_in
 from lrbench.nets.refusals import CAFFE_LAYER_TYPES, unknown_type
 from lrbench.nets.wiring import trace
-from lrbench.spec.engine import Precision
+from lrbench.spec.sections import Precision
 
 _OUTSIDE = ("Data", "Input")
 

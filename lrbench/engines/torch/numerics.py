@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from lrbench.spec.engine import Precision
+from lrbench.spec.sections import Precision
 
 
 def settle(precision: Precision, deterministic: bool) -> None:

@@ -12,7 +12,7 @@ from lrbench.engines.torch.data import Batches
 from lrbench.engines.torch.model import Model
 from lrbench.nets import read_net
 from lrbench.nets.caffe_pb2 import TEST, TRAIN
-from lrbench.spec.engine import Precision
+from lrbench.spec.sections import Precision
 
 
 @dataclass(frozen=True)

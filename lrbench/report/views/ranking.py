@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from lrbench.errors import path_text
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.metrics.run import Robustness
 from lrbench.report.build import Report, WorkloadTable
@@ -21,7 +22,6 @@ from lrbench.report.formats import (
     marked,
     mean_and_deviation,
     mean_of_some,
-    path_text,
     seeds,
     some_diverged,
     some_missed,

@@ -13,7 +13,7 @@ from typing import Any
 from lrbench.metrics.registry import METRICS
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.formats import counted, heading, mean_and_deviation, number, seeds, verdict
-from lrbench.report.labels import workload_name
+from lrbench.report.labels import workload_label
 from lrbench.report.next_commands import one_solver
 from lrbench.report.statistics import Comparison, compare_with_best
 from lrbench.report.views.database import entry_statuses, workload_title
@@ -92,15 +92,8 @@ def _blocks(found: Recommendation, commands: Commands) -> Iterator[Block]:
 
 
 def asked_title(asked: Asked) -> str:
-    """Such as ``lenet on MNIST, batch 100, 10,000 iterations, SGD``."""
-    name = workload_name(
-        {
-            "net_name": asked.net_name,
-            "dataset_name": asked.dataset_label,
-            "batch_size": asked.batch_size,
-            "iterations": asked.iterations,
-        }
-    )
+    """Name the workload: ``lenet on MNIST, batch 100, 10,000 iterations, SGD``."""
+    name = workload_label(asked.net_name, asked.dataset_label, asked.batch_size, asked.iterations)
     return f"{name}, {asked.solver_type}"
 
 

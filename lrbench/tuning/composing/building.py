@@ -12,7 +12,7 @@ from lrbench.policies import parse_policy
 from lrbench.runner import Pause
 from lrbench.runs.directory import RunBusy, RunDirectory
 from lrbench.runs.evaluations import Evaluation
-from lrbench.spec.composition import CompositionSettings
+from lrbench.spec.sections import CompositionSettings
 from lrbench.tuning.bench import Bench
 from lrbench.tuning.composing.drawing import Continued, Draw, Drawing, Stage
 from lrbench.tuning.composing.judging import Judge, Judged

@@ -8,8 +8,8 @@ from lrbench.errors import SpecError
 from lrbench.policies.plateau import PlateauDetector
 from lrbench.policies.values import Values
 from lrbench.runs.evaluations import Evaluation
-from lrbench.spec.composition import CompositionSettings
 from lrbench.spec.experiment import Experiment
+from lrbench.spec.sections import CompositionSettings
 
 
 def check_ends(experiment: Experiment) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lrbench.errors import ResultsError
+from lrbench.errors import ResultsError, path_text
 from lrbench.metrics.registry import TIMES_TO_TARGET, all_metrics
 from lrbench.runs.description import RunDescription
 from lrbench.runs.files import DamagedRun
@@ -55,17 +54,17 @@ def collect(paths: Sequence[Path], note: str | None = None) -> Collected:
         try:
             record = read_run(path)
         except DamagedRun as damage:
-            problems.append(str(damage.at(_text(path))))
+            problems.append(str(damage.at(path_text(path))))
             continue
         if record.problem:
-            problems.append(f"{_text(path)}: {record.problem}")
+            problems.append(f"{path_text(path)}: {record.problem}")
         elif not record.status.done:
             unfinished["cut off" if record.cut_off else record.status.status] += 1
         else:
             try:
                 entries.append(entry_of_run(record, added_at, note))
             except ValidationError as error:
-                problems.append(f"{_text(path)}: run.json does not say what it should: {_first(error)}")
+                problems.append(f"{path_text(path)}: run.json does not say what it should: {_first(error)}")
     return Collected(joined(entries), dict(unfinished), problems)
 
 
@@ -155,7 +154,7 @@ def _origin(run: RunDescription) -> dict[str, Any]:
 def _runs(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not find_runs([path]):
-            raise ResultsError("there is no run in this folder", where=_text(path), remedy="give a results folder")
+            raise ResultsError("there is no run in this folder", where=path_text(path), remedy="give a results folder")
     return find_runs(paths)
 
 
@@ -167,7 +166,3 @@ def _first(error: ValidationError) -> str:
 def _part(value: Object, name: str) -> Object:
     part = value.get(name)
     return part if isinstance(part, dict) else {}
-
-
-def _text(path: Path) -> str:
-    return os.fsencode(path).decode(errors="replace")

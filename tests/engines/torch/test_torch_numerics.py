@@ -19,7 +19,7 @@ from lrbench.engines.torch.engine import TorchEngine
 from lrbench.engines.torch.net import TorchNet
 from lrbench.nets import find_net, read_net
 from lrbench.nets.caffe_pb2 import TRAIN
-from lrbench.spec.engine import EngineSettings
+from lrbench.spec.sections import EngineSettings
 
 CASES = {name: draw(sketch, seed) for seed, (name, sketch) in enumerate(sketches().items())}
 BFLOAT16 = 0.03

@@ -16,8 +16,8 @@ from lrbench.engines.parity import Parity, compare
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.nets import find_net, read_net
 from lrbench.policies import parse_policy
-from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.sections import EngineSettings
 
 pytestmark = pytest.mark.caffe
 

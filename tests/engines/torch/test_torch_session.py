@@ -14,8 +14,8 @@ from lrbench.engines.base import Job, Session
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.errors import EngineFailed, EngineUnavailable, NetError, SpecError
 from lrbench.nets import find_net, read_net
-from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.sections import EngineSettings
 from lrbench.testing import ProcessEngineConformance
 from lrbench.testing.engines import SOLVERS
 

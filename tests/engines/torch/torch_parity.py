@@ -16,7 +16,7 @@ from lrbench.engines.torch.layer import at_least_float32
 from lrbench.engines.torch.net import TorchNet
 from lrbench.nets import NetParameter, layers_in, write_text
 from lrbench.nets.caffe_pb2 import TRAIN, Phase
-from lrbench.spec.engine import Precision
+from lrbench.spec.sections import Precision
 
 Arrays = dict[str, Any]
 
