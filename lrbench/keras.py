@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from lrbench.exporting.whole_run import every_rate
-from lrbench.policies import Policy, parse_policy
+from lrbench.policies import Policy
 
 try:
     import keras
@@ -36,7 +36,7 @@ class PolicySchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: 
     """
 
     def __init__(self, policy: Policy | str, iterations: int) -> None:
-        self.policy = parse_policy(policy) if isinstance(policy, str) else policy
+        self.policy = Policy.of(policy)
         self.iterations = iterations
         self._rates = keras.ops.convert_to_tensor(every_rate(self.policy, iterations), dtype="float32")
 

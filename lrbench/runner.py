@@ -23,9 +23,9 @@ from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.metrics.registry import METRICS, Evaluated
 from lrbench.nets import has_mean_losses
 from lrbench.policies import Controller
-from lrbench.runs.checksums import check_checksums, write_checksums
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.files import check_checksums, write_checksums
 from lrbench.runs.status import Status
 from lrbench.sampling.sampler import sampled
 from lrbench.stopping import StoppingRules

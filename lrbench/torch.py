@@ -19,7 +19,7 @@ from typing import Any
 
 from lrbench.errors import UsageError
 from lrbench.exporting.whole_run import UNKNOWN_END, check
-from lrbench.policies import Controller, Policy, parse_policy
+from lrbench.policies import Controller, Policy
 from lrbench.policies.plateau import MONITORED
 
 try:
@@ -66,14 +66,14 @@ class PolicyLR(LRScheduler):
                 where="PolicyLR",
                 remedy="give one policy, or one for each group",
             )
-        self.policies = [parse_policy(one) if isinstance(one, str) else one for one in given]
+        self.policies = [Policy.of(entry) for entry in given]
         self.iterations = iterations
-        for one in self.policies:
-            check(one, iterations)
-            if one.closed_loop and last_epoch >= 0:
+        for own in self.policies:
+            check(own, iterations)
+            if own.closed_loop and last_epoch >= 0:
                 raise UsageError(
                     "it cannot go on without the evaluations so far",
-                    where=one.name,
+                    where=own.name,
                     remedy="save the scheduler's state_dict and load it",
                 )
         self._begin([])
@@ -93,7 +93,7 @@ class PolicyLR(LRScheduler):
         if isinstance(metrics, Mapping):
             self._observe(metrics)
             super().step()
-        elif metrics is None or (isinstance(metrics, int) and not any(one.closed_loop for one in self.policies)):
+        elif metrics is None or (isinstance(metrics, int) and not any(own.closed_loop for own in self.policies)):
             super().step(metrics)
         else:
             raise UsageError(
@@ -116,7 +116,7 @@ class PolicyLR(LRScheduler):
         return list(rates)
 
     def state_dict(self) -> dict[str, Any]:
-        """What goes on from here: numbers, words and lists alone, as ``torch.load(weights_only=True)`` reads them."""
+        """Return the state to resume from: plain values alone, as ``torch.load(weights_only=True)`` reads them."""
         return {
             "policies": [policy.text for policy in self.policies],
             "iterations": self.iterations,
@@ -126,7 +126,7 @@ class PolicyLR(LRScheduler):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state: the optimizer has its rates at once, in whichever order the two are loaded.
+        """Resume from a saved state: the optimizer has its rates at once, in whichever order the two are loaded.
 
         Raises:
             UsageError: the state is of other policies or another number of iterations.
@@ -186,7 +186,6 @@ class PolicyLR(LRScheduler):
 
 
 def monitors(policy: Policy) -> set[str]:
-    """What a policy, and each in it, monitors."""
+    """Return the names of the values that a policy, or one in it, monitors."""
     own = {policy.parameters["monitor"]} if "monitor" in policy.parameters else set()
-    inner = [*policy.parameters.get("policies", ()), *filter(None, [policy.parameters.get("policy")])]
-    return own.union(*map(monitors, inner))
+    return own.union(*map(monitors, policy.nested))

@@ -9,7 +9,7 @@ from lrbench.api.environment import database_place, home
 from lrbench.api.progress import LOG
 from lrbench.data import Prepared, find_prepared
 from lrbench.executors.setup import check_engine, find_data
-from lrbench.metrics.target import check_target
+from lrbench.metrics.summary import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.next_commands import database_option
 from lrbench.report.render import notebook, render

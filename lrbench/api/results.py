@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lrbench.api.frames import evaluations_frame, policies_frame, runs_frame
 from lrbench.errors import UsageError, did_you_mean, plain
-from lrbench.metrics.target import check_target
+from lrbench.metrics.summary import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.build import WorkloadTable
 from lrbench.report.choice import matching_workloads

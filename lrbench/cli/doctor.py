@@ -31,7 +31,7 @@ def doctor() -> int:
     click.echo(f"folder     {home()} (LRBENCH_HOME)")
     click.echo(f"cores      {cores} usable: lrbench run -j {cores}")
     usable = [
-        _tell("LRBENCH_DATA   ", _data_folder),
+        _tell("LRBENCH_DATA   ", lambda: str(data_folder() or "not set: data sets are downloaded")),
         *[_tell(f"data       {name}: ", partial(_data, name)) for name in data_set_names()],
         _tell("Caffe      ", _caffe),
     ]
@@ -53,10 +53,6 @@ def _tell(title: str, examine: Callable[[], str]) -> bool:
         text, usable = plain(f"{error.filename}: cannot be read: {reason(error)}"), False
     click.echo(title + text)
     return usable
-
-
-def _data_folder() -> str:
-    return str(data_folder() or "not set: data sets are downloaded")
 
 
 def _data(name: str) -> str:

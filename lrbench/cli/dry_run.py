@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.api.environment import home
+from lrbench.api.environment import home, site
 from lrbench.cli.output import tell
-from lrbench.cli.setup import find_engine
 from lrbench.data import find_data_set, find_prepared
 from lrbench.engines.names import is_own
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
 from lrbench.executors.estimate import estimate
-from lrbench.executors.setup import check_tasks, find_data, find_lanes, sessions_at_once, with_engine_version
+from lrbench.executors.setup import (
+    check_tasks,
+    find_data,
+    find_engine,
+    find_lanes,
+    sessions_at_once,
+    with_engine_version,
+)
 from lrbench.nets import check_images
 from lrbench.runs.directory import RunDirectory
 
@@ -36,7 +42,10 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
     data = find_data(experiment, lambda name: find_prepared(name, home()))
     if data is None:
         name = str(experiment.workload.dataset)
-        _check_images(experiment, name)
+        shape, workload = find_data_set(name).shape, experiment.workload
+        if shape is not None and is_own(experiment.settings.engine.name):
+            with experiment.document.placing("workload", "net"):
+                check_images(workload.net, shape, str(workload.net_path))
         for number, run in plan.share(list(enumerate(experiment.runs, start=1)), *shard):
             click.echo(f"{number:4}  {plain(run.label)}")
         click.echo(f"no estimate: the data set {name} is not prepared; type: lrbench data prepare {name}", err=True)
@@ -50,24 +59,12 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, jobs)}", err=True)
 
 
-def _check_images(experiment: Experiment, name: str) -> None:
-    """Refuse a net that cannot read the images of a data set that is not prepared yet, where their shape is known.
-
-    Raises:
-        NetError: with the spec's line.
-    """
-    shape, workload = find_data_set(name).shape, experiment.workload
-    if shape is not None and is_own(experiment.settings.engine.name):
-        with experiment.document.placing("workload", "net"):
-            check_images(workload.net, shape, str(workload.net_path))
-
-
 def _versioned(experiment: Experiment) -> Experiment:
     """Add the version of another package's engine to the experiment, if that engine is installed."""
     if is_own(experiment.settings.engine.name):
         return experiment
     try:
-        return with_engine_version(experiment, find_engine(experiment))
+        return with_engine_version(experiment, find_engine(experiment, site()))
     except EngineUnavailable:
         return experiment  # the line below the runs says so
 
@@ -76,7 +73,7 @@ def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
     if not waiting:
         return ""
     try:
-        engine = find_engine(experiment)
+        engine = find_engine(experiment, site())
         check_tasks(waiting, engine, experiment)
     except EngineUnavailable as error:
         return f"; no estimate: the engine cannot start on this machine: {error}"

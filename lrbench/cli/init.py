@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +18,7 @@ from lrbench.cli.completion.candidates import data_sets, engines, nets, solver_t
 from lrbench.cli.options import output_option
 from lrbench.cli.output import check_writable, write_output
 from lrbench.errors import EngineUnavailable, LRBenchError, NetError, UsageError
-from lrbench.metrics.target import check_target
+from lrbench.metrics.summary import check_target
 
 if TYPE_CHECKING:
     from lrbench.importing.caffe_solver import Training
@@ -161,7 +162,8 @@ def _starter(options: _Options, net: NetAnswer, data: DataAnswer, path: Path, tr
     )
     target = _answer(options, "Target accuracy, such as 0.98, or none", options.target, "none", _target, "--target")
     solver = _answer(options, "Solver", options.solver, kind, check_solver, "--solver")
-    engine = _answer(options, "Engine", options.engine, _usual_engine(), _engine, "--engine")
+    usual_engine = "torch" if not _has_caffe() and find_spec("torch") is not None else "caffe"
+    engine = _answer(options, "Engine", options.engine, usual_engine, _engine, "--engine")
     starter = StarterSpec(
         name=path.stem,
         net=net.written(path.parent),
@@ -253,13 +255,6 @@ def _engine(text: str) -> str:
 
     check_engine_name(text)
     return text
-
-
-def _usual_engine() -> str:
-    """Return the default engine: PyTorch if it alone is installed, else Caffe."""
-    from importlib.util import find_spec
-
-    return "torch" if not _has_caffe() and find_spec("torch") is not None else "caffe"
 
 
 def _has_caffe() -> bool:

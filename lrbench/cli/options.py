@@ -16,7 +16,7 @@ import click
 from lrbench.api.environment import DATABASE_FILE, database_place
 from lrbench.cli.completion.candidates import engines, metrics, results, settings, specs
 from lrbench.cli.output import check_writable
-from lrbench.metrics.target import check_target
+from lrbench.metrics.summary import check_target
 from lrbench.report.render import FOR_TERMINALS, formats
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.api.environment import site
 from lrbench.cli.options import jobs_option, overrides_options, results_option, spec_argument, threads_option
 from lrbench.cli.output import how_to_resume, tell
-from lrbench.cli.setup import find_engine, prepare_data
+from lrbench.cli.setup import prepare_data
 from lrbench.errors import Interrupted
 from lrbench.report.formats import counted
 
@@ -60,7 +61,14 @@ def run(
     lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
     """
     from lrbench.executors import plan
-    from lrbench.executors.setup import check_engine, check_tasks, find_data, make_executor, with_engine_version
+    from lrbench.executors.setup import (
+        check_engine,
+        check_tasks,
+        find_data,
+        find_engine,
+        make_executor,
+        with_engine_version,
+    )
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)
@@ -70,7 +78,7 @@ def run(
 
         show_plan(experiment, results, shard, jobs, threads)
         return 0
-    trainer, data = find_engine(experiment), find_data(experiment, prepare_data)
+    trainer, data = find_engine(experiment, site()), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, trainer)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     check_tasks(tasks, trainer, experiment)

@@ -1,7 +1,4 @@
-"""Setup of commands that train: start the engine of the spec, and prepare its data set.
-
-The preparation's progress is on standard error: a bar on a terminal, plain lines elsewhere.
-"""
+"""Preparation of data sets, with progress on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,25 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.api.environment import data_folder, home, site
+from lrbench.api.environment import data_folder, home
 
 if TYPE_CHECKING:
     import rich.progress
 
     from lrbench.data import Prepared, Progress
-    from lrbench.engines.base import Engine
-    from lrbench.spec.experiment import Experiment
-
-
-def find_engine(experiment: Experiment) -> Engine:
-    """Return the engine that the spec names, started once to see that it works.
-
-    Raises:
-        EngineUnavailable: it is not installed, or does not start.
-    """
-    from lrbench.executors import setup
-
-    return setup.find_engine(experiment, site())
 
 
 def prepare_data(name: str) -> Prepared:

@@ -46,6 +46,5 @@ def tune(options: TuningOptions, storage: str | None) -> int:
         judge = searching.judged_on_validation(home())
         result = search(told, judge, find_space(searching), storage)
     show(tune_document(result), options.output_format, options.output)
-    failed = [tried for tried in result.tried if tried.status == "failed"]
-    failed_again = [outcome for row in result.confirmed for outcome in row.outcomes if outcome.status == "failed"]
-    return 1 if failed or failed_again else 0
+    confirmed = [outcome.status for row in result.confirmed for outcome in row.outcomes]
+    return 1 if "failed" in (*(tried.status for tried in result.tried), *confirmed) else 0

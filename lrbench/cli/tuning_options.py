@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lrbench.api.environment import home
+from lrbench.api.environment import home, site
 from lrbench.cli.options import (
     RESULTS,
     format_option,
@@ -25,7 +25,7 @@ from lrbench.cli.options import (
     threads_option,
 )
 from lrbench.cli.output import how_to_resume, tell
-from lrbench.cli.setup import find_engine, prepare_data
+from lrbench.cli.setup import prepare_data
 from lrbench.errors import Interrupted, SpecError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     Raises:
         UsageError: the spec, the data or the engine is not fit.
     """
-    from lrbench.executors.setup import check_engine, find_data, with_engine_version
+    from lrbench.executors.setup import check_engine, find_data, find_engine, with_engine_version
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
@@ -101,7 +101,7 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     experiment = read_experiment(options.spec, options.overrides, TuningSettings)
     check_engine(experiment)
     check(experiment)
-    engine, data = find_engine(experiment), find_data(experiment, prepare_data)
+    engine, data = find_engine(experiment, site()), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
     experiment.check_data(data)
     check_writable(options.results)
@@ -115,7 +115,7 @@ def on_search_engine(bench: Bench) -> Bench:
     Raises:
         UsageError: there is no such engine, or it is not fit.
     """
-    from lrbench.executors.setup import check_engine, with_engine_version
+    from lrbench.executors.setup import check_engine, find_engine, with_engine_version
 
     wanted = bench.experiment.settings.search.engine
     if wanted is None:
@@ -123,7 +123,7 @@ def on_search_engine(bench: Bench) -> Bench:
     settings = bench.experiment.settings.model_copy(update={"engine": wanted})
     experiment = replace(bench.experiment, settings=settings)
     check_engine(experiment, "search")
-    engine = find_engine(experiment)
+    engine = find_engine(experiment, site())
     searching = replace(bench, experiment=with_engine_version(experiment, engine), engine=engine)
     return replace(searching, lanes=_lanes(searching))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ def watch(paths: Sequence[Path], once: bool) -> None:
     from lrbench.report.active_runs import find_active_runs
     from lrbench.report.next_commands import next_line
 
-    console, look = Console(), partial(find_active_runs, paths, _Once())
+    console, look = Console(), partial(find_active_runs, paths, cache(_left_out))
     found = look()
     if found and once:
         console.print(_table(found)) if console.is_terminal else _Lines()(found)
@@ -92,16 +92,9 @@ def _table(runs: Sequence[ActiveRun]) -> Table:
     return table
 
 
-class _Once:
-    """Report each path that cannot be read on standard error, once."""
-
-    def __init__(self) -> None:
-        self._told: set[str] = set()
-
-    def __call__(self, problem: str) -> None:
-        if problem not in self._told:
-            self._told.add(problem)
-            click.echo(f"left out: {plain(problem)}", err=True)
+def _left_out(problem: str) -> None:
+    """Report a path that cannot be read; cached, once."""
+    click.echo(f"left out: {plain(problem)}", err=True)
 
 
 class _Lines:

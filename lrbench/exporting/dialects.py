@@ -2,7 +2,8 @@
 
 Lengths are counted in whole numbers, by the fractions that ``lrbench.policies.cycles`` gives them: l = 333.3 is ten t
 in 3333. In float32, which JAX and Keras compute in, a gamma near 1 loses its last digits, and gamma^t the first ones:
-there gamma^t is exp(t log(gamma)), with the logarithm taken in float64.
+there gamma^t is exp(t log(gamma)), with the logarithm taken in float64. Before, numbers are put in for names, and terms
+that are 0 and factors that are 1 are left out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from lrbench.errors import PolicyError
-from lrbench.exporting.expressions import expression, number, simplified
 from lrbench.policies.cycles import cycle_fraction
 
 LARGEST_INT32 = 2**31 - 1
@@ -27,21 +27,36 @@ class Dialect(ABC):
     t = "t"
     names: Mapping[str, str]
 
-    @abstractmethod
+    def cast(self, whole: str) -> str:
+        """Code for a whole number that is used beside floats."""
+        return whole
+
+    def counted(self, length: float) -> tuple[str, int] | None:
+        """The ``_ratio`` of a length; None if it is longer than any run."""
+        return _ratio(length)
+
     def turns(self, length: float) -> str:
         """Code for the number of whole cycles of ``length`` before t."""
+        return self.cast(self._turns(length))
 
-    @abstractmethod
     def troughs(self, length: float) -> str:
         """Code for the number of cycles of ``length`` whose middle is at or before t."""
+        return self.cast(f"({self._turns(length / 2)} + 1) // 2")
 
-    @abstractmethod
+    def _turns(self, length: float) -> str:
+        counted = self.counted(length)
+        return f"{counted[0]}{self.t} // {counted[1]}" if counted else f"0 * {self.t}"
+
     def phase(self, length: float) -> str:
         """Code for the share of t's cycle that has passed."""
+        counted = self.counted(length)
+        if counted is None:
+            return f"t / {float(length)!r}"
+        return f"{self.cast(f'{counted[0]}{self.t} % {counted[1]}')} / {counted[1]}"
 
     def reached(self, boundaries: Sequence[float]) -> str:
         """Code for the number of boundaries that are at most t."""
-        return f"sum([{self.t} >= b for b in {tuple(boundaries)!r}])"
+        return f"sum([{self.cast(f'{self.t} >= b')} for b in {tuple(boundaries)!r}])"
 
     @abstractmethod
     def power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
@@ -73,31 +88,22 @@ class PlainPython(Dialect):
         value = number(base)
         return _raised(base if value is None else ast.Constant(float(value)), exponent)  # 2 ** 10000 is no float
 
-    def turns(self, length: float) -> str:
-        times, whole = _ratio(length)
-        return f"{times}t // {whole}"
-
-    def troughs(self, length: float) -> str:
-        return f"({self.turns(length / 2)} + 1) // 2"
-
-    def phase(self, length: float) -> str:
-        times, whole = _ratio(length)
-        return f"{times}t % {whole} / {whole}"
-
     def choice(self, phases: Sequence[tuple[str, str]], rate: str) -> list[str]:
         lines = [line for condition, text in phases for line in (f"if {condition}:", f"    return {text}")]
         return [*lines, f"return {rate}"]
 
 
-class _Traced(Dialect):
+class Traced(Dialect):
     """Arrays of a module, traced, in float32; ``end`` is the first t that does not occur."""
 
-    def __init__(self, module: str, end: int) -> None:
-        functions = {"min": "minimum", "max": "maximum", **{name: name for name in _FUNCTIONS}}
-        self.names = {"pi": "math.pi", **{name: f"{module}.{function}" for name, function in functions.items()}}
-        self._where, self._exp, self._end = f"{module}.where", f"{module}.exp", end
+    module: str
 
-    def _counted(self, length: float) -> tuple[str, int] | None:
+    def __init__(self, end: int) -> None:
+        functions = {"min": "minimum", "max": "maximum", **{name: name for name in _FUNCTIONS}}
+        self.names = {"pi": "math.pi", **{name: f"{self.module}.{function}" for name, function in functions.items()}}
+        self._end = end
+
+    def counted(self, length: float) -> tuple[str, int] | None:
         """The ``_ratio`` of a length; None if the run is shorter than a cycle that 32-bit integers cannot count."""
         times = cycle_fraction(length).denominator
         if times * self._end > LARGEST_INT32:
@@ -106,10 +112,6 @@ class _Traced(Dialect):
                 remedy="round l, or give the run's iterations where they are few",
             )
         return _ratio(length) if length * times <= LARGEST_INT32 else None
-
-    def _turns(self, length: float) -> str:
-        counted = self._counted(length)
-        return f"{counted[0]}{self.t} // {counted[1]}" if counted else f"0 * {self.t}"
 
     def constant(self, value: float) -> float:
         return value if abs(value) <= LARGEST_INT32 else float(value)  # JAX raises OverflowError for a larger integer
@@ -126,59 +128,34 @@ class _Traced(Dialect):
             return _raised(base, exponent)
         if math.frexp(value)[0] == 0.5:  # a power of two, which float32 holds exactly
             return _raised(ast.Constant(float(value)), exponent)
-        return expression(f"{self._exp}(({ast.unparse(exponent)}) * math.log({value!r}))")
+        return expression(f"{self.module}.exp(({ast.unparse(exponent)}) * math.log({value!r}))")
 
     def choice(self, phases: Sequence[tuple[str, str]], rate: str) -> list[str]:
+        where = f"{self.module}.where"
         if len(phases) < 2:
-            return [f"return {self._where}({condition}, {text}, {rate})" for condition, text in phases] or [
-                f"return {rate}"
-            ]
-        lines = [f"rate = {self._where}({condition}, {text}, rate)" for condition, text in reversed(phases)]
+            return [f"return {where}({condition}, {text}, {rate})" for condition, text in phases] or [f"return {rate}"]
+        lines = [f"rate = {where}({condition}, {text}, rate)" for condition, text in reversed(phases)]
         return [f"rate = {rate}", *lines, "return rate"]
 
 
-class Jax(_Traced):
+class Jax(Traced):
     """jax.numpy, whose integers become float32 beside a float."""
 
-    def __init__(self, end: int) -> None:
-        super().__init__("jnp", end)
-
-    def turns(self, length: float) -> str:
-        return self._turns(length)
-
-    def troughs(self, length: float) -> str:
-        return f"({self._turns(length / 2)} + 1) // 2"
-
-    def phase(self, length: float) -> str:
-        counted = self._counted(length)
-        return f"{counted[0]}t % {counted[1]} / {counted[1]}" if counted else f"t / {float(length)!r}"
+    module = "jnp"
 
 
-class Keras(_Traced):
+class Keras(Traced):
     """keras.ops on any backend; some mix no integers with floats, so that each integer is cast before it is used."""
 
     t = "step"
+    module = "ops"
 
-    def __init__(self, end: int) -> None:
-        super().__init__("ops", end)
-
-    def turns(self, length: float) -> str:
-        return _cast(self._turns(length))
-
-    def troughs(self, length: float) -> str:
-        return _cast(f"({self._turns(length / 2)} + 1) // 2")
-
-    def phase(self, length: float) -> str:
-        counted = self._counted(length)
-        return f"{_cast(f'{counted[0]}step % {counted[1]}')} / {counted[1]}" if counted else f"t / {float(length)!r}"
-
-    def reached(self, boundaries: Sequence[float]) -> str:
-        within = tuple(boundary for boundary in boundaries if boundary <= LARGEST_INT32)
-        return f"sum([{_cast('step >= b')} for b in {within!r}])"
+    def cast(self, whole: str) -> str:
+        return f"ops.cast({whole}, 'float32')"
 
     def opening(self, expressions: Sequence[ast.expr]) -> list[str]:
         named = {node.id for tree in expressions for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        return [f"t = {_cast('step')}"] if "t" in named else []
+        return [f"t = {self.cast('step')}"] if "t" in named else []
 
 
 def translated(text: str, numbers: Mapping[str, float], calls: Mapping[str, str], dialect: Dialect) -> ast.expr:
@@ -220,5 +197,57 @@ def _ratio(length: float) -> tuple[str, int]:
     return "" if exact.denominator == 1 else f"{exact.denominator} * ", exact.numerator
 
 
-def _cast(text: str) -> str:
-    return f"ops.cast({text}, 'float32')"
+def expression(text: str) -> ast.expr:
+    """The tree of an expression in Python's grammar."""
+    return ast.parse(text, mode="eval").body
+
+
+def number(tree: ast.expr) -> int | float | None:
+    """The number that a tree is, if it is one."""
+    match tree:
+        case ast.Constant(value=int() | float() as value):
+            return value
+    return None
+
+
+def simplified(tree: ast.expr, values: Mapping[str, float]) -> ast.expr:
+    """The tree with the numbers in place of their names, without terms that are 0 and factors that are 1."""
+    result = _Simplifier(values).visit(tree)
+    assert isinstance(result, ast.expr)
+    return result
+
+
+class _Simplifier(ast.NodeTransformer):
+    def __init__(self, values: Mapping[str, float]) -> None:
+        self._values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(self._values[node.id]) if node.id in self._values else node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        left: ast.expr = self.visit(node.left)
+        right: ast.expr = self.visit(node.right)
+        return _shorter(left, node.op, right) or ast.BinOp(left, node.op, right)
+
+
+def _shorter(left: ast.expr, operator: ast.operator, right: ast.expr) -> ast.expr | None:
+    """The shorter form of an operation that is none, or of a product or difference of whole numbers; else None."""
+    first, second = number(left), number(right)
+    match operator:
+        case ast.Add() if first == 0:
+            return right
+        case ast.Add() | ast.Sub() if second == 0:
+            return left
+        case ast.Sub() if isinstance(first, int) and isinstance(second, int):
+            return ast.Constant(first - second)
+        case ast.Sub() if first is not None and first == second:
+            return ast.Constant(0)
+        case ast.Mult() if first is not None and second is not None:
+            return ast.Constant(first * second)
+        case ast.Mult() | ast.Div() if first == 0:
+            return left
+        case ast.Mult() if second == 0 or first == 1:
+            return right
+        case ast.Mult() | ast.Div() | ast.Pow() if second == 1:
+            return left
+    return None

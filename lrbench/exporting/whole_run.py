@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lrbench.errors import PolicyError
-from lrbench.policies import Policy, parse_policy
+from lrbench.policies import Policy
 from lrbench.policies.policy import CHECKED_AT_ONCE
 from lrbench.policies.values import FloatArray
 
@@ -44,7 +44,7 @@ def every_rate(policy: Policy | str, iterations: int) -> FloatArray:
     Raises:
         PolicyError: an impossible policy, a closed-loop one, or a run of more than 10 million iterations.
     """
-    policy = parse_policy(policy) if isinstance(policy, str) else policy
+    policy = Policy.of(policy)
     if policy.closed_loop:
         raise PolicyError(
             "it reacts to evaluations, which a function of the step alone cannot",

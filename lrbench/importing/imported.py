@@ -28,11 +28,7 @@ class Given:
 
     @property
     def base_rate(self) -> float:
-        """The optimizer's lr, which the scheduler multiplies.
-
-        Raises:
-            UsageError: it was not given.
-        """
+        """The optimizer's lr, which the scheduler multiplies; raises UsageError if it was not given."""
         if self.rate is None:
             raise UsageError("it changes the optimizer's lr, which it does not say", remedy="give it by --rate")
         return self.rate

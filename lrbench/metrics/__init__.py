@@ -1,1 +1,1 @@
-"""What is computed from probabilities, losses and clocks: of an evaluation, of a run, of a policy."""
+"""Metrics of an evaluation, of a run and of a policy, computed from probabilities, losses and clocks."""

@@ -1,4 +1,4 @@
-"""What an evaluation says about divergence: the one rule for the runs of every engine and for training logs.
+"""Detection of divergence in an evaluation: the one rule for the runs of every engine and for training logs.
 
 Caffe takes no logarithm of less than the smallest normal float32, so a sample's softmax loss is at most
 ``-log(2**-126) = 87.3365``. On a GPU this turns the NaN of a diverged net into a loss of 87.3365, and Caffe's Accuracy
@@ -21,7 +21,7 @@ _TOLERANCE = 1e-4
 
 
 def divergence(loss: float, accuracy: float | None, classes: int | None, *, mean_loss: bool = True) -> str | None:
-    """Why an evaluation shows that the net diverged, to be followed by where; None where it does not.
+    """Return why an evaluation shows that the net diverged, to be followed by where; None if it does not.
 
     Args:
         loss: the softmax loss on the test set.

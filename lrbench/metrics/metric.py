@@ -1,4 +1,4 @@
-"""A metric, and what it is computed of: the outputs at an evaluation, or the evaluations of a run."""
+"""A metric, and its input: the outputs at an evaluation, or the evaluations of a run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Unit = Literal["fraction", "loss", "iterations", "seconds", "iterations/s", "byt
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """What a net gave for the whole test set.
+    """Outputs of a net for the whole test set.
 
     Attributes:
         probabilities: softmax outputs, shape (N, C), any float type.
         labels: the true classes, shape (N,), integers in [0, C).
         test_loss: mean loss over the test set.
         train_loss: mean loss over the training iterations since the last evaluation.
-        scores: what the softmax is taken of, of the probabilities' shape; None where the engine gives none.
+        scores: inputs of the softmax, of the probabilities' shape; None where the engine gives none.
     """
 
     probabilities: Floats
@@ -39,7 +39,7 @@ class Evaluated:
 
     @property
     def ranking(self) -> Floats:
-        """What classes are ranked by: the scores where they are known."""
+        """The values that rank classes: the scores, or else the probabilities."""
         return self.probabilities if self.scores is None else self.scores
 
     @cached_property

@@ -88,11 +88,7 @@ def all_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict
 
 
 def metric_named(name: str) -> Metric:
-    """The metric of that name.
-
-    Raises:
-        UsageError: there is none; the message lists the names near it.
-    """
+    """Return the metric of that name; raise UsageError, with the names near it, if there is none."""
     if name in METRICS:
         return METRICS[name]
     raise UsageError(

@@ -119,7 +119,7 @@ def run_metrics(run: RunCurves, metrics: Iterable[Metric]) -> dict[str, float | 
 
 
 def target_budgets(evaluations: Mapping[str, Column], iterations: int | None) -> dict[str, float | None]:
-    """What a run that missed its target counts as, by the name of each metric of a time to the target.
+    """Return the time that a run which missed its target counts with, by the name of each metric of such a time.
 
     ``iterations_to_target``: the run's budget, or, where that is not known, the iterations that it trained.
     ``seconds_to_target``: the training seconds of that many iterations: those of the run where it trained to the end of
@@ -140,7 +140,7 @@ def target_budgets(evaluations: Mapping[str, Column], iterations: int | None) ->
 
 @dataclass(frozen=True)
 class Robustness:
-    """How far a policy's accuracy depends on the scale of its rates.
+    """Dependence of a policy's accuracy on the scale of its rates.
 
     Attributes:
         spread: max - min, over the scales, of the mean best accuracy over the seeds; None unless every scale has one

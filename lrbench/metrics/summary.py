@@ -1,10 +1,12 @@
-"""Means over seeds, and times to a target over seeds of which some missed it."""
+"""Means over seeds, and times to a target accuracy over seeds of which some missed it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from lrbench.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -75,3 +77,12 @@ def times_to_target(times: Sequence[float | None], budgets: Sequence[float | Non
     known = [value for value in counted if value is not None]
     restricted = math.fsum(known) / len(known) if known and len(known) == len(counted) else None
     return TimesToTarget(reached.mean, reached.deviation, reached.n, len(times), restricted)
+
+
+def check_target(target: float | None, called: str) -> None:
+    """Raise UsageError unless ``target``, which the user calls ``called``, is None or in (0, 1]."""
+    if target is not None and not 0 < target <= 1:
+        raise UsageError(
+            f"{called} is {target:g}, but an accuracy is above 0 and at most 1",
+            remedy="give a fraction, such as 0.98 for 98 %",
+        )

@@ -1,4 +1,4 @@
-"""Which way of counting cycles a run's rates come from."""
+"""The way of counting cycles that a run's rates come from."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FRACTION = re.compile(r"\b(?:l|mult)=\d*(?:\.|e-)")
 
 
 def rates_of(description: Mapping[str, Any]) -> int | None:
-    """Which way of counting a run had, from its run.json: RATES, or 1 for a run made before there was another.
+    """Return a run's way of counting, from its run.json: RATES, or 1 for a run made before there was another.
 
-    None where it makes no difference, as all lengths that its policy counts are whole.
+    None where all lengths that its policy counts are whole, as both ways count these alike.
     """
     if not _counts_fractions(str(description.get("policy"))):
         return None

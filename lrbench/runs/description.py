@@ -18,7 +18,7 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Branch:
-    """Where a run branches from another: the id of that run, and the iteration."""
+    """The branching of a run from another: the id of that run, and the iteration."""
 
     run: str
     iteration: int
@@ -34,7 +34,7 @@ class RunDescription:
         policy: the policy's canonical text, without the robustness scale.
         function: the name of the LR function, whatever it is scaled by.
         lr_scale: the robustness factor on top of the policy; 1 for the policy itself.
-        rates: how lengths that are not whole were counted: 2 today, None at first or where all are whole.
+        rates: way of counting lengths that are not whole: 2 today, None at first or where all are whole.
         seed: of weights, batches and augmentation.
         solver: the solver's type and the parameters that it reads.
         workload: net and data set with their SHA-256, batch sizes, iterations, intervals.
@@ -72,7 +72,7 @@ class RunDescription:
 
     @property
     def counting(self) -> int | None:
-        """How the policy's cycles were counted; see ``lrbench.policies.counting.rates_of``."""
+        """The way of counting the policy's cycles; see ``lrbench.policies.counting.rates_of``."""
         from lrbench.policies.counting import rates_of  # loads NumPy, which completing a command can do without
 
         return rates_of({"policy": self.policy, "rates": self.rates})
@@ -92,7 +92,7 @@ class RunDescription:
                 f"run.json has schema {schema}, this version reads up to {SCHEMA}", remedy="install a newer LRBench"
             )
         known = {}
-        for key in (each.name for each in fields(cls)):
+        for key in (known_field.name for known_field in fields(cls)):
             if value.get(key) is not None or key in _REQUIRED:
                 _check(key, isinstance(value.get(key), _TYPES[key]))
                 known[key] = value[key]

@@ -33,11 +33,7 @@ class RunBusy(LRBenchError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError of the block into a ResultsError that names the results folder.
-
-    Raises:
-        ResultsError: it cannot be written.
-    """
+    """Turn an OSError of the block into a ResultsError that names the results folder."""
     try:
         yield
     except OSError as error:
@@ -49,11 +45,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Check, before any run begins, that an experiment's folder can be made and written to.
-
-    Raises:
-        ResultsError: it cannot be written.
-    """
+    """Raise ResultsError, before any run begins, unless an experiment's folder can be made and written to."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -84,19 +76,15 @@ class RunDirectory:
             except Timeout as error:
                 raise RunBusy("another process is running it", where=str(self.path)) from error
         try:
-            self._refuse_irregular()
+            for name in (RUN, STATUS, EVALUATIONS):  # a pipe would block; none is replaced in silence
+                if is_irregular(self.path / name):
+                    raise ResultsError("is not a regular file", where=str(self.path / name), remedy="remove it")
             with writing(self.path):
                 remove_partials(self.path)
                 shutil.rmtree(self.path / SNAPSHOTS / STAGING, ignore_errors=True)
             yield
         finally:
             lock.release()
-
-    def _refuse_irregular(self) -> None:
-        """Raise for a pipe, which would block, or another irregular file: none is replaced in silence."""
-        for name in (RUN, STATUS, EVALUATIONS):
-            if is_irregular(self.path / name):
-                raise ResultsError("is not a regular file", where=str(self.path / name), remedy="remove it")
 
     @property
     def is_locked(self) -> bool:
@@ -118,11 +106,7 @@ class RunDirectory:
         return False
 
     def describe(self, description: RunDescription) -> None:
-        """Write run.json unless it is there; the caller holds the lock.
-
-        Raises:
-            ResultsError: the folder cannot be written.
-        """
+        """Write run.json unless it is there; the caller holds the lock. Raises ResultsError if it cannot."""
         if (self.path / RUN).exists():
             return
         with writing(self.path):
@@ -144,7 +128,7 @@ class RunDirectory:
         Raises:
             ResultsError: the folder cannot be written.
         """
-        evaluations = [each for each in parent.evaluations() if each.iteration <= iteration]
+        evaluations = [row for row in parent.evaluations() if row.iteration <= iteration]
         if not evaluations or evaluations[-1].iteration != iteration or not self._copy_snapshot(parent, iteration):
             return False
         self.describe(replace(description, branch=Branch(parent.path.name, iteration)))
@@ -209,7 +193,7 @@ class RunDirectory:
 
     def keep(self, evaluations: Sequence[Evaluation]) -> None:
         """Drop all evaluations but these, which are the first of those on disk."""
-        path, content = self.path / EVALUATIONS, b"".join(each.line() for each in evaluations)
+        path, content = self.path / EVALUATIONS, b"".join(row.line() for row in evaluations)
         if (read_regular(path) if path.exists() else b"") != content:
             atomic_write(path, content)
 

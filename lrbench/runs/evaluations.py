@@ -29,7 +29,7 @@ _NO_EVALUATION = (AttributeError, KeyError, TypeError, ValueError, OverflowError
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was measured at one iteration of a run.
+    """Measurements at one iteration of a run.
 
     Attributes:
         iteration: number of iterations done by then.
@@ -97,7 +97,7 @@ def of_trained_net(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     It is of the initial weights and says nothing of the policy: it is no result to rank by, and no target is reached
     there.
     """
-    return [each for each in evaluations if each.iteration > 0]
+    return [evaluation for evaluation in evaluations if evaluation.iteration > 0]
 
 
 def read_evaluations(file: BinaryIO) -> list[Evaluation]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lrbench.errors import ResultsError
 from lrbench.runs.description import RunDescription, read_description
 from lrbench.runs.directory import RunDirectory
-from lrbench.runs.evaluations import Columns, read_columns
+from lrbench.runs.evaluations import read_columns
 from lrbench.runs.files import EVALUATIONS, RUN, STATUS, opened
 from lrbench.runs.status import Status, read_status
 
@@ -71,7 +71,8 @@ def _search(folder: Path, depth: int, seen: set[tuple[int, int]], found: list[Pa
             return
         seen.add(identity)
         with os.scandir(folder) as entries:
-            folders = {entry.name: _is_folder(entry) for entry in entries}
+            # DirEntry.is_dir() raises for a link to itself.
+            folders = {e.name: os.path.isdir(e.path) if e.is_symlink() else e.is_dir() for e in entries}
     except OSError:
         found.append(folder)  # read_run says what is wrong with it
         return
@@ -83,11 +84,6 @@ def _search(folder: Path, depth: int, seen: set[tuple[int, int]], found: list[Pa
                 _search(folder / name, depth - 1, seen, found)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    # DirEntry.is_dir() raises for a link to itself.
-    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
-
-
 def read_run(path: Path) -> RunRecord:
     """Read a run directory; the run may be in training.
 
@@ -96,25 +92,14 @@ def read_run(path: Path) -> RunRecord:
     """
     run = read_description(path)
     # The status before the evaluations: one that says "finished" then comes with all of them.
-    status, cut_off = _read_status(path)
-    evaluations, problem = _read_evaluations(path / EVALUATIONS)
-    return RunRecord(path, run, status, evaluations, problem, cut_off)
-
-
-def _read_status(path: Path) -> tuple[Status, bool]:
-    status = read_status(path)
-    if status.status != "running" or RunDirectory(path).is_locked:
-        return status, False
-    # The run may have ended between the two looks: then its status says so by now.
-    status = read_status(path)
-    return status, status.status == "running"
-
-
-def _read_evaluations(path: Path) -> tuple[Columns, str | None]:
-    """Read the columns up to the first damaged line, and say what is wrong with that line."""
+    status, cut_off = read_status(path), False
+    if status.status == "running" and not RunDirectory(path).is_locked:
+        # The run may have ended between the two looks: then its status says so by now.
+        status = read_status(path)
+        cut_off = status.status == "running"
     try:
-        with opened(path) as file:
+        with opened(path / EVALUATIONS) as file:
             columns, problem = read_columns(file)
     except FileNotFoundError:
         columns, problem = read_columns(io.BytesIO())
-    return columns, problem and f"{path.name}{problem}"
+    return RunRecord(path, run, status, columns, problem and f"{EVALUATIONS}{problem}", cut_off)

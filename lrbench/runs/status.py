@@ -38,11 +38,7 @@ class Status:
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Status:
-        """Take the status from the content of a status.json.
-
-        Raises:
-            DamagedRun: it holds no status.
-        """
+        """Return the status in the content of a status.json; raise DamagedRun if there is none."""
         name: Any = value.get("status")
         iteration, reason = value.get("iteration", 0), value.get("reason")
         if name not in get_args(StatusName):
@@ -60,9 +56,5 @@ class Status:
 
 
 def read_status(folder: Path) -> Status:
-    """Read the status of the run in a folder; ``pending`` where there is no status.json.
-
-    Raises:
-        DamagedRun: it cannot be read, or holds no status.
-    """
+    """Read the status of the run in a folder, ``pending`` without a status.json; raise DamagedRun if it is damaged."""
     return Status.parse(read_object(folder / STATUS) or {"status": "pending"})

@@ -65,7 +65,7 @@ class UsageLog:
 
     @property
     def seconds(self) -> float:
-        """When the last sample was taken, 0 before there is one."""
+        """Time of the last sample, 0 before there is one."""
         return self._samples[-1].seconds if self._samples else 0.0
 
     def append(self, sample: Sample) -> None:
@@ -90,7 +90,7 @@ class UsageLog:
 
 
 def thinned(samples: Sequence[Sample]) -> list[Sample]:
-    """Half as many: of each two the mean of shares, weighted by time, and the higher memory; an odd last one stays."""
+    """Merge each two samples: the mean of shares, weighted by time, and the higher memory; an odd last one stays."""
     steps = list(_steps(samples))
     pairs = zip(steps[::2], steps[1::2], strict=False)
     return [_merged(*pair) for pair in pairs] + list(samples[len(samples) - len(samples) % 2 :])

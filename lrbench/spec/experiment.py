@@ -21,7 +21,7 @@ from lrbench.spec.document import Document, apply_override, apply_values
 from lrbench.spec.expansion import Run, write_out_runs
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.settings import check_settings, read_spec
-from lrbench.spec.workload import Workload, read_workload
+from lrbench.spec.workload import Workload, check_classes, read_workload
 from lrbench.spec.yaml_loader import MAX_DEPTH
 
 Spec = str | os.PathLike[str] | Mapping[str, Any]
@@ -55,7 +55,7 @@ class Experiment:
             SpecError: with the spec's line.
         """
         with self.document.placing("workload", "net"):
-            self.workload.check_classes(data)
+            check_classes(self.workload.outputs, self.workload.net_path, data)
         given = self.settings.workload.test_batch_size is not None
         with self.document.placing("workload", "test_batch_size" if given else "batch_size"):
             self.workload.check_test_set(data)

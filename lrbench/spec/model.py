@@ -153,7 +153,7 @@ class ObjectiveSettings(Settings):
 
 
 class StoppingSettings(Settings):
-    """When a run ends before its last iteration; by default never.
+    """Rules by which a run ends before its last iteration; by default none.
 
     Attributes:
         at_target: stop once ``target_accuracy`` is reached.

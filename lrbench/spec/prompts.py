@@ -34,7 +34,7 @@ class NetAnswer:
     parts: NetParts
 
     def written(self, folder: Path) -> str:
-        """As a spec in that folder names it."""
+        """Return the net's name in a spec in that folder."""
         return self.named if self.named == self.path.stem else _from(folder, self.path)
 
 
@@ -51,7 +51,7 @@ class DataAnswer:
         return self.name or (self.prepared.folder.resolve().name if self.prepared is not None else "") or "data"
 
     def written(self, folder: Path) -> str | Mapping[str, str]:
-        """As a spec in that folder names it."""
+        """Return the data set's name or paths in a spec in that folder."""
         if self.name is not None or self.prepared is None:
             return str(self.name)
         paths = {"train": self.prepared.train, "test": self.prepared.test, "mean": self.prepared.mean}
@@ -103,11 +103,7 @@ def read_data_answer(text: str, home: Path, net: NetAnswer) -> DataAnswer:
 
 
 def check_batch_size(size: int, data: Prepared | None) -> int:
-    """The size, which no data set may be smaller than.
-
-    Raises:
-        UsageError: it is below 1, or there are not as many training images.
-    """
+    """Return the size; raise UsageError if it is below 1 or above the number of training images."""
     if size < 1:
         raise UsageError(f"the batch size is {size}, but must be at least 1")
     if data is not None and size > data.train_count:
@@ -119,11 +115,7 @@ def check_batch_size(size: int, data: Prepared | None) -> int:
 
 
 def check_test_count(data: Prepared) -> int:
-    """The test batch of a first spec: near 100, and the test set is a whole number of them.
-
-    Raises:
-        DataError: there is none that is not very small.
-    """
+    """Return a test batch near 100 that divides the test set; raise DataError if only very small ones do."""
     fitting = fitting_batch(data.test_count, TEST_BATCH)
     if fitting is None:
         raise DataError(
@@ -135,22 +127,14 @@ def check_test_count(data: Prepared) -> int:
 
 
 def check_iterations(number: int) -> int:
-    """The number of iterations, where the runs of a first spec can have as many.
-
-    Raises:
-        UsageError: they cannot.
-    """
+    """Return the number of iterations; raise UsageError unless the runs of a first spec can have as many."""
     if not FEWEST_ITERATIONS <= number <= MOST_ITERATIONS:
         raise UsageError(f"a run has {FEWEST_ITERATIONS} to {MOST_ITERATIONS:,} iterations here, not {number:,}")
     return number
 
 
 def check_solver(name: str) -> SolverType:
-    """The solver type of that name, whatever its case.
-
-    Raises:
-        UsageError: there is none.
-    """
+    """Return the solver type of that name, whatever its case; raise UsageError if there is none."""
     for known in SOLVER_TYPES:
         if known.lower() == name.lower():
             return known
@@ -161,7 +145,7 @@ def check_solver(name: str) -> SolverType:
 
 
 def _from(folder: Path, path: Path) -> str:
-    """The path as a spec in that folder writes it: from there, with a ``./`` that says that it is one."""
+    """Return the path as a spec in that folder writes it: from there, with a ``./`` that marks a path."""
     if path.is_absolute():
         return str(path)
     text = relpath(path.absolute(), folder.absolute())

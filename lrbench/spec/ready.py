@@ -14,7 +14,7 @@ SUFFIX = ".yaml"
 
 @dataclass(frozen=True)
 class ReadySpec:
-    """What a ready spec says about itself.
+    """Contents of a ready spec that a list of them shows.
 
     Attributes:
         summary: its first line, a comment.
@@ -35,11 +35,7 @@ def ready_specs() -> list[ReadySpec]:
 
 
 def find_ready_spec(name: str) -> ReadySpec:
-    """Find a ready spec by its name.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
+    """Return the ready spec of that name; raise UsageError if there is none."""
     name = name.removesuffix(SUFFIX)
     specs = {spec.name: spec for spec in ready_specs()}
     if name not in specs:

@@ -84,7 +84,7 @@ class EngineSettings(Settings):
 
 
 class SearchSettings(Settings):
-    """How ``tune`` searches, and by what it and the other tuning commands judge policies.
+    """Search of ``tune``, and the evaluation of policies in it and in the other tuning commands.
 
     Attributes:
         validation: training images held out to judge policies on; 0 judges them on the test set, as the papers did, and
@@ -148,7 +148,7 @@ class SearchSettings(Settings):
 
 
 class RangeSettings(Settings):
-    """How ``range`` finds a useful range of learning rates.
+    """Bounds, lengths and seeds with which ``range`` finds a useful range of learning rates.
 
     Attributes:
         low: lowest rate to try, before a solver's ``lr_scale``; None: by the solver's type.

@@ -16,11 +16,7 @@ from lrbench.spec.yaml_loader import Key, shown
 
 
 def read_spec(path: Path) -> Document:
-    """A spec file as a mapping, not yet checked; without a ``name`` the file's stem is one.
-
-    Raises:
-        SpecError: with file and line.
-    """
+    """Read a spec file as a mapping, not yet checked; its name is the file's stem by default. Raises SpecError."""
     document = read_document(path)
     if not isinstance(document.value, dict):
         found = "is empty" if document.value is None else f"contains {shown(document.value)}"
@@ -35,11 +31,7 @@ def read_spec(path: Path) -> Document:
 
 
 def check_settings(document: Document, model: type[ExperimentSettings] = ExperimentSettings) -> ExperimentSettings:
-    """The settings of a document that is a mapping.
-
-    Raises:
-        SpecError: with the place and the key.
-    """
+    """Return the settings of a document that is a mapping; raise SpecError, with place and key, if one is wrong."""
     raw = dict(document.value)
     written = list(_solvers(raw.get("solver", {})))
     raw["solver"] = [solver for _, solver in written]

@@ -102,7 +102,7 @@ def _sentence(problem: ErrorDetails, key: Key, name: str) -> tuple[str, str]:
 
 
 def _right_key(key: str, here: type[BaseModel]) -> str:
-    """Where an unknown key belongs, or which it may have been meant to be."""
+    """Say where an unknown key belongs, or which key it may have been meant to be."""
     if key in ExperimentSettings.model_fields:
         return "it belongs at the top level"
     for name, field in ExperimentSettings.model_fields.items():

@@ -50,10 +50,6 @@ class Workload:
             "display_interval": self.display_interval,
         }
 
-    def check_classes(self, data: Prepared) -> None:
-        """Raise SpecError for labels that the net has no output for: Caffe would read beyond its memory."""
-        check_classes(self.outputs, self.net_path, data)
-
     def check_test_set(self, data: Prepared) -> None:
         """Raise SpecError for a test set of no whole number of batches: part would be measured twice or never."""
         if data.test_count % self.test_batch_size == 0:
@@ -70,7 +66,7 @@ class Workload:
 
 
 def check_classes(outputs: int | None, net: Path, data: Prepared) -> None:
-    """Raise SpecError for a net with fewer outputs than the data set has classes; None are not known."""
+    """Raise SpecError for labels that the net has no output for: Caffe would read beyond its memory."""
     if outputs is not None and outputs < data.classes:
         raise SpecError(
             f"{net} has {outputs} outputs, but {data.label} has {data.classes} classes",

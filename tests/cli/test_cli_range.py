@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from command_line import typed
 
-import lrbench.cli.setup
 import lrbench.executors.setup
 from lrbench.cli.main import main
 from lrbench.data import Prepared

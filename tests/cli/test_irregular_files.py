@@ -12,8 +12,8 @@ from factories import fake_runs
 
 from lrbench.data.store import read_mean
 from lrbench.errors import DataError, ResultsError
-from lrbench.runs.checksums import check_checksums, write_checksums
 from lrbench.runs.directory import RunDirectory
+from lrbench.runs.files import check_checksums, write_checksums
 from lrbench.runs.status import Status
 from lrbench.runs.usage import USAGE, read_usage
 from lrbench.storage import file_sha256
