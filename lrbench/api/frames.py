@@ -101,15 +101,8 @@ def policies_frame(report: Report) -> pandas.DataFrame:
         rows.append({**row, "lr_scale_robustness": known["lr_scale_robustness"]})
     frame: pandas.DataFrame = _pandas().DataFrame(rows)
     numbers = [name for name in frame.columns if name not in POLICY_COLUMNS and not name.endswith(("_n", "_runs"))]
-    return frame.astype(
-        {
-            **dict.fromkeys(numbers, "float64"),
-            "rank": "Int64",
-            "target_accuracy": "float64",
-            "p_value": "float64",
-            "p_value_holm": "float64",
-        }
-    )
+    numbers += ["target_accuracy", "p_value", "p_value_holm"]
+    return frame.astype({**dict.fromkeys(numbers, "float64"), "rank": "Int64"})
 
 
 def _runs(report: Report) -> list[dict[str, Any]]:

@@ -94,15 +94,7 @@ def list_entries(output_format: str, target: float | None, location: str | None,
     from lrbench.tuning.database import EntryQuery
 
     with users_database(location) as database:
-        found = database.entries(
-            EntryQuery(
-                function=names["function"],
-                net=names["net"],
-                dataset=names["dataset"],
-                solver=names["solver"],
-                engine=names["engine"],
-            )
-        )
+        found = database.entries(EntryQuery(**names))  # type: ignore[arg-type] # its fields of these names are texts
         if not found:
             click.echo(f"none of the {len(database)} entries of {database.shown} matches", err=True)
     if not found and not for_programs(output_format):

@@ -91,14 +91,10 @@ def _caffe_on_gpus() -> str:
         return f"Caffe is not built for them; {CUDA_INSTALL_HINT}"
     driver = find_driver()
     names = [f"GPU {number} ({gpu.name})" for number, gpu in enumerate(driver.gpus)] if driver else ["GPU 0"]
-    told = (
-        [
-            f"Caffe built with CUDA {build.version} for architectures {', '.join(map(str, build.architectures))}, "
-            f"{environment.origin}"
-        ]
-        if build
-        else []
-    )
+    told = []
+    if build:
+        architectures = ", ".join(map(str, build.architectures))
+        told.append(f"Caffe built with CUDA {build.version} for architectures {architectures}, {environment.origin}")
     for number, name in enumerate(names):
         reason = probe_gpu(environment, number)
         told.append(f"{name}: yes" if reason is None else f"{name}: no ({reason})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,13 +33,7 @@ BATCH_SIZE = 100
 class _Options:
     """Values of the options that answer questions, None where not given, and whether to ask for these."""
 
-    net: str | None
-    dataset: str | None
-    batch_size: int | None
-    iterations: int | None
-    target: float | None
-    solver: str | None
-    engine: str | None
+    values: Mapping[str, str | int | float | None]
     asking: bool
 
 
@@ -84,7 +78,7 @@ def init(output: Path | None, yes: bool, force: bool, **values: str | int | floa
 
     if output is not None:
         _check_new(output, force)
-    options = _Options(asking=not yes and _asks(), **values)  # type: ignore[arg-type]
+    options = _Options(values, not yes and _asks())
     net, training = _net(options)
     data = _data(options, net)
     path = output or Path(f"{data.stem}_{net.path.stem}.yaml")
@@ -121,7 +115,7 @@ def _net(options: _Options) -> tuple[NetAnswer, Training | None]:
         return read_net_answer(text if training is None else os.path.join(os.curdir, training.net)), training
 
     question = f"Net ({', '.join(builtin_nets())}, or a prototxt file)"
-    return _answer(options, question, options.net, None, read, "--net")
+    return _answer(options, "net", question, None, read)
 
 
 def _data(options: _Options, net: NetAnswer) -> DataAnswer:
@@ -129,9 +123,7 @@ def _data(options: _Options, net: NetAnswer) -> DataAnswer:
     from lrbench.spec.prompts import read_data_answer
 
     question = f"Data set ({', '.join(data_set_names())}, or a folder with LMDBs)"
-    return _answer(
-        options, question, options.dataset, None, lambda text: read_data_answer(text, home(), net), "--dataset"
-    )
+    return _answer(options, "dataset", question, None, lambda text: read_data_answer(text, home(), net))
 
 
 def _starter(options: _Options, net: NetAnswer, data: DataAnswer, path: Path, training: Training | None) -> StarterSpec:
@@ -142,28 +134,18 @@ def _starter(options: _Options, net: NetAnswer, data: DataAnswer, path: Path, tr
     known = data.prepared
     usual = BATCH_SIZE if known is None else min(BATCH_SIZE, known.train_count)
     batch = _answer(
-        options,
-        "Training batch size",
-        options.batch_size,
-        usual,
-        lambda text: check_batch_size(_whole(text), known),
-        "--batch-size",
+        options, "batch_size", "Training batch size", usual, lambda text: check_batch_size(_whole(text), known)
     )
     length = training.iterations if training is not None else None
     kind = training.settings.get("type", "SGD") if training is not None else "SGD"
     suggested = length or suggested_iterations(known, batch)
     iterations = _answer(
-        options,
-        "Iterations of each run",
-        options.iterations,
-        suggested,
-        lambda text: check_iterations(_whole(text)),
-        "--iterations",
+        options, "iterations", "Iterations of each run", suggested, lambda text: check_iterations(_whole(text))
     )
-    target = _answer(options, "Target accuracy, such as 0.98, or none", options.target, "none", _target, "--target")
-    solver = _answer(options, "Solver", options.solver, kind, check_solver, "--solver")
+    target = _answer(options, "target", "Target accuracy, such as 0.98, or none", "none", _target)
+    solver = _answer(options, "solver", "Solver", kind, check_solver)
     usual_engine = "torch" if not _has_caffe() and find_spec("torch") is not None else "caffe"
-    engine = _answer(options, "Engine", options.engine, usual_engine, _engine, "--engine")
+    engine = _answer(options, "engine", "Engine", usual_engine, _engine)
     starter = StarterSpec(
         name=path.stem,
         net=net.written(path.parent),
@@ -202,14 +184,13 @@ def _check_layers(net: NetAnswer, engine: str) -> None:
         raise error.at("--net") from error
 
 
-def _answer(
-    options: _Options, question: str, given: object, usual: object, read: Callable[[str], Answer], option: str
-) -> Answer:
+def _answer(options: _Options, name: str, question: str, usual: object, read: Callable[[str], Answer]) -> Answer:
     """Read the value of an option, or ask for it until it is valid; without questions, take the default.
 
     Raises:
         UsageError: the value of the option is invalid, or there is neither a value nor a default.
     """
+    given, option = options.values[name], f"--{name.replace('_', '-')}"
     if given is not None:
         try:
             return read(str(given))

@@ -90,12 +90,9 @@ def _verdict(engine: str, seed: int, parted: bool, others: Mapping[int, list[str
     also = [other for other, failures in others.items() if failures]
     for other, failures in others.items():
         click.echo(f"seed {other}: {'; '.join(failures) or 'agrees with Caffe'}")
-    chance = (
-        f"; the deviation with seed {seed} alone can come from a value within rounding error of a kink"
-        if parted
-        else ""
-    )
-    click.echo(f"verdict: {engine} {'deviates from Caffe' if also else f'agrees with Caffe{chance}'}")
+    chance = f"; the deviation with seed {seed} alone can come from a value within rounding error of a kink"
+    agreement = f"agrees with Caffe{chance}" if parted else "agrees with Caffe"
+    click.echo(f"verdict: {engine} {'deviates from Caffe' if also else agreement}")
     return 1 if also else 0
 
 

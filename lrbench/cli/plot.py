@@ -68,7 +68,7 @@ NARROWEST, WIDEST = 2, 30
 )
 @sort_option
 @target_option()
-def plot(whats: Sequence[str], style: PrintStyle, columns: str, width: float | None, **typed: Any) -> None:
+def plot(whats: Sequence[str], style: PrintStyle, columns: str, width: float | None, **options: Any) -> None:
     """Draw a figure for a paper from the runs at PATH..., and print a draft of its caption.
 
     PATH... is as for `lrbench report`. Text is 6 to 7 points high at the figure's own width, so include the figure
@@ -79,17 +79,13 @@ def plot(whats: Sequence[str], style: PrintStyle, columns: str, width: float | N
     lrbench plot results/ --what rates --what accuracy --columns 2 --style grey -o figure.pdf
     lrbench plot results/ --what rate-against-accuracy --policies TRI --policies FIX -o rates.svg
     """
-    _check(width)
-    paper = Paper(tuple(dict.fromkeys(whats)), width or COLUMN_INCHES[int(columns)], style)
-    _plot(paper, **typed)
-
-
-def _check(width: float | None) -> None:
     if width is not None and not NARROWEST <= width <= WIDEST:
         raise UsageError(
             f"--width is {width:g}, but a figure is {NARROWEST} to {WIDEST} inches wide",
             remedy="give the width of a column, such as 3.5, or leave it out",
         )
+    paper = Paper(tuple(dict.fromkeys(whats)), width or COLUMN_INCHES[int(columns)], style)
+    _plot(paper, **options)
 
 
 def _plot(

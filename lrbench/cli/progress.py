@@ -6,7 +6,6 @@ import math
 import threading
 import time
 from contextlib import ExitStack, suppress
-from types import TracebackType
 from typing import Any
 
 import click
@@ -34,11 +33,8 @@ class RunProgress(LogListener):
     def __init__(self, total: int | None = None) -> None:
         super().__init__()
         self._console = Console(stderr=True)
-        self._live = (
-            Progress(*_columns(self._console), console=self._console, transient=True)
-            if self._console.is_terminal
-            else None
-        )
+        live = Progress(*_columns(self._console), console=self._console, transient=True)
+        self._live = live if self._console.is_terminal else None
         self._total = total
         self._lock = threading.Lock()
         self._rows: dict[int, Any] = {}
@@ -50,9 +46,7 @@ class RunProgress(LogListener):
             self._stack.enter_context(self._live)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
     def started(self, task: RunTask) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lrbench.metrics.metric import Metric, RunCurves, last_known
+from lrbench.metrics.metric import Metric, RunCurves, Unit, last_known
 
 if TYPE_CHECKING:
     from lrbench.metrics.metric import Column
@@ -25,6 +25,11 @@ def _speed(run: RunCurves) -> float | None:
     start = iterations[0] if train_seconds[0] == 0 else 0
     seconds = train_seconds[-1]
     return last_known((iterations[-1:] - start) / seconds) if seconds > 0 else None
+
+
+def _last(name: str, title: str, unit: Unit, definition: str) -> Metric:
+    """Build the metric that is the last value of the column of its name."""
+    return Metric(name, title, unit, definition, of_run=lambda run: run.last(name))
 
 
 RUN_METRICS = (
@@ -67,20 +72,8 @@ RUN_METRICS = (
         of_run=lambda run: run.at_first(run.target, "train_seconds"),
         to_target=True,
     ),
-    Metric(
-        "train_seconds",
-        "training",
-        "seconds",
-        "wall time of training",
-        of_run=lambda run: run.last("train_seconds"),
-    ),
-    Metric(
-        "evaluation_seconds",
-        "evaluation",
-        "seconds",
-        "wall time of evaluating",
-        of_run=lambda run: run.last("evaluation_seconds"),
-    ),
+    _last("train_seconds", "training", "seconds", "wall time of training"),
+    _last("evaluation_seconds", "evaluation", "seconds", "wall time of evaluating"),
     Metric(
         "iterations_per_second",
         "speed",
@@ -89,20 +82,13 @@ RUN_METRICS = (
         higher_is_better=True,
         of_run=_speed,
     ),
-    Metric(
+    _last(
         "cpu_seconds",
         "processor time",
         "seconds",
         "of the engine's process, training and evaluating, over all its threads",
-        of_run=lambda run: run.last("cpu_seconds"),
     ),
-    Metric(
-        "peak_memory_bytes",
-        "peak memory",
-        "bytes",
-        "the most main memory that the engine's process held at once",
-        of_run=lambda run: run.last("peak_memory_bytes"),
-    ),
+    _last("peak_memory_bytes", "peak memory", "bytes", "the most main memory that the engine's process held at once"),
 )
 
 

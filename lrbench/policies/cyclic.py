@@ -29,25 +29,31 @@ SMITH_2017 = 'Smith, "Cyclical Learning Rates for Training Neural Networks", arX
 
 
 @dataclass(frozen=True)
-class Waveform:
-    """A cyclic wave: its shape, its motion and its cycle in units of l.
+class Start:
+    """g(t) of a wave that starts low, or of one that starts high.
 
     Attributes:
-        low, high: g(t) as text, for a wave that starts low and for one that starts high.
-        low_expression, high_expression: the same in the grammar of ``lrbench.policies.formula``, where x is the phase
-            in the cycle. What starts low is sin^2, not (1 - cos) / 2, which loses its digits near 0.
+        text: g(t), for readers.
+        expression: g(t) in the grammar of ``lrbench.policies.formula``, where x is the phase in the cycle. What starts
+            low is sin^2, not (1 - cos) / 2, which loses its digits near 0.
     """
+
+    text: str
+    expression: str
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """A cyclic wave: its shape, its motion and its cycle in units of l."""
 
     name: str
     words: str
     shape: Callable[[FloatArray], FloatArray]
-    restarts: bool
-    cycle_in_l: int
-    starts_high: bool
-    low: str
-    high: str
-    low_expression: str
-    high_expression: str
+    low: Start
+    high: Start
+    cycle_in_l: int = 1
+    restarts: bool = False
+    starts_high: bool = False
     source: str = WU_2019
 
 
@@ -75,76 +81,54 @@ WAVEFORMS = (
         "TRI",
         "triangle",
         linear,
-        False,
-        2,
-        False,
-        "(2/pi) abs(arcsin(sin(pi t / 2l)))",
-        "(2/pi) abs(arcsin(cos(pi t / 2l)))",
-        "2 * min(x, 1 - x)",
-        "abs(1 - 2 * x)",
+        low=Start("(2/pi) abs(arcsin(sin(pi t / 2l)))", "2 * min(x, 1 - x)"),
+        high=Start("(2/pi) abs(arcsin(cos(pi t / 2l)))", "abs(1 - 2 * x)"),
+        cycle_in_l=2,
     ),
     Waveform(
         "SIN",
         "sine",
         sine,
-        False,
-        2,
-        False,
-        "abs(sin(pi t / 2l))",
-        "abs(cos(pi t / 2l))",
-        "sin(pi * x)",
-        "abs(cos(pi * x))",
+        low=Start("abs(sin(pi t / 2l))", "sin(pi * x)"),
+        high=Start("abs(cos(pi t / 2l))", "abs(cos(pi * x))"),
+        cycle_in_l=2,
     ),
     Waveform(
         "COS",
         "cosine",
         cosine,
-        False,
-        1,
-        True,
-        "(1 - cos(2 pi t / l)) / 2",
-        "(1 + cos(2 pi t / l)) / 2",
-        "sin(pi * x) ** 2",
-        "(1 + cos(2 * pi * x)) / 2",
+        low=Start("(1 - cos(2 pi t / l)) / 2", "sin(pi * x) ** 2"),
+        high=Start("(1 + cos(2 pi t / l)) / 2", "(1 + cos(2 * pi * x)) / 2"),
+        starts_high=True,
     ),
     Waveform(
         "SAW",
         "sawtooth",
         linear,
-        True,
-        1,
-        False,
-        "(t/l - floor(t/l))",
-        "(1 - t/l + floor(t/l))",
-        "x",
-        "(1 - x)",
-        SMITH_2017,
+        low=Start("(t/l - floor(t/l))", "x"),
+        high=Start("(1 - t/l + floor(t/l))", "(1 - x)"),
+        restarts=True,
+        source=SMITH_2017,
     ),
     Waveform(
         "HSIN",
         "half sine with restarts",
         sine,
-        True,
-        1,
-        True,
-        "sin(pi/2 (t/l - floor(t/l)))",
-        "cos(pi/2 (t/l - floor(t/l)))",
-        "sin(pi * x / 2)",
-        "cos(pi * x / 2)",
-        SGDR_2017,
+        low=Start("sin(pi/2 (t/l - floor(t/l)))", "sin(pi * x / 2)"),
+        high=Start("cos(pi/2 (t/l - floor(t/l)))", "cos(pi * x / 2)"),
+        restarts=True,
+        starts_high=True,
+        source=SGDR_2017,
     ),
     Waveform(
         "HCOS",
         "half cosine with restarts",
         cosine,
-        True,
-        1,
-        True,
-        "(1 - cos(pi (t/l - floor(t/l)))) / 2",
-        "(1 + cos(pi (t/l - floor(t/l)))) / 2",
-        "sin(pi * x / 2) ** 2",
-        "(1 + cos(pi * x)) / 2",
-        SGDR_2017,
+        low=Start("(1 - cos(pi (t/l - floor(t/l)))) / 2", "sin(pi * x / 2) ** 2"),
+        high=Start("(1 + cos(pi (t/l - floor(t/l)))) / 2", "(1 + cos(pi * x)) / 2"),
+        restarts=True,
+        starts_high=True,
+        source=SGDR_2017,
     ),
 )
 
@@ -201,7 +185,7 @@ def _rates(wave: Waveform, envelope: Envelope, high: bool, t: FloatArray, v: Val
 
 def _formula(wave: Waveform, envelope: Envelope, high: bool, v: Values) -> Formula:
     cycle = "2 * l" if wave.cycle_in_l == 2 else "l"
-    shape = wave.high_expression if high else wave.low_expression
+    shape = (wave.high if high else wave.low).expression
     halved_in_trough = getattr(v, "halve", CREST) == TROUGH
     factor = (" * 0.5 ** troughs(t, {cycle})" if halved_in_trough else envelope.expression).format(cycle=cycle)
     return Formula(f"(high - low) * {shape}{factor} + low", names=(("x", f"phase(t, {cycle})"),))
@@ -220,7 +204,7 @@ def _row(wave: Waveform, envelope: Envelope, high: bool) -> Function:
     suffix = "" if high == wave.starts_high else "_HIGH" if high else "_LOW"
     name = wave.name + envelope.name + suffix
     cycle = "2l" if wave.cycle_in_l == 2 else "l"
-    g = envelope.before + (wave.high if high else wave.low) + envelope.after.format(cycle=cycle)
+    g = envelope.before + (wave.high if high else wave.low).text + envelope.after.format(cycle=cycle)
     chooses = envelope.name == "2" and high and not wave.restarts
     trough = f"; with halve=trough / 2^floor(t / {cycle} + 1/2)" if chooses else ""
     gamma = Number(

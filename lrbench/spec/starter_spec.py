@@ -131,14 +131,18 @@ def starter_text(starter: StarterSpec) -> str:
     parameters = starter.parameters
     if parameters is None:
         parameters = {**_PARAMETERS[starter.solver], "weight_decay": _WEIGHT_DECAY}
-    cycle = iterations // 8
+    cycle, dataset = iterations // 8, starter.dataset
+    if isinstance(dataset, str):
+        dataset = _quoted(dataset)
+    else:
+        dataset = "".join(f"\n    {key}: {_quoted(folder)}" for key, folder in dataset.items())
     target = "# target_accuracy: 0.98        # a fraction; the time to reach it is reported"
     if starter.target is not None:
         target = f"target_accuracy: {starter.target!r}  # a fraction; the time to reach it is reported"
     text = _TEMPLATE.format(
         name=_name(starter.name),
         net=_quoted(starter.net),
-        dataset=_dataset(starter.dataset),
+        dataset=dataset,
         batch_size=starter.batch_size,
         test_batch_size=starter.test_batch_size,
         iterations=iterations,
@@ -171,12 +175,6 @@ def starter_experiment(text: str, path: Path) -> Experiment:
         UsageError: something in it does not fit.
     """
     return experiment_of(Document(str(path), *load_yaml(text, str(path))), path.resolve().parent)
-
-
-def _dataset(dataset: str | Mapping[str, str]) -> str:
-    if isinstance(dataset, str):
-        return _quoted(dataset)
-    return "".join(f"\n    {key}: {_quoted(path)}" for key, path in dataset.items())
 
 
 def _quoted(text: str) -> str:
