@@ -26,7 +26,7 @@ class Recommendations(Sequence[Recommendation]):
 
     def __init__(self, found: Sequence[Recommendation], experiment: Experiment, database: str | None) -> None:
         self._found = tuple(found)
-        solvers = tuple(asked_solver(each.asked) for each in found)
+        solvers = tuple(asked_solver(recommendation.asked) for recommendation in found)
         self._commands = Commands(
             experiment.document.source, experiment.name, solvers=solvers, database_option=database_option(database)
         )
@@ -37,7 +37,7 @@ class Recommendations(Sequence[Recommendation]):
         texts = [
             candidate.policy
             for found in self
-            for candidate in (*found.here, *(each for like in found.like for each in like.candidates))
+            for candidate in (*found.here, *(row for like in found.like for row in like.candidates))
         ]
         return [parse_policy(text) for text in dict.fromkeys(texts)]
 
@@ -101,9 +101,9 @@ def recommendations(
 ) -> list[Recommendation]:
     """A recommendation for each solver of the experiment."""
     asked = asked_workloads(experiment, data)
-    types = sorted({kind for each in asked for kind in like_solvers(each.solver_type)})
+    types = sorted({kind for workload in asked for kind in like_solvers(workload.solver_type)})
     entries = [entry for kind in types for entry in database.entries(EntryQuery(solver=kind))]
-    return [recommended(each, entries, target) for each in asked]
+    return [recommended(workload, entries, target) for workload in asked]
 
 
 def data_at_hand(experiment: Experiment) -> Prepared | None:

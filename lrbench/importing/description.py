@@ -136,7 +136,7 @@ def _is_taken(argument: str, value: object, default: object) -> bool:
     if isinstance(default, (bool, str)):
         return isinstance(value, type(default))
     if argument == "milestones":
-        return isinstance(value, list) and all(_is_whole(one) for one in value)
+        return isinstance(value, list) and all(_is_whole(milestone) for milestone in value)
     if argument in _WHOLE:
         return _is_whole(value)
     if argument == "schedulers":

@@ -179,7 +179,7 @@ def _plateau(a: Arguments, given: Given) -> Made:
 
 
 def _sequential(a: Arguments, given: Given) -> Made:
-    parts, boundaries = a["schedulers"], [_iterations(one, given) for one in a["milestones"]]
+    parts, boundaries = a["schedulers"], [_iterations(count, given) for count in a["milestones"]]
     if not all(isinstance(part, Described) for part in parts) or len(parts) != len(boundaries) + 1:
         raise UsageError(
             "it needs a list of schedulers and a milestone fewer than those",

@@ -6,23 +6,24 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from lrbench.data import Prepared
 from lrbench.errors import SpecError
 from lrbench.policies import Policy
 from lrbench.runs.description import RunDescription
-from lrbench.spec.document import Document, apply_override, apply_values
+from lrbench.spec.document import Document, apply_override, apply_values, read_document
 from lrbench.spec.expansion import Run, write_out_runs
 from lrbench.spec.model import ExperimentSettings
-from lrbench.spec.settings import check_settings, read_spec
+from lrbench.spec.validation_errors import explain
 from lrbench.spec.workload import Workload, check_classes, read_workload
-from lrbench.spec.yaml_loader import MAX_DEPTH
+from lrbench.spec.yaml_loader import MAX_DEPTH, Key, shown
 
 Spec = str | os.PathLike[str] | Mapping[str, Any]
 """The path of a YAML file, or what such a file holds."""
@@ -193,3 +194,46 @@ def _plain(value: Any, depth: int) -> Any:
         where="the spec",
         remedy="convert it to one of those",
     )
+
+
+def read_spec(path: Path) -> Document:
+    """Read a spec file as a mapping, not yet checked; its name is the file's stem by default. Raises SpecError."""
+    document = read_document(path)
+    if not isinstance(document.value, dict):
+        found = "is empty" if document.value is None else f"contains {shown(document.value)}"
+        raise SpecError(
+            f"the file {found}, but a spec is a mapping",
+            where=document.where(()),
+            remedy="write name, workload, solver and policies, such as in configs/quickstart.yaml",
+        )
+    document.value = {"name": path.stem, **document.value}
+    document.places.setdefault(("name",), f"{path}, whose file name is the default name")
+    return document
+
+
+def check_settings(document: Document, model: type[ExperimentSettings] = ExperimentSettings) -> ExperimentSettings:
+    """Return the settings of a document that is a mapping; raise SpecError, with place and key, if one is wrong."""
+    raw = dict(document.value)
+    written = list(_solvers(raw.get("solver", {})))
+    raw["solver"] = [solver for _, solver in written]
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise explain(error, document, [key for key, _ in written]) from error
+
+
+def _solvers(given: Any) -> Iterator[tuple[Key, Any]]:
+    """Each solver of the short forms (one mapping, a type, lists of both, a list as ``type``), with where it stands."""
+    if isinstance(given, list):
+        for index, item in enumerate(given):
+            yield from (((key[0], index), solver) for key, solver in _solvers_of(item))
+    else:
+        yield from _solvers_of(given)
+
+
+def _solvers_of(item: Any) -> Iterator[tuple[Key, Any]]:
+    types = item.get("type") if isinstance(item, dict) else None
+    if isinstance(types, list) and types:
+        yield from ((("solver",), item | {"type": kind}) for kind in types)
+    else:
+        yield ("solver",), {"type": item} if isinstance(item, str) else item

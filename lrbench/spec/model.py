@@ -10,12 +10,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from lrbench.errors import did_you_mean
-from lrbench.spec.fields import (
+from lrbench.spec.sections import (
+    CompositionSettings,
     Count,
+    EngineSettings,
     Fraction,
     Iterations,
     NonNegative,
     Positive,
+    RangeSettings,
+    SearchSettings,
     Seed,
     Settings,
     Text,
@@ -24,7 +28,6 @@ from lrbench.spec.fields import (
     inconsistent,
     refuse_doubled,
 )
-from lrbench.spec.sections import CompositionSettings, EngineSettings, RangeSettings, SearchSettings
 from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SolverType
 
 

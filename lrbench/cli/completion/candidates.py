@@ -200,4 +200,4 @@ def _files(typed: str, suffixes: tuple[str, ...]) -> Items:
         )
     except OSError:
         found = []
-    return [*(CompletionItem(f"{folder}{separator}{each}") for each in found[:MOST]), CompletionItem(typed, type="dir")]
+    return [*(CompletionItem(f"{folder}{separator}{file}") for file in found[:MOST]), CompletionItem(typed, type="dir")]
