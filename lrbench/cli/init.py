@@ -169,11 +169,7 @@ def _starter(options: _Options, net: NetAnswer, data: DataAnswer, path: Path, tr
 
 
 def _check_layers(net: NetAnswer, engine: str) -> None:
-    """Check that the engine supports every layer type; an engine that is not installed yet is not asked.
-
-    Raises:
-        NetError: a layer type is not supported.
-    """
+    """Raise NetError unless the engine supports every layer type; an engine that is not installed yet is not asked."""
     from lrbench.engines.registry import open_engine
 
     try:
@@ -187,8 +183,7 @@ def _check_layers(net: NetAnswer, engine: str) -> None:
 def _answer(options: _Options, name: str, question: str, usual: object, read: Callable[[str], Answer]) -> Answer:
     """Read the value of an option, or ask for it until it is valid; without questions, take the default.
 
-    Raises:
-        UsageError: the value of the option is invalid, or there is neither a value nor a default.
+    Raises UsageError if the option's value is invalid, or there is neither a value nor a default.
     """
     given, option = options.values[name], f"--{name.replace('_', '-')}"
     if given is not None:

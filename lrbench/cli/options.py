@@ -173,11 +173,7 @@ def typed_again(location: str | None) -> tuple[str, ...] | None:
 
 
 def users_database(location: str | None) -> Database:
-    """Open the database of the option, or the user's own; a new one is announced.
-
-    Raises:
-        DatabaseError: it cannot be used.
-    """
+    """Open the database of the option, or the user's own; a new one is announced. Raises DatabaseError."""
     from lrbench.tuning.database import open_database
 
     database = open_database(location or database_place())

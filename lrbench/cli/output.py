@@ -31,11 +31,7 @@ def how_to_resume(arguments: Sequence[str]) -> str:
 
 
 def check_writable(output: Path, option: str = "-o") -> None:
-    """Refuse a path that cannot be written as a file; ``option`` is the option that names it.
-
-    Raises:
-        UsageError: it exists and is not a regular file, or its folder does not exist.
-    """
+    """Raise UsageError unless the path, which ``option`` names, is a file or new, and its folder exists."""
     if output.exists() and not output.is_file():
         remedy = f"give {option} the name of a file to write"
         raise UsageError("is not a regular file", where=str(output), remedy=remedy)
@@ -50,11 +46,7 @@ def show(document: Document, output_format: str, output: Path | None = None) -> 
 
 
 def write_output(content: bytes, output: Path | None) -> None:
-    """Write the content to the file, or to standard output without one.
-
-    Raises:
-        UsageError: the file cannot be written; what was there is unchanged.
-    """
+    """Write the content to the file, or to standard output without one; after a UsageError the file is unchanged."""
     from lrbench.storage import atomic_write
 
     if output is None:

@@ -110,11 +110,7 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
 
 
 def on_search_engine(bench: Bench) -> Bench:
-    """Return the bench with the engine of ``search.engine``, if the spec sets one.
-
-    Raises:
-        UsageError: there is no such engine, or it is not fit.
-    """
+    """Return the bench with the engine of ``search.engine``, if there is one; raise UsageError if it is not fit."""
     from lrbench.executors.setup import check_engine, find_engine, with_engine_version
 
     wanted = bench.experiment.settings.search.engine
@@ -166,11 +162,7 @@ def find_space(bench: Bench) -> Space:
 
 
 def check_space(bench: Bench) -> None:
-    """Refuse a section ``search`` that defines no space, whatever the rates, before anything is trained for it.
-
-    Raises:
-        UsageError: a function is unknown, or an entry of the space is no policy or impossible in a run of that length.
-    """
+    """Raise UsageError if the section ``search`` defines no possible space, whatever the rates; nothing is trained."""
     from lrbench.tuning.space import search_space
 
     settings, document = bench.experiment.settings.search, bench.experiment.document
@@ -180,11 +172,7 @@ def check_space(bench: Bench) -> None:
 
 
 def _rates(bench: Bench) -> Sequence[float]:
-    """Return the rates that a range test suggests; the test is run unless it is done.
-
-    Raises:
-        SpecError: the range test suggests no rates.
-    """
+    """Return the rates that a range test suggests, run unless it is done; raise SpecError if there are none."""
     from lrbench.tuning.range_test import FEW_IMAGES, range_test
 
     click.echo("no search.rates in the spec: running a range test first", err=True)

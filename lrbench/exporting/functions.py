@@ -54,16 +54,15 @@ class _Writer:
         known = self._names.get((policy, iterations))
         if known is not None:
             return known
-        name = name or self._free(f"{policy.name.lower()}_rate")
+        if name is None:
+            stem = f"{policy.name.lower()}_rate"
+            names = (stem if number == 1 else f"{stem}_{number}" for number in itertools.count(1))
+            name = next(free for free in names if free not in self._names.values())
         self._names[policy, iterations] = name
         values = policy.function.values(policy.parameters, iterations)
         lines = self._body(_formula(policy.function, values), self._numbers(policy.function, vars(values)))
         self.texts.append(function(f"{name}({self._dialect.t})", policy.text, lines))
         return name
-
-    def _free(self, stem: str) -> str:
-        names = (stem if number == 1 else f"{stem}_{number}" for number in itertools.count(1))
-        return next(name for name in names if name not in self._names.values())
 
     def _calls(self, formula: Formula) -> dict[str, str]:
         """The calls for the rates of the policies that a policy takes, by the names that its formula has for them."""

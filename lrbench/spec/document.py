@@ -54,11 +54,7 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """Read a YAML file.
-
-    Raises:
-        SpecError: it cannot be read, is huge, is not text, or is refused by ``load_yaml``.
-    """
+    """Read a YAML file; raise SpecError if it cannot be read, is huge, is not text, or is refused by ``load_yaml``."""
     try:
         if path.is_dir():
             raise SpecError("is a folder", where=str(path), remedy=_GIVE_A_FILE)

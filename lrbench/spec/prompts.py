@@ -59,11 +59,7 @@ class DataAnswer:
 
 
 def read_net_answer(text: str) -> NetAnswer:
-    """One of LRBench's nets by name, or a prototxt file.
-
-    Raises:
-        NetError: there is none, or it cannot be trained on a CPU, which is what a first spec asks for.
-    """
+    """Read one of LRBench's nets by name, or a prototxt file; raise NetError unless it can be trained on a CPU."""
     path = find_net(text, Path())
     net = read_net(path)
     parts = check_net(net, str(path))
