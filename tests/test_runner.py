@@ -24,8 +24,8 @@ from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
-from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.sections import EngineSettings
 from lrbench.stopping import StoppingRules
 from lrbench.storage import atomic_write
 

@@ -26,8 +26,8 @@ from lrbench.sampling import sampler
 from lrbench.sampling.nvml import Nvml
 from lrbench.sampling.processes import LOOKS_PER_SEARCH, Processes
 from lrbench.sampling.sampler import UsageRecorder
-from lrbench.spec.engine import EngineSettings
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.sections import EngineSettings
 from lrbench.stopping import StoppingRules
 
 # Holds 100 MB; for each line that it reads it works for as many seconds of processor time, and answers.
