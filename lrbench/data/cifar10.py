@@ -12,8 +12,7 @@ from typing import IO, cast
 import numpy as np
 
 from lrbench.data.arrays import Arrays, Pixels, Split, mean_image, pad
-from lrbench.data.download import RemoteFile, download
-from lrbench.data.sources import Differences, Sources
+from lrbench.data.sources import Differences, RemoteFile, Sources, download
 from lrbench.errors import DataError
 from lrbench.storage import file_sha256, reason
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lrbench.engines.caffe.files import NOT_NATIVE, POLICY_IS
+from lrbench.engines.caffe.run_folder import NOT_NATIVE, POLICY_IS
 from lrbench.engines.caffe.schedule import NATIVE, field_value, is_list, native_form
 from lrbench.errors import UsageError
 from lrbench.importing.imported import Imported

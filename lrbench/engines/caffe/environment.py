@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from lrbench.engines.caffe.driver import driver_folder, find_driver
-from lrbench.engines.caffe.gpu import CudaBuild, meaning, misfit
-from lrbench.engines.process.death import signal_name
+from lrbench.engines.caffe.gpu import CudaBuild, driver_folder, find_driver, meaning, misfit
+from lrbench.engines.process.exit_reason import signal_name
 from lrbench.errors import EngineUnavailable
 from lrbench.storage import read_regular, reason
 

@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.base import Job, Progress, Session, TestOutputs, TrainResult, Usage
-from lrbench.engines.bound import bind
+from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment
-from lrbench.engines.caffe.files import NET, SOLVER, write_run_files
 from lrbench.engines.caffe.log import CaffeLog
-from lrbench.engines.caffe.solver import SNAPSHOT_PREFIX
-from lrbench.engines.caffe.start import LOG_NAME, start_worker
-from lrbench.engines.process.death import death
+from lrbench.engines.caffe.run_folder import LOG_NAME, NET, SNAPSHOT_PREFIX, SOLVER, start_worker, write_run_files
+from lrbench.engines.process.exit_reason import exit_error
 from lrbench.errors import EngineFailed
 
 POLL_SECONDS = 0.1
@@ -83,7 +81,7 @@ class NativeSession(Session):
             if self._diverged(start, end) is not None:
                 break
             if ended and not self._saved(end):
-                raise death("Caffe", self._log_path, 0, self._status or 0)
+                raise exit_error("Caffe", self._log_path, 0, self._status or 0)
             if not ended:
                 time.sleep(POLL_SECONDS)
         bad = self._diverged(start, end)

@@ -8,11 +8,9 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from lrbench.engines.base import Job
-from lrbench.engines.bound import bind
+from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment
-from lrbench.engines.caffe.files import write_run_files
-from lrbench.engines.caffe.solver import stepping_solver
-from lrbench.engines.caffe.start import start_worker
+from lrbench.engines.caffe.run_folder import start_worker, stepping_solver, write_run_files
 from lrbench.engines.process.session import ProcessSession
 from lrbench.errors import EngineFailed
 from lrbench.nets import write_message

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.base import Job, Progress, Session, TestOutputs, Timing, TrainResult, Usage
-from lrbench.engines.bound import BoundNet
+from lrbench.engines.bound_net import BoundNet
 from lrbench.engines.process.client import WorkerClient
 
 TIMED_PASSES = 5

@@ -13,18 +13,110 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lrbench.data import Prepared, Split, load
-from lrbench.engines.torch.augmentation import Augmentation
+from lrbench.data.arrays import Mean
+from lrbench.data.store import read_mean
 from lrbench.engines.torch.streams import upload
-from lrbench.engines.torch.transform import Transform, read_transform
-from lrbench.errors import LRBenchError
+from lrbench.errors import DataError, LRBenchError, NetError
 from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, Phase, TransformationParameter
-from lrbench.nets.wiring import layer_place
+from lrbench.nets.graph import layer_place
+from lrbench.nets.refusals import check_transform
+
+WORDS = 4
+"""64-bit words of one block of Philox; each sample has a block of its own: row, column, mirror, and one to spare."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may vary from sample to sample.
+
+    The numbers of sample s are block s of numpy's Philox4x64-10 under the key (seed, phase): a function of those
+    three, whatever was drawn before. They are not the numbers that Caffe draws under the same seed.
+
+    Attributes:
+        seed: of the run.
+        phase: Caffe's number of the phase, so that training and testing do not share numbers.
+        rows: how many places a window has vertically, and ``columns`` horizontally; 1 where it does not vary.
+        mirror: whether half of the samples are flipped.
+    """
+
+    seed: int
+    phase: int
+    rows: int = 1
+    columns: int = 1
+    mirror: bool = False
+
+    @property
+    def random(self) -> bool:
+        """Whether anything varies."""
+        return self.mirror or self.rows > 1 or self.columns > 1
+
+    def draw(self, first: int, count: int) -> NDArray[np.int64]:
+        """Row, column and mirroring (0 or 1) of ``count`` samples from sample ``first`` on, shape (count, 3)."""
+        if not self.random:
+            return np.zeros((count, 3), np.int64)
+        key = np.array([self.seed, self.phase], np.uint64)
+        words = np.random.Philox(key=key, counter=first).random_raw(WORDS * count).reshape(count, WORDS)
+        choices = np.array([self.rows, self.columns, 2 if self.mirror else 1], np.uint64)
+        drawn: NDArray[np.int64] = (words[:, :3] % choices).astype(np.int64)  # the bias is below 2^-50
+        return drawn
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What happens to an image's pixels: (pixel - mean) * scale, of a window, mirrored or not.
+
+    Attributes:
+        mean: of shape (height, width, channels), or None.
+        window: height and width of what is left of an image.
+        mirror: whether half of the images are flipped left to right.
+    """
+
+    mean: Mean | None
+    scale: float
+    window: tuple[int, int]
+    mirror: bool
+
+
+def read_transform(message: TransformationParameter, shape: tuple[int, int, int]) -> Transform:
+    """The transformation of images of this shape (channels, height, width).
+
+    Raises:
+        NetError: it does not fit the images, or holds what Caffe ignores or aborts on.
+        DataError: the mean file is absent, damaged or of another shape.
+    """
+    for field in ("force_color", "force_gray"):
+        if getattr(message, field):
+            raise NetError(f"{field} is not supported: Caffe ignores it unless images are encoded", remedy="remove it")
+    check_transform(message, shape)
+    crop: int = message.crop_size
+    _, height, width = shape
+    return Transform(
+        mean=_mean(message, shape),
+        scale=message.scale,
+        window=(crop, crop) if crop else (height, width),
+        mirror=message.mirror,
+    )
+
+
+def _mean(message: TransformationParameter, shape: tuple[int, int, int]) -> Mean | None:
+    values = np.array(message.mean_value, np.float32)
+    if message.HasField("mean_file"):
+        mean = read_mean(Path(message.mean_file))
+        if mean.shape != shape:
+            raise DataError(
+                f"is {mean.shape}, the images {shape}", where=message.mean_file, remedy="use the mean of these images"
+            )
+        return np.ascontiguousarray(mean.transpose(1, 2, 0))
+    channels, height, width = shape
+    return np.broadcast_to(values, (height, width, channels)).copy() if len(values) else None
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ class TorchEngine(Engine):
         """
         import torch
 
-        from lrbench.engines.bound import bind
-        from lrbench.engines.torch.model import Model
+        from lrbench.engines.bound_net import bind
+        from lrbench.engines.torch.session_inputs import Model
 
         if job.engine.driver != "stepping":
             raise SpecError(f"the engine torch has no driver {job.engine.driver!r}", remedy="leave engine.driver out")
@@ -81,7 +81,7 @@ class TorchEngine(Engine):
 
     def choose_lanes(self, job: Job, most: int) -> tuple[int, str]:
         """By trials of 1, 2, 4, ... lanes in a worker of their own."""
-        from lrbench.engines.torch.probe import Trial, choose_lanes
+        from lrbench.engines.torch.lane_autotune import Trial, choose_lanes
 
         with _worker(job) as worker:
 
@@ -93,7 +93,7 @@ class TorchEngine(Engine):
 
     def open(self, job: Job) -> Session:
         """Add a lane to the worker of the job's session, which is started for the first."""
-        from lrbench.engines.bound import bind
+        from lrbench.engines.bound_net import bind
         from lrbench.engines.torch.group import LanePool
         from lrbench.engines.torch.session import TorchSession, opening, start_worker
 
@@ -109,7 +109,7 @@ class TorchEngine(Engine):
 @contextmanager
 def _worker(job: Job) -> Iterator[WorkerClient]:
     """A worker with nothing but the job's net and data."""
-    from lrbench.engines.bound import bind
+    from lrbench.engines.bound_net import bind
     from lrbench.engines.torch.session import NET, opening, start_worker
     from lrbench.nets import write_message
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from lrbench.engines.torch.conv_geometry import Window
 from lrbench.engines.torch.layer import Shape
-from lrbench.engines.torch.window import Window
 
 BLOCK = 16
 """Channels that oneDNN works on at once: the float32 numbers in a register of 512 bits."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lrbench.engines.base import Job, Progress, SessionLost, TrainResult
 from lrbench.engines.process.client import WorkerClient
-from lrbench.engines.process.death import MEMORY_REMEDY, OutOfMemory, WorkerDied
+from lrbench.engines.process.exit_reason import MEMORY_REMEDY, OutOfMemory, WorkerDied
 from lrbench.errors import EngineFailed
 
 StartWorker = Callable[[Path], WorkerClient]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lrbench.errors import NetError
 from lrbench.nets.caffe_pb2 import FillerParameter, LayerParameter, Phase
-from lrbench.nets.wiring import layer_place
+from lrbench.nets.graph import layer_place
 
 Shape = tuple[int, ...]
 

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lrbench.engines.torch.fillers import fill
-from lrbench.engines.torch.gradient_flow import check_gradients
 from lrbench.engines.torch.layer import USE_CAFFE, Build, Shape, refusal
 from lrbench.engines.torch.layers import LAYERS
 from lrbench.engines.torch.numerics import mixed
-from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
-from lrbench.engines.torch.steps import Step, hold_back, join_scales, reshape, without_gradient
+from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot, fill
+from lrbench.engines.torch.steps import Step, check_gradients, hold_back, join_scales, reshape, without_gradient
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
-from lrbench.nets.phases import layers_in
+from lrbench.nets.graph import layers_in, trace
 from lrbench.nets.refusals import CAFFE_LAYER_TYPES, unknown_type
-from lrbench.nets.wiring import trace
 from lrbench.spec.engine import Precision
 
 _OUTSIDE = ("Data", "Input")

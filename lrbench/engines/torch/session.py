@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from lrbench.data import Prepared
 from lrbench.engines.base import Job, Session, TestOutputs, TrainResult, Usage
-from lrbench.engines.bound import BoundNet
+from lrbench.engines.bound_net import BoundNet
 from lrbench.engines.process.client import WorkerClient, read_outputs
 from lrbench.engines.torch.group import LanePool
 from lrbench.nets import write_message

@@ -16,7 +16,7 @@ from lrbench.engines.torch.net import TorchNet
 from lrbench.engines.torch.parameters import Slot
 from lrbench.errors import NetError, ResultsError
 from lrbench.nets.caffe_pb2 import BlobProto, LayerParameter, NetParameter
-from lrbench.nets.wiring import layer_place
+from lrbench.nets.graph import layer_place
 from lrbench.storage import atomic_write, read_regular, reason
 
 _LEGACY = ("num", "channels", "height", "width")

@@ -16,7 +16,7 @@ from pathlib import Path
 from lrbench.data import Progress
 from lrbench.engines.caffe.cuda.toolkit import Toolkit
 from lrbench.engines.caffe.environment import start_through_loader
-from lrbench.engines.caffe.watching import complaint
+from lrbench.engines.caffe.install import complaint
 from lrbench.errors import EngineUnavailable
 
 TRIPLET = "x86_64-linux-gnu"

@@ -14,8 +14,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from lrbench.data import Progress
-from lrbench.engines.caffe.driver import written
-from lrbench.engines.caffe.watching import complaint, watched
+from lrbench.engines.caffe.gpu import written
+from lrbench.engines.caffe.install import complaint, watched
 from lrbench.errors import EngineUnavailable, UsageError
 
 PACKAGES = Path(__file__).with_name("toolkit.txt")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lrbench.engines.process.death import OutOfMemory
+from lrbench.engines.process.exit_reason import OutOfMemory
 
 LEAST_GAIN = 1.1
 """Twice the lanes have to make so many times the iterations a second, or they are not worth their memory.

@@ -1,11 +1,30 @@
-"""Caffe's solver messages: the one a user can give to ``caffe train``, and the one the stepping driver runs."""
+"""A run's folder as Caffe works in it: net, solver and log, and the worker that is started there."""
 
 from __future__ import annotations
 
 from lrbench.engines.base import Job
+from lrbench.engines.bound_net import BoundNet
+from lrbench.engines.caffe.environment import WORKER, CaffeEnvironment
 from lrbench.engines.caffe.schedule import native_schedule
+from lrbench.engines.process.client import WorkerClient
+from lrbench.nets import write_message
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.spec.solver_types import SOLVER_FIELDS
+
+NET, SOLVER = "net.prototxt", "solver.prototxt"
+POLICY_IS = "Learning-rate policy: "
+NOT_NATIVE = "Caffe has no native form of it: LRBench sets base_lr before each iteration, caffe train would not."
+"""The solver's first two comments, the second where the solver's own lr_policy is not the run's policy."""
+
+
+def write_run_files(job: Job, bound: BoundNet) -> None:
+    """Write net.prototxt and solver.prototxt, with which plain ``caffe train`` works from within the folder."""
+    write_message(job.folder / NET, bound.net)
+    header = f"{POLICY_IS}{job.policy.text}"
+    if native_schedule(job.policy, job.iterations) is None:
+        header += f"\n{NOT_NATIVE}"
+    write_message(job.folder / SOLVER, native_solver(job), header=header)
+
 
 NEVER = 2**31 - 1
 SNAPSHOT_PREFIX = "snapshots/net"
@@ -61,3 +80,12 @@ def _solver(job: Job) -> SolverParameter:
         if name in given:
             setattr(solver, name, given[name])
     return solver
+
+
+LOG_NAME = "caffe.log"
+
+
+def start_worker(environment: CaffeEnvironment, job: Job, log_name: str = LOG_NAME) -> WorkerClient:
+    """A worker in Caffe's own Python, in the job's folder."""
+    command = environment.command((*environment.python, str(WORKER)), job.threads, job.engine.device)
+    return WorkerClient("Caffe", command, job.folder / log_name)

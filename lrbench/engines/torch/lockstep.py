@@ -1,4 +1,4 @@
-"""Training of several lanes in rounds: one iteration of each lane a round, none waiting for the device."""
+"""Training of several lanes in lockstep: one iteration of each lane a round, none waiting for the device."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tell = Callable[[int, NDArray[np.float64]], None]
 
 
 @dataclass(frozen=True)
-class Course:
+class LossTrace:
     """What a lane's training gave: the main loss of each iteration, and whether every objective was finite.
 
     The first iteration whose objective was not finite is the last one counted.
@@ -47,7 +47,7 @@ class Rounds:
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self._lanes = tuple(lanes)
-        self._device = lanes[0].shared.device
+        self._device = lanes[0].inputs.device
         self._streams = Streams(self._device, len(lanes))
         self._chunk, self._ahead = (GPU_CHUNK, 1) if self._streams.on_gpu else (1, 0)
         self._readers = _readers(lanes)
@@ -66,7 +66,7 @@ class Rounds:
         """Whether these are the lanes, and still read the same batches together."""
         return tuple(lanes) == self._lanes and _readers(lanes) == self._readers
 
-    def train(self, rates: NDArray[np.float64], tell: Tell = lambda done, losses: None) -> list[Course]:
+    def train(self, rates: NDArray[np.float64], tell: Tell = lambda done, losses: None) -> list[LossTrace]:
         """Train each lane one iteration for each of its rates, of shape (lanes, rounds)."""
         self._over.clear()
         pending: deque[Download] = deque()
@@ -80,10 +80,10 @@ class Rounds:
                     found.append(self._look(pending.popleft()))
                     tell(len(found) * self._chunk, found[-1][-1, :, 0])
             found += [self._look(download) for download in pending]
-        courses = [_course(losses) for losses in np.concatenate(found).transpose(1, 0, 2)]
-        for lane, course in zip(self._lanes, courses, strict=True):
-            lane.iteration += len(course.losses)
-        return courses
+        traces = [_trace(losses) for losses in np.concatenate(found).transpose(1, 0, 2)]
+        for lane, trace in zip(self._lanes, traces, strict=True):
+            lane.iteration += len(trace.losses)
+        return traces
 
     def _issue(self, rates: NDArray[np.float64], start: int) -> Download:
         """Put a chunk of rounds on the device."""
@@ -155,7 +155,7 @@ def _readers(lanes: Sequence[Lane]) -> list[int]:
     return [keys.index(key) for key in keys]
 
 
-def _course(losses: NDArray[np.float64]) -> Course:
+def _trace(losses: NDArray[np.float64]) -> LossTrace:
     """Of a lane's losses and objectives, shape (rounds, 2)."""
     bad = np.flatnonzero(~np.isfinite(losses[:, 1]))
-    return Course(losses[: bad[0] + 1, 0], False) if bad.size else Course(losses[:, 0], True)
+    return LossTrace(losses[: bad[0] + 1, 0], False) if bad.size else LossTrace(losses[:, 0], True)

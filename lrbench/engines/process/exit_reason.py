@@ -1,4 +1,4 @@
-"""Why a child process ended, from its log and its exit status."""
+"""The reason why a child process ended, from its log and its exit status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OutOfMemory(EngineFailed):
     """The device, or the machine, has too little memory for what the child process was asked to do."""
 
 
-def death(name: str, log: Path, start: int, status: int) -> EngineFailed:
+def exit_error(name: str, log: Path, start: int, status: int) -> EngineFailed:
     """The error that says why the process ``name`` that logged to ``log`` from byte ``start`` on ended with ``status``.
 
     The cause is the first fatal line, in the form of Google's logging library, else the signal, else the last line.

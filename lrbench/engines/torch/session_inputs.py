@@ -1,20 +1,22 @@
-"""Both phases of a bound net, and how the test phase finds the training phase's parameters."""
+"""The inputs that all lanes of a session share, read once: both phases of the net, and images on the device."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from lrbench.data import Prepared
+from lrbench.engines.torch.data import Batches, read_transform
 from lrbench.engines.torch.layer import Shape
 from lrbench.engines.torch.net import TorchNet
-from lrbench.engines.torch.transform import read_transform
 from lrbench.errors import LRBenchError
-from lrbench.nets import layers_in
+from lrbench.nets import layers_in, read_net
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter
-from lrbench.nets.wiring import layer_place
+from lrbench.nets.graph import layer_place
 from lrbench.spec.engine import Precision
 
 
@@ -72,3 +74,53 @@ def _inputs(layer: LayerParameter, data: Prepared, batch_size: int) -> dict[str,
         raise error.at(layer_place(layer)) from error
     images, labels = layer.top
     return {images: (batch_size, data.shape[0], *window), labels: (batch_size,)}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A bound net on disk.
+
+    Attributes:
+        path: its prototxt.
+        batch_sizes: samples in a batch of the training and of the test phase.
+        loss_blob: the training phase's main loss; None where only the sum of all losses is known.
+        precision: what the forward pass computes in.
+    """
+
+    path: Path
+    batch_sizes: tuple[int, int]
+    loss_blob: str | None
+    precision: Precision = "float32"
+
+
+@dataclass(frozen=True)
+class SessionInputs:
+    """A net and its data; nothing of it changes while lanes are trained.
+
+    Attributes:
+        model: both phases of the net.
+        batches, test_batches: the data of each phase, under no run's seed yet.
+        loss_blob: as in the source.
+    """
+
+    model: Model
+    batches: Batches
+    test_batches: Batches
+    loss_blob: str | None
+    device: torch.device
+
+    @classmethod
+    def read(cls, source: Source, data: Prepared, device: torch.device) -> SessionInputs:
+        """Read the bound net and its data.
+
+        Raises:
+            NetError, DataError: as the parts do.
+        """
+        model = Model.of(read_net(source.path), data, source.batch_sizes, source.precision)
+        return cls(
+            model=model,
+            batches=Batches.of(data, model.train_data, TRAIN, 0, device),
+            test_batches=Batches.of(data, model.test_data, TEST, 0, device),
+            loss_blob=source.loss_blob,
+            device=device,
+        )
