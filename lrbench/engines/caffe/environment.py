@@ -217,7 +217,10 @@ def probe_gpu(environment: CaffeEnvironment, device_id: int) -> str | None:
     if environment.cuda is not None and (found := misfit(environment.cuda, find_driver(), device_id)) is not None:
         return found
     answer = _run_probe(environment, "--probe-gpu", str(device_id), device="gpu")
-    return None if answer.returncode == 0 else meaning(_fatal_line(answer))
+    if answer.returncode == 0:
+        return None
+    fatal = next((line for line in answer.stderr.splitlines() if line.startswith("F")), None)
+    return meaning(_complaint(answer) if fatal is None else fatal.split("] ", 1)[-1])
 
 
 def _run_probe(environment: CaffeEnvironment, *options: str, device: str) -> subprocess.CompletedProcess[str]:
@@ -277,11 +280,6 @@ def _remedy(answer: subprocess.CompletedProcess[str]) -> str:
     if any(words in printed for words in _TOO_LITTLE_MEMORY):
         return MEMORY_HINT
     return LIMITS_HINT if answer.returncode < 0 and -answer.returncode not in _OWN_FAULTS else REPAIR_HINT
-
-
-def _fatal_line(answer: subprocess.CompletedProcess[str]) -> str:
-    fatal = [line for line in answer.stderr.splitlines() if line.startswith("F")]
-    return fatal[0].split("] ", 1)[-1] if fatal else _complaint(answer)
 
 
 def _packaged_version(environment: CaffeEnvironment) -> str | None:

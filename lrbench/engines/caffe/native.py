@@ -152,12 +152,9 @@ class NativeSession(Session):
         weights = f"{SNAPSHOT_PREFIX}_iter_{self._iteration}.caffemodel"
         self._evaluator.ask("load", weights=weights)
         for file in self._snapshots.iterdir():
-            if not self._is_newer(file):
+            if int(file.stem.rpartition("_")[2]) < self._iteration:
                 file.unlink()
         return self._evaluator.evaluate(self._bound.test_blobs, self._job.test_batches)
-
-    def _is_newer(self, file: Path) -> bool:
-        return int(file.stem.rpartition("_")[2]) >= self._iteration
 
     def save(self, folder: Path) -> None:
         """Nothing: this driver does not resume."""

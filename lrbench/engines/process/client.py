@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.engines.base import TestOutputs, Usage
+from lrbench.engines.base import TestOutputs
 from lrbench.engines.process.exit_reason import OutOfMemory, WorkerDied, exit_error
 from lrbench.errors import EngineFailed
 
@@ -91,11 +91,6 @@ class WorkerClient:
     def evaluate(self, blobs: dict[str, str], batches: int) -> TestOutputs:
         """Run the test set; ``blobs`` names the probabilities, label, loss and perhaps scores blobs."""
         return read_outputs(self.ask("evaluate", batches=batches, blobs=blobs))
-
-    def usage(self) -> Usage:
-        """Processor seconds and peak memory of the worker."""
-        answer = self.ask("usage")
-        return Usage(answer["cpu_seconds"], answer["peak_memory_bytes"])
 
     def processes(self) -> list[int]:
         """The worker's number, from any thread, unless it is known to have ended."""

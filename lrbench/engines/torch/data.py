@@ -158,7 +158,11 @@ class Batches:
         self._images = images.contiguous().to(device)
         self._mean = None if mean is None else mean.contiguous().to(device)
         self._labels = torch.from_numpy(split.labels).to(device)
-        self._offsets = self._window_offsets()
+        height, width = wanted.window
+        rows, columns = torch.arange(height)[:, None] * self._images.shape[2], torch.arange(width)
+        # Places of a window's pixels from its first one on, shape (2, pixels): as they are, and mirrored.
+        offsets = torch.stack([(rows + columns).view(-1), (rows + columns.flip(0)).view(-1)])
+        self._offsets = offsets.to(self._device)
 
     @classmethod
     def of(
@@ -218,24 +222,14 @@ class Batches:
             values.sub_(self._mean)
         if self._scale != 1:
             values.mul_(self._scale)
-        if self._augmentation.random:
-            values = self._windows(values, plan)
         samples, channels, height, width = self.shape
+        if self._augmentation.random:  # each sample's window, gathered pixel by pixel
+            _, rows, columns, _ = values.shape
+            starts = torch.arange(samples, device=values.device) * (rows * columns) + plan[:, 1] * columns + plan[:, 2]
+            pixels = starts[:, None] + self._offsets.index_select(0, plan[:, 3])
+            values = values.view(-1, channels).index_select(0, pixels.view(-1)).view(samples, height, width, channels)
         data = values.view(samples, 1, height, width) if channels == 1 else values.permute(0, 3, 1, 2)
         return data, self._labels.index_select(0, sources)
-
-    def _windows(self, values: Tensor, plan: Tensor) -> Tensor:
-        """Each sample's window, gathered pixel by pixel."""
-        samples, height, width, channels = values.shape
-        starts = torch.arange(samples, device=values.device) * (height * width) + plan[:, 1] * width + plan[:, 2]
-        pixels = starts[:, None] + self._offsets.index_select(0, plan[:, 3])
-        return values.view(-1, channels).index_select(0, pixels.view(-1)).view(samples, *self._window, channels)
-
-    def _window_offsets(self) -> Tensor:
-        """Places of a window's pixels from its first one on, shape (2, pixels): as they are, and mirrored."""
-        height, width = self._window
-        rows, columns = torch.arange(height)[:, None] * self._images.shape[2], torch.arange(width)
-        return torch.stack([(rows + columns).view(-1), (rows + columns.flip(0)).view(-1)]).to(self._device)
 
 
 def _centre(values: Tensor, transform: Transform) -> Tensor:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lrbench.engines.torch.layer import Build
-from lrbench.engines.torch.layers_arithmetic import argmax, bias, reduction, scale
-from lrbench.engines.torch.layers_convolution import convolution, deconvolution, embed, inner_product, pooling
+from lrbench.engines.torch.layers_arithmetic import argmax, bias, eltwise, embed, inner_product, reduction, scale
+from lrbench.engines.torch.layers_convolution import convolution, deconvolution, pooling
 from lrbench.engines.torch.layers_loss import (
     accuracy,
     euclidean_loss,
@@ -33,7 +33,7 @@ from lrbench.engines.torch.layers_neuron import (
     threshold,
 )
 from lrbench.engines.torch.layers_normalizing import batch_norm, lrn, mvn
-from lrbench.engines.torch.layers_shaping import concat, crop, eltwise, flatten, reshape, silence, slice_, split, tile
+from lrbench.engines.torch.layers_shaping import concat, crop, flatten, reshape, silence, slice_, split, tile
 
 LAYERS: Mapping[str, Build] = MappingProxyType(
     {

@@ -8,16 +8,114 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, at_least_float32, canonical_axis, expect, refusal
+from lrbench.engines.torch.gradients import in_rows
+from lrbench.engines.torch.layer import MANY, Blob, Layer, Run, Shape, at_least_float32, canonical_axis, expect, refusal
 from lrbench.nets.caffe_pb2 import (
     BiasParameter,
+    EltwiseParameter,
     FillerParameter,
     LayerParameter,
     Phase,
     ReductionParameter,
     ScaleParameter,
 )
+
+
+def inner_product(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """InnerProduct: ``W x + b``, where x is each sample's values from ``axis`` on, in the order of their axes.
+
+    Weights have the shape (num_output, values), or with ``transpose`` (values, num_output).
+    """
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    settings = layer.inner_product_param
+    outputs = settings.num_output
+    if outputs < 1:
+        raise refusal(layer, "has no num_output")
+    axis = canonical_axis(layer, settings.axis, len(bottom))
+    values = prod(bottom[axis:])
+    transposed = settings.transpose
+    blobs = [Blob((values, outputs) if transposed else (outputs, values), settings.weight_filler)]
+    if settings.bias_term:
+        blobs.append(Blob((outputs,), settings.bias_filler))
+    flat = (*bottom[:axis], values)
+
+    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x = in_rows(bottoms[0], flat) if flat != bottom else bottoms[0]
+        weight = parameters[0].t() if transposed else parameters[0]
+        return (functional.linear(x, weight, *parameters[1:]),)
+
+    return Layer(((*bottom[:axis], outputs),), run, tuple(blobs))
+
+
+def embed(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Embed: row x of the weights, plus a bias, for each value x from 0 to ``input_dim`` - 1, as a new last axis.
+
+    It is an InnerProduct of one-hot vectors. Weights have the shape (input_dim, num_output).
+    """
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    settings = layer.embed_param
+    if settings.num_output < 1 or settings.input_dim < 1:
+        raise refusal(layer, f"num_output {settings.num_output} or input_dim {settings.input_dim} is not positive")
+    blobs = [Blob((settings.input_dim, settings.num_output), settings.weight_filler)]
+    if settings.bias_term:
+        blobs.append(Blob((settings.num_output,), settings.bias_filler))
+
+    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        rows = functional.embedding(bottoms[0].long(), parameters[0])
+        return (rows + parameters[1] if len(parameters) > 1 else rows,)
+
+    return Layer(((*bottom, settings.num_output),), run, tuple(blobs), no_gradient=frozenset({0}))
+
+
+def eltwise(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """Eltwise: the sum (weighted by ``coeff``), product or largest of the bottoms, value by value."""
+    expect(layer, bottoms=(2, MANY), tops=(1, 1))
+    if any(bottom != bottoms[0] for bottom in bottoms):
+        raise refusal(layer, f"its bottoms differ in shape: {', '.join(map(str, bottoms))}")
+    settings = layer.eltwise_param
+    coefficients = list(settings.coeff)
+    if coefficients and (settings.operation != EltwiseParameter.SUM or len(coefficients) != len(bottoms)):
+        raise refusal(layer, f"has {len(coefficients)} coeff", "give SUM one for each bottom, other operations none")
+    if settings.operation == EltwiseParameter.SUM:
+        run = _sum(coefficients) if any(value != 1 for value in coefficients) else _fold(torch.add)
+    elif settings.operation == EltwiseParameter.PROD:
+        run = _fold(torch.mul)
+    else:
+        run = _maximum
+    return Layer((bottoms[0],), run)
+
+
+def _fold(operation: Callable[[Tensor, Tensor], Tensor]) -> Run:
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        result = operation(bottoms[0], bottoms[1])
+        for bottom in bottoms[2:]:
+            result = operation(result, bottom)
+        return (result,)
+
+    return run
+
+
+def _sum(coefficients: Sequence[float]) -> Run:
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        result = bottoms[0] * coefficients[0]
+        for bottom, coefficient in zip(bottoms[1:], coefficients[1:], strict=True):
+            result = torch.add(result, bottom, alpha=coefficient)
+        return (result,)
+
+    return run
+
+
+def _maximum(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+    # Not torch.maximum, which parts the gradient where two are equal: Caffe gives it whole, to the second of the
+    # first two, and to the earlier of any later pair.
+    result = torch.where(bottoms[0] > bottoms[1], bottoms[0], bottoms[1])
+    for bottom in bottoms[2:]:
+        result = torch.where(bottom > result, bottom, result)
+    return (result,)
 
 
 def scale(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -32,17 +130,14 @@ def scale(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Lay
     blobs = [Blob(shape, one)] if len(bottoms) == 1 else []
     if settings.bias_term:
         blobs.append(Blob(shape, settings.bias_filler))
-    return Layer((bottom,), _scale(spread, settings.bias_term), tuple(blobs))
 
-
-def _scale(spread: Shape, bias: bool) -> Run:
     def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
         factor, *shift = (*bottoms[1:], *parameters)
-        if not bias:
+        if not shift:
             return (bottoms[0] * factor.reshape(spread),)
         return (torch.addcmul(shift[0].reshape(spread), bottoms[0], factor.reshape(spread)),)
 
-    return run
+    return Layer((bottom,), run, tuple(blobs))
 
 
 def bias(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:

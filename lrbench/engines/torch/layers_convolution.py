@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from lrbench.engines.torch.conv_geometry import Window, convolution_window, pooling_window
-from lrbench.engines.torch.gradients import WORTH_IT, Convolve, in_rows, work_in_vain
+from lrbench.engines.torch.gradients import WORTH_IT, Convolve, work_in_vain
 from lrbench.engines.torch.layer import (
     USE_CAFFE,
     Blob,
     Layer,
     Run,
     Shape,
-    canonical_axis,
     expect,
     expect_image,
     refusal,
@@ -34,10 +32,22 @@ def convolution(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) 
     bottom, window = _image_and_window(layer, bottoms)
     outputs, groups = layer.convolution_param.num_output, layer.convolution_param.group
     blobs = _kernels(layer, window, (outputs, bottom[1] // groups))
-    top = (bottom[0], outputs, *_convolved(layer, window, bottom))
-    run = _convolve(window, groups)
-    if groups == 1 and window.dilation == (1, 1) and work_in_vain(bottom, top, window) >= WORTH_IT:
-        run = _convolve_on_cpu(window, run)
+    sizes = []
+    for axis, size in enumerate(bottom[2:]):
+        room = size + 2 * window.pad[axis] - window.dilation[axis] * (window.kernel[axis] - 1) - 1
+        if room < 0:
+            raise refusal(layer, f"its kernel {window.kernel} is larger than its padded bottom of shape {bottom}")
+        sizes.append(room // window.stride[axis] + 1)
+    top = (bottom[0], outputs, *sizes)
+    pad, stride, dilation = window.pad, window.stride, window.dilation
+    worth_it = groups == 1 and dilation == (1, 1) and work_in_vain(bottom, top, window) >= WORTH_IT
+
+    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x, bias = bottoms[0], parameters[1] if len(parameters) > 1 else None
+        if worth_it and x.is_cpu and x.requires_grad and not torch.is_autocast_enabled("cpu"):
+            return (Convolve.apply(x, parameters[0], bias, window),)  # type: ignore[no-untyped-call]
+        return (functional.conv2d(x, parameters[0], bias, stride, pad, dilation, groups),)
+
     return Layer((top,), run, blobs)
 
 
@@ -84,92 +94,6 @@ def _kernels(layer: LayerParameter, window: Window, channels: tuple[int, int]) -
     return (weights, Blob((settings.num_output,), settings.bias_filler)) if settings.bias_term else (weights,)
 
 
-def _convolved(layer: LayerParameter, window: Window, bottom: Shape) -> list[int]:
-    sizes = []
-    for axis, size in enumerate(bottom[2:]):
-        room = size + 2 * window.pad[axis] - window.dilation[axis] * (window.kernel[axis] - 1) - 1
-        if room < 0:
-            raise refusal(layer, f"its kernel {window.kernel} is larger than its padded bottom of shape {bottom}")
-        sizes.append(room // window.stride[axis] + 1)
-    return sizes
-
-
-def _convolve(window: Window, groups: int) -> Run:
-    pad, stride, dilation = window.pad, window.stride, window.dilation
-
-    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        bias = parameters[1] if len(parameters) > 1 else None
-        return (functional.conv2d(bottoms[0], parameters[0], bias, stride, pad, dilation, groups),)
-
-    return run
-
-
-def _convolve_on_cpu(window: Window, elsewhere: Run) -> Run:
-    """The function with a faster input gradient; ``elsewhere`` where that does not hold, in mixed precision too."""
-
-    def run(
-        bottoms: Sequence[Tensor], parameters: Sequence[Tensor], generator: torch.Generator | None
-    ) -> Sequence[Tensor]:
-        x = bottoms[0]
-        if not x.is_cpu or not x.requires_grad or torch.is_autocast_enabled("cpu"):
-            return elsewhere(bottoms, parameters, generator)
-        bias = parameters[1] if len(parameters) > 1 else None
-        return (Convolve.apply(x, parameters[0], bias, window),)  # type: ignore[no-untyped-call]
-
-    return run
-
-
-def inner_product(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
-    """InnerProduct: ``W x + b``, where x is each sample's values from ``axis`` on, in the order of their axes.
-
-    Weights have the shape (num_output, values), or with ``transpose`` (values, num_output).
-    """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
-    settings = layer.inner_product_param
-    outputs = settings.num_output
-    if outputs < 1:
-        raise refusal(layer, "has no num_output")
-    axis = canonical_axis(layer, settings.axis, len(bottom))
-    values = prod(bottom[axis:])
-    transposed = settings.transpose
-    blobs = [Blob((values, outputs) if transposed else (outputs, values), settings.weight_filler)]
-    if settings.bias_term:
-        blobs.append(Blob((outputs,), settings.bias_filler))
-    flat = (*bottom[:axis], values)
-    return Layer(((*bottom[:axis], outputs),), _multiply(flat, flat != bottom, transposed), tuple(blobs))
-
-
-def _multiply(flat: Shape, reshape: bool, transposed: bool) -> Run:
-    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        x = in_rows(bottoms[0], flat) if reshape else bottoms[0]
-        weight = parameters[0].t() if transposed else parameters[0]
-        return (functional.linear(x, weight, *parameters[1:]),)
-
-    return run
-
-
-def embed(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
-    """Embed: row x of the weights, plus a bias, for each value x from 0 to ``input_dim`` - 1, as a new last axis.
-
-    It is an InnerProduct of one-hot vectors. Weights have the shape (input_dim, num_output).
-    """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
-    settings = layer.embed_param
-    if settings.num_output < 1 or settings.input_dim < 1:
-        raise refusal(layer, f"num_output {settings.num_output} or input_dim {settings.input_dim} is not positive")
-    blobs = [Blob((settings.input_dim, settings.num_output), settings.weight_filler)]
-    if settings.bias_term:
-        blobs.append(Blob((settings.num_output,), settings.bias_filler))
-
-    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        rows = functional.embedding(bottoms[0].long(), parameters[0])
-        return (rows + parameters[1] if len(parameters) > 1 else rows,)
-
-    return Layer(((*bottom, settings.num_output),), run, tuple(blobs), no_gradient=frozenset({0}))
-
-
 def pooling(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """Pooling: the largest value, or the average, of each window.
 
@@ -189,7 +113,16 @@ def pooling(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
             layer, "stochastic pooling is not supported", "use MAX or AVE, or engine: {name: caffe, device: gpu}"
         )
     average = settings.pool == PoolingParameter.AVE
-    return Layer(((*bottom[:2], *sizes),), _pool(window, average, up, (sizes[0], sizes[1])))
+    kernel, pad, stride = window.kernel, window.pad, window.stride
+    if 2 * pad[0] > kernel[0] or 2 * pad[1] > kernel[1]:
+        return Layer(((*bottom[:2], *sizes),), _pool_far_padding(window, average, up, (sizes[0], sizes[1])))
+
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        if average:
+            return (functional.avg_pool2d(bottoms[0], kernel, stride, pad, ceil_mode=up, count_include_pad=True),)
+        return (torch.max_pool2d(bottoms[0], kernel, stride, pad, (1, 1), up),)
+
+    return Layer(((*bottom[:2], *sizes),), run)
 
 
 def _pooled(layer: LayerParameter, window: Window, axis: int, size: int, up: bool) -> int:
@@ -208,17 +141,6 @@ def _pooled(layer: LayerParameter, window: Window, axis: int, size: int, up: boo
             "set round_mode: FLOOR",
         )
     return steps + 1
-
-
-def _pool(window: Window, average: bool, up: bool, sizes: tuple[int, int]) -> Run:
-    kernel, pad, stride = window.kernel, window.pad, window.stride
-    if 2 * pad[0] > kernel[0] or 2 * pad[1] > kernel[1]:
-        return _pool_far_padding(window, average, up, sizes)
-    if average:
-        return lambda bottoms, _parameters, _: (
-            functional.avg_pool2d(bottoms[0], kernel, stride, pad, ceil_mode=up, count_include_pad=True),
-        )
-    return lambda bottoms, _parameters, _: (torch.max_pool2d(bottoms[0], kernel, stride, pad, (1, 1), up),)
 
 
 def _pool_far_padding(window: Window, average: bool, up: bool, sizes: tuple[int, int]) -> Run:

@@ -133,32 +133,23 @@ def lrn(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer
     size, alpha, beta = settings.local_size, settings.alpha, settings.beta
     if size % 2 == 0:
         raise refusal(layer, f"local_size {size} is not odd")
-    if settings.norm_region == LRNParameter.WITHIN_CHANNEL:
-        return Layer((bottoms[0],), _normalize(_mean_of_pixels(size), alpha, beta, 1.0))
-    return Layer((bottoms[0],), _normalize(_mean_of_channels(size), alpha, beta, settings.k))
+    within = settings.norm_region == LRNParameter.WITHIN_CHANNEL
+    k = 1.0 if within else settings.k
 
-
-Mean = Callable[[Tensor], Tensor]
-
-
-def _mean_of_pixels(size: int) -> Mean:
-    return lambda values: functional.avg_pool2d(values, size, 1, size // 2)
-
-
-def _mean_of_channels(size: int) -> Mean:
     def mean(values: Tensor) -> Tensor:
+        if within:
+            return functional.avg_pool2d(values, size, 1, size // 2)
         last = values.permute(0, 2, 3, 1)  # the form in which they mostly lie in memory
         return functional.avg_pool1d(last.flatten(1, 2), size, 1, size // 2).view(last.shape).permute(0, 3, 1, 2)
 
-    return mean
-
-
-def _normalize(mean: Mean, alpha: float, beta: float, k: float) -> Run:
     def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
         x = at_least_float32(bottoms[0])
         return (_LocalResponse.apply(x, mean, alpha, beta, k),)  # type: ignore[no-untyped-call]
 
-    return run
+    return Layer((bottoms[0],), run)
+
+
+Mean = Callable[[Tensor], Tensor]
 
 
 class _LocalResponse(torch.autograd.Function):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lrbench.engines.torch.gradients import in_rows
-from lrbench.engines.torch.layer import MANY, Layer, Run, Shape, canonical_axis, expect, refusal
-from lrbench.nets.caffe_pb2 import EltwiseParameter, LayerParameter, Phase
+from lrbench.engines.torch.layer import MANY, Layer, Shape, canonical_axis, expect, refusal
+from lrbench.nets.caffe_pb2 import LayerParameter, Phase
 
 
 def flatten(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -102,53 +102,6 @@ def tile(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Laye
         return (torch.cat([bottoms[0]] * tiles, axis),)
 
     return Layer((top,), run)
-
-
-def eltwise(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
-    """Eltwise: the sum (weighted by ``coeff``), product or largest of the bottoms, value by value."""
-    expect(layer, bottoms=(2, MANY), tops=(1, 1))
-    if any(bottom != bottoms[0] for bottom in bottoms):
-        raise refusal(layer, f"its bottoms differ in shape: {', '.join(map(str, bottoms))}")
-    settings = layer.eltwise_param
-    coefficients = list(settings.coeff)
-    if coefficients and (settings.operation != EltwiseParameter.SUM or len(coefficients) != len(bottoms)):
-        raise refusal(layer, f"has {len(coefficients)} coeff", "give SUM one for each bottom, other operations none")
-    if settings.operation == EltwiseParameter.SUM:
-        run = _sum(coefficients) if any(value != 1 for value in coefficients) else _fold(torch.add)
-    elif settings.operation == EltwiseParameter.PROD:
-        run = _fold(torch.mul)
-    else:
-        run = _largest
-    return Layer((bottoms[0],), run)
-
-
-def _fold(operation: Callable[[Tensor, Tensor], Tensor]) -> Run:
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        result = operation(bottoms[0], bottoms[1])
-        for bottom in bottoms[2:]:
-            result = operation(result, bottom)
-        return (result,)
-
-    return run
-
-
-def _sum(coefficients: Sequence[float]) -> Run:
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        result = bottoms[0] * coefficients[0]
-        for bottom, coefficient in zip(bottoms[1:], coefficients[1:], strict=True):
-            result = torch.add(result, bottom, alpha=coefficient)
-        return (result,)
-
-    return run
-
-
-def _largest(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-    # Not torch.maximum, which parts the gradient where two are equal: Caffe gives it whole, to the second of the
-    # first two, and to the earlier of any later pair.
-    result = torch.where(bottoms[0] > bottoms[1], bottoms[0], bottoms[1])
-    for bottom in bottoms[2:]:
-        result = torch.where(bottom > result, bottom, result)
-    return (result,)
 
 
 def concat(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:

@@ -21,22 +21,19 @@ WARM_UP = 3
 """Rounds run one kernel at a time before they are recorded, in which libraries set themselves up."""
 
 Tell = Callable[[int, NDArray[np.float64]], None]
-"""Told how many rounds are done, and the main loss of each lane in the last of them."""
+"""Receives how many rounds are done, and the main loss of each lane in the last of them."""
 
 
 @dataclass(frozen=True)
 class LossTrace:
-    """What a lane's training gave: the main loss of each iteration, and whether every objective was finite.
-
-    The first iteration whose objective was not finite is the last one counted.
-    """
+    """Main loss of each iteration of a lane, up to the first whose objective is not finite; finite if there is none."""
 
     losses: NDArray[np.float64]
     finite: bool
 
 
 class Rounds:
-    """Lanes in step.
+    """Rounds of training, each of one iteration of every lane.
 
     All that changes from round to round is read from tensors on the device by a counter that is there, too, so that a
     round is the same work each time: run as it is on a CPU, recorded once and repeated as one CUDA graph on a GPU.
@@ -80,9 +77,11 @@ class Rounds:
                     found.append(self._look(pending.popleft()))
                     tell(len(found) * self._chunk, found[-1][-1, :, 0])
             found += [self._look(download) for download in pending]
-        traces = [_trace(losses) for losses in np.concatenate(found).transpose(1, 0, 2)]
-        for lane, trace in zip(self._lanes, traces, strict=True):
-            lane.iteration += len(trace.losses)
+        traces = []
+        for lane, losses in zip(self._lanes, np.concatenate(found).transpose(1, 0, 2), strict=True):
+            bad = np.flatnonzero(~np.isfinite(losses[:, 1]))
+            traces.append(LossTrace(losses[: bad[0] + 1, 0] if bad.size else losses[:, 0], finite=not bad.size))
+            lane.iteration += len(traces[-1].losses)
         return traces
 
     def _issue(self, rates: NDArray[np.float64], start: int) -> Download:
@@ -93,7 +92,13 @@ class Rounds:
         for reader, feed in self._feeds.items():
             feed.load(self._lanes[reader].iteration + start, count)
         for _ in range(count):
-            self._advance()
+            if self._streams.on_gpu and self._replay is None and self._warm == WARM_UP:
+                self._replay = self._streams.capture(self._round, [lane.generator for lane in self._lanes])
+            if self._replay is not None:
+                self._replay()
+            else:
+                self._round()
+                self._warm += 1
         return Download(self._losses[:count])
 
     def _look(self, download: Download) -> NDArray[np.float64]:
@@ -102,16 +107,6 @@ class Rounds:
         if not math.isfinite(losses[:, :, 1].sum()):
             self._over.update(np.flatnonzero(~np.isfinite(losses[:, :, 1]).all(axis=0)).tolist())
         return losses
-
-    def _advance(self) -> None:
-        """Run a round, or repeat the recorded one."""
-        if self._streams.on_gpu and self._replay is None and self._warm == WARM_UP:
-            self._replay = self._streams.capture(self._round, [lane.generator for lane in self._lanes])
-        if self._replay is not None:
-            self._replay()
-        else:
-            self._round()
-            self._warm += 1
 
     def _round(self) -> None:
         """One iteration of each lane. What several lanes read is read before they part."""
@@ -153,9 +148,3 @@ def _readers(lanes: Sequence[Lane]) -> list[int]:
     """For each lane the first one that reads the same batches at the same time."""
     keys = [(lane.iteration, lane.iter_size, lane.seed if lane.batches.random else None) for lane in lanes]
     return [keys.index(key) for key in keys]
-
-
-def _trace(losses: NDArray[np.float64]) -> LossTrace:
-    """Of a lane's losses and objectives, shape (rounds, 2)."""
-    bad = np.flatnonzero(~np.isfinite(losses[:, 1]))
-    return LossTrace(losses[: bad[0] + 1, 0], False) if bad.size else LossTrace(losses[:, 0], True)

@@ -53,14 +53,6 @@ def check_filler(filler: FillerParameter, shape: Shape) -> None:
         raise NetError(f"has a bilinear filler of shape {shape}, which is no square window")
 
 
-def _constant(filler: FillerParameter, shape: Shape, generator: torch.Generator) -> Tensor:
-    return torch.full(shape, filler.value, dtype=torch.float32, device=generator.device)
-
-
-def _uniform(filler: FillerParameter, shape: Shape, generator: torch.Generator) -> Tensor:
-    return _uniform_between(filler.min, filler.max, shape, generator)
-
-
 def _gaussian(filler: FillerParameter, shape: Shape, generator: torch.Generator) -> Tensor:
     values = _normal(filler.std, shape, generator).add_(filler.mean)
     if filler.sparse >= 0:
@@ -69,18 +61,14 @@ def _gaussian(filler: FillerParameter, shape: Shape, generator: torch.Generator)
 
 
 def _positive_unitball(_filler: FillerParameter, shape: Shape, generator: torch.Generator) -> Tensor:
-    values = _uniform_between(0.0, 1.0, shape, generator)
+    values = _uniform(0.0, 1.0, shape, generator)
     rows = values.view((*shape, 1)[0], -1)
     return rows.div_(rows.sum(1, keepdim=True)).view(shape)
 
 
 def _xavier(filler: FillerParameter, shape: Shape, generator: torch.Generator) -> Tensor:
     bound = sqrt(3.0 / _fan(filler, shape))
-    return _uniform_between(-bound, bound, shape, generator)
-
-
-def _msra(filler: FillerParameter, shape: Shape, generator: torch.Generator) -> Tensor:
-    return _normal(sqrt(2.0 / _fan(filler, shape)), shape, generator)
+    return _uniform(-bound, bound, shape, generator)
 
 
 def _bilinear(_filler: FillerParameter, shape: Shape, generator: torch.Generator) -> Tensor:
@@ -99,7 +87,7 @@ def _fan(filler: FillerParameter, shape: Shape) -> float:
     return fan_out if filler.variance_norm == FillerParameter.FAN_OUT else fan_in
 
 
-def _uniform_between(low: float, high: float, shape: Shape, generator: torch.Generator) -> Tensor:
+def _uniform(low: float, high: float, shape: Shape, generator: torch.Generator) -> Tensor:
     return torch.empty(shape, dtype=torch.float32, device=generator.device).uniform_(low, high, generator=generator)
 
 
@@ -110,11 +98,13 @@ def _normal(std: float, shape: Shape, generator: torch.Generator) -> Tensor:
 _FILLERS: Mapping[str, Fill] = MappingProxyType(
     {
         "bilinear": _bilinear,
-        "constant": _constant,
+        "constant": lambda filler, shape, generator: torch.full(
+            shape, filler.value, dtype=torch.float32, device=generator.device
+        ),
         "gaussian": _gaussian,
-        "msra": _msra,
+        "msra": lambda filler, shape, generator: _normal(sqrt(2.0 / _fan(filler, shape)), shape, generator),
         "positive_unitball": _positive_unitball,
-        "uniform": _uniform,
+        "uniform": lambda filler, shape, generator: _uniform(filler.min, filler.max, shape, generator),
         "xavier": _xavier,
     }
 )

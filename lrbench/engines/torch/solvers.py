@@ -93,21 +93,17 @@ class Solver(ABC):
         moving = [parameters[index] for index in self._moving]
         own = [_present(gradients[index]) for index in self._moving]
         histories = [[state[slot * self._count + index] for index in self._moving] for slot in range(self.slots)]
-        self._condition(moving, own)
-        torch._foreach_sub_(moving, self._updates(own, histories, rate, iteration))
-
-    def _condition(self, parameters: Tensors, gradients: Tensors) -> None:
-        """Clip, normalise and regularise."""
         if self._clip is not None:
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-            torch._foreach_mul_(gradients, torch.where(norm > self._clip, self._clip / norm, 1.0))
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(own)))
+            torch._foreach_mul_(own, torch.where(norm > self._clip, self._clip / norm, 1.0))
         if self._iter_size > 1:
-            torch._foreach_mul_(gradients, single(1 / self._iter_size))
+            torch._foreach_mul_(own, single(1 / self._iter_size))
         for decay, indices in self._decays.items():
-            decayed = [parameters[index] for index in indices]
+            decayed = [moving[index] for index in indices]
             if self._signs_decay:
                 decayed = list(torch._foreach_sign(decayed))
-            torch._foreach_add_([gradients[index] for index in indices], decayed, alpha=decay)
+            torch._foreach_add_([own[index] for index in indices], decayed, alpha=decay)
+        torch._foreach_sub_(moving, self._updates(own, histories, rate, iteration))
 
     @abstractmethod
     def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
@@ -230,13 +226,10 @@ class Adam(Solver):
         torch._foreach_add_(updates, self._delta)
         torch._foreach_reciprocal_(updates)
         torch._foreach_mul_(updates, first)
-        self._at_rate(updates, self._corrected(rate, iteration))
-        return updates
-
-    def _corrected(self, rate: Tensor, iteration: Tensor) -> Tensor:
-        """The rate times the correction for histories that began at zero; in float64 until it is applied."""
+        # The correction for histories that began at zero is in float64 until it is applied.
         steps = iteration.double() + 1
-        return rate * (torch.sqrt(1 - self._momentum2**steps) / (1 - self._momentum**steps))
+        self._at_rate(updates, rate * (torch.sqrt(1 - self._momentum2**steps) / (1 - self._momentum**steps)))
+        return updates
 
 
 _RULES: dict[SolverType, type[Solver]] = {
