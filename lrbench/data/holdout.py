@@ -55,12 +55,9 @@ def suggested(prepared: Prepared, batch_size: int) -> int:
 def _arrays(prepared: Prepared, count: int) -> Arrays:
     images, labels = load(prepared, "train")
     held = np.zeros(len(images), dtype=bool)
-    held[sorted(range(len(images)), key=_draw)[:count]] = True
+    hashes = [hashlib.sha256(f"validation {place}".encode()).digest() for place in range(len(images))]
+    held[sorted(range(len(images)), key=hashes.__getitem__)[:count]] = True
     train, validation = Split(images[~held], labels[~held]), Split(images[held], labels[held])
     label = f"{prepared.label}, {count} training images held out"
     mean = None if prepared.mean is None else mean_image(train.images)
     return Arrays(label, train, validation, prepared.classes, mean)
-
-
-def _draw(place: int) -> bytes:
-    return hashlib.sha256(f"validation {place}".encode()).digest()

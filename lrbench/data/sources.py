@@ -66,7 +66,7 @@ class Sources:
             raise DataError("is not a folder", where=str(self.folder))
         partly: tuple[Path, list[str]] | None = None
         for place in (self.folder, *(self.folder / name for name in subfolders)):
-            found = [_first(place, names) for names in files]
+            found = [next((place / name for name in names if (place / name).is_file()), None) for names in files]
             complete = [path for path in found if path is not None]
             if len(complete) == len(files):
                 return complete
@@ -79,10 +79,6 @@ class Sources:
                 remedy="put it there, or name another folder with --from",
             )
         return None
-
-
-def _first(place: Path, names: Sequence[str]) -> Path | None:
-    return next((place / name for name in names if (place / name).is_file()), None)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class Parity:
             update = self.caffe.updates[key]
             if np.any(update):
                 engine, *controls = (
-                    _apart(trajectory, self.caffe, key) / float(np.linalg.norm(update))
+                    float(np.linalg.norm(_spread(trajectory, self.caffe, key))) / float(np.linalg.norm(update))
                     for trajectory in (self.engine, *self.controls)
                 )
                 found[key] = (engine, max(controls))
@@ -137,7 +137,7 @@ class Parity:
         ]
 
     def differing_entries(self) -> list[str]:
-        """Which entries of the first updates differ, a line for each blob whose update does.
+        """Entries of the first updates that differ, a line for each blob whose update does.
 
         An entry differs by more than its share of what its blob may: ``limit * norm(update) / sqrt(size)``.
         """
@@ -147,7 +147,12 @@ class Parity:
             if not distance <= limit:
                 apart, theirs = _spread(self.engine, self.caffe, key), self.caffe.updates[key]
                 share = limit * float(np.linalg.norm(theirs)) / math.sqrt(apart.size)
-                lines.append(_entries_text(key, np.flatnonzero(~(apart <= share)), theirs, self.engine.updates[key]))
+                entries, ours = np.flatnonzero(~(apart <= share)), self.engine.updates[key]
+                shown = [f"[{at}] Caffe {theirs[at]:.6g}, here {ours[at]:.6g}" for at in entries[:SHOWN_ENTRIES]]
+                lines.append(
+                    f"layer {key[0]}, blob {key[1]}: {len(entries)} of {len(theirs)} entries of the first update: "
+                    + ", ".join([*shown, "..."] if len(entries) > SHOWN_ENTRIES else shown)
+                )
         return lines
 
 
@@ -260,27 +265,11 @@ def nudge(source: Path, target: Path, seed: int) -> None:
     target.write_bytes(net.SerializeToString())
 
 
-def _apart(one: Trajectory, other: Trajectory, key: tuple[str, int]) -> float:
-    """Norm of the difference of two first updates of a blob, less what rounding to the weight takes."""
-    return float(np.linalg.norm(_spread(one, other, key)))
-
-
 def _spread(one: Trajectory, other: Trajectory, key: tuple[str, int]) -> NDArray[np.float32]:
-    """The same difference, entry by entry."""
+    """Difference of two first updates of a blob, entry by entry, less what rounding to the weight takes."""
     apart = np.abs(one.updates[key] - other.updates[key])
     spread: NDArray[np.float32] = np.maximum(0, apart - np.spacing(np.abs(other.first[key])))
     return spread
-
-
-def _entries_text(
-    key: tuple[str, int], entries: NDArray[np.intp], theirs: NDArray[np.float32], ours: NDArray[np.float32]
-) -> str:
-    """Such as ``layer relu, blob 0: 1 of 20 entries of the first update: [3] Caffe 1e-05, here 2e-05``."""
-    shown = ", ".join(
-        f"[{entry}] Caffe {theirs[entry]:.6g}, here {ours[entry]:.6g}" for entry in entries[:SHOWN_ENTRIES]
-    )
-    more = ", ..." if len(entries) > SHOWN_ENTRIES else ""
-    return f"layer {key[0]}, blob {key[1]}: {len(entries)} of {len(theirs)} entries of the first update: {shown}{more}"
 
 
 def _difference(one: Weights, other: Weights) -> Sequence[NDArray[np.float32]]:

@@ -63,7 +63,9 @@ def bind_net(net: NetParameter, data: DataBinding, batch: BatchSizes, where: str
             bound.layer.extend(_bind_data(layer, net, data, batch, where))
         else:
             bound.layer.add().CopyFrom(layer)
-    _name_loss(bound, parts)
+    for layer in bound.layer:  # Caffe invents a top where the loss has none, which cannot be asked for by name
+        if layer.name == parts.loss_layer and layer.type == "SoftmaxWithLoss" and not layer.top:
+            layer.top.append(_unused(layer.name, _blobs(bound)))
     _add_probabilities(bound, parts)
     return bound
 
@@ -92,37 +94,23 @@ def _bind_data(
         yield bound
 
 
-def _name_loss(net: NetParameter, parts: NetParts) -> None:
-    """Give the loss a top: Caffe invents one where there is none, which cannot be asked for by name."""
-    for layer in net.layer:
-        if layer.name == parts.loss_layer and layer.type == "SoftmaxWithLoss" and not layer.top:
-            layer.top.append(_unused(layer.name, _blobs(net)))
-
-
 def _add_probabilities(net: NetParameter, parts: NetParts) -> None:
-    blob = parts.probabilities
+    blob, test = parts.probabilities, NetStateRule(phase=Phase.TEST)
     if blob is None:
         blob = _unused(PROBABILITIES, _names(net) | _blobs(net))
-        position = _find(net, parts.loss_layer)
-        softmax = LayerParameter(name=blob, type="Softmax", bottom=[parts.logits], top=[blob], include=[_test_rule()])
+        position = next(
+            position
+            for position, layer in enumerate(net.layer)
+            if layer.name == parts.loss_layer and is_in(layer, net.state, TEST)
+        )
+        softmax = LayerParameter(name=blob, type="Softmax", bottom=[parts.logits], top=[blob], include=[test])
         if net.layer[position].HasField("softmax_param"):
             softmax.softmax_param.CopyFrom(net.layer[position].softmax_param)
         # Right behind the loss, where the logits are still those that the loss reads.
         net.layer.insert(position + 1, softmax)
     if not any(blob in layer.bottom for layer in net.layer if is_in(layer, net.state, TEST)):
         name = _unused(f"{blob}_silence", _names(net))
-        net.layer.append(LayerParameter(name=name, type="Silence", bottom=[blob], include=[_test_rule()]))
-
-
-def _find(net: NetParameter, name: str) -> int:
-    """The position of the TEST phase's layer of this name."""
-    return next(
-        position for position, layer in enumerate(net.layer) if layer.name == name and is_in(layer, net.state, TEST)
-    )
-
-
-def _test_rule() -> NetStateRule:
-    return NetStateRule(phase=Phase.TEST)
+        net.layer.append(LayerParameter(name=name, type="Silence", bottom=[blob], include=[test]))
 
 
 def _names(net: NetParameter) -> set[str]:

@@ -146,7 +146,15 @@ def parse_text(path: Path, text: str, message: _Parsed) -> _Parsed:
 
 def read_text(path: Path) -> str:
     """The text of a prototxt file; the errors are those of :func:`read_net`, but for those of parsing."""
-    content = _read_bytes(path)
+    try:
+        if path.is_dir():
+            raise NetError("is a folder, not a prototxt file", where=str(path))
+        if not path.exists():
+            raise NetError("no such file", where=str(path))
+        with open_regular(path) as file:
+            content = file.read(LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise NetError(f"cannot be read ({reason(error)})", where=str(path)) from error
     if len(content) > LARGEST_FILE_BYTES:
         raise NetError("is larger than 16 MiB", where=str(path), remedy=_GIVE_A_NET)
     if b"\0" in content:
@@ -155,18 +163,6 @@ def read_text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NetError("is not a text file in UTF-8", where=str(path), remedy=_GIVE_A_NET) from error
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise NetError("is a folder, not a prototxt file", where=str(path))
-        if not path.exists():
-            raise NetError("no such file", where=str(path))
-        with open_regular(path) as file:
-            return file.read(LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        raise NetError(f"cannot be read ({reason(error)})", where=str(path)) from error
 
 
 def _explain(path: Path, text: str, error: text_format.ParseError) -> NetError:
