@@ -119,10 +119,6 @@ class CudaBuild(BaseModel):
         """The major version of CUDA."""
         return int(self.version.partition(".")[0])
 
-    def runs_on(self, architecture: int) -> bool:
-        """Return whether the build has machine code, or PTX of the same or an earlier architecture, for a GPU."""
-        return architecture >= self.architectures[0]
-
 
 def read_record(tree: Path) -> CudaBuild | None:
     """Read the description of a CUDA build from its tree; None for the tree of a CPU build.
@@ -156,7 +152,7 @@ def misfit(build: CudaBuild, driver: Driver | None, device_id: int) -> str | Non
     if device_id >= len(driver.gpus):
         return f"there is no GPU {device_id}: the driver offers {len(driver.gpus)}, counted from 0"
     gpu = driver.gpus[device_id]
-    if not build.runs_on(gpu.architecture):
+    if gpu.architecture < build.architectures[0]:  # later ones run its machine code, or compile its PTX
         return (
             f"{gpu.name} has architecture {gpu.architecture}, and this Caffe is built for "
             f"{', '.join(map(str, build.architectures))}"

@@ -48,9 +48,13 @@ def watched(
             stderr=subprocess.STDOUT,
         ) as process:
             try:
-                while _waits(process):
-                    there = _megabytes(folder)
-                    progress(there, max(expected // 1_000_000, there + 1), f"{title}, MB")
+                while True:
+                    try:
+                        process.wait(LOOK_SECONDS)
+                        break
+                    except subprocess.TimeoutExpired:
+                        there = _megabytes(folder)
+                        progress(there, max(expected // 1_000_000, there + 1), f"{title}, MB")
             except BaseException:
                 process.terminate()  # it cleans up after itself, as far as it can
                 raise
@@ -66,14 +70,6 @@ def complaint(answer: subprocess.CompletedProcess[str], pattern: str) -> str:
     lines = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
     found = [line for line in lines if re.search(pattern, line)]
     return (found or lines or [f"exit status {answer.returncode}"])[0]
-
-
-def _waits(process: subprocess.Popen[bytes]) -> bool:
-    try:
-        process.wait(LOOK_SECONDS)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
 
 
 def _megabytes(folder: Path) -> int:

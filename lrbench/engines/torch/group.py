@@ -77,12 +77,8 @@ class LaneGroup:
         """Whether no further lane can come."""
         return self.aborted or self._ended or self._lost is not None
 
-    def reserve(self) -> None:
-        """Count one more lane, for which the others wait; the caller holds the condition."""
-        self.seats += 1
-
     def add(self, job: Job) -> int:
-        """Make a lane on a reserved seat, in a new worker if there is none yet, and give its number.
+        """Make a lane on a seat that is counted already, in a new worker if there is none yet, and give its number.
 
         Raises:
             EngineFailed: it could not be; the seat is free again.
@@ -179,19 +175,15 @@ class LaneGroup:
             if self._lost is not None:
                 raise self._lost()
             try:
-                return self._running().ask(operation, payload, **arguments)
+                if self._worker is None:  # in the folder of the first run
+                    self._worker = self._kept(next(iter(self._jobs.values())).folder)
+                    if self.aborted:
+                        self._worker.kill()
+                return self._worker.ask(operation, payload, **arguments)
             except EngineFailed as error:
                 if operation == "train" or isinstance(error, (WorkerDied, OutOfMemory)):
                     raise self._lose(error) from error
                 raise
-
-    def _running(self) -> WorkerClient:
-        """The worker, started now if it is not yet, in the folder of the first run."""
-        if self._worker is None:
-            self._worker = self._kept(next(iter(self._jobs.values())).folder)
-            if self.aborted:
-                self._worker.kill()
-        return self._worker
 
     def _kept(self, folder: Path) -> WorkerClient:
         """A worker started by a thread that lives as long as it does.
@@ -266,6 +258,11 @@ class LanePool:
         Raises:
             EngineFailed: the worker does not take it, or the lanes that it waited for were aborted.
         """
+
+        def fewer(lost: int) -> int:
+            self._lanes = min(self._lanes, max(1, lost // 2))
+            return self._lanes
+
         with self._changed:
             waited_for = None
             while self._group is not None and not self._group.closed and self._group.seats >= self._lanes:
@@ -274,11 +271,7 @@ class LanePool:
             if waited_for is not None and waited_for.aborted:
                 raise EngineFailed("interrupted")
             if self._group is None or self._group.closed:
-                self._group = LaneGroup(self._start, self._changed, self._fewer)
+                self._group = LaneGroup(self._start, self._changed, fewer)
             group = self._group
-            group.reserve()
+            group.seats += 1
         return group, group.add(job)
-
-    def _fewer(self, lanes: int) -> int:
-        self._lanes = min(self._lanes, max(1, lanes // 2))
-        return self._lanes

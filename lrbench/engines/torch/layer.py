@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lrbench.errors import NetError
 from lrbench.nets.caffe_pb2 import FillerParameter, LayerParameter, Phase
@@ -101,3 +103,26 @@ def canonical_axis(layer: LayerParameter, axis: int, axes: int) -> int:
 def at_least_float32(x: Tensor) -> Tensor:
     """The tensor, widened to float32 where mixed precision has made it narrower: sums of squares need the digits."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def in_rows(x: Tensor, shape: Shape) -> Tensor:
+    """``x.reshape(shape)``, whose gradient comes back with channels last where ``x`` has them so.
+
+    Else it comes back with channels first, and each layer before this one puts a larger gradient in order again.
+    """
+    if x.dim() != 4 or x.is_contiguous():
+        return x.reshape(shape)
+    rows: Tensor = _Rows.apply(x, shape)  # type: ignore[no-untyped-call]
+    return rows
+
+
+class _Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, shape: Shape) -> Tensor:
+        ctx.shape = x.shape
+        return x.reshape(shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.reshape(ctx.shape).contiguous(memory_format=torch.channels_last), None

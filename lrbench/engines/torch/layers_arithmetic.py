@@ -10,8 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrbench.engines.torch.gradients import in_rows
-from lrbench.engines.torch.layer import MANY, Blob, Layer, Run, Shape, at_least_float32, canonical_axis, expect, refusal
+from lrbench.engines.torch.layer import (
+    MANY,
+    Blob,
+    Layer,
+    Run,
+    Shape,
+    at_least_float32,
+    canonical_axis,
+    expect,
+    in_rows,
+    refusal,
+)
 from lrbench.nets.caffe_pb2 import (
     BiasParameter,
     EltwiseParameter,

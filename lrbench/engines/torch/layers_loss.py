@@ -32,11 +32,9 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: P
     expect(layer, bottoms=(2, 2), tops=(0, 2))
     scores, labels = bottoms
     axis = canonical_axis(layer, layer.softmax_param.axis, len(scores))
-    matrix = (prod(scores[:axis]), scores[axis], prod(scores[axis + 1 :]))
-    _check_labels(layer, labels, matrix)
-    flat_scores, flat_labels = _flat(matrix)
+    flat_scores, flat_labels = _rows(layer, scores, labels, axis)
     ignored = layer.loss_param.ignore_label if layer.loss_param.HasField("ignore_label") else None
-    normalize = normalizer(layer.loss_param, matrix[0], matrix[0] * matrix[2], LossParameter.VALID)
+    normalize = normalizer(layer.loss_param, flat_labels[0], prod(flat_labels), LossParameter.VALID)
     wants_probabilities = len(layer.top) > 1
 
     def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
@@ -81,12 +79,10 @@ def accuracy(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> 
     scores, labels = bottoms
     settings = layer.accuracy_param
     axis = canonical_axis(layer, settings.axis, len(scores))
-    matrix = (prod(scores[:axis]), scores[axis], prod(scores[axis + 1 :]))
-    _check_labels(layer, labels, matrix)
+    flat_scores, flat_labels = _rows(layer, scores, labels, axis)
     classes, top_k = scores[axis], settings.top_k
     if top_k > classes:
         raise refusal(layer, f"top_k {top_k} is more than the {classes} classes")
-    flat_scores, flat_labels = _flat(matrix)
     ignored = settings.ignore_label if settings.HasField("ignore_label") else None
     by_class = len(layer.top) > 1
 
@@ -109,15 +105,16 @@ def _share(labels: Tensor, right: Tensor, counts: Tensor, classes: int) -> Tenso
     return hits / members.clamp(min=1)
 
 
-def _flat(matrix: tuple[int, int, int]) -> tuple[Shape, Shape]:
-    """Shapes of scores and labels with classes along axis 1: an inner axis only where there is one."""
-    outer, classes, inner = matrix
+def _rows(layer: LayerParameter, scores: Shape, labels: Shape, axis: int) -> tuple[Shape, Shape]:
+    """Shapes of scores and labels with classes along axis 1: an inner axis only where there is one.
+
+    Raises:
+        NetError: there are not as many labels as predictions.
+    """
+    outer, classes, inner = prod(scores[:axis]), scores[axis], prod(scores[axis + 1 :])
+    if prod(labels) != outer * inner:
+        raise refusal(layer, f"{prod(labels)} labels do not match {outer * inner} predictions")
     return ((outer, classes), (outer,)) if inner == 1 else ((outer, classes, inner), (outer, inner))
-
-
-def _check_labels(layer: LayerParameter, labels: Shape, matrix: tuple[int, int, int]) -> None:
-    if prod(labels) != matrix[0] * matrix[2]:
-        raise refusal(layer, f"{prod(labels)} labels do not match {matrix[0] * matrix[2]} predictions")
 
 
 def euclidean_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:

@@ -11,8 +11,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from lrbench.engines.torch.gradients import in_rows
-from lrbench.engines.torch.layer import Blob, Layer, Run, Shape, at_least_float32, expect, expect_image, refusal
+from lrbench.engines.torch.layer import (
+    Blob,
+    Layer,
+    Run,
+    Shape,
+    at_least_float32,
+    expect,
+    expect_image,
+    in_rows,
+    refusal,
+)
 from lrbench.nets.caffe_pb2 import TEST, FillerParameter, LayerParameter, LRNParameter, Phase
 
 

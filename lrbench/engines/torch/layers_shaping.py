@@ -9,8 +9,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from lrbench.engines.torch.gradients import in_rows
-from lrbench.engines.torch.layer import MANY, Layer, Shape, canonical_axis, expect, refusal
+from lrbench.engines.torch.layer import MANY, Layer, Shape, canonical_axis, expect, in_rows, refusal
 from lrbench.nets.caffe_pb2 import LayerParameter, Phase
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from lrbench.engines.torch.data import Batches, read_transform
 from lrbench.engines.torch.layer import Shape
 from lrbench.engines.torch.net import TorchNet
 from lrbench.errors import LRBenchError
-from lrbench.nets import layers_in, read_net
+from lrbench.nets import layers_in
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter
 from lrbench.nets.graph import layer_place
 from lrbench.spec.engine import Precision
@@ -77,30 +76,13 @@ def _inputs(layer: LayerParameter, data: Prepared, batch_size: int) -> dict[str,
 
 
 @dataclass(frozen=True)
-class Source:
-    """A bound net on disk.
-
-    Attributes:
-        path: its prototxt.
-        batch_sizes: samples in a batch of the training and of the test phase.
-        loss_blob: the training phase's main loss; None where only the sum of all losses is known.
-        precision: what the forward pass computes in.
-    """
-
-    path: Path
-    batch_sizes: tuple[int, int]
-    loss_blob: str | None
-    precision: Precision = "float32"
-
-
-@dataclass(frozen=True)
 class SessionInputs:
     """A net and its data; nothing of it changes while lanes are trained.
 
     Attributes:
         model: both phases of the net.
         batches, test_batches: the data of each phase, under no run's seed yet.
-        loss_blob: as in the source.
+        loss_blob: the training phase's main loss; None where only the sum of all losses is known.
     """
 
     model: Model
@@ -110,17 +92,14 @@ class SessionInputs:
     device: torch.device
 
     @classmethod
-    def read(cls, source: Source, data: Prepared, device: torch.device) -> SessionInputs:
-        """Read the bound net and its data.
+    def read(cls, model: Model, data: Prepared, loss_blob: str | None, device: torch.device) -> SessionInputs:
+        """Read the model's data onto the device.
 
         Raises:
-            NetError, DataError: as the parts do.
+            NetError, DataError: the data cannot be read, or a transformation does not fit them.
         """
-        model = Model.of(read_net(source.path), data, source.batch_sizes, source.precision)
-        return cls(
-            model=model,
-            batches=Batches.of(data, model.train_data, TRAIN, 0, device),
-            test_batches=Batches.of(data, model.test_data, TEST, 0, device),
-            loss_blob=source.loss_blob,
-            device=device,
+        batches, test_batches = (
+            Batches.of(data, layer, phase, 0, device)
+            for layer, phase in ((model.train_data, TRAIN), (model.test_data, TEST))
         )
+        return cls(model, batches, test_batches, loss_blob, device)

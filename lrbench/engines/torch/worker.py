@@ -17,7 +17,8 @@ from lrbench.engines.process.server import Message, Reply, serve, usage
 from lrbench.engines.torch.lane import Lane
 from lrbench.engines.torch.lockstep import WARM_UP, Rounds
 from lrbench.engines.torch.numerics import settle
-from lrbench.engines.torch.session_inputs import SessionInputs, Source
+from lrbench.engines.torch.session_inputs import Model, SessionInputs
+from lrbench.nets import read_net
 from lrbench.spec.model import SolverSettings
 
 _ON_CPU = ("DefaultCPUAllocator: can't allocate memory", "could not create a primitive")
@@ -77,13 +78,9 @@ class Worker:
         torch.set_num_threads(request["threads"])
         settle(request["precision"], request["deterministic"])
         data = TypeAdapter(Prepared).validate_python(request["data"])
-        source = Source(
-            Path(request["net"]),
-            (request["batch_size"], request["test_batch_size"]),
-            request["loss"],
-            request["precision"],
-        )
-        self._inputs = SessionInputs.read(source, data, torch.device(request["device"]))
+        batch_sizes = (request["batch_size"], request["test_batch_size"])
+        model = Model.of(read_net(request["net"]), data, batch_sizes, request["precision"])
+        self._inputs = SessionInputs.read(model, data, request["loss"], torch.device(request["device"]))
         return {}
 
     def do_add(self, request: Message, _payload: bytes) -> Message:

@@ -17,8 +17,8 @@ from lrbench.engines.bound_net import bind
 from lrbench.engines.torch import lockstep
 from lrbench.engines.torch.lane import Lane
 from lrbench.engines.torch.lockstep import GPU_CHUNK, LossTrace, Rounds
-from lrbench.engines.torch.session_inputs import SessionInputs, Source
-from lrbench.nets import NetParameter, find_net, read_net, write_message
+from lrbench.engines.torch.session_inputs import Model, SessionInputs
+from lrbench.nets import NetParameter, find_net, read_net
 from lrbench.policies import parse_policy
 from lrbench.spec.model import SolverSettings
 from lrbench.testing.engines import augmented
@@ -60,13 +60,10 @@ def exact() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def share(job: Job, name: str = "net") -> SessionInputs:
+def share(job: Job) -> SessionInputs:
     bound = bind(job)
-    path = job.folder / name
-    write_message(path, bound.net)
-    return SessionInputs.read(
-        Source(path, (job.batch_size, job.test_batch_size), bound.train_loss), job.data, torch.device("cpu")
-    )
+    model = Model.of(bound.net, job.data, (job.batch_size, job.test_batch_size))
+    return SessionInputs.read(model, job.data, bound.train_loss, torch.device("cpu"))
 
 
 @pytest.fixture
