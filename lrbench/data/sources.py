@@ -1,4 +1,4 @@
-"""Where a data set's files come from: a folder of the user's, or a download that resumes and is checked."""
+"""Sources of a data set's files: a folder of the user's, or a download that resumes and is checked."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Differences:
-    """In what the files found differ from the published ones."""
+    """Differences of the files found from the published ones."""
 
     pixels: bool
     labels: bool

@@ -1,4 +1,4 @@
-"""Whether an engine trains as Caffe does: the same weights, batches and rates on both, beside controls.
+"""Comparison of an engine with Caffe: the same weights, batches and rates on both, beside controls.
 
 Training amplifies rounding, so after some iterations even Caffe parts from itself when only its number of BLAS threads
 changes, or the last bit of its initial weights. Those are the controls, and the farthest of them is the yardstick: the
@@ -25,15 +25,15 @@ from lrbench.nets.caffe_pb2 import NetParameter
 TOLERANCE = 3.0
 FIRST_LOSS, FIRST_UPDATE, ACCURACY = 1e-6, 1e-4, 0.0005
 FLOOR = 1e-6
-"""Below this relative distance float32 itself tells nothing apart."""
+"""Relative distance below which float32 itself tells nothing apart."""
 NUDGES = 4
 """Controls with other last bits; several, as it is a matter of luck at which iteration a max or a ReLU tips over."""
 WEIGHTS, INITIAL = "net.caffemodel", "initial"
 OTHER_SEEDS = 2
-"""With how many further seeds a difference has to show at least once before an engine is said to part from Caffe."""
+"""Number of further seeds with which a difference has to show at least once to count."""
 SHOWN_ENTRIES = 5
 CONTROL_THREADS = (1, 2)
-"""Of the controls; the one that the job itself uses is left out."""
+"""Numbers of threads of the controls; the one that the job itself uses is left out."""
 
 Weights = dict[tuple[str, int], NDArray[np.float32]]
 
@@ -96,7 +96,7 @@ class Parity:
 
     @property
     def first_update_distances(self) -> dict[tuple[str, int], tuple[float, float]]:
-        """For each blob that moved, the norm of the difference of the first updates over the norm of Caffe's.
+        """Norm of the difference of the first updates over the norm of Caffe's, for each blob that moved.
 
         Of the engine, and of the farthest control. A weight holds an update only to half a unit in its last place, on
         each side: that much is no difference.
@@ -113,7 +113,7 @@ class Parity:
         return found
 
     def failures(self) -> list[str]:
-        """What does not hold, in words; nothing where the engine trains as Caffe does."""
+        """Rules that do not hold, in words; none where the engine trains as Caffe does."""
         engine, control = (float(distances.max()) for distances in self.loss_distances)
         first = float(self.loss_distances[0][0])
         updates = {
@@ -157,7 +157,7 @@ class Parity:
 
 
 def confirm(caffe: Engine, engine: Engine, job: Job, iterations: int) -> dict[int, list[str]]:
-    """What does not hold with the next seeds, by seed; nothing for one with which the engine trains as Caffe does.
+    """Failures with the next seeds, by seed; none for one with which the engine trains as Caffe does.
 
     A value within rounding of the kink of a ReLU or PReLU, or of a tie in max pooling, may tip over on one side and in
     none of the controls. That is a matter of the seed; a wrong rule shows with others, too.

@@ -1,4 +1,4 @@
-"""What a net needs to be trained and measured here, looked for in the net before Caffe sees it."""
+"""Parts of a net that training and measuring need, found before Caffe sees it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def is_mean_loss(layer: LayerParameter) -> bool:
 
 
 def has_mean_losses(net: NetParameter) -> bool:
-    """Whether this holds for every SoftmaxWithLoss layer of the net."""
+    """Whether ``is_mean_loss`` holds for every SoftmaxWithLoss layer of the net."""
     return all(is_mean_loss(layer) for layer in net.layer if layer.type == "SoftmaxWithLoss")
 
 
 @dataclass(frozen=True)
 class NetParts:
-    """Where an engine finds what it feeds, measures and replays; blobs are those of the TEST phase.
+    """Layers and blobs that an engine feeds, measures and replays; blobs are those of the TEST phase.
 
     Attributes:
         data_layer_train: the Data layer of the TRAIN phase.
@@ -82,14 +82,10 @@ class _PhaseView:
 
 
 def check_net(net: NetParameter, where: str) -> NetParts:
-    """Find the parts that training and measuring need, in both phases.
-
-    Args:
-        net: a train-and-test net.
-        where: what an error calls the net, such as its path.
+    """Find the parts of a train-and-test net that training and measuring need, in both phases.
 
     Errors:
-        NetError: a part is missing or wrong; the place is the net and the layer.
+        NetError: a part is missing or wrong; the place is ``where``, such as the net's path, and the layer.
     """
     try:
         return _check(net)

@@ -6,15 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import NetError, did_you_mean
-from lrbench.nets.caffe_pb2 import (
-    TRAIN,
-    LayerParameter,
-    NetParameter,
-    NetState,
-    NetStateRule,
-    Phase,
-    PoolingParameter,
-)
+from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, NetParameter, NetState, NetStateRule, Phase, PoolingParameter
 
 
 def layers_in(net: NetParameter, phase: Phase) -> list[LayerParameter]:
@@ -46,11 +38,6 @@ def _holds(rule: NetStateRule, state: NetState, phase: Phase) -> bool:
         and stages.issuperset(rule.stage)
         and stages.isdisjoint(rule.not_stage)
     )
-
-
-def data_layers(net: NetParameter, phase: Phase) -> list[str]:
-    """The names of the ``Data`` layers in ``phase``, in the net's order."""
-    return [layer.name for layer in layers_in(net, phase) if layer.type == "Data"]
 
 
 def random_layers(net: NetParameter, phase: Phase = TRAIN) -> list[str]:
@@ -132,7 +119,7 @@ def trace(layers: Sequence[LayerParameter]) -> Wiring:
 
 
 def layer_place(layer: LayerParameter) -> str:
-    """How an error names a layer."""
+    """Name of a layer in errors."""
     return f'layer "{layer.name}"'
 
 

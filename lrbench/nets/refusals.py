@@ -163,15 +163,9 @@ ImageShape = tuple[int, int, int]
 
 
 def check_images(net: NetParameter, shape: ImageShape, where: str) -> None:
-    """Refuse a net whose Data layers, of either phase, cannot read images of this shape.
+    """Raise NetError where a Data layer's ``transform_param`` does not fit images of this shape.
 
-    Args:
-        net: a train-and-test net.
-        shape: channels, height and width of the data set's images.
-        where: what an error calls the net, such as its path.
-
-    Raises:
-        NetError: a ``transform_param`` does not fit the images; the place is the net and the layer.
+    The place in the error is ``where``, such as the net's path, and the layer.
     """
     for phase in (TRAIN, TEST):
         for layer in layers_in(net, phase):

@@ -24,7 +24,7 @@ def builtin_nets() -> list[str]:
 
 
 def find_net(name_or_path: str, base: Path) -> Path:
-    """Where a net lies.
+    """Path of a net.
 
     Args:
         name_or_path: one of :func:`builtin_nets`, or a path: what has a slash in it or ends in ``.prototxt``.

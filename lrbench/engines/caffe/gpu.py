@@ -86,7 +86,7 @@ def written(version: tuple[int, int]) -> str:
 
 
 CUDA_RECORD = "usr/lib/lrbench-cuda.json"
-"""In the tree of a CUDA build: what ``CudaBuild`` holds, without the folders of libraries."""
+"""File in the tree of a CUDA build that holds its ``CudaBuild``, without the folders of libraries."""
 _MEANINGS = {
     35: "there is no NVIDIA driver here, or one that is too old for the CUDA version of this Caffe",
     100: "the NVIDIA driver offers no GPU here (CUDA_VISIBLE_DEVICES may hide it)",
@@ -94,7 +94,7 @@ _MEANINGS = {
     209: "it holds no code for this GPU's architecture",
     222: "it holds no code for this GPU's architecture",
 }
-"""By CUDA's error number: insufficient driver, no device, invalid device, no kernel image, unsupported PTX version."""
+"""Keys are CUDA's error numbers: insufficient driver, no device, invalid device, no kernel image, unsupported PTX."""
 
 
 class CudaBuild(BaseModel):

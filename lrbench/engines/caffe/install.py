@@ -31,11 +31,8 @@ def watched(
     """Run a program to its end; it dies with this process.
 
     Args:
-        command: the program and its arguments.
-        folder: the folder that it fills.
-        expected: about how many bytes it will hold.
-        title: what ``progress`` calls it.
-        progress: told every two seconds how many MB of it are there.
+        folder: the folder that it fills; ``expected`` is about how many bytes it will hold.
+        progress: receives every two seconds how many MB are there, under ``title``.
 
     Returns:
         Its exit status and all that it printed, errors included, as ``stdout``.
@@ -186,10 +183,7 @@ def from_mirror(
     """Unpack Debian's packages of Caffe into ``folder``, their signatures checked.
 
     Args:
-        folder: the folder to make.
         mirror: URL of a Debian mirror that has the release; None is mmdebstrap's own choice.
-        progress: told how much is unpacked.
-        additions: further packages, and what is done with them.
 
     Raises:
         UsageError: ``mirror`` is not a URL.
@@ -215,12 +209,7 @@ def from_mirror(
 
 
 def from_archive(folder: Path, archive: Path, sha256: str | None = None) -> None:
-    """Unpack an archive of a CPU build that ``lrbench caffe pack`` wrote.
-
-    Args:
-        folder: the folder to make.
-        archive: the archive.
-        sha256: the archive's SHA-256, if known.
+    """Unpack an archive of a CPU build that ``lrbench caffe pack`` wrote into the new ``folder``.
 
     Raises:
         UsageError: the archive cannot be used, or holds a CUDA build.

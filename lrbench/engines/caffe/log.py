@@ -60,7 +60,7 @@ class _Block:
 
 
 class CaffeLog:
-    """What a training log says, line by line as it grows.
+    """Parsed content of a training log, fed line by line as it grows.
 
     A log may hold several sessions of Caffe: a training that was resumed, or trainings one after the other. What it
     says of the last training counts; see :class:`~lrbench.engines.caffe.log_sessions.Sessions`.
@@ -104,7 +104,7 @@ class CaffeLog:
 
     @property
     def iteration(self) -> int:
-        """How far the training had come by the last of its displays, tests and snapshots; 0 without any."""
+        """The last iteration that a display, test or snapshot shows; 0 without any."""
         shown = [int(self.displays.iterations.max())] if self.displays else []
         shown += [int(self.tests.iterations.max())] if self.tests else []
         return max(shown + [snapshot.iteration for snapshot in self.snapshots], default=0)

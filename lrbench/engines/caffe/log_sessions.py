@@ -1,4 +1,4 @@
-"""What a training log shows iteration by iteration, over the sessions that it holds."""
+"""Displays, tests and snapshots of a training log, over the sessions that it holds."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class NativeSession(Session):
         return int(bad[0]) if len(bad) else None
 
     def _shown(self, start: int, end: int) -> NDArray[np.bool_]:
-        """Which displays are of these iterations."""
+        """Mask of the displays of these iterations."""
         iterations = self._log.displays.iterations
         return (iterations >= start) & (iterations < end)
 
@@ -124,7 +124,7 @@ class NativeSession(Session):
             self._job.on_progress(Progress(last.iteration, last.loss, math.nan if last.rate is None else last.rate))
 
     def _seconds_of_training(self, end: int) -> float:
-        """By the log's clock, from the first iteration to the snapshot of ``end``, less Caffe's own tests before it."""
+        """Seconds by the log's clock from the first iteration to the snapshot of ``end``, less Caffe's own tests."""
         shown: list[float] = self._log.displays.seconds[self._shown(0, end)].tolist()
         saved = [snapshot.seconds for snapshot in self._log.snapshots if snapshot.iteration == end]
         if not shown:
@@ -157,10 +157,10 @@ class NativeSession(Session):
         return self._evaluator.evaluate(self._bound.test_blobs, self._job.test_batches)
 
     def save(self, folder: Path) -> None:
-        """Nothing: this driver does not resume."""
+        """Do nothing: this driver does not resume."""
 
     def restore(self, folder: Path, evaluations: int) -> None:
-        """Never called, as ``resumable`` is False."""
+        """Raise EngineFailed, as this driver does not resume."""
         raise EngineFailed("the native driver cannot resume")
 
     def _measure(self) -> None:
@@ -174,7 +174,7 @@ class NativeSession(Session):
             self._peak_bytes = max(self._peak_bytes, process.memory_info().rss)
 
     def usage(self) -> Usage:
-        """Of ``caffe train`` alone at the end of the last stretch; the evaluator's work is LRBench's own."""
+        """Usage of ``caffe train`` alone at the end of the last stretch; the evaluator's work is LRBench's own."""
         return Usage(self._cpu_seconds, self._peak_bytes)
 
     def processes(self) -> list[int]:

@@ -11,7 +11,8 @@ from lrbench.nets import write_message
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.spec.solver_types import SOLVER_FIELDS
 
-NET, SOLVER = "net.prototxt", "solver.prototxt"
+NET, SOLVER, SNAPSHOT_PREFIX = "net.prototxt", "solver.prototxt", "snapshots/net"
+NEVER = 2**31 - 1
 POLICY_IS = "Learning-rate policy: "
 NOT_NATIVE = "Caffe has no native form of it: LRBench sets base_lr before each iteration, caffe train would not."
 """The solver's first two comments, the second where the solver's own lr_policy is not the run's policy."""
@@ -26,10 +27,6 @@ def write_run_files(job: Job, bound: BoundNet) -> None:
     write_message(job.folder / SOLVER, native_solver(job), header=header)
 
 
-NEVER = 2**31 - 1
-SNAPSHOT_PREFIX = "snapshots/net"
-
-
 def native_solver(job: Job) -> SolverParameter:
     """The solver with Caffe's own policy where it has one, else with the first rate held.
 
@@ -40,10 +37,7 @@ def native_solver(job: Job) -> SolverParameter:
     solver.display = min(job.display_interval, job.test_interval)  # each stretch has a loss to tell
     solver.snapshot = job.test_interval
     schedule = native_schedule(job.policy, job.iterations)
-    if schedule is None:
-        solver.lr_policy = "fixed"
-        solver.base_lr = _first_rate(job)
-    else:
+    if schedule is not None:
         solver.MergeFrom(schedule)
     return solver
 
@@ -53,19 +47,16 @@ def stepping_solver(job: Job, snapshot_prefix: str) -> SolverParameter:
     solver = _solver(job)
     solver.snapshot_prefix = snapshot_prefix
     solver.test_interval = NEVER
-    solver.lr_policy = "fixed"
-    solver.base_lr = _first_rate(job)
     return solver
 
 
-def _first_rate(job: Job) -> float:
-    return float(job.policy.start(job.iterations).rates(0, 1)[0])
-
-
 def _solver(job: Job) -> SolverParameter:
+    """The solver of the job that holds the first rate."""
     given = job.solver.resolved()
     solver = SolverParameter(
-        net="net.prototxt",
+        net=NET,
+        lr_policy="fixed",
+        base_lr=float(job.policy.start(job.iterations).rates(0, 1)[0]),
         type=job.solver.type,
         max_iter=job.iterations,
         display=job.display_interval,

@@ -120,7 +120,7 @@ class WorkerClient:
 
 
 def read_outputs(answer: dict[str, Any]) -> TestOutputs:
-    """What a worker's answer to ``evaluate`` holds."""
+    """Read the outputs from a worker's answer to ``evaluate``."""
     rows, columns = answer["rows"], answer["columns"]
     if answer["labels"] != rows:
         raise EngineFailed(

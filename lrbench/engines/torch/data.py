@@ -35,7 +35,7 @@ WORDS = 4
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may vary from sample to sample.
+    """Random crops and mirroring, sample by sample.
 
     The numbers of sample s are block s of numpy's Philox4x64-10 under the key (seed, phase): a function of those
     three, whatever was drawn before. They are not the numbers that Caffe draws under the same seed.
@@ -71,7 +71,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Transform:
-    """What happens to an image's pixels: (pixel - mean) * scale, of a window, mirrored or not.
+    """Transformation of an image's pixels: (pixel - mean) * scale, of a window, mirrored or not.
 
     Attributes:
         mean: of shape (height, width, channels), or None.
@@ -121,7 +121,7 @@ def _mean(message: TransformationParameter, shape: tuple[int, int, int]) -> Mean
 
 @dataclass(frozen=True)
 class Reading:
-    """How one phase of a run reads: samples in a batch, TRAIN or TEST, and the run's seed."""
+    """Settings of one phase's reading: samples in a batch, TRAIN or TEST, and the run's seed."""
 
     batch_size: int
     phase: Phase
@@ -168,7 +168,7 @@ class Batches:
     def of(
         cls, prepared: Prepared, layer: LayerParameter, phase: Phase, seed: int, device: torch.device | str = "cpu"
     ) -> Batches:
-        """Those of a Data layer of a bound net: the training or the test images, as the phase says.
+        """Make the batches of a Data layer of a bound net, of the training or the test images as the phase says.
 
         Raises:
             NetError, DataError: as above, with the layer's name; or the images cannot be read.
@@ -181,7 +181,7 @@ class Batches:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of a batch's data: (samples, channels, height, width)."""
+        """Shape of a batch's data: (samples, channels, height, width)."""
         return self._reading.batch_size, self._images.shape[3], *self._window
 
     @property
@@ -203,7 +203,7 @@ class Batches:
         return self.read(self.plan(index, 1)[0])
 
     def plan(self, first: int, count: int) -> Tensor:
-        """What ``read`` needs for ``count`` batches from ``first`` on, int64 of shape (count, samples, 4).
+        """Plan of ``count`` batches from ``first`` on, for ``read``: int64 of shape (count, samples, 4).
 
         Image, row, column and mirroring of each sample; made on the host and moved to the device at once, so that
         training need not wait for it again.

@@ -24,7 +24,7 @@ from lrbench.engines.process.exit_reason import MEMORY_REMEDY, OutOfMemory, Work
 from lrbench.errors import EngineFailed
 
 StartWorker = Callable[[Path], WorkerClient]
-"""Starts a worker in a run's folder and has it open what all lanes share."""
+"""Function that starts a worker in a run's folder and has it open what all lanes share."""
 
 
 @dataclass
@@ -241,7 +241,7 @@ class LaneGroup:
 
 
 class LanePool:
-    """Where the jobs of one session go: to the group that has room, or a new one.
+    """Places the jobs of one session in the group that has room, or in a new one.
 
     Args:
         lanes: how many a group may have; fewer once that many were too many.

@@ -30,7 +30,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Tested:
-    """What the test set gave: probabilities and scores, None if not asked for, of shape (samples, classes)."""
+    """Outputs on the test set: probabilities and scores, None if not asked for, of shape (samples, classes)."""
 
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int64]
@@ -40,7 +40,7 @@ class Tested:
 
 @dataclass(eq=False)
 class Lane:
-    """What changes while a run is trained, and how.
+    """State of a run in training, and the steps that change it.
 
     Attributes:
         inputs: net and data.

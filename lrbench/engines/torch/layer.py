@@ -1,4 +1,4 @@
-"""What a layer is to the interpreter: its shapes, its parameters and the function that runs it."""
+"""Layers as the interpreter sees them: shapes, parameters and the function that runs each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lrbench.nets.graph import layer_place
 Shape = tuple[int, ...]
 
 Run = Callable[[Sequence[Tensor], Sequence[Tensor], torch.Generator | None], Sequence[Tensor]]
-"""From bottoms, the layer's own parameters and a source of random numbers to tops."""
+"""Function from bottoms, the layer's own parameters and a source of random numbers to tops."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def expect(layer: LayerParameter, bottoms: tuple[int, int], tops: tuple[int, int
 
 MANY = 1 << 30
 USE_CAFFE = "use the engine caffe"
-"""What to do about a layer that Caffe trains and this engine does not."""
+"""Remedy for a layer that Caffe trains and this engine does not."""
 
 
 def expect_image(layer: LayerParameter, shape: Shape, remedy: str | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from math import prod
 from types import MappingProxyType
 
@@ -14,7 +15,6 @@ from lrbench.engines.torch.layer import (
     MANY,
     Blob,
     Layer,
-    Run,
     Shape,
     at_least_float32,
     canonical_axis,
@@ -90,42 +90,24 @@ def eltwise(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
     coefficients = list(settings.coeff)
     if coefficients and (settings.operation != EltwiseParameter.SUM or len(coefficients) != len(bottoms)):
         raise refusal(layer, f"has {len(coefficients)} coeff", "give SUM one for each bottom, other operations none")
-    if settings.operation == EltwiseParameter.SUM:
-        run = _sum(coefficients) if any(value != 1 for value in coefficients) else _fold(torch.add)
-    elif settings.operation == EltwiseParameter.PROD:
-        run = _fold(torch.mul)
-    else:
-        run = _maximum
-    return Layer((bottoms[0],), run)
+    weighted, operation = any(value != 1 for value in coefficients), settings.operation
 
-
-def _fold(operation: Callable[[Tensor, Tensor], Tensor]) -> Run:
     def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        result = operation(bottoms[0], bottoms[1])
+        if weighted:
+            result = bottoms[0] * coefficients[0]
+            for bottom, coefficient in zip(bottoms[1:], coefficients[1:], strict=True):
+                result = torch.add(result, bottom, alpha=coefficient)
+            return (result,)
+        if operation != EltwiseParameter.MAX:
+            return (reduce(torch.add if operation == EltwiseParameter.SUM else torch.mul, bottoms),)
+        # Not torch.maximum, which parts the gradient where two are equal: Caffe gives it whole, to the second of the
+        # first two, and to the earlier of any later pair.
+        result = torch.where(bottoms[0] > bottoms[1], bottoms[0], bottoms[1])
         for bottom in bottoms[2:]:
-            result = operation(result, bottom)
+            result = torch.where(bottom > result, bottom, result)
         return (result,)
 
-    return run
-
-
-def _sum(coefficients: Sequence[float]) -> Run:
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        result = bottoms[0] * coefficients[0]
-        for bottom, coefficient in zip(bottoms[1:], coefficients[1:], strict=True):
-            result = torch.add(result, bottom, alpha=coefficient)
-        return (result,)
-
-    return run
-
-
-def _maximum(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-    # Not torch.maximum, which parts the gradient where two are equal: Caffe gives it whole, to the second of the
-    # first two, and to the earlier of any later pair.
-    result = torch.where(bottoms[0] > bottoms[1], bottoms[0], bottoms[1])
-    for bottom in bottoms[2:]:
-        result = torch.where(bottom > result, bottom, result)
-    return (result,)
+    return Layer((bottoms[0],), run)
 
 
 def scale(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -196,10 +178,10 @@ def reduction(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) ->
     (bottom,) = bottoms
     settings = layer.reduction_param
     axis = canonical_axis(layer, settings.axis, len(bottom))
-    axes, reduce, coefficient = list(range(axis, len(bottom))), _OPERATIONS[settings.operation], settings.coeff
+    axes, operation, coefficient = list(range(axis, len(bottom))), _OPERATIONS[settings.operation], settings.coeff
 
     def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        return (reduce(at_least_float32(bottoms[0]), axes) * coefficient,)
+        return (operation(at_least_float32(bottoms[0]), axes) * coefficient,)
 
     return Layer((bottom[:axis],), run)
 

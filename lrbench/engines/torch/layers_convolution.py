@@ -12,16 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from lrbench.engines.torch.conv_geometry import Window, convolution_window, pooling_window
-from lrbench.engines.torch.layer import (
-    USE_CAFFE,
-    Blob,
-    Layer,
-    Run,
-    Shape,
-    expect,
-    expect_image,
-    refusal,
-)
+from lrbench.engines.torch.layer import USE_CAFFE, Blob, Layer, Run, Shape, expect, expect_image, refusal
 from lrbench.nets.caffe_pb2 import LayerParameter, Phase, PoolingParameter
 
 BLOCK = 16
@@ -59,7 +50,7 @@ def convolution(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) 
 
 
 def work_in_vain(bottom: Shape, top: Shape, window: Window) -> float:
-    """How many products oneDNN forms for a convolution's input gradient, for each one that counts.
+    """Number of products that oneDNN forms for a convolution's input gradient, for each one that counts.
 
     It goes over every pixel of the input, with its channels rounded up to whole blocks; what counts is every channel
     for every pixel of the output: ``ceil16(channels) / channels * pixels in / (pixels out * stride^2)``. Timed for

@@ -51,13 +51,13 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: P
 
 
 Normalize = Callable[[Tensor, Tensor], Tensor]
-"""From a sum of losses and the labels, as whole numbers, to the loss."""
+"""Function from a sum of losses and the labels, as whole numbers, to the loss."""
 
 
 def normalizer(
     settings: LossParameter, samples: int, labels: int, default: LossParameter.NormalizationMode
 ) -> Normalize:
-    """What a loss divides by, in the mode that ``settings`` name, else in the default one."""
+    """Make the division of a loss, in the mode that ``settings`` name, else in the default one."""
     mode = normalization(settings, default)
     if mode == LossParameter.VALID and settings.HasField("ignore_label"):
         ignored = settings.ignore_label

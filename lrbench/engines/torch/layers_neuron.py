@@ -13,8 +13,6 @@ from torch.nn import functional
 from lrbench.engines.torch.layer import Blob, Layer, Shape, expect, refusal, value_by_value
 from lrbench.nets.caffe_pb2 import TEST, FillerParameter, LayerParameter, Phase
 
-_DEFAULT_SLOPE = 0.25
-
 
 def relu(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """ReLU: ``max(x, 0) + negative_slope min(x, 0)``."""
@@ -57,15 +55,14 @@ def clip(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Laye
     In place the gradient is 1 everywhere, as Caffe then looks at the values that it has clipped.
     """
     low, high = layer.clip_param.min, layer.clip_param.max
-    if low <= high and list(layer.top) == list(layer.bottom):
-        return value_by_value(
-            layer,
-            bottoms,
-            lambda bottoms, _p, _g: (
-                _ClipInPlace.apply(bottoms[0], low, high),  # type: ignore[no-untyped-call]
-            ),
-        )
-    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (bottoms[0].clamp(max=high).clamp(min=low),))
+    in_place = low <= high and list(layer.top) == list(layer.bottom)
+
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        if in_place:
+            return (_ClipInPlace.apply(bottoms[0], low, high),)  # type: ignore[no-untyped-call]
+        return (bottoms[0].clamp(max=high).clamp(min=low),)
+
+    return value_by_value(layer, bottoms, run)
 
 
 class _ClipInPlace(torch.autograd.Function):
@@ -85,7 +82,7 @@ def prelu(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Lay
     if len(bottom) < 2:
         raise refusal(layer, f"its bottom has shape {bottom}, and at least two axes are needed")
     settings = layer.prelu_param
-    filler = settings.filler if settings.HasField("filler") else FillerParameter(value=_DEFAULT_SLOPE)
+    filler = settings.filler if settings.HasField("filler") else FillerParameter(value=0.25)
     shape = () if settings.channel_shared else (bottom[1],)
     return Layer(
         (bottom,),
@@ -110,9 +107,6 @@ def dropout(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) -> La
         return (bottoms[0] * mask,)
 
     return value_by_value(layer, bottoms, run)
-
-
-_BASE_E = -1.0
 
 
 def power(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -161,7 +155,7 @@ def log_(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Laye
 
 
 def _log_of_base(layer: LayerParameter, base: float) -> float:
-    if base == _BASE_E:
+    if base == -1:
         return 1.0
     if not base > 0:
         raise refusal(layer, f"base {base:g} is not positive, nor -1, which stands for e")

@@ -53,7 +53,7 @@ def batch_norm(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) ->
 
 
 def _normalize_by_batch(channels: int, values: int, fraction: float, eps: float) -> Run:
-    """In training; parameters are the three statistics, then, where a Scale has been joined, its scale and shift."""
+    """BatchNorm in training; parameters are the three statistics, then those of a Scale that has been joined."""
     correction = values / (values - 1)
 
     def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:

@@ -145,6 +145,6 @@ class _Feed:
 
 
 def _readers(lanes: Sequence[Lane]) -> list[int]:
-    """For each lane the first one that reads the same batches at the same time."""
+    """Index, for each lane, of the first one that reads the same batches at the same time."""
     keys = [(lane.iteration, lane.iter_size, lane.seed if lane.batches.random else None) for lane in lanes]
     return [keys.index(key) for key in keys]

@@ -23,7 +23,7 @@ _OUTSIDE = ("Data", "Input")
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a net made of one batch.
+    """Outputs of a net for one batch.
 
     Attributes:
         loss: the sum of all tops with a loss weight, each times its weight; a scalar to differentiate.

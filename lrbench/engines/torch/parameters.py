@@ -136,7 +136,7 @@ class ParameterSpec:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a layer finds one of its blobs: the index among the net's parameters, and the layer's shape of it."""
+    """Place of one of a layer's blobs: the index among the net's parameters, and the layer's shape of it."""
 
     parameter: int
     shape: Shape

@@ -30,7 +30,7 @@ Tensors = list[Tensor]
 
 
 class Learnable(Protocol):
-    """How fast one parameter learns and decays beside the others: ``param`` of its layer."""
+    """Factors of one parameter's learning rate and weight decay: ``param`` of its layer."""
 
     @property
     def lr_mult(self) -> float:
@@ -107,7 +107,7 @@ class Solver(ABC):
 
     @abstractmethod
     def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
-        """What to subtract from the parameters; the histories are brought up to date and the gradients used up."""
+        """Compute the values to subtract from the parameters; histories are updated and gradients used up."""
 
     def _at_rate(self, tensors: Tensors, rate: Tensor) -> None:
         """Multiply each by its local rate, eta = rate * lr_mult."""

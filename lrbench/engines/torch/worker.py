@@ -22,7 +22,7 @@ from lrbench.nets import read_net
 from lrbench.spec.model import SolverSettings
 
 _ON_CPU = ("DefaultCPUAllocator: can't allocate memory", "could not create a primitive")
-"""What PyTorch, and oneDNN in it, say where a CPU's memory does not suffice."""
+"""Messages of PyTorch, and of oneDNN in it, where a CPU's memory does not suffice."""
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -39,7 +39,7 @@ def used_bytes(device: torch.device) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """What is free, this process's own not counted."""
+    """Free memory in bytes, this process's own not counted."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return int(psutil.virtual_memory().available)
@@ -68,7 +68,7 @@ class Worker:
 
     @property
     def inputs(self) -> SessionInputs:
-        """What the lanes share, once it is open."""
+        """Net and data that the lanes share."""
         if self._inputs is None:
             raise RuntimeError("nothing is open")
         return self._inputs
@@ -166,7 +166,7 @@ class Worker:
 
 
 class Account:
-    """Whose the processor time of this process is: that of a request is shared equally by its lanes."""
+    """Processor time of this process by lane: that of a request is shared equally by its lanes."""
 
     def __init__(self) -> None:
         self._charged = 0.0
@@ -180,7 +180,7 @@ class Account:
         self._charged = used
 
     def seconds(self, lane: int) -> float:
-        """What a lane has used so far."""
+        """Processor seconds of a lane so far."""
         return self._seconds.get(lane, 0.0)
 
 
@@ -210,7 +210,7 @@ class _Progress:
 
 
 def _seconds(work: Callable[[int], object]) -> float:
-    """What one repetition takes: the least of three times ``TIMED_SECONDS`` or so."""
+    """Seconds of one repetition: the least of three trials of about ``TIMED_SECONDS``."""
     started = time.perf_counter()
     work(1)
     repeat = max(1, round(TIMED_SECONDS / (time.perf_counter() - started)))

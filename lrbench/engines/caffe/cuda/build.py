@@ -99,7 +99,7 @@ CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
         ('#include "opencv2/highgui/highgui.hpp"\n', f'#include "opencv2/highgui/highgui.hpp"\n{OPENCV_4}'),
     ),
 }
-"""By file: texts that occur exactly once, and what stands in their place."""
+"""Changes by file: texts that occur exactly once, and their replacements."""
 
 
 def fetch_tree(folder: Path, mirror: str | None, progress: Progress) -> None:
@@ -190,12 +190,7 @@ class BuildRequest:
 
 
 def build(folder: Path, request: BuildRequest, progress: Progress) -> None:
-    """Build Caffe with CUDA into ``folder``, which is made.
-
-    Args:
-        folder: receives the tree; after an error it may hold a part of it.
-        request: what to build.
-        progress: told how far each step is.
+    """Build Caffe with CUDA into ``folder``, which is made; after an error it may hold a part of the tree.
 
     Raises:
         UsageError: the mirror is not a URL.

@@ -203,14 +203,11 @@ def link_commands(build: Build, objects: Sequence[Path]) -> tuple[list[Command],
 
 
 def run_all(commands: Sequence[Command], jobs: int, log: Path, progress: Progress, title: str) -> None:
-    """Run commands, so many at a time, and stop at the first that fails.
+    """Run commands in any order, ``jobs`` at a time, and stop at the first that fails.
 
     Args:
-        commands: the commands, in any order.
-        jobs: how many run at a time.
         log: receives each command and what it prints.
-        progress: told after each command.
-        title: what ``progress`` calls them together.
+        progress: called after each command, with ``title``.
 
     Raises:
         EngineUnavailable: a command failed; the message holds the first line that names an error.

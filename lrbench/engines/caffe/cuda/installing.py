@@ -32,14 +32,11 @@ USUAL_ARCHITECTURES = (75, 80, 90)
 
 
 def check_machine(home: Path, toolkit_bytes: int) -> None:
-    """Refuse a machine that Caffe cannot be built on.
+    """Raise EngineUnavailable where this machine is not x86-64, or the disk is too full.
 
     Args:
         home: LRBench's data folder.
-        toolkit_bytes: what the toolkit takes on the disk if it is still to be installed.
-
-    Raises:
-        EngineUnavailable: it is not x86-64, or the disk is too full.
+        toolkit_bytes: size on the disk of a toolkit that is still to be installed.
     """
     if platform.machine() != "x86_64":
         raise EngineUnavailable(
@@ -57,15 +54,7 @@ def check_machine(home: Path, toolkit_bytes: int) -> None:
 
 
 def check_driver(version: tuple[int, int], driver: Driver | None) -> None:
-    """Refuse a toolkit that is newer than the driver here.
-
-    Args:
-        version: the toolkit's version of CUDA.
-        driver: the driver, if there is one.
-
-    Raises:
-        EngineUnavailable: the driver runs an older major version of CUDA only.
-    """
+    """Raise EngineUnavailable where the driver here runs only an older major version of CUDA than the toolkit's."""
     if driver is not None and driver.version[0] < version[0]:
         raise EngineUnavailable(
             f"the driver here runs CUDA up to {written(driver.version)}, and the toolkit is CUDA {written(version)}, "
@@ -79,11 +68,7 @@ def choose_architectures(
 ) -> tuple[int, ...]:
     """The architectures to build for: those named, else those of the GPUs here, else the usual ones.
 
-    Args:
-        named: compute capabilities without the dot, such as 80 and 90.
-        known: those that the toolkit compiles for, in rising order.
-        version: the toolkit's version of CUDA.
-        driver: the driver, if there is one.
+    Architectures are compute capabilities without the dot, such as 80; ``known`` are the toolkit's, in rising order.
 
     Raises:
         UsageError: one that is named is not among the toolkit's.
@@ -169,10 +154,7 @@ def check_installed(root: Path, options: CudaOptions) -> None:
 def build_tree(folder: Path, options: CudaOptions, progress: Progress) -> tuple[Path, ...]:
     """Build Caffe with CUDA into ``folder``; returns the folders of CUDA's run-time libraries.
 
-    Args:
-        folder: receives the tree; after an error it may hold a part of it.
-        options: how it is made.
-        progress: told what was found and chosen, and how far each step is.
+    After an error the folder may hold a part of the tree.
 
     Raises:
         UsageError: the toolkit named is not whole, or the licence is not accepted.
