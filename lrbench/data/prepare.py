@@ -178,7 +178,7 @@ def evaluated_on(dataset: str) -> str:
 
 
 def suggested(prepared: Prepared, batch_size: int) -> int:
-    """Suggested count: that of the test images, at most a sixth of the training images, in whole batches."""
+    """Suggested count to hold out: that of the test images, at most a sixth of the training images, in whole batches."""
     most = min(prepared.test_count, prepared.train_count // 6)
     return max(most // batch_size, 1) * batch_size
 

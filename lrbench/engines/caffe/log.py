@@ -104,7 +104,7 @@ class CaffeLog:
 
     @property
     def iteration(self) -> int:
-        """The last iteration that a display, test or snapshot shows; 0 without any."""
+        """Highest iteration that a display, test or snapshot shows; 0 without any."""
         shown = [int(self.displays.iterations.max())] if self.displays else []
         shown += [int(self.tests.iterations.max())] if self.tests else []
         return max(shown + [snapshot.iteration for snapshot in self.snapshots], default=0)
