@@ -81,8 +81,8 @@ def _caffe() -> str:
 
 def _caffe_on_gpus() -> str:
     """The CUDA build of Caffe, and for each GPU whether a step of a tiny net ran on it, or why not."""
-    from lrbench.engines.caffe.driver import find_driver
     from lrbench.engines.caffe.environment import CUDA_INSTALL_HINT, find_environment, probe_gpu
+    from lrbench.engines.caffe.gpu import find_driver
 
     place = site()
     environment = find_environment(place.home, place.caffe, gpu=True)

@@ -2,8 +2,7 @@
 
 from lrbench.data.arrays import Arrays, Split
 from lrbench.data.folder import find_lmdbs, open_folder
-from lrbench.data.holdout import evaluated_on, hold_out, suggested
-from lrbench.data.prepare import prepare
+from lrbench.data.prepare import evaluated_on, hold_out, prepare, suggested
 from lrbench.data.prepared import Prepared, find_intact, find_prepared, load, verify_prepared
 from lrbench.data.registry import DATA_SETS, DataSet, data_set_names, find_data_set
 from lrbench.data.sources import Differences, Progress, Sources

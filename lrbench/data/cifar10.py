@@ -12,8 +12,7 @@ from typing import IO, cast
 import numpy as np
 
 from lrbench.data.arrays import Arrays, Pixels, Split, mean_image, pad
-from lrbench.data.download import RemoteFile, download
-from lrbench.data.sources import Differences, Sources
+from lrbench.data.sources import Differences, RemoteFile, Sources, download
 from lrbench.errors import DataError
 from lrbench.storage import file_sha256, reason
 
@@ -137,10 +136,6 @@ class _Bounded:
         return content
 
 
-def _stream(unpacked: _Bounded) -> tarfile.TarFile:
-    return tarfile.open(fileobj=cast(IO[bytes], unpacked), mode="r|", bufsize=1 << 20)
-
-
 def _too_large(path: Path, what: str) -> DataError:
     return DataError(f"is no archive of CIFAR-10: {what}", where=str(path), remedy="copy or download it again")
 
@@ -165,11 +160,8 @@ def _contents(sources: Sources) -> tuple[dict[str, bytes], Path]:
 def _download(sources: Sources) -> Path:
     if sources.folder is not None:
         sources.tell(f"neither {ARCHIVE} nor its .bin files are in {sources.folder}, so it is downloaded")
-    return download(RemoteFile(ARCHIVE, URLS, _intact), sources.downloads / "cifar10", sources.progress)
-
-
-def _intact(path: Path) -> bool:
-    return file_sha256(path) == ARCHIVE_SHA256
+    archive = RemoteFile(ARCHIVE, URLS, lambda path: file_sha256(path) == ARCHIVE_SHA256)
+    return download(archive, sources.downloads / "cifar10", sources.progress)
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
@@ -180,7 +172,10 @@ def read_archive(path: Path) -> dict[str, bytes]:
     """
     contents: dict[str, bytes] = {}
     try:
-        with gzip.open(path) as unpacked, _stream(_Bounded(unpacked, path)) as archive:
+        with (
+            gzip.open(path) as unpacked,
+            tarfile.open(fileobj=cast(IO[bytes], _Bounded(unpacked, path)), mode="r|", bufsize=1 << 20) as archive,
+        ):
             for member in archive:
                 if member.size > FILE_BYTES:
                     raise _too_large(path, f"its member {member.name[:80]!r} has {member.size} bytes")

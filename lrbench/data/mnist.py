@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lrbench.data.arrays import Arrays, Split
-from lrbench.data.download import RemoteFile, download
-from lrbench.data.sources import Differences, Sources
+from lrbench.data.sources import Differences, RemoteFile, Sources, download
 from lrbench.errors import DataError
 from lrbench.storage import reason
 

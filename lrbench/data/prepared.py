@@ -62,7 +62,7 @@ def load(prepared: Prepared, split: Literal["train", "test"]) -> Split:
 
 
 def prepared_folder(name: str, home: Path) -> Path:
-    """Where the data set of that name is prepared."""
+    """Folder in which the data set of that name is prepared."""
     return home / "data" / name
 
 

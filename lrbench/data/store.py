@@ -30,10 +30,12 @@ def write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None
     Raises:
         DataError: the folder cannot be written, or the disk is full.
     """
-    count = len(split.images)
+    count, page = len(split.images), mmap.PAGESIZE
+    record: int = split.images[0].nbytes + 128
+    ample = 2 * count * (record // page + 2) * page + (1 << 24)  # a bound on address space, not on the disk
     try:
         # No lock file: nobody else knows the folder yet, and to write one on a full disk would be fatal (SIGBUS).
-        with lmdb.open(str(folder), map_size=_ample(split), lock=False, sync=False, metasync=False) as database:
+        with lmdb.open(str(folder), map_size=ample, lock=False, sync=False, metasync=False) as database:
             for start in range(0, count, RECORDS_A_TRANSACTION):
                 stop = min(start + RECORDS_A_TRANSACTION, count)
                 with database.begin(write=True) as transaction:
@@ -61,13 +63,6 @@ def _datum(split: Split, index: int) -> bytes:
     ).SerializeToString()
 
 
-def _ample(split: Split) -> int:
-    """Twice the bytes that the records take in whole pages: a bound on address space, not on the disk."""
-    page = mmap.PAGESIZE
-    record: int = split.images[0].nbytes + 128
-    return 2 * len(split.images) * (record // page + 2) * page + (1 << 24)
-
-
 @contextmanager
 def records(folder: Path) -> Iterator[tuple[int, Iterator[caffe_pb2.Datum]]]:
     """The number of records of an LMDB folder, and the records in the order in which Caffe reads them.
@@ -85,21 +80,16 @@ def records(folder: Path) -> Iterator[tuple[int, Iterator[caffe_pb2.Datum]]]:
         )
     try:
         with lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False) as database:
-            _refuse_cut_short(database, folder)
+            # Reading a page beyond the end of the file would kill the process (SIGBUS), so the size is checked first.
+            expected = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+            found = (folder / "data.mdb").stat().st_size
+            if found < expected:
+                text = f"data.mdb is cut short: {found} of {expected} bytes"
+                raise DataError(text, where=str(folder), remedy="make or copy it again")
             with database.begin() as transaction:
                 yield transaction.stat()["entries"], _parsed(transaction, folder)
     except (lmdb.Error, OSError) as error:
         raise DataError(f"is not a readable LMDB: {error}", where=str(folder), remedy="make it again") from error
-
-
-def _refuse_cut_short(database: Any, folder: Path) -> None:
-    """Reading a page beyond the end of the file would kill the process (SIGBUS), so that is looked at first."""
-    expected = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
-    found = (folder / "data.mdb").stat().st_size
-    if found < expected:
-        raise DataError(
-            f"data.mdb is cut short: {found} of {expected} bytes", where=str(folder), remedy="make or copy it again"
-        )
 
 
 def _parsed(transaction: Any, folder: Path) -> Iterator[caffe_pb2.Datum]:

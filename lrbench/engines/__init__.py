@@ -1,1 +1,1 @@
-"""What trains: engines behind one interface (``base``), each in a package of its own."""
+"""Engines, which train nets, behind one interface (``base``), each in a package of its own."""

@@ -1,4 +1,4 @@
-"""The interface of an engine: what trains a net, whatever it is made of.
+"""The interface of an engine, which trains nets.
 
 The runner holds the only training loop. It hands a session the learning rates of the next iterations and asks for
 the outputs on the test set; an engine knows nothing of policies, metrics, stopping rules or result files.
@@ -26,7 +26,7 @@ from lrbench.spec.sections import EngineSettings
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a call of ``train`` is: ``loss`` and ``rate`` are those of the last iteration done."""
+    """Progress of a call of ``train``; ``loss`` and ``rate`` are those of the last iteration done."""
 
     iteration: int
     loss: float
@@ -35,7 +35,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Job:
-    """All that an engine needs to open one session; it decides the outcome together with the rates.
+    """Description of one session to open; together with the rates it decides the outcome.
 
     Attributes:
         net: the user's net, not yet bound to data.
@@ -79,7 +79,7 @@ class Job:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training with some rates gave.
+    """Result of training one iteration for each of some rates.
 
     Attributes:
         iterations: how many were done; fewer than asked for only when the loss stopped being finite.
@@ -118,13 +118,13 @@ class TestOutputs:
 
     @property
     def ranking(self) -> NDArray[np.float32]:
-        """What classes are ranked by: the scores, or the probabilities where there are none."""
+        """The values that classes are ranked by: the scores, or the probabilities where there are none."""
         return self.probabilities if self.scores is None else self.scores
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What the session's processes have used since they started."""
+    """Resources that the session's processes have used since they started."""
 
     cpu_seconds: float
     peak_memory_bytes: int
@@ -132,7 +132,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timing:
-    """What a few passes took: starting, one training iteration of each lane, without the update, and one test batch."""
+    """Measured times: starting, one training iteration of each lane, without the update, and one test batch."""
 
     start_seconds: float
     iteration_seconds: float
@@ -171,7 +171,7 @@ class Session(ABC):
 
     @property
     def shared(self) -> int:
-        """How many runs its processes train."""
+        """Number of runs that the session's processes train."""
         return 1
 
     def processes(self) -> list[int]:
@@ -200,7 +200,7 @@ class Engine(ABC):
     """
 
     def choose_lanes(self, job: Job, most: int) -> tuple[int, str]:
-        """How many lanes, up to ``most``, are best for jobs such as this one on this machine, and why in a few words.
+        """Return the best number of lanes, up to ``most``, for jobs such as this one on this machine, and the reason.
 
         The job's folder is for the engine's own files.
         """

@@ -1,4 +1,4 @@
-"""Whether an engine trains as Caffe does: the same weights, batches and rates on both, beside controls.
+"""Comparison of an engine with Caffe: the same weights, batches and rates on both, beside controls.
 
 Training amplifies rounding, so after some iterations even Caffe parts from itself when only its number of BLAS threads
 changes, or the last bit of its initial weights. Those are the controls, and the farthest of them is the yardstick: the
@@ -25,15 +25,15 @@ from lrbench.nets.caffe_pb2 import NetParameter
 TOLERANCE = 3.0
 FIRST_LOSS, FIRST_UPDATE, ACCURACY = 1e-6, 1e-4, 0.0005
 FLOOR = 1e-6
-"""Below this relative distance float32 itself tells nothing apart."""
+"""Relative distance below which float32 itself tells nothing apart."""
 NUDGES = 4
 """Controls with other last bits; several, as it is a matter of luck at which iteration a max or a ReLU tips over."""
 WEIGHTS, INITIAL = "net.caffemodel", "initial"
 OTHER_SEEDS = 2
-"""With how many further seeds a difference has to show at least once before an engine is said to part from Caffe."""
+"""Number of further seeds with which a difference has to show at least once to count."""
 SHOWN_ENTRIES = 5
 CONTROL_THREADS = (1, 2)
-"""Of the controls; the one that the job itself uses is left out."""
+"""Numbers of threads of the controls; the one that the job itself uses is left out."""
 
 Weights = dict[tuple[str, int], NDArray[np.float32]]
 
@@ -96,7 +96,7 @@ class Parity:
 
     @property
     def first_update_distances(self) -> dict[tuple[str, int], tuple[float, float]]:
-        """For each blob that moved, the norm of the difference of the first updates over the norm of Caffe's.
+        """Norm of the difference of the first updates over the norm of Caffe's, for each blob that moved.
 
         Of the engine, and of the farthest control. A weight holds an update only to half a unit in its last place, on
         each side: that much is no difference.
@@ -106,14 +106,14 @@ class Parity:
             update = self.caffe.updates[key]
             if np.any(update):
                 engine, *controls = (
-                    _apart(trajectory, self.caffe, key) / float(np.linalg.norm(update))
+                    float(np.linalg.norm(_spread(trajectory, self.caffe, key))) / float(np.linalg.norm(update))
                     for trajectory in (self.engine, *self.controls)
                 )
                 found[key] = (engine, max(controls))
         return found
 
     def failures(self) -> list[str]:
-        """What does not hold, in words; nothing where the engine trains as Caffe does."""
+        """Rules that do not hold, in words; none where the engine trains as Caffe does."""
         engine, control = (float(distances.max()) for distances in self.loss_distances)
         first = float(self.loss_distances[0][0])
         updates = {
@@ -137,7 +137,7 @@ class Parity:
         ]
 
     def differing_entries(self) -> list[str]:
-        """Which entries of the first updates differ, a line for each blob whose update does.
+        """Entries of the first updates that differ, a line for each blob whose update does.
 
         An entry differs by more than its share of what its blob may: ``limit * norm(update) / sqrt(size)``.
         """
@@ -147,12 +147,17 @@ class Parity:
             if not distance <= limit:
                 apart, theirs = _spread(self.engine, self.caffe, key), self.caffe.updates[key]
                 share = limit * float(np.linalg.norm(theirs)) / math.sqrt(apart.size)
-                lines.append(_entries_text(key, np.flatnonzero(~(apart <= share)), theirs, self.engine.updates[key]))
+                entries, ours = np.flatnonzero(~(apart <= share)), self.engine.updates[key]
+                shown = [f"[{at}] Caffe {theirs[at]:.6g}, here {ours[at]:.6g}" for at in entries[:SHOWN_ENTRIES]]
+                lines.append(
+                    f"layer {key[0]}, blob {key[1]}: {len(entries)} of {len(theirs)} entries of the first update: "
+                    + ", ".join([*shown, "..."] if len(entries) > SHOWN_ENTRIES else shown)
+                )
         return lines
 
 
 def confirm(caffe: Engine, engine: Engine, job: Job, iterations: int) -> dict[int, list[str]]:
-    """What does not hold with the next seeds, by seed; nothing for one with which the engine trains as Caffe does.
+    """Failures with the next seeds, by seed; none for one with which the engine trains as Caffe does.
 
     A value within rounding of the kink of a ReLU or PReLU, or of a tie in max pooling, may tip over on one side and in
     none of the controls. That is a matter of the seed; a wrong rule shows with others, too.
@@ -260,27 +265,11 @@ def nudge(source: Path, target: Path, seed: int) -> None:
     target.write_bytes(net.SerializeToString())
 
 
-def _apart(one: Trajectory, other: Trajectory, key: tuple[str, int]) -> float:
-    """Norm of the difference of two first updates of a blob, less what rounding to the weight takes."""
-    return float(np.linalg.norm(_spread(one, other, key)))
-
-
 def _spread(one: Trajectory, other: Trajectory, key: tuple[str, int]) -> NDArray[np.float32]:
-    """The same difference, entry by entry."""
+    """Difference of two first updates of a blob, entry by entry, less what rounding to the weight takes."""
     apart = np.abs(one.updates[key] - other.updates[key])
     spread: NDArray[np.float32] = np.maximum(0, apart - np.spacing(np.abs(other.first[key])))
     return spread
-
-
-def _entries_text(
-    key: tuple[str, int], entries: NDArray[np.intp], theirs: NDArray[np.float32], ours: NDArray[np.float32]
-) -> str:
-    """Such as ``layer relu, blob 0: 1 of 20 entries of the first update: [3] Caffe 1e-05, here 2e-05``."""
-    shown = ", ".join(
-        f"[{entry}] Caffe {theirs[entry]:.6g}, here {ours[entry]:.6g}" for entry in entries[:SHOWN_ENTRIES]
-    )
-    more = ", ..." if len(entries) > SHOWN_ENTRIES else ""
-    return f"layer {key[0]}, blob {key[1]}: {len(entries)} of {len(theirs)} entries of the first update: {shown}{more}"
 
 
 def _difference(one: Weights, other: Weights) -> Sequence[NDArray[np.float32]]:

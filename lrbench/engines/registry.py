@@ -16,7 +16,7 @@ GROUP = "lrbench.engines"
 
 @dataclass(frozen=True)
 class Site:
-    """What an engine may need to know of this machine.
+    """Facts about this machine that an engine may need.
 
     Attributes:
         home: LRBench's data folder.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrbench.engines.caffe.files import NOT_NATIVE, POLICY_IS
+from lrbench.engines.caffe.run_folder import NOT_NATIVE, POLICY_IS
 from lrbench.engines.caffe.schedule import NATIVE, field_value, is_list, native_form
 from lrbench.errors import NetError, UsageError
 from lrbench.importing.imported import Imported

@@ -4,17 +4,13 @@ Nothing here edits prototxt as a string: a file is parsed into Caffe's messages 
 written from them by protobuf's own text format. Of a solver, fields that Caffe's own message lacks are not parsed.
 """
 
-from lrbench.nets.binding import BatchSizes, DataBinding, bind_net
-from lrbench.nets.builtin import builtin_nets, find_net
+from lrbench.nets.binding import BatchSizes, DataBinding, bind_net, net_sha256
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
-from lrbench.nets.checking import NetParts, check_net
-from lrbench.nets.identity import net_sha256
-from lrbench.nets.images import check_images
-from lrbench.nets.losses import has_mean_losses, is_mean_loss, normalization
-from lrbench.nets.phases import data_layers, layers_in, random_layers
-from lrbench.nets.refusals import refuse_stochastic_pooling
+from lrbench.nets.checking import NetParts, check_net, has_mean_losses, is_mean_loss, normalization
+from lrbench.nets.graph import layers_in, random_layers
+from lrbench.nets.refusals import check_images, refuse_stochastic_pooling
 from lrbench.nets.solver import Solver, read_solver
-from lrbench.nets.text import read_net, write_message, write_text
+from lrbench.nets.text import builtin_nets, find_net, read_net, write_message, write_text
 
 __all__ = [
     "BatchSizes",
@@ -27,7 +23,6 @@ __all__ = [
     "builtin_nets",
     "check_images",
     "check_net",
-    "data_layers",
     "find_net",
     "has_mean_losses",
     "is_mean_loss",

@@ -1,15 +1,15 @@
-"""A net as it is trained: bound to a data set, to batch sizes, and with its probabilities at hand."""
+"""A net bound to a data set and batch sizes, and the hash of what a net computes whatever it is bound to."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lrbench.errors import NetError
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, DataParameter, LayerParameter, NetParameter, NetStateRule, Phase
 from lrbench.nets.checking import NetParts, check_net
-from lrbench.nets.phases import is_in
-from lrbench.nets.wiring import layer_place
+from lrbench.nets.graph import is_in, layer_place
 
 PROBABILITIES = "probabilities"
 
@@ -63,7 +63,9 @@ def bind_net(net: NetParameter, data: DataBinding, batch: BatchSizes, where: str
             bound.layer.extend(_bind_data(layer, net, data, batch, where))
         else:
             bound.layer.add().CopyFrom(layer)
-    _name_loss(bound, parts)
+    for layer in bound.layer:  # Caffe invents a top where the loss has none, which cannot be asked for by name
+        if layer.name == parts.loss_layer and layer.type == "SoftmaxWithLoss" and not layer.top:
+            layer.top.append(_unused(layer.name, _blobs(bound)))
     _add_probabilities(bound, parts)
     return bound
 
@@ -92,37 +94,23 @@ def _bind_data(
         yield bound
 
 
-def _name_loss(net: NetParameter, parts: NetParts) -> None:
-    """Give the loss a top: Caffe invents one where there is none, which cannot be asked for by name."""
-    for layer in net.layer:
-        if layer.name == parts.loss_layer and layer.type == "SoftmaxWithLoss" and not layer.top:
-            layer.top.append(_unused(layer.name, _blobs(net)))
-
-
 def _add_probabilities(net: NetParameter, parts: NetParts) -> None:
-    blob = parts.probabilities
+    blob, test = parts.probabilities, NetStateRule(phase=Phase.TEST)
     if blob is None:
         blob = _unused(PROBABILITIES, _names(net) | _blobs(net))
-        position = _find(net, parts.loss_layer)
-        softmax = LayerParameter(name=blob, type="Softmax", bottom=[parts.logits], top=[blob], include=[_test_rule()])
+        position = next(
+            position
+            for position, layer in enumerate(net.layer)
+            if layer.name == parts.loss_layer and is_in(layer, net.state, TEST)
+        )
+        softmax = LayerParameter(name=blob, type="Softmax", bottom=[parts.logits], top=[blob], include=[test])
         if net.layer[position].HasField("softmax_param"):
             softmax.softmax_param.CopyFrom(net.layer[position].softmax_param)
         # Right behind the loss, where the logits are still those that the loss reads.
         net.layer.insert(position + 1, softmax)
     if not any(blob in layer.bottom for layer in net.layer if is_in(layer, net.state, TEST)):
         name = _unused(f"{blob}_silence", _names(net))
-        net.layer.append(LayerParameter(name=name, type="Silence", bottom=[blob], include=[_test_rule()]))
-
-
-def _find(net: NetParameter, name: str) -> int:
-    """The position of the TEST phase's layer of this name."""
-    return next(
-        position for position, layer in enumerate(net.layer) if layer.name == name and is_in(layer, net.state, TEST)
-    )
-
-
-def _test_rule() -> NetStateRule:
-    return NetStateRule(phase=Phase.TEST)
+        net.layer.append(LayerParameter(name=name, type="Silence", bottom=[blob], include=[test]))
 
 
 def _names(net: NetParameter) -> set[str]:
@@ -137,3 +125,28 @@ def _unused(wanted: str, taken: set[str]) -> str:
     while wanted in taken:
         wanted += "_"
     return wanted
+
+
+_BOUND_DATA_FIELDS = ("source", "backend", "batch_size", "prefetch")
+
+
+def net_sha256(net: NetParameter) -> str:
+    """The hash, in hexadecimal, of what the net computes.
+
+    It does not see comments, white space, the net's name, nor what binding a net to a data set sets: where the
+    samples and the mean lie and how many make a batch. Whether a mean is subtracted it does see. A default written
+    out counts as a difference: to Caffe the presence of some fields has a meaning of its own.
+    """
+    bare = NetParameter()
+    bare.CopyFrom(net)
+    bare.ClearField("name")
+    for layer in bare.layer:
+        if layer.type != "Data":
+            continue
+        for field in _BOUND_DATA_FIELDS:
+            layer.data_param.ClearField(field)
+        if not layer.data_param.ListFields():
+            layer.ClearField("data_param")
+        if layer.transform_param.HasField("mean_file"):
+            layer.transform_param.mean_file = "mean"
+    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()

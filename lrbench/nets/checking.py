@@ -1,4 +1,4 @@
-"""What a net needs to be trained and measured here, looked for in the net before Caffe sees it."""
+"""Parts of a net that training and measuring need, found before Caffe sees it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import NetError
-from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
-from lrbench.nets.learning import refuse_frozen
-from lrbench.nets.phases import layers_in, random_layers
-from lrbench.nets.refusals import refuse_layer, refuse_random_images
-from lrbench.nets.wiring import Wiring, count_channels, layer_place, trace
+from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, LossParameter, NetParameter, Phase
+from lrbench.nets.graph import Wiring, count_channels, layer_place, layers_in, random_layers, trace
+from lrbench.nets.refusals import refuse_frozen, refuse_layer, refuse_random_images
+
+
+def normalization(
+    settings: LossParameter, default: LossParameter.NormalizationMode = LossParameter.VALID
+) -> LossParameter.NormalizationMode:
+    """The mode of a loss layer's settings, with the older ``normalize`` taken into account.
+
+    Args:
+        default: the layer type's own mode, where the settings name none.
+    """
+    if settings.HasField("normalization"):
+        return settings.normalization
+    if settings.HasField("normalize"):
+        return LossParameter.VALID if settings.normalize else LossParameter.BATCH_SIZE
+    return default
+
+
+def is_mean_loss(layer: LayerParameter) -> bool:
+    """Whether a SoftmaxWithLoss layer with one label for each sample gives the mean over all samples.
+
+    It does not where it sums over the batch, or leaves out the samples of one class.
+    """
+    return normalization(layer.loss_param) != LossParameter.NONE and not layer.loss_param.HasField("ignore_label")
+
+
+def has_mean_losses(net: NetParameter) -> bool:
+    """Whether ``is_mean_loss`` holds for every SoftmaxWithLoss layer of the net."""
+    return all(is_mean_loss(layer) for layer in net.layer if layer.type == "SoftmaxWithLoss")
 
 
 @dataclass(frozen=True)
 class NetParts:
-    """Where an engine finds what it feeds, measures and replays; blobs are those of the TEST phase.
+    """Layers and blobs that an engine feeds, measures and replays; blobs are those of the TEST phase.
 
     Attributes:
         data_layer_train: the Data layer of the TRAIN phase.
@@ -56,14 +82,10 @@ class _PhaseView:
 
 
 def check_net(net: NetParameter, where: str) -> NetParts:
-    """Find the parts that training and measuring need, in both phases.
-
-    Args:
-        net: a train-and-test net.
-        where: what an error calls the net, such as its path.
+    """Find the parts of a train-and-test net that training and measuring need, in both phases.
 
     Errors:
-        NetError: a part is missing or wrong; the place is the net and the layer.
+        NetError: a part is missing or wrong; the place is ``where``, such as the net's path, and the layer.
     """
     try:
         return _check(net)

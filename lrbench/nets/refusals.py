@@ -1,12 +1,22 @@
-"""Layers that LRBench does not train with, each with the reason and what to do instead."""
+"""Nets that LRBench does not train: layers and settings that are refused, each with the reason and the remedy."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from lrbench.errors import NetError, did_you_mean
-from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, NetParameter, PoolingParameter, SPPParameter
-from lrbench.nets.wiring import layer_place
+from lrbench.nets.caffe_pb2 import (
+    TEST,
+    TRAIN,
+    LayerParameter,
+    NetParameter,
+    ParamSpec,
+    PoolingParameter,
+    SPPParameter,
+    TransformationParameter,
+)
+from lrbench.nets.graph import layer_place, layers_in
 
 _USE_DATA = 'put the images in an LMDB and read them by a layer of type "Data"'
 
@@ -108,3 +118,76 @@ def _refuse_data_settings(layer: LayerParameter) -> None:
             raise NetError(
                 f"Caffe ignores {field} in data_param", where=layer_place(layer), remedy="move it to transform_param"
             )
+
+
+_LEARNT_BLOBS: Mapping[str, Callable[[LayerParameter], int]] = MappingProxyType(
+    {
+        "Convolution": lambda layer: 1 + layer.convolution_param.bias_term,
+        "Deconvolution": lambda layer: 1 + layer.convolution_param.bias_term,
+        "InnerProduct": lambda layer: 1 + layer.inner_product_param.bias_term,
+        "Embed": lambda layer: 1 + layer.embed_param.bias_term,
+        "Scale": lambda layer: (len(layer.bottom) == 1) + layer.scale_param.bias_term,
+        "Bias": lambda layer: int(len(layer.bottom) == 1),
+        "PReLU": lambda layer: 1,
+        "Parameter": lambda layer: 1,
+        "RNN": lambda layer: 5,
+        "LSTM": lambda layer: 3,
+        "BatchNorm": lambda layer: 0,  # it has blobs, but no solver changes them
+    }
+)
+"""Parameter blobs that a layer of each type learns; of other types, as many as it has ``param`` entries."""
+
+
+def refuse_frozen(layers: Sequence[LayerParameter]) -> None:
+    """Raise NetError where the TRAIN phase's layers have parameters, and none with a learning rate other than 0."""
+    learning = [(layer, spec) for layer in layers for spec in _specs(layer)]
+    # The layers that share a parameter share its lr_mult, which any one of them may give.
+    shared = {spec.name: spec.lr_mult for _, spec in learning if spec.name and spec.HasField("lr_mult")}
+    if learning and not any(shared.get(spec.name, spec.lr_mult) for _, spec in learning):
+        raise NetError(
+            "its lr_mult is 0, as that of all other layers with parameters is, so training changes nothing",
+            where=layer_place(learning[-1][0]),
+            remedy="set the lr_mult of what is to be trained to 1",
+        )
+
+
+def _specs(layer: LayerParameter) -> list[ParamSpec]:
+    """The settings of each parameter blob that the layer learns, Caffe's defaults where it gives none."""
+    count = _LEARNT_BLOBS[layer.type](layer) if layer.type in _LEARNT_BLOBS else len(layer.param)
+    given = list(layer.param)[:count]
+    return given + [ParamSpec()] * (count - len(given))
+
+
+ImageShape = tuple[int, int, int]
+"""Channels, height and width."""
+
+
+def check_images(net: NetParameter, shape: ImageShape, where: str) -> None:
+    """Raise NetError where a Data layer's ``transform_param`` does not fit images of this shape.
+
+    The place in the error is ``where``, such as the net's path, and the layer.
+    """
+    for phase in (TRAIN, TEST):
+        for layer in layers_in(net, phase):
+            if layer.type == "Data":
+                try:
+                    check_transform(layer.transform_param, shape)
+                except NetError as error:
+                    raise error.at(f"{where}: {layer_place(layer)}") from error
+
+
+def check_transform(message: TransformationParameter, shape: ImageShape) -> None:
+    """Raise NetError for a crop larger than the images, or for means that do not fit their channels."""
+    channels, height, width = shape
+    if message.crop_size > min(height, width):
+        raise NetError(
+            f"crop_size is {message.crop_size}, and the images are {height}x{width}",
+            remedy=f"set it to {min(height, width)} or less",
+        )
+    if message.mean_value and message.HasField("mean_file"):
+        raise NetError("has both mean_file and mean_value", remedy="keep one")
+    if len(message.mean_value) not in (0, 1, channels):
+        raise NetError(
+            f"has {len(message.mean_value)} values of mean_value for images of {channels} channels",
+            remedy=f"give one, or {channels}",
+        )

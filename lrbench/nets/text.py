@@ -13,7 +13,37 @@ from google.protobuf.message import Message
 
 from lrbench.errors import NetError, ResultsError, did_you_mean
 from lrbench.nets import caffe_pb2
-from lrbench.storage import atomic_write, open_regular, reason
+from lrbench.storage import atomic_write, open_regular, reason, shipped_folder
+
+SUFFIX = ".prototxt"
+
+
+def builtin_nets() -> list[str]:
+    """The names of LRBench's own nets, sorted."""
+    return sorted(path.stem for path in shipped_folder("prototxt").glob(f"*{SUFFIX}"))
+
+
+def find_net(name_or_path: str, base: Path) -> Path:
+    """Path of a net.
+
+    Args:
+        name_or_path: one of :func:`builtin_nets`, or a path: what has a slash in it or ends in ``.prototxt``.
+        base: the folder that a relative path starts from. Whether the file exists is left to the reader.
+
+    Errors:
+        NetError: no net of LRBench's has that name.
+    """
+    if "/" in name_or_path or name_or_path.endswith(SUFFIX):
+        return base / name_or_path
+    names = builtin_nets()
+    if name_or_path in names:
+        return shipped_folder("prototxt") / f"{name_or_path}{SUFFIX}"
+    hint = did_you_mean(name_or_path, names) or f"LRBench's own are {', '.join(names)}."
+    raise NetError(
+        f'there is no net "{name_or_path}"',
+        remedy=f"{hint} A file of your own is named by its path, such as ./mine{SUFFIX}",
+    )
+
 
 LARGEST_FILE_BYTES = 16 * 2**20
 LONGEST_REASON = 200
@@ -116,7 +146,15 @@ def parse_text(path: Path, text: str, message: _Parsed) -> _Parsed:
 
 def read_text(path: Path) -> str:
     """The text of a prototxt file; the errors are those of :func:`read_net`, but for those of parsing."""
-    content = _read_bytes(path)
+    try:
+        if path.is_dir():
+            raise NetError("is a folder, not a prototxt file", where=str(path))
+        if not path.exists():
+            raise NetError("no such file", where=str(path))
+        with open_regular(path) as file:
+            content = file.read(LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise NetError(f"cannot be read ({reason(error)})", where=str(path)) from error
     if len(content) > LARGEST_FILE_BYTES:
         raise NetError("is larger than 16 MiB", where=str(path), remedy=_GIVE_A_NET)
     if b"\0" in content:
@@ -125,18 +163,6 @@ def read_text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NetError("is not a text file in UTF-8", where=str(path), remedy=_GIVE_A_NET) from error
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise NetError("is a folder, not a prototxt file", where=str(path))
-        if not path.exists():
-            raise NetError("no such file", where=str(path))
-        with open_regular(path) as file:
-            return file.read(LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        raise NetError(f"cannot be read ({reason(error)})", where=str(path)) from error
 
 
 def _explain(path: Path, text: str, error: text_format.ParseError) -> NetError:

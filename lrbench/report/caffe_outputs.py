@@ -19,8 +19,8 @@ from lrbench.errors import NetError
 from lrbench.metrics.divergence import divergence
 from lrbench.nets import is_mean_loss, normalization
 from lrbench.nets.caffe_pb2 import TEST, LayerParameter, LossParameter, NetParameter
+from lrbench.nets.graph import count_channels, trace
 from lrbench.nets.text import merge_whole_fields
-from lrbench.nets.wiring import count_channels, trace
 
 Column = NDArray[np.float64]
 

@@ -116,7 +116,7 @@ def _found(folders: Sequence[Path], loaded: Loaded) -> list[Path]:
 
 def _is_of_a_run(log: Path) -> bool:
     """Whether it is a log that LRBench had Caffe write; a run's folder may hold others, of `caffe train` by hand."""
-    from lrbench.engines.caffe.start import LOG_NAME
+    from lrbench.engines.caffe.run_folder import LOG_NAME
 
     try:
         return log.name == LOG_NAME and bool(read_description(log.parent))

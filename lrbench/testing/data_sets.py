@@ -1,4 +1,4 @@
-"""What every data set does."""
+"""Conformance suite for data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every engine's sessions do, and what those of an engine for Caffe's nets in processes of its own do."""
+"""Conformance suites for engines, and for those that train Caffe's nets in processes of their own."""
 
 from __future__ import annotations
 
@@ -221,11 +221,11 @@ def resumed(engine: Engine, one: Job, two: Job) -> list[tuple[float, float, byte
 
 
 class ProcessEngineConformance(EngineConformance):
-    """As ``EngineConformance``, of an engine that trains Caffe's nets with its solvers, in processes of its own."""
+    """``EngineConformance`` for an engine that trains Caffe's nets with its solvers, in processes of its own."""
 
     solvers = SOLVERS
     lanes = 1
-    """How many runs share a session of the fixture's engine."""
+    """Number of runs that share a session of the fixture's engine."""
 
     def test_random_crop_mirror_and_dropout_resume_exactly_too(self, engine: Engine, make_job: MakeJob) -> None:
         net = augmented(read_net(find_net("lenet", Path())))

@@ -1,4 +1,4 @@
-"""What every LR function does."""
+"""Conformance suite for LR functions."""
 
 from __future__ import annotations
 

@@ -5,9 +5,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from lrbench.data import download as module
-from lrbench.data.download import RemoteFile, download
-from lrbench.data.sources import silent
+from lrbench.data import sources as module
+from lrbench.data.sources import RemoteFile, download, silent
 from lrbench.errors import DataError
 
 CONTENT = np.random.default_rng(3).integers(0, 256, 3_000_000, dtype=np.uint8).tobytes()

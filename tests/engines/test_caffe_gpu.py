@@ -9,7 +9,7 @@ import pytest
 from factories.fake_engine import FakeEngine
 
 from lrbench.engines.caffe.environment import WORKER, CaffeEnvironment
-from lrbench.engines.caffe.solver import native_solver, stepping_solver
+from lrbench.engines.caffe.run_folder import native_solver, stepping_solver
 from lrbench.engines.caffe.worker import Worker
 from lrbench.errors import EngineUnavailable
 from lrbench.executors.plan import RunSlot, tasks

@@ -16,7 +16,17 @@ from lrbench.api.environment import home
 from lrbench.engines.caffe.archive import pack
 from lrbench.engines.caffe.cuda import build as build_module
 from lrbench.engines.caffe.cuda import installing
-from lrbench.engines.caffe.cuda.build import BuildRequest, build
+from lrbench.engines.caffe.cuda.build import (
+    CHANGES,
+    SOURCE,
+    BuildRequest,
+    apply_changes,
+    build,
+    fetch_tree,
+    make_links_relative,
+    remove_development_part,
+    unpack_source,
+)
 from lrbench.engines.caffe.cuda.compiling import (
     GCC,
     PROGRAMS,
@@ -31,15 +41,6 @@ from lrbench.engines.caffe.cuda.compiling import (
     write_programs,
 )
 from lrbench.engines.caffe.cuda.installing import CudaOptions, build_tree, unpack_tree
-from lrbench.engines.caffe.cuda.source import (
-    CHANGES,
-    SOURCE,
-    apply_changes,
-    fetch_tree,
-    make_links_relative,
-    remove_development_part,
-    unpack_source,
-)
 from lrbench.engines.caffe.cuda.toolkit import Toolkit, own_toolkits, packaged_toolkit, read_toolkit, toolkit_folder
 from lrbench.engines.caffe.gpu import CUDA_RECORD, CudaBuild
 from lrbench.engines.caffe.install import install

@@ -18,7 +18,7 @@ import pytest
 from lrbench.api.environment import home
 from lrbench.engines.caffe import gpu
 from lrbench.engines.caffe.cuda import toolkit as toolkit_module
-from lrbench.engines.caffe.cuda.preflight import check_driver, check_machine, choose_architectures
+from lrbench.engines.caffe.cuda.installing import check_driver, check_machine, choose_architectures
 from lrbench.engines.caffe.cuda.toolkit import (
     PACKAGED_ARCHITECTURES,
     PACKAGED_VERSION,
@@ -30,8 +30,7 @@ from lrbench.engines.caffe.cuda.toolkit import (
     shared_name,
     toolkit_folder,
 )
-from lrbench.engines.caffe.driver import Driver, Gpu
-from lrbench.engines.caffe.gpu import CudaBuild, meaning, misfit
+from lrbench.engines.caffe.gpu import CudaBuild, Driver, Gpu, meaning, misfit
 from lrbench.errors import EngineUnavailable, UsageError
 
 NVCC = """#!/bin/sh

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrbench.engines.caffe.files import NOT_NATIVE, POLICY_IS
+from lrbench.engines.caffe.run_folder import NOT_NATIVE, POLICY_IS
 from lrbench.errors import LRBenchError, UsageError
 from lrbench.exporting import export_notes, export_policy
 from lrbench.importing import Given, import_policy

@@ -4,7 +4,7 @@ import pytest
 from google.protobuf import text_format
 
 from lrbench.errors import NetError
-from lrbench.nets import data_layers, layers_in, random_layers
+from lrbench.nets import layers_in, random_layers
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter
 
 
@@ -43,7 +43,10 @@ def test_both_kinds_of_rules_on_one_layer_are_refused() -> None:
 
 
 def test_data_layers_of_a_phase(small_net: NetParameter) -> None:
-    assert (data_layers(small_net, TRAIN), data_layers(small_net, TEST)) == (["data"], ["test_data"])
+    train, test = (
+        [layer.name for layer in layers_in(small_net, phase) if layer.type == "Data"] for phase in (TRAIN, TEST)
+    )
+    assert (train, test) == (["data"], ["test_data"])
 
 
 @pytest.mark.parametrize(

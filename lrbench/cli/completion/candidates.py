@@ -90,7 +90,7 @@ def data_sets(_context: click.Context, _parameter: click.Parameter, typed: str) 
 
 def nets(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
     """LRBench's own nets, and prototxt files."""
-    from lrbench.nets.builtin import builtin_nets
+    from lrbench.nets.text import builtin_nets
 
     own = [CompletionItem(name) for name in builtin_nets() if name.startswith(typed)]
     return [*own, *_files(typed, (".prototxt",))]
@@ -98,7 +98,7 @@ def nets(_context: click.Context, _parameter: click.Parameter, typed: str) -> It
 
 def net_names(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
     """LRBench's own nets."""
-    from lrbench.nets.builtin import builtin_nets
+    from lrbench.nets.text import builtin_nets
 
     return _beginning(typed, builtin_nets())
 

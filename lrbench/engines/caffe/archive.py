@@ -41,7 +41,7 @@ Size = Annotated[int, Field(ge=0, le=LARGEST_TREE)]
 
 
 class Index(BaseModel):
-    """What an archive holds.
+    """Table of contents of an archive.
 
     Attributes:
         files: size in bytes and SHA-256 of each regular file, by its path in the tree.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.engines.base import Engine, Job, Session, Timing
-from lrbench.engines.bound import bind
+from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CUDA_HINT, CaffeEnvironment, probe, probe_gpu
 from lrbench.engines.caffe.native import NativeSession
 from lrbench.engines.caffe.schedule import NATIVE_NAMES, native_schedule

@@ -1,4 +1,4 @@
-"""Where Caffe is and how its programs are started.
+"""Caffe's place on this machine, and the commands that start its programs.
 
 Two kinds: the trees that ``lrbench caffe install`` makes in the user's data folder, one for CPUs and one for GPUs, run
 through their own loader beside whatever system this is; and any Python that imports caffe (``LRBENCH_CAFFE``).
@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from lrbench.engines.caffe.driver import driver_folder, find_driver
-from lrbench.engines.caffe.gpu import CudaBuild, meaning, misfit
-from lrbench.engines.process.death import signal_name
+from lrbench.engines.caffe.gpu import CudaBuild, driver_folder, find_driver, meaning, misfit
+from lrbench.engines.process.exit_reason import signal_name
 from lrbench.errors import EngineUnavailable
 from lrbench.storage import read_regular, reason
 
@@ -47,7 +46,7 @@ CUDA_HINT = "see lrbench doctor and lrbench caffe install --cuda, or set engine.
 
 @dataclass(frozen=True)
 class CaffeEnvironment:
-    """How to start Caffe's Python and its command-line tool.
+    """Commands that start Caffe's Python and its command-line tool.
 
     Attributes:
         python: the command that starts a Python which imports caffe.
@@ -75,7 +74,7 @@ class CaffeEnvironment:
 
 @dataclass(frozen=True)
 class CaffeInfo:
-    """What a probe of a Caffe environment found; ``layers`` are the layer types that it knows."""
+    """Result of a probe of a Caffe environment; ``layers`` are the layer types that it knows."""
 
     version: str
     python_version: str
@@ -204,7 +203,16 @@ def probe(environment: CaffeEnvironment) -> CaffeInfo:
         raise EngineUnavailable(
             f"Caffe does not start: {_complaint(answer)}", where=environment.origin, remedy=_remedy(answer)
         )
-    version, python_version, layers = _told(answer.stdout, environment.origin)
+    line = _last_line(answer.stdout)
+    try:
+        found = json.loads(line)
+        version, python_version, layers = str(found["version"]), str(found["python"]), tuple(map(str, found["layers"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineUnavailable(
+            f"is no Python that imports caffe: asked for its version, it printed {line[:80]!r}",
+            where=environment.origin,
+            remedy=REPAIR_HINT,
+        ) from error
     return CaffeInfo(_packaged_version(environment) or version, python_version, layers)
 
 
@@ -218,7 +226,10 @@ def probe_gpu(environment: CaffeEnvironment, device_id: int) -> str | None:
     if environment.cuda is not None and (found := misfit(environment.cuda, find_driver(), device_id)) is not None:
         return found
     answer = _run_probe(environment, "--probe-gpu", str(device_id), device="gpu")
-    return None if answer.returncode == 0 else meaning(_fatal_line(answer))
+    if answer.returncode == 0:
+        return None
+    fatal = next((line for line in answer.stderr.splitlines() if line.startswith("F")), None)
+    return meaning(_complaint(answer) if fatal is None else fatal.split("] ", 1)[-1])
 
 
 def _run_probe(environment: CaffeEnvironment, *options: str, device: str) -> subprocess.CompletedProcess[str]:
@@ -245,20 +256,6 @@ def _answer(command: list[str], origin: str) -> subprocess.CompletedProcess[str]
         raise EngineUnavailable(f"Caffe does not start: {reason(error)}", where=origin, remedy=REPAIR_HINT) from error
 
 
-def _told(printed: str, origin: str) -> tuple[str, str, tuple[str, ...]]:
-    """Caffe's version, that of its Python, and its layer types, from what the worker printed."""
-    line = _last_line(printed)
-    try:
-        found = json.loads(line)
-        return str(found["version"]), str(found["python"]), tuple(map(str, found["layers"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise EngineUnavailable(
-            f"is no Python that imports caffe: asked for its version, it printed {line[:80]!r}",
-            where=origin,
-            remedy=REPAIR_HINT,
-        ) from error
-
-
 def _last_line(printed: str) -> str:
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     return lines[-1] if lines else ""
@@ -273,16 +270,11 @@ def _complaint(answer: subprocess.CompletedProcess[str]) -> str:
 
 
 def _remedy(answer: subprocess.CompletedProcess[str]) -> str:
-    """What to do about a Caffe that does not start: a signal from outside, or too little memory, is no broken Caffe."""
+    """Remedy for a Caffe that does not start: a signal from outside, or too little memory, is no broken Caffe."""
     printed = answer.stderr.lower()
     if any(words in printed for words in _TOO_LITTLE_MEMORY):
         return MEMORY_HINT
     return LIMITS_HINT if answer.returncode < 0 and -answer.returncode not in _OWN_FAULTS else REPAIR_HINT
-
-
-def _fatal_line(answer: subprocess.CompletedProcess[str]) -> str:
-    fatal = [line for line in answer.stderr.splitlines() if line.startswith("F")]
-    return fatal[0].split("] ", 1)[-1] if fatal else _complaint(answer)
 
 
 def _packaged_version(environment: CaffeEnvironment) -> str | None:

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,67 @@ from lrbench.data.sources import Progress, silent
 from lrbench.engines.caffe.archive import unpack as unpack_archive
 from lrbench.engines.caffe.environment import MANIFEST, packaged_environment, probe
 from lrbench.engines.caffe.gpu import read_record
-from lrbench.engines.caffe.watching import complaint, watched
 from lrbench.errors import EngineUnavailable, UsageError
 from lrbench.storage import reason
+
+LOOK_SECONDS = 2.0
+
+
+def watched(
+    command: Sequence[str], folder: Path, expected: int, title: str, progress: Progress
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; it dies with this process.
+
+    Args:
+        folder: the folder that it fills; ``expected`` is about how many bytes it will hold.
+        progress: receives every two seconds how many MB are there, under ``title``.
+
+    Returns:
+        Its exit status and all that it printed, errors included, as ``stdout``.
+    """
+    with tempfile.TemporaryFile("w+", errors="replace") as printed:
+        with subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        ) as process:
+            try:
+                while True:
+                    try:
+                        process.wait(LOOK_SECONDS)
+                        break
+                    except subprocess.TimeoutExpired:
+                        there = _megabytes(folder)
+                        progress(there, max(expected // 1_000_000, there + 1), f"{title}, MB")
+            except BaseException:
+                process.terminate()  # it cleans up after itself, as far as it can
+                raise
+        if process.returncode == 0:
+            there = _megabytes(folder)
+            progress(there, there, f"{title}, MB")
+        printed.seek(0)
+        return subprocess.CompletedProcess(list(command), process.returncode, printed.read())
+
+
+def complaint(answer: subprocess.CompletedProcess[str], pattern: str) -> str:
+    """The first line of a failed program's output that a pattern is found in, else its first line or exit status."""
+    lines = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+    found = [line for line in lines if re.search(pattern, line)]
+    return (found or lines or [f"exit status {answer.returncode}"])[0]
+
+
+def _megabytes(folder: Path) -> int:
+    """MB on disk of the files below ``folder``, as far as they can be seen."""
+    total = 0
+    for path, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(path, name)).st_blocks * 512
+            except OSError:
+                continue  # it has gone since
+    return total // 1_000_000
+
 
 RELEASE = "bullseye"
 PACKAGES = ("caffe", "python3-caffe", "libopenblas0-pthread")
@@ -123,10 +183,7 @@ def from_mirror(
     """Unpack Debian's packages of Caffe into ``folder``, their signatures checked.
 
     Args:
-        folder: the folder to make.
         mirror: URL of a Debian mirror that has the release; None is mmdebstrap's own choice.
-        progress: told how much is unpacked.
-        additions: further packages, and what is done with them.
 
     Raises:
         UsageError: ``mirror`` is not a URL.
@@ -152,12 +209,7 @@ def from_mirror(
 
 
 def from_archive(folder: Path, archive: Path, sha256: str | None = None) -> None:
-    """Unpack an archive of a CPU build that ``lrbench caffe pack`` wrote.
-
-    Args:
-        folder: the folder to make.
-        archive: the archive.
-        sha256: the archive's SHA-256, if known.
+    """Unpack an archive of a CPU build that ``lrbench caffe pack`` wrote into the new ``folder``.
 
     Raises:
         UsageError: the archive cannot be used, or holds a CUDA build.

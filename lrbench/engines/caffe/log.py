@@ -60,7 +60,7 @@ class _Block:
 
 
 class CaffeLog:
-    """What a training log says, line by line as it grows.
+    """Parsed content of a training log, fed line by line as it grows.
 
     A log may hold several sessions of Caffe: a training that was resumed, or trainings one after the other. What it
     says of the last training counts; see :class:`~lrbench.engines.caffe.log_sessions.Sessions`.
@@ -104,7 +104,7 @@ class CaffeLog:
 
     @property
     def iteration(self) -> int:
-        """How far the training had come by the last of its displays, tests and snapshots; 0 without any."""
+        """Highest iteration that a display, test or snapshot shows; 0 without any."""
         shown = [int(self.displays.iterations.max())] if self.displays else []
         shown += [int(self.tests.iterations.max())] if self.tests else []
         return max(shown + [snapshot.iteration for snapshot in self.snapshots], default=0)
@@ -144,9 +144,15 @@ class CaffeLog:
 
     def _take_numbers(self, message: str, clock: float) -> None:
         if match := _DISPLAY.match(message):
-            self._take_display(int(match[1]), _number(match[2]), clock)
+            self.finished, self.stopped = False, False
+            iteration = int(match[1])
+            rate = self._rate[1] if self._rate is not None and self._rate[0] == iteration else None
+            self._rate = None
+            self.displays.append(iteration, _number(match[2]), rate, self.sessions.show(iteration, clock))
         elif match := _RATE.match(message):
-            self._take_rate(int(match[1]), _number(match[2]))
+            # The rate of the display before it, or, in Caffe of 2014, of the one that follows.
+            if not self.displays.rate_last(int(match[1]), _number(match[2])):
+                self._rate = (int(match[1]), _number(match[2]))
         elif match := _TEST.match(message):
             self.finished, self.stopped = False, False
             seconds = self.sessions.show(int(match[1]), clock, testing=True)
@@ -155,18 +161,6 @@ class CaffeLog:
             self.sessions.show_output(match[1], _number(match[2]), clock)
         elif _UNNAMED_SCORE.match(message):
             self.unnamed_scores = True
-
-    def _take_display(self, iteration: int, loss: float, clock: float) -> None:
-        self.finished, self.stopped = False, False
-        rate = self._rate[1] if self._rate is not None and self._rate[0] == iteration else None
-        self._rate = None
-        seconds = self.sessions.show(iteration, clock)
-        self.displays.append(iteration, loss, rate, seconds)
-
-    def _take_rate(self, iteration: int, rate: float) -> None:
-        """The rate of the display before it, or, in Caffe of 2014, of the one that follows."""
-        if not self.displays.rate_last(iteration, rate):
-            self._rate = (iteration, rate)
 
     def _end_block(self) -> None:
         if self._block is None:

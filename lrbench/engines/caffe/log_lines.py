@@ -52,16 +52,14 @@ class LineReader:
         if match is None:
             prefix = self._prefix.match(line) if self._prefix else None
             return line[prefix.end() :] if prefix else line
-        self._expect(line[: match.start()])
+        before = line[: match.start()]
+        if before != self._before:
+            self._before = before
+            self._prefix = re.compile(re.sub(r"\d+", r"\\d+", re.escape(before))) if before else None
         severity, year, month, day, hour, minute, second, place, message = match.groups()
         clock_time = 3600 * int(hour) + 60 * int(minute) + float(second)
         seconds = self._clock.seconds(int(year) if year else None, (int(month), int(day)), clock_time)
         return Entry(severity, seconds, place, message, len(line) - match.start() + 1)
-
-    def _expect(self, before: str) -> None:
-        if before != self._before:
-            self._before = before
-            self._prefix = re.compile(re.sub(r"\d+", r"\\d+", re.escape(before))) if before else None
 
 
 class _Clock:

@@ -1,4 +1,4 @@
-"""What a training log shows iteration by iteration, over the sessions that it holds."""
+"""Displays, tests and snapshots of a training log, over the sessions that it holds."""
 
 from __future__ import annotations
 
@@ -137,28 +137,22 @@ class Sessions:
 
     def _begin(self, start: _Start, iteration: int, seconds: float, testing: bool) -> None:
         origin = start.iteration
-        if origin is None:
-            origin = 0 if start.fresh else self._resumed_at(start, iteration)
-        if start.announced:
-            self._forget(origin)
+        if origin is None and start.fresh:
+            origin = 0
+        elif origin is None:  # the log does not say so: it is the last snapshot before what is shown first
+            saved = [snapshot.iteration for snapshot in self.snapshots if snapshot.iteration <= iteration]
+            origin = max(saved) if saved and start.announced else iteration
+        if start.announced:  # what the session replaces is dropped; what was measured at its snapshot stays
+            self.displays.forget(origin)
+            self.tests.forget(origin)
+            self.snapshots[:] = [snapshot for snapshot in self.snapshots if snapshot.iteration <= origin > 0]
+            self._course = None
         ended = self._ended(origin)
         if ended is None:
             self.first_iteration, self.training_started = origin, start.solving
             return
         tested_first = testing and iteration == origin
         self._pause += (seconds if tested_first or start.solving is None else start.solving) - ended
-
-    def _resumed_at(self, start: _Start, iteration: int) -> int:
-        """Where a session begins that does not say so: at the last snapshot before what it shows first."""
-        saved = [snapshot.iteration for snapshot in self.snapshots if snapshot.iteration <= iteration]
-        return max(saved) if saved and start.announced else iteration
-
-    def _forget(self, origin: int) -> None:
-        """Drop what a session that begins there replaces; what was measured at its snapshot stays."""
-        self.displays.forget(origin)
-        self.tests.forget(origin)
-        self.snapshots[:] = [snapshot for snapshot in self.snapshots if snapshot.iteration <= origin > 0]
-        self._course = None
 
     def _ended(self, origin: int) -> float | None:
         """When the training had come to that iteration, by the last that was logged up to there."""

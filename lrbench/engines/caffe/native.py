@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.engines.base import Job, Progress, Session, TestOutputs, TrainResult, Usage
-from lrbench.engines.bound import bind
+from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment
-from lrbench.engines.caffe.files import NET, SOLVER, write_run_files
 from lrbench.engines.caffe.log import CaffeLog
-from lrbench.engines.caffe.solver import SNAPSHOT_PREFIX
-from lrbench.engines.caffe.start import LOG_NAME, start_worker
-from lrbench.engines.process.death import death
+from lrbench.engines.caffe.run_folder import LOG_NAME, NET, SNAPSHOT_PREFIX, SOLVER, start_worker, write_run_files
+from lrbench.engines.process.exit_reason import exit_error
 from lrbench.errors import EngineFailed
 
 POLL_SECONDS = 0.1
@@ -83,7 +81,7 @@ class NativeSession(Session):
             if self._diverged(start, end) is not None:
                 break
             if ended and not self._saved(end):
-                raise death("Caffe", self._log_path, 0, self._status or 0)
+                raise exit_error("Caffe", self._log_path, 0, self._status or 0)
             if not ended:
                 time.sleep(POLL_SECONDS)
         bad = self._diverged(start, end)
@@ -107,7 +105,7 @@ class NativeSession(Session):
         return int(bad[0]) if len(bad) else None
 
     def _shown(self, start: int, end: int) -> NDArray[np.bool_]:
-        """Which displays are of these iterations."""
+        """Mask of the displays of these iterations."""
         iterations = self._log.displays.iterations
         return (iterations >= start) & (iterations < end)
 
@@ -126,7 +124,7 @@ class NativeSession(Session):
             self._job.on_progress(Progress(last.iteration, last.loss, math.nan if last.rate is None else last.rate))
 
     def _seconds_of_training(self, end: int) -> float:
-        """By the log's clock, from the first iteration to the snapshot of ``end``, less Caffe's own tests before it."""
+        """Seconds by the log's clock from the first iteration to the snapshot of ``end``, less Caffe's own tests."""
         shown: list[float] = self._log.displays.seconds[self._shown(0, end)].tolist()
         saved = [snapshot.seconds for snapshot in self._log.snapshots if snapshot.iteration == end]
         if not shown:
@@ -154,18 +152,15 @@ class NativeSession(Session):
         weights = f"{SNAPSHOT_PREFIX}_iter_{self._iteration}.caffemodel"
         self._evaluator.ask("load", weights=weights)
         for file in self._snapshots.iterdir():
-            if not self._is_newer(file):
+            if int(file.stem.rpartition("_")[2]) < self._iteration:
                 file.unlink()
         return self._evaluator.evaluate(self._bound.test_blobs, self._job.test_batches)
 
-    def _is_newer(self, file: Path) -> bool:
-        return int(file.stem.rpartition("_")[2]) >= self._iteration
-
     def save(self, folder: Path) -> None:
-        """Nothing: this driver does not resume."""
+        """Do nothing: this driver does not resume."""
 
     def restore(self, folder: Path, evaluations: int) -> None:
-        """Never called, as ``resumable`` is False."""
+        """Raise EngineFailed, as this driver does not resume."""
         raise EngineFailed("the native driver cannot resume")
 
     def _measure(self) -> None:
@@ -179,7 +174,7 @@ class NativeSession(Session):
             self._peak_bytes = max(self._peak_bytes, process.memory_info().rss)
 
     def usage(self) -> Usage:
-        """Of ``caffe train`` alone at the end of the last stretch; the evaluator's work is LRBench's own."""
+        """Usage of ``caffe train`` alone at the end of the last stretch; the evaluator's work is LRBench's own."""
         return Usage(self._cpu_seconds, self._peak_bytes)
 
     def processes(self) -> list[int]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
-from lrbench.engines.base import Job
-from lrbench.engines.bound import bind
+from lrbench.engines.base import Job, Progress, Session, TestOutputs, Timing, TrainResult, Usage
+from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment
-from lrbench.engines.caffe.files import write_run_files
-from lrbench.engines.caffe.solver import stepping_solver
-from lrbench.engines.caffe.start import start_worker
-from lrbench.engines.process.session import ProcessSession
+from lrbench.engines.caffe.run_folder import start_worker, stepping_solver, write_run_files
 from lrbench.errors import EngineFailed
 from lrbench.nets import write_message
 from lrbench.nets.caffe_pb2 import NetParameter, SolverState
@@ -22,10 +22,11 @@ from lrbench.storage import read_regular
 STEPPING_SOLVER = "solver.stepping.prototxt"
 INCOMING = "snapshots/incoming/net"
 FULL_BYTES = 1 << 20
+TIMED_PASSES = 5
 WEIGHTS, STATE = "net.caffemodel", "net.solverstate"
 
 
-class SteppingSession(ProcessSession):
+class SteppingSession(Session):
     """One solver in one worker process; the test net shares the training net's weights."""
 
     def __init__(self, job: Job, environment: CaffeEnvironment) -> None:
@@ -35,7 +36,7 @@ class SteppingSession(ProcessSession):
         self._incoming = job.folder / INCOMING
         shutil.rmtree(self._incoming.parent, ignore_errors=True)
         self._incoming.parent.mkdir(parents=True)
-        super().__init__(job, bound, start_worker(environment, job))
+        self._job, self._bound, self._worker = job, bound, start_worker(environment, job)
         try:
             self._worker.ask(
                 "open",
@@ -48,6 +49,37 @@ class SteppingSession(ProcessSession):
         except BaseException:
             self._worker.close()
             raise
+
+    def train(self, rates: NDArray[np.float64]) -> TrainResult:
+        """Train in one request; the worker sets the rate of each iteration."""
+        answer = self._worker.ask("train", rates.astype("<f8").tobytes(), on_progress=self._tell)
+        done = answer["iterations"]
+        return TrainResult(done, answer["loss_sum"] / done, answer["seconds"], answer["finite"])
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        self._job.on_progress(Progress(event["iteration"], event["loss"], event["rate"]))
+
+    def evaluate(self) -> TestOutputs:
+        """Run the whole test set in one request."""
+        return self._worker.evaluate(self._bound.test_blobs, self._job.test_batches)
+
+    def time(self, start_seconds: float) -> Timing:
+        """Time a few passes, training nothing."""
+        answer = self._worker.ask("time", repeat=TIMED_PASSES)
+        return Timing(start_seconds, answer["iteration_seconds"], answer["test_batch_seconds"])
+
+    def usage(self) -> Usage:
+        """Processor seconds and peak memory of the worker."""
+        answer = self._worker.ask("usage")
+        return Usage(answer["cpu_seconds"], answer["peak_memory_bytes"])
+
+    def processes(self) -> list[int]:
+        """The worker's process number, while it lives."""
+        return self._worker.processes()
+
+    def abort(self) -> None:
+        """Kill the worker; a call under way raises EngineFailed."""
+        self._worker.kill()
 
     def save(self, folder: Path) -> None:
         """Caffe's snapshot, read back to be sure that it is whole, then moved to ``folder``."""
@@ -85,6 +117,6 @@ class SteppingSession(ProcessSession):
 
     def close(self) -> None:
         """Kill the worker and remove what a snapshot in the making may have left."""
-        super().close()
+        self._worker.close()
         shutil.rmtree(self._incoming.parent, ignore_errors=True)
         (self._job.folder / STEPPING_SOLVER).unlink(missing_ok=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.engines.base import TestOutputs, Usage
-from lrbench.engines.process.death import OutOfMemory, WorkerDied, death
+from lrbench.engines.base import TestOutputs
+from lrbench.engines.process.exit_reason import OutOfMemory, WorkerDied, exit_error
 from lrbench.errors import EngineFailed
 
 CLOSE_SECONDS = 10
@@ -63,7 +63,7 @@ class WorkerClient:
             self._process.stdin.write(json.dumps(request).encode() + b"\n" + payload)
             self._process.stdin.flush()
         except (OSError, ValueError) as error:
-            raise self._death() from error
+            raise self._exit_error() from error
         while True:
             answer = self._read()
             if answer.get("event") != "progress":
@@ -80,22 +80,17 @@ class WorkerClient:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.endswith(b"\n"):
-            raise self._death()
+            raise self._exit_error()
         answer: dict[str, Any] = json.loads(line)
         size = answer["bytes"]
         answer["bytes"] = self._process.stdout.read(size)
         if len(answer["bytes"]) != size:
-            raise self._death()
+            raise self._exit_error()
         return answer
 
     def evaluate(self, blobs: dict[str, str], batches: int) -> TestOutputs:
         """Run the test set; ``blobs`` names the probabilities, label, loss and perhaps scores blobs."""
         return read_outputs(self.ask("evaluate", batches=batches, blobs=blobs))
-
-    def usage(self) -> Usage:
-        """Processor seconds and peak memory of the worker."""
-        answer = self.ask("usage")
-        return Usage(answer["cpu_seconds"], answer["peak_memory_bytes"])
 
     def processes(self) -> list[int]:
         """The worker's number, from any thread, unless it is known to have ended."""
@@ -116,16 +111,16 @@ class WorkerClient:
                 except OSError:
                     continue  # unsent bytes for a dead worker
 
-    def _death(self) -> EngineFailed:
+    def _exit_error(self) -> EngineFailed:
         try:
             status = self._process.wait(timeout=CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             return WorkerDied(f"{self._name}'s process closed its pipes")
-        return death(self._name, self._log_path, self._log_start, status)
+        return exit_error(self._name, self._log_path, self._log_start, status)
 
 
 def read_outputs(answer: dict[str, Any]) -> TestOutputs:
-    """What a worker's answer to ``evaluate`` holds."""
+    """Read the outputs from a worker's answer to ``evaluate``."""
     rows, columns = answer["rows"], answer["columns"]
     if answer["labels"] != rows:
         raise EngineFailed(

@@ -5,21 +5,32 @@ from __future__ import annotations
 import importlib.util
 import json
 import platform
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from lrbench.engines.base import Engine, Job, Session, Timing
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from lrbench.data import Prepared
+from lrbench.engines.base import Engine, Job, Session, TestOutputs, Timing, TrainResult, Usage
+from lrbench.engines.bound_net import BoundNet, bind
+from lrbench.engines.process.client import WorkerClient, read_outputs
+from lrbench.engines.torch.group import LanePool
+from lrbench.engines.torch.lane_autotune import Trial, choose_lanes
 from lrbench.errors import EngineUnavailable, NetError, SpecError
+from lrbench.nets import NetParameter, write_message
 
-if TYPE_CHECKING:
-    from lrbench.engines.process.client import WorkerClient
-    from lrbench.engines.torch.group import LanePool
-    from lrbench.nets.caffe_pb2 import NetParameter
+NET, LOG_NAME = "net.prototxt", "torch.log"
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG=:4096:8"
+"""Without it cuBLAS does not repeat itself, and PyTorch refuses it in deterministic mode."""
 
 
 class TorchEngine(Engine):
@@ -46,8 +57,7 @@ class TorchEngine(Engine):
         """
         import torch
 
-        from lrbench.engines.bound import bind
-        from lrbench.engines.torch.model import Model
+        from lrbench.engines.torch.session_inputs import Model
 
         if job.engine.driver != "stepping":
             raise SpecError(f"the engine torch has no driver {job.engine.driver!r}", remedy="leave engine.driver out")
@@ -80,9 +90,7 @@ class TorchEngine(Engine):
         return Timing(opened, answer["iteration_seconds"], answer["test_batch_seconds"])
 
     def choose_lanes(self, job: Job, most: int) -> tuple[int, str]:
-        """By trials of 1, 2, 4, ... lanes in a worker of their own."""
-        from lrbench.engines.torch.probe import Trial, choose_lanes
-
+        """Try 1, 2, 4, ... lanes in a worker of their own."""
         with _worker(job) as worker:
 
             def attempt(count: int) -> Trial:
@@ -93,10 +101,6 @@ class TorchEngine(Engine):
 
     def open(self, job: Job) -> Session:
         """Add a lane to the worker of the job's session, which is started for the first."""
-        from lrbench.engines.bound import bind
-        from lrbench.engines.torch.group import LanePool
-        from lrbench.engines.torch.session import TorchSession, opening, start_worker
-
         bound = bind(job)
         opened = opening(job, bound)
         net = bound.net.SerializeToString(deterministic=True)
@@ -106,13 +110,63 @@ class TorchEngine(Engine):
         return TorchSession(job, bound, pool)
 
 
+class TorchSession(Session):
+    """One lane of a worker process: a net and its solver, on data and a device that it may share with other runs.
+
+    The wall time of its training is that of all lanes with which it is trained, the processor time its share of
+    theirs, the memory that of the whole process.
+    """
+
+    def __init__(self, job: Job, bound: BoundNet, pool: LanePool) -> None:
+        self._job, self._bound = job, bound
+        write_message(job.folder / NET, bound.net)
+        self._group, self._lane = pool.join(job)
+
+    @property
+    def shared(self) -> int:
+        """Number of runs that the worker trains now."""
+        return self._group.seats
+
+    def train(self, rates: NDArray[np.float64]) -> TrainResult:
+        """Train together with the other lanes, once all of them are ready to be trained."""
+        return self._group.train(self._lane, rates)
+
+    def evaluate(self) -> TestOutputs:
+        """Run the whole test set in one request."""
+        return read_outputs(
+            self._group.ask("evaluate", self._lane, batches=self._job.test_batches, blobs=self._bound.test_blobs)
+        )
+
+    def save(self, folder: Path) -> None:
+        """Have the worker write its files into the new folder."""
+        folder.mkdir(parents=True)
+        self._group.ask("save", self._lane, folder=str(folder.resolve()))
+
+    def restore(self, folder: Path, evaluations: int) -> None:
+        """Restore weights, solver state, iteration and the state of the generator that Dropout draws from."""
+        self._group.ask("restore", self._lane, folder=str(folder.resolve()))
+
+    def usage(self) -> Usage:
+        """The lane's share of the worker's processor time, and the worker's memory."""
+        answer = self._group.ask("usage", self._lane)
+        return Usage(answer["cpu_seconds"], answer["peak_memory_bytes"])
+
+    def processes(self) -> list[int]:
+        """The worker's process number, while it lives."""
+        return self._group.processes()
+
+    def abort(self) -> None:
+        """Kill the worker, and with it all lanes; a call under way raises EngineFailed."""
+        self._group.abort()
+
+    def close(self) -> None:
+        """Leave the worker, which ends with its last lane."""
+        self._group.remove(self._lane)
+
+
 @contextmanager
 def _worker(job: Job) -> Iterator[WorkerClient]:
     """A worker with nothing but the job's net and data."""
-    from lrbench.engines.bound import bind
-    from lrbench.engines.torch.session import NET, opening, start_worker
-    from lrbench.nets import write_message
-
     bound = bind(job)
     write_message(job.folder / NET, bound.net)
     worker = start_worker(job.folder, opening(job, bound))
@@ -120,3 +174,39 @@ def _worker(job: Job) -> Iterator[WorkerClient]:
         yield worker
     finally:
         worker.close()
+
+
+def opening(job: Job, bound: BoundNet) -> dict[str, Any]:
+    """Arguments of the request that opens a worker: all that lanes have in common beside the net."""
+    return {
+        "data": TypeAdapter(Prepared).dump_python(job.data, mode="json"),
+        "batch_size": job.batch_size,
+        "test_batch_size": job.test_batch_size,
+        "threads": job.threads,
+        "loss": bound.train_loss,
+        "device": f"cuda:{job.device_id}" if job.engine.device == "gpu" else "cpu",
+        "precision": job.engine.precision,
+        "deterministic": job.engine.deterministic,
+    }
+
+
+def start_worker(folder: Path, opened: dict[str, Any]) -> WorkerClient:
+    """Start a worker in a run's folder, which has its net there, and open it with what ``opening`` gave."""
+    # glibc gives large blocks back to the system and takes them anew, page by page, at each iteration, unless told;
+    # and in huge pages, where it can (since 2.35), they take less time to reach.
+    keep = [
+        "MALLOC_MMAP_MAX_=0",
+        f"MALLOC_TRIM_THRESHOLD_={2**63 - 1}",
+        f"MALLOC_TOP_PAD_={64 << 20}",
+        "GLIBC_TUNABLES=glibc.malloc.hugetlb=1",
+    ]
+    counts = [f"{name}={opened['threads']}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
+    python = [sys.executable, "-m", "lrbench.engines.torch.worker"]
+    command = ["setpriv", "--pdeathsig", "KILL", "env", *keep, *counts, CUBLAS, *python]
+    worker = WorkerClient("PyTorch", command, folder / LOG_NAME)
+    try:
+        worker.ask("open", net=NET, **opened)
+    except BaseException:
+        worker.close()
+        raise
+    return worker

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from lrbench.engines.base import Job, Progress, SessionLost, TrainResult
 from lrbench.engines.process.client import WorkerClient
-from lrbench.engines.process.death import MEMORY_REMEDY, OutOfMemory, WorkerDied
+from lrbench.engines.process.exit_reason import MEMORY_REMEDY, OutOfMemory, WorkerDied
 from lrbench.errors import EngineFailed
 
 StartWorker = Callable[[Path], WorkerClient]
-"""Starts a worker in a run's folder and has it open what all lanes share."""
+"""Function that starts a worker in a run's folder and has it open what all lanes share."""
 
 
 @dataclass
@@ -54,7 +54,11 @@ class LaneGroup:
 
     Args:
         changed: the pool's condition; it guards all that threads share here.
-        on_loss: told how many lanes a worker had with which all of them were lost; gives how many there may be.
+        on_loss: receives the number of lanes that were lost with a worker; returns how many there may be.
+
+    Attributes:
+        seats: number of lanes that are here or on their way.
+        aborted: whether the lanes were ended by ``abort``.
     """
 
     def __init__(self, start: StartWorker, changed: threading.Condition, on_loss: Callable[[int], int]) -> None:
@@ -63,27 +67,18 @@ class LaneGroup:
         self._worker: WorkerClient | None = None
         self._jobs: dict[int, Job] = {}
         self._calls: dict[int, _Call] = {}
-        self._seats = self._count = 0
+        self.seats = self._count = 0
         self._training = self._ended = False
         self.aborted = False
         self._lost: Callable[[], EngineFailed] | None = None
-
-    @property
-    def seats(self) -> int:
-        """Lanes that are here or on their way."""
-        return self._seats
 
     @property
     def closed(self) -> bool:
         """Whether no further lane can come."""
         return self.aborted or self._ended or self._lost is not None
 
-    def reserve(self) -> None:
-        """Count one more lane, for which the others wait; the caller holds the condition."""
-        self._seats += 1
-
     def add(self, job: Job) -> int:
-        """Make a lane on a reserved seat, in a new worker if there is none yet, and give its number.
+        """Make a lane on a seat that is counted already, in a new worker if there is none yet, and give its number.
 
         Raises:
             EngineFailed: it could not be; the seat is free again.
@@ -102,24 +97,27 @@ class LaneGroup:
     def remove(self, lane: int) -> None:
         """End a lane; the last one ends the worker."""
         try:
-            if self._seats > 1 and not self.closed:
+            if self.seats > 1 and not self.closed:
                 self.ask("remove", lane)
         except EngineFailed:
             pass  # the other lanes hear of it by themselves
         finally:
             with self._changed:
-                self._seats -= 1
+                self.seats -= 1
                 self._jobs.pop(lane)
-                self._ended = self._seats == 0
+                self._ended = self.seats == 0
                 self._changed.notify_all()
             if self._ended:
-                self._close()
+                with self._asking:
+                    if self._worker is not None:
+                        self._worker.close()
+                    self._over.set()
 
     def train(self, lane: int, rates: NDArray[np.float64]) -> TrainResult:
         """Train a lane one iteration a rate, together with the others.
 
         Raises:
-            EngineFailed: as ``ask``.
+            EngineFailed: as for ``ask``.
         """
         with self._changed:
             call = self._calls[lane] = _Call(self._jobs[lane], rates)
@@ -128,7 +126,7 @@ class LaneGroup:
                 while not call.over:
                     if self._lost is not None:
                         raise self._lost()
-                    if self._training or len(self._calls) < self._seats:
+                    if self._training or len(self._calls) < self.seats:
                         self._changed.wait()
                     else:
                         self._train_all()
@@ -141,10 +139,15 @@ class LaneGroup:
         calls = dict(self._calls)
         count = min(len(call.left) for call in calls.values())
         payload = np.stack([call.left[:count] for call in calls.values()]).astype("<f8").tobytes()
+
+        def spread(event: dict[str, Any]) -> None:
+            for told in event["lanes"]:
+                calls[told["lane"]].job.on_progress(Progress(told["iteration"], told["loss"], told["rate"]))
+
         self._training = True
         self._changed.release()
         try:
-            answer = self._request("train", payload, on_progress=_spread(calls), lanes=list(calls))
+            answer = self._request("train", payload, on_progress=spread, lanes=list(calls))
         finally:
             self._changed.acquire()
             self._training = False
@@ -172,19 +175,15 @@ class LaneGroup:
             if self._lost is not None:
                 raise self._lost()
             try:
-                return self._running().ask(operation, payload, **arguments)
+                if self._worker is None:  # in the folder of the first run
+                    self._worker = self._kept(next(iter(self._jobs.values())).folder)
+                    if self.aborted:
+                        self._worker.kill()
+                return self._worker.ask(operation, payload, **arguments)
             except EngineFailed as error:
                 if operation == "train" or isinstance(error, (WorkerDied, OutOfMemory)):
                     raise self._lose(error) from error
                 raise
-
-    def _running(self) -> WorkerClient:
-        """The worker, started now if it is not yet, in the folder of the first run."""
-        if self._worker is None:
-            self._worker = self._kept(next(iter(self._jobs.values())).folder)
-            if self.aborted:
-                self._worker.kill()
-        return self._worker
 
     def _kept(self, folder: Path) -> WorkerClient:
         """A worker started by a thread that lives as long as it does.
@@ -206,14 +205,21 @@ class LaneGroup:
         return started.result()
 
     def _lose(self, error: EngineFailed) -> EngineFailed:
-        """End the worker, whose lanes are in no known state; what each of them is to be told."""
+        """End the worker, whose lanes are in no known state, and return the error that each of them is to raise."""
         if self._worker is not None:
             self._worker.kill()
         with self._changed:
             jobs = list(self._jobs.values())
             alone = self.aborted or len(jobs) < 2
-            text = "" if alone else f"{error}; going on with {_lanes(self._on_loss(len(jobs)))} instead of {len(jobs)}"
-            self._lost = (lambda: _with_remedy(error)) if alone else (lambda: SessionLost(text))
+            if alone:
+                memory = isinstance(error, OutOfMemory)
+                failure = EngineFailed(error.message, where=error.where, remedy=MEMORY_REMEDY) if memory else error
+                self._lost = lambda: failure
+            else:
+                fewer = self._on_loss(len(jobs))
+                lanes = "1 lane" if fewer == 1 else f"{fewer} lanes"
+                text = f"{error}; going on with {lanes} instead of {len(jobs)}"
+                self._lost = lambda: SessionLost(text)
             self._changed.notify_all()
         if not alone:
             jobs[0].on_notice(text)
@@ -233,36 +239,9 @@ class LaneGroup:
         if worker is not None:
             worker.kill()
 
-    def _close(self) -> None:
-        with self._asking:
-            if self._worker is not None:
-                self._worker.close()
-            self._over.set()
-
-
-def _spread(calls: Mapping[int, _Call]) -> Callable[[dict[str, Any]], None]:
-    """Passes progress on to the runs that it is about."""
-
-    def spread(event: dict[str, Any]) -> None:
-        for told in event["lanes"]:
-            calls[told["lane"]].job.on_progress(Progress(told["iteration"], told["loss"], told["rate"]))
-
-    return spread
-
-
-def _with_remedy(error: EngineFailed) -> EngineFailed:
-    """The failure of a run alone in its session."""
-    if not isinstance(error, OutOfMemory):
-        return error
-    return EngineFailed(error.message, where=error.where, remedy=MEMORY_REMEDY)
-
-
-def _lanes(count: int) -> str:
-    return "1 lane" if count == 1 else f"{count} lanes"
-
 
 class LanePool:
-    """Where the jobs of one session go: to the group that has room, or a new one.
+    """Places the jobs of one session in the group that has room, or in a new one.
 
     Args:
         lanes: how many a group may have; fewer once that many were too many.
@@ -279,6 +258,11 @@ class LanePool:
         Raises:
             EngineFailed: the worker does not take it, or the lanes that it waited for were aborted.
         """
+
+        def fewer(lost: int) -> int:
+            self._lanes = min(self._lanes, max(1, lost // 2))
+            return self._lanes
+
         with self._changed:
             waited_for = None
             while self._group is not None and not self._group.closed and self._group.seats >= self._lanes:
@@ -287,11 +271,7 @@ class LanePool:
             if waited_for is not None and waited_for.aborted:
                 raise EngineFailed("interrupted")
             if self._group is None or self._group.closed:
-                self._group = LaneGroup(self._start, self._changed, self._fewer)
+                self._group = LaneGroup(self._start, self._changed, fewer)
             group = self._group
-            group.reserve()
+            group.seats += 1
         return group, group.add(job)
-
-    def _fewer(self, lanes: int) -> int:
-        self._lanes = min(self._lanes, max(1, lanes // 2))
-        return self._lanes

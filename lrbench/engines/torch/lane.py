@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrbench.engines.torch.data import Batches
-from lrbench.engines.torch.shared import Shared
-from lrbench.engines.torch.solvers import Solver
-from lrbench.engines.torch.update_rules import make_solver
+from lrbench.engines.torch.session_inputs import SessionInputs
+from lrbench.engines.torch.solvers import Solver, make_solver
 from lrbench.engines.torch.weights import read_caffemodel, write_caffemodel
 from lrbench.spec.model import SolverSettings
 from lrbench.storage import open_regular
@@ -31,7 +30,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Tested:
-    """What the test set gave: probabilities and scores, None if not asked for, of shape (samples, classes)."""
+    """Outputs on the test set: probabilities and scores, None if not asked for, of shape (samples, classes)."""
 
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int64]
@@ -41,10 +40,10 @@ class Tested:
 
 @dataclass(eq=False)
 class Lane:
-    """What changes while a run is trained, and how.
+    """State of a run in training, and the steps that change it.
 
     Attributes:
-        shared: net and data.
+        inputs: net and data.
         seed: of initial weights, crops, mirroring and dropout.
         batches, test_batches: the data of each phase as this run reads them.
         parameters: of the training phase; ``test_only`` those that only the test phase has.
@@ -53,7 +52,7 @@ class Lane:
         done: updates done, as the device counts them; ``iteration`` as the host does, between stretches alone.
     """
 
-    shared: Shared
+    inputs: SessionInputs
     seed: int
     batches: Batches
     test_batches: Batches
@@ -67,23 +66,23 @@ class Lane:
     iteration: int = 0
 
     @classmethod
-    def open(cls, shared: Shared, settings: SolverSettings, seed: int) -> Lane:
+    def open(cls, inputs: SessionInputs, settings: SolverSettings, seed: int) -> Lane:
         """A lane with initial weights."""
-        train, device = shared.model.train, shared.device
+        train, device = inputs.model.train, inputs.device
         initial = torch.Generator().manual_seed(seed)
         parameters = train.initial(initial, device=device)
         for tensor, spec in zip(parameters, train.parameters, strict=True):
             tensor.requires_grad_(spec.learnable)
         solver = make_solver(settings, train.parameters)
         return cls(
-            shared=shared,
+            inputs=inputs,
             seed=seed,
-            batches=shared.batches.with_seed(seed),
-            test_batches=shared.test_batches.with_seed(seed),
+            batches=inputs.batches.with_seed(seed),
+            test_batches=inputs.test_batches.with_seed(seed),
             solver=solver,
             iter_size=settings.iter_size,
             parameters=parameters,
-            test_only=shared.model.test.initial(initial, device=device),
+            test_only=inputs.model.test.initial(initial, device=device),
             state=solver.state(parameters),
             generator=torch.Generator(device).manual_seed(seed),
             done=torch.zeros((), dtype=torch.int64, device=device),
@@ -113,12 +112,12 @@ class Lane:
 
     def _pass(self, batch: Batch, learnable: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Both losses and the gradients of one batch of the iteration."""
-        images, labels = self.shared.model.train_data.top
+        images, labels = self.inputs.model.train_data.top
         inputs = dict(zip((images, labels), batch, strict=True))
-        outputs = self.shared.model.train.forward(self.parameters, inputs, self.generator)
+        outputs = self.inputs.model.train.forward(self.parameters, inputs, self.generator)
         gradients = torch.autograd.grad(outputs.loss, learnable, allow_unused=True, materialize_grads=True)
         objective = outputs.loss.detach()
-        loss = outputs.blobs[self.shared.loss_blob].detach() if self.shared.loss_blob else objective
+        loss = outputs.blobs[self.inputs.loss_blob].detach() if self.inputs.loss_blob else objective
         return torch.stack((loss, objective)).double(), list(gradients)
 
     @torch.no_grad()
@@ -149,7 +148,7 @@ class Lane:
             torch.cuda.synchronize(self.done.device)
 
     def _test(self, index: int) -> dict[str, Tensor]:
-        model = self.shared.model
+        model = self.inputs.model
         images, labels = model.test_data.top
         data, label = self.test_batches.batch(index)
         parameters = model.for_test(self.parameters, self.test_only)
@@ -157,7 +156,7 @@ class Lane:
 
     def save(self, folder: Path) -> None:
         """Weights in Caffe's own format, and the rest as plain arrays."""
-        write_caffemodel(folder / WEIGHTS, self.shared.model.train, self.parameters)
+        write_caffemodel(folder / WEIGHTS, self.inputs.model.train, self.parameters)
         arrays: dict[str, Any] = {f"history_{index}": tensor.cpu().numpy() for index, tensor in enumerate(self.state)}
         arrays |= {"iteration": self.iteration, "generator": self.generator.get_state().numpy()}
         with (folder / STATE).open("wb") as file:
@@ -166,7 +165,7 @@ class Lane:
     @torch.no_grad()
     def restore(self, folder: Path) -> None:
         """Go on from what ``save`` wrote; the data follow from the iteration alone."""
-        read_caffemodel(folder / WEIGHTS, self.shared.model.train, self.parameters)
+        read_caffemodel(folder / WEIGHTS, self.inputs.model.train, self.parameters)
         with open_regular(folder / STATE) as file, np.load(file, allow_pickle=False) as stored:
             self.iteration = int(stored["iteration"])
             self.done.fill_(self.iteration)

@@ -1,21 +1,23 @@
-"""What a layer is to the interpreter: its shapes, its parameters and the function that runs it."""
+"""Layers as the interpreter sees them: shapes, parameters and the function that runs each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lrbench.errors import NetError
 from lrbench.nets.caffe_pb2 import FillerParameter, LayerParameter, Phase
-from lrbench.nets.wiring import layer_place
+from lrbench.nets.graph import layer_place
 
 Shape = tuple[int, ...]
 
 Run = Callable[[Sequence[Tensor], Sequence[Tensor], torch.Generator | None], Sequence[Tensor]]
-"""From bottoms, the layer's own parameters and a source of random numbers to tops."""
+"""Function from bottoms, the layer's own parameters and a source of random numbers to tops."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def expect(layer: LayerParameter, bottoms: tuple[int, int], tops: tuple[int, int
 
 MANY = 1 << 30
 USE_CAFFE = "use the engine caffe"
-"""What to do about a layer that Caffe trains and this engine does not."""
+"""Remedy for a layer that Caffe trains and this engine does not."""
 
 
 def expect_image(layer: LayerParameter, shape: Shape, remedy: str | None = None) -> None:
@@ -101,3 +103,26 @@ def canonical_axis(layer: LayerParameter, axis: int, axes: int) -> int:
 def at_least_float32(x: Tensor) -> Tensor:
     """The tensor, widened to float32 where mixed precision has made it narrower: sums of squares need the digits."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def in_rows(x: Tensor, shape: Shape) -> Tensor:
+    """``x.reshape(shape)``, whose gradient comes back with channels last where ``x`` has them so.
+
+    Else it comes back with channels first, and each layer before this one puts a larger gradient in order again.
+    """
+    if x.dim() != 4 or x.is_contiguous():
+        return x.reshape(shape)
+    rows: Tensor = _Rows.apply(x, shape)  # type: ignore[no-untyped-call]
+    return rows
+
+
+class _Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, shape: Shape) -> Tensor:
+        ctx.shape = x.shape
+        return x.reshape(shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.reshape(ctx.shape).contiguous(memory_format=torch.channels_last), None

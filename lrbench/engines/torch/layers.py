@@ -6,18 +6,34 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lrbench.engines.torch.layer import Build
-from lrbench.engines.torch.layers_auxiliary_loss import euclidean_loss, hinge_loss, sigmoid_cross_entropy_loss
-from lrbench.engines.torch.layers_batch_norm import batch_norm
-from lrbench.engines.torch.layers_joining import concat, eltwise, silence, slice_, split
-from lrbench.engines.torch.layers_linear import convolution, deconvolution, embed, inner_product
-from lrbench.engines.torch.layers_loss import accuracy, softmax, softmax_with_loss
-from lrbench.engines.torch.layers_neuron import bnll, clip, dropout, elu, prelu, relu, sigmoid, swish, tanh
-from lrbench.engines.torch.layers_normalizing import lrn, mvn
-from lrbench.engines.torch.layers_pooling import pooling
-from lrbench.engines.torch.layers_powers import absval, exp, log_, power, threshold
-from lrbench.engines.torch.layers_reducing import argmax, reduction
-from lrbench.engines.torch.layers_scaling import bias, scale
-from lrbench.engines.torch.layers_shaping import crop, flatten, reshape, tile
+from lrbench.engines.torch.layers_arithmetic import argmax, bias, eltwise, embed, inner_product, reduction, scale
+from lrbench.engines.torch.layers_convolution import convolution, deconvolution, pooling
+from lrbench.engines.torch.layers_loss import (
+    accuracy,
+    euclidean_loss,
+    hinge_loss,
+    sigmoid_cross_entropy_loss,
+    softmax,
+    softmax_with_loss,
+)
+from lrbench.engines.torch.layers_neuron import (
+    absval,
+    bnll,
+    clip,
+    dropout,
+    elu,
+    exp,
+    log_,
+    power,
+    prelu,
+    relu,
+    sigmoid,
+    swish,
+    tanh,
+    threshold,
+)
+from lrbench.engines.torch.layers_normalizing import batch_norm, lrn, mvn
+from lrbench.engines.torch.layers_shaping import concat, crop, flatten, reshape, silence, slice_, split, tile
 
 LAYERS: Mapping[str, Build] = MappingProxyType(
     {

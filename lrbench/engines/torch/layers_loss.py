@@ -1,4 +1,4 @@
-"""The end of a net: Softmax, SoftmaxWithLoss and Accuracy."""
+"""Softmax, the losses and Accuracy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 from lrbench.engines.torch.layer import Layer, Shape, at_least_float32, canonical_axis, expect, refusal
 from lrbench.metrics.divergence import LARGEST_SAMPLE_LOSS
 from lrbench.nets import normalization
-from lrbench.nets.caffe_pb2 import LayerParameter, LossParameter, Phase
+from lrbench.nets.caffe_pb2 import HingeLossParameter, LayerParameter, LossParameter, Phase
 
 
 def softmax(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -32,11 +32,9 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: P
     expect(layer, bottoms=(2, 2), tops=(0, 2))
     scores, labels = bottoms
     axis = canonical_axis(layer, layer.softmax_param.axis, len(scores))
-    matrix = (prod(scores[:axis]), scores[axis], prod(scores[axis + 1 :]))
-    _check_labels(layer, labels, matrix)
-    flat_scores, flat_labels = _flat(matrix)
+    flat_scores, flat_labels = _rows(layer, scores, labels, axis)
     ignored = layer.loss_param.ignore_label if layer.loss_param.HasField("ignore_label") else None
-    normalize = normalizer(layer.loss_param, matrix[0], matrix[0] * matrix[2], LossParameter.VALID)
+    normalize = normalizer(layer.loss_param, flat_labels[0], prod(flat_labels), LossParameter.VALID)
     wants_probabilities = len(layer.top) > 1
 
     def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
@@ -53,13 +51,13 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: P
 
 
 Normalize = Callable[[Tensor, Tensor], Tensor]
-"""From a sum of losses and the labels, as whole numbers, to the loss."""
+"""Function from a sum of losses and the labels, as whole numbers, to the loss."""
 
 
 def normalizer(
     settings: LossParameter, samples: int, labels: int, default: LossParameter.NormalizationMode
 ) -> Normalize:
-    """What a loss divides by, in the mode that ``settings`` name, else in the default one."""
+    """Make the division of a loss, in the mode that ``settings`` name, else in the default one."""
     mode = normalization(settings, default)
     if mode == LossParameter.VALID and settings.HasField("ignore_label"):
         ignored = settings.ignore_label
@@ -81,12 +79,10 @@ def accuracy(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> 
     scores, labels = bottoms
     settings = layer.accuracy_param
     axis = canonical_axis(layer, settings.axis, len(scores))
-    matrix = (prod(scores[:axis]), scores[axis], prod(scores[axis + 1 :]))
-    _check_labels(layer, labels, matrix)
+    flat_scores, flat_labels = _rows(layer, scores, labels, axis)
     classes, top_k = scores[axis], settings.top_k
     if top_k > classes:
         raise refusal(layer, f"top_k {top_k} is more than the {classes} classes")
-    flat_scores, flat_labels = _flat(matrix)
     ignored = settings.ignore_label if settings.HasField("ignore_label") else None
     by_class = len(layer.top) > 1
 
@@ -109,12 +105,77 @@ def _share(labels: Tensor, right: Tensor, counts: Tensor, classes: int) -> Tenso
     return hits / members.clamp(min=1)
 
 
-def _flat(matrix: tuple[int, int, int]) -> tuple[Shape, Shape]:
-    """Shapes of scores and labels with classes along axis 1: an inner axis only where there is one."""
-    outer, classes, inner = matrix
+def _rows(layer: LayerParameter, scores: Shape, labels: Shape, axis: int) -> tuple[Shape, Shape]:
+    """Shapes of scores and labels with classes along axis 1: an inner axis only where there is one.
+
+    Raises:
+        NetError: there are not as many labels as predictions.
+    """
+    outer, classes, inner = prod(scores[:axis]), scores[axis], prod(scores[axis + 1 :])
+    if prod(labels) != outer * inner:
+        raise refusal(layer, f"{prod(labels)} labels do not match {outer * inner} predictions")
     return ((outer, classes), (outer,)) if inner == 1 else ((outer, classes, inner), (outer, inner))
 
 
-def _check_labels(layer: LayerParameter, labels: Shape, matrix: tuple[int, int, int]) -> None:
-    if prod(labels) != matrix[0] * matrix[2]:
-        raise refusal(layer, f"{prod(labels)} labels do not match {matrix[0] * matrix[2]} predictions")
+def euclidean_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """EuclideanLoss: ``sum (a - b)^2 / (2 N)`` for N samples, with a gradient for both bottoms."""
+    _expect_pair(layer, bottoms)
+    samples = bottoms[0][0]
+
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        a, b = (at_least_float32(bottom) for bottom in bottoms)
+        return ((a - b.reshape(a.shape)).square().sum() / (2 * samples),)
+
+    return Layer(((),), run)
+
+
+def hinge_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """HingeLoss: ``sum max(0, 1 - d x)^p / N`` over each of N samples' scores x, with p = 1 or 2 (``norm``).
+
+    d is 1 for the score of the sample's label and -1 for any other.
+    """
+    expect(layer, bottoms=(2, 2), tops=(0, 1))
+    scores, labels = bottoms
+    if not scores or prod(labels) != scores[0]:
+        raise refusal(layer, f"{prod(labels)} labels do not match the samples of a bottom of shape {scores}")
+    rows = (scores[0], prod(scores[1:]))
+    squared = layer.hinge_loss_param.norm == HingeLossParameter.L2
+
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x, y = at_least_float32(bottoms[0]).reshape(rows), bottoms[1].reshape(-1, 1).long()
+        of_label = torch.arange(rows[1], device=x.device) == y
+        margins = torch.relu(1 + torch.where(of_label, -x, x))
+        return ((margins.square() if squared else margins).sum() / rows[0],)
+
+    return Layer(((),), run, no_gradient=frozenset({1}))
+
+
+def sigmoid_cross_entropy_loss(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
+    """SigmoidCrossEntropyLoss: ``-sum (t log p + (1 - t) log(1 - p)) / normalizer`` with ``p = 1 / (1 + exp(-x))``.
+
+    Targets t equal to ``ignore_label`` do not count. The normalizer is that of SoftmaxWithLoss, with BATCH_SIZE, the
+    number of samples, where none is set.
+    """
+    _expect_pair(layer, bottoms)
+    settings = layer.loss_param
+    ignored = settings.ignore_label if settings.HasField("ignore_label") else None
+    normalize = normalizer(settings, bottoms[0][0], prod(bottoms[0]), LossParameter.BATCH_SIZE)
+
+    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x = at_least_float32(bottoms[0])
+        targets = bottoms[1].detach().to(x.dtype).reshape(x.shape)
+        losses = functional.binary_cross_entropy_with_logits(x, targets, reduction="none")
+        whole = targets.long()
+        if ignored is not None:
+            losses = torch.where(whole == ignored, 0.0, losses)
+        return (normalize(losses.sum(), whole),)
+
+    return Layer(((),), run, no_gradient=frozenset({1}))
+
+
+def _expect_pair(layer: LayerParameter, bottoms: Sequence[Shape]) -> None:
+    """Raise NetError where two bottoms are not as many samples with as many values each."""
+    expect(layer, bottoms=(2, 2), tops=(0, 1))
+    first, second = bottoms
+    if first[:1] != second[:1] or prod(first) != prod(second) or not first:
+        raise refusal(layer, f"its bottoms differ in size: {first}, {second}")

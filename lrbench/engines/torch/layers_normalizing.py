@@ -1,4 +1,4 @@
-"""Layers that normalise by neighbours or by a whole image: LRN and MVN."""
+"""Layers that normalise: BatchNorm by the batch, LRN by neighbours, MVN by a whole image."""
 
 from __future__ import annotations
 
@@ -11,9 +11,123 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from lrbench.engines.torch.gradients import in_rows
-from lrbench.engines.torch.layer import Layer, Run, Shape, at_least_float32, expect, expect_image, refusal
-from lrbench.nets.caffe_pb2 import LayerParameter, LRNParameter, Phase
+from lrbench.engines.torch.layer import (
+    Blob,
+    Layer,
+    Run,
+    Shape,
+    at_least_float32,
+    expect,
+    expect_image,
+    in_rows,
+    refusal,
+)
+from lrbench.nets.caffe_pb2 import TEST, FillerParameter, LayerParameter, LRNParameter, Phase
+
+
+def batch_norm(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) -> Layer:
+    """BatchNorm: ``(x - mean) / sqrt(variance + eps)`` for each channel; it has no scale and shift of its own.
+
+    In training mean and variance are those of the batch, and three blobs follow them, each multiplied by
+    ``moving_average_fraction`` before it grows by: the mean, the variance times m / (m - 1) for m values a channel,
+    and 1. In a test mean and variance are the first two divided by the third.
+    Ioffe and Szegedy, "Batch Normalization", ICML 2015.
+    """
+    expect(layer, bottoms=(1, 1), tops=(1, 1))
+    (bottom,) = bottoms
+    settings = layer.batch_norm_param
+    if len(bottom) < 2:
+        raise refusal(layer, f"its bottom has shape {bottom}, and at least two axes are needed")
+    if any(parameter.lr_mult for parameter in layer.param):
+        raise refusal(layer, "its blobs are statistics, which no solver learns", "give each param an lr_mult of 0")
+    stored = settings.use_global_stats if settings.HasField("use_global_stats") else phase == TEST
+    if not stored and prod(bottom) == bottom[1]:
+        raise refusal(layer, "one value a channel is all that it has, and would always be 0", "use a larger batch")
+    zero = FillerParameter()
+    blobs = tuple(Blob(shape, zero, statistic=True) for shape in ((bottom[1],), (bottom[1],), (1,)))
+    if stored:
+        return Layer((bottom,), _normalize_by_stored(settings.eps), blobs)
+    values = prod(bottom) // bottom[1]
+    run = _normalize_by_batch(bottom[1], values, settings.moving_average_fraction, settings.eps)
+    return Layer((bottom,), run, blobs)
+
+
+def _normalize_by_batch(channels: int, values: int, fraction: float, eps: float) -> Run:
+    """BatchNorm in training; parameters are the three statistics, then those of a Scale that has been joined."""
+    correction = values / (values - 1)
+
+    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        x, (mean, variance, count) = bottoms[0], parameters[:3]
+        scale, shift = _scale_and_shift(parameters)
+        if x.is_cuda:
+            # With a momentum of 1 torch leaves the batch's own mean and unbiased variance in these.
+            of_batch = mean.new_zeros((2, channels))
+            top = torch.batch_norm(x, scale, shift, of_batch[0], of_batch[1], True, 1.0, eps, True)
+            batch_mean, batch_variance = of_batch[0], of_batch[1]
+        else:
+            made = _Normalize.apply(at_least_float32(x), scale, shift, eps)  # type: ignore[no-untyped-call]
+            top, batch_mean, batch_variance = made
+            batch_variance.mul_(correction)
+        with torch.no_grad():
+            mean.mul_(fraction).add_(batch_mean)
+            variance.mul_(fraction).add_(batch_variance)
+            count.mul_(fraction).add_(1.0)
+        return (top,)
+
+    return run
+
+
+class _Normalize(torch.autograd.Function):
+    """Batch normalisation on a CPU whose sums are as exact as Caffe's.
+
+    torch's own adds up all values of a channel one by one where channels come last: over 100 images of 32x32 its
+    mean, variance and gradients are off by 3e-6 and more of their norm, where Caffe's and these are off by 1e-7.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor | None, shift: Tensor | None, eps: float) -> tuple[Tensor, ...]:
+        axes, spread = _axes(x)
+        mean = x.mean(axes)
+        variance = (x - mean.view(spread)).square_().mean(axes)
+        ctx.save_for_backward(x, scale, mean, variance.add(eps).rsqrt_())
+        ctx.mark_non_differentiable(mean, variance)
+        return torch.batch_norm(x, scale, shift, mean, variance, False, 0.0, eps, False), mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        """With n = (x - mean) i and i the inverse deviation: ``dx = s i (g - mean(g) - n mean(g n))``,
+        ``ds = sum(g n)`` and ``db = sum(g)``."""
+        x, scale, mean, inverse = ctx.saved_tensors
+        axes, spread = _axes(x)
+        centred = x - mean.view(spread)
+        product = gradient * centred
+        of_shift, of_scale = gradient.sum(axes), product.sum(axes) * inverse
+        factor = inverse if scale is None else inverse * scale
+        average = factor * (-mean.numel() / x.numel())
+        of_x = torch.addcmul(
+            (of_shift * average).view(spread), centred, (of_scale * inverse * average).view(spread), out=product
+        ).addcmul_(gradient, factor.view(spread))
+        return (of_x, *((None, None) if scale is None else (of_scale, of_shift)), None)
+
+
+def _axes(x: Tensor) -> tuple[list[int], Shape]:
+    """The axes beside that of channels, and the shape that spreads one number a channel over them."""
+    return [axis for axis in range(x.dim()) if axis != 1], (-1, *[1] * (x.dim() - 2))
+
+
+def _normalize_by_stored(eps: float) -> Run:
+    def run(bottoms: Sequence[Tensor], parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
+        mean, variance, count = parameters[:3]
+        scale, shift = _scale_and_shift(parameters)
+        factor = torch.where(count == 0, 0.0, 1.0 / count)
+        return (torch.batch_norm(bottoms[0], scale, shift, mean * factor, variance * factor, False, 0.0, eps, False),)
+
+    return run
+
+
+def _scale_and_shift(parameters: Sequence[Tensor]) -> tuple[Tensor | None, Tensor | None]:
+    return (parameters[3], parameters[4]) if len(parameters) > 3 else (None, None)
 
 
 def lrn(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -28,32 +142,23 @@ def lrn(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer
     size, alpha, beta = settings.local_size, settings.alpha, settings.beta
     if size % 2 == 0:
         raise refusal(layer, f"local_size {size} is not odd")
-    if settings.norm_region == LRNParameter.WITHIN_CHANNEL:
-        return Layer((bottoms[0],), _normalize(_mean_of_pixels(size), alpha, beta, 1.0))
-    return Layer((bottoms[0],), _normalize(_mean_of_channels(size), alpha, beta, settings.k))
+    within = settings.norm_region == LRNParameter.WITHIN_CHANNEL
+    k = 1.0 if within else settings.k
 
-
-Mean = Callable[[Tensor], Tensor]
-
-
-def _mean_of_pixels(size: int) -> Mean:
-    return lambda values: functional.avg_pool2d(values, size, 1, size // 2)
-
-
-def _mean_of_channels(size: int) -> Mean:
     def mean(values: Tensor) -> Tensor:
+        if within:
+            return functional.avg_pool2d(values, size, 1, size // 2)
         last = values.permute(0, 2, 3, 1)  # the form in which they mostly lie in memory
         return functional.avg_pool1d(last.flatten(1, 2), size, 1, size // 2).view(last.shape).permute(0, 3, 1, 2)
 
-    return mean
-
-
-def _normalize(mean: Mean, alpha: float, beta: float, k: float) -> Run:
     def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
         x = at_least_float32(bottoms[0])
         return (_LocalResponse.apply(x, mean, alpha, beta, k),)  # type: ignore[no-untyped-call]
 
-    return run
+    return Layer((bottoms[0],), run)
+
+
+Mean = Callable[[Tensor], Tensor]
 
 
 class _LocalResponse(torch.autograd.Function):

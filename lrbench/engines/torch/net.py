@@ -8,17 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lrbench.engines.torch.fillers import fill
-from lrbench.engines.torch.gradient_flow import check_gradients
 from lrbench.engines.torch.layer import USE_CAFFE, Build, Shape, refusal
 from lrbench.engines.torch.layers import LAYERS
 from lrbench.engines.torch.numerics import mixed
-from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
-from lrbench.engines.torch.steps import Step, hold_back, join_scales, reshape, without_gradient
+from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot, fill
+from lrbench.engines.torch.steps import Step, check_gradients, hold_back, join_scales, reshape, without_gradient
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
-from lrbench.nets.phases import layers_in
+from lrbench.nets.graph import layers_in, trace
 from lrbench.nets.refusals import CAFFE_LAYER_TYPES, unknown_type
-from lrbench.nets.wiring import trace
 from lrbench.spec.sections import Precision
 
 _OUTSIDE = ("Data", "Input")
@@ -26,7 +23,7 @@ _OUTSIDE = ("Data", "Input")
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a net made of one batch.
+    """Outputs of a net for one batch.
 
     Attributes:
         loss: the sum of all tops with a loss weight, each times its weight; a scalar to differentiate.
@@ -83,19 +80,16 @@ class TorchNet:
         trace(self.layers)
         for layer in self.layers:
             if layer.type in _OUTSIDE:
-                self._add_outside(layer, inputs)
+                for blob in layer.top:
+                    if blob not in inputs:
+                        raise refusal(layer, f'no shape is known for its top "{blob}"')
+                    self.inputs[blob] = self.shapes[blob] = tuple(inputs[blob])
             else:
                 steps.append(self._add(layer, table))
         self.parameters: list[ParameterSpec] = table.specs
         if phase == TRAIN:
             check_gradients(steps, table.specs, [name for name, _ in self._losses])
         self._steps = [(step.run, step.bottoms, step.parameters, step.tops) for step in join_scales(steps)]
-
-    def _add_outside(self, layer: LayerParameter, inputs: Mapping[str, Shape]) -> None:
-        for blob in layer.top:
-            if blob not in inputs:
-                raise refusal(layer, f'no shape is known for its top "{blob}"')
-            self.inputs[blob] = self.shapes[blob] = tuple(inputs[blob])
 
     def _add(self, layer: LayerParameter, table: ParameterTable) -> Step:
         build = _builder(layer)
@@ -108,7 +102,12 @@ class TorchNet:
             self.slots[layer.name] = slots
         tops = tuple(layer.top) or tuple(f"{layer.name} (unnamed)" for _ in built.tops)
         self.shapes.update(zip(tops, built.tops, strict=True))
-        self._losses += _loss_weights(layer, tops)
+        weights = list(layer.loss_weight) or ([1.0] if layer.type.endswith("Loss") else [])  # of the first top
+        if layer.loss_weight and len(weights) != len(tops):
+            raise refusal(
+                layer, f"has {len(weights)} loss_weight and {len(tops)} tops", "give one for each top, or none"
+            )
+        self._losses += [(name, weight) for name, weight in zip(tops, weights, strict=False) if weight]
         run = hold_back(layer, reshape(built.run, slots, table))
         return Step(
             layer,
@@ -153,7 +152,12 @@ class TorchNet:
                 made = run([blobs[name] for name in bottoms], [parameters[index] for index in indices], generator)
                 for name, top in zip(tops, made):  # noqa: B905 - as many, seen when the net was built
                     blobs[name] = top
-        return Outputs(self._total_loss(blobs), blobs)
+        total: Tensor | None = None
+        for name, weight in self._losses:
+            loss = blobs[name] if blobs[name].dim() == 0 else blobs[name].sum()
+            loss = loss if weight == 1 else loss * weight
+            total = loss if total is None else total + loss
+        return Outputs(torch.zeros(()) if total is None else total, blobs)
 
     def _lay_out(self, blob: Tensor) -> Tensor:
         if blob.dim() != 4:
@@ -164,14 +168,6 @@ class TorchNet:
             _, _, height, width = blob.shape
             return blob.as_strided(blob.shape, (height * width, 1, width, 1))
         return blob
-
-    def _total_loss(self, blobs: Mapping[str, Tensor]) -> Tensor:
-        total: Tensor | None = None
-        for name, weight in self._losses:
-            loss = blobs[name] if blobs[name].dim() == 0 else blobs[name].sum()
-            loss = loss if weight == 1 else loss * weight
-            total = loss if total is None else total + loss
-        return torch.zeros(()) if total is None else total
 
 
 def check_layer_types(net: NetParameter) -> None:
@@ -193,11 +189,3 @@ def _builder(layer: LayerParameter) -> Build:
     if layer.type not in LAYERS:
         raise refusal(layer, f'the engine torch does not know the layer type "{layer.type}"', USE_CAFFE)
     return LAYERS[layer.type]
-
-
-def _loss_weights(layer: LayerParameter, tops: Sequence[str]) -> list[tuple[str, float]]:
-    """The layer's tops that count in the loss; by default the first one of a loss layer counts once."""
-    weights = list(layer.loss_weight) or ([1.0] if layer.type.endswith("Loss") else [])
-    if layer.loss_weight and len(weights) != len(tops):
-        raise refusal(layer, f"has {len(weights)} loss_weight and {len(tops)} tops", "give one for each top, or none")
-    return [(name, weight) for name, weight in zip(tops, weights, strict=False) if weight]

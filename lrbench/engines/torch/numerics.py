@@ -1,4 +1,4 @@
-"""How exactly a worker computes: the precision of products, and whether the same work gives the same bits again."""
+"""Numerics of a worker: the precision of products, and whether the same work gives the same bits again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def settle(precision: Precision, deterministic: bool) -> None:
 
 
 def mixed(precision: Precision, inputs: Iterable[Tensor]) -> AbstractContextManager[None]:
-    """Within it, with ``bf16``, convolutions and inner products take and give bfloat16 (7 bits of fraction).
+    """Context in which, with ``bf16``, convolutions and inner products take and give bfloat16 (7 bits of fraction).
 
     Weights stay float32, and so do their gradients. Layers that sum many values widen to float32 themselves.
     """

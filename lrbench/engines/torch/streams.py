@@ -1,4 +1,4 @@
-"""Where lanes run: side by side on a GPU, each on a stream and all of a round in one CUDA graph; in turn on a CPU.
+"""Streams on which lanes run side by side on a GPU, all of a round in one CUDA graph; on a CPU they run in turn.
 
 The parts of this module that name ``torch.cuda`` need a GPU to run.
 """
@@ -34,7 +34,7 @@ class Streams:
 
     @contextmanager
     def main(self) -> Iterator[None]:
-        """Within it work is put on the main stream, behind all that was put on the device before."""
+        """Context in which work is put on the main stream, behind all that was put on the device before."""
         with ExitStack() as stack:
             for stream in self._main:
                 stream.wait_stream(torch.cuda.current_stream(stream.device))
@@ -47,7 +47,7 @@ class Streams:
             stream.wait_stream(self._main[0])
 
     def of(self, lane: int) -> AbstractContextManager[Any]:
-        """Within it work is put on the stream of that lane."""
+        """Context in which work is put on the stream of that lane."""
         return torch.cuda.stream(self._own[lane % len(self._own)]) if self._own else nullcontext()
 
     def join(self) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lrbench.engines.torch.layer import Shape
@@ -16,7 +15,7 @@ from lrbench.engines.torch.net import TorchNet
 from lrbench.engines.torch.parameters import Slot
 from lrbench.errors import NetError, ResultsError
 from lrbench.nets.caffe_pb2 import BlobProto, LayerParameter, NetParameter
-from lrbench.nets.wiring import layer_place
+from lrbench.nets.graph import layer_place
 from lrbench.storage import atomic_write, read_regular, reason
 
 _LEGACY = ("num", "channels", "height", "width")
@@ -43,7 +42,8 @@ def read_caffemodel(path: Path | str, net: TorchNet, parameters: Sequence[Tensor
     with torch.no_grad():
         for slot, blob in blobs:
             tensor = parameters[slot.parameter]
-            tensor.copy_(torch.from_numpy(_values(blob)).view(tensor.shape))
+            values = np.array(blob.double_data or blob.data, dtype=np.float32)
+            tensor.copy_(torch.from_numpy(values).view(tensor.shape))
 
 
 def write_caffemodel(path: Path | str, net: TorchNet, parameters: Sequence[Tensor]) -> None:
@@ -104,7 +104,3 @@ def _shape(blob: BlobProto, wanted: Shape) -> Shape:
     shape = tuple(int(getattr(blob, field)) for field in _LEGACY)
     missing = max(0, len(shape) - len(wanted))
     return shape[missing:] if set(shape[:missing]) <= {1} else shape
-
-
-def _values(blob: BlobProto) -> NDArray[np.float32]:
-    return np.array(blob.double_data or blob.data, dtype=np.float32)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
@@ -14,11 +15,42 @@ from pydantic import TypeAdapter
 from lrbench.data import Prepared
 from lrbench.engines.process.server import Message, Reply, serve, usage
 from lrbench.engines.torch.lane import Lane
-from lrbench.engines.torch.memory import forget_peak, free_bytes, out_of_memory, used_bytes
+from lrbench.engines.torch.lockstep import WARM_UP, Rounds
 from lrbench.engines.torch.numerics import settle
-from lrbench.engines.torch.rounds import WARM_UP, Rounds
-from lrbench.engines.torch.shared import Shared, Source
+from lrbench.engines.torch.session_inputs import Model, SessionInputs
+from lrbench.nets import read_net
 from lrbench.spec.model import SolverSettings
+
+_ON_CPU = ("DefaultCPUAllocator: can't allocate memory", "could not create a primitive")
+"""Messages of PyTorch, and of oneDNN in it, where a CPU's memory does not suffice."""
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the device, or the machine, had too little memory for what was asked."""
+    on_cpu = isinstance(error, RuntimeError) and any(words in str(error) for words in _ON_CPU)
+    return on_cpu or isinstance(error, (MemoryError, torch.OutOfMemoryError))
+
+
+def used_bytes(device: torch.device) -> int:
+    """The most that this process has held of a GPU since the last ``forget_peak``; on a CPU, its resident size now."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    return int(psutil.Process().memory_info().rss)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Free memory in bytes, this process's own not counted."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)
+
+
+def forget_peak(device: torch.device) -> None:
+    """Give cached memory back, and count anew from here."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
 
 PROGRESS_SECONDS = 0.5
 TIMED_SECONDS = 0.1
@@ -29,35 +61,31 @@ class Worker:
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
-        self._shared: Shared | None = None
+        self._inputs: SessionInputs | None = None
         self._lanes: dict[int, Lane] = {}
         self._rounds: Rounds | None = None
         self._account = Account()
 
     @property
-    def shared(self) -> Shared:
-        """What the lanes share, once it is open."""
-        if self._shared is None:
+    def inputs(self) -> SessionInputs:
+        """Net and data that the lanes share."""
+        if self._inputs is None:
             raise RuntimeError("nothing is open")
-        return self._shared
+        return self._inputs
 
     def do_open(self, request: Message, _payload: bytes) -> Message:
         """Read net and data."""
         torch.set_num_threads(request["threads"])
         settle(request["precision"], request["deterministic"])
         data = TypeAdapter(Prepared).validate_python(request["data"])
-        source = Source(
-            Path(request["net"]),
-            (request["batch_size"], request["test_batch_size"]),
-            request["loss"],
-            request["precision"],
-        )
-        self._shared = Shared.read(source, data, torch.device(request["device"]))
+        batch_sizes = (request["batch_size"], request["test_batch_size"])
+        model = Model.of(read_net(request["net"]), data, batch_sizes, request["precision"])
+        self._inputs = SessionInputs.read(model, data, request["loss"], torch.device(request["device"]))
         return {}
 
     def do_add(self, request: Message, _payload: bytes) -> Message:
         """A new lane, with initial weights from its seed."""
-        lane = Lane.open(self.shared, SolverSettings(**request["solver"]), request["seed"])
+        lane = Lane.open(self.inputs, SolverSettings(**request["solver"]), request["seed"])
         self._lanes[request["lane"]] = lane
         self._account.charge([request["lane"]])
         return {}
@@ -66,7 +94,7 @@ class Worker:
         """Forget a lane and free what it held."""
         self._lanes.pop(request["lane"], None)
         self._rounds = None
-        forget_peak(self.shared.device)
+        forget_peak(self.inputs.device)
         return {}
 
     def do_train(self, request: Message, payload: bytes) -> Message:
@@ -82,11 +110,11 @@ class Worker:
             self._rounds = Rounds(lanes)
         progress = _Progress(self._reply, names, [lane.iteration for lane in lanes], rates)
         started = time.perf_counter()
-        courses = self._rounds.train(rates, progress.tell)
+        traces = self._rounds.train(rates, progress.tell)
         seconds = time.perf_counter() - started
         self._account.charge(names)
-        told = [{"iterations": len(course.losses), "finite": course.finite} for course in courses]
-        losses = np.concatenate([course.losses for course in courses])
+        told = [{"iterations": len(trace.losses), "finite": trace.finite} for trace in traces]
+        losses = np.concatenate([trace.losses for trace in traces])
         return {"seconds": seconds, "lanes": told, "bytes": losses.astype("<f8").tobytes()}
 
     def do_evaluate(self, request: Message, _payload: bytes) -> Message:
@@ -119,16 +147,16 @@ class Worker:
 
     def do_time(self, request: Message, _payload: bytes) -> Message:
         """Seconds of a round of ``count`` new lanes at rate 0, and of a test batch; and memory used and free then."""
-        shared, count = self.shared, request["count"]
-        forget_peak(shared.device)
-        lanes = [Lane.open(shared, SolverSettings(**request["solver"]), seed) for seed in range(count)]
+        inputs, count = self.inputs, request["count"]
+        forget_peak(inputs.device)
+        lanes = [Lane.open(inputs, SolverSettings(**request["solver"]), seed) for seed in range(count)]
         rounds = Rounds(lanes)
-        rounds.train(np.zeros((count, WARM_UP + 1 if shared.device.type == "cuda" else 1)))
+        rounds.train(np.zeros((count, WARM_UP + 1 if inputs.device.type == "cuda" else 1)))
         return {
             "iteration_seconds": _seconds(lambda repeat: rounds.train(np.zeros((count, repeat)))),
             "test_batch_seconds": _seconds(lanes[0].run_tests),
-            "used_bytes": used_bytes(shared.device),
-            "free_bytes": free_bytes(shared.device),
+            "used_bytes": used_bytes(inputs.device),
+            "free_bytes": free_bytes(inputs.device),
         }
 
     def do_usage(self, request: Message, _payload: bytes) -> Message:
@@ -138,7 +166,7 @@ class Worker:
 
 
 class Account:
-    """Whose the processor time of this process is: that of a request is shared equally by its lanes."""
+    """Processor time of this process by lane: that of a request is shared equally by its lanes."""
 
     def __init__(self) -> None:
         self._charged = 0.0
@@ -152,7 +180,7 @@ class Account:
         self._charged = used
 
     def seconds(self, lane: int) -> float:
-        """What a lane has used so far."""
+        """Processor seconds of a lane so far."""
         return self._seconds.get(lane, 0.0)
 
 
@@ -182,7 +210,7 @@ class _Progress:
 
 
 def _seconds(work: Callable[[int], object]) -> float:
-    """What one repetition takes: the least of three times ``TIMED_SECONDS`` or so."""
+    """Seconds of one repetition: the least of three trials of about ``TIMED_SECONDS``."""
     started = time.perf_counter()
     work(1)
     repeat = max(1, round(TIMED_SECONDS / (time.perf_counter() - started)))

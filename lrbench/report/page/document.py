@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench._version import __version__
-from lrbench.data.holdout import evaluated_on
+from lrbench.data.prepare import evaluated_on
 from lrbench.drawing.theme import MOST_POLICIES, page_theme
 from lrbench.errors import plain
 from lrbench.metrics.registry import METRICS

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrbench.data.registry import data_set_names
 from lrbench.errors import PolicyError
-from lrbench.nets.builtin import builtin_nets
+from lrbench.nets.text import builtin_nets
 from lrbench.policies import parse_policy
 from lrbench.report.rows import RunRow
 

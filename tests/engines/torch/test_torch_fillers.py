@@ -11,7 +11,7 @@ from engines.torch.torch_parity import Case, InCaffe, input_net, key
 from google.protobuf import text_format
 from numpy.typing import NDArray
 
-from lrbench.engines.torch.fillers import check_filler, fill
+from lrbench.engines.torch.parameters import check_filler, fill
 from lrbench.errors import NetError
 from lrbench.nets.caffe_pb2 import TEST, FillerParameter
 

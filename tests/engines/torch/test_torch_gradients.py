@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lrbench.engines.torch.gradients import WORTH_IT, Convolve, in_rows, work_in_vain
+from lrbench.engines.torch.conv_geometry import Window
+from lrbench.engines.torch.layer import in_rows
+from lrbench.engines.torch.layers_convolution import WORTH_IT, Convolve, work_in_vain
 from lrbench.engines.torch.net import TorchNet
-from lrbench.engines.torch.window import Window
 from lrbench.nets import find_net, read_net
 from lrbench.nets.caffe_pb2 import TRAIN
 

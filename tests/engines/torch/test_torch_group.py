@@ -19,7 +19,7 @@ import torch
 
 from lrbench.engines.base import Job, Session
 from lrbench.engines.torch.engine import TorchEngine
-from lrbench.engines.torch.memory import out_of_memory
+from lrbench.engines.torch.worker import out_of_memory
 from lrbench.errors import EngineFailed
 from lrbench.policies import parse_policy
 from lrbench.runner import Observer, Training

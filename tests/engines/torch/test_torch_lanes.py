@@ -13,12 +13,12 @@ import torch
 from engines.torch.torch_rarer_layer_cases import VARIED
 
 from lrbench.engines.base import Job
-from lrbench.engines.bound import bind
-from lrbench.engines.torch import rounds as rounds_module
+from lrbench.engines.bound_net import bind
+from lrbench.engines.torch import lockstep
 from lrbench.engines.torch.lane import Lane
-from lrbench.engines.torch.rounds import GPU_CHUNK, Course, Rounds
-from lrbench.engines.torch.shared import Shared, Source
-from lrbench.nets import NetParameter, find_net, read_net, write_message
+from lrbench.engines.torch.lockstep import GPU_CHUNK, LossTrace, Rounds
+from lrbench.engines.torch.session_inputs import Model, SessionInputs
+from lrbench.nets import NetParameter, find_net, read_net
 from lrbench.policies import parse_policy
 from lrbench.spec.model import SolverSettings
 from lrbench.testing.engines import augmented
@@ -60,36 +60,33 @@ def exact() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def share(job: Job, name: str = "net") -> Shared:
+def share(job: Job) -> SessionInputs:
     bound = bind(job)
-    path = job.folder / name
-    write_message(path, bound.net)
-    return Shared.read(
-        Source(path, (job.batch_size, job.test_batch_size), bound.train_loss), job.data, torch.device("cpu")
-    )
+    model = Model.of(bound.net, job.data, (job.batch_size, job.test_batch_size))
+    return SessionInputs.read(model, job.data, bound.train_loss, torch.device("cpu"))
 
 
 @pytest.fixture
-def small(make_job, tmp_path: Path) -> Shared:
+def small(make_job, tmp_path: Path) -> SessionInputs:
     """A net with all that a run keeps for itself: random crops and mirroring, BatchNorm's statistics, Dropout."""
     (tmp_path / "small.prototxt").write_text(BATCH_NORM)
     return share(make_job(net=read_net(tmp_path / "small.prototxt"), batch_size=8))
 
 
 @pytest.fixture
-def varied(make_job, tmp_path: Path) -> Shared:
+def varied(make_job, tmp_path: Path) -> SessionInputs:
     """A net of the layers that few nets have, with several losses."""
     (tmp_path / "varied.prototxt").write_text(VARIED)
     return share(make_job(net=read_net(tmp_path / "varied.prototxt"), batch_size=8))
 
 
 @pytest.fixture
-def lenet(make_job, repository: Path) -> Shared:
+def lenet(make_job, repository: Path) -> SessionInputs:
     net: NetParameter = augmented(read_net(find_net("lenet", repository)))
     return share(make_job(net=net, batch_size=8))
 
 
-def lanes(shared: Shared, runs: Sequence[tuple[dict[str, Any], int, str]] = RUNS) -> list[Lane]:
+def lanes(shared: SessionInputs, runs: Sequence[tuple[dict[str, Any], int, str]] = RUNS) -> list[Lane]:
     return [Lane.open(shared, SolverSettings(**solver), seed) for solver, seed, _ in runs]
 
 
@@ -97,13 +94,13 @@ def rates(start: int, end: int, runs: Sequence[tuple[dict[str, Any], int, str]] 
     return np.stack([parse_policy(policy).rates(np.arange(start, end), STEPS) for _, _, policy in runs])
 
 
-def everything(lane: Lane, courses: Sequence[Course]) -> list[bytes]:
+def everything(lane: Lane, traces: Sequence[LossTrace]) -> list[bytes]:
     """All that a run is made of after some stretches, as bytes."""
     blobs = {name: name for name in ("probabilities", "label", "loss")}
     tested = lane.evaluate(2, blobs)
     tensors = [tensor.detach().numpy().tobytes() for tensor in (*lane.parameters, *lane.state)]
     return [
-        np.concatenate([course.losses for course in courses]).tobytes(),
+        np.concatenate([trace.losses for trace in traces]).tobytes(),
         tested.probabilities.tobytes(),
         tested.labels.tobytes(),
         np.float64(tested.loss).tobytes(),
@@ -112,7 +109,7 @@ def everything(lane: Lane, courses: Sequence[Course]) -> list[bytes]:
     ]
 
 
-def alone(shared: Shared, run: tuple[dict[str, Any], int, str], end: int = STEPS) -> list[bytes]:
+def alone(shared: SessionInputs, run: tuple[dict[str, Any], int, str], end: int = STEPS) -> list[bytes]:
     (lane,) = lanes(shared, [run])
     return everything(lane, Rounds([lane]).train(rates(0, end, [run])))
 
@@ -149,18 +146,18 @@ def test_a_lane_that_diverges_stops_at_once_and_leaves_the_others_as_they_are(sm
     together = lanes(small)
     given = rates(0, STEPS)
     given[1] = 1e30
-    courses = Rounds(together).train(given)
-    assert [course.finite for course in courses] == [True, False, True, True, True]
-    assert len(courses[1].losses) < 5
-    assert together[1].iteration == len(courses[1].losses)
+    traces = Rounds(together).train(given)
+    assert [trace.finite for trace in traces] == [True, False, True, True, True]
+    assert len(traces[1].losses) < 5
+    assert together[1].iteration == len(traces[1].losses)
     for number in (0, 2, 3, 4):
-        assert everything(together[number], [courses[number]]) == alone(small, RUNS[number])
+        assert everything(together[number], [traces[number]]) == alone(small, RUNS[number])
 
 
 def test_training_ends_when_all_lanes_have_diverged(small):
     together = lanes(small, RUNS[:2])
-    courses = Rounds(together).train(np.full((2, 10_000), 1e30))
-    assert all(len(course.losses) < 5 and not course.finite for course in courses)
+    traces = Rounds(together).train(np.full((2, 10_000), 1e30))
+    assert all(len(trace.losses) < 5 and not trace.finite for trace in traces)
 
 
 def test_a_lane_that_leaves_and_one_that_joins_leave_the_others_as_they_are(small):
@@ -172,8 +169,8 @@ def test_a_lane_that_leaves_and_one_that_joins_leave_the_others_as_they_are(smal
     assert everything(gone, [first[0]]) == alone(small, RUNS[0], end=20)
     assert everything(late, [second[-1]]) == alone(small, RUNS[0], end=30)
     for number in range(1, len(RUNS)):
-        courses = [first[number], second[number - 1]]
-        assert everything(together[number - 1], courses) == alone(small, RUNS[number])
+        traces = [first[number], second[number - 1]]
+        assert everything(together[number - 1], traces) == alone(small, RUNS[number])
 
 
 def test_a_lane_goes_on_from_a_snapshot_beside_others(small, tmp_path):
@@ -219,16 +216,16 @@ def test_stretches_of_many_rounds_whose_losses_are_looked_at_later_give_the_same
     end = 2 * GPU_CHUNK + 44
     runs = [(solver, seed, "FIX(k0=0.003)") for solver, seed, _ in RUNS[:4]]
     expected = [alone(small, run, end) for run in (runs[0], runs[2], runs[3])]
-    monkeypatch.setattr(rounds_module, "Streams", RecordedStreams)
+    monkeypatch.setattr(lockstep, "Streams", RecordedStreams)
     together = lanes(small, runs)
     given = rates(0, end, runs)
     given[1, GPU_CHUNK + 5 :] = 1e30
     told: list[int] = []
-    courses = Rounds(together).train(given, lambda done, losses: told.append(done))
+    traces = Rounds(together).train(given, lambda done, losses: told.append(done))
     assert told == [GPU_CHUNK, 2 * GPU_CHUNK]
-    assert not courses[1].finite
-    assert GPU_CHUNK + 5 < len(courses[1].losses) < GPU_CHUNK + 10
-    found = [everything(together[number], [courses[number]]) for number in (0, 2, 3)]
+    assert not traces[1].finite
+    assert GPU_CHUNK + 5 < len(traces[1].losses) < GPU_CHUNK + 10
+    found = [everything(together[number], [traces[number]]) for number in (0, 2, 3)]
     assert found == expected
     assert RecordedStreams.recorded == 1
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrbench.engines.torch.update_rules import make_solver
+from lrbench.engines.torch.solvers import make_solver
 from lrbench.nets.caffe_pb2 import SolverState
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.solver_types import SOLVER_TYPES

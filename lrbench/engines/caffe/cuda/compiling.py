@@ -16,7 +16,7 @@ from pathlib import Path
 from lrbench.data import Progress
 from lrbench.engines.caffe.cuda.toolkit import Toolkit
 from lrbench.engines.caffe.environment import start_through_loader
-from lrbench.engines.caffe.watching import complaint
+from lrbench.engines.caffe.install import complaint
 from lrbench.errors import EngineUnavailable
 
 TRIPLET = "x86_64-linux-gnu"
@@ -138,18 +138,8 @@ def source_files(source: Path) -> list[Path]:
 def protocol_commands(build: Build) -> list[Command]:
     """The commands that translate caffe.proto to C++."""
     protocol = build.source / "src/caffe/proto"
-    target = build.work / "include/caffe/proto"
-    return [
-        Command(
-            "caffe.proto",
-            (
-                str(build.wrapped / "protoc"),
-                f"--proto_path={protocol}",
-                f"--cpp_out={target}",
-                str(protocol / "caffe.proto"),
-            ),
-        )
-    ]
+    options = (f"--proto_path={protocol}", f"--cpp_out={build.work / 'include/caffe/proto'}")
+    return [Command("caffe.proto", (str(build.wrapped / "protoc"), *options, str(protocol / "caffe.proto")))]
 
 
 def object_file(build: Build, source: Path) -> Path:
@@ -160,39 +150,20 @@ def object_file(build: Build, source: Path) -> Path:
 
 def compile_command(build: Build, source: Path) -> Command:
     """The command that compiles one file."""
+    compiler, standard, user = str(build.wrapped / "g++"), f"-std={build.toolkit.standard}", build.tree / "usr"
     if source.suffix == ".cu":
-        start = [
-            str(build.toolkit.nvcc),
-            "-ccbin",
-            str(build.wrapped / "g++"),
-            f"-std={build.toolkit.standard}",
-            "-O2",
-            "-Xcompiler",
-            "-fPIC,-w",
-            *_generated(build.architectures),
-        ]
+        # Machine code for each architecture, and PTX, which other GPUs compile when it is loaded. All come of the
+        # first one's PTX: Caffe's kernels gain nothing from later ones, and each would compile them again.
+        first = build.architectures[0]
+        codes = ",".join([*(f"sm_{number}" for number in build.architectures), f"compute_{first}"])
+        start = [str(build.toolkit.nvcc), "-ccbin", compiler, standard, "-O2", "-Xcompiler", "-fPIC,-w"]
+        start += ["-gencode", f"arch=compute_{first},code=[{codes}]"]
     else:
-        start = [str(build.wrapped / "g++"), f"-std={build.toolkit.standard}", "-O2", "-fPIC", "-w", "-pthread"]
+        start = [compiler, standard, "-O2", "-fPIC", "-w", "-pthread"]
     defines = [f"-D{name}" for name in DEFINES]
     if source.name in PYTHON_FILES:
         defines.append("-DWITH_PYTHON_LAYER")
-    includes = [f"-I{folder}" for folder in _includes(build)]
-    return Command(source.name, (*start, *defines, *includes, "-c", str(source), "-o", str(object_file(build, source))))
-
-
-def _generated(architectures: tuple[int, ...]) -> list[str]:
-    """Machine code for each architecture, and PTX, which other GPUs compile when it is loaded.
-
-    All come of the first one's PTX: Caffe's kernels gain nothing from later ones, and each would compile them again.
-    """
-    first = architectures[0]
-    codes = ",".join([*(f"sm_{number}" for number in architectures), f"compute_{first}"])
-    return ["-gencode", f"arch=compute_{first},code=[{codes}]"]
-
-
-def _includes(build: Build) -> list[Path]:
-    user = build.tree / "usr"
-    return [
+    includes = [
         build.work / "include",
         build.source / "include",
         *build.toolkit.includes,
@@ -202,15 +173,15 @@ def _includes(build: Build) -> list[Path]:
         user / "include/python3.9",
         user / "lib/python3/dist-packages/numpy/core/include",
     ]
+    options = (*start, *defines, *(f"-I{folder}" for folder in includes))
+    return Command(source.name, (*options, "-c", str(source), "-o", str(object_file(build, source))))
 
 
 def link_commands(build: Build, objects: Sequence[Path]) -> tuple[list[Command], list[Command]]:
     """The commands that link: first libcaffe, then at once the tool and the Python module, which need it."""
     compiler = str(build.wrapped / "g++")
     folders = [
-        build.tree / f"usr/lib/{TRIPLET}/openblas-pthread",
-        build.tree / f"usr/lib/{TRIPLET}",
-        build.tree / f"lib/{TRIPLET}",
+        build.tree / name for name in (f"usr/lib/{TRIPLET}/openblas-pthread", f"usr/lib/{TRIPLET}", f"lib/{TRIPLET}")
     ]
     flags = [
         "-pthread",
@@ -223,37 +194,20 @@ def link_commands(build: Build, objects: Sequence[Path]) -> tuple[list[Command],
     tool, module = (
         str(object_file(build, build.source / name)) for name in ("tools/caffe.cpp", "python/caffe/_caffe.cpp")
     )
-    library = Command(
-        build.library.name,
-        (
-            compiler,
-            "-shared",
-            f"-Wl,-soname,{build.library.name}",
-            *flags,
-            "-o",
-            str(build.library),
-            *map(str, objects),
-            *libraries,
-        ),
-    )
-    return [library], [
-        Command("caffe", (compiler, *flags, "-o", str(build.tool), tool, str(build.library), *libraries)),
-        Command(
-            build.module.name,
-            (compiler, "-shared", *flags, "-o", str(build.module), module, str(build.library), *libraries),
-        ),
+    library = [compiler, "-shared", f"-Wl,-soname,{build.library.name}", *flags, "-o", str(build.library)]
+    inputs = [str(build.library), *libraries]
+    return [Command(build.library.name, (*library, *map(str, objects), *libraries))], [
+        Command("caffe", (compiler, *flags, "-o", str(build.tool), tool, *inputs)),
+        Command(build.module.name, (compiler, "-shared", *flags, "-o", str(build.module), module, *inputs)),
     ]
 
 
 def run_all(commands: Sequence[Command], jobs: int, log: Path, progress: Progress, title: str) -> None:
-    """Run commands, so many at a time, and stop at the first that fails.
+    """Run commands in any order, ``jobs`` at a time, and stop at the first that fails.
 
     Args:
-        commands: the commands, in any order.
-        jobs: how many run at a time.
         log: receives each command and what it prints.
-        progress: told after each command.
-        title: what ``progress`` calls them together.
+        progress: called after each command, with ``title``.
 
     Raises:
         EngineUnavailable: a command failed; the message holds the first line that names an error.

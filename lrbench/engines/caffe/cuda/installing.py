@@ -1,15 +1,16 @@
-"""``lrbench caffe install --cuda``: the toolkit chosen, this machine looked at, and Caffe built or unpacked."""
+"""``lrbench caffe install --cuda``: the toolkit chosen, this machine checked, and Caffe built or unpacked."""
 
 from __future__ import annotations
 
+import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.data import Progress
 from lrbench.engines.caffe.archive import unpack
-from lrbench.engines.caffe.cuda.build import BuildRequest, build
-from lrbench.engines.caffe.cuda.preflight import check_driver, check_machine, choose_architectures
+from lrbench.engines.caffe.cuda.build import BUILD_BYTES, BuildRequest, build
 from lrbench.engines.caffe.cuda.toolkit import (
     DOWNLOAD_BYTES,
     PACKAGED_ARCHITECTURES,
@@ -23,9 +24,72 @@ from lrbench.engines.caffe.cuda.toolkit import (
     read_toolkit,
     toolkit_folder,
 )
-from lrbench.engines.caffe.driver import Driver, find_driver, written
-from lrbench.engines.caffe.gpu import read_record
-from lrbench.errors import UsageError
+from lrbench.engines.caffe.gpu import Driver, find_driver, first_driver, read_record, written
+from lrbench.errors import EngineUnavailable, UsageError
+
+USUAL_ARCHITECTURES = (75, 80, 90)
+"""Turing, Ampere and Hopper. Code for a capability runs on later ones of the same generation, PTX on all later ones."""
+
+
+def check_machine(home: Path, toolkit_bytes: int) -> None:
+    """Raise EngineUnavailable where this machine is not x86-64, or the disk is too full.
+
+    Args:
+        home: LRBench's data folder.
+        toolkit_bytes: size on the disk of a toolkit that is still to be installed.
+    """
+    if platform.machine() != "x86_64":
+        raise EngineUnavailable(
+            f"Caffe is built for x86-64, and this machine is {platform.machine()}",
+            remedy="use the PyTorch engine here: lrbench run --engine torch",
+        )
+    above = next(folder for folder in (home, *home.parents) if folder.is_dir())
+    needed, free = BUILD_BYTES + toolkit_bytes, shutil.disk_usage(above).free
+    if free < needed:
+        raise EngineUnavailable(
+            f"the build needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
+            where=str(above),
+            remedy="free some space, or choose another place with LRBENCH_HOME",
+        )
+
+
+def check_driver(version: tuple[int, int], driver: Driver | None) -> None:
+    """Raise EngineUnavailable where the driver here runs only an older major version of CUDA than the toolkit's."""
+    if driver is not None and driver.version[0] < version[0]:
+        raise EngineUnavailable(
+            f"the driver here runs CUDA up to {written(driver.version)}, and the toolkit is CUDA {written(version)}, "
+            f"which needs driver {first_driver(version[0])} or later",
+            remedy=f"update the driver, or name a toolkit of CUDA {driver.version[0]} with --toolkit",
+        )
+
+
+def choose_architectures(
+    named: tuple[int, ...], known: tuple[int, ...], version: tuple[int, int], driver: Driver | None
+) -> tuple[int, ...]:
+    """The architectures to build for: those named, else those of the GPUs here, else the usual ones.
+
+    Architectures are compute capabilities without the dot, such as 80; ``known`` are the toolkit's, in rising order.
+
+    Raises:
+        UsageError: one that is named is not among the toolkit's.
+        EngineUnavailable: a GPU here is too old for the toolkit.
+    """
+    compiles = f"CUDA {written(version)} compiles for {', '.join(map(str, known))}"
+    if unknown := sorted(set(named) - set(known)):
+        raise UsageError(
+            f"--arch {unknown[0]}: {compiles}", remedy="choose among these, or name another toolkit with --toolkit"
+        )
+    if named:
+        return tuple(sorted(set(named)))
+    present = {gpu.architecture for gpu in driver.gpus} if driver else set()
+    if present and min(present) < known[0]:
+        raise EngineUnavailable(
+            f"a GPU here has architecture {min(present)}, and {compiles}",
+            remedy="name an older toolkit with --toolkit, or other GPUs' architectures with --arch",
+        )
+    usual = [number for number in USUAL_ARCHITECTURES if number in known]
+    return tuple(sorted({max(number for number in known if number <= gpu) for gpu in present} or usual or known[-1:]))
+
 
 LICENSE = (
     "the CUDA toolkit that is to be downloaded from PyPI (585 MB) is proprietary: NVIDIA's CUDA Toolkit End "
@@ -90,10 +154,7 @@ def check_installed(root: Path, options: CudaOptions) -> None:
 def build_tree(folder: Path, options: CudaOptions, progress: Progress) -> tuple[Path, ...]:
     """Build Caffe with CUDA into ``folder``; returns the folders of CUDA's run-time libraries.
 
-    Args:
-        folder: receives the tree; after an error it may hold a part of it.
-        options: how it is made.
-        progress: told what was found and chosen, and how far each step is.
+    After an error the folder may hold a part of the tree.
 
     Raises:
         UsageError: the toolkit named is not whole, or the licence is not accepted.

@@ -14,8 +14,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from lrbench.data import Progress
-from lrbench.engines.caffe.driver import written
-from lrbench.engines.caffe.watching import complaint, watched
+from lrbench.engines.caffe.gpu import written
+from lrbench.engines.caffe.install import complaint, watched
 from lrbench.errors import EngineUnavailable, UsageError
 
 PACKAGES = Path(__file__).with_name("toolkit.txt")
@@ -178,25 +178,9 @@ def fetch_toolkit(home: Path, log: Path, progress: Progress, packages: Path = PA
 def _install_packages(target: Path, log: Path, progress: Progress, packages: Path) -> None:
     temporary = target / "tmp"
     temporary.mkdir(parents=True)
-    command = [
-        "env",
-        f"TMPDIR={temporary}",
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--no-deps",
-        "--require-hashes",
-        "--only-binary",
-        ":all:",
-        "--no-cache-dir",
-        "--no-compile",
-        "--disable-pip-version-check",
-        "--target",
-        str(target),
-        "-r",
-        str(packages),
-    ]
+    options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-cache-dir", "--no-compile"]
+    options += ["--disable-pip-version-check", f"--target={target}"]
+    command = ["env", f"TMPDIR={temporary}", sys.executable, "-m", "pip", "install", *options, "-r", str(packages)]
     answer = watched(command, target, DOWNLOAD_BYTES + 2 * UNPACKED_BYTES, "NVIDIA's CUDA packages", progress)
     with log.open("a") as file:
         file.write(answer.stdout)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from lrbench.engines.process.death import OutOfMemory
-from lrbench.engines.torch.probe import Trial, choose_lanes
+from lrbench.engines.process.exit_reason import OutOfMemory
+from lrbench.engines.torch.lane_autotune import Trial, choose_lanes
 
 MEGABYTE = 2**20
 

@@ -1,4 +1,4 @@
-"""How many lanes a session should have: by short trials on the machine at hand."""
+"""Choice of a session's number of lanes by short trials on the machine at hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lrbench.engines.process.death import OutOfMemory
+from lrbench.engines.process.exit_reason import OutOfMemory
 
 LEAST_GAIN = 1.1
 """Twice the lanes have to make so many times the iterations a second, or they are not worth their memory.
@@ -14,12 +14,12 @@ LEAST_GAIN = 1.1
 A smaller step, to as many lanes as there are runs, has to gain as much for its size.
 """
 SHARE_OF_MEMORY = 0.8
-"""Of what is free, so much may be used."""
+"""Share of the free memory that may be used."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a few rounds of so many lanes took: seconds a round; bytes used, and still free."""
+    """Measurement of a few rounds of some lanes: seconds a round; bytes used, and still free."""
 
     lanes: int
     round_seconds: float

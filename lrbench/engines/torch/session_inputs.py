@@ -1,20 +1,21 @@
-"""Both phases of a bound net, and how the test phase finds the training phase's parameters."""
+"""The inputs that all lanes of a session share, read once: both phases of the net, and images on the device."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lrbench.data import Prepared
+from lrbench.engines.torch.data import Batches, read_transform
 from lrbench.engines.torch.layer import Shape
 from lrbench.engines.torch.net import TorchNet
-from lrbench.engines.torch.transform import read_transform
 from lrbench.errors import LRBenchError
 from lrbench.nets import layers_in
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter
-from lrbench.nets.wiring import layer_place
+from lrbench.nets.graph import layer_place
 from lrbench.spec.sections import Precision
 
 
@@ -72,3 +73,33 @@ def _inputs(layer: LayerParameter, data: Prepared, batch_size: int) -> dict[str,
         raise error.at(layer_place(layer)) from error
     images, labels = layer.top
     return {images: (batch_size, data.shape[0], *window), labels: (batch_size,)}
+
+
+@dataclass(frozen=True)
+class SessionInputs:
+    """A net and its data; nothing of it changes while lanes are trained.
+
+    Attributes:
+        model: both phases of the net.
+        batches, test_batches: the data of each phase, under no run's seed yet.
+        loss_blob: the training phase's main loss; None where only the sum of all losses is known.
+    """
+
+    model: Model
+    batches: Batches
+    test_batches: Batches
+    loss_blob: str | None
+    device: torch.device
+
+    @classmethod
+    def read(cls, model: Model, data: Prepared, loss_blob: str | None, device: torch.device) -> SessionInputs:
+        """Read the model's data onto the device.
+
+        Raises:
+            NetError, DataError: the data cannot be read, or a transformation does not fit them.
+        """
+        batches, test_batches = (
+            Batches.of(data, layer, phase, 0, device)
+            for layer, phase in ((model.train_data, TRAIN), (model.test_data, TEST))
+        )
+        return cls(model, batches, test_batches, loss_blob, device)

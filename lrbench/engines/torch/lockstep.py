@@ -1,4 +1,4 @@
-"""Training of several lanes in rounds: one iteration of each lane a round, none waiting for the device."""
+"""Training of several lanes in lockstep: one iteration of each lane a round, none waiting for the device."""
 
 from __future__ import annotations
 
@@ -21,22 +21,19 @@ WARM_UP = 3
 """Rounds run one kernel at a time before they are recorded, in which libraries set themselves up."""
 
 Tell = Callable[[int, NDArray[np.float64]], None]
-"""Told how many rounds are done, and the main loss of each lane in the last of them."""
+"""Receives how many rounds are done, and the main loss of each lane in the last of them."""
 
 
 @dataclass(frozen=True)
-class Course:
-    """What a lane's training gave: the main loss of each iteration, and whether every objective was finite.
-
-    The first iteration whose objective was not finite is the last one counted.
-    """
+class LossTrace:
+    """Main loss of each iteration of a lane, up to the first whose objective is not finite; finite if there is none."""
 
     losses: NDArray[np.float64]
     finite: bool
 
 
 class Rounds:
-    """Lanes in step.
+    """Rounds of training, each of one iteration of every lane.
 
     All that changes from round to round is read from tensors on the device by a counter that is there, too, so that a
     round is the same work each time: run as it is on a CPU, recorded once and repeated as one CUDA graph on a GPU.
@@ -47,7 +44,7 @@ class Rounds:
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self._lanes = tuple(lanes)
-        self._device = lanes[0].shared.device
+        self._device = lanes[0].inputs.device
         self._streams = Streams(self._device, len(lanes))
         self._chunk, self._ahead = (GPU_CHUNK, 1) if self._streams.on_gpu else (1, 0)
         self._readers = _readers(lanes)
@@ -66,7 +63,7 @@ class Rounds:
         """Whether these are the lanes, and still read the same batches together."""
         return tuple(lanes) == self._lanes and _readers(lanes) == self._readers
 
-    def train(self, rates: NDArray[np.float64], tell: Tell = lambda done, losses: None) -> list[Course]:
+    def train(self, rates: NDArray[np.float64], tell: Tell = lambda done, losses: None) -> list[LossTrace]:
         """Train each lane one iteration for each of its rates, of shape (lanes, rounds)."""
         self._over.clear()
         pending: deque[Download] = deque()
@@ -80,10 +77,12 @@ class Rounds:
                     found.append(self._look(pending.popleft()))
                     tell(len(found) * self._chunk, found[-1][-1, :, 0])
             found += [self._look(download) for download in pending]
-        courses = [_course(losses) for losses in np.concatenate(found).transpose(1, 0, 2)]
-        for lane, course in zip(self._lanes, courses, strict=True):
-            lane.iteration += len(course.losses)
-        return courses
+        traces = []
+        for lane, losses in zip(self._lanes, np.concatenate(found).transpose(1, 0, 2), strict=True):
+            bad = np.flatnonzero(~np.isfinite(losses[:, 1]))
+            traces.append(LossTrace(losses[: bad[0] + 1, 0] if bad.size else losses[:, 0], finite=not bad.size))
+            lane.iteration += len(traces[-1].losses)
+        return traces
 
     def _issue(self, rates: NDArray[np.float64], start: int) -> Download:
         """Put a chunk of rounds on the device."""
@@ -93,7 +92,13 @@ class Rounds:
         for reader, feed in self._feeds.items():
             feed.load(self._lanes[reader].iteration + start, count)
         for _ in range(count):
-            self._advance()
+            if self._streams.on_gpu and self._replay is None and self._warm == WARM_UP:
+                self._replay = self._streams.capture(self._round, [lane.generator for lane in self._lanes])
+            if self._replay is not None:
+                self._replay()
+            else:
+                self._round()
+                self._warm += 1
         return Download(self._losses[:count])
 
     def _look(self, download: Download) -> NDArray[np.float64]:
@@ -102,16 +107,6 @@ class Rounds:
         if not math.isfinite(losses[:, :, 1].sum()):
             self._over.update(np.flatnonzero(~np.isfinite(losses[:, :, 1]).all(axis=0)).tolist())
         return losses
-
-    def _advance(self) -> None:
-        """Run a round, or repeat the recorded one."""
-        if self._streams.on_gpu and self._replay is None and self._warm == WARM_UP:
-            self._replay = self._streams.capture(self._round, [lane.generator for lane in self._lanes])
-        if self._replay is not None:
-            self._replay()
-        else:
-            self._round()
-            self._warm += 1
 
     def _round(self) -> None:
         """One iteration of each lane. What several lanes read is read before they part."""
@@ -150,12 +145,6 @@ class _Feed:
 
 
 def _readers(lanes: Sequence[Lane]) -> list[int]:
-    """For each lane the first one that reads the same batches at the same time."""
+    """Index, for each lane, of the first one that reads the same batches at the same time."""
     keys = [(lane.iteration, lane.iter_size, lane.seed if lane.batches.random else None) for lane in lanes]
     return [keys.index(key) for key in keys]
-
-
-def _course(losses: NDArray[np.float64]) -> Course:
-    """Of a lane's losses and objectives, shape (rounds, 2)."""
-    bad = np.flatnonzero(~np.isfinite(losses[:, 1]))
-    return Course(losses[: bad[0] + 1, 0], False) if bad.size else Course(losses[:, 0], True)

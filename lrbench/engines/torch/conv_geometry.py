@@ -1,4 +1,4 @@
-"""The windows of convolutions and poolings: what their settings say, checked as Caffe checks them."""
+"""The geometry of convolutions and poolings: kernel, padding, stride and dilation, checked as Caffe checks them."""
 
 from __future__ import annotations
 

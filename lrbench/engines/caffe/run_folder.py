@@ -1,14 +1,30 @@
-"""Caffe's solver messages: the one a user can give to ``caffe train``, and the one the stepping driver runs."""
+"""A run's folder as Caffe works in it: net, solver and log, and the worker that is started there."""
 
 from __future__ import annotations
 
 from lrbench.engines.base import Job
+from lrbench.engines.bound_net import BoundNet
+from lrbench.engines.caffe.environment import WORKER, CaffeEnvironment
 from lrbench.engines.caffe.schedule import native_schedule
+from lrbench.engines.process.client import WorkerClient
+from lrbench.nets import write_message
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.spec.solver_types import SOLVER_FIELDS
 
+NET, SOLVER, SNAPSHOT_PREFIX = "net.prototxt", "solver.prototxt", "snapshots/net"
 NEVER = 2**31 - 1
-SNAPSHOT_PREFIX = "snapshots/net"
+POLICY_IS = "Learning-rate policy: "
+NOT_NATIVE = "Caffe has no native form of it: LRBench sets base_lr before each iteration, caffe train would not."
+"""The solver's first two comments, the second where the solver's own lr_policy is not the run's policy."""
+
+
+def write_run_files(job: Job, bound: BoundNet) -> None:
+    """Write net.prototxt and solver.prototxt, with which plain ``caffe train`` works from within the folder."""
+    write_message(job.folder / NET, bound.net)
+    header = f"{POLICY_IS}{job.policy.text}"
+    if native_schedule(job.policy, job.iterations) is None:
+        header += f"\n{NOT_NATIVE}"
+    write_message(job.folder / SOLVER, native_solver(job), header=header)
 
 
 def native_solver(job: Job) -> SolverParameter:
@@ -21,10 +37,7 @@ def native_solver(job: Job) -> SolverParameter:
     solver.display = min(job.display_interval, job.test_interval)  # each stretch has a loss to tell
     solver.snapshot = job.test_interval
     schedule = native_schedule(job.policy, job.iterations)
-    if schedule is None:
-        solver.lr_policy = "fixed"
-        solver.base_lr = _first_rate(job)
-    else:
+    if schedule is not None:
         solver.MergeFrom(schedule)
     return solver
 
@@ -34,19 +47,16 @@ def stepping_solver(job: Job, snapshot_prefix: str) -> SolverParameter:
     solver = _solver(job)
     solver.snapshot_prefix = snapshot_prefix
     solver.test_interval = NEVER
-    solver.lr_policy = "fixed"
-    solver.base_lr = _first_rate(job)
     return solver
 
 
-def _first_rate(job: Job) -> float:
-    return float(job.policy.start(job.iterations).rates(0, 1)[0])
-
-
 def _solver(job: Job) -> SolverParameter:
+    """The solver of the job that holds the first rate."""
     given = job.solver.resolved()
     solver = SolverParameter(
-        net="net.prototxt",
+        net=NET,
+        lr_policy="fixed",
+        base_lr=float(job.policy.start(job.iterations).rates(0, 1)[0]),
         type=job.solver.type,
         max_iter=job.iterations,
         display=job.display_interval,
@@ -61,3 +71,12 @@ def _solver(job: Job) -> SolverParameter:
         if name in given:
             setattr(solver, name, given[name])
     return solver
+
+
+LOG_NAME = "caffe.log"
+
+
+def start_worker(environment: CaffeEnvironment, job: Job, log_name: str = LOG_NAME) -> WorkerClient:
+    """A worker in Caffe's own Python, in the job's folder."""
+    command = environment.command((*environment.python, str(WORKER)), job.threads, job.engine.device)
+    return WorkerClient("Caffe", command, job.folder / log_name)

@@ -1,4 +1,4 @@
-"""Why a child process ended, from its log and its exit status."""
+"""The reason why a child process ended, from its log and its exit status."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ class OutOfMemory(EngineFailed):
     """The device, or the machine, has too little memory for what the child process was asked to do."""
 
 
-def death(name: str, log: Path, start: int, status: int) -> EngineFailed:
-    """The error that says why the process ``name`` that logged to ``log`` from byte ``start`` on ended with ``status``.
+def exit_error(name: str, log: Path, start: int, status: int) -> EngineFailed:
+    """Return the error that says why the process ``name``, which logged to ``log`` from byte ``start`` on, ended.
 
-    The cause is the first fatal line, in the form of Google's logging library, else the signal, else the last line.
+    The cause is the first fatal line, in the form of Google's logging library, else the signal that ``status`` names,
+    else the last line.
 
     Returns:
         OutOfMemory where the fatal line says so, else WorkerDied.
@@ -35,25 +36,21 @@ def death(name: str, log: Path, start: int, status: int) -> EngineFailed:
         file.seek(start)
         lines = file.read().decode(errors="replace").splitlines()
     fatal = next((line for line in lines if line.startswith("F") and "] " in line), None)
-    if fatal:
-        return _aborted(name, fatal.split("] ", 1)[1])
+    if fatal:  # Caffe's words for a lack of memory name a comparison of numbers
+        cause = fatal.split("] ", 1)[1]
+        if _OUT_OF_GPU_MEMORY.search(cause):
+            return OutOfMemory(f"{name} is out of GPU memory", remedy=MEMORY_REMEDY)
+        if _OUT_OF_MEMORY.search(cause):
+            return OutOfMemory(f"{name} is out of memory: {cause}", remedy=MEMORY_REMEDY)
+        return WorkerDied(f"{name} aborted: {cause}")
     if status < 0:
         return WorkerDied(f"{name} was killed by {signal_name(-status)}; see {log}")
     last = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
     return WorkerDied(f"{name} ended with status {status}: {last.strip()}")
 
 
-def _aborted(name: str, cause: str) -> EngineFailed:
-    """The error of a fatal line; Caffe's words for a lack of memory name a comparison of numbers."""
-    if _OUT_OF_GPU_MEMORY.search(cause):
-        return OutOfMemory(f"{name} is out of GPU memory", remedy=MEMORY_REMEDY)
-    if _OUT_OF_MEMORY.search(cause):
-        return OutOfMemory(f"{name} is out of memory: {cause}", remedy=MEMORY_REMEDY)
-    return WorkerDied(f"{name} aborted: {cause}")
-
-
 def signal_name(number: int) -> str:
-    """Such as ``SIGKILL``."""
+    """Name of a signal, such as ``SIGKILL``."""
     try:
         return signal.Signals(number).name
     except ValueError:

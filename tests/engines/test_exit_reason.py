@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lrbench.engines.process.client import WorkerClient
-from lrbench.engines.process.death import OutOfMemory, WorkerDied, death
+from lrbench.engines.process.exit_reason import OutOfMemory, WorkerDied, exit_error
 
 BEFORE = "I1128 19:02:10.123456  1234 net.cpp:122] Setting up conv1\n"
 AFTER = "*** Check failure stack trace: ***\n    @     0x7f5e8c0e71c3  google::LogMessage::Fail()\n"
@@ -51,7 +51,7 @@ def fatal(place: str, text: str) -> str:
 def test_the_reason_is_the_fatal_line_and_a_lack_of_memory_is_in_words(tmp_path, log, kind, told):
     path = tmp_path / "caffe.log"
     path.write_text(log)
-    error = death("Caffe", path, 0, -6)
+    error = exit_error("Caffe", path, 0, -6)
     assert isinstance(error, kind)
     assert str(error) == told
 
@@ -59,7 +59,7 @@ def test_the_reason_is_the_fatal_line_and_a_lack_of_memory_is_in_words(tmp_path,
 def test_what_an_earlier_process_logged_is_not_the_reason(tmp_path):
     path = tmp_path / "caffe.log"
     path.write_text(fatal("syncedmem.cpp:71", "Check failed: error == cudaSuccess (2 vs. 0)  out of memory"))
-    error = death("Caffe", path, path.stat().st_size, -9)
+    error = exit_error("Caffe", path, path.stat().st_size, -9)
     assert isinstance(error, WorkerDied)
     assert str(error) == f"Caffe was killed by SIGKILL; see {path}"
 
