@@ -112,12 +112,18 @@ def text_inches(text: str, points: float) -> float:
 
 
 def fitted(text: str, inches: float, points: float, lines: int) -> str:
-    """Break a policy's text behind blanks and opening brackets into lines no wider than ``inches``; the rest is cut."""
+    """Break a text behind blanks and opening brackets into at most ``lines`` lines no wider than ``inches``.
+
+    What does not fit is cut, and "…" stands in its place.
+    """
     found = [""]
     for piece in re.findall(r"\(?[^\s(]{1,18}[\s(]?|[\s(]", text):
         if found[-1] and text_inches((found[-1] + piece).rstrip(), points) > inches:
             found.append("")
         found[-1] += piece
     if len(found) > lines:
-        found[lines - 1] = found[lines - 1].rstrip() + " …"
+        last = found[lines - 1].rstrip()
+        while last and text_inches(f"{last} …", points) > inches:
+            last = last[:-1]
+        found[lines - 1] = f"{last} …"
     return "\n".join(line.rstrip() for line in found[:lines])

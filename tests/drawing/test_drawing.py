@@ -131,7 +131,9 @@ def test_a_policys_text_is_broken_by_its_true_width():
     lines = fitted(f"2.  {text}", 1.2, 6, 4).split("\n")
     assert max(text_inches(line, 6) for line in lines) <= 1.2
     assert "".join(lines).replace(" ", "") == f"2.{text}".replace(" ", "")
-    assert fitted("W" * 400, 1.2, 6, 2).endswith(" …")
+    cut = fitted("W" * 400, 1.2, 6, 2)
+    assert cut.endswith("W …")
+    assert text_inches(cut.split("\n")[1], 6) <= 1.2
     assert fitted("94.40 (n=1); 93 % at 150 (1/2)", 1.2, 6, 2).split("\n")[1].endswith("(1/2)")
 
 

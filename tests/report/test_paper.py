@@ -12,7 +12,7 @@ from factories.made_up_reports import report_of, run_row
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lrbench.drawing.save import drawing
-from lrbench.drawing.theme import MOST_POLICIES, PAPER_SETTINGS, print_look
+from lrbench.drawing.theme import MOST_POLICIES, PAPER_DPI, PAPER_SETTINGS, print_look
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import metric_named
 from lrbench.report.choice import chosen_policies, chosen_workload
@@ -38,10 +38,11 @@ def table_of(count, policy="FIX(k0={})", **values):
     return report_of(runs).workloads[0]
 
 
-def drawn(table, paper):
+def drawn(table, paper, dpi=100):
     """The figure with everything in its place, and what measures its texts."""
     with drawing(PAPER_SETTINGS):
         figure = draw_paper(table, BEST, table.policies, paper)
+        figure.set_dpi(dpi)
         figure.canvas = FigureCanvasAgg(figure)
         figure.canvas.draw()
     return figure, figure.canvas.get_renderer()
@@ -61,19 +62,20 @@ def test_grey_is_grey_and_neighbours_differ_in_lightness():
     assert all(abs(one[0] - other[0]) > 0.15 for one, other in itertools.pairwise(shades))
 
 
+@pytest.mark.parametrize("dpi", [100, PAPER_DPI])
 @pytest.mark.parametrize(
     ("columns", "count", "policy"),
     [(1, 6, NESTED.replace("30", "{}")), (2, 6, NESTED.replace("30", "{}")), (1, 30, "FIX(k0={})")],
 )
-def test_the_legend_is_whole_and_covers_no_panel(columns, count, policy):
-    figure, renderer = drawn(table_of(count, policy), Paper(("confidence",), COLUMN_INCHES[columns]))
+def test_the_legend_is_whole_and_covers_no_panel(columns, count, policy, dpi):
+    figure, renderer = drawn(table_of(count, policy), Paper(("confidence",), COLUMN_INCHES[columns]), dpi)
     (legend,) = figure.legends
     box = legend.get_window_extent(renderer)
     assert box.x0 >= 0
     assert box.y0 >= 0
     assert box.x1 <= figure.bbox.x1
     for axes in figure.axes:
-        assert axes.get_tightbbox(renderer).y0 >= box.y1 - 1
+        assert axes.get_tightbbox(renderer).y0 >= box.y1 - dpi / 100
         assert axes.bbox.height > 0.8 * figure.dpi
 
 

@@ -6,7 +6,6 @@ The figure has no title, as a paper's caption stands in its place. Imports matpl
 from __future__ import annotations
 
 import string
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -23,15 +22,18 @@ from lrbench.metrics.registry import Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.figures.data import accuracy_limits
 from lrbench.report.figures.panels import TOGETHER, Panel, PlotContext, Rates, Series, draw_metric, policy_title
-from lrbench.report.figures.paper_layout import APART, Paper, letters_in
-from lrbench.report.figures.paper_text import legend_label, legend_title, value_text
+from lrbench.report.figures.paper_layout import APART, Paper
+from lrbench.report.figures.paper_text import legend_title, value_text
 from lrbench.report.policies import PolicyRow
 
 HEIGHT, HEIGHT_APART = 1.75, 1.12
 LINE_INCHES = 1.28 * SMALL_POINTS / 72
-HANDLE_INCHES = 0.42
+HANDLE_INCHES = 0.47
+"""What the sample of a line and the gaps take of the width of a column of the legend."""
 MARGIN_INCHES = 0.1
 NAME_LINES, VALUE_LINES = 3, 3
+LABEL_LINES, HEAD_LINES = 2, 4
+"""Most lines of a policy's name or value in the legend, and of the legend's title."""
 BESIDE_INCHES, TITLE_GAP_INCHES = 0.8, 0.04
 """What the numbers and names beside the outer axes take of the width, and the least distance between two titles."""
 ALONE = {"linestyle": "-", "linewidth": 1.2, "marker": "", "zorder": 3}
@@ -45,15 +47,14 @@ def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow
         metric: what they are ranked by, which the legend shows.
         rows: of the workload's, at most MOST_POLICIES, in the order of their looks.
     """
-    width = letters_in(paper.width / paper.panels_a_row - HANDLE_INCHES)
+    values = [value_text(workload, row, metric) for row in rows]
+    width = paper.width / paper.panels_a_row - HANDLE_INCHES
     series = tuple(
-        Series(
-            row, plain(workload.name(row)), legend_label(workload, row, metric, width), print_look(paper.style, index)
-        )
-        for index, row in enumerate(rows)
+        Series(row, name, _legend_label(row, name, values[index], width), print_look(paper.style, index))
+        for index, (row, name) in enumerate((row, plain(workload.name(row))) for row in rows)
     )
     context = PlotContext("", series, legend_title(workload, metric), workload.target, PRINT_BANDED, print_band)
-    found = list(_rows(context, paper, [value_text(workload, row, metric) for row in rows]))
+    found = list(_rows(context, paper, values))
     heights = [row.height for row in found]
     below = LINE_INCHES * _legend_lines(context, paper) if paper.together else 0.0
     figure = Figure(figsize=(paper.width, sum(heights) + below + MARGIN_INCHES), layout="constrained")
@@ -116,7 +117,13 @@ def _legend_lines(context: PlotContext, paper: Paper) -> int:
 
 
 def _legend_head(context: PlotContext, paper: Paper) -> str:
-    return "\n".join(textwrap.wrap(context.legend_title, letters_in(paper.width)))
+    return fitted(context.legend_title, paper.width - MARGIN_INCHES, SMALL_POINTS, HEAD_LINES)
+
+
+def _legend_label(row: PolicyRow, name: str, value: str, width: float) -> str:
+    """Rank and policy in a line, or two where it is long, and below it what the policy reaches."""
+    texts = (f"{row.rank or '-'}.  {name}", value)
+    return "\n".join(fitted(text, width, SMALL_POINTS, LABEL_LINES) for text in texts)
 
 
 def _draw_legend(figure: Figure, context: PlotContext, paper: Paper) -> None:

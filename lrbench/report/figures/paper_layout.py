@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrbench.drawing.theme import SMALL_POINTS, PrintStyle
+from lrbench.drawing.theme import PrintStyle
 
 APART = ("rates", "rate-against-accuracy")
 """What has a panel for each policy; all else shows the policies together."""
@@ -13,9 +13,6 @@ COLUMN_INCHES = {1: 3.3, 2: 7.0}
 """The usual width of a figure over so many columns."""
 PANEL_INCHES = 3.3
 """How wide a panel with all policies is, about; a panel of one policy is half of it."""
-
-LETTER_INCHES = 0.53 * SMALL_POINTS / 72
-"""How wide a letter of the small text is, on the average."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,3 @@ class Paper:
     def together(self) -> bool:
         """Whether a panel shows all policies, so that a legend says which line is whose."""
         return any(what not in APART for what in self.whats)
-
-
-def letters_in(inches: float) -> int:
-    """How many letters of the small text have room."""
-    return max(14, int(inches / LETTER_INCHES))

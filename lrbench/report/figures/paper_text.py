@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from lrbench.drawing.theme import PRINT_BANDED
@@ -63,17 +62,6 @@ def _soon(workload: WorkloadTable) -> str:
 
 def _goal(workload: WorkloadTable) -> str:
     return "its best" if workload.target is None else f"{100 * workload.target:g} %"
-
-
-def wrapped_policy(text: str, width: int, most: int = 2) -> str:
-    """A policy in so many lines at most, which may break behind a bracket, too: a nested one has few blanks."""
-    return "\n".join(textwrap.wrap(text.replace("(", "( "), width, max_lines=most, placeholder=" …")).replace("( ", "(")
-
-
-def legend_label(workload: WorkloadTable, row: PolicyRow, metric: Metric, width: int) -> str:
-    """Rank and policy in a line, or two where it is long, and below it ``value_text``."""
-    name = wrapped_policy(f"{row.rank or '-'}.  {plain(workload.name(row))}", width)
-    return "\n".join([name, *textwrap.wrap(value_text(workload, row, metric), width, max_lines=2, placeholder=" …")])
 
 
 def caption(workload: WorkloadTable, rows: Sequence[PolicyRow], whats: Sequence[str], metric: Metric) -> str:
