@@ -27,7 +27,7 @@ from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.files import check_checksums, write_checksums
 from lrbench.runs.status import Status
-from lrbench.sampling.sampler import sampled
+from lrbench.sampling import sampled
 from lrbench.stopping import StoppingRules
 from lrbench.storage import reason
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from lrbench.engines.names import is_own
 from lrbench.engines.registry import Site, check_engine_name, open_engine
 from lrbench.errors import NetError, SpecError
 from lrbench.executors.local import LocalExecutor
-from lrbench.executors.plan import Task
+from lrbench.executors.plan import RunSlot, Task
 from lrbench.runs.directory import RunDirectory, check_writable
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import DataFolders
@@ -145,3 +146,37 @@ def make_executor(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callab
     lanes = find_lanes(undone, engine, jobs, tell)
     devices = tasks[0].experiment.settings.engine.device_ids
     return LocalExecutor(engine, jobs, devices, lanes=lanes)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the passes took, and what follows for all runs; ``iterations_per_second`` are those of one run."""
+
+    seconds: float
+    iterations_per_second: float
+    evaluation_seconds: float
+
+    @property
+    def text(self) -> str:
+        """The whole time as days, hours, minutes and seconds."""
+        return str(timedelta(seconds=round(self.seconds)))
+
+
+def estimate(tasks: Sequence[Task], engine: Engine, jobs: int, lanes: int = 1) -> Estimate:
+    """Time one task's net, with so many lanes in a session, and multiply: all runs of an experiment share a workload.
+
+    Stopping rules and divergence can only make it less; sessions side by side are taken to be as fast as one alone.
+    Of the lanes of a session one is evaluated at a time.
+
+    Raises:
+        EngineFailed: the engine refuses the net.
+    """
+    task = tasks[0]
+    with tempfile.TemporaryDirectory(prefix="lrbench-estimate-") as folder:
+        job = task.job(RunSlot(lanes=lanes), folder=Path(folder))
+        timing = engine.time(job)
+    evaluations = -(-job.iterations // job.test_interval)
+    evaluation_seconds = timing.test_batch_seconds * job.test_batches
+    iteration_seconds = timing.iteration_seconds
+    one = job.iterations * iteration_seconds + evaluations * evaluation_seconds * lanes + timing.start_seconds
+    return Estimate(one * -(-len(tasks) // (jobs * lanes)), 1 / iteration_seconds, evaluation_seconds)

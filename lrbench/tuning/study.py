@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lrbench.errors import SpecError, UsageError
 from lrbench.spec.sections import SearchSettings
 from lrbench.storage import open_regular
-from lrbench.tuning.database.connection import WRITES, connect, reason_of
-from lrbench.tuning.database.location import Location, locate, refuse_mistyped
+from lrbench.tuning.database.connection import WRITES, Location, connect, locate, reason_of, refuse_mistyped
 from lrbench.urls import hide_secrets_of, is_mistyped_url, shown_url
 
 if TYPE_CHECKING:

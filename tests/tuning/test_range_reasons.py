@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrbench.tuning.range_test.fixed import Edge, FixedReading, Judged
 from lrbench.tuning.range_test.plan import Plan
-from lrbench.tuning.range_test.reasons import reasons
+from lrbench.tuning.range_test.result import reasons
 from lrbench.tuning.range_test.sweep import Fall, SweepReading
 
 PLAN = Plan(low=1e-5, high=10.0, swept=1000, sweep_interval=20, lengths=(500, 2000), rates=6, seeds=(0, 1, 2))

@@ -11,8 +11,7 @@ from lrbench.report.document import Block, Code, Column, Document, Heading, Para
 from lrbench.report.formats import known_number
 from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
 from lrbench.tuning.composing import ComposeResult
-from lrbench.tuning.composing.judging import Judged
-from lrbench.tuning.composing.result import StageResult
+from lrbench.tuning.composing.selection import CandidateScore, StageResult
 
 
 def compose_document(result: ComposeResult, workload: str, target: float | None) -> Document:
@@ -131,7 +130,7 @@ def _stage_data(stage: StageResult) -> dict[str, Any]:
     }
 
 
-def _candidate(judged: Judged) -> dict[str, Any]:
+def _candidate(judged: CandidateScore) -> dict[str, Any]:
     draw = judged.candidate.draw
     return {
         "policy": judged.candidate.path.policy.text,

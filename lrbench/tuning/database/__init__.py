@@ -3,10 +3,9 @@
 from lrbench.tuning.database.collect import Collected, collect, workload_of_run
 from lrbench.tuning.database.database import Added, Database, open_database
 from lrbench.tuning.database.entry import Cost, Entry, Reached, Spread, StoredWorkload, joined
-from lrbench.tuning.database.lines import entry_object, from_lines, to_lines
+from lrbench.tuning.database.lines import entry_object, from_lines, shipped_entries, to_lines
 from lrbench.tuning.database.measured import MeasuredRun, NewBest
-from lrbench.tuning.database.query import EntryQuery
-from lrbench.tuning.database.shipped import shipped_entries
+from lrbench.tuning.database.schema import EntryQuery
 
 __all__ = [
     "Added",

@@ -14,13 +14,11 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import Session
 
 from lrbench.errors import DatabaseError
-from lrbench.tuning.database.connection import WRITES, connect, ensure_tables, speaking_of
+from lrbench.tuning.database.connection import WRITES, connect, ensure_tables, locate, speaking_of
 from lrbench.tuning.database.entry import Entry, joined
-from lrbench.tuning.database.location import locate
+from lrbench.tuning.database.lines import shipped_entries
 from lrbench.tuning.database.measured import MeasuredRun
-from lrbench.tuning.database.query import EntryQuery
-from lrbench.tuning.database.schema import EntryRow, RunRow, entry_of, entry_row, run_row
-from lrbench.tuning.database.shipped import shipped_entries
+from lrbench.tuning.database.schema import EntryQuery, EntryRow, RunRow, entry_of, entry_row, run_row
 
 SHORTEST_ID = 4
 ASKED_AT_ONCE = 500

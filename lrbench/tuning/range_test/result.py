@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.spec.model import SolverSettings
-from lrbench.tuning.range_test.fixed import FixedReading, Judged
-from lrbench.tuning.range_test.plan import Plan
-from lrbench.tuning.range_test.reasons import reasons
+from lrbench.tuning.range_test.fixed import USEFULLY, Edge, FixedReading, Judged
+from lrbench.tuning.range_test.plan import STEP, Plan
 from lrbench.tuning.range_test.sweep import SweepReading
 
 Column = NDArray[np.float64]
@@ -104,3 +104,140 @@ class RangeResult:
         found = self.rates
         first = "no rates to suggest" if found is None else f"search.rates: [{found[0]:.10g}, {found[1]:.10g}]"
         return "\n".join([first, *self.reasons])
+
+
+def reasons(
+    plan: Plan, judged: Judged, sweep: SweepReading, readings: Mapping[int, FixedReading | None]
+) -> tuple[str, ...]:
+    """The sentences, the most important first.
+
+    Args:
+        readings: what the runs at fixed rates say, by length; the longest decides.
+    """
+    reading = readings[plan.lengths[-1]]
+    return tuple(
+        filter(
+            None,
+            [
+                *(_none(plan, judged) if reading is None else _edges(plan, judged, reading)),
+                _sweep(plan, sweep),
+                _disagreement(sweep, reading),
+                _trend(plan, readings),
+            ],
+        )
+    )
+
+
+def _none(plan: Plan, judged: Judged) -> Iterator[str]:
+    yield (
+        f"none of the rates tried, {plan.low:g} to {plan.high:g}, trained beyond chance ({judged.chance:.1%}, and "
+        f"{judged.least_gain:.1%} for luck) in {plan.lengths[-1]} iterations: raise range.lengths, or see whether "
+        "the net trains at all"
+    )
+
+
+def _edges(plan: Plan, judged: Judged, reading: FixedReading) -> Iterator[str]:
+    length = plan.lengths[-1]
+    least, largest = reading.least, reading.largest
+    yield (
+        f"k1 = {largest.rate:g} is the largest rate that trains well: after {length} iterations at most "
+        f"{judged.tolerance(reading.accuracy):.1%} behind the best, {reading.accuracy:.1%} at {reading.best:g}; "
+        f"{_sure(largest)}"
+    )
+    if largest.beyond is None:
+        yield (
+            f"no rate was too high: k1 is only known to be at least {largest.rate:g}; to see where it ends, set "
+            f"range.high={10 * plan.high:g}"
+        )
+    if least.rate == largest.rate:
+        yield from _single(plan, least)
+        return
+    yield (
+        f"k0 = {least.rate:g} is the least rate that trains usefully: {USEFULLY:.0%} of the best gain over chance "
+        f"({judged.chance:.1%}), or more; {_sure(least)}"
+    )
+    if least.beyond is None:
+        yield (
+            f"no rate was too low: k0 is only known to be at most {least.rate:g}; to see where it ends, set "
+            f"range.low={plan.low / 10:g}"
+        )
+
+
+def _single(plan: Plan, edge: Edge) -> Iterator[str]:
+    if edge.beyond is None:
+        yield f"a single rate, the lowest tried, is no range: set range.low={plan.low / 100:g}"
+    else:
+        yield f"k0 = {edge.beyond:g} is the next lower rate that was tried: it trains less than usefully"
+
+
+def _sure(edge: Edge) -> str:
+    """How sure an edge is: by the neighbour that was tried, and by what each seed says."""
+    parts = [f"not so {edge.beyond:g}, the next tried"] if edge.beyond is not None else []
+    said = sum(rate is not None for rate in edge.seeds)
+    if len(edge.seeds) == 1:
+        parts.append("one seed, so nothing is known of chance")
+    elif edge.spread is not None:
+        low, high = edge.spread
+        silent = f" ({len(edge.seeds) - said} of {len(edge.seeds)} say nothing)" if said < len(edge.seeds) else ""
+        parts.append((f"all seeds say {low:g}" if low == high else f"by seed {low:g} to {high:g}") + silent)
+    return ", ".join(parts)
+
+
+def _sweep(plan: Plan, sweep: SweepReading) -> str:
+    if sweep.start is None or sweep.end is None:
+        return (
+            f"sweep: the loss does not fall by more than chance makes it, in {plan.swept} iterations from "
+            f"{plan.low:g} to {plan.high:g}"
+        )
+    starts, ends = ([getattr(fall, name) for fall in sweep.known] for name in ("start", "end"))
+    rose = sum(fall.rises is not None for fall in sweep.known)
+    after = {0: "and does not rise up to there, the end of the sweep", len(starts): "and rises beyond"}
+    silent = len(sweep.falls) - len(starts)
+    return (
+        f"sweep: the loss falls from {sweep.start:.2g}{_between(starts)} on, is low up to "
+        f"{sweep.end:.2g}{_between(ends)}, {after.get(rose, f'and rises beyond in {rose} of {len(starts)} seeds')}"
+        + (f"; no fall in {silent} of {len(sweep.falls)} seeds" if silent else "")
+    )
+
+
+def _between(values: list[float]) -> str:
+    return f" ({min(values):.2g} to {max(values):.2g} over the seeds)" if min(values) < max(values) else ""
+
+
+def _disagreement(sweep: SweepReading, reading: FixedReading | None) -> str | None:
+    """Where the sweep and the runs at fixed rates part; those at fixed rates are nearer to the use."""
+    if reading is None or sweep.end is None:
+        if (reading is None) == (sweep.end is None):
+            return None
+        return "the sweep and the runs at fixed rates disagree on whether the net trains; the latter decide"
+    largest, end = reading.largest, sweep.end
+    if largest.rate > STEP * end:
+        return f"the sweep had the loss rise beyond {end:.2g}, but runs at fixed rates train well above it: they decide"
+    if largest.beyond is not None and largest.beyond * STEP < end:
+        return (
+            f"the sweep had the loss low up to {end:.2g}, but runs at fixed rates, untrained when they meet it, do "
+            "worse from much lower on: they decide"
+        )
+    return None
+
+
+def _trend(plan: Plan, readings: Mapping[int, FixedReading | None]) -> str | None:
+    """How the range moves with the length, which tells what to expect of the whole run."""
+    known = {length: reading for length, reading in readings.items() if reading is not None}
+    if len(known) < 2 or plan.lengths[-1] not in known:
+        return None
+    first, last = (known[length] for length in (min(known), max(known)))
+    moved = [
+        name
+        for name, before, after in (
+            ("k0", first.least.rate, last.least.rate),
+            ("k1", first.largest.rate, last.largest.rate),
+        )
+        if after < before
+    ]
+    if not moved:
+        return None
+    return (
+        f"from {min(known)} to {max(known)} iterations {' and '.join(moved)} fell: for longer runs "
+        f"{'it' if len(moved) == 1 else 'they'} may lie lower still"
+    )

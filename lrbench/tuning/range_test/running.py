@@ -14,24 +14,24 @@ from lrbench.executors.plan import Task
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.evaluations import Evaluation, of_trained_net
 from lrbench.spec.model import SolverSettings
-from lrbench.tuning.bench import Bench
 from lrbench.tuning.range_test.fixed import FixedReading, Judged, read_fixed
 from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
 from lrbench.tuning.range_test.result import Column, Cost, FixedRuns, RangeResult, Sweeps, Table
 from lrbench.tuning.range_test.sweep import SweepReading, read_sweeps
+from lrbench.tuning.trial_runner import TrialRunner
 
 FEW_IMAGES = 1000
 """Images that a range test is judged on, unless there are fewer: it evaluates often."""
 
 
-def range_test(bench: Bench, solver: SolverSettings | None = None) -> RangeResult:
+def range_test(runner: TrialRunner, solver: SolverSettings | None = None) -> RangeResult:
     """Find the rates that are worth trying on a workload with one solver.
 
     All are ordinary runs in the folder of the experiment ``<name>-range``: done ones are found again, cut-off ones
     go on.
 
     Args:
-        bench: judges on the data it has; ``bench.judged_on_validation(home, most=FEW_IMAGES)`` keeps that cheap.
+        runner: judges on the data it has; ``runner.on_validation(home, most=FEW_IMAGES)`` keeps that cheap.
         solver: the spec's first by default.
 
     Raises:
@@ -39,23 +39,25 @@ def range_test(bench: Bench, solver: SolverSettings | None = None) -> RangeResul
         EngineFailed: a run failed; the others are kept.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    return _RangeTest(bench.named("range").stopping(), solver or bench.experiment.settings.solver[0]).result()
+    return _RangeTest(
+        runner.with_suffix("range").with_stopping(), solver or runner.experiment.settings.solver[0]
+    ).result()
 
 
-def sweep_tasks(bench: Bench, solver: SolverSettings) -> list[Task]:
+def sweep_tasks(runner: TrialRunner, solver: SolverSettings) -> list[Task]:
     """The sweeps that a range test begins with, one a seed, to have the engine check them before anything is written.
 
     Raises:
         SpecError: the bounds do not fit the solver.
     """
-    return _RangeTest(bench.named("range").stopping(), solver).sweeps()
+    return _RangeTest(runner.with_suffix("range").with_stopping(), solver).sweeps()
 
 
 @dataclass
 class _RangeTest:
     """One range test under way."""
 
-    bench: Bench
+    runner: TrialRunner
     solver: SolverSettings
     plan: Plan = field(init=False)
     judged: Judged = field(init=False)
@@ -63,21 +65,21 @@ class _RangeTest:
     _done: list[Task] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.plan = plan_for(self.bench.experiment, self.solver)
-        self.judged = Judged(self.bench.data.classes, self.bench.data.test_count)
+        self.plan = plan_for(self.runner.experiment, self.solver)
+        self.judged = Judged(self.runner.data.classes, self.runner.data.test_count)
 
     def result(self) -> RangeResult:
         sweeps = self._swept(self._run(self.sweeps()))
         sweep = read_sweeps(sweeps.rates, list(sweeps.losses))
         fixed, readings = self._fixed(sweep)
         return RangeResult(
-            self.solver, self.plan, self.judged, self.bench.evaluated_on, sweeps, sweep, fixed, readings, self._cost()
+            self.solver, self.plan, self.judged, self.runner.evaluated_on, sweeps, sweep, fixed, readings, self._cost()
         )
 
     def sweeps(self) -> list[Task]:
-        bench = self.bench.lasting(self.plan.swept, self.plan.sweep_interval)
+        runner = self.runner.with_iterations(self.plan.swept, self.plan.sweep_interval)
         policy = parse_policy(self.plan.sweep_text)
-        return [self._task(bench, policy, seed) for seed in self.plan.seeds]
+        return [self._task(runner, policy, seed) for seed in self.plan.seeds]
 
     def _swept(self, curves: list[list[Evaluation]]) -> Sweeps:
         interval, swept = self.plan.sweep_interval, self.plan.swept
@@ -103,9 +105,9 @@ class _RangeTest:
 
     def _run_fixed(self, rates: Sequence[float]) -> dict[float, list[list[Evaluation]]]:
         """The evaluations of each seed's run at each of the rates."""
-        bench = self.bench.lasting(self.plan.lengths[-1], self.plan.lengths[0])
+        runner = self.runner.with_iterations(self.plan.lengths[-1], self.plan.lengths[0])
         tasks = [
-            self._task(bench, parse_policy(f"FIX(k0={rate!r})"), seed) for rate in rates for seed in self.plan.seeds
+            self._task(runner, parse_policy(f"FIX(k0={rate!r})"), seed) for rate in rates for seed in self.plan.seeds
         ]
         rows, seeds = self._run(tasks), len(self.plan.seeds)
         return {rate: rows[place * seeds : (place + 1) * seeds] for place, rate in enumerate(rates)}
@@ -116,18 +118,18 @@ class _RangeTest:
         accuracies = {length: _at([found[rate] for rate in rates], length // first) for length in self.plan.lengths}
         return FixedRuns(np.array(rates), accuracies)
 
-    def _task(self, bench: Bench, policy: Policy, seed: int) -> Task:
+    def _task(self, runner: TrialRunner, policy: Policy, seed: int) -> Task:
         self._numbered += 1
-        return bench.task(policy, seed, number=self._numbered, solver=self.solver)
+        return runner.task(policy, seed, number=self._numbered, solver=self.solver)
 
     def _run(self, tasks: list[Task]) -> list[list[Evaluation]]:
         """Run them all; their evaluations, in order."""
-        _refuse_failed(self.bench.run(tasks))
+        _refuse_failed(self.runner.run(tasks))
         self._done += tasks
-        return [of_trained_net(self.bench.evaluations(task)) for task in tasks]
+        return [of_trained_net(self.runner.evaluations(task)) for task in tasks]
 
     def _cost(self) -> Cost:
-        last = [rows[-1] for rows in map(self.bench.evaluations, self._done) if rows]
+        last = [rows[-1] for rows in map(self.runner.evaluations, self._done) if rows]
         return Cost(
             len(self._done),
             sum(row.iteration for row in last),

@@ -15,10 +15,79 @@ from typing import Any, Literal
 import numpy as np
 
 from lrbench.errors import PolicyError
-from lrbench.policies import Policy
-from lrbench.tuning.composing.path import Path, written_out
+from lrbench.policies import Policy, find_function, policy_from_mapping
 from lrbench.tuning.space import Choice, Dimension, Part, Space
 from lrbench.tuning.suggestion import between
+
+
+@dataclass(frozen=True)
+class StagedPolicy:
+    """Policies one after another, each from its start on to the next one's, the last to the run's end.
+
+    Attributes:
+        parts: each policy with the iteration at which it begins, where its own t is 0; the first begins at 0.
+    """
+
+    parts: tuple[tuple[int, Policy], ...]
+
+    @property
+    def policy(self) -> Policy:
+        """The ordinary policy that this is: the only one, or a composition that counts each stage from its start."""
+        policies = [policy for _, policy in self.parts]
+        if len(policies) == 1:
+            return policies[0]
+        boundaries = [start for start, _ in self.parts[1:]]
+        return policy_from_mapping(
+            {"function": "COMPOSE", "policies": policies, "boundaries": boundaries, "count": "stage"}
+        )
+
+    def continued(self, start: int, policy: Policy) -> StagedPolicy:
+        """This up to iteration ``start``, and from there on the other policy."""
+        return StagedPolicy((*(part for part in self.parts if part[0] < start), (start, policy)))
+
+    def check(self, iterations: int, end: int) -> None:
+        """Raise PolicyError where it is impossible in a run of that length, or cannot be continued from ``end`` on."""
+        self.policy.check(iterations)
+        if end < iterations:
+            self.continued(end, policy_from_mapping({"function": "FIX", "k0": 0})).policy.check(iterations)
+
+
+def written_out(policy: Policy, iterations: int) -> Policy:
+    """The same rates in a run or stage of so many iterations, with all that this length stands for written out.
+
+    Cut short, such a policy goes on as it was, where one that says nothing would squeeze its whole course into what is
+    left to it. In it, WARMUP gives its policy what follows the warm-up, and COMPOSE each its stage, unless they count
+    from the run's start; anything else gives the policies in it the whole.
+    """
+    values: dict[str, Any] = {"function": policy.name}
+    for parameter in find_function(policy.name).parameters:
+        value = policy.parameters.get(parameter.name)
+        if value is None:
+            values[parameter.name] = iterations
+        elif isinstance(value, Policy):
+            values[parameter.name] = written_out(value, _after_warmup(policy, iterations))
+        elif isinstance(value, tuple) and isinstance(value[0], Policy):
+            lengths = _lengths(policy, len(value), iterations)
+            values[parameter.name] = [written_out(one, length) for one, length in zip(value, lengths, strict=True)]
+        else:
+            values[parameter.name] = value
+    return policy_from_mapping(values)
+
+
+def _after_warmup(policy: Policy, iterations: int) -> int:
+    given = policy.parameters
+    return iterations - given["l"] if policy.name == "WARMUP" and given["count"] == "stage" else iterations
+
+
+def _lengths(policy: Policy, count: int, iterations: int) -> list[int]:
+    """The budget of each policy in a list of them."""
+    if policy.name != "COMPOSE":
+        return [iterations] * count
+    given = policy.parameters
+    counted = given["count"] if isinstance(given["count"], tuple) else (given["count"],) * count
+    edges = [0, *given["boundaries"], iterations]
+    return [edges[index + 1] - edges[index] if word == "stage" else iterations for index, word in enumerate(counted)]
+
 
 How = Literal["as it was", "near a good one", "afresh"]
 NEARBY = 0.15
@@ -28,7 +97,7 @@ MOST_DRAWS = 100
 
 
 @dataclass(frozen=True)
-class Draw:
+class Proposal:
     """A policy for what is left of a run, and where in the space it lies.
 
     Attributes:
@@ -42,12 +111,12 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Continued:
+class Continuation:
     """A run's whole policy, its last part drawn; ``parent`` is the policy of the run that it continues."""
 
-    path: Path
-    draw: Draw
-    parent: Path | None = None
+    path: StagedPolicy
+    draw: Proposal
+    parent: StagedPolicy | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +129,7 @@ class Stage:
     iterations: int
 
 
-class Drawing:
+class Proposer:
     """Draws the candidates of one stage."""
 
     def __init__(self, space: Space, stage: Stage, seed: int) -> None:
@@ -69,13 +138,13 @@ class Drawing:
         self._random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
         self._seen: set[Policy] = set()
 
-    def first(self, count: int) -> list[Continued]:
+    def first(self, count: int) -> list[Continuation]:
         """The first stage's: drawn afresh, of each LR function in turn."""
-        return self._fill(count, self._fresh(self._space.labels), [Path(())])
+        return self._fill(count, self._fresh(self._space.labels), [StagedPolicy(())])
 
     def further(
-        self, count: int, explore: float, parents: Sequence[Continued], good: Sequence[Draw]
-    ) -> list[Continued]:
+        self, count: int, explore: float, parents: Sequence[Continuation], good: Sequence[Proposal]
+    ) -> list[Continuation]:
         """A later stage's: the parents as they are, neighbours of what did well, and others drawn afresh.
 
         Args:
@@ -83,7 +152,7 @@ class Drawing:
             parents: the runs to continue, the best first.
             good: what did well so far.
         """
-        same = [Continued(parent.path, replace(parent.draw, how="as it was"), parent.path) for parent in parents]
+        same = [Continuation(parent.path, replace(parent.draw, how="as it was"), parent.path) for parent in parents]
         self._seen |= {one.path.policy for one in same}
         fresh = min(math.floor(explore * count + 0.5), count - len(same))
         paths = [parent.path for parent in parents]
@@ -92,9 +161,9 @@ class Drawing:
         # Where there are no more neighbours, as in a small space of lists, the others take their places.
         return same + near + self._fill(count - len(same) - len(near), self._fresh(others), paths)
 
-    def _fill(self, count: int, draws: Iterator[Draw | None], paths: Sequence[Path]) -> list[Continued]:
+    def _fill(self, count: int, draws: Iterator[Proposal | None], paths: Sequence[StagedPolicy]) -> list[Continuation]:
         """As many new and possible continuations as there are, of the paths in turn."""
-        found: list[Continued] = []
+        found: list[Continuation] = []
         failed = 0
         while len(found) < count and failed < MOST_DRAWS:
             parent = paths[len(found) % len(paths)]
@@ -102,10 +171,10 @@ class Drawing:
             path = None if draw is None else self._path(parent, draw.policy)
             failed = failed + 1 if path is None else 0
             if draw is not None and path is not None:
-                found.append(Continued(path, draw, parent if parent.parts else None))
+                found.append(Continuation(path, draw, parent if parent.parts else None))
         return found
 
-    def _path(self, before: Path, policy: Policy) -> Path | None:
+    def _path(self, before: StagedPolicy, policy: Policy) -> StagedPolicy | None:
         """The whole policy, None where it is impossible or was drawn already."""
         path = before.continued(self._stage.start, policy)
         try:
@@ -117,7 +186,7 @@ class Drawing:
         self._seen.add(path.policy)
         return path
 
-    def _fresh(self, labels: Sequence[str]) -> Iterator[Draw | None]:
+    def _fresh(self, labels: Sequence[str]) -> Iterator[Proposal | None]:
         """Of each part in turn, in a drawn order."""
         while True:
             for index in self._random.permutation(len(labels)):
@@ -125,7 +194,7 @@ class Drawing:
                 values = {one.name: between(one, self._random.random()) for one in part.dimensions}
                 yield self._draw(part, values, "afresh")
 
-    def _near(self, good: Sequence[Draw]) -> Iterator[Draw | None]:
+    def _near(self, good: Sequence[Proposal]) -> Iterator[Proposal | None]:
         while True:
             centre = good[int(self._random.integers(len(good)))]
             part = self._space.part(centre.label)
@@ -140,10 +209,10 @@ class Drawing:
         place = abs(place_of(dimension, value) + NEARBY * self._random.standard_normal())
         return between(dimension, max(0.0, 1 - abs(1 - place)))
 
-    def _draw(self, part: Part, values: Mapping[str, Any], how: How) -> Draw | None:
+    def _draw(self, part: Part, values: Mapping[str, Any], how: How) -> Proposal | None:
         left = self._stage.iterations - self._stage.start
         try:
-            return Draw(part.label, values, written_out(part.make(values, left), left), how)
+            return Proposal(part.label, values, written_out(part.make(values, left), left), how)
         except PolicyError:
             return None
 

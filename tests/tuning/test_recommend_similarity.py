@@ -8,13 +8,13 @@ import pytest
 from factories import fake_entries
 from factories.fake_entries import ASKED
 
-from lrbench.tuning.recommending import likeness
+from lrbench.tuning.recommending import similarity
 
 SAME = ("same net", "same data set", "same SGD", "same batch size", "same iterations")
 
 
 def found(asked=ASKED, **workload):
-    like = likeness(asked, replace(fake_entries.WORKLOAD, **workload))
+    like = similarity(asked, replace(fake_entries.WORKLOAD, **workload))
     assert like is not None
     return like
 
