@@ -124,7 +124,7 @@ class LocalExecutor:
     def _outcomes(
         self, tasks: Iterator[Task | None], room: int, pool: ThreadPoolExecutor, waiting: dict[Future[Outcome], Task]
     ) -> Iterator[Outcome]:
-        """Run as many tasks at a time as there is room for, those that other processes hold last; yield the outcomes."""
+        """Run as many tasks at a time as there is room for, those held elsewhere last; yield the outcomes."""
         while True:
             task = next(tasks, None) if len(waiting) < room else None
             if task is not None:

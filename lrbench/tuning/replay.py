@@ -88,7 +88,7 @@ class ReplayRunner(TrialRunner):
         return self.reached.get(task.folder, (Status("pending"), []))[0]
 
     def _reached(self, task: Task, played: Played, rows: list[Evaluation]) -> Status | None:
-        """The status of a run that ends or pauses after these evaluations, else None; in the order of the training loop."""
+        """The status of a run that ends or pauses after these evaluations, else None; as the training loop decides."""
         at = rows[-1].iteration if rows else 0
         if len(rows) == len(played.rows):
             return Status(played.status, at)

@@ -10,6 +10,7 @@ from typing import Any
 
 from lrbench.data import Prepared, evaluated_on, hold_out, suggested
 from lrbench.engines.base import Engine
+from lrbench.errors import EngineFailed
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task
 from lrbench.policies import Policy
@@ -130,6 +131,22 @@ class TrialRunner:
         device_ids = self.experiment.settings.engine.device_ids
         jobs = self.jobs if self.engine.isolated else 1
         return LocalExecutor(self.engine, jobs, device_ids, self.listener, self.lanes).run(tasks, on_end)
+
+    def run_all(self, tasks: Sequence[Task], pause_reason: str = "") -> None:
+        """Run tasks, each to its end or until it pauses for ``pause_reason``.
+
+        Raises:
+            EngineFailed: a run failed; the others are kept.
+            Interrupted: Ctrl-C; what was done is on disk.
+        """
+        outcomes = self.run(tasks) if tasks else []
+        failed = [each for each in outcomes if not each.status.done and each.status.reason != pause_reason]
+        if failed:
+            raise EngineFailed(
+                f"{len(failed)} of {len(outcomes)} runs failed, the first with: {failed[0].status.reason}",
+                where=str(failed[0].task.folder),
+                remedy="the same command goes on from there",
+            )
 
     def check(self, task: Task) -> None:
         """Have the engine check a task on every GPU, before anything is written.

@@ -12,7 +12,7 @@ from lrbench.report.render import render
 from lrbench.report.views.compose import compose_document
 from lrbench.tuning.composing import ComposeResult
 from lrbench.tuning.composing.proposals import Continuation, How, Proposal, StagedPolicy
-from lrbench.tuning.composing.selection import CandidateScore, Cost, Ranker, StageResult
+from lrbench.tuning.composing.selection import CandidateScore, ComposeCost, Ranker, StageResult
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
 FIRST, SECOND = "TRI(k0=0.001, k1=0.05, l=30)", "EXP(k0=0.01, gamma=0.99)"
@@ -66,7 +66,7 @@ def result() -> ComposeResult:
             (judged("d", second, "near a good one", 0.95, 0.2),),
         ),
     )
-    cost = Cost(4, 210, 2.1, 42.0)
+    cost = ComposeCost(4, 210, 2.1, 42.0)
     return ComposeResult(
         stages,
         "validation",
@@ -133,7 +133,7 @@ def test_what_was_chosen_on_the_test_set_is_marked(result):
 
 
 def test_with_a_target_it_says_that_the_sooner_is_better(result):
-    text = " ".join(shown(replace(result, judge=Ranker(400, target=0.9))).split())
+    text = " ".join(shown(replace(result, ranker=Ranker(400, target=0.9))).split())
     assert "the sooner at 90 % the better; those not there yet are compared by accuracy" in text
 
 

@@ -113,7 +113,7 @@ def test_the_best_of_each_stage_goes_on_and_its_whole_policy_is_the_result(make)
         assert stage.best is stage.ranked[0]
         known = [one.accuracy for one in stage.ranked if one.accuracy is not None]
         assert len(known) == len(stage.ranked)
-        assert known[0] >= max(known) - result.judge.noise(max(known))
+        assert known[0] >= max(known) - result.ranker.noise(max(known))
     last = RunDirectory(runner.results / "trial-compose" / result.stages[-1].best.run)
     assert last.status().status == "finished"
     assert result.policy.text == result.stages[-1].best.candidate.path.policy.text
@@ -223,7 +223,7 @@ def test_a_branch_that_is_gone_is_trained_from_the_start(make):
     gone = next(
         one
         for one in first.stages[1].ranked
-        if one.candidate.draw.how != "as it was" and one is not first.stages[1].best
+        if one.candidate.proposal.how != "as it was" and one is not first.stages[1].best
     )
     shutil.rmtree(runner.results / "trial-compose" / gone.run)
     engine = FakeEngine()

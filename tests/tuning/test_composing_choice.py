@@ -113,8 +113,8 @@ def test_the_first_stage_tries_each_function_in_turn_and_the_same_again():
     names = [function.name for function in paper_functions()]
     stage = Stage(1, 0, 40, 100)
     found = Proposer(space(*names), stage, 0).first(26)
-    assert sorted(one.draw.label for one in found[:13]) == sorted(names)
-    assert sorted(one.draw.label for one in found[13:]) == sorted(names)
+    assert sorted(one.proposal.label for one in found[:13]) == sorted(names)
+    assert sorted(one.proposal.label for one in found[13:]) == sorted(names)
     assert len(set(texts(found))) == 26
     assert texts(Proposer(space(*names), stage, 0).first(26)) == texts(found)
     assert texts(Proposer(space(*names), stage, 1).first(26)) != texts(found)
@@ -125,16 +125,16 @@ def test_the_first_stage_tries_each_function_in_turn_and_the_same_again():
 def further(count: int = 8, explore: float = 0.25, among: Space | None = None, parents: int = 1) -> list[Continuation]:
     among = among or everything()
     first = Proposer(among, Stage(1, 0, 40, 100), 0).first(8)[:parents]
-    return Proposer(among, Stage(2, 40, 70, 100), 0).further(count, explore, first, [one.draw for one in first])
+    return Proposer(among, Stage(2, 40, 70, 100), 0).further(count, explore, first, [one.proposal for one in first])
 
 
 def test_a_later_stage_goes_on_as_it_was_looks_nearby_and_explores_other_functions():
     found = further(8)
-    assert [one.draw.how for one in found] == ["as it was", *["near a good one"] * 5, *["afresh"] * 2]
+    assert [one.proposal.how for one in found] == ["as it was", *["near a good one"] * 5, *["afresh"] * 2]
     assert found[0].path == found[0].parent
-    label = found[0].draw.label
-    assert {one.draw.label for one in found[:6]} == {label}
-    assert label not in {one.draw.label for one in found[6:]}
+    label = found[0].proposal.label
+    assert {one.proposal.label for one in found[:6]} == {label}
+    assert label not in {one.proposal.label for one in found[6:]}
     before = found[0].path.policy.rates(range(40), 100)
     assert all(np.array_equal(one.path.policy.rates(range(40), 100), before) for one in found)
     assert all(one.path.parts[-1][0] == 40 for one in found[1:])
@@ -143,7 +143,7 @@ def test_a_later_stage_goes_on_as_it_was_looks_nearby_and_explores_other_functio
 
 @pytest.mark.parametrize(("explore", "fresh"), [(0, 0), (0.25, 3), (0.5, 5), (1, 9)])
 def test_the_share_that_explores_is_the_one_asked_for(explore, fresh):
-    assert [one.draw.how for one in further(10, explore)].count("afresh") == fresh
+    assert [one.proposal.how for one in further(10, explore)].count("afresh") == fresh
 
 
 def test_neighbours_are_near_and_within_the_space():
@@ -152,18 +152,18 @@ def test_neighbours_are_near_and_within_the_space():
     good = Proposal("SINEXP", values, written_out(part.make(values, 100), 100), "afresh")
     parent = Continuation(StagedPolicy(((0, good.policy),)), good)
     found = Proposer(everything(), Stage(2, 40, 70, 100), 0).further(200, 0, [parent], [good])[1:]
-    rates = np.log10([one.draw.values["rate"] for one in found])
+    rates = np.log10([one.proposal.values["rate"] for one in found])
     assert rates.max() <= -1
     assert -2.2 < rates.min() < -1.4
     assert -1.4 < np.median(rates) < -1.1
-    assert {one.draw.values["cycles"] for one in found} <= set(range(1, 9))
+    assert {one.proposal.values["cycles"] for one in found} <= set(range(1, 9))
 
 
 def test_each_run_of_a_beam_is_continued():
     found = further(9, parents=3)
     parents = {one.parent.policy for one in found if one.parent is not None}
     assert len(parents) == 3
-    assert [one.draw.how for one in found[:3]] == ["as it was"] * 3
+    assert [one.proposal.how for one in found[:3]] == ["as it was"] * 3
     assert {one.parent.policy for one in found[3:] if one.parent is not None} == parents
 
 
@@ -172,7 +172,7 @@ def test_of_a_small_space_each_policy_is_tried_once_and_then_no_more():
     small = Space((Part("FIX", (rates,), lambda values, _: parse_policy(f"FIX(k0={values['k0']})")),))
     assert len(Proposer(small, Stage(1, 0, 40, 100), 0).first(8)) == 3
     # Going on with the policy of the first stage is what "as it was" is; begun anew, its text is another.
-    assert sorted(one.draw.values["k0"] for one in further(8, 0.25, small)[1:]) == [0.01, 0.02, 0.03]
+    assert sorted(one.proposal.values["k0"] for one in further(8, 0.25, small)[1:]) == [0.01, 0.02, 0.03]
 
 
 def test_what_is_impossible_is_never_drawn():
@@ -180,7 +180,7 @@ def test_what_is_impossible_is_never_drawn():
         return parse_policy(f"LINEAR(k0=0.1, k1=0, l={values['l']})" if values["l"] > 0 else "FIX(k0=-1)")
 
     half = Space((Part("LINEAR", (Choice("l", (-1, -2, 20, 30)),), make),))
-    assert sorted(one.draw.values["l"] for one in Proposer(half, Stage(1, 0, 40, 100), 0).first(4)) == [20, 30]
+    assert sorted(one.proposal.values["l"] for one in Proposer(half, Stage(1, 0, 40, 100), 0).first(4)) == [20, 30]
 
 
 # Comparing
@@ -233,12 +233,12 @@ def row(iteration: int, accuracy: float, loss: float = 1.0) -> Evaluation:
 def test_a_candidate_is_judged_by_its_last_evaluation():
     candidate = judged("a", 0).candidate
     rows = [row(10, 0.9, 0.3), row(20, 0.8, 0.4)]
-    found = Ranker(100, target=0.85).judged(candidate, "a", rows, Status("pending", 20))
+    found = Ranker(100, target=0.85).score(candidate, "a", rows, Status("pending", 20))
     assert (found.accuracy, found.loss, found.reached) == (0.8, 0.4, 10)
-    later = Ranker(100).judged(candidate, "a", rows, Status("diverged", 70))
+    later = Ranker(100).score(candidate, "a", rows, Status("diverged", 70))
     assert (later.accuracy, later.reached) == (0.8, None)
-    assert Ranker(100).judged(candidate, "a", rows, Status("diverged", 20)).diverged
-    assert Ranker(100).judged(candidate, "a", [*rows, row(25, math.nan)], Status("diverged", 25)).diverged
+    assert Ranker(100).score(candidate, "a", rows, Status("diverged", 20)).diverged
+    assert Ranker(100).score(candidate, "a", [*rows, row(25, math.nan)], Status("diverged", 25)).diverged
 
 
 # Where stages end

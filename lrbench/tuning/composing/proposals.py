@@ -1,7 +1,7 @@
-"""What a stage tries: policies drawn from a search space, afresh or near those that did well.
+"""Proposals of a stage: policies drawn from a search space, at random or near those that did well.
 
 The numbers of a stage are drawn from a generator seeded by the search's seed and the stage, so that the same command
-given again draws the same policies.
+draws the same policies again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class StagedPolicy:
 
     @property
     def policy(self) -> Policy:
-        """The ordinary policy that this is: the only one, or a composition that counts each stage from its start."""
+        """The parts as one policy: the only one, or a composition that counts each stage from its start."""
         policies = [policy for _, policy in self.parts]
         if len(policies) == 1:
             return policies[0]
@@ -42,41 +42,37 @@ class StagedPolicy:
         )
 
     def continued(self, start: int, policy: Policy) -> StagedPolicy:
-        """This up to iteration ``start``, and from there on the other policy."""
+        """Return the parts up to iteration ``start``, and from there on the other policy."""
         return StagedPolicy((*(part for part in self.parts if part[0] < start), (start, policy)))
 
     def check(self, iterations: int, end: int) -> None:
-        """Raise PolicyError where it is impossible in a run of that length, or cannot be continued from ``end`` on."""
+        """Raise PolicyError if the policy is impossible in a run of that length, or cannot be continued at ``end``."""
         self.policy.check(iterations)
         if end < iterations:
             self.continued(end, policy_from_mapping({"function": "FIX", "k0": 0})).policy.check(iterations)
 
 
 def written_out(policy: Policy, iterations: int) -> Policy:
-    """The same rates in a run or stage of so many iterations, with all that this length stands for written out.
+    """Return the policy with the same rates and every parameter that defaults to the run's or stage's length set.
 
-    Cut short, such a policy goes on as it was, where one that says nothing would squeeze its whole course into what is
-    left to it. In it, WARMUP gives its policy what follows the warm-up, and COMPOSE each its stage, unless they count
-    from the run's start; anything else gives the policies in it the whole.
+    Cut short, such a policy goes on as it was, where one with defaults would squeeze its whole course into what is left
+    to it. WARMUP gives its policy what follows the warm-up, and COMPOSE each its stage, unless they count from the
+    run's start; any other function gives its policies the whole.
     """
     values: dict[str, Any] = {"function": policy.name}
+    warmup = policy.parameters["l"] if policy.name == "WARMUP" and policy.parameters["count"] == "stage" else 0
     for parameter in find_function(policy.name).parameters:
         value = policy.parameters.get(parameter.name)
         if value is None:
             values[parameter.name] = iterations
         elif isinstance(value, Policy):
-            values[parameter.name] = written_out(value, _after_warmup(policy, iterations))
+            values[parameter.name] = written_out(value, iterations - warmup)
         elif isinstance(value, tuple) and isinstance(value[0], Policy):
             lengths = _lengths(policy, len(value), iterations)
             values[parameter.name] = [written_out(one, length) for one, length in zip(value, lengths, strict=True)]
         else:
             values[parameter.name] = value
     return policy_from_mapping(values)
-
-
-def _after_warmup(policy: Policy, iterations: int) -> int:
-    given = policy.parameters
-    return iterations - given["l"] if policy.name == "WARMUP" and given["count"] == "stage" else iterations
 
 
 def _lengths(policy: Policy, count: int, iterations: int) -> list[int]:
@@ -91,18 +87,14 @@ def _lengths(policy: Policy, count: int, iterations: int) -> list[int]:
 
 How = Literal["as it was", "near a good one", "afresh"]
 NEARBY = 0.15
-"""Standard deviation of a neighbour's distance along each dimension, as a part of that dimension's range."""
+"""Standard deviation of a neighbour's distance along each dimension, as a share of that dimension's range."""
 MOST_DRAWS = 100
-"""Draws in a row that give nothing new, after which a stage makes do with fewer candidates."""
+"""Draws in a row that give nothing new, after which a stage has fewer candidates."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A policy for what is left of a run, and where in the space it lies.
-
-    Attributes:
-        label: of the space's part; ``values`` by dimension.
-    """
+    """A policy for the rest of a run, with its space's part (``label``) and its values by dimension."""
 
     label: str
     values: Mapping[str, Any]
@@ -112,16 +104,16 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Continuation:
-    """A run's whole policy, its last part drawn; ``parent`` is the policy of the run that it continues."""
+    """A run's whole policy, its last part proposed; ``parent`` is the policy of the run that it continues."""
 
     path: StagedPolicy
-    draw: Proposal
+    proposal: Proposal
     parent: StagedPolicy | None = None
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a stage begins, when its candidates are judged, and the iterations of the run."""
+    """Iterations where a stage begins and where its candidates are compared, and those of the whole run."""
 
     number: int
     start: int
@@ -130,7 +122,7 @@ class Stage:
 
 
 class Proposer:
-    """Draws the candidates of one stage."""
+    """Proposes the candidates of one stage."""
 
     def __init__(self, space: Space, stage: Stage, seed: int) -> None:
         self._space, self._stage = space, stage
@@ -139,30 +131,30 @@ class Proposer:
         self._seen: set[Policy] = set()
 
     def first(self, count: int) -> list[Continuation]:
-        """The first stage's: drawn afresh, of each LR function in turn."""
+        """Propose the first stage's candidates: random ones, of each LR function in turn."""
         return self._fill(count, self._fresh(self._space.labels), [StagedPolicy(())])
 
     def further(
         self, count: int, explore: float, parents: Sequence[Continuation], good: Sequence[Proposal]
     ) -> list[Continuation]:
-        """A later stage's: the parents as they are, neighbours of what did well, and others drawn afresh.
+        """Propose a later stage's candidates: the parents as they are, neighbours of good ones, and random ones.
 
         Args:
-            explore: the share of those drawn afresh, of other LR functions than that of the first parent.
+            explore: share of the random ones, of other LR functions than that of the first parent.
             parents: the runs to continue, the best first.
-            good: what did well so far.
+            good: the proposals that did well so far.
         """
-        same = [Continuation(parent.path, replace(parent.draw, how="as it was"), parent.path) for parent in parents]
+        same = [Continuation(parent.path, replace(parent.proposal, how="as it was"), parent.path) for parent in parents]
         self._seen |= {one.path.policy for one in same}
         fresh = min(math.floor(explore * count + 0.5), count - len(same))
         paths = [parent.path for parent in parents]
-        others = [label for label in self._space.labels if label != parents[0].draw.label] or self._space.labels
+        others = [label for label in self._space.labels if label != parents[0].proposal.label] or self._space.labels
         near = self._fill(count - len(same) - fresh, self._near(good), paths)
         # Where there are no more neighbours, as in a small space of lists, the others take their places.
         return same + near + self._fill(count - len(same) - len(near), self._fresh(others), paths)
 
     def _fill(self, count: int, draws: Iterator[Proposal | None], paths: Sequence[StagedPolicy]) -> list[Continuation]:
-        """As many new and possible continuations as there are, of the paths in turn."""
+        """Up to ``count`` new and possible continuations, of the paths in turn."""
         found: list[Continuation] = []
         failed = 0
         while len(found) < count and failed < MOST_DRAWS:
@@ -195,6 +187,7 @@ class Proposer:
                 yield self._draw(part, values, "afresh")
 
     def _near(self, good: Sequence[Proposal]) -> Iterator[Proposal | None]:
+        """Neighbours: a step along a list, or none; a normal deviate along a range, turned back at its ends."""
         while True:
             centre = good[int(self._random.integers(len(good)))]
             part = self._space.part(centre.label)
@@ -202,7 +195,6 @@ class Proposer:
             yield self._draw(part, values, "near a good one")
 
     def _moved(self, dimension: Dimension, value: Any) -> Any:
-        """Nearby: a step along a list, or none; a normal deviate along a range, turned back at its ends."""
         if isinstance(dimension, Choice):
             index = dimension.values.index(value) + int(self._random.integers(-1, 2))
             return dimension.values[min(max(index, 0), len(dimension.values) - 1)]

@@ -1,4 +1,4 @@
-"""Which candidates of a stage go on: how they are compared, and what counts as a draw."""
+"""Selection of a stage's candidates: scores, their ranking, and the results of the stages."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lrbench.tuning.trial_runner import iterations_to
 
 @dataclass(frozen=True)
 class CandidateScore:
-    """A candidate at the end of its stretch.
+    """A candidate where the candidates of its stage are compared.
 
     Attributes:
-        run: its folder's name.
+        run: name of its folder.
         accuracy: of its last evaluation up to there, a fraction; None where it diverged. ``loss`` likewise.
         reached: iterations up to the first evaluation with the target accuracy; None where there is none.
     """
@@ -32,74 +32,64 @@ class CandidateScore:
 
     @property
     def diverged(self) -> bool:
-        """Whether it has nothing to be judged by."""
+        """Whether the candidate has no accuracy to be ranked by."""
         return self.accuracy is None
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """Lower loss first, of equal ones the higher accuracy; inf where it diverged."""
+        if self.accuracy is None or self.loss is None:
+            return math.inf, math.inf
+        return self.loss, -self.accuracy
 
 
 @dataclass(frozen=True)
 class Ranker:
-    """Ranks candidates.
+    """Scores and ranks candidates.
 
     Attributes:
-        images: how many each was evaluated on.
+        images: number of images that each is evaluated on.
         target: the accuracy to reach; None where only the accuracy counts.
     """
 
     images: int
     target: float | None = None
 
-    def judged(self, candidate: Continuation, run: str, rows: Sequence[Evaluation], status: Status) -> CandidateScore:
-        """A candidate by its evaluations up to the end of the stretch, of which there is one at least."""
+    def score(self, candidate: Continuation, run: str, rows: Sequence[Evaluation], status: Status) -> CandidateScore:
+        """Score a candidate by its evaluations up to the comparison, of which there is at least one."""
         last = rows[-1]
         reached = None if self.target is None else iterations_to(rows, self.target)
-        if status.status == "diverged" and status.iteration <= last.iteration:
-            return CandidateScore(candidate, run, None, None, reached)
         accuracy, loss = last.accuracy, last.metrics["test_loss"]
-        if not math.isfinite(accuracy):
+        if not math.isfinite(accuracy) or (status.status == "diverged" and status.iteration <= last.iteration):
             return CandidateScore(candidate, run, None, None, reached)
         return CandidateScore(candidate, run, accuracy, loss if math.isfinite(loss) else math.inf, reached)
 
     def noise(self, accuracy: float) -> float:
-        """The standard error of an accuracy measured on so many images: sqrt(a (1 - a) / n).
+        """Return the standard error of an accuracy measured on n images: sqrt(a (1 - a) / n).
 
-        Of all or none right it is that of one image wrong or right.
+        That of all or none right is that of one image wrong or right.
         """
         within = min(max(accuracy, 1 / self.images), 1 - 1 / self.images)
         return math.sqrt(within * (1 - within) / self.images)
 
-    def ranked(self, judged: Sequence[CandidateScore]) -> list[CandidateScore]:
-        """The best first.
+    def ranked(self, scores: Sequence[CandidateScore]) -> list[CandidateScore]:
+        """Rank scores, the best first.
 
         Those that reached the target come first, the soonest before the others. Of the rest the one with the highest
         accuracy leads those within one standard error of it, and among these the lower loss goes first; then the same
         for those that are left. The diverged come last.
         """
-        reached = sorted((one for one in judged if one.reached is not None and not one.diverged), key=_soonest)
-        left = sorted((one for one in judged if one.reached is None and not one.diverged), key=_highest)
-        ranked = list(reached)
+        trained = [one for one in scores if not one.diverged]
+        reached = [(one.reached, one) for one in trained if one.reached is not None]
+        ranked = [one for _, one in sorted(reached, key=lambda pair: (pair[0], pair[1].order))]
+        left = [(one.accuracy, one) for one in trained if one.accuracy is not None and one.reached is None]
+        left.sort(key=lambda pair: (-pair[0], pair[1].order))
         while left:
-            least = _known(left[0].accuracy) - self.noise(_known(left[0].accuracy))
-            even = [one for one in left if _known(one.accuracy) >= least]
-            ranked += sorted(even, key=_lowest_loss)
+            least = left[0][0] - self.noise(left[0][0])
+            even = [one for accuracy, one in left if accuracy >= least]
+            ranked += sorted(even, key=lambda one: one.order)
             left = left[len(even) :]
-        return ranked + [one for one in judged if one.diverged]
-
-
-def _soonest(judged: CandidateScore) -> tuple[float, ...]:
-    return (_known(judged.reached), *_lowest_loss(judged))
-
-
-def _highest(judged: CandidateScore) -> tuple[float, ...]:
-    return -_known(judged.accuracy), _known(judged.loss)
-
-
-def _lowest_loss(judged: CandidateScore) -> tuple[float, ...]:
-    return _known(judged.loss), -_known(judged.accuracy)
-
-
-def _known(value: float | None) -> float:
-    assert value is not None
-    return value
+        return ranked + [one for one in scores if one.diverged]
 
 
 @dataclass(frozen=True)
@@ -109,9 +99,9 @@ class StageResult:
     Attributes:
         start: the iteration that its candidates branch from.
         judged_at: the iteration at which they were compared.
-        end: where the stage ended, with the run's end or where the next one branches.
+        end: the iteration at which the next stage branches, or the run's end.
         ranked: all of its candidates, the best first.
-        chosen: those that went on, as they were at ``end``, the best first.
+        chosen: the candidates that went on, scored at ``end``, the best first.
     """
 
     number: int
@@ -123,18 +113,18 @@ class StageResult:
 
     @property
     def best(self) -> CandidateScore:
-        """The one that leads when the stage has ended."""
+        """The best candidate at the stage's end."""
         return self.chosen[0]
 
     @property
     def diverged(self) -> int:
-        """How many of its candidates diverged."""
-        return sum(judged.diverged for judged in self.ranked)
+        """Number of candidates that diverged."""
+        return sum(score.diverged for score in self.ranked)
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a search has taken, runs done before it included, what a run took over from another counted once.
+class ComposeCost:
+    """Cost of a composition, runs done before it included, what a run took over from another counted once.
 
     Attributes:
         full_runs: the iterations, in runs of the workload's length.
@@ -149,30 +139,30 @@ class Cost:
 
 @dataclass(frozen=True)
 class ComposeResult:
-    """What composing found on one workload.
+    """The composition found on one workload.
 
     Attributes:
         evaluated_on: "validation" or "test"; ``data`` is what that is part of.
-        judge: how candidates were compared.
-        best_single: the best policy for a whole run that is known; ``single_from`` says where from.
+        ranker: the comparison of candidates.
+        best_single: the best known policy for a whole run; ``single_from`` says where from.
         confirmed: full runs of the policy found, the best single one and the baselines, on the test set.
     """
 
     stages: tuple[StageResult, ...]
     evaluated_on: str
     data: str
-    judge: Ranker
-    cost: Cost
+    ranker: Ranker
+    cost: ComposeCost
     best_single: Policy
     single_from: str
     confirmed: tuple[Confirmed, ...] = ()
 
     @property
     def policy(self) -> Policy:
-        """The composition, an ordinary policy; one policy alone where going on with it was best all the time."""
+        """The composition as an ordinary policy; one policy alone where going on with it was always best."""
         return self.stages[-1].best.candidate.path.policy
 
     @property
     def composite(self) -> bool:
-        """Whether there is more than one policy in it."""
+        """Whether the policy is made of more than one."""
         return len(self.stages[-1].best.candidate.path.parts) > 1
