@@ -1,20 +1,14 @@
-"""What a range test found, with all that it rests on."""
+"""Result of a range test: the runs, the suggested rates, and the reasons in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lrbench.spec.model import SolverSettings
-from lrbench.tuning.range_test.fixed import USEFULLY, Edge, FixedReading, Judged
+from lrbench.tuning.range_test.fixed import USEFULLY, AccuracyScale, Edge, FixedReading, Table
 from lrbench.tuning.range_test.plan import STEP, Plan
-from lrbench.tuning.range_test.sweep import SweepReading
-
-Column = NDArray[np.float64]
-Table = NDArray[np.float64]
+from lrbench.tuning.range_test.sweep import Column, SweepReading
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +40,8 @@ class FixedRuns:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What all runs of a range test have taken, those done before it included."""
+class RangeCost:
+    """Cost of all runs of a range test, those done before it included."""
 
     runs: int
     iterations: int
@@ -57,27 +51,27 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class RangeResult:
-    """What a range test found for one solver.
+    """Result of a range test for one solver.
 
     Attributes:
         evaluated_on: "validation" or "test".
-        sweep: what the sweeps say.
-        readings: what the runs at fixed rates say at each length; None where no rate trained. The longest decides.
+        sweep: the reading of the sweeps.
+        readings: of the runs at fixed rates, by length; None where no rate trained. The longest decides.
     """
 
     solver: SolverSettings
     plan: Plan
-    judged: Judged
+    scale: AccuracyScale
     evaluated_on: str
     sweeps: Sweeps
     sweep: SweepReading
     fixed: FixedRuns
     readings: dict[int, FixedReading | None]
-    cost: Cost
+    cost: RangeCost
 
     @property
     def reading(self) -> FixedReading | None:
-        """What the runs at fixed rates say at the longest length."""
+        """The reading of the runs at fixed rates at the longest length."""
         return self.readings[self.plan.lengths[-1]]
 
     @property
@@ -95,8 +89,8 @@ class RangeResult:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why, how sure, and what to do where that is not enough: a sentence each."""
-        return reasons(self.plan, self.judged, self.sweep, self.readings)
+        """The reasons for the suggestion, how sure they are, and what to do for more; a sentence each."""
+        return reasons(self.plan, self.scale, self.sweep, self.readings)
 
     @property
     def text(self) -> str:
@@ -107,41 +101,31 @@ class RangeResult:
 
 
 def reasons(
-    plan: Plan, judged: Judged, sweep: SweepReading, readings: Mapping[int, FixedReading | None]
+    plan: Plan, scale: AccuracyScale, sweep: SweepReading, readings: Mapping[int, FixedReading | None]
 ) -> tuple[str, ...]:
-    """The sentences, the most important first.
+    """Return the reasons for a suggestion in sentences, the most important first.
 
     Args:
-        readings: what the runs at fixed rates say, by length; the longest decides.
+        readings: of the runs at fixed rates, by length; the longest decides.
     """
     reading = readings[plan.lengths[-1]]
-    return tuple(
-        filter(
-            None,
-            [
-                *(_none(plan, judged) if reading is None else _edges(plan, judged, reading)),
-                _sweep(plan, sweep),
-                _disagreement(sweep, reading),
-                _trend(plan, readings),
-            ],
-        )
-    )
+    edges = _edges(plan, scale, reading)
+    return tuple(filter(None, [*edges, _sweep(plan, sweep), _disagreement(sweep, reading), _trend(plan, readings)]))
 
 
-def _none(plan: Plan, judged: Judged) -> Iterator[str]:
-    yield (
-        f"none of the rates tried, {plan.low:g} to {plan.high:g}, trained beyond chance ({judged.chance:.1%}, and "
-        f"{judged.least_gain:.1%} for luck) in {plan.lengths[-1]} iterations: raise range.lengths, or see whether "
-        "the net trains at all"
-    )
-
-
-def _edges(plan: Plan, judged: Judged, reading: FixedReading) -> Iterator[str]:
+def _edges(plan: Plan, scale: AccuracyScale, reading: FixedReading | None) -> Iterator[str]:
     length = plan.lengths[-1]
+    if reading is None:
+        yield (
+            f"none of the rates tried, {plan.low:g} to {plan.high:g}, trained beyond chance ({scale.chance:.1%}, and "
+            f"{scale.least_gain:.1%} for luck) in {length} iterations: raise range.lengths, or see whether the net "
+            "trains at all"
+        )
+        return
     least, largest = reading.least, reading.largest
     yield (
         f"k1 = {largest.rate:g} is the largest rate that trains well: after {length} iterations at most "
-        f"{judged.tolerance(reading.accuracy):.1%} behind the best, {reading.accuracy:.1%} at {reading.best:g}; "
+        f"{scale.tolerance(reading.accuracy):.1%} behind the best, {reading.accuracy:.1%} at {reading.best:g}; "
         f"{_sure(largest)}"
     )
     if largest.beyond is None:
@@ -150,11 +134,14 @@ def _edges(plan: Plan, judged: Judged, reading: FixedReading) -> Iterator[str]:
             f"range.high={10 * plan.high:g}"
         )
     if least.rate == largest.rate:
-        yield from _single(plan, least)
+        if least.beyond is None:
+            yield f"a single rate, the lowest tried, is no range: set range.low={plan.low / 100:g}"
+        else:
+            yield f"k0 = {least.beyond:g} is the next lower rate that was tried: it trains less than usefully"
         return
     yield (
         f"k0 = {least.rate:g} is the least rate that trains usefully: {USEFULLY:.0%} of the best gain over chance "
-        f"({judged.chance:.1%}), or more; {_sure(least)}"
+        f"({scale.chance:.1%}), or more; {_sure(least)}"
     )
     if least.beyond is None:
         yield (
@@ -163,15 +150,8 @@ def _edges(plan: Plan, judged: Judged, reading: FixedReading) -> Iterator[str]:
         )
 
 
-def _single(plan: Plan, edge: Edge) -> Iterator[str]:
-    if edge.beyond is None:
-        yield f"a single rate, the lowest tried, is no range: set range.low={plan.low / 100:g}"
-    else:
-        yield f"k0 = {edge.beyond:g} is the next lower rate that was tried: it trains less than usefully"
-
-
 def _sure(edge: Edge) -> str:
-    """How sure an edge is: by the neighbour that was tried, and by what each seed says."""
+    """How sure an edge is, by the neighbour that was tried and by each seed."""
     parts = [f"not so {edge.beyond:g}, the next tried"] if edge.beyond is not None else []
     said = sum(rate is not None for rate in edge.seeds)
     if len(edge.seeds) == 1:
@@ -205,7 +185,7 @@ def _between(values: list[float]) -> str:
 
 
 def _disagreement(sweep: SweepReading, reading: FixedReading | None) -> str | None:
-    """Where the sweep and the runs at fixed rates part; those at fixed rates are nearer to the use."""
+    """How the sweep and the runs at fixed rates disagree; those at fixed rates are closer to later use."""
     if reading is None or sweep.end is None:
         if (reading is None) == (sweep.end is None):
             return None
@@ -222,19 +202,13 @@ def _disagreement(sweep: SweepReading, reading: FixedReading | None) -> str | No
 
 
 def _trend(plan: Plan, readings: Mapping[int, FixedReading | None]) -> str | None:
-    """How the range moves with the length, which tells what to expect of the whole run."""
+    """How the range moves with the length, which hints at the range of the whole run."""
     known = {length: reading for length, reading in readings.items() if reading is not None}
     if len(known) < 2 or plan.lengths[-1] not in known:
         return None
     first, last = (known[length] for length in (min(known), max(known)))
-    moved = [
-        name
-        for name, before, after in (
-            ("k0", first.least.rate, last.least.rate),
-            ("k1", first.largest.rate, last.largest.rate),
-        )
-        if after < before
-    ]
+    ends = (("k0", first.least, last.least), ("k1", first.largest, last.largest))
+    moved = [name for name, before, after in ends if after.rate < before.rate]
     if not moved:
         return None
     return (

@@ -1,4 +1,4 @@
-"""Runs a range test: sweeps, then runs at fixed rates, more of them where the ends of the range turn out to lie."""
+"""Runs of a range test: sweeps, then runs at fixed rates, more of them near the ends of the range."""
 
 from __future__ import annotations
 
@@ -8,30 +8,28 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lrbench.errors import EngineFailed
-from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.evaluations import Evaluation, of_trained_net
 from lrbench.spec.model import SolverSettings
-from lrbench.tuning.range_test.fixed import FixedReading, Judged, read_fixed
+from lrbench.tuning.range_test.fixed import AccuracyScale, FixedReading, Table, read_fixed
 from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
-from lrbench.tuning.range_test.result import Column, Cost, FixedRuns, RangeResult, Sweeps, Table
-from lrbench.tuning.range_test.sweep import SweepReading, read_sweeps
+from lrbench.tuning.range_test.result import FixedRuns, RangeCost, RangeResult, Sweeps
+from lrbench.tuning.range_test.sweep import Column, SweepReading, read_sweeps
 from lrbench.tuning.trial_runner import TrialRunner
 
 FEW_IMAGES = 1000
-"""Images that a range test is judged on, unless there are fewer: it evaluates often."""
+"""Largest number of images that a range test evaluates on, since it evaluates often."""
 
 
 def range_test(runner: TrialRunner, solver: SolverSettings | None = None) -> RangeResult:
     """Find the rates that are worth trying on a workload with one solver.
 
     All are ordinary runs in the folder of the experiment ``<name>-range``: done ones are found again, cut-off ones
-    go on.
+    resume.
 
     Args:
-        runner: judges on the data it has; ``runner.on_validation(home, most=FEW_IMAGES)`` keeps that cheap.
+        runner: evaluates on the data it has; ``runner.on_validation(home, most=FEW_IMAGES)`` keeps that cheap.
         solver: the spec's first by default.
 
     Raises:
@@ -45,7 +43,7 @@ def range_test(runner: TrialRunner, solver: SolverSettings | None = None) -> Ran
 
 
 def sweep_tasks(runner: TrialRunner, solver: SolverSettings) -> list[Task]:
-    """The sweeps that a range test begins with, one a seed, to have the engine check them before anything is written.
+    """Return the sweeps of a range test, one a seed, for the engine to check before anything is written.
 
     Raises:
         SpecError: the bounds do not fit the solver.
@@ -55,25 +53,30 @@ def sweep_tasks(runner: TrialRunner, solver: SolverSettings) -> list[Task]:
 
 @dataclass
 class _RangeTest:
-    """One range test under way."""
+    """One running range test."""
 
     runner: TrialRunner
     solver: SolverSettings
     plan: Plan = field(init=False)
-    judged: Judged = field(init=False)
+    scale: AccuracyScale = field(init=False)
     _numbered: int = 0
     _done: list[Task] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.plan = plan_for(self.runner.experiment, self.solver)
-        self.judged = Judged(self.runner.data.classes, self.runner.data.test_count)
+        self.scale = AccuracyScale(self.runner.data.classes, self.runner.data.test_count)
 
     def result(self) -> RangeResult:
-        sweeps = self._swept(self._run(self.sweeps()))
-        sweep = read_sweeps(sweeps.rates, list(sweeps.losses))
+        curves, interval, swept = self._run(self.sweeps()), self.plan.sweep_interval, self.plan.swept
+        starts = range(0, swept, interval)
+        rates = np.array([self.plan.swept_rate(start, min(start + interval, swept)) for start in starts])
+        losses, accuracies = (
+            np.array([_column(rows, name, len(starts)) for rows in curves]) for name in ("train_loss", "accuracy_top1")
+        )
+        sweeps, sweep = Sweeps(rates, losses, accuracies), read_sweeps(rates, list(losses))
         fixed, readings = self._fixed(sweep)
         return RangeResult(
-            self.solver, self.plan, self.judged, self.runner.evaluated_on, sweeps, sweep, fixed, readings, self._cost()
+            self.solver, self.plan, self.scale, self.runner.evaluated_on, sweeps, sweep, fixed, readings, self._cost()
         )
 
     def sweeps(self) -> list[Task]:
@@ -81,30 +84,21 @@ class _RangeTest:
         policy = parse_policy(self.plan.sweep_text)
         return [self._task(runner, policy, seed) for seed in self.plan.seeds]
 
-    def _swept(self, curves: list[list[Evaluation]]) -> Sweeps:
-        interval, swept = self.plan.sweep_interval, self.plan.swept
-        starts = range(0, swept, interval)
-        rates = [self.plan.swept_rate(start, min(start + interval, swept)) for start in starts]
-        losses, accuracies = (
-            np.array([_column(rows, name, len(starts)) for rows in curves]) for name in ("train_loss", "accuracy_top1")
-        )
-        return Sweeps(np.array(rates), losses, accuracies)
-
     def _fixed(self, sweep: SweepReading) -> tuple[FixedRuns, dict[int, FixedReading | None]]:
-        """Run rates until both ends of the range are known, or all that may be tried is."""
+        """Run at rates until both ends of the range are known, or no further rate is allowed."""
         found: dict[float, list[list[Evaluation]]] = {}
         wanted = first_rates(self.plan, sweep)
         while wanted:
             found |= self._run_fixed(wanted)
             fixed = self._table(found)
             readings = {
-                length: read_fixed(fixed.rates, table, self.judged) for length, table in fixed.accuracies.items()
+                length: read_fixed(fixed.rates, table, self.scale) for length, table in fixed.accuracies.items()
             }
             wanted = further_rates(self.plan, tuple(found), readings[self.plan.lengths[-1]])
         return fixed, readings
 
     def _run_fixed(self, rates: Sequence[float]) -> dict[float, list[list[Evaluation]]]:
-        """The evaluations of each seed's run at each of the rates."""
+        """Run at each rate with each seed; the evaluations by rate, of each seed."""
         runner = self.runner.with_iterations(self.plan.lengths[-1], self.plan.lengths[0])
         tasks = [
             self._task(runner, parse_policy(f"FIX(k0={rate!r})"), seed) for rate in rates for seed in self.plan.seeds
@@ -123,14 +117,14 @@ class _RangeTest:
         return runner.task(policy, seed, number=self._numbered, solver=self.solver)
 
     def _run(self, tasks: list[Task]) -> list[list[Evaluation]]:
-        """Run them all; their evaluations, in order."""
-        _refuse_failed(self.runner.run(tasks))
+        """Run all tasks; their evaluations, in order."""
+        self.runner.run_all(tasks)
         self._done += tasks
         return [of_trained_net(self.runner.evaluations(task)) for task in tasks]
 
-    def _cost(self) -> Cost:
+    def _cost(self) -> RangeCost:
         last = [rows[-1] for rows in map(self.runner.evaluations, self._done) if rows]
-        return Cost(
+        return RangeCost(
             len(self._done),
             sum(row.iteration for row in last),
             math.fsum(row.train_seconds for row in last),
@@ -138,19 +132,8 @@ class _RangeTest:
         )
 
 
-def _refuse_failed(outcomes: list[Outcome]) -> None:
-    failed = [outcome for outcome in outcomes if not outcome.status.done]
-    if failed:
-        first = failed[0]
-        raise EngineFailed(
-            f"{len(failed)} of {len(outcomes)} runs failed, the first with: {first.status.reason}",
-            where=str(first.task.folder),
-            remedy="the same command goes on from there",
-        )
-
-
 def _column(rows: list[Evaluation], name: str, points: int) -> Column:
-    """A metric at each of the points, NaN after the last evaluation there is."""
+    """A metric at each of the points, NaN after the last evaluation."""
     values = np.full(points, np.nan)
     values[: len(rows)] = [row.metrics[name] for row in rows]
     return values
