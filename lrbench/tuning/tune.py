@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.policies import Policy, parse_policy
@@ -273,8 +272,3 @@ def _tried(trial: optuna.trial.FrozenTrial) -> Tried:
     unknown = dict.fromkeys(("best_accuracy", "iterations_to_best", "iterations_to_target"))
     running = {"status": "running", **unknown, "iterations": 0, "seconds": 0.0}
     return Tried(**asked(trial), **trial.user_attrs.get(OUTCOME, running))
-
-
-def study_file(results: Path, name: str) -> Path:
-    """Return the path of an experiment's study unless another storage is named."""
-    return results / f"{name}-{SUFFIX}" / STUDY_FILE
