@@ -92,7 +92,7 @@ class TargetFeasibility:
         return math.log(max(1 - accuracy, 1e-6) / max(1 - self.target, 1e-6))
 
     def _score(self, curve: Curve) -> float:
-        """How far behind a run was at its worst, up to when it reached the target."""
+        """The largest distance of a run behind the earlier ones, up to when it reached the target."""
         worst = -math.inf
         for iteration, accuracy in curve:
             if accuracy >= self.target:
@@ -104,7 +104,9 @@ class TargetFeasibility:
     def _level(self, iteration: int) -> tuple[float, float]:
         """The median of the earlier runs' gaps at an iteration, and their spread (1.48 x median deviation)."""
         if iteration not in self._levels:
-            gaps = np.array([self._gap(_at(curve, iteration)) for curve in self.earlier])
+            # The accuracy is 0 before the first evaluation.
+            reached = [[0.0, *(accuracy for at, accuracy in curve if at <= iteration)][-1] for curve in self.earlier]
+            gaps = np.array([self._gap(accuracy) for accuracy in reached])
             middle = float(np.median(gaps))
             spread = 1.4826 * float(np.median(np.abs(gaps - middle)))
             self._levels[iteration] = middle, max(spread, SMALLEST_SPREAD)
@@ -131,8 +133,3 @@ def best_so_far(rows: Sequence[Evaluation]) -> Curve:
         if known:
             curve.append((row.iteration, max(known)))
     return curve
-
-
-def _at(curve: Curve, iteration: int) -> float:
-    """The best accuracy by an iteration; 0 before the first evaluation."""
-    return max((accuracy for reached, accuracy in curve if reached <= iteration), default=0.0)

@@ -88,7 +88,7 @@ class Search:
         return most is not None and sum(map(bool, map(asked, trials))) >= most
 
     def _enqueue_point(self, repeats: int) -> bool:
-        """Fix of the next trial what the sampler is not to choose; False where nothing is left to try."""
+        """Fix the next trial's parameters that the sampler is not to choose; False where nothing is left to try."""
         trials, sampler = self._study.get_trials(deepcopy=False), self._settings.sampler
         # A trial that waits to be taken has its parameters fixed, and not yet set.
         left = untried(self._space, (trial.params or trial.system_attrs.get("fixed_params", {}) for trial in trials))
@@ -112,27 +112,21 @@ class Search:
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
+        suggested = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
+        known = {asked(other).get("run") for other in self._study.get_trials(deepcopy=False)}
         try:
-            return self._run_of(trial)
+            label, policy = suggested(trial, self._space, self._runner.experiment.workload.iterations)
+            task = self._made(trial, policy.text)
+            if task.folder.name not in known:
+                trial.set_user_attr(SAMPLER, sampler_settings(self._settings))
+                trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
+                return task
+            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)  # a sampler learns nothing of it
         except PolicyError:
             self._study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         except UpdateFinishedTrialError:  # a process that came just then took it for one left behind
             pass
         return None
-
-    def _run_of(self, trial: optuna.Trial) -> Task | None:
-        from optuna.trial import TrialState
-
-        suggested = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
-        known = {asked(other).get("run") for other in self._study.get_trials(deepcopy=False)}
-        label, policy = suggested(trial, self._space, self._runner.experiment.workload.iterations)
-        task = self._made(trial, policy.text)
-        if task.folder.name in known:
-            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)  # a sampler learns nothing of it
-            return None
-        trial.set_user_attr(SAMPLER, sampler_settings(self._settings))
-        trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
-        return task
 
     def _made(self, trial: optuna.Trial, policy: str) -> Task:
         reported = set(self._study.get_trials(deepcopy=False)[trial.number].intermediate_values)

@@ -149,7 +149,7 @@ class TrialRunner:
             )
 
     def check(self, task: Task) -> None:
-        """Have the engine check a task on every GPU, before anything is written.
+        """Let the engine check a task on every GPU, before anything is written.
 
         Raises:
             UsageError: the engine cannot run it.

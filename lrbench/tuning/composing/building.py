@@ -149,7 +149,9 @@ class _Composition:
     def _train(self, candidates: Sequence[Continuation], until: int) -> list[CandidateScore]:
         """Train candidates to an iteration, which is an evaluation; return their scores, the best first."""
         tasks = [self._task(candidate, until) for candidate in candidates]
-        self.runner.run_all([task for task in tasks if not self._reached(task, until)], PAUSED)
+        left = [task for task in tasks if not self.runner.status(task).done]
+        left = [task for task in left if all(row.iteration < until for row in self.runner.evaluations(task))]
+        self.runner.run_all(left, PAUSED)
         scores = []
         for candidate, task in zip(candidates, tasks, strict=True):
             rows = [row for row in self.runner.evaluations(task) if row.iteration <= until]
@@ -183,10 +185,6 @@ class _Composition:
             _branch(task, parent, candidate.path.parts[-1][0], self.runner)
         self._tasks.setdefault(task.folder.name, task)
         return task
-
-    def _reached(self, task: Task, until: int) -> bool:
-        rows = self.runner.evaluations(task)
-        return self.runner.status(task).done or bool(rows and rows[-1].iteration >= until)
 
     def _cost(self) -> ComposeCost:
         iterations, seconds = 0, 0.0

@@ -179,7 +179,7 @@ class Proposer:
         return path
 
     def _fresh(self, labels: Sequence[str]) -> Iterator[Proposal | None]:
-        """Of each part in turn, in a drawn order."""
+        """Random proposals of each part in turn, in a random order."""
         while True:
             for index in self._random.permutation(len(labels)):
                 part = self._space.part(labels[index])
@@ -198,7 +198,9 @@ class Proposer:
         if isinstance(dimension, Choice):
             index = dimension.values.index(value) + int(self._random.integers(-1, 2))
             return dimension.values[min(max(index, 0), len(dimension.values) - 1)]
-        place = abs(place_of(dimension, value) + NEARBY * self._random.standard_normal())
+        low, high = dimension.low, dimension.high
+        place = math.log(value / low) / math.log(high / low) if dimension.log else (value - low) / (high - low)
+        place = abs(place + NEARBY * self._random.standard_normal())
         return between(dimension, max(0.0, 1 - abs(1 - place)))
 
     def _draw(self, part: Part, values: Mapping[str, Any], how: How) -> Proposal | None:
@@ -207,10 +209,3 @@ class Proposer:
             return Proposal(part.label, values, written_out(part.make(values, left), left), how)
         except PolicyError:
             return None
-
-
-def place_of(dimension: Dimension, value: float) -> float:
-    """Where a value of a range lies, from 0 to 1."""
-    assert not isinstance(dimension, Choice)
-    low, high = dimension.low, dimension.high
-    return math.log(value / low) / math.log(high / low) if dimension.log else (value - low) / (high - low)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,16 +10,16 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from lrbench.data import evaluated_on
 from lrbench.errors import ResultsError, path_text
 from lrbench.metrics.registry import TIMES_TO_TARGET, all_metrics
 from lrbench.runs.description import RunDescription
 from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import RunRecord, find_runs, read_run
-from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload, first_problem, joined
+from lrbench.tuning.database.entry import ENTRY, Entry, StoredWorkload, first_problem, joined
 from lrbench.tuning.database.measured import new_bests
 
 _WORKLOAD = TypeAdapter(StoredWorkload)
-_HELD_OUT = re.compile(r"-holdout\d+$")
 
 
 @dataclass(frozen=True)
@@ -93,11 +92,6 @@ def workload_of_run(run: RunDescription) -> StoredWorkload:
             "engine_precision": engine.get("precision", "float32"),
         }
     )
-
-
-def evaluated_on(dataset: str) -> EvaluatedOn:
-    """Return the part that a data set evaluates on: ``mnist-holdout5000`` on images held out of its training set."""
-    return "validation" if _HELD_OUT.search(dataset) else "test"
 
 
 def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> Entry:

@@ -151,7 +151,7 @@ def _edges(plan: Plan, scale: AccuracyScale, reading: FixedReading | None) -> It
 
 
 def _sure(edge: Edge) -> str:
-    """How sure an edge is, by the neighbour that was tried and by each seed."""
+    """The certainty of an edge, by the neighbour that was tried and by each seed."""
     parts = [f"not so {edge.beyond:g}, the next tried"] if edge.beyond is not None else []
     said = sum(rate is not None for rate in edge.seeds)
     if len(edge.seeds) == 1:
@@ -185,7 +185,7 @@ def _between(values: list[float]) -> str:
 
 
 def _disagreement(sweep: SweepReading, reading: FixedReading | None) -> str | None:
-    """How the sweep and the runs at fixed rates disagree; those at fixed rates are closer to later use."""
+    """The disagreement of the sweep and the runs at fixed rates, which are closer to later use."""
     if reading is None or sweep.end is None:
         if (reading is None) == (sweep.end is None):
             return None
@@ -202,7 +202,7 @@ def _disagreement(sweep: SweepReading, reading: FixedReading | None) -> str | No
 
 
 def _trend(plan: Plan, readings: Mapping[int, FixedReading | None]) -> str | None:
-    """How the range moves with the length, which hints at the range of the whole run."""
+    """The move of the range with the length, which hints at the range of the whole run."""
     known = {length: reading for length, reading in readings.items() if reading is not None}
     if len(known) < 2 or plan.lengths[-1] not in known:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,8 +74,15 @@ class _RangeTest:
         )
         sweeps, sweep = Sweeps(rates, losses, accuracies), read_sweeps(rates, list(losses))
         fixed, readings = self._fixed(sweep)
+        last = [evaluations[-1] for evaluations in map(self.runner.evaluations, self._done) if evaluations]
+        cost = RangeCost(
+            len(self._done),
+            sum(row.iteration for row in last),
+            math.fsum(row.train_seconds for row in last),
+            math.fsum(row.evaluation_seconds for row in last),
+        )
         return RangeResult(
-            self.solver, self.plan, self.scale, self.runner.evaluated_on, sweeps, sweep, fixed, readings, self._cost()
+            self.solver, self.plan, self.scale, self.runner.evaluated_on, sweeps, sweep, fixed, readings, cost
         )
 
     def sweeps(self) -> list[Task]:
@@ -86,31 +92,19 @@ class _RangeTest:
 
     def _fixed(self, sweep: SweepReading) -> tuple[FixedRuns, dict[int, FixedReading | None]]:
         """Run at rates until both ends of the range are known, or no further rate is allowed."""
+        lengths, seeds = self.plan.lengths, self.plan.seeds
+        runner = self.runner.with_iterations(lengths[-1], lengths[0])
         found: dict[float, list[list[Evaluation]]] = {}
         wanted = first_rates(self.plan, sweep)
         while wanted:
-            found |= self._run_fixed(wanted)
-            fixed = self._table(found)
-            readings = {
-                length: read_fixed(fixed.rates, table, self.scale) for length, table in fixed.accuracies.items()
-            }
-            wanted = further_rates(self.plan, tuple(found), readings[self.plan.lengths[-1]])
-        return fixed, readings
-
-    def _run_fixed(self, rates: Sequence[float]) -> dict[float, list[list[Evaluation]]]:
-        """Run at each rate with each seed; the evaluations by rate, of each seed."""
-        runner = self.runner.with_iterations(self.plan.lengths[-1], self.plan.lengths[0])
-        tasks = [
-            self._task(runner, parse_policy(f"FIX(k0={rate!r})"), seed) for rate in rates for seed in self.plan.seeds
-        ]
-        rows, seeds = self._run(tasks), len(self.plan.seeds)
-        return {rate: rows[place * seeds : (place + 1) * seeds] for place, rate in enumerate(rates)}
-
-    def _table(self, found: dict[float, list[list[Evaluation]]]) -> FixedRuns:
-        rates = sorted(found)
-        first = self.plan.lengths[0]
-        accuracies = {length: _at([found[rate] for rate in rates], length // first) for length in self.plan.lengths}
-        return FixedRuns(np.array(rates), accuracies)
+            policies = [parse_policy(f"FIX(k0={rate!r})") for rate in wanted]
+            rows = self._run([self._task(runner, policy, seed) for policy in policies for seed in seeds])
+            found |= {rate: rows[index * len(seeds) :][: len(seeds)] for index, rate in enumerate(wanted)}
+            rates = np.array(sorted(found))
+            tables = {length: _at([found[rate] for rate in sorted(found)], length // lengths[0]) for length in lengths}
+            readings = {length: read_fixed(rates, table, self.scale) for length, table in tables.items()}
+            wanted = further_rates(self.plan, tuple(found), readings[lengths[-1]])
+        return FixedRuns(rates, tables), readings
 
     def _task(self, runner: TrialRunner, policy: Policy, seed: int) -> Task:
         self._numbered += 1
@@ -121,15 +115,6 @@ class _RangeTest:
         self.runner.run_all(tasks)
         self._done += tasks
         return [of_trained_net(self.runner.evaluations(task)) for task in tasks]
-
-    def _cost(self) -> RangeCost:
-        last = [rows[-1] for rows in map(self.runner.evaluations, self._done) if rows]
-        return RangeCost(
-            len(self._done),
-            sum(row.iteration for row in last),
-            math.fsum(row.train_seconds for row in last),
-            math.fsum(row.evaluation_seconds for row in last),
-        )
 
 
 def _column(rows: list[Evaluation], name: str, points: int) -> Column:

@@ -98,7 +98,7 @@ def workload_queries(experiment: Experiment, data: Prepared | None) -> list[Work
 
 @dataclass(frozen=True)
 class Similarity:
-    """How similar two workloads are.
+    """Similarity of two workloads.
 
     Attributes:
         distance: 0 for the same net, data, batch size, solver, iterations and engine.
