@@ -85,7 +85,7 @@ class Search:
             iterations = cost(trials) + (running + 1) * self._runner.experiment.workload.iterations
             if iterations > self._settings.iterations:
                 return True
-        return most is not None and sum(map(bool, map(asked, trials))) >= most
+        return most is not None and sum(map(bool, map(proposal_of, trials))) >= most
 
     def _enqueue_point(self, repeats: int) -> bool:
         """Fix the next trial's parameters that the sampler is not to choose; False where nothing is left to try."""
@@ -98,7 +98,7 @@ class Search:
             points = list(left)
             point = random.Random(f"{self._settings.sampler_seed} {len(trials)}").choice(points) if points else None
         elif self._settings.allocation == "equal" and sampler != "quasi-random":
-            tried = Counter(asked(trial)["function"] for trial in filter(asked, trials))
+            tried = Counter(proposal_of(trial)["function"] for trial in filter(proposal_of, trials))
             point = least_tried(self._space, tried)
         else:
             return True
@@ -113,7 +113,7 @@ class Search:
         from optuna.trial import TrialState
 
         suggested = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
-        known = {asked(other).get("run") for other in self._study.get_trials(deepcopy=False)}
+        known = {proposal_of(other).get("run") for other in self._study.get_trials(deepcopy=False)}
         try:
             label, policy = suggested(trial, self._space, self._runner.experiment.workload.iterations)
             task = self._made(trial, policy.text)
@@ -142,11 +142,11 @@ class Search:
         from optuna.trial import Trial, TrialState
 
         for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            if not asked(found):
+            if not proposal_of(found):
                 self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
-            elif not RunDirectory(self._runner.folder / asked(found)["run"]).is_locked:
+            elif not RunDirectory(self._runner.folder / proposal_of(found)["run"]).is_locked:
                 trial = Trial(self._study, found._trial_id)
-                task = self._made(trial, asked(found)["policy"])
+                task = self._made(trial, proposal_of(found)["policy"])
                 self._trials[task.number] = trial
                 yield task
 
@@ -221,7 +221,7 @@ class Search:
         return [until] if self._settings.objective == "iterations" else [best, until]
 
 
-def asked(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+def proposal_of(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     """Return ``function``, ``policy`` and ``run`` of a trial; empty before it has a policy."""
     found: dict[str, Any] = trial.user_attrs.get(ASKED, {})
     return found
@@ -230,7 +230,7 @@ def asked(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
 def samplers_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[dict[str, Any] | None]:
     """Return the distinct settings of the trials' samplers; None for trials of versions that recorded none."""
     found: list[dict[str, Any] | None] = []
-    for trial in filter(asked, trials):
+    for trial in filter(proposal_of, trials):
         settings = trial.user_attrs.get(SAMPLER)
         if settings not in found:
             found.append(settings)
@@ -245,10 +245,10 @@ def iterations_of(trial: optuna.trial.FrozenTrial) -> int:
 def runs_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
     """Return the trial that took each run furthest, the later one where two did; in the order of the runs' first."""
     furthest: dict[str, optuna.trial.FrozenTrial] = {}
-    for trial in filter(asked, trials):
-        before = furthest.get(asked(trial)["run"])
+    for trial in filter(proposal_of, trials):
+        before = furthest.get(proposal_of(trial)["run"])
         if before is None or iterations_of(trial) >= iterations_of(before):
-            furthest[asked(trial)["run"]] = trial
+            furthest[proposal_of(trial)["run"]] = trial
     return list(furthest.values())
 
 

@@ -10,7 +10,7 @@ from lrbench.policies import Policy, parse_policy
 from lrbench.runs.status import COMPLETED
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import Confirmed, confirm, rerank
-from lrbench.tuning.search import OUTCOME, Search, asked, runs_of, samplers_of
+from lrbench.tuning.search import OUTCOME, Search, proposal_of, runs_of, samplers_of
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import STUDY_FILE, open_study, storage_errors
 from lrbench.tuning.trial_runner import TrialRunner
@@ -271,4 +271,4 @@ def _result(runner: TrialRunner, study: optuna.Study) -> TuneResult:
 def _tried(trial: optuna.trial.FrozenTrial) -> Tried:
     unknown = dict.fromkeys(("best_accuracy", "iterations_to_best", "iterations_to_target"))
     running = {"status": "running", **unknown, "iterations": 0, "seconds": 0.0}
-    return Tried(**asked(trial), **trial.user_attrs.get(OUTCOME, running))
+    return Tried(**proposal_of(trial), **trial.user_attrs.get(OUTCOME, running))

@@ -181,8 +181,8 @@ def known_candidates(entries: Iterable[Entry], query: WorkloadQuery, goal: Goal,
     """Yield at most ``most`` policies of a database that reached the target within the budget on this data set.
 
     Those of the most similar workloads come first (see ``recommending.similarity``); within a workload the surest, and
-    of equally sure ones the soonest. Accuracies on another data set do not compare. A policy is rescaled such that this
-    spec's solver trains at the rates that the net had there.
+    of equally sure ones the soonest. Accuracies on another data set do not compare. The rates of a policy are divided
+    by the query's ``lr_scale``, so that this spec's solver trains at the rates that the net had there.
     """
     asked = replace(query, iterations=goal.within)
     similar = [(entry, found) for entry in entries if (found := similarity(asked, entry.workload)) is not None]

@@ -96,7 +96,7 @@ _ARGUMENTS = {"sqlite": {"timeout": WAIT_SECONDS}, "postgresql": {"connect_timeo
 
 
 @contextmanager
-def speaking_of(shown: str, url: URL) -> Iterator[None]:
+def database_errors(shown: str, url: URL) -> Iterator[None]:
     """Turn a database driver's errors into one line with the database's name, without what is secret in its URL.
 
     Raises:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import Session
 
 from lrbench.errors import DatabaseError
-from lrbench.tuning.database.connection import WRITES, connect, ensure_tables, locate, speaking_of
+from lrbench.tuning.database.connection import WRITES, connect, database_errors, ensure_tables, locate
 from lrbench.tuning.database.entry import Entry, joined
 from lrbench.tuning.database.lines import shipped_entries
 from lrbench.tuning.database.schema import EntryQuery, EntryRow, RunRow, entry_of, entry_row, run_row
@@ -115,7 +115,11 @@ class Database:
     @contextmanager
     def _session(self, *, writes: bool = False) -> Iterator[Session]:
         engine = self._engine.execution_options(**{WRITES: writes})
-        with speaking_of(self.shown, engine.url), Session(engine, expire_on_commit=False) as session, session.begin():
+        with (
+            database_errors(self.shown, engine.url),
+            Session(engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             try:
                 yield session
             except (ValidationError, JSONDecodeError):
@@ -139,7 +143,7 @@ def open_database(location: str) -> Database:
     place = locate(location)
     engine = connect(place)
     try:
-        with speaking_of(place.shown, place.url):
+        with database_errors(place.shown, place.url):
             created = ensure_tables(engine, place.shown, _fill)
     except BaseException:
         engine.dispose()
