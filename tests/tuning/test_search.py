@@ -132,7 +132,7 @@ def test_a_run_that_cannot_be_the_first_at_the_target_any_more_ends(runner):
 class TwoSideBySide(ReplayRunner):
     """Takes the next two runs before it plays the first."""
 
-    def run(self, tasks):
+    def run(self, tasks, on_end=lambda outcome: None):
         tasks, waiting = iter(tasks), []
         outcomes: list[Outcome] = []
         while True:
@@ -141,7 +141,7 @@ class TwoSideBySide(ReplayRunner):
             if not waiting:
                 return outcomes
             if task is None or len(waiting) == 2:
-                outcomes += super().run([waiting.pop(0)])
+                outcomes += super().run([waiting.pop(0)], on_end)
 
 
 def test_side_by_side_the_budget_is_used_up_and_not_overspent(runner):
