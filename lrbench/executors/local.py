@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from operator import setitem
 from typing import Any, Literal
 
 from lrbench.engines.base import Engine, Progress, Session
@@ -77,7 +79,7 @@ class LocalExecutor:
     listener: Listener = field(default_factory=Listener)
     lanes: int = 1
     _stop: threading.Event = field(default_factory=threading.Event)
-    _sessions: set[Session] = field(default_factory=set)
+    _sessions: dict[int, Session] = field(default_factory=dict)
     _slots: queue.SimpleQueue[RunSlot] = field(default_factory=queue.SimpleQueue)
     _deaf: threading.Event = field(default_factory=threading.Event)
     _held_elsewhere: list[Task] = field(default_factory=list)
@@ -143,7 +145,7 @@ class LocalExecutor:
         self._stop.set()
         for future in waiting:
             future.cancel()
-        for session in list(self._sessions):
+        for session in list(self._sessions.values()):
             session.abort()
 
     def _outcome(self, future: Future[Outcome], task: Task) -> Outcome:
@@ -192,20 +194,9 @@ class LocalExecutor:
                     restarted=lambda reason: self._tell(self.listener.restarted, task, reason),
                 )
                 training = Training(self.engine, job, directory, task.rules, observer, self._stop, task.pause)
-                return Outcome(task, "ran", self._train(training))
+                return Outcome(task, "ran", training.run(partial(setitem, self._sessions, task.number)))
         except RunBusy:
             return Outcome(task, "busy", directory.status())
         finally:
+            self._sessions.pop(task.number, None)
             self._slots.put(slot)
-
-    def _train(self, training: Training) -> Status:
-        opened: list[Session] = []
-
-        def remember(session: Session) -> None:
-            opened.append(session)
-            self._sessions.add(session)
-
-        try:
-            return training.run(remember)
-        finally:
-            self._sessions.difference_update(opened)
