@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.policies.values import FloatArray
-from lrbench.tuning.range_test.fixed import FixedReading, AccuracyScale, mean_accuracies, read_fixed
+from lrbench.tuning.range_test.fixed import AccuracyScale, FixedReading, mean_accuracies, read_fixed
 
 RATES = np.array([1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 1.0])
 MANY = AccuracyScale(classes=10, images=10_000)
