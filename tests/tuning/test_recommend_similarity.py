@@ -76,7 +76,7 @@ def test_what_differs_is_said_and_makes_it_a_like_workload(workload, reason):
     ],
 )
 def test_what_has_too_little_in_common_is_not_like(workload):
-    assert found(**workload) is None
+    assert similarity(ASKED, replace(fake_entries.WORKLOAD, **workload)) is None
 
 
 @pytest.mark.parametrize(
