@@ -1,15 +1,15 @@
-"""The training loop: the only one, for every engine.
+"""Training loop, the same for every engine.
 
-Up to each next evaluation it asks the policy for the learning rates of those iterations, hands them to the session,
-evaluates, writes the evaluation down, shows it to the policy, saves a snapshot, and asks the stopping rules whether to
-go on.
+Up to each next evaluation it asks the policy for the learning rates of those iterations, passes them to the session,
+evaluates, writes the evaluation to disk, shows it to the policy, saves a snapshot, and asks the stopping rules whether
+to go on.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.files import check_checksums, write_checksums
 from lrbench.runs.status import Status
-from lrbench.sampling.sampler import sampled
+from lrbench.sampling import sampled
 from lrbench.stopping import StoppingRules
 from lrbench.storage import reason
 
@@ -35,7 +35,7 @@ Pause = Callable[[Sequence[Evaluation]], str | None]
 
 
 class DamagedSnapshot(EngineFailed):
-    """A snapshot that is not what was written, or that the engine cannot go on from."""
+    """A snapshot that is not what was written, or that the engine cannot restore."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Observer:
 class Training:
     """One run in training.
 
-    ``stop`` is set when the user wants everything to end; the session's calls then fail and the run stays pending.
-    ``pause`` is asked after each evaluation why the run should wait, to go on from there another time: such a run is
-    pending too, with that reason.
+    Attributes:
+        stop: set when the user wants everything to end; the session's calls then fail and the run stays pending.
+        pause: called after each evaluation; a run for which it returns a reason is pending, to be resumed later.
     """
 
     engine: Engine
@@ -81,50 +81,46 @@ class Training:
         """
         try:
             self.directory.write_status(Status("running", self.directory.status().iteration))
-            status = self._to_the_end(opened)
+            status = self._in_sessions(opened)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
             if self.stop.is_set():
                 status = Status("pending", self._iteration, "interrupted")
             else:
                 status = Status("failed", self._iteration, failure_reason(error))
-        self._settle(status)
-        if self.stop.is_set() and not status.done:
-            raise Interrupted("interrupted")
-        return status
-
-    def _to_the_end(self, opened: Callable[[Session], None]) -> Status:
-        """Train; where a session that others share is lost, go on from the last snapshot in a new one."""
-        while True:
-            try:
-                return self._in_session(opened)
-            except SessionLost:
-                if self.stop.is_set():
-                    raise
-
-    def _in_session(self, opened: Callable[[Session], None]) -> Status:
-        session = self._open(opened)
-        try:
-            with sampled(session, self.directory.path, resumed=self._iteration > 0):
-                return self._train(session)
-        finally:
-            session.close()
-
-    def _settle(self, status: Status) -> None:
         try:
             self.directory.write_status(status)
         except OSError:
             if status.status != "failed":
                 raise
+        if self.stop.is_set() and not status.done:
+            raise Interrupted("interrupted")
+        return status
+
+    def _in_sessions(self, opened: Callable[[Session], None]) -> Status:
+        """Train; where a session that others share is lost, resume from the last snapshot in a new one."""
+        while True:
+            try:
+                session = self._open(opened)
+                try:
+                    with sampled(session, self.directory.path, resumed=self._iteration > 0):
+                        return self._train(session)
+                finally:
+                    session.close()
+            except SessionLost:
+                if self.stop.is_set():
+                    raise
 
     @property
     def _iteration(self) -> int:
         return self._evaluations[-1].iteration if self._evaluations else 0
 
     def _train(self, session: Session) -> Status:
+        interval, iterations = self.job.test_interval, self.job.iterations
         why = self.rules.verdict(self._evaluations)
-        for start, end in self._intervals():
+        while (start := self._iteration) < iterations:
+            end = min((start // interval + 1) * interval, iterations)
             if why is not None:
-                return Status("stopped", self._iteration, why)
+                return Status("stopped", start, why)
             wait = self.pause(self._evaluations) if self._evaluations else None
             if wait is not None:
                 return Status("pending", self._iteration, wait)
@@ -140,17 +136,8 @@ class Training:
             why = self.rules.verdict(self._evaluations)
         return Status("finished", self._iteration)
 
-    def _intervals(self) -> Iterator[tuple[int, int]]:
-        """From each evaluation to the next; the last ends with the run."""
-        interval, iterations = self.job.test_interval, self.job.iterations
-        start = self._iteration
-        while start < iterations:
-            end = min((start // interval + 1) * interval, iterations)
-            yield start, end
-            start = end
-
     def _open(self, opened: Callable[[Session], None]) -> Session:
-        """A session at the newest snapshot that is whole and whose evaluation is on disk, else at the start."""
+        """Open a session at the newest snapshot that is whole and whose evaluation is on disk, else at the start."""
         evaluations = self.directory.evaluations()
         reached = {evaluation.iteration for evaluation in evaluations}
         usable = [(iteration, path) for iteration, path in self.directory.snapshots() if iteration in reached]
@@ -196,7 +183,7 @@ class Training:
         self.directory.drop_snapshots_after(iteration)
 
     def _evaluate(self, session: Session, trained: TrainResult, iteration: int, rate: float) -> str | None:
-        """Write down an evaluation; why it shows that the net diverged, None where it does not."""
+        """Evaluate, write it to disk and save a snapshot; return why the net diverged, None where it did not."""
         outputs = session.evaluate()
         evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, trained.train_loss, outputs.scores)
         metrics = evaluation_metrics(evaluated, METRICS.values())
@@ -217,7 +204,7 @@ class Training:
         return diverged
 
     def _diverged(self, session: Session, trained: TrainResult, start: int, rates: NDArray[np.float64]) -> Status:
-        """Write down an evaluation without values, so that the run's last accuracy is not one from before."""
+        """Write an evaluation without values to disk, so that the run's last accuracy is not an earlier one."""
         iteration = start + trained.iterations
         outputs = Evaluated(np.full((1, 1), np.nan), np.zeros(1, dtype=np.int64), math.nan, math.nan)
         nothing = evaluation_metrics(outputs, METRICS.values())
@@ -230,7 +217,7 @@ class Training:
         )
 
     def _record(self, session: Session, trained: TrainResult, evaluation_seconds: float, measured: Evaluation) -> None:
-        """Add the clocks to what was measured, write it down, and show it to the policy and the observer."""
+        """Add the clocks to an evaluation, write it to disk, and show it to the policy and the observer."""
         last = self._evaluations[-1] if self._evaluations else Evaluation(0)
         usage = session.usage()
         evaluation = replace(
@@ -247,7 +234,7 @@ class Training:
 
 
 def failure_reason(error: BaseException) -> str:
-    """Say in one line why a run failed."""
+    """Return in one line why a run failed."""
     if isinstance(error, MemoryError):
         return NO_MEMORY
     if isinstance(error, OSError):

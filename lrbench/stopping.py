@@ -1,4 +1,4 @@
-"""Stopping rules: whether a run goes on after an evaluation."""
+"""Stopping rules, which decide after an evaluation whether a run goes on."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lrbench.runs.evaluations import Evaluation, of_trained_net
 
 @dataclass(frozen=True)
 class StoppingRules:
-    """When a run ends early.
+    """Rules for ending a run early; one that is None never ends it.
 
     Attributes:
-        target_accuracy: stop once the test accuracy reaches it; None: never for that.
+        target_accuracy: stop once the test accuracy reaches it.
         patience: stop after this many evaluations without a new best accuracy.
         max_train_seconds: stop once training (evaluations excluded) has taken this long.
     """
@@ -24,7 +24,7 @@ class StoppingRules:
     max_train_seconds: float | None = None
 
     def verdict(self, evaluations: Sequence[Evaluation]) -> str | None:
-        """Why to stop after these evaluations, or None to go on. It depends on them alone, so resuming keeps it."""
+        """Return why to stop after these evaluations, or None; it depends on them alone, so resuming keeps it."""
         trained = of_trained_net(evaluations)
         if not trained:
             return None

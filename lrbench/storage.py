@@ -1,4 +1,4 @@
-"""Files on the disk: written so that a crash, a kill or a full disk leaves the old content or the new one, whole."""
+"""File operations: a crash, a kill or a full disk leaves the old content of a file or the new one, whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped_folder(name: str) -> Path:
-    """Folder of files that LRBench ships: inside the installed package, or beside the package in a checkout.
+    """Return a folder of files that LRBench ships: in the installed package, or beside the package in a checkout.
 
     Raises:
         UsageError: the installation lacks it.
@@ -27,7 +27,7 @@ def shipped_folder(name: str) -> Path:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file to read its bytes; a pipe or a device under its name would be waited for, or read for ever.
+    """Open a regular file to read its bytes; a pipe or a device is refused, since reading it might never end.
 
     Raises:
         OSError: there is none, it may not be read, or it is not a regular file.
@@ -43,13 +43,13 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def read_regular(path: Path) -> bytes:
-    """The content of a regular file; the errors are those of ``open_regular``."""
+    """Read the content of a regular file; the errors are those of ``open_regular``."""
     with open_regular(path) as file:
         return file.read()
 
 
 def is_irregular(path: Path) -> bool:
-    """Whether something is there that is not a regular file, such as a pipe, a device or a folder."""
+    """Return whether ``path`` exists and is not a regular file, such as a pipe, a device or a folder."""
     return path.exists() and not path.is_file()
 
 
@@ -70,7 +70,7 @@ def atomic_write(path: Path, content: bytes) -> None:
 
 
 def remove_partials(folder: Path) -> None:
-    """Delete, at any depth, what a kill left of files that ``atomic_write`` had begun; nobody else may write there."""
+    """Delete the partial files of killed ``atomic_write`` calls, at any depth; nobody else may write there."""
     for path in folder.rglob(".*.partial"):
         path.unlink(missing_ok=True)
 
@@ -93,7 +93,7 @@ def sync(path: Path) -> None:
 
 
 def put_in_place(staging: Path, folder: Path) -> None:
-    """Give a folder of finished files its name, once all of them are on the disk; ``folder`` does not exist yet."""
+    """Rename a folder of finished files once all of them are on the disk; ``folder`` does not exist yet."""
     for path in (staging, *staging.rglob("*")):
         sync(path)
     staging.rename(folder)
@@ -101,7 +101,7 @@ def put_in_place(staging: Path, folder: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     digest = hashlib.sha256()
     with open_regular(path) as stream:
         while block := stream.read(1 << 20):

@@ -17,7 +17,7 @@ from lrbench.report.views.recommend import Commands, asked_solver, recommendatio
 from lrbench.spec.experiment import Experiment, Spec, python_experiment
 from lrbench.spec.model import TuningSettings
 from lrbench.tuning.database import Database, EntryQuery, open_database
-from lrbench.tuning.recommending import Recommendation, asked_workloads, like_solvers
+from lrbench.tuning.recommending import Recommendation, similar_solvers, workload_queries
 from lrbench.tuning.recommending import recommend as recommended
 
 
@@ -26,7 +26,7 @@ class Recommendations(Sequence[Recommendation]):
 
     def __init__(self, found: Sequence[Recommendation], experiment: Experiment, database: str | None) -> None:
         self._found = tuple(found)
-        solvers = tuple(asked_solver(recommendation.asked) for recommendation in found)
+        solvers = tuple(asked_solver(recommendation.query) for recommendation in found)
         self._commands = Commands(
             experiment.document.source, experiment.name, solvers=solvers, database_option=database_option(database)
         )
@@ -100,8 +100,8 @@ def recommendations(
     experiment: Experiment, data: Prepared | None, target: float | None, database: Database
 ) -> list[Recommendation]:
     """A recommendation for each solver of the experiment."""
-    asked = asked_workloads(experiment, data)
-    types = sorted({kind for workload in asked for kind in like_solvers(workload.solver_type)})
+    asked = workload_queries(experiment, data)
+    types = sorted({kind for workload in asked for kind in similar_solvers(workload.solver_type)})
     entries = [entry for kind in types for entry in database.entries(EntryQuery(solver=kind))]
     return [recommended(workload, entries, target) for workload in asked]
 

@@ -42,7 +42,7 @@ def compose(options: TuningOptions) -> int:
     baselines(bench)
     with progressing(bench) as told:
         searching = on_search_engine(told)
-        judge = searching.judged_on_validation(home())
+        judge = searching.on_validation(home())
         check(judge)
         result = compose_and_confirm(told, judge, find_space(searching))
     target = bench.experiment.settings.target_accuracy

@@ -13,9 +13,9 @@ from lrbench.data import find_data_set, find_prepared
 from lrbench.engines.names import is_own
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
-from lrbench.executors.estimate import estimate
 from lrbench.executors.setup import (
     check_tasks,
+    estimate,
     find_data,
     find_engine,
     find_lanes,

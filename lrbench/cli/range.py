@@ -17,8 +17,8 @@ from lrbench.errors import UsageError
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment
     from lrbench.spec.model import SolverSettings
-    from lrbench.tuning.bench import Bench
     from lrbench.tuning.range_test import RangeResult
+    from lrbench.tuning.trial_runner import TrialRunner
 
 
 @click.command()
@@ -82,12 +82,12 @@ def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSett
     return found
 
 
-def _judged(bench: Bench, solver_type: str | None) -> Bench:
+def _judged(bench: TrialRunner, solver_type: str | None) -> TrialRunner:
     """Return the bench that evaluates on a few held-out images, with its sweeps checked by the engine."""
     from lrbench.executors.setup import check_tasks
     from lrbench.tuning.range_test import FEW_IMAGES, sweep_tasks
 
-    judged = bench.judged_on_validation(home(), most=FEW_IMAGES)
+    judged = bench.on_validation(home(), most=FEW_IMAGES)
     tasks = [task for solver in _solvers(bench.experiment, solver_type) for task in sweep_tasks(judged, solver)]
     check_tasks(tasks, bench.engine, bench.experiment)
     return judged

@@ -56,7 +56,7 @@ def recommend(
     data = data_at_hand(experiment)
     with users_database(location) as database:
         found = recommendations(experiment, data, target or experiment.settings.target_accuracy, database)
-    solvers = tuple(asked_solver(recommendation.asked) for recommendation in found)
+    solvers = tuple(asked_solver(recommendation.query) for recommendation in found)
     commands = Commands(str(spec), experiment.name, tuple(overrides), solvers, typed_again(location))
     show(recommendation_document(found, commands), output_format, output)
     return 0

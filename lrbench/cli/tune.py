@@ -43,7 +43,7 @@ def tune(options: TuningOptions, storage: str | None) -> int:
     check_storage(storage)
     with progressing(bench) as told:
         searching = on_search_engine(told)
-        judge = searching.judged_on_validation(home())
+        judge = searching.on_validation(home())
         result = search(told, judge, find_space(searching), storage)
     show(tune_document(result), options.output_format, options.output)
     confirmed = [outcome.status for row in result.confirmed for outcome in row.outcomes]

@@ -30,8 +30,8 @@ from lrbench.errors import Interrupted, SpecError
 
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment
-    from lrbench.tuning.bench import Bench
     from lrbench.tuning.space import Space
+    from lrbench.tuning.trial_runner import TrialRunner
 
 MOST_LANES = 256
 """Largest number of lanes per job, since the number of runs is not known in advance."""
@@ -83,7 +83,7 @@ def tuning_options(command: Callable[..., int]) -> Callable[..., int]:
     return called
 
 
-def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = lambda experiment: None) -> Bench:
+def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = lambda experiment: None) -> TrialRunner:
     """Open the spec's workload with its data and engine, ready to run policies.
 
     Args:
@@ -96,7 +96,7 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
-    from lrbench.tuning.bench import Bench
+    from lrbench.tuning.trial_runner import TrialRunner
 
     experiment = read_experiment(options.spec, options.overrides, TuningSettings)
     check_engine(experiment)
@@ -105,11 +105,11 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     experiment = with_engine_version(experiment, engine)
     experiment.check_data(data)
     check_writable(options.results)
-    bench = Bench(experiment, data, engine, options.results, options.jobs, options.threads)
+    bench = TrialRunner(experiment, data, engine, options.results, options.jobs, options.threads)
     return replace(bench, lanes=_lanes(bench))
 
 
-def on_search_engine(bench: Bench) -> Bench:
+def on_search_engine(bench: TrialRunner) -> TrialRunner:
     """Return the bench with the engine of ``search.engine``, if there is one; raise UsageError if it is not fit."""
     from lrbench.executors.setup import check_engine, find_engine, with_engine_version
 
@@ -124,7 +124,7 @@ def on_search_engine(bench: Bench) -> Bench:
     return replace(searching, lanes=_lanes(searching))
 
 
-def _lanes(bench: Bench) -> int:
+def _lanes(bench: TrialRunner) -> int:
     """Return how many runs share a session; it does not depend on the policy."""
     from lrbench.executors.setup import check_lanes, find_lanes, sessions_at_once
     from lrbench.policies import parse_policy
@@ -136,7 +136,7 @@ def _lanes(bench: Bench) -> int:
 
 
 @contextmanager
-def progressing(bench: Bench, total: int | None = None) -> Iterator[Bench]:
+def progressing(bench: TrialRunner, total: int | None = None) -> Iterator[TrialRunner]:
     """Yield the bench with its runs' progress on standard error; after Ctrl-C, say how to resume."""
     from lrbench.cli.progress import RunProgress
 
@@ -147,7 +147,7 @@ def progressing(bench: Bench, total: int | None = None) -> Iterator[Bench]:
             raise Interrupted("interrupted; completed work is kept", remedy=how_to_resume(sys.argv[1:])) from error
 
 
-def find_space(bench: Bench) -> Space:
+def find_space(bench: TrialRunner) -> Space:
     """Return the search space of the spec's section ``search``, with the rates of a range test if it sets none.
 
     Raises:
@@ -161,7 +161,7 @@ def find_space(bench: Bench) -> Space:
     return search_space(settings, rates, document)
 
 
-def check_space(bench: Bench) -> None:
+def check_space(bench: TrialRunner) -> None:
     """Raise UsageError if the section ``search`` defines no possible space, whatever the rates; nothing is trained."""
     from lrbench.tuning.space import search_space
 
@@ -171,12 +171,12 @@ def check_space(bench: Bench) -> None:
         space.check(bench.experiment.workload.iterations)
 
 
-def _rates(bench: Bench) -> Sequence[float]:
+def _rates(bench: TrialRunner) -> Sequence[float]:
     """Return the rates that a range test suggests, run unless it is done; raise SpecError if there are none."""
     from lrbench.tuning.range_test import FEW_IMAGES, range_test
 
     click.echo("no search.rates in the spec: running a range test first", err=True)
-    judged = bench.judged_on_validation(home(), most=FEW_IMAGES)
+    judged = bench.on_validation(home(), most=FEW_IMAGES)
     found = range_test(judged, bench.experiment.settings.solver[0])
     if found.rates is None:
         raise SpecError(
@@ -189,7 +189,7 @@ def _rates(bench: Bench) -> Sequence[float]:
     return found.rates
 
 
-def workload_heading(bench: Bench) -> str:
+def workload_heading(bench: TrialRunner) -> str:
     """Name the workload for the heading of a table: net, data set, batch size and iterations."""
     from lrbench.report.labels import workload_label
 

@@ -24,10 +24,9 @@ from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
     from lrbench.policies import Policy
-    from lrbench.tuning.bench import Bench
     from lrbench.tuning.database import Database
-    from lrbench.tuning.verify import Candidate, Goal, Phase
-    from lrbench.tuning.verify_search import Searching
+    from lrbench.tuning.trial_runner import TrialRunner
+    from lrbench.tuning.verify import Candidate, Goal, Phase, SearchPhase
 
 
 @click.command()
@@ -98,10 +97,8 @@ def verify(
     """
     from lrbench.report.views.verify import verdict_document
     from lrbench.tuning.study import check_storage
-    from lrbench.tuning.verify import Verification
+    from lrbench.tuning.verify import SearchPhase, Verification, earlier_runs
     from lrbench.tuning.verify import verify as verified
-    from lrbench.tuning.verify_database import earlier_runs
-    from lrbench.tuning.verify_search import Searching
 
     bench = open_bench(options)
     wanted: Sequence[Phase] = phases or ("policy", "database", "search")
@@ -112,7 +109,7 @@ def verify(
         check_space(bench)
     with users_database(location) as database, progressing(bench) as told:
         judging = on_search_engine(told)
-        searching = Searching(lambda: judging.judged_on_validation(home()), lambda: find_space(judging), goal, storage)
+        searching = SearchPhase(lambda: judging.on_validation(home()), lambda: find_space(judging), goal, storage)
         sources = _sources(told, goal, policy, candidates, database, searching)
         verification = Verification(told, goal, earlier_runs(database, bench, goal))
         verdict = verified(verification, [(phase, sources[phase]) for phase in wanted])
@@ -133,7 +130,7 @@ def _policy(text: str | None, phases: Sequence[Phase]) -> Policy | None:
 
 
 def _goal(
-    bench: Bench, target: float | None, within: int | None, seeds: int | None, share: float, early_stop: bool
+    bench: TrialRunner, target: float | None, within: int | None, seeds: int | None, share: float, early_stop: bool
 ) -> Goal:
     from lrbench.tuning.verify import Goal
 
@@ -146,13 +143,12 @@ def _goal(
 
 
 def _sources(
-    bench: Bench, goal: Goal, policy: Policy | None, most: int, database: Database, searching: Searching
+    bench: TrialRunner, goal: Goal, policy: Policy | None, most: int, database: Database, searching: SearchPhase
 ) -> dict[Phase, Callable[[], Iterator[Candidate]]]:
-    from lrbench.tuning.recommending.asked import asked_workloads
-    from lrbench.tuning.verify import Candidate
-    from lrbench.tuning.verify_database import known_candidates
+    from lrbench.tuning.recommending.similarity import workload_queries
+    from lrbench.tuning.verify import Candidate, known_candidates
 
-    asked = asked_workloads(bench.experiment, bench.data)[0]
+    asked = workload_queries(bench.experiment, bench.data)[0]
     given = [] if policy is None else [Candidate(policy, "as given")]
     return {
         "policy": lambda: iter(given),

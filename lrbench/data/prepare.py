@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -174,7 +175,7 @@ def hold_out(prepared: Prepared, count: int, home: Path, progress: Progress | No
 
 def evaluated_on(dataset: str) -> str:
     """Return "validation" for the name of a data set made by ``hold_out``, else "test"."""
-    return "validation" if MARK in dataset else "test"
+    return "validation" if re.search(rf"{MARK}\d+$", dataset) else "test"
 
 
 def suggested(prepared: Prepared, batch_size: int) -> int:

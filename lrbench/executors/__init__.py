@@ -1,1 +1,1 @@
-"""Where runs are run."""
+"""Executors: run the tasks of an experiment."""

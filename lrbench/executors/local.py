@@ -1,4 +1,4 @@
-"""Run tasks on this machine, several side by side: a thread each, whose engine trains in processes of its own."""
+"""Executor of tasks on this machine, several side by side: a thread each, whose engine trains in its own processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from operator import setitem
 from typing import Any, Literal
 
 from lrbench.engines.base import Engine, Progress, Session
@@ -31,7 +33,10 @@ class Outcome:
 
 
 class Listener:
-    """Callbacks for task events, called on several threads; each does nothing by default."""
+    """Callbacks for task events, called on several threads; each does nothing by default.
+
+    A listener is for display: its exceptions are ignored, and after the first only ``ended`` is still called.
+    """
 
     def started(self, task: Task) -> None:
         """The task's session is being opened."""
@@ -63,9 +68,9 @@ class LocalExecutor:
     """Runs tasks side by side.
 
     Attributes:
-        jobs: how many sessions at a time.
-        device_ids: the GPUs to share among them, in turn; ignored on the CPU.
-        lanes: how many tasks a session takes at a time; more than 1 only for an engine that has lanes.
+        jobs: number of sessions side by side.
+        device_ids: the GPUs that the sessions take in turn; ignored on the CPU.
+        lanes: number of tasks that a session trains at a time; more than 1 only for an engine that has lanes.
     """
 
     engine: Engine
@@ -74,19 +79,24 @@ class LocalExecutor:
     listener: Listener = field(default_factory=Listener)
     lanes: int = 1
     _stop: threading.Event = field(default_factory=threading.Event)
-    _sessions: set[Session] = field(default_factory=set)
+    _sessions: dict[int, Session] = field(default_factory=dict)
     _slots: queue.SimpleQueue[RunSlot] = field(default_factory=queue.SimpleQueue)
     _deaf: threading.Event = field(default_factory=threading.Event)
     _held_elsewhere: list[Task] = field(default_factory=list)
     _told_busy: set[int] = field(default_factory=set)
 
-    def run(self, tasks: Iterable[Task | None]) -> list[Outcome]:
+    def run(
+        self, tasks: Iterable[Task | None], on_end: Callable[[Outcome], None] = lambda outcome: None
+    ) -> list[Outcome]:
         """Run all tasks; one that fails leaves the others alone.
 
-        A task is taken only when there is room for it, and after the listener was told of all that have ended; so
-        where tasks are generated, each may depend on what came of those before. A None among them means that there is
-        none before something under way has ended.
+        A task is taken only when there is room for it, and after ``on_end`` was called for all that have ended; so
+        where tasks are generated, each may depend on the outcomes before. A None among them means that there is none
+        before something under way has ended.
         A run that another process holds is waited for at the end, and done here if that process leaves it undone.
+
+        Args:
+            on_end: called once per task, on this thread; its exceptions end the other tasks.
 
         Returns:
             An outcome a task, in the order in which they ended.
@@ -99,62 +109,57 @@ class LocalExecutor:
         for slot in room:
             self._slots.put(slot)
         with ThreadPoolExecutor(len(room), thread_name_prefix="run") as pool:
+            outcomes: list[Outcome] = []
             waiting: dict[Future[Outcome], Task] = {}
             try:
-                return list(self._outcomes(iter(tasks), len(room), pool, waiting))
+                for outcome in self._outcomes(iter(tasks), len(room), pool, waiting):
+                    outcomes.append(outcome)
+                    on_end(outcome)
+                return outcomes
             except KeyboardInterrupt:
                 self._end(waiting)
                 raise Interrupted("interrupted") from None
-            except BaseException:  # a defect where the tasks come from
+            except BaseException:  # of ``tasks`` or ``on_end``
                 self._end(waiting)
                 raise
 
     def _outcomes(
         self, tasks: Iterator[Task | None], room: int, pool: ThreadPoolExecutor, waiting: dict[Future[Outcome], Task]
     ) -> Iterator[Outcome]:
-        """Keep as many tasks under way as there is room for, and give how each of them ended."""
+        """Run as many tasks at a time as there is room for, those held elsewhere last; yield the outcomes."""
         while True:
             task = next(tasks, None) if len(waiting) < room else None
             if task is not None:
                 waiting[pool.submit(self._run, task)] = task
-            elif not waiting and not self._take_back(pool, waiting):
-                return
+            elif not waiting:
+                held, self._held_elsewhere = self._held_elsewhere, []
+                if not held or self._stop.wait(WAIT_SECONDS):
+                    return
+                waiting |= {pool.submit(self._run, task): task for task in held}
             more = task is not None and len(waiting) < room
             done, _ = wait(waiting, timeout=0 if more else WAIT_SECONDS, return_when=FIRST_COMPLETED)
             ended = [self._outcome(future, waiting.pop(future)) for future in done]
             yield from (outcome for outcome in ended if outcome.how != "busy")
 
-    def _take_back(self, pool: ThreadPoolExecutor, waiting: dict[Future[Outcome], Task]) -> bool:
-        """Try again what other processes held; False where they held nothing, or the user wants to end."""
-        held, self._held_elsewhere = self._held_elsewhere, []
-        if not held or self._stop.wait(WAIT_SECONDS):
-            return False
-        waiting |= {pool.submit(self._run, task): task for task in held}
-        return True
-
     def _end(self, waiting: dict[Future[Outcome], Task]) -> None:
         self._stop.set()
         for future in waiting:
             future.cancel()
-        for session in list(self._sessions):
+        for session in list(self._sessions.values()):
             session.abort()
 
     def _outcome(self, future: Future[Outcome], task: Task) -> Outcome:
         error = future.exception()
         outcome = future.result() if error is None else Outcome(task, "ran", Status("failed", 0, failure_reason(error)))
-        if outcome.how == "busy":
-            self._hold_back(task)
-        else:
+        if outcome.how != "busy":
             with suppress(Exception):  # as in _tell
                 self.listener.ended(outcome)
-        return outcome
-
-    def _hold_back(self, task: Task) -> None:
-        """Put off a task that another process holds, and say so once."""
+            return outcome
         self._held_elsewhere.append(task)
         if task.number not in self._told_busy:
             self._told_busy.add(task.number)
             self._tell(self.listener.held_elsewhere, task)
+        return outcome
 
     def _tell(self, news: Callable[..., None], *what: Any) -> None:
         """Call the listener, unless it failed once: it is only for display, and training goes on without it."""
@@ -183,30 +188,15 @@ class LocalExecutor:
                     on_progress=lambda news: self._tell(self.listener.progressed, task, news),
                     on_notice=lambda text: self._tell(self.listener.noticed, task, text),
                 )
-                training = Training(
-                    self.engine, job, directory, task.rules, self._observer(task), self._stop, task.pause
+                observer = Observer(
+                    evaluated=lambda evaluation: self._tell(self.listener.evaluated, task, evaluation),
+                    resumed=lambda iteration: self._tell(self.listener.resumed, task, iteration),
+                    restarted=lambda reason: self._tell(self.listener.restarted, task, reason),
                 )
-                return Outcome(task, "ran", self._train(training))
+                training = Training(self.engine, job, directory, task.rules, observer, self._stop, task.pause)
+                return Outcome(task, "ran", training.run(partial(setitem, self._sessions, task.number)))
         except RunBusy:
             return Outcome(task, "busy", directory.status())
         finally:
+            self._sessions.pop(task.number, None)
             self._slots.put(slot)
-
-    def _train(self, training: Training) -> Status:
-        opened: list[Session] = []
-
-        def remember(session: Session) -> None:
-            opened.append(session)
-            self._sessions.add(session)
-
-        try:
-            return training.run(remember)
-        finally:
-            self._sessions.difference_update(opened)
-
-    def _observer(self, task: Task) -> Observer:
-        return Observer(
-            evaluated=lambda evaluation: self._tell(self.listener.evaluated, task, evaluation),
-            resumed=lambda iteration: self._tell(self.listener.resumed, task, iteration),
-            restarted=lambda reason: self._tell(self.listener.restarted, task, reason),
-        )

@@ -1,4 +1,4 @@
-"""A listener that makes a line of text of each event of a run, to be shown or logged."""
+"""Listener that turns each event of a run into a line of text, to be shown or logged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrbench.runs.evaluations import Evaluation
 
 
 class LogListener(Listener):
-    """Hands a line to ``say`` for each event of a run but the progress between evaluations."""
+    """Calls ``say`` with a line for each event of a run but the progress between evaluations."""
 
     def __init__(self) -> None:
         self.best: dict[int, float] = {}
@@ -20,7 +20,7 @@ class LogListener(Listener):
 
     @abstractmethod
     def say(self, task: Task, text: str) -> None:
-        """Show or keep a line about a task; the text says neither its number nor its label."""
+        """Show or keep a line about a task; the text has neither its number nor its label."""
 
     def started(self, task: Task) -> None:
         self.best[task.number] = math.nan
@@ -59,7 +59,7 @@ class LogListener(Listener):
             self.say(outcome.task, self.ending(outcome))
 
     def ending(self, outcome: Outcome) -> str:
-        """How a run ended, in words."""
+        """Return a text of how a run ended."""
         status = outcome.status
         reason = f": {plain(status.reason)}" if status.reason else ""
         best = self.best.get(outcome.task.number, math.nan)
@@ -68,6 +68,6 @@ class LogListener(Listener):
 
 
 def name_of(task: Task, total: int | None = None) -> str:
-    """Such as ``[ 3/21] FIX(k0=0.01) SGD seed 0``; without the total where nobody knows it."""
+    """Return ``[ 3/21] FIX(k0=0.01) SGD seed 0``; without the total where that is None."""
     number = f"{task.number}" if total is None else f"{task.number:{len(str(total))}}/{total}"
     return f"[{number}] {plain(task.label)}"

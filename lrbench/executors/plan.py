@@ -1,4 +1,4 @@
-"""What is to be run: each run of an experiment with its folder and its job."""
+"""Tasks: the runs of an experiment, each with its folder and its job."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class RunSlot:
-    """Room for one run: on which GPU, the spec's first where it is None, in which of the sessions there, which has so
-    many lanes.
-    """
+    """Place of one run: a lane of a session on a GPU, the spec's first GPU where ``device_id`` is None."""
 
     device_id: int | None = None
     session: int = 0
@@ -34,7 +32,7 @@ class RunSlot:
 
 
 def slots(jobs: int, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> list[RunSlot]:
-    """Room for ``jobs`` sessions, on the GPUs in turn, of so many lanes each; the first runs go to different ones."""
+    """Return the places of ``jobs`` sessions with ``lanes`` each, on the GPUs in turn, one of each session first."""
     return [
         RunSlot(device_ids[session % len(device_ids)], session, lanes) for _ in range(lanes) for session in range(jobs)
     ]
@@ -45,8 +43,8 @@ class Task:
     """One run with all that it needs.
 
     Attributes:
-        number: its place in the experiment's order, from 1.
-        pause: asked after each evaluation why the run should wait there, to go on another time.
+        number: position in the experiment's order, from 1.
+        pause: called after each evaluation; returns a reason to pause the run there, or None to go on.
     """
 
     number: int
@@ -59,12 +57,12 @@ class Task:
 
     @property
     def label(self) -> str:
-        """How a person tells it from the others."""
+        """Label that tells the run from the others."""
         return self.run.label
 
     @property
     def rules(self) -> StoppingRules:
-        """When it ends early."""
+        """Rules that end the run early."""
         settings = self.experiment.settings
         stopping = settings.stopping
         target = settings.target_accuracy if stopping.at_target else None
@@ -77,7 +75,7 @@ class Task:
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_notice: Callable[[str], None] = lambda text: None,
     ) -> Job:
-        """What the engine is given."""
+        """Return the job for the engine."""
         workload, engine = self.experiment.workload, self.experiment.settings.engine
         return Job(
             net=workload.net,
@@ -102,7 +100,7 @@ class Task:
         )
 
     def job_per_gpu(self) -> list[Job]:
-        """A job on each of the spec's GPUs, to have the engine check all of them; on the CPU one job."""
+        """Return a job on each of the spec's GPUs, for the engine to check; on the CPU one job."""
         engine = self.experiment.settings.engine
         return [self.job(RunSlot(device_id)) for device_id in (engine.device_ids if engine.device == "gpu" else [None])]
 
@@ -127,7 +125,7 @@ class Task:
 
 
 def tasks(experiment: Experiment, data: Prepared, results: Path, threads: int = 1) -> list[Task]:
-    """All runs of an experiment, in order.
+    """Return the tasks of an experiment's runs, in order.
 
     Raises:
         SpecError: the data set does not fit the net or the test batch.
@@ -141,27 +139,23 @@ def tasks(experiment: Experiment, data: Prepared, results: Path, threads: int = 
 
 
 def share(everything: list[Item], index: int, count: int) -> list[Item]:
-    """Every ``count``-th item, beginning with number ``index`` (from 1): the shares of all indices are the whole."""
+    """Return every ``count``-th item from number ``index`` (from 1) on; the shares of all indices are the whole."""
     return everything[index - 1 :: count]
 
 
 def machine() -> dict[str, Any]:
-    """The machine, for run.json."""
+    """Return the description of the machine for run.json."""
     import psutil
 
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return {
         "host": platform.node(),
-        "cpu": _processor(),
+        "cpu": next(models, platform.processor()),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "memory_bytes": psutil.virtual_memory().total,
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())

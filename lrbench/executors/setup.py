@@ -1,10 +1,11 @@
-"""From an experiment to tasks that can be trained: its data and engine found, what does not fit refused."""
+"""Preparation of an experiment's tasks: its data, engine, lanes and executor, checks, and the time it will take."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from lrbench.engines.names import is_own
 from lrbench.engines.registry import Site, check_engine_name, open_engine
 from lrbench.errors import NetError, SpecError
 from lrbench.executors.local import LocalExecutor
-from lrbench.executors.plan import Task
+from lrbench.executors.plan import RunSlot, Task
 from lrbench.runs.directory import RunDirectory, check_writable
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import DataFolders
@@ -33,7 +34,7 @@ def check_engine(experiment: Experiment, *section: str) -> None:
 
 
 def find_engine(experiment: Experiment, site: Site) -> Engine:
-    """The engine that the spec names, started once to see that it works.
+    """Return the engine that the spec names, started once to see that it works.
 
     Raises:
         EngineUnavailable: it is absent or broken on this machine.
@@ -44,7 +45,7 @@ def find_engine(experiment: Experiment, site: Site) -> Engine:
 
 
 def with_engine_version(experiment: Experiment, engine: Engine) -> Experiment:
-    """The experiment whose run ids know the version of its engine, where another package brings that engine.
+    """Return the experiment with the version of its engine in its run ids, if another package brings the engine.
 
     Raises:
         EngineUnavailable: it is absent or broken on this machine.
@@ -55,7 +56,7 @@ def with_engine_version(experiment: Experiment, engine: Engine) -> Experiment:
 
 
 def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Prepared | Found:
-    """The user's own LMDB folders, or what ``obtain`` gives for a data set's name."""
+    """Return the user's own LMDB folders, or what ``obtain`` returns for a data set's name."""
     dataset = experiment.workload.dataset
     with experiment.document.placing("workload", "dataset"):
         if isinstance(dataset, DataFolders):
@@ -64,7 +65,7 @@ def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Prepare
 
 
 def check_tasks(tasks: Sequence[Task], engine: Engine, experiment: Experiment) -> None:
-    """Have the engine refuse what it cannot do, with the spec's line."""
+    """Let the engine check the tasks on every GPU; its errors get the spec's line."""
     check_lanes(engine, experiment)
     document = experiment.document
     policies = {task.run.effective_policy: task.job() for task in tasks}
@@ -79,10 +80,10 @@ def check_tasks(tasks: Sequence[Task], engine: Engine, experiment: Experiment) -
 
 
 def check_lanes(engine: Engine, experiment: Experiment) -> None:
-    """Refuse more than one lane where the engine has none.
+    """Check that the engine has as many lanes as the spec sets.
 
     Raises:
-        SpecError: with the spec's line.
+        SpecError: it has none; with the spec's line.
     """
     settings = experiment.settings.engine
     if settings.lanes != 1 and not engine.has_lanes:
@@ -96,14 +97,13 @@ def check_lanes(engine: Engine, experiment: Experiment) -> None:
 def find_lanes(
     tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callable[[str], None], runs: int | None = None
 ) -> int:
-    """As many as the spec says, or, where it says auto, as trials find best.
+    """Return the lanes of the spec, or the best number in trials of the first task if it sets ``auto``.
 
     Never more than leave each of ``jobs`` sessions with a run for each of its lanes.
 
     Args:
-        tasks: of which the first is tried.
-        tell: is given a line that says what the trials found.
-        runs: how many there will be; as many as the tasks by default.
+        tell: called with a line about the trials.
+        runs: number of runs there will be; as many as the tasks by default.
     """
     if not tasks:
         return 1
@@ -119,10 +119,10 @@ def find_lanes(
 
 
 def sessions_at_once(engine: Engine, jobs: int, tell: Callable[[str], None]) -> int:
-    """How many sessions may be open: ``jobs``, or one for an engine whose sessions share a process.
+    """Return how many sessions may be open: ``jobs``, or one for an engine whose sessions share a process.
 
     Args:
-        tell: is given a line where that is fewer than were asked for.
+        tell: called with a line if that is fewer than ``jobs``.
     """
     if engine.isolated or jobs == 1:
         return jobs
@@ -134,10 +134,10 @@ def sessions_at_once(engine: Engine, jobs: int, tell: Callable[[str], None]) -> 
 
 
 def make_executor(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callable[[str], None]) -> LocalExecutor:
-    """What runs the tasks, of one experiment and at least one, once their results folder can be written.
+    """Return the executor of an experiment's tasks, of which there is at least one.
 
     Raises:
-        ResultsError: it cannot.
+        ResultsError: the results folder cannot be written.
     """
     check_writable(tasks[0].folder.parent)
     jobs = sessions_at_once(engine, min(jobs, len(tasks)), tell)
@@ -145,3 +145,37 @@ def make_executor(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callab
     lanes = find_lanes(undone, engine, jobs, tell)
     devices = tasks[0].experiment.settings.engine.device_ids
     return LocalExecutor(engine, jobs, devices, lanes=lanes)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Estimated duration of all runs, with the speed of one run."""
+
+    seconds: float
+    iterations_per_second: float
+    evaluation_seconds: float
+
+    @property
+    def text(self) -> str:
+        """The duration as days, hours, minutes and seconds."""
+        return str(timedelta(seconds=round(self.seconds)))
+
+
+def estimate(tasks: Sequence[Task], engine: Engine, jobs: int, lanes: int = 1) -> Estimate:
+    """Estimate the duration of all tasks from a few passes of the first task's net, which train nothing.
+
+    Stopping rules and divergence can only make it less; sessions side by side are taken to be as fast as one alone.
+    Of the lanes of a session one is evaluated at a time.
+
+    Raises:
+        EngineFailed: the engine refuses the net.
+    """
+    task = tasks[0]
+    with tempfile.TemporaryDirectory(prefix="lrbench-estimate-") as folder:
+        job = task.job(RunSlot(lanes=lanes), folder=Path(folder))
+        timing = engine.time(job)
+    evaluations = -(-job.iterations // job.test_interval)
+    evaluation_seconds = timing.test_batch_seconds * job.test_batches
+    iteration_seconds = timing.iteration_seconds
+    one = job.iterations * iteration_seconds + evaluations * evaluation_seconds * lanes + timing.start_seconds
+    return Estimate(one * -(-len(tasks) // (jobs * lanes)), 1 / iteration_seconds, evaluation_seconds)

@@ -1,7 +1,7 @@
-"""Confirm policies that a search found: full runs from scratch, over seeds that the search did not see.
+"""Confirmation of policies over several seeds, and reranking of the best of a search.
 
-They train on the whole training set and are judged on the test set, which the search never looked at (unless the spec
-says ``validation: 0``).
+Confirming runs start from scratch, train on the whole training set, and are evaluated on the test set, which the search
+never looked at (unless the spec says ``validation: 0``).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from itertools import product
 
 from lrbench.executors.plan import Task
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
-from lrbench.policies import Policy
+from lrbench.policies import Policy, parse_policy
 from lrbench.runner import Pause
 from lrbench.runs.status import COMPLETED
-from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
+from lrbench.tuning.trial_runner import TrialRunner, best_accuracy, iterations_to
 
-SUFFIX = "confirmed"
+SUFFIX, FINALIST = "confirmed", "finalist"
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class SeedOutcome:
     Attributes:
         best_accuracy: a fraction; None where the run has none, as one that failed or diverged at once.
         iterations_to_target: None where the target was not reached, or there is none.
-        iterations: how many were trained; ``seconds`` of training and evaluating they took.
-        reason: why the run ended as it did, where that needs one.
+        iterations: training iterations; ``seconds`` of training and evaluating.
+        reason: why the run stopped, diverged or failed.
     """
 
     seed: int
@@ -46,7 +46,7 @@ class Confirmed:
     """A policy over several seeds.
 
     Attributes:
-        role: what it is here, such as "found" or "baseline".
+        role: for example "found" or "baseline".
         budget: the iterations of a full run.
     """
 
@@ -57,65 +57,60 @@ class Confirmed:
 
     @property
     def diverged(self) -> int:
-        """How many of the runs diverged."""
+        """Number of runs that diverged."""
         return sum(outcome.status == "diverged" for outcome in self.outcomes)
 
     @property
     def accuracy(self) -> Summary:
         """Best accuracy, a fraction, over the runs that did not diverge or fail."""
-        return summarise(
-            [
-                outcome.best_accuracy
-                for outcome in self.outcomes
-                if outcome.best_accuracy is not None and outcome.status in COMPLETED
-            ]
-        )
+        completed = [outcome.best_accuracy for outcome in self.outcomes if outcome.status in COMPLETED]
+        return summarise([accuracy for accuracy in completed if accuracy is not None])
 
     @property
     def to_target(self) -> TimesToTarget:
         """Iterations to the target, where a run that missed it counts with the budget."""
-        return times_to_target(
-            [outcome.iterations_to_target for outcome in self.outcomes], [float(self.budget)] * len(self.outcomes)
-        )
+        times = [outcome.iterations_to_target for outcome in self.outcomes]
+        return times_to_target(times, [float(self.budget)] * len(times))
 
     def ratio_to(self, other: Confirmed) -> Summary:
-        """How many times the iterations to the target the other takes, over the seeds with which both reach it."""
+        """Ratio of the other's iterations to the target to this policy's, over the seeds with which both reach it."""
         theirs = {outcome.seed: outcome.iterations_to_target for outcome in other.outcomes}
         pairs = [(theirs.get(outcome.seed), outcome.iterations_to_target) for outcome in self.outcomes]
         return summarise([their / own for their, own in pairs if their is not None and own is not None])
 
 
 def confirm(
-    bench: Bench, policies: Mapping[Policy, str], seeds: Sequence[int], give_up: Pause | None = None
+    runner: TrialRunner, policies: Mapping[Policy, str], seeds: Sequence[int], give_up: Pause | None = None
 ) -> list[Confirmed]:
     """Run each policy with each seed, every policy once before any twice; runs that are done count.
 
     Args:
-        bench: on the data to confirm on, with the folder for the runs; see ``Bench.named``.
-        policies: what each is here, in the order of the answer.
-        give_up: asked after each evaluation why a run should not go on.
+        runner: evaluates on the data to confirm on; see ``TrialRunner.with_suffix`` for the runs' folder.
+        policies: the role of each, in the order of the answer.
+        give_up: called after each evaluation; returns a reason to give the run up, or None to go on.
 
     Raises:
         PolicyError: a policy is impossible in a run of that length.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    wanted = list(product(seeds, policies))
     tasks = [
-        bench.task(policy, seed, number=number, pause=give_up) for number, (seed, policy) in enumerate(wanted, start=1)
+        runner.task(policy, seed, number=number, pause=give_up)
+        for number, (seed, policy) in enumerate(product(seeds, policies), start=1)
     ]
     if tasks:
-        bench.check(tasks[0])
-    bench.run(tasks)
-    found: dict[Policy, list[SeedOutcome]] = {policy: [] for policy in policies}
-    for task, (_, policy) in zip(tasks, wanted, strict=True):
-        found[policy].append(_outcome(bench, task))
-    budget = bench.experiment.workload.iterations
-    return [Confirmed(policy, role, tuple(found[policy]), budget) for policy, role in policies.items()]
+        runner.check(tasks[0])
+    runner.run(tasks)
+    outcomes = [_outcome(runner, task) for task in tasks]
+    budget = runner.experiment.workload.iterations
+    return [
+        Confirmed(policy, role, tuple(outcomes[index :: len(policies)]), budget)
+        for index, (policy, role) in enumerate(policies.items())
+    ]
 
 
-def _outcome(bench: Bench, task: Task) -> SeedOutcome:
-    rows, status = bench.evaluations(task), bench.status(task)
-    target = bench.experiment.settings.target_accuracy
+def _outcome(runner: TrialRunner, task: Task) -> SeedOutcome:
+    rows, status = runner.evaluations(task), runner.status(task)
+    target = runner.experiment.settings.target_accuracy
     return SeedOutcome(
         seed=task.run.seed,
         status=status.status,
@@ -126,3 +121,30 @@ def _outcome(bench: Bench, task: Task) -> SeedOutcome:
         run=task.folder.name,
         reason=status.reason,
     )
+
+
+def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Confirmed, ...]:
+    """Run the best policies of a search with further seeds, before ``chosen`` of them are chosen; the best first.
+
+    A search trains each policy once, so the best of many results is partly luck: a rate just below what makes the net
+    diverge looks best with one seed, and breaks down with the next. Empty where nothing is to be chosen.
+
+    Args:
+        runner: the runner of the search; the runs that it made there count.
+        texts: the policies that the search found, in its order.
+
+    Raises:
+        Interrupted: Ctrl-C; what was done is on disk.
+    """
+    settings = runner.experiment.settings.search
+    if not chosen or settings.finalists <= chosen or len(texts) <= chosen or not settings.final_seeds:
+        return ()
+    policies = {parse_policy(text): FINALIST for text in texts[: settings.finalists]}
+    seeds = [settings.search_seed + number for number in range(settings.final_seeds + 1)]
+
+    def order(row: Confirmed) -> tuple[float, ...]:
+        """Fewer iterations to the target first, if they count, then more seeds that did not diverge, then accuracy."""
+        accuracy = -row.accuracy.n, -(row.accuracy.mean or 0.0)
+        return (*row.to_target.order, *accuracy) if settings.objective == "iterations" else accuracy
+
+    return tuple(sorted(confirm(runner, policies, seeds), key=order))

@@ -1,4 +1,4 @@
-"""The search itself: policies proposed by a study, each an ordinary run, given up where the study's pruner says so."""
+"""The search: policies proposed by a study, each an ordinary run, given up where the study's pruner says so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import PolicyError
@@ -15,64 +14,58 @@ from lrbench.executors.plan import Task
 from lrbench.policies import parse_policy
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
-from lrbench.tuning.bench import Bench, best_accuracy, iterations_to
-from lrbench.tuning.relay import Relay
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import sampler_settings
 from lrbench.tuning.suggestion import least_tried, suggest, suggest_evenly, untried
+from lrbench.tuning.trial_runner import TrialRunner, best_accuracy, iterations_to
 
 if TYPE_CHECKING:
     import optuna
 
 DEFAULT_TRIALS = 50
 ENOUGH_REPEATS = 2
-"""Proposals in a row of policies that were tried before, after which a small space is asked what it has left."""
+"""Proposals in a row of policies tried before, after which one is drawn from what a small space has left."""
 MOST_REPEATS = 100
-"""The same, after which any space counts as exhausted."""
+"""Proposals in a row of policies tried before, after which any space counts as exhausted."""
 ASKED, OUTCOME, SAMPLER = "asked", "outcome", "sampler"
 """User attributes of a trial: its policy and run, how the run ended, and the settings of its sampler."""
 
 
-class Search(Relay):
-    """One process's part in a study; any number may work on it at once, and a killed one is gone on with.
+class Search:
+    """One process's part in a study; any number may work on it at once, and resume the trials of a killed one.
 
     Args:
-        bench: on what policies are judged; its run directories are where a cut-off trial goes on, and its listener is
-            told how the runs go.
+        runner: evaluates policies; a trial that was cut off resumes in its run directories.
     """
 
-    def __init__(self, bench: Bench, study: optuna.Study, space: Space) -> None:
-        super().__init__(bench.listener)
-        settings = bench.experiment.settings
+    def __init__(self, runner: TrialRunner, study: optuna.Study, space: Space) -> None:
+        settings = runner.experiment.settings
         self._settings, self._target = settings.search, settings.target_accuracy
-        self._bench, self._study, self._space = replace(bench, listener=self), study, space
+        self._runner, self._study, self._space = runner, study, space
         self._trials: dict[int, optuna.Trial] = {}
-        self._problem: Exception | None = None
 
     def run(self) -> None:
         """Try policies until the budget is spent or the space exhausted.
 
         Raises:
-            Interrupted: Ctrl-C; the trials under way are gone on with by whoever runs the search next.
+            Interrupted: Ctrl-C; whoever runs the search next resumes the running trials.
         """
-        self._bench.run(self._tasks())
-        if self._problem is not None:
-            raise self._problem
+        self._runner.run(self._tasks(), self._tell)
 
     def _tasks(self) -> Iterator[Task | None]:
-        """The next run to make, again and again; what ended before is in the study by then.
+        """Yield the next run to make, with all that ended before in the study.
 
-        None where what is under way has to end first: it may leave room in the budget.
+        None where a running trial has to end first: it may leave room in the budget.
         """
         yield from self._left_behind()
         repeats = 0
-        while self._problem is None and repeats < MOST_REPEATS:
+        while repeats < MOST_REPEATS:
             if self._spent():
                 if not self._trials:
                     return
                 yield None
                 continue
-            if not self._point_out(repeats):
+            if not self._enqueue_point(repeats):
                 return
             trial = self._study.ask()
             task = self._task(trial)
@@ -82,29 +75,31 @@ class Search(Relay):
                 yield task
 
     def _spent(self) -> bool:
-        """Whether the budget has no room for one more policy, were it and what is under way trained to their ends."""
+        """Whether the budget has no room for one more policy, were it and the running ones trained to their ends."""
         trials = self._study.get_trials(deepcopy=False)
-        if self._settings.iterations is not None:
-            under_way = sum(trial.state.name == "RUNNING" for trial in trials)
-            whole = self._bench.experiment.workload.iterations
-            if cost(trials) + (under_way + 1) * whole > self._settings.iterations:
-                return True
         most = self._settings.trials
-        if most is None:
-            most = DEFAULT_TRIALS if self._settings.iterations is None else None
-        return most is not None and sum(map(bool, map(asked, trials))) >= most
+        if self._settings.iterations is None:
+            most = DEFAULT_TRIALS if most is None else most
+        else:
+            running = sum(trial.state.name == "RUNNING" for trial in trials)
+            iterations = cost(trials) + (running + 1) * self._runner.experiment.workload.iterations
+            if iterations > self._settings.iterations:
+                return True
+        return most is not None and sum(map(bool, map(proposal_of, trials))) >= most
 
-    def _point_out(self, repeats: int) -> bool:
-        """Fix of the next trial what the sampler is not to choose; False where nothing is left to try."""
-        trials = self._study.get_trials(deepcopy=False)
-        by_share = self._settings.allocation == "equal" and self._settings.sampler != "quasi-random"
-        if self._settings.sampler == "grid":
-            point = next(self._untried(trials), None)
-        elif repeats >= ENOUGH_REPEATS and self._space.size is not None and self._settings.sampler != "quasi-random":
-            left = list(self._untried(trials))
-            point = random.Random(f"{self._settings.sampler_seed} {len(trials)}").choice(left) if left else None
-        elif by_share:
-            point = least_tried(self._space, _tried(trials))
+    def _enqueue_point(self, repeats: int) -> bool:
+        """Fix the next trial's parameters that the sampler is not to choose; False where nothing is left to try."""
+        trials, sampler = self._study.get_trials(deepcopy=False), self._settings.sampler
+        # A trial that waits to be taken has its parameters fixed, and not yet set.
+        left = untried(self._space, (trial.params or trial.system_attrs.get("fixed_params", {}) for trial in trials))
+        if sampler == "grid":
+            point = next(left, None)
+        elif repeats >= ENOUGH_REPEATS and self._space.size is not None and sampler != "quasi-random":
+            points = list(left)
+            point = random.Random(f"{self._settings.sampler_seed} {len(trials)}").choice(points) if points else None
+        elif self._settings.allocation == "equal" and sampler != "quasi-random":
+            tried = Counter(proposal_of(trial)["function"] for trial in filter(proposal_of, trials))
+            point = least_tried(self._space, tried)
         else:
             return True
         if point is None:
@@ -112,39 +107,30 @@ class Search(Relay):
         self._study.enqueue_trial(point)
         return True
 
-    def _untried(self, trials: Sequence[optuna.trial.FrozenTrial]) -> Iterator[dict[str, Any]]:
-        return untried(self._space, (trial.params or _fixed(trial) for trial in trials))
-
     def _task(self, trial: optuna.Trial) -> Task | None:
-        """The run that a trial asks for, None where that was asked for before, or can be none."""
+        """The run that a trial proposes; None where it was proposed before or is impossible."""
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
+        suggested = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
+        known = {proposal_of(other).get("run") for other in self._study.get_trials(deepcopy=False)}
         try:
-            return self._run_of(trial)
+            label, policy = suggested(trial, self._space, self._runner.experiment.workload.iterations)
+            task = self._made(trial, policy.text)
+            if task.folder.name not in known:
+                trial.set_user_attr(SAMPLER, sampler_settings(self._settings))
+                trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
+                return task
+            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)  # a sampler learns nothing of it
         except PolicyError:
             self._study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         except UpdateFinishedTrialError:  # a process that came just then took it for one left behind
             pass
         return None
 
-    def _run_of(self, trial: optuna.Trial) -> Task | None:
-        from optuna.trial import TrialState
-
-        chosen = suggest_evenly if self._settings.sampler == "quasi-random" else suggest
-        known = {asked(other).get("run") for other in self._study.get_trials(deepcopy=False)}
-        label, policy = chosen(trial, self._space, self._bench.experiment.workload.iterations)
-        task = self._made(trial, policy.text)
-        if task.folder.name in known:
-            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)  # a sampler learns nothing of it
-            return None
-        trial.set_user_attr(SAMPLER, sampler_settings(self._settings))
-        trial.set_user_attr(ASKED, {"function": label, "policy": policy.text, "run": task.folder.name})
-        return task
-
     def _made(self, trial: optuna.Trial, policy: str) -> Task:
         reported = set(self._study.get_trials(deepcopy=False)[trial.number].intermediate_values)
-        return self._bench.task(
+        return self._runner.task(
             parse_policy(policy),
             self._settings.search_seed,
             number=trial.number + 1,
@@ -152,20 +138,20 @@ class Search(Relay):
         )
 
     def _left_behind(self) -> Iterator[Task]:
-        """Trials that another process began and no process is running now."""
+        """The trials that another process began and no process is running now."""
         from optuna.trial import Trial, TrialState
 
         for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            if not asked(found):
+            if not proposal_of(found):
                 self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
-            elif not RunDirectory(self._bench.folder / asked(found)["run"]).is_locked:
+            elif not RunDirectory(self._runner.folder / proposal_of(found)["run"]).is_locked:
                 trial = Trial(self._study, found._trial_id)
-                task = self._made(trial, asked(found)["policy"])
+                task = self._made(trial, proposal_of(found)["policy"])
                 self._trials[task.number] = trial
                 yield task
 
     def _pruned(self, trial: optuna.Trial, rows: Sequence[Evaluation], reported: set[int]) -> str | None:
-        """Report the newest evaluation; why to give up, or None. Called from the run's own thread."""
+        """Report the newest evaluation; return why to give up, or None. Called on the run's own thread."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         if self._settings.objective == "both":
@@ -185,7 +171,7 @@ class Search(Relay):
         return "pruned: others were better by this iteration" if trial.should_prune() else None
 
     def _beaten(self, rows: Sequence[Evaluation]) -> bool:
-        """Whether a run that is to reach the target first has already taken as long as another one did."""
+        """Whether a search for the fewest iterations has a policy that reached the target by the run's iteration."""
         if self._settings.objective != "iterations" or self._settings.pruner == "none":
             return False
         found = [
@@ -195,20 +181,13 @@ class Search(Relay):
         ]
         return rows[-1].iteration >= min(found, default=math.inf)
 
-    def ended(self, outcome: Outcome) -> None:
-        """Tell the study how a run ended."""
-        try:
-            self._tell(outcome)
-        except Exception as error:  # noqa: BLE001 - the executor does not mind its listener; the search must
-            self._problem = error
-        super().ended(outcome)
-
     def _tell(self, outcome: Outcome) -> None:
+        """Record in the study how a run ended."""
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
         trial = self._trials.pop(outcome.task.number)
-        rows = self._bench.evaluations(outcome.task)
+        rows = self._runner.evaluations(outcome.task)
         best = best_accuracy(rows)
         found = None if self._target is None else iterations_to(rows, self._target)
         if outcome.status.status == "failed":
@@ -236,22 +215,22 @@ class Search(Relay):
     def _values(self, best: float, reached: int | None) -> list[float]:
         if self._settings.objective == "accuracy":
             return [best]
-        iterations = self._bench.experiment.workload.iterations
+        iterations = self._runner.experiment.workload.iterations
         # One that misses the target ranks behind all that reach it, by how far it missed.
         until = float(reached) if reached is not None else iterations * (1 + (self._target or 1) - best)
         return [until] if self._settings.objective == "iterations" else [best, until]
 
 
-def asked(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """``function``, ``policy`` and ``run`` of a trial; empty before it was asked for."""
+def proposal_of(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    """Return ``function``, ``policy`` and ``run`` of a trial; empty before it has a policy."""
     found: dict[str, Any] = trial.user_attrs.get(ASKED, {})
     return found
 
 
 def samplers_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[dict[str, Any] | None]:
-    """Distinct settings of the samplers that proposed the trials; None for trials of versions that recorded none."""
+    """Return the distinct settings of the trials' samplers; None for trials of versions that recorded none."""
     found: list[dict[str, Any] | None] = []
-    for trial in filter(asked, trials):
+    for trial in filter(proposal_of, trials):
         settings = trial.user_attrs.get(SAMPLER)
         if settings not in found:
             found.append(settings)
@@ -259,30 +238,20 @@ def samplers_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[dict[str, An
 
 
 def iterations_of(trial: optuna.trial.FrozenTrial) -> int:
-    """How many a trial has trained by what the study knows."""
+    """Return the iterations that a trial has trained, by the study; 0 before its run ended."""
     return int(trial.user_attrs.get(OUTCOME, {}).get("iterations", 0))
 
 
 def runs_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
-    """Of each run the trial that took it furthest, the later one where two did; in the order of the runs' first."""
+    """Return the trial that took each run furthest, the later one where two did; in the order of the runs' first."""
     furthest: dict[str, optuna.trial.FrozenTrial] = {}
-    for trial in filter(asked, trials):
-        before = furthest.get(asked(trial)["run"])
+    for trial in filter(proposal_of, trials):
+        before = furthest.get(proposal_of(trial)["run"])
         if before is None or iterations_of(trial) >= iterations_of(before):
-            furthest[asked(trial)["run"]] = trial
+            furthest[proposal_of(trial)["run"]] = trial
     return list(furthest.values())
 
 
 def cost(trials: Sequence[optuna.trial.FrozenTrial]) -> int:
-    """Training iterations of all runs of a study, those that several trials share counted once."""
+    """Return the training iterations of all runs of a study, each run counted once."""
     return sum(map(iterations_of, runs_of(trials)))
-
-
-def _tried(trials: Sequence[optuna.trial.FrozenTrial]) -> Counter[str]:
-    return Counter(asked(trial)["function"] for trial in filter(asked, trials))
-
-
-def _fixed(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """The parameters of a trial that waits to be taken."""
-    fixed: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return fixed

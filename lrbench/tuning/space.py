@@ -1,4 +1,4 @@
-"""A search space: LR functions, each with the numbers that a search may choose, and the policies that they make."""
+"""The search space: LR functions, each with the numbers that a search may choose, and the policies that they make."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RANGE_KEYS = {"low", "high", "log", "whole"}
 
 @dataclass(frozen=True)
 class Choice:
-    """A number or thing to choose among a few, in order."""
+    """A dimension with a few values to choose among, in order."""
 
     name: str
     values: tuple[Any, ...]
@@ -38,7 +38,7 @@ class Part:
 
     Attributes:
         label: unique in the space; the function's name where that is.
-        make: the policy of a value for each dimension in a run of so many iterations; may raise PolicyError.
+        make: maps a value for each dimension and a run's iterations to a policy; may raise PolicyError.
     """
 
     label: str
@@ -46,21 +46,26 @@ class Part:
     make: Callable[[Mapping[str, Any], int], Policy]
 
     def discrete(self, points: int) -> Part:
-        """The part with each range replaced by ``points`` values, evenly spaced on its own scale."""
+        """Return the part with each range replaced by ``points`` values, evenly spaced on its own scale."""
         dimensions = tuple(_points(one, points) if isinstance(one, Shape) else one for one in self.dimensions)
         return Part(self.label, dimensions, self.make)
 
     @property
+    def choices(self) -> list[Choice]:
+        """The dimensions that are no ranges."""
+        return [dimension for dimension in self.dimensions if isinstance(dimension, Choice)]
+
+    @property
     def size(self) -> int | None:
         """The number of policies; None if a dimension is a range."""
-        choices = [one for one in self.dimensions if isinstance(one, Choice)]
-        return math.prod(len(one.values) for one in choices) if len(choices) == len(self.dimensions) else None
+        discrete = len(self.choices) == len(self.dimensions)
+        return math.prod(len(choice.values) for choice in self.choices) if discrete else None
 
     def policies(self, iterations: int) -> Iterator[Policy]:
-        """All policies of a discrete part."""
-        choices = [one for one in self.dimensions if isinstance(one, Choice)]
-        for values in product(*(one.values for one in choices)):
-            yield self.make({one.name: value for one, value in zip(choices, values, strict=True)}, iterations)
+        """Yield all policies of a discrete part."""
+        names = [choice.name for choice in self.choices]
+        for values in product(*(choice.values for choice in self.choices)):
+            yield self.make(dict(zip(names, values, strict=True)), iterations)
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,11 @@ class Space:
         return [part.label for part in self.parts]
 
     def part(self, label: str) -> Part:
-        """The part with that label."""
+        """Return the part with that label."""
         return next(part for part in self.parts if part.label == label)
 
     def discrete(self, points: int) -> Space:
-        """The space with each range replaced by ``points`` values."""
+        """Return the space with each range replaced by ``points`` values."""
         return Space(tuple(part.discrete(points) for part in self.parts))
 
     @property
@@ -104,7 +109,7 @@ class Space:
 
 
 def search_space(settings: SearchSettings, rates: Sequence[float] | None, document: Document) -> Space:
-    """The space that a spec asks for.
+    """Return the search space of a spec.
 
     Args:
         rates: least and largest base rate, for the functions whose shapes LRBench knows; None only with a ``space``.
@@ -113,7 +118,13 @@ def search_space(settings: SearchSettings, rates: Sequence[float] | None, docume
         UsageError: an unknown function, or an entry that is no policy with values, lists and ranges; with the line.
     """
     if settings.space is not None:
-        return Space(tuple(_labelled([_entry(document, index, entry) for index, entry in enumerate(settings.space)])))
+        parts = [_entry(document, index, entry) for index, entry in enumerate(settings.space)]
+        names = [part.label for part in parts]
+        for number, part in enumerate(parts):  # those of one function are told apart by a number
+            if names.count(part.label) > 1:
+                label = f"{part.label} {names[:number].count(part.label) + 1}"
+                parts[number] = Part(label, part.dimensions, part.make)
+        return Space(tuple(parts))
     if rates is None:
         raise ValueError("no rates")
     searched = paper_functions()
@@ -127,7 +138,7 @@ def search_space(settings: SearchSettings, rates: Sequence[float] | None, docume
 
 
 def find_family(name: str) -> Function:
-    """The LR function of that name, which has a family.
+    """Return the LR function of that name, which has a family.
 
     Raises:
         SpecError: there is none, or it has no family.
@@ -142,7 +153,7 @@ def find_family(name: str) -> Function:
 
 
 def family_part(function: Function, rate: Shape) -> Part:
-    """The part of a space in which a function's base rate and shape are chosen by its family."""
+    """Return the part of a space in which a function's base rate and shape are chosen by its family."""
     family = function.family
     assert family is not None
 
@@ -151,14 +162,6 @@ def family_part(function: Function, rate: Shape) -> Part:
         return policy_from_mapping({"function": function.name, **parameters})
 
     return Part(function.name, (rate, *family.shapes), make)
-
-
-def _labelled(parts: list[Part]) -> Iterator[Part]:
-    """The parts, those of one function told apart by a number."""
-    names = [part.label for part in parts]
-    for number, part in enumerate(parts):
-        same = names[:number].count(part.label) + 1
-        yield part if names.count(part.label) == 1 else Part(f"{part.label} {same}", part.dimensions, part.make)
 
 
 def _entry(document: Document, index: int, entry: Any) -> Part:
@@ -187,7 +190,9 @@ def _template(raw: Mapping[str, Any], prefix: str, dimensions: list[Dimension]) 
             found[key] = _range(prefix + key, value)
             dimensions.append(found[key])
         elif parameter is not None and is_grid(parameter, value):
-            found[key] = _choice(prefix + key, value)
+            if not value:
+                raise SpecError(f"{prefix}{key} is an empty list", remedy="give at least one value")
+            found[key] = Choice(prefix + key, tuple(value))
             dimensions.append(found[key])
         elif isinstance(value, Mapping):
             found[key] = _template(value, f"{prefix}{key}.", dimensions)
@@ -206,12 +211,6 @@ def _range(name: str, given: Mapping[str, Any]) -> Shape:
             remedy="write {low: 0.001, high: 0.1, log: true} with low below high, and above 0 for log",
         )
     return Shape(name, low, high, bool(given.get("log")), bool(given.get("whole")))  # type: ignore[arg-type]
-
-
-def _choice(name: str, values: Sequence[Any]) -> Choice:
-    if not values:
-        raise SpecError(f"{name} is an empty list", remedy="give at least one value")
-    return Choice(name, tuple(values))
 
 
 def _filled(template: Mapping[str, Any]) -> Callable[[Mapping[str, Any], int], Policy]:

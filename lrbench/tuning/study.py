@@ -1,4 +1,4 @@
-"""The memory of a search: an Optuna study in a file or a database, which many processes may share and go on with."""
+"""Storage of a search: an Optuna study in a file or a database, which many processes may share and resume."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
 from lrbench.errors import SpecError, UsageError
 from lrbench.spec.sections import SearchSettings
 from lrbench.storage import open_regular
-from lrbench.tuning.database.connection import WRITES, connect, reason_of
-from lrbench.tuning.database.location import Location, locate, refuse_mistyped
+from lrbench.tuning.database.connection import WRITES, Location, connect, locate, reason_of, refuse_mistyped
 from lrbench.urls import hide_secrets_of, is_mistyped_url, shown_url
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 STUDY_FILE = "study.journal"
 IDENTITY = "identity"
 STARTUP_TRIALS = 10
-"""Policies drawn at random before TPE has something to go by, and tried in full before anything is pruned."""
+"""Policies drawn at random before TPE proposes any, and trained in full before anything is pruned."""
 DIRECTIONS: dict[str, list[Literal["minimize", "maximize"]]] = {
     "accuracy": ["maximize"],
     "iterations": ["minimize"],
@@ -35,12 +37,12 @@ DIRECTIONS: dict[str, list[Literal["minimize", "maximize"]]] = {
 def open_study(
     storage: str, name: str, settings: SearchSettings, identity: Mapping[str, Any], evaluations: int
 ) -> optuna.Study:
-    """The study of that name, made where there is none.
+    """Open the study of that name, made where there is none.
 
     Args:
         storage: a database's URL, or the path of a journal file.
         identity: what its trials must have in common; compared part by part.
-        evaluations: how many a full run has, which is what pruning counts in.
+        evaluations: number of evaluations of a full run, which pruning counts in.
 
     Raises:
         UsageError: the storage cannot be opened, or holds a study of something else under that name.
@@ -76,20 +78,34 @@ def check_storage(storage: str | None) -> None:
 
 @contextmanager
 def _opened(storage: str) -> Iterator[optuna.storages.BaseStorage]:
-    """What Optuna keeps studies in, for this process alone as long as the block lasts.
+    """Open the storage of studies, a PostgreSQL database for this process alone as long as the block lasts.
 
     Raises:
         UsageError: it cannot be opened.
     """
     import optuna
+    from optuna.storages import get_storage
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("optuna").propagate = False
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     try:
-        place = _place(storage)
-        with _alone(place):
-            yield optuna.storages.get_storage(_storage(place))
+        refuse_mistyped(storage)
+        if "://" not in storage:
+            yield get_storage(_journal(Path(storage)))
+        elif storage.startswith(("postgresql", "postgres:")):
+            # SQLAlchemy would choose another driver by itself, and Optuna fails where two processes make its tables at
+            # once, so processes take turns as writers of a policy database do.
+            chosen = storage.startswith("postgresql+")
+            location = Location(make_url(storage), shown_storage(storage)) if chosen else locate(storage)
+            engine = connect(location)
+            try:
+                with engine.execution_options(**{WRITES: True}).begin():
+                    yield get_storage(location.url.render_as_string(hide_password=False))
+            finally:
+                engine.dispose()
+        else:
+            yield get_storage(storage)
     except UsageError:
         raise
     except Exception as error:  # each kind of storage raises kinds of its own
@@ -98,13 +114,12 @@ def _opened(storage: str) -> Iterator[optuna.storages.BaseStorage]:
 
 @contextmanager
 def storage_errors(storage: str) -> Iterator[None]:
-    """Turn what a database raises while a study is used into one line with the storage's name.
+    """Turn a database's errors while a study is used into one line with the storage's name.
 
     Raises:
         SpecError: the database cannot be reached, read or written any more.
     """
     from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
@@ -113,76 +128,38 @@ def storage_errors(storage: str) -> Iterator[None]:
 
 
 def _refusal(storage: str, what: str, error: Exception) -> SpecError:
+    cause = error.__cause__ if isinstance(error.__cause__, DBAPIError) else error
+    lines = [reason_of(cause)] if isinstance(cause, DBAPIError) else str(cause).strip().splitlines()
     return SpecError(
-        f"{what}: {hide_secrets_of(storage, _problem(error))}",
+        f"{what}: {hide_secrets_of(storage, next(iter(lines), type(cause).__name__))}",
         where=shown_storage(storage),
         remedy="check that it is reachable, or name another with --storage",
     )
 
 
-def _problem(error: Exception) -> str:
-    """The first line of what the storage says, of a database the driver's own words without the statement."""
-    from sqlalchemy.exc import DBAPIError
-
-    cause = error.__cause__ if isinstance(error.__cause__, DBAPIError) else error
-    if isinstance(cause, DBAPIError):
-        return reason_of(cause)
-    return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-
-
 def shown_storage(storage: str) -> str:
-    """A storage for messages: the path of a file, or a URL without user, password and settings."""
+    """Return a storage's name for messages: the path of a file, or a URL without user, password and settings."""
     return shown_url(storage) if "://" in storage or is_mistyped_url(storage) else storage
 
 
-def _place(storage: str) -> str:
-    """The path or URL for Optuna, for which SQLAlchemy would take another driver of PostgreSQL by itself."""
-    refuse_mistyped(storage)
-    if storage.startswith(("postgresql:", "postgres:")):
-        return locate(storage).url.render_as_string(hide_password=False)
-    return storage
-
-
-@contextmanager
-def _alone(place: str) -> Iterator[None]:
-    """One process at a time: Optuna fails where two make its tables in a PostgreSQL database at once."""
-    if not place.startswith("postgresql") or "://" not in place:
-        yield
-        return
-    from sqlalchemy import make_url
-
-    engine = connect(Location(make_url(place), shown_storage(place)))
-    try:
-        with engine.execution_options(**{WRITES: True}).begin():  # as writers of a policy database take turns
-            yield
-    finally:
-        engine.dispose()
-
-
-def _storage(storage: str) -> Any:
+def _journal(path: Path) -> optuna.storages.BaseStorage:
+    """The storage in a file, which is refused if it is of another kind: Optuna would append to whatever is there."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-    if "://" in storage:
-        return storage
-    path = Path(storage)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _refuse_other_file(path)
+    if path.exists():
+        with open_regular(path) as file:
+            start = file.readline(1000)
+        if start and not (start.startswith(b"{") and b'"op_code"' in start):
+            remedy = "name another with --storage"
+            raise SpecError("is a file of another kind, no study", where=str(path), remedy=remedy)
     return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
 
 
-def _refuse_other_file(path: Path) -> None:
-    """Optuna would write behind whatever is there."""
-    if not path.exists():
-        return
-    with open_regular(path) as file:
-        start = file.readline(1000)
-    if start and not (start.startswith(b"{") and b'"op_code"' in start):
-        raise SpecError("is a file of another kind, no study", where=str(path), remedy="name another with --storage")
-
-
 def _compare(study: optuna.Study, identity: Mapping[str, Any], where: str) -> None:
-    digests = {part: _digest(value) for part, value in identity.items()}
+    texts = {part: json.dumps(value, sort_keys=True, default=str) for part, value in identity.items()}
+    digests = {part: hashlib.sha256(text.encode()).hexdigest()[:16] for part, text in texts.items()}
     before = study.user_attrs.get(IDENTITY)
     if before is None:
         study.set_user_attr(IDENTITY, digests)
@@ -196,12 +173,8 @@ def _compare(study: optuna.Study, identity: Mapping[str, Any], where: str) -> No
         )
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
 def sampler_settings(settings: SearchSettings) -> dict[str, Any]:
-    """Every setting of the sampler and the version of Optuna, so that no default of Optuna's decides.
+    """Return every setting of the sampler and the version of Optuna, so that no default of Optuna's decides.
 
     Optuna 6 removes the remaining arguments of TPE; its versions from 4.4 to 5.0 agree on their values except for
     searches with two objectives.

@@ -1,4 +1,4 @@
-"""From a trial of a study to a policy of the search space."""
+"""Policies of a search space, suggested by the trials of a study."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from lrbench.policies import Policy
-from lrbench.tuning.space import Choice, Dimension, Part, Space
+from lrbench.tuning.space import Choice, Dimension, Space
 
 if TYPE_CHECKING:
     import optuna
@@ -18,9 +18,9 @@ FUNCTION = "function"
 
 
 def suggest(trial: optuna.Trial, space: Space, iterations: int) -> tuple[str, Policy]:
-    """The part that a trial tries, by its label, and the policy; the sampler chooses both.
+    """Return the label of the part that a trial tries, and the policy; the sampler chooses both.
 
-    Each part has parameters of its own, so that what is learnt of one LR function is not mixed with another.
+    Each part has parameters of its own, so that what a sampler learns of one LR function is not mixed with another.
 
     Raises:
         PolicyError: the values make no possible policy.
@@ -32,7 +32,7 @@ def suggest(trial: optuna.Trial, space: Space, iterations: int) -> tuple[str, Po
 
 
 def suggest_evenly(trial: optuna.Trial, space: Space, iterations: int) -> tuple[str, Policy]:
-    """As ``suggest``, by coordinates between 0 and 1 that all parts share, which is what quasi-random points need."""
+    """Return what ``suggest`` does, by coordinates in [0, 1] that all parts share, as quasi-random points need."""
     widest = max(len(part.dimensions) for part in space.parts)
     place, *coordinates = [trial.suggest_float(f"u{axis}", 0.0, 1.0) for axis in range(widest + 1)]
     part = _at(space.parts, place)
@@ -51,7 +51,7 @@ def _value(trial: optuna.Trial, name: str, dimension: Dimension) -> Any:
 
 
 def between(dimension: Dimension, at: float) -> Any:
-    """The value at a place from 0 to 1 along a dimension, on its own scale."""
+    """Return the value at a place from 0 to 1 along a dimension, on its own scale."""
     if isinstance(dimension, Choice):
         return _at(dimension.values, at)
     low, high = dimension.low, dimension.high
@@ -64,7 +64,7 @@ def _at(items: tuple[Any, ...], place: float) -> Any:
 
 
 def least_tried(space: Space, tried: Counter[str]) -> dict[str, Any] | None:
-    """What to fix of the next trial so that every part gets the same share; None where nothing is left to try."""
+    """Return the parameters to fix so that every part gets the same share; None where nothing is left to try."""
     left = [part.label for part in space.parts if part.size is None or tried[part.label] < part.size]
     if not left:
         return None
@@ -72,23 +72,13 @@ def least_tried(space: Space, tried: Counter[str]) -> dict[str, Any] | None:
 
 
 def untried(space: Space, tried: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The parameters of the points of a discrete space that no trial has, in order."""
-    seen = {_key(parameters) for parameters in tried}
+    """Yield the parameters of the points of a discrete space that no trial has, in order."""
+    seen = {frozenset(parameters.items()) for parameters in tried}
     for part in space.parts:
-        for indices in product(*(range(len(one.values)) for one in _choices(part))):
-            wanted: dict[str, Any] = {FUNCTION: part.label} if len(space.parts) > 1 else {}
-            wanted |= {
-                f"{part.label}.{one.name}": index
-                for one, index in zip(_choices(part), indices, strict=True)
-                if len(one.values) > 1
-            }
-            if _key(wanted) not in seen:
-                yield wanted
-
-
-def _choices(part: Part) -> list[Choice]:
-    return [one for one in part.dimensions if isinstance(one, Choice)]
-
-
-def _key(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(parameters.items()))
+        for indices in product(*(range(len(choice.values)) for choice in part.choices)):
+            point: dict[str, Any] = {FUNCTION: part.label} if len(space.parts) > 1 else {}
+            for choice, index in zip(part.choices, indices, strict=True):
+                if len(choice.values) > 1:
+                    point[f"{part.label}.{choice.name}"] = index
+            if frozenset(point.items()) not in seen:
+                yield point

@@ -1,21 +1,19 @@
-"""From a spec to the policies worth training with: search on held-out data, then confirm on the test set."""
+"""Tuning of a spec: search for policies on held-out data, then confirm the best on the test set."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.status import COMPLETED
-from lrbench.tuning.bench import Bench
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
-from lrbench.tuning.confirm import Confirmed, confirm
-from lrbench.tuning.finals import finals
-from lrbench.tuning.search import OUTCOME, Search, asked, runs_of, samplers_of
+from lrbench.tuning.confirm import Confirmed, confirm, rerank
+from lrbench.tuning.search import OUTCOME, Search, proposal_of, runs_of, samplers_of
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import STUDY_FILE, open_study, storage_errors
+from lrbench.tuning.trial_runner import TrialRunner
 
 if TYPE_CHECKING:
     import optuna
@@ -29,10 +27,10 @@ class Tried:
     """A policy that the search tried, as far as its run went.
 
     Attributes:
-        status: the run's, where ``pending`` is one that was given up ("pruned").
-        best_accuracy: a fraction, on what the search judges by; None where the run has none.
+        status: of the run; ``pending`` for one that was given up ("pruned").
+        best_accuracy: a fraction, on the data that the search evaluates on; None where the run has none.
         iterations_to_best, iterations_to_target: None where not reached.
-        iterations: how many were trained; ``seconds`` of training and evaluating they took.
+        iterations: training iterations; ``seconds`` of training and evaluating.
     """
 
     policy: str
@@ -47,24 +45,23 @@ class Tried:
 
     @property
     def ended(self) -> bool:
-        """Whether it was trained to its end without diverging."""
+        """Whether the policy was trained to its end without diverging."""
         return self.status in COMPLETED and self.best_accuracy is not None
 
 
 @dataclass(frozen=True)
 class TuneResult:
-    """What a search found, and what it cost.
+    """The policies that a search tried, the best of them confirmed, and the cost.
 
     Attributes:
         tried: every run once, in the order of their first trials.
-        evaluated_on: "validation" or "test": what ``tried`` was judged on.
-        engine: what the search trained with; ``confirmed_engine``: what the confirming runs did.
+        evaluated_on: "validation" or "test": the data that the search evaluates on.
+        engine: of the search; ``confirmed_engine`` of the confirming runs.
         run_iterations: of a full run.
         finals: the best of the search over further seeds, the best first; empty where there were none.
         confirmed: full runs of the best and the baselines, on the test set; of further finalists where all before
             them diverged.
-        samplers: the distinct settings of the samplers that proposed ``tried``; None stands for trials of a version
-            that recorded none.
+        samplers: distinct settings of the samplers that proposed ``tried``; None for trials that recorded none.
     """
 
     name: str
@@ -92,7 +89,7 @@ class TuneResult:
 
     @property
     def ranked(self) -> list[Tried]:
-        """Those trained to their end, the best first; of several with equal accuracy the one that had it sooner."""
+        """Policies trained to their end, the best first; of several with equal accuracy the one that had it sooner."""
         ended = [tried for tried in self.tried if tried.ended]
         if self.objective == "iterations":
             return sorted(ended, key=lambda tried: (_late(tried.iterations_to_target), *_worse(tried)))
@@ -100,7 +97,7 @@ class TuneResult:
 
     @property
     def pareto(self) -> list[Tried]:
-        """Those that no other beats in accuracy without needing more iterations to the target; best accuracy first."""
+        """Pareto front of accuracy and iterations to the target, the best accuracy first."""
         front: list[Tried] = []
         for tried in sorted(self.ranked, key=lambda tried: (_worse(tried)[0], _late(tried.iterations_to_target))):
             if not front or _late(tried.iterations_to_target) < _late(front[-1].iterations_to_target):
@@ -109,15 +106,14 @@ class TuneResult:
 
     @property
     def best(self) -> list[Tried]:
-        """What the search recommends, in order: the Pareto front where two things were asked for."""
+        """Policies that the search recommends, in order: the Pareto front for the objective ``both``."""
         return self.pareto if self.objective == "both" else self.ranked
 
     @property
     def chosen(self) -> list[Policy]:
-        """The same as policies, the finalists in the order of the finals before all others."""
-        return list(
-            dict.fromkeys([*(row.policy for row in self.finals), *(parse_policy(tried.policy) for tried in self.best)])
-        )
+        """The best policies, the finalists in the order of the finals before all others."""
+        best = [parse_policy(tried.policy) for tried in self.best]
+        return list(dict.fromkeys([*(row.policy for row in self.finals), *best]))
 
 
 def _worse(tried: Tried) -> tuple[float, float]:
@@ -128,110 +124,110 @@ def _late(iterations: int | None) -> float:
     return float("inf") if iterations is None else iterations
 
 
-def tune(bench: Bench, judge: Bench, space: Space, storage: str | None = None) -> TuneResult:
-    """Search, or go on with a search, then confirm the best policies beside the baselines.
+def tune(runner: TrialRunner, search_runner: TrialRunner, space: Space, storage: str | None = None) -> TuneResult:
+    """Search, or resume a search, then confirm the best policies beside the baselines.
 
     Args:
-        bench: on the data to confirm on.
-        judge: the same on the data to search on.
+        runner: evaluates on the data to confirm on.
+        search_runner: evaluates on the data to search on.
         storage: a database's URL or a file for the study; by default a file in the search's folder.
 
     Raises:
         UsageError: the space or a baseline is impossible, or the study is of something else.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    beside = baselines(bench)
-    most = judge.experiment.settings.search.confirm
-    found = with_finals(judge, search(judge, space, storage), most)
+    beside = baselines(runner)
+    most = search_runner.experiment.settings.search.confirm
+    found = reranked(search_runner, search(search_runner, space, storage), most)
     policies = dict.fromkeys(found.chosen[:most], FOUND)
     for policy in beside:
         policies.setdefault(policy, BASELINE)
     if FOUND not in policies.values():
         return found
-    others = found.chosen[most : judge.experiment.settings.search.finalists]
-    confirmed = _confirmed(bench.named(CONFIRMED), policies, others)
-    return replace(found, confirmed=tuple(confirmed), confirmed_engine=bench.experiment.settings.engine.name)
+    others = found.chosen[most : search_runner.experiment.settings.search.finalists]
+    confirmed = _confirmed(runner.with_suffix(CONFIRMED), policies, others)
+    return replace(found, confirmed=tuple(confirmed), confirmed_engine=runner.experiment.settings.engine.name)
 
 
-def _confirmed(bench: Bench, policies: Mapping[Policy, str], others: Sequence[Policy]) -> list[Confirmed]:
-    """The policies over the spec's seeds; the next of the others, too, as long as all that were found diverge.
+def _confirmed(runner: TrialRunner, policies: Mapping[Policy, str], others: Sequence[Policy]) -> list[Confirmed]:
+    """Confirm the policies over the spec's seeds, and the next of the others as long as all that were found diverge.
 
     That the training breaks down shows without the test set, so nothing is chosen on it.
     """
-    rows = confirm(bench, policies, bench.experiment.settings.seeds)
+    rows = confirm(runner, policies, runner.experiment.settings.seeds)
     for policy in others:
         found = [row for row in rows if row.role == FOUND]
         if any(not row.diverged for row in found):
             break
         if policy not in policies:
-            rows[len(found) : len(found)] = confirm(bench, {policy: FOUND}, bench.experiment.settings.seeds)
+            rows[len(found) : len(found)] = confirm(runner, {policy: FOUND}, runner.experiment.settings.seeds)
     return rows
 
 
-def with_finals(judge: Bench, found: TuneResult, most: int) -> TuneResult:
-    """The same with the finals by which ``most`` policies are chosen; those that are on disk count.
+def reranked(runner: TrialRunner, found: TuneResult, most: int) -> TuneResult:
+    """Return the result of a search with its best policies reranked, from which ``most`` are chosen; see ``rerank``.
 
     Raises:
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    return replace(found, finals=finals(_judging(judge), [tried.policy for tried in found.best], most))
+    return replace(found, finals=rerank(_search_runner(runner), [tried.policy for tried in found.best], most))
 
 
-def _judging(judge: Bench) -> Bench:
-    """Where a search has its runs, which end at the target where that is all that counts."""
-    judge = judge.named(SUFFIX)
-    return judge.stopping(at_target=True) if judge.experiment.settings.search.objective == "iterations" else judge
+def _search_runner(runner: TrialRunner) -> TrialRunner:
+    """The runner of a search's runs, which end at the target where that is all that counts."""
+    runner = runner.with_suffix(SUFFIX)
+    soonest = runner.experiment.settings.search.objective == "iterations"
+    return runner.with_stopping(at_target=True) if soonest else runner
 
 
-def search(judge: Bench, space: Space, storage: str | None = None) -> TuneResult:
-    """Search, or go on with a search; nothing is confirmed.
+def search(runner: TrialRunner, space: Space, storage: str | None = None) -> TuneResult:
+    """Search, or resume a search; nothing is confirmed.
 
     Raises:
         As ``tune``.
     """
-    judge = _judging(judge)
-    settings, workload = judge.experiment.settings, judge.experiment.workload
-    with judge.experiment.document.placing("search"):
-        space.check(workload.iterations)
-    if settings.search.sampler == "grid":
-        space = space.discrete(settings.search.points)
-    judge.check(
-        judge.task(next(iter(space.discrete(1).parts[0].policies(workload.iterations))), settings.search.search_seed)
-    )
-    study = _study(judge, space, storage)
-    with storage_errors(_place(judge, storage)):
-        Search(judge, study, space).run()
-        return _result(judge, study)
+    runner = _search_runner(runner)
+    iterations = runner.experiment.workload.iterations
+    with runner.experiment.document.placing("search"):
+        space.check(iterations)
+    policy = next(space.discrete(1).parts[0].policies(iterations))
+    runner.check(runner.task(policy, runner.experiment.settings.search.search_seed))
+    space = _searched(runner, space)
+    storage = storage or str(runner.folder / STUDY_FILE)
+    study = _study(runner, space, storage)
+    with storage_errors(storage):
+        Search(runner, study, space).run()
+        return _result(runner, study)
 
 
-def earlier(judge: Bench, space: Space) -> TuneResult | None:
-    """What a search of that space has found so far, None where none was begun in the results folder.
+def earlier(runner: TrialRunner, space: Space) -> TuneResult | None:
+    """Return what a search of that space has found so far, None where none was begun in the results folder.
 
     Raises:
         SpecError: the study there is of something else.
     """
-    judge = judge.named(SUFFIX)
-    settings = judge.experiment.settings.search
-    if not (judge.folder / STUDY_FILE).exists():
-        return None
-    return _result(judge, _study(judge, space.discrete(settings.points) if settings.sampler == "grid" else space))
+    runner = runner.with_suffix(SUFFIX)
+    storage = runner.folder / STUDY_FILE
+    return _result(runner, _study(runner, _searched(runner, space), str(storage))) if storage.exists() else None
 
 
-def _study(judge: Bench, space: Space, storage: str | None = None) -> optuna.Study:
-    settings, workload = judge.experiment.settings.search, judge.experiment.workload
+def _searched(runner: TrialRunner, space: Space) -> Space:
+    settings = runner.experiment.settings.search
+    return space.discrete(settings.points) if settings.sampler == "grid" else space
+
+
+def _study(runner: TrialRunner, space: Space, storage: str) -> optuna.Study:
+    workload = runner.experiment.workload
     evaluations = -(-workload.iterations // workload.test_interval)
-    return open_study(_place(judge, storage), judge.experiment.name, settings, identity(judge, space), evaluations)
+    settings = runner.experiment.settings.search
+    return open_study(storage, runner.experiment.name, settings, identity(runner, space), evaluations)
 
 
-def _place(judge: Bench, storage: str | None) -> str:
-    return storage or str(judge.folder / STUDY_FILE)
-
-
-def identity(judge: Bench, space: Space) -> dict[str, Any]:
-    """What all trials of a study have in common."""
-    settings = judge.experiment.settings
+def identity(runner: TrialRunner, space: Space) -> dict[str, Any]:
+    """Return what all trials of a study have in common."""
+    settings = runner.experiment.settings
     return {
-        "workload": judge.experiment.workload.describe(judge.data),
+        "workload": runner.experiment.workload.describe(runner.data),
         "solver": settings.solver[0].resolved(),
         "engine": settings.engine.name,
         "search space": [[part.label, *part.dimensions] for part in space.parts],
@@ -243,47 +239,36 @@ def identity(judge: Bench, space: Space) -> dict[str, Any]:
     }
 
 
-def baselines(bench: Bench) -> list[Policy]:
-    """The policies that the spec wants beside those found.
+def baselines(runner: TrialRunner) -> list[Policy]:
+    """Return the policies of the spec to compare those found with.
 
     Raises:
         PolicyError: one is none, or impossible in a run of that length; with the spec's line.
     """
     found = []
-    for index, text in enumerate(bench.experiment.settings.search.baselines):
-        with bench.experiment.document.placing("search", "baselines", index):
+    for index, text in enumerate(runner.experiment.settings.search.baselines):
+        with runner.experiment.document.placing("search", "baselines", index):
             found.append(parse_policy(text))
-            found[-1].check(bench.experiment.workload.iterations)
+            found[-1].check(runner.experiment.workload.iterations)
     return found
 
 
-def _result(judge: Bench, study: optuna.Study) -> TuneResult:
-    settings, trials = judge.experiment.settings, study.get_trials(deepcopy=False)
+def _result(runner: TrialRunner, study: optuna.Study) -> TuneResult:
+    settings, trials = runner.experiment.settings, study.get_trials(deepcopy=False)
     return TuneResult(
         name=settings.name.removesuffix(f"-{SUFFIX}"),
         objective=settings.search.objective,
         target=settings.target_accuracy,
-        evaluated_on=judge.evaluated_on,
-        data=judge.data.label,
+        evaluated_on=runner.evaluated_on,
+        data=runner.data.label,
         engine=settings.engine.name,
-        run_iterations=judge.experiment.workload.iterations,
+        run_iterations=runner.experiment.workload.iterations,
         tried=tuple(_tried(trial) for trial in runs_of(trials)),
         samplers=tuple(samplers_of(trials)),
     )
 
 
 def _tried(trial: optuna.trial.FrozenTrial) -> Tried:
-    unknown = {
-        "status": "running",
-        "best_accuracy": None,
-        "iterations_to_best": None,
-        "iterations_to_target": None,
-        "iterations": 0,
-        "seconds": 0.0,
-    }
-    return Tried(**asked(trial), **trial.user_attrs.get(OUTCOME, unknown))
-
-
-def study_file(results: Path, name: str) -> Path:
-    """Where the study of the experiment of that name lies unless another storage is named."""
-    return results / f"{name}-{SUFFIX}" / STUDY_FILE
+    unknown = dict.fromkeys(("best_accuracy", "iterations_to_best", "iterations_to_target"))
+    running = {"status": "running", **unknown, "iterations": 0, "seconds": 0.0}
+    return Tried(**proposal_of(trial), **trial.user_attrs.get(OUTCOME, running))

@@ -1,21 +1,29 @@
-"""Does a policy reach an accuracy within a budget, and if not, which one does?
+"""Verification that a policy reaches an accuracy within a budget, or search for one that does.
 
 Three phases, as in arXiv:2210.12936: the policy itself; policies of the database that reached the target on the same
-or a like workload; a search for one.
+or a similar workload; a search for one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from lrbench.errors import PolicyError
 from lrbench.metrics.summary import TimesToTarget
 from lrbench.policies import Policy
-from lrbench.tuning.bench import Bench
+from lrbench.tuning.composing.building import compose
+from lrbench.tuning.composing.selection import ComposeResult
 from lrbench.tuning.confirm import SeedOutcome, confirm
-from lrbench.tuning.outlook import Curve, Outlook
+from lrbench.tuning.database import Database, Entry, EntryQuery
+from lrbench.tuning.early_stopping import Curve, TargetFeasibility
+from lrbench.tuning.recommending.ranking import effective_policy
+from lrbench.tuning.recommending.similarity import WorkloadQuery, similarity
+from lrbench.tuning.space import Space
+from lrbench.tuning.trial_runner import TrialRunner
+from lrbench.tuning.tune import TuneResult, reranked, search
 
 SUFFIX = "verify"
 Phase = Literal["policy", "database", "search"]
@@ -25,11 +33,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Goal:
-    """What is asked for.
+    """A target accuracy, a budget, and the seeds that have to reach it.
 
     Attributes:
-        target: accuracy on the test set, a fraction; ``within`` so many iterations.
-        share: of the seeds that have to reach it.
+        target: accuracy on the test set, a fraction.
+        within: the budget in iterations.
+        share: share of the seeds that have to reach the target.
         early_stop: whether a run ends as soon as the target is out of reach; it always ends once that is reached.
     """
 
@@ -41,11 +50,19 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A policy to test, and why."""
+
+    policy: Policy
+    why: str
+
+
+@dataclass(frozen=True)
 class Attempt:
-    """A policy put to the test.
+    """A policy that was tested.
 
     Attributes:
-        why: why this one.
+        why: the reason to test it.
         times: iterations to the target over the seeds; a seed that missed it counts with the goal's iterations.
     """
 
@@ -57,7 +74,7 @@ class Attempt:
 
     @property
     def reached(self) -> int:
-        """How many seeds reached the target."""
+        """Number of seeds that reached the target."""
         return self.times.n
 
     @property
@@ -69,18 +86,18 @@ class Attempt:
         return float(found.low), float(found.high)
 
     def enough(self, share: float) -> bool:
-        """Whether that share of the seeds reached it."""
+        """Whether at least that share of the seeds reached the target."""
         return self.reached >= math.ceil(share * len(self.outcomes) - 1e-9)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of it.
+    """Result of a verification.
 
     Attributes:
         attempts: the policies tested, in order; the last one reached the target if any did.
         evidence: by what runs were given up, where that was asked for.
-        notes: what was skipped, and why.
+        notes: the phases that were skipped, and why.
     """
 
     goal: Goal
@@ -94,31 +111,23 @@ class Verdict:
         return next((attempt for attempt in self.attempts if attempt.enough(self.goal.share)), None)
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A policy to test, and why."""
-
-    policy: Policy
-    why: str
-
-
 @dataclass
 class Verification:
-    """The tests of one goal on one workload.
+    """Tests of policies for one goal on one workload.
 
     Args:
-        bench: on the test set.
+        runner: trains and evaluates on the test set.
         earlier: curves of earlier runs of the workload that reached the target.
     """
 
-    bench: Bench
+    runner: TrialRunner
     goal: Goal
     earlier: tuple[Curve, ...] = ()
 
     @property
-    def outlook(self) -> Outlook:
-        """What runs are given up by."""
-        return Outlook(self.goal.target, self.goal.within, self.earlier)
+    def feasibility(self) -> TargetFeasibility:
+        """The rule by which runs are given up."""
+        return TargetFeasibility(self.goal.target, self.goal.within, self.earlier)
 
     def attempt(self, phase: Phase, candidate: Candidate) -> Attempt:
         """Train with every seed, each until it reaches the target, or cannot any more.
@@ -127,17 +136,15 @@ class Verification:
             PolicyError: the policy is impossible in a run of that length.
             Interrupted: Ctrl-C; what was done is on disk.
         """
-        bench = aimed(self.bench, self.goal).named(SUFFIX)
-        give_up = self.outlook.hopeless if self.goal.early_stop else None
-        (found,) = confirm(bench, {candidate.policy: phase}, self.goal.seeds, give_up)
+        runner = _aimed(self.runner, self.goal).with_suffix(SUFFIX)
+        give_up = self.feasibility.out_of_reach if self.goal.early_stop else None
+        (found,) = confirm(runner, {candidate.policy: phase}, self.goal.seeds, give_up)
         return Attempt(phase, candidate.policy, candidate.why, found.outcomes, found.to_target)
 
 
-def aimed(bench: Bench, goal: Goal) -> Bench:
-    """The bench with runs of the goal's length that end once they reach its target."""
-    aiming = bench.lasting(goal.within).stopping(at_target=True)
-    settings = aiming.experiment.settings.model_copy(update={"target_accuracy": goal.target})
-    return replace(aiming, experiment=replace(aiming.experiment, settings=settings))
+def _aimed(runner: TrialRunner, goal: Goal) -> TrialRunner:
+    """The runner with runs of the goal's length that end once they reach its target."""
+    return runner.with_iterations(goal.within).with_stopping(at_target=True).with_settings(target_accuracy=goal.target)
 
 
 def verify(verification: Verification, phases: Sequence[tuple[Phase, Callable[[], Iterator[Candidate]]]]) -> Verdict:
@@ -158,7 +165,7 @@ def verify(verification: Verification, phases: Sequence[tuple[Phase, Callable[[]
             notes.append(_NOTHING[phase])
         if attempts and attempts[-1].enough(goal.share):
             break
-    evidence = verification.outlook.evidence if goal.early_stop else None
+    evidence = verification.feasibility.evidence if goal.early_stop else None
     return Verdict(goal, tuple(attempts), evidence, notes=tuple(notes))
 
 
@@ -168,3 +175,96 @@ _NOTHING: dict[Phase, str] = {
     "like one",
     "search": "the search found no policy that could be trained to its end",
 }
+
+
+def known_candidates(entries: Iterable[Entry], query: WorkloadQuery, goal: Goal, most: int) -> Iterator[Candidate]:
+    """Yield at most ``most`` policies of a database that reached the target within the budget on this data set.
+
+    Those of the most similar workloads come first (see ``recommending.similarity``); within a workload the surest, and
+    of equally sure ones the soonest. Accuracies on another data set do not compare. The rates of a policy are divided
+    by the query's ``lr_scale``, so that this spec's solver trains at the rates that the net had there.
+    """
+    asked = replace(query, iterations=goal.within)
+    similar = [(entry, found) for entry in entries if (found := similarity(asked, entry.workload)) is not None]
+    similar.sort(key=lambda each: (each[1].distance, *each[0].times_to(goal.target, goal.within).order, each[0].id))
+    seen: set[str] = set()
+    for entry, found in similar:
+        known, policy = entry.reached(goal.target, goal.within), effective_policy(entry)
+        if not found.same_data or not known.reached or policy is None or len(seen) >= most:
+            continue
+        policy = policy.scaled(1 / query.lr_scale)
+        try:
+            policy.check(goal.within)
+        except PolicyError:
+            continue
+        if policy.text not in seen:
+            seen.add(policy.text)
+            yield Candidate(
+                policy,
+                f"reached it with {known.reached} of {len(entry.samples)} seeds on: "
+                f"{', '.join(found.reasons)} (entry {entry.id[:8]}, {entry.workload.evaluated_on} set)",
+            )
+
+
+def earlier_runs(database: Database, runner: TrialRunner, goal: Goal) -> tuple[Curve, ...]:
+    """Return the curves of the database's runs of this net, data, batch size and solver that reached the target."""
+    workload, data = runner.experiment.workload, runner.data
+    query = EntryQuery(
+        net=workload.net_sha256,
+        dataset=data.sha256,
+        batch_size=workload.batch_size,
+        solver=runner.experiment.settings.solver[0].type,
+        evaluated_on="test",
+    )
+    return tuple(
+        tuple((point.iteration, point.accuracy) for point in run.curve if point.iteration > 0)
+        for entry in database.entries(query)
+        if entry.lr_scale == 1
+        for run in entry.samples
+        if run.reached(goal.target, goal.within)
+    )
+
+
+@dataclass
+class SearchPhase:
+    """Search for the policy that reaches a goal soonest, single or composite, on the data to choose by.
+
+    Attributes:
+        search_runner: called for a runner on the validation part.
+        space: called for the policies to search among when it comes to that; it may take a range test.
+        tuned, composed: what was searched so far.
+    """
+
+    search_runner: Callable[[], TrialRunner]
+    space: Callable[[], Space]
+    goal: Goal
+    storage: str | None = None
+    tuned: TuneResult | None = field(default=None, init=False)
+    composed: ComposeResult | None = field(default=None, init=False)
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Yield the best single policy, and, if that is not enough, a composite one.
+
+        Raises:
+            UsageError: as ``search`` and ``compose`` do.
+            Interrupted: Ctrl-C; what was done is on disk.
+        """
+        runner, space = self._aimed(), self.space()
+        self.tuned = reranked(runner, search(runner, space, self.storage), 1)
+        if self.tuned.best:
+            policy = self.tuned.chosen[0]
+            iterations = next(tried.iterations_to_target for tried in self.tuned.best if tried.policy == policy.text)
+            reached = "never" if iterations is None else f"after {iterations:,} iterations"
+            yield Candidate(
+                policy,
+                f"the best of {len(self.tuned.tried)} policies searched; on the "
+                f"{self.tuned.evaluated_on} images it reached it {reached}",
+            )
+        self.composed = compose(runner, space)
+        yield Candidate(self.composed.policy, f"composed in {len(self.composed.stages)} stages")
+
+    def _aimed(self) -> TrialRunner:
+        """The runner of searches for the fewest iterations to the target."""
+        runner = _aimed(self.search_runner(), self.goal).with_stopping().with_suffix(SUFFIX)
+        search_settings = runner.experiment.settings.search.model_copy(update={"objective": "iterations"})
+        return runner.with_settings(search=search_settings)

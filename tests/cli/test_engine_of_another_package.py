@@ -14,7 +14,7 @@ import lrbench
 from lrbench.engines import registry
 from lrbench.policies import parse_policy
 from lrbench.spec.experiment import read_experiment
-from lrbench.tuning.bench import Bench
+from lrbench.tuning.trial_runner import TrialRunner
 
 SPEC = """\
 workload: {net: lenet, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 100, test_interval: 50}
@@ -58,8 +58,8 @@ def test_what_looks_for_policies_keeps_to_the_same_number(here, digits, isolated
     threads = set()
     engine = FakeEngine(lambda session: threads.add(threading.current_thread().name))
     engine.isolated = isolated
-    bench = Bench(read_experiment(here / "trial.yaml"), digits, engine, here / "results", jobs=2)
-    outcomes = bench.run([bench.task(parse_policy("FIX(k0=0.01)"), seed) for seed in range(4)])
+    runner = TrialRunner(read_experiment(here / "trial.yaml"), digits, engine, here / "results", jobs=2)
+    outcomes = runner.run([runner.task(parse_policy("FIX(k0=0.01)"), seed) for seed in range(4)])
     assert [outcome.status.status for outcome in outcomes] == ["finished"] * 4
     assert threads <= {f"run_{number}" for number in range(most)}
 

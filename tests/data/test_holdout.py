@@ -51,6 +51,7 @@ def test_it_has_a_name_and_a_label_of_its_own(digits, held):
     assert held.label == "digits, 200 training images held out"
     assert evaluated_on(held.name) == "validation"
     assert evaluated_on(digits.name) == "test"
+    assert evaluated_on("my-holdout-images") == "test", "a name of the user's that holds nothing out"
 
 
 def test_it_is_made_once(digits, held, tmp_path):

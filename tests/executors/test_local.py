@@ -198,24 +198,29 @@ def test_the_listener_hears_of_every_end(plan):
 
 
 def test_tasks_are_taken_one_by_one_each_knowing_what_came_of_those_before(plan):
-    class Ends(Listener):
-        def __init__(self) -> None:
-            self.ends: list[Outcome] = []
-
-        def ended(self, outcome: Outcome) -> None:
-            self.ends.append(outcome)
-
     def generated() -> Iterator[Task]:
         for count, task in enumerate(plan):
-            known.append(len(listener.ends))
+            known.append(len(ends))
             assert count - known[-1] < 2, "taken only when there is room for it"
             yield task
 
     known: list[int] = []
-    listener = Ends()
-    assert statuses(LocalExecutor(FakeEngine(), 2, listener=listener).run(generated())) == [("ran", "finished")] * 6
+    ends: list[Outcome] = []
+    outcomes = LocalExecutor(FakeEngine(), 2).run(generated(), ends.append)
+    assert statuses(outcomes) == [("ran", "finished")] * 6
+    assert ends == outcomes
     assert known[0] == 0
     assert known == sorted(known)
+
+
+def test_an_error_of_who_is_told_of_the_ends_is_not_hidden_and_no_further_task_is_taken(plan):
+    def told(outcome: Outcome) -> None:
+        raise ZeroDivisionError
+
+    source = iter(plan)
+    with pytest.raises(ZeroDivisionError):
+        LocalExecutor(FakeEngine()).run(source, told)
+    assert next(source) == plan[1]
 
 
 def test_a_source_without_a_task_for_now_is_asked_again_when_something_has_ended(plan):

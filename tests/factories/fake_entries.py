@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lrbench.tuning.database import Entry, MeasuredRun, NewBest, StoredWorkload
-from lrbench.tuning.recommending import Asked
+from lrbench.tuning.recommending import WorkloadQuery
 
 WORKLOAD = StoredWorkload(
     net_name="lenet",
@@ -26,7 +26,7 @@ WORKLOAD = StoredWorkload(
     engine_precision="float32",
 )
 
-ASKED = Asked(
+ASKED = WorkloadQuery(
     net_name="lenet",
     net_sha256="a" * 64,
     dataset_name="mnist",

@@ -1,4 +1,4 @@
-"""A bench whose runs are made up: what a policy's accuracy is at each evaluation follows from its rates alone."""
+"""A runner whose runs are made up: what a policy's accuracy is at each evaluation follows from its rates alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrbench.policies import parse_policy
 from lrbench.runs.evaluations import Evaluation
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.replay import Played, ReplayBench
+from lrbench.tuning.replay import Played, ReplayRunner
 
 ITERATIONS, INTERVAL = 120, 10
 SPEC = """\
@@ -49,10 +49,10 @@ def row(iteration: int, accuracy: float) -> Evaluation:
     return Evaluation(iteration, {"accuracy_top1": accuracy}, train_seconds=iteration / 100)
 
 
-def made_up_bench(folder: Path, data: Prepared, search: str) -> ReplayBench:
-    """A bench of made-up runs for a spec with that section ``search``."""
+def made_up_runner(folder: Path, data: Prepared, search: str) -> ReplayRunner:
+    """A runner of made-up runs for a spec with that section ``search``."""
     folder.mkdir(exist_ok=True)
     spec = folder / "trial.yaml"
     spec.write_text(SPEC.format(search="".join(f"  {line}\n" for line in search.splitlines())))
     experiment = read_experiment(spec, (), TuningSettings)
-    return ReplayBench(experiment, data, FakeEngine(), folder / "results", table=MadeUp())
+    return ReplayRunner(experiment, data, FakeEngine(), folder / "results", table=MadeUp())

@@ -11,20 +11,20 @@ from lrbench.policies import parse_policy
 from lrbench.report.render import render
 from lrbench.report.views.compose import compose_document
 from lrbench.tuning.composing import ComposeResult
-from lrbench.tuning.composing.drawing import Continued, Draw, How
-from lrbench.tuning.composing.judging import Judge, Judged
-from lrbench.tuning.composing.path import Path
-from lrbench.tuning.composing.result import Cost, StageResult
+from lrbench.tuning.composing.proposals import Continuation, How, Proposal, StagedPolicy
+from lrbench.tuning.composing.selection import CandidateScore, ComposeCost, Ranker, StageResult
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
 FIRST, SECOND = "TRI(k0=0.001, k1=0.05, l=30)", "EXP(k0=0.01, gamma=0.99)"
 HEADING = "lenet on digits, batch 32, 100 iterations"
 
 
-def judged(run: str, path: Path, how: How, accuracy: float | None, loss: float | None = 0.5) -> Judged:
+def judged(run: str, path: StagedPolicy, how: How, accuracy: float | None, loss: float | None = 0.5) -> CandidateScore:
     policy = path.parts[-1][1]
-    draw = Draw(policy.name, {}, policy, how)
-    return Judged(Continued(path, draw), run, accuracy, loss, None if accuracy is None or accuracy < 0.9 else 80)
+    draw = Proposal(policy.name, {}, policy, how)
+    return CandidateScore(
+        Continuation(path, draw), run, accuracy, loss, None if accuracy is None or accuracy < 0.9 else 80
+    )
 
 
 def confirmed(text: str, role: str, accuracies: list[float], reached: list[int | None]) -> Confirmed:
@@ -42,7 +42,7 @@ def confirmed(text: str, role: str, accuracies: list[float], reached: list[int |
 @pytest.fixture
 def result() -> ComposeResult:
     """Two stages, the second of another LR function."""
-    first = Path(((0, parse_policy(FIRST)),))
+    first = StagedPolicy(((0, parse_policy(FIRST)),))
     second = first.continued(40, parse_policy(SECOND))
     stages = (
         StageResult(
@@ -66,12 +66,12 @@ def result() -> ComposeResult:
             (judged("d", second, "near a good one", 0.95, 0.2),),
         ),
     )
-    cost = Cost(4, 210, 2.1, 42.0)
+    cost = ComposeCost(4, 210, 2.1, 42.0)
     return ComposeResult(
         stages,
         "validation",
         "digits, 200 training images held out",
-        Judge(400),
+        Ranker(400),
         cost,
         parse_policy(FIRST),
         "the best of the 3 that the first stage tried",
@@ -133,7 +133,7 @@ def test_what_was_chosen_on_the_test_set_is_marked(result):
 
 
 def test_with_a_target_it_says_that_the_sooner_is_better(result):
-    text = " ".join(shown(replace(result, judge=Judge(400, target=0.9))).split())
+    text = " ".join(shown(replace(result, ranker=Ranker(400, target=0.9))).split())
     assert "the sooner at 90 % the better; those not there yet are compared by accuracy" in text
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from factories.fake_engine import FakeEngine, FakeSession
 
+from lrbench import sampling
 from lrbench.data import Prepared
 from lrbench.engines.base import Job
 from lrbench.errors import EngineFailed
@@ -22,10 +23,7 @@ from lrbench.policies import parse_policy
 from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.usage import UsageLog, read_usage
-from lrbench.sampling import sampler
-from lrbench.sampling.nvml import Nvml
-from lrbench.sampling.processes import LOOKS_PER_SEARCH, Processes
-from lrbench.sampling.sampler import UsageRecorder
+from lrbench.sampling import LOOKS_PER_SEARCH, Nvml, Processes, UsageRecorder
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.sections import EngineSettings
 from lrbench.stopping import StoppingRules
@@ -135,7 +133,7 @@ def test_a_process_that_ended_leaves_no_sample_of_zero(child, tmp_path):
 
 
 def test_the_thread_takes_less_than_half_a_percent_of_a_core(child, tmp_path, monkeypatch):
-    monkeypatch.setattr(sampler, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(sampling, "SHORTEST_SECONDS", 0.0)
     recorder = UsageRecorder(child, UsageLog(tmp_path / "usage.jsonl", resumed=False))
     before = time.thread_time()
     for _ in range(120):  # two minutes' worth
@@ -303,7 +301,7 @@ def test_a_defect_in_the_sampler_shows_and_the_run_goes_on(tmp_path, monkeypatch
 
 def test_a_run_does_not_wait_for_a_sampler_that_hangs(tmp_path, monkeypatch):
     release = threading.Event()
-    monkeypatch.setattr(sampler, "JOIN_SECONDS", 0.01)
+    monkeypatch.setattr(sampling, "JOIN_SECONDS", 0.01)
     monkeypatch.setattr(WatchedSession, "processes", lambda session: release.wait(60) and [])
     assert training(tmp_path, WatchedEngine()).run().status == "finished"
     release.set()

@@ -19,9 +19,9 @@ from lrbench.executors.plan import Task
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.bench import Bench
 from lrbench.tuning.composing import ComposeResult, compose, compose_and_confirm
 from lrbench.tuning.space import search_space
+from lrbench.tuning.trial_runner import TrialRunner
 
 SPEC = """
 name: trial
@@ -33,16 +33,16 @@ search: {rates: [0.001, 0.02], validation: 0, sampler_seed: 5, baselines: [FIX(k
 composition: {stages: 3, candidates: 4}
 """
 CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
-MakeBench = Callable[..., Bench]
+MakeBench = Callable[..., TrialRunner]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> MakeBench:
-    """Makes a bench of 60 iterations, evaluated every 5."""
+    """Makes a runner of 60 iterations, evaluated every 5."""
 
-    def bench(
+    def runner(
         engine: FakeEngine, *overrides: str, results: str = "results", jobs: int = 1, listener: Listener | None = None
-    ) -> Bench:
+    ) -> TrialRunner:
         spec = tmp_path / "trial.yaml"
         spec.write_text(SPEC)
         data = Prepared(
@@ -58,7 +58,7 @@ def make(tmp_path: Path) -> MakeBench:
             classes=10,
             sha256="0",
         )
-        return Bench(
+        return TrialRunner(
             read_experiment(spec, overrides, TuningSettings),
             data,
             engine,
@@ -67,26 +67,26 @@ def make(tmp_path: Path) -> MakeBench:
             listener=listener or Listener(),
         )
 
-    return bench
+    return runner
 
 
-def space_of(bench: Bench) -> Any:
-    settings = bench.experiment.settings.search
-    return search_space(settings, settings.rates, bench.experiment.document)
+def space_of(runner: TrialRunner) -> Any:
+    settings = runner.experiment.settings.search
+    return search_space(settings, settings.rates, runner.experiment.document)
 
 
-def composed(bench: Bench) -> ComposeResult:
-    return compose(bench, space_of(bench))
+def composed(runner: TrialRunner) -> ComposeResult:
+    return compose(runner, space_of(runner))
 
 
-def runs(bench: Bench) -> dict[str, list[dict[str, Any]]]:
+def runs(runner: TrialRunner) -> dict[str, list[dict[str, Any]]]:
     """The evaluations of each run of the search, without the clocks."""
     return {
         path.parent.name: [
             {name: value for name, value in evaluation.as_dict().items() if name not in CLOCKS}
             for evaluation in RunDirectory(path.parent).evaluations()
         ]
-        for path in sorted((bench.results / "trial-compose").glob("*/run.json"))
+        for path in sorted((runner.results / "trial-compose").glob("*/run.json"))
     }
 
 
@@ -98,8 +98,8 @@ def parents(stage):
 
 
 def test_the_best_of_each_stage_goes_on_and_its_whole_policy_is_the_result(make):
-    bench = make(FakeEngine())
-    result = composed(bench)
+    runner = make(FakeEngine())
+    result = composed(runner)
     assert result.composite
     assert [(stage.start, stage.judged_at, stage.end) for stage in result.stages] == [
         (0, 20, 20),
@@ -113,21 +113,21 @@ def test_the_best_of_each_stage_goes_on_and_its_whole_policy_is_the_result(make)
         assert stage.best is stage.ranked[0]
         known = [one.accuracy for one in stage.ranked if one.accuracy is not None]
         assert len(known) == len(stage.ranked)
-        assert known[0] >= max(known) - result.judge.noise(max(known))
-    last = RunDirectory(bench.results / "trial-compose" / result.stages[-1].best.run)
+        assert known[0] >= max(known) - result.ranker.noise(max(known))
+    last = RunDirectory(runner.results / "trial-compose" / result.stages[-1].best.run)
     assert last.status().status == "finished"
     assert result.policy.text == result.stages[-1].best.candidate.path.policy.text
 
 
 def test_every_run_is_what_its_policy_gives_from_scratch(make):
     engine = FakeEngine()
-    bench = make(engine)
-    result = composed(bench)
-    found = runs(bench)
+    runner = make(engine)
+    result = composed(runner)
+    found = runs(runner)
     stages = [one for stage in result.stages for one in stage.ranked]
     assert len(found) == len({one.run for one in stages}) == 10, "2 x going on as it was is no run of its own"
     for one in stages:
-        scratch = bench.named("scratch").stopping()
+        scratch = runner.with_suffix("scratch").with_stopping()
         task = scratch.task(one.candidate.path.policy, 1000)
         scratch.run([task])
         alone = [
@@ -140,10 +140,10 @@ def test_every_run_is_what_its_policy_gives_from_scratch(make):
 
 def test_nothing_is_trained_twice_and_the_cost_is_what_was_trained(make):
     engine = FakeEngine()
-    bench = make(engine)
-    result = composed(bench)
+    runner = make(engine)
+    result = composed(runner)
     trained = {name: len(rates) for name, rates in engine.rates.items()}
-    assert sorted(trained) == sorted(runs(bench))
+    assert sorted(trained) == sorted(runs(runner))
     assert result.cost.iterations == sum(trained.values()) == 4 * 20 + 4 * 20 + 4 * 20
     assert result.cost.full_runs == 4
     assert result.cost.runs == len(trained) == 10
@@ -152,11 +152,11 @@ def test_nothing_is_trained_twice_and_the_cost_is_what_was_trained(make):
 
 
 def test_a_branch_says_where_it_comes_from(make):
-    bench = make(FakeEngine())
-    result = composed(bench)
+    runner = make(FakeEngine())
+    result = composed(runner)
     for one in (one for stage in result.stages for one in stage.ranked):
         start, parent = one.candidate.path.parts[-1][0], one.candidate.path.parts[:-1]
-        folder = bench.results / "trial-compose" / one.run
+        folder = runner.results / "trial-compose" / one.run
         assert RunDirectory(folder).branched_at == start
         told = json.loads((folder / "run.json").read_text())
         assert told["policy"] == one.candidate.path.policy.text
@@ -218,14 +218,14 @@ def test_several_side_by_side_find_the_same(make):
 def test_a_branch_that_is_gone_is_trained_from_the_start(make):
     import shutil
 
-    bench = make(FakeEngine())
-    first = composed(bench)
+    runner = make(FakeEngine())
+    first = composed(runner)
     gone = next(
         one
         for one in first.stages[1].ranked
-        if one.candidate.draw.how != "as it was" and one is not first.stages[1].best
+        if one.candidate.proposal.how != "as it was" and one is not first.stages[1].best
     )
-    shutil.rmtree(bench.results / "trial-compose" / gone.run)
+    shutil.rmtree(runner.results / "trial-compose" / gone.run)
     engine = FakeEngine()
     again = composed(make(engine))
     assert again.stages == first.stages
@@ -242,8 +242,8 @@ def test_what_diverges_is_left_out_and_where_all_do_it_is_one_line(make):
 
 
 def test_one_that_diverges_after_it_was_chosen_makes_way_for_the_next(make):
-    bench = make(FakeEngine(), "composition={candidates: 4, stretch: 5}")
-    first = composed(bench)
+    runner = make(FakeEngine(), "composition={candidates: 4, stretch: 5}")
+    first = composed(runner)
 
     def bad(session: FakeSession) -> None:
         chosen = first.stages[0].best.run
@@ -304,8 +304,8 @@ def test_a_beam_keeps_several_runs(make):
 
 def test_confirmation_is_from_scratch_beside_the_best_single_policy_and_the_default(make):
     engine = FakeEngine()
-    bench = make(engine)
-    result = compose_and_confirm(bench, bench, space_of(bench))
+    runner = make(engine)
+    result = compose_and_confirm(runner, runner, space_of(runner))
     assert [row.role for row in result.confirmed] == ["composed", "best single", "baseline"]
     assert [row.policy for row in result.confirmed[:2]] == [result.policy, result.best_single]
     assert result.best_single == result.stages[0].best.candidate.path.policy

@@ -17,10 +17,8 @@ from lrbench.runs.status import Status
 from lrbench.spec.experiment import Experiment, read_experiment
 from lrbench.spec.model import TuningSettings
 from lrbench.spec.sections import CompositionSettings
-from lrbench.tuning.composing.drawing import Continued, Draw, Drawing, Stage
-from lrbench.tuning.composing.judging import Judge, Judged
-from lrbench.tuning.composing.path import Path as PolicyPath
-from lrbench.tuning.composing.path import written_out
+from lrbench.tuning.composing.proposals import Continuation, Proposal, Proposer, Stage, StagedPolicy, written_out
+from lrbench.tuning.composing.selection import CandidateScore, Ranker
 from lrbench.tuning.composing.stages import Plateau, check_ends, planned_ends, stretch_of
 from lrbench.tuning.space import Choice, Part, Space, family_part
 from lrbench.tuning.suggestion import between
@@ -62,7 +60,7 @@ def test_a_policy_cut_short_by_the_next_stage_has_the_rates_it_would_have_had(na
     values = {one.name: between(one, 0.4) for one in part.dimensions}
     alone = written_out(part.make(values, 100), 100)
     assert np.array_equal(alone.rates(range(100), 100), part.make(values, 100).rates(range(100), 100))
-    path = PolicyPath(()).continued(0, alone).continued(40, written_out(part.make(values, 60), 60))
+    path = StagedPolicy(()).continued(0, alone).continued(40, written_out(part.make(values, 60), 60))
     path = path.continued(70, parse_policy("FIX(k0=0.5)"))
     rates = path.policy.rates(range(100), 100)
     assert np.array_equal(rates[:40], alone.rates(range(40), 100))
@@ -83,10 +81,10 @@ def test_what_the_length_stands_for_is_written_out_in_nested_policies_too(text):
     policy = parse_policy(text)
     written = written_out(policy, 100)
     assert np.array_equal(written.rates(range(100), 100), policy.rates(range(100), 100))
-    cut = PolicyPath(((0, written),)).continued(60, parse_policy("FIX(k0=1)")).policy
+    cut = StagedPolicy(((0, written),)).continued(60, parse_policy("FIX(k0=1)")).policy
     assert np.array_equal(cut.rates(range(60), 100), policy.rates(range(60), 100))
     assert not np.array_equal(
-        PolicyPath(((0, policy),)).continued(60, parse_policy("FIX(k0=1)")).policy.rates(range(60), 100),
+        StagedPolicy(((0, policy),)).continued(60, parse_policy("FIX(k0=1)")).policy.rates(range(60), 100),
         policy.rates(range(60), 100),
     ), "without that the rates before the cut would change"
 
@@ -97,46 +95,46 @@ def test_a_closed_loop_policy_is_written_out_as_it_is():
 
 
 def test_a_warm_up_longer_than_its_stage_is_no_candidate():
-    path = PolicyPath(()).continued(0, parse_policy("WARMUP(policy=FIX(k0=0.1), l=30)"))
+    path = StagedPolicy(()).continued(0, parse_policy("WARMUP(policy=FIX(k0=0.1), l=30)"))
     path.check(100, 40)
     path.check(20 + 80, 100)
     with pytest.raises(PolicyError, match="below the 20 iterations"):
         path.check(100, 20)
 
 
-# Drawing
+# Proposer
 
 
-def texts(found: list[Continued]) -> list[str]:
+def texts(found: list[Continuation]) -> list[str]:
     return [one.path.policy.text for one in found]
 
 
 def test_the_first_stage_tries_each_function_in_turn_and_the_same_again():
     names = [function.name for function in paper_functions()]
     stage = Stage(1, 0, 40, 100)
-    found = Drawing(space(*names), stage, 0).first(26)
-    assert sorted(one.draw.label for one in found[:13]) == sorted(names)
-    assert sorted(one.draw.label for one in found[13:]) == sorted(names)
+    found = Proposer(space(*names), stage, 0).first(26)
+    assert sorted(one.proposal.label for one in found[:13]) == sorted(names)
+    assert sorted(one.proposal.label for one in found[13:]) == sorted(names)
     assert len(set(texts(found))) == 26
-    assert texts(Drawing(space(*names), stage, 0).first(26)) == texts(found)
-    assert texts(Drawing(space(*names), stage, 1).first(26)) != texts(found)
-    assert texts(Drawing(space(*names), Stage(2, 0, 40, 100), 0).first(26)) != texts(found)
+    assert texts(Proposer(space(*names), stage, 0).first(26)) == texts(found)
+    assert texts(Proposer(space(*names), stage, 1).first(26)) != texts(found)
+    assert texts(Proposer(space(*names), Stage(2, 0, 40, 100), 0).first(26)) != texts(found)
     assert all(0.0005 < one.path.policy.rates(range(100), 100).max() < 0.1001 for one in found)
 
 
-def further(count: int = 8, explore: float = 0.25, among: Space | None = None, parents: int = 1) -> list[Continued]:
+def further(count: int = 8, explore: float = 0.25, among: Space | None = None, parents: int = 1) -> list[Continuation]:
     among = among or everything()
-    first = Drawing(among, Stage(1, 0, 40, 100), 0).first(8)[:parents]
-    return Drawing(among, Stage(2, 40, 70, 100), 0).further(count, explore, first, [one.draw for one in first])
+    first = Proposer(among, Stage(1, 0, 40, 100), 0).first(8)[:parents]
+    return Proposer(among, Stage(2, 40, 70, 100), 0).further(count, explore, first, [one.proposal for one in first])
 
 
 def test_a_later_stage_goes_on_as_it_was_looks_nearby_and_explores_other_functions():
     found = further(8)
-    assert [one.draw.how for one in found] == ["as it was", *["near a good one"] * 5, *["afresh"] * 2]
+    assert [one.proposal.how for one in found] == ["as it was", *["near a good one"] * 5, *["afresh"] * 2]
     assert found[0].path == found[0].parent
-    label = found[0].draw.label
-    assert {one.draw.label for one in found[:6]} == {label}
-    assert label not in {one.draw.label for one in found[6:]}
+    label = found[0].proposal.label
+    assert {one.proposal.label for one in found[:6]} == {label}
+    assert label not in {one.proposal.label for one in found[6:]}
     before = found[0].path.policy.rates(range(40), 100)
     assert all(np.array_equal(one.path.policy.rates(range(40), 100), before) for one in found)
     assert all(one.path.parts[-1][0] == 40 for one in found[1:])
@@ -145,36 +143,36 @@ def test_a_later_stage_goes_on_as_it_was_looks_nearby_and_explores_other_functio
 
 @pytest.mark.parametrize(("explore", "fresh"), [(0, 0), (0.25, 3), (0.5, 5), (1, 9)])
 def test_the_share_that_explores_is_the_one_asked_for(explore, fresh):
-    assert [one.draw.how for one in further(10, explore)].count("afresh") == fresh
+    assert [one.proposal.how for one in further(10, explore)].count("afresh") == fresh
 
 
 def test_neighbours_are_near_and_within_the_space():
     part = everything().part("SINEXP")
     values = {one.name: between(one, 0.98) for one in part.dimensions}
-    good = Draw("SINEXP", values, written_out(part.make(values, 100), 100), "afresh")
-    parent = Continued(PolicyPath(((0, good.policy),)), good)
-    found = Drawing(everything(), Stage(2, 40, 70, 100), 0).further(200, 0, [parent], [good])[1:]
-    rates = np.log10([one.draw.values["rate"] for one in found])
+    good = Proposal("SINEXP", values, written_out(part.make(values, 100), 100), "afresh")
+    parent = Continuation(StagedPolicy(((0, good.policy),)), good)
+    found = Proposer(everything(), Stage(2, 40, 70, 100), 0).further(200, 0, [parent], [good])[1:]
+    rates = np.log10([one.proposal.values["rate"] for one in found])
     assert rates.max() <= -1
     assert -2.2 < rates.min() < -1.4
     assert -1.4 < np.median(rates) < -1.1
-    assert {one.draw.values["cycles"] for one in found} <= set(range(1, 9))
+    assert {one.proposal.values["cycles"] for one in found} <= set(range(1, 9))
 
 
 def test_each_run_of_a_beam_is_continued():
     found = further(9, parents=3)
     parents = {one.parent.policy for one in found if one.parent is not None}
     assert len(parents) == 3
-    assert [one.draw.how for one in found[:3]] == ["as it was"] * 3
+    assert [one.proposal.how for one in found[:3]] == ["as it was"] * 3
     assert {one.parent.policy for one in found[3:] if one.parent is not None} == parents
 
 
 def test_of_a_small_space_each_policy_is_tried_once_and_then_no_more():
     rates = Choice("k0", (0.01, 0.02, 0.03))
     small = Space((Part("FIX", (rates,), lambda values, _: parse_policy(f"FIX(k0={values['k0']})")),))
-    assert len(Drawing(small, Stage(1, 0, 40, 100), 0).first(8)) == 3
+    assert len(Proposer(small, Stage(1, 0, 40, 100), 0).first(8)) == 3
     # Going on with the policy of the first stage is what "as it was" is; begun anew, its text is another.
-    assert sorted(one.draw.values["k0"] for one in further(8, 0.25, small)[1:]) == [0.01, 0.02, 0.03]
+    assert sorted(one.proposal.values["k0"] for one in further(8, 0.25, small)[1:]) == [0.01, 0.02, 0.03]
 
 
 def test_what_is_impossible_is_never_drawn():
@@ -182,23 +180,23 @@ def test_what_is_impossible_is_never_drawn():
         return parse_policy(f"LINEAR(k0=0.1, k1=0, l={values['l']})" if values["l"] > 0 else "FIX(k0=-1)")
 
     half = Space((Part("LINEAR", (Choice("l", (-1, -2, 20, 30)),), make),))
-    assert sorted(one.draw.values["l"] for one in Drawing(half, Stage(1, 0, 40, 100), 0).first(4)) == [20, 30]
+    assert sorted(one.proposal.values["l"] for one in Proposer(half, Stage(1, 0, 40, 100), 0).first(4)) == [20, 30]
 
 
 # Comparing
 
 
-def judged(name: str, accuracy: float | None, loss: float | None = 1.0, reached: int | None = None) -> Judged:
-    draw = Draw(name, {}, parse_policy("FIX(k0=1)"), "afresh")
-    return Judged(Continued(PolicyPath(()), draw), name, accuracy, loss, reached)
+def judged(name: str, accuracy: float | None, loss: float | None = 1.0, reached: int | None = None) -> CandidateScore:
+    draw = Proposal(name, {}, parse_policy("FIX(k0=1)"), "afresh")
+    return CandidateScore(Continuation(StagedPolicy(()), draw), name, accuracy, loss, reached)
 
 
-def order(judge: Judge, *candidates: Judged) -> str:
+def order(judge: Ranker, *candidates: CandidateScore) -> str:
     return "".join(one.run for one in judge.ranked(candidates))
 
 
 def test_accuracy_decides_beyond_one_standard_error_and_the_loss_within_it():
-    judge = Judge(images=400)  # of 0.8 the standard error is 0.02
+    judge = Ranker(images=400)  # of 0.8 the standard error is 0.02
     assert judge.noise(0.8) == pytest.approx(0.02)
     assert order(judge, judged("a", 0.8, 0.9), judged("b", 0.77, 0.1)) == "ab"
     assert order(judge, judged("a", 0.8, 0.9), judged("b", 0.79, 0.1)) == "ba"
@@ -207,7 +205,7 @@ def test_accuracy_decides_beyond_one_standard_error_and_the_loss_within_it():
 
 
 def test_the_order_does_not_depend_on_the_order_in_which_they_come():
-    judge = Judge(images=400)
+    judge = Ranker(images=400)
     made = np.random.default_rng(0)
     candidates = [judged(str(place), float(made.uniform(0.5, 0.9)), float(made.uniform())) for place in range(9)]
     for _ in range(20):
@@ -216,14 +214,14 @@ def test_the_order_does_not_depend_on_the_order_in_which_they_come():
 
 
 def test_the_diverged_come_last_and_an_infinite_loss_behind_a_finite_one():
-    judge = Judge(images=100)
+    judge = Ranker(images=100)
     assert order(judge, judged("a", None, None), judged("b", 0.1), judged("c", None, None)) == "bac"
     assert order(judge, judged("a", 0.9, math.inf), judged("b", 0.89, 5.0)) == "ba"
     assert judge.noise(1.0) > 0
 
 
 def test_with_a_target_the_soonest_comes_first():
-    judge = Judge(images=400, target=0.8)
+    judge = Ranker(images=400, target=0.8)
     assert order(judge, judged("a", 0.95), judged("b", 0.81, reached=40), judged("c", 0.9, reached=50)) == "bca"
     assert order(judge, judged("a", 0.8, 0.5, reached=40), judged("b", 0.8, 0.4, reached=40)) == "ba"
 
@@ -235,12 +233,12 @@ def row(iteration: int, accuracy: float, loss: float = 1.0) -> Evaluation:
 def test_a_candidate_is_judged_by_its_last_evaluation():
     candidate = judged("a", 0).candidate
     rows = [row(10, 0.9, 0.3), row(20, 0.8, 0.4)]
-    found = Judge(100, target=0.85).judged(candidate, "a", rows, Status("pending", 20))
+    found = Ranker(100, target=0.85).score(candidate, "a", rows, Status("pending", 20))
     assert (found.accuracy, found.loss, found.reached) == (0.8, 0.4, 10)
-    later = Judge(100).judged(candidate, "a", rows, Status("diverged", 70))
+    later = Ranker(100).score(candidate, "a", rows, Status("diverged", 70))
     assert (later.accuracy, later.reached) == (0.8, None)
-    assert Judge(100).judged(candidate, "a", rows, Status("diverged", 20)).diverged
-    assert Judge(100).judged(candidate, "a", [*rows, row(25, math.nan)], Status("diverged", 25)).diverged
+    assert Ranker(100).score(candidate, "a", rows, Status("diverged", 20)).diverged
+    assert Ranker(100).score(candidate, "a", [*rows, row(25, math.nan)], Status("diverged", 25)).diverged
 
 
 # Where stages end

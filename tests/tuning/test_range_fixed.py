@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.policies.values import FloatArray
-from lrbench.tuning.range_test.fixed import FixedReading, Judged, mean_accuracies, read_fixed
+from lrbench.tuning.range_test.fixed import AccuracyScale, FixedReading, mean_accuracies, read_fixed
 
 RATES = np.array([1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 1.0])
-MANY = Judged(classes=10, images=10_000)
+MANY = AccuracyScale(classes=10, images=10_000)
 NAN = np.nan
 
 
@@ -19,7 +19,7 @@ def table(*rows):
     return np.array(rows, dtype=float)
 
 
-def reading_of(accuracies: FloatArray, judged: Judged = MANY) -> FixedReading:
+def reading_of(accuracies: FloatArray, judged: AccuracyScale = MANY) -> FixedReading:
     reading = read_fixed(RATES, accuracies, judged)
     assert reading is not None
     return reading
@@ -39,7 +39,7 @@ def test_usefully_is_four_fifths_of_the_best_gain_over_chance():
 
 def test_well_is_a_twentieth_of_the_best_gain_or_two_standard_errors_behind():
     assert MANY.tolerance(0.9) == pytest.approx(0.04)
-    few = Judged(classes=10, images=100)
+    few = AccuracyScale(classes=10, images=100)
     assert few.tolerance(0.9) == pytest.approx(2 * 0.03)
     close = table([0.1, 0.1, 0.9, 0.85, 0.1, 0.1])
     assert reading_of(close).largest.rate == 1e-2
@@ -65,7 +65,7 @@ def test_no_edges_where_nothing_trained(accuracies):
 
 
 def test_luck_on_few_images_is_no_training():
-    few = Judged(classes=10, images=200)
+    few = AccuracyScale(classes=10, images=200)
     rng = np.random.default_rng(0)
     found = [read_fixed(RATES, rng.binomial(200, 0.1, (3, 6)) / 200, few) is not None for _ in range(500)]
     assert not any(found)
@@ -83,7 +83,7 @@ def test_a_gap_ends_the_range():
 
 
 def test_two_classes_have_chance_at_a_half():
-    two = Judged(classes=2, images=10_000)
+    two = AccuracyScale(classes=2, images=10_000)
     assert read_fixed(RATES, table([0.5, 0.505, 0.51, 0.5, 0.5, 0.5]), two) is None
     assert reading_of(table([0.5, 0.6, 0.95, 0.5, 0.5, 0.5]), two).best == 1e-2
 

@@ -13,7 +13,7 @@ from lrbench.errors import SpecError
 from lrbench.policies import parse_policy
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.range_test.fixed import Judged, read_fixed
+from lrbench.tuning.range_test.fixed import AccuracyScale, read_fixed
 from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
 from lrbench.tuning.range_test.sweep import Fall, SweepReading
 
@@ -120,7 +120,7 @@ def search(useful, well, plan=PLAN, sweep=SILENT):
         assert not set(wanted) & set(tried)
         tried = tuple(sorted({*tried, *wanted}))
         accuracies = [0.9 if useful <= rate <= well else 0.1 for rate in tried]
-        reading = read_fixed(np.array(tried), np.array([accuracies]), Judged(10, 10_000))
+        reading = read_fixed(np.array(tried), np.array([accuracies]), AccuracyScale(10, 10_000))
         wanted = further_rates(plan, tried, reading)
     assert min(tried) >= plan.low
     assert max(tried) <= plan.high

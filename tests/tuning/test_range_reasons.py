@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lrbench.tuning.range_test.fixed import Edge, FixedReading, Judged
+from lrbench.tuning.range_test.fixed import AccuracyScale, Edge, FixedReading
 from lrbench.tuning.range_test.plan import Plan
-from lrbench.tuning.range_test.reasons import reasons
+from lrbench.tuning.range_test.result import reasons
 from lrbench.tuning.range_test.sweep import Fall, SweepReading
 
 PLAN = Plan(low=1e-5, high=10.0, swept=1000, sweep_interval=20, lengths=(500, 2000), rates=6, seeds=(0, 1, 2))
-JUDGED = Judged(classes=10, images=1000)
+SCALE = AccuracyScale(classes=10, images=1000)
 SWEEP = SweepReading((Fall(0.002, 0.1, 0.13), Fall(0.003, 0.1, 0.13), None), 0.002, 0.1)
 LEAST = Edge(0.001, 0.0005, (0.001, 0.002, 0.001))
 LARGEST = Edge(0.05, 0.12, (0.05, 0.05, 0.05))
@@ -19,7 +19,7 @@ def reading(least: Edge = LEAST, largest: Edge = LARGEST) -> FixedReading:
 
 
 def said(last: FixedReading | None, first: FixedReading | None = None, sweep: SweepReading = SWEEP) -> tuple[str, ...]:
-    return reasons(PLAN, JUDGED, sweep, {500: first, 2000: last})
+    return reasons(PLAN, SCALE, sweep, {500: first, 2000: last})
 
 
 def test_edges_with_their_neighbours_and_seeds():

@@ -18,8 +18,8 @@ from lrbench.report.render import render
 from lrbench.report.views.range import range_document
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.bench import Bench
 from lrbench.tuning.range_test import RangeResult, range_test
+from lrbench.tuning.trial_runner import TrialRunner
 
 SPEC = """\
 name: trial
@@ -28,7 +28,7 @@ target_accuracy: 0.5
 stopping: {at_target: true}
 range: {seeds: [3, 4]}
 """
-MakeBench = Callable[..., Bench]
+MakeBench = Callable[..., TrialRunner]
 
 
 class FlatSession(FakeSession):
@@ -39,14 +39,14 @@ class FlatSession(FakeSession):
         return TrainResult(trained.iterations, 1.0 if trained.finite else np.nan, trained.seconds, trained.finite)
 
 
-def bench_in(folder: Path, data: Prepared, engine: FakeEngine, *overrides: str) -> Bench:
+def bench_in(folder: Path, data: Prepared, engine: FakeEngine, *overrides: str) -> TrialRunner:
     (folder / "trial.yaml").write_text(SPEC)
     experiment = read_experiment(folder / "trial.yaml", overrides, TuningSettings)
-    return Bench(experiment, data, engine, folder / "results", jobs=4)
+    return TrialRunner(experiment, data, engine, folder / "results", jobs=4)
 
 
 @pytest.fixture
-def bench(tmp_path: Path, digits: Prepared) -> MakeBench:
+def runner(tmp_path: Path, digits: Prepared) -> MakeBench:
     return lambda engine, *overrides: bench_in(tmp_path, digits, engine, *overrides)
 
 
@@ -88,56 +88,56 @@ def test_a_second_test_runs_nothing_and_finds_the_same(result, folder, digits):
     assert (again.rates, again.reasons, again.cost) == (result.rates, result.reasons, result.cost)
 
 
-def test_a_failed_run_ends_the_test_with_its_reason_and_the_next_goes_on(bench):
+def test_a_failed_run_ends_the_test_with_its_reason_and_the_next_goes_on(runner):
     def fail(session: FakeSession) -> None:
         if session.job.seed == 4 and session.job.iterations == 200:
             raise EngineFailed("out of memory")
 
     with pytest.raises(EngineFailed) as caught:
-        range_test(bench(FakeEngine(fail, diverges_above=0.5)))
+        range_test(runner(FakeEngine(fail, diverges_above=0.5)))
     assert "runs failed, the first with: out of memory" in str(caught.value)
     assert caught.value.exit_code == 1
-    assert range_test(bench(FakeEngine(diverges_above=0.5))).rates is not None
+    assert range_test(runner(FakeEngine(diverges_above=0.5))).rates is not None
 
 
-def test_a_net_that_never_breaks_is_open_above(bench):
-    result = range_test(bench(FakeEngine()))
+def test_a_net_that_never_breaks_is_open_above(runner):
+    result = range_test(runner(FakeEngine()))
     assert result.rates is not None
     assert result.rates[1] == 10
     assert "k1 is only known to be at least 10; to see where it ends, set range.high=100" in result.text
     assert "does not rise up to there" in result.text
 
 
-def test_no_suggestion_for_a_net_that_breaks_at_every_rate(bench):
-    result = range_test(bench(FakeEngine(diverges_above=0)))
+def test_no_suggestion_for_a_net_that_breaks_at_every_rate(runner):
+    result = range_test(runner(FakeEngine(diverges_above=0)))
     assert result.rates is None
     assert result.text.splitlines()[0] == "no rates to suggest"
     assert "none of the rates tried, 1e-05 to 10, trained beyond chance (10.0%" in result.reasons[0]
     assert json.loads(render(range_document([result], "w"), "json"))["solvers"][0]["rates"] is None
 
 
-def test_where_the_sweep_says_nothing_the_fixed_rates_decide_and_it_is_said(bench):
+def test_where_the_sweep_says_nothing_the_fixed_rates_decide_and_it_is_said(runner):
     class Flat(FakeEngine):
         def open(self, job):
             return FlatSession(job, self)
 
-    result = range_test(bench(Flat(diverges_above=0.5)))
+    result = range_test(runner(Flat(diverges_above=0.5)))
     assert result.sweep.start is None
     assert result.rates is not None
     assert result.rates[1] <= 0.5 < 2.6 * result.rates[1]
     assert "disagree on whether the net trains; the latter decide" in result.text
 
 
-def test_bounds_are_kept(bench):
-    result = range_test(bench(FakeEngine(diverges_above=0.5), "range.low=0.01", "range.high=0.1"))
+def test_bounds_are_kept(runner):
+    result = range_test(runner(FakeEngine(diverges_above=0.5), "range.low=0.01", "range.high=0.1"))
     assert result.rates == (0.01, 0.1)
     assert result.fixed.rates.min() == 0.01
     assert result.fixed.rates.max() == 0.1
     assert "k0 is only known to be at most 0.01" in result.text
 
 
-def test_rates_are_before_the_solvers_lr_scale(bench, result):
-    scaled = range_test(bench(FakeEngine(diverges_above=0.5), "solver={lr_scale: 0.1}"))
+def test_rates_are_before_the_solvers_lr_scale(runner, result):
+    scaled = range_test(runner(FakeEngine(diverges_above=0.5), "solver={lr_scale: 0.1}"))
     assert scaled.plan.high == 100
     assert scaled.rates == pytest.approx([10 * rate for rate in result.rates])
     assert (
@@ -146,9 +146,9 @@ def test_rates_are_before_the_solvers_lr_scale(bench, result):
 
 
 @pytest.mark.parametrize(("validation", "images"), [("null", 200), ("300", 200), ("100", 100), ("0", 500)])
-def test_at_most_so_many_images_are_held_out_in_whole_batches(bench, tmp_path, validation, images):
-    given = bench(FakeEngine(), f"search.validation={validation}")
-    judged = given.judged_on_validation(tmp_path, most=250)
+def test_at_most_so_many_images_are_held_out_in_whole_batches(runner, tmp_path, validation, images):
+    given = runner(FakeEngine(), f"search.validation={validation}")
+    judged = given.on_validation(tmp_path, most=250)
     assert judged.data.test_count == images
     assert judged.evaluated_on == ("test" if validation == "0" else "validation")
 
@@ -178,7 +178,7 @@ def test_json_has_every_number(result):
 
 
 @pytest.mark.parametrize("diverges_above", [0, np.inf])
-def test_the_picture_is_drawn_whatever_was_found(bench, result, tmp_path, diverges_above):
-    other = range_test(bench(FakeEngine(diverges_above=diverges_above)))
+def test_the_picture_is_drawn_whatever_was_found(runner, result, tmp_path, diverges_above):
+    other = range_test(runner(FakeEngine(diverges_above=diverges_above)))
     plot_range([result, other], "a $net$ on \u4e2d", tmp_path / "range.png")
     assert (tmp_path / "range.png").read_bytes().startswith(b"\x89PNG")

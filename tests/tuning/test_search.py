@@ -9,7 +9,7 @@ from dataclasses import replace
 import optuna
 import pytest
 from factories.fake_engine import FakeEngine
-from factories.made_up_runs import ITERATIONS, MadeUp, made_up_bench
+from factories.made_up_runs import ITERATIONS, MadeUp, made_up_runner
 from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError
@@ -19,7 +19,7 @@ from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.replay import ReplayBench, read_table
+from lrbench.tuning.replay import ReplayRunner, read_table
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import search_space
 from lrbench.tuning.study import open_study, shown_storage
@@ -35,21 +35,21 @@ def no_waiting_for_the_disk(monkeypatch):
 
 
 @pytest.fixture
-def bench(tmp_path, digits):
-    return lambda text: made_up_bench(tmp_path, digits, text)
+def runner(tmp_path, digits):
+    return lambda text: made_up_runner(tmp_path, digits, text)
 
 
-def space_of(bench):
-    settings = bench.experiment.settings.search
-    return search_space(settings, settings.rates, bench.experiment.document)
+def space_of(runner):
+    settings = runner.experiment.settings.search
+    return search_space(settings, settings.rates, runner.experiment.document)
 
 
-def found(bench):
-    return search(bench, space_of(bench))
+def found(runner):
+    return search(runner, space_of(runner))
 
 
-def test_it_finds_the_best_rate_and_says_what_that_cost(bench):
-    result = found(bench(RATES + "\nfunctions: [FIX]\ntrials: 40"))
+def test_it_finds_the_best_rate_and_says_what_that_cost(runner):
+    result = found(runner(RATES + "\nfunctions: [FIX]\ntrials: 40"))
     rate = float(result.best[0].policy.removeprefix("FIX(k0=").removesuffix(")"))
     assert 0.04 < rate < 0.0625
     assert len(result.tried) == 40
@@ -59,80 +59,80 @@ def test_it_finds_the_best_rate_and_says_what_that_cost(bench):
     assert all(tried.best_accuracy is None for tried in result.tried if tried.status == "diverged")
 
 
-def test_what_was_given_up_was_worse_than_half_of_the_others(bench):
-    result = found(bench(RATES + "\nfunctions: [FIX]\ntrials: 40"))
+def test_what_was_given_up_was_worse_than_half_of_the_others(runner):
+    result = found(runner(RATES + "\nfunctions: [FIX]\ntrials: 40"))
     best = result.best[0].best_accuracy
     pruned = [tried for tried in result.tried if tried.status == "pending"]
     assert len(pruned) > 5
     assert all(tried.best_accuracy < best and tried.iterations < ITERATIONS for tried in pruned)
-    unpruned = found(made_up_elsewhere(bench, RATES + "\nfunctions: [FIX]\ntrials: 40\npruner: none"))
+    unpruned = found(made_up_elsewhere(runner, RATES + "\nfunctions: [FIX]\ntrials: 40\npruner: none"))
     assert not any(tried.status == "pending" for tried in unpruned.tried)
     assert unpruned.iterations > result.iterations
 
 
-def made_up_elsewhere(bench, text):
-    made = bench(text)
+def made_up_elsewhere(runner, text):
+    made = runner(text)
     return replace(made, results=made.results / "elsewhere", reached={})
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "quasi-random"])
-def test_every_sampler_keeps_to_the_number_of_policies(bench, sampler):
-    assert len(found(bench(f"{RATES}\ntrials: 14\nsampler: {sampler}")).tried) == 14
+def test_every_sampler_keeps_to_the_number_of_policies(runner, sampler):
+    assert len(found(runner(f"{RATES}\ntrials: 14\nsampler: {sampler}")).tried) == 14
 
 
-def test_a_budget_of_iterations_ends_it(bench):
-    result = found(bench(RATES + "\niterations: 1000\npruner: none\nfunctions: [FIX]"))
+def test_a_budget_of_iterations_ends_it(runner):
+    result = found(runner(RATES + "\niterations: 1000\npruner: none\nfunctions: [FIX]"))
     assert 1000 - ITERATIONS < result.iterations <= 1000
 
 
-def test_a_grid_tries_everything_once(bench):
+def test_a_grid_tries_everything_once(runner):
     text = (
         "sampler: grid\npruner: none\ntrials: 1000\nspace:\n"
         "  - {function: FIX, k0: [0.01, 0.05, 0.1]}\n"
         "  - {function: TRI, k0: [0.001, 0.002], k1: {low: 0.01, high: 0.1, log: true}, l: 10}\n"
         "  - {function: EXP, k0: 0.05, gamma: 0.99}\npoints: 2"
     )
-    result = found(bench(text))
+    result = found(runner(text))
     policies = [tried.policy for tried in result.tried]
     assert len(set(policies)) == len(policies) == 3 + 4 + 1
     assert "TRI(k0=0.002, k1=0.1, l=10)" in policies
 
 
-def test_a_small_space_is_not_tried_again_and_again(bench):
-    result = found(bench("trials: 1000\npruner: none\nspace: ['FIX(k0=[0.01, 0.02, 0.03, 0.04])']"))
+def test_a_small_space_is_not_tried_again_and_again(runner):
+    result = found(runner("trials: 1000\npruner: none\nspace: ['FIX(k0=[0.01, 0.02, 0.03, 0.04])']"))
     assert sorted(tried.policy for tried in result.tried) == [f"FIX(k0=0.0{rate})" for rate in (1, 2, 3, 4)]
 
 
-def test_an_equal_share_for_every_function(bench):
-    result = found(bench(RATES + "\nfunctions: [FIX, STEP, SINEXP]\ntrials: 15\nallocation: equal"))
+def test_an_equal_share_for_every_function(runner):
+    result = found(runner(RATES + "\nfunctions: [FIX, STEP, SINEXP]\ntrials: 15\nallocation: equal"))
     assert Counter(tried.function for tried in result.tried) == {"FIX": 5, "STEP": 5, "SINEXP": 5}
 
 
-def test_fewest_iterations_to_the_target(bench):
-    result = found(bench(RATES + "\nfunctions: [FIX]\ntrials: 40\nobjective: iterations"))
+def test_fewest_iterations_to_the_target(runner):
+    result = found(runner(RATES + "\nfunctions: [FIX]\ntrials: 40\nobjective: iterations"))
     reached = [tried.iterations_to_target for tried in result.tried if tried.iterations_to_target is not None]
     assert result.best[0].iterations_to_target == min(reached)
     assert result.best[0].iterations == min(reached)
     assert result.best[0].status == "stopped"
 
 
-def test_a_run_that_cannot_be_the_first_at_the_target_any_more_ends(bench):
+def test_a_run_that_cannot_be_the_first_at_the_target_any_more_ends(runner):
     search = RATES + "\nfunctions: [FIX]\ntrials: 40\nobjective: iterations"
-    result = found(bench(search))
+    result = found(runner(search))
     first = 120
     for tried in result.tried:
         assert tried.iterations <= first
         first = min(first, tried.iterations_to_target or 120)
     assert sum(tried.status == "pending" for tried in result.tried) > 5
-    whole = found(replace(bench(search + "\npruner: none"), results=bench(search).results / "whole"))
+    whole = found(replace(runner(search + "\npruner: none"), results=runner(search).results / "whole"))
     assert whole.iterations > result.iterations
     assert whole.best[0].iterations_to_target == result.best[0].iterations_to_target
 
 
-class TwoSideBySide(ReplayBench):
+class TwoSideBySide(ReplayRunner):
     """Takes the next two runs before it plays the first."""
 
-    def run(self, tasks):
+    def run(self, tasks, on_end=lambda outcome: None):
         tasks, waiting = iter(tasks), []
         outcomes: list[Outcome] = []
         while True:
@@ -141,19 +141,19 @@ class TwoSideBySide(ReplayBench):
             if not waiting:
                 return outcomes
             if task is None or len(waiting) == 2:
-                outcomes += super().run([waiting.pop(0)])
+                outcomes += super().run([waiting.pop(0)], on_end)
 
 
-def test_side_by_side_the_budget_is_used_up_and_not_overspent(bench):
+def test_side_by_side_the_budget_is_used_up_and_not_overspent(runner):
     search = RATES + f"\nfunctions: [FIX]\niterations: {6 * ITERATIONS}\nobjective: iterations"
-    made = bench(search)
+    made = runner(search)
     pair = TwoSideBySide(made.experiment, made.data, made.engine, made.results, table=MadeUp())
     result = found(pair)
     assert 5 * ITERATIONS < result.iterations <= 6 * ITERATIONS
 
 
-def test_a_pareto_front_of_accuracy_and_iterations(bench):
-    result = found(bench(RATES + "\nfunctions: [FIX, COS]\ntrials: 30\nobjective: both"))
+def test_a_pareto_front_of_accuracy_and_iterations(runner):
+    result = found(runner(RATES + "\nfunctions: [FIX, COS]\ntrials: 30\nobjective: both"))
     front = result.best
     assert front
     accuracies = [tried.best_accuracy for tried in front]
@@ -167,45 +167,45 @@ def test_a_pareto_front_of_accuracy_and_iterations(bench):
             )
 
 
-def test_the_same_seed_searches_alike_and_another_does_not(bench):
+def test_the_same_seed_searches_alike_and_another_does_not(runner):
     first, second, other = (
         [tried.policy for tried in found(made).tried]
         for made in (
-            bench(RATES + "\ntrials: 12"),
-            made_up_elsewhere(bench, RATES + "\ntrials: 12"),
+            runner(RATES + "\ntrials: 12"),
+            made_up_elsewhere(runner, RATES + "\ntrials: 12"),
             replace(
-                made_up_elsewhere(bench, RATES + "\ntrials: 12\nsampler_seed: 1"),
-                results=bench(RATES).results / "third",
+                made_up_elsewhere(runner, RATES + "\ntrials: 12\nsampler_seed: 1"),
+                results=runner(RATES).results / "third",
             ),
         )
     )
     assert first == second != other
 
 
-def test_given_again_it_goes_on(bench):
-    first = found(bench(RATES + "\ntrials: 6"))
-    again = found(bench(RATES + "\ntrials: 9"))
+def test_given_again_it_goes_on(runner):
+    first = found(runner(RATES + "\ntrials: 6"))
+    again = found(runner(RATES + "\ntrials: 9"))
     assert again.tried[:6] == first.tried
     assert len(again.tried) == 9
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "quasi-random"])
-def test_no_default_of_optuna_decides_what_is_proposed(bench, monkeypatch, sampler):
+def test_no_default_of_optuna_decides_what_is_proposed(runner, monkeypatch, sampler):
     text = f"{RATES}\ntrials: 14\nsampler: {sampler}"
-    expected = found(bench(text)).tried
+    expected = found(runner(text)).tried
     changed = {"n_startup_trials": 2, "n_ei_candidates": 3, "multivariate": True, "constant_liar": False}
     for kind, defaults in ((TPESampler, changed), (QMCSampler, {"qmc_type": "halton", "scramble": False})):
         for name, value in defaults.items():
             monkeypatch.setitem(inspect.unwrap(kind.__init__).__kwdefaults__, name, value)
-    assert found(made_up_elsewhere(bench, text)).tried == expected
+    assert found(made_up_elsewhere(runner, text)).tried == expected
 
 
 def shown(result):
     return " ".join(render(tune_document(result), "text", 200).decode().split())
 
 
-def test_a_search_that_goes_on_under_other_sampler_settings_says_so(bench):
-    first = found(bench(RATES + "\ntrials: 6"))
+def test_a_search_that_goes_on_under_other_sampler_settings_says_so(runner):
+    first = found(runner(RATES + "\ntrials: 6"))
     assert tune_data(first)["samplers"] == [
         {
             "sampler": "tpe",
@@ -219,7 +219,7 @@ def test_a_search_that_goes_on_under_other_sampler_settings_says_so(bench):
         }
     ]
     assert "proposed under" not in shown(first)
-    again = found(bench(RATES + "\ntrials: 9\nsampler: random\nsampler_seed: 4"))
+    again = found(runner(RATES + "\ntrials: 9\nsampler: random\nsampler_seed: 4"))
     assert again.tried[:6] == first.tried
     assert [settings["sampler"] for settings in tune_data(again)["samplers"]] == ["tpe", "random"]
     version = optuna.__version__
@@ -233,8 +233,8 @@ class Killed(BaseException):
     """What a kill is to the search: nothing of it runs afterwards."""
 
 
-def test_a_killed_search_takes_up_what_it_was_doing(bench):
-    made = bench(RATES + "\ntrials: 8\npruner: none")
+def test_a_killed_search_takes_up_what_it_was_doing(runner):
+    made = runner(RATES + "\ntrials: 8\npruner: none")
 
     class Dies(MadeUp):
         left = 3
@@ -248,10 +248,10 @@ def test_a_killed_search_takes_up_what_it_was_doing(bench):
     with pytest.raises(Killed):
         found(replace(made, table=Dies()))
     study = open_study(
-        str(made.named("tune").folder / "study.journal"),
+        str(made.with_suffix("tune").folder / "study.journal"),
         "trial-tune",
         made.experiment.settings.search,
-        identity(made.named("tune"), space_of(made)),
+        identity(made.with_suffix("tune"), space_of(made)),
         12,
     )
     cut_off = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
@@ -263,8 +263,8 @@ def test_a_killed_search_takes_up_what_it_was_doing(bench):
     assert not [trial for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
 
 
-def test_a_trial_that_another_process_runs_is_left_to_it(bench):
-    made = bench(RATES + "\ntrials: 3\npruner: none").named("tune")
+def test_a_trial_that_another_process_runs_is_left_to_it(runner):
+    made = runner(RATES + "\ntrials: 3\npruner: none").with_suffix("tune")
     space = space_of(made)
     study = open_study(
         str(made.folder / "study.journal"), "trial-tune", made.experiment.settings.search, identity(made, space), 12
@@ -278,18 +278,18 @@ def test_a_trial_that_another_process_runs_is_left_to_it(bench):
     assert len(study.trials) == 3
 
 
-def test_a_failure_of_the_search_itself_is_not_swallowed(bench, monkeypatch):
-    made = bench(RATES + "\ntrials: 3")
+def test_a_failure_of_the_search_itself_is_not_swallowed(runner, monkeypatch):
+    made = runner(RATES + "\ntrials: 3")
     monkeypatch.setattr(Search, "_values", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         found(made)
 
 
-def test_a_study_of_another_workload_or_space_is_refused(bench):
-    found(bench(RATES + "\ntrials: 2"))
+def test_a_study_of_another_workload_or_space_is_refused(runner):
+    found(runner(RATES + "\ntrials: 2"))
     with pytest.raises(SpecError, match=r"was made for another search space; name another with --storage"):
-        found(bench("rates: [0.001, 0.1]\ntrials: 2"))
-    shorter = bench(RATES + "\ntrials: 2").lasting(60)
+        found(runner("rates: [0.001, 0.1]\ntrials: 2"))
+    shorter = runner(RATES + "\ntrials: 2").with_iterations(60)
     with pytest.raises(SpecError, match=r"trial-tune in .*study.journal: was made for another workload"):
         found(shorter)
 
@@ -309,16 +309,16 @@ def test_a_study_of_another_workload_or_space_is_refused(bench):
         ("/proc/none/study.journal", "/proc/none/study.journal: cannot be opened"),
     ],
 )
-def test_a_storage_that_cannot_be_used_is_one_clear_line(bench, storage, problem):
-    made = bench(RATES + "\ntrials: 2")
+def test_a_storage_that_cannot_be_used_is_one_clear_line(runner, storage, problem):
+    made = runner(RATES + "\ntrials: 2")
     with pytest.raises(UsageError, match=problem) as refused:
         search(made, space_of(made), storage)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_a_database_that_is_gone_in_the_middle_is_one_clear_line(bench, tmp_path, monkeypatch):
-    made = bench(RATES + "\ntrials: 2")
+def test_a_database_that_is_gone_in_the_middle_is_one_clear_line(runner, tmp_path, monkeypatch):
+    made = runner(RATES + "\ntrials: 2")
     wait = Search._tell
 
     def gone(self, outcome):
@@ -331,8 +331,8 @@ def test_a_database_that_is_gone_in_the_middle_is_one_clear_line(bench, tmp_path
     assert "\n" not in str(refused.value)
 
 
-def test_a_file_that_is_no_study_is_one_clear_line(bench, tmp_path):
-    made = bench(RATES + "\ntrials: 2")
+def test_a_file_that_is_no_study_is_one_clear_line(runner, tmp_path):
+    made = runner(RATES + "\ntrials: 2")
     path = tmp_path / "other"
     path.write_text("not a journal\n")
     with pytest.raises(SpecError, match="other: is a file of another kind, no study; name another with --storage"):
@@ -347,15 +347,15 @@ def test_a_password_is_never_shown():
     assert "secret" not in shown_storage("post gres://me:secret@host:port/name")
 
 
-def test_an_impossible_space_is_refused_before_anything_is_written(bench):
-    made = bench("space: ['POLY(k0=0.1, p=2, l=[50, 1000])']")
+def test_an_impossible_space_is_refused_before_anything_is_written(runner):
+    made = runner("space: ['POLY(k0=0.1, p=2, l=[50, 1000])']")
     with pytest.raises(PolicyError, match="l is 50, but the run goes on to"):
         found(made)
     assert not made.results.exists()
 
 
-def test_the_best_is_confirmed_beside_the_baselines_with_the_specs_seeds(bench):
-    made = bench(RATES + "\nfunctions: [FIX]\ntrials: 20\nconfirm: 2\nbaselines: ['FIX(k0=0.01)']")
+def test_the_best_is_confirmed_beside_the_baselines_with_the_specs_seeds(runner):
+    made = runner(RATES + "\nfunctions: [FIX]\ntrials: 20\nconfirm: 2\nbaselines: ['FIX(k0=0.01)']")
     result = tune(made, made, space_of(made))
     assert [row.role for row in result.confirmed] == ["found", "found", "baseline"]
     assert [row.policy.text for row in result.confirmed[:2]] == [tried.policy for tried in result.best[:2]]
@@ -368,8 +368,8 @@ def test_the_best_is_confirmed_beside_the_baselines_with_the_specs_seeds(bench):
     assert first.ratio_to(last).mean is None
 
 
-def test_nothing_is_confirmed_where_everything_diverged(bench):
-    made = bench("rates: [0.2, 0.3]\nfunctions: [FIX]\ntrials: 5")
+def test_nothing_is_confirmed_where_everything_diverged(runner):
+    made = runner("rates: [0.2, 0.3]\nfunctions: [FIX]\ntrials: 5")
     result = tune(made, made, space_of(made))
     assert result.best == []
     assert result.confirmed == ()
@@ -395,18 +395,18 @@ def test_over_measured_runs_it_finds_one_of_the_best_for_a_quarter_of_the_cost(t
             "search.trials=1000",
         ]
         experiment = read_experiment(repository / "configs/search_table.yaml", changes, TuningSettings)
-        bench = ReplayBench(experiment, digits, FakeEngine(), tmp_path / str(seed), table=table)
-        result = found(bench)
+        runner = ReplayRunner(experiment, digits, FakeEngine(), tmp_path / str(seed), table=table)
+        result = found(runner)
         behind.append(max(accuracy.values()) - accuracy[result.best[0].policy])
         costs.append(result.iterations / exhaustive)
     assert sorted(behind)[1] <= 0.002 + 1e-9
     assert max(costs) <= 0.25
 
 
-def test_a_function_with_nothing_left_to_try_does_not_end_an_equal_search(bench):
+def test_a_function_with_nothing_left_to_try_does_not_end_an_equal_search(runner):
     text = (
         "trials: 8\nallocation: equal\nspace:\n"
         "  - FIX(k0=[0.01, 0.02])\n  - {function: COS, k0: 0.001, k1: {low: 0.01, high: 0.1}, l: 60}"
     )
-    result = found(bench(text))
+    result = found(runner(text))
     assert Counter(tried.function for tried in result.tried) == {"FIX": 2, "COS": 6}

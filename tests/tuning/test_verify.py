@@ -7,23 +7,21 @@ from typing import Any
 
 import pytest
 from factories.fake_entries import ASKED, entry, run
-from factories.made_up_runs import MadeUp, made_up_bench
+from factories.made_up_runs import MadeUp, made_up_runner
 
 from lrbench.policies import parse_policy
 from lrbench.report.views.verify import share_text, verdict_document
-from lrbench.tuning.outlook import best_so_far
+from lrbench.tuning.early_stopping import best_so_far
 from lrbench.tuning.replay import Played
 from lrbench.tuning.space import search_space
-from lrbench.tuning.verify import Candidate, Goal, Verification, verify
-from lrbench.tuning.verify_database import known_candidates
-from lrbench.tuning.verify_search import Searching
+from lrbench.tuning.verify import Candidate, Goal, SearchPhase, Verification, known_candidates, verify
 
 GOOD, SLOW, HOPELESS = "FIX(k0=0.05)", "FIX(k0=0.02)", "FIX(k0=0.0001)"
 
 
 @pytest.fixture
-def bench(tmp_path, digits):
-    return made_up_bench(tmp_path, digits, "rates: [0.001, 0.3]\nfunctions: [FIX]\ntrials: 10")
+def runner(tmp_path, digits):
+    return made_up_runner(tmp_path, digits, "rates: [0.001, 0.3]\nfunctions: [FIX]\ntrials: 10")
 
 
 def goal(**changes):
@@ -35,8 +33,8 @@ def given(*texts):
     return "policy", lambda: iter([Candidate(parse_policy(text), "as given") for text in texts])
 
 
-def test_a_good_policy_reaches_it_and_its_runs_end_there(bench):
-    verdict = verify(Verification(bench, goal()), [given(GOOD)])
+def test_a_good_policy_reaches_it_and_its_runs_end_there(runner):
+    verdict = verify(Verification(runner, goal()), [given(GOOD)])
     (attempt,) = verdict.attempts
     assert verdict.found is attempt
     assert attempt.reached == 3
@@ -46,12 +44,12 @@ def test_a_good_policy_reaches_it_and_its_runs_end_there(bench):
     assert reached == {outcome.iterations for outcome in attempt.outcomes} == {90}
 
 
-def test_a_seed_that_misses_counts_with_the_budget_and_is_told_apart(bench):
+def test_a_seed_that_misses_counts_with_the_budget_and_is_told_apart(runner):
     class Unlucky(MadeUp):
         def __missing__(self, key):
             return super().__missing__((HOPELESS if key[1] == 1 else key[0], key[1]))
 
-    unlucky = replace(bench, table=Unlucky())
+    unlucky = replace(runner, table=Unlucky())
     verdict = verify(Verification(unlucky, goal(seeds=(0, 1))), [given(GOOD)])
     (attempt,) = verdict.attempts
     assert (attempt.times.mean, attempt.times.n, attempt.times.runs, attempt.times.restricted_mean) == (90, 1, 2, 105)
@@ -66,13 +64,13 @@ def test_a_seed_that_misses_counts_with_the_budget_and_is_told_apart(bench):
     }
 
 
-def test_a_budget_is_what_counts(bench):
-    assert verify(Verification(bench, goal(within=90)), [given(GOOD)]).found
-    assert not verify(Verification(bench, goal(within=80)), [given(GOOD)]).found
+def test_a_budget_is_what_counts(runner):
+    assert verify(Verification(runner, goal(within=90)), [given(GOOD)]).found
+    assert not verify(Verification(runner, goal(within=80)), [given(GOOD)]).found
 
 
-def test_a_hopeless_policy_is_given_up_with_the_evidence(bench):
-    verdict = verify(Verification(bench, goal()), [given(HOPELESS)])
+def test_a_hopeless_policy_is_given_up_with_the_evidence(runner):
+    verdict = verify(Verification(runner, goal()), [given(HOPELESS)])
     assert verdict.found is None
     outcome = verdict.attempts[0].outcomes[0]
     assert outcome.status == "pending"
@@ -81,10 +79,10 @@ def test_a_hopeless_policy_is_given_up_with_the_evidence(bench):
     assert "its own curve" in (verdict.evidence or "")
 
 
-def test_without_early_stop_it_is_trained_to_the_end(bench):
-    first = verify(Verification(bench, goal()), [given(HOPELESS)])
+def test_without_early_stop_it_is_trained_to_the_end(runner):
+    first = verify(Verification(runner, goal()), [given(HOPELESS)])
     assert first.attempts[0].outcomes[0].iterations < 120
-    second = verify(Verification(bench, goal(early_stop=False)), [given(HOPELESS)])
+    second = verify(Verification(runner, goal(early_stop=False)), [given(HOPELESS)])
     assert [outcome.status for outcome in second.attempts[0].outcomes] == ["finished"] * 3
     assert {outcome.iterations for outcome in second.attempts[0].outcomes} == {120}
     assert second.evidence is None
@@ -100,8 +98,8 @@ class Lucky(MadeUp):
         return Played(played.status, tuple(replace(row, metrics={"accuracy_top1": 0.1}) for row in played.rows))
 
 
-def test_one_lucky_seed_is_not_enough_unless_a_share_is_asked_for(bench):
-    lucky = replace(bench, table=Lucky())
+def test_one_lucky_seed_is_not_enough_unless_a_share_is_asked_for(runner):
+    lucky = replace(runner, table=Lucky())
     verdict = verify(Verification(lucky, goal()), [given(GOOD)])
     assert verdict.found is None
     assert verdict.attempts[0].reached == 1
@@ -109,14 +107,14 @@ def test_one_lucky_seed_is_not_enough_unless_a_share_is_asked_for(bench):
     assert verify(Verification(lucky, goal(share=1 / 3)), [given(GOOD)]).found
 
 
-def test_a_diverged_run_has_not_reached_it(bench):
-    verdict = verify(Verification(bench, goal()), [given("FIX(k0=0.2)")])
+def test_a_diverged_run_has_not_reached_it(runner):
+    verdict = verify(Verification(runner, goal()), [given("FIX(k0=0.2)")])
     assert verdict.found is None
     assert [outcome.status for outcome in verdict.attempts[0].outcomes] == ["diverged"] * 3
     assert verdict.attempts[0].outcomes[0].best_accuracy is None
 
 
-def test_the_phases_go_on_until_one_succeeds(bench):
+def test_the_phases_go_on_until_one_succeeds(runner):
     asked = []
 
     def later(*texts):
@@ -124,7 +122,7 @@ def test_the_phases_go_on_until_one_succeeds(bench):
         return given(*texts)[1]()
 
     verdict = verify(
-        Verification(bench, goal()),
+        Verification(runner, goal()),
         [given(HOPELESS), ("database", lambda: later(SLOW, GOOD)), ("search", lambda: later("FIX(k0=0.06)"))],
     )
     assert [attempt.policy.text for attempt in verdict.attempts] == [HOPELESS, SLOW, GOOD]
@@ -133,17 +131,17 @@ def test_the_phases_go_on_until_one_succeeds(bench):
     assert asked == [(SLOW, GOOD)]
 
 
-def test_a_policy_is_not_tested_twice_and_an_empty_phase_is_told(bench):
+def test_a_policy_is_not_tested_twice_and_an_empty_phase_is_told(runner):
     verdict = verify(
-        Verification(bench, goal()), [given(HOPELESS), ("database", given(HOPELESS)[1]), ("search", given()[1])]
+        Verification(runner, goal()), [given(HOPELESS), ("database", given(HOPELESS)[1]), ("search", given()[1])]
     )
     assert len(verdict.attempts) == 1
     assert verdict.notes == ("the search found no policy that could be trained to its end",)
 
 
-def test_earlier_runs_are_evidence_where_there_are_enough(bench):
+def test_earlier_runs_are_evidence_where_there_are_enough(runner):
     curves = tuple(best_so_far(MadeUp()[f"FIX(k0={rate / 1000})", 0].rows) for rate in range(40, 65))
-    verification = Verification(bench, goal(), (*curves, *curves))
+    verification = Verification(runner, goal(), (*curves, *curves))
     verdict = verify(verification, [given(HOPELESS)])
     assert "50 earlier runs of this workload" in (verdict.evidence or "")
     assert verdict.attempts[0].outcomes[0].iterations == 10
@@ -190,10 +188,10 @@ def test_a_known_policy_is_tested_at_the_rates_that_the_net_had():
     assert candidate.policy.scaled(0.5).rates([0], 2000) == pytest.approx([0.05])
 
 
-def test_the_search_phase_searches_for_the_fewest_iterations(bench):
-    settings = bench.experiment.settings.search
-    space = search_space(settings, settings.rates, bench.experiment.document)
-    searching = Searching(lambda: bench, lambda: space, goal())
+def test_the_search_phase_searches_for_the_fewest_iterations(runner):
+    settings = runner.experiment.settings.search
+    space = search_space(settings, settings.rates, runner.experiment.document)
+    searching = SearchPhase(lambda: runner, lambda: space, goal())
     first = next(searching.candidates())
     assert searching.tuned is not None
     best = searching.tuned.best[0]

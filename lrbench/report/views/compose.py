@@ -11,8 +11,7 @@ from lrbench.report.document import Block, Code, Column, Document, Heading, Para
 from lrbench.report.formats import known_number
 from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
 from lrbench.tuning.composing import ComposeResult
-from lrbench.tuning.composing.judging import Judged
-from lrbench.tuning.composing.result import StageResult
+from lrbench.tuning.composing.selection import CandidateScore, StageResult
 
 
 def compose_document(result: ComposeResult, workload: str, target: float | None) -> Document:
@@ -70,8 +69,8 @@ def _cells(stage: StageResult) -> list[str]:
         str(stage.number),
         f"{stage.start:,} to {stage.end:,}",
         f"{len(stage.ranked)}{diverged}",
-        best.candidate.draw.policy.text,
-        best.candidate.draw.how,
+        best.candidate.proposal.policy.text,
+        best.candidate.proposal.how,
         known_number(best.accuracy, "fraction"),
         known_number(best.loss, "loss"),
         known_number(max(others, default=None), "fraction") + (compared if others else ""),
@@ -80,16 +79,16 @@ def _cells(stage: StageResult) -> list[str]:
 
 def compared_text(result: ComposeResult) -> str:
     """By what candidates were compared, and what counts as equal."""
-    error = 100 * result.judge.noise(result.stages[-1].best.accuracy or 0.0)
-    images = f"{result.judge.images:,} {result.evaluated_on} images"
+    error = 100 * result.ranker.noise(result.stages[-1].best.accuracy or 0.0)
+    images = f"{result.ranker.images:,} {result.evaluated_on} images"
     text = (
         f"compared by accuracy on {images} where a stage's candidates were trained alike; those within one "
         f"standard error of the highest (sqrt(a(1-a)/n), {error:.2f} points in the end) are equal, and the lower "
         "loss decides"
     )
-    if result.judge.target is None:
+    if result.ranker.target is None:
         return text
-    return f"the sooner at {100 * result.judge.target:g} % the better; those not there yet are {text}"
+    return f"the sooner at {100 * result.ranker.target:g} % the better; those not there yet are {text}"
 
 
 def cost_text(result: ComposeResult) -> str:
@@ -110,8 +109,8 @@ def _data(result: ComposeResult, workload: str, target: float | None) -> dict[st
         "composite": result.composite,
         "chosen_on": result.evaluated_on,
         "data": result.data,
-        "images": result.judge.images,
-        "chosen_by": "accuracy" if result.judge.target is None else "iterations_to_target",
+        "images": result.ranker.images,
+        "chosen_by": "accuracy" if result.ranker.target is None else "iterations_to_target",
         "target_accuracy": target,
         "stages": [_stage_data(stage) for stage in result.stages],
         "cost": asdict(result.cost),
@@ -131,8 +130,8 @@ def _stage_data(stage: StageResult) -> dict[str, Any]:
     }
 
 
-def _candidate(judged: Judged) -> dict[str, Any]:
-    draw = judged.candidate.draw
+def _candidate(judged: CandidateScore) -> dict[str, Any]:
+    draw = judged.candidate.proposal
     return {
         "policy": judged.candidate.path.policy.text,
         "stage_policy": draw.policy.text,

@@ -15,8 +15,9 @@ from lrbench.report.document import Column as TableColumn
 from lrbench.report.formats import NOTHING, mean_and_deviation, mean_of_some
 from lrbench.tuning.range_test import RangeResult
 from lrbench.tuning.range_test.fixed import FixedReading
-from lrbench.tuning.range_test.result import Column, Cost
-from lrbench.tuning.range_test.result import Table as Accuracies
+from lrbench.tuning.range_test.fixed import Table as Accuracies
+from lrbench.tuning.range_test.result import RangeCost
+from lrbench.tuning.range_test.sweep import Column
 
 MARKS = {"least": "k0", "largest": "k1"}
 
@@ -44,7 +45,7 @@ def solver_title(result: RangeResult) -> str:
 
 def evaluated_on_title(result: RangeResult) -> str:
     """What accuracies are of, such as ``200 validation images``."""
-    return f"{result.judged.images:,} {result.evaluated_on} images"
+    return f"{result.scale.images:,} {result.evaluated_on} images"
 
 
 def _blocks(result: RangeResult, workload: str) -> Iterator[Block]:
@@ -112,7 +113,7 @@ def _reach(reading: FixedReading | None) -> str:
     return NOTHING if reading is None else f"{reading.least.rate:g} to {reading.largest.rate:g}"
 
 
-def cost_text(cost: Cost) -> str:
+def cost_text(cost: RangeCost) -> str:
     """What the test has taken."""
     return (
         f"cost: {cost.runs} runs, {cost.iterations:,} iterations, {cost.train_seconds:,.0f} s of training and "
@@ -131,7 +132,7 @@ def _solver(result: RangeResult) -> dict[str, Any]:
         "rates": result.rates,
         "reasons": result.reasons,
         "evaluated_on": result.evaluated_on,
-        "images": result.judged.images,
+        "images": result.scale.images,
         "seeds": result.plan.seeds,
         "bounds": [result.plan.low, result.plan.high],
         "sweep": {

@@ -19,7 +19,7 @@ from lrbench.report.statistics import Comparison, compare_with_best
 from lrbench.report.views.database import entry_statuses, workload_title
 from lrbench.report.views.provenance import cost_cells, origin_lines, origin_text
 from lrbench.tuning.database import Entry
-from lrbench.tuning.recommending import Asked, Avoidance, Candidate, LikeWorkload, Recommendation
+from lrbench.tuning.recommending import Avoidance, LikeWorkload, Recommendation, RecommendedPolicy, WorkloadQuery
 
 SCHEMA = 1
 SHOWN = 5
@@ -50,7 +50,7 @@ class Commands:
     solvers: tuple[Mapping[str, Any], ...] = ()
     database_option: tuple[str, ...] | None = ()
 
-    def line(self, name: str, asked: Asked, *further: str) -> str:
+    def line(self, name: str, asked: WorkloadQuery, *further: str) -> str:
         """A command line for the spec with the solver that was asked about."""
         changes = [*self.overrides, *one_solver(self.experiment, asked_solver(asked), self.solvers)]
         sets = [part for change in changes for part in ("--set", change)]
@@ -62,7 +62,7 @@ class Commands:
         return shlex.join(["lrbench", "db", name, *further, *(self.database_option or ())])
 
 
-def asked_solver(asked: Asked) -> dict[str, Any]:
+def asked_solver(asked: WorkloadQuery) -> dict[str, Any]:
     """The parameters of the solver that was asked about, its factor of the rates among them unless that is 1."""
     return dict(asked.solver) | ({"lr_scale": asked.lr_scale} if asked.lr_scale != 1 else {})
 
@@ -74,7 +74,7 @@ def recommendation_document(found: Sequence[Recommendation], commands: Commands)
 
 
 def _blocks(found: Recommendation, commands: Commands) -> Iterator[Block]:
-    yield Heading(f"{asked_title(found.asked)}: which policy?")
+    yield Heading(f"{asked_title(found.query)}: which policy?")
     yield from (Paragraph(f"note: {note}") for note in found.notes)
     yield from _here(found)
     place, sections = min(len(found.here), SHOWN), itertools.count(2 if found.here else 1)
@@ -91,7 +91,7 @@ def _blocks(found: Recommendation, commands: Commands) -> Iterator[Block]:
     yield from (Command(*line) for line in next_commands(found, commands))
 
 
-def asked_title(asked: Asked) -> str:
+def asked_title(asked: WorkloadQuery) -> str:
     """Name the workload: ``lenet on MNIST, batch 100, 10,000 iterations, SGD``."""
     name = workload_label(asked.net_name, asked.dataset_label, asked.batch_size, asked.iterations)
     return f"{name}, {asked.solver_type}"
@@ -129,8 +129,8 @@ def _here(found: Recommendation) -> Iterator[Block]:
     ]
     tested = any(comparison.p is not None for comparison in comparisons[:SHOWN])
     lead = f"1. measured on this workload: {most}, ranked by {by}"
-    yield Table(columns, rows, (), f"{asked_title(found.asked)}: measured", lead, (_TESTED,) if tested else ())
-    yield Items(list(origin_lines([candidate.entry for candidate in shown], found.asked.engine)))
+    yield Table(columns, rows, (), f"{asked_title(found.query)}: measured", lead, (_TESTED,) if tested else ())
+    yield Items(list(origin_lines([candidate.entry for candidate in shown], found.query.engine)))
 
 
 def compared(entries: Sequence[Entry]) -> list[Comparison]:
@@ -165,7 +165,7 @@ def _like(like: LikeWorkload, section: int, place: int, found: Recommendation) -
     by = "best accuracy there" if target is None else f"iterations to {100 * target:g} % there"
     lead = (
         f"{section}. measured on a like workload, {title}: the best {len(like.candidates)} of "
-        f"{counted(like.policies, 'policy', 'policies')} by {by}. How alike: {'; '.join(like.likeness.reasons)}"
+        f"{counted(like.policies, 'policy', 'policies')} by {by}. How alike: {'; '.join(like.similarity.reasons)}"
     )
     rescaled = any(candidate.rescaled for candidate in like.candidates)
     measured = [Column("measured policy", "policy")] if rescaled else []
@@ -181,9 +181,9 @@ def _like(like: LikeWorkload, section: int, place: int, found: Recommendation) -
         ]
         for number_, each in enumerate(like.candidates, start=place + 1)
     ]
-    notes = (rescaling_sentence(like.workload.iterations, found.asked.iterations),) if rescaled else ()
-    yield Table(columns, rows, (), f"{asked_title(found.asked)}: like workload {section}", lead, notes)
-    yield Items(list(origin_lines([candidate.entry for candidate in like.candidates], found.asked.engine)))
+    notes = (rescaling_sentence(like.workload.iterations, found.query.iterations),) if rescaled else ()
+    yield Table(columns, rows, (), f"{asked_title(found.query)}: like workload {section}", lead, notes)
+    yield Items(list(origin_lines([candidate.entry for candidate in like.candidates], found.query.engine)))
 
 
 def rescaling_sentence(measured: int, wanted: int) -> str:
@@ -233,7 +233,7 @@ def next_commands(found: Recommendation, commands: Commands) -> list[tuple[str, 
     Where no command may name the database, those that use it are left out.
     """
     first = next(iter([*found.here, *(each for like in found.like for each in like.candidates)]), None)
-    asked, lines, named = found.asked, list[tuple[str, str]](), commands.database_option is not None
+    asked, lines, named = found.query, list[tuple[str, str]](), commands.database_option is not None
     target = [] if found.target is None else ["--target", f"{found.target:g}"]
     if first is not None and named:
         lines.append((commands.database("show", first.entry.id[:8]), "all runs of that entry"))
@@ -258,7 +258,7 @@ def _data(found: Sequence[Recommendation], commands: Commands) -> dict[str, Any]
 def _recommendation(found: Recommendation, commands: Commands) -> dict[str, Any]:
     limit = found.limit
     return {
-        "workload": {"label": asked_title(found.asked), **asdict(found.asked)},
+        "workload": {"label": asked_title(found.query), **asdict(found.query)},
         "target_accuracy": found.target,
         "measured_here": found.measured,
         "shortlist": _shortlist(found),
@@ -285,13 +285,15 @@ def _shortlist(found: Recommendation) -> list[dict[str, Any]]:
     return [{"place": place, **each} for place, each in enumerate(shortlist, start=1)]
 
 
-def _candidate(each: Candidate, found: Recommendation, like: LikeWorkload | None) -> dict[str, Any]:
+def _candidate(each: RecommendedPolicy, found: Recommendation, like: LikeWorkload | None) -> dict[str, Any]:
     return {
         "policy": each.policy,
         "kind": "measured here" if like is None else "measured on a like workload",
         "rescaled": each.rescaled,
         "measured_policy": each.measured,
-        "likeness": None if like is None else {"distance": like.likeness.distance, "reasons": like.likeness.reasons},
+        "likeness": None
+        if like is None
+        else {"distance": like.similarity.distance, "reasons": like.similarity.reasons},
         "evidence": _evidence(each.entry, found),
     }
 
@@ -304,7 +306,7 @@ def _evidence(entry: Entry, found: Recommendation) -> dict[str, Any]:
         "best_accuracy": asdict(entry.best_accuracy),
         "diverged": sum(run.status == "diverged" for run in entry.samples),
         "cost": asdict(entry.cost),
-        "origin": origin_text(entry, found.asked.engine),
+        "origin": origin_text(entry, found.query.engine),
         "runs": [{name: getattr(run, name) for name in _RUN} for run in entry.runs],
     }
     if found.target is not None:
@@ -344,7 +346,7 @@ def _records(found: Sequence[Recommendation]) -> list[dict[str, Any]]:
     """A record for each policy of the shortlists."""
     return [
         {
-            "workload": asked_title(each.asked),
+            "workload": asked_title(each.query),
             **{name: value for name, value in candidate.items() if name not in ("evidence", "likeness")},
             "entry": candidate["evidence"]["entry"],
         }

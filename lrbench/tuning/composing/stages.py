@@ -1,4 +1,4 @@
-"""Where the stages of a run end."""
+"""Ends of the stages of a composition: fixed iterations, or plateaus."""
 
 from __future__ import annotations
 
@@ -13,36 +13,34 @@ from lrbench.spec.sections import CompositionSettings
 
 
 def check_ends(experiment: Experiment) -> None:
-    """Refuse boundaries and a stretch that are no evaluations of the run, with the spec's line.
+    """Check that boundaries and the stretch are evaluations within the run.
 
     Raises:
-        SpecError: as said.
+        SpecError: one is not; with the spec's line.
     """
     settings = experiment.settings.composition
-    for index, end in enumerate(settings.boundaries or ()):
-        with experiment.document.placing("composition", "boundaries", index):
-            _check(experiment, f"composition.boundaries.{index}", end)
-    if settings.stretch is not None:
-        with experiment.document.placing("composition", "stretch"):
-            _check(experiment, "composition.stretch", settings.stretch)
-
-
-def _check(experiment: Experiment, name: str, end: int) -> None:
     iterations, interval = experiment.workload.iterations, experiment.workload.test_interval
-    if end >= iterations:
-        raise SpecError(f"{name} is {end}, but a run has {iterations} iterations", remedy="end it before the run's end")
-    if end % interval:
-        nearest = max(1, round(end / interval)) * interval
-        raise SpecError(
-            f"{name} is {end}, but there is an evaluation every {interval} iterations only",
-            remedy=f"write {nearest} for instance",
-        )
+    ends: list[tuple[tuple[str | int, ...], int]] = [
+        (("boundaries", index), end) for index, end in enumerate(settings.boundaries or ())
+    ]
+    if settings.stretch is not None:
+        ends.append((("stretch",), settings.stretch))
+    for keys, end in ends:
+        name = ".".join(map(str, ("composition", *keys)))
+        with experiment.document.placing("composition", *keys):
+            if end >= iterations:
+                problem = f"{name} is {end}, but a run has {iterations} iterations"
+                raise SpecError(problem, remedy="end it before the run's end")
+            if end % interval:
+                problem = f"{name} is {end}, but there is an evaluation every {interval} iterations only"
+                nearest = max(1, round(end / interval)) * interval
+                raise SpecError(problem, remedy=f"write {nearest} for instance")
 
 
 def planned_ends(experiment: Experiment) -> tuple[int, ...]:
-    """Where stages end, the run's end last; those of ``ends: plateau`` as if they were equal parts of the run.
+    """Return the ends of the stages, the run's end last; with ``ends: plateau`` those of equal parts of the run.
 
-    Each is an evaluation, so there are fewer than asked for where a run has fewer evaluations.
+    Each is an evaluation, so there are fewer than set where a run has fewer evaluations.
     """
     settings = experiment.settings.composition
     iterations, interval = experiment.workload.iterations, experiment.workload.test_interval
@@ -53,7 +51,7 @@ def planned_ends(experiment: Experiment) -> tuple[int, ...]:
 
 
 def stretch_of(experiment: Experiment, start: int, end: int) -> int:
-    """The iteration at which the candidates of a stage are compared, an evaluation.
+    """Return the evaluation at which the candidates of a stage are compared.
 
     Args:
         start: where the stage begins; ``end`` where it ends at the latest.
@@ -86,7 +84,7 @@ class Plateau:
         self._start, self._judged_at = start, judged_at
 
     def found(self, rows: Sequence[Evaluation]) -> int | None:
-        """The iteration of the plateau; None where there is none so far."""
+        """Return the iteration of the plateau; None where there is none so far."""
         detector = PlateauDetector(self._values)
         for row in rows:
             if row.iteration > self._start and detector.reached(row.as_dict()) and row.iteration >= self._judged_at:

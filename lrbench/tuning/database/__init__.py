@@ -1,19 +1,18 @@
-"""The policy database: measured results by workload and policy, for recommending and verifying policies."""
+"""Policy database: measured results by workload and policy, for recommending and verifying policies."""
 
 from lrbench.tuning.database.collect import Collected, collect, workload_of_run
 from lrbench.tuning.database.database import Added, Database, open_database
-from lrbench.tuning.database.entry import Cost, Entry, Reached, Spread, StoredWorkload, joined
-from lrbench.tuning.database.lines import entry_object, from_lines, to_lines
+from lrbench.tuning.database.entry import Entry, EntryCost, Reached, Spread, StoredWorkload, joined
+from lrbench.tuning.database.lines import entry_object, from_lines, shipped_entries, to_lines
 from lrbench.tuning.database.measured import MeasuredRun, NewBest
-from lrbench.tuning.database.query import EntryQuery
-from lrbench.tuning.database.shipped import shipped_entries
+from lrbench.tuning.database.schema import EntryQuery
 
 __all__ = [
     "Added",
     "Collected",
-    "Cost",
     "Database",
     "Entry",
+    "EntryCost",
     "EntryQuery",
     "MeasuredRun",
     "NewBest",

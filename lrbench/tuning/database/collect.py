@@ -1,38 +1,34 @@
-"""Makes entries of the runs in results folders."""
+"""Collection of the runs in results folders into entries of a policy database."""
 
 from __future__ import annotations
 
 import collections
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from lrbench.data import evaluated_on
 from lrbench.errors import ResultsError, path_text
 from lrbench.metrics.registry import TIMES_TO_TARGET, all_metrics
 from lrbench.runs.description import RunDescription
 from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import RunRecord, find_runs, read_run
-from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload, joined
+from lrbench.tuning.database.entry import ENTRY, Entry, StoredWorkload, first_problem, joined
 from lrbench.tuning.database.measured import new_bests
 
 _WORKLOAD = TypeAdapter(StoredWorkload)
-_HELD_OUT = re.compile(r"-holdout\d+$")
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Collected:
-    """The entries of the runs that have an outcome, and the runs that are left out.
+    """Entries of the runs that have an outcome, and the runs that are left out.
 
     Attributes:
-        unfinished: those without an outcome, by status, such as ``failed``.
-        problems: a line for each that cannot be read.
+        unfinished: number of runs without an outcome, by status, such as ``failed``.
+        problems: a line for each run that cannot be read.
     """
 
     entries: list[Entry]
@@ -46,11 +42,14 @@ def collect(paths: Sequence[Path], note: str | None = None) -> Collected:
     Raises:
         ResultsError: a path that is no folder, or in which there is no run.
     """
+    for path in paths:
+        if not find_runs([path]):
+            raise ResultsError("there is no run in this folder", where=path_text(path), remedy="give a results folder")
     entries: list[Entry] = []
     unfinished: collections.Counter[str] = collections.Counter()
     problems: list[str] = []
     added_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    for path in _runs(paths):
+    for path in find_runs(paths):
         try:
             record = read_run(path)
         except DamagedRun as damage:
@@ -64,18 +63,18 @@ def collect(paths: Sequence[Path], note: str | None = None) -> Collected:
             try:
                 entries.append(entry_of_run(record, added_at, note))
             except ValidationError as error:
-                problems.append(f"{path_text(path)}: run.json does not say what it should: {_first(error)}")
+                problems.append(f"{path_text(path)}: run.json does not say what it should: {first_problem(error)}")
     return Collected(joined(entries), dict(unfinished), problems)
 
 
 def workload_of_run(run: RunDescription) -> StoredWorkload:
-    """The workload of a run.
+    """Return the workload of a run.
 
     Raises:
         pydantic.ValidationError: something is missing or of the wrong type.
     """
     workload, engine = run.workload, run.engine
-    net, data = _part(workload, "net"), _part(workload, "dataset")
+    net, data = (part if isinstance(part := workload.get(name), dict) else {} for name in ("net", "dataset"))
     return _WORKLOAD.validate_python(
         {
             "net_name": net.get("name"),
@@ -95,37 +94,17 @@ def workload_of_run(run: RunDescription) -> StoredWorkload:
     )
 
 
-def evaluated_on(dataset: str) -> EvaluatedOn:
-    """What accuracies are of: a data set named such as ``mnist-holdout5000`` tests on a part of its training set."""
-    return "validation" if _HELD_OUT.search(dataset) else "test"
-
-
 def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> Entry:
-    """The entry that a run with an outcome makes by itself.
+    """Return the entry of one run with an outcome.
+
+    The kind of machine is kept and not its name, which is nobody's business.
 
     Raises:
         pydantic.ValidationError: run.json lacks something, or has it of the wrong type.
     """
-    run = record.run
-    return ENTRY.validate_python(
-        {
-            "workload": workload_of_run(run),
-            "policy": run.policy,
-            "function": run.function,
-            "lr_scale": run.lr_scale,
-            "runs": [_measured(record) | _origin(run) | {"added_at": added_at, "note": note or _noted(run)}],
-        }
-    )
-
-
-def _noted(run: RunDescription) -> str | None:
-    return "rates computed with an earlier count of cycles" if run.counting == 1 else None
-
-
-def _measured(record: RunRecord) -> dict[str, Any]:
-    run, status = record.run, record.status
+    run, status, engine, machine = record.run, record.status, record.run.engine, record.run.machine
     metrics = all_metrics(record.evaluations, None)
-    return {
+    measured = {
         "run_id": run.run_id,
         "seed": run.seed,
         "status": status.status,
@@ -133,36 +112,23 @@ def _measured(record: RunRecord) -> dict[str, Any]:
         "iteration": status.iteration,
         "metrics": {name: value for name, value in metrics.items() if name not in TIMES_TO_TARGET},
         "curve": new_bests(record.evaluations),
-    }
-
-
-def _origin(run: RunDescription) -> dict[str, Any]:
-    """Where it was run, by the kind of machine: its name is nobody's business."""
-    engine, machine = run.engine, run.machine
-    return {
         "experiment": run.experiment,
         "run_at": run.created,
+        "added_at": added_at,
         "lrbench_version": run.versions.get("lrbench"),
         "engine_version": engine.get("version"),
         "cpu": machine.get("cpu"),
         "gpu": engine.get("gpu", machine.get("gpu")),
         "cores": machine.get("cores"),
         "threads": run.threads,
+        "note": note or ("rates computed with an earlier count of cycles" if run.counting == 1 else None),
     }
-
-
-def _runs(paths: Sequence[Path]) -> list[Path]:
-    for path in paths:
-        if not find_runs([path]):
-            raise ResultsError("there is no run in this folder", where=path_text(path), remedy="give a results folder")
-    return find_runs(paths)
-
-
-def _first(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-
-
-def _part(value: Object, name: str) -> Object:
-    part = value.get(name)
-    return part if isinstance(part, dict) else {}
+    return ENTRY.validate_python(
+        {
+            "workload": workload_of_run(run),
+            "policy": run.policy,
+            "function": run.function,
+            "lr_scale": run.lr_scale,
+            "runs": [measured],
+        }
+    )

@@ -1,9 +1,9 @@
-"""The policy database: what was measured of which policy on which workload, in an SQLite file or on PostgreSQL."""
+"""Policy database: measured runs by policy and workload, in an SQLite file or on PostgreSQL."""
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from json import JSONDecodeError
@@ -14,13 +14,10 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.orm import Session
 
 from lrbench.errors import DatabaseError
-from lrbench.tuning.database.connection import WRITES, connect, ensure_tables, speaking_of
+from lrbench.tuning.database.connection import WRITES, connect, database_errors, ensure_tables, locate
 from lrbench.tuning.database.entry import Entry, joined
-from lrbench.tuning.database.location import locate
-from lrbench.tuning.database.measured import MeasuredRun
-from lrbench.tuning.database.query import EntryQuery
-from lrbench.tuning.database.schema import EntryRow, RunRow, entry_of, entry_row, run_row
-from lrbench.tuning.database.shipped import shipped_entries
+from lrbench.tuning.database.lines import shipped_entries
+from lrbench.tuning.database.schema import EntryQuery, EntryRow, RunRow, entry_of, entry_row, run_row
 
 SHORTEST_ID = 4
 ASKED_AT_ONCE = 500
@@ -29,12 +26,12 @@ EVERYTHING = EntryQuery()
 
 @dataclass(frozen=True)
 class Added:
-    """What adding did.
+    """Numbers of new entries and runs of an ``add``.
 
     Attributes:
-        entries: entries that are new.
+        entries: new entries.
         grown: entries that were there and have more runs now.
-        runs: runs that are new.
+        runs: new runs.
         known: runs that were there before, which stay as they are.
     """
 
@@ -50,7 +47,7 @@ class Database:
     Every method raises DatabaseError, with one line, where the database is gone, locked for a minute, full or damaged.
 
     Attributes:
-        shown: its name in messages, without user and password.
+        shown: the name in messages, without user and password.
         created: whether opening it made its tables.
     """
 
@@ -70,13 +67,13 @@ class Database:
             return _add(session, given)
 
     def entries(self, query: EntryQuery = EVERYTHING) -> list[Entry]:
-        """The entries that fit, by id."""
+        """Return the entries that match, sorted by id."""
         with self._session() as session:
             found = map(entry_of, session.scalars(query.statement()))
             return sorted(found, key=lambda entry: entry.id)
 
     def entry(self, start: str) -> Entry:
-        """The entry whose id is, or begins with, ``start``.
+        """Return the entry whose id is, or begins with, ``start``.
 
         Raises:
             DatabaseError: there is none, or there are several.
@@ -99,12 +96,12 @@ class Database:
         )
 
     def __len__(self) -> int:
-        """How many entries there are."""
+        """Number of entries."""
         with self._session() as session:
             return session.scalar(select(func.count()).select_from(EntryRow)) or 0
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connections."""
         self._engine.dispose()
 
     def __enter__(self) -> Database:
@@ -118,7 +115,11 @@ class Database:
     @contextmanager
     def _session(self, *, writes: bool = False) -> Iterator[Session]:
         engine = self._engine.execution_options(**{WRITES: writes})
-        with speaking_of(self.shown, engine.url), Session(engine, expire_on_commit=False) as session, session.begin():
+        with (
+            database_errors(self.shown, engine.url),
+            Session(engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             try:
                 yield session
             except (ValidationError, JSONDecodeError):
@@ -142,7 +143,7 @@ def open_database(location: str) -> Database:
     place = locate(location)
     engine = connect(place)
     try:
-        with speaking_of(place.shown, place.url):
+        with database_errors(place.shown, place.url):
             created = ensure_tables(engine, place.shown, _fill)
     except BaseException:
         engine.dispose()
@@ -163,9 +164,11 @@ def _add(session: Session, given: Sequence[Entry]) -> Added:
         known = present.get(entry.id, {})
         if entry.id not in present:
             session.add(entry_row(entry))
-        new = [run for run in entry.runs if _is_news(run, known)]
+        # A run that was measured here replaces the same run shipped, which tells less.
+        new = [run for run in entry.runs if run.run_id not in known or (known[run.run_id] and not run.shipped)]
         for run in new:
-            _put(session, run_row(run, entry.id), replaces=run.run_id in known)
+            put = session.merge if run.run_id in known else session.add
+            put(run_row(run, entry.id))
         added["runs"] += len(new)
         added["grown" if entry.id in present else "entries"] += min(1, len(new))
     session.flush()
@@ -174,7 +177,7 @@ def _add(session: Session, given: Sequence[Entry]) -> Added:
 
 
 def _present(session: Session, entries: Sequence[str]) -> dict[str, dict[str, bool]]:
-    """Of those entries that the database has: the runs by id, and whether they are shipped."""
+    """The runs of the entries that the database has, by entry and run id, with whether they are shipped."""
     found: dict[str, dict[str, bool]] = {}
     columns = select(EntryRow.id, RunRow.run_id, RunRow.shipped).outerjoin(RunRow, RunRow.entry_id == EntryRow.id)
     for start in range(0, len(entries), ASKED_AT_ONCE):
@@ -182,15 +185,3 @@ def _present(session: Session, entries: Sequence[str]) -> dict[str, dict[str, bo
         for entry, run, shipped in session.execute(columns.where(EntryRow.id.in_(wanted))):
             found.setdefault(entry, {})[run] = shipped
     return found
-
-
-def _put(session: Session, row: RunRow, *, replaces: bool) -> None:
-    if replaces:
-        session.merge(row)
-    else:
-        session.add(row)
-
-
-def _is_news(run: MeasuredRun, known: Mapping[str, bool]) -> bool:
-    """Whether the database is to have it: what was measured here tells more than the same run shipped."""
-    return run.run_id not in known or (known[run.run_id] and not run.shipped)

@@ -1,4 +1,4 @@
-"""An entry of the policy database: one policy on one workload, with all that was measured of it over its seeds."""
+"""Entries of the policy database: one policy on one workload, with its measured runs over seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.tuning.database.measured import CHECKED, Count, MeasuredRun, Name
@@ -31,7 +31,7 @@ class Spread(Summary):
 
 @dataclass(frozen=True)
 class Reached:
-    """How many seeds reached an accuracy within a budget, how many missed it, and of how many it is not known."""
+    """Numbers of seeds that reached an accuracy within a budget, missed it, or were stopped before it was known."""
 
     reached: int
     missed: int
@@ -39,8 +39,8 @@ class Reached:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What all runs of an entry took together, the diverged and the stopped ones too; None where one is not known."""
+class EntryCost:
+    """Cost of all runs of an entry, the diverged and the stopped ones too; None where one is not known."""
 
     iterations: int
     train_seconds: float | None
@@ -49,10 +49,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class StoredWorkload:
-    """What was trained, on what, with which solver and engine: results on an equal one are comparable.
+    """Net, data, solver and engine of a run: results on an equal workload are comparable.
 
-    Names and the label only say what the digests are of: two nets of the same content are the same net. Batch size of
-    the test, threads and versions are left out, since they do not change what is measured but in its last digits.
+    Names and the label only describe the digests: two nets of the same content are the same net. The test batch size,
+    threads and versions are left out, since they change results in the last digits only.
 
     Attributes:
         evaluated_on: whether accuracies are of the test set, or of a part held out of the training set.
@@ -79,13 +79,15 @@ class StoredWorkload:
 
     @cached_property
     def id(self) -> str:
-        """The same for equal workloads, in every database."""
+        """Digest that is the same for equal workloads, in every database."""
         decides = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _LABELS}
-        return _digest(decides | {"solver": {name: _number(value) for name, value in self.solver.items()}})
+        # 35 and 35.0 are the same setting, True and 1.0 are not.
+        solver = {name: float(value) if type(value) is int else value for name, value in self.solver.items()}
+        return _digest(decides | {"solver": solver})
 
     @property
     def solver_type(self) -> str:
-        """Such as ``SGD``."""
+        """Solver type, for example ``SGD``."""
         return str(self.solver.get("type", "unknown"))
 
 
@@ -93,9 +95,9 @@ class StoredWorkload:
 class Entry:
     """One policy on one workload.
 
-    A seed counts once: of several runs with the same one, which differ in their stopping rules, the one that went
-    farthest. Runs that were stopped early are no measure of the whole budget: spreads leave them out, unless there are
-    no others.
+    A seed counts once: of several runs with the same seed, which differ in their stopping rules, the one that went
+    farthest. Runs that were stopped early do not measure the whole budget: spreads leave them out, unless there are no
+    others.
 
     Attributes:
         policy: canonical text.
@@ -114,7 +116,7 @@ class Entry:
 
     @cached_property
     def id(self) -> str:
-        """The same for the same policy on an equal workload, in every database."""
+        """Digest that is the same for the same policy on an equal workload, in every database."""
         return _digest({"workload": self.workload.id, "policy": self.policy, "lr_scale": float(self.lr_scale)})
 
     @cached_property
@@ -127,7 +129,7 @@ class Entry:
 
     @cached_property
     def counted(self) -> tuple[MeasuredRun, ...]:
-        """The samples that the spreads are of: the whole ones, or, where there is none, the stopped ones."""
+        """The samples that spreads are computed over: the whole ones, or, where there is none, the stopped ones."""
         return tuple(run for run in self.samples if run.whole) or self.samples
 
     @property
@@ -137,7 +139,7 @@ class Entry:
 
     @property
     def shipped(self) -> bool:
-        """Whether all of its runs came with LRBench."""
+        """Whether all runs came with LRBench."""
         return all(run.shipped for run in self.runs)
 
     @property
@@ -146,7 +148,7 @@ class Entry:
         return sum(run.status == "diverged" for run in self.samples) / len(self.samples)
 
     def spread(self, metric: str) -> Spread:
-        """A metric, by its name, over the counted runs that have it."""
+        """Return a metric, by its name, over the counted runs that have it."""
         return _spread(value for run in self.counted if (value := run.metrics.get(metric)) is not None)
 
     @property
@@ -155,15 +157,15 @@ class Entry:
         return self.spread("best_accuracy")
 
     def iterations_to(self, accuracy: float) -> list[float]:
-        """For each seed the first evaluated iteration with at least that accuracy; NaN where it was not reached."""
+        """Return for each seed the first evaluated iteration with at least that accuracy; NaN where not reached."""
         return [run.iterations_to(accuracy) for run in self.samples]
 
     def iterations_spread(self, accuracy: float) -> Spread:
-        """The same over the seeds that reached it."""
+        """Return the spread of ``iterations_to`` over the seeds that reached the accuracy."""
         return _spread(self.iterations_to(accuracy))
 
     def times_to(self, accuracy: float, within: int | None = None) -> TimesToTarget:
-        """The iterations to an accuracy over the seeds; one that has not reached it in the budget counts with that.
+        """Return the iterations to an accuracy; a seed that has not reached it counts with the budget.
 
         Args:
             within: the budget, by default the workload's iterations.
@@ -172,25 +174,17 @@ class Entry:
         times = [time if time <= limit else None for time in self.iterations_to(accuracy)]  # False for NaN
         return times_to_target(times, [limit] * len(times))
 
-    def seconds_to(self, accuracy: float) -> list[float]:
-        """For each seed the training seconds up to there; NaN where it was not reached or is not known."""
-        points = [run.first_at(accuracy) for run in self.samples]
-        return [math.nan if p is None or p.train_seconds is None else p.train_seconds for p in points]
-
     def reached(self, accuracy: float, within: int | None = None) -> Reached:
-        """How many seeds had that accuracy by iteration ``within``, by default in the workload's iterations."""
+        """Count the seeds that had that accuracy by iteration ``within``, by default in the workload's iterations."""
         limit = self.workload.iterations if within is None else within
         outcomes = [run.reached(accuracy, limit) for run in self.samples]
         return Reached(outcomes.count(True), outcomes.count(False), outcomes.count(None))
 
-    def reached_share(self, accuracy: float, within: int | None = None) -> float:
-        """The share of seeds known to have had that accuracy by then; one of which it is not known counts as not."""
-        return self.reached(accuracy, within).reached / len(self.samples)
-
     @property
-    def cost(self) -> Cost:
-        """What all its runs took together."""
-        return Cost(sum(run.iteration for run in self.runs), self._total("train_seconds"), self._total("cpu_seconds"))
+    def cost(self) -> EntryCost:
+        """Total cost of all runs."""
+        iterations = sum(run.iteration for run in self.runs)
+        return EntryCost(iterations, self._total("train_seconds"), self._total("cpu_seconds"))
 
     def _total(self, metric: str) -> float | None:
         values = [run.metrics.get(metric) for run in self.runs]
@@ -201,8 +195,14 @@ class Entry:
 ENTRY = TypeAdapter(Entry)
 
 
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a validation: the place and what is wrong there."""
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+
+
 def joined(entries: Iterable[Entry]) -> list[Entry]:
-    """The same runs with one entry for each policy on each workload, by id; of a run that is there twice the first."""
+    """Join entries of the same policy and workload, sorted by id; of a run that is there twice the first counts."""
     found: dict[str, Entry] = {}
     for entry in entries:
         known = found.setdefault(entry.id, entry)
@@ -217,11 +217,6 @@ def _spread(values: Iterable[float]) -> Spread:
     known = [value for value in values if math.isfinite(value)]
     summary = summarise(known)
     return Spread(summary.mean, summary.deviation, summary.n, min(known, default=None), max(known, default=None))
-
-
-def _number(value: Any) -> Any:
-    """35 and 35.0 are the same setting."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _digest(identity: Mapping[str, Any]) -> str:

@@ -1,31 +1,35 @@
-"""Entries as JSON lines: one entry a line, everything that the database keeps of it, to be read back as it was."""
+"""Entries as JSON lines, one complete entry a line; and those that LRBench ships."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.resources import files
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
 from lrbench.errors import DatabaseError, printable_json
-from lrbench.tuning.database.entry import ENTRY, Entry
+from lrbench.tuning.database.entry import ENTRY, Entry, first_problem
 from lrbench.tuning.database.schema import SCHEMA
+
+_REMEDY = "give a file that `lrbench db export` wrote"
+SEED = "seed.jsonl"
 
 
 def entry_object(entry: Entry) -> dict[str, Any]:
-    """An entry as JSON's types, its id first."""
+    """Return an entry as JSON types, its id first."""
     return {"schema": SCHEMA, "id": entry.id, **ENTRY.dump_python(entry, mode="json")}
 
 
 def to_lines(entries: Iterable[Entry]) -> bytes:
-    """A line for each entry, in their order."""
+    """Return a line for each entry, in their order."""
     lines = (orjson.dumps(entry_object(entry), option=orjson.OPT_APPEND_NEWLINE) for entry in entries)
     return b"".join(map(printable_json, lines))
 
 
 def from_lines(content: bytes, where: str) -> list[Entry]:
-    """The entries of such lines; empty lines are passed over.
+    """Read the entries of lines that ``to_lines`` wrote; empty lines are skipped.
 
     Raises:
         DatabaseError: a line that is none, of another schema, or was altered, with its number.
@@ -48,7 +52,10 @@ def _entry(line: bytes, where: str) -> Entry:
             where=where,
             remedy="export it again with this version",
         )
-    entry = _validated(content, where)
+    try:
+        entry = ENTRY.validate_json(orjson.dumps(content), strict=True)
+    except ValidationError as error:
+        raise DatabaseError(first_problem(error), where=where, remedy=_REMEDY) from None
     if entry.id != identity:
         raise DatabaseError(
             f"the id is {identity}, but that of this workload and policy is {entry.id}", where=where, remedy=_REMEDY
@@ -56,14 +63,6 @@ def _entry(line: bytes, where: str) -> Entry:
     return entry
 
 
-def _validated(content: dict[str, Any], where: str) -> Entry:
-    try:
-        return ENTRY.validate_json(orjson.dumps(content), strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise DatabaseError(
-            f"{'.'.join(map(str, first['loc']))}: {first['msg']}", where=where, remedy=_REMEDY
-        ) from None
-
-
-_REMEDY = "give a file that `lrbench db export` wrote"
+def shipped_entries() -> list[Entry]:
+    """Return the entries that LRBench ships, written by ``scripts/generate_shipped_results``."""
+    return from_lines(files(__package__).joinpath(SEED).read_bytes(), SEED)

@@ -1,4 +1,4 @@
-"""One run as the policy database keeps it: every metric, and its accuracy curve as the evaluations with a new best."""
+"""Runs as the policy database keeps them: every metric, and the evaluations with a new best accuracy."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class NewBest(NamedTuple):
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """One run that reached an outcome, and where it comes from.
+    """One run that reached an outcome, and its origin.
 
     Attributes:
         status: ``stopped`` is a run that a stopping rule, or a search, ended before its iterations were done.
         reason: why it stopped or diverged.
-        iteration: how many iterations were trained.
+        iteration: iterations trained.
         metrics: by name, but for those that depend on a target; None where not known, such as after divergence.
-        curve: from the first evaluation on, those with a new best accuracy.
-        run_at, added_at: ISO 8601 in UTC; when the run was begun, and added to a database first.
+        curve: the evaluations with a new best accuracy.
+        run_at, added_at: ISO 8601 in UTC; when the run began, and when it was first added to a database.
         cpu, gpu: the kind of processor, None where not known or none was used.
         threads: BLAS threads.
         note: the user's.
@@ -79,27 +79,27 @@ class MeasuredRun:
 
     @property
     def whole(self) -> bool:
-        """Whether it went as far as it could: its outcome says what the policy does in the whole budget."""
+        """Whether the run was not stopped early, so that it measures the policy in the whole budget."""
         return self.status != "stopped"
 
     def first_at(self, accuracy: float) -> NewBest | None:
-        """The first evaluation with at least that accuracy, None where it was not reached."""
+        """Return the first evaluation with at least that accuracy, None where it was not reached."""
         return next((point for point in self.curve if point.accuracy >= accuracy and point.iteration > 0), None)
 
     def iterations_to(self, accuracy: float) -> float:
-        """The first evaluated iteration with at least that accuracy; NaN where it was not reached."""
+        """Return the first evaluated iteration with at least that accuracy; NaN where it was not reached."""
         point = self.first_at(accuracy)
         return math.nan if point is None else float(point.iteration)
 
     def reached(self, accuracy: float, within: int) -> bool | None:
-        """Whether it had that accuracy by iteration ``within``; None where it was stopped before and had not."""
+        """Return whether the run had that accuracy by iteration ``within``; None where it was stopped before."""
         if self.iterations_to(accuracy) <= within:
             return True
         return False if self.whole or self.iteration >= within else None
 
 
 def new_bests(evaluations: Mapping[str, NDArray[np.float64]]) -> tuple[NewBest, ...]:
-    """The evaluations after iteration 0 whose accuracy is above that of all before; an accuracy that is NaN is none."""
+    """Return the evaluations after iteration 0 whose accuracy is above that of all before; NaN never is."""
     iterations, accuracies = evaluations["iteration"], evaluations.get("accuracy_top1")
     if accuracies is None or not len(accuracies):
         return ()

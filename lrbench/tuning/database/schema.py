@@ -1,27 +1,27 @@
-"""The tables of the policy database, and entries as their rows."""
+"""Tables of the policy database, entries as their rows, and queries for them."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, ForeignKey, Text
+from sqlalchemy import JSON, ForeignKey, Select, Text, func, or_, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from lrbench.tuning.database.entry import ENTRY, Entry, StoredWorkload
+from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkload
 from lrbench.tuning.database.measured import MeasuredRun
 
 SCHEMA = 1
 
 
 class Base(DeclarativeBase):
-    """All tables; text is of any length."""
+    """Base of all tables; text is of any length."""
 
     type_annotation_map: ClassVar = {str: Text()}
 
 
 class SchemaRow(Base):
-    """One row, which says what wrote the tables."""
+    """One row with the version of the tables."""
 
     __tablename__ = "lrbench_schema"
 
@@ -83,7 +83,7 @@ class RunRow(Base):
 
 
 def entry_row(entry: Entry) -> EntryRow:
-    """The row of an entry, without its runs."""
+    """Return the row of an entry, without its runs."""
     workload = entry.workload
     columns = {field.name: getattr(workload, field.name) for field in fields(StoredWorkload)}
     columns["solver"] = dict(workload.solver)
@@ -99,17 +99,17 @@ def entry_row(entry: Entry) -> EntryRow:
 
 
 def run_row(run: MeasuredRun, entry_id: str) -> RunRow:
-    """The row of a run of that entry."""
+    """Return the row of a run of that entry."""
     columns = {field.name: getattr(run, field.name) for field in fields(MeasuredRun)}
     columns |= {"metrics": dict(run.metrics), "curve": [list(point) for point in run.curve]}
     return RunRow(entry_id=entry_id, **columns)
 
 
 def entry_of(row: EntryRow) -> Entry:
-    """The entry of a row and its runs.
+    """Return the entry of a row and its runs.
 
     Raises:
-        pydantic.ValidationError: somebody put values there that LRBench did not.
+        pydantic.ValidationError: the row has values that LRBench did not write.
     """
     runs = sorted(row.runs, key=lambda run: (run.seed, run.run_id))  # databases sort text each in their own way
     return ENTRY.validate_python(
@@ -121,3 +121,50 @@ def entry_of(row: EntryRow) -> Entry:
             "runs": [{field.name: getattr(run, field.name) for field in fields(MeasuredRun)} for run in runs],
         }
     )
+
+
+_COMPARED = ("workload_id", "policy", "batch_size", "iterations", "evaluated_on")
+
+
+@dataclass(frozen=True)
+class EntryQuery:
+    """Query for entries that match every field that is not None; names match in any case.
+
+    Attributes:
+        workload_id: ``StoredWorkload.id``: net, data, sizes, solver and engine are the same.
+        net: the net's name, or the beginning of its SHA-256.
+        dataset: the data set's name, label, or the beginning of its SHA-256.
+        solver: its type, such as ``SGD``.
+        policy: canonical text.
+    """
+
+    workload_id: str | None = None
+    net: str | None = None
+    dataset: str | None = None
+    solver: str | None = None
+    engine: str | None = None
+    function: str | None = None
+    policy: str | None = None
+    batch_size: int | None = None
+    iterations: int | None = None
+    evaluated_on: EvaluatedOn | None = None
+
+    def statement(self) -> Select[Any]:
+        """Return the statement that selects the rows."""
+        row = EntryRow
+        names = (
+            (self.net, (row.net_name,), row.net_sha256),
+            (self.dataset, (row.dataset_name, row.dataset_label), row.dataset_sha256),
+            (self.solver, (row.solver_type,), None),
+            (self.engine, (row.engine_name,), None),
+            (self.function, (row.function,), None),
+        )
+        conditions = []
+        for name, columns, digest in names:
+            if name is not None:
+                equal = [func.lower(column) == name.lower() for column in columns]
+                if digest is not None and len(name) >= 8:
+                    equal.append(digest.startswith(name.lower(), autoescape=True))
+                conditions.append(or_(*equal))
+        exact = {name: value for name in _COMPARED if (value := getattr(self, name)) is not None}
+        return select(row).where(*conditions).filter_by(**exact)

@@ -1,4 +1,4 @@
-"""The range test: which learning rates are worth trying, by a sweep and by short runs at fixed rates."""
+"""Range test: the learning rates worth trying, found by a sweep and by short runs at fixed rates."""
 
 from lrbench.tuning.range_test.plan import Plan, plan_for
 from lrbench.tuning.range_test.result import RangeResult

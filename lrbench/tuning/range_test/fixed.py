@@ -1,4 +1,4 @@
-"""What short runs at fixed rates say: accuracy as a function of the rate.
+"""Reading of short runs at fixed rates: accuracy as a function of the rate.
 
 The gain of a rate is its accuracy beyond chance, the mean over the seeds. The largest rate that trains well and the
 least that trains usefully are sought from the best rate outwards, without a gap. A rate at which any seed diverged has
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrbench.tuning.range_test.sweep import Column
+
 Table = NDArray[np.float64]
-Column = NDArray[np.float64]
 
 WELL = 0.95
 """Share of the best gain from which on a rate trains well."""
@@ -30,9 +30,9 @@ class Edge:
     """One end of the range of useful rates.
 
     Attributes:
-        rate: a rate that was tried and is still in the range.
+        rate: the outermost rate tried that is in the range.
         beyond: the next one tried, which is not; None where ``rate`` is the last that was tried.
-        seeds: what each seed says by itself, in order; None where it says nothing.
+        seeds: the end that each seed gives by itself, in order; None where no rate trained.
     """
 
     rate: float
@@ -41,7 +41,7 @@ class Edge:
 
     @property
     def spread(self) -> tuple[float, float] | None:
-        """The least and the largest that a seed says; None where none says anything."""
+        """The least and the largest end that a seed gives; None where none gives any."""
         known = [rate for rate in self.seeds if rate is not None]
         return (min(known), max(known)) if known else None
 
@@ -53,7 +53,7 @@ class FixedReading:
     Attributes:
         least: the least rate that trains usefully.
         largest: the largest rate that trains well.
-        best: the rate with the best accuracy, the mean over the seeds.
+        best: the rate with the best mean accuracy over the seeds.
         accuracy: that accuracy, a fraction.
     """
 
@@ -64,13 +64,8 @@ class FixedReading:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What a data set makes of an accuracy.
-
-    Attributes:
-        classes: how many there are.
-        images: how many an accuracy is measured on.
-    """
+class AccuracyScale:
+    """Chance and noise of accuracies on a data set with so many ``classes``, measured on so many ``images``."""
 
     classes: int
     images: int
@@ -82,11 +77,11 @@ class Judged:
 
     @property
     def least_gain(self) -> float:
-        """What a gain over chance has to exceed to be none of chance's own."""
+        """The gain that an accuracy has to exceed chance by to be no luck."""
         return max(LEAST_GAIN, STANDARD_ERRORS_OF_CHANCE * self._standard_error(self.chance))
 
     def tolerance(self, best: float) -> float:
-        """How far a rate may stay behind the best accuracy and still train well.
+        """Return how far a rate that trains well may stay behind the best accuracy.
 
         A twentieth of the best gain, or two standard errors of an accuracy measured on so many images.
         """
@@ -96,53 +91,45 @@ class Judged:
         return math.sqrt(accuracy * (1 - accuracy) / self.images)
 
 
-Side = Literal["least", "largest"]
-
-
-def read_fixed(rates: Column, accuracies: Table, judged: Judged) -> FixedReading | None:
-    """The range of useful rates; None where no rate trained beyond chance.
+def read_fixed(rates: Column, accuracies: Table, scale: AccuracyScale) -> FixedReading | None:
+    """Read the range of useful rates; None where no rate trained beyond chance.
 
     Args:
         rates: rising, shape (rates,).
         accuracies: fractions, shape (seeds, rates); NaN where a run diverged.
     """
-    found = _edges(mean_accuracies(accuracies, judged), judged)
+    means = mean_accuracies(accuracies, scale)
+    found = _edges(means, scale)
     if found is None:
         return None
     least, best, largest = found
-    of_seeds = [_edges(mean_accuracies(row[None], judged), judged) for row in accuracies]
+    of_seeds = [_edges(mean_accuracies(row[None], scale), scale) for row in accuracies]
+    below = float(rates[least - 1]) if least else None
+    above = float(rates[largest + 1]) if largest + 1 < len(rates) else None
     return FixedReading(
-        Edge(
-            float(rates[least]),
-            float(rates[least - 1]) if least else None,
-            tuple(None if one is None else float(rates[one[0]]) for one in of_seeds),
-        ),
-        Edge(
-            float(rates[largest]),
-            float(rates[largest + 1]) if largest + 1 < len(rates) else None,
-            tuple(None if one is None else float(rates[one[2]]) for one in of_seeds),
-        ),
+        Edge(float(rates[least]), below, tuple(None if one is None else float(rates[one[0]]) for one in of_seeds)),
+        Edge(float(rates[largest]), above, tuple(None if one is None else float(rates[one[2]]) for one in of_seeds)),
         float(rates[best]),
-        float(mean_accuracies(accuracies, judged)[best]),
+        float(means[best]),
     )
 
 
-def mean_accuracies(accuracies: Table, judged: Judged) -> Column:
-    """The mean over the seeds at each rate; that of guessing where one of them diverged."""
+def mean_accuracies(accuracies: Table, scale: AccuracyScale) -> Column:
+    """Return the mean over the seeds at each rate; the accuracy of guessing where one of them diverged."""
     diverged = ~np.isfinite(accuracies).all(axis=0)
-    return np.where(diverged, judged.chance, np.where(np.isfinite(accuracies), accuracies, 0).mean(axis=0))
+    return np.where(diverged, scale.chance, np.where(np.isfinite(accuracies), accuracies, 0).mean(axis=0))
 
 
-def _edges(means: Column, judged: Judged) -> tuple[int, int, int] | None:
-    """The places of the least useful rate, the best and the largest good one."""
+def _edges(means: Column, scale: AccuracyScale) -> tuple[int, int, int] | None:
+    """The indices of the least useful rate, the best and the largest good one."""
     best = int(np.argmax(means))
     top = float(means[best])
-    if top - judged.chance <= judged.least_gain:
+    if top - scale.chance <= scale.least_gain:
         return None
-    tolerance = judged.tolerance(top)
+    tolerance = scale.tolerance(top)
     good = means >= top - tolerance
-    useful = means >= min(judged.chance + USEFULLY * (top - judged.chance), top - tolerance)
-    useful &= means > judged.chance + judged.least_gain
+    useful = means >= min(scale.chance + USEFULLY * (top - scale.chance), top - tolerance)
+    useful &= means > scale.chance + scale.least_gain
     least = largest = best
     while least and useful[least - 1]:
         least -= 1

@@ -1,4 +1,4 @@
-"""Which rates are tried, how long, and which further ones after what was found."""
+"""Plan of a range test: the rates to try and how long, and further ones after what was found."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ POINTS = 50
 """Evaluations of a sweep, about."""
 FEWEST_FIXED = 25
 STEP = 3.0
-"""By what the range is extended where its end has not been reached."""
+"""Factor by which the range is extended where its end has not been reached."""
 APART = 2.5
-"""Neighbours at the edge of the range that lie farther apart have their geometric mean tried, too."""
+"""Ratio of neighbours at the edge of the range beyond which their geometric mean is tried, too."""
 HIDING = 6.0
-"""A gap that wide between rates that do not train has its middle tried: nets train over a decade or more."""
+"""Ratio of rates that do not train beyond which the middle is tried: nets train over a decade or more."""
 DIGITS = 2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a range test tries for one solver.
+    """Plan of a range test for one solver.
 
     Attributes:
         low, high: bounds of all rates, before the solver's ``lr_scale``.
         swept: iterations of the sweep.
         sweep_interval: iterations between two of its evaluations.
         lengths: iterations after which runs at a fixed rate are compared; multiples of the first.
-        rates: how many of those there are to begin with.
-        seeds: of the nets.
+        rates: number of fixed rates to begin with.
+        seeds: of the runs.
     """
 
     low: float
@@ -61,21 +61,21 @@ class Plan:
 
     @property
     def growth(self) -> float:
-        """What each iteration of the sweep multiplies the rate by, so that its last one has the rate ``high``."""
+        """Factor on the rate in each iteration of the sweep, so that its last one has the rate ``high``."""
         return math.exp(math.log(self.high / self.low) / (self.swept - 1))
 
     @property
     def sweep_text(self) -> str:
-        """The sweep's policy."""
+        """Text of the sweep's policy."""
         return f"EXP(k0={self.low!r}, gamma={self.growth!r})"
 
     def swept_rate(self, start: int, end: int) -> float:
-        """The geometric mean of the sweep's rates over the iterations from ``start`` up to ``end``, that left out."""
+        """Return the geometric mean of the sweep's rates over the iterations from ``start`` up to but not ``end``."""
         return min(self.low * math.pow(self.growth, (start + end - 1) / 2), self.high)
 
 
 def plan_for(experiment: Experiment, solver: SolverSettings) -> Plan:
-    """The spec's section ``range``, with what it leaves open filled in.
+    """Return the plan of the spec's section ``range``, with its defaults filled in.
 
     Raises:
         SpecError: the bound it gives does not fit the solver's own other one; with the spec's line.
@@ -93,25 +93,22 @@ def plan_for(experiment: Experiment, solver: SolverSettings) -> Plan:
             where=where,
             remedy=f"give range.{other}, too",
         )
+    first = max(iterations // 20, min(FEWEST_FIXED, iterations // 4), 1)
+    lengths = (first, 2 * first, 4 * first)
     swept = settings.iterations or min(max(iterations // 10, FEWEST_SWEPT), MOST_SWEPT, iterations)
     return Plan(
         low,
         high,
         max(swept, 2),
         max(1, round(swept / POINTS)),
-        tuple(settings.lengths) if settings.lengths else _lengths(iterations),
+        tuple(settings.lengths or (length for length in lengths if length <= iterations)),
         settings.rates,
         tuple(settings.seeds),
     )
 
 
-def _lengths(iterations: int) -> tuple[int, ...]:
-    first = max(iterations // 20, min(FEWEST_FIXED, iterations // 4), 1)
-    return tuple(length for length in (first, 2 * first, 4 * first) if length <= iterations)
-
-
 def first_rates(plan: Plan, sweep: SweepReading) -> tuple[float, ...]:
-    """The fixed rates to begin with: where the sweep says that training takes place, the whole range if nowhere.
+    """Return the fixed rates to begin with: where the net trains in the sweep, the whole range if nowhere.
 
     A run at a fixed rate moves as far as the sweep has up to some rate when rate times iterations are the same. The
     sweep up to rate r is worth ``swept / ln(high / low)`` iterations at r, so long runs train at lower rates than it.
@@ -126,7 +123,7 @@ def first_rates(plan: Plan, sweep: SweepReading) -> tuple[float, ...]:
 
 
 def further_rates(plan: Plan, tried: tuple[float, ...], reading: FixedReading | None) -> tuple[float, ...]:
-    """Rates to try next, none of them tried: beyond an end that has not been reached, or at an edge known roughly.
+    """Return rates to try next: beyond an end that has not been reached, or at an edge that is known roughly.
 
     Where no rate trained, the bounds, and the middle of each gap that could hide a range.
     """
@@ -149,7 +146,7 @@ def _at_edge(rate: float, beyond: float | None, step: float) -> list[float]:
 
 
 def _rounded(rates: list[float], plan: Plan) -> tuple[float, ...]:
-    """Rising, each once, within the bounds, with few digits where that leaves them apart."""
+    """The rates in order, each once, within the bounds, with few digits where that keeps them apart."""
     short = {min(max(float(f"{rate:.{DIGITS}g}"), plan.low), plan.high) for rate in rates}
     whole = {min(max(rate, plan.low), plan.high) for rate in rates}
     return tuple(sorted(short if len(short) == len(whole) else whole))

@@ -1,37 +1,34 @@
-"""Runs a range test: sweeps, then runs at fixed rates, more of them where the ends of the range turn out to lie."""
+"""Runs of a range test: sweeps, then runs at fixed rates, more of them near the ends of the range."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from lrbench.errors import EngineFailed
-from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.evaluations import Evaluation, of_trained_net
 from lrbench.spec.model import SolverSettings
-from lrbench.tuning.bench import Bench
-from lrbench.tuning.range_test.fixed import FixedReading, Judged, read_fixed
+from lrbench.tuning.range_test.fixed import AccuracyScale, FixedReading, Table, read_fixed
 from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
-from lrbench.tuning.range_test.result import Column, Cost, FixedRuns, RangeResult, Sweeps, Table
-from lrbench.tuning.range_test.sweep import SweepReading, read_sweeps
+from lrbench.tuning.range_test.result import FixedRuns, RangeCost, RangeResult, Sweeps
+from lrbench.tuning.range_test.sweep import Column, SweepReading, read_sweeps
+from lrbench.tuning.trial_runner import TrialRunner
 
 FEW_IMAGES = 1000
-"""Images that a range test is judged on, unless there are fewer: it evaluates often."""
+"""Largest number of images that a range test evaluates on, since it evaluates often."""
 
 
-def range_test(bench: Bench, solver: SolverSettings | None = None) -> RangeResult:
+def range_test(runner: TrialRunner, solver: SolverSettings | None = None) -> RangeResult:
     """Find the rates that are worth trying on a workload with one solver.
 
     All are ordinary runs in the folder of the experiment ``<name>-range``: done ones are found again, cut-off ones
-    go on.
+    resume.
 
     Args:
-        bench: judges on the data it has; ``bench.judged_on_validation(home, most=FEW_IMAGES)`` keeps that cheap.
+        runner: evaluates on the data it has; ``runner.on_validation(home, most=FEW_IMAGES)`` keeps that cheap.
         solver: the spec's first by default.
 
     Raises:
@@ -39,116 +36,89 @@ def range_test(bench: Bench, solver: SolverSettings | None = None) -> RangeResul
         EngineFailed: a run failed; the others are kept.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    return _RangeTest(bench.named("range").stopping(), solver or bench.experiment.settings.solver[0]).result()
+    return _RangeTest(
+        runner.with_suffix("range").with_stopping(), solver or runner.experiment.settings.solver[0]
+    ).result()
 
 
-def sweep_tasks(bench: Bench, solver: SolverSettings) -> list[Task]:
-    """The sweeps that a range test begins with, one a seed, to have the engine check them before anything is written.
+def sweep_tasks(runner: TrialRunner, solver: SolverSettings) -> list[Task]:
+    """Return the sweeps of a range test, one a seed, for the engine to check before anything is written.
 
     Raises:
         SpecError: the bounds do not fit the solver.
     """
-    return _RangeTest(bench.named("range").stopping(), solver).sweeps()
+    return _RangeTest(runner.with_suffix("range").with_stopping(), solver).sweeps()
 
 
 @dataclass
 class _RangeTest:
-    """One range test under way."""
+    """One running range test."""
 
-    bench: Bench
+    runner: TrialRunner
     solver: SolverSettings
     plan: Plan = field(init=False)
-    judged: Judged = field(init=False)
+    scale: AccuracyScale = field(init=False)
     _numbered: int = 0
     _done: list[Task] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.plan = plan_for(self.bench.experiment, self.solver)
-        self.judged = Judged(self.bench.data.classes, self.bench.data.test_count)
+        self.plan = plan_for(self.runner.experiment, self.solver)
+        self.scale = AccuracyScale(self.runner.data.classes, self.runner.data.test_count)
 
     def result(self) -> RangeResult:
-        sweeps = self._swept(self._run(self.sweeps()))
-        sweep = read_sweeps(sweeps.rates, list(sweeps.losses))
-        fixed, readings = self._fixed(sweep)
-        return RangeResult(
-            self.solver, self.plan, self.judged, self.bench.evaluated_on, sweeps, sweep, fixed, readings, self._cost()
-        )
-
-    def sweeps(self) -> list[Task]:
-        bench = self.bench.lasting(self.plan.swept, self.plan.sweep_interval)
-        policy = parse_policy(self.plan.sweep_text)
-        return [self._task(bench, policy, seed) for seed in self.plan.seeds]
-
-    def _swept(self, curves: list[list[Evaluation]]) -> Sweeps:
-        interval, swept = self.plan.sweep_interval, self.plan.swept
+        curves, interval, swept = self._run(self.sweeps()), self.plan.sweep_interval, self.plan.swept
         starts = range(0, swept, interval)
-        rates = [self.plan.swept_rate(start, min(start + interval, swept)) for start in starts]
+        rates = np.array([self.plan.swept_rate(start, min(start + interval, swept)) for start in starts])
         losses, accuracies = (
             np.array([_column(rows, name, len(starts)) for rows in curves]) for name in ("train_loss", "accuracy_top1")
         )
-        return Sweeps(np.array(rates), losses, accuracies)
-
-    def _fixed(self, sweep: SweepReading) -> tuple[FixedRuns, dict[int, FixedReading | None]]:
-        """Run rates until both ends of the range are known, or all that may be tried is."""
-        found: dict[float, list[list[Evaluation]]] = {}
-        wanted = first_rates(self.plan, sweep)
-        while wanted:
-            found |= self._run_fixed(wanted)
-            fixed = self._table(found)
-            readings = {
-                length: read_fixed(fixed.rates, table, self.judged) for length, table in fixed.accuracies.items()
-            }
-            wanted = further_rates(self.plan, tuple(found), readings[self.plan.lengths[-1]])
-        return fixed, readings
-
-    def _run_fixed(self, rates: Sequence[float]) -> dict[float, list[list[Evaluation]]]:
-        """The evaluations of each seed's run at each of the rates."""
-        bench = self.bench.lasting(self.plan.lengths[-1], self.plan.lengths[0])
-        tasks = [
-            self._task(bench, parse_policy(f"FIX(k0={rate!r})"), seed) for rate in rates for seed in self.plan.seeds
-        ]
-        rows, seeds = self._run(tasks), len(self.plan.seeds)
-        return {rate: rows[place * seeds : (place + 1) * seeds] for place, rate in enumerate(rates)}
-
-    def _table(self, found: dict[float, list[list[Evaluation]]]) -> FixedRuns:
-        rates = sorted(found)
-        first = self.plan.lengths[0]
-        accuracies = {length: _at([found[rate] for rate in rates], length // first) for length in self.plan.lengths}
-        return FixedRuns(np.array(rates), accuracies)
-
-    def _task(self, bench: Bench, policy: Policy, seed: int) -> Task:
-        self._numbered += 1
-        return bench.task(policy, seed, number=self._numbered, solver=self.solver)
-
-    def _run(self, tasks: list[Task]) -> list[list[Evaluation]]:
-        """Run them all; their evaluations, in order."""
-        _refuse_failed(self.bench.run(tasks))
-        self._done += tasks
-        return [of_trained_net(self.bench.evaluations(task)) for task in tasks]
-
-    def _cost(self) -> Cost:
-        last = [rows[-1] for rows in map(self.bench.evaluations, self._done) if rows]
-        return Cost(
+        sweeps, sweep = Sweeps(rates, losses, accuracies), read_sweeps(rates, list(losses))
+        fixed, readings = self._fixed(sweep)
+        last = [evaluations[-1] for evaluations in map(self.runner.evaluations, self._done) if evaluations]
+        cost = RangeCost(
             len(self._done),
             sum(row.iteration for row in last),
             math.fsum(row.train_seconds for row in last),
             math.fsum(row.evaluation_seconds for row in last),
         )
-
-
-def _refuse_failed(outcomes: list[Outcome]) -> None:
-    failed = [outcome for outcome in outcomes if not outcome.status.done]
-    if failed:
-        first = failed[0]
-        raise EngineFailed(
-            f"{len(failed)} of {len(outcomes)} runs failed, the first with: {first.status.reason}",
-            where=str(first.task.folder),
-            remedy="the same command goes on from there",
+        return RangeResult(
+            self.solver, self.plan, self.scale, self.runner.evaluated_on, sweeps, sweep, fixed, readings, cost
         )
+
+    def sweeps(self) -> list[Task]:
+        runner = self.runner.with_iterations(self.plan.swept, self.plan.sweep_interval)
+        policy = parse_policy(self.plan.sweep_text)
+        return [self._task(runner, policy, seed) for seed in self.plan.seeds]
+
+    def _fixed(self, sweep: SweepReading) -> tuple[FixedRuns, dict[int, FixedReading | None]]:
+        """Run at rates until both ends of the range are known, or no further rate is allowed."""
+        lengths, seeds = self.plan.lengths, self.plan.seeds
+        runner = self.runner.with_iterations(lengths[-1], lengths[0])
+        found: dict[float, list[list[Evaluation]]] = {}
+        wanted = first_rates(self.plan, sweep)
+        while wanted:
+            policies = [parse_policy(f"FIX(k0={rate!r})") for rate in wanted]
+            rows = self._run([self._task(runner, policy, seed) for policy in policies for seed in seeds])
+            found |= {rate: rows[index * len(seeds) :][: len(seeds)] for index, rate in enumerate(wanted)}
+            rates = np.array(sorted(found))
+            tables = {length: _at([found[rate] for rate in sorted(found)], length // lengths[0]) for length in lengths}
+            readings = {length: read_fixed(rates, table, self.scale) for length, table in tables.items()}
+            wanted = further_rates(self.plan, tuple(found), readings[lengths[-1]])
+        return FixedRuns(rates, tables), readings
+
+    def _task(self, runner: TrialRunner, policy: Policy, seed: int) -> Task:
+        self._numbered += 1
+        return runner.task(policy, seed, number=self._numbered, solver=self.solver)
+
+    def _run(self, tasks: list[Task]) -> list[list[Evaluation]]:
+        """Run all tasks; their evaluations, in order."""
+        self.runner.run_all(tasks)
+        self._done += tasks
+        return [of_trained_net(self.runner.evaluations(task)) for task in tasks]
 
 
 def _column(rows: list[Evaluation], name: str, points: int) -> Column:
-    """A metric at each of the points, NaN after the last evaluation there is."""
+    """A metric at each of the points, NaN after the last evaluation."""
     values = np.full(points, np.nan)
     values[: len(rows)] = [row.metrics[name] for row in rows]
     return values

@@ -1,4 +1,4 @@
-"""What a sweep says: its loss as a function of the rate, which rose exponentially while the net was trained.
+"""Reading of a sweep: the loss as a function of the rate, which rose exponentially while the net was trained.
 
 After Smith, "Cyclical Learning Rates for Training Neural Networks" (arXiv:1506.01186), section 3.3: rates are of use
 from where training begins to do something up to where it breaks down. Both are sought from the lowest loss outwards, on
@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 Column = NDArray[np.float64]
 
 WINDOW = 5  # points of the running median; two bad ones beside each other leave it as it is
-FALLEN = 0.1
-"""Share of the whole fall after which the loss is said to fall."""
-RISEN = 0.25
-"""Share of the whole fall by which the loss has to rise again to be said to rise."""
+FALLEN, RISEN = 0.1, 0.25
+"""Shares of the whole fall by which the loss has to fall, or to rise again, to count as falling or rising."""
 LEAST_FALL = 0.02
-"""A fall by a smaller share of the loss is none, however smooth the curve."""
+"""Smallest share of the loss that counts as a fall, however smooth the curve."""
 NOISE_MULTIPLE = 4.0
 MEDIAN_NOISE = 0.56  # of a running median of five, in units of the single point's: about sqrt(pi / (2 * 5))
 MAD_TO_DEVIATION = 1.4826
@@ -29,12 +27,12 @@ MAD_TO_DEVIATION = 1.4826
 
 @dataclass(frozen=True)
 class Fall:
-    """Where one sweep's loss falls.
+    """Fall of one sweep's loss.
 
     Attributes:
         start: the least rate from which on it falls, down to its lowest.
         end: the largest rate up to which it stays low.
-        rises: the first rate at which it has risen again, or is not finite; None: it never rose as far as was tried.
+        rises: the first rate at which it has risen again, or is not finite; None if it never rose.
     """
 
     start: float
@@ -44,12 +42,11 @@ class Fall:
 
 @dataclass(frozen=True)
 class SweepReading:
-    """What the sweeps over all seeds say together.
+    """Falls of the loss over all seeds.
 
     Attributes:
         falls: one a seed, in order; None where that seed's loss shows no fall.
-        start: the median over the seeds that show one; None where most do not.
-        end: likewise.
+        start, end: medians over the seeds that show a fall; None where most do not.
     """
 
     falls: tuple[Fall | None, ...]
@@ -58,7 +55,7 @@ class SweepReading:
 
     @property
     def known(self) -> tuple[Fall, ...]:
-        """Of the seeds that show one."""
+        """The falls of the seeds that show one."""
         return tuple(fall for fall in self.falls if fall is not None)
 
     @property
@@ -69,7 +66,7 @@ class SweepReading:
 
 
 def read_sweeps(rates: Column, losses: Sequence[Column]) -> SweepReading:
-    """Where the loss falls, over seeds.
+    """Read the fall of the loss over seeds.
 
     Args:
         rates: rising, shape (points,).
@@ -87,11 +84,13 @@ def read_sweeps(rates: Column, losses: Sequence[Column]) -> SweepReading:
 
 
 def read_sweep(rates: Column, loss: Column) -> Fall | None:
-    """Where one seed's loss falls; None where it does not fall by more than chance makes it."""
+    """Read the fall of one seed's loss; None where it does not fall by more than chance makes it."""
     raw = np.where(np.isfinite(loss), loss, np.inf)
     smooth = running_median(raw)
     lowest = int(np.argmin(smooth))
-    level = _untrained(smooth)
+    # The loss before training is the lower of two medians, as a spike at the start lifts the first only.
+    tenth, third = max(3, len(smooth) // 10), max(3, len(smooth) // 3)
+    level = float(min(np.median(smooth[:tenth]), np.median(smooth[:third])))
     fall, noise = level - float(smooth[lowest]), MEDIAN_NOISE * _noise(raw)
     if not np.isfinite(fall) or fall <= max(LEAST_FALL * abs(level), NOISE_MULTIPLE * noise):
         return None
@@ -104,16 +103,10 @@ def read_sweep(rates: Column, loss: Column) -> Fall | None:
 
 
 def running_median(values: Column) -> Column:
-    """The median of each point and its neighbours, ``WINDOW`` in all; at the ends that of the first or last so many."""
+    """Return the median of ``WINDOW`` points around each; at the ends that of the first or last ``WINDOW``."""
     width = min(WINDOW, len(values) - 1 + len(values) % 2)
     medians = np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
     return np.pad(medians, (width // 2, len(values) - len(medians) - width // 2), mode="edge")
-
-
-def _untrained(smooth: Column) -> float:
-    """The loss before training: the lower of two medians, as a spike at the start lifts the first only."""
-    tenth, third = max(3, len(smooth) // 10), max(3, len(smooth) // 3)
-    return float(min(np.median(smooth[:tenth]), np.median(smooth[:third])))
 
 
 def _noise(raw: Column) -> float:
@@ -126,7 +119,7 @@ def _noise(raw: Column) -> float:
 
 
 def _reach(good: NDArray[np.bool_], place: int, step: int) -> int:
-    """The farthest place, going by ``step``, up to which everything is good."""
+    """The farthest index, going by ``step``, up to which everything is good."""
     while 0 <= place + step < len(good) and good[place + step]:
         place += step
     return place

@@ -1,24 +1,29 @@
-"""Which policies to use on a workload: measured here, measured on like ones, and what papers say; what to avoid."""
+"""Recommendation of policies for a workload: measured on it or on similar ones, rules of papers, what to avoid."""
 
-from lrbench.tuning.recommending.asked import Asked, asked_workloads
-from lrbench.tuning.recommending.avoiding import Avoidance, RateLimit
-from lrbench.tuning.recommending.likeness import Likeness, like_solvers, likeness
-from lrbench.tuning.recommending.recommend import Candidate, LikeWorkload, Recommendation, recommend
+from lrbench.tuning.recommending.ranking import Avoidance, RateLimit
+from lrbench.tuning.recommending.recommend import LikeWorkload, Recommendation, RecommendedPolicy, recommend
 from lrbench.tuning.recommending.rescaling import rescaled
 from lrbench.tuning.recommending.rules import Rule
+from lrbench.tuning.recommending.similarity import (
+    Similarity,
+    WorkloadQuery,
+    similar_solvers,
+    similarity,
+    workload_queries,
+)
 
 __all__ = [
-    "Asked",
     "Avoidance",
-    "Candidate",
     "LikeWorkload",
-    "Likeness",
     "RateLimit",
     "Recommendation",
+    "RecommendedPolicy",
     "Rule",
-    "asked_workloads",
-    "like_solvers",
-    "likeness",
+    "Similarity",
+    "WorkloadQuery",
     "recommend",
     "rescaled",
+    "similar_solvers",
+    "similarity",
+    "workload_queries",
 ]

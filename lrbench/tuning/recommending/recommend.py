@@ -1,4 +1,4 @@
-"""The recommendation: a ranked shortlist, what to avoid, and rules, each with what it rests on."""
+"""The recommendation for a workload: a ranked shortlist, what to avoid, and rules, each with its evidence."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from dataclasses import dataclass
 
 from lrbench.policies import functions
 from lrbench.tuning.database import Entry, StoredWorkload
-from lrbench.tuning.recommending.asked import Asked
-from lrbench.tuning.recommending.avoiding import Avoidance, RateLimit, avoidances, rate_limit
-from lrbench.tuning.recommending.likeness import Likeness, likeness
+from lrbench.tuning.recommending.ranking import (
+    Avoidance,
+    RateLimit,
+    avoidances,
+    best_mean,
+    effective_policy,
+    effective_text,
+    ranked,
+    rate_limit,
+)
 from lrbench.tuning.recommending.rescaling import rescaled, without_dimension
 from lrbench.tuning.recommending.rules import Rule, rules
-from lrbench.tuning.recommending.standing import best_mean, effective_policy, effective_text, ranked
+from lrbench.tuning.recommending.similarity import Similarity, WorkloadQuery, similarity
 
-MOST_LIKE = 3
-"""Like workloads, the nearest ones."""
-MOST_OF_EACH = 3
-"""Policies of each."""
+MOST_LIKE, MOST_OF_EACH = 3, 3
+"""Like workloads, the nearest ones, and policies of each."""
 
 
 @dataclass(frozen=True)
-class Candidate:
+class RecommendedPolicy:
     """A policy to use, and where it was measured.
 
     Attributes:
-        policy: as the run that is asked about would use it.
+        policy: text for the run that is asked about.
         measured: the policy that was measured; the same unless it was rescaled to the run's length.
     """
 
@@ -36,43 +41,42 @@ class Candidate:
 
     @property
     def rescaled(self) -> bool:
-        """Whether this very policy was not measured."""
+        """Whether the policy was rescaled, so that it was not itself measured."""
         return self.policy != self.measured
 
 
 @dataclass(frozen=True)
 class LikeWorkload:
-    """The best policies of a like workload.
+    """The best policies of a similar workload.
 
     Attributes:
-        policies: how many were measured there.
-        by_target: whether they are ranked by the target; not where the data set is another, whose accuracies say
-            nothing of it.
+        policies: number of policies measured there.
+        by_target: whether they are ranked by the target; False for another data set, whose accuracies do not compare.
     """
 
     workload: StoredWorkload
-    likeness: Likeness
-    candidates: tuple[Candidate, ...]
+    similarity: Similarity
+    candidates: tuple[RecommendedPolicy, ...]
     policies: int
     by_target: bool
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What there is to say of a workload with one solver.
+    """Measured policies, rules and warnings for a workload with one solver.
 
     Attributes:
         here: measured on this workload, the best first; with a target only those that reached it.
-        measured: how many policies were measured on it in all.
-        like: the most alike first.
+        measured: number of policies measured on it.
+        like: similar workloads, the nearest first.
         limit: the largest rate that trained, on this workload or else on the nearest with the same net and data.
-        limit_on: what that was measured on, in words; None for this workload.
+        limit_on: the workload of ``limit`` in words; None for this one.
         notes: what is left out or to be read with care.
     """
 
-    asked: Asked
+    query: WorkloadQuery
     target: float | None
-    here: tuple[Candidate, ...]
+    here: tuple[RecommendedPolicy, ...]
     measured: int
     like: tuple[LikeWorkload, ...]
     avoid: tuple[Avoidance, ...]
@@ -87,31 +91,30 @@ class _Group:
     """The entries of one workload of the database."""
 
     workload: StoredWorkload
-    likeness: Likeness
+    similarity: Similarity
     entries: tuple[Entry, ...]
 
 
-def recommend(asked: Asked, entries: Iterable[Entry], target: float | None = None) -> Recommendation:
-    """The recommendation for a workload by the entries of a policy database.
+def recommend(query: WorkloadQuery, entries: Iterable[Entry], target: float | None = None) -> Recommendation:
+    """Recommend policies for a workload by the entries of a policy database.
 
     Args:
         target: the accuracy to reach, a fraction; None to rank by the best accuracy.
     """
-    groups = _groups(asked, entries)
-    here = [entry for group in groups if group.likeness.measured_here for entry in group.entries]
-    others = [group for group in groups if not group.likeness.measured_here]
-    shortlist = tuple(
-        Candidate(text, text, entry) for entry in ranked(here, target) for text in (effective_text(entry),)
-    )
-    like = tuple(_like(asked, others, target, {candidate.policy for candidate in shortlist}))
-    twins = [group for group in others if group.likeness.same_net and group.likeness.same_data]
+    groups = _groups(query, entries)
+    here = [entry for group in groups if group.similarity.measured_here for entry in group.entries]
+    others = [group for group in groups if not group.similarity.measured_here]
+    texts = [(effective_text(entry), entry) for entry in ranked(here, target)]
+    shortlist = tuple(RecommendedPolicy(text, text, entry) for text, entry in texts)
+    like = tuple(_like(query, others, target, {candidate.policy for candidate in shortlist}))
+    twins = [group for group in others if group.similarity.same_net and group.similarity.same_data]
     limit, limit_on = _limit(here, twins)
     avoid = [
         *avoidances(here, target, measured_here=True),
         *(each for group in twins[:MOST_LIKE] for each in avoidances(group.entries, None, measured_here=False)),
     ]
     return Recommendation(
-        asked,
+        query,
         target,
         shortlist,
         len(here),
@@ -119,87 +122,81 @@ def recommend(asked: Asked, entries: Iterable[Entry], target: float | None = Non
         tuple(avoid),
         limit,
         limit_on,
-        tuple(rules(asked, limit, [each.workload for each in like])),
-        (*_notes(asked, here, shortlist, target), *_not_rescaled(asked, others)),
+        tuple(rules(query, limit, [each.workload for each in like])),
+        (*_notes(query, here, shortlist, target), *_not_rescaled(query, others)),
     )
 
 
-def _groups(asked: Asked, entries: Iterable[Entry]) -> list[_Group]:
+def _groups(query: WorkloadQuery, entries: Iterable[Entry]) -> list[_Group]:
     """The entries of like workloads, the most alike first."""
     by_workload: dict[str, list[Entry]] = {}
     for entry in entries:
         by_workload.setdefault(entry.workload.id, []).append(entry)
-    groups = []
-    for members in by_workload.values():
-        found = likeness(asked, members[0].workload)
-        if found is not None:
-            groups.append(_Group(members[0].workload, found, tuple(members)))
-    return sorted(groups, key=lambda group: (group.likeness.distance, -len(group.entries), group.workload.id))
+    groups = [
+        _Group(members[0].workload, found, tuple(members))
+        for members in by_workload.values()
+        if (found := similarity(query, members[0].workload)) is not None
+    ]
+    return sorted(groups, key=lambda group: (group.similarity.distance, -len(group.entries), group.workload.id))
 
 
-def _like(asked: Asked, groups: Sequence[_Group], target: float | None, known: set[str]) -> Iterator[LikeWorkload]:
-    """The nearest workloads with policies that are not known from a nearer one."""
+def _like(
+    query: WorkloadQuery, groups: Sequence[_Group], target: float | None, known: set[str]
+) -> Iterator[LikeWorkload]:
+    """Yield the nearest workloads with policies that are not known from a nearer one."""
     found = 0
     for group in groups:
-        by_target = target is not None and group.likeness.same_data
-        best = ranked(group.entries, target if by_target else None)
-        carried = (candidate for entry in best if (candidate := _carried(entry, asked)) is not None)
-        new = {candidate.policy: candidate for candidate in carried if candidate.policy not in known}
+        by_target = target is not None and group.similarity.same_data
+        new: dict[str, RecommendedPolicy] = {}
+        for entry in ranked(group.entries, target if by_target else None):
+            policy = effective_policy(entry)
+            carried = None if policy is None else rescaled(policy, entry.workload.iterations, query.iterations)
+            if policy is not None and carried is not None and carried.text not in known:
+                new[carried.text] = RecommendedPolicy(carried.text, policy.text, entry)
         candidates = tuple(new.values())[:MOST_OF_EACH]
         known.update(candidate.policy for candidate in candidates)
         if candidates:
             found += 1
-            yield LikeWorkload(group.workload, group.likeness, candidates, len(group.entries), by_target)
+            yield LikeWorkload(group.workload, group.similarity, candidates, len(group.entries), by_target)
         if found == MOST_LIKE:
             return
 
 
-def _carried(entry: Entry, asked: Asked) -> Candidate | None:
-    policy = effective_policy(entry)
-    if policy is None:
-        return None
-    carried = rescaled(policy, entry.workload.iterations, asked.iterations)
-    return None if carried is None else Candidate(carried.text, policy.text, entry)
-
-
-def _not_rescaled(asked: Asked, groups: Sequence[_Group]) -> Iterator[str]:
-    """A note on the policies of like workloads whose LR functions do not say how they change with a run's length."""
+def _not_rescaled(query: WorkloadQuery, groups: Sequence[_Group]) -> Iterator[str]:
+    """Yield a note on the policies of like workloads whose LR functions cannot be rescaled to the run's length."""
     own = {function.name for function in functions()}
     others = {
         policy
         for group in groups
         for entry in group.entries
-        if not own.issuperset(re.findall(r"(\w+)\(", entry.policy)) and entry.workload.iterations != asked.iterations
+        if not own.issuperset(re.findall(r"(\w+)\(", entry.policy)) and entry.workload.iterations != query.iterations
         if (policy := effective_policy(entry)) is not None
     }
     missing = {name for policy in others for name in without_dimension(policy)}
     if missing:
         yield (
-            f"policies of like workloads are left out where they cannot be rescaled to {asked.iterations} iterations: "
+            f"policies of like workloads are left out where they cannot be rescaled to {query.iterations} iterations: "
             f"these parameters have no dimension: {', '.join(sorted(missing))}"
         )
 
 
 def _limit(here: Sequence[Entry], twins: Sequence[_Group]) -> tuple[RateLimit | None, str | None]:
-    """By this workload, else by the nearest one with the same net and data."""
-    found = rate_limit(here)
-    if found is not None:
-        return found, None
-    for group in twins:
-        found = rate_limit(group.entries)
-        if found is not None:
-            return found, "; ".join(group.likeness.reasons)
-    return None, None
+    """The limit on this workload, else on the nearest one with the same net and data, and where that is."""
+    measured_on = [(here, None), *((group.entries, "; ".join(group.similarity.reasons)) for group in twins)]
+    limits = ((rate_limit(entries), where) for entries, where in measured_on)
+    return next((pair for pair in limits if pair[0] is not None), (None, None))
 
 
-def _notes(asked: Asked, here: Sequence[Entry], shortlist: Sequence[Candidate], target: float | None) -> Iterator[str]:
-    if asked.dataset_sha256 is None:
+def _notes(
+    query: WorkloadQuery, here: Sequence[Entry], shortlist: Sequence[RecommendedPolicy], target: float | None
+) -> Iterator[str]:
+    if query.dataset_sha256 is None:
         yield (
-            f"the data set {asked.dataset_name} is not prepared here, so that measurements are found by its name alone"
+            f"the data set {query.dataset_name} is not prepared here, so that measurements are found by its name alone"
         )
-    if asked.lr_scale != 1:
+    if query.lr_scale != 1:
         yield (
-            f"the rates are those that the net gets: a spec with this solver's lr_scale of {asked.lr_scale:g} "
+            f"the rates are those that the net gets: a spec with this solver's lr_scale of {query.lr_scale:g} "
             f"multiplies them again, so leave that out with them"
         )
     if here and target is not None and not shortlist:

@@ -1,4 +1,4 @@
-"""Policies carried over from a run of one length to a run of another.
+"""Rescaling of policies from a run of one length to a run of another.
 
 The rule keeps every rate at the same part of the run: eta'(t f) = eta(t), with f = new iterations / measured ones.
 Lengths in iterations are multiplied by f (rounded to whole iterations), a factor for each iteration gamma becomes
@@ -20,9 +20,9 @@ DIGITS = 4
 
 
 def rescaled(policy: Policy, measured: int, wanted: int) -> Policy | None:
-    """The policy for a run of ``wanted`` iterations that was measured in one of ``measured``.
+    """Rescale a policy from a run of ``measured`` iterations to one of ``wanted``.
 
-    None if it cannot be carried over, or would be impossible in a run of that length.
+    None if it cannot be rescaled, or would be impossible in a run of that length.
     """
     if policy.closed_loop or (measured != wanted and without_dimension(policy)):
         return None
@@ -36,7 +36,7 @@ def rescaled(policy: Policy, measured: int, wanted: int) -> Policy | None:
 
 
 def without_dimension(policy: Policy) -> list[str]:
-    """The parameters without a dimension of the LR functions in a policy, as in ``HALVING: l``."""
+    """List the parameters without a dimension of the LR functions in a policy, as in ``HALVING: l``."""
     own = [f"{policy.name}: {row.name}" for row in policy.function.parameters if row.dimension is None]
     return own + [name for inner in policy.nested for name in without_dimension(inner)]
 
@@ -58,10 +58,6 @@ def _value(parameter: Parameter, value: Any, factor: float) -> Any:
         case Dimension.PER_ITERATION:
             return float(f"{value / factor:.{DIGITS}g}")
         case Dimension.FACTOR_PER_ITERATION:
-            return _power(value, 1 / factor)
+            # A few digits of the distance from 1, which is what decides the rates.
+            return float(f"{1 - float(f'{1 - value ** (1 / factor):.{DIGITS}g}'):.15g}")
     return value
-
-
-def _power(gamma: float, power: float) -> float:
-    """gamma^power, with a few digits of its distance from 1, which is what decides the rates."""
-    return float(f"{1 - float(f'{1 - gamma**power:.{DIGITS}g}'):.15g}")

@@ -14,7 +14,7 @@ from factories.fake_entries import diverged, entry, run
 
 from lrbench.errors import DatabaseError
 from lrbench.tuning.database import Added, Entry, EntryQuery, from_lines, open_database, shipped_entries, to_lines
-from lrbench.tuning.database.location import locate
+from lrbench.tuning.database.connection import locate
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 QUOTED = """SCALE(factor=0.1, policy=FIX(k0=0.1)) 'it''s' "ß" %s :x \\ ; -- ½"""

@@ -11,7 +11,7 @@ from factories.fake_entries import entry
 
 from lrbench.errors import DatabaseError
 from lrbench.tuning.database import open_database
-from lrbench.tuning.database.location import locate
+from lrbench.tuning.database.connection import locate
 
 
 def refusal(location):

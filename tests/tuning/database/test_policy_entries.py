@@ -18,7 +18,7 @@ from lrbench.errors import ResultsError
 from lrbench.metrics.metric import RunCurves
 from lrbench.metrics.registry import METRICS
 from lrbench.metrics.run import RUN_METRICS, run_metrics
-from lrbench.tuning.database import Cost, NewBest, Reached, Spread, collect, joined, workload_of_run
+from lrbench.tuning.database import EntryCost, NewBest, Reached, Spread, collect, joined, workload_of_run
 from lrbench.tuning.database.measured import new_bests
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
@@ -33,18 +33,18 @@ def test_iterations_and_seconds_to_any_accuracy_a_seed_each():
     assert found.seeds == (0, 1, 2)
     assert nan_as_none(found.iterations_to(0.9)) == [1000, 500, None]
     assert nan_as_none(found.iterations_to(0.91)) == [None, 1000, None]
-    assert nan_as_none(found.seconds_to(0.9)) == [20, 10, None]
+    points = [sample.first_at(0.9) for sample in found.samples]
+    assert [point and point.train_seconds for point in points] == [20, 10, None]
     assert astuple(found.iterations_spread(0.9)) == pytest.approx((750, math.sqrt(2) * 250, 2, 500, 1000))
 
 
-def test_the_share_that_reached_an_accuracy_in_time():
+def test_how_many_seeds_reached_an_accuracy_in_time():
     stopped = run(3, (0.5,), status="stopped")
     found = entry(runs=[run(0, (0.5, 0.9)), run(1, (0.9, 0.91)), diverged(2), stopped])
     assert found.reached(0.9) == Reached(reached=2, missed=1, unknown=1)
-    assert found.reached_share(0.9) == 0.5
     assert found.reached(0.9, within=999) == Reached(reached=1, missed=2, unknown=1)
     assert found.reached(0.9, within=500) == Reached(reached=1, missed=3, unknown=0)
-    assert found.reached_share(0.5, within=500) == 0.75
+    assert found.reached(0.5, within=500) == Reached(reached=3, missed=1, unknown=0)
 
 
 def test_spreads_are_of_the_seeds_that_have_a_value():
@@ -72,8 +72,8 @@ def test_a_seed_counts_once_as_its_run_that_went_farthest():
 
 def test_the_cost_is_that_of_all_runs():
     found = entry(runs=[run(0, (0.7,)), run(1, (0.7, 0.8)), run(1, (0.7,), run_id="again")])
-    assert found.cost == Cost(2000, 40, 37.5)
-    assert entry(runs=[run(0), run(1, metrics={})]).cost == Cost(4000, None, None)
+    assert found.cost == EntryCost(2000, 40, 37.5)
+    assert entry(runs=[run(0), run(1, metrics={})]).cost == EntryCost(4000, None, None)
 
 
 def test_joined_entries_are_one_a_policy_with_each_run_once():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from factories.made_up_runs import MadeUp, made_up_bench, row
+from factories.made_up_runs import MadeUp, made_up_runner, row
 
 from lrbench.policies import parse_policy
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
-from lrbench.tuning.finals import finals
+from lrbench.tuning.confirm import rerank
 from lrbench.tuning.replay import Played
 from lrbench.tuning.space import search_space
 from lrbench.tuning.tune import tune
@@ -29,18 +29,18 @@ class Fragile(MadeUp):
 
 
 @pytest.fixture
-def bench(tmp_path, digits):
-    return lambda text="": replace(made_up_bench(tmp_path, digits, SPEC + text), table=Fragile())
+def runner(tmp_path, digits):
+    return lambda text="": replace(made_up_runner(tmp_path, digits, SPEC + text), table=Fragile())
 
 
-def tuned(bench):
-    settings = bench.experiment.settings.search
-    return tune(bench, bench, search_space(settings, settings.rates, bench.experiment.document))
+def tuned(runner):
+    settings = runner.experiment.settings.search
+    return tune(runner, runner, search_space(settings, settings.rates, runner.experiment.document))
 
 
 @pytest.mark.parametrize("objective", ["accuracy", "iterations"])
-def test_a_policy_that_breaks_down_with_other_seeds_is_not_chosen(bench, objective):
-    result = tuned(bench(f"objective: {objective}"))
+def test_a_policy_that_breaks_down_with_other_seeds_is_not_chosen(runner, objective):
+    result = tuned(runner(f"objective: {objective}"))
     assert result.best[0].policy == LUCKY
     assert [row.policy.text for row in result.finals] == [GOOD, WORSE, LUCKY]
     assert [row.diverged for row in result.finals] == [0, 0, 2]
@@ -57,8 +57,8 @@ class Lucky(MadeUp):
         return super().__missing__(key)
 
 
-def test_a_policy_that_misses_the_target_with_a_seed_is_not_chosen(bench):
-    result = tuned(replace(bench("objective: iterations"), table=Lucky()))
+def test_a_policy_that_misses_the_target_with_a_seed_is_not_chosen(runner):
+    result = tuned(replace(runner("objective: iterations"), table=Lucky()))
     lucky = next(row for row in result.finals if row.policy.text == LUCKY)
     assert result.finals[0].policy.text == GOOD
     assert (lucky.to_target.n, lucky.to_target.runs) == (2, 3)
@@ -66,8 +66,8 @@ def test_a_policy_that_misses_the_target_with_a_seed_is_not_chosen(bench):
     assert f"{lucky.to_target.mean:.0f} ± 0 (2/3)" in text
 
 
-def test_the_screen_shows_the_finals_and_what_they_cost(bench):
-    result = tuned(bench())
+def test_the_screen_shows_the_finals_and_what_they_cost(runner):
+    result = tuned(runner())
     text = " ".join(render(tune_document(result), "text", 120).decode().split())
     assert "the finals, from which one is chosen: the best of the search, each with 3 seeds, on the test" in text
     assert "3 (2 diverged)" in text
@@ -76,17 +76,17 @@ def test_the_screen_shows_the_finals_and_what_they_cost(bench):
 
 
 @pytest.mark.parametrize("settings", ["final_seeds: 0", "finalists: 1"])
-def test_without_finals_the_search_alone_decides(bench, settings):
-    result = tuned(bench(settings))
+def test_without_finals_the_search_alone_decides(runner, settings):
+    result = tuned(runner(settings))
     assert result.finals == ()
     assert result.confirmed[0].policy.text == LUCKY
 
 
-def test_where_nothing_is_to_be_chosen_nothing_is_trained(bench):
-    assert finals(bench(), [GOOD], 1) == ()
-    assert finals(bench("confirm: 3"), [GOOD, LUCKY, WORSE], 3) == ()
-    assert finals(bench(), [], 1) == ()
-    assert finals(bench("confirm: 0"), [GOOD, LUCKY], 0) == ()
+def test_where_nothing_is_to_be_chosen_nothing_is_trained(runner):
+    assert rerank(runner(), [GOOD], 1) == ()
+    assert rerank(runner("confirm: 3"), [GOOD, LUCKY, WORSE], 3) == ()
+    assert rerank(runner(), [], 1) == ()
+    assert rerank(runner("confirm: 0"), [GOOD, LUCKY], 0) == ()
 
 
 class BrokenInTheEnd(MadeUp):
@@ -98,8 +98,8 @@ class BrokenInTheEnd(MadeUp):
         return super().__missing__(key)
 
 
-def test_where_what_was_chosen_diverges_the_next_finalist_is_confirmed_too(bench):
-    result = tuned(replace(bench(), table=BrokenInTheEnd()))
+def test_where_what_was_chosen_diverges_the_next_finalist_is_confirmed_too(runner):
+    result = tuned(replace(runner(), table=BrokenInTheEnd()))
     assert [(row.policy.text, row.role, row.diverged) for row in result.confirmed] == [
         (LUCKY, "found", 2),
         (GOOD, "found", 2),
@@ -108,6 +108,6 @@ def test_where_what_was_chosen_diverges_the_next_finalist_is_confirmed_too(bench
     ]
 
 
-def test_no_more_than_the_finalists_are_confirmed(bench):
-    result = tuned(replace(bench("finalists: 2"), table=BrokenInTheEnd()))
+def test_no_more_than_the_finalists_are_confirmed(runner):
+    result = tuned(replace(runner("finalists: 2"), table=BrokenInTheEnd()))
     assert [row.policy.text for row in result.confirmed if row.role == "found"] == [LUCKY, GOOD]

@@ -6,7 +6,7 @@ import pytest
 
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.recommending import asked_workloads
+from lrbench.tuning.recommending import workload_queries
 
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 50, test_batch_size: 100, iterations: 300, test_interval: 50}
@@ -25,7 +25,7 @@ def experiment(tmp_path):
 
 
 def test_one_for_each_solver_with_the_rates_and_epochs_that_the_net_gets(experiment, digits):
-    sgd, adam = asked_workloads(experiment, digits)
+    sgd, adam = workload_queries(experiment, digits)
     assert (sgd.solver_type, adam.solver_type, adam.lr_scale, sgd.engine) == ("SGD", "Adam", 0.1, "torch")
     assert sgd.rates == (0.001, 0.1)
     assert adam.rates == pytest.approx((0.0001, 0.01))
@@ -35,5 +35,5 @@ def test_one_for_each_solver_with_the_rates_and_epochs_that_the_net_gets(experim
 
 
 def test_a_data_set_that_is_not_prepared_leaves_its_name(experiment):
-    sgd, _ = asked_workloads(experiment, None)
+    sgd, _ = workload_queries(experiment, None)
     assert (sgd.dataset_name, sgd.dataset_label, sgd.dataset_sha256, sgd.epoch) == ("digits", "digits", None, None)

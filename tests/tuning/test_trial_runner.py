@@ -6,7 +6,7 @@ import math
 
 from factories.made_up_runs import row
 
-from lrbench.tuning.bench import best_accuracy, iterations_to
+from lrbench.tuning.trial_runner import best_accuracy, iterations_to
 
 
 def test_a_test_pass_at_iteration_0_is_no_best_accuracy_and_reaches_no_target():

@@ -1,4 +1,4 @@
-"""Whether a run under way can still reach its target: an early verdict, with its evidence and how sure it is.
+"""Early stopping of runs that can no longer reach their target.
 
 Two kinds of evidence, the first where there is enough of it:
 
@@ -22,27 +22,26 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lrbench.runs.evaluations import Evaluation, of_trained_net
 
 RISK = 0.02
 STEEPEST = 3.0
 LATEST = 0.8
-"""The part of the budget after which no run is given up: too little is left to save."""
+"""Share of the budget after which no run is given up: too little is left to save."""
 SMALLEST_SPREAD = 0.05
 
 Curve = Sequence[tuple[int, float]]
-"""Iterations, rising, and the best accuracy up to each."""
+"""Iterations, rising, each with the best accuracy up to it."""
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """What a run's beginning says of its end.
+class TargetFeasibility:
+    """Decides from a run's beginning whether its target is still within reach.
 
     Attributes:
-        target: the accuracy to reach, a fraction; ``within`` so many iterations.
-        earlier: runs of the same workload that reached it, each with its curve.
+        target: the accuracy to reach, a fraction; ``within`` the budget in iterations.
+        earlier: curves of runs of the same workload that reached it.
     """
 
     target: float
@@ -56,7 +55,7 @@ class Outlook:
 
     @property
     def evidence(self) -> str:
-        """What is judged by, in words."""
+        """The evidence that runs are judged by, in words."""
         if self.by_earlier_runs:
             return (
                 f"{len(self.earlier)} earlier runs of this workload that reached it; at most {100 * RISK:g} % of "
@@ -67,24 +66,19 @@ class Outlook:
             f"{math.ceil(1 / RISK) - 1} are needed: a rule of thumb that was right on other workloads"
         )
 
-    def hopeless(self, rows: Sequence[Evaluation]) -> str | None:
-        """Why the target is out of reach after these evaluations, or None while it is not."""
+    def out_of_reach(self, rows: Sequence[Evaluation]) -> str | None:
+        """Return why the target is out of reach after these evaluations, or None while it is not."""
         curve = best_so_far(rows)
         if not curve or curve[-1][1] >= self.target or curve[-1][0] > LATEST * self.within:
             return None
-        return self._behind(curve) if self.by_earlier_runs else self._too_steep(curve)
-
-    def _behind(self, curve: Curve) -> str | None:
-        if self._score(curve) <= self._limit:
-            return None
         iteration, accuracy = curve[-1]
-        return (
-            f"out of reach: {accuracy:.2%} by iteration {iteration} is further behind than {1 - RISK:.0%} of "
-            f"{len(self.earlier)} earlier runs that reached {self.target:.2%} ever were"
-        )
-
-    def _too_steep(self, curve: Curve) -> str | None:
-        iteration, accuracy = curve[-1]
+        if self.by_earlier_runs:
+            if self._score(curve) <= self._limit:
+                return None
+            return (
+                f"out of reach: {accuracy:.2%} by iteration {iteration} is further behind than {1 - RISK:.0%} of "
+                f"{len(self.earlier)} earlier runs that reached {self.target:.2%} ever were"
+            )
         steepness = self._gap(accuracy) / math.log(self.within / iteration)
         if steepness <= STEEPEST:
             return None
@@ -98,7 +92,7 @@ class Outlook:
         return math.log(max(1 - accuracy, 1e-6) / max(1 - self.target, 1e-6))
 
     def _score(self, curve: Curve) -> float:
-        """How far behind a run was at its worst, up to when it reached the target."""
+        """The largest distance of a run behind the earlier ones, up to when it reached the target."""
         worst = -math.inf
         for iteration, accuracy in curve:
             if accuracy >= self.target:
@@ -110,18 +104,17 @@ class Outlook:
     def _level(self, iteration: int) -> tuple[float, float]:
         """The median of the earlier runs' gaps at an iteration, and their spread (1.48 x median deviation)."""
         if iteration not in self._levels:
-            gaps = self._gaps(iteration)
+            # The accuracy is 0 before the first evaluation.
+            reached = [[0.0, *(accuracy for at, accuracy in curve if at <= iteration)][-1] for curve in self.earlier]
+            gaps = np.array([self._gap(accuracy) for accuracy in reached])
             middle = float(np.median(gaps))
             spread = 1.4826 * float(np.median(np.abs(gaps - middle)))
             self._levels[iteration] = middle, max(spread, SMALLEST_SPREAD)
         return self._levels[iteration]
 
-    def _gaps(self, iteration: int) -> NDArray[np.float64]:
-        return np.array([self._gap(_at(curve, iteration)) for curve in self.earlier])
-
     @cached_property
     def _levels(self) -> dict[int, tuple[float, float]]:
-        """Those that were computed already, as all runs are judged at the same iterations."""
+        """Cache of ``_level``, as all runs are judged at the same iterations."""
         return {}
 
     @cached_property
@@ -131,24 +124,12 @@ class Outlook:
 
 
 def best_so_far(rows: Sequence[Evaluation]) -> Curve:
-    """The best accuracy up to each evaluation of the trained net.
-
-    Evaluations without a value before the first one that has are left out.
-    """
+    """Return the best accuracy up to each evaluation of the trained net, from the first one with a value on."""
     curve: list[tuple[int, float]] = []
     for row in of_trained_net(rows):
-        accuracy = row.accuracy
-        if accuracy == accuracy or curve:
-            best = max(curve[-1][1], accuracy) if curve and accuracy == accuracy else accuracy
-            curve.append((row.iteration, curve[-1][1] if accuracy != accuracy else best))
+        known = [accuracy for _, accuracy in curve[-1:]]
+        if not math.isnan(row.accuracy):
+            known.append(row.accuracy)
+        if known:
+            curve.append((row.iteration, max(known)))
     return curve
-
-
-def _at(curve: Curve, iteration: int) -> float:
-    """The best accuracy by an iteration; 0 before the first evaluation."""
-    found = 0.0
-    for reached, accuracy in curve:
-        if reached > iteration:
-            break
-        found = accuracy
-    return found

@@ -8,13 +8,13 @@ import pytest
 from factories import fake_entries
 from factories.fake_entries import ASKED
 
-from lrbench.tuning.recommending import likeness
+from lrbench.tuning.recommending import similarity
 
 SAME = ("same net", "same data set", "same SGD", "same batch size", "same iterations")
 
 
 def found(asked=ASKED, **workload):
-    like = likeness(asked, replace(fake_entries.WORKLOAD, **workload))
+    like = similarity(asked, replace(fake_entries.WORKLOAD, **workload))
     assert like is not None
     return like
 
@@ -76,7 +76,7 @@ def test_what_differs_is_said_and_makes_it_a_like_workload(workload, reason):
     ],
 )
 def test_what_has_too_little_in_common_is_not_like(workload):
-    assert found(**workload) is None
+    assert similarity(ASKED, replace(fake_entries.WORKLOAD, **workload)) is None
 
 
 @pytest.mark.parametrize(

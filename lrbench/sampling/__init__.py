@@ -1,1 +1,0 @@
-"""Watches a session's processes while they train: processor, memory and GPU, written down beside the evaluations."""

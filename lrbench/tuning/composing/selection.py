@@ -1,0 +1,168 @@
+"""Selection of a stage's candidates: scores, their ranking, and the results of the stages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lrbench.policies import Policy
+from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.status import Status
+from lrbench.tuning.composing.proposals import Continuation
+from lrbench.tuning.confirm import Confirmed
+from lrbench.tuning.trial_runner import iterations_to
+
+
+@dataclass(frozen=True)
+class CandidateScore:
+    """A candidate where the candidates of its stage are compared.
+
+    Attributes:
+        run: name of its folder.
+        accuracy: of its last evaluation up to there, a fraction; None where it diverged. ``loss`` likewise.
+        reached: iterations up to the first evaluation with the target accuracy; None where there is none.
+    """
+
+    candidate: Continuation
+    run: str
+    accuracy: float | None
+    loss: float | None
+    reached: int | None
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the candidate has no accuracy to be ranked by."""
+        return self.accuracy is None
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """Lower loss first, of equal ones the higher accuracy; inf where it diverged."""
+        if self.accuracy is None or self.loss is None:
+            return math.inf, math.inf
+        return self.loss, -self.accuracy
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Scores and ranks candidates.
+
+    Attributes:
+        images: number of images that each is evaluated on.
+        target: the accuracy to reach; None where only the accuracy counts.
+    """
+
+    images: int
+    target: float | None = None
+
+    def score(self, candidate: Continuation, run: str, rows: Sequence[Evaluation], status: Status) -> CandidateScore:
+        """Score a candidate by its evaluations up to the comparison, of which there is at least one."""
+        last = rows[-1]
+        reached = None if self.target is None else iterations_to(rows, self.target)
+        accuracy, loss = last.accuracy, last.metrics["test_loss"]
+        if not math.isfinite(accuracy) or (status.status == "diverged" and status.iteration <= last.iteration):
+            return CandidateScore(candidate, run, None, None, reached)
+        return CandidateScore(candidate, run, accuracy, loss if math.isfinite(loss) else math.inf, reached)
+
+    def noise(self, accuracy: float) -> float:
+        """Return the standard error of an accuracy measured on n images: sqrt(a (1 - a) / n).
+
+        That of all or none right is that of one image wrong or right.
+        """
+        within = min(max(accuracy, 1 / self.images), 1 - 1 / self.images)
+        return math.sqrt(within * (1 - within) / self.images)
+
+    def ranked(self, scores: Sequence[CandidateScore]) -> list[CandidateScore]:
+        """Rank scores, the best first.
+
+        Those that reached the target come first, the soonest before the others. Of the rest the one with the highest
+        accuracy leads those within one standard error of it, and among these the lower loss goes first; then the same
+        for those that are left. The diverged come last.
+        """
+        trained = [one for one in scores if not one.diverged]
+        reached = [(one.reached, one) for one in trained if one.reached is not None]
+        ranked = [one for _, one in sorted(reached, key=lambda pair: (pair[0], pair[1].order))]
+        left = [(one.accuracy, one) for one in trained if one.accuracy is not None and one.reached is None]
+        left.sort(key=lambda pair: (-pair[0], pair[1].order))
+        while left:
+            least = left[0][0] - self.noise(left[0][0])
+            even = [one for accuracy, one in left if accuracy >= least]
+            ranked += sorted(even, key=lambda one: one.order)
+            left = left[len(even) :]
+        return ranked + [one for one in scores if one.diverged]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """One stage.
+
+    Attributes:
+        start: the iteration that its candidates branch from.
+        judged_at: the iteration at which they were compared.
+        end: the iteration at which the next stage branches, or the run's end.
+        ranked: all of its candidates, the best first.
+        chosen: the candidates that went on, scored at ``end``, the best first.
+    """
+
+    number: int
+    start: int
+    judged_at: int
+    end: int
+    ranked: tuple[CandidateScore, ...]
+    chosen: tuple[CandidateScore, ...]
+
+    @property
+    def best(self) -> CandidateScore:
+        """The best candidate at the stage's end."""
+        return self.chosen[0]
+
+    @property
+    def diverged(self) -> int:
+        """Number of candidates that diverged."""
+        return sum(score.diverged for score in self.ranked)
+
+
+@dataclass(frozen=True)
+class ComposeCost:
+    """Cost of a composition, runs done before it included, what a run took over from another counted once.
+
+    Attributes:
+        full_runs: the iterations, in runs of the workload's length.
+        seconds: of training and evaluating, added up over the runs.
+    """
+
+    runs: int
+    iterations: int
+    full_runs: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ComposeResult:
+    """The composition found on one workload.
+
+    Attributes:
+        evaluated_on: "validation" or "test"; ``data`` is what that is part of.
+        ranker: the comparison of candidates.
+        best_single: the best known policy for a whole run; ``single_from`` says where from.
+        confirmed: full runs of the policy found, the best single one and the baselines, on the test set.
+    """
+
+    stages: tuple[StageResult, ...]
+    evaluated_on: str
+    data: str
+    ranker: Ranker
+    cost: ComposeCost
+    best_single: Policy
+    single_from: str
+    confirmed: tuple[Confirmed, ...] = ()
+
+    @property
+    def policy(self) -> Policy:
+        """The composition as an ordinary policy; one policy alone where going on with it was always best."""
+        return self.stages[-1].best.candidate.path.policy
+
+    @property
+    def composite(self) -> bool:
+        """Whether the policy is made of more than one."""
+        return len(self.stages[-1].best.candidate.path.parts) > 1
