@@ -11,7 +11,13 @@ from lrbench.report.statistics import Comparison
 
 NOTHING = "-"
 
-_SIGNS: dict[Unit, str] = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations/s": ", iterations/s"}
+_UNITS: dict[Unit, str] = {
+    "fraction": " %",
+    "seconds": " s",
+    "bytes": " MB",
+    "iterations": " iterations",
+    "iterations/s": " iterations/s",
+}
 
 
 def counted(count: int, one: str, many: str) -> str:
@@ -21,7 +27,14 @@ def counted(count: int, one: str, many: str) -> str:
 
 def heading(metric: Metric) -> str:
     """The metric's title with the unit that its numbers are shown in."""
-    return metric.title + _SIGNS.get(metric.unit, "")
+    if metric.unit == "iterations":  # the title has them
+        return metric.title
+    return metric.title + ("," if metric.unit == "iterations/s" else "") + unit_text(metric.unit)
+
+
+def unit_text(unit: Unit, *, difference: bool = False) -> str:
+    """Return what follows a number of the unit, such as `` s``; accuracies differ by percentage points."""
+    return " points" if difference and unit == "fraction" else _UNITS.get(unit, "")
 
 
 def number(value: float, unit: Unit) -> str:
@@ -87,7 +100,7 @@ def verdict(comparison: Comparison | None) -> str:
 def mark_of(comparison: Comparison | None) -> Mark | None:
     """The mark of a value by how it compares with the best."""
     verdict = None if comparison is None else comparison.verdict
-    return "best" if verdict == "best" else "equal" if verdict == "not told apart" else None
+    return "best" if verdict == "best" else "equal" if verdict == "not significant" else None
 
 
 def different_targets(targets: Mapping[float, int]) -> str:

@@ -96,7 +96,7 @@ def expected(row: dict[str, Any], report: Report) -> dict[str, str]:
         "#": str(row["rank"] or "-"),
         metric.title + unit: _mean(row, metric.name),
         "runs": _runs(row, metric.name),
-        "against the best": _against(row, metric.name),
+        "vs. best": _against(row, metric.name),
         **further,
     }
 

@@ -42,13 +42,9 @@ class Axis:
 
 
 def settings_of(row: PolicyRow) -> dict[str, Any]:
-    """All that decides whether two rows are comparable, by section and name."""
-    run = next(iter((*row.runs, *row.scaled)))
-    sections = {
-        "workload": workload_settings(run),
-        "solver": solver_settings(run),
-        "engine": engine_settings(run),
-    }
+    """Settings that decide whether two rows are comparable, by section and name."""
+    run = (*row.runs, *row.scaled)[0]
+    sections = {"workload": workload_settings(run), "solver": solver_settings(run), "engine": engine_settings(run)}
     return {f"{section}.{name}": value for section, found in sections.items() for name, value in found.items()}
 
 
@@ -57,14 +53,10 @@ def _setting(name: str) -> Callable[[PolicyRow], str]:
 
 
 def _solver_order(solver: str) -> tuple[int, str]:
-    """The order of SOLVER_TYPES by the type, with which the label begins; others last."""
+    """Order by type, with which the label begins, as in SOLVER_TYPES; others last."""
     types: list[str] = [*SOLVER_TYPES]
     kind = solver.partition(" ")[0]
     return types.index(kind) if kind in types else len(types), solver
-
-
-def _number_order(value: str) -> tuple[int, int, str]:
-    return (0, int(value), "") if value.isdigit() else (1, 0, value)
 
 
 _ALL = (
@@ -75,7 +67,7 @@ _ALL = (
         "on",
         lambda name: name.startswith("engine."),
         lambda row: row.engine,
-        "run the spec with another one as well, such as with --engine torch or --engine caffe",
+        "run the spec with another one as well, for example with --engine torch or --engine caffe",
         costs=True,
     ),
     Axis(
@@ -96,8 +88,8 @@ _ALL = (
         "with",
         lambda name: name == "workload.batch_size",
         _setting("workload.batch_size"),
-        "run the spec with another one as well, such as with --set workload.batch_size=50",
-        order=_number_order,
+        "run the spec with another one as well, for example with --set workload.batch_size=50",
+        order=lambda value: (0, int(value), "") if value.isdigit() else (1, 0, value),
         costs=True,
     ),
     Axis(
@@ -107,7 +99,7 @@ _ALL = (
         "on",
         lambda name: name == "engine.device",
         _setting("engine.device"),
-        "run the spec with another one as well, such as with --set engine.device=gpu",
+        "run the spec with another one as well, for example with --set engine.device=gpu",
         costs=True,
     ),
     Axis(
@@ -117,7 +109,7 @@ _ALL = (
         "on",
         lambda name: name in ("workload.dataset", "workload.dataset_name"),
         _setting("workload.dataset_name"),
-        "run the spec with another one as well, such as with --set workload.dataset=cifar10",
+        "run the spec with another one as well, for example with --set workload.dataset=cifar10",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""A comparison of policies over the values of a setting: rows, how each policy does across them, and the findings."""
+"""A comparison of policies over the values of a setting: rows, and the standing of each policy across them."""
 
 from __future__ import annotations
 
@@ -95,12 +95,8 @@ class ComparisonTable:
         factor = self.factors[value]
         return value if factor == 1 else f"{value} (rates x{factor:g})"
 
-    def best(self, value: str) -> PolicyRow | None:
-        """The row that ranks first at a value; None where none has a rank."""
-        return next((row for row in self.at(value).values() if row.rank == 1), None)
-
     def ranked(self, value: str) -> int:
-        """How many policies have a rank at a value."""
+        """Number of policies with a rank at a value."""
         return sum(row.rank is not None for row in self.at(value).values())
 
     @cached_property
@@ -111,7 +107,7 @@ class ComparisonTable:
 
     @cached_property
     def standings(self) -> tuple[Standing, ...]:
-        """Of every policy, that with the smallest largest regret first; those without one last."""
+        """Standing of each policy, the smallest largest regret first; those without one last."""
         return tuple(sorted(map(self._standing, self.rows), key=_safest))
 
     def ordered(self) -> Iterator[tuple[Standing, Mapping[str, ComparedRow]]]:
@@ -152,7 +148,7 @@ class ComparisonTable:
         )
 
     def _regret(self, row: PolicyRow | None, value: str) -> float | None:
-        best = self.best(value)
+        best = next((other for other in self.at(value).values() if other.rank == 1), None)
         if row is None or row.rank is None or row.diverged or _lacks_seeds(row, self.metric):
             return None
         if best is None or best.diverged or best.missed(self.metric):
@@ -177,7 +173,7 @@ def _trouble(row: PolicyRow | None, metric: Metric) -> str | None:
     verdict = row.comparison.verdict if row.comparison is not None else "one seed"
     if verdict == "worse":
         return "worse"
-    return None if verdict in ("best", "not told apart") else "not tested"
+    return None if verdict in ("best", "not significant") else "not tested"
 
 
 def _safest(found: Standing) -> tuple[bool, float, int, int, float, str]:

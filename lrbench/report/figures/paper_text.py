@@ -1,4 +1,4 @@
-"""What a figure for a paper says in words: its legend and its caption."""
+"""Texts of a figure for a paper: legend and caption."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHOWN = {
 
 
 def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
-    """What a policy reaches, how sure that is and how soon: ``94.40 ± 0.35 (n=3); worse, p=0.01; 93 % at 183``."""
+    """Return the results of a policy, such as ``94.40 ± 0.35 (n=3); worse, p=0.01; 93 % at 183``."""
     summary = row.summaries[metric.name]
     parts = []
     if summary.mean is not None:
@@ -42,8 +42,8 @@ def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
     elif row.comparison is not None:
         parts.append(verdict(row.comparison))
     elif row.provisional:
-        parts.append("under way")
-    soon = METRICS[_soon(workload)]
+        parts.append("running")
+    soon = METRICS["iterations_to_best" if workload.target is None else "iterations_to_target"]
     if row.summaries[soon.name].mean is not None:
         when = mean_of_some(row.summaries[soon.name], len(row.counted), soon.unit)
         parts.append(f"{_goal(workload)} at {when}")
@@ -52,37 +52,30 @@ def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
     return "; ".join(parts) or "no value"
 
 
-def legend_title(workload: WorkloadTable, metric: Metric) -> str:
-    """What the numbers of ``value_text`` are."""
-    return f"{heading(metric)}, mean ± deviation (n seeds); against the best; iterations to {_goal(workload)}"
-
-
-def _soon(workload: WorkloadTable) -> str:
-    return "iterations_to_best" if workload.target is None else "iterations_to_target"
+def values_title(workload: WorkloadTable, metric: Metric) -> str:
+    """Return a title for the results of ``value_text``."""
+    return f"{heading(metric)}, mean ± deviation (n seeds); vs. best; iterations to {_goal(workload)}"
 
 
 def _goal(workload: WorkloadTable) -> str:
     return "its best" if workload.target is None else f"{100 * workload.target:g} %"
 
 
-def wrapped_policy(text: str, width: int, most: int = 2) -> str:
-    """A policy in so many lines at most, which may break behind a bracket, too: a nested one has few blanks."""
-    return "\n".join(textwrap.wrap(text.replace("(", "( "), width, max_lines=most, placeholder=" …")).replace("( ", "(")
-
-
 def legend_label(workload: WorkloadTable, row: PolicyRow, metric: Metric, width: int) -> str:
-    """Rank and policy in a line, or two where it is long, and below it ``value_text``."""
-    name = wrapped_policy(f"{row.rank or '-'}.  {plain(workload.name(row))}", width)
-    return "\n".join([name, *textwrap.wrap(value_text(workload, row, metric), width, max_lines=2, placeholder=" …")])
+    """Return rank and policy in one or two lines, and below them ``value_text`` in one or two."""
+    name = f"{row.rank or '-'}.  {plain(workload.name(row))}".replace("(", "( ")  # a line may break behind a bracket
+    lines = [line.replace("( ", "(") for line in textwrap.wrap(name, width, max_lines=2, placeholder=" …")]
+    lines += textwrap.wrap(value_text(workload, row, metric), width, max_lines=2, placeholder=" …")
+    return "\n".join(lines)
 
 
 def caption(workload: WorkloadTable, rows: Sequence[PolicyRow], whats: Sequence[str], metric: Metric) -> str:
-    """Sentences to begin the figure's caption with: what is shown, of what, over how many seeds, tested how."""
+    """Return a draft of the figure's caption: subject, workload, seeds and test."""
     shown = "; ".join(_SHOWN[what] for what in whats)
     of = f"{len(rows)} of {len(workload.policies)}" if len(rows) < len(workload.policies) else f"{len(rows)}"
     sentences = [f"{plain(workload.label)}: {shown}.", f"{of} policies, ranked by {metric.title}."]
     if set(whats) <= set(APART):
-        sentences.append(f"Above each panel: {legend_title(workload, metric)}.")
+        sentences.append(f"Above each panel: {values_title(workload, metric)}.")
     sentences += _about_the_curves(workload, rows, whats)
     if any(row.comparison is not None and row.comparison.p is not None for row in rows):
         sentences.append(
@@ -96,15 +89,12 @@ def _about_the_curves(workload: WorkloadTable, rows: Sequence[PolicyRow], whats:
         return []
     counts = sorted({len(row.counted) for row in rows if row.counted})
     if not counts or counts == [1]:
-        return ["One seed each, so that the noise between seeds is not known."]
+        return ["One seed each, so the noise between seeds is unknown."]
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    found = [f"Lines: mean over the seeds ({seeds} a policy); bands: lowest to highest seed{_whose(rows, whats)}."]
+    banded = f", of the first {PRINT_BANDED}" if len(rows) > PRINT_BANDED and set(whats) - set(APART) else ""
+    found = [f"Lines: mean over the seeds ({seeds} per policy); bands: lowest to highest seed{banded}."]
     if any(row.diverged for row in rows):
         found.append("×: a seed diverged.")
     if workload.target is not None and "accuracy" in whats:
-        found.append(f"Dotted grey line: the accuracy to reach, {100 * workload.target:g} %.")
+        found.append(f"Dotted grey line: target accuracy, {100 * workload.target:g} %.")
     return found
-
-
-def _whose(rows: Sequence[PolicyRow], whats: Sequence[str]) -> str:
-    return f", of the first {PRINT_BANDED}" if len(rows) > PRINT_BANDED and set(whats) - set(APART) else ""

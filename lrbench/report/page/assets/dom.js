@@ -23,13 +23,11 @@ function show(id, shown) {
   byId(id).hidden = !shown;
 }
 
-/** A table that scrolls sideways within the page, by keyboard too. */
-function scrolling(label, table, tall = false) {
-  return element(
-    "div",
-    { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": label },
-    table,
-  );
+/** A table of head cells and rows that scrolls within the page, by keyboard too. */
+function scrollingTable(label, head, rows, kind = null) {
+  const [first, others] = [element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)];
+  const table = element("table", { class: kind }, first, others);
+  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
 }
 
 /** A plain table of texts; the first cell of each row is its head. */
@@ -44,14 +42,10 @@ function plainTable(caption, head, rows) {
       ),
     ),
   );
-  return scrolling(
-    caption,
-    element("table", {}, element("thead", {}, element("tr", {}, ...titles)), element("tbody", {}, ...lines)),
-    true,
-  );
+  return scrollingTable(caption, titles, lines);
 }
 
-/** A chart's frame: its title, what it shows in words, room to draw, and its numbers. */
+/** A chart's frame: its title, a sentence on what it shows, room to draw, and its numbers as a table. */
 function figure(title, sentence, numbers) {
   const room = element("div", { class: "chart", role: "img", "aria-label": `${title}. ${sentence}` });
   const lookup = numbers && element("details", {}, element("summary", {}, `The numbers: ${title}`));

@@ -1,4 +1,4 @@
-// Range tests: the loss while the rate rises, and the accuracy of runs at fixed rates.
+// Range tests: the loss of rate sweeps, and the accuracy of runs at fixed rates.
 
 function rateAxis() {
   return axis("log", "learning rate", { label: (value) => String(Number(value.toPrecision(2))) });
@@ -9,7 +9,7 @@ function sweepOption(test) {
   return {
     grid: { left: 66, right: 30, top: 14, bottom: 44 },
     xAxis: rateAxis(),
-    // What diverges would squeeze the rest flat.
+    // A seed that diverges would flatten the rest.
     yAxis: axis("value", "training loss", {
       vertical: true,
       label: shortNumber,
@@ -91,12 +91,12 @@ function renderRanges() {
         drawn.push([made.room, option]);
       };
       if (test.sweeps.length)
-        add(figure("Loss while the rate rises", "One line a seed. The numbers are in the runs' folders."), () =>
+        add(figure("Loss while the rate rises", "One line per seed. The numbers are in the runs' folders."), () =>
           sweepOption(test),
         );
       if (test.fixed.length)
         add(
-          figure("Accuracy of runs at a fixed rate", "Mean over the seeds; a gap: a seed diverged.", () =>
+          figure("Accuracy of runs at a fixed rate", "Mean over the seeds; gaps: a seed diverged.", () =>
             fixedNumbers(test),
           ),
           () => fixedOption(test),
