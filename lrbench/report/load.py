@@ -132,19 +132,14 @@ def _load_run(path: Path, target: float | None, loaded: Loaded) -> None:
         return
     row = row_of_record(record, target)
     loaded.runs.append(row)
-    loaded.notes.extend(_unnoticed_divergence(row))
+    loss, accuracy = row.evaluations.get("test_loss"), row.evaluations.get("accuracy_top1")
+    if row.status in COMPLETED and loss is not None and accuracy is not None and len(loss):
+        why = divergence(float(loss[-1]), float(accuracy[-1]), None)
+        if why is not None:  # an earlier version did not notice
+            note = f"this run is stored as {row.status}, but in its last evaluation {why}, as after divergence"
+            loaded.notes.append(f"{row.where}: {note}")
     if record.problem:
         loaded.notes.append(f"{row.where}: {record.problem}; only the evaluations before that are shown")
-
-
-def _unnoticed_divergence(row: RunRow) -> Iterator[str]:
-    """Yield a line if a run is stored as a success, but its last evaluation shows divergence."""
-    loss, accuracy = row.evaluations.get("test_loss"), row.evaluations.get("accuracy_top1")
-    if row.status not in COMPLETED or loss is None or accuracy is None or not len(loss):
-        return
-    why = divergence(float(loss[-1]), float(accuracy[-1]), None)
-    if why is not None:
-        yield f"{row.where}: this run is stored as {row.status}, but in its last evaluation {why}, as after divergence"
 
 
 def _unknown_nets(runs: Sequence[RunRow]) -> Iterator[str]:

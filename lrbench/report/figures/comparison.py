@@ -119,8 +119,8 @@ def _value_title(table: ComparisonTable, value: str) -> str:
 def _usage(table: ComparisonTable) -> Figure:
     """A panel for each quantity that any run has samples of."""
     runs: dict[str, list[Sequence[Sample]]] = {value: [] for value in table.values}
-    for value, found in ((value, found) for by in table.rows.values() for value, found in by.items()):
-        runs[value] += [table.samples.get(run.path, ()) for run in found.row.runs if run.status in COMPLETED]
+    for value, compared in (item for by in table.rows.values() for item in by.items()):
+        runs[value] += [table.samples.get(run.path, ()) for run in compared.row.runs if run.status in COMPLETED]
     every = [samples for of in runs.values() for samples in of]
     panels = [panel for panel in _PANELS if any(len(curve(samples, panel[0])[0]) for samples in every)] or _PANELS[:2]
     figure = Figure(figsize=(7 * len(panels), 5), layout="constrained")
@@ -169,8 +169,16 @@ def _accuracy(table: ComparisonTable) -> Figure:
     for place, value in enumerate(table.values):
         rows, means, deviations = np.array(_means(table, value)).reshape(-1, 3).T
         heights = rows + 0.16 * (place - (len(table.values) - 1) / 2)
-        look = {"color": colour(place), "marker": MARKERS[place % len(MARKERS)], "linestyle": "none", "capsize": 3}
-        axes.errorbar(scale * means, heights, xerr=scale * deviations, label=plain(value), **look)
+        axes.errorbar(
+            scale * means,
+            heights,
+            xerr=scale * deviations,
+            color=colour(place),
+            marker=MARKERS[place % len(MARKERS)],
+            linestyle="none",
+            capsize=3,
+            label=plain(value),
+        )
     axes.set_yticks(range(len(policies)), [_policy_label(table, policy) for policy in policies])
     axes.invert_yaxis()
     axes.set_xlabel(f"{heading(metric)}: mean and sample standard deviation over the seeds")

@@ -95,7 +95,7 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
     if alike:
         names = [workload.name(row) for row in others if verdicts[id(row)] == "not significant"]
         more = f" and {alike - MOST_NAMED} more" if alike > MOST_NAMED else ""
-        parts.append(f"{alike} not significantly worse: {'; '.join(names[:MOST_NAMED])}{more}")
+        parts.append(f"{counted(alike, 'is', 'are')} not significantly worse: {'; '.join(names[:MOST_NAMED])}{more}")
     parts += ["more seeds would find smaller differences"] if alike > counts["worse"] else []
     parts += [f"{counts[verdict]} {text}" for verdict, text in _UNTESTED.items() if counts[verdict]]
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."

@@ -53,7 +53,12 @@ class SpecWriter:
 
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # of hundreds of runs, many times as fast
         text = yaml.dump(spec, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
-        return self._comments(workload) + str(text)
+        lines = ["# one run; save as run.yaml, then: lrbench run run.yaml"]
+        if workload["net"] == OWN_NET:
+            lines.append("# net: your own file; the engine was given net.prototxt in the run's folder")
+        if workload["dataset"] not in self.data_sets:
+            lines.append("# dataset: not a name that a spec knows; give your folders, or the set it was held out of")
+        return "\n".join([*lines, str(text)])
 
     def _workload(self, run: RunRow) -> dict[str, Any] | None:
         net, dataset = (_name(run.workload.get(part)) for part in ("net", "dataset"))
@@ -61,14 +66,6 @@ class SpecWriter:
         if net is None or dataset is None or not {"batch_size", "iterations", "test_interval"} <= {*sizes}:
             return None
         return {"net": net if net in self.nets else OWN_NET, "dataset": dataset, **sizes}
-
-    def _comments(self, workload: dict[str, Any]) -> str:
-        lines = ["# one run; save as run.yaml, then: lrbench run run.yaml"]
-        if workload["net"] == OWN_NET:
-            lines.append("# net: your own file; the engine was given net.prototxt in the run's folder")
-        if workload["dataset"] not in self.data_sets:
-            lines.append("# dataset: not a name that a spec knows; give your folders, or the set it was held out of")
-        return "".join(f"{line}\n" for line in lines)
 
 
 def _name(part: Any) -> str | None:

@@ -43,7 +43,7 @@ def test_a_policy_that_is_better_beyond_noise(headline):
 
 def test_what_is_as_good_and_sooner_there_is_named(headline):
     found = headline({TRI: [[0.1, 0.5, 0.97], [0.1, 0.5, 0.98]], SIN: [[0.1, 0.91, 0.96], [0.1, 0.91, 0.985]]})
-    assert found["sure"] == (f"1 not significantly worse: {SIN}; more seeds would find smaller differences.")
+    assert found["sure"] == (f"1 is not significantly worse: {SIN}; more seeds would find smaller differences.")
     assert found["use"].startswith(f"{SIN}: best accuracy 97.25 ± 1.77 %")
     assert found["use"].endswith(
         f"not significantly worse than the best of 2 policies, {TRI}; of the 2 that are not significantly worse it has "

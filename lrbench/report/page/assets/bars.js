@@ -91,20 +91,12 @@ function renderSoon() {
       `${reachedBy(of(soonest)) ? ` (${reachedBy(of(soonest))})` : ""}.` +
       (missed ? ` ${missed} did not reach it.` : "") +
       (known.length > rows.length ? ` Shown: the first ${rows.length} of ${known.length} by rank.` : "");
-  const made = figure(title, sentence, () =>
-    plainTable(
-      title,
-      ["policy", "mean", "deviation", "seeds"],
-      known.map((row) => [
-        row.name,
-        shortNumber(of(row).mean),
-        shortNumber(of(row).standard_deviation),
-        reachedBy(of(row)) || String(of(row).n),
-      ]),
-    ),
-  );
+  const texts = ({ mean, standard_deviation: deviation }) => [shortNumber(mean), shortNumber(deviation)];
+  const lines = () => known.map((row) => [row.name, ...texts(of(row)), reachedBy(of(row)) || String(of(row).n)]);
+  const numbers = () => plainTable(title, ["policy", "mean", "deviation", "seeds"], lines());
+  const made = figure(title, sentence, numbers, rows.length ? () => soonOption(rows, name) : null);
   made.room.style.height = `${Math.max(12, 5 + 1.6 * rows.length)}rem`;
-  return { made, option: rows.length ? () => soonOption(rows, name) : null };
+  return made;
 }
 
 /** Means of a cost and of the ranking metric, in the units of their titles. */
@@ -191,7 +183,7 @@ function renderCost() {
       ]),
     );
   const sentence = `${cost.sentence} Diamonds: Pareto-optimal; circles: others.`;
-  const made = figure("Cost against quality", sentence, numbers);
+  const made = figure("Cost against quality", sentence, numbers, () => costOption(cost));
   const options = workload.costs.map((each) =>
     element("option", { value: each.name, selected: each === cost }, each.title),
   );
@@ -201,17 +193,9 @@ function renderCost() {
   };
   const choose = element("select", { onchange }, ...options);
   made.frame.firstChild.append(element("p", {}, element("label", {}, "Cost ", choose)));
-  return { made, option: () => costOption(cost) };
+  return made;
 }
 
 function renderBars() {
-  const open = openDetails("bars");
-  const parts = [renderSoon(), renderCost()].filter(Boolean);
-  fill("bars", ...parts.map((part) => part.made.frame));
-  reopen("bars", open);
-  forgetCharts();
-  for (const { made, option } of parts) {
-    if (option) draw(made.room, option);
-    else made.room.remove();
-  }
+  fillFigures("bars", [renderSoon(), renderCost()].filter(Boolean));
 }

@@ -45,16 +45,14 @@ function plainTable(caption, head, rows) {
   return scrollingTable(caption, titles, lines);
 }
 
-/** A chart's frame: its title, a sentence on what it shows, room to draw, and its numbers as a table. */
-function figure(title, sentence, numbers) {
+/** A chart: its frame with title, sentence and numbers as a table, the room to draw in, and what makes its option. */
+function figure(title, sentence, numbers, option) {
   const room = element("div", { class: "chart", role: "img", "aria-label": `${title}. ${sentence}` });
   const lookup = numbers && element("details", {}, element("summary", {}, `The numbers: ${title}`));
   if (lookup)
     lookup.addEventListener("toggle", () => {
       if (lookup.open && lookup.children.length === 1) lookup.append(numbers());
     });
-  return {
-    room,
-    frame: element("figure", {}, element("figcaption", {}, element("h3", {}, title), sentence), room, lookup),
-  };
+  const caption = element("figcaption", {}, element("h3", {}, title), sentence);
+  return { room, option, frame: element("figure", {}, caption, room, lookup) };
 }

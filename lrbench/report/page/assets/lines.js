@@ -146,13 +146,17 @@ function curveOption(rows, given) {
   };
 }
 
+function inUnit(value, kind) {
+  return value !== null && kind.scale === PERCENT ? 100 * value : value;
+}
+
 function curveSentence(rows, kind) {
   const last = rows
     .filter((row) => row.curves[kind.name])
     .map((row) => {
       const known = row.curves[kind.name].mean.filter((value) => value !== null);
       const value = known[known.length - 1];
-      return `${rankOf(row)} ${shortNumber(kind.scale === PERCENT ? 100 * value : value)}`;
+      return `${rankOf(row)} ${shortNumber(inUnit(value, kind))}`;
     });
   return last.length
     ? `At the end: ${last.slice(0, 5).join(", ")}${last.length > 5 ? `, and ${last.length - 5} more` : ""}.`
@@ -168,9 +172,7 @@ function curveNumbers(rows, kind) {
     rows
       .filter((row) => row.curves[kind.name])
       .map((row) => {
-        const values = row.curves[kind.name].mean.map((value) =>
-          value !== null && kind.scale === PERCENT ? 100 * value : value,
-        );
+        const values = row.curves[kind.name].mean.map((value) => inUnit(value, kind));
         return [row.name, ...parts.map((part) => shortNumber(values[Math.round(part * (values.length - 1))]))];
       }),
   );
@@ -199,18 +201,14 @@ function renderCurves() {
   );
   const seen = (curve, kind) => curve && (!kind.zoomed || curve.mean.some((value) => value >= workload.zoom.low));
   const shown = CURVES.filter((kind) => rows.some((row) => seen(row.curves[kind.name], kind)));
-  const open = openDetails("curves");
-  const made = shown.map((kind) => [
-    kind,
-    figure(kind.title, curveSentence(rows, kind), () => curveNumbers(rows, kind)),
-  ]);
   const note = rows.some((row) => Object.values(row.curves).some((curve) => curve.low))
     ? "Line: mean over the seeds; band: lowest to highest seed; ×: a seed diverged."
     : "";
   fill("curves-note", note);
-  fill("curves", ...made.map(([, one]) => one.frame));
-  reopen("curves", open);
-  forgetCharts();
-  for (const [kind, one] of made) draw(one.room, () => curveOption(rows, kind));
-  byId("curves").dataset.drawn = made.length;
+  const made = (kind) => {
+    const numbers = () => curveNumbers(rows, kind);
+    return figure(kind.title, curveSentence(rows, kind), numbers, () => curveOption(rows, kind));
+  };
+  fillFigures("curves", shown.map(made));
+  byId("curves").dataset.drawn = shown.length;
 }

@@ -12,14 +12,6 @@ const state = {
 let data = JSON.parse(byId("data").textContent);
 let workload = null;
 
-function openDetails(id) {
-  return [...byId(id).querySelectorAll("details")].map((one) => one.open && one.firstChild.textContent);
-}
-
-function reopen(id, titles) {
-  for (const one of byId(id).querySelectorAll("details")) one.open = titles.includes(one.firstChild.textContent);
-}
-
 /** Workloads, the most relevant first. */
 function ordered() {
   const smaller = (one, other) => one.order.reduce((found, value, place) => found || value - other.order[place], 0);
