@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lrbench.errors import ResultsError, path_text, plain
-from lrbench.report.formats import NOTHING, number
+from lrbench.report.formats import NOTHING, known_number
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.files import STATUS, DamagedRun
@@ -40,33 +40,16 @@ class ActiveRun:
     seconds_left: float | None
 
     @property
-    def iteration_text(self) -> str:
-        """Iteration as text, such as ``1,500 of 10,000``."""
-        return f"{self.iteration:,}" + ("" if self.iterations is None else f" of {self.iterations:,}")
-
-    @property
-    def accuracy_text(self) -> str:
-        """Last accuracy in percent."""
-        return _percent(self.accuracy)
-
-    @property
-    def best_text(self) -> str:
-        """Best accuracy so far in percent."""
-        return _percent(self.best)
-
-    @property
-    def rate_text(self) -> str:
-        """Learning rate as text."""
-        return NOTHING if self.rate is None else f"{self.rate:.3g}"
-
-    @property
-    def left_text(self) -> str:
-        """Time left as text, such as ``1 h 05 min``."""
-        return NOTHING if self.seconds_left is None else duration(self.seconds_left)
-
-
-def _percent(accuracy: float | None) -> str:
-    return NOTHING if accuracy is None else f"{number(accuracy, 'fraction')} %"
+    def texts(self) -> dict[str, str]:
+        """Texts of ``iteration``, ``accuracy``, ``best``, ``rate`` and the time ``left``; a dash where unknown."""
+        accuracy, best = (known_number(value, "fraction") for value in (self.accuracy, self.best))
+        return {
+            "iteration": f"{self.iteration:,}" + ("" if self.iterations is None else f" of {self.iterations:,}"),
+            "accuracy": accuracy if self.accuracy is None else f"{accuracy} %",
+            "best": best if self.best is None else f"{best} %",
+            "rate": NOTHING if self.rate is None else f"{self.rate:.3g}",
+            "left": NOTHING if self.seconds_left is None else duration(self.seconds_left),
+        }
 
 
 def active_runs(runs: Iterable[RunRow]) -> list[ActiveRun]:

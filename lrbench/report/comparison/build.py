@@ -18,7 +18,7 @@ ENOUGH_CPU_PERCENT = 90
 
 
 def compare(report: Report, axis: Axis) -> Comparison:
-    """Set the values of a setting side by side.
+    """Compare the values of a setting.
 
     Raises:
         ResultsError: nothing was trained with several values of it.
@@ -26,7 +26,11 @@ def compare(report: Report, axis: Axis) -> Comparison:
     groups = sorted(_groups(report, axis), key=lambda group: group[0])
     comparable = [group for group in groups if len({axis.value(row) for row in group[1]}) > 1]
     if not comparable:
-        raise _nothing_to_compare(report, axis)
+        values = sorted({axis.value(row) for table in report.workloads for row in table.policies}, key=axis.order)
+        why = f"the {axis.plural} {', '.join(values)} have no workload in common with all else equal"
+        if len(values) == 1:
+            why = f"all runs are of one {axis.title}, {values[0]}"
+        raise ResultsError(f"{why}, so there is nothing to compare", remedy=axis.remedy)
     rows = [row for _, found, _ in comparable for row in found]
     samples, notes = read_samples([run for row in rows for run in row.runs]) if axis.costs else ({}, [])
     notes += [
@@ -90,27 +94,19 @@ def _table(
 
 
 def _factor(row: PolicyRow) -> float:
-    """The ``lr_scale`` of the row's solver, 1 where it is not known."""
+    """Return the ``lr_scale`` of the row's solver, 1 where it is unknown."""
     found = (*row.runs, *row.scaled)[0].solver.get("lr_scale", 1.0)
     return float(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else 1.0
 
 
 def unscaled(policy: str, factor: float) -> str:
-    """The policy as the spec has it, of one whose rates were multiplied by the solver's ``lr_scale``."""
+    """Return the policy as the spec has it, given one whose rates were multiplied by the solver's ``lr_scale``."""
     if factor == 1:
         return policy
     try:
         return parse_policy(policy).unscaled(factor).text
     except PolicyError:
         return policy
-
-
-def _nothing_to_compare(report: Report, axis: Axis) -> ResultsError:
-    values = sorted({axis.value(row) for table in report.workloads for row in table.policies}, key=axis.order)
-    why = f"the {axis.plural} {', '.join(values)} have no workload in common with all else equal"
-    if len(values) == 1:
-        why = f"all runs are of one {axis.title}, {values[0]}"
-    return ResultsError(f"{why}, so there is nothing to compare", remedy=axis.remedy)
 
 
 def _conditions(axis: Axis, placed: Mapping[str, Sequence[PolicyRow]]) -> list[str]:

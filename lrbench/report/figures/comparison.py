@@ -36,7 +36,7 @@ LIGHTER = 1.25
 _PANELS = (
     ("cpu_percent", "CPU, % of a core", 1.0),
     ("memory_bytes", "resident memory, MB", 1e6),
-    ("gpu_percent", "GPU at work, %", 1.0),
+    ("gpu_percent", "GPU utilisation, %", 1.0),
     ("gpu_memory_bytes", "GPU memory, MB", 1e6),
 )
 POINTS = 300

@@ -70,17 +70,7 @@ def page_document(report: Report, made: datetime, kept: Kept | None = None) -> d
         "solvers": page_heat(report),
         "ranges": page_ranges(report.runs),
         "runs": [_run(run) | {"spec": spec} for run, spec in zip(report.runs, _specs(report.runs, kept), strict=True)],
-        "underway": [
-            {
-                "name": run.name,
-                "iteration": run.iteration_text,
-                "accuracy": run.accuracy_text,
-                "best": run.best_text,
-                "rate": run.rate_text,
-                "left": run.left_text,
-            }
-            for run in active_runs(report.runs)
-        ],
+        "underway": [{"name": run.name, **run.texts} for run in active_runs(report.runs)],
     }
 
 
