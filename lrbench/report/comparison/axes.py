@@ -18,14 +18,14 @@ class Axis:
     """A setting whose values are compared, all other settings being equal.
 
     Attributes:
-        key: as in ``--by``.
-        title, plural: what a value and values are called.
-        at: what a policy runs in: ``on`` an engine, ``under`` a solver.
-        covers: whether a setting belongs to it, by its name with its section, such as ``workload.batch_size``.
-        value: a row's value, as text.
-        order: sorts the values; the first is what the others are compared with.
-        costs: whether the values differ in what a run costs, rather than in how well it trains.
-        scaled: whether each value may have an ``lr_scale`` of its own, by which policies differ that are the same.
+        key: name in ``--by``.
+        title, plural: name of a value and of several.
+        at: preposition: ``on`` an engine, ``under`` a solver.
+        covers: whether a setting belongs to the axis, given its section and name, such as ``workload.batch_size``.
+        value: value of a row as text.
+        order: sort key of values; the others are compared with the first.
+        costs: whether values differ in costs of a run rather than in how well it trains.
+        scaled: whether each value may have its own ``lr_scale``, which multiplies the rates of the same policy.
         remedy: how to get runs with several values.
     """
 

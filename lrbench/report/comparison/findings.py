@@ -1,4 +1,4 @@
-"""What a comparison shows, in sentences."""
+"""Findings of a comparison as sentences."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _safest(table: ComparisonTable) -> str:
     first, title = table.standings[0], table.axis.title
     if first.largest_regret is None:
         return f"No policy has a value {table.axis.at} every {title} without divergence, so none is the safest."
-    ranked = max(table.ranked(value) for value in table.values)
+    ranked = max(sum(row.rank is not None for row in table.at(value).values()) for value in table.values)
     return (
         f"Safest policy for any {title}: {first.policy}, at most "
         f"{amount(first.largest_regret, table.metric)} behind the best (worst rank {first.worst_rank} of {ranked})."

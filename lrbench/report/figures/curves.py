@@ -49,7 +49,8 @@ def _rates(context: PlotContext) -> Figure:
         axes.set_axis_off()
     title(figure, f"Learning rates by rank: {context.title}")
     figure.supylabel(rates.title, fontsize=LABEL_POINTS)
-    figure.supxlabel(f"iteration{AS_USED if rates.sampled else ''}", fontsize=LABEL_POINTS)
+    as_used = AS_USED if any(curve.at_evaluations for curve in rates.curves) else ""
+    figure.supxlabel(f"iteration{as_used}", fontsize=LABEL_POINTS)
     return figure
 
 

@@ -216,11 +216,6 @@ class Rates:
         """Title of the vertical axis."""
         return "learning rate (log)" if self.scale.logarithmic else "learning rate"
 
-    @property
-    def sampled(self) -> bool:
-        """Whether some rates are known at the evaluations only."""
-        return any(curve.at_evaluations for curve in self.curves)
-
     def draw(self, axes: Axes, index: int, colour: str, behind: bool = False) -> None:
         """Draw the rates of one policy.
 

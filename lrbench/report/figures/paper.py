@@ -105,7 +105,8 @@ def _rows(context: PlotContext, paper: Paper, values: Sequence[str]) -> Iterator
             waiting = []
             panels = PolicyPanels(context, paper, next(letters), values)
             drawn = [partial(panels.draw, what, index=index) for index in range(len(context.series))]
-            yield from _side_by_side(drawn, HEIGHT_APART + LINE_INCHES * panels.title_lines, 1, paper)
+            title_lines = NAME_LINES if paper.together else NAME_LINES + VALUE_LINES
+            yield from _side_by_side(drawn, HEIGHT_APART + LINE_INCHES * title_lines, 1, paper)
         else:
             waiting += [partial(_draw, panel=panel, context=context, letter=next(letters)) for panel in TOGETHER[what]]
     yield from _side_by_side(waiting, HEIGHT, 2, paper)
@@ -142,11 +143,6 @@ class PolicyPanels:
     def size(self) -> int:
         """Number of panels side by side."""
         return 2 * self.paper.panels_a_row
-
-    @property
-    def title_lines(self) -> int:
-        """Lines that a title may have."""
-        return NAME_LINES if self.paper.together else NAME_LINES + VALUE_LINES
 
     @cached_property
     def rates(self) -> Rates:
