@@ -186,7 +186,7 @@ def test_a_seed_that_missed_the_target_shows_sorts_and_is_left_out_of_the_costs(
     cells = {row["name"]: (row["cells"][place], row["sort"][place]) for row in workload["rows"]}
     assert cells == {FIX: ("1,500", 0), BAD: ("1,750", 1), TRI: ("500 (1/2)", 2)}
     (cost,) = (cost for cost in workload["costs"] if cost["name"] == "iterations_to_target")
-    assert cost["sentence"].endswith("Left out: 1 policy of which a seed missed the target.")
+    assert cost["sentence"].endswith("Excluded: 1 policy with seeds that missed the target.")
     assert document["report"]["policies"][0]["iterations_to_target"].keys() >= {"n", "runs", "restricted_mean"}
 
 
