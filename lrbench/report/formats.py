@@ -89,18 +89,20 @@ def counted_note(summary: Summary, usual: int) -> str:
 
 
 def verdict(comparison: Comparison | None) -> str:
-    """Such as ``worse, p=0.01``; the p is the corrected one."""
-    if comparison is None:
-        return ""
-    if comparison.p_holm is None:
-        return comparison.verdict
-    return f"{comparison.verdict}, {p_value(comparison.p_holm)}"
+    """Return a comparison as text, such as ``worse, p=0.01``, with the corrected p."""
+    return "" if comparison is None else verdict_text(comparison.verdict, comparison.p_holm)
+
+
+def verdict_text(verdict: str, p: float | None) -> str:
+    """Return a verdict with its p as text; what the JSON calls ``not told apart`` is ``not significant``."""
+    text = "not significant" if verdict == "not told apart" else verdict
+    return text if p is None else f"{text}, {p_value(p)}"
 
 
 def mark_of(comparison: Comparison | None) -> Mark | None:
     """The mark of a value by how it compares with the best."""
     verdict = None if comparison is None else comparison.verdict
-    return "best" if verdict == "best" else "equal" if verdict == "not significant" else None
+    return "best" if verdict == "best" else "equal" if verdict == "not told apart" else None
 
 
 def different_targets(targets: Mapping[float, int]) -> str:

@@ -35,7 +35,7 @@ def select(workload: WorkloadTable, metric: Metric) -> Selection | None:
     ranked = [row for row in workload.policies if row.rank is not None]
     if not ranked:
         return None
-    alike = [row for row in ranked if row.comparison and row.comparison.verdict in ("best", "not significant")]
+    alike = [row for row in ranked if row.comparison and row.comparison.verdict in ("best", "not told apart")]
     alike = alike or [row for row in ranked if row.rank == 1]
     row = min(alike, key=lambda each: (_diverged(each), _cost(each, workload), _deviation(each, metric), each.rank))
     return Selection(row, tuple(alike), _reason(row, alike, workload))

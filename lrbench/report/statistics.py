@@ -18,7 +18,7 @@ from lrbench.metrics.summary import Summary
 
 LEVEL = 0.05
 
-Verdict = Literal["best", "worse", "not significant", "one seed", "no spread", "diverged", "missed"]
+Verdict = Literal["best", "worse", "not told apart", "one seed", "no spread", "diverged", "missed"]
 
 
 @dataclass(frozen=True)
@@ -85,5 +85,5 @@ def compare_with_best(best: Summary, others: Sequence[Summary]) -> list[Comparis
             found.append(Comparison("one seed" if min(best.n, other.n) < 2 else "no spread"))
         else:
             p_holm = next(corrected)
-            found.append(Comparison("worse" if p_holm < LEVEL else "not significant", p, p_holm))
+            found.append(Comparison("worse" if p_holm < LEVEL else "not told apart", p, p_holm))
     return found

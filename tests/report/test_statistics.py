@@ -120,7 +120,7 @@ def test_verdicts():
     assert worse.verdict == "worse"
     assert worse.p is not None
     assert worse.p_holm == pytest.approx(2 * worse.p)  # two comparisons have a p
-    assert alike.verdict == "not significant"
+    assert alike.verdict == "not told apart"
     assert (single.verdict, single.p, single.p_holm) == ("one seed", None, None)
     assert nothing.verdict == "one seed"
     assert compare_with_best(summarise([1.0, 1.0]), [summarise([0.5, 0.5])])[0].verdict == "no spread"
@@ -130,4 +130,4 @@ def test_the_correction_can_undo_a_difference():
     best, other = summarise([0.95, 0.96, 0.97]), summarise([0.93, 0.935, 0.94])
     alone = compare_with_best(best, [other])[0]
     assert alone.verdict == "worse"
-    assert compare_with_best(best, [other] * 20)[0].verdict == "not significant"
+    assert compare_with_best(best, [other] * 20)[0].verdict == "not told apart"

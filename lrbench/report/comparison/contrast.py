@@ -17,7 +17,7 @@ from lrbench.metrics.summary import Summary
 from lrbench.report.policies import PolicyRow
 from lrbench.report.statistics import LEVEL, holm, welch, welch_over_pairs
 
-Verdict = Literal["differs", "not significant", "one seed", "no spread", "diverged", "missed", "not comparable"]
+Verdict = Literal["differs", "not told apart", "one seed", "no spread", "diverged", "missed", "not comparable"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def contrast(
             continue
         verdict = "one seed" if policy not in tested else "no spread"
         if policy in corrected:
-            verdict = "differs" if corrected[policy] < LEVEL else "not significant"
+            verdict = "differs" if corrected[policy] < LEVEL else "not told apart"
         differences[policy] = Difference(
             policy, _apart(known[policy]), verdict, p_values.get(policy), corrected.get(policy)
         )

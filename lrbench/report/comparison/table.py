@@ -168,7 +168,7 @@ def _trouble(row: PolicyRow | None, metric: Metric) -> str | None:
     verdict = row.comparison.verdict if row.comparison is not None else "one seed"
     if verdict == "worse":
         return "worse"
-    return None if verdict in ("best", "not significant") else "not tested"
+    return None if verdict in ("best", "not told apart") else "not tested"
 
 
 def _safest(found: Standing) -> tuple[bool, float, int, int, float, str]:

@@ -28,7 +28,7 @@ from lrbench.report.rows import RunRow
 from lrbench.report.views.ranking import ranking_columns, ranking_notes
 from lrbench.report.views.ranking_data import ranking_data
 
-_NEAREST_FIRST = ("best", "not significant", "no spread", "one seed", "worse", "missed", "diverged")
+_NEAREST_FIRST = ("best", "not told apart", "no spread", "one seed", "worse", "missed", "diverged")
 
 
 @dataclass(frozen=True)

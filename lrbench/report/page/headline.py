@@ -85,7 +85,7 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
             "Unknown: with one seed per policy the order may be due to chance. Run several seeds, for example "
             f"seeds: [0, 1, 2].{diverged}"
         )
-    parts, alike = [], counts["not significant"]
+    parts, alike = [], counts["not told apart"]
     if counts["worse"]:
         parts.append(
             f"{counts['worse']} of {counted(len(others), 'other', 'others')} "
@@ -93,7 +93,7 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
             "(Welch's t-test, p < 0.05 after Holm's correction)"
         )
     if alike:
-        names = [workload.name(row) for row in others if verdicts[id(row)] == "not significant"]
+        names = [workload.name(row) for row in others if verdicts[id(row)] == "not told apart"]
         more = f" and {alike - MOST_NAMED} more" if alike > MOST_NAMED else ""
         parts.append(f"{counted(alike, 'is', 'are')} not significantly worse: {'; '.join(names[:MOST_NAMED])}{more}")
     parts += ["more seeds would find smaller differences"] if alike > counts["worse"] else []

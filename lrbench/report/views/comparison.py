@@ -29,7 +29,7 @@ from lrbench.report.formats import (
     marked,
     mean_and_deviation,
     mean_of_some,
-    p_value,
+    verdict_text,
 )
 from lrbench.report.views.ranking_data import summary_object
 
@@ -106,9 +106,7 @@ def value_text(found: ComparedRow | None, table: ComparisonTable) -> str:
 
 def _apart(found: Difference, table: ComparisonTable) -> list[Cell | str]:
     value = NOTHING if found.value is None else signed(found.value, table.metric)
-    if found.p_holm is None:
-        return [value, found.verdict]
-    return [value, f"{found.verdict}, {p_value(found.p_holm)}"]
+    return [value, verdict_text(found.verdict, found.p_holm)]
 
 
 def _soon(found: ComparedRow | None) -> str:
