@@ -67,7 +67,7 @@ _ALL = (
         "on",
         lambda name: name.startswith("engine."),
         lambda row: row.engine,
-        "run the spec with another one as well, for example with --engine torch or --engine caffe",
+        "run the spec with another one as well, such as with --engine torch or --engine caffe",
         costs=True,
     ),
     Axis(
@@ -88,7 +88,7 @@ _ALL = (
         "with",
         lambda name: name == "workload.batch_size",
         _setting("workload.batch_size"),
-        "run the spec with another one as well, for example with --set workload.batch_size=50",
+        "run the spec with another one as well, such as with --set workload.batch_size=50",
         order=lambda value: (0, int(value), "") if value.isdigit() else (1, 0, value),
         costs=True,
     ),
@@ -99,7 +99,7 @@ _ALL = (
         "on",
         lambda name: name == "engine.device",
         _setting("engine.device"),
-        "run the spec with another one as well, for example with --set engine.device=gpu",
+        "run the spec with another one as well, such as with --set engine.device=gpu",
         costs=True,
     ),
     Axis(
@@ -109,7 +109,7 @@ _ALL = (
         "on",
         lambda name: name in ("workload.dataset", "workload.dataset_name"),
         _setting("workload.dataset_name"),
-        "run the spec with another one as well, for example with --set workload.dataset=cifar10",
+        "run the spec with another one as well, such as with --set workload.dataset=cifar10",
     ),
 )
 
