@@ -87,17 +87,21 @@ class LivePage:
                 now = time.monotonic()
                 if now - self._looked >= LOOK_SECONDS and now - self._made >= SHARE * self._took:
                     self._looked = now
-                    stale = self._active and now - self._made >= ACTIVE_SECONDS
-                    if stale or fingerprint(self._paths) != self._seen:
-                        self._version = self._make()
-                    self._told = ""
-            except LRBenchError as error:
-                self.tell(str(error))
-            except MemoryError:
-                self.tell(NO_MEMORY)
+                    self._renew(now)
             finally:
                 self._lock.release()
         return self._version
+
+    def _renew(self, now: float) -> None:
+        try:
+            stale = self._active and now - self._made >= ACTIVE_SECONDS
+            if stale or fingerprint(self._paths) != self._seen:
+                self._version = self._make()
+            self._told = ""
+        except LRBenchError as error:
+            self.tell(str(error))
+        except MemoryError:
+            self.tell(NO_MEMORY)
 
     def tell(self, why: str) -> None:
         """Report why the page cannot be made or sent, unless the last report was the same."""
