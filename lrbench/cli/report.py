@@ -108,10 +108,9 @@ def _compared(built: Report, by: str) -> _View:
     found = compare(built, AXES[by])
 
     def plot(folder: Path) -> list[Path]:
-        from lrbench.report.figures.heatmap import write_heat_maps
-        from lrbench.report.figures.usage import write_cost_figures
+        from lrbench.report.figures.comparison import write_comparison_figures
 
-        return (write_cost_figures if found.axis.costs else write_heat_maps)(found, folder)
+        return write_comparison_figures(found, folder)
 
     return _View(comparison_document(found), plot, found.notes)
 

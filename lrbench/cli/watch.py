@@ -86,9 +86,7 @@ def _table(runs: Sequence[ActiveRun]) -> Table:
     for title in ("iteration", "accuracy", "best", "rate", "time left"):
         table.add_column(title, justify="right", no_wrap=True)
     for run in runs:
-        table.add_row(
-            Text(run.name), run.iteration_text, run.accuracy_text, run.best_text, run.rate_text, run.left_text
-        )
+        table.add_row(Text(run.name), *run.texts.values())
     return table
 
 
@@ -112,8 +110,6 @@ class _Lines:
 
 def _line(run: ActiveRun) -> str:
     if not run.iteration:
-        return f"{run.name}: iteration {run.iteration_text}, not evaluated yet"
-    return (
-        f"{run.name}: iteration {run.iteration_text}, accuracy {run.accuracy_text}, best {run.best_text}, "
-        f"rate {run.rate_text}, {run.left_text} left"
-    )
+        return f"{run.name}: iteration {run.texts['iteration']}, not evaluated yet"
+    form = "iteration {iteration}, accuracy {accuracy}, best {best}, rate {rate}, {left} left"
+    return f"{run.name}: {form.format(**run.texts)}"

@@ -1,1 +1,1 @@
-"""How figures look and are saved, whatever they show: ``theme``, ``axes`` and ``save``."""
+"""Look and saving of all figures: ``theme``, ``scales``, ``axes`` and ``save``."""

@@ -19,7 +19,7 @@ from lrbench.drawing.scales import RateScale, log_ticks
 from lrbench.drawing.theme import TICK_POINTS, TITLE_POINTS
 
 LETTER = 0.62
-"""Width of a digit, in font sizes."""
+"""Approximate width of a digit, in font sizes."""
 
 
 class IterationLocator(MaxNLocator):
@@ -30,7 +30,7 @@ class IterationLocator(MaxNLocator):
         super().__init__(nbins=9, steps=[1, 2, 5, 10], integer=True)
 
     def tick_values(self, vmin: float, vmax: float) -> Any:
-        """Ticks between the limits."""
+        """Return the ticks between the limits."""
         axis: Any = self.axis
         length = axis.axes.bbox.width / axis.figure.dpi * 72
         label = LETTER * self.points * (len(f"{max(abs(vmin), abs(vmax)):,.0f}") + 2)
@@ -39,7 +39,7 @@ class IterationLocator(MaxNLocator):
 
 
 def plain_axes(axes: Axes, tick_points: float = TICK_POINTS) -> None:
-    """A light grid, no box, iterations with thousands set apart."""
+    """Draw a light grid and no box, and label iterations with thousands separators."""
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=tick_points)
@@ -58,7 +58,7 @@ def in_percent(axes: Axes) -> None:
 
 
 def log_axis(axes: Axes, low: float | None = None, high: float | None = None) -> None:
-    """A logarithmic vertical axis, between those limits where they are given."""
+    """Make the vertical axis logarithmic, between limits where they are given."""
     axes.set_yscale("log", nonpositive="clip")
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(FixedLocator(log_ticks(*axes.get_ylim())))
@@ -76,12 +76,12 @@ def rate_axis(axes: Axes, scale: RateScale) -> None:
 
 
 def not_measured(axes: Axes) -> None:
-    """Say in empty axes why they are empty."""
+    """Write into empty axes that nothing was measured."""
     axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color="grey")
 
 
 def title(figure: Figure, text: str, points: float = TITLE_POINTS) -> None:
-    """The figure's title, to the left so that it keeps clear of a legend at the right."""
+    """Write the figure's title at the left, where it keeps clear of a legend at the right."""
     figure.suptitle(text, x=0.01, ha="left", fontsize=points)
 
 
@@ -89,24 +89,24 @@ def end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], points: float
     """Write short labels beside the ends of lines at the right edge, moved apart where they would overlap.
 
     Args:
-        ends: value, text and colour of each; those beyond the limits of the axes are left out.
+        ends: value, text and colour of each label; values beyond the limits of the axes are left out.
     """
     transform = axes.transScale + axes.transLimits
-    found = [(float(transform.transform((1.0, value))[1]), text, colour) for value, text, colour in ends]
-    shown = sorted(one for one in found if 0 <= one[0] <= 1)
+    places = [(float(transform.transform((1.0, value))[1]), text, colour) for value, text, colour in ends]
+    shown = sorted(place for place in places if 0 <= place[0] <= 1)
     gap = 1.25 * points / 72 / (axes.bbox.height / axes.figure.dpi)
     heights = [height for height, _, _ in shown]
     for index in [*range(1, len(heights))] * 20:
         short = max(0.0, gap - (heights[index] - heights[index - 1])) / 2
         heights[index - 1] -= short
         heights[index] += short
-    below = max(0.0, -min(heights, default=0.0))  # there the axis has its numbers
+    below = max(0.0, -min(heights, default=0.0))  # keep clear of the numbers of the horizontal axis
     for height, (_, text, colour) in zip(heights, shown, strict=True):
         axes.text(1.01, height + below, text, transform=axes.transAxes, fontsize=points, color=colour, va="center")
 
 
 def text_inches(text: str, points: float) -> float:
-    """Width of a text of the usual font."""
+    """Return the width of a text in the default font."""
     width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=points), False)
     return float(width) / 72
 

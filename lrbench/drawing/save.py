@@ -1,4 +1,4 @@
-"""Figures as files and in notebooks: PNG, SVG or PDF, the same bytes each time, whoever wrote the labels.
+"""Saving of figures as PNG, SVG or PDF, with the same bytes each time, and their display in notebooks.
 
 Imports matplotlib, so only its user imports it.
 """
@@ -38,7 +38,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 @contextlib.contextmanager
 def drawing(settings: Mapping[Any, Any] | None = None) -> Iterator[None]:
-    """Settings of matplotlib within which figures are made: labels are no formulas, a missing glyph is no warning.
+    """Context in which figures are made: labels are not parsed as formulas, missing glyphs give no warning.
 
     Args:
         settings: further settings of matplotlib.
@@ -58,11 +58,11 @@ def save_figure(figure: Figure, path: Path, remedy: str, dots_per_inch: int = SC
     """Write a figure in the format of the path's suffix, one of SUFFIXES.
 
     Args:
-        remedy: what an error says to do where it cannot be written.
+        remedy: remedy in the error.
         dots_per_inch: resolution of a PNG.
 
     Raises:
-        ResultsError: it cannot be written; what was there is unchanged.
+        ResultsError: the file cannot be written; an older one is unchanged.
     """
     content = _drawn(figure, path.suffix.lower()[1:], dots_per_inch)
     try:
@@ -80,7 +80,7 @@ def save_figures(
 
     Args:
         folder: made if need be.
-        groups: the label of each, which its files' names begin with where there are several, and its figures by name.
+        groups: label and figures by name of each group; of several groups, file names begin with the label.
         settings: further settings of matplotlib.
 
     Raises:
@@ -110,7 +110,7 @@ class Picture:
     """A figure that shows itself in a notebook.
 
     Attributes:
-        figure: matplotlib's, to be changed at will.
+        figure: figure of matplotlib, which can be changed.
     """
 
     def __init__(self, figure: Figure) -> None:

@@ -1,4 +1,4 @@
-"""Where the axes of figures and of the HTML page end and have their ticks. matplotlib is not imported."""
+"""Limits and ticks of the axes of figures and of the HTML page. Does not import matplotlib."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_DECADES = 8
 
 @dataclass(frozen=True)
 class RateScale:
-    """Axis of learning rates: its ends, and whether it is logarithmic. Rates below ``low`` are drawn at ``low``."""
+    """Limits of an axis of learning rates, and whether it is logarithmic. Rates below ``low`` are drawn at ``low``."""
 
     logarithmic: bool
     low: float
@@ -24,11 +24,11 @@ class RateScale:
 
 
 def rate_scale(policies: Iterable[NDArray[np.float64]]) -> RateScale:
-    """Scale that shows the rates of every policy, given the rates of each.
+    """Return a scale for the rates of several policies.
 
-    It is linear from 0, unless the highest rates of two policies differ by RATES_APART or more: the higher would
-    flatten the other. Then it is logarithmic, down to the lowest positive rate or, where that is further down, to
-    the least of the highest rates over RATES_BELOW.
+    It is linear from 0, unless the highest rates of two policies differ by a factor of RATES_APART or more: the higher
+    would flatten the other. Then it is logarithmic, down to the lowest positive rate or, if that is lower, to the least
+    of the highest rates divided by RATES_BELOW.
     """
     positive = [found for rates in policies if len(found := rates[np.isfinite(rates) & (rates > 0)])]
     if not positive:
@@ -41,7 +41,7 @@ def rate_scale(policies: Iterable[NDArray[np.float64]]) -> RateScale:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Ticks of a logarithmic axis between two positive numbers: see LOG_STEPS."""
+    """Return the ticks of a logarithmic axis between two positive numbers; see LOG_STEPS."""
     powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
     found: list[float] = []
     for steps in LOG_STEPS:

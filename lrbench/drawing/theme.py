@@ -41,7 +41,7 @@ LOG_STEPS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 2.5, 3.0, 4.0,
 """Ticks within a decade of a logarithmic axis: the first of these sets of which three or more lie on the axis."""
 
 RATES_APART, RATES_BELOW = 10.0, 30.0
-"""When an axis of learning rates is logarithmic, and how far down it reaches: see ``scales.rate_scale``."""
+"""Factors that decide when an axis of learning rates is logarithmic, and where it begins; see ``scales.rate_scale``."""
 
 PAPER_SETTINGS: dict[Any, Any] = {
     "font.size": TEXT_POINTS,
@@ -67,17 +67,17 @@ PAPER_SETTINGS: dict[Any, Any] = {
 
 
 def colour(index: int, ground: str = "light") -> str:
-    """Colour of the series at ``index``, from 0; the colours repeat after eight."""
+    """Return the colour of the series at ``index``, from 0; the colours repeat after eight."""
     return COLOURS[ground][index % len(COLOURS[ground])]
 
 
 def dash(index: int) -> tuple[float, ...]:
-    """Dash of the series at ``index``: neighbours differ, and so do two series of one colour or marker, up to 32."""
+    """Return the dash of the series at ``index``; neighbours differ, and so do series of one colour, up to 32."""
     return DASHES[(index + index // len(MARKERS)) % len(DASHES)]
 
 
 def screen_look(index: int) -> Look:
-    """Look of a line on a screen; the first ones are thick."""
+    """Return the look of a line on a screen; the first ones are thick."""
     first = index < EMPHASISED
     return {
         "color": colour(index),
@@ -89,7 +89,7 @@ def screen_look(index: int) -> Look:
 
 
 def print_look(style: PrintStyle, index: int) -> Look:
-    """Look of a line on paper: thinner, with a marker that says without colour which line it is."""
+    """Return the look of a line on paper: thinner, and with a marker that identifies it without colour."""
     shade = colour(index, "grey" if style == "grey" else "light")
     return {
         **screen_look(index),
@@ -104,17 +104,17 @@ def print_look(style: PrintStyle, index: int) -> Look:
 
 
 def screen_band(shade: str) -> Look:
-    """Look of the band from the lowest to the highest seed on a screen, for a line of that colour."""
+    """Return the look of the band from lowest to highest seed on a screen, for a line of that colour."""
     return {"color": shade, "alpha": BAND_OPACITY, "linewidth": 0}
 
 
 def print_band(shade: str) -> Look:
-    """Look of the band on paper: hairlines at its edges, as fills on top of each other turn to mud in grey."""
+    """Return the look of the band on paper: with edges, because overlapping fills cannot be told apart in grey."""
     return {"facecolor": (shade, 0.10), "edgecolor": (shade, 0.55), "linewidth": 0.35}
 
 
 def page_theme() -> dict[str, Any]:
-    """What the scripts of the HTML page take from here; dashes are in pixels of its lines."""
+    """Return the theme for the scripts of the HTML page; dashes are in pixels."""
     width = 2
     return {
         "light": COLOURS["light"],

@@ -1,4 +1,4 @@
-"""The runs that are being trained right now, each with how far it is and how long it still takes."""
+"""Active runs: those that a process is training, with their progress and the time left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lrbench.errors import ResultsError, path_text, plain
-from lrbench.report.formats import NOTHING, number
+from lrbench.report.formats import NOTHING, known_number
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.files import STATUS, DamagedRun
@@ -19,15 +19,15 @@ from lrbench.storage import is_irregular
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """One run that a process is training.
+    """A run that a process is training.
 
     Attributes:
         name: policy, solver and seed.
-        iteration: that of the last evaluation.
-        iterations: how many there will be; None where that is not known.
-        accuracy, best: of the last evaluation, and the highest so far; None where there is none.
-        rate: the learning rate just before the last evaluation.
-        seconds_left: at the speed so far, evaluations included; None before the first evaluation.
+        iteration: iteration of the last evaluation.
+        iterations: iterations of the whole run; None where unknown.
+        accuracy, best: accuracy of the last evaluation, and the highest so far; None where there is none.
+        rate: learning rate just before the last evaluation.
+        seconds_left: estimate from the speed so far, evaluations included; None before the first evaluation.
     """
 
     path: str
@@ -40,45 +40,31 @@ class ActiveRun:
     seconds_left: float | None
 
     @property
-    def iteration_text(self) -> str:
-        """Such as ``1,500 of 10,000``."""
-        of = "" if self.iterations is None else f" of {self.iterations:,}"
-        return f"{self.iteration:,}{of}"
-
-    @property
-    def accuracy_text(self) -> str:
-        """The last accuracy in percent."""
-        return NOTHING if self.accuracy is None else f"{number(self.accuracy, 'fraction')} %"
-
-    @property
-    def best_text(self) -> str:
-        """The best accuracy so far in percent."""
-        return NOTHING if self.best is None else f"{number(self.best, 'fraction')} %"
-
-    @property
-    def rate_text(self) -> str:
-        """The learning rate."""
-        return NOTHING if self.rate is None else f"{self.rate:.3g}"
-
-    @property
-    def left_text(self) -> str:
-        """Such as ``1 h 05 min``."""
-        return NOTHING if self.seconds_left is None else duration(self.seconds_left)
+    def texts(self) -> dict[str, str]:
+        """Texts of ``iteration``, ``accuracy``, ``best``, ``rate`` and the time ``left``; a dash where unknown."""
+        accuracy, best = (known_number(value, "fraction") for value in (self.accuracy, self.best))
+        return {
+            "iteration": f"{self.iteration:,}" + ("" if self.iterations is None else f" of {self.iterations:,}"),
+            "accuracy": accuracy if self.accuracy is None else f"{accuracy} %",
+            "best": best if self.best is None else f"{best} %",
+            "rate": NOTHING if self.rate is None else f"{self.rate:.3g}",
+            "left": NOTHING if self.seconds_left is None else duration(self.seconds_left),
+        }
 
 
 def active_runs(runs: Iterable[RunRow]) -> list[ActiveRun]:
-    """Those of the runs that a process holds, in their order."""
+    """Return the runs that a process holds, in their order."""
     return [_active_run(run) for run in runs if run.status == "running"]
 
 
 def find_active_runs(paths: Sequence[Path], tell: Callable[[str], None] = lambda text: None) -> list[ActiveRun]:
-    """The runs at or under the folders that a process holds; of all others no more than their status is read.
+    """Return the runs at or under the folders that a process holds; of all others only their status is read.
 
     Args:
-        tell: is given a line for each run that says it is under way and cannot be read.
+        tell: receives a line for each run whose status is running, but which cannot be read.
 
     Raises:
-        ResultsError: a path that is no folder, or no run in any of them.
+        ResultsError: a path is not a folder, or there is no run in any of them.
     """
     found = find_runs(paths)
     if not found:
@@ -100,6 +86,10 @@ def find_active_runs(paths: Sequence[Path], tell: Callable[[str], None] = lambda
 def _active_run(run: RunRow) -> ActiveRun:
     iteration, budget = int(_last(run, "iteration") or 0), run.workload.get("iterations")
     iterations = budget if isinstance(budget, int) else None
+    taken, seconds_left = _last(run, "train_seconds"), None
+    if taken is not None and iterations is not None and iteration > 0:
+        taken += _last(run, "evaluation_seconds") or 0.0
+        seconds_left = taken / iteration * max(0, iterations - iteration)
     scale = f" x{run.lr_scale:g}" if run.lr_scale != 1 else ""
     name = f"{run.policy}{scale}, {run.solver.get('type') or 'unknown solver'}, seed {run.seed}"
     return ActiveRun(
@@ -110,7 +100,7 @@ def _active_run(run: RunRow) -> ActiveRun:
         _last(run, "accuracy_top1"),
         run.metrics.get("best_accuracy"),
         _last(run, "learning_rate"),
-        _left(run, iteration, iterations),
+        seconds_left,
     )
 
 
@@ -119,15 +109,8 @@ def _last(run: RunRow, name: str) -> float | None:
     return float(column[-1]) if column is not None and len(column) and np.isfinite(column[-1]) else None
 
 
-def _left(run: RunRow, iteration: int, iterations: int | None) -> float | None:
-    taken = _last(run, "train_seconds")
-    if taken is None or iterations is None or iteration <= 0:
-        return None
-    return (taken + (_last(run, "evaluation_seconds") or 0.0)) / iteration * max(0, iterations - iteration)
-
-
 def duration(seconds: float) -> str:
-    """Such as ``45 s``, ``12 min`` or ``3 h 05 min``."""
+    """Return a duration as text, such as ``45 s``, ``12 min`` or ``3 h 05 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

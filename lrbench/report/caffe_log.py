@@ -1,7 +1,12 @@
 """A training log of Caffe that LRBench did not produce, as a run.
 
-Its policy is written back from the solver settings that the log begins with, unless the rates that it displays are
-others: then something set them while Caffe trained. Its net is the one that Caffe repeats.
+The policy is written back from the solver settings that the log begins with, unless the log displays other rates: then
+something set them while Caffe trained. The net is the one that Caffe repeats.
+
+The evaluations are the passes over the first test net. ``train_loss`` is the mean of the losses displayed since the
+pass before, as a log has no others. ``learning_rate`` is that of the last iteration before the pass, from the policy
+where it is known, else as last displayed. Seconds are the log's own: evaluation is the time the passes took, training
+all other time from the first iteration on.
 """
 
 from __future__ import annotations
@@ -20,22 +25,27 @@ from lrbench.metrics.registry import all_metrics
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
 from lrbench.nets.text import merge_whole_fields
 from lrbench.policies import Policy, policy_from_mapping
-from lrbench.report.caffe_evaluations import evaluations_of_log
 from lrbench.report.caffe_outputs import Readings, read_outputs
-from lrbench.report.rows import CUT_OFF, RunRow
+from lrbench.report.rows import CUT_OFF, Columns, RunRow
+from lrbench.runs.evaluations import in_order
 from lrbench.spec.solver_types import SOLVER_FIELDS
+
+Column = NDArray[np.float64]
 
 DISPLAY_TOLERANCE = 1e-3
 COMPARED_BYTES = 29_800  # of a net; glog writes some more of one that it cuts
 
 
 def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow:
-    """The row of a log that ``read_log`` read."""
+    """Return the row of a log that ``read_log`` read."""
     solver = log.solver or SolverParameter()
     policy, function, followed = _policy(path, log, solver)
     readings = read_outputs(log)
     evaluations = evaluations_of_log(log, followed, readings)
     status, reason = _outcome(log, readings)
+    device = None
+    if log.solver is not None and (log.solver_whole or solver.HasField("solver_mode")):
+        device = "gpu" if solver.solver_mode == SolverParameter.GPU else "cpu"  # a GPU is Caffe's default
     return RunRow(
         path=path,
         run_id=path_text(Path(path.name)),
@@ -45,7 +55,7 @@ def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow
         lr_scale=1.0,
         seed=int(solver.random_seed) if solver.random_seed >= 0 else None,
         solver=_solver_settings(log),
-        engine={"name": "caffe", "driver": "log", "device": _device(log)},
+        engine={"name": "caffe", "driver": "log", "device": device},
         workload=_workload(log, solver),
         status=status,
         reason=reason,
@@ -58,19 +68,19 @@ def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow
 
 
 def notes_of_log(log: CaffeLog) -> list[str]:
-    """What a log does not say and a reader might look for, a sentence each."""
-    notes = []
-    if not log.solver_whole:
-        notes.append("its solver settings are not whole: what is missing is unknown")
-    if not log.nets_whole:
-        notes.append("its net is cut where Caffe's logger ends a message, at 30,000 bytes: the layers before it count")
-    if log.unnamed_scores:
-        notes.append("its test scores have no names, as in Caffe until 2014: which is the accuracy is unknown")
-    return notes
+    """Return a sentence for each part of the log that is incomplete."""
+    notes = {
+        "its solver settings are incomplete: what is missing is unknown": not log.solver_whole,
+        "its net is cut where Caffe's logger ends a message, at 30,000 bytes: only the layers before that count": (
+            not log.nets_whole
+        ),
+        "its test scores have no names, as in Caffe until 2014: which is the accuracy is unknown": log.unnamed_scores,
+    }
+    return [note for note, holds in notes.items() if holds]
 
 
 def policy_of_solver(solver: SolverParameter) -> tuple[str, str, Policy | None]:
-    """The text and the LR function of Caffe's own policy, and the policy.
+    """Return the text, the LR function and the policy of Caffe's own policy.
 
     Where LRBench has none for it, the text is in Caffe's words and the policy None.
     """
@@ -89,10 +99,10 @@ def policy_of_solver(solver: SolverParameter) -> tuple[str, str, Policy | None]:
 
 
 def _policy(path: Path, log: CaffeLog, solver: SolverParameter) -> tuple[str, str, Policy | None]:
-    """As ``policy_of_solver``, but what the log displays goes before what the solver was told.
+    """Return what ``policy_of_solver`` does, unless the log displays other rates.
 
-    A policy that is not known is named by the rates displayed, or by its log where there are none: two of them are
-    no seeds of one policy.
+    An unknown policy is named by the rates displayed, or by its log where there are none: two of them are not seeds of
+    one policy.
     """
     rated = log.displays.rated
     t, rates = log.displays.iterations[rated], log.displays.rates[rated]
@@ -150,13 +160,6 @@ def _solver_settings(log: CaffeLog) -> dict[str, Any]:
     return settings | {name: field_value(solver, name) for name in SOLVER_FIELDS if solver.HasField(name)}
 
 
-def _device(log: CaffeLog) -> str | None:
-    """As the solver says; a GPU where it says nothing."""
-    if log.solver is None or not (log.solver_whole or log.solver.HasField("solver_mode")):
-        return None
-    return "gpu" if log.solver.solver_mode == SolverParameter.GPU else "cpu"
-
-
 def _workload(log: CaffeLog, solver: SolverParameter) -> dict[str, Any]:
     net = NetParameter()
     if log.net_texts:
@@ -185,3 +188,71 @@ def _outcome(log: CaffeLog, readings: Readings) -> tuple[str, str | None]:
     if log.stopped:
         return "stopped", "Caffe was asked to stop early"
     return CUT_OFF, "the log ends before the training does"
+
+
+def evaluations_of_log(log: CaffeLog, policy: Policy | None = None, readings: Readings | None = None) -> Columns:
+    """Return columns by name, in the order of iterations; of a repeated iteration the later pass counts.
+
+    Args:
+        policy: the policy that the training followed, None where it is unknown.
+        readings: the result of ``read_outputs`` for the log, if it is there already.
+    """
+    readings = readings or read_outputs(log)
+    iterations = log.tests.iterations[readings.passes].astype(np.float64)
+    train_loss, displayed = _since_the_last(log, iterations)
+    train_loss[readings.diverged] = np.nan
+    rate = displayed
+    if policy is not None:
+        known, rate = iterations > 0, np.full(len(iterations), np.nan)
+        rate[known] = policy.rates(iterations[known] - 1, max(1, log.solver.max_iter if log.solver else 0))
+    train_seconds, evaluation_seconds = _seconds(log, readings.passes)
+    return {
+        "iteration": iterations,
+        "learning_rate": rate,
+        "train_loss": train_loss,
+        "test_loss": readings.loss,
+        "accuracy_top1": readings.accuracy,
+        "accuracy_top5": readings.top5,
+        "loss_difference": readings.loss - train_loss,
+        "train_seconds": train_seconds,
+        "evaluation_seconds": evaluation_seconds,
+    }
+
+
+def _since_the_last(log: CaffeLog, iterations: Column) -> tuple[Column, Column]:
+    """Return the mean loss and the last rate displayed between each pass and the one before."""
+    displays = log.displays
+    shown = in_order(
+        {"iteration": displays.iterations.astype(np.float64), "loss": displays.losses, "rate": displays.rates}
+    )
+    mean_loss, last_rate = np.full(len(iterations), np.nan), np.full(len(iterations), np.nan)
+    edges = np.searchsorted(shown["iteration"], iterations)
+    start = 0
+    for index, end in enumerate(edges):
+        if end > start:
+            mean_loss[index] = shown["loss"][start:end].mean()
+            last_rate[index] = shown["rate"][end - 1]
+        start = end
+    return mean_loss, last_rate
+
+
+def _seconds(log: CaffeLog, passes: NDArray[np.int64]) -> tuple[Column, Column]:
+    """Return the seconds of training before each pass, and of all passes up to its end, other test nets' included."""
+    if not len(passes):
+        return np.array([]), np.array([])
+    started, taken = log.tests.started, log.tests.ended - log.tests.started
+    order = np.argsort(started, kind="stable")
+    before = np.empty(len(order))
+    before[order] = np.concatenate([[0.0], np.cumsum(taken[order])[:-1]])
+    return (started - _training_start(log) - before)[passes], (before + taken)[passes]
+
+
+def _training_start(log: CaffeLog) -> float:
+    """Return when training began: with the first pass, if Caffe made one before the first iteration."""
+    started = log.training_started
+    shown = log.displays[0].seconds if log.displays else np.inf
+    if log.tests and log.tests[0].started <= shown:
+        first = log.tests[0]
+        if started is None or first.iteration == log.sessions.first_iteration:
+            return first.started
+    return shown if started is None else started

@@ -1,7 +1,7 @@
-"""What the outputs of a log's test net are: by the layers that make them, by their names where the log lacks the net.
+"""Outputs of a log's test net, recognised by the layers that make them, or by their names where the net is missing.
 
-An ``Accuracy`` layer makes the accuracy, or with ``top_k: 5`` the top-5 accuracy, whatever they are called; the loss is
-that of the last softmax loss. glog cuts the net after 30,000 bytes, so that its last layers may be missing.
+An ``Accuracy`` layer makes the accuracy, or with ``top_k: 5`` the top-5 accuracy, whatever its name; the loss is that
+of the last softmax loss. glog cuts the net after 30,000 bytes, so that its last layers may be missing.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _ONE_LABEL = ("Data", "ImageData")  # layers that give each sample one label
 
 @dataclass(frozen=True)
 class Outputs:
-    """Which outputs are which, by their names; None where there is none.
+    """Names of the outputs; None where there is none.
 
     Attributes:
-        classes: how many classes the loss tells apart; None where that is not known.
+        classes: number of classes of the loss; None where it is unknown.
         mean_loss: whether the loss is a softmax loss, averaged over the samples, as far as is known.
     """
 
@@ -72,22 +72,15 @@ def read_outputs(log: CaffeLog) -> Readings:
     passes = log.tests.of_net(0)
     measured = log.tests.outputs(passes)
     outputs = outputs_of({name: output.values for name, output in measured.items()}, logged_test_net(log))
-    loss, accuracy, top5 = (
+    (loss, has_loss), (accuracy, has_accuracy), (top5, _) = (
         _column(measured.get(name or ""), len(passes)) for name in (outputs.loss, outputs.accuracy, outputs.top5)
-    )
-    has_loss, has_accuracy = (
-        _having(measured.get(name or ""), len(passes)) for name in (outputs.loss, outputs.accuracy)
     )
 
     def why(index: int) -> str | None:
         if not has_loss[index]:
             return None
-        return divergence(
-            float(loss[index]),
-            float(accuracy[index]) if has_accuracy[index] else None,
-            outputs.classes,
-            mean_loss=outputs.mean_loss,
-        )
+        known = float(accuracy[index]) if has_accuracy[index] else None
+        return divergence(float(loss[index]), known, outputs.classes, mean_loss=outputs.mean_loss)
 
     diverged = np.fromiter((why(index) is not None for index in range(len(passes))), np.bool_, len(passes))
     last = why(len(passes) - 1) if len(passes) else None
@@ -98,24 +91,17 @@ def read_outputs(log: CaffeLog) -> Readings:
     return Readings(passes, loss, accuracy, top5, diverged, reason)
 
 
-def _column(output: Output | None, count: int) -> Column:
-    """The output of each of `count` passes, NaN where a pass lacks it."""
-    column = np.full(count, np.nan)
+def _column(output: Output | None, count: int) -> tuple[Column, NDArray[np.bool_]]:
+    """Return the output of each of ``count`` passes, NaN where a pass lacks it, and a mask of those that have it."""
+    column, has_output = np.full(count, np.nan), np.zeros(count, dtype=np.bool_)
     if output is not None:
         column[output.passes] = output.values
-    return column
-
-
-def _having(output: Output | None, count: int) -> NDArray[np.bool_]:
-    """A mask of the passes, ``count`` in all, that have the output."""
-    having = np.zeros(count, dtype=np.bool_)
-    if output is not None:
-        having[output.passes] = True
-    return having
+        has_output[output.passes] = True
+    return column, has_output
 
 
 def logged_test_net(log: CaffeLog) -> NetParameter | None:
-    """The first test net, as far as the log has it: that whose state says so, else that behind the training net."""
+    """Return the first test net, as far as the log has it: by its state, else the net behind the training net."""
     nets = []
     for text in log.net_texts:
         net = NetParameter()
@@ -133,7 +119,7 @@ def outputs_of(values: Mapping[str, Column], net: NetParameter | None) -> Output
         values: of each output, in the order of the log.
         net: the test net, None where the log lacks it.
     """
-    layers = _makers(net) if net is not None else {}
+    layers = {top: layer for layer in net.layer for top in layer.top or (_NO_TOP,)} if net is not None else {}
     kinds = {name: _kind(layers[name]) for name in values if name in layers}
     named = _by_name(
         {name: found for name, found in values.items() if kinds.get(name) is None},
@@ -141,7 +127,7 @@ def outputs_of(values: Mapping[str, Column], net: NetParameter | None) -> Output
     )
 
     def last(*kinds_wanted: str, bottom: str | None = None) -> str | None:
-        """The net's own output of the first kind that there is: those of auxiliary branches come before it."""
+        """Return the net's own output of the first kind that it has; those of auxiliary branches come before."""
         for kind in kinds_wanted:
             made = [name for name in values if kinds.get(name) == kind]
             of_bottom = [name for name in made if layers[name].bottom[:1] == [bottom]]
@@ -156,13 +142,8 @@ def outputs_of(values: Mapping[str, Column], net: NetParameter | None) -> Output
     return Outputs(last("accuracy", bottom=logits), last("top5", bottom=logits), loss, classes, mean_loss)
 
 
-def _makers(net: NetParameter) -> dict[str, LayerParameter]:
-    """The layer that makes each output, by the output's name."""
-    return {top: layer for layer in net.layer for top in layer.top or (_NO_TOP,)}
-
-
 def _kind(layer: LayerParameter) -> str | None:
-    """What a layer measures; None for one whose type does not tell."""
+    """Return what a layer measures; None where its type does not tell."""
     if layer.type == "Accuracy":
         return {1: "accuracy", 5: "top5"}.get(layer.accuracy_param.top_k, "other")
     if layer.type == "SoftmaxWithLoss":
@@ -173,7 +154,7 @@ def _kind(layer: LayerParameter) -> str | None:
 
 
 def _by_name(values: Mapping[str, Column], *, may_guess: bool) -> dict[str, str | None]:
-    """The accuracy, the top-5 accuracy and the loss by their names.
+    """Recognise the accuracy, the top-5 accuracy and the loss by their names.
 
     Where none is called an accuracy, it is the only other output that stays within [0, 1].
     """
@@ -192,12 +173,12 @@ def _by_name(values: Mapping[str, Column], *, may_guess: bool) -> dict[str, str 
 
 
 def _usual(names: Sequence[str], usual: str) -> str | None:
-    """The usual name, or the last: the outputs of auxiliary branches come before the net's own."""
+    """Return the usual name, or the last: the outputs of auxiliary branches come before the net's own."""
     return usual if usual in names else names[-1] if names else None
 
 
 def _softmax(net: NetParameter, loss: LayerParameter) -> tuple[int | None, bool]:
-    """The classes of a loss, None where not known, and whether it is a softmax loss averaged over the samples."""
+    """Return the classes of a loss, None where unknown, and whether it is a softmax loss averaged over the samples."""
     if loss.type != "SoftmaxWithLoss" or len(loss.bottom) < 2:
         return None, False
     layers = list(net.layer)

@@ -11,7 +11,13 @@ from lrbench.report.statistics import Comparison
 
 NOTHING = "-"
 
-_SIGNS: dict[Unit, str] = {"fraction": " %", "seconds": " s", "bytes": " MB", "iterations/s": ", iterations/s"}
+_UNITS: dict[Unit, str] = {
+    "fraction": " %",
+    "seconds": " s",
+    "bytes": " MB",
+    "iterations": " iterations",
+    "iterations/s": " iterations/s",
+}
 
 
 def counted(count: int, one: str, many: str) -> str:
@@ -21,7 +27,14 @@ def counted(count: int, one: str, many: str) -> str:
 
 def heading(metric: Metric) -> str:
     """The metric's title with the unit that its numbers are shown in."""
-    return metric.title + _SIGNS.get(metric.unit, "")
+    if metric.unit == "iterations":  # the title has them
+        return metric.title
+    return metric.title + ("," if metric.unit == "iterations/s" else "") + unit_text(metric.unit)
+
+
+def unit_text(unit: Unit, *, difference: bool = False) -> str:
+    """Return what follows a number of the unit, such as `` s``; accuracies differ by percentage points."""
+    return " points" if difference and unit == "fraction" else _UNITS.get(unit, "")
 
 
 def number(value: float, unit: Unit) -> str:
@@ -76,12 +89,14 @@ def counted_note(summary: Summary, usual: int) -> str:
 
 
 def verdict(comparison: Comparison | None) -> str:
-    """Such as ``worse, p=0.01``; the p is the corrected one."""
-    if comparison is None:
-        return ""
-    if comparison.p_holm is None:
-        return comparison.verdict
-    return f"{comparison.verdict}, {p_value(comparison.p_holm)}"
+    """Return a comparison as text, such as ``worse, p=0.01``, with the corrected p."""
+    return "" if comparison is None else verdict_text(comparison.verdict, comparison.p_holm)
+
+
+def verdict_text(verdict: str, p: float | None) -> str:
+    """Return a verdict with its p as text; what the JSON calls ``not told apart`` is ``not significant``."""
+    text = "not significant" if verdict == "not told apart" else verdict
+    return text if p is None else f"{text}, {p_value(p)}"
 
 
 def mark_of(comparison: Comparison | None) -> Mark | None:

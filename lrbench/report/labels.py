@@ -1,4 +1,4 @@
-"""Names for workloads, solvers and engines: short, and as long as it takes to tell apart those in one report."""
+"""Names for workloads, solvers and engines: as short as possible, but unique in a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Settings = Mapping[str, Any]
 
 
 def workload_settings(row: RunRow) -> dict[str, Any]:
-    """What makes two runs' accuracies comparable; display interval and test batch do not change them."""
+    """Return the settings that make two runs' accuracies comparable; display interval and test batch do not."""
     workload = row.workload
     net, dataset = _mapping(workload.get("net")), _mapping(workload.get("dataset"))
     return {
@@ -29,12 +29,12 @@ def workload_settings(row: RunRow) -> dict[str, Any]:
 
 
 def solver_settings(row: RunRow) -> Settings:
-    """The solver's type and parameters."""
+    """Return the solver's type and parameters."""
     return row.solver
 
 
 def engine_settings(row: RunRow) -> dict[str, Any]:
-    """What trains and how; with its version where another package brings it, as its results may change with that."""
+    """Return engine, device and numerics; for an engine of another package its version, as results may depend on it."""
     named = () if is_own(engine_name(row.engine)) else ("version",)
     kept = {key: row.engine.get(key) for key in ("name", "driver", "device", *named)}
     numerics = {"precision": "float32", "deterministic": True}  # as they were before there was a choice
@@ -42,7 +42,7 @@ def engine_settings(row: RunRow) -> dict[str, Any]:
 
 
 def mixed_versions(runs: Iterable[RunRow]) -> Iterator[str]:
-    """A sentence for each of LRBench's engines of which the runs are known to be of several versions."""
+    """Yield a sentence for each of LRBench's engines whose runs are known to be of several versions."""
     versions: dict[str, set[str]] = {}
     for run in runs:
         if run.engine.get("version") and is_own(engine_name(run.engine)):
@@ -50,8 +50,8 @@ def mixed_versions(runs: Iterable[RunRow]) -> Iterator[str]:
     for engine, found in sorted(versions.items()):
         if len(found) > 1:
             yield (
-                f"the runs of {engine} are of several versions of it, {' and '.join(sorted(found))}: what differs "
-                "little may differ by the version"
+                f"the runs of {engine} are of several versions, {' and '.join(sorted(found))}: small differences may "
+                "be due to the version"
             )
 
 
@@ -71,22 +71,22 @@ def workload_label(net: Any, dataset: Any, batch_size: Any, iterations: Any) -> 
 
 
 def solver_name(settings: Settings) -> str:
-    """Such as ``Adam``."""
+    """Return the solver's type, such as ``Adam``."""
     return str(settings.get("type") or "unknown solver")
 
 
 def engine_name(settings: Settings) -> str:
-    """Such as ``caffe``."""
+    """Return the engine's name, such as ``caffe``."""
     return str(settings.get("name") or "unknown engine")
 
 
 def key(settings: Settings) -> bytes:
-    """Equal for equal settings, whatever the order of their keys."""
+    """Return bytes that are equal for equal settings, whatever the order of their keys."""
     return orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)
 
 
 def labels(found: Iterable[Settings], name: Callable[[Settings], str]) -> dict[bytes, str]:
-    """A label for each of the settings, by their key: its name, and where names are alike what differs.
+    """Return a label for each of the settings, by their key: its name, with what differs where names are alike.
 
     ``SGD`` alone is ``SGD``; two of them are ``SGD (momentum=0)`` and ``SGD (momentum=0.9)``.
     """

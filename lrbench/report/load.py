@@ -1,4 +1,4 @@
-"""Reads what a report is asked for: results folders, run folders, and plain training logs of Caffe."""
+"""Reading of results folders, run folders and plain training logs of Caffe for a report."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from lrbench.runs.status import COMPLETED
 
 @dataclass(frozen=True)
 class Loaded:
-    """The runs that could be read, and an error for each that could not.
+    """Runs that could be read, and an error for each that could not.
 
     Attributes:
-        notes: a line for each of the runs that was read otherwise, or less of it, than might be thought.
+        notes: a line for each run that was read only in part, or from another place.
     """
 
     runs: list[RunRow] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Loaded:
 
 
 def read_report(paths: Sequence[Path], metric: str | None = None, target: float | None = None) -> Report:
-    """The report of every run at or under the paths.
+    """Build a report of every run at or under the paths.
 
     Args:
         metric: name of the metric that ranks the policies; None: the objective of the runs' specs where they agree,
@@ -69,8 +69,8 @@ def _objective(loaded: Loaded) -> str:
 def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
     """Read every run at or under the paths; a path that is a file is read as a training log of Caffe.
 
-    In place of a log that LRBench had Caffe write its run is read: the log does not say that the rates were set from
-    outside, nor what was evaluated.
+    For a log of a run of LRBench the run is read: the log does not say that the rates were set from outside, nor what
+    was evaluated.
 
     Args:
         target: the accuracy to reach, a fraction, in place of the one that each run has.
@@ -85,7 +85,7 @@ def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
     logs = list(dict.fromkeys(path for path in paths if not path.is_dir()))
     own = [path for path in logs if _is_of_a_run(path)]
     for path in own:
-        loaded.notes.append(f"{path_text(path)}: the run of LRBench that this is the log of is read in its place")
+        loaded.notes.append(f"{path_text(path)}: this log belongs to a run of LRBench, which is read in its place")
     for path in _found([path for path in paths if path.is_dir()] + [path.parent for path in own], loaded):
         _load_run(path, target, loaded)
     for path in logs:
@@ -103,7 +103,7 @@ def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
 
 
 def _found(folders: Sequence[Path], loaded: Loaded) -> list[Path]:
-    """The run folders, each once however it is reached; a folder without any is a problem."""
+    """Return the run folders, each once however it is reached; a folder without any is an error."""
     found: dict[str, Path] = {}
     for folder in folders:
         runs = find_runs([folder])
@@ -115,7 +115,7 @@ def _found(folders: Sequence[Path], loaded: Loaded) -> list[Path]:
 
 
 def _is_of_a_run(log: Path) -> bool:
-    """Whether it is a log that LRBench had Caffe write; a run's folder may hold others, of `caffe train` by hand."""
+    """Whether the log is of a run of LRBench; a run's folder may hold others, of `caffe train` by hand."""
     from lrbench.engines.caffe.run_folder import LOG_NAME
 
     try:
@@ -132,28 +132,23 @@ def _load_run(path: Path, target: float | None, loaded: Loaded) -> None:
         return
     row = row_of_record(record, target)
     loaded.runs.append(row)
-    loaded.notes.extend(_unnoticed_divergence(row))
+    loss, accuracy = row.evaluations.get("test_loss"), row.evaluations.get("accuracy_top1")
+    if row.status in COMPLETED and loss is not None and accuracy is not None and len(loss):
+        why = divergence(float(loss[-1]), float(accuracy[-1]), None)
+        if why is not None:  # an earlier version did not notice
+            note = f"this run is stored as {row.status}, but in its last evaluation {why}, as after divergence"
+            loaded.notes.append(f"{row.where}: {note}")
     if record.problem:
         loaded.notes.append(f"{row.where}: {record.problem}; only the evaluations before that are shown")
 
 
-def _unnoticed_divergence(row: RunRow) -> Iterator[str]:
-    """A line for a run that is stored as a success and whose last evaluation is one of a net that diverged."""
-    loss, accuracy = row.evaluations.get("test_loss"), row.evaluations.get("accuracy_top1")
-    if row.status not in COMPLETED or loss is None or accuracy is None or not len(loss):
-        return
-    why = divergence(float(loss[-1]), float(accuracy[-1]), None)
-    if why is not None:
-        yield f"{row.where}: this run is stored as {row.status}, but in its last evaluation {why}, as after divergence"
-
-
 def _unknown_nets(runs: Sequence[RunRow]) -> Iterator[str]:
-    """A line where several runs of unknown nets stand in one table."""
+    """Yield a line if several runs of unknown nets stand in one table."""
     unknown = [row for row in runs if row.engine.get("driver") == "log" and row.workload["net"]["sha256"] is None]
     if len(unknown) > 1:
         yield (
             f"{unknown[0].where} and {len(unknown) - 1} more: these logs do not say which net was trained on which "
-            "data, so whether they are comparable is not known"
+            "data, so whether they are comparable is unknown"
         )
 
 

@@ -1,4 +1,4 @@
-"""A run as a row: what it was, how it ended, and every metric by name."""
+"""A run as a row: its settings, its outcome, and every metric by name."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class RunRow:
         objective: name of the metric that its spec ranks policies by; None where it is not known.
         scales: the robustness scales that its experiment asks for.
         evaluations: columns by name.
-        metrics: those of the run, and those of its last evaluation; None where not reached or not known.
-        conditions: run.json's ``machine`` and ``threads``, which bear on times and memory alone.
+        metrics: metrics of the run and of its last evaluation; None where not reached or unknown.
+        conditions: run.json's ``machine`` and ``threads``, on which only times and memory depend.
         stopping: run.json's rules for ending early; empty where it names none.
-        rates: how lengths that are not whole were counted, as in run.json: 1 is the way before 2; None where all are
-            whole or it is not known.
+        rates: version of the count of lengths that are not whole, as in run.json; None where all are whole or it is
+            unknown.
     """
 
     path: Path
@@ -67,26 +67,26 @@ class RunRow:
 
     @property
     def target_budgets(self) -> Mapping[str, float | None]:
-        """What the run counts as where it missed the target, by metric; see ``lrbench.metrics.run.target_budgets``."""
+        """Times that a missed target counts as, by metric; see ``lrbench.metrics.run.target_budgets``."""
         iterations = self.workload.get("iterations")  # not known of a log without a solver
         return target_budgets(self.evaluations, iterations if isinstance(iterations, int) and iterations > 0 else None)
 
     @property
     def where(self) -> str:
-        """The path as text."""
+        """Path as text."""
         return path_text(self.path)
 
     def judged_by(self, target: float | None) -> RunRow:
-        """The same run with another accuracy to reach."""
+        """Return the run with another target accuracy."""
         if target == self.target:
             return self
         return replace(self, target=target, metrics=all_metrics(self.evaluations, target))
 
 
 def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
-    """The row of a run directory; a target given here overrides the run's own.
+    """Return the row of a run directory; a target given here overrides the run's own.
 
-    Of a run whose evaluations are damaged, those that are left are not its outcome: it counts as cut off.
+    A run whose evaluations are damaged counts as cut off: those that are left are not its outcome.
     """
     run, status = record.run, record.status
     damaged = record.problem is not None and status.completed

@@ -1,16 +1,16 @@
-"""Whether two means over seeds differ by more than chance.
+"""Significance tests of differences between means over seeds.
 
 Welch's t-test asks whether two policies' means differ, without taking their spreads to be equal:
 ``t = (a - b) / sqrt(e_a + e_b)`` with ``e = s^2 / n`` of each, against Student's t with
 ``(e_a + e_b)^2 / (e_a^2/(n_a - 1) + e_b^2/(n_b - 1))`` degrees of freedom, two-sided (Welch 1947).
 Each policy of a table is compared with the best of it, so the p-values are corrected for their number by Holm's
-method (Holm 1979). The best was picked by the same numbers, which makes the test a little too ready to say "worse".
+method (Holm 1979). The best was picked by the same numbers, so the test says "worse" slightly too often.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +31,7 @@ class Comparison:
             ``diverged``: some of its runs did, so that a test of the others would say nothing of the policy.
             ``missed``: likewise, where some runs missed the target whose time is compared.
         p: two-sided p-value of Welch's test, None where there was none.
-        p_holm: the same, corrected for the number of comparisons in the table.
+        p_holm: p-value corrected for the number of comparisons in the table.
     """
 
     verdict: Verdict
@@ -66,7 +66,7 @@ def welch_over_pairs(pairs: Sequence[tuple[Summary, Summary]]) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values, in their order, corrected so that any false alarm among them is as rare as for a single one."""
+    """Correct p-values by Holm's method, which controls the probability of any false positive; keeps their order."""
     corrected = [0.0] * len(p_values)
     highest = 0.0
     for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -76,14 +76,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def compare_with_best(best: Summary, others: Sequence[Summary]) -> list[Comparison]:
-    """Each of the others, which all rank below the best, against it."""
+    """Compare each of the others, which all rank below the best, with it."""
     p_values = [welch(best, other) for other in others]
     corrected = iter(holm([p for p in p_values if p is not None]))
-    return [_compared(best, other, p, corrected) for other, p in zip(others, p_values, strict=True)]
-
-
-def _compared(best: Summary, other: Summary, p: float | None, corrected: Iterator[float]) -> Comparison:
-    if p is None:
-        return Comparison("one seed" if min(best.n, other.n) < 2 else "no spread")
-    p_holm = next(corrected)
-    return Comparison("worse" if p_holm < LEVEL else "not told apart", p, p_holm)
+    found = []
+    for other, p in zip(others, p_values, strict=True):
+        if p is None:
+            found.append(Comparison("one seed" if min(best.n, other.n) < 2 else "no spread"))
+        else:
+            p_holm = next(corrected)
+            found.append(Comparison("worse" if p_holm < LEVEL else "not told apart", p, p_holm))
+    return found

@@ -1,17 +1,18 @@
-"""Tables that are too wide for a page or a terminal: columns folded into others, or several tables in place of one."""
+"""Texts and tables of documents, prepared for renderers; tables that are too wide are folded or split."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from lrbench.errors import plain
 from lrbench.report.document import Cell, Column, Table
 
 Fits = Callable[[Table], bool]
 
 
 def parts_that_fit(table: Table, fits: Fits) -> list[Table]:
-    """The table, or what stands in its place where it does not fit.
+    """Return the table, or narrower tables in its place where it does not fit.
 
     First the columns that fold are folded, then the groups of columns are shared out evenly over as few tables as fit;
     where nothing fits, over as many as there are groups.
@@ -30,7 +31,7 @@ def parts_that_fit(table: Table, fits: Fits) -> list[Table]:
 
 
 def cells(row: Sequence[Cell | str]) -> list[Cell]:
-    """The row with a ``Cell`` in place of each plain text."""
+    """Return the row with a ``Cell`` in place of each plain text."""
     return [Cell(cell) if isinstance(cell, str) else cell for cell in row]
 
 
@@ -54,5 +55,10 @@ def _part(table: Table, groups: Sequence[int]) -> Table:
 
 
 def alignment(columns: Sequence[Column]) -> list[str]:
-    """``left`` or ``right`` for each column, as tabulate has it."""
+    """Return ``left`` or ``right`` for each column, as tabulate takes it."""
     return ["right" if column.role == "number" else "left" for column in columns]
+
+
+def plain_lines(text: str) -> str:
+    """Return the lines of a text as ``plain`` text that keeps its indents."""
+    return "\n".join(" " * (len(line) - len(line.lstrip(" "))) + plain(line) for line in text.splitlines())

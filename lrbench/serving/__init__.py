@@ -1,1 +1,1 @@
-"""The page over HTTP, made anew while runs go on; nothing is ever written."""
+"""The page over HTTP, kept up to date while runs go on; nothing is written."""

@@ -1,4 +1,4 @@
-"""The page of results that change: made anew when their files have changed, at the earliest when somebody asks."""
+"""The page of results that change: made on request, when the files have changed since the last one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,18 +21,18 @@ from lrbench.runs.files import EVALUATIONS, RUN, STATUS
 from lrbench.runs.records import find_runs
 
 LOOK_SECONDS = 0.5
-"""Between two looks at the files, however many ask."""
+"""Time between two looks at the files, however many requests there are."""
 SHARE = 2.0
-"""After a page, that many times the processor time it took passes before the next: the processor is the runs'."""
-UNDER_WAY_SECONDS = 10.0
-"""While runs are under way it is made that often anyway: a run that is killed changes no file."""
+"""Pause after making a page, as a multiple of its processor time, which the runs need."""
+ACTIVE_SECONDS = 10.0
+"""Longest age of a page while runs are active: a run that is killed changes no file."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """The page as it was made at one time; ``tag`` differs where anything but that time does.
+    """The page as of one time; ``tag`` depends on everything but that time.
 
-    The page whole, and what is compressed, are made for the first reader who asks and kept for all others.
+    The HTML and compressed forms are made on first use and kept.
     """
 
     document: Mapping[str, Any]
@@ -43,11 +43,11 @@ class Version:
 
     @property
     def html(self) -> bytes:
-        """The page whole, for who opens it; who has it open takes the data."""
+        """The whole page; an open page fetches only the data."""
         return self._once("html", lambda: page_html(self.document, live=True))
 
     def compressed(self, name: Literal["html", "data"]) -> bytes:
-        """The page or its data, gzipped."""
+        """Return the page or its data, gzipped."""
         return self._once(f"{name} gzipped", lambda: gzip.compress(getattr(self, name), compresslevel=1, mtime=0))
 
     def _once(self, name: str, make: Callable[[], bytes]) -> bytes:
@@ -58,12 +58,12 @@ class Version:
 
 
 class LivePage:
-    """Safe to ask from several threads.
+    """Makes versions of the page; thread-safe.
 
     Args:
         read: reads the report.
-        paths: what it reads, to see whether that has changed.
-        notice: is told why the results cannot be read any more; the last page stays.
+        paths: paths that ``read`` reads, which are watched for changes.
+        notice: receives the reason why the results cannot be read any more; the last page stays.
 
     Raises:
         UsageError: there is nothing to show.
@@ -81,7 +81,7 @@ class LivePage:
         self._version = self._make()
 
     def version(self) -> Version:
-        """The page as the files are now, or were a moment ago; while it is made anew others get the last one."""
+        """Return the page of the present files; while another thread makes it, the last one."""
         if self._lock.acquire(blocking=False):
             try:
                 now = time.monotonic()
@@ -94,7 +94,7 @@ class LivePage:
 
     def _renew(self, now: float) -> None:
         try:
-            stale = self._underway and now - self._made >= UNDER_WAY_SECONDS
+            stale = self._active and now - self._made >= ACTIVE_SECONDS
             if stale or fingerprint(self._paths) != self._seen:
                 self._version = self._make()
             self._told = ""
@@ -104,7 +104,7 @@ class LivePage:
             self.tell(NO_MEMORY)
 
     def tell(self, why: str) -> None:
-        """Say why the page cannot be made or sent, once in a row."""
+        """Report why the page cannot be made or sent, unless the last report was the same."""
         if why != self._told:
             self._told = why
             self._notice(why)
@@ -114,21 +114,22 @@ class LivePage:
         seen = fingerprint(self._paths)  # before reading: what is written meanwhile is seen at the next look
         document = page_document(self._read(), datetime.now().astimezone(), self._kept)
         tag = hashlib.sha256(page_data(document | {"made": ""})).hexdigest()[:32]
-        self._seen, self._underway = seen, bool(document["underway"])
+        self._seen, self._active = seen, bool(document["underway"])
         self._made = time.monotonic()
         self._took = time.thread_time() - start
         return Version(document, page_data(document), f'"{tag}"')
 
 
 def fingerprint(paths: Sequence[Path]) -> bytes:
-    """Differs where a file of a run that a report reads has been written since.
+    """Return a digest of the sizes and times of the files that a report of the paths reads.
 
     Raises:
         ResultsError: a folder is gone.
     """
     digest = hashlib.sha256()
     folders = find_runs([path for path in paths if not path.is_file()])
-    for path in (*_files(folders), *(path for path in paths if path.is_file())):
+    files = [folder / name for folder in folders for name in (RUN, STATUS, EVALUATIONS)]
+    for path in (*files, *(path for path in paths if path.is_file())):
         digest.update(os.fsencode(path))
         try:
             found = path.stat()
@@ -136,8 +137,3 @@ def fingerprint(paths: Sequence[Path]) -> bytes:
             continue
         digest.update(f"{found.st_ino} {found.st_size} {found.st_mtime_ns}".encode())
     return digest.digest()
-
-
-def _files(folders: Sequence[Path]) -> Iterator[Path]:
-    for folder in folders:
-        yield from (folder / name for name in (RUN, STATUS, EVALUATIONS))

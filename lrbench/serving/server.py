@@ -1,4 +1,4 @@
-"""A small HTTP server for one page and its data: reads only, and answers only who means this server."""
+"""A small, read-only HTTP server for one page and its data."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Any, Literal
 
 from lrbench.errors import NO_MEMORY, UsageError
 from lrbench.report.page.html import content_policy
-from lrbench.serving.live_page import LivePage, Version
+from lrbench.serving.live_page import LivePage
 
 SECONDS_TO_ASK = 30.0
-"""For each piece that is sent or received."""
+"""Timeout of each read and write of a connection."""
 REQUEST_SECONDS = 60.0
-"""For a request as a whole, from waiting for it until it is answered."""
+"""Time limit of a whole request, from waiting for it until it is answered."""
 MOST_CONNECTIONS = 500
-"""At a time; who comes when there are as many is told to come again."""
+"""Connections at a time; further ones get status 503."""
 LEAST_TO_COMPRESS = 1400
 _REMEDY = "give --host an address of this machine, such as 127.0.0.1"
 _HEADERS = {
@@ -38,14 +38,14 @@ _HEADERS = {
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves ``/`` and ``/data.json``, and nothing else; no part of an address ever names a file.
+    """Serves ``/`` and ``/data.json``, and nothing else; no part of a URL ever names a file.
 
     Args:
-        host: a name or an address to listen on.
-        port: 0 for any that is free.
+        host: name or address to listen on.
+        port: port to listen on; 0 for a free one.
 
     Raises:
-        UsageError: it cannot listen there.
+        UsageError: the server cannot listen there.
     """
 
     daemon_threads = True
@@ -62,7 +62,7 @@ class PageServer(ThreadingHTTPServer):
             self.address_family = kind
             super().__init__((str(address[0]), port), _Handler)
         except UnicodeError as error:
-            raise UsageError("that is no name of a machine", where="--host", remedy=_REMEDY) from error
+            raise UsageError("not a host name", where="--host", remedy=_REMEDY) from error
         except OSError as error:
             raise _cannot_listen(host, port, error) from error
 
@@ -72,7 +72,7 @@ class PageServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """What to open in a browser on this machine."""
+        """URL for a browser on this machine."""
         host = self.server_name
         if ipaddress.ip_address(host).is_unspecified:
             host = "localhost"
@@ -80,15 +80,19 @@ class PageServer(ThreadingHTTPServer):
 
     @property
     def is_local(self) -> bool:
-        """Whether nobody but this machine can reach it."""
+        """Whether only this machine can reach it."""
         return ipaddress.ip_address(self.server_name).is_loopback
 
     def is_meant(self, host: str | None) -> bool:
-        """Whether a Host header names this server, and not a name of another's that was made to point here.
+        """Whether a Host header names this server, rather than a foreign name that resolves to it (DNS rebinding).
 
-        An address cannot be made to point elsewhere, so that any address will do.
+        Any IP address passes, as it cannot be made to point elsewhere.
         """
-        name = _host_name(host or "")
+        name = host or ""  # name:port or [address]:port
+        if name.startswith("["):
+            name = name[1:].partition("]")[0]
+        elif name.count(":") == 1:
+            name = name.rpartition(":")[0]
         try:
             ipaddress.ip_address(name)
         except ValueError:
@@ -96,7 +100,7 @@ class PageServer(ThreadingHTTPServer):
         return True
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for the connection, where there is room for one more."""
+        """Start a thread for the connection, unless there are too many."""
         if not self._room.acquire(blocking=False):
             with contextlib.suppress(OSError):
                 request.sendall(
@@ -112,7 +116,7 @@ class PageServer(ThreadingHTTPServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """The connection's thread."""
+        """Serve a connection in its thread."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -121,12 +125,12 @@ class PageServer(ThreadingHTTPServer):
             self._room.release()
 
     def begin_request(self, connection: Any) -> None:
-        """Have the connection end unless its next request is answered in time."""
+        """Start the time limit of the connection's next request."""
         with self._lock:
             self._deadlines[connection] = time.monotonic() + REQUEST_SECONDS
 
     def service_actions(self) -> None:
-        """End the connections whose time is over; whatever their threads wait for fails then."""
+        """Close the connections whose time is over; whatever their threads wait for fails then."""
         now = time.monotonic()
         with self._lock:
             late = [connection for connection, deadline in self._deadlines.items() if deadline < now]
@@ -135,7 +139,7 @@ class PageServer(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader who went away is no error; all else is a fault of the server's, and shown as one."""
+        """Ignore readers who went away; report any other error."""
         error = sys.exc_info()[1]
         if isinstance(error, MemoryError):
             self.page.tell(NO_MEMORY)
@@ -143,22 +147,13 @@ class PageServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def _host_name(host: str) -> str:
-    """Of ``name:port`` or ``[address]:port`` the first."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
-
-
 def _cannot_listen(host: str, port: int, error: OSError) -> UsageError:
-    where = f"{host}:{port}"
+    message, remedy = f"cannot listen there: {error.strerror or error}", _REMEDY
     if error.errno == errno.EADDRINUSE:
-        return UsageError(
-            "another program listens there", where=where, remedy="give another --port, or 0 for a free one"
-        )
-    if error.errno == errno.EACCES:
-        return UsageError("not allowed to listen there", where=where, remedy="give a --port of 1024 or more")
-    return UsageError(f"cannot listen there: {error.strerror or error}", where=where, remedy=_REMEDY)
+        message, remedy = "another program listens there", "give another --port, or 0 for a free one"
+    elif error.errno == errno.EACCES:
+        message, remedy = "not allowed to listen there", "give a --port of 1024 or more"
+    return UsageError(message, where=f"{host}:{port}", remedy=remedy)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -171,12 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: PageServer
 
     def handle_one_request(self) -> None:
-        """The next request, within the time that one has."""
+        """Handle the next request within the time limit."""
         self.server.begin_request(self.connection)
         super().handle_one_request()
 
     def do_GET(self) -> None:
-        """The page, its data, or 304 where the asker has the newest."""
+        """Answer with the page or its data, or with 304 where the client has the newest."""
         if not self.server.is_meant(self.headers.get("Host")):
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"not the name of this server\n")
             return
@@ -188,10 +183,13 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"ETag": version.tag}
         if self.headers.get("If-None-Match") == version.tag:
             self._answer(HTTPStatus.NOT_MODIFIED, b"", headers)
-        elif path == "/":
-            self._send(version, "html", headers | {"Content-Type": "text/html; charset=utf-8"})
-        else:
-            self._send(version, "data", headers | {"Content-Type": "application/json"})
+            return
+        name: Literal["html", "data"] = "html" if path == "/" else "data"
+        headers["Content-Type"] = "text/html; charset=utf-8" if name == "html" else "application/json"
+        body: bytes = getattr(version, name)
+        if len(body) >= LEAST_TO_COMPRESS and "gzip" in self.headers.get("Accept-Encoding", ""):
+            body, headers["Content-Encoding"] = version.compressed(name), "gzip"
+        self._answer(HTTPStatus.OK, body, headers)
 
     do_HEAD = do_GET
 
@@ -200,13 +198,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.METHOD_NOT_ALLOWED, b"GET and HEAD only\n", {"Allow": "GET, HEAD"})
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_CONNECT = do_TRACE = _refuse
-
-    def _send(self, version: Version, name: Literal["html", "data"], headers: dict[str, str]) -> None:
-        """The page or its data, compressed for who takes that."""
-        body: bytes = getattr(version, name)
-        if len(body) >= LEAST_TO_COMPRESS and "gzip" in self.headers.get("Accept-Encoding", ""):
-            body, headers = version.compressed(name), headers | {"Content-Encoding": "gzip"}
-        self._answer(HTTPStatus.OK, body, headers)
 
     def _answer(self, status: HTTPStatus, body: bytes, headers: dict[str, str] | None = None) -> None:
         found = {
@@ -224,4 +215,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: who reads is nobody's business."""
+        """Log nothing, for the readers' privacy."""

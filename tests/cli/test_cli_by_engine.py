@@ -44,7 +44,7 @@ def test_every_format(lrbench, results, kind, start):
     assert code == 0
     assert out.startswith(start)
     assert out.endswith("\n")
-    note = "2 runs: usage.jsonl is missing; so CPU % and mean memory are not known, or of what is there alone"
+    note = "2 runs: usage.jsonl is missing; so CPU % and mean memory are unknown, or of the samples that are there"
     assert err == (f"{note}\n" if kind in ("csv", "json") else "")
     assert note in " ".join(out.replace("\\", "").split()) or kind == "csv"
 

@@ -42,7 +42,7 @@ def test_what_is_left_out_is_said_beside_a_format_for_programs(lrbench, results)
     fake_runs.write_run(results, FIX, [0.9], workload={**fake_runs.WORKLOAD, "batch_size": 7}, run_id="other")
     code, _, err = lrbench("report", results, "--by", "solver", "--format", "csv")
     assert code == 0
-    assert err == "lenet on MNIST, batch 7, 2,000 iterations: SGD alone has runs of it, so it is left out\n"
+    assert err == "lenet on MNIST, batch 7, 2,000 iterations: left out, because only SGD has runs of it\n"
 
 
 def test_one_solver_alone_is_one_line_and_code_2(lrbench, tmp_path):

@@ -147,7 +147,7 @@ def test_a_log_of_a_run_and_a_damaged_line_are_said(lrbench, results):
     code, out, err = lrbench("report", run / "caffe.log", "--format", "json")
     assert code == 0
     assert err.splitlines() == [
-        f"{run / 'caffe.log'}: the run of LRBench that this is the log of is read in its place",
+        f"{run / 'caffe.log'}: this log belongs to a run of LRBench, which is read in its place",
         f"{run}: evaluations.jsonl:3 is not JSON; only the evaluations before that are shown",
     ]
     document = json.loads(out)

@@ -101,7 +101,7 @@ def test_policies_and_how_many(plot, results):
 
 
 def test_the_target_is_part_of_the_figure(plot, results):
-    assert "the accuracy to reach, 93 %" in plot("results", "-o", "x.svg", "--target", "0.93", "--top", "1")[1]
+    assert "target accuracy, 93 %" in plot("results", "-o", "x.svg", "--target", "0.93", "--top", "1")[1]
 
 
 def test_of_several_workloads_one_is_chosen(plot, results):

@@ -98,7 +98,7 @@ def test_the_whole_layers_of_a_net_that_glog_cut_count():
         20,
     )
     assert notes_of_log(log) == [
-        "its net is cut where Caffe's logger ends a message, at 30,000 bytes: the layers before it count"
+        "its net is cut where Caffe's logger ends a message, at 30,000 bytes: only the layers before that count"
     ]
     shorter = logged("Initializing net from parameters: ", data + layers(2000), 29_990)  # of a longer stamp
     assert row_of_log(Path("y.log"), shorter).workload == run.workload
@@ -115,7 +115,7 @@ def test_a_number_that_glog_cut_does_not_count():
     assert run.workload["iterations"] is None
     assert run.solver == {}  # its type may stand behind the cut
     assert run.engine["device"] is None
-    assert notes_of_log(log) == ["its solver settings are not whole: what is missing is unknown"]
+    assert notes_of_log(log) == ["its solver settings are incomplete: what is missing is unknown"]
 
 
 def test_boundaries_that_glog_cut_make_no_policy():
@@ -152,7 +152,7 @@ def test_a_block_nested_without_end_hides_nothing(tmp_path, header):
 def test_the_fields_before_a_nested_one_count():
     log = logged("Initializing solver from parameters: ", f'base_lr: 0.02\nlr_policy: "fixed"\n{DEEP}')
     assert row_of_log(Path("x.log"), log).policy == "FIX(k0=0.02)"
-    assert notes_of_log(log) == ["its solver settings are not whole: what is missing is unknown"]
+    assert notes_of_log(log) == ["its solver settings are incomplete: what is missing is unknown"]
 
 
 def test_a_log_with_nothing_but_a_nested_block_is_refused_in_one_line(tmp_path):

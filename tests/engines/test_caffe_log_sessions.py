@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from lrbench.engines.caffe.log import CaffeLog, read_log
-from lrbench.report.caffe_evaluations import evaluations_of_log
-from lrbench.report.caffe_log import row_of_log
+from lrbench.report.caffe_log import evaluations_of_log, row_of_log
 
 LOGS = Path(__file__).parent.parent / "data_files" / "logs"
 SOLVER = ["Initializing solver from parameters: ", "base_lr: 0.02", 'lr_policy: "fixed"', "max_iter: 100"]

@@ -86,44 +86,45 @@ measured with caffe 1.0.0, torch 2.13.0; Z80, 2 cores, 1 thread a run
 
 best accuracy %: mean ± sample standard deviation over 3 seeds, unless a cell says otherwise
 
-policy                                caffe         torch    torch -  noise                     iterations    iterations
-                                                               caffe                               to 0.9,       to 0.9,
-                                                              points                                 caffe         torch
------------------------------  ------------  ------------  ---------  ----------------------  ------------  ------------
-TRI(k0=0.01, k1=0.06, l=2000)  97.20 ± 0.20  95.00 ± 1.00      -2.20  not told apart, p=0.11           500           500
-FIX(k0=0.01)                   91.00 ± 1.00  95.50 ± 0.50      +4.50  differs, p=0.019                 500           500
-COS(k0=0.01, k1=0.06, l=2000)  81.00 ± 1.00  80.00 ± 1.00      -1.00  not told apart, p=0.29             -             -
+policy                        caffe         torch    torch -  noise                      iterations    iterations
+                                                       caffe                                to 0.9,       to 0.9,
+                                                      points                                  caffe         torch
+---------------------  ------------  ------------  ---------  -----------------------  ------------  ------------
+TRI(k0=0.01, k1=0.06,  97.20 ± 0.20  95.00 ± 1.00      -2.20  not significant, p=0.11           500           500
+l=2000)
+FIX(k0=0.01)           91.00 ± 1.00  95.50 ± 0.50      +4.50  differs, p=0.019                  500           500
+COS(k0=0.01, k1=0.06,  81.00 ± 1.00  80.00 ± 1.00      -1.00  not significant, p=0.29             -             -
+l=2000)
 
 noise: Welch's t-test between the engines, p corrected for the number of policies (Holm); differs means p < 0.05
 
-rank on each engine, and how far behind its best; holds: on no engine worse than the best by Welch's t-test over the
-seeds, p corrected for the number of policies (Holm), p < 0.05. With few seeds little can be told apart, so mind how far
-behind it is, too.
+rank on each engine, with the gap to its best in brackets; holds: on no engine significantly worse than the best
+(Welch's t-test over the seeds, p < 0.05 after Holm's correction for the number of policies). With few seeds few gaps
+are significant: mind their sizes, too.
 
-policy                             caffe      torch    worst rank    most behind  verdict
+policy                             caffe      torch    worst rank    largest gap  verdict
 -----------------------------  ---------  ---------  ------------  -------------  ---------------------
 TRI(k0=0.01, k1=0.06, l=2000)   1 (0.00)   2 (0.50)             2           0.50  holds
 FIX(k0=0.01)                    2 (6.20)   1 (0.00)             2           6.20  worse on caffe
 COS(k0=0.01, k1=0.06, l=2000)  3 (16.20)  3 (15.50)             3          16.20  worse on caffe, torch
 
-best accuracy on torch less that on caffe: +0.43 points in the mean of 3 policies; within the seeds' noise (paired by
-policy, p=0.31); taken singly, 1 policy differs.
+best accuracy on torch minus on caffe: +0.43 points in the mean over 3 policies; within the seeds' noise (paired by
+policy, p=0.31); one by one, 1 policy differs.
 
-1 policy of 3 holds across the 2 engines, the best or not told apart from it on each: TRI(k0=0.01, k1=0.06, l=2000).
-That is weak evidence where seeds are few: here up to 0.50 points were not told apart from chance.
+1 policy of 3 holds across the 2 engines (best, or not significantly worse than the best, on each): TRI(k0=0.01,
+k1=0.06, l=2000). With few seeds this is weak evidence: gaps of up to 0.50 points were not significant.
 
-The safest choice where the engine is open: TRI(k0=0.01, k1=0.06, l=2000), at most 0.50 points behind the best of any
-engine (worst rank 2 of 3).
+Safest policy for any engine: TRI(k0=0.01, k1=0.06, l=2000), at most 0.50 points behind the best (worst rank 2 of 3).
 
-The best is not the same: TRI(k0=0.01, k1=0.06, l=2000) on caffe; FIX(k0=0.01) on torch.
+The best policy differs: TRI(k0=0.01, k1=0.06, l=2000) on caffe; FIX(k0=0.01) on torch.
 
-The best policy on caffe, TRI(k0=0.01, k1=0.06, l=2000), is 2nd of 3 on torch, 0.50 points behind; within the seeds'
+The best policy on caffe, TRI(k0=0.01, k1=0.06, l=2000), ranks 2 of 3 on torch, 0.50 points behind; within the seeds'
 noise.
 
-The best policy on torch, FIX(k0=0.01), is 2nd of 3 on caffe, 6.20 points behind; beyond the seeds' noise.
+The best policy on torch, FIX(k0=0.01), ranks 2 of 3 on caffe, 6.20 points behind; beyond the seeds' noise.
 
-Rank correlation of caffe and torch over 3 policies (Kendall's tau-b): 0.33; from 0.33 to 1.00 in 95% of 1,000 draws of
-the seeds with replacement, too narrow an interval where seeds are few.
+Rank correlation of caffe and torch over 3 policies (Kendall's tau-b): 0.33, 0.33 to 1.00 (95% bootstrap interval over
+the seeds, 1,000 draws); with few seeds the interval is too narrow.
 
 policy                         engine           training s    CPU s per    CPU %    memory MB,    memory MB,
                                                  per 1,000          run                   mean          peak
@@ -139,8 +140,8 @@ COS(k0=0.01, k1=0.06, l=2000)  caffe                 20.00         14.5      100
                                torch                 30.00         14.5      100           450           600
                                torch / caffe          1.50         1.00     1.00          1.50          1.50
 
-What torch takes, as a multiple of what caffe takes (geometric mean over 3 policies): training s per 1,000 iterations
-1.50; CPU s per run 1.00; CPU % 1.00; memory MB, mean 1.50; memory MB, peak 1.50.
+Cost of torch relative to caffe (geometric mean over 3 policies): training s per 1,000 iterations 1.50; CPU s per run
+1.00; CPU % 1.00; memory MB, mean 1.50; memory MB, peak 1.50.
 """
     )
 
@@ -159,7 +160,7 @@ def test_markdown_has_the_same_figures(results):
     text = markdown_comparison(compared(results))
     assert text.startswith("## lenet on MNIST, batch 100, 2,000 iterations: policies x engines\n\n")
     assert re.search(r"\| TRI\(k0=0.01, k1=0.06, l=2000\) +\| +97.20 ± 0.20 \| +95.00 ± 1.00 \| +-2.20 \|", text)
-    assert "The best policy on caffe, TRI(k0=0.01, k1=0.06, l=2000), is 2nd of 3 on torch, 0.50 points behind;" in text
+    assert "The best policy on caffe, TRI(k0=0.01, k1=0.06, l=2000), ranks 2 of 3 on torch, 0.50 points behind;" in text
 
 
 def test_csv_has_a_line_for_each_policy_on_each_engine(results):
@@ -236,7 +237,7 @@ def test_the_best_on_both_is_said(tmp_path):
             write(tmp_path, engine, FIX, [0.9 + seed / 100], seed)
             write(tmp_path, engine, TRI, [0.8 + seed / 100], seed)
     assert finding(tmp_path, "The best policy on caffe") == (
-        "The best policy on caffe, FIX(k0=0.01), is the best of 2 on torch, too."
+        "The best policy on caffe, FIX(k0=0.01), is also the best of 2 on torch."
     )
 
 
@@ -246,13 +247,13 @@ def test_one_seed_is_said_wherever_noise_is_asked_for(tmp_path):
         write(tmp_path, engine, TRI, [tri])
     assert "one seed" in paragraphs(tmp_path)[3]
     assert finding(tmp_path, "best accuracy on torch") == (
-        "best accuracy on torch less that on caffe: +5.00 points in the mean of 2 policies; there is one seed, so that "
-        "noise is not known."
+        "best accuracy on torch minus on caffe: +5.00 points in the mean over 2 policies; one seed, so the noise is "
+        "unknown."
     )
     assert finding(tmp_path, "The best policy on caffe").endswith(
-        "is 2nd of 2 on torch, 10.00 points behind; with one seed, so that noise is not known."
+        "ranks 2 of 2 on torch, 10.00 points behind; one seed, so the noise is unknown."
     )
-    assert finding(tmp_path, "Rank correlation").endswith(": -1.00; a policy has one seed, so that noise is not known.")
+    assert finding(tmp_path, "Rank correlation").endswith(": -1.00; a policy has one seed, so the noise is unknown.")
 
 
 def test_a_policy_that_diverged_has_no_difference_no_regret_and_no_place_at_zero(tmp_path):
@@ -271,7 +272,7 @@ def test_a_policy_that_diverged_has_no_difference_no_regret_and_no_place_at_zero
     assert document["contrasts"][0]["mean"] == pytest.approx(0.055)  # of TRI alone
     assert document["transfers"][0]["regret"] is None
     sentence = finding(tmp_path, "The best policy on caffe")
-    assert sentence.endswith("diverged on torch, with every seed that ended there.")
+    assert sentence.endswith("diverged on torch with every seed.")
     assert document["agreements"][0]["tau"] == -1.0
     (cell,) = [line for line in paragraphs(tmp_path)[3].splitlines() if line.startswith("FIX")]
     assert "2/2 diverged" in cell
@@ -285,7 +286,7 @@ def test_some_seeds_that_diverged_rank_last_and_have_no_regret(tmp_path):
     write(tmp_path, TORCH, FIX, [0.99, None], 0, status="diverged")
     write(tmp_path, TORCH, FIX, [0.99], 1)
     assert finding(tmp_path, "The best policy on caffe").endswith(
-        "is 2nd of 2 on torch, where runs of it or of the best one diverged."
+        "ranks 2 of 2 on torch, where runs of it or of the best policy diverged."
     )
 
 
@@ -299,7 +300,7 @@ def test_what_was_not_run_or_is_under_way_on_one_engine(tmp_path):
     assert finding(tmp_path, "The best policy on caffe").endswith("has no outcome on torch yet.")
     assert "not comparable" in paragraphs(tmp_path)[3]
     assert finding(tmp_path, "Rank correlation").endswith(
-        "over 1 policy (Kendall's tau-b): not known, as one of the rankings has no order."
+        "over 1 policy (Kendall's tau-b): unknown, because one of the rankings has no order."
     )
 
 
@@ -327,7 +328,7 @@ def test_older_runs_without_samples_leave_columns_empty_and_say_so(results):
         (folder / "usage.jsonl").unlink()
     found = compared(results)
     assert found.notes == (
-        "9 runs: usage.jsonl is missing; so CPU % and mean memory are not known, or of what is there alone",
+        "9 runs: usage.jsonl is missing; so CPU % and mean memory are unknown, or of the samples that are there",
     )
     assert terminal_comparison(found, 200).rstrip().endswith(found.notes[0])
     row = next(line for line in terminal_comparison(found, 200).splitlines() if line.lstrip().startswith("torch  "))
@@ -350,7 +351,7 @@ def test_what_bears_on_times_beside_the_engine_is_said(results):
         "lenet on MNIST, batch 100, 2,000 iterations: up to 4 runs shared the processes of torch; its CPU %, GPU and "
         "memory are those of all of them, and its times are of training side by side",
         "lenet on MNIST, batch 100, 2,000 iterations: torch had a core 60 to 100 % of the time, so other work was on "
-        "the machine: its training seconds tell of that, its CPU seconds less so",
+        "the machine: this affects its training seconds, and its CPU seconds less so",
     )
 
 
@@ -361,7 +362,7 @@ def test_engines_measured_on_different_machines_are_no_fair_comparison(tmp_path)
     assert table.conditions == (
         "caffe 1.0.0: Z80, 2 cores, 1 thread a run",
         "torch 2.13.0: 6502, 1 cores, 2 threads a run",
-        "the engines were not measured under the same conditions, which times and memory depend on, too",
+        "the engines were measured under different conditions, on which times and memory depend",
     )
 
 
@@ -370,7 +371,7 @@ def test_each_workload_and_solver_has_a_table_and_what_one_engine_lacks_is_left_
     found = compared(results)
     assert [table.label for table in found.tables] == ["lenet on MNIST, batch 100, 2,000 iterations, SGD"]
     assert found.notes == (
-        "lenet on MNIST, batch 100, 2,000 iterations, Adam: caffe alone has runs of it, so it is left out",
+        "lenet on MNIST, batch 100, 2,000 iterations, Adam: left out, because only caffe has runs of it",
     )
     write(results, TORCH, FIX, [0.9], solver={"type": "Adam"})
     assert [table.label.rpartition(" ")[2] for table in compared(results).tables] == ["Adam", "SGD"]
@@ -401,7 +402,7 @@ def test_other_metrics_in_their_units(results, metric):
     text = terminal_comparison(compared(results, metric), 10_000)
     assert "points" not in text
     if metric == "peak_memory_bytes":
-        assert "peak memory on torch less that on caffe: +200 MB in the mean of 3 policies" in text
+        assert "peak memory on torch minus on caffe: +200 MB in the mean over 3 policies" in text
 
 
 def test_one_engine_or_none_in_common_is_an_error_with_its_remedy(tmp_path):
@@ -469,7 +470,7 @@ def test_a_seed_that_misses_the_target_is_not_left_out_of_the_comparison(reachin
         ("caffe", None, "missed"),
         ("torch", 500, "no spread"),
     ]
-    assert "where runs of it or of the best one missed the target" in table["transfers"][0]["sentence"]
+    assert "where runs of it or of the best policy missed the target" in table["transfers"][0]["sentence"]
     assert table["agreements"][0]["tau"] == -1
     assert "500 (1/2)" in terminal_comparison(found)
 

@@ -13,7 +13,7 @@ from lrbench.metrics.registry import metric_named
 from lrbench.report.build import build_report
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare
-from lrbench.report.figures.usage import curve, median_curve, write_cost_figures
+from lrbench.report.figures.comparison import curve, median_curve, write_comparison_figures
 from lrbench.report.load import load
 from lrbench.runs.usage import Sample
 
@@ -41,7 +41,7 @@ def test_two_pictures_whatever_was_sampled(tmp_path, usage):
         write(tmp_path / "results", engine, TRI, [None], status="diverged")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        written = write_cost_figures(compared(tmp_path / "results"), tmp_path / "new/plots")
+        written = write_comparison_figures(compared(tmp_path / "results"), tmp_path / "new/plots")
     assert [path.name for path in written] == ["engines-usage.png", "engines-accuracy.png"]
     for path in written:
         assert path.read_bytes().startswith(b"\x89PNG")
@@ -53,7 +53,7 @@ def test_each_workload_has_its_own_and_labels_are_no_formulas(tmp_path):
         write(tmp_path, engine, FIX, [0.9], workload={**fake_runs.WORKLOAD, "net": {"name": "../x", "sha256": "d"}})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        names = [path.name for path in write_cost_figures(compared(tmp_path), tmp_path / "plots")]
+        names = [path.name for path in write_comparison_figures(compared(tmp_path), tmp_path / "plots")]
     assert names[::2] == [
         "1-x-on-mnist-batch-100-2-000-iterations-engines-usage.png",
         "2-lenet-on-mnist-batch-100-2-000-iterations-engines-usage.png",
@@ -75,4 +75,4 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         write(tmp_path / "results", engine, FIX, [0.9])
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultsError, match="cannot be written"):
-        write_cost_figures(compared(tmp_path / "results"), tmp_path / "file")
+        write_comparison_figures(compared(tmp_path / "results"), tmp_path / "file")

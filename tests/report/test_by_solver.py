@@ -20,7 +20,7 @@ from lrbench.policies import parse_policy
 from lrbench.report.build import build_report
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare, unscaled
-from lrbench.report.figures.heatmap import heat_map, write_heat_maps
+from lrbench.report.figures.comparison import heat_map, write_comparison_figures
 from lrbench.report.load import load
 
 FIX, TRI, COS = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "COS(k0=0.01, k1=0.06, l=2000)"
@@ -83,36 +83,36 @@ TRI(k0=0.01, k1=0.06, l=2000)  95.00 ± 0.20   80.00 ± 0.20        -15.00  diff
 noise: Welch's t-test between the solvers, p corrected for the number of policies (Holm); differs
 means p < 0.05
 
-rank under each solver, and how far behind its best; holds: under no solver worse than the best by
-Welch's t-test over the seeds, p corrected for the number of policies (Holm), p < 0.05. With few
-seeds little can be told apart, so mind how far behind it is, too.
+rank under each solver, with the gap to its best in brackets; holds: under no solver significantly
+worse than the best (Welch's t-test over the seeds, p < 0.05 after Holm's correction for the number
+of policies). With few seeds few gaps are significant: mind their sizes, too.
 
-policy                              SGD       Adam    worst rank    most behind  verdict
+policy                              SGD       Adam    worst rank    largest gap  verdict
 -----------------------------  --------  ---------  ------------  -------------  ----------------
 COS(k0=0.01, k1=0.06, l=2000)  2 (0.10)   2 (0.10)             2           0.10  holds
 FIX(k0=0.01)                   3 (5.00)   1 (0.00)             3           5.00  worse under SGD
 TRI(k0=0.01, k1=0.06, l=2000)  1 (0.00)  3 (17.00)             3          17.00  worse under Adam
 
-best accuracy under Adam less that under SGD: -2.00 points in the mean of 3 policies; beyond the
-seeds' noise (paired by policy, p<0.001); taken singly, 3 policies differ.
+best accuracy under Adam minus under SGD: -2.00 points in the mean over 3 policies; beyond the
+seeds' noise (paired by policy, p<0.001); one by one, 3 policies differ.
 
-1 policy of 3 holds across the 2 solvers, the best or not told apart from it under each:
-COS(k0=0.01, k1=0.06, l=2000). That is weak evidence where seeds are few: here up to 0.10 points
-were not told apart from chance.
+1 policy of 3 holds across the 2 solvers (best, or not significantly worse than the best, under
+each): COS(k0=0.01, k1=0.06, l=2000). With few seeds this is weak evidence: gaps of up to 0.10
+points were not significant.
 
-The safest choice where the solver is open: COS(k0=0.01, k1=0.06, l=2000), at most 0.10 points
-behind the best of any solver (worst rank 2 of 3).
+Safest policy for any solver: COS(k0=0.01, k1=0.06, l=2000), at most 0.10 points behind the best
+(worst rank 2 of 3).
 
-The best is not the same: TRI(k0=0.01, k1=0.06, l=2000) under SGD; FIX(k0=0.01) under Adam.
+The best policy differs: TRI(k0=0.01, k1=0.06, l=2000) under SGD; FIX(k0=0.01) under Adam.
 
-The best policy under SGD, TRI(k0=0.01, k1=0.06, l=2000), is 3rd of 3 under Adam, 17.00 points
+The best policy under SGD, TRI(k0=0.01, k1=0.06, l=2000), ranks 3 of 3 under Adam, 17.00 points
 behind; beyond the seeds' noise.
 
-The best policy under Adam, FIX(k0=0.01), is 3rd of 3 under SGD, 5.00 points behind; beyond the
+The best policy under Adam, FIX(k0=0.01), ranks 3 of 3 under SGD, 5.00 points behind; beyond the
 seeds' noise.
 
-Rank correlation of SGD and Adam over 3 policies (Kendall's tau-b): -1.00; from -1.00 to 0.33 in 95%
-of 1,000 draws of the seeds with replacement, too narrow an interval where seeds are few.
+Rank correlation of SGD and Adam over 3 policies (Kendall's tau-b): -1.00, -1.00 to 0.33 (95%
+bootstrap interval over the seeds, 1,000 draws); with few seeds the interval is too narrow.
 """
     )
 
@@ -168,7 +168,7 @@ def test_what_diverged_or_was_not_run_is_said_and_never_the_safest(tmp_path):
     assert "10.00 ± 0.00 (3/3 diverged)" in markdown_comparison(report)
     text = terminal_comparison(report)
     assert "diverged under Adam" in text
-    assert "No policy of 3 holds across the 2 solvers" in text
+    assert "None of 3 policies holds across the 2 solvers" in text
 
 
 def test_runs_under_way_show_what_they_have_and_get_no_rank(tmp_path):
@@ -220,7 +220,7 @@ def test_engines_are_not_mixed_and_what_has_one_solver_is_left_out(tmp_path):
     report = compared(tmp_path)
     assert [table.label for table in report.tables] == ["lenet on MNIST, batch 100, 2,000 iterations, caffe"]
     assert report.notes == (
-        "lenet on MNIST, batch 100, 2,000 iterations, torch: SGD alone has runs of it, so it is left out",
+        "lenet on MNIST, batch 100, 2,000 iterations, torch: left out, because only SGD has runs of it",
     )
     assert f"note: {report.notes[0]}" in " ".join(terminal_comparison(report).split())
 
@@ -290,7 +290,9 @@ def test_the_picture_has_a_number_in_each_cell_and_hatches_what_diverged(results
 
 
 def test_files_of_the_picture(results, tmp_path):
-    assert write_heat_maps(compared(results), tmp_path / "plots") == [tmp_path / "plots" / "policies_by_solver.png"]
+    assert write_comparison_figures(compared(results), tmp_path / "plots") == [
+        tmp_path / "plots" / "policies_by_solver.png"
+    ]
     assert (tmp_path / "plots" / "policies_by_solver.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -303,4 +305,4 @@ def test_labels_from_files_do_no_harm(tmp_path):
         assert all(line.isprintable() for line in text.splitlines())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert len(write_heat_maps(report, tmp_path / "plots")) == 1
+        assert len(write_comparison_figures(report, tmp_path / "plots")) == 1

@@ -96,7 +96,7 @@ def expected(row: dict[str, Any], report: Report) -> dict[str, str]:
         "#": str(row["rank"] or "-"),
         metric.title + unit: _mean(row, metric.name),
         "runs": _runs(row, metric.name),
-        "against the best": _against(row, metric.name),
+        "vs. best": _against(row, metric.name),
         **further,
     }
 
@@ -144,9 +144,10 @@ def _against(row: dict[str, Any], name: str) -> str:
         return f"{found['runs'] - found['n']} of {found['runs']} missed the target"
     if verdict == "diverged":
         return f"{row['diverged']} of {row['runs']} diverged"
+    shown = "not significant" if verdict == "not told apart" else verdict or ""
     if p is not None:
-        return f"{verdict}, p<0.001" if p < 0.001 else f"{verdict}, p={p:.2g}"
-    return verdict or ""
+        return f"{shown}, p<0.001" if p < 0.001 else f"{shown}, p={p:.2g}"
+    return shown
 
 
 def names(rows: list[dict[str, Any]]) -> list[str]:

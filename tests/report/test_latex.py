@@ -139,13 +139,13 @@ def test_a_real_latex_sets_it(tmp_path):
     assert (tmp_path / "paper.pdf").stat().st_size > 10_000
 
 
-def test_the_best_is_bold_and_what_is_not_told_apart_has_a_dagger():
+def test_the_best_is_bold_and_what_is_not_significantly_different_has_a_dagger():
     runs = runs_of(["FIX(k0=0.01)", "FIX(k0=1)"]) + [
         run_row("FIX(k0=5)", [0.5 + seed / 1000], seed=seed) for seed in range(3)
     ]
     text = latex_report(report_of(runs))
     assert r"\textbf{90.00 $\pm$ 1.00} & 3 & best" in re.sub(" +", " ", text)
-    assert r"89.00 $\pm$ 1.00$^{\dagger}$ & 3 & not told apart, p=0.29" in re.sub(" +", " ", text)
+    assert r"89.00 $\pm$ 1.00$^{\dagger}$ & 3 & not significant, p=0.29" in re.sub(" +", " ", text)
     assert r"50.10 $\pm$ 0.10 & 3 & worse, p\textless{}0.001" in re.sub(" +", " ", text)
     assert text.count(r"\textbf") == 1
 
@@ -154,8 +154,8 @@ def test_the_caption_says_over_how_many_seeds_and_how_it_was_tested():
     text = " ".join(latex_report(report_of(runs_of(["FIX(k0=0.01)", "FIX(k0=1)"]))).split())
     assert (
         r"\caption{lenet on MNIST, batch 100, 2,000 iterations: policies ranked by best accuracy. Mean $\pm$ "
-        r"sample standard deviation over 3 seeds. Bold: the best; $^{\dagger}$: not told apart from it. Against "
-        r"the best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); worse means p "
+        r"sample standard deviation over 3 seeds. Bold: the best; $^{\dagger}$: not significantly different from it. Vs. "
+        r"best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); worse means p "
         r"\textless{} 0.05.}"
     ) in text
     assert r"\label{tab:lenet-on-mnist-batch-100-2-000-iterations}" in text
@@ -165,7 +165,7 @@ def test_the_caption_says_over_how_many_seeds_and_how_it_was_tested():
 @pytest.mark.parametrize(
     ("runs", "sentence"),
     [
-        ([run_row("FIX(k0=1)", [0.5])], "One seed each, so that the noise between seeds is not known and nothing is"),
+        ([run_row("FIX(k0=1)", [0.5])], "One seed each, so the noise between seeds is unknown and nothing is"),
         (
             [*(run_row("FIX(k0=1)", [0.5], seed=seed) for seed in range(2)), run_row("FIX(k0=2)", [0.5])],
             "over 1 to 2 seeds.",

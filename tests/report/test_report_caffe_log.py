@@ -14,8 +14,7 @@ from lrbench.engines.caffe.log import CaffeLog, read_log
 from lrbench.metrics.registry import metric_named
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.report.build import build_report
-from lrbench.report.caffe_evaluations import evaluations_of_log
-from lrbench.report.caffe_log import policy_of_solver, row_of_log
+from lrbench.report.caffe_log import evaluations_of_log, policy_of_solver, row_of_log
 from lrbench.report.load import load
 
 LOGS = Path(__file__).parent.parent / "data_files"
@@ -232,7 +231,7 @@ def test_the_log_of_a_run_is_read_as_the_run(tmp_path):
         ("TRI(k0=0.001, k1=0.02, l=10)", run.name),
         ("STEP(k0=0.1, gamma=0.5, l=25)", "by_hand.log"),
     ]
-    assert loaded.notes == [f"{run / 'caffe.log'}: the run of LRBench that this is the log of is read in its place"]
+    assert loaded.notes == [f"{run / 'caffe.log'}: this log belongs to a run of LRBench, which is read in its place"]
 
 
 def test_a_log_beside_another_programs_run_json_is_read_itself(tmp_path):

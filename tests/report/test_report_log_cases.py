@@ -9,8 +9,7 @@ import pytest
 from shown import csv_report, html_report, json_report, latex_report
 
 from lrbench.engines.caffe.log import CaffeLog, read_log
-from lrbench.report.caffe_evaluations import evaluations_of_log
-from lrbench.report.caffe_log import row_of_log
+from lrbench.report.caffe_log import evaluations_of_log, row_of_log
 from lrbench.report.load import read_report
 from lrbench.report.next_commands import export_command
 from lrbench.report.rows import RunRow
@@ -141,7 +140,7 @@ def test_what_a_log_without_a_head_does_not_say_is_unknown():
     assert alone.notes == ()
     assert both.notes == (
         f"{LOGS / 'tail_a.log'} and 1 more: these logs do not say which net was trained on which "
-        "data, so whether they are comparable is not known",
+        "data, so whether they are comparable is unknown",
     )
 
 

@@ -43,7 +43,7 @@ lenet on MNIST, batch 100, 2,000 iterations: ranked by best accuracy
   1  TRI(k0=0.01, k1=0.06, l=2000)  97.10 ± 0.10  3       best                 96.10           500
   2  FIX(k0=0.01)                   90.50 ± 0.50  3       worse, p=0.0013      90.50           500
 
-against the best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); worse means p < 0.05
+vs. best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); worse means p < 0.05
 
 Each LR function has one policy here, which is its best and its worst.
 
@@ -95,10 +95,7 @@ def test_a_table_that_mixes_versions_of_an_engine_says_so(tmp_path):
         text = terminal_report(built(tmp_path)) if seed else ""
         assert "several versions" not in text
         fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], seed=seed, engine={**fake_runs.ENGINE, "version": version})
-    note = (
-        "the runs of caffe are of several versions of it, 1.0.0 and 1.0.1: what differs little may differ by the "
-        "version"
-    )
+    note = "the runs of caffe are of several versions, 1.0.0 and 1.0.1: small differences may be due to the version"
     for shown in (terminal_report, markdown_report):
         assert note in " ".join(shown(built(tmp_path)).split())
 
@@ -115,7 +112,7 @@ def test_a_run_under_way_is_marked(tmp_path):
     fake_runs.write_run(tmp_path, FIX, [0.1, 0.9], status="running")
     text = terminal_report(built(tmp_path))
     assert re.search(r"^ +- +FIX.* 90.00 +1 \(1 cut off\)", text, re.MULTILINE)
-    assert "under way (the best so far)" in text
+    assert "running (the best so far)" in text
 
 
 def test_one_seed_is_said(tmp_path):

@@ -1,4 +1,4 @@
-"""Which policy to use, of those that seeds do not tell apart."""
+"""The policy to use, of those that do not differ significantly."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_results_that_are_gone_are_told_once_and_the_last_page_stays(live):
 
 
 def test_while_a_run_is_under_way_it_is_made_anew_now_and_then(live, tmp_path, monkeypatch):
-    monkeypatch.setattr(live_page, "UNDER_WAY_SECONDS", 0.0)
+    monkeypatch.setattr(live_page, "ACTIVE_SECONDS", 0.0)
     page, run, reads, _ = live
     page.version()
     assert len(reads) == 1  # none is under way

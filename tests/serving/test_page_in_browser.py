@@ -147,7 +147,7 @@ def test_it_draws_without_an_error_and_answers_first(page):
     assert page.script("document.querySelectorAll('#legend li').length") == 5
     assert "run.json is not JSON" in page.script("document.getElementById('problems').innerText")
     assert page.script("document.querySelectorAll('.heat td.best').length") == 2
-    assert "Of the fixed rates" in page.script("document.getElementById('range').innerText")
+    assert "Best fixed rate" in page.script("document.getElementById('range').innerText")
 
 
 def test_hostile_names_are_shown_and_not_run(page):

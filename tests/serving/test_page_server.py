@@ -211,7 +211,7 @@ def test_a_place_that_is_not_here_is_one_line(page):
         PageServer("203.0.113.1", 80, page)
     with pytest.raises(UsageError, match="cannot listen there"):
         PageServer("no such host", 0, page)
-    with pytest.raises(UsageError, match=r"^--host: that is no name of a machine; give --host an address"):
+    with pytest.raises(UsageError, match=r"^--host: not a host name; give --host an address"):
         PageServer("a" * 70, 0, page)
 
 

@@ -18,14 +18,14 @@ class Axis:
     """A setting whose values are compared, all other settings being equal.
 
     Attributes:
-        key: as in ``--by``.
-        title, plural: what a value and values are called.
-        at: what a policy runs in: ``on`` an engine, ``under`` a solver.
-        covers: whether a setting belongs to it, by its name with its section, such as ``workload.batch_size``.
-        value: a row's value, as text.
-        order: sorts the values; the first is what the others are compared with.
-        costs: whether the values differ in what a run costs, rather than in how well it trains.
-        scaled: whether each value may have an ``lr_scale`` of its own, by which policies differ that are the same.
+        key: name in ``--by``.
+        title, plural: name of a value and of several.
+        at: preposition: ``on`` an engine, ``under`` a solver.
+        covers: whether a setting belongs to the axis, given its section and name, such as ``workload.batch_size``.
+        value: value of a row as text.
+        order: sort key of values; the others are compared with the first.
+        costs: whether values differ in costs of a run rather than in how well it trains.
+        scaled: whether each value may have its own ``lr_scale``, which multiplies the rates of the same policy.
         remedy: how to get runs with several values.
     """
 
@@ -42,13 +42,9 @@ class Axis:
 
 
 def settings_of(row: PolicyRow) -> dict[str, Any]:
-    """All that decides whether two rows are comparable, by section and name."""
-    run = next(iter((*row.runs, *row.scaled)))
-    sections = {
-        "workload": workload_settings(run),
-        "solver": solver_settings(run),
-        "engine": engine_settings(run),
-    }
+    """Settings that decide whether two rows are comparable, by section and name."""
+    run = (*row.runs, *row.scaled)[0]
+    sections = {"workload": workload_settings(run), "solver": solver_settings(run), "engine": engine_settings(run)}
     return {f"{section}.{name}": value for section, found in sections.items() for name, value in found.items()}
 
 
@@ -57,14 +53,10 @@ def _setting(name: str) -> Callable[[PolicyRow], str]:
 
 
 def _solver_order(solver: str) -> tuple[int, str]:
-    """The order of SOLVER_TYPES by the type, with which the label begins; others last."""
+    """Order by type, with which the label begins, as in SOLVER_TYPES; others last."""
     types: list[str] = [*SOLVER_TYPES]
     kind = solver.partition(" ")[0]
     return types.index(kind) if kind in types else len(types), solver
-
-
-def _number_order(value: str) -> tuple[int, int, str]:
-    return (0, int(value), "") if value.isdigit() else (1, 0, value)
 
 
 _ALL = (
@@ -97,7 +89,7 @@ _ALL = (
         lambda name: name == "workload.batch_size",
         _setting("workload.batch_size"),
         "run the spec with another one as well, such as with --set workload.batch_size=50",
-        order=_number_order,
+        order=lambda value: (0, int(value), "") if value.isdigit() else (1, 0, value),
         costs=True,
     ),
     Axis(

@@ -1,4 +1,4 @@
-"""Whether policies reach another accuracy at one value of a setting than at another, beyond the seeds' noise.
+"""Tests of whether policies reach different accuracies at two values of a setting, beyond the seeds' noise.
 
 The same seed at two values is not the same run, so each policy's seeds are two samples (Welch's test, corrected over
 the policies by Holm's method). Over all policies the differences are paired: policy by policy, with the seeds' errors
@@ -25,7 +25,7 @@ class Difference:
     """One policy at two values.
 
     Attributes:
-        value: the other value's mean less the base's; None where a run diverged or missed the target, or there is no
+        value: the other value's mean minus the base's; None where a run diverged or missed the target, or there is no
             value.
         verdict: ``differs`` where the corrected p is below 5 %; ``missed``: a run missed the target whose time is
             compared; ``not comparable``: not run, or not done, at one.
@@ -72,9 +72,15 @@ def contrast(
     differences = {}
     for policy, rows in pairs.items():
         if policy not in known:
-            differences[policy] = Difference(policy, None, _untested(*rows, metric))
+            present = [row for row in rows if row is not None]
+            verdict: Verdict = "not comparable"
+            if any(row.diverged for row in present):
+                verdict = "diverged"
+            elif len(present) == 2 and any(row.missed(metric) for row in present):
+                verdict = "missed"
+            differences[policy] = Difference(policy, None, verdict)
             continue
-        verdict: Verdict = "one seed" if policy not in tested else "no spread"
+        verdict = "one seed" if policy not in tested else "no spread"
         if policy in corrected:
             verdict = "differs" if corrected[policy] < LEVEL else "not told apart"
         differences[policy] = Difference(
@@ -85,7 +91,7 @@ def contrast(
 
 
 def _means(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> tuple[Summary, Summary] | None:
-    """What there is to compare: final means at both, none of a policy of which runs diverged or missed the target."""
+    """Return the means to compare; None unless both are final, without runs that diverged or missed the target."""
     if one is None or other is None or one.rank is None or other.rank is None:
         return None
     if one.diverged or other.diverged or one.missed(metric) or other.missed(metric):
@@ -95,10 +101,3 @@ def _means(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> tu
 
 def _apart(pair: tuple[Summary, Summary]) -> float:
     return (pair[1].mean or 0.0) - (pair[0].mean or 0.0)  # a row with a rank has a mean
-
-
-def _untested(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> Verdict:
-    rows = [row for row in (one, other) if row is not None]
-    if any(row.diverged for row in rows):
-        return "diverged"
-    return "missed" if len(rows) == 2 and any(row.missed(metric) for row in rows) else "not comparable"

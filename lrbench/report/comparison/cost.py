@@ -1,4 +1,4 @@
-"""What training with a policy cost, over its seeds.
+"""Costs of training with a policy, over its seeds.
 
 ======================================  ========================================================================
 ``train_seconds_per_1000_iterations``   wall time of training, evaluations excluded, for 1,000 iterations
@@ -10,8 +10,8 @@
 ``gpu_memory_bytes``                    the most GPU memory at once
 ======================================  ========================================================================
 
-Of the runs that finished or were stopped by a rule; those that diverged are too short to tell. Where K runs share
-processes, memory and shares are those of all K.
+Over the runs that finished or were stopped by a rule: those that diverged are too short. Where K runs share processes,
+memory and shares are those of all K.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.metrics.summary import Summary, summarise
+from lrbench.report.formats import counted
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
 from lrbench.runs.status import COMPLETED
@@ -70,14 +71,11 @@ def read_samples(runs: Iterable[RunRow]) -> tuple[dict[Path, list[Sample]], list
         samples[run.path], problem = read_usage(run.path / USAGE)
         if problem is not None:
             problems[problem] += 1
-    return samples, [_note(problem, count) for problem, count in problems.items()]
-
-
-def _note(problem: str, count: int) -> str:
-    return (
-        f"{count} run{'s' if count > 1 else ''}: {problem}; so CPU % and mean memory are not known, or of what is "
-        "there alone"
-    )
+    return samples, [
+        f"{counted(count, 'run', 'runs')}: {problem}; so CPU % and mean memory are unknown, or of the samples that are "
+        "there"
+        for problem, count in problems.items()
+    ]
 
 
 def costs(row: PolicyRow, samples: Samples) -> dict[str, Summary]:

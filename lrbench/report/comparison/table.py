@@ -1,4 +1,4 @@
-"""A comparison of policies over the values of a setting: rows, how each policy does across them, and the findings."""
+"""A comparison of policies over the values of a setting: rows, and the standing of each policy across them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,15 @@ class ComparedRow:
 
 @dataclass(frozen=True)
 class Standing:
-    """How one policy does across the values.
+    """Results of one policy across the values.
 
     Attributes:
-        regrets: by value, how much worse than the best policy there its mean is, in the metric's unit; None where it,
-            or every policy there, had a run that diverged or missed the target, or where not every seed of it has a
-            value.
+        regrets: by value, gap between its mean and that of the best policy there, in the metric's unit; None where it,
+            or every policy there, had a run that diverged or missed the target, or where a seed of it has no value.
         worst_rank, largest_regret: None where it lacks one at some value.
         troubles: values by what keeps it from holding there: ``not run``, ``unfinished``, ``diverged``, ``no value``,
-            ``a seed without a value``, ``worse`` than the best there beyond the seeds' noise, ``not tested`` for want
-            of seeds or spread.
+            ``a seed without a value``, significantly ``worse`` than the best there, ``not tested`` for lack of seeds or
+            spread.
     """
 
     policy: str
@@ -95,14 +94,6 @@ class ComparisonTable:
         factor = self.factors[value]
         return value if factor == 1 else f"{value} (rates x{factor:g})"
 
-    def best(self, value: str) -> PolicyRow | None:
-        """The row that ranks first at a value; None where none has a rank."""
-        return next((row for row in self.at(value).values() if row.rank == 1), None)
-
-    def ranked(self, value: str) -> int:
-        """How many policies have a rank at a value."""
-        return sum(row.rank is not None for row in self.at(value).values())
-
     @cached_property
     def usual_seeds(self) -> int:
         """The number of seeds that most means are over."""
@@ -111,7 +102,7 @@ class ComparisonTable:
 
     @cached_property
     def standings(self) -> tuple[Standing, ...]:
-        """Of every policy, that with the smallest largest regret first; those without one last."""
+        """Standing of each policy, the smallest largest regret first; those without one last."""
         return tuple(sorted(map(self._standing, self.rows), key=_safest))
 
     def ordered(self) -> Iterator[tuple[Standing, Mapping[str, ComparedRow]]]:
@@ -126,7 +117,7 @@ class ComparisonTable:
 
     @cached_property
     def transfers(self) -> tuple[Transfer, ...]:
-        """What the best policy at each value reaches at each other one."""
+        """Results of the best policy at each value, at every other value."""
         pairs = itertools.permutations(self.values, 2)
         found = (transfer(pair, self.at(pair[0]), self.at(pair[1]), self.metric) for pair in pairs)
         return tuple(each for each in found if each is not None)
@@ -152,7 +143,7 @@ class ComparisonTable:
         )
 
     def _regret(self, row: PolicyRow | None, value: str) -> float | None:
-        best = self.best(value)
+        best = next((other for other in self.at(value).values() if other.rank == 1), None)
         if row is None or row.rank is None or row.diverged or _lacks_seeds(row, self.metric):
             return None
         if best is None or best.diverged or best.missed(self.metric):
@@ -193,8 +184,8 @@ class Comparison:
     """All tables of a comparison.
 
     Attributes:
-        report: the ordinary report that it is made from.
-        notes: what is missing or is to be read with care, a line each, beside the notes of that report.
+        report: report that the comparison is made from.
+        notes: a line for each omission or caveat, beside the notes of that report.
     """
 
     report: Report

@@ -1,11 +1,10 @@
-"""Whether what is best at one value of a setting is best at another: the rank of its best policy there, and the regret.
+"""Transfer of the best policy from one value of a setting to another, and agreement of the rankings at two values.
 
-The regret is the best mean there less that of the policy that was chosen here; whether it is beyond the seeds' noise
-is Welch's test between those two, one comparison, so not corrected. How far two rankings agree is Kendall's tau-b
-(Kendall 1945), 1 for the same order, 0 for none in common, -1 for the reverse, over the policies with an outcome at
-both; those that diverged, or missed the target by whose time they are ranked, rank last, as in the tables. Its interval
-comes from drawing each policy's seeds anew, with replacement (percentile bootstrap, Efron 1979); with few seeds, such
-as three, that interval is too narrow.
+The regret is the best mean there minus that of the policy chosen here; whether it is beyond the seeds' noise is
+Welch's test between those two, uncorrected, as it is one comparison. Agreement is Kendall's tau-b (Kendall 1945), 1 for
+the same order, -1 for the reverse, over the policies with an outcome at both; those that diverged, or missed the target
+by whose time they are ranked, rank last, as in the tables. Its interval is a percentile bootstrap (Efron 1979) over
+each policy's seeds; with few seeds, such as three, it is too narrow.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the rankings at two values agree: tau-b, and the interval of 95 % of the bootstrap's.
+    """Agreement of the rankings at two values: tau-b, and its 95 % bootstrap interval.
 
     Attributes:
         policies: how many it is over.
@@ -73,7 +72,7 @@ class Agreement:
 def transfer(
     pair: Pair, here: Mapping[str, PolicyRow], there: Mapping[str, PolicyRow], metric: Metric
 ) -> Transfer | None:
-    """What the best policy at one value reaches at another; None where no policy here has a rank."""
+    """Return what the best policy at one value reaches at another; None where no policy here has a rank."""
     policy, chosen = next(iter(here.items()), ("", None))
     if chosen is None or chosen.rank is None:
         return None
@@ -107,18 +106,19 @@ def _judged(row: PolicyRow, best: PolicyRow, metric: Metric) -> tuple[Verdict, f
 
 
 def agreement(pair: Pair, one: Mapping[str, PolicyRow], other: Mapping[str, PolicyRow], metric: Metric) -> Agreement:
-    """Kendall's tau-b between the rankings at two values, with its interval."""
+    """Return Kendall's tau-b between the rankings at two values, with its interval."""
     both = [policy for policy in one if policy in other]
-    shared = [policy for policy in both if _judgeable(one[policy], metric) and _judgeable(other[policy], metric)]
+    shared = [policy for policy in both if _has_outcome(one[policy], metric) and _has_outcome(other[policy], metric)]
     sides = [[_seeds(side[policy], metric) for policy in shared] for side in (one, other)]
-    tau = _tau(*(_ranks([_standing(seeds, metric) for seeds in side]) for side in sides))
+    tau = _tau(sides, metric)
     if tau is None or min(len(seeds) for side in sides for seeds in side) < 2:
         return Agreement(pair, len(shared), tau)
     generator = np.random.default_rng(0)
-    draws = (
-        _tau(*(_ranks([_standing(_drawn(seeds, generator), metric) for seeds in side]) for side in sides))
-        for _ in range(DRAWS)
-    )
+
+    def drawn(seeds: Sequence[_Seed]) -> list[_Seed]:
+        return [seeds[index] for index in generator.integers(len(seeds), size=len(seeds))]
+
+    draws = (_tau([[drawn(seeds) for seeds in side] for side in sides], metric) for _ in range(DRAWS))
     known = [draw for draw in draws if draw is not None]
     low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return Agreement(pair, len(shared), tau, float(low), float(high))
@@ -133,7 +133,7 @@ class _Seed:
     budget: float | None
 
 
-def _judgeable(row: PolicyRow, metric: Metric) -> bool:
+def _has_outcome(row: PolicyRow, metric: Metric) -> bool:
     return not row.provisional and (row.rank is not None or row.diverged + row.missed(metric) > 0)
 
 
@@ -144,10 +144,6 @@ def _seeds(row: PolicyRow, metric: Metric) -> list[_Seed]:
     ]
 
 
-def _drawn(seeds: Sequence[_Seed], generator: np.random.Generator) -> list[_Seed]:
-    return [seeds[place] for place in generator.integers(len(seeds), size=len(seeds))]
-
-
 def _standing(seeds: Sequence[_Seed], metric: Metric) -> RankKey:
     if metric.to_target:
         summary: Summary = times_to_target([seed.value for seed in seeds], [seed.budget for seed in seeds])
@@ -156,14 +152,14 @@ def _standing(seeds: Sequence[_Seed], metric: Metric) -> RankKey:
     return rank_key(summary, sum(seed.diverged for seed in seeds) / len(seeds), metric)
 
 
-def _ranks(standings: Sequence[RankKey]) -> list[int]:
-    ordered = sorted(set(standings))
-    return [ordered.index(own) for own in standings]
-
-
-def _tau(one: Sequence[int], other: Sequence[int]) -> float | None:
-    if len(set(one)) < 2 or len(set(other)) < 2:
-        return None
+def _tau(sides: Sequence[Sequence[Sequence[_Seed]]], metric: Metric) -> float | None:
+    ranks = []
+    for side in sides:
+        standings = [_standing(seeds, metric) for seeds in side]
+        ordered = sorted(set(standings))
+        if len(ordered) < 2:
+            return None
+        ranks.append([ordered.index(own) for own in standings])
     from scipy.stats import kendalltau
 
-    return float(kendalltau(one, other).statistic)
+    return float(kendalltau(*ranks).statistic)

@@ -1,1 +1,1 @@
-"""Figures of results: for a screen, for paper, of engines, optimizers and range tests. ``data`` is what they draw."""
+"""Figures of results for a screen and for paper, of comparisons and of range tests; ``data`` has their data."""

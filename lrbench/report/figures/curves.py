@@ -35,7 +35,7 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
 
 
 def _rates(context: PlotContext) -> Figure:
-    """A panel for each policy."""
+    """Draw a panel for each policy."""
     rates = Rates.of(context.rows)
     rows = -(-len(context.series) // COLUMNS)
     figure = Figure(figsize=(14, 1.0 + 1.9 * rows), layout="constrained")
@@ -44,17 +44,18 @@ def _rates(context: PlotContext) -> Figure:
         rates.draw(panels[index], index, series.colour)
         panels[index].set_title(policy_title(series, PANEL_INCHES, TICK_POINTS), fontsize=TICK_POINTS, loc="left")
         plain_axes(panels[index])
-        panels[index].tick_params(labelbottom=index >= len(context.series) - COLUMNS)  # none stands below
+        panels[index].tick_params(labelbottom=index >= len(context.series) - COLUMNS)  # no panel below
     for axes in panels[len(context.series) :]:
         axes.set_axis_off()
     title(figure, f"Learning rates by rank: {context.title}")
     figure.supylabel(rates.title, fontsize=LABEL_POINTS)
-    figure.supxlabel(f"iteration{AS_USED if rates.sampled else ''}", fontsize=LABEL_POINTS)
+    as_used = AS_USED if any(curve.at_evaluations for curve in rates.curves) else ""
+    figure.supxlabel(f"iteration{as_used}", fontsize=LABEL_POINTS)
     return figure
 
 
 def _side_by_side(context: PlotContext, name: str, head: str) -> Figure:
-    """Two panels with all policies, and the legend to their right."""
+    """Draw two panels with all policies, and the legend to their right."""
     figure = Figure(figsize=(17, max(5.5, 1.7 + 0.19 * len(context.series))), layout="constrained")
     for axes, panel in zip(figure.subplots(1, 2), TOGETHER[name], strict=True):
         panel.fill(axes, context)

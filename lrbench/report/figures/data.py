@@ -1,6 +1,6 @@
-"""What figures and the HTML page draw: curves over iterations with their bands, and the parts of them worth seeing.
+"""Data of figures and of the HTML page: curves over iterations with bands, and limits to zoom in on.
 
-matplotlib is not imported.
+Does not import matplotlib.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from lrbench.report.policies import PolicyRow
 Column = NDArray[np.float64]
 
 MOST_POINTS = 20_000
-"""Points in the curve of a policy's rates; more cannot be told apart in a picture."""
+"""Points in the curve of a policy's rates; a figure cannot show more."""
 ZOOM_SPANS, LARGEST_QUANTILE = 2.0, 0.8
 START = 0.2
-"""Share of a run whose accuracies do not set the scale of the figures of rate against accuracy."""
+"""Share of a run, from its start, that does not count for the scale in figures of rate against accuracy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +47,12 @@ class Curve:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to draw."""
+        """Whether no value is finite."""
         return not np.isfinite(self.mean).any()
 
 
 def metric_curve(row: PolicyRow, name: str) -> Curve:
-    """A metric's column over the runs that count."""
+    """Return a metric's curve over the counted runs."""
     columns = [
         (run.evaluations["iteration"], run.evaluations[name], run.status == "diverged")
         for run in row.counted
@@ -74,9 +74,9 @@ def metric_curve(row: PolicyRow, name: str) -> Curve:
 
 
 def rate_curve(row: PolicyRow) -> Curve:
-    """The policy's own rates over the run's iterations.
+    """Return the policy's rates over the run's iterations.
 
-    Where the text is no policy, or a closed-loop one, the rates that were used, as the evaluations have them.
+    For a closed-loop policy, or a text that is no policy, these are the rates in the evaluations.
     """
     run = row.runs[0] if row.runs else None
     budget = run.workload.get("iterations") if run else None
@@ -95,7 +95,7 @@ def rate_curve(row: PolicyRow) -> Curve:
 
 
 def _used(row: PolicyRow, first: float | None = None) -> Curve:
-    """The rates of the evaluations; where that at t = 0 is known, the curve begins with it."""
+    """Return the rates in the evaluations, after the rate at t = 0 where it is given."""
     curve = replace(metric_curve(row, "learning_rate"), at_evaluations=True)
     if first is None or curve.iterations[:1].tolist() == [0]:
         return curve
@@ -106,7 +106,7 @@ def _used(row: PolicyRow, first: float | None = None) -> Curve:
 
 @dataclass(frozen=True)
 class Zoom:
-    """The part of a picture of accuracy where the better half of the policies ends up."""
+    """Part of a figure of accuracy in which the better half of the policies ends."""
 
     start: float
     end: float
@@ -117,8 +117,9 @@ class Zoom:
 def zoom(rows: Sequence[PolicyRow]) -> Zoom | None:
     """Zoom in on the best accuracies of the rows; None where no row has any.
 
-    With the span from the best policy's accuracy down to the middle one's, best or at the end, at least half a point:
-    it reaches ZOOM_SPANS of them below the best, and begins at the iteration at which the first curve gets there.
+    The zoom reaches ZOOM_SPANS spans below the best accuracy, and begins at the iteration at which the first curve gets
+    there. A span is the distance from the best accuracy to the median, of best or of final accuracies, at least half a
+    percentage point.
     """
     best = [mean for row in rows if (mean := row.summaries["best_accuracy"].mean) is not None]
     curves = [curve for row in rows if not (curve := metric_curve(row, "accuracy_top1")).empty]
@@ -135,7 +136,7 @@ def zoom(rows: Sequence[PolicyRow]) -> Zoom | None:
 
 
 def accuracy_limits(rows: Sequence[PolicyRow]) -> tuple[float, float]:
-    """One scale for the accuracies of all rows, of what they reach once the training is under way."""
+    """Return one scale for the accuracies of all rows, which ignores the start of training."""
     curves = [curve for row in rows if not (curve := metric_curve(row, "accuracy_top1")).empty]
     if not curves:
         return 0.0, 1.0
@@ -148,7 +149,7 @@ def accuracy_limits(rows: Sequence[PolicyRow]) -> tuple[float, float]:
 
 
 def rank_labels(rows: Sequence[PolicyRow]) -> list[str]:
-    """Short labels for lines, all different: the rank, with a letter where policies share it or have none."""
+    """Return short unique labels for lines: the rank, with a letter where policies share it or have none."""
     ranks = ["-" if row.rank is None else str(row.rank) for row in rows]
     shared, seen = collections.Counter(ranks), collections.Counter[str]()
     labels = []
@@ -160,7 +161,7 @@ def rank_labels(rows: Sequence[PolicyRow]) -> list[str]:
 
 
 def thinned(values: Column, most: int) -> NDArray[np.intp]:
-    """The places of at most so many values that look like all: the ends, and of each stretch its least and largest."""
+    """Return the indices of at most ``most`` values with the shape of all: ends, and extremes of equal stretches."""
     count = len(values)
     if count <= most:
         return np.arange(count)
@@ -174,9 +175,9 @@ def thinned(values: Column, most: int) -> NDArray[np.intp]:
 
 
 def worst_shade(regrets: Iterable[float | None], unit: Unit) -> float:
-    """The distance behind the best at which the shades of a heat map end, given all distances in that unit.
+    """Return the regret with the darkest shade in a heat map, given all regrets in that unit.
 
-    It is a quantile of them, as one hopeless policy is not to make all others look alike.
+    It is a quantile, so that one bad policy does not make all others look alike.
     """
     known = [regret for regret in regrets if regret is not None and regret > 0]
     if known:

@@ -1,7 +1,7 @@
-"""What is drawn into axes: a metric of all policies in one panel, or the rates of each policy in a panel of its own.
+"""Panels of figures: a metric of all policies in one panel, or the rates of each policy in a panel of its own.
 
-The figures for a screen and those for paper share these panels and differ in their arrangement. Imports matplotlib, so
-only its user imports it.
+Figures for a screen and for paper share these panels and differ in their arrangement. Imports matplotlib, so only its
+user imports it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Series:
     """One policy in every figure of its workload.
 
     Attributes:
-        name: its text, with solver and engine where there are several.
-        label: what the legend says.
+        name: the policy, with solver and engine where there are several.
+        label: text in the legend.
         end: short label at the end of its line; empty for none.
     """
 
@@ -82,7 +82,11 @@ class PlotContext:
         series = []
         for index, (row, rank) in enumerate(zip(shown, rank_labels(workload.policies), strict=False)):
             name = plain(workload.name(row))
-            label = f"{rank}.  {_value_label(name, row, metric)}"
+            short = name if len(name) <= LEGEND_CHARACTERS else name[: LEGEND_CHARACTERS - 1] + "…"
+            values = [mean_and_deviation(row.summaries[metric.name], metric.unit)]
+            unfinished = {status: n for status, n in row.statuses.items() if status not in COMPLETED}
+            values += [status_counts(unfinished)] if unfinished else []
+            label = f"{rank}.  {short}  [{', '.join(values)}]"
             series.append(Series(row, name, label, screen_look(index), rank if index < EMPHASISED else ""))
         notes = [f"line: mean over the seeds; [{heading(metric)}]"]
         if any(len(row.counted) > 1 for row in shown[:EMPHASISED]):
@@ -145,19 +149,9 @@ def draw_metric(axes: Axes, series: Series, name: str, index: int, band: Callabl
     return float(np.nanmin(curve.lowest))
 
 
-def _value_label(name: str, row: PolicyRow, metric: Metric) -> str:
-    """The policy, shortened, with its mean and what became of runs that did not simply finish."""
-    if len(name) > LEGEND_CHARACTERS:
-        name = name[: LEGEND_CHARACTERS - 1] + "…"
-    notes = [mean_and_deviation(row.summaries[metric.name], metric.unit)]
-    troubles = {status: n for status, n in row.statuses.items() if status not in COMPLETED}
-    notes += [status_counts(troubles)] if troubles else []
-    return f"{name}  [{', '.join(notes)}]"
-
-
 @dataclass(frozen=True)
 class Panel:
-    """Axes with all policies: title beside the vertical axis, the metric, and what sets the axis up."""
+    """Panel of a metric of all policies: title of its vertical axis, metric, and a function that sets the axis up."""
 
     title: str
     metric: str
@@ -174,10 +168,6 @@ class Panel:
 
 def _logarithmic(axes: Axes, _: PlotContext) -> None:
     log_axis(axes)
-
-
-def _fractions(axes: Axes, _: PlotContext) -> None:
-    in_percent(axes)
 
 
 def _accuracy(axes: Axes, context: PlotContext) -> None:
@@ -201,16 +191,16 @@ TOGETHER: dict[str, tuple[Panel, ...]] = {
         Panel("top-1 accuracy, zoomed in", "accuracy_top1", _zoomed),
     ),
     "confidence": (
-        Panel("average confidence", "average_confidence", _fractions),
-        Panel("confidence deviation", "confidence_deviation", _fractions),
+        Panel("average confidence", "average_confidence", lambda axes, _: in_percent(axes)),
+        Panel("confidence deviation", "confidence_deviation", lambda axes, _: in_percent(axes)),
     ),
 }
-"""Panels with all policies, by what they show."""
+"""Panels with all policies, by subject."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """The rates of each policy on one scale, in panels side by side: on top of each other, periodic rates hide."""
+    """Rates of each policy on one scale, for panels side by side: in one panel, periodic rates hide each other."""
 
     curves: tuple[Curve, ...]
     scale: RateScale
@@ -223,19 +213,14 @@ class Rates:
 
     @property
     def title(self) -> str:
-        """What the axis shows."""
+        """Title of the vertical axis."""
         return "learning rate (log)" if self.scale.logarithmic else "learning rate"
-
-    @property
-    def sampled(self) -> bool:
-        """Whether any is known at the evaluations only."""
-        return any(curve.at_evaluations for curve in self.curves)
 
     def draw(self, axes: Axes, index: int, colour: str, behind: bool = False) -> None:
         """Draw the rates of one policy.
 
         Args:
-            behind: as a grey shape for curves to stand before, in place of a line of the colour.
+            behind: whether to draw a grey shape as a background for curves, in place of a line of the colour.
         """
         curve, low = self.curves[index], self.scale.low
         # Steps for what is known at evaluations only, as a slope would claim to know what lies between.
@@ -251,5 +236,5 @@ class Rates:
 
 
 def policy_title(series: Series, inches: float, points: float, lines: int = 2) -> str:
-    """Rank and policy, at the head of a panel of its own, in so many lines at most."""
+    """Return rank and policy as the title of a panel, in at most so many lines."""
     return fitted(f"{series.row.rank or '-'}.  {series.name}", inches, points, lines)

@@ -23,7 +23,7 @@ from lrbench.report.build import WorkloadTable
 from lrbench.report.figures.data import accuracy_limits
 from lrbench.report.figures.panels import TOGETHER, Panel, PlotContext, Rates, Series, draw_metric, policy_title
 from lrbench.report.figures.paper_layout import APART, Paper
-from lrbench.report.figures.paper_text import legend_title, value_text
+from lrbench.report.figures.paper_text import value_text, values_title
 from lrbench.report.policies import PolicyRow
 
 HEIGHT, HEIGHT_APART = 1.75, 1.12
@@ -35,17 +35,17 @@ NAME_LINES, VALUE_LINES = 3, 3
 LABEL_LINES, HEAD_LINES = 2, 4
 """Most lines of a policy's name or value in the legend, and of the legend's title."""
 BESIDE_INCHES, TITLE_GAP_INCHES = 0.8, 0.04
-"""What the numbers and names beside the outer axes take of the width, and the least distance between two titles."""
+"""Width taken by the numbers and titles of the outer axes, and the least distance between two titles of panels."""
 ALONE = {"linestyle": "-", "linewidth": 1.2, "marker": "", "zorder": 3}
-"""Look of a line that is alone in its panel."""
+"""Look of a single line in a panel."""
 
 
 def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow], paper: Paper) -> Figure:
     """Draw some policies of a workload; within ``drawing(PAPER_SETTINGS)``.
 
     Args:
-        metric: what they are ranked by, which the legend shows.
-        rows: of the workload's, at most MOST_POLICIES, in the order of their looks.
+        metric: ranks the policies, and stands in the legend.
+        rows: at most MOST_POLICIES, in the order of their looks.
     """
     values = [value_text(workload, row, metric) for row in rows]
     width = paper.width / paper.panels_a_row - HANDLE_INCHES
@@ -53,23 +53,42 @@ def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow
         Series(row, name, _legend_label(row, name, values[index], width), print_look(paper.style, index))
         for index, (row, name) in enumerate((row, plain(workload.name(row))) for row in rows)
     )
-    context = PlotContext("", series, legend_title(workload, metric), workload.target, PRINT_BANDED, print_band)
+    context = PlotContext("", series, values_title(workload, metric), workload.target, PRINT_BANDED, print_band)
     found = list(_rows(context, paper, values))
     heights = [row.height for row in found]
-    below = LINE_INCHES * _legend_lines(context, paper) if paper.together else 0.0
+    legend_title = fitted(context.legend_title, paper.width - MARGIN_INCHES, SMALL_POINTS, HEAD_LINES)
+    below = 0.0
+    if paper.together:
+        lines = [series.label.count("\n") + 1.35 for series in context.series]
+        a_column = -(-len(lines) // paper.panels_a_row)
+        most = max(sum(lines[start : start + a_column]) for start in range(0, len(lines), a_column))
+        below = LINE_INCHES * round(legend_title.count("\n") + 2 + most)
     figure = Figure(figsize=(paper.width, sum(heights) + below + MARGIN_INCHES), layout="constrained")
     grid = GridSpec(len(found), 2 * paper.panels_a_row, figure, height_ratios=heights)
     for number, row in enumerate(found):
         for place, draw in enumerate(row.panels):
             draw(figure.add_subplot(grid[number, row.span * place : row.span * (place + 1)]))
     if paper.together:
-        _draw_legend(figure, context, paper)
+        figure.legend(
+            [series.handle for series in context.series],
+            [series.label for series in context.series],
+            loc="outside lower left",
+            ncols=paper.panels_a_row,
+            title=legend_title,
+            alignment="left",
+            handlelength=3.2,
+            borderpad=0.1,
+            borderaxespad=0.2,
+            labelspacing=0.35,
+            columnspacing=1.0,
+            frameon=False,
+        )
     return figure
 
 
 @dataclass(frozen=True)
 class _Row:
-    """Panels side by side: how high they are, how many columns of the grid each spans, and what draws each."""
+    """Panels side by side: their height in inches, the columns of the grid that each spans, and what draws each."""
 
     height: float
     span: int
@@ -77,7 +96,7 @@ class _Row:
 
 
 def _rows(context: PlotContext, paper: Paper, values: Sequence[str]) -> Iterator[_Row]:
-    """From the top down; panels are lettered in reading order where there are several."""
+    """Yield the rows from the top down; several panels are lettered in reading order."""
     count = sum(1 if what in APART else len(TOGETHER[what]) for what in paper.whats)
     letters = iter([f"({letter})" for letter in string.ascii_lowercase] if count > 1 else [""])
     waiting: list[Callable[[Axes], None]] = []
@@ -87,11 +106,10 @@ def _rows(context: PlotContext, paper: Paper, values: Sequence[str]) -> Iterator
             waiting = []
             panels = PolicyPanels(context, paper, next(letters), values)
             drawn = [partial(panels.draw, what, index=index) for index in range(len(context.series))]
-            yield from _side_by_side(drawn, HEIGHT_APART + LINE_INCHES * panels.title_lines, 1, paper)
+            title_lines = NAME_LINES if paper.together else NAME_LINES + VALUE_LINES
+            yield from _side_by_side(drawn, HEIGHT_APART + LINE_INCHES * title_lines, 1, paper)
         else:
-            waiting += [
-                partial(_draw_together, panel=panel, context=context, letter=next(letters)) for panel in TOGETHER[what]
-            ]
+            waiting += [partial(_draw, panel=panel, context=context, letter=next(letters)) for panel in TOGETHER[what]]
     yield from _side_by_side(waiting, HEIGHT, 2, paper)
 
 
@@ -101,23 +119,11 @@ def _side_by_side(panels: Sequence[Callable[[Axes], None]], height: float, span:
         yield _Row(height, span, panels[start : start + size])
 
 
-def _draw_together(axes: Axes, panel: Panel, context: PlotContext, letter: str) -> None:
+def _draw(axes: Axes, panel: Panel, context: PlotContext, letter: str) -> None:
     panel.fill(axes, context)
     axes.set_xlabel("iteration")
     axes.set_title(letter, loc="left")
     plain_axes(axes, SMALL_POINTS)
-
-
-def _legend_lines(context: PlotContext, paper: Paper) -> int:
-    """How many lines of text the legend takes."""
-    heights = [series.label.count("\n") + 1.35 for series in context.series]
-    a_column = -(-len(heights) // paper.panels_a_row)
-    most = max(sum(heights[start : start + a_column]) for start in range(0, len(heights), a_column))
-    return round(_legend_head(context, paper).count("\n") + 2 + most)
-
-
-def _legend_head(context: PlotContext, paper: Paper) -> str:
-    return fitted(context.legend_title, paper.width - MARGIN_INCHES, SMALL_POINTS, HEAD_LINES)
 
 
 def _legend_label(row: PolicyRow, name: str, value: str, width: float) -> str:
@@ -126,30 +132,13 @@ def _legend_label(row: PolicyRow, name: str, value: str, width: float) -> str:
     return "\n".join(fitted(text, width, SMALL_POINTS, LABEL_LINES) for text in texts)
 
 
-def _draw_legend(figure: Figure, context: PlotContext, paper: Paper) -> None:
-    figure.legend(
-        [series.handle for series in context.series],
-        [series.label for series in context.series],
-        loc="outside lower left",
-        ncols=paper.panels_a_row,
-        title=_legend_head(context, paper),
-        alignment="left",
-        handlelength=3.2,
-        borderpad=0.1,
-        borderaxespad=0.2,
-        labelspacing=0.35,
-        columnspacing=1.0,
-        frameon=False,
-    )
-
-
 @dataclass(frozen=True)
 class PolicyPanels:
     """Panels of one policy each, ``size`` of them in a row: its rates, or its accuracy before the shape of its rates.
 
     Attributes:
-        letter: of the whole group, such as ``(a)``; empty where it is alone.
-        values: what each policy reaches, which the titles say where no legend does.
+        letter: letter of the group, such as ``(a)``; empty for the only one.
+        values: results of each policy, for the titles where there is no legend.
     """
 
     context: PlotContext
@@ -161,11 +150,6 @@ class PolicyPanels:
     def size(self) -> int:
         """Number of panels side by side."""
         return 2 * self.paper.panels_a_row
-
-    @property
-    def title_lines(self) -> int:
-        """Lines that a title may have."""
-        return NAME_LINES if self.paper.together else NAME_LINES + VALUE_LINES
 
     @cached_property
     def rates(self) -> Rates:

@@ -1,4 +1,4 @@
-"""How a figure for a paper is to be: what it shows, how wide, in which style. Imports nothing heavy."""
+"""Options of a figure for a paper: subjects, width and style. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from lrbench.drawing.theme import PrintStyle
 
 APART = ("rates", "rate-against-accuracy")
-"""What has a panel for each policy; all else shows the policies together."""
+"""Subjects with a panel for each policy; the others show all policies in one panel."""
 WHATS = ("accuracy", "loss", "confidence", *APART)
 COLUMN_INCHES = {1: 3.3, 2: 7.0}
-"""The usual width of a figure over so many columns."""
+"""Usual width of a figure, by number of columns."""
 PANEL_INCHES = 3.3
-"""How wide a panel with all policies is, about; a panel of one policy is half of it."""
+"""Approximate width of a panel with all policies; a panel of one policy is half as wide."""
 
 
 @dataclass(frozen=True)
 class Paper:
-    """How a figure is to be.
+    """Options of a figure.
 
     Attributes:
         whats: some of WHATS, in the order in which they are drawn.
@@ -30,10 +30,10 @@ class Paper:
 
     @property
     def panels_a_row(self) -> int:
-        """How many panels with all policies stand side by side."""
+        """Number of panels with all policies side by side."""
         return max(1, round(self.width / PANEL_INCHES))
 
     @property
     def together(self) -> bool:
-        """Whether a panel shows all policies, so that a legend says which line is whose."""
+        """Whether a panel shows all policies, so that a legend is needed."""
         return any(what not in APART for what in self.whats)

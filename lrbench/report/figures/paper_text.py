@@ -1,4 +1,4 @@
-"""What a figure for a paper says in words: its legend and its caption."""
+"""Texts of a figure for a paper: legend and caption."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN = {
 
 
 def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
-    """What a policy reaches, how sure that is and how soon: ``94.40 ± 0.35 (n=3); worse, p=0.01; 93 % at 183``."""
+    """Return the results of a policy, such as ``94.40 ± 0.35 (n=3); worse, p=0.01; 93 % at 183``."""
     summary = row.summaries[metric.name]
     parts = []
     if summary.mean is not None:
@@ -41,8 +41,8 @@ def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
     elif row.comparison is not None:
         parts.append(verdict(row.comparison))
     elif row.provisional:
-        parts.append("under way")
-    soon = METRICS[_soon(workload)]
+        parts.append("running")
+    soon = METRICS["iterations_to_best" if workload.target is None else "iterations_to_target"]
     if row.summaries[soon.name].mean is not None:
         when = mean_of_some(row.summaries[soon.name], len(row.counted), soon.unit)
         parts.append(f"{_goal(workload)} at {when}")
@@ -51,13 +51,9 @@ def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
     return "; ".join(parts) or "no value"
 
 
-def legend_title(workload: WorkloadTable, metric: Metric) -> str:
-    """What the numbers of ``value_text`` are."""
-    return f"{heading(metric)}, mean ± deviation (n seeds); against the best; iterations to {_goal(workload)}"
-
-
-def _soon(workload: WorkloadTable) -> str:
-    return "iterations_to_best" if workload.target is None else "iterations_to_target"
+def values_title(workload: WorkloadTable, metric: Metric) -> str:
+    """Return a title for the results of ``value_text``."""
+    return f"{heading(metric)}, mean ± deviation (n seeds); vs. best; iterations to {_goal(workload)}"
 
 
 def _goal(workload: WorkloadTable) -> str:
@@ -65,12 +61,12 @@ def _goal(workload: WorkloadTable) -> str:
 
 
 def caption(workload: WorkloadTable, rows: Sequence[PolicyRow], whats: Sequence[str], metric: Metric) -> str:
-    """Sentences to begin the figure's caption with: what is shown, of what, over how many seeds, tested how."""
+    """Return a draft of the figure's caption: subject, workload, seeds and test."""
     shown = "; ".join(_SHOWN[what] for what in whats)
     of = f"{len(rows)} of {len(workload.policies)}" if len(rows) < len(workload.policies) else f"{len(rows)}"
     sentences = [f"{plain(workload.label)}: {shown}.", f"{of} policies, ranked by {metric.title}."]
     if set(whats) <= set(APART):
-        sentences.append(f"Above each panel: {legend_title(workload, metric)}.")
+        sentences.append(f"Above each panel: {values_title(workload, metric)}.")
     sentences += _about_the_curves(workload, rows, whats)
     if any(row.comparison is not None and row.comparison.p is not None for row in rows):
         sentences.append(
@@ -84,15 +80,12 @@ def _about_the_curves(workload: WorkloadTable, rows: Sequence[PolicyRow], whats:
         return []
     counts = sorted({len(row.counted) for row in rows if row.counted})
     if not counts or counts == [1]:
-        return ["One seed each, so that the noise between seeds is not known."]
+        return ["One seed each, so the noise between seeds is unknown."]
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    found = [f"Lines: mean over the seeds ({seeds} a policy); bands: lowest to highest seed{_whose(rows, whats)}."]
+    banded = f", of the first {PRINT_BANDED}" if len(rows) > PRINT_BANDED and set(whats) - set(APART) else ""
+    found = [f"Lines: mean over the seeds ({seeds} per policy); bands: lowest to highest seed{banded}."]
     if any(row.diverged for row in rows):
         found.append("×: a seed diverged.")
     if workload.target is not None and "accuracy" in whats:
-        found.append(f"Dotted grey line: the accuracy to reach, {100 * workload.target:g} %.")
+        found.append(f"Dotted grey line: target accuracy, {100 * workload.target:g} %.")
     return found
-
-
-def _whose(rows: Sequence[PolicyRow], whats: Sequence[str]) -> str:
-    return f", of the first {PRINT_BANDED}" if len(rows) > PRINT_BANDED and set(whats) - set(APART) else ""

@@ -23,7 +23,7 @@ from lrbench.tuning.range_test.sweep import running_median
 
 SUGGESTED = COLOURS["light"][5]
 HIGHEST_LOSS = 2.0
-"""Of the untrained net's loss; a diverging one would squeeze the rest flat."""
+"""Upper end of the loss axis, in losses of the untrained net; a diverging loss would flatten the rest."""
 
 
 def plot_range(results: Sequence[RangeResult], heading: str, path: Path) -> None:
@@ -33,20 +33,26 @@ def plot_range(results: Sequence[RangeResult], heading: str, path: Path) -> None
         ResultsError: it cannot be written.
     """
     with drawing():
-        save_figure(_figure(results, heading), path, "change --plot")
+        figure = Figure(figsize=(2 + 7 * len(results), 7.5), layout="constrained")
+        panels = figure.subplots(2, len(results), sharex="col", squeeze=False)
+        for result, upper, lower in zip(results, panels[0], panels[1], strict=True):
+            upper.set_title(plain(solver_title(result)), fontsize=10, loc="left")
+            _loss(upper, result)
+            _accuracy(lower, result)
+            for axes in (upper, lower):
+                _finish(axes, result)
+        title(figure, f"Which rates are worth trying: {plain(heading)}")
+        save_figure(figure, path, "change --plot")
 
 
-def _figure(results: Sequence[RangeResult], heading: str) -> Figure:
-    figure = Figure(figsize=(2 + 7 * len(results), 7.5), layout="constrained")
-    panels = figure.subplots(2, len(results), sharex="col", squeeze=False)
-    for result, upper, lower in zip(results, panels[0], panels[1], strict=True):
-        upper.set_title(plain(solver_title(result)), fontsize=10, loc="left")
-        _loss(upper, result)
-        _accuracy(lower, result)
-        for axes in (upper, lower):
-            _finish(axes, result)
-    title(figure, f"Which rates are worth trying: {plain(heading)}")
-    return figure
+def _finish(axes: Axes, result: RangeResult) -> None:
+    plain_axes(axes)
+    axes.set_xscale("log")
+    numbers(axes.xaxis)
+    if result.rates is not None:
+        low, high = result.rates
+        axes.axvspan(low, high, color=SUGGESTED, alpha=0.12, label=f"suggested: {low:g} to {high:g}", zorder=0)
+    axes.legend(fontsize=TICK_POINTS, frameon=False, loc="best")
 
 
 def _sweeps(axes: Axes, result: RangeResult, values: NDArray[np.float64]) -> None:
@@ -82,13 +88,3 @@ def _accuracy(axes: Axes, result: RangeResult) -> None:
     in_percent(axes)
     axes.set_ylabel(f"accuracy on {evaluated_on_title(result)}")
     axes.set_xlabel("learning rate")
-
-
-def _finish(axes: Axes, result: RangeResult) -> None:
-    plain_axes(axes)
-    axes.set_xscale("log")
-    numbers(axes.xaxis)
-    if result.rates is not None:
-        low, high = result.rates
-        axes.axvspan(low, high, color=SUGGESTED, alpha=0.12, label=f"suggested: {low:g} to {high:g}", zorder=0)
-    axes.legend(fontsize=TICK_POINTS, frameon=False, loc="best")

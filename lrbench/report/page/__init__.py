@@ -1,7 +1,7 @@
 """The page: one HTML file with the report's rows and charts, which opens without a network.
 
-``document`` gathers what it shows from the same rows as every other format; ``html`` puts that, the scripts, the style
-and Apache ECharts into one file. All text of anybody's reaches the page as JSON and is written into it as text.
+``document`` makes its data from the same rows as every other format; ``html`` puts data, scripts, style and Apache
+ECharts into one file. Text from results reaches the page as JSON and is written into it as text.
 """
 
 from lrbench.report.page.document import page_document

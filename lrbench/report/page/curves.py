@@ -1,8 +1,7 @@
-"""The curves that the page draws, thinned to what can be told apart; a curve's points lie on one of a few grids."""
+"""Curves of the page, thinned to what a chart can show; their points lie on a few shared grids of iterations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,17 +42,14 @@ class Curves:
     _places: dict[bytes, int] = field(default_factory=dict)
 
     def of(self, row: PolicyRow) -> dict[str, Any]:
-        """Each curve by its metric's name: ``grid`` and ``mean``, with several seeds ``low`` and ``high``.
+        """Return each curve by its metric's name: ``grid`` and ``mean``, with several seeds ``low`` and ``high``.
 
         A curve without a point is left out. Values have five digits, NaN is null. ``ends`` are the last points of
         seeds that diverged; ``steps`` says that a value holds from its point back to the one before.
         """
-        return {name: self._points(curve) for name, curve in self._curves(row) if not curve.empty}
-
-    def _curves(self, row: PolicyRow) -> Iterator[tuple[str, Curve]]:
-        yield RATE, self._rate(row)
-        for name in DRAWN:
-            yield name, _thin(metric_curve(row, name), MOST_EVALUATIONS)
+        curves = {RATE: self._rate(row)}
+        curves |= {name: _thin(metric_curve(row, name), MOST_EVALUATIONS) for name in DRAWN}
+        return {name: self._points(curve) for name, curve in curves.items() if not curve.empty}
 
     def _rate(self, row: PolicyRow) -> Curve:
         budget = row.runs[0].workload.get("iterations") if row.runs else None
@@ -66,19 +62,16 @@ class Curves:
         return curve
 
     def _points(self, curve: Curve) -> dict[str, Any]:
-        found: dict[str, Any] = {"grid": self._grid(curve.iterations), "mean": rounded(curve.mean)}
+        key = curve.iterations.tobytes()
+        if key not in self._places:
+            self._places[key] = len(self.grids)
+            self.grids.append(curve.iterations.astype(int).tolist())
+        found: dict[str, Any] = {"grid": self._places[key], "mean": rounded(curve.mean)}
         if (curve.lowest < curve.highest).any():
             found |= {"low": rounded(curve.lowest), "high": rounded(curve.highest)}
         if curve.ends:
             found["ends"] = [[iteration, float(f"{value:.{DIGITS}g}")] for iteration, value in curve.ends]
         return found | ({"steps": True} if curve.at_evaluations else {})
-
-    def _grid(self, iterations: Column) -> int:
-        key = iterations.tobytes()
-        if key not in self._places:
-            self._places[key] = len(self.grids)
-            self.grids.append([int(one) for one in iterations])
-        return self._places[key]
 
 
 def _thin(curve: Curve, most: int) -> Curve:

@@ -1,4 +1,4 @@
-"""What a stranger wants to know first: which policy to use, how sure that is, what it costs, how to use it."""
+"""The summary on top of the page: the policy to use, its significance, its cost, and the command to export it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.active_runs import duration
 from lrbench.report.build import WorkloadTable
-from lrbench.report.formats import counted, mean_and_deviation, number
+from lrbench.report.formats import counted, mean_and_deviation, number, unit_text
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow
 from lrbench.report.selection import Selection, select
 
 MOST_NAMED = 3
-_SIGNS = {
-    "fraction": " %",
-    "seconds": " s",
-    "bytes": " MB",
-    "iterations": " iterations",
-    "iterations/s": " iterations/s",
-    "loss": "",
-}
 
 
 def headline(workload: WorkloadTable, metric: Metric) -> dict[str, str]:
-    """A paragraph each for ``use``, ``sure`` and ``cost``, and the command ``export``; all but ``use`` may be empty."""
+    """Return a paragraph for each of ``use``, ``sure`` and ``cost``, and the command ``export``.
+
+    All but ``use`` are empty where no policy is ranked.
+    """
     selected = select(workload, metric)
     if selected is None:
-        return {"use": _nothing_ranked(workload, metric), "sure": "", "cost": "", "export": ""}
+        first = next(iter(workload.policies), None)
+        why = f"no policy has a value of {metric.title}"
+        if first is not None and first.summaries[metric.name].mean is not None:
+            why = f"no run has ended. Best so far: {workload.name(first)}, {metric.title} {_value(first, metric)}"
+        return {"use": f"No recommendation yet: {why}.", "sure": "", "cost": "", "export": ""}
     ranked = [row for row in workload.policies if row.rank is not None]
     return {
         "use": _use(workload, ranked, selected, metric),
@@ -37,16 +36,6 @@ def headline(workload: WorkloadTable, metric: Metric) -> dict[str, str]:
         "cost": _cost(workload, selected.row),
         "export": export_command(selected.row) or "",
     }
-
-
-def _nothing_ranked(workload: WorkloadTable, metric: Metric) -> str:
-    first = workload.policies[0] if workload.policies else None
-    if first is None or first.summaries[metric.name].mean is None:
-        return f"No policy can be named yet: none has a value of {metric.title}."
-    return (
-        f"No policy can be named yet: no run has ended. The best so far is {workload.name(first)}, "
-        f"{metric.title} {_value(first, metric)}."
-    )
 
 
 def _use(workload: WorkloadTable, ranked: Sequence[PolicyRow], selected: Selection, metric: Metric) -> str:
@@ -61,50 +50,53 @@ def _use(workload: WorkloadTable, ranked: Sequence[PolicyRow], selected: Selecti
     if selected.reason:
         text += f"; of the {len(selected.alike)} that are not significantly worse it has {selected.reason}"
     if best.diverged:
-        all_diverged = all(row.diverged for row in ranked)
-        text += ". Every policy had a run that diverged, this one" if all_diverged else ". Of its runs diverged"
-        text += f" {best.diverged} of {len(best.runs)}"
+        text += f". {best.diverged} of its {len(best.runs)} runs diverged"
+        text += "; so did runs of every other policy" if all(row.diverged for row in ranked) else ""
     if best.missed(metric):
-        text += f". Every policy missed the target with a seed, this one with {best.missed(metric)}"
+        text += f". {best.missed(metric)} of its seeds missed the target; so did seeds of every other policy"
     waiting = sum(row.provisional for row in workload.policies)
-    return text + (f". {counted(waiting, 'policy has', 'policies have')} no run that ended yet." if waiting else ".")
+    return text + (f". {counted(waiting, 'policy has', 'policies have')} no finished run yet." if waiting else ".")
 
 
 def _value(row: PolicyRow, metric: Metric) -> str:
-    """Such as ``98.93 ± 0.12 % (mean ± standard deviation over 3 seeds)``."""
+    """Return such as ``98.93 ± 0.12 % (mean ± standard deviation over 3 seeds)``."""
     found = row.summaries[metric.name]
-    text = mean_and_deviation(Summary(found.mean, found.deviation, found.n), metric.unit) + _SIGNS[metric.unit]
+    text = mean_and_deviation(Summary(found.mean, found.deviation, found.n), metric.unit) + unit_text(metric.unit)
     if isinstance(found, TimesToTarget) and found.missed:
         return f"{text} ({found.n} of {found.runs} seeds reached the target; the mean is over those)"
     return f"{text} ({'one seed' if found.n == 1 else f'mean ± standard deviation over {found.n} seeds'})"
 
 
 def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) -> str:
-    """What the tests of the table say of the others, and what to do where that is not much."""
-    others = [row for row in ranked[1:] if row.comparison is not None]
-    counts: collections.Counter[str] = collections.Counter(
-        row.comparison.verdict for row in others if row.comparison is not None
-    )
+    """Sum up the tests of the table, with what to do where they say little."""
+    best, others = ranked[0], [row for row in ranked[1:] if row.comparison is not None]
+    verdicts = {id(row): row.comparison.verdict for row in others if row.comparison is not None}
+    counts = collections.Counter[str](verdicts.values())
     if not others:
-        return _alone(ranked[0], metric)
-    if ranked[0].missed(metric):
-        return "Not known: a seed of every policy missed the target, so that nothing is tested."
-    if ranked[0].summaries[metric.name].n < 2 or counts["one seed"] == len(others):
+        alone = best.summaries[metric.name].n < 2 and not best.missed(metric)
+        return (
+            "Unknown: there is one policy with one seed." if alone else "There is no other policy to compare it with."
+        )
+    if best.missed(metric):
+        return "Unknown: a seed of every policy missed the target, so nothing is tested."
+    if best.summaries[metric.name].n < 2 or counts["one seed"] == len(others):
         diverged = f" {counts['diverged']} had runs that diverged." if counts["diverged"] else ""
         return (
-            "Not known: with one seed the order may be chance. Run each policy with several, such as "
+            "Unknown: with one seed per policy the order may be due to chance. Run several seeds, for example "
             f"seeds: [0, 1, 2].{diverged}"
         )
-    parts = []
+    parts, alike = [], counts["not told apart"]
     if counts["worse"]:
         parts.append(
             f"{counts['worse']} of {counted(len(others), 'other', 'others')} "
-            f"{'is' if counts['worse'] == 1 else 'are'} worse beyond the seeds' noise "
+            f"{'is' if counts['worse'] == 1 else 'are'} significantly worse "
             "(Welch's t-test, p < 0.05 after Holm's correction)"
         )
-    if counts["not told apart"]:
-        parts.append(_untold(workload, others, counts["not told apart"]))
-    parts += ["more seeds would tell more apart"] if counts["not told apart"] > counts["worse"] else []
+    if alike:
+        names = [workload.name(row) for row in others if verdicts[id(row)] == "not told apart"]
+        more = f" and {alike - MOST_NAMED} more" if alike > MOST_NAMED else ""
+        parts.append(f"{counted(alike, 'is', 'are')} not significantly worse: {'; '.join(names[:MOST_NAMED])}{more}")
+    parts += ["more seeds would find smaller differences"] if alike > counts["worse"] else []
     parts += [f"{counts[verdict]} {text}" for verdict, text in _UNTESTED.items() if counts[verdict]]
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."
 
@@ -117,41 +109,23 @@ _UNTESTED = {
 }
 
 
-def _alone(best: PolicyRow, metric: Metric) -> str:
-    if best.summaries[metric.name].n < 2 and not best.missed(metric):
-        return "Not known: there is one policy with one seed, and nothing to compare it with."
-    return "There is no other policy to compare it with."
-
-
-def _untold(workload: WorkloadTable, others: Sequence[PolicyRow], count: int) -> str:
-    names = [workload.name(row) for row in others if row.comparison and row.comparison.verdict == "not told apart"]
-    more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
-    return f"{count} cannot be told apart from the best with these seeds: {'; '.join(names[:MOST_NAMED])}{more}"
-
-
 def _cost(workload: WorkloadTable, row: PolicyRow) -> str:
-    """What a run of the policy takes, and how soon it is there."""
-    text = f"A run takes {_taken(row)}"
-    reached = row.times["iterations_to_target"]
-    if workload.target is None or reached.mean is None:
-        soon = row.summaries["iterations_to_best"].mean
-        return text + ("." if soon is None else f"; its best comes after {number(soon, 'iterations')} iterations.")
-    seeds = f"{reached.n} of {counted(reached.runs, 'seed', 'seeds')}"
-    return (
-        f"{text}; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
-        f"{_seconds(row)} ({seeds})."
-    )
-
-
-def _taken(row: PolicyRow) -> str:
+    """Say what a run of the policy takes, and when it reaches the target."""
     iterations = row.runs[0].workload.get("iterations")
     train, tests = row.summaries["train_seconds"].mean, row.summaries["evaluation_seconds"].mean
     parts = [f"{iterations:,} iterations"] if isinstance(iterations, int) else []
     parts += [f"{duration(train)} of training"] if train is not None else []
-    parts += [f"{duration(tests)} of evaluating"] if tests is not None else []
-    return ", ".join(parts) or "a time that is not known"
-
-
-def _seconds(row: PolicyRow) -> str:
-    found = row.summaries["seconds_to_target"].mean
-    return "" if found is None else f", {duration(found)} of training"
+    parts += [f"{duration(tests)} of evaluation"] if tests is not None else []
+    text = f"A run takes {', '.join(parts) or 'an unknown time'}"
+    reached = row.times["iterations_to_target"]
+    if workload.target is None or reached.mean is None:
+        soon = row.summaries["iterations_to_best"].mean
+        return text + (
+            "." if soon is None else f"; its best accuracy comes after {number(soon, 'iterations')} iterations."
+        )
+    seconds = row.summaries["seconds_to_target"].mean
+    after = "" if seconds is None else f", {duration(seconds)} of training"
+    return (
+        f"{text}; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
+        f"{after} ({reached.n} of {counted(reached.runs, 'seed', 'seeds')})."
+    )

@@ -1,4 +1,4 @@
-"""The matrix of policies and optimizers as the page shows it: the cells of ``report --by solver``, and their shades."""
+"""The page's matrix of policies and optimizers: the cells of ``report --by solver``, and their shades."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lrbench.report.views.comparison import value_text
 
 
 def page_heat(report: Report) -> list[dict[str, Any]]:
-    """A matrix for each workload and engine with several solvers; none where there is no such workload.
+    """Return a matrix for each workload and engine with several solvers.
 
     A cell has its ``text``; its ``shade`` from 0 (the best of its solver) to 1, null where it cannot be compared; and
     whether it is the ``best``.

@@ -1,4 +1,4 @@
-"""The page as one file: data, scripts, style and Apache ECharts in it, and a policy that lets it load nothing else."""
+"""The page as one file with data, scripts, style and Apache ECharts, and a policy that lets it load nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import orjson
 from lrbench.errors import printable_json
 
 SCRIPTS = ("dom", "theme", "filters", "table", "runs", "lines", "bars", "heat", "ranges", "live", "main")
-LIBRARY = "echarts/echarts.min.js"
+STYLE, LIBRARY = "assets/page.css", "echarts/echarts.min.js"
 POLICY = (
     "default-src 'none'; script-src {scripts}; style-src {style}; style-src-attr 'unsafe-inline'; img-src data:; "
     "connect-src {connect}; base-uri 'none'; form-action 'none'"
@@ -24,50 +24,37 @@ _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u20
 
 
 def page_html(document: Mapping[str, Any], *, live: bool = False) -> bytes:
-    """The page.
+    """Return the page.
 
     Args:
-        live: whether it asks the server that it came from for newer data.
+        live: whether the page polls its server for newer data.
     """
-    data = page_data(document).decode().translate(_ESCAPED)  # nothing in it can end the element that it stands in
-    return (
-        _template()
-        .substitute(
-            policy=content_policy(live=live),
-            style=_style(),
-            library=_asset(LIBRARY),
-            scripts=_scripts(),
-            data=data,
-            live="true" if live else "false",
-        )
-        .encode()
+    text = Template(_asset("assets/page.html")).substitute(
+        policy=content_policy(live=live),
+        style=_asset(STYLE),
+        library=_asset(LIBRARY),
+        scripts=_scripts(),
+        data=page_data(document).decode().translate(_ESCAPED),  # so that it cannot end its element
+        live="true" if live else "false",
     )
+    return text.encode()
 
 
 def page_data(document: Mapping[str, Any]) -> bytes:
-    """What the page's scripts read, as JSON; NaN is null."""
+    """Return the data of the page's scripts as JSON; NaN is null."""
     return printable_json(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 @cache
 def content_policy(*, live: bool) -> str:
-    """The Content-Security-Policy: its own scripts and style by their hashes, and no network but, live, its server."""
-    scripts = " ".join(f"'{_hash(text)}'" for text in (_asset(LIBRARY), _scripts()))
-    return POLICY.format(scripts=scripts, style=f"'{_hash(_style())}'", connect="'self'" if live else "'none'")
+    """Return the Content-Security-Policy: own scripts and style by hash, and no network but, if live, the server."""
 
+    def sources(*texts: str) -> str:
+        digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
+        return " ".join(f"'sha256-{digest}'" for digest in digests)
 
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-@cache
-def _template() -> Template:
-    return Template(_asset("assets/page.html"))
-
-
-@cache
-def _style() -> str:
-    return _asset("assets/page.css")
+    scripts, style = sources(_asset(LIBRARY), _scripts()), sources(_asset(STYLE))
+    return POLICY.format(scripts=scripts, style=style, connect="'self'" if live else "'none'")
 
 
 @cache

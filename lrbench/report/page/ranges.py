@@ -1,11 +1,12 @@
-"""Range tests among the runs: the loss while the rate rose, and the accuracy of runs at fixed rates.
+"""Range tests among the runs: the loss of rate sweeps, and the accuracy of runs at fixed rates.
 
-``lrbench range`` leaves ordinary runs in the experiment ``<name>-range``. Its suggestion also rests on the number of
-classes and images, which runs do not hold, so the page shows what was measured and leaves the suggestion to it.
+``lrbench range`` leaves ordinary runs in the experiment ``<name>-range``. Its suggestion also needs the numbers of
+classes and images, which runs do not hold, so the page shows only what was measured.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from lrbench.report.rows import RunRow
 from lrbench.runs.status import OUTCOMES
 from lrbench.tuning.range_test.sweep import read_sweeps
 
+Column = NDArray[np.float64]
 SUFFIX = "-range"
 
 
@@ -36,7 +38,7 @@ def is_range_test(workload: WorkloadTable) -> bool:
 
 
 def page_ranges(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
-    """One for each experiment, data set, solver and engine: ``sweeps`` and ``fixed`` by seed, and a ``sentence``."""
+    """Return ``sweeps``, ``fixed`` and a ``sentence`` for each experiment, data set, solver and engine."""
     groups: dict[tuple[str, bytes], list[RunRow]] = {}
     for run in filter(is_of_range_test, runs):
         same = {
@@ -52,27 +54,19 @@ def page_ranges(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
 def _range(experiment: str, runs: Sequence[RunRow]) -> dict[str, Any]:
     sweeps = [(run, *curve) for run in runs if run.function == "EXP" and (curve := _sweep(run)) is not None]
     fixed = _fixed([run for run in runs if run.function == "FIX" and run.status in OUTCOMES])
+    sentences = [_of_sweeps(sweeps), _of_fixed(fixed), "Rerun the lrbench range command to see the suggested range."]
     return {
         "label": plain(f"{experiment}, {solver_name(runs[0].solver)}"),
         "sweeps": [
             {"seed": run.seed, "rates": rounded(rates), "losses": rounded(losses)} for run, rates, losses in sweeps
         ],
         "fixed": fixed,
-        "sentence": " ".join(
-            filter(
-                None,
-                [
-                    _of_sweeps([(rates, losses) for _, rates, losses in sweeps]),
-                    _of_fixed(fixed),
-                    "lrbench range says which range to search: type its command again.",
-                ],
-            )
-        ),
+        "sentence": " ".join(filter(None, sentences)),
     }
 
 
-def _sweep(run: RunRow) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """The geometric mean of each stretch's rates, and the training loss over it; None for no rising rate."""
+def _sweep(run: RunRow) -> tuple[Column, Column] | None:
+    """Return the geometric mean of the rates before each evaluation, and the training loss; None for no sweep."""
     ends, losses = run.evaluations.get("iteration"), run.evaluations.get("train_loss")
     try:
         policy = parse_policy(run.policy)
@@ -87,27 +81,24 @@ def _sweep(run: RunRow) -> tuple[NDArray[np.float64], NDArray[np.float64]] | Non
 
 
 def _fixed(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
-    """By length in iterations: ``rates``, and of each seed the accuracy there, null where it had diverged."""
+    """Return ``iterations`` and ``rates`` by length, each rate with the accuracies by seed, null where it diverged."""
     ends = [run.evaluations["iteration"] for run in runs if run.status != "diverged"]
     lengths = sorted({int(end) for column in ends for end in column if end > 0})
-    shown = [length for length in lengths if math.log2(length / lengths[0]).is_integer()] if lengths else []
-    return [_at_length(runs, length) for length in shown]
-
-
-def _at_length(runs: Sequence[RunRow], length: int) -> dict[str, Any]:
-    rates: dict[float, dict[str, float | None]] = {}
+    rated: dict[float, list[RunRow]] = {}
     for run in runs:
-        rate = _rate(run)
-        if rate is not None:
-            rates.setdefault(rate, {})[str(run.seed)] = _accuracy(run, length)
-    return {"iterations": length, "rates": [{"rate": rate, "seeds": rates[rate]} for rate in sorted(rates)]}
-
-
-def _rate(run: RunRow) -> float | None:
-    try:
-        return float(parse_policy(run.policy).parameters["k0"])
-    except (PolicyError, KeyError, TypeError, ValueError):
-        return None
+        with contextlib.suppress(PolicyError, KeyError, TypeError, ValueError):
+            rated.setdefault(float(parse_policy(run.policy).parameters["k0"]), []).append(run)
+    return [
+        {
+            "iterations": length,
+            "rates": [
+                {"rate": rate, "seeds": {str(run.seed): _accuracy(run, length) for run in rated[rate]}}
+                for rate in sorted(rated)
+            ],
+        }
+        for length in lengths
+        if math.log2(length / lengths[0]).is_integer()
+    ]
 
 
 def _accuracy(run: RunRow, length: int) -> float | None:
@@ -118,29 +109,26 @@ def _accuracy(run: RunRow, length: int) -> float | None:
     return float(column[place[0]])
 
 
-def _of_sweeps(sweeps: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> str:
-    longest = max((len(rates) for rates, _ in sweeps), default=0)
-    same = [(rates, losses) for rates, losses in sweeps if len(rates) == longest]
+def _of_sweeps(sweeps: Sequence[tuple[RunRow, Column, Column]]) -> str:
+    longest = max((len(rates) for _, rates, _ in sweeps), default=0)
     if longest < 3:
         return ""
+    same = [(rates, losses) for _, rates, losses in sweeps if len(rates) == longest]
     found = read_sweeps(same[0][0], [losses for _, losses in same])
     if found.start is None or found.end is None:
-        return "While the rate rose, the loss did not fall by more than chance makes it."
+        return "While the rate rose, the loss did not fall by more than its noise."
     return f"While the rate rose, the loss fell from {found.start:.2g} on and stayed low up to {found.end:.2g}."
 
 
 def _of_fixed(fixed: Sequence[dict[str, Any]]) -> str:
     if not fixed:
         return ""
-    means = {
-        one["rate"]: float(np.mean([*one["seeds"].values()]))
-        for one in fixed[-1]["rates"]
-        if None not in one["seeds"].values()
-    }
+    seeds = {each["rate"]: [*each["seeds"].values()] for each in fixed[-1]["rates"]}
+    means = {rate: float(np.mean(accuracies)) for rate, accuracies in seeds.items() if None not in accuracies}
     if not means:
-        return "No fixed rate was trained with by every seed without diverging."
+        return "At every fixed rate a seed diverged."
     best = max(means, key=lambda rate: means[rate])
+    iterations = fixed[-1]["iterations"]
     return (
-        f"Of the fixed rates {best:g} was best: {100 * means[best]:.1f} % after {fixed[-1]['iterations']:,} "
-        "iterations, the mean over the seeds."
+        f"Best fixed rate: {best:g}, with a mean accuracy of {100 * means[best]:.1f} % after {iterations:,} iterations."
     )

@@ -1,4 +1,4 @@
-"""A run as a spec of its own, to copy: training it makes that run again, with the same run id."""
+"""The spec of a single run, to copy: it makes that run again, with the same run id."""
 
 from __future__ import annotations
 
@@ -30,21 +30,35 @@ class SpecWriter:
 
     def text(self, run: RunRow) -> str | None:
         """The run's YAML; None where the run does not say enough, as one read from a log."""
-        workload, policy = self._workload(run), _policy(run)
-        if workload is None or policy is None or run.seed is None:
+        workload = self._workload(run)
+        try:
+            policy = parse_policy(run.policy).scaled(run.lr_scale).text
+        except PolicyError:
             return None
+        if workload is None or run.seed is None:
+            return None
+        left_out = _CAFFE_LEAVES_NO_CHOICE if run.engine.get("name") == "caffe" else frozenset()
         rules = {name: value for name, value in run.stopping.items() if value}
         spec = {
             "name": run.experiment,
             "workload": workload,
             "solver": {name: value for name, value in run.solver.items() if name != "lr_scale" and value is not None},
-            "engine": _engine(run),
+            "engine": {name: run.engine[name] for name in _ENGINE if name in run.engine and name not in left_out},
             "seeds": [run.seed],
             **({} if run.target is None else {"target_accuracy": run.target}),
             "policies": [policy],
             **({"stopping": rules} if rules else {}),
         }
-        return self._comments(workload) + _yaml(spec)
+        import yaml
+
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # of hundreds of runs, many times as fast
+        text = yaml.dump(spec, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
+        lines = ["# one run; save as run.yaml, then: lrbench run run.yaml"]
+        if workload["net"] == OWN_NET:
+            lines.append("# net: your own file; the engine was given net.prototxt in the run's folder")
+        if workload["dataset"] not in self.data_sets:
+            lines.append("# dataset: not a name that a spec knows; give your folders, or the set it was held out of")
+        return "\n".join([*lines, str(text)])
 
     def _workload(self, run: RunRow) -> dict[str, Any] | None:
         net, dataset = (_name(run.workload.get(part)) for part in ("net", "dataset"))
@@ -53,35 +67,7 @@ class SpecWriter:
             return None
         return {"net": net if net in self.nets else OWN_NET, "dataset": dataset, **sizes}
 
-    def _comments(self, workload: dict[str, Any]) -> str:
-        lines = ["# one run; save as run.yaml, then: lrbench run run.yaml"]
-        if workload["net"] == OWN_NET:
-            lines.append("# net: your own file; net.prototxt in the run's folder is what the engine was given")
-        if workload["dataset"] not in self.data_sets:
-            lines.append("# dataset: none that a spec knows by name; give your folders, or what it was held out of")
-        return "".join(f"{line}\n" for line in lines)
-
 
 def _name(part: Any) -> str | None:
     name = part.get("name") if isinstance(part, dict) else None
     return name if isinstance(name, str) else None
-
-
-def _policy(run: RunRow) -> str | None:
-    try:
-        return parse_policy(run.policy).scaled(run.lr_scale).text
-    except PolicyError:
-        return None
-
-
-def _engine(run: RunRow) -> dict[str, Any]:
-    leave_out = _CAFFE_LEAVES_NO_CHOICE if run.engine.get("name") == "caffe" else frozenset()
-    return {name: run.engine[name] for name in _ENGINE if name in run.engine and name not in leave_out}
-
-
-def _yaml(spec: dict[str, Any]) -> str:
-    import yaml
-
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # of hundreds of runs, many times as fast
-    text = yaml.dump(spec, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
-    return str(text)

@@ -20,13 +20,13 @@ WIDTH = 120
 
 @cache
 def formats() -> tuple[str, ...]:
-    """The names of all formats, that for terminals first."""
+    """Return the names of all formats, that for terminals first."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return (FOR_TERMINALS, *(name for name in names if name != FOR_TERMINALS))
 
 
 def render(document: Document, form: str = FOR_TERMINALS, width: int = WIDTH) -> bytes:
-    """The document in a format.
+    """Render a document in a format.
 
     Args:
         form: one of ``formats()``.
@@ -42,7 +42,7 @@ def for_programs(form: str) -> bool:
 
 
 def notebook(document: Document) -> str:
-    """The blocks of a document for a cell of a notebook."""
+    """Return the blocks of a document as HTML for a cell of a notebook."""
     from lrbench.report.render.html import fragment
 
     return fragment(document)

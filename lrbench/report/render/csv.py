@@ -11,12 +11,12 @@ from lrbench.errors import plain
 from lrbench.report.document import Document
 
 FOR_PROGRAMS = True
-# What a spreadsheet would take for a formula, with the blanks that it skips.
+# The beginning of a formula, with the blanks that spreadsheets skip.
 _FORMULA = re.compile(r"\s*[=+\-@]")
 
 
 def render(document: Document, _width: int) -> str:
-    """A line for each record, below the names of all keys in the order in which they occur."""
+    """Return the names of all keys in the order in which they occur, then a line for each record."""
     records = document.records()
     names = list(dict.fromkeys(name for record in records for name in record))
     file = io.StringIO(newline="")
@@ -27,7 +27,7 @@ def render(document: Document, _width: int) -> str:
 
 
 def cell(text: str) -> str:
-    """Plain text that a spreadsheet does not run: a leading apostrophe makes it text."""
+    """Return plain text that a spreadsheet does not run: a leading apostrophe makes it text."""
     clean = plain(text)
     return f"'{clean}" if _FORMULA.match(clean) else clean
 

@@ -33,7 +33,7 @@ pre {{ overflow-x: auto; }}
 
 
 def render(document: Document, _width: int) -> str | bytes:
-    """A page that needs nothing else: the document's own, where it has one."""
+    """Return a page without external resources; the document's own page, where it has one."""
     if document.page is not None:
         return document.page()
     heading = next((block.text for block in document.blocks if isinstance(block, Heading)), "LRBench")
@@ -41,14 +41,16 @@ def render(document: Document, _width: int) -> str | bytes:
 
 
 def fragment(document: Document) -> str:
-    """The blocks alone, without styles or scripts."""
+    """Return the blocks alone, without styles or scripts."""
     return "\n".join(part for block in document.blocks for part in _parts(block))
 
 
 def _parts(block: Block) -> Iterator[str]:
     if isinstance(block, Table):
         yield from [_paragraph(block.lead)] if block.lead else []
-        yield _table(block)
+        titles = [plain(column.title) for column in block.columns]
+        rows = [[", ".join(map(plain, (cell.text, *cell.details))) for cell in cells(row)] for row in block.rows]
+        yield tabulate(rows, titles, "html", disable_numparse=True, colalign=alignment(block.columns))
         yield from map(_paragraph, block.notes)
     elif isinstance(block, Items):
         yield from [_paragraph(block.title)] if block.title else []
@@ -66,9 +68,3 @@ def _parts(block: Block) -> Iterator[str]:
 
 def _paragraph(text: str) -> str:
     return f"<p>{html.escape(plain(text))}</p>"
-
-
-def _table(table: Table) -> str:
-    titles = [plain(column.title) for column in table.columns]
-    rows = [[", ".join(map(plain, (cell.text, *cell.details))) for cell in cells(row)] for row in table.rows]
-    return tabulate(rows, titles, "html", disable_numparse=True, colalign=alignment(table.columns))

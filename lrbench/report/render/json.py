@@ -12,7 +12,7 @@ _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS | orjson.OPT_APP
 
 
 def render(document: Document, _width: int) -> bytes:
-    """One JSON object, indented unless it is large."""
+    """Return one JSON object, indented unless it is large."""
     return printable_json(
         orjson.dumps(document.data(), option=_OPTIONS | (0 if document.large else orjson.OPT_INDENT_2))
     )

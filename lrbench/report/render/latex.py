@@ -1,6 +1,6 @@
 """Documents for LaTeX: tables with the rules of booktabs, in floats with caption and label.
 
-Sentences that matter on a screen alone, and commands to type next, are left out; headings are comments.
+Sentences for a screen only, and commands to type next, are left out; headings are comments.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from functools import partial
 from tabulate import DataRow, Line, TableFormat, tabulate
 
 from lrbench.errors import plain
-from lrbench.report.document import Block, Cell, Code, Column, Document, Heading, Items, Paragraph, Table
+from lrbench.report.document import Block, Cell, Code, Document, Heading, Items, Paragraph, Table
 from lrbench.report.formats import NOTHING
 from lrbench.report.tables import cells, parts_that_fit
 
 PREAMBLE = "% needs in the preamble: \\usepackage{booktabs,tabularx,longtable}"
 MOST_LINES = 45
-"""A float with more does not fit on a page: a table that breaks over pages stands in its place."""
+"""Lines that fit on a page; a longer table is no float, but breaks over pages."""
 SOURCE_WIDTH = 100
 PAGE_CHARACTERS, LEAST_FOR_POLICY = 100, 24
 WIDE_POLICY, WIDE = 18, 30
-"""Policies and texts longer than so many characters share the room that the numbers leave."""
+"""Characters of the longest policies and texts that are not broken over lines."""
 WIDEST_TITLE = 11
 GAP = 2
 BREAK = r"\\"
@@ -49,14 +49,14 @@ _CHARACTERS = {
 
 
 def render(document: Document, _width: int) -> str:
-    """The preamble that is needed, then the blocks."""
+    """Return the preamble that is needed, then the blocks."""
     return "\n\n".join([PREAMBLE, *(part for block in document.blocks for part in _parts(block))]) + "\n"
 
 
 def escaped(text: str) -> str:
-    """Plain text that LaTeX sets as it is, with any engine and font encoding, at the beginning of a row, too.
+    """Escape a text for LaTeX with any engine and font encoding, at the beginning of a row, too.
 
-    What the usual fonts lack is named by its code, such as ``[U+5B66]``.
+    Characters that the usual fonts lack are named by their code, such as ``[U+5B66]``.
     """
     # Two hyphens are a dash in LaTeX. A bracket or a star behind the end of a row would belong to that end.
     return re.sub("-(?=-)", "-{}", "".join(map(_character, plain(text))))
@@ -88,13 +88,14 @@ def _parts(block: Block) -> Iterator[str]:
 
 
 def _filled(source: str) -> str:
-    """Wrapped for those who read the source."""
+    """Wrap LaTeX source for its readers."""
     return textwrap.fill(source, SOURCE_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _float(table: Table) -> str:
-    """The table below its caption: in a float over all columns of the page, unless it is too long for a page."""
-    head = f"\\caption{{{_filled(_caption(table))}}}\n\\label{{tab:{_label(table.key)}}}"
+    """Return the table below its caption: in a float over all columns of the page, unless it is too long for a page."""
+    label = re.sub(r"[^A-Za-z0-9]+", "-", table.key).strip("-").lower()
+    head = f"\\caption{{{_filled(_caption(table))}}}\n\\label{{tab:{label}}}"
     parts = [_table(part) for part in parts_that_fit(table, lambda part: _room(_specs(part)) >= LEAST_FOR_POLICY)]
     long = [part for part in parts if part.startswith(r"\begin{longtable}")]
     short = [part for part in parts if part not in long]
@@ -106,19 +107,11 @@ def _float(table: Table) -> str:
     return "\n\n".join([floating, *(_over_pages(part, "") for part in long)])
 
 
-def _label(key: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", key).strip("-").lower()
-
-
 def _caption(table: Table) -> str:
     marks = {cell.mark for row in table.rows for cell in cells(row)}
-    explained = f"Bold: {table.marked}; †: not told apart from it" if marks - {None} else ""
-    sentences = [*table.caption, _capital(table.lead), explained, *map(_capital, table.notes)]
-    return " ".join(escaped(sentence).rstrip(".") + "." for sentence in sentences if sentence)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    explained = f"Bold: {table.marked}; †: not significantly different from it" if marks - {None} else ""
+    further = (text[:1].upper() + text[1:] for text in (table.lead, explained, *table.notes))
+    return " ".join(escaped(sentence).rstrip(".") + "." for sentence in (*table.caption, *further) if sentence)
 
 
 def _over_pages(table: str, head: str) -> str:
@@ -128,7 +121,7 @@ def _over_pages(table: str, head: str) -> str:
 
 
 def _table(table: Table) -> str:
-    """As wide as the text, policies and long texts in columns whose lines break."""
+    """Return the table, as wide as the text, with policies and long texts in columns whose lines break."""
     specs = _specs(table)
     kinds = [kind for kind, _ in specs]
     rows = [[_cell(cell, kind) for cell, kind in zip(cells(row), kinds, strict=True)] for row in table.rows]
@@ -139,7 +132,11 @@ def _table(table: Table) -> str:
         max((-(-len(_shown(cells(row)[index])) // room) for index in breaking), default=1) for row in table.rows
     )
     environment = "longtable" if lines > MOST_LINES else "tabularx" if breaking else "tabular"
-    return tabulate(rows, titles, _form(environment, kinds, room), disable_numparse=True)
+    row = DataRow("", " & ", rf" {BREAK}")
+    rule = Line("\\midrule\n\\endhead" if environment == "longtable" else "\\midrule", "", "", "")
+    below = Line(f"\\bottomrule\n\\end{{{environment}}}", "", "", "")
+    booktabs = TableFormat(partial(_begin, environment, kinds, room), rule, None, below, row, row, 0, None)
+    return tabulate(rows, titles, booktabs, disable_numparse=True)
 
 
 def _cell(cell: Cell, kind: str) -> str:
@@ -166,22 +163,18 @@ def _specs(table: Table) -> list[Spec]:
         texts = [*_title_lines(column.title), *(_shown(cells(row)[index]) for row in table.rows)]
         width = max(map(len, texts), default=0)
         breaks = column.role != "number" and width > (WIDE_POLICY if column.role == "policy" else WIDE)
-        found.append(("X" if breaks else _side(column), width))
+        found.append(("X" if breaks else "r" if column.role == "number" else "l", width))
     return found
 
 
-def _side(column: Column) -> str:
-    return "r" if column.role == "number" else "l"
-
-
 def _room(specs: Sequence[Spec]) -> int:
-    """How many characters are left on a page for what breaks, at least a few."""
+    """Return how many characters of a line are left for columns that break, at least a few."""
     taken = [width for kind, width in specs if kind != "X"]
     return max(10, PAGE_CHARACTERS - sum(taken) - GAP * len(specs))
 
 
 def _title(title: str, kind: str) -> str:
-    """In several lines where it is long, as numbers are narrow; wide columns break by themselves."""
+    """Break a long title into lines, as numbers are narrow; wide columns break by themselves."""
     lines = [escaped(line) for line in _title_lines(title)]
     return " ".join(lines) if kind == "X" or len(lines) == 1 else rf"\shortstack[{kind}]{{{BREAK.join(lines)}}}"
 
@@ -190,16 +183,8 @@ def _title_lines(title: str) -> list[str]:
     return textwrap.wrap(plain(title), WIDEST_TITLE, break_long_words=False)
 
 
-def _form(environment: str, kinds: Sequence[str], room: int) -> TableFormat:
-    """The rules of booktabs for tabulate; ``room`` is that of a column whose lines break, in characters."""
-    row = DataRow("", " & ", rf" {BREAK}")
-    rule = Line("\\midrule\n\\endhead" if environment == "longtable" else "\\midrule", "", "", "")
-    below = Line(f"\\bottomrule\n\\end{{{environment}}}", "", "", "")
-    return TableFormat(partial(_begin, environment, kinds, room), rule, None, below, row, row, 0, None)
-
-
 def _begin(environment: str, kinds: Sequence[str], room: int, _widths: Sequence[int], _sides: Sequence[str]) -> str:
-    """What stands above the head; only ``tabularx`` shares out the room by itself."""
+    """Begin the environment; only ``tabularx`` computes the width of columns that break."""
     share = rf"p{{{room / PAGE_CHARACTERS:.2f}\textwidth}}"
     wide = r">{\raggedright\arraybackslash}" + (share if environment == "longtable" else "X")
     columns = "".join(wide if kind == "X" else kind for kind in kinds)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from tabulate import tabulate
 
 from lrbench.errors import plain
-from lrbench.report.document import Block, Code, Column, Command, Document, Heading, Items, Paragraph, Table
-from lrbench.report.tables import alignment, cells, parts_that_fit
+from lrbench.report.document import Block, Code, Command, Document, Heading, Items, Paragraph, Table
+from lrbench.report.next_commands import next_line
+from lrbench.report.tables import alignment, cells, parts_that_fit, plain_lines
 
 ENOUGH_FOR_POLICY, NARROWEST_POLICY = 24, 18
 WIDEST_TITLE = 11
@@ -20,9 +21,9 @@ MOST_LINES = 4
 
 
 def render(document: Document, width: int) -> str:
-    """The blocks, an empty line between two of them, the commands together at the end."""
+    """Return the blocks with empty lines between them, and the commands, which are not wrapped, at the end."""
     parts = [part for block in document.blocks if not isinstance(block, Command) for part in _parts(block, width)]
-    commands = [_command(block) for block in document.blocks if isinstance(block, Command)]
+    commands = [next_line(block.text, block.comment) for block in document.blocks if isinstance(block, Command)]
     return "\n\n".join([*parts, *(["\n".join(commands)] if commands else [])]) + "\n"
 
 
@@ -33,31 +34,20 @@ def _parts(block: Block, width: int) -> Iterator[str]:
             yield _table(part, width)
         yield from (_filled(note, width) for note in block.notes)
     elif isinstance(block, Items):
-        yield "\n".join(
-            [*([block.title] if block.title else []), *(_item(text, block.bullets, width) for text in block.items)]
+        start, indent = ("- ", "  ") if block.bullets else ("", "    ")
+        items = (
+            textwrap.fill(start + plain(text), width, subsequent_indent=indent, break_on_hyphens=False)
+            for text in block.items
         )
+        yield "\n".join([*([block.title] if block.title else []), *items])
     elif isinstance(block, Code):
-        yield "\n".join(_code(line) for line in block.text.splitlines())
+        yield plain_lines(block.text)
     elif isinstance(block, (Heading, Paragraph)):
         yield _filled(block.text, width)
 
 
 def _filled(text: str, width: int) -> str:
     return textwrap.fill(plain(text), width)
-
-
-def _item(text: str, bullet: bool, width: int) -> str:
-    start, indent = ("- ", "  ") if bullet else ("", "    ")
-    return textwrap.fill(start + plain(text), width, subsequent_indent=indent, break_on_hyphens=False)
-
-
-def _code(line: str) -> str:
-    return " " * (len(line) - len(line.lstrip(" "))) + plain(line)
-
-
-def _command(block: Command) -> str:
-    """What follows ``next:`` can be pasted into a shell, its comment included; it is not wrapped."""
-    return f"next: {plain(block.text)}" + (f"   # {block.comment}" if block.comment else "")
 
 
 def _table(table: Table, width: int) -> str:
@@ -75,7 +65,7 @@ def _room(table: Table, width: int) -> int:
 
 
 def _layout(table: Table, width: int) -> tuple[list[str], list[list[str]], int]:
-    """The titles and columns, wrapped but for the policies, and how wide those may be."""
+    """Return the titles and columns, wrapped but for the policies, and the width that is left for those."""
     titles = [_wrapped(plain(column.title), WIDEST_TITLE) for column in table.columns]
     rows = [["\n".join(map(plain, (cell.text, *cell.details))) for cell in cells(row)] for row in table.rows]
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in titles]
@@ -84,22 +74,16 @@ def _layout(table: Table, width: int) -> tuple[list[str], list[list[str]], int]:
             column if each.role == "policy" else [_wrapped(text, widest) for text in column]
             for each, column in zip(table.columns, columns, strict=True)
         ]
-        room = _room_for_policy(table.columns, titles, fixed, width)
+        taken = [
+            max(_width(title) + TITLE_PADDING, *map(_width, column), 0)
+            for each, title, column in zip(table.columns, titles, fixed, strict=True)
+            if each.role != "policy"
+        ]
+        free = width - sum(taken) - len(GAP) * (len(titles) - 1)
+        room = free // max(1, len(titles) - len(taken))
         if room >= ENOUGH_FOR_POLICY:
             break
     return titles, fixed, room
-
-
-def _room_for_policy(
-    columns: Sequence[Column], titles: Sequence[str], texts: Sequence[Sequence[str]], width: int
-) -> int:
-    taken = [
-        max(_width(title) + TITLE_PADDING, *map(_width, column), 0)
-        for each, title, column in zip(columns, titles, texts, strict=True)
-        if each.role != "policy"
-    ]
-    free = width - sum(taken) - len(GAP) * (len(columns) - 1)
-    return free // max(1, sum(column.role == "policy" for column in columns))
 
 
 def _width(text: str) -> int:
@@ -107,6 +91,6 @@ def _width(text: str) -> int:
 
 
 def _wrapped(text: str, width: int) -> str:
-    """Each of the text's lines at most ``width`` wide, and cut after four of those."""
+    """Wrap each line of the text to at most four lines of at most ``width`` characters."""
     lines = [textwrap.wrap(line, width, max_lines=MOST_LINES, placeholder=" …") for line in text.split("\n")]
     return "\n".join(line for wrapped in lines for line in wrapped)

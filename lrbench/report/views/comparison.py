@@ -29,7 +29,7 @@ from lrbench.report.formats import (
     marked,
     mean_and_deviation,
     mean_of_some,
-    p_value,
+    verdict_text,
 )
 from lrbench.report.views.ranking_data import summary_object
 
@@ -106,9 +106,7 @@ def value_text(found: ComparedRow | None, table: ComparisonTable) -> str:
 
 def _apart(found: Difference, table: ComparisonTable) -> list[Cell | str]:
     value = NOTHING if found.value is None else signed(found.value, table.metric)
-    if found.p_holm is None:
-        return [value, found.verdict]
-    return [value, f"{found.verdict}, {p_value(found.p_holm)}"]
+    return [value, verdict_text(found.verdict, found.p_holm)]
 
 
 def _soon(found: ComparedRow | None) -> str:
@@ -134,15 +132,16 @@ def _ranks(table: ComparisonTable) -> Table:
             Column("policy", "policy"),
             *(Column(value, group=i) for i, value in enumerate(table.values)),
             Column("worst rank", group=last),
-            Column("most behind", group=last),
+            Column("largest gap", group=last),
             Column("verdict", "text", group=last),
         ],
         [[found.policy, *(cell(found, value) for value in table.values), *across(found)] for found in table.standings],
         (_caption(table),),
         f"{table.label}-ranks",
-        f"rank {table.axis.at} each {table.axis.title}, and how far behind its best; holds: {table.axis.at} no "
-        f"{table.axis.title} worse than the best by Welch's t-test over the seeds, p corrected for the number of "
-        "policies (Holm), p < 0.05. With few seeds little can be told apart, so mind how far behind it is, too.",
+        f"rank {table.axis.at} each {table.axis.title}, with the gap to its best in brackets; holds: {table.axis.at} "
+        f"no {table.axis.title} significantly worse than the best (Welch's t-test over the seeds, p < 0.05 after "
+        "Holm's correction for the number of policies). With few seeds few gaps are significant: mind their sizes, "
+        "too.",
     )
 
 

@@ -38,8 +38,7 @@ MOST_FAILURES = 10
 LONGEST_PATHS = 200
 
 _TESTED = (
-    "against the best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); "
-    "worse means p < 0.05"
+    "vs. best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); worse means p < 0.05"
 )
 _DIVERGED = (
     "a policy of which some runs diverged ranks behind every one of which none did, or a smaller share, and is not "
@@ -50,7 +49,7 @@ _MISSED = (
     "runs that reached it, then by the share that diverged, then by the restricted mean, in which a run that missed it "
     "counts with its whole budget; a policy of which a run missed the target or diverged is not tested"
 )
-_PROVISIONAL = "rows without a rank: under way (the best so far) or without a value; they are compared with nothing"
+_PROVISIONAL = "rows without a rank: running (the best so far) or without a value; they are not tested"
 _EARLIER_COUNT = (
     "the rates of {} of {} runs were computed with an earlier count of cycles, in which a length that is not whole "
     "came an iteration late at some of its multiples; run the spec again for the rates of today, under another run id"
@@ -125,9 +124,7 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
         *columns,
         RankingColumn(metric.name, Column(heading(metric)), lambda row: _value(row, metric)),
         RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
-        RankingColumn(
-            "against_the_best", Column("against the best", "text"), lambda row: _against_the_best(row, metric)
-        ),
+        RankingColumn("against_the_best", Column("vs. best", "text"), lambda row: _against_the_best(row, metric)),
         *(_mean(METRICS[name], title) for name, title in _further(workload) if name != metric.name),
     ]
 
@@ -185,7 +182,7 @@ def _seeds_sentence(workload: WorkloadTable, metric: Metric) -> str:
     if not counts:
         return "No policy has a value yet"
     if counts == [1]:
-        return "One seed each, so that the noise between seeds is not known and nothing is tested"
+        return "One seed each, so the noise between seeds is unknown and nothing is tested"
     over = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"Mean ± sample standard deviation over {over} seeds"
 

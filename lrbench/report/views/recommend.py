@@ -27,7 +27,7 @@ _BEST = METRICS["best_accuracy"]
 _COST = (Column("iterations in all"), Column("seconds in all"))
 _ENTRY = Column("entry", "text")
 _TESTED = (
-    "against the best: Welch's t-test of the best accuracies over the seeds, p corrected for the number of "
+    "vs. best: Welch's t-test of the best accuracies over the seeds, p corrected for the number of "
     "comparisons (Holm); worse means p < 0.05"
 )
 
@@ -112,7 +112,7 @@ def _here(found: Recommendation) -> Iterator[Block]:
         Column("#"),
         Column("policy", "policy"),
         *_value_columns(found.target),
-        Column("against the best", "text"),
+        Column("vs. best", "text"),
         *_COST,
         _ENTRY,
     ]

@@ -1,4 +1,4 @@
-"""What stands on top of the page: which policy, how sure, what it costs."""
+"""The summary on top of the page: policy to use, significance, cost."""
 
 from __future__ import annotations
 
@@ -34,20 +34,16 @@ def test_a_policy_that_is_better_beyond_noise(headline):
     assert found["use"] == (
         f"{TRI}: best accuracy 97.10 ± 0.10 % (mean ± standard deviation over 3 seeds), the best of 2 policies."
     )
-    assert found["sure"] == (
-        "1 of 1 other is worse beyond the seeds' noise (Welch's t-test, p < 0.05 after Holm's correction)."
-    )
+    assert found["sure"] == ("1 of 1 other is significantly worse (Welch's t-test, p < 0.05 after Holm's correction).")
     assert found["cost"] == (
-        "A run takes 2,000 iterations, 20 s of training, 3 s of evaluating; 90 % is reached after "
+        "A run takes 2,000 iterations, 20 s of training, 3 s of evaluation; 90 % is reached after "
         "500 iterations, 10 s of training (3 of 3 seeds)."
     )
 
 
 def test_what_is_as_good_and_sooner_there_is_named(headline):
     found = headline({TRI: [[0.1, 0.5, 0.97], [0.1, 0.5, 0.98]], SIN: [[0.1, 0.91, 0.96], [0.1, 0.91, 0.985]]})
-    assert found["sure"] == (
-        f"1 cannot be told apart from the best with these seeds: {SIN}; more seeds would tell more apart."
-    )
+    assert found["sure"] == (f"1 is not significantly worse: {SIN}; more seeds would find smaller differences.")
     assert found["use"].startswith(f"{SIN}: best accuracy 97.25 ± 1.77 %")
     assert found["use"].endswith(
         f"not significantly worse than the best of 2 policies, {TRI}; of the 2 that are not significantly worse it has "
@@ -59,23 +55,23 @@ def test_what_is_as_good_and_sooner_there_is_named(headline):
 def test_with_one_seed_nothing_is_sure(headline):
     found = headline({TRI: [[0.1, 0.97]], FIX: [[0.1, 0.95]]})
     assert found["use"].startswith(f"{TRI}: best accuracy 97.00 % (one seed), the best of 2 policies")
-    assert found["sure"].startswith("Not known: with one seed the order may be chance.")
+    assert found["sure"].startswith("Unknown: with one seed per policy the order may be due to chance.")
 
 
 def test_one_policy_is_compared_with_nothing(headline):
-    assert headline({TRI: [[0.1, 0.97]]})["sure"].startswith("Not known: there is one policy with one seed")
+    assert headline({TRI: [[0.1, 0.97]]})["sure"] == "Unknown: there is one policy with one seed."
 
 
 def test_where_all_diverge_it_says_so(headline):
     found = headline({TRI: [[0.1, 0.3, None], [0.1, 0.5]], FIX: [[0.1, 0.2, None], [0.1, 0.2, None]]})
-    assert "Every policy had a run that diverged, this one 1 of 2" in found["use"]
+    assert "1 of its 2 runs diverged; so did runs of every other policy" in found["use"]
     assert found["sure"] == "1 had runs that diverged."
 
 
 def test_before_a_run_has_ended_no_policy_is_named(headline):
     found = headline({TRI: [[0.1, 0.97]]}, status="pending")
     assert found["use"] == (
-        f"No policy can be named yet: no run has ended. The best so far is {TRI}, best accuracy 97.00 % (one seed)."
+        f"No recommendation yet: no run has ended. Best so far: {TRI}, best accuracy 97.00 % (one seed)."
     )
     assert found["sure"] == found["cost"] == ""
 
@@ -98,10 +94,9 @@ def test_a_time_to_the_target_says_how_many_seeds_reached_it(headline):
     found = headline({TRI: [soon, MISSED], FIX: [MISSED, REACHED]}, sort="iterations_to_target")
     assert found["use"] == (
         f"{TRI}: iterations to target 500 iterations (1 of 2 seeds reached the target; the mean is "
-        "over those), the best of 2 policies. Every policy missed the target with a seed, this one "
-        "with 1."
+        "over those), the best of 2 policies. 1 of its seeds missed the target; so did seeds of every other policy."
     )
-    assert found["sure"] == "Not known: a seed of every policy missed the target, so that nothing is tested."
+    assert found["sure"] == "Unknown: a seed of every policy missed the target, so nothing is tested."
     assert found["cost"].endswith("90 % is reached after 500 iterations, 10 s of training (1 of 2 seeds).")
 
 

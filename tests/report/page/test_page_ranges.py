@@ -54,7 +54,7 @@ def test_runs_at_fixed_rates_are_compared_by_length(results, page):
     assert [length["iterations"] for length in test["fixed"]] == [500, 1000]
     last = {one["rate"]: one["seeds"] for one in test["fixed"][-1]["rates"]}
     assert last == {0.001: {"0": 0.5, "1": 0.5}, 0.01: {"0": 0.8, "1": 0.8}, 0.1: {"0": None, "1": None}}
-    assert "Of the fixed rates 0.01 was best: 80.0 % after 1,000 iterations" in test["sentence"]
+    assert "Best fixed rate: 0.01, with a mean accuracy of 80.0 % after 1,000 iterations" in test["sentence"]
 
 
 def test_ordinary_runs_are_no_range_test(tmp_path, page):

@@ -75,7 +75,7 @@ def test_a_net_and_data_of_the_users_own_are_left_to_fill_in(tmp_path, row):
     text = SpecWriter().text(row(read_description(folder)))
     assert text is not None
     assert "# net: your own file" in text
-    assert "# dataset: none that a spec knows by name" in text
+    assert "# dataset: not a name that a spec knows" in text
     assert yaml.safe_load(text)["workload"]["net"] == "./net.prototxt"
 
 

@@ -1,4 +1,4 @@
-// How soon each policy is there, and cost against quality with the front where nothing is both cheaper and better.
+// Bars of the iterations to the target, and cost against quality with the Pareto front.
 
 const MOST_BARS = 20;
 const LABEL_PIXELS = 10;
@@ -25,7 +25,7 @@ function twoLines(text, width) {
   return `${text.slice(0, first)}\n${fits(rest) ? rest : `${rest.slice(0, most(rest, "…"))}…`}`;
 }
 
-/** How many of a policy's runs reached the target, such as 1/2; empty where all did, or where there is no target. */
+/** Runs of a policy that reached the target, such as 1/2; empty where all did, or where there is no target. */
 function reachedBy(found) {
   return found.runs > found.n ? `${found.n}/${found.runs}` : "";
 }
@@ -37,7 +37,7 @@ function sooner(one, other) {
   return share(other) - share(one) || time(one) - time(other);
 }
 
-/** How many iterations each takes to the target, or to its best where there is none: mean, and each seed as a dot. */
+/** Iterations to the target, or to the best where there is none: means as bars, seeds as dots. */
 function soonOption(rows, name) {
   const narrow = innerWidth < 640 || printing;
   const names = rows.map((row) => [rankOf(row), reachedBy(metricOf(row, name)), row.name].filter(Boolean).join(" "));
@@ -52,12 +52,7 @@ function soonOption(rows, name) {
       type: "category",
       inverse: true,
       data: names.map((name) => twoLines(name, narrow ? 110 : 230)),
-      axisLabel: {
-        color: colour("text"),
-        lineHeight: 12,
-        interval: 0,
-        fontSize: LABEL_PIXELS,
-      },
+      axisLabel: { color: colour("text"), lineHeight: 12, interval: 0, fontSize: LABEL_PIXELS },
     },
     tooltip: {
       formatter: (point) =>
@@ -82,7 +77,7 @@ function renderSoon() {
   const name = target ? "iterations_to_target" : "iterations_to_best";
   const title = target
     ? `Iterations to ${shortNumber(100 * target)} %`
-    : "Iterations to the best accuracy (no target was named)";
+    : "Iterations to the best accuracy (no target is set)";
   const known = workload.rows.filter((row) => metricOf(row, name).mean !== null && row.sort[0] !== null);
   const rows = known.slice(0, MOST_BARS);
   const of = (row) => metricOf(row, name);
@@ -90,29 +85,21 @@ function renderSoon() {
   const soonest = [...known].sort((one, other) => sooner(of(one), of(other)))[0];
   const partly = known.some((row) => reachedBy(of(row)));
   const sentence = !soonest
-    ? "No policy got there."
-    : `Bar: mean${partly ? " over the seeds that got there, 1/2 is 1 of 2" : ""}; dot: a seed. ` +
-      `Soonest: ${soonest.name}, after ${shortNumber(of(soonest).mean)}` +
+    ? "No policy reached the target."
+    : `Bar: mean${partly ? " over the seeds that reached it, 1/2 is 1 of 2" : ""}; dot: a seed. ` +
+      `Fastest: ${soonest.name}, after ${shortNumber(of(soonest).mean)}` +
       `${reachedBy(of(soonest)) ? ` (${reachedBy(of(soonest))})` : ""}.` +
-      (missed ? ` ${missed} never got there.` : "") +
-      (known.length > rows.length ? ` The first ${rows.length} by rank of ${known.length}.` : "");
-  const made = figure(title, sentence, () =>
-    plainTable(
-      title,
-      ["policy", "mean", "deviation", "seeds there"],
-      known.map((row) => [
-        row.name,
-        shortNumber(of(row).mean),
-        shortNumber(of(row).standard_deviation),
-        reachedBy(of(row)) || String(of(row).n),
-      ]),
-    ),
-  );
+      (missed ? ` ${missed} did not reach it.` : "") +
+      (known.length > rows.length ? ` Shown: the first ${rows.length} of ${known.length} by rank.` : "");
+  const texts = ({ mean, standard_deviation: deviation }) => [shortNumber(mean), shortNumber(deviation)];
+  const lines = () => known.map((row) => [row.name, ...texts(of(row)), reachedBy(of(row)) || String(of(row).n)]);
+  const numbers = () => plainTable(title, ["policy", "mean", "deviation", "seeds"], lines());
+  const made = figure(title, sentence, numbers, rows.length ? () => soonOption(rows, name) : null);
   made.room.style.height = `${Math.max(12, 5 + 1.6 * rows.length)}rem`;
-  return { made, option: rows.length ? () => soonOption(rows, name) : null };
+  return made;
 }
 
-/** Both in the unit of their titles. */
+/** Means of a cost and of the ranking metric, in the units of their titles. */
 function costAndQuality(cost, place) {
   const spent = metricOf(workload.rows[place], cost.name).mean;
   return [
@@ -123,15 +110,15 @@ function costAndQuality(cost, place) {
 
 function costOption(cost) {
   const point = (place) => [...costAndQuality(cost, place), place];
-  const front = new Set(cost.front);
+  const others = cost.places.filter((place) => !cost.front.includes(place));
   const ranks = new Map(); // policies at one point share a label
   for (const place of cost.places) {
     const key = costAndQuality(cost, place).join();
     ranks.set(key, [...(ranks.get(key) || []), rankOf(workload.rows[place])]);
   }
   const text = (place) => {
-    const [first, ...others] = ranks.get(costAndQuality(cost, place).join());
-    return first === rankOf(workload.rows[place]) ? [first, ...others].join(" ") : "";
+    const shared = ranks.get(costAndQuality(cost, place).join());
+    return shared[0] === rankOf(workload.rows[place]) ? shared.join(" ") : "";
   };
   const labelled = (places, weight) => ({
     data: places.map((place) => ({ value: point(place), label: { formatter: () => text(place) } })),
@@ -165,10 +152,7 @@ function costOption(cost) {
       },
       {
         type: "scatter",
-        ...labelled(
-          cost.places.filter((place) => !front.has(place)),
-          "normal",
-        ),
+        ...labelled(others, "normal"),
         symbol: "circle",
         symbolSize: 8,
         itemStyle: { color: "transparent", borderColor: colour("soft"), borderWidth: 2 },
@@ -191,43 +175,27 @@ function renderCost() {
   const numbers = () =>
     plainTable(
       "Cost and quality",
-      ["policy", cost.title, data.metric.title, "on the front"],
+      ["policy", cost.title, data.metric.title, "Pareto-optimal"],
       cost.places.map((place) => [
         workload.rows[place].name,
         ...costAndQuality(cost, place).map(shortNumber),
         cost.front.includes(place) ? "yes" : "no",
       ]),
     );
-  const made = figure(
-    "Cost against quality",
-    `${cost.sentence} Diamonds, joined by the dashed line: these. Circles: the others.`,
-    numbers,
+  const sentence = `${cost.sentence} Diamonds: Pareto-optimal; circles: others.`;
+  const made = figure("Cost against quality", sentence, numbers, () => costOption(cost));
+  const options = workload.costs.map((each) =>
+    element("option", { value: each.name, selected: each === cost }, each.title),
   );
-  const options = workload.costs.map((one) =>
-    element("option", { value: one.name, selected: one === cost }, one.title),
-  );
-  const choose = element(
-    "select",
-    {
-      onchange: (event) => {
-        state.cost = event.target.value;
-        renderBars();
-      },
-    },
-    ...options,
-  );
+  const onchange = (event) => {
+    state.cost = event.target.value;
+    renderBars();
+  };
+  const choose = element("select", { onchange }, ...options);
   made.frame.firstChild.append(element("p", {}, element("label", {}, "Cost ", choose)));
-  return { made, option: () => costOption(cost) };
+  return made;
 }
 
 function renderBars() {
-  const open = openDetails("bars");
-  const parts = [renderSoon(), renderCost()].filter(Boolean);
-  fill("bars", ...parts.map((part) => part.made.frame));
-  reopen("bars", open);
-  forgetCharts();
-  for (const { made, option } of parts) {
-    if (option) draw(made.room, option);
-    else made.room.remove();
-  }
+  fillFigures("bars", [renderSoon(), renderCost()].filter(Boolean));
 }

@@ -23,13 +23,11 @@ function show(id, shown) {
   byId(id).hidden = !shown;
 }
 
-/** A table that scrolls sideways within the page, by keyboard too. */
-function scrolling(label, table, tall = false) {
-  return element(
-    "div",
-    { class: tall ? "scroll tall" : "scroll", tabindex: 0, role: "region", "aria-label": label },
-    table,
-  );
+/** A table of head cells and rows that scrolls within the page, by keyboard too. */
+function scrollingTable(label, head, rows, kind = null) {
+  const [first, others] = [element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)];
+  const table = element("table", { class: kind }, first, others);
+  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
 }
 
 /** A plain table of texts; the first cell of each row is its head. */
@@ -44,23 +42,17 @@ function plainTable(caption, head, rows) {
       ),
     ),
   );
-  return scrolling(
-    caption,
-    element("table", {}, element("thead", {}, element("tr", {}, ...titles)), element("tbody", {}, ...lines)),
-    true,
-  );
+  return scrollingTable(caption, titles, lines);
 }
 
-/** A chart's frame: its title, what it shows in words, room to draw, and its numbers. */
-function figure(title, sentence, numbers) {
+/** A chart: its frame with title, sentence and numbers as a table, the room to draw in, and what makes its option. */
+function figure(title, sentence, numbers, option) {
   const room = element("div", { class: "chart", role: "img", "aria-label": `${title}. ${sentence}` });
   const lookup = numbers && element("details", {}, element("summary", {}, `The numbers: ${title}`));
   if (lookup)
     lookup.addEventListener("toggle", () => {
       if (lookup.open && lookup.children.length === 1) lookup.append(numbers());
     });
-  return {
-    room,
-    frame: element("figure", {}, element("figcaption", {}, element("h3", {}, title), sentence), room, lookup),
-  };
+  const caption = element("figcaption", {}, element("h3", {}, title), sentence);
+  return { room, option, frame: element("figure", {}, caption, room, lookup) };
 }

@@ -1,4 +1,4 @@
-// Policies x optimizers: a table whose cells are darker the farther they are behind the best of their optimizer.
+// Policies x optimizers: a table with darker cells for larger gaps to the best of an optimizer.
 
 function heatCell(cell) {
   const classes = [cell.shade === null ? "unknown" : "", cell.best ? "best" : ""].join(" ").trim();
@@ -8,13 +8,11 @@ function heatCell(cell) {
 }
 
 function heatTable(matrix) {
-  const head = element(
-    "tr",
-    {},
+  const head = [
     element("th", { scope: "col", class: "policy" }, `policy; ${matrix.title}`),
     ...matrix.solvers.map((solver) => element("th", { scope: "col" }, solver)),
     element("th", { scope: "col", class: "left" }, "verdict"),
-  );
+  ];
   const rows = matrix.rows.map((row) =>
     element(
       "tr",
@@ -24,11 +22,7 @@ function heatTable(matrix) {
       element("td", { class: "left" }, row.verdict),
     ),
   );
-  return scrolling(
-    `${matrix.label}: policies and optimizers`,
-    element("table", { class: "heat" }, element("thead", {}, head), element("tbody", {}, ...rows)),
-    true,
-  );
+  return scrollingTable(`${matrix.label}: policies and optimizers`, head, rows, "heat");
 }
 
 function renderHeat() {
@@ -42,7 +36,7 @@ function renderHeat() {
       element(
         "p",
         { class: "note" },
-        "★ and framed: best of its optimizer. Darker: farther behind it. Hatched: cannot be compared, since a run diverged, is not there, or a seed has no value.",
+        "★, framed: best of its optimizer. Darker: larger gap to it. Hatched: not comparable, because a run diverged or is missing, or a seed has no value.",
       ),
     ]),
   );

@@ -8,28 +8,12 @@ const RATE = "learning_rate";
 const CURVES = [
   { name: RATE, title: "Learning rate", axis: "learning rate", scale: PLAIN },
   { name: "accuracy_top1", title: "Accuracy on the test set", axis: "top-1 accuracy, %", scale: PERCENT },
-  {
-    name: "accuracy_top1",
-    title: "Accuracy, zoomed in on the best",
-    axis: "top-1 accuracy, %",
-    scale: PERCENT,
-    zoomed: true,
-  },
+  { name: "accuracy_top1", title: "Accuracy, zoomed in on the best", axis: "top-1 accuracy, %", scale: PERCENT, zoomed: true },
   { name: "train_loss", title: "Training loss", axis: "training loss", scale: LOGARITHM },
   { name: "test_loss", title: "Test loss", axis: "test loss", scale: LOGARITHM },
   { name: "average_confidence", title: "Confidence in the correct answers", axis: "confidence, %", scale: PERCENT },
-  {
-    name: "confidence_deviation",
-    title: "Confidence deviation",
-    axis: "deviation, points",
-    scale: PERCENT,
-  },
-  {
-    name: "expected_calibration_error",
-    title: "Expected calibration error",
-    axis: "calibration error, points",
-    scale: PERCENT,
-  },
+  { name: "confidence_deviation", title: "Confidence deviation", axis: "deviation, points", scale: PERCENT },
+  { name: "expected_calibration_error", title: "Expected calibration error", axis: "error, points", scale: PERCENT },
 ];
 
 function scaled(values, scale) {
@@ -60,7 +44,7 @@ function band(curve, scale, style, stack) {
   ];
 }
 
-/** Crosses where the training of a seed broke down. */
+/** Crosses where a seed diverged. */
 function crosses(ends, scale, style) {
   return {
     symbol: "path://M0,2 L2,0 L10,8 L8,10 Z M8,0 L10,2 L2,10 L0,8 Z",
@@ -162,13 +146,17 @@ function curveOption(rows, given) {
   };
 }
 
+function inUnit(value, kind) {
+  return value !== null && kind.scale === PERCENT ? 100 * value : value;
+}
+
 function curveSentence(rows, kind) {
   const last = rows
     .filter((row) => row.curves[kind.name])
     .map((row) => {
       const known = row.curves[kind.name].mean.filter((value) => value !== null);
       const value = known[known.length - 1];
-      return `${rankOf(row)} ${shortNumber(kind.scale === PERCENT ? 100 * value : value)}`;
+      return `${rankOf(row)} ${shortNumber(inUnit(value, kind))}`;
     });
   return last.length
     ? `At the end: ${last.slice(0, 5).join(", ")}${last.length > 5 ? `, and ${last.length - 5} more` : ""}.`
@@ -184,30 +172,22 @@ function curveNumbers(rows, kind) {
     rows
       .filter((row) => row.curves[kind.name])
       .map((row) => {
-        const values = row.curves[kind.name].mean.map((value) =>
-          value !== null && kind.scale === PERCENT ? 100 * value : value,
-        );
+        const values = row.curves[kind.name].mean.map((value) => inUnit(value, kind));
         return [row.name, ...parts.map((part) => shortNumber(values[Math.round(part * (values.length - 1))]))];
       }),
   );
 }
 
+/** A piece of a policy's line for the legend. */
 function sample(style) {
-  const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
-  const drawn = {
-    x1: 0,
-    x2: 34,
-    y1: 5,
-    y2: 5,
-    stroke: style.colour,
-    "stroke-width": data.theme.width,
-    "stroke-dasharray": style.dash.join(" "),
+  const drawing = (tag, attributes) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
   };
-  for (const [name, value] of Object.entries({ width: 34, height: 10, "aria-hidden": "true" }))
-    picture.setAttribute(name, value);
-  for (const [name, value] of Object.entries(drawn)) line.setAttribute(name, value);
-  picture.append(line);
+  const stroke = { stroke: style.colour, "stroke-width": data.theme.width, "stroke-dasharray": style.dash.join(" ") };
+  const picture = drawing("svg", { width: 34, height: 10, "aria-hidden": "true" });
+  picture.append(drawing("line", { x1: 0, x2: 34, y1: 5, y2: 5, ...stroke }));
   return picture;
 }
 
@@ -221,18 +201,14 @@ function renderCurves() {
   );
   const seen = (curve, kind) => curve && (!kind.zoomed || curve.mean.some((value) => value >= workload.zoom.low));
   const shown = CURVES.filter((kind) => rows.some((row) => seen(row.curves[kind.name], kind)));
-  const open = openDetails("curves");
-  const made = shown.map((kind) => [
-    kind,
-    figure(kind.title, curveSentence(rows, kind), () => curveNumbers(rows, kind)),
-  ]);
   const note = rows.some((row) => Object.values(row.curves).some((curve) => curve.low))
-    ? "Line: mean over the seeds; band: from the lowest to the highest; ×: the training of a seed broke down."
+    ? "Line: mean over the seeds; band: lowest to highest seed; ×: a seed diverged."
     : "";
   fill("curves-note", note);
-  fill("curves", ...made.map(([, one]) => one.frame));
-  reopen("curves", open);
-  forgetCharts();
-  for (const [kind, one] of made) draw(one.room, () => curveOption(rows, kind));
-  byId("curves").dataset.drawn = made.length;
+  const made = (kind) => {
+    const numbers = () => curveNumbers(rows, kind);
+    return figure(kind.title, curveSentence(rows, kind), numbers, () => curveOption(rows, kind));
+  };
+  fillFigures("curves", shown.map(made));
+  byId("curves").dataset.drawn = shown.length;
 }

@@ -1,4 +1,4 @@
-// While the server that the page came from says that there is something new: take it, and keep what the reader set.
+// Polls the server that the page came from, and shows new data without losing what the reader has set.
 
 const POLL_MILLISECONDS = 1000;
 let tag = null;
@@ -7,7 +7,7 @@ async function newest() {
   const headers = tag ? { "If-None-Match": tag } : {};
   const answer = await fetch("data.json", { headers, cache: "no-store" });
   if (answer.status === 304) return null;
-  if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
+  if (!answer.ok) throw new Error(`HTTP status ${answer.status}`);
   tag = answer.headers.get("ETag");
   return answer.json();
 }
@@ -18,7 +18,7 @@ async function follow() {
     const found = await newest();
     if (found) takeData(found);
   } catch (error) {
-    words = "the server does not answer; what is shown is from before";
+    words = "server not responding; showing the last data";
   }
   if (byId("live").textContent !== `· ${words}`) byId("live").textContent = `· ${words}`;
   setTimeout(follow, POLL_MILLISECONDS);

@@ -1,4 +1,4 @@
-// What the reader has set, and how the page follows it.
+// State that the reader sets, and drawing of the page from it.
 
 const state = {
   workload: null,
@@ -12,15 +12,7 @@ const state = {
 let data = JSON.parse(byId("data").textContent);
 let workload = null;
 
-function openDetails(id) {
-  return [...byId(id).querySelectorAll("details")].map((one) => one.open && one.firstChild.textContent);
-}
-
-function reopen(id, titles) {
-  for (const one of byId(id).querySelectorAll("details")) one.open = titles.includes(one.firstChild.textContent);
-}
-
-/** The workloads, that first which a stranger means. */
+/** Workloads, the most relevant first. */
 function ordered() {
   const smaller = (one, other) => one.order.reduce((found, value, place) => found || value - other.order[place], 0);
   return [...data.workloads].sort(smaller);
@@ -63,7 +55,7 @@ function renderAll() {
   focused();
 }
 
-/** Where the keyboard is, in a way that finds it again once all is drawn anew. */
+/** Returns a function that gives the focus back to the same control once the page is drawn anew. */
 function keptFocus() {
   const at = document.activeElement;
   const key = at && (at.dataset.key || at.getAttribute("aria-label") || at.name || at.textContent);

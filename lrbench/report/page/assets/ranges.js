@@ -1,4 +1,4 @@
-// Range tests: the loss while the rate rises, and the accuracy of runs at fixed rates.
+// Range tests: the loss of rate sweeps, and the accuracy of runs at fixed rates.
 
 function rateAxis() {
   return axis("log", "learning rate", { label: (value) => String(Number(value.toPrecision(2))) });
@@ -9,7 +9,7 @@ function sweepOption(test) {
   return {
     grid: { left: 66, right: 30, top: 14, bottom: 44 },
     xAxis: rateAxis(),
-    // What diverges would squeeze the rest flat.
+    // A seed that diverges would flatten the rest.
     yAxis: axis("value", "training loss", {
       vertical: true,
       label: shortNumber,
@@ -81,29 +81,23 @@ function fixedNumbers(test) {
 
 function renderRanges() {
   show("range", data.ranges.length > 0);
-  const drawn = [];
-  fill(
-    "ranges",
-    ...data.ranges.flatMap((test) => {
-      const frames = element("div", { class: "charts" });
-      const add = (made, option) => {
-        frames.append(made.frame);
-        drawn.push([made.room, option]);
-      };
-      if (test.sweeps.length)
-        add(figure("Loss while the rate rises", "One line a seed. The numbers are in the runs' folders."), () =>
-          sweepOption(test),
-        );
-      if (test.fixed.length)
-        add(
-          figure("Accuracy of runs at a fixed rate", "Mean over the seeds; a gap: a seed diverged.", () =>
-            fixedNumbers(test),
-          ),
-          () => fixedOption(test),
-        );
-      return [element("h3", {}, test.label), element("p", {}, test.sentence), frames];
-    }),
-  );
-  forgetCharts();
-  for (const [room, option] of drawn) draw(room, option);
+  const sweeps = (test) => {
+    const sentence = "One line per seed. The numbers are in the runs' folders.";
+    return figure("Loss while the rate rises", sentence, null, () => sweepOption(test));
+  };
+  const fixed = (test) => {
+    const [sentence, numbers] = ["Mean over the seeds; gaps: a seed diverged.", () => fixedNumbers(test)];
+    return figure("Accuracy of runs at a fixed rate", sentence, numbers, () => fixedOption(test));
+  };
+  const figures = data.ranges.map((test) => [
+    ...(test.sweeps.length ? [sweeps(test)] : []),
+    ...(test.fixed.length ? [fixed(test)] : []),
+  ]);
+  const parts = data.ranges.flatMap((test, index) => [
+    element("h3", {}, test.label),
+    element("p", {}, test.sentence),
+    element("div", { class: "charts" }, ...figures[index].map(({ frame }) => frame)),
+  ]);
+  fill("ranges", ...parts);
+  drawFigures(figures.flat());
 }

@@ -1,22 +1,20 @@
-// Every run of the workload, with the spec that makes it again; and those under way.
+// The runs of the workload, each with the spec that makes it again, and the active runs.
 
 const FIRST_RUNS = 100;
 const RUN_COLUMNS = ["policy", "solver", "seed", "status", "best %", "iteration", "spec"];
 
-function copy(text, button, box) {
-  const done = (words) => {
-    button.textContent = words;
-  };
-  const byHand = () => {
-    getSelection().selectAllChildren(box);
-    done("Selected: copy with Ctrl-C");
-  };
-  if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => done("Copied"), byHand);
-  else byHand();
+async function copy(text, button, box) {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch (error) {
+    getSelection().selectAllChildren(box); // without a clipboard, as on a page that came by plain HTTP
+    button.textContent = "Selected: copy with Ctrl-C";
+  }
 }
 
 function specCell(run) {
-  if (!run.spec) return element("span", { class: "note" }, "not known");
+  if (!run.spec) return element("span", { class: "note" }, "unknown");
   const box = element("pre", {});
   const button = element("button", { type: "button", onclick: () => copy(run.spec, button, box) }, "Copy");
   const cell = element("details", { "data-key": run.where }, element("summary", {}, "spec"));
@@ -57,25 +55,13 @@ function renderRuns() {
       title,
     ),
   );
-  const table = element(
-    "table",
-    {},
-    element("thead", {}, element("tr", {}, ...head)),
-    element("tbody", {}, ...shown.map(runRow)),
-  );
+  const all = () => {
+    state.allRuns = true;
+    renderRuns();
+  };
   const where = scrollOf("run-table");
-  const more = element(
-    "button",
-    {
-      type: "button",
-      onclick: () => {
-        state.allRuns = true;
-        renderRuns();
-      },
-    },
-    `Show all ${places.length} runs`,
-  );
-  fill("run-table", scrolling("Runs", table, true), shown.length < places.length ? more : "");
+  const more = element("button", { type: "button", onclick: all }, `Show all ${places.length} runs`);
+  fill("run-table", scrollingTable("Runs", head, shown.map(runRow)), shown.length < places.length ? more : "");
   scrollBox("run-table", where);
 }
 
@@ -84,7 +70,7 @@ function renderUnderway() {
   fill(
     "underway-table",
     plainTable(
-      "Runs under way",
+      "Active runs",
       ["run", "iteration", "last accuracy", "best", "rate", "time left"],
       data.underway.map((run) => [run.name, run.iteration, run.accuracy, run.best, run.rate, run.left]),
     ),

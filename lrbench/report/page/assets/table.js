@@ -1,12 +1,12 @@
-// The ranked table: sorted by any column, filtered, with a tick for each policy that is drawn.
+// The ranked table: sorted by any column, filtered, with a box to tick for each policy that is drawn.
 
-const TEXTS = new Set(["policy", "solver", "engine", "against the best", "runs"]);
+const TEXTS = new Set(["policy", "solver", "engine", "vs. best", "runs"]);
 
 function keyOf(row) {
   return `${workload.label}\n${row.name}`;
 }
 
-/** The rows that are drawn, the best first: those ticked, or the first few until the reader ticks any. */
+/** Rows to draw, the best first: those ticked, or the first few until the reader ticks any. */
 function drawnRows() {
   const ticked = state.drawn[workload.label];
   if (!ticked) return workload.rows.slice(0, data.theme.first);
@@ -73,35 +73,22 @@ function tableRow(row, drawn) {
 function renderTable() {
   const rows = sortedRows();
   const drawn = new Set(drawnRows());
-  const head = element(
-    "tr",
-    {},
-    element("th", { scope: "col", class: "tick" }, "draw"),
-    ...workload.columns.map(headCell),
-  );
-  const table = element(
-    "table",
-    {},
-    element("thead", {}, head),
-    element("tbody", {}, ...rows.map((row) => tableRow(row, drawn))),
-  );
+  const head = [element("th", { scope: "col", class: "tick" }, "draw"), ...workload.columns.map(headCell)];
   const where = scrollOf("policy-table");
-  fill("policy-table", scrolling("Policies, ranked", table, true));
+  const lines = rows.map((row) => tableRow(row, drawn));
+  fill("policy-table", scrollingTable("Policies, ranked", head, lines));
   scrollBox("policy-table", where);
   const buttons = [
     ["Draw the best five", () => tick(workload.rows.slice(0, data.theme.first))],
     ["Draw the first 20 shown", () => tick(sortedRows().slice(0, 20))],
     ["Draw none", () => tick([])],
   ];
-  const counted =
-    workload.rows.length === rows.length
-      ? `${rows.length} policies. `
-      : `${rows.length} of ${workload.rows.length} policies. `;
-  const seed =
-    state.filters.seed || state.filters.status ? "Means are over all runs of a policy, filtered or not. " : "";
+  const of = workload.rows.length === rows.length ? "" : ` of ${workload.rows.length}`;
+  const partly = state.filters.seed || state.filters.status;
+  const counted = `${rows.length}${of} policies. ${partly ? "Means are over all runs of a policy, filtered or not. " : ""}`;
   fill(
     "shown",
-    counted + seed,
+    counted,
     ...buttons.flatMap(([text, act]) => [element("button", { type: "button", onclick: act }, text), " "]),
   );
 }

@@ -1,4 +1,4 @@
-// How charts are drawn. Colours, dashes and ticks come with the data, the same as those of the picture files.
+// Drawing of charts. Colours, dashes and ticks come with the data, the same as in the picture files.
 
 const charts = new Map();
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
@@ -44,7 +44,7 @@ function axis(kind, name, { vertical = false, label, options = {}, ticks, ends =
   };
 }
 
-/** Draw into a room of the page: at once where the reader is near it, else when he comes near. */
+/** Draw into a room of the page: at once if it is near the visible part, else when it comes near. */
 function draw(room, option) {
   waiting.set(room, option);
   const place = room.getBoundingClientRect();
@@ -57,7 +57,7 @@ function drawNow(room) {
   if (!option) return;
   waiting.delete(room);
   coming.unobserve(room);
-  // What is laid out for the screen is wider than paper, and higher: three rows of charts fit a page.
+  // Smaller than on a screen, so that three rows of charts fit a page.
   const size = printing ? { width: PRINTED.width, ...(room.style.height ? {} : { height: PRINTED.height }) } : {};
   const chart = echarts.init(room, null, { renderer: "svg", ...size });
   charts.set(room, chart);
@@ -95,14 +95,14 @@ function spreadEndLabels(chart) {
       moved[index - 1] -= short;
       moved[index] += short;
     }
-  const below = Math.max(0, moved[moved.length - 1] - (chart.getHeight() - GRID_BOTTOM)); // there the axis has its numbers
+  const below = Math.max(0, moved[moved.length - 1] - (chart.getHeight() - GRID_BOTTOM)); // above the numbers of the axis
   const offsets = new Map(ends.map((end, place) => [end.index, Math.round(moved[place] - below - end.at)]));
   const changed = series.map((_, index) => (offsets.has(index) ? { endLabel: { offset: [0, offsets.get(index)] } } : {}));
   chart.setOption({ series: changed });
 }
 
-/** Forget charts whose room is no longer on the page. */
-function forgetCharts() {
+/** Draw figures that are on the page, and forget charts that no longer are. */
+function drawFigures(figures) {
   for (const [room, chart] of charts) {
     if (!room.isConnected) {
       chart.dispose();
@@ -115,6 +115,18 @@ function forgetCharts() {
       waiting.delete(room);
     }
   }
+  for (const { room, option } of figures) {
+    if (option) draw(room, option);
+    else room.remove();
+  }
+}
+
+/** Fill a part of the page with figures; details that were open stay open. */
+function fillFigures(id, figures) {
+  const open = [...byId(id).querySelectorAll("details")].map((each) => each.open && each.firstChild.textContent);
+  fill(id, ...figures.map(({ frame }) => frame));
+  for (const each of byId(id).querySelectorAll("details")) each.open = open.includes(each.firstChild.textContent);
+  drawFigures(figures);
 }
 
 function resizeCharts() {
