@@ -26,7 +26,7 @@ BFLOAT16 = 0.03
 """Of the norm: its fractions have 7 bits, an error of up to 0.004 in each factor."""
 
 SETTLED = """
-import json, torch
+import json, sys, torch
 from lrbench.engines.torch.numerics import settle
 found = []
 for precision, deterministic in (("float32", True), ("tf32", True), ("bf16", False), ("float32", True)):
@@ -34,19 +34,21 @@ for precision, deterministic in (("float32", True), ("tf32", True), ("bf16", Fal
     found.append([torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision,
                   torch.backends.mkldnn.matmul.fp32_precision, torch.are_deterministic_algorithms_enabled(),
                   torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.benchmark])
-print(json.dumps(found))
+print(json.dumps([found, "torch._dynamo" in sys.modules]))
 """
 
 
-def test_a_process_is_set_up_without_a_warning():
+def test_a_process_is_set_up_without_a_warning_and_without_the_compiler():
     answer = subprocess.run([sys.executable, "-W", "error", "-c", SETTLED], capture_output=True, text=True, check=True)
     exact = ["ieee", "ieee", "ieee", True, False, False]
-    assert json.loads(answer.stdout) == [
+    found, compiler_loaded = json.loads(answer.stdout)
+    assert found == [
         exact,
         ["tf32", "tf32", "ieee", True, False, False],
         ["ieee", "ieee", "ieee", False, False, True],
         exact,
     ]
+    assert not compiler_loaded
     assert answer.stderr == ""
 
 
