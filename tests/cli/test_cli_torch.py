@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 from command_line import typed
 
+pytestmark = pytest.mark.usefixtures("warm_torch")
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 60, test_interval: 20}
 solver: {momentum: 0.9, weight_decay: 0.0005}

@@ -28,6 +28,7 @@ from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
 from lrbench.stopping import StoppingRules
 
+pytestmark = pytest.mark.usefixtures("warm_torch")
 CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
 Evaluated = Callable[[Session, Evaluation], None]
 
@@ -135,6 +136,7 @@ def test_runs_of_other_lengths_share_one_worker_and_measure_what_they_do_alone(j
     assert notices == []
 
 
+@pytest.mark.cold
 def test_processor_time_is_shared_out(jobs):
     together = jobs("together", 3)
     lanes = Lanes()
@@ -173,6 +175,7 @@ def test_a_killed_worker_costs_lanes_but_no_run(jobs, alone, notices):
     assert workers() == []
 
 
+@pytest.mark.cold
 def test_too_little_memory_costs_lanes_but_no_run(jobs, notices):
     """The first worker's address space is capped before it needs memory for tests: its own allocator finds none."""
     limited = threading.Event()

@@ -78,7 +78,7 @@ def test_in_bfloat16_only_the_forward_pass_is_rounded(repository):
 
 
 @pytest.fixture
-def trained(make_job):
+def trained(make_job, warm_torch):
     """LeNet after 200 iterations on digits: losses of the last 100, and accuracy."""
     engine = TorchEngine()
 
@@ -120,7 +120,7 @@ def test_on_a_cpu_a_run_that_need_not_be_deterministic_is_the_same_run(trained):
     assert np.array_equal(outputs.probabilities, same.probabilities)
 
 
-def test_runs_share_a_process_only_with_those_that_compute_alike(make_job):
+def test_runs_share_a_process_only_with_those_that_compute_alike(make_job, warm_torch):
     engine = TorchEngine()
     settings: list[dict[str, Any]] = [{}, {"precision": "bf16"}, {"deterministic": False}, {}]
     sessions = [
