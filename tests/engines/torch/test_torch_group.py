@@ -238,7 +238,16 @@ def test_more_runs_than_lanes_wait_for_room(jobs, alone):
     assert [measured(job) for job in together] == alone
 
 
-def test_an_abort_ends_all_lanes_and_those_that_wait_for_room(jobs):
+def test_an_abort_ends_all_lanes_and_those_that_wait_for_room(jobs, monkeypatch):
+    waiting, threads = threading.Semaphore(0), []
+
+    class Told(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            if threading.current_thread() in threads:
+                waiting.release()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(threading, "Condition", Told)
     engine = TorchEngine()
     together = jobs("together", 2)
     first, second = (engine.open(job) for job in together[:2])
@@ -254,13 +263,12 @@ def test_an_abort_ends_all_lanes_and_those_that_wait_for_room(jobs):
             engine.open(together[2])
         raised.append(str(error.value))
 
-    threads = [threading.Thread(target=work) for work in (train, wait)]
+    threads += [threading.Thread(target=work) for work in (train, wait)]
     for thread in threads:
         thread.start()
-    (pool,) = engine._pools.values()
-    while len(pool._changed._waiters) < 2:  # type: ignore[attr-defined]
-        first.usage()
-    first.abort()
+    for _ in threads:
+        assert waiting.acquire(timeout=300)
+    first.abort()  # takes the lock that a thread gives back as it waits
     with pytest.raises(EngineFailed, match="SIGKILL"):
         first.train(np.full(10, 0.001))
     for thread in threads:
