@@ -48,11 +48,13 @@ def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+def expected(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """What the runs measure one by one."""
     folder = tmp_path_factory.mktemp("expected")
     (folder / "trial.yaml").write_text(SPEC)
-    answer = lrbench(folder, "run", "trial.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(template))
+        answer = lrbench(folder, "run", "trial.yaml")
     assert answer.returncode == 0, answer.stderr
     return runs(folder / "results")
 

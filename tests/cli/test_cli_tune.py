@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("warm_torch")
 PYTHON = sys.executable  # not a fork
 SPEC = """\
 name: trial
-workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 60, test_interval: 20}
+workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 60, test_interval: 20}
 solver: {type: SGD, momentum: 0.9, weight_decay: 0.0005}
 engine: {name: torch}
 seeds: [0, 1]
