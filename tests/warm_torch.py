@@ -58,7 +58,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     address, program = folder / "socket", folder / "python"
     program.write_text(PROGRAM.format(python=sys.executable, address=str(address)))
     program.chmod(0o755)
-    command = [sys.executable, __file__, str(address), str(program)]
+    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, __file__, str(address), str(program)]
     with subprocess.Popen(
         command, env=os.environ | SETTINGS, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
