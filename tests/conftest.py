@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import filelock
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from postgresql_server import postgresql  # noqa: F401  a fixture
 from property_settings import EXAMPLES, SEARCH_FACTOR
+from warm_torch import template, warm_torch  # noqa: F401  fixtures
 
 from lrbench.api.environment import home
 from lrbench.data import Prepared, prepare
@@ -106,6 +108,12 @@ def jpeg(real_data: Path, of_all_workers: Path) -> Path:
         if not (folder / "batches.meta.txt").is_file():
             subprocess.run([sys.executable, str(script), str(folder)], check=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def cifar(jpeg: Path, of_all_workers: Path) -> Callable[[str], Prepared]:
+    """Real CIFAR-10, as the data set of that name, with a test set of 100 images; prepared once."""
+    return lambda name: replace(prepare(name, of_all_workers / "cifar_home", jpeg, allow_altered=True), test_count=100)
 
 
 @pytest.fixture

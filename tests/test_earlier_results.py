@@ -183,6 +183,7 @@ def test_recommend_names_the_same_policies(earlier):
     assert named[0] == named[1]
 
 
+@pytest.mark.usefixtures("warm_torch")
 @pytest.mark.engines
 @pytest.mark.parametrize("engine", ["caffe", "torch"])
 def test_a_run_cut_off_earlier_resumes_to_the_same_evaluations(earlier, engine):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import typed
 
 from lrbench.data import prepare
 from lrbench.engines.base import Job
@@ -25,12 +23,9 @@ pytestmark = pytest.mark.caffe
 def test_the_mnist_spec_trains_lenet_and_the_report_ranks_it(own_home, real_data, repository, tmp_path, monkeypatch):
     monkeypatch.setenv("LRBENCH_DATA", str(real_data))
     policies = "policies=[INV(k0=0.01, gamma=0.0001, p=0.75), SINEXP(k0=0.01, k1=0.06, gamma=0.99994, l=2000)]"
-    command = [
-        sys.executable,
-        "-m",
-        "lrbench",
+    arguments = [
         "run",
-        str(repository / "configs/mnist_lenet.yaml"),
+        repository / "configs/mnist_lenet.yaml",
         "-j",
         "2",
         "--set",
@@ -40,17 +35,11 @@ def test_the_mnist_spec_trains_lenet_and_the_report_ranks_it(own_home, real_data
         "--set",
         "workload.iterations=100",
         "--set",
-        "workload.test_interval=50",
+        "workload.test_interval=100",
     ]
-    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    answer = typed(*arguments, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    report = subprocess.run(
-        [sys.executable, "-m", "lrbench", "report", "results", "--format", "json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    report = typed("report", "results", "--format", "json", cwd=tmp_path)
     assert report.returncode == 0, report.stderr
     found = json.loads(report.stdout)
     assert len(found["policies"]) == 2
@@ -65,9 +54,8 @@ def caffe(caffe_environment):
 @pytest.mark.parametrize(
     ("name", "data_set", "rate"), [("cnn3", "cifar10", 0.001), ("resnet20", "cifar10_padded", 0.01)]
 )
-def test_cifar_nets_train_and_resume_exactly(caffe, jpeg, repository, tmp_path, name, data_set, rate):
+def test_cifar_nets_train_and_resume_exactly(caffe, cifar, repository, tmp_path, name, data_set, rate):
     """Batch normalisation, random crop and mirror included; the test set is cut to two batches for time."""
-    data = replace(prepare(data_set, tmp_path, jpeg, allow_altered=True), test_count=100)
 
     def job(folder: str) -> Job:
         path = find_net(name, repository)
@@ -75,7 +63,7 @@ def test_cifar_nets_train_and_resume_exactly(caffe, jpeg, repository, tmp_path, 
         return Job(
             net=read_net(path),
             net_where=str(path),
-            data=data,
+            data=cifar(data_set),
             batch_size=20,
             test_batch_size=50,
             iterations=9,

@@ -46,7 +46,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that start processes, leave those of the other tier out, and keep what shares a fixture together."""
+    """Mark the tests that start processes and run them first, without the other tier; keep what shares a fixture together."""
     tier = config.getoption("--tier")
     for item in items:
         shared = [fixtures[-1] for fixtures in _fixtures(item).values() if fixtures[-1].scope == "module"]
@@ -58,6 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in set(left)]
+    items.sort(key=lambda item: item.get_closest_marker("engines") is None)  # a long test at the end has one core only
 
 
 def _fixtures(item: pytest.Item) -> Mapping[str, Sequence[pytest.FixtureDef[Any]]]:

@@ -16,9 +16,10 @@ from command_line import typed
 pytestmark = pytest.mark.caffe
 
 # After the first evaluation none is better by the threshold: a plateau is reached at each, however training goes.
+PYTHON = sys.executable  # not a fork
 SPEC = """
 name: trial
-workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 120, test_interval: 10}
+workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 120, test_interval: 10}
 solver: {type: SGD, momentum: 0.9}
 policies:
   - SWITCH(policies=[FIX(k0=0.01), TRI(k0=0.001, k1=0.02, l=8), FIX(k0=0.002)], patience=2, threshold=1,
@@ -38,7 +39,7 @@ CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_byt
 def start(engine: str, results: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
-            sys.executable,
+            PYTHON,
             "-m",
             "lrbench",
             "run",
@@ -74,6 +75,7 @@ def rows(results: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+@pytest.mark.usefixtures("warm_torch")
 @pytest.mark.parametrize("engine", ["caffe", "torch"])
 def test_a_run_killed_after_a_switch_goes_on_as_the_uninterrupted_one(tmp_path, engine):
     (tmp_path / "trial.yaml").write_text(SPEC)

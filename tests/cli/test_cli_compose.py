@@ -63,6 +63,7 @@ def check_found(found: dict[str, Any]) -> None:
     assert 0.2 < found["confirmed"][0]["best_accuracy"]["mean"] <= 1
 
 
+@pytest.mark.usefixtures("warm_torch")
 @pytest.mark.slow
 def test_a_policy_composed_on_pytorch_cut_off_and_gone_on_with(folder):
     engine = ("--engine", "torch", "--set", "engine.lanes=3")  # a stage's candidates share a worker

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from command_line import typed
 
+PYTHON = sys.executable  # not a fork
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 60, test_interval: 20}
 solver: {momentum: 0.9, weight_decay: 0.0005}
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "lrbench", *arguments]
+    return [PYTHON, "-m", "lrbench", *arguments]
 
 
 def lrbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,15 +48,18 @@ def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+def expected(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """What the runs measure one by one."""
     folder = tmp_path_factory.mktemp("expected")
     (folder / "trial.yaml").write_text(SPEC)
-    answer = lrbench(folder, "run", "trial.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(template))
+        answer = lrbench(folder, "run", "trial.yaml")
     assert answer.returncode == 0, answer.stderr
     return runs(folder / "results")
 
 
+@pytest.mark.usefixtures("warm_torch")
 @pytest.mark.engines
 def test_the_results_are_those_of_runs_one_by_one(folder, expected):
     answer = lrbench(folder, "run", "trial.yaml", "--set", "engine.lanes=3")
@@ -86,6 +90,7 @@ def test_an_interruption_ends_all_lanes_and_another_number_of_them_goes_on(folde
     assert runs(folder / "results") == expected
 
 
+@pytest.mark.usefixtures("warm_torch")
 @pytest.mark.engines
 def test_auto_says_what_it_chose_and_the_dry_run_counts_lanes(folder):
     answer = lrbench(folder, "run", "trial.yaml", "--dry-run", "--set", "engine.lanes=auto")

@@ -48,6 +48,7 @@ def check_found(solver: dict[str, Any]) -> None:
     assert solver["evaluated_on"] == "validation"
 
 
+@pytest.mark.usefixtures("warm_torch")
 @pytest.mark.engines
 @pytest.mark.slow
 def test_a_range_on_pytorch_with_a_picture_and_again_from_what_is_done(folder):

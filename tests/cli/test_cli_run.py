@@ -26,7 +26,7 @@ name: trial
 workload:
   net: lenet
   dataset: digits
-  batch_size: 32
+  batch_size: 16
   test_batch_size: 100
   iterations: 120
   test_interval: 20
@@ -134,7 +134,7 @@ def test_after_kill_9_at_any_moment_the_next_call_gives_the_same_evaluations(fol
     for _ in range(4):
         process = subprocess.Popen(command("run", "trial.yaml", "-j", "2"), cwd=folder, stderr=subprocess.DEVNULL)
         try:
-            process.wait(timeout=moments.uniform(0.5, 5))
+            process.wait(timeout=moments.uniform(0.3, 4))
             break
         except subprocess.TimeoutExpired:
             workers = children(psutil.Process(process.pid))

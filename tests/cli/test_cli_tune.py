@@ -13,9 +13,11 @@ from command_line import typed
 
 pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'lrbench[torch]'")
 
+pytestmark = pytest.mark.usefixtures("warm_torch")
+PYTHON = sys.executable  # not a fork
 SPEC = """\
 name: trial
-workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 60, test_interval: 20}
+workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 60, test_interval: 20}
 solver: {type: SGD, momentum: 0.9, weight_decay: 0.0005}
 engine: {name: torch}
 seeds: [0, 1]
@@ -36,7 +38,7 @@ def folder(tmp_path):
 
 
 def command(*arguments):
-    return [sys.executable, "-m", "lrbench", *arguments]
+    return ["-m", "lrbench", *arguments]
 
 
 def lrbench(folder, *arguments):
@@ -71,7 +73,7 @@ def test_from_a_spec_to_a_decision_with_its_evidence_on_one_screen(folder, monke
 
 def test_a_killed_search_goes_on_and_trains_nothing_twice(folder):
     process = subprocess.Popen(
-        command("tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0"),
+        [PYTHON, *command("tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0")],
         cwd=folder,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -112,7 +114,9 @@ def test_two_terminals_work_on_one_search(folder, storage):
         "tune", "trial.yaml", "--set", "search.trials=4", "--set", "search.confirm=0", "--format", "json", *storage
     )
     both = [
-        subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     outputs = [process.communicate(timeout=500) for process in both]

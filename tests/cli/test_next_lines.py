@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import as_bash_reads, typed
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.usefixtures("warm_torch")]
 
 NET = """
 name: "softmax_regression"

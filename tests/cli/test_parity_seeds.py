@@ -98,6 +98,7 @@ last place above 3.5204673, so that its ReLU lets the gradient through and Caffe
 so that no control tips over. The gate is open with seed 2, and shut with 3 and 4."""
 
 
+@pytest.mark.usefixtures("warm_torch")
 @pytest.mark.caffe
 @pytest.mark.slow
 def test_real_engines_part_with_one_seed_alone(lrbench, tmp_path, own_home, monkeypatch):

@@ -110,6 +110,7 @@ def test_a_crop_is_refused_before_the_data_are_prepared(lrbench, tmp_path, monke
         assert message in said
 
 
+@pytest.mark.usefixtures("warm_torch")
 @pytest.mark.caffe
 @pytest.mark.parametrize("engine", ["caffe", "torch"])
 def test_the_same_net_without_the_fault_is_trained(lrbench, here, engine):

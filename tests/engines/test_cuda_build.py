@@ -385,7 +385,7 @@ def test_the_trees_compiler_and_nvcc_compile_caffes_own_files(tmp_path):
         pytest.skip("mmdebstrap is not installed")
     tree = tmp_path / "tree"
     fetch_tree(tree, None, silent)
-    made = Build(tree, tmp_path / "source", tmp_path / "work", toolkit, toolkit.architectures()[-2:])
+    made = Build(tree, tmp_path / "source", tmp_path / "work", toolkit, toolkit.architectures()[-1:])
     unpack_source(tree, made.source)
     assert not (tree / SOURCE).exists()
     write_programs(made)

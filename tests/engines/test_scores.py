@@ -29,6 +29,7 @@ def engine(request):
     return TorchEngine() if request.param == "torch" else request.getfixturevalue("caffe")
 
 
+@pytest.mark.usefixtures("warm_torch")
 @pytest.mark.caffe
 def test_the_ranking_is_that_of_float64_where_probabilities_underflow(engine, make_job, digits):
     net = text_format.Parse(LINEAR % {"scale": SCALE, "spread": 50}, NetParameter())

@@ -25,13 +25,13 @@ from lrbench.exporting.whole_run import check_float32
 from lrbench.policies import Policy, functions, parse_policy, policy_from_mapping
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def with_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     """The rates of every case by a target's snippets, Keras on PyTorch."""
     return _run(tmp_path_factory.mktemp("snippets"), ["torch", "keras"], "torch")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def with_jax(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     """The rates of every case by a target's snippets, Keras on JAX."""
     return _run(tmp_path_factory.mktemp("snippets"), ["optax", "keras"], "jax")

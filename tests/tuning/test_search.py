@@ -14,6 +14,7 @@ from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError
 from lrbench.executors.local import Outcome
+from lrbench.executors.plan import Task
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
@@ -263,15 +264,17 @@ def test_a_killed_search_takes_up_what_it_was_doing(runner):
     assert not [trial for trial in study.trials if trial.state == optuna.trial.TrialState.RUNNING]
 
 
-def test_a_trial_that_another_process_runs_is_left_to_it(runner):
+def test_a_trial_that_another_process_runs_is_left_to_it(runner, monkeypatch):
     made = runner(RATES + "\ntrials: 3\npruner: none").with_suffix("tune")
     space = space_of(made)
     study = open_study(
         str(made.folder / "study.journal"), "trial-tune", made.experiment.settings.search, identity(made, space), 12
     )
-    theirs = Search(made, study, space)
-    task = next(theirs._tasks())
-    assert task is not None
+    asked: list[Task] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(type(made), "run", lambda _self, tasks: asked.append(next(tasks)))  # one, and trains nothing
+        Search(made, study, space).run()
+    (task,) = asked
     with RunDirectory(task.folder).locked():
         Search(made, study, space).run()
     assert study.trials[0].state == optuna.trial.TrialState.RUNNING

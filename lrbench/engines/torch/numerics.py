@@ -19,7 +19,8 @@ def settle(precision: Precision, deterministic: bool) -> None:
     Deterministic means that an operation without such an algorithm raises an error, and that cuDNN takes no
     algorithm by its speed on the day.
     """
-    torch.use_deterministic_algorithms(deterministic)
+    # The same as use_deterministic_algorithms, which would also load the compiler, for seconds of processor time.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
     # Else new memory would be filled with NaN first; whatever is computed here is written before it is read.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic

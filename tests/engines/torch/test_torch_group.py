@@ -28,6 +28,7 @@ from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
 from lrbench.stopping import StoppingRules
 
+pytestmark = pytest.mark.usefixtures("warm_torch")
 CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
 Evaluated = Callable[[Session, Evaluation], None]
 
@@ -135,6 +136,7 @@ def test_runs_of_other_lengths_share_one_worker_and_measure_what_they_do_alone(j
     assert notices == []
 
 
+@pytest.mark.cold
 def test_processor_time_is_shared_out(jobs):
     together = jobs("together", 3)
     lanes = Lanes()
@@ -173,6 +175,7 @@ def test_a_killed_worker_costs_lanes_but_no_run(jobs, alone, notices):
     assert workers() == []
 
 
+@pytest.mark.cold
 def test_too_little_memory_costs_lanes_but_no_run(jobs, notices):
     """The first worker's address space is capped before it needs memory for tests: its own allocator finds none."""
     limited = threading.Event()
@@ -235,7 +238,16 @@ def test_more_runs_than_lanes_wait_for_room(jobs, alone):
     assert [measured(job) for job in together] == alone
 
 
-def test_an_abort_ends_all_lanes_and_those_that_wait_for_room(jobs):
+def test_an_abort_ends_all_lanes_and_those_that_wait_for_room(jobs, monkeypatch):
+    waiting, threads = threading.Semaphore(0), []
+
+    class Told(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            if threading.current_thread() in threads:
+                waiting.release()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(threading, "Condition", Told)
     engine = TorchEngine()
     together = jobs("together", 2)
     first, second = (engine.open(job) for job in together[:2])
@@ -251,13 +263,12 @@ def test_an_abort_ends_all_lanes_and_those_that_wait_for_room(jobs):
             engine.open(together[2])
         raised.append(str(error.value))
 
-    threads = [threading.Thread(target=work) for work in (train, wait)]
+    threads += [threading.Thread(target=work) for work in (train, wait)]
     for thread in threads:
         thread.start()
-    (pool,) = engine._pools.values()
-    while len(pool._changed._waiters) < 2:  # type: ignore[attr-defined]
-        first.usage()
-    first.abort()
+    for _ in threads:
+        assert waiting.acquire(timeout=300)
+    first.abort()  # takes the lock that a thread gives back as it waits
     with pytest.raises(EngineFailed, match="SIGKILL"):
         first.train(np.full(10, 0.001))
     for thread in threads:

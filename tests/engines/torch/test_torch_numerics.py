@@ -26,7 +26,7 @@ BFLOAT16 = 0.03
 """Of the norm: its fractions have 7 bits, an error of up to 0.004 in each factor."""
 
 SETTLED = """
-import json, torch
+import json, sys, torch
 from lrbench.engines.torch.numerics import settle
 found = []
 for precision, deterministic in (("float32", True), ("tf32", True), ("bf16", False), ("float32", True)):
@@ -34,19 +34,21 @@ for precision, deterministic in (("float32", True), ("tf32", True), ("bf16", Fal
     found.append([torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision,
                   torch.backends.mkldnn.matmul.fp32_precision, torch.are_deterministic_algorithms_enabled(),
                   torch.is_deterministic_algorithms_warn_only_enabled(), torch.backends.cudnn.benchmark])
-print(json.dumps(found))
+print(json.dumps([found, "torch._dynamo" in sys.modules]))
 """
 
 
-def test_a_process_is_set_up_without_a_warning():
+def test_a_process_is_set_up_without_a_warning_and_without_the_compiler():
     answer = subprocess.run([sys.executable, "-W", "error", "-c", SETTLED], capture_output=True, text=True, check=True)
     exact = ["ieee", "ieee", "ieee", True, False, False]
-    assert json.loads(answer.stdout) == [
+    found, compiler_loaded = json.loads(answer.stdout)
+    assert found == [
         exact,
         ["tf32", "tf32", "ieee", True, False, False],
         ["ieee", "ieee", "ieee", False, False, True],
         exact,
     ]
+    assert not compiler_loaded
     assert answer.stderr == ""
 
 
@@ -76,7 +78,7 @@ def test_in_bfloat16_only_the_forward_pass_is_rounded(repository):
 
 
 @pytest.fixture
-def trained(make_job):
+def trained(make_job, warm_torch):
     """LeNet after 200 iterations on digits: losses of the last 100, and accuracy."""
     engine = TorchEngine()
 
@@ -118,7 +120,7 @@ def test_on_a_cpu_a_run_that_need_not_be_deterministic_is_the_same_run(trained):
     assert np.array_equal(outputs.probabilities, same.probabilities)
 
 
-def test_runs_share_a_process_only_with_those_that_compute_alike(make_job):
+def test_runs_share_a_process_only_with_those_that_compute_alike(make_job, warm_torch):
     engine = TorchEngine()
     settings: list[dict[str, Any]] = [{}, {"precision": "bf16"}, {"deterministic": False}, {}]
     sessions = [

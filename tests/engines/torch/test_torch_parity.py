@@ -19,7 +19,7 @@ from lrbench.policies import parse_policy
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.sections import EngineSettings
 
-pytestmark = pytest.mark.caffe
+pytestmark = [pytest.mark.caffe, pytest.mark.usefixtures("warm_torch")]
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def caffe(caffe_environment):
 
 
 @pytest.fixture(scope="module")
-def mnist(real_data, tmp_path_factory):
+def mnist(real_data, of_all_workers):
     """Real images. The enlarged digits are no fit: equal pixels tie in max pooling, and rounding picks the winner."""
-    return replace(prepare("mnist", tmp_path_factory.mktemp("mnist_home"), real_data), test_count=500)
+    return replace(prepare("mnist", of_all_workers / "mnist_home", real_data), test_count=500)
 
 
 @pytest.fixture(autouse=True)
@@ -81,14 +81,13 @@ def test_a_net_of_rarer_layers_and_several_losses_trains_as_caffe_does(caffe, ma
     ("name", "data_set", "rate", "batch_size"),
     [("cnn3", "cifar10", 0.001, 25), ("resnet20", "cifar10_padded", 0.01, 10)],
 )
-def test_cifar_nets_train_as_caffe_does(caffe, jpeg, repository, tmp_path, name, data_set, rate, batch_size):
-    data = replace(prepare(data_set, tmp_path, jpeg, allow_altered=True), test_count=100)
+def test_cifar_nets_train_as_caffe_does(caffe, cifar, repository, tmp_path, name, data_set, rate, batch_size):
     path = find_net(name, repository)
     (tmp_path / "run").mkdir()
     job = Job(
         net=read_net(path),
         net_where=str(path),
-        data=data,
+        data=cifar(data_set),
         batch_size=batch_size,
         test_batch_size=50,
         iterations=100,

@@ -19,6 +19,8 @@ from lrbench.spec.sections import EngineSettings
 from lrbench.testing import ProcessEngineConformance
 from lrbench.testing.engines import SOLVERS
 
+pytestmark = pytest.mark.usefixtures("warm_torch")
+
 
 @pytest.fixture(scope="module")
 def engine() -> TorchEngine:
@@ -27,6 +29,10 @@ def engine() -> TorchEngine:
 
 class TestTorch(ProcessEngineConformance):
     """The PyTorch engine; its fixture is the one above."""
+
+    test_its_processes_are_named_while_they_live = pytest.mark.cold(
+        ProcessEngineConformance.test_its_processes_are_named_while_they_live
+    )
 
 
 @pytest.mark.engines
@@ -37,6 +43,7 @@ class TestTorchLane(ProcessEngineConformance):
     """
 
     lanes = 3
+    test_its_processes_are_named_while_they_live = TestTorch.test_its_processes_are_named_while_they_live
     solvers = (SOLVERS[0], SOLVERS[5])
 
     @pytest.fixture

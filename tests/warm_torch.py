@@ -1,0 +1,161 @@
+"""A Python with PyTorch loaded, whose forks stand in for the processes that the PyTorch engine starts.
+
+Loading PyTorch takes seconds of processor time, a fork of a process that has it takes milliseconds. ``sys.executable``
+names a small program meanwhile, which has a template fork, lends the fork its pipes, passes signals on, and ends as the
+fork ends; killed, it is followed by the fork a moment later. It starts modules only (``-m``), ``lrbench`` among them.
+
+Not for tests that look into the process, limit it or kill a whole command line: what they know is the small program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PRELOADED = "lrbench.engines.torch.worker"
+SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**63 - 1),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+PROGRAM = """#!{python} -IS
+import json, os, signal, socket, sys
+connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+connection.connect({address!r})
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, frame: connection.send(b"%d" % number))
+call = [sys.argv[1:], os.getcwd(), dict(os.environ)]
+socket.send_fds(connection, [json.dumps(call).encode()], [0, 1, 2])
+for descriptor in (0, 1, 2):
+    os.close(descriptor)
+status = int(connection.recv(16) or b"1")
+if status < 0:
+    if -status != signal.SIGKILL:
+        signal.signal(-status, signal.SIG_DFL)
+    os.kill(os.getpid(), -status)
+os._exit(status)
+"""
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The small program."""
+    folder = tmp_path_factory.mktemp("warm")
+    address, program = folder / "socket", folder / "python"
+    program.write_text(PROGRAM.format(python=sys.executable, address=str(address)))
+    program.chmod(0o755)
+    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, __file__, str(address), str(program)]
+    with subprocess.Popen(
+        command, env=os.environ | SETTINGS, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield program
+        process.kill()
+
+
+@pytest.fixture
+def warm_torch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules that this test starts with ``sys.executable`` are forks, unless it is marked ``cold``."""
+    if not request.node.get_closest_marker("cold"):
+        monkeypatch.setattr(sys, "executable", str(request.getfixturevalue("template")))
+
+
+class Template:
+    """Forks for each connection."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listening, selectors.EVENT_READ, self._accept)
+
+    def serve(self) -> tuple[Any, list[int]]:
+        """Serve until killed; returns in a fork only, with what it is to run and its pipes."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fd in self._selector.get_map():  # else an earlier event of this round has ended it
+                    react: Callable[[], tuple[Any, list[int]] | None] = key.data
+                    if (call := react()) is not None:
+                        return call
+
+    def _accept(self) -> tuple[Any, list[int]] | None:
+        connection, _ = self._listening.accept()
+        message, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+        child = os.fork()
+        if child == 0:
+            connection.close()
+            self._listening.close()
+            self._selector.close()
+            return json.loads(message), descriptors
+        for descriptor in descriptors:
+            os.close(descriptor)
+        ended = os.pidfd_open(child)
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._pass_on(child, connection))
+        self._selector.register(ended, selectors.EVENT_READ, lambda: self._end(child, ended, connection))
+        return None
+
+    def _pass_on(self, child: int, connection: socket.socket) -> None:
+        """A signal for the fork; the end of the small program is one, too."""
+        number = int(connection.recv(16) or signal.SIGKILL)
+        os.kill(child, number)
+        if number == signal.SIGKILL:
+            self._selector.unregister(connection)
+
+    def _end(self, child: int, ended: int, connection: socket.socket) -> None:
+        _, status = os.waitpid(child, 0)
+        self._selector.unregister(ended)
+        os.close(ended)
+        with suppress(KeyError):
+            self._selector.unregister(connection)
+        with suppress(OSError):  # the small program was killed
+            connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+        connection.close()
+
+
+def become(call: Any, descriptors: list[int]) -> str:
+    """Take over the caller's folder, variables, arguments and pipes; the module to run."""
+    (option, module, *arguments), folder, variables = call
+    assert option == "-m", f"only modules are started warm: {call[0]}"
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for target, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, target)
+        os.close(descriptor)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.argv = [module, *arguments]
+    return str(module)
+
+
+def main(address: str, program: str) -> None:
+    """Load what the engine's processes load, then fork on call until killed."""
+    __import__(PRELOADED)
+    del sys.modules[PRELOADED]  # a fork runs it as __main__
+    assert len(os.listdir("/proc/self/task")) == 1, "a fork has only one of the threads of its template"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening.bind(address)
+    listening.listen(64)
+    os.write(1, b"ready\n")
+    module = become(*Template(listening).serve())
+    sys.executable = program
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
