@@ -103,7 +103,8 @@ def recommendations(
     asked = workload_queries(experiment, data)
     types = sorted({kind for workload in asked for kind in similar_solvers(workload.solver_type)})
     entries = [entry for kind in types for entry in database.entries(EntryQuery(solver=kind))]
-    return [recommended(workload, entries, target) for workload in asked]
+    metric = experiment.settings.objective.ranking
+    return [recommended(workload, entries, target, metric) for workload in asked]
 
 
 def data_at_hand(experiment: Experiment) -> Prepared | None:

@@ -175,7 +175,7 @@ def pack(output: Path, cuda: bool) -> None:
     """
     from lrbench.engines.caffe.archive import pack as pack_caffe
     from lrbench.engines.caffe.environment import packaged_environment, packaged_root
-    from lrbench.report.next_commands import next_line
+    from lrbench.report.formats import next_line
     from lrbench.storage import file_sha256, reason
 
     root = packaged_root(home(), cuda=cuda)

@@ -46,7 +46,7 @@ def copy(name: str, folder: Path, force: bool) -> None:
     lrbench configs copy quickstart
     lrbench configs copy tune_digits specs/ --force
     """
-    from lrbench.report.next_commands import next_line
+    from lrbench.report.formats import next_line
     from lrbench.spec.ready import find_ready_spec
 
     spec = find_ready_spec(name)

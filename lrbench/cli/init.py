@@ -245,7 +245,7 @@ def _has_caffe() -> bool:
 
 def _say_next(engine: str, data: DataAnswer, path: Path) -> None:
     """Print the next commands, in order."""
-    from lrbench.report.next_commands import next_line
+    from lrbench.report.formats import next_line
 
     spec = shlex.quote(str(path))
     lines = [

@@ -95,7 +95,8 @@ def _judged(bench: TrialRunner, solver_type: str | None) -> TrialRunner:
 
 def _say_next(found: list[RangeResult], experiment: Experiment, options: TuningOptions) -> None:
     """Print the next command, if there is one range: ``search.rates`` applies to all solvers of a spec."""
-    from lrbench.report.next_commands import next_line, one_solver
+    from lrbench.report.formats import next_line
+    from lrbench.report.next_commands import one_solver
 
     if len(found) != 1 or found[0].rates is None:
         return

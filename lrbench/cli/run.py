@@ -102,7 +102,7 @@ def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
 
 
 def _summary(outcomes: list[Outcome], folder: Path) -> int:
-    from lrbench.report.next_commands import next_line
+    from lrbench.report.formats import next_line
 
     counts = collections.Counter(outcome.status.status for outcome in outcomes)
     skipped = sum(outcome.how == "skipped" for outcome in outcomes)

@@ -43,7 +43,7 @@ def watch(paths: Sequence[Path], once: bool) -> None:
     from rich.console import Console
 
     from lrbench.report.active_runs import find_active_runs
-    from lrbench.report.next_commands import next_line
+    from lrbench.report.formats import next_line
 
     console, look = Console(), partial(find_active_runs, paths, cache(_left_out))
     found = look()

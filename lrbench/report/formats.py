@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lrbench.errors import plain
 from lrbench.metrics.registry import Metric, Unit
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.document import Mark
@@ -143,3 +144,13 @@ def seeds(counted: int, statuses: dict[str, int]) -> str:
     count = str(total) if counted == total else f"{counted}/{total}"
     others = {status: n for status, n in statuses.items() if status != "finished"}
     return f"{count} ({status_counts(others)})" if others else count
+
+
+def next_line(command: str, comment: str = "") -> str:
+    """``next: COMMAND   # COMMENT``: what follows ``next:`` can be pasted into a shell.
+
+    Args:
+        command: as a shell takes it; see ``shlex.join``.
+        comment: why to type it.
+    """
+    return f"next: {plain(command)}" + (f"   # {comment}" if comment else "")

@@ -17,16 +17,6 @@ _POLICY = re.compile(r"[A-Z]\w*\(.*\)")
 _REACTS = re.compile(r"\b(PLATEAU|SWITCH)\(")
 
 
-def next_line(command: str, comment: str = "") -> str:
-    """``next: COMMAND   # COMMENT``: what follows ``next:`` can be pasted into a shell.
-
-    Args:
-        command: as a shell takes it; see ``shlex.join``.
-        comment: why to type it.
-    """
-    return f"next: {plain(command)}" + (f"   # {comment}" if comment else "")
-
-
 def database_option(location: str | None) -> tuple[str, ...] | None:
     """The ``--db`` option for a command to type next; None, and so no such command, where the URL holds a secret."""
     if location is None:

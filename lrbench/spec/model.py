@@ -5,7 +5,7 @@ A field's example is what a message shows when its key is missing or its value i
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -28,6 +28,9 @@ from lrbench.spec.sections import (
     inconsistent,
     refuse_doubled,
 )
+
+if TYPE_CHECKING:
+    from lrbench.metrics.metric import Metric
 from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SolverType
 
 
@@ -139,6 +142,13 @@ class ObjectiveSettings(Settings):
 
     metric: Word = Field(default="accuracy", examples=["accuracy"])
     at: Literal["final", "best"] = "final"
+
+    @property
+    def ranking(self) -> Metric | None:
+        """Metric of a run that ranks policies; None where it is of a package that is not here."""
+        from lrbench.metrics.registry import objective_metric
+
+        return objective_metric(self.metric, self.at)
 
     @model_validator(mode="after")
     def _metric_exists(self) -> ObjectiveSettings:

@@ -7,17 +7,21 @@ never looked at (unless the spec says ``validation: 0``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Literal
 
 from lrbench.executors.plan import Task
+from lrbench.metrics.ranking import RankKey, rank_key
+from lrbench.metrics.registry import METRICS
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.runner import Pause
 from lrbench.runs.status import COMPLETED
-from lrbench.tuning.trial_runner import TrialRunner, best_accuracy, iterations_to
+from lrbench.tuning.trial_runner import TrialRunner, best_accuracy, final_accuracy, iterations_to
 
 SUFFIX, FINALIST = "confirmed", "finalist"
+EvaluatedAt = Literal["final", "best"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class SeedOutcome:
 
     Attributes:
         best_accuracy: a fraction; None where the run has none, as one that failed or diverged at once.
+        final_accuracy: likewise, of the last evaluation; None for a run that diverged.
         iterations_to_target: None where the target was not reached, or there is none.
         iterations: training iterations; ``seconds`` of training and evaluating.
         reason: why the run stopped, diverged or failed.
@@ -39,6 +44,7 @@ class SeedOutcome:
     seconds: float
     run: str
     reason: str | None = None
+    final_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,14 @@ class Confirmed:
     Attributes:
         role: for example "found" or "baseline".
         budget: the iterations of a full run.
+        at: evaluation of a run by whose accuracy policies are compared, as in the spec's ``objective``.
     """
 
     policy: Policy
     role: str
     outcomes: tuple[SeedOutcome, ...]
     budget: int
+    at: EvaluatedAt = "final"
 
     @property
     def diverged(self) -> int:
@@ -62,9 +70,14 @@ class Confirmed:
 
     @property
     def accuracy(self) -> Summary:
-        """Best accuracy, a fraction, over the runs that did not diverge or fail."""
-        completed = [outcome.best_accuracy for outcome in self.outcomes if outcome.status in COMPLETED]
-        return summarise([accuracy for accuracy in completed if accuracy is not None])
+        """Accuracy by which policies are compared; see ``accuracy_at``."""
+        return self.accuracy_at(self.at)
+
+    def accuracy_at(self, at: EvaluatedAt) -> Summary:
+        """Best or final accuracy, a fraction, over the runs that did not diverge or fail."""
+        completed = [outcome for outcome in self.outcomes if outcome.status in COMPLETED]
+        values = [each.best_accuracy if at == "best" else each.final_accuracy for each in completed]
+        return summarise([value for value in values if value is not None])
 
     @property
     def to_target(self) -> TimesToTarget:
@@ -103,7 +116,9 @@ def confirm(
     outcomes = [_outcome(runner, task) for task in tasks]
     budget = runner.experiment.workload.iterations
     return [
-        Confirmed(policy, role, tuple(outcomes[index :: len(policies)]), budget)
+        Confirmed(
+            policy, role, tuple(outcomes[index :: len(policies)]), budget, runner.experiment.settings.objective.at
+        )
         for index, (policy, role) in enumerate(policies.items())
     ]
 
@@ -120,6 +135,7 @@ def _outcome(runner: TrialRunner, task: Task) -> SeedOutcome:
         seconds=rows[-1].seconds if rows else 0.0,
         run=task.folder.name,
         reason=status.reason,
+        final_accuracy=final_accuracy(rows),
     )
 
 
@@ -127,7 +143,8 @@ def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Conf
     """Run the best policies of a search with further seeds, before ``chosen`` of them are chosen; the best first.
 
     A search trains each policy once, so the best of many results is partly luck: a rate just below what makes the net
-    diverge looks best with one seed, and breaks down with the next. Empty where nothing is to be chosen.
+    diverge looks best with one seed, and breaks down with the next. Empty where nothing is to be chosen. As in the
+    search, what counts is the best evaluation, which early stopping on the same held-out images would keep.
 
     Args:
         runner: the runner of the search; the runs that it made there count.
@@ -142,9 +159,10 @@ def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Conf
     policies = {parse_policy(text): FINALIST for text in texts[: settings.finalists]}
     seeds = [settings.search_seed + number for number in range(settings.final_seeds + 1)]
 
-    def order(row: Confirmed) -> tuple[float, ...]:
-        """Fewer iterations to the target first, if they count, then more seeds that did not diverge, then accuracy."""
-        accuracy = -row.accuracy.n, -(row.accuracy.mean or 0.0)
-        return (*row.to_target.order, *accuracy) if settings.objective == "iterations" else accuracy
+    def order(row: Confirmed) -> tuple[RankKey, ...]:
+        best = METRICS["best_accuracy"]
+        accuracy = rank_key(row.accuracy, 1 - row.accuracy.n / len(row.outcomes), best)
+        return (rank_key(row.to_target, 0, best), accuracy) if settings.objective == "iterations" else (accuracy,)
 
-    return tuple(sorted(confirm(runner, policies, seeds), key=order))
+    rows = (replace(row, at="best") for row in confirm(runner, policies, seeds))
+    return tuple(sorted(rows, key=order))

@@ -172,6 +172,12 @@ def best_accuracy(evaluations: Sequence[Evaluation]) -> float | None:
     return max((accuracy for accuracy in accuracies if not math.isnan(accuracy)), default=None)
 
 
+def final_accuracy(evaluations: Sequence[Evaluation]) -> float | None:
+    """Return the accuracy of the last evaluation, a fraction; None where it has none."""
+    accuracies = [each.accuracy for each in of_trained_net(evaluations)]
+    return accuracies[-1] if accuracies and not math.isnan(accuracies[-1]) else None
+
+
 def iterations_to(evaluations: Sequence[Evaluation], target: float) -> int | None:
     """Return the iterations up to the first evaluation with that accuracy; None where there is none."""
     return next((each.iteration for each in of_trained_net(evaluations) if each.accuracy >= target), None)

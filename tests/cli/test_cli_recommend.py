@@ -105,7 +105,7 @@ def test_policies_carried_over_are_marked_with_what_was_measured(lrbench):
     text = " ".join(out.split())
     assert (
         "1. measured on a like workload, lenet on MNIST, batch 50, 1,000 iterations, SGD: the best 1 of 1 policy "
-        "by best accuracy there. How alike: same net; same data set by its name; same SGD; batch 50 for 100; 1,000 "
+        "by final accuracy there. How alike: same net; same data set by its name; same SGD; batch 50 for 100; 1,000 "
         "iterations for 2,000"
     ) in text
     assert "rescaled, not measured: each rate at the same part of the run, 1,000 iterations made 2,000" in text

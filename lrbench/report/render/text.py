@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from lrbench.errors import plain
 from lrbench.report.document import Block, Code, Command, Document, Heading, Items, Paragraph, Table
-from lrbench.report.next_commands import next_line
+from lrbench.report.formats import next_line
 from lrbench.report.tables import alignment, cells, parts_that_fit, plain_lines
 
 ENOUGH_FOR_POLICY, NARROWEST_POLICY = 24, 18

@@ -8,7 +8,7 @@ from typing import Any
 
 from lrbench.metrics.summary import Summary
 from lrbench.report.document import Cell, Column, Table
-from lrbench.report.formats import NOTHING, mean_and_deviation, p_value
+from lrbench.report.formats import NOTHING, known_number, mean_and_deviation, p_value
 from lrbench.report.statistics import welch
 from lrbench.tuning.confirm import Confirmed
 
@@ -24,7 +24,9 @@ def confirmation_table(
         compared: also how many times those of the last row the iterations are, and how accuracies differ from the first
             row's that has one.
     """
-    columns = [Column("", "text"), Column("policy", "policy"), Column("best accuracy %"), Column("seeds")]
+    columns = [Column("", "text"), Column("policy", "policy")]
+    by, beside = ("final", "best") if confirmed[0].at == "final" else ("best", "final")
+    columns += [Column(f"{by} accuracy %"), Column(f"{beside} %"), Column("seeds")]
     if target is not None:
         columns += [Column(f"iterations to {100 * target:g} %"), Column("reached")]
     timed = compared and any(row.ratio_to(confirmed[-1]).mean is not None for row in confirmed[:-1])
@@ -47,7 +49,9 @@ def confirmation_table(
 def _cells(row: Confirmed, target: float | None) -> list[str]:
     n = len(row.outcomes)
     diverged = f" ({row.diverged} diverged)" if row.diverged else ""
-    cells = [row.role, row.policy.text, mean_and_deviation(row.accuracy, "fraction"), f"{n}{diverged}"]
+    beside = row.accuracy_at("best" if row.at == "final" else "final")
+    accuracies = [mean_and_deviation(row.accuracy, "fraction"), known_number(beside.mean, "fraction")]
+    cells = [row.role, row.policy.text, *accuracies, f"{n}{diverged}"]
     return (
         cells if target is None else [*cells, mean_and_deviation(row.to_target, "iterations"), f"{row.to_target.n}/{n}"]
     )
@@ -89,7 +93,8 @@ def confirmed_data(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
         {
             "policy": row.policy.text,
             "role": row.role,
-            "best_accuracy": asdict(row.accuracy),
+            "best_accuracy": asdict(row.accuracy_at("best")),
+            "final_accuracy": asdict(row.accuracy_at("final")),
             "iterations_to_target": asdict(row.to_target),
             "diverged": row.diverged,
             "times_sooner_than_last": asdict(row.ratio_to(confirmed[-1])),

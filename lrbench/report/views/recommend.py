@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from lrbench.metrics.registry import METRICS
+from lrbench.metrics.ranking import rank_key
+from lrbench.metrics.registry import Metric
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.formats import counted, heading, mean_and_deviation, number, seeds, verdict
 from lrbench.report.labels import workload_label
@@ -23,12 +24,11 @@ from lrbench.tuning.recommending import Avoidance, LikeWorkload, Recommendation,
 
 SCHEMA = 1
 SHOWN = 5
-_BEST = METRICS["best_accuracy"]
 _COST = (Column("iterations in all"), Column("seconds in all"))
 _ENTRY = Column("entry", "text")
 _TESTED = (
-    "vs. best: Welch's t-test of the best accuracies over the seeds, p corrected for the number of "
-    "comparisons (Holm); worse means p < 0.05"
+    "vs. best: Welch's t-test of the {} over the seeds, p corrected for the number of comparisons (Holm); worse means "
+    "p < 0.05"
 )
 
 
@@ -106,12 +106,12 @@ def _here(found: Recommendation) -> Iterator[Block]:
     shown = found.here[:SHOWN]
     policies = counted(found.measured, "policy", "policies")
     most = f"the best {len(shown)} of {policies}" if found.measured > len(shown) else policies
-    by = "best accuracy" if found.target is None else f"iterations to {100 * found.target:g} %"
-    comparisons = compared([candidate.entry for candidate in found.here])
+    by = found.metric.title if found.target is None else f"iterations to {100 * found.target:g} %"
+    comparisons = compared([candidate.entry for candidate in found.here], found.metric)
     columns = [
         Column("#"),
         Column("policy", "policy"),
-        *_value_columns(found.target),
+        *_value_columns(found.target, found.metric),
         Column("vs. best", "text"),
         *_COST,
         _ENTRY,
@@ -120,7 +120,7 @@ def _here(found: Recommendation) -> Iterator[Block]:
         [
             str(place),
             each.policy,
-            *_values(each.entry, found.target),
+            *_values(each.entry, found.target, found.metric),
             verdict(comparison),
             *cost_cells(each.entry),
             each.entry.id[:8],
@@ -129,26 +129,33 @@ def _here(found: Recommendation) -> Iterator[Block]:
     ]
     tested = any(comparison.p is not None for comparison in comparisons[:SHOWN])
     lead = f"1. measured on this workload: {most}, ranked by {by}"
-    yield Table(columns, rows, (), f"{asked_title(found.query)}: measured", lead, (_TESTED,) if tested else ())
+    yield Table(
+        columns,
+        rows,
+        (),
+        f"{asked_title(found.query)}: measured",
+        lead,
+        (_TESTED.format(found.metric.title),) if tested else (),
+    )
     yield Items(list(origin_lines([candidate.entry for candidate in shown], found.query.engine)))
 
 
-def compared(entries: Sequence[Entry]) -> list[Comparison]:
-    """Each against the one with the highest mean of best accuracies, whatever they are ranked by."""
-    means = [entry.best_accuracy for entry in entries]
-    order = sorted(range(len(means)), key=lambda index: -(means[index].mean or 0.0))
+def compared(entries: Sequence[Entry], metric: Metric) -> list[Comparison]:
+    """Compare each entry with the best by the metric, also where they are ranked by the time to a target."""
+    means = [entry.spread(metric.name) for entry in entries]
+    order = sorted(range(len(means)), key=lambda index: rank_key(means[index], 0, metric))
     found = [Comparison("best"), *compare_with_best(means[order[0]], [means[index] for index in order[1:]])]
     by_index = dict(zip(order, found, strict=True))
     return [by_index[index] for index in range(len(entries))]
 
 
-def _value_columns(target: float | None) -> list[Column]:
-    columns = [Column(heading(_BEST)), Column("seeds", "text")]
+def _value_columns(target: float | None, metric: Metric) -> list[Column]:
+    columns = [Column(heading(metric)), Column("seeds", "text")]
     return columns if target is None else [Column(f"iterations to {100 * target:g} %"), *columns]
 
 
-def _values(entry: Entry, target: float | None) -> list[str]:
-    cells = [mean_and_deviation(entry.best_accuracy, "fraction"), seed_text(entry)]
+def _values(entry: Entry, target: float | None, metric: Metric) -> list[str]:
+    cells = [mean_and_deviation(entry.spread(metric.name), metric.unit), seed_text(entry)]
     return cells if target is None else [mean_and_deviation(entry.times_to(target), "iterations"), *cells]
 
 
@@ -162,20 +169,27 @@ def seed_text(entry: Entry) -> str:
 def _like(like: LikeWorkload, section: int, place: int, found: Recommendation) -> Iterator[Block]:
     target = found.target if like.by_target else None
     title = f"{workload_title(like.workload)}, {like.workload.solver_type}"
-    by = "best accuracy there" if target is None else f"iterations to {100 * target:g} % there"
+    by = f"{found.metric.title} there" if target is None else f"iterations to {100 * target:g} % there"
     lead = (
         f"{section}. measured on a like workload, {title}: the best {len(like.candidates)} of "
         f"{counted(like.policies, 'policy', 'policies')} by {by}. How alike: {'; '.join(like.similarity.reasons)}"
     )
     rescaled = any(candidate.rescaled for candidate in like.candidates)
     measured = [Column("measured policy", "policy")] if rescaled else []
-    columns = [Column("#"), Column("policy", "policy"), *measured, *_value_columns(target), *_COST, _ENTRY]
+    columns = [
+        Column("#"),
+        Column("policy", "policy"),
+        *measured,
+        *_value_columns(target, found.metric),
+        *_COST,
+        _ENTRY,
+    ]
     rows = [
         [
             str(number_),
             each.policy,
             *([each.measured if each.rescaled else "the same"] if rescaled else []),
-            *_values(each.entry, target),
+            *_values(each.entry, target, found.metric),
             *cost_cells(each.entry),
             each.entry.id[:8],
         ]
@@ -303,7 +317,7 @@ def _evidence(entry: Entry, found: Recommendation) -> dict[str, Any]:
         "entry": entry.id,
         "workload": asdict(entry.workload),
         "seeds": entry.seeds,
-        "best_accuracy": asdict(entry.best_accuracy),
+        **{name: asdict(entry.spread(name)) for name in dict.fromkeys(("best_accuracy", found.metric.name))},
         "diverged": sum(run.status == "diverged" for run in entry.samples),
         "cost": asdict(entry.cost),
         "origin": origin_text(entry, found.query.engine),

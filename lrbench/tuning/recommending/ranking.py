@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 
 from lrbench.errors import PolicyError
+from lrbench.metrics.ranking import RankKey, rank_key
+from lrbench.metrics.registry import Metric
 from lrbench.policies import Policy, parse_policy
 from lrbench.tuning.database import Entry
 
@@ -51,16 +53,17 @@ class RateLimit:
     failed_by: Entry | None = None
 
 
-def ranked(entries: Iterable[Entry], target: float | None) -> list[Entry]:
+def ranked(entries: Iterable[Entry], target: float | None, metric: Metric) -> list[Entry]:
     """Return the entries worth recommending, the best first: no seed diverged, and all went on to the end or target.
 
-    With a target: those that reached it, by the share of seeds that did, then by the restricted mean of the iterations
-    (see ``TimesToTarget``). Without, or where that is equal: by the mean of the best accuracies.
+    With a target: those that reached it, in the order of the times to it. Without, or where that is equal: in the order
+    of the metric. See ``rank_key``.
     """
 
-    def order(entry: Entry) -> tuple[float | str, ...]:
-        soonest = (0.0, 0.0) if target is None else entry.times_to(target).order
-        return *soonest, -(entry.best_accuracy.mean or 0.0), entry.policy, entry.id
+    def order(entry: Entry) -> tuple[RankKey | str, ...]:
+        soonest = [] if target is None else [entry.times_to(target)]
+        keys = [rank_key(summary, 0, metric) for summary in (*soonest, entry.spread(metric.name))]
+        return *keys, entry.policy, entry.id
 
     sound = [entry for entry in entries if entry.diverged_share == 0]
     if target is None:

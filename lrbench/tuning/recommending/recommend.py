@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from lrbench.metrics.registry import DEFAULT_RANKING, METRICS, Metric
 from lrbench.policies import functions
 from lrbench.tuning.database import Entry, StoredWorkload
 from lrbench.tuning.recommending.ranking import (
@@ -66,6 +67,7 @@ class Recommendation:
     """Measured policies, rules and warnings for a workload with one solver.
 
     Attributes:
+        metric: ranks the policies where there is no target.
         here: measured on this workload, the best first; with a target only those that reached it.
         measured: number of policies measured on it.
         like: similar workloads, the nearest first.
@@ -76,6 +78,7 @@ class Recommendation:
 
     query: WorkloadQuery
     target: float | None
+    metric: Metric
     here: tuple[RecommendedPolicy, ...]
     measured: int
     like: tuple[LikeWorkload, ...]
@@ -95,18 +98,22 @@ class _Group:
     entries: tuple[Entry, ...]
 
 
-def recommend(query: WorkloadQuery, entries: Iterable[Entry], target: float | None = None) -> Recommendation:
+def recommend(
+    query: WorkloadQuery, entries: Iterable[Entry], target: float | None = None, metric: Metric | None = None
+) -> Recommendation:
     """Recommend policies for a workload by the entries of a policy database.
 
     Args:
-        target: the accuracy to reach, a fraction; None to rank by the best accuracy.
+        target: the accuracy to reach, a fraction; None to rank by the metric.
+        metric: by default the accuracy at the end of a run.
     """
+    metric = metric or METRICS[DEFAULT_RANKING]
     groups = _groups(query, entries)
     here = [entry for group in groups if group.similarity.measured_here for entry in group.entries]
     others = [group for group in groups if not group.similarity.measured_here]
-    texts = [(effective_text(entry), entry) for entry in ranked(here, target)]
+    texts = [(effective_text(entry), entry) for entry in ranked(here, target, metric)]
     shortlist = tuple(RecommendedPolicy(text, text, entry) for text, entry in texts)
-    like = tuple(_like(query, others, target, {candidate.policy for candidate in shortlist}))
+    like = tuple(_like(query, others, target, metric, {candidate.policy for candidate in shortlist}))
     twins = [group for group in others if group.similarity.same_net and group.similarity.same_data]
     limit, limit_on = _limit(here, twins)
     avoid = [
@@ -116,6 +123,7 @@ def recommend(query: WorkloadQuery, entries: Iterable[Entry], target: float | No
     return Recommendation(
         query,
         target,
+        metric,
         shortlist,
         len(here),
         like,
@@ -141,14 +149,14 @@ def _groups(query: WorkloadQuery, entries: Iterable[Entry]) -> list[_Group]:
 
 
 def _like(
-    query: WorkloadQuery, groups: Sequence[_Group], target: float | None, known: set[str]
+    query: WorkloadQuery, groups: Sequence[_Group], target: float | None, metric: Metric, known: set[str]
 ) -> Iterator[LikeWorkload]:
     """Yield the nearest workloads with policies that are not known from a nearer one."""
     found = 0
     for group in groups:
         by_target = target is not None and group.similarity.same_data
         new: dict[str, RecommendedPolicy] = {}
-        for entry in ranked(group.entries, target if by_target else None):
+        for entry in ranked(group.entries, target if by_target else None, metric):
             policy = effective_policy(entry)
             carried = None if policy is None else rescaled(policy, entry.workload.iterations, query.iterations)
             if policy is not None and carried is not None and carried.text not in known:
