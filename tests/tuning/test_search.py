@@ -272,7 +272,9 @@ def test_a_trial_that_another_process_runs_is_left_to_it(runner, monkeypatch):
     )
     asked: list[Task] = []
     with monkeypatch.context() as patch:
-        patch.setattr(type(made), "run", lambda _self, tasks: asked.append(next(tasks)))  # one, and trains nothing
+        patch.setattr(
+            type(made), "run", lambda _self, tasks, _tell: asked.append(next(tasks))
+        )  # one, and trains nothing
         Search(made, study, space).run()
     (task,) = asked
     with RunDirectory(task.folder).locked():
