@@ -9,8 +9,6 @@ from subprocess import CompletedProcess
 import pytest
 from command_line import typed
 
-from lrbench.engines import parity
-
 pytestmark = pytest.mark.usefixtures("warm_torch")
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 60, test_interval: 20}
@@ -44,7 +42,6 @@ def test_a_spec_runs_on_pytorch_with_one_word_changed(folder):
 
 @pytest.mark.caffe
 def test_parity_shows_both_engines_side_by_side_with_a_verdict(folder, own_home, real_data, monkeypatch):
-    monkeypatch.setattr(parity, "NUDGES", 1)  # fewer controls allow an engine less
     monkeypatch.setenv("LRBENCH_DATA", str(real_data))
     answer = lrbench(folder, "parity", "trial.yaml", "--iterations", "10", "--set", "workload.dataset=mnist")
     assert answer.returncode == 0, answer.stdout + answer.stderr

@@ -273,7 +273,7 @@ def test_a_trial_that_another_process_runs_is_left_to_it(runner, monkeypatch):
     asked: list[Task] = []
     with monkeypatch.context() as patch:
         patch.setattr(
-            type(made), "run", lambda _self, tasks, _on_end: asked.append(next(tasks))
+            type(made), "run", lambda _self, tasks, _tell: asked.append(next(tasks))
         )  # one, and trains nothing
         Search(made, study, space).run()
     (task,) = asked

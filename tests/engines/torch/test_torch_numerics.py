@@ -83,7 +83,7 @@ def trained(make_job, warm_torch):
     engine = TorchEngine()
 
     def train(name, **numerics):
-        job = make_job(name, engine=EngineSettings(name="torch", **numerics))
+        job = make_job(name, batch_size=16, engine=EngineSettings(name="torch", **numerics))
         session = engine.open(job)
         session.train(np.full(100, 0.01))
         session.save(job.folder / "half")
