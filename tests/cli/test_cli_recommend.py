@@ -64,12 +64,12 @@ note: the data set mnist is not prepared here, so that measurements are found by
 
 1. measured on this workload: the best 2 of 3 policies, ranked by iterations to 95 %
 
-  #  policy             iterations          best  seeds     against the      iterations    seconds in  entry
-                           to 95 %    accuracy %            best                 in all           all
----  ---------------  ------------  ------------  --------  -------------  ------------  ------------  --------
-  1  TRI(k0=0.01,            1,000         98.00  one seed  best                  1,500          30.0  {tri}
+  #  policy             iterations         final  seeds     vs. best      iterations    seconds in  entry
+                           to 95 %    accuracy %                              in all           all
+---  ---------------  ------------  ------------  --------  ----------  ------------  ------------  --------
+  1  TRI(k0=0.01,            1,000         98.00  one seed  best               1,500          30.0  {tri}
      k1=0.06, l=200)
-  2  FIX(k0=0.01)        1,000 ± 0  97.00 ± 0.00  2         one seed              4,000          80.0  {fix}
+  2  FIX(k0=0.01)        1,000 ± 0  97.00 ± 0.00  2         one seed           4,000          80.0  {fix}
 
 {tri}: one seed, 0, runs of exp, caffe 1.0.0, run on 2026-01-01 by LRBench 0.1.0, evaluated every 500
     iterations, measured here
