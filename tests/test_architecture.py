@@ -16,7 +16,7 @@ LAYERS = [
     {"_version", "errors", "limits", "storage", "urls", "near", "drawing"},
     {"policies", "spec", "data", "nets", "metrics", "runs", "stopping"},
     {"engines"},
-    {"runner", "sampling", "exporting", "importing"},
+    {"runner", "sampling", "exporting", "importing", "comparable"},
     {"executors"},
     {"tuning"},
     {"report"},
@@ -106,7 +106,7 @@ def test_no_engine_imports_another():
 
 
 def test_the_worker_imports_nothing_of_lrbench():
-    allowed = {"json", "os", "resource", "sys", "tempfile", "time", "typing", "numpy", "caffe"}
+    allowed = {"json", "os", "resource", "sys", "tempfile", "time", "types", "typing", "numpy", "caffe"}
     assert imports(PACKAGE / "engines/caffe/worker.py") <= allowed | {"server"}
     assert imports(PACKAGE / "engines/process/server.py") <= allowed - {"numpy"}
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lrbench.comparable import workload_settings
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import Report
-from lrbench.report.labels import workload_settings
 from lrbench.report.views.ranking_data import ranking_data
 
 if TYPE_CHECKING:

@@ -7,18 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lrbench.comparable import engine_settings, key, workload_settings
 from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import Metric
-from lrbench.report.labels import (
-    engine_name,
-    engine_settings,
-    key,
-    labels,
-    solver_name,
-    solver_settings,
-    workload_name,
-    workload_settings,
-)
+from lrbench.report.labels import engine_name, labels, solver_name, workload_name
 from lrbench.report.policies import PolicyRow, policy_rows, without_earlier_rates, without_repeats
 from lrbench.report.rows import RunRow
 from lrbench.report.statistics import Comparison, compare_with_best
@@ -117,7 +109,7 @@ def build_report(
     for run in runs:
         workloads.setdefault(key(workload_settings(run)), []).append(run)
     names = labels(map(workload_settings, runs), workload_name)
-    solvers = labels(map(solver_settings, runs), solver_name)
+    solvers = labels((run.solver for run in runs), solver_name)
     engines = labels(map(engine_settings, runs), engine_name)
     tables, repeats = [], []
     for identity, members in workloads.items():

@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
 
+from lrbench.comparable import Settings, key
 from lrbench.engines.names import is_own
 from lrbench.report.rows import RunRow
-
-Settings = Mapping[str, Any]
-
-
-def workload_settings(row: RunRow) -> dict[str, Any]:
-    """Return the settings that make two runs' accuracies comparable; display interval and test batch do not."""
-    workload = row.workload
-    net, dataset = _mapping(workload.get("net")), _mapping(workload.get("dataset"))
-    return {
-        "net_name": net.get("name"),
-        "net": net.get("sha256"),
-        "dataset_name": dataset.get("label") or dataset.get("name"),
-        "dataset": dataset.get("sha256"),
-        "batch_size": workload.get("batch_size"),
-        "iterations": workload.get("iterations"),
-        "test_interval": workload.get("test_interval"),
-    }
-
-
-def solver_settings(row: RunRow) -> Settings:
-    """Return the solver's type and parameters."""
-    return row.solver
-
-
-def engine_settings(row: RunRow) -> dict[str, Any]:
-    """Return engine, device and numerics; for an engine of another package its version, as results may depend on it."""
-    named = () if is_own(engine_name(row.engine)) else ("version",)
-    kept = {key: row.engine.get(key) for key in ("name", "driver", "device", *named)}
-    numerics = {"precision": "float32", "deterministic": True}  # as they were before there was a choice
-    return kept | {key: row.engine.get(key, default) for key, default in numerics.items()}
 
 
 def mixed_versions(runs: Iterable[RunRow]) -> Iterator[str]:
@@ -80,11 +51,6 @@ def engine_name(settings: Settings) -> str:
     return str(settings.get("name") or "unknown engine")
 
 
-def key(settings: Settings) -> bytes:
-    """Return bytes that are equal for equal settings, whatever the order of their keys."""
-    return orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)
-
-
 def labels(found: Iterable[Settings], name: Callable[[Settings], str]) -> dict[bytes, str]:
     """Return a label for each of the settings, by their key: its name, with what differs where names are alike.
 
@@ -106,7 +72,3 @@ def _differences(settings: Settings, others: list[Settings]) -> str:
     # Hashes and other long values are cut: twelve characters tell them apart. What is not set is not shown.
     shown = [f"{name}={str(settings[name])[:12]}" for name in differing if settings.get(name) is not None]
     return f" ({', '.join(shown)})" if shown else ""
-
-
-def _mapping(value: Any) -> Settings:
-    return value if isinstance(value, dict) else {}

@@ -8,8 +8,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lrbench.comparable import key
 from lrbench.errors import plain
-from lrbench.report.labels import key, labels, solver_name
+from lrbench.report.labels import labels, solver_name
 from lrbench.report.policies import PolicyRow
 from lrbench.urls import holds_secrets
 

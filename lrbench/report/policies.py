@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
 
+from lrbench.comparable import row_key
 from lrbench.metrics.registry import METRICS, TIMES_TO_TARGET, Metric
 from lrbench.metrics.run import Robustness, lr_scale_robustness
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.policies.counting import RATES
-from lrbench.report.labels import engine_settings, key, solver_settings
 from lrbench.report.rows import STATUSES, UNDER_WAY, RunRow
 from lrbench.report.statistics import Comparison
 from lrbench.runs.status import COMPLETED, OUTCOMES
@@ -134,8 +134,7 @@ def policy_rows(runs: Sequence[RunRow], solvers: Mapping[bytes, str], engines: M
     """The policies of one workload's runs, in the order in which they were met; labels by the settings' keys."""
     groups: dict[tuple[str, bytes, bytes], list[RunRow]] = {}
     for run in runs:
-        identity = (run.policy, key(solver_settings(run)), key(engine_settings(run)))
-        groups.setdefault(identity, []).append(run)
+        groups.setdefault(row_key(run), []).append(run)
     return [
         PolicyRow(
             policy=policy,
@@ -154,12 +153,8 @@ def without_earlier_rates(runs: Sequence[RunRow]) -> tuple[list[RunRow], list[Ru
 
     Their rates differ, so that no mean is over both.
     """
-
-    def identity(run: RunRow) -> tuple[str, bytes, bytes]:
-        return run.policy, key(solver_settings(run)), key(engine_settings(run))
-
-    today = {identity(run) for run in runs if run.rates == RATES and run.status in OUTCOMES}
-    replaced = [run.rates == 1 and identity(run) in today for run in runs]
+    today = {row_key(run) for run in runs if run.rates == RATES and run.status in OUTCOMES}
+    replaced = [run.rates == 1 and row_key(run) in today for run in runs]
     return [*compress(runs, map(operator.not_, replaced))], [*compress(runs, replaced)]
 
 
@@ -173,7 +168,7 @@ def without_repeats(runs: Iterable[RunRow]) -> tuple[list[RunRow], list[RunRow]]
     for number, run in enumerate(runs):
         identity: object = number
         if run.seed is not None:
-            identity = (run.policy, run.lr_scale, run.seed, key(run.solver), key(engine_settings(run)))
+            identity = (row_key(run), run.lr_scale, run.seed)
         other = kept.get(identity)
         if other is None:
             kept[identity] = run

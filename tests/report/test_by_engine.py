@@ -308,7 +308,7 @@ def test_seeds_that_one_engine_lacks_are_counted(results):
     write(results, TORCH, EXP, [0.5], 0)
     write(results, CAFFE, EXP, [0.5], 0)
     assert len(re.findall(r"50.00 \(n=1\)", paragraphs(results)[3])) == 2
-    assert "of the 3 with several seeds at both" in finding(results, "best accuracy on torch")
+    assert "over the 3 with several seeds at both" in finding(results, "best accuracy on torch")
 
 
 def test_gpu_columns_appear_where_a_run_has_them(tmp_path):

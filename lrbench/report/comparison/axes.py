@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lrbench.report.labels import engine_settings, solver_settings, workload_settings
+from lrbench.comparable import engine_settings, workload_settings
 from lrbench.report.policies import PolicyRow
 from lrbench.spec.solver_types import SOLVER_TYPES
 
@@ -44,7 +44,7 @@ class Axis:
 def settings_of(row: PolicyRow) -> dict[str, Any]:
     """Settings that decide whether two rows are comparable, by section and name."""
     run = (*row.runs, *row.scaled)[0]
-    sections = {"workload": workload_settings(run), "solver": solver_settings(run), "engine": engine_settings(run)}
+    sections = {"workload": workload_settings(run), "solver": run.solver, "engine": engine_settings(run)}
     return {f"{section}.{name}": value for section, found in sections.items() for name, value in found.items()}
 
 

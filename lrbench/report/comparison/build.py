@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from lrbench.comparable import key
 from lrbench.errors import PolicyError, ResultsError
 from lrbench.policies import parse_policy
 from lrbench.report.build import Report, WorkloadTable, ranked
 from lrbench.report.comparison.axes import Axis, settings_of
 from lrbench.report.comparison.cost import Samples, costs, read_samples
 from lrbench.report.comparison.table import ComparedRow, Comparison, ComparisonTable
-from lrbench.report.labels import engine_name, key, mixed_versions, workload_name
+from lrbench.report.labels import engine_name, mixed_versions, workload_name
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrbench.comparable import engine_settings, key
 from lrbench.errors import PolicyError, plain
 from lrbench.policies import parse_policy
 from lrbench.report.build import WorkloadTable
-from lrbench.report.labels import engine_settings, key, solver_name
+from lrbench.report.labels import solver_name
 from lrbench.report.page.curves import rounded
 from lrbench.report.rows import RunRow
 from lrbench.runs.status import OUTCOMES

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from lrbench.comparable import key
 from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import METRICS
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Table
 from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts
-from lrbench.report.labels import key, labels, solver_name, workload_name
+from lrbench.report.labels import labels, solver_name, workload_name
 from lrbench.report.rows import STATUSES
 from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
 

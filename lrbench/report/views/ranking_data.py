@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from lrbench.comparable import key, workload_settings
 from lrbench.metrics.registry import METRICS
 from lrbench.metrics.run import Robustness
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.build import Report, WorkloadTable
-from lrbench.report.labels import key, labels, workload_name, workload_settings
+from lrbench.report.labels import labels, workload_name
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import STATUSES, RunRow
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from lrbench.comparable import engine_settings, workload_settings
 from lrbench.data import evaluated_on
 from lrbench.errors import ResultsError, path_text
 from lrbench.metrics.registry import TIMES_TO_TARGET, all_metrics
@@ -73,23 +74,21 @@ def workload_of_run(run: RunDescription) -> StoredWorkload:
     Raises:
         pydantic.ValidationError: something is missing or of the wrong type.
     """
-    workload, engine = run.workload, run.engine
-    net, data = (part if isinstance(part := workload.get(name), dict) else {} for name in ("net", "dataset"))
+    settings, engine = workload_settings(run), engine_settings(run)
+    dataset = run.workload.get("dataset")
+    name = dataset.get("name") if isinstance(dataset, dict) else None
     return _WORKLOAD.validate_python(
         {
-            "net_name": net.get("name"),
-            "net_sha256": net.get("sha256"),
-            "dataset_name": data.get("name"),
-            "dataset_label": data.get("label") or data.get("name"),
-            "dataset_sha256": data.get("sha256"),
-            "evaluated_on": evaluated_on(str(data.get("name"))),
-            **{name: workload.get(name) for name in ("batch_size", "iterations", "test_interval")},
+            "net_name": settings["net_name"],
+            "net_sha256": settings["net"],
+            "dataset_name": name,
+            "dataset_label": settings["dataset_name"],
+            "dataset_sha256": settings["dataset"],
+            "evaluated_on": evaluated_on(str(name)),
+            **{size: settings[size] for size in ("batch_size", "iterations", "test_interval")},
             # The policy's text has the solver's lr_scale in it.
             "solver": {name: value for name, value in run.solver.items() if name != "lr_scale"},
-            "engine_name": engine.get("name"),
-            "engine_driver": engine.get("driver"),
-            "engine_device": engine.get("device"),
-            "engine_precision": engine.get("precision", "float32"),
+            **{f"engine_{part}": engine[part] for part in ("name", "driver", "device", "precision")},
         }
     )
 
