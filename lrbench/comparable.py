@@ -1,4 +1,4 @@
-"""What is comparable: runs of equal workloads in a table, and in each row of it the seeds of one policy."""
+"""Which runs are comparable: those of equal workloads share a table, the seeds of one policy a row of it."""
 
 from __future__ import annotations
 

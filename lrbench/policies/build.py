@@ -31,7 +31,7 @@ T = TypeVar("T")
 P = TypeVar("P", bound=RatePolicy)
 
 _WORDS = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,40}")
-"""What stands for an LR function without its parameters, such as ``cosine annealing``."""
+"""A name that stands for an LR function without its parameters, such as ``cosine annealing``."""
 MOST_LEVELS = 32
 """Mappings and lists inside each other; a composition of a composition takes two levels."""
 MOST_VALUES = 100_000

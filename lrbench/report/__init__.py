@@ -1,1 +1,1 @@
-"""What runs add up to: rows, ranks, tests, tables and plots. Reads results, never writes into them."""
+"""Reports: rows, ranks, tests, tables and plots of runs. Reads results, never writes into them."""

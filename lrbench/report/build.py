@@ -31,7 +31,7 @@ class FunctionRow:
 
 @dataclass(frozen=True, eq=False)
 class WorkloadTable:
-    """The policies of one workload: the ranked ones first, then those under way, then those without a value.
+    """The policies of one workload: the ranked ones first, then the provisional ones, then those without a value.
 
     Attributes:
         targets: the accuracies to reach that its runs name, and how many name each. All of them are held to it where
@@ -54,7 +54,7 @@ class WorkloadTable:
 
     @property
     def several_engines(self) -> bool:
-        """The same for engines."""
+        """Whether a policy alone does not say which row is meant, as engines differ."""
         return len({row.engine for row in self.policies}) > 1
 
     def identity(self, row: PolicyRow) -> list[str]:
@@ -65,7 +65,7 @@ class WorkloadTable:
         return parts
 
     def name(self, row: PolicyRow) -> str:
-        """The same in one line."""
+        """Return ``identity`` in one line."""
         return ", ".join(self.identity(row))
 
     def functions(self) -> list[FunctionRow]:
@@ -125,7 +125,7 @@ def build_report(
 
 
 def ranked(rows: Sequence[PolicyRow], metric: Metric) -> tuple[PolicyRow, ...]:
-    """The rows from best to worst, with rank and comparison; without a rank, those under way, then those without value.
+    """Return the rows from best to worst; last, without a rank, the provisional ones and those without a value.
 
     The order is that of ``standing``; where it is equal the rank is shared.
     """

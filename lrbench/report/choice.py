@@ -29,7 +29,7 @@ def chosen_workload(report: Report, wanted: str | None) -> WorkloadTable:
 
 
 def matching_workloads(report: Report, wanted: str | None) -> tuple[WorkloadTable, ...]:
-    """Those whose label has the wanted text in it, whatever its case, or is it; all where none is wanted."""
+    """Return the workloads whose label contains the wanted text, in any case, or is it; all where None is wanted."""
     if wanted is None:
         return report.workloads
     found = tuple(table for table in report.workloads if wanted.lower() in plain(table.label).lower())

@@ -121,7 +121,7 @@ Block: TypeAlias = "Heading | Paragraph | Items | Code | Command | Table"
 
 @dataclass(frozen=True)
 class Document:
-    """What there is to say of a subject.
+    """All that a command shows of a subject.
 
     Attributes:
         blocks: for people, from top to bottom.

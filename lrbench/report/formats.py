@@ -22,7 +22,7 @@ _UNITS: dict[Unit, str] = {
 
 
 def counted(count: int, one: str, many: str) -> str:
-    """Such as ``1 run`` or ``1,200 runs``."""
+    """Return a count with its noun, such as ``1 run`` or ``1,200 runs``."""
     return f"{count:,} {one if count == 1 else many}"
 
 
@@ -62,14 +62,14 @@ def p_value(p: float) -> str:
 
 
 def mean_of_some(summary: Summary, counted: int, unit: Unit) -> str:
-    """Such as ``98.93``, or ``98.93 (n=2)`` where fewer than the counted runs have the value; see ``counted_note``."""
+    """Return the mean, with ``(n=2)`` where fewer than the counted runs have the value; see ``counted_note``."""
     if summary.mean is None:
         return NOTHING
     return number(summary.mean, unit) + counted_note(summary, counted if summary.n < counted else summary.n)
 
 
 def mean_and_deviation(summary: Summary, unit: Unit, usual: int | None = None) -> str:
-    """Such as ``98.93 ± 0.12``; the mean alone where there is one value.
+    """Return mean and deviation, such as ``98.93 ± 0.12``; the mean alone where there is one value.
 
     Args:
         usual: the number of values that goes without saying; None: every number does. Seeds that missed a target are
@@ -116,29 +116,29 @@ def different_targets(targets: Mapping[float, int]) -> str:
 
 
 def some_diverged(diverged: int, runs: int) -> str:
-    """Such as ``2 of 3 diverged``."""
+    """Return how many runs diverged, such as ``2 of 3 diverged``."""
     return f"{diverged} of {runs} diverged"
 
 
 def some_missed(missed: int, runs: int) -> str:
-    """Such as ``1 of 2 missed the target``."""
+    """Return how many runs missed the target, such as ``1 of 2 missed the target``."""
     return f"{missed} of {runs} missed the target"
 
 
 def marked(value: str, diverged: int, runs: int) -> str:
-    """Such as ``94.50 (2/3 diverged)``."""
+    """Return a value with the number of runs that diverged, such as ``94.50 (2/3 diverged)``."""
     return f"{value} ({diverged}/{runs} diverged)" if diverged else value
 
 
 def status_counts(statuses: dict[str, int]) -> str:
-    """Such as ``14 finished, 1 diverged``."""
+    """Return the number of runs of each status, such as ``14 finished, 1 diverged``."""
     return ", ".join(f"{count} {status}" for status, count in statuses.items()) or "none"
 
 
 def seeds(counted: int, statuses: dict[str, int]) -> str:
-    """Of how many runs the mean is, of how many, and what became of those that did not simply finish.
+    """Return the number of runs in the mean, out of the total, and the statuses of those that did not finish.
 
-    ``3``, or ``2/3 (1 diverged)``.
+    For example ``3``, or ``2/3 (1 diverged)``.
     """
     total = sum(statuses.values())
     count = str(total) if counted == total else f"{counted}/{total}"

@@ -3,7 +3,7 @@
 Which runs count: those that reached an outcome (finished, stopped by a rule, diverged), each with the values it has.
 A run that diverged keeps the best accuracy that it had before and has no final one; how many diverged stands beside
 the mean, and the policy ranks behind those of which fewer did. Failed runs never count. While none has reached an
-outcome, the runs under way show the best so far: such a row is provisional, it gets no rank and is compared with
+outcome, the active runs show the best so far: such a row is provisional, it gets no rank and is compared with
 nothing.
 """
 

@@ -1,7 +1,7 @@
 """usage.jsonl of a run: what its processes used, a line a sample, at most ``MOST_SAMPLES`` however long it trains.
 
 ===================  ===================================================================================
-``seconds``          wall time since the run's training began; a resumed run goes on from its last sample
+``seconds``          wall time since the run's training began; a resumed run continues from its last sample
 ``cpu_percent``      processor time since the sample before, 100 for one core in full use
 ``memory_bytes``     resident memory of the processes
 ``gpu_percent``      share of the time, since the sample before, in which they had a GPU at work

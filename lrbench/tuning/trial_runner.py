@@ -145,7 +145,7 @@ class TrialRunner:
             raise EngineFailed(
                 f"{len(failed)} of {len(outcomes)} runs failed, the first with: {failed[0].status.reason}",
                 where=str(failed[0].task.folder),
-                remedy="the same command goes on from there",
+                remedy="rerun the same command to resume",
             )
 
     def check(self, task: Task) -> None:

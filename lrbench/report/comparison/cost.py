@@ -40,7 +40,7 @@ class Cost:
 
     @property
     def of_gpu(self) -> bool:
-        """Whether it is unknown wherever no GPU is used."""
+        """Whether the quantity is unknown wherever no GPU is used."""
         return self.name.startswith("gpu")
 
     def text(self, value: float) -> str:

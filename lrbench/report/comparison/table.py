@@ -57,7 +57,7 @@ class Standing:
 
     @property
     def holds(self) -> bool:
-        """Whether it is the best, or not significantly worse than it, at every value."""
+        """Whether the policy is the best, or not significantly worse than it, at every value."""
         return not self.troubles
 
 

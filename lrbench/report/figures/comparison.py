@@ -191,7 +191,7 @@ def _accuracy(table: ComparisonTable) -> Figure:
 
 
 def _means(table: ComparisonTable, value: str) -> list[tuple[int, float, float]]:
-    """Of each policy that has a mean at the value: its place, the mean and the deviation, 0 with one seed."""
+    """Return place, mean and deviation (0 with one seed) of each policy that has a mean at the value."""
     found = []
     for place, by in enumerate(table.rows.values()):
         summary = by[value].row.summaries[table.metric.name] if value in by else None

@@ -29,7 +29,7 @@ from lrbench.report.policies import PolicyRow
 HEIGHT, HEIGHT_APART = 1.75, 1.12
 LINE_INCHES = 1.28 * SMALL_POINTS / 72
 HANDLE_INCHES = 0.47
-"""What the sample of a line and the gaps take of the width of a column of the legend."""
+"""Width that the sample of a line and the gaps take in a column of the legend."""
 MARGIN_INCHES = 0.1
 NAME_LINES, VALUE_LINES = 3, 3
 LABEL_LINES, HEAD_LINES = 2, 4

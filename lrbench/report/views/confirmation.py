@@ -58,7 +58,7 @@ def _cells(row: Confirmed, target: float | None) -> list[str]:
 
 
 def _ratio(ratio: Summary, seeds: int) -> str:
-    """Such as ``2.10 ± 0.20``, or ``2.10 (1/2)`` where only 1 of 2 seeds reached the target with both policies."""
+    """Return a ratio, such as ``2.10 ± 0.20``, with ``(1/2)`` where 1 of 2 seeds reached the target with both."""
     if ratio.mean is None:
         return NOTHING
     spread = "" if ratio.deviation is None else f" ± {ratio.deviation:.2f}"
@@ -79,7 +79,7 @@ def difference(first: Summary, second: Summary) -> str:
 
 
 def confirmation_cost(confirmed: Sequence[Confirmed]) -> str:
-    """What the confirming runs took."""
+    """Return the cost of the confirming runs."""
     outcomes = [outcome for row in confirmed for outcome in row.outcomes]
     return (
         f"of the confirmation: {len(outcomes)} runs, {sum(outcome.iterations for outcome in outcomes):,} "
@@ -105,7 +105,7 @@ def confirmed_data(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
 
 
 def judged_on(evaluated_on: str, data: str) -> str:
-    """What policies were chosen on, and a warning where that is the test set."""
+    """Return the images that policies were chosen on, with a warning where they are the test set."""
     if evaluated_on == "validation":
         return f"chosen on validation images, which were held out of the training set: {data}"
     return (

@@ -10,7 +10,7 @@ from lrbench.tuning.database import Entry
 
 
 def cost_cells(entry: Entry) -> list[str]:
-    """What all of its runs took together: iterations, and the seconds of training where they are known."""
+    """Return the cost of all runs of an entry: iterations, and the seconds of training where they are known."""
     cost = entry.cost
     return [f"{cost.iterations:,}", known_number(cost.train_seconds, "seconds")]
 

@@ -156,7 +156,7 @@ def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
 
 
 def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:
-    """What has to be said with a ranking by a metric, a sentence each."""
+    """Yield the sentences that explain a ranking by a metric."""
     ranked = [row for row in workload.policies if row.rank is not None]
     if any(row.comparison and row.comparison.p is not None for row in ranked):
         yield _TESTED
@@ -279,7 +279,7 @@ def _statuses(report: Report) -> Iterator[Block]:
 
 
 def _next(report: Report) -> Iterator[Command]:
-    """What to type now; nothing of the paths where they are too many to be typed again."""
+    """Yield the next commands; none with the paths where they are too many to be typed again."""
     paths = [path_text(path) for path in report.paths]
     if len(" ".join(paths)) <= LONGEST_PATHS and any(table.policies for table in report.workloads):
         yield Command(shlex.join(["lrbench", "report", *paths, "--plots", "plots"]), "draws the curves")

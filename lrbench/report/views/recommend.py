@@ -34,7 +34,7 @@ _TESTED = (
 
 @dataclass(frozen=True)
 class Commands:
-    """What was typed, for the commands to type next.
+    """The command that was typed, as the base of the next ones.
 
     Attributes:
         spec: the spec's path.
@@ -160,7 +160,7 @@ def _values(entry: Entry, target: float | None, metric: Metric) -> list[str]:
 
 
 def seed_text(entry: Entry) -> str:
-    """Such as ``3``, ``one seed`` or ``3 (1 stopped)``."""
+    """Return the number of seeds, such as ``3``, ``one seed`` or ``3 (1 stopped)``."""
     statuses = entry_statuses(entry)
     text = seeds(sum(statuses.values()), statuses)
     return text.replace("1", "one seed", 1) if len(entry.samples) == 1 else text
@@ -201,7 +201,7 @@ def _like(like: LikeWorkload, section: int, place: int, found: Recommendation) -
 
 
 def rescaling_sentence(measured: int, wanted: int) -> str:
-    """What was done to the lengths."""
+    """Explain how the policies of a run of another length were rescaled."""
     return (
         f"rescaled, not measured: each rate at the same part of the run, {measured:,} iterations made {wanted:,}; "
         f"lengths times {wanted / measured:.3g}, decay for each iteration to match, rates unchanged"
@@ -209,7 +209,7 @@ def rescaling_sentence(measured: int, wanted: int) -> str:
 
 
 def avoid_sentences(found: Recommendation) -> Iterator[str]:
-    """What to avoid and why, each with its evidence; the first SHOWN of the policies."""
+    """Yield what to avoid and why, with the evidence; the first SHOWN of the policies."""
     limit, where = found.limit, f" (on a like workload: {found.limit_on})" if found.limit_on else ""
     if limit is not None and limit.failed_by is not None and limit.failed is not None:
         yield (
@@ -242,7 +242,7 @@ def _missed(target: float | None, samples: int) -> str:
 
 
 def next_commands(found: Recommendation, commands: Commands) -> list[tuple[str, str]]:
-    """What to type, and why: to test the first of the shortlist, to look at its evidence, or to measure at all.
+    """Return the next commands with their purposes: test the first of the shortlist, show its evidence, or measure.
 
     Where no command may name the database, those that use it are left out.
     """
