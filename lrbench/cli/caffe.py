@@ -1,4 +1,4 @@
-"""``lrbench caffe``."""
+"""``lrbench caffe``: Install Caffe, or pack it for another machine."""
 
 from __future__ import annotations
 

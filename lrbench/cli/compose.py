@@ -1,4 +1,4 @@
-"""``lrbench compose``."""
+"""``lrbench compose``: Compose a policy from several, stage by stage."""
 
 from __future__ import annotations
 

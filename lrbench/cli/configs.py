@@ -1,4 +1,4 @@
-"""``lrbench configs``: list the ready specs, and copy one."""
+"""``lrbench configs``: List the ready specs and copy one."""
 
 from __future__ import annotations
 

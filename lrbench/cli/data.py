@@ -1,4 +1,4 @@
-"""``lrbench data``: prepare data sets, and say which are prepared."""
+"""``lrbench data``: Download, check and prepare data sets."""
 
 from __future__ import annotations
 

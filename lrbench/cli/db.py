@@ -1,4 +1,4 @@
-"""``lrbench db``: the policy database."""
+"""``lrbench db``: Store, query and exchange measured results of policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lrbench doctor``."""
+"""``lrbench doctor``: Check the installation and show how to fix it."""
 
 from __future__ import annotations
 

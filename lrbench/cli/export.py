@@ -1,4 +1,4 @@
-"""``lrbench export``: a policy as a snippet for the user's own training."""
+"""``lrbench export``: Export a policy as code for PyTorch, Keras, JAX or Caffe."""
 
 from __future__ import annotations
 

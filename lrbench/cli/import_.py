@@ -1,4 +1,4 @@
-"""``lrbench import``: the policy of a Caffe solver or of a PyTorch scheduler."""
+"""``lrbench import``: Import the policy of a Caffe solver or a PyTorch scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lrbench init``."""
+"""``lrbench init``: Write a first spec for your net and data set, interactively."""
 
 from __future__ import annotations
 

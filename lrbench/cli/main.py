@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import keyword
 import os
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -21,30 +23,32 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-COMMANDS = {
-    "quickstart": "Train LeNet on digits with seven policies and rank them.",
-    "configs": "List the ready specs and copy one.",
-    "init": "Write a first spec for your net and data set, interactively.",
-    "run": "Run the experiment of a YAML spec.",
-    "report": "Rank the policies of finished and active runs.",
-    "watch": "Show the progress of active runs in the terminal.",
-    "serve": "Show the results in a browser, updated while runs are active.",
-    "plot": "Draw a figure for a paper: accuracy, loss, confidence, learning rates.",
-    "range": "Find a useful range of learning rates.",
-    "tune": "Search LR functions and their parameters.",
-    "compose": "Compose a policy from several, stage by stage.",
-    "verify": "Check whether a policy reaches a target accuracy in time, and find one that does.",
-    "recommend": "Recommend policies from measured results.",
-    "db": "Store, query and exchange measured results of policies.",
-    "policies": "List, evaluate and plot learning-rate policies.",
-    "export": "Export a policy as code for PyTorch, Keras, JAX or Caffe.",
-    "import": "Import the policy of a Caffe solver or a PyTorch scheduler.",
-    "data": "Download, check and prepare data sets.",
-    "caffe": "Install Caffe, or pack it for another machine.",
-    "parity": "Compare an engine with Caffe: losses, weights, accuracy.",
-    "doctor": "Check the installation and show how to fix it.",
-    "completion": "Print the completion script for your shell.",
-}
+ORDER = [
+    "quickstart",
+    "configs",
+    "init",
+    "run",
+    "report",
+    "watch",
+    "serve",
+    "plot",
+    "range",
+    "tune",
+    "compose",
+    "verify",
+    "recommend",
+    "db",
+    "policies",
+    "export",
+    "import",
+    "data",
+    "caffe",
+    "parity",
+    "doctor",
+    "completion",
+]
+"""Order of the commands in the help; others follow."""
+_FIRST_LINE = re.compile(r'"""``lrbench (?P<name>\w+)``: (?P<summary>.+?)("""|$)')
 
 # A group without a command: the error's text is the help. Click before 8.2 prints it by itself.
 NO_ARGUMENTS: tuple[type[click.UsageError], ...] = (
@@ -52,14 +56,28 @@ NO_ARGUMENTS: tuple[type[click.UsageError], ...] = (
 )
 
 
+@functools.cache
+def commands() -> dict[str, str]:
+    """Return the summary of each command by its name: the first line of its module, which is not imported for it."""
+    folder, found = os.path.dirname(__file__), {}
+    for file in sorted(os.listdir(folder)):
+        path = os.path.join(folder, file, *([] if file.endswith(".py") else ["__init__.py"]))
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as module:
+                match = _FIRST_LINE.match(module.readline())
+            if match:
+                found[match["name"]] = match["summary"]
+    return {name: found[name] for name in dict.fromkeys([*ORDER, *found])}
+
+
 class LazyGroup(click.Group):
     """A group whose commands live in ``lrbench.cli.<name>`` and are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in commands():
             return None
         name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name  # Python's own import is not ours to name
         command = getattr(importlib.import_module(f"lrbench.cli.{name}"), name)
@@ -71,8 +89,8 @@ class LazyGroup(click.Group):
         ctx: click.Context,
         args: list[str],
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0][:1] not in ("", "-") and args[0] not in COMMANDS:
-            near = did_you_mean(args[0], COMMANDS)
+        if args and args[0][:1] not in ("", "-") and args[0] not in commands():
+            near = did_you_mean(args[0], commands())
             ctx.fail(f"there is no command {args[0]!r}{f'; {near}' if near else ''}")
         return super().resolve_command(ctx, args)
 
@@ -81,11 +99,11 @@ class LazyGroup(click.Group):
             return super().shell_complete(ctx, incomplete)
         from click.shell_completion import CompletionItem  # as it takes long to load, like all that is imported so here
 
-        return [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [CompletionItem(name, help=text) for name, text in commands().items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(commands().items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,4 +1,4 @@
-"""``lrbench parity``."""
+"""``lrbench parity``: Compare an engine with Caffe: losses, weights, accuracy."""
 
 from __future__ import annotations
 

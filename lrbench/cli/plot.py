@@ -1,4 +1,4 @@
-"""``lrbench plot``."""
+"""``lrbench plot``: Draw a figure for a paper: accuracy, loss, confidence, learning rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lrbench policies``: list, evaluate and plot learning-rate policies."""
+"""``lrbench policies``: List, evaluate and plot learning-rate policies."""
 
 from __future__ import annotations
 

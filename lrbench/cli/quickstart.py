@@ -1,4 +1,4 @@
-"""``lrbench quickstart``."""
+"""``lrbench quickstart``: Train LeNet on digits with seven policies and rank them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lrbench range``."""
+"""``lrbench range``: Find a useful range of learning rates."""
 
 from __future__ import annotations
 

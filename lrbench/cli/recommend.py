@@ -1,4 +1,4 @@
-"""``lrbench recommend``."""
+"""``lrbench recommend``: Recommend policies from measured results."""
 
 from __future__ import annotations
 

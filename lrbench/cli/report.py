@@ -1,4 +1,4 @@
-"""``lrbench report``."""
+"""``lrbench report``: Rank the policies of finished and active runs."""
 
 from __future__ import annotations
 

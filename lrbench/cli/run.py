@@ -1,4 +1,4 @@
-"""``lrbench run``."""
+"""``lrbench run``: Run the experiment of a YAML spec."""
 
 from __future__ import annotations
 

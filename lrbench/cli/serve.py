@@ -1,4 +1,4 @@
-"""``lrbench serve``."""
+"""``lrbench serve``: Show the results in a browser, updated while runs are active."""
 
 from __future__ import annotations
 

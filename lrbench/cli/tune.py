@@ -1,4 +1,4 @@
-"""``lrbench tune``."""
+"""``lrbench tune``: Search LR functions and their parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lrbench verify``."""
+"""``lrbench verify``: Check whether a policy reaches a target accuracy in time, and find one that does."""
 
 from __future__ import annotations
 

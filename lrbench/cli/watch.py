@@ -1,4 +1,4 @@
-"""``lrbench watch``."""
+"""``lrbench watch``: Show the progress of active runs in the terminal."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def offered(*words: str) -> list[str]:
 
 
 def test_commands_are_offered_with_what_they_do():
-    assert offered("") == list(program.COMMANDS)
+    assert offered("") == list(program.commands())
     assert offered("re") == ["report", "recommend"]
     assert offered("policies", "") == ["eval", "list", "plot"]
     assert "--shard" in offered("run", "--")

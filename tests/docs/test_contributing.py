@@ -82,7 +82,7 @@ def test_the_format_of_the_page_renders(monkeypatch):
 def test_the_command_of_the_page_is_one(monkeypatch, capsys):
     command = module("CONTRIBUTING.md", 3, "lrbench.cli.peak")
     monkeypatch.setitem(sys.modules, "lrbench.cli.peak", command)
-    monkeypatch.setitem(main.COMMANDS, "peak", "Print the highest rate of a policy.")
+    monkeypatch.setattr(main, "commands", lambda: {"peak": "Print the highest rate of a policy."})
     monkeypatch.setattr(sys, "argv", ["lrbench", "peak", "COS(k0=0.01, k1=0.06, l=100)"])
     with pytest.raises(SystemExit) as ended:
         main.main()
@@ -102,6 +102,19 @@ def test_every_script_that_it_names_can_be_run():
     scripts = set(re.findall(r"\bscripts/\w+", text))
     assert {"scripts/setup", "scripts/test", "scripts/test_lowest"} <= scripts
     assert all(os.access(REPOSITORY / script, os.X_OK) for script in scripts)
+
+
+def test_every_page_that_comes_from_the_code_is_written_by_one_script():
+    written = re.search(r"for name in (.*);", (REPOSITORY / "scripts/generate").read_text())
+    assert written is not None
+    of_files = {
+        "resnet_prototxt",
+        "schema",
+        "search_table",
+        "shipped_results",
+    }  # parts of the package, not of the documentation
+    found = {path.name.removeprefix("generate_") for path in (REPOSITORY / "scripts").glob("generate_*")}
+    assert set(written[1].split()) == found - of_files
 
 
 def test_the_lowest_versions_are_those_of_the_project(tmp_path):

@@ -37,8 +37,8 @@ def test_the_table_of_a_small_experiment(results):
         == """\
 lenet on MNIST, batch 100, 2,000 iterations: ranked by best accuracy
 
-  #  policy                                 best  runs    against the        final %    iterations
-                                      accuracy %          best                             to best
+  #  policy                                 best  runs    vs. best           final %    iterations
+                                      accuracy %                                           to best
 ---  -----------------------------  ------------  ------  ---------------  ---------  ------------
   1  TRI(k0=0.01, k1=0.06, l=2000)  97.10 ± 0.10  3       best                 96.10           500
   2  FIX(k0=0.01)                   90.50 ± 0.50  3       worse, p=0.0013      90.50           500

@@ -1,3 +1,3 @@
-"""Completion of command lines in bash, zsh and fish: ``lrbench completion``, the scripts, and what is offered."""
+"""``lrbench completion``: Print the completion script for your shell."""
 
 from lrbench.cli.completion.shells import completion as completion

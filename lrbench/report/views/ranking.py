@@ -164,7 +164,9 @@ def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:
         yield _MISSED
     elif any(row.diverged for row in ranked):
         yield _DIVERGED
-    if any(row.rank is None for row in workload.policies):
+    if not any(row.summaries[metric.name].n for row in workload.policies):
+        yield f"no run here has a value of {metric.name}, so that nothing is ranked"
+    elif any(row.rank is None for row in workload.policies):
         yield _PROVISIONAL
     if len(workload.targets) > 1:
         yield different_targets(workload.targets)
