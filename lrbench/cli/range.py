@@ -46,9 +46,13 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
     lrbench range configs/quickstart.yaml --set range.high=100 --set 'range.seeds=[0, 1]'
     """
     from lrbench.report.views.range import range_document
-    from lrbench.tuning.range_test import range_test
+    from lrbench.tuning.range_test import plan_for, range_test
 
-    bench = _judged(open_bench(options, lambda experiment: _check(experiment, solver_type)), solver_type)
+    def check(experiment: Experiment) -> None:
+        for solver in _solvers(experiment, solver_type):
+            plan_for(experiment, solver)
+
+    bench = _judged(open_bench(options, check), solver_type)
     with progressing(bench) as told:
         found = [range_test(told, solver) for solver in _solvers(bench.experiment, solver_type)]
     heading = workload_heading(bench)
@@ -60,13 +64,6 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
         click.echo(f"wrote {plot}", err=True)
     _say_next(found, bench.experiment, options)
     return 0
-
-
-def _check(experiment: Experiment, solver_type: str | None) -> None:
-    from lrbench.tuning.range_test import plan_for
-
-    for solver in _solvers(experiment, solver_type):
-        plan_for(experiment, solver)
 
 
 def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSettings]:

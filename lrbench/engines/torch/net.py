@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,6 @@ from torch import Tensor
 
 from lrbench.engines.torch.layer import USE_CAFFE, Build, Shape, refusal
 from lrbench.engines.torch.layers import LAYERS
-from lrbench.engines.torch.numerics import mixed
 from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot, fill
 from lrbench.engines.torch.steps import Step, check_gradients, hold_back, join_scales, reshape, without_gradient
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
@@ -168,6 +168,17 @@ class TorchNet:
             _, _, height, width = blob.shape
             return blob.as_strided(blob.shape, (height * width, 1, width, 1))
         return blob
+
+
+def mixed(precision: Precision, inputs: Iterable[Tensor]) -> AbstractContextManager[None]:
+    """Context in which, with ``bf16``, convolutions and inner products take and give bfloat16 (7 bits of fraction).
+
+    Weights stay float32, and so do their gradients. Layers that sum many values widen to float32 themselves.
+    """
+    if precision != "bf16":
+        return nullcontext()
+    device = next(iter(inputs)).device
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)  # a cache would outlive a CUDA graph
 
 
 def check_layer_types(net: NetParameter) -> None:
