@@ -10,6 +10,7 @@ from typing import Any
 from lrbench.api.environment import data_folder, home, site
 from lrbench.api.results import Results
 from lrbench.data import prepare
+from lrbench.data.sources import in_lines
 from lrbench.errors import UsageError
 from lrbench.executors import plan
 from lrbench.executors.local import Outcome
@@ -59,7 +60,7 @@ def run(
     experiment = python_experiment(spec, values)
     check_engine(experiment)
     engine = find_engine(experiment, site())
-    data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=log_preparation))
+    data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=in_lines(LOG.info)))
     experiment = with_engine_version(experiment, engine)
     tasks = plan.tasks(experiment, data, Path(results), threads)
     check_tasks(tasks, engine, experiment)
@@ -84,11 +85,3 @@ class RunLog(LogListener):
             LOG.warning("%s  %s", name_of(outcome.task, self._total), self.ending(outcome))
         else:
             super().ended(outcome)
-
-
-def log_preparation(done: int, total: int, text: str) -> None:
-    """A line for each thing said while a data set is prepared, and one for each amount that is complete."""
-    if not total:
-        LOG.info("%s", text)
-    elif done == total:
-        LOG.info("%s: %d done", text, total)

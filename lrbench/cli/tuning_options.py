@@ -136,11 +136,11 @@ def _lanes(bench: TrialRunner) -> int:
 
 
 @contextmanager
-def progressing(bench: TrialRunner, total: int | None = None) -> Iterator[TrialRunner]:
+def progressing(bench: TrialRunner) -> Iterator[TrialRunner]:
     """Yield the bench with its runs' progress on standard error; after Ctrl-C, say how to resume."""
     from lrbench.cli.progress import RunProgress
 
-    with RunProgress(total) as listener:
+    with RunProgress() as listener:
         try:
             yield replace(bench, listener=listener)
         except Interrupted as error:

@@ -121,17 +121,15 @@ class TorchNet:
     def initial(
         self,
         generator: torch.Generator,
-        dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
     ) -> list[Tensor]:
         """New parameters by Caffe's fillers, drawn in Caffe's order in float32 on the generator's device.
 
-        So one seed gives the same values whatever the dtype and the device that they go to, the generator's unless
-        given.
+        So one seed gives the same values whatever the device that they go to, the generator's unless given.
         """
         tensors = []
         for spec in self.parameters:
-            values = fill(spec.filler, spec.shape, generator).to(device=device, dtype=dtype)
+            values = fill(spec.filler, spec.shape, generator).to(device=device)
             tensors.append(values.contiguous(memory_format=self._format) if len(spec.shape) == 4 else values)
         return tensors
 

@@ -148,7 +148,9 @@ def _number(value: float | None, table: ComparisonTable) -> str:
 def _costs(table: ComparisonTable) -> Table:
     """For each policy a row a value, and a row with how many times the first value's each further one takes."""
     every = [found for by in table.rows.values() for found in by.values()]
-    shown = [cost for cost in COSTS if not cost.of_gpu or any(found.costs[cost.name].n for found in every)]
+    shown = [
+        cost for cost in COSTS if not cost.name.startswith("gpu") or any(found.costs[cost.name].n for found in every)
+    ]
     rows = []
     for found, by in table.ordered():
         present = [by[value] for value in table.values if value in by]
