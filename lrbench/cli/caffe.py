@@ -119,10 +119,10 @@ def install(
         check_installed(root, options)
     with shown_progress() as progress:
         source: Unpack
-        if options is None and archive is None:
-            source = partial(from_mirror, mirror=mirror, progress=progress)
-        elif options is None:
+        if options is None and archive is not None:
             source = partial(from_archive, archive=archive, sha256=sha256)
+        elif options is None:
+            source = partial(from_mirror, mirror=mirror, progress=progress)
         elif archive is None:
             source = partial(build_tree, options=options, progress=progress)
         else:

@@ -20,6 +20,7 @@ from lrbench.engines.caffe.cuda import installing
 from lrbench.engines.caffe.cuda.build import (
     CHANGES,
     SOURCE,
+    CudaOptions,
     apply_changes,
     build,
     fetch_tree,
@@ -40,7 +41,7 @@ from lrbench.engines.caffe.cuda.compiling import (
     source_files,
     write_programs,
 )
-from lrbench.engines.caffe.cuda.installing import CudaOptions, build_tree, unpack_tree
+from lrbench.engines.caffe.cuda.installing import build_tree, unpack_tree
 from lrbench.engines.caffe.cuda.toolkit import Toolkit, own_toolkits, packaged_toolkit, read_toolkit, toolkit_folder
 from lrbench.engines.caffe.gpu import CUDA_RECORD, CudaBuild
 from lrbench.engines.caffe.install import install

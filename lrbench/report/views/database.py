@@ -154,7 +154,7 @@ _Column = tuple[Column, Callable[[Entry], str]]
 
 
 def _table(entries: Sequence[Entry], target: float | None, name: str) -> Table:
-    columns = [
+    columns: list[_Column] = [
         (Column("id", "text"), lambda entry: entry.id[:SHOWN_ID]),
         (Column("policy", "policy"), lambda entry: entry.policy + _scale(entry)),
         *_settings_columns(entries),
@@ -250,15 +250,17 @@ def _spreads(entry: Entry, title: str) -> Table:
 def _runs(entry: Entry, title: str) -> Table:
     names = ("best_accuracy", "final_accuracy", "iterations_to_best", "train_seconds")
     rows = [
-        [str(run.seed), run.status, f"{run.iteration:,}", *(_value(run, name) for name in names)] for run in entry.runs
+        [
+            str(run.seed),
+            run.status,
+            f"{run.iteration:,}",
+            *(known_number(run.metrics.get(name), METRICS[name].unit) for name in names),
+        ]
+        for run in entry.runs
     ]
     values = (Column(heading(METRICS[name])) for name in names)
     columns = [Column("seed"), Column("status", "text"), Column("iterations"), *values]
     return Table(columns, rows, (f"{title}: runs",), f"{title}: runs")
-
-
-def _value(run: MeasuredRun, name: str) -> str:
-    return known_number(run.metrics.get(name), METRICS[name].unit)
 
 
 def _origins(entry: Entry) -> Iterator[Items]:
@@ -267,11 +269,7 @@ def _origins(entry: Entry) -> Iterator[Items]:
     for run in entry.runs:
         groups.setdefault(_origin(run, entry), []).append(run)
     for origin, runs in groups.items():
-        yield Items([f"{run.run_id}{_reason(run)}" for run in runs], f"{origin}:")
-
-
-def _reason(run: MeasuredRun) -> str:
-    return f" ({run.reason})" if run.reason else ""
+        yield Items([f"{run.run_id} ({run.reason})" if run.reason else run.run_id for run in runs], f"{origin}:")
 
 
 def _origin(run: MeasuredRun, entry: Entry) -> str:

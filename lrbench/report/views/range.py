@@ -14,7 +14,6 @@ from lrbench.report.document import Block, Code, Document, Heading, Items, Parag
 from lrbench.report.document import Column as TableColumn
 from lrbench.report.formats import NOTHING, mean_and_deviation, mean_of_some
 from lrbench.tuning.range_test import RangeResult
-from lrbench.tuning.range_test.fixed import FixedReading
 from lrbench.tuning.range_test.result import RangeCost
 from lrbench.tuning.range_test.sweep import Column
 
@@ -86,7 +85,9 @@ def _table(result: RangeResult, title: str) -> Table:
         [f"{rate:g}", *(_cell(table[:, place]) for table in fixed.accuracies.values()), _mark(result, float(rate))]
         for place, rate in enumerate(fixed.rates)
     ]
-    rows.append(["k0 to k1", *(_reach(result.readings[length]) for length in fixed.accuracies), ""])
+    readings = [result.readings[length] for length in fixed.accuracies]
+    reaches = [NOTHING if each is None else f"{each.least.rate:g} to {each.largest.rate:g}" for each in readings]
+    rows.append(["k0 to k1", *reaches, ""])
     return Table([TableColumn("rate"), *lengths, TableColumn("")], rows, (title,), title)
 
 
@@ -106,10 +107,6 @@ def _mark(result: RangeResult, rate: float) -> str:
     if result.reading is not None and result.reading.best == rate:
         marks.append("best")
     return ", ".join(marks)
-
-
-def _reach(reading: FixedReading | None) -> str:
-    return NOTHING if reading is None else f"{reading.least.rate:g} to {reading.largest.rate:g}"
 
 
 def cost_text(cost: RangeCost) -> str:
