@@ -78,7 +78,7 @@ def init(output: Path | None, yes: bool, force: bool, **values: str | int | floa
 
     if output is not None:
         _check_new(output, force)
-    options = _Options(values, not yes and sys.stdin.isatty())
+    options = _Options(values, not yes and _asks())
     net, training = _net(options)
     data = _data(options, net)
     path = output or Path(f"{data.stem}_{net.path.stem}.yaml")
@@ -91,6 +91,11 @@ def init(output: Path | None, yes: bool, force: bool, **values: str | int | floa
         experiment.check_data(data.prepared)
     write_output(text.encode(), path)
     _say_next(experiment.settings.engine.name, data, path)
+
+
+def _asks() -> bool:
+    """Return whether standard input is a terminal, at which somebody can answer."""
+    return sys.stdin.isatty()
 
 
 def _check_new(path: Path, force: bool) -> None:

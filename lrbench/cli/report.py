@@ -87,7 +87,8 @@ def _by_policy(built: Report) -> _View:
     def page() -> bytes:
         from datetime import datetime
 
-        from lrbench.report.page import page_document, page_html
+        from lrbench.report.page.document import page_document
+        from lrbench.report.page.html import page_html
 
         return page_html(page_document(built, datetime.now().astimezone()))
 

@@ -173,7 +173,7 @@ def check_space(bench: TrialRunner) -> None:
 
 def _rates(bench: TrialRunner) -> Sequence[float]:
     """Return the rates that a range test suggests, run unless it is done; raise SpecError if there are none."""
-    from lrbench.tuning.range_test import FEW_IMAGES, range_test
+    from lrbench.tuning.range_test.running import FEW_IMAGES, range_test
 
     click.echo("no search.rates in the spec: running a range test first", err=True)
     judged = bench.on_validation(home(), most=FEW_IMAGES)

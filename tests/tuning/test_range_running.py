@@ -18,7 +18,8 @@ from lrbench.report.render import render
 from lrbench.report.views.range import range_document
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.range_test import RangeResult, range_test
+from lrbench.tuning.range_test.result import RangeResult
+from lrbench.tuning.range_test.running import range_test
 from lrbench.tuning.trial_runner import TrialRunner
 
 SPEC = """\

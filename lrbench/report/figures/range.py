@@ -18,7 +18,7 @@ from lrbench.drawing.save import drawing, save_figure
 from lrbench.drawing.theme import COLOURS, MUTED, TICK_POINTS, colour
 from lrbench.errors import plain
 from lrbench.report.views.range import evaluated_on_title, solver_title
-from lrbench.tuning.range_test import RangeResult
+from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.sweep import running_median
 
 SUGGESTED = COLOURS["light"][5]

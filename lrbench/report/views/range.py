@@ -13,8 +13,7 @@ from lrbench.metrics.summary import summarise
 from lrbench.report.document import Block, Code, Document, Heading, Items, Paragraph, Table
 from lrbench.report.document import Column as TableColumn
 from lrbench.report.formats import NOTHING, mean_and_deviation, mean_of_some
-from lrbench.tuning.range_test import RangeResult
-from lrbench.tuning.range_test.result import RangeCost
+from lrbench.tuning.range_test.result import RangeCost, RangeResult
 from lrbench.tuning.range_test.sweep import Column
 
 MARKS = {"least": "k0", "largest": "k1"}

@@ -10,7 +10,7 @@ from typing import Any
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, number
 from lrbench.report.views.tune import search_cost, tune_data
-from lrbench.tuning.composing import ComposeResult
+from lrbench.tuning.composing.selection import ComposeResult
 from lrbench.tuning.tune import TuneResult
 from lrbench.tuning.verify import Attempt, Verdict
 
