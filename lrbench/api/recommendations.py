@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from typing import Any, overload
 
 from lrbench.api.environment import database_place, home
-from lrbench.api.progress import LOG
 from lrbench.data import Prepared, find_prepared
 from lrbench.executors.setup import check_engine, find_data
 from lrbench.metrics.summary import check_target
@@ -51,9 +51,6 @@ class Recommendations(Sequence[Recommendation]):
     def __len__(self) -> int:
         return len(self._found)
 
-    def __iter__(self) -> Iterator[Recommendation]:
-        return iter(self._found)
-
     def __str__(self) -> str:
         return render(recommendation_document(self._found, self._commands)).decode()
 
@@ -91,7 +88,9 @@ def recommend(
     place = database_place() if database is None else database
     with open_database(place) as known:
         if known.created:
-            LOG.info("created %s with the %d entries that LRBench ships", known.shown, len(known))
+            logging.getLogger("lrbench").info(
+                "created %s with the %d entries that LRBench ships", known.shown, len(known)
+            )
         found = recommendations(experiment, data, target or experiment.settings.target_accuracy, known)
     return Recommendations(found, experiment, database)
 

@@ -12,9 +12,9 @@ from lrbench.errors import UsageError, did_you_mean, plain
 from lrbench.metrics.summary import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.build import WorkloadTable
-from lrbench.report.choice import matching_workloads
 from lrbench.report.load import read_report
 from lrbench.report.render import notebook, render
+from lrbench.report.selection import matching_workloads
 from lrbench.report.views.ranking import ranking_document
 
 if TYPE_CHECKING:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from lrbench.api.environment import data_folder, home, site
-from lrbench.api.progress import LOG, RunLog, log_preparation
 from lrbench.api.results import Results
-from lrbench.data import Prepared, prepare
+from lrbench.data import prepare
+from lrbench.data.sources import in_lines
 from lrbench.errors import UsageError
 from lrbench.executors import plan
+from lrbench.executors.local import Outcome
+from lrbench.executors.log_listener import LogListener, name_of
 from lrbench.executors.setup import (
     check_engine,
     check_tasks,
@@ -21,6 +24,8 @@ from lrbench.executors.setup import (
     with_engine_version,
 )
 from lrbench.spec.experiment import Spec, python_experiment
+
+LOG = logging.getLogger("lrbench")
 
 
 def run(
@@ -54,7 +59,8 @@ def run(
             raise UsageError(f"{name} is {count}, but must be at least 1")
     experiment = python_experiment(spec, values)
     check_engine(experiment)
-    engine, data = find_engine(experiment, site()), find_data(experiment, _prepared)
+    engine = find_engine(experiment, site())
+    data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=in_lines(LOG.info)))
     experiment = with_engine_version(experiment, engine)
     tasks = plan.tasks(experiment, data, Path(results), threads)
     check_tasks(tasks, engine, experiment)
@@ -64,5 +70,18 @@ def run(
     return Results(*(task.folder for task in tasks))
 
 
-def _prepared(name: str) -> Prepared:
-    return prepare(name, home(), data_folder(), progress=log_preparation)
+class RunLog(LogListener):
+    """Logs each piece of news at the level INFO, and a run that failed or diverged as a WARNING."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__()
+        self._total = total
+
+    def say(self, task: plan.Task, text: str) -> None:
+        LOG.info("%s  %s", name_of(task, self._total), text)
+
+    def ended(self, outcome: Outcome) -> None:
+        if outcome.how == "ran" and outcome.status.status in ("failed", "diverged"):
+            LOG.warning("%s  %s", name_of(outcome.task, self._total), self.ending(outcome))
+        else:
+            super().ended(outcome)

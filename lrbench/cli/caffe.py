@@ -17,8 +17,6 @@ from lrbench.cli.setup import shown_progress
 from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from lrbench.data import Progress
-    from lrbench.engines.caffe.cuda.installing import CudaOptions
     from lrbench.engines.caffe.install import Unpack
 
 
@@ -91,8 +89,10 @@ def install(
     lrbench caffe install --from caffe.tar.gz
     lrbench caffe install --cuda --toolkit /usr/local/cuda
     """
-    from lrbench.engines.caffe.cuda.installing import check_installed
+    from lrbench.engines.caffe.cuda.build import CudaOptions
+    from lrbench.engines.caffe.cuda.installing import build_tree, check_installed, unpack_tree
     from lrbench.engines.caffe.environment import packaged_root
+    from lrbench.engines.caffe.install import from_archive, from_mirror
     from lrbench.engines.caffe.install import install as install_caffe
 
     if archive is not None and mirror is not None:
@@ -110,15 +110,23 @@ def install(
     name = "Caffe for GPUs" if cuda else "Caffe"
     if archive is not None and not archive.exists():
         raise UsageError("no such file", where=str(archive), remedy="name an archive that lrbench caffe pack wrote")
-    options = _cuda_options(mirror, building) if cuda else None
+    options = None
+    if cuda:
+        jobs = building["jobs"] or len(os.sched_getaffinity(0))
+        chosen = building["toolkit"], building["architectures"], jobs, mirror, building["accept_nvidia_license"]
+        options = CudaOptions(home(), os.environ, *chosen)
     if options is not None and archive is None and not force:
         check_installed(root, options)
     with shown_progress() as progress:
-        source = (
-            _cpu_source(archive, sha256, mirror, progress)
-            if options is None
-            else _cuda_source(archive, sha256, options, progress)
-        )
+        source: Unpack
+        if options is None and archive is not None:
+            source = partial(from_archive, archive=archive, sha256=sha256)
+        elif options is None:
+            source = partial(from_mirror, mirror=mirror, progress=progress)
+        elif archive is None:
+            source = partial(build_tree, options=options, progress=progress)
+        else:
+            source = partial(unpack_tree, archive=archive, sha256=sha256, options=options, progress=progress)
         installed = install_caffe(root, source, force=force, log=partial(progress, 0, 0))
     tell(f"{name} is installed in {root}" if installed else f"{name} is already installed in {root}")
 
@@ -130,36 +138,6 @@ _OPTIONS = {
     "accept_nvidia_license": "--accept-nvidia-license",
 }
 """The options of a CUDA build by their parameters."""
-
-
-def _cpu_source(archive: Path | None, sha256: str | None, mirror: str | None, progress: Progress) -> Unpack:
-    from lrbench.engines.caffe.install import from_archive, from_mirror
-
-    if archive is not None:
-        return partial(from_archive, archive=archive, sha256=sha256)
-    return partial(from_mirror, mirror=mirror, progress=progress)
-
-
-def _cuda_options(mirror: str | None, building: dict[str, Any]) -> CudaOptions:
-    from lrbench.engines.caffe.cuda.installing import CudaOptions
-
-    return CudaOptions(
-        home(),
-        os.environ,
-        building["toolkit"],
-        building["architectures"],
-        building["jobs"] or len(os.sched_getaffinity(0)),
-        mirror,
-        building["accept_nvidia_license"],
-    )
-
-
-def _cuda_source(archive: Path | None, sha256: str | None, options: CudaOptions, progress: Progress) -> Unpack:
-    from lrbench.engines.caffe.cuda.installing import build_tree, unpack_tree
-
-    if archive is not None:
-        return partial(unpack_tree, archive=archive, sha256=sha256, options=options, progress=progress)
-    return partial(build_tree, options=options, progress=progress)
 
 
 @caffe.command()

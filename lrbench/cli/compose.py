@@ -34,8 +34,7 @@ def compose(options: TuningOptions) -> int:
     lrbench compose configs/mnist_lenet.yaml --set composition.stages=4 --set 'search.rates=[0.001, 0.1]'
     """
     from lrbench.report.views.compose import compose_document
-    from lrbench.tuning.composing import compose_and_confirm
-    from lrbench.tuning.composing.building import check
+    from lrbench.tuning.composing.building import check, compose_and_confirm
     from lrbench.tuning.tune import baselines
 
     bench = open_bench(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,23 +51,15 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
             click.echo(f"{number:4}  {plain(run.label)}")
         click.echo(f"no estimate: the data set {name} is not prepared; type: lrbench data prepare {name}", err=True)
         return
-    experiment = _versioned(experiment)
+    if not is_own(experiment.settings.engine.name):
+        with contextlib.suppress(EngineUnavailable):  # the line below the runs says so
+            experiment = with_engine_version(experiment, find_engine(experiment, site()))
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     statuses = [RunDirectory(task.folder).status() for task in tasks]
     for task, status in zip(tasks, statuses, strict=True):
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = [task for task, status in zip(tasks, statuses, strict=True) if not status.done]
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, jobs)}", err=True)
-
-
-def _versioned(experiment: Experiment) -> Experiment:
-    """Add the version of another package's engine to the experiment, if that engine is installed."""
-    if is_own(experiment.settings.engine.name):
-        return experiment
-    try:
-        return with_engine_version(experiment, find_engine(experiment, site()))
-    except EngineUnavailable:
-        return experiment  # the line below the runs says so
 
 
 def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:

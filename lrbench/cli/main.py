@@ -19,8 +19,6 @@ from lrbench.errors import NO_MEMORY, LRBenchError, did_you_mean, plain
 from lrbench.urls import hide_secrets
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from click.shell_completion import CompletionItem
 
 ORDER = [
@@ -124,16 +122,12 @@ def main() -> None:
         from lrbench.cli.completion.shells import answer
 
         sys.exit(answer(lrbench, os.environ[COMPLETE_VARIABLE]))
-    signal.signal(signal.SIGTERM, _interrupt)  # how batch systems ask a job to end
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how batch systems ask a job to end
     try:
         code = _outcome()
     except KeyboardInterrupt:  # before click listens for it, or once more while the first is being told
         code = _ended("interrupted", 130)
     sys.exit(code)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _outcome() -> int:

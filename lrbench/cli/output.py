@@ -1,4 +1,4 @@
-"""Output of a command: data to standard output or the file of ``-o``, messages to standard error."""
+"""Output of a command: data to standard output or the file of ``-o``, messages to standard error; and its results."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.errors import UsageError
+from lrbench.errors import UsageError, plain
 from lrbench.report.render import WIDTH, render
 from lrbench.urls import hide_secrets
 
 if TYPE_CHECKING:
+    from lrbench.report.build import Report
     from lrbench.report.document import Document
 
 
@@ -57,3 +58,35 @@ def write_output(content: bytes, output: Path | None) -> None:
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}", where=str(output), remedy="change -o") from error
     click.echo(f"wrote {output}", err=True)
+
+
+def load_report(paths: Sequence[Path], metric: str | None, target: float | None) -> Report:
+    """Read the runs at the paths; name on standard error what is left out or not counted.
+
+    Args:
+        metric: metric that ranks the policies; None: the objective of the runs' specs.
+        target: target accuracy, a fraction, in place of that of the specs.
+
+    Raises:
+        UsageError: no such metric, a path that does not exist, or no run that can be read.
+    """
+    from lrbench.report.load import read_report
+
+    report = read_report(paths, metric, target)
+    for problem in report.problems:
+        click.echo(f"left out: {plain(problem)}", err=True)
+    for note in report.notes:
+        click.echo(plain(note), err=True)
+    for run in report.repeats:
+        other = ", or rates of today's count of cycles" if run.rates == 1 else ""
+        click.echo(f"not counted, another run has the same policy and seed{other}: {plain(run.where)}", err=True)
+    return report
+
+
+def say_different_targets(report: Report) -> None:
+    """Name, on standard error, the workloads whose runs are to reach different accuracies."""
+    from lrbench.report.formats import different_targets
+
+    for workload in report.workloads:
+        if len(workload.targets) > 1:
+            click.echo(f"{plain(workload.label)}: {different_targets(workload.targets)}", err=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lrbench.cli.completion.candidates import measured_policies
-from lrbench.cli.load_report import load_report, say_different_targets
 from lrbench.cli.options import paths_argument, picture_option, sort_option, target_option
+from lrbench.cli.output import load_report, say_different_targets
 from lrbench.drawing.theme import MOST_POLICIES
 from lrbench.errors import UsageError
 from lrbench.report.figures.paper_layout import COLUMN_INCHES, WHATS, Paper
@@ -101,9 +101,9 @@ def _plot(
 ) -> None:
     from lrbench.drawing.save import drawing, save_figure
     from lrbench.drawing.theme import PAPER_DPI, PAPER_SETTINGS
-    from lrbench.report.choice import chosen_policies, chosen_workload
     from lrbench.report.figures.paper import draw_paper
     from lrbench.report.figures.paper_text import caption
+    from lrbench.report.selection import chosen_policies, chosen_workload
 
     report = load_report(paths, metric, target)
     say_different_targets(report)

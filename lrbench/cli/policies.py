@@ -50,7 +50,10 @@ def list_functions(output_format: str) -> None:
         return
     from tabulate import tabulate
 
-    rows = [(row.name, _parameters(row), row.formula, row.summary) for row in installed_functions()]
+    rows = []
+    for row in installed_functions():
+        parameters = (each.name if each.required else f"[{each.name}]" for each in row.parameters)
+        rows.append((row.name, ", ".join(parameters), row.formula, row.summary))
     headers = ["name", "parameters", "learning rate at t", "description"]
     click.echo(tabulate(rows, headers, tablefmt="simple", maxcolwidths=COLUMN_WIDTHS, disable_numparse=True))
 
@@ -120,10 +123,6 @@ def _row(function: Function) -> dict[str, object]:
         "source": function.source,
         "example": function.example,
     }
-
-
-def _parameters(function: Function) -> str:
-    return ", ".join(row.name if row.required else f"[{row.name}]" for row in function.parameters)
 
 
 def _iterations_of(at: str) -> list[int]:

@@ -17,7 +17,7 @@ from lrbench.errors import UsageError
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment
     from lrbench.spec.model import SolverSettings
-    from lrbench.tuning.range_test import RangeResult
+    from lrbench.tuning.range_test.result import RangeResult
     from lrbench.tuning.trial_runner import TrialRunner
 
 
@@ -46,9 +46,14 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
     lrbench range configs/quickstart.yaml --set range.high=100 --set 'range.seeds=[0, 1]'
     """
     from lrbench.report.views.range import range_document
-    from lrbench.tuning.range_test import range_test
+    from lrbench.tuning.range_test.plan import plan_for
+    from lrbench.tuning.range_test.running import range_test
 
-    bench = _judged(open_bench(options, lambda experiment: _check(experiment, solver_type)), solver_type)
+    def check(experiment: Experiment) -> None:
+        for solver in _solvers(experiment, solver_type):
+            plan_for(experiment, solver)
+
+    bench = _judged(open_bench(options, check), solver_type)
     with progressing(bench) as told:
         found = [range_test(told, solver) for solver in _solvers(bench.experiment, solver_type)]
     heading = workload_heading(bench)
@@ -60,13 +65,6 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
         click.echo(f"wrote {plot}", err=True)
     _say_next(found, bench.experiment, options)
     return 0
-
-
-def _check(experiment: Experiment, solver_type: str | None) -> None:
-    from lrbench.tuning.range_test import plan_for
-
-    for solver in _solvers(experiment, solver_type):
-        plan_for(experiment, solver)
 
 
 def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSettings]:
@@ -85,7 +83,7 @@ def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSett
 def _judged(bench: TrialRunner, solver_type: str | None) -> TrialRunner:
     """Return the bench that evaluates on a few held-out images, with its sweeps checked by the engine."""
     from lrbench.executors.setup import check_tasks
-    from lrbench.tuning.range_test import FEW_IMAGES, sweep_tasks
+    from lrbench.tuning.range_test.running import FEW_IMAGES, sweep_tasks
 
     judged = bench.on_validation(home(), most=FEW_IMAGES)
     tasks = [task for solver in _solvers(bench.experiment, solver_type) for task in sweep_tasks(judged, solver)]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lrbench.cli.load_report import load_report, say_different_targets
 from lrbench.cli.options import format_option, output_option, paths_argument, sort_option, target_option
-from lrbench.cli.output import show
+from lrbench.cli.output import load_report, say_different_targets, show
 from lrbench.errors import plain
 from lrbench.report.render import for_programs
 
@@ -19,21 +17,10 @@ if TYPE_CHECKING:
     from lrbench.report.build import Report
     from lrbench.report.document import Document
 
+    _View = tuple[Document, Callable[[Path], list[Path]], tuple[str, ...]]
+    """A document, what writes its plots into a folder, and remarks that its blocks contain, and its data do not."""
+
 COMPARED = ("engine", "solver", "batch_size", "device", "dataset")
-
-
-@dataclass(frozen=True)
-class _View:
-    """A document made from a report.
-
-    Attributes:
-        plot: function that writes the plots into a folder.
-        notes: remarks that the document's blocks contain, and its data do not.
-    """
-
-    document: Document
-    plot: Callable[[Path], list[Path]]
-    notes: tuple[str, ...] = ()
 
 
 @click.command()
@@ -79,13 +66,13 @@ def report(
     lrbench report results/ --format html -o report.html
     """
     built = load_report(paths, metric, target)
-    view = _by_policy(built) if by == "policy" else _compared(built, by)
+    document, plot, notes = _by_policy(built) if by == "policy" else _compared(built, by)
     if for_programs(output_format):
         say_different_targets(built)
-        for note in view.notes:
+        for note in notes:
             click.echo(plain(note), err=True)
-    show(view.document, output_format, output)
-    for path in view.plot(plots) if plots is not None else ():
+    show(document, output_format, output)
+    for path in plot(plots) if plots is not None else ():
         click.echo(f"wrote {path}", err=True)
 
 
@@ -97,7 +84,15 @@ def _by_policy(built: Report) -> _View:
 
         return write_plots(built, folder)
 
-    return _View(ranking_document(built, lambda: _page(built)), plot)
+    def page() -> bytes:
+        from datetime import datetime
+
+        from lrbench.report.page.document import page_document
+        from lrbench.report.page.html import page_html
+
+        return page_html(page_document(built, datetime.now().astimezone()))
+
+    return ranking_document(built, page), plot, ()
 
 
 def _compared(built: Report, by: str) -> _View:
@@ -112,12 +107,4 @@ def _compared(built: Report, by: str) -> _View:
 
         return write_comparison_figures(found, folder)
 
-    return _View(comparison_document(found), plot, found.notes)
-
-
-def _page(built: Report) -> bytes:
-    from datetime import datetime
-
-    from lrbench.report.page import page_document, page_html
-
-    return page_html(page_document(built, datetime.now().astimezone()))
+    return comparison_document(found), plot, found.notes

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from lrbench.cli.load_report import load_report
 from lrbench.cli.options import paths_argument, sort_option, target_option
+from lrbench.cli.output import load_report
 
 DEFAULT_PORT = 8765
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
 from lrbench.api.environment import data_folder, home
+from lrbench.cli.output import tell
 
 if TYPE_CHECKING:
     import rich.progress
@@ -29,7 +28,9 @@ def prepare_data(name: str) -> Prepared:
 def shown_progress() -> Iterator[Progress]:
     """Yield a ``Progress`` that draws on standard error."""
     if not sys.stderr.isatty():
-        yield _plain_line
+        from lrbench.data.sources import in_lines
+
+        yield in_lines(tell)
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -43,14 +44,6 @@ def shown_progress() -> Iterator[Progress]:
     )
     with Display(*columns, console=Console(stderr=True)) as display:
         yield _Bars(display)
-
-
-def _plain_line(done: int, total: int, text: str) -> None:
-    """One line for each thing said, and one for each amount that is complete."""
-    if not total:
-        click.echo(text, err=True)
-    elif done == total:
-        click.echo(f"{text}: {total} done", err=True)
 
 
 class _Bars:

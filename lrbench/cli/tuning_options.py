@@ -136,11 +136,11 @@ def _lanes(bench: TrialRunner) -> int:
 
 
 @contextmanager
-def progressing(bench: TrialRunner, total: int | None = None) -> Iterator[TrialRunner]:
+def progressing(bench: TrialRunner) -> Iterator[TrialRunner]:
     """Yield the bench with its runs' progress on standard error; after Ctrl-C, say how to resume."""
     from lrbench.cli.progress import RunProgress
 
-    with RunProgress(total) as listener:
+    with RunProgress() as listener:
         try:
             yield replace(bench, listener=listener)
         except Interrupted as error:
@@ -173,7 +173,7 @@ def check_space(bench: TrialRunner) -> None:
 
 def _rates(bench: TrialRunner) -> Sequence[float]:
     """Return the rates that a range test suggests, run unless it is done; raise SpecError if there are none."""
-    from lrbench.tuning.range_test import FEW_IMAGES, range_test
+    from lrbench.tuning.range_test.running import FEW_IMAGES, range_test
 
     click.echo("no search.rates in the spec: running a range test first", err=True)
     judged = bench.on_validation(home(), most=FEW_IMAGES)

@@ -45,7 +45,8 @@ def watch(paths: Sequence[Path], once: bool) -> None:
     from lrbench.report.active_runs import find_active_runs
     from lrbench.report.formats import next_line
 
-    console, look = Console(), partial(find_active_runs, paths, cache(_left_out))
+    leave_out = cache(lambda problem: click.echo(f"left out: {plain(problem)}", err=True))  # each problem once
+    console, look = Console(), partial(find_active_runs, paths, leave_out)
     found = look()
     if found and once:
         console.print(_table(found)) if console.is_terminal else _Lines()(found)
@@ -88,11 +89,6 @@ def _table(runs: Sequence[ActiveRun]) -> Table:
     for run in runs:
         table.add_row(Text(run.name), *run.texts.values())
     return table
-
-
-def _left_out(problem: str) -> None:
-    """Report a path that cannot be read; cached, once."""
-    click.echo(f"left out: {plain(problem)}", err=True)
 
 
 class _Lines:

@@ -101,19 +101,12 @@ def _records(content: bytes, name: str, where: Path) -> Pixels:
     """Shape (10000, 3073): of each image its label, then its red, green and blue plane."""
     if len(content) != FILE_BYTES:
         state = "is cut short" if len(content) < FILE_BYTES else "is too long"
-        raise DataError(
-            f"{name} {state}: {len(content)} of {FILE_BYTES} bytes",
-            where=str(where),
-            remedy="copy or download it again",
-        )
+        raise _damaged(where, f"{name} {state}: {len(content)} of {FILE_BYTES} bytes")
     records = np.frombuffer(content, np.uint8).reshape(RECORDS, RECORD_BYTES)
     wrong = np.flatnonzero(records[:, 0] > 9)
     if wrong.size:
-        raise DataError(
-            f"record {wrong[0]} of {name} has the label {records[wrong[0], 0]}, where labels are 0 to 9",
-            where=str(where),
-            remedy="copy or download it again",
-        )
+        label = records[wrong[0], 0]
+        raise _damaged(where, f"record {wrong[0]} of {name} has the label {label}, where labels are 0 to 9")
     return records
 
 
@@ -132,12 +125,12 @@ class _Bounded:
         content = self._unpacked.read(min(size, self._left + 1))
         self._left -= len(content)
         if self._left < 0:
-            raise _too_large(self._path, f"it unpacks to more than {LARGEST_ARCHIVE} bytes")
+            raise _damaged(self._path, f"is no archive of CIFAR-10: it unpacks to more than {LARGEST_ARCHIVE} bytes")
         return content
 
 
-def _too_large(path: Path, what: str) -> DataError:
-    return DataError(f"is no archive of CIFAR-10: {what}", where=str(path), remedy="copy or download it again")
+def _damaged(path: Path, problem: str) -> DataError:
+    return DataError(problem, where=str(path), remedy="copy or download it again")
 
 
 def _split(records: Pixels) -> Split:
@@ -178,7 +171,8 @@ def read_archive(path: Path) -> dict[str, bytes]:
         ):
             for member in archive:
                 if member.size > FILE_BYTES:
-                    raise _too_large(path, f"its member {member.name[:80]!r} has {member.size} bytes")
+                    problem = f"its member {member.name[:80]!r} has {member.size} bytes"
+                    raise _damaged(path, f"is no archive of CIFAR-10: {problem}")
                 folder, _, name = member.name.removeprefix("./").partition("/")
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is not None and folder == ARCHIVE_FOLDER and name in FILES:
@@ -186,10 +180,8 @@ def read_archive(path: Path) -> dict[str, bytes]:
                 if len(contents) == len(FILES):
                     break
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise DataError(
-            f"cannot be read, it may be cut short: {error}", where=str(path), remedy="copy or download it again"
-        ) from error
+        raise _damaged(path, f"cannot be read, it may be cut short: {error}") from error
     missing = [name for name in FILES if name not in contents]
     if missing:
-        raise DataError(f"lacks {', '.join(missing)}", where=str(path), remedy="copy or download it again")
+        raise _damaged(path, f"lacks {', '.join(missing)}")
     return contents

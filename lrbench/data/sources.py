@@ -27,6 +27,16 @@ def silent(done: int, total: int, text: str) -> None:
     """A ``Progress`` that shows nothing."""
 
 
+def in_lines(say: Callable[[str], object]) -> Progress:
+    """Return a ``Progress`` that says a line for each message, and one for each amount that is complete."""
+
+    def progress(done: int, total: int, text: str) -> None:
+        if not total or done == total:
+            say(f"{text}: {total} done" if total else text)
+
+    return progress
+
+
 @dataclass(frozen=True)
 class Sources:
     """Sources that the reader of a data set may use.

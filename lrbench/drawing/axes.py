@@ -80,12 +80,12 @@ def not_measured(axes: Axes) -> None:
     axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color="grey")
 
 
-def title(figure: Figure, text: str, points: float = TITLE_POINTS) -> None:
+def title(figure: Figure, text: str) -> None:
     """Write the figure's title at the left, where it keeps clear of a legend at the right."""
-    figure.suptitle(text, x=0.01, ha="left", fontsize=points)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=TITLE_POINTS)
 
 
-def end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], points: float = TICK_POINTS) -> None:
+def end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     """Write short labels beside the ends of lines at the right edge, moved apart where they would overlap.
 
     Args:
@@ -94,7 +94,7 @@ def end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], points: float
     transform = axes.transScale + axes.transLimits
     places = [(float(transform.transform((1.0, value))[1]), text, colour) for value, text, colour in ends]
     shown = sorted(place for place in places if 0 <= place[0] <= 1)
-    gap = 1.25 * points / 72 / (axes.bbox.height / axes.figure.dpi)
+    gap = 1.25 * TICK_POINTS / 72 / (axes.bbox.height / axes.figure.dpi)
     heights = [height for height, _, _ in shown]
     for index in [*range(1, len(heights))] * 20:
         short = max(0.0, gap - (heights[index] - heights[index - 1])) / 2
@@ -102,7 +102,7 @@ def end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], points: float
         heights[index] += short
     below = max(0.0, -min(heights, default=0.0))  # keep clear of the numbers of the horizontal axis
     for height, (_, text, colour) in zip(heights, shown, strict=True):
-        axes.text(1.01, height + below, text, transform=axes.transAxes, fontsize=points, color=colour, va="center")
+        axes.text(1.01, height + below, text, transform=axes.transAxes, fontsize=TICK_POINTS, color=colour, va="center")
 
 
 def text_inches(text: str, points: float) -> float:

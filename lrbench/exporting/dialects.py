@@ -159,8 +159,11 @@ class Keras(Traced):
 
 
 def translated(text: str, numbers: Mapping[str, float], calls: Mapping[str, str], dialect: Dialect) -> ast.expr:
-    """The tree of an expression in a dialect, with numbers and calls in place of their names."""
-    tree = _Translator(dialect, calls).visit(simplified(expression(text), numbers))
+    """The tree of an expression in a dialect, with numbers and calls in place of their names.
+
+    Terms that are 0 and factors that are 1 are left out.
+    """
+    tree = _Translator(dialect, calls).visit(_Simplifier(numbers).visit(expression(text)))
     assert isinstance(tree, ast.expr)
     return tree
 
@@ -208,13 +211,6 @@ def number(tree: ast.expr) -> int | float | None:
         case ast.Constant(value=int() | float() as value):
             return value
     return None
-
-
-def simplified(tree: ast.expr, values: Mapping[str, float]) -> ast.expr:
-    """The tree with the numbers in place of their names, without terms that are 0 and factors that are 1."""
-    result = _Simplifier(values).visit(tree)
-    assert isinstance(result, ast.expr)
-    return result
 
 
 class _Simplifier(ast.NodeTransformer):

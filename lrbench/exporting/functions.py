@@ -12,7 +12,6 @@ from typing import Any
 from lrbench.errors import PolicyError
 from lrbench.exporting.dialects import Dialect, translated
 from lrbench.policies import Dimension, Formula, Function, Policy
-from lrbench.policies.values import Values
 
 NAME = "learning_rate"
 """The name of the function that computes the whole policy's rate."""
@@ -36,13 +35,6 @@ def functions_of(policy: Policy, dialect: Dialect, iterations: int) -> str:
     return "\n\n".join(writer.texts).replace("'float32'", '"float32"')  # Python's own unparser quotes so
 
 
-def _formula(function: Function, values: Values) -> Formula:
-    expression = function.expression
-    if expression is None:
-        raise PolicyError("its formula cannot be written out", where=function.name, remedy="export its rates, to csv")
-    return Formula(expression) if isinstance(expression, str) else expression(values)
-
-
 class _Writer:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -60,7 +52,11 @@ class _Writer:
             name = next(free for free in names if free not in self._names.values())
         self._names[policy, iterations] = name
         values = policy.function.values(policy.parameters, iterations)
-        lines = self._body(_formula(policy.function, values), self._numbers(policy.function, vars(values)))
+        expression = policy.function.expression
+        if expression is None:
+            raise PolicyError("its formula cannot be written out", where=policy.name, remedy="export its rates, to csv")
+        formula = Formula(expression) if isinstance(expression, str) else expression(values)
+        lines = self._body(formula, self._numbers(policy.function, vars(values)))
         self.texts.append(function(f"{name}({self._dialect.t})", policy.text, lines))
         return name
 

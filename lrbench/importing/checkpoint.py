@@ -70,17 +70,13 @@ def _scheduler(state: Mapping[str, Any]) -> Described:
         return _sequential(state)
     if "lr_lambdas" in state:
         refuse_unreadable("LambdaLR")
-    for entry, partial in _PARTIAL.items():
-        if entry in state:
-            raise UsageError(
-                "its state does not hold all of its rates",
-                where=partial,
-                remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)",
-            )
+    partial = next((name for entry, name in _PARTIAL.items() if entry in state), None)
     name = next((name for name, told in _TOLD_BY.items() if all(key in state for key in told)), None)
-    if name is None:
+    if partial is not None or name is None:
+        unknown = "it is of a scheduler that is not known, or holds none of its rates"
         raise UsageError(
-            "it is of a scheduler that is not known, or holds none of its rates",
+            unknown if partial is None else "its state does not hold all of its rates",
+            where=partial,
             remedy="describe it as text, such as OneCycleLR(max_lr=0.1, total_steps=1000)",
         )
     arguments = {key: _plain(key, state[key]) for key in SIGNATURES[name] if key in state and key != "milestones"}

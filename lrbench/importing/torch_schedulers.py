@@ -50,11 +50,6 @@ def _made(scheduler: Described, given: Given) -> Made:
         raise error if error.where else error.at(scheduler.name) from None
 
 
-def _step(a: Arguments, given: Given) -> Made:
-    length = _iterations(a["step_size"], given)
-    return {"function": "STEP", "k0": given.base_rate, "gamma": a["gamma"], "l": length}, []
-
-
 def _multistep(a: Arguments, given: Given) -> Made:
     rate, gamma = given.base_rate, a["gamma"]
     steps = Counter(_iterations(milestone, given) for milestone in a["milestones"])
@@ -95,10 +90,6 @@ def _exponential(a: Arguments, given: Given) -> Made:
     if given.steps_per_epoch > 1:
         return {"function": "STEP", **fields, "l": given.steps_per_epoch}, []
     return {"function": "EXP", **fields}, []
-
-
-def _polynomial(a: Arguments, given: Given) -> Made:
-    return {"function": "POLYDECAY", "k0": given.base_rate, "k1": 0, "p": a["power"], "l": a["total_iters"]}, []
 
 
 def _cosine(a: Arguments, given: Given) -> Made:
@@ -211,12 +202,18 @@ STAIRCASES = ("StepLR", "MultiStepLR", "ConstantLR", "ExponentialLR")
 """The schedulers that stay at their rate between two epochs as a policy can, too."""
 
 _FORMS: dict[str, Callable[[Arguments, Given], Made]] = {
-    "StepLR": _step,
+    "StepLR": lambda a, given: (
+        {"function": "STEP", "k0": given.base_rate, "gamma": a["gamma"], "l": _iterations(a["step_size"], given)},
+        [],
+    ),
     "MultiStepLR": _multistep,
     "ConstantLR": _constant,
     "LinearLR": _linear,
     "ExponentialLR": _exponential,
-    "PolynomialLR": _polynomial,
+    "PolynomialLR": lambda a, given: (
+        {"function": "POLYDECAY", "k0": given.base_rate, "k1": 0, "p": a["power"], "l": a["total_iters"]},
+        [],
+    ),
     "CosineAnnealingLR": _cosine,
     "CosineAnnealingWarmRestarts": _restarts,
     "CyclicLR": _cyclic,

@@ -1,4 +1,4 @@
-"""Means over seeds, and times to a target accuracy over seeds of which some missed it."""
+"""Means over seeds, times to a target accuracy that some seeds missed, and the order of policies by both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import UsageError
+from lrbench.metrics.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,29 @@ def times_to_target(times: Sequence[float | None], budgets: Sequence[float | Non
     known = [value for value in counted if value is not None]
     restricted = math.fsum(known) / len(known) if known and len(known) == len(counted) else None
     return TimesToTarget(reached.mean, reached.deviation, reached.n, len(times), restricted)
+
+
+RankKey = tuple[float, float, float]
+"""Sort key of a policy, the best first; its last number is how good the policy is, the lower the better."""
+
+
+def rank_key(summary: Summary, diverged_share: float, metric: Metric) -> RankKey:
+    """Sort key of a policy by a metric over its seeds.
+
+    By a time to the target: the share of runs that reached it, then the share that diverged, then the restricted mean.
+    By any other metric: the share of runs that diverged, then the mean, so that a policy of which some runs diverged
+    ranks behind every one of which none did. An unknown value comes last.
+
+    Args:
+        summary: the metric over the seeds.
+        diverged_share: share of the seeds whose run diverged, from 0 to 1.
+    """
+    if isinstance(summary, TimesToTarget):
+        share, time = summary.order
+        return share, diverged_share, time
+    if summary.mean is None:
+        return 0.0, diverged_share, math.inf
+    return 0.0, diverged_share, -summary.mean if metric.higher_is_better else summary.mean
 
 
 def check_target(target: float | None, called: str) -> None:

@@ -59,31 +59,11 @@ def _draws(layer: LayerParameter, phase: Phase) -> bool:
 
 
 # Layers that leave the number of channels as it is, so that the number of classes can be seen through them.
-_KEEPS_CHANNELS = {
-    "AbsVal",
-    "BNLL",
-    "BatchNorm",
-    "Bias",
-    "Clip",
-    "Dropout",
-    "ELU",
-    "Eltwise",
-    "Exp",
-    "LRN",
-    "Log",
-    "MVN",
-    "PReLU",
-    "Pooling",
-    "Power",
-    "ReLU",
-    "Scale",
-    "Sigmoid",
-    "Softmax",
-    "Split",
-    "Swish",
-    "TanH",
-    "Threshold",
-}
+_CHANNEL_KEEPERS = (
+    "AbsVal BNLL BatchNorm Bias Clip Dropout ELU Eltwise Exp LRN Log MVN PReLU Pooling Power ReLU Scale Sigmoid "
+    "Softmax Split Swish TanH Threshold"
+)
+_KEEPS_CHANNELS = frozenset(_CHANNEL_KEEPERS.split())
 
 
 @dataclass(frozen=True)
@@ -108,7 +88,13 @@ def trace(layers: Sequence[LayerParameter]) -> Wiring:
     makers: list[list[int]] = []
     last_makers: dict[str, int] = {}
     for position, layer in enumerate(layers):
-        makers.append([_maker(layer, blob, last_makers) for blob in layer.bottom])
+        for blob in layer.bottom:
+            if blob not in last_makers:
+                remedy = did_you_mean(blob, last_makers) or "layers stand in the order in which they run"
+                raise NetError(
+                    f'its bottom "{blob}" is made by no earlier layer', where=layer_place(layer), remedy=remedy
+                )
+        makers.append([last_makers[blob] for blob in layer.bottom])
         for index, blob in enumerate(layer.top):
             in_place = index < len(layer.bottom) and layer.bottom[index] == blob
             if blob in last_makers and not in_place:
@@ -121,13 +107,6 @@ def trace(layers: Sequence[LayerParameter]) -> Wiring:
 def layer_place(layer: LayerParameter) -> str:
     """Name of a layer in errors."""
     return f'layer "{layer.name}"'
-
-
-def _maker(layer: LayerParameter, blob: str, last_makers: dict[str, int]) -> int:
-    if blob in last_makers:
-        return last_makers[blob]
-    remedy = did_you_mean(blob, last_makers) or "layers stand in the order in which they run"
-    raise NetError(f'its bottom "{blob}" is made by no earlier layer', where=layer_place(layer), remedy=remedy)
 
 
 def count_channels(layers: Sequence[LayerParameter], wiring: Wiring, position: int) -> int | None:

@@ -167,19 +167,17 @@ HALVE = Word(
 )
 
 
-def _height(since: FloatArray, length: float, restarts: bool, high: bool) -> FloatArray:
-    """The height between low (0) and high (1), from differences that float64 holds exactly where they are small."""
-    if restarts:
-        return (length - since if high else since) / length
-    return np.abs(length - 2 * since) / length if high else 2 * np.minimum(since, length - since) / length
-
-
 def _rates(wave: Waveform, envelope: Envelope, high: bool, t: FloatArray, v: Values) -> FloatArray:
     length = wave.cycle_in_l * v.l
     cycle, since, span = count_cycles(t, length)
     if getattr(v, "halve", CREST) == TROUGH:
         cycle = count_troughs(t, length)
-    g = wave.shape(_height(since, span, wave.restarts, high)) * envelope.factor(t, cycle, v)
+    # The height between low (0) and high (1), from differences that float64 holds exactly where they are small.
+    if wave.restarts:
+        height = (span - since if high else since) / span
+    else:
+        height = np.abs(span - 2 * since) / span if high else 2 * np.minimum(since, span - since) / span
+    g = wave.shape(height) * envelope.factor(t, cycle, v)
     return np.asarray(abs(v.k0 - v.k1) * g + min(v.k0, v.k1))
 
 

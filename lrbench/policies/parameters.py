@@ -70,10 +70,6 @@ class Parameter(ABC):
         """The default as text."""
         return str(self.default.value if isinstance(self.default, Default) else self.default)
 
-    def is_written(self, value: Value) -> bool:
-        """Whether the canonical text and the YAML form have a place for this value."""
-        return not self.unwritten_default or value != self.default
-
     @property
     def listed(self) -> bool:
         """Whether one value may be a list, so that a grid over it is a list of lists."""

@@ -88,7 +88,7 @@ class Policy(RatePolicy):
         return [
             (row.name, values[row.name])
             for row in self._function.parameters
-            if row.name in values and row.is_written(values[row.name])
+            if row.name in values and (not row.unwritten_default or values[row.name] != row.default)
         ]
 
     @property

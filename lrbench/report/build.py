@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lrbench.comparable import engine_settings, key, workload_settings
-from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import Metric
+from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.labels import engine_name, labels, solver_name, workload_name
 from lrbench.report.policies import PolicyRow, policy_rows, without_earlier_rates, without_repeats
 from lrbench.report.rows import RunRow

@@ -249,7 +249,7 @@ def _seconds(log: CaffeLog, passes: NDArray[np.int64]) -> tuple[Column, Column]:
 
 def _training_start(log: CaffeLog) -> float:
     """Return when training began: with the first pass, if Caffe made one before the first iteration."""
-    started = log.training_started
+    started = log.sessions.training_started
     shown = log.displays[0].seconds if log.displays else np.inf
     if log.tests and log.tests[0].started <= shown:
         first = log.tests[0]

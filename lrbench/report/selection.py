@@ -1,13 +1,16 @@
-"""Which policy of a workload to use."""
+"""The policy of a workload to use, and the workload and policies that a figure shows."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lrbench.errors import PolicyError, UsageError, did_you_mean, plain
 from lrbench.metrics.registry import METRICS, Metric
-from lrbench.metrics.summary import Summary, TimesToTarget
-from lrbench.report.build import WorkloadTable
+from lrbench.metrics.summary import TimesToTarget
+from lrbench.policies import parse_policy
+from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.formats import number
 from lrbench.report.policies import PolicyRow
 
@@ -37,13 +40,19 @@ def select(workload: WorkloadTable, metric: Metric) -> Selection | None:
         return None
     alike = [row for row in ranked if row.comparison and row.comparison.verdict in ("best", "not told apart")]
     alike = alike or [row for row in ranked if row.rank == 1]
-    row = min(alike, key=lambda each: (_diverged(each), _cost(each, workload), _deviation(each, metric), each.rank))
+
+    def order(row: PolicyRow) -> tuple[float, tuple[float, float], float, int | None]:
+        deviation = row.summaries[metric.name].deviation
+        spread = math.inf if deviation is None else deviation
+        return row.diverged / max(1, len(row.runs)), _cost(row, workload), spread, row.rank
+
+    row = min(alike, key=order)
     return Selection(row, tuple(alike), _reason(row, alike, workload))
 
 
 def _reason(row: PolicyRow, alike: list[PolicyRow], workload: WorkloadTable) -> str:
     others = [other for other in alike if other is not row]
-    mean = _cost_summary(row, workload).mean
+    mean = row.summaries[_cost_name(workload)].mean
     if not others or mean is None:
         return ""
     what = METRICS[_cost_name(workload)].title
@@ -52,25 +61,68 @@ def _reason(row: PolicyRow, alike: list[PolicyRow], workload: WorkloadTable) -> 
     return fewest if alone else f"{fewest}, and the smallest deviation of those with as few"
 
 
-def _diverged(row: PolicyRow) -> float:
-    return row.diverged / max(1, len(row.runs))
-
-
 def _cost_name(workload: WorkloadTable) -> str:
     return "iterations_to_best" if workload.target is None else "iterations_to_target"
 
 
-def _cost_summary(row: PolicyRow, workload: WorkloadTable) -> Summary:
-    return row.summaries[_cost_name(workload)]
-
-
 def _cost(row: PolicyRow, workload: WorkloadTable) -> tuple[float, float]:
-    summary = _cost_summary(row, workload)
+    summary = row.summaries[_cost_name(workload)]
     if isinstance(summary, TimesToTarget):
         return summary.order
     return 0.0, math.inf if summary.mean is None else summary.mean
 
 
-def _deviation(row: PolicyRow, metric: Metric) -> float:
-    deviation = row.summaries[metric.name].deviation
-    return math.inf if deviation is None else deviation
+def chosen_workload(report: Report, wanted: str | None) -> WorkloadTable:
+    """The workload whose label has the wanted text in it, or is it; the only one where none is wanted.
+
+    Raises:
+        UsageError: there are several such, or none; the message lists them.
+    """
+    tables = matching_workloads(report, wanted)
+    if len(tables) == 1:
+        return tables[0]
+    named = "; ".join(plain(table.label) for table in tables or report.workloads)
+    if not tables:
+        raise UsageError(f"--workload is {wanted!r}, but there is {named}", remedy="give a part of such a name")
+    raise UsageError(
+        f"a figure shows one workload, but there are {len(tables)}: {named}",
+        remedy="choose with --workload TEXT, a part of its name, or give a narrower path",
+    )
+
+
+def matching_workloads(report: Report, wanted: str | None) -> tuple[WorkloadTable, ...]:
+    """Return the workloads whose label contains the wanted text, in any case, or is it; all where None is wanted."""
+    if wanted is None:
+        return report.workloads
+    found = tuple(table for table in report.workloads if wanted.lower() in plain(table.label).lower())
+    return tuple(table for table in found if wanted == plain(table.label)) or found
+
+
+def chosen_policies(workload: WorkloadTable, wanted: Sequence[str], most: int) -> tuple[PolicyRow, ...]:
+    """The first ``most`` rows, or of the rows that are wanted: a policy's text, or an LR function for all of its own.
+
+    Raises:
+        UsageError: something wanted is not there.
+    """
+    rows = workload.policies
+    if wanted:
+        known = {row.policy for row in rows} | {row.function for row in rows}
+        names = {_canonical(text, known) for text in wanted}
+        rows = tuple(row for row in rows if row.policy in names or row.function in names)
+    return rows[:most]
+
+
+def _canonical(text: str, known: set[str]) -> str:
+    if text in known:
+        return text
+    if text.upper() in known:
+        return text.upper()
+    try:
+        policy = parse_policy(text).text
+    except PolicyError:
+        policy = text
+    if policy not in known:
+        functions = ", ".join(sorted(name for name in known if "(" not in name))
+        remedy = did_you_mean(text, known) or f"there are policies of {functions}"
+        raise UsageError(f"--policies is {text!r}, which no run here has", remedy=remedy)
+    return policy

@@ -220,10 +220,9 @@ class RunDirectory:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
-    def drop_snapshots(self, keep: int = KEPT_SNAPSHOTS) -> None:
+    def drop_snapshots(self) -> None:
         """Delete all but the newest."""
-        found = self.snapshots()
-        self._delete([path for _, path in found[: len(found) - keep]])
+        self._delete([path for _, path in self.snapshots()[:-KEPT_SNAPSHOTS]])
 
     def drop_snapshots_after(self, iteration: int) -> None:
         """Delete the snapshots after an iteration, to which the run has gone back."""

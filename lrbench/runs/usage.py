@@ -20,7 +20,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -170,13 +169,10 @@ def _sample(line: bytes) -> Sample | None:
     if not isinstance(found, dict):
         return None
     known = {name: value for name, value in found.items() if name in _FIELDS}
-    if known.get("seconds") is None or type(known.get("shared", 1)) is not int or not all(map(_amount, known.values())):
+    amounts = all(each is None or (type(each) in (int, float) and 0 <= each < 2**63) for each in known.values())
+    if known.get("seconds") is None or type(known.get("shared", 1)) is not int or not amounts:
         return None
     return Sample(**known)
-
-
-def _amount(value: Any) -> bool:
-    return value is None or (type(value) in (int, float) and 0 <= value < 2**63)
 
 
 def _line(sample: Sample) -> bytes:

@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from lrbench.errors import NO_MEMORY, LRBenchError
 from lrbench.report.build import Report
-from lrbench.report.page import page_data, page_document, page_html
-from lrbench.report.page.document import Kept
+from lrbench.report.page.document import Kept, page_document
+from lrbench.report.page.html import page_data, page_html
 from lrbench.runs.files import EVALUATIONS, RUN, STATUS
 from lrbench.runs.records import find_runs
 

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("lrbench.testing.data_sets", "lrbench.testing.engines", "lrbench.testing.functions")
+pytest.register_assert_rewrite("lrbench.testing.engines", "lrbench.testing.functions")
 
-from lrbench.testing.data_sets import DataSetConformance  # noqa: E402  after the rewriting of its assertions
-from lrbench.testing.engines import EngineConformance, ProcessEngineConformance, make_job  # noqa: E402
-from lrbench.testing.functions import FunctionConformance  # noqa: E402
+from lrbench.testing.engines import EngineConformance, ProcessEngineConformance, make_job  # noqa: E402  after the rewriting of its assertions
+from lrbench.testing.functions import DataSetConformance, FunctionConformance  # noqa: E402
 
 __all__ = [
     "DataSetConformance",

@@ -12,9 +12,8 @@ from itertools import product
 from typing import Literal
 
 from lrbench.executors.plan import Task
-from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import METRICS
-from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
+from lrbench.metrics.summary import RankKey, Summary, TimesToTarget, rank_key, summarise, times_to_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.runner import Pause
 from lrbench.runs.status import COMPLETED

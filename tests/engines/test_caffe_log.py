@@ -74,7 +74,7 @@ def test_how_far_it_came_is_what_any_line_says():
 
 def test_its_times_count_from_the_first_line():
     log = read_log(LOGS / "caffe_step.log")
-    assert log.training_started == pytest.approx(0.002029)
+    assert log.sessions.training_started == pytest.approx(0.002029)
     assert log.displays[1].seconds == pytest.approx(0.003238)
     last = log.tests[-1]
     assert (last.started, last.ended) == pytest.approx((0.004628, 0.004665))

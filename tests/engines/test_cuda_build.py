@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from lrbench.engines.caffe.cuda import installing
 from lrbench.engines.caffe.cuda.build import (
     CHANGES,
     SOURCE,
-    BuildRequest,
+    CudaOptions,
     apply_changes,
     build,
     fetch_tree,
@@ -40,7 +41,7 @@ from lrbench.engines.caffe.cuda.compiling import (
     source_files,
     write_programs,
 )
-from lrbench.engines.caffe.cuda.installing import CudaOptions, build_tree, unpack_tree
+from lrbench.engines.caffe.cuda.installing import build_tree, unpack_tree
 from lrbench.engines.caffe.cuda.toolkit import Toolkit, own_toolkits, packaged_toolkit, read_toolkit, toolkit_folder
 from lrbench.engines.caffe.gpu import CUDA_RECORD, CudaBuild
 from lrbench.engines.caffe.install import install
@@ -232,7 +233,7 @@ def test_nothing_is_downloaded_until_the_licence_is_accepted(options, no_own_too
     assert [path.name for path in options.home.iterdir()] == ["caffe-cuda.lock"]
 
 
-def failing_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException) -> BuildRequest:
+def failing_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException) -> Callable[[Path], None]:
     """A build whose packages are unpacked, and which then fails."""
 
     def fetch(folder: Path, mirror: str | None, progress: object) -> None:
@@ -245,7 +246,7 @@ def failing_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseEx
     monkeypatch.setattr(build_module, "fetch_tree", fetch)
     monkeypatch.setattr(build_module, "unpack_source", fail)
     toolkit = Toolkit(Path("/cuda/bin/nvcc"), (13, 0), (), ())
-    return BuildRequest(toolkit, (80,), 1, None, tmp_path / "log")
+    return lambda folder: build(folder, toolkit, (80,), CudaOptions(tmp_path, {}), silent)
 
 
 @pytest.mark.parametrize(
@@ -260,9 +261,9 @@ def test_a_build_that_fails_leaves_no_half_tree_and_what_was_there(tmp_path, mon
     root = tmp_path / "caffe-cuda"
     root.mkdir()
     (root / "kept").touch()
-    request = failing_build(monkeypatch, tmp_path, error)
+    failing = failing_build(monkeypatch, tmp_path, error)
     with pytest.raises(raised):
-        install(root, lambda folder: build(folder, request, silent), force=True, log=silent)
+        install(root, failing, force=True, log=silent)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["caffe-cuda", "caffe-cuda.lock"]
     assert [path.name for path in root.iterdir()] == ["kept"]
 

@@ -10,9 +10,8 @@ import pytest
 from lrbench.policies import parse_policy
 from lrbench.report.render import render
 from lrbench.report.views.compose import compose_document
-from lrbench.tuning.composing import ComposeResult
 from lrbench.tuning.composing.proposals import Continuation, How, Proposal, StagedPolicy
-from lrbench.tuning.composing.selection import CandidateScore, ComposeCost, Ranker, StageResult
+from lrbench.tuning.composing.selection import CandidateScore, ComposeCost, ComposeResult, Ranker, StageResult
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
 FIRST, SECOND = "TRI(k0=0.001, k1=0.05, l=30)", "EXP(k0=0.01, gamma=0.99)"

@@ -15,10 +15,10 @@ from lrbench.drawing.save import drawing
 from lrbench.drawing.theme import MOST_POLICIES, PAPER_DPI, PAPER_SETTINGS, print_look
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import metric_named
-from lrbench.report.choice import chosen_policies, chosen_workload
 from lrbench.report.figures.paper import draw_paper
 from lrbench.report.figures.paper_layout import COLUMN_INCHES, WHATS, Paper
 from lrbench.report.figures.paper_text import caption, value_text
+from lrbench.report.selection import chosen_policies, chosen_workload
 
 BEST = metric_named("best_accuracy")
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)"

@@ -20,7 +20,8 @@ from lrbench.report.build import build_report
 from lrbench.report.figures.data import zoom
 from lrbench.report.figures.panels import Rates
 from lrbench.report.load import load
-from lrbench.report.page import page_document, page_html
+from lrbench.report.page.document import page_document
+from lrbench.report.page.html import page_html
 from lrbench.serving.live_page import LivePage
 from lrbench.serving.server import PageServer
 

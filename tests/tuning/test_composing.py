@@ -19,7 +19,8 @@ from lrbench.executors.plan import Task
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.composing import ComposeResult, compose, compose_and_confirm
+from lrbench.tuning.composing.building import compose, compose_and_confirm
+from lrbench.tuning.composing.selection import ComposeResult
 from lrbench.tuning.space import search_space
 from lrbench.tuning.trial_runner import TrialRunner
 

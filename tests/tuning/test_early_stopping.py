@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from factories.replay import read_table
 
 from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.early_stopping import LATEST, RISK, STEEPEST, TargetFeasibility, best_so_far
-from lrbench.tuning.replay import read_table
 
 TIMES = range(25, 301, 25)
 

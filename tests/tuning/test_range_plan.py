@@ -84,7 +84,7 @@ def test_one_bound_that_does_not_fit_the_solvers_other(plan):
 
 
 def test_a_sweep_goes_from_the_least_rate_to_the_largest():
-    rates = parse_policy(PLAN.sweep_text).rates(np.arange(1000), 1000)
+    rates = parse_policy(f"EXP(k0={PLAN.low!r}, gamma={PLAN.growth!r})").rates(np.arange(1000), 1000)
     assert rates[[0, -1]] == pytest.approx([1e-5, 10], rel=1e-9)
     assert PLAN.swept_rate(0, 20) == pytest.approx(float(np.exp(np.log(rates[:20]).mean())), rel=1e-9)
 

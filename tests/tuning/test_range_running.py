@@ -18,7 +18,8 @@ from lrbench.report.render import render
 from lrbench.report.views.range import range_document
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.range_test import RangeResult, range_test
+from lrbench.tuning.range_test.result import RangeResult
+from lrbench.tuning.range_test.running import range_test
 from lrbench.tuning.trial_runner import TrialRunner
 
 SPEC = """\
@@ -70,7 +71,6 @@ def test_the_range_of_a_net_that_breaks_at_a_known_rate(result, folder):
     assert result.plan.lengths == (50, 100, 200)
     assert result.sweep.end <= 0.5 < result.sweep.rises
     assert result.cost.runs == 2 + 2 * len(result.fixed.rates)
-    assert result.text.splitlines()[0] == f"search.rates: [{low:g}, {high:g}]"
     names = {path.name.split("_")[0] for path in (folder / "results" / "trial-range").iterdir()}
     assert names == {"EXP", "FIX"}
 
@@ -104,14 +104,13 @@ def test_a_net_that_never_breaks_is_open_above(runner):
     result = range_test(runner(FakeEngine()))
     assert result.rates is not None
     assert result.rates[1] == 10
-    assert "k1 is only known to be at least 10; to see where it ends, set range.high=100" in result.text
-    assert "does not rise up to there" in result.text
+    assert "k1 is only known to be at least 10; to see where it ends, set range.high=100" in "\n".join(result.reasons)
+    assert "does not rise up to there" in "\n".join(result.reasons)
 
 
 def test_no_suggestion_for_a_net_that_breaks_at_every_rate(runner):
     result = range_test(runner(FakeEngine(diverges_above=0)))
     assert result.rates is None
-    assert result.text.splitlines()[0] == "no rates to suggest"
     assert "none of the rates tried, 1e-05 to 10, trained beyond chance (10.0%" in result.reasons[0]
     assert json.loads(render(range_document([result], "w"), "json"))["solvers"][0]["rates"] is None
 
@@ -125,7 +124,7 @@ def test_where_the_sweep_says_nothing_the_fixed_rates_decide_and_it_is_said(runn
     assert result.sweep.start is None
     assert result.rates is not None
     assert result.rates[1] <= 0.5 < 2.6 * result.rates[1]
-    assert "disagree on whether the net trains; the latter decide" in result.text
+    assert "disagree on whether the net trains; the latter decide" in "\n".join(result.reasons)
 
 
 def test_bounds_are_kept(runner):
@@ -133,7 +132,7 @@ def test_bounds_are_kept(runner):
     assert result.rates == (0.01, 0.1)
     assert result.fixed.rates.min() == 0.01
     assert result.fixed.rates.max() == 0.1
-    assert "k0 is only known to be at most 0.01" in result.text
+    assert "k0 is only known to be at most 0.01" in "\n".join(result.reasons)
 
 
 def test_rates_are_before_the_solvers_lr_scale(runner, result):

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 from factories.made_up_runs import MadeUp, made_up_runner, row
+from factories.replay import Played
 
 from lrbench.policies import parse_policy
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.tuning.confirm import rerank
-from lrbench.tuning.replay import Played
 from lrbench.tuning.space import search_space
 from lrbench.tuning.tune import tune
 

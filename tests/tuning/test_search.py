@@ -10,6 +10,7 @@ import optuna
 import pytest
 from factories.fake_engine import FakeEngine
 from factories.made_up_runs import ITERATIONS, MadeUp, made_up_runner
+from factories.replay import ReplayRunner, read_table
 from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError
@@ -20,7 +21,6 @@ from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.replay import ReplayRunner, read_table
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import search_space
 from lrbench.tuning.study import open_study, shown_storage

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from factories.fake_entries import ASKED, entry, run
 from factories.made_up_runs import MadeUp, made_up_runner
+from factories.replay import Played
 
 from lrbench.policies import parse_policy
 from lrbench.report.views.verify import share_text, verdict_document
 from lrbench.tuning.early_stopping import best_so_far
-from lrbench.tuning.replay import Played
 from lrbench.tuning.space import search_space
 from lrbench.tuning.verify import Candidate, Goal, SearchPhase, Verification, known_candidates, verify
 

@@ -147,10 +147,11 @@ def _index(root: Path) -> Index:
     files, links = {}, {}
     for path in _paths(root):
         name = path.relative_to(root).as_posix()
-        if path.is_symlink():
-            target = _target_within(root, path)
-            if target is not None:
-                links[name] = target
+        if path.is_symlink():  # as if the tree were /; kept where its target is packed
+            within = Path("/") / path.parent.relative_to(root)
+            target = os.path.normpath(within / os.readlink(path))
+            if target.split("/")[1] in PARTS and os.path.lexists(f"{root}{target}"):
+                links[name] = os.path.relpath(target, within)
         elif path.is_file():
             files[name] = (path.stat().st_size, file_sha256(path))
     return Index(files=files, links=links)
@@ -163,14 +164,6 @@ def _paths(root: Path) -> Iterator[Path]:
             links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
             folders[:] = sorted(name for name in folders if name != CACHE)
             yield from (Path(folder, name) for name in sorted(files + links))
-
-
-def _target_within(root: Path, link: Path) -> str | None:
-    """The target of a link relative to its folder, with / as ``root``; None where nothing that is packed is there."""
-    within = Path("/") / link.parent.relative_to(root)
-    target = os.path.normpath(within / os.readlink(link))
-    packed = target.split("/")[1] in PARTS and os.path.lexists(f"{root}{target}")
-    return os.path.relpath(target, within) if packed else None
 
 
 def _header(name: str, size: int, *, executable: bool = False) -> tarfile.TarInfo:

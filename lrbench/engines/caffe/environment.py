@@ -6,6 +6,7 @@ through their own loader beside whatever system this is; and any Python that imp
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -200,9 +201,12 @@ def probe(environment: CaffeEnvironment) -> CaffeInfo:
     """
     answer = _run_probe(environment, "--probe", device="cpu")
     if answer.returncode != 0:
-        raise EngineUnavailable(
-            f"Caffe does not start: {_complaint(answer)}", where=environment.origin, remedy=_remedy(answer)
-        )
+        # A signal from outside, or too little memory, is no broken Caffe.
+        from_outside = answer.returncode < 0 and -answer.returncode not in _OWN_FAULTS
+        remedy = LIMITS_HINT if from_outside else REPAIR_HINT
+        if any(words in answer.stderr.lower() for words in _TOO_LITTLE_MEMORY):
+            remedy = MEMORY_HINT
+        raise EngineUnavailable(f"Caffe does not start: {_complaint(answer)}", where=environment.origin, remedy=remedy)
     line = _last_line(answer.stdout)
     try:
         found = json.loads(line)
@@ -213,7 +217,9 @@ def probe(environment: CaffeEnvironment) -> CaffeInfo:
             where=environment.origin,
             remedy=REPAIR_HINT,
         ) from error
-    return CaffeInfo(_packaged_version(environment) or version, python_version, layers)
+    with contextlib.suppress(OSError, ValueError, KeyError):  # a packaged Caffe's manifest knows its version
+        version = str(json.loads(read_regular(Path(environment.origin) / MANIFEST))["version"])
+    return CaffeInfo(version, python_version, layers)
 
 
 @lru_cache(maxsize=64)
@@ -267,19 +273,3 @@ def _complaint(answer: subprocess.CompletedProcess[str]) -> str:
         ended = f"its process was ended by {signal_name(-answer.returncode)}"
         return f"{ended} ({last})" if last else ended
     return last or f"exit status {answer.returncode}"
-
-
-def _remedy(answer: subprocess.CompletedProcess[str]) -> str:
-    """Remedy for a Caffe that does not start: a signal from outside, or too little memory, is no broken Caffe."""
-    printed = answer.stderr.lower()
-    if any(words in printed for words in _TOO_LITTLE_MEMORY):
-        return MEMORY_HINT
-    return LIMITS_HINT if answer.returncode < 0 and -answer.returncode not in _OWN_FAULTS else REPAIR_HINT
-
-
-def _packaged_version(environment: CaffeEnvironment) -> str | None:
-    try:
-        version = json.loads(read_regular(Path(environment.origin) / MANIFEST))["version"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return str(version)

@@ -98,11 +98,6 @@ class CaffeLog:
         self._rate: tuple[int, float] | None = None
 
     @property
-    def training_started(self) -> float | None:
-        """When the iterations began, in seconds from the first line; None where the log does not say."""
-        return self.sessions.training_started
-
-    @property
     def iteration(self) -> int:
         """Highest iteration that a display, test or snapshot shows; 0 without any."""
         shown = [int(self.displays.iterations.max())] if self.displays else []

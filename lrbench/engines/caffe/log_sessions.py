@@ -75,7 +75,7 @@ class Sessions:
 
     Attributes:
         first_iteration: where the first session begins.
-        training_started: when its iterations began; None where the log does not say.
+        training_started: when its iterations began, in seconds from the first line; None where the log does not say.
     """
 
     def __init__(self) -> None:

@@ -83,10 +83,15 @@ def expect_image(layer: LayerParameter, shape: Shape, remedy: str | None = None)
         raise refusal(layer, f"its bottom has shape {shape}, and four axes are needed", remedy)
 
 
-def value_by_value(layer: LayerParameter, bottoms: Sequence[Shape], run: Run) -> Layer:
-    """A layer of one bottom and one top of the same shape, without parameters."""
+def only_bottom(layer: LayerParameter, bottoms: Sequence[Shape]) -> Shape:
+    """The shape of the only bottom; raise NetError where the layer has not one bottom and one top."""
     expect(layer, bottoms=(1, 1), tops=(1, 1))
-    return Layer((bottoms[0],), run)
+    return bottoms[0]
+
+
+def value_by_value(layer: LayerParameter, bottoms: Sequence[Shape], function: Callable[[Tensor], Tensor]) -> Layer:
+    """A layer of one bottom and one top of the same shape, without parameters: a function of each value."""
+    return Layer((only_bottom(layer, bottoms),), lambda bottoms, _parameters, _generator: (function(bottoms[0]),))
 
 
 def canonical_axis(layer: LayerParameter, axis: int, axes: int) -> int:

@@ -5,79 +5,57 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from lrbench.engines.torch import layers_arithmetic as arithmetic
+from lrbench.engines.torch import layers_convolution as convolution
+from lrbench.engines.torch import layers_loss as loss
+from lrbench.engines.torch import layers_neuron as neuron
+from lrbench.engines.torch import layers_normalizing as normalizing
+from lrbench.engines.torch import layers_shaping as shaping
 from lrbench.engines.torch.layer import Build
-from lrbench.engines.torch.layers_arithmetic import argmax, bias, eltwise, embed, inner_product, reduction, scale
-from lrbench.engines.torch.layers_convolution import convolution, deconvolution, pooling
-from lrbench.engines.torch.layers_loss import (
-    accuracy,
-    euclidean_loss,
-    hinge_loss,
-    sigmoid_cross_entropy_loss,
-    softmax,
-    softmax_with_loss,
-)
-from lrbench.engines.torch.layers_neuron import (
-    absval,
-    bnll,
-    clip,
-    dropout,
-    elu,
-    exp,
-    log_,
-    power,
-    prelu,
-    relu,
-    sigmoid,
-    swish,
-    tanh,
-    threshold,
-)
-from lrbench.engines.torch.layers_normalizing import batch_norm, lrn, mvn
-from lrbench.engines.torch.layers_shaping import concat, crop, flatten, reshape, silence, slice_, split, tile
 
 LAYERS: Mapping[str, Build] = MappingProxyType(
     {
-        "AbsVal": absval,
-        "Accuracy": accuracy,
-        "ArgMax": argmax,
-        "BNLL": bnll,
-        "BatchNorm": batch_norm,
-        "Bias": bias,
-        "Clip": clip,
-        "Concat": concat,
-        "Convolution": convolution,
-        "Crop": crop,
-        "Deconvolution": deconvolution,
-        "Dropout": dropout,
-        "ELU": elu,
-        "Eltwise": eltwise,
-        "Embed": embed,
-        "EuclideanLoss": euclidean_loss,
-        "Exp": exp,
-        "Flatten": flatten,
-        "HingeLoss": hinge_loss,
-        "InnerProduct": inner_product,
-        "LRN": lrn,
-        "Log": log_,
-        "MVN": mvn,
-        "PReLU": prelu,
-        "Pooling": pooling,
-        "Power": power,
-        "ReLU": relu,
-        "Reduction": reduction,
-        "Reshape": reshape,
-        "Scale": scale,
-        "Sigmoid": sigmoid,
-        "SigmoidCrossEntropyLoss": sigmoid_cross_entropy_loss,
-        "Silence": silence,
-        "Slice": slice_,
-        "Softmax": softmax,
-        "SoftmaxWithLoss": softmax_with_loss,
-        "Split": split,
-        "Swish": swish,
-        "TanH": tanh,
-        "Threshold": threshold,
-        "Tile": tile,
+        "AbsVal": neuron.absval,
+        "Accuracy": loss.accuracy,
+        "ArgMax": arithmetic.argmax,
+        "BNLL": neuron.bnll,
+        "BatchNorm": normalizing.batch_norm,
+        "Bias": arithmetic.bias,
+        "Clip": neuron.clip,
+        "Concat": shaping.concat,
+        "Convolution": convolution.convolution,
+        "Crop": shaping.crop,
+        "Deconvolution": convolution.deconvolution,
+        "Dropout": neuron.dropout,
+        "ELU": neuron.elu,
+        "Eltwise": arithmetic.eltwise,
+        "Embed": arithmetic.embed,
+        "EuclideanLoss": loss.euclidean_loss,
+        "Exp": neuron.exp,
+        "Flatten": shaping.flatten,
+        "HingeLoss": loss.hinge_loss,
+        "InnerProduct": arithmetic.inner_product,
+        "LRN": normalizing.lrn,
+        "Log": neuron.log_,
+        "MVN": normalizing.mvn,
+        "PReLU": neuron.prelu,
+        "Pooling": convolution.pooling,
+        "Power": neuron.power,
+        "ReLU": neuron.relu,
+        "Reduction": arithmetic.reduction,
+        "Reshape": shaping.reshape,
+        "Scale": arithmetic.scale,
+        "Sigmoid": neuron.sigmoid,
+        "SigmoidCrossEntropyLoss": loss.sigmoid_cross_entropy_loss,
+        "Silence": shaping.silence,
+        "Slice": shaping.slice_,
+        "Softmax": loss.softmax,
+        "SoftmaxWithLoss": loss.softmax_with_loss,
+        "Split": shaping.split,
+        "Swish": neuron.swish,
+        "TanH": neuron.tanh,
+        "Threshold": neuron.threshold,
+        "Tile": shaping.tile,
     }
 )
 """Data and Input layers are not among them: what they make comes from outside."""

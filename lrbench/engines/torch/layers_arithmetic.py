@@ -20,6 +20,7 @@ from lrbench.engines.torch.layer import (
     canonical_axis,
     expect,
     in_rows,
+    only_bottom,
     refusal,
 )
 from lrbench.nets.caffe_pb2 import (
@@ -38,8 +39,7 @@ def inner_product(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase
 
     Weights have the shape (num_output, values), or with ``transpose`` (values, num_output).
     """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     settings = layer.inner_product_param
     outputs = settings.num_output
     if outputs < 1:
@@ -65,8 +65,7 @@ def embed(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Lay
 
     It is an InnerProduct of one-hot vectors. Weights have the shape (input_dim, num_output).
     """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     settings = layer.embed_param
     if settings.num_output < 1 or settings.input_dim < 1:
         raise refusal(layer, f"num_output {settings.num_output} or input_dim {settings.input_dim} is not positive")
@@ -174,8 +173,7 @@ _OPERATIONS: Mapping[int, Callable[[Tensor, list[int]], Tensor]] = MappingProxyT
 
 def reduction(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """Reduction: ``coeff`` times the sum, the sum of absolute values or of squares, or the mean, from ``axis`` on."""
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     settings = layer.reduction_param
     axis = canonical_axis(layer, settings.axis, len(bottom))
     axes, operation, coefficient = list(range(axis, len(bottom))), _OPERATIONS[settings.operation], settings.coeff
@@ -192,8 +190,7 @@ def argmax(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> La
     Without ``axis`` they are those of each sample, the top has the shape (samples, 1, top_k), and ``out_max_val`` adds
     the values as a second channel. Of equal values that with the larger place comes first. There is no gradient.
     """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     settings = layer.argmax_param
     along = canonical_axis(layer, settings.axis, len(bottom)) if settings.HasField("axis") else None
     size, top_k, values = prod(bottom[1:]) if along is None else bottom[along], settings.top_k, settings.out_max_val

@@ -10,43 +10,41 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrbench.engines.torch.layer import Blob, Layer, Shape, expect, refusal, value_by_value
+from lrbench.engines.torch.layer import Blob, Layer, Shape, only_bottom, refusal, value_by_value
 from lrbench.nets.caffe_pb2 import TEST, FillerParameter, LayerParameter, Phase
 
 
 def relu(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """ReLU: ``max(x, 0) + negative_slope min(x, 0)``."""
     slope = layer.relu_param.negative_slope
-    if slope:
-        return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (functional.leaky_relu(bottoms[0], slope),))
-    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (torch.relu(bottoms[0]),))
+    return value_by_value(layer, bottoms, (lambda x: functional.leaky_relu(x, slope)) if slope else torch.relu)
 
 
 def sigmoid(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """Sigmoid: ``1 / (1 + exp(-x))``."""
-    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (torch.sigmoid(bottoms[0]),))
+    return value_by_value(layer, bottoms, torch.sigmoid)
 
 
 def tanh(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """TanH: ``tanh(x)``."""
-    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (torch.tanh(bottoms[0]),))
+    return value_by_value(layer, bottoms, torch.tanh)
 
 
 def elu(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """ELU: ``x`` where x > 0, else ``alpha (exp(x) - 1)``: Clevert et al., ICLR 2016."""
     alpha = layer.elu_param.alpha
-    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (functional.elu(bottoms[0], alpha),))
+    return value_by_value(layer, bottoms, lambda x: functional.elu(x, alpha))
 
 
 def bnll(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """BNLL, the binomial normal log likelihood: ``log(1 + exp(x))``."""
-    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (functional.softplus(bottoms[0]),))
+    return value_by_value(layer, bottoms, functional.softplus)
 
 
 def swish(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """Swish: ``x / (1 + exp(-beta x))``: Ramachandran et al., arXiv:1710.05941."""
     beta = layer.swish_param.beta
-    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (bottoms[0] * torch.sigmoid(beta * bottoms[0]),))
+    return value_by_value(layer, bottoms, lambda x: x * torch.sigmoid(beta * x))
 
 
 def clip(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -55,14 +53,9 @@ def clip(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Laye
     In place the gradient is 1 everywhere, as Caffe then looks at the values that it has clipped.
     """
     low, high = layer.clip_param.min, layer.clip_param.max
-    in_place = low <= high and list(layer.top) == list(layer.bottom)
-
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        if in_place:
-            return (_ClipInPlace.apply(bottoms[0], low, high),)  # type: ignore[no-untyped-call]
-        return (bottoms[0].clamp(max=high).clamp(min=low),)
-
-    return value_by_value(layer, bottoms, run)
+    if low <= high and list(layer.top) == list(layer.bottom):
+        return value_by_value(layer, bottoms, lambda x: _ClipInPlace.apply(x, low, high))  # type: ignore[no-untyped-call]
+    return value_by_value(layer, bottoms, lambda x: x.clamp(max=high).clamp(min=low))
 
 
 class _ClipInPlace(torch.autograd.Function):
@@ -77,8 +70,7 @@ class _ClipInPlace(torch.autograd.Function):
 
 def prelu(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """PReLU: ``max(x, 0) + a min(x, 0)``, with a learnt slope ``a`` for each channel, or one for all."""
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     if len(bottom) < 2:
         raise refusal(layer, f"its bottom has shape {bottom}, and at least two axes are needed")
     settings = layer.prelu_param
@@ -97,7 +89,7 @@ def dropout(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) -> La
     if not 0 <= ratio < 1:
         raise refusal(layer, f"dropout_ratio {ratio:g} is not in [0, 1)")
     if phase == TEST:
-        return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (bottoms[0],))
+        return value_by_value(layer, bottoms, lambda x: x)
     kept, scale = 1.0 - ratio, 1.0 / (1.0 - ratio)
 
     def run(
@@ -106,7 +98,7 @@ def dropout(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) -> La
         mask = torch.empty_like(bottoms[0]).bernoulli_(kept, generator=generator).mul_(scale)
         return (bottoms[0] * mask,)
 
-    return value_by_value(layer, bottoms, run)
+    return Layer((only_bottom(layer, bottoms),), run)
 
 
 def power(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -119,14 +111,14 @@ def power(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Lay
         value = shift**exponent if exponent else 1.0
         if isinstance(value, complex):
             raise refusal(layer, f"shift {shift} has no real power {exponent}")
-        return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (torch.full_like(bottoms[0], value),))
+        return value_by_value(layer, bottoms, lambda x: torch.full_like(x, value))
 
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        x = bottoms[0] if scale == 1 else bottoms[0] * scale
+    def function(x: Tensor) -> Tensor:
+        x = x if scale == 1 else x * scale
         x = x + shift if shift else x
-        return (x if exponent == 1 else torch.pow(x, exponent),)
+        return x if exponent == 1 else torch.pow(x, exponent)
 
-    return value_by_value(layer, bottoms, run)
+    return value_by_value(layer, bottoms, function)
 
 
 def exp(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -134,11 +126,7 @@ def exp(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer
     settings = layer.exp_param
     log_base = _log_of_base(layer, settings.base)
     factor, summand = settings.scale * log_base, settings.shift * log_base
-
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        return (torch.exp(bottoms[0] * factor + summand),)
-
-    return value_by_value(layer, bottoms, run)
+    return value_by_value(layer, bottoms, lambda x: torch.exp(x * factor + summand))
 
 
 def log_(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -147,11 +135,7 @@ def log_(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Laye
     scale, shift, log_base = settings.scale, settings.shift, _log_of_base(layer, settings.base)
     if log_base == 0:
         raise refusal(layer, "there are no logarithms to base 1")
-
-    def run(bottoms: Sequence[Tensor], _parameters: Sequence[Tensor], _: object) -> Sequence[Tensor]:
-        return (torch.log(bottoms[0] * scale + shift) / log_base,)
-
-    return value_by_value(layer, bottoms, run)
+    return value_by_value(layer, bottoms, lambda x: torch.log(x * scale + shift) / log_base)
 
 
 def _log_of_base(layer: LayerParameter, base: float) -> float:
@@ -164,10 +148,10 @@ def _log_of_base(layer: LayerParameter, base: float) -> float:
 
 def absval(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """AbsVal: ``|x|``, whose gradient is 0 at 0."""
-    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: (torch.abs(bottoms[0]),))
+    return value_by_value(layer, bottoms, torch.abs)
 
 
 def threshold(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """Threshold: 1 where ``x > threshold``, else 0; it has no gradient."""
     least = layer.threshold_param.threshold
-    return value_by_value(layer, bottoms, lambda bottoms, _p, _g: ((bottoms[0] > least).to(bottoms[0].dtype),))
+    return value_by_value(layer, bottoms, lambda x: (x > least).to(x.dtype))

@@ -20,6 +20,7 @@ from lrbench.engines.torch.layer import (
     expect,
     expect_image,
     in_rows,
+    only_bottom,
     refusal,
 )
 from lrbench.nets.caffe_pb2 import TEST, FillerParameter, LayerParameter, LRNParameter, Phase
@@ -33,8 +34,7 @@ def batch_norm(layer: LayerParameter, bottoms: Sequence[Shape], phase: Phase) ->
     and 1. In a test mean and variance are the first two divided by the third.
     Ioffe and Szegedy, "Batch Normalization", ICML 2015.
     """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     settings = layer.batch_norm_param
     if len(bottom) < 2:
         raise refusal(layer, f"its bottom has shape {bottom}, and at least two axes are needed")
@@ -188,8 +188,7 @@ def mvn(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer
 
     Without ``normalize_variance`` it is ``x - mean``. The top always has four axes, those that lack being 1.
     """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     if len(bottom) > 4:
         raise refusal(layer, f"its bottom has shape {bottom}, and at most four axes are possible")
     settings = layer.mvn_param

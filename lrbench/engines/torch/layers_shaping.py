@@ -9,14 +9,13 @@ from math import prod
 import torch
 from torch import Tensor
 
-from lrbench.engines.torch.layer import MANY, Layer, Shape, canonical_axis, expect, in_rows, refusal
+from lrbench.engines.torch.layer import MANY, Layer, Shape, canonical_axis, expect, in_rows, only_bottom, refusal
 from lrbench.nets.caffe_pb2 import LayerParameter, Phase
 
 
 def flatten(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """Flatten: the axes from ``axis`` to ``end_axis`` made one."""
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     first = canonical_axis(layer, layer.flatten_param.axis, len(bottom))
     last = canonical_axis(layer, layer.flatten_param.end_axis, len(bottom))
     if last < first:
@@ -30,8 +29,7 @@ def reshape(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
 
     With ``axis`` and ``num_axes`` only these axes of the bottom are given the shape; an axis of -1 is behind the last.
     """
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     settings, axes = layer.reshape_param, len(bottom)
     first = settings.axis if settings.axis >= 0 else settings.axis + axes + 1
     last = axes if settings.num_axes == -1 else first + settings.num_axes
@@ -39,7 +37,11 @@ def reshape(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
         raise refusal(
             layer, f"axis {settings.axis} and num_axes {settings.num_axes} do not fit the {axes} axes of its bottom"
         )
-    dims = _kept_sizes(layer, bottom, first)
+    dims = list(settings.shape.dim)
+    for index, dim in enumerate(dims):
+        if dim == 0 and first + index >= len(bottom):
+            raise refusal(layer, f"its dim {index} is 0, and its bottom of shape {bottom} has no size there")
+        dims[index] = dim or bottom[first + index]
     fixed = prod(dim for dim in dims if dim != -1) * prod(bottom[:first]) * prod(bottom[last:])
     if fixed and dims.count(-1) == 1 and prod(bottom) % fixed == 0:
         dims[dims.index(-1)] = prod(bottom) // fixed
@@ -49,16 +51,6 @@ def reshape(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> L
             layer, f"shape {list(settings.shape.dim)} does not hold the values of its bottom, whose shape is {bottom}"
         )
     return Layer((top,), lambda bottoms, _p, _g: (in_rows(bottoms[0], top),))
-
-
-def _kept_sizes(layer: LayerParameter, bottom: Shape, first: int) -> list[int]:
-    """The shape of a Reshape, with the bottom's own size for each 0."""
-    dims = list(layer.reshape_param.shape.dim)
-    for index, dim in enumerate(dims):
-        if dim == 0 and first + index >= len(bottom):
-            raise refusal(layer, f"its dim {index} is 0, and its bottom of shape {bottom} has no size there")
-        dims[index] = dim or bottom[first + index]
-    return dims
 
 
 def crop(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
@@ -90,8 +82,7 @@ def crop(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Laye
 
 def tile(layer: LayerParameter, bottoms: Sequence[Shape], _phase: Phase) -> Layer:
     """Tile: the bottom ``tiles`` times behind itself along ``axis``."""
-    expect(layer, bottoms=(1, 1), tops=(1, 1))
-    (bottom,) = bottoms
+    bottom = only_bottom(layer, bottoms)
     axis, tiles = canonical_axis(layer, layer.tile_param.axis, len(bottom)), layer.tile_param.tiles
     if tiles < 1:
         raise refusal(layer, f"tiles {tiles} is not positive")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,6 @@ from torch import Tensor
 
 from lrbench.engines.torch.layer import USE_CAFFE, Build, Shape, refusal
 from lrbench.engines.torch.layers import LAYERS
-from lrbench.engines.torch.numerics import mixed
 from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot, fill
 from lrbench.engines.torch.steps import Step, check_gradients, hold_back, join_scales, reshape, without_gradient
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, NetParameter, Phase
@@ -121,17 +121,15 @@ class TorchNet:
     def initial(
         self,
         generator: torch.Generator,
-        dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
     ) -> list[Tensor]:
         """New parameters by Caffe's fillers, drawn in Caffe's order in float32 on the generator's device.
 
-        So one seed gives the same values whatever the dtype and the device that they go to, the generator's unless
-        given.
+        So one seed gives the same values whatever the device that they go to, the generator's unless given.
         """
         tensors = []
         for spec in self.parameters:
-            values = fill(spec.filler, spec.shape, generator).to(device=device, dtype=dtype)
+            values = fill(spec.filler, spec.shape, generator).to(device=device)
             tensors.append(values.contiguous(memory_format=self._format) if len(spec.shape) == 4 else values)
         return tensors
 
@@ -168,6 +166,17 @@ class TorchNet:
             _, _, height, width = blob.shape
             return blob.as_strided(blob.shape, (height * width, 1, width, 1))
         return blob
+
+
+def mixed(precision: Precision, inputs: Iterable[Tensor]) -> AbstractContextManager[None]:
+    """Context in which, with ``bf16``, convolutions and inner products take and give bfloat16 (7 bits of fraction).
+
+    Weights stay float32, and so do their gradients. Layers that sum many values widen to float32 themselves.
+    """
+    if precision != "bf16":
+        return nullcontext()
+    device = next(iter(inputs)).device
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)  # a cache would outlive a CUDA graph
 
 
 def check_layer_types(net: NetParameter) -> None:

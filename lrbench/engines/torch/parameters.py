@@ -66,11 +66,6 @@ def _positive_unitball(_filler: FillerParameter, shape: Shape, generator: torch.
     return rows.div_(rows.sum(1, keepdim=True)).view(shape)
 
 
-def _xavier(filler: FillerParameter, shape: Shape, generator: torch.Generator) -> Tensor:
-    bound = sqrt(3.0 / _fan(filler, shape))
-    return _uniform(-bound, bound, shape, generator)
-
-
 def _bilinear(_filler: FillerParameter, shape: Shape, generator: torch.Generator) -> Tensor:
     half = ceil(shape[3] / 2)
     centre = (shape[3] - 1) / (2.0 * half)
@@ -105,7 +100,9 @@ _FILLERS: Mapping[str, Fill] = MappingProxyType(
         "msra": lambda filler, shape, generator: _normal(sqrt(2.0 / _fan(filler, shape)), shape, generator),
         "positive_unitball": _positive_unitball,
         "uniform": lambda filler, shape, generator: _uniform(filler.min, filler.max, shape, generator),
-        "xavier": _xavier,
+        "xavier": lambda filler, shape, generator: _uniform(
+            -sqrt(3.0 / _fan(filler, shape)), sqrt(3.0 / _fan(filler, shape)), shape, generator
+        ),
     }
 )
 

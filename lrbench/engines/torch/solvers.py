@@ -142,14 +142,11 @@ class SGD(Solver):
         return history
 
 
-class Nesterov(Solver):
+class Nesterov(SGD):
     """h' = momentum h + eta g; update = (1 + momentum) h' - momentum h, which is eta g + momentum h'."""
 
     def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
-        (history,) = histories
-        self._at_rate(gradients, rate)
-        torch._foreach_mul_(history, self._momentum)
-        torch._foreach_add_(history, gradients)
+        history = super()._updates(gradients, histories, rate, iteration)
         torch._foreach_add_(gradients, history, alpha=self._momentum)
         return gradients
 

@@ -12,24 +12,8 @@ from lrbench.engines.torch.layer import Run, refusal
 from lrbench.engines.torch.parameters import ParameterSpec, ParameterTable, Slot
 from lrbench.nets.caffe_pb2 import LayerParameter
 
-IN_PLACE = frozenset(
-    {
-        "BatchNorm",
-        "Bias",
-        "Clip",
-        "Dropout",
-        "ELU",
-        "Exp",
-        "PReLU",
-        "ReLU",
-        "Scale",
-        "Sigmoid",
-        "Softmax",
-        "Swish",
-        "TanH",
-        "Threshold",
-    }
-)
+_IN_PLACE = "BatchNorm Bias Clip Dropout ELU Exp PReLU ReLU Scale Sigmoid Softmax Swish TanH Threshold"
+IN_PLACE = frozenset(_IN_PLACE.split())
 """Layer types whose top may be their bottom: Caffe's values and gradients are then the same."""
 _IN_PLACE_FORWARD = frozenset({"BNLL", "Log", "MVN", "Power"})
 """Layer types whose values are then the same, but not their gradients."""

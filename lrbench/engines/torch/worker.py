@@ -16,10 +16,10 @@ from lrbench.data import Prepared
 from lrbench.engines.process.server import Message, Reply, serve, usage
 from lrbench.engines.torch.lane import Lane
 from lrbench.engines.torch.lockstep import WARM_UP, Rounds
-from lrbench.engines.torch.numerics import settle
 from lrbench.engines.torch.session_inputs import Model, SessionInputs
 from lrbench.nets import read_net
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.sections import Precision
 
 _ON_CPU = ("DefaultCPUAllocator: can't allocate memory", "could not create a primitive")
 """Messages of PyTorch, and of oneDNN in it, where a CPU's memory does not suffice."""
@@ -207,6 +207,29 @@ class _Progress:
                 ],
             }
         )
+
+
+def settle(precision: Precision, deterministic: bool) -> None:
+    """Set this process up, before anything is computed.
+
+    Products of float32 are rounded to float32, or with ``tf32`` their factors to TensorFloat-32 (10 bits of fraction
+    instead of 23) first, on a GPU. With ``bf16`` the forward pass asks for it, see ``mixed``; all else is float32.
+    Deterministic means that an operation without such an algorithm raises an error, and that cuDNN takes no
+    algorithm by its speed on the day.
+    """
+    # The same as use_deterministic_algorithms, which would also load the compiler, for seconds of processor time.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
+    # Else new memory would be filled with NaN first; whatever is computed here is written before it is read.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = not deterministic
+    if hasattr(torch.backends, "fp32_precision"):  # since PyTorch 2.9; the older names below warn then
+        factors = "tf32" if precision == "tf32" else "ieee"
+        torch.backends.fp32_precision = "ieee"
+        torch.backends.cuda.matmul.fp32_precision = factors
+        torch.backends.cudnn.conv.fp32_precision = factors  # type: ignore[attr-defined]
+    else:
+        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def _seconds(work: Callable[[int], object]) -> float:

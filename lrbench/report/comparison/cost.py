@@ -38,11 +38,6 @@ class Cost:
     scale: float = 1.0
     digits: int = 0
 
-    @property
-    def of_gpu(self) -> bool:
-        """Whether the quantity is unknown wherever no GPU is used."""
-        return self.name.startswith("gpu")
-
     def text(self, value: float) -> str:
         """The value in the title's unit."""
         return f"{value / self.scale:,.{self.digits}f}"

@@ -15,9 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import Metric
-from lrbench.metrics.summary import Summary, summarise, times_to_target
+from lrbench.metrics.summary import RankKey, Summary, rank_key, summarise, times_to_target
 from lrbench.report.build import standing
 from lrbench.report.policies import PolicyRow
 from lrbench.report.statistics import LEVEL, welch

@@ -18,7 +18,7 @@ from lrbench.drawing.save import drawing, save_figure
 from lrbench.drawing.theme import COLOURS, MUTED, TICK_POINTS, colour
 from lrbench.errors import plain
 from lrbench.report.views.range import evaluated_on_title, solver_title
-from lrbench.tuning.range_test import RangeResult
+from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.sweep import running_median
 
 SUGGESTED = COLOURS["light"][5]
@@ -40,19 +40,16 @@ def plot_range(results: Sequence[RangeResult], heading: str, path: Path) -> None
             _loss(upper, result)
             _accuracy(lower, result)
             for axes in (upper, lower):
-                _finish(axes, result)
+                plain_axes(axes)
+                axes.set_xscale("log")
+                numbers(axes.xaxis)
+                if result.rates is not None:
+                    low, high = result.rates
+                    label = f"suggested: {low:g} to {high:g}"
+                    axes.axvspan(low, high, color=SUGGESTED, alpha=0.12, label=label, zorder=0)
+                axes.legend(fontsize=TICK_POINTS, frameon=False, loc="best")
         title(figure, f"Which rates are worth trying: {plain(heading)}")
         save_figure(figure, path, "change --plot")
-
-
-def _finish(axes: Axes, result: RangeResult) -> None:
-    plain_axes(axes)
-    axes.set_xscale("log")
-    numbers(axes.xaxis)
-    if result.rates is not None:
-        low, high = result.rates
-        axes.axvspan(low, high, color=SUGGESTED, alpha=0.12, label=f"suggested: {low:g} to {high:g}", zorder=0)
-    axes.legend(fontsize=TICK_POINTS, frameon=False, loc="best")
 
 
 def _sweeps(axes: Axes, result: RangeResult, values: NDArray[np.float64]) -> None:

@@ -3,8 +3,3 @@
 ``document`` makes its data from the same rows as every other format; ``html`` puts data, scripts, style and Apache
 ECharts into one file. Text from results reaches the page as JSON and is written into it as text.
 """
-
-from lrbench.report.page.document import page_document
-from lrbench.report.page.html import page_data, page_html
-
-__all__ = ["page_data", "page_document", "page_html"]

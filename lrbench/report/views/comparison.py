@@ -31,7 +31,7 @@ from lrbench.report.formats import (
     mean_of_some,
     verdict_text,
 )
-from lrbench.report.views.ranking_data import summary_object
+from lrbench.report.views.ranking_data import flat, summary_object
 
 SCHEMA = 2
 
@@ -45,16 +45,17 @@ def comparison_document(found: Comparison) -> Document:
 
 
 def _blocks(table: ComparisonTable) -> Iterator[Block]:
-    yield Heading(f"{table.label}: policies x {table.axis.plural}")
+    caption = f"{table.label}: policies x {table.axis.plural}"
+    yield Heading(caption)
     yield from map(Paragraph, table.conditions)
-    yield _values(table)
-    yield _ranks(table)
+    yield _values(table, caption)
+    yield _ranks(table, caption)
     yield from map(Paragraph, findings(table))
     if table.axis.costs:
         yield _costs(table)
 
 
-def _values(table: ComparisonTable) -> Table:
+def _values(table: ComparisonTable, caption: str) -> Table:
     """What each policy reaches at each value and, of two values, by how much they differ."""
     columns = [
         Column("policy", "policy"),
@@ -80,13 +81,10 @@ def _values(table: ComparisonTable) -> Table:
         last = len(table.values) - 1
         columns += [Column(f"iterations to {table.target:g}, {value}", group=last) for value in table.values]
         for row, (_, by) in zip(rows, table.ordered(), strict=True):
-            row += [_soon(by.get(value)) for value in table.values]
+            found_at = [by.get(value) for value in table.values]
+            row += [NOTHING if each is None else _soon(each) for each in found_at]
     marks = f"the best of its {table.axis.title}"
-    return Table(columns, rows, (_caption(table),), table.label, lead, notes, marks)
-
-
-def _caption(table: ComparisonTable) -> str:
-    return f"{table.label}: policies x {table.axis.plural}"
+    return Table(columns, rows, (caption,), table.label, lead, notes, marks)
 
 
 def _value(found: ComparedRow | None, table: ComparisonTable) -> Cell:
@@ -109,13 +107,11 @@ def _apart(found: Difference, table: ComparisonTable) -> list[Cell | str]:
     return [value, verdict_text(found.verdict, found.p_holm)]
 
 
-def _soon(found: ComparedRow | None) -> str:
-    if found is None:
-        return NOTHING
+def _soon(found: ComparedRow) -> str:
     return mean_of_some(found.row.summaries["iterations_to_target"], len(found.row.counted), "iterations")
 
 
-def _ranks(table: ComparisonTable) -> Table:
+def _ranks(table: ComparisonTable, caption: str) -> Table:
     """The ranks of each policy, how far behind it is, and whether it holds."""
     last = len(table.values) - 1
 
@@ -136,7 +132,7 @@ def _ranks(table: ComparisonTable) -> Table:
             Column("verdict", "text", group=last),
         ],
         [[found.policy, *(cell(found, value) for value in table.values), *across(found)] for found in table.standings],
-        (_caption(table),),
+        (caption,),
         f"{table.label}-ranks",
         f"rank {table.axis.at} each {table.axis.title}, with the gap to its best in brackets; holds: {table.axis.at} "
         f"no {table.axis.title} significantly worse than the best (Welch's t-test over the seeds, p < 0.05 after "
@@ -152,7 +148,9 @@ def _number(value: float | None, table: ComparisonTable) -> str:
 def _costs(table: ComparisonTable) -> Table:
     """For each policy a row a value, and a row with how many times the first value's each further one takes."""
     every = [found for by in table.rows.values() for found in by.values()]
-    shown = [cost for cost in COSTS if not cost.of_gpu or any(found.costs[cost.name].n for found in every)]
+    shown = [
+        cost for cost in COSTS if not cost.name.startswith("gpu") or any(found.costs[cost.name].n for found in every)
+    ]
     rows = []
     for found, by in table.ordered():
         present = [by[value] for value in table.values if value in by]
@@ -277,15 +275,15 @@ def _records(found: Comparison) -> list[dict[str, Any]]:
 
 def _record(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict[str, Any]:
     record: dict[str, Any] = {"workload": table.label, "target_accuracy": table.target}
-    for name, value in _row(table, standing, found).items():
-        if name == "ratio":
-            record |= {f"{cost}_ratio": known for cost, known in value.items()}
-        elif isinstance(value, dict):
-            record |= {f"{name}_{part}": known for part, known in value.items()}
-        else:
-            record[name] = value
-    return record | {
-        "worst_rank": standing.worst_rank,
-        "largest_regret": standing.largest_regret,
-        "policy_verdict": verdict(standing, table.axis),
-    }
+    row = _row(table, standing, found)
+    ratios = {f"{cost}_ratio": known for cost, known in row.pop("ratio").items()}
+    return (
+        record
+        | flat(row)
+        | ratios
+        | {
+            "worst_rank": standing.worst_rank,
+            "largest_regret": standing.largest_regret,
+            "policy_verdict": verdict(standing, table.axis),
+        }
+    )

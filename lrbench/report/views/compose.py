@@ -10,8 +10,7 @@ from typing import Any
 from lrbench.report.document import Block, Code, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number
 from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
-from lrbench.tuning.composing import ComposeResult
-from lrbench.tuning.composing.selection import CandidateScore, StageResult
+from lrbench.tuning.composing.selection import CandidateScore, ComposeResult, StageResult
 
 
 def compose_document(result: ComposeResult, workload: str, target: float | None) -> Document:

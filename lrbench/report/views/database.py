@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any
 
 from lrbench.comparable import key
-from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import METRICS
+from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Table
 from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts
 from lrbench.report.labels import labels, solver_name, workload_name
 from lrbench.report.rows import STATUSES
+from lrbench.report.views.ranking_data import flat
 from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
 
 SHOWN_ID = 8
@@ -62,12 +63,12 @@ def listing_document(listing: Listing, command: Command | None = None) -> Docume
     for name, entries in listing.workloads():
         blocks += [Heading(name), _table(entries, listing.target, name)]
     blocks += [] if command is None else [command]
-    return Document(blocks, partial(_listing_data, listing), partial(_listing_records, listing))
-
-
-def _listing_data(listing: Listing) -> list[dict[str, Any]]:
-    """Every entry with all its runs, and with every metric's spread, in the order of the tables."""
-    return [entry_summary(entry, listing.target) for _, entries in listing.workloads() for entry in entries]
+    ranked = [(name, entry) for name, entries in listing.workloads() for entry in entries]
+    return Document(
+        blocks,
+        lambda: [entry_summary(entry, listing.target) for _, entry in ranked],
+        lambda: [_record(entry, name, listing.target) for name, entry in ranked],
+    )
 
 
 def entry_summary(entry: Entry, target: float | None = None) -> dict[str, Any]:
@@ -92,11 +93,6 @@ def entry_summary(entry: Entry, target: float | None = None) -> dict[str, Any]:
     }
 
 
-def _listing_records(listing: Listing) -> list[dict[str, Any]]:
-    """A record for each entry: its workload, its policy, and the spread of each metric."""
-    return [_record(entry, name, listing.target) for name, entries in listing.workloads() for entry in entries]
-
-
 def _record(entry: Entry, workload: str, target: float | None) -> dict[str, Any]:
     reached = None if target is None else entry.reached(target)
     record: dict[str, Any] = {
@@ -111,7 +107,7 @@ def _record(entry: Entry, workload: str, target: float | None) -> dict[str, Any]
         "runs": len(entry.samples),
         **{status: entry_statuses(entry).get(status, 0) for status in ("finished", "stopped", "diverged")},
         "shipped": entry.shipped,
-        **{f"cost_{name}": value for name, value in vars(entry.cost).items()},
+        **flat({"cost": vars(entry.cost)}),
     }
     spreads = {name: entry.spread(name) for name in _metrics(entry)}
     if target is not None and reached is not None:
@@ -122,9 +118,7 @@ def _record(entry: Entry, workload: str, target: float | None) -> dict[str, Any]
             "restricted_mean_iterations_to_target": entry.times_to(target).restricted_mean,
         }
         spreads["iterations_to_target"] = entry.iterations_spread(target)
-    for name, spread in spreads.items():
-        record |= {f"{name}_{part}": value for part, value in vars(spread).items()}
-    return record
+    return record | flat({name: vars(spread) for name, spread in spreads.items()})
 
 
 def entry_statuses(entry: Entry) -> dict[str, int]:
@@ -156,24 +150,21 @@ def _name(settings: Any) -> str:
     return workload_name(settings) + held_out
 
 
-@dataclass(frozen=True)
-class _Column:
-    column: Column
-    cell: Callable[[Entry], str]
+_Column = tuple[Column, Callable[[Entry], str]]
 
 
 def _table(entries: Sequence[Entry], target: float | None, name: str) -> Table:
-    columns = [
-        _Column(Column("id", "text"), lambda entry: entry.id[:SHOWN_ID]),
-        _Column(Column("policy", "policy"), lambda entry: entry.policy + _scale(entry)),
+    columns: list[_Column] = [
+        (Column("id", "text"), lambda entry: entry.id[:SHOWN_ID]),
+        (Column("policy", "policy"), lambda entry: entry.policy + _scale(entry)),
         *_settings_columns(entries),
         *_values(target),
-        _Column(Column("iterations in all"), lambda entry: f"{entry.cost.iterations:,}"),
+        (Column("iterations in all"), lambda entry: f"{entry.cost.iterations:,}"),
     ]
     if any(entry.shipped for entry in entries):
-        columns.append(_Column(Column("from", "text"), lambda entry: "LRBench" if entry.shipped else "here"))
-    rows = [[column.cell(entry) for column in columns] for entry in entries]
-    return Table([column.column for column in columns], rows, (name,), name)
+        columns.append((Column("from", "text"), lambda entry: "LRBench" if entry.shipped else "here"))
+    rows = [[cell(entry) for _, cell in columns] for entry in entries]
+    return Table([column for column, _ in columns], rows, (name,), name)
 
 
 def _settings_columns(entries: Sequence[Entry]) -> list[_Column]:
@@ -182,9 +173,9 @@ def _settings_columns(entries: Sequence[Entry]) -> list[_Column]:
     engines = labels((_engine(entry.workload) for entry in entries), lambda settings: str(settings["name"]))
     columns = []
     if len(solvers) > 1:
-        columns.append(_Column(Column("solver", "text"), lambda entry: solvers[key(entry.workload.solver)]))
+        columns.append((Column("solver", "text"), lambda entry: solvers[key(entry.workload.solver)]))
     if len(engines) > 1:
-        columns.append(_Column(Column("engine", "text"), lambda entry: engines[key(_engine(entry.workload))]))
+        columns.append((Column("engine", "text"), lambda entry: engines[key(_engine(entry.workload))]))
     return columns
 
 
@@ -194,14 +185,14 @@ def _engine(workload: StoredWorkload) -> dict[str, str]:
 
 def _values(target: float | None) -> list[_Column]:
     columns = [
-        _Column(Column(heading(_FINAL)), lambda entry: mean_and_deviation(entry.spread(_FINAL.name), "fraction")),
-        _Column(Column("best %"), lambda entry: known_number(entry.best_accuracy.mean, "fraction")),
-        _Column(Column("runs", "text"), lambda entry: seeds(entry.best_accuracy.n, entry_statuses(entry))),
+        (Column(heading(_FINAL)), lambda entry: mean_and_deviation(entry.spread(_FINAL.name), "fraction")),
+        (Column("best %"), lambda entry: known_number(entry.best_accuracy.mean, "fraction")),
+        (Column("runs", "text"), lambda entry: seeds(entry.best_accuracy.n, entry_statuses(entry))),
     ]
     if target is None:
         return columns
     title = f"iterations to {number(target, 'fraction')} %"
-    return [_Column(Column(title), lambda entry: mean_and_deviation(entry.times_to(target), "iterations")), *columns]
+    return [(Column(title), lambda entry: mean_and_deviation(entry.times_to(target), "iterations")), *columns]
 
 
 def _scale(entry: Entry) -> str:
@@ -219,11 +210,9 @@ def entry_document(entry: Entry) -> Document:
     title = workload_title(entry.workload)
     facts = [f"{name}: {value}" for name, value in _facts(entry)]
     blocks: list[Block] = [Heading(title), Items(facts), _spreads(entry, title), _runs(entry, title), *_origins(entry)]
-    return Document(blocks, partial(entry_summary, entry), lambda: list(map(_run_record, entry.runs)))
-
-
-def _run_record(run: MeasuredRun) -> dict[str, Any]:
-    return {"run_id": run.run_id, "seed": run.seed, "status": run.status, "iteration": run.iteration, **run.metrics}
+    names = ("run_id", "seed", "status", "iteration")
+    records = [{**{name: getattr(run, name) for name in names}, **run.metrics} for run in entry.runs]
+    return Document(blocks, partial(entry_summary, entry), lambda: records)
 
 
 def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
@@ -261,15 +250,17 @@ def _spreads(entry: Entry, title: str) -> Table:
 def _runs(entry: Entry, title: str) -> Table:
     names = ("best_accuracy", "final_accuracy", "iterations_to_best", "train_seconds")
     rows = [
-        [str(run.seed), run.status, f"{run.iteration:,}", *(_value(run, name) for name in names)] for run in entry.runs
+        [
+            str(run.seed),
+            run.status,
+            f"{run.iteration:,}",
+            *(known_number(run.metrics.get(name), METRICS[name].unit) for name in names),
+        ]
+        for run in entry.runs
     ]
     values = (Column(heading(METRICS[name])) for name in names)
     columns = [Column("seed"), Column("status", "text"), Column("iterations"), *values]
     return Table(columns, rows, (f"{title}: runs",), f"{title}: runs")
-
-
-def _value(run: MeasuredRun, name: str) -> str:
-    return known_number(run.metrics.get(name), METRICS[name].unit)
 
 
 def _origins(entry: Entry) -> Iterator[Items]:
@@ -278,11 +269,7 @@ def _origins(entry: Entry) -> Iterator[Items]:
     for run in entry.runs:
         groups.setdefault(_origin(run, entry), []).append(run)
     for origin, runs in groups.items():
-        yield Items([f"{run.run_id}{_reason(run)}" for run in runs], f"{origin}:")
-
-
-def _reason(run: MeasuredRun) -> str:
-    return f" ({run.reason})" if run.reason else ""
+        yield Items([f"{run.run_id} ({run.reason})" if run.reason else run.run_id for run in runs], f"{origin}:")
 
 
 def _origin(run: MeasuredRun, entry: Entry) -> str:

@@ -13,10 +13,7 @@ from lrbench.metrics.summary import summarise
 from lrbench.report.document import Block, Code, Document, Heading, Items, Paragraph, Table
 from lrbench.report.document import Column as TableColumn
 from lrbench.report.formats import NOTHING, mean_and_deviation, mean_of_some
-from lrbench.tuning.range_test import RangeResult
-from lrbench.tuning.range_test.fixed import FixedReading
-from lrbench.tuning.range_test.fixed import Table as Accuracies
-from lrbench.tuning.range_test.result import RangeCost
+from lrbench.tuning.range_test.result import RangeCost, RangeResult
 from lrbench.tuning.range_test.sweep import Column
 
 MARKS = {"least": "k0", "largest": "k1"}
@@ -29,7 +26,11 @@ def range_document(results: Sequence[RangeResult], workload: str) -> Document:
         workload: its name.
     """
     blocks = [block for result in results for block in _blocks(result, workload)]
-    return Document(blocks, partial(_data, results, workload), partial(_records, results))
+    return Document(
+        blocks,
+        lambda: {"workload": workload, "solvers": [_solver(result) for result in results]},
+        partial(_records, results),
+    )
 
 
 def solver_title(result: RangeResult) -> str:
@@ -66,7 +67,8 @@ def _measured(result: RangeResult) -> str:
     seeds = ", ".join(map(str, result.plan.seeds))
     of_what = f"mean ± deviation over the seeds {seeds}" if len(result.plan.seeds) > 1 else f"seed {seeds}"
     text = f"accuracy in % on {evaluated_on_title(result)}, at a fixed rate, {of_what}"
-    if any(_some_diverged(table) for table in result.fixed.accuracies.values()):
+    finite = map(np.isfinite, result.fixed.accuracies.values())
+    if any((known.any(axis=0) & ~known.all(axis=0)).any() for known in finite):
         text += "; (n=...): of so many seeds, the others diverged"
     if result.evaluated_on == "test":
         text += "; what is chosen by the test set cannot be judged by it"
@@ -82,7 +84,9 @@ def _table(result: RangeResult, title: str) -> Table:
         [f"{rate:g}", *(_cell(table[:, place]) for table in fixed.accuracies.values()), _mark(result, float(rate))]
         for place, rate in enumerate(fixed.rates)
     ]
-    rows.append(["k0 to k1", *(_reach(result.readings[length]) for length in fixed.accuracies), ""])
+    readings = [result.readings[length] for length in fixed.accuracies]
+    reaches = [NOTHING if each is None else f"{each.least.rate:g} to {each.largest.rate:g}" for each in readings]
+    rows.append(["k0 to k1", *reaches, ""])
     return Table([TableColumn("rate"), *lengths, TableColumn("")], rows, (title,), title)
 
 
@@ -96,11 +100,6 @@ def _cell(accuracies: Column) -> str:
     return mean_and_deviation(found, "fraction")
 
 
-def _some_diverged(table: Accuracies) -> bool:
-    finite = np.isfinite(table)
-    return bool((finite.any(axis=0) & ~finite.all(axis=0)).any())
-
-
 def _mark(result: RangeResult, rate: float) -> str:
     found = result.rates
     marks = [mark for mark, end in zip(MARKS.values(), found or (), strict=False) if end == rate]
@@ -109,21 +108,12 @@ def _mark(result: RangeResult, rate: float) -> str:
     return ", ".join(marks)
 
 
-def _reach(reading: FixedReading | None) -> str:
-    return NOTHING if reading is None else f"{reading.least.rate:g} to {reading.largest.rate:g}"
-
-
 def cost_text(cost: RangeCost) -> str:
     """What the test has taken."""
     return (
         f"cost: {cost.runs} runs, {cost.iterations:,} iterations, {cost.train_seconds:,.0f} s of training and "
         f"{cost.evaluation_seconds:,.0f} s of evaluations, added up over the runs"
     )
-
-
-def _data(results: Sequence[RangeResult], workload: str) -> dict[str, Any]:
-    """One item a solver, with every curve and number that the table and the picture show."""
-    return {"workload": workload, "solvers": [_solver(result) for result in results]}
 
 
 def _solver(result: RangeResult) -> dict[str, Any]:

@@ -120,12 +120,15 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
         columns.append(RankingColumn("solver", Column("solver", "text", folds=True), lambda row: row.solver))
     if workload.several_engines:
         columns.append(RankingColumn("engine", Column("engine", "text", folds=True), lambda row: row.engine))
+    # How it ended, and how soon it was good.
+    soon = "iterations_to_best" if workload.target is None else "iterations_to_target"
+    further = {"best_accuracy": "best %", "final_accuracy": "final %", soon: METRICS[soon].title}
     return [
         *columns,
         RankingColumn(metric.name, Column(heading(metric)), lambda row: _value(row, metric)),
         RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
         RankingColumn("against_the_best", Column("vs. best", "text"), lambda row: _against_the_best(row, metric)),
-        *(_mean(METRICS[name], title) for name, title in _further(workload) if name != metric.name),
+        *(_mean(METRICS[name], title) for name, title in further.items() if name != metric.name),
     ]
 
 
@@ -147,12 +150,6 @@ def _mean(metric: Metric, title: str) -> RankingColumn:
         Column(title),
         lambda row: mean_of_some(row.summaries[metric.name], len(row.counted), metric.unit),
     )
-
-
-def _further(workload: WorkloadTable) -> list[tuple[str, str]]:
-    """The metrics beside the ranking one: how it ended, and how soon it was good."""
-    soon = "iterations_to_best" if workload.target is None else "iterations_to_target"
-    return [("best_accuracy", "best %"), ("final_accuracy", "final %"), (soon, METRICS[soon].title)]
 
 
 def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:

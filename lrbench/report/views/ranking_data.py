@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -136,15 +137,19 @@ def ranking_records(report: Report) -> list[dict[str, Any]]:
 
 
 def _record(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
-    data, record = _policy_data(row, workload), dict[str, Any]()
+    data = _policy_data(row, workload)
     scales = data.pop("best_accuracy_by_lr_scale")
     del data["diverged"]  # one of the statuses
-    for name, value in data.items():
-        if name == "statuses":
-            record |= {status.replace(" ", "_"): count for status, count in value.items()}
-        elif isinstance(value, dict):
-            record |= {f"{name}_{part}": number for part, number in value.items()}
-        else:
-            record[name] = value
+    record = {name.removeprefix("statuses_").replace(" ", "_"): value for name, value in flat(data).items()}
     diverged = " ".join(f"{scale['lr_scale']:g}" for scale in scales if scale["diverged"])
     return record | {"lr_scales_diverged": diverged if scales else None}
+
+
+def flat(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data with each object in it, ``name: {part: value}``, as ``name_part: value``."""
+    record: dict[str, Any] = {}
+    for name, value in data.items():
+        record |= (
+            {f"{name}_{part}": inner for part, inner in value.items()} if isinstance(value, dict) else {name: value}
+        )
+    return record

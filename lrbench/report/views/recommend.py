@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from lrbench.metrics.ranking import rank_key
 from lrbench.metrics.registry import Metric
+from lrbench.metrics.summary import rank_key
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.formats import counted, heading, mean_and_deviation, number, seeds, verdict
 from lrbench.report.labels import workload_label

@@ -76,16 +76,8 @@ def _best(result: TuneResult) -> Table:
 
 
 def _values(tried: Tried, result: TuneResult) -> list[str]:
-    cells = [_accuracy(tried), _count(tried.iterations_to_best)]
-    return cells if result.target is None else [*cells, _count(tried.iterations_to_target)]
-
-
-def _accuracy(tried: Tried) -> str:
-    return known_number(tried.best_accuracy, "fraction")
-
-
-def _count(value: int | None) -> str:
-    return known_number(value, "iterations")
+    cells = [known_number(tried.best_accuracy, "fraction"), known_number(tried.iterations_to_best, "iterations")]
+    return cells if result.target is None else [*cells, known_number(tried.iterations_to_target, "iterations")]
 
 
 def _functions(result: TuneResult) -> Iterator[Block]:
@@ -109,7 +101,13 @@ def _functions(result: TuneResult) -> Iterator[Block]:
 def _function(name: str, result: TuneResult) -> list[str]:
     own = [tried for tried in result.tried if tried.function == name]
     best = next(tried for tried in result.ranked if tried.function == name)
-    return [name, str(len(own)), f"{sum(tried.iterations for tried in own):,}", best.policy, _accuracy(best)]
+    return [
+        name,
+        str(len(own)),
+        f"{sum(tried.iterations for tried in own):,}",
+        best.policy,
+        known_number(best.best_accuracy, "fraction"),
+    ]
 
 
 def search_cost(result: TuneResult) -> str:
@@ -119,21 +117,16 @@ def search_cost(result: TuneResult) -> str:
         f"cost of the search: {len(result.tried)} policies ({_counts(result)}), {result.iterations:,} training "
         f"iterations = {runs:.1f} full runs, {result.seconds:,.0f} s added up over the runs"
     )
-    if result.finals:
-        text += "; " + _finals_cost(result)
+    if result.finals:  # beyond the search, whose own runs are the first of each finalist
+        known = {tried.run for tried in result.tried}
+        more = [outcome for row in result.finals for outcome in row.outcomes if outcome.run not in known]
+        text += (
+            f"; of the finals: {len(more)} runs more, {sum(outcome.iterations for outcome in more):,} iterations, "
+            f"{sum(outcome.seconds for outcome in more):,.0f} s"
+        )
     if result.confirmed:
         text += "; " + confirmation_cost(result.confirmed)
     return text
-
-
-def _finals_cost(result: TuneResult) -> str:
-    """What the finals took beyond the search, whose own runs are the first of each finalist."""
-    known = {tried.run for tried in result.tried}
-    more = [outcome for row in result.finals for outcome in row.outcomes if outcome.run not in known]
-    return (
-        f"of the finals: {len(more)} runs more, {sum(outcome.iterations for outcome in more):,} iterations, "
-        f"{sum(outcome.seconds for outcome in more):,.0f} s"
-    )
 
 
 _NAMES = {"pending": "given up early", "running": "under way"}

@@ -10,8 +10,7 @@ from typing import Any
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, number
 from lrbench.report.views.tune import search_cost, tune_data
-from lrbench.tuning.composing import ComposeResult
-from lrbench.tuning.confirm import SeedOutcome
+from lrbench.tuning.composing.selection import ComposeResult
 from lrbench.tuning.tune import TuneResult
 from lrbench.tuning.verify import Attempt, Verdict
 
@@ -63,18 +62,12 @@ def _seeds(attempt: Attempt, place: int) -> Table:
             known_number(one.iterations_to_target, "iterations"),
             known_number(one.best_accuracy, "fraction"),
             f"{one.iterations:,}",
-            _ending(one),
+            "reached" if one.iterations_to_target is not None else one.reason or f"{one.status}, not reached",
         ]
         for one in attempt.outcomes
     ]
     lead = f"{_PHASES[attempt.phase]}: {attempt.policy.text} ({attempt.why})"
     return Table(columns, rows, (), f"attempt {place}", lead, (share_text(attempt),))
-
-
-def _ending(outcome: SeedOutcome) -> str:
-    if outcome.iterations_to_target is not None:
-        return "reached"
-    return outcome.reason or f"{outcome.status}, not reached"
 
 
 def share_text(attempt: Attempt) -> str:

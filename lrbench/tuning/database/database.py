@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from json import JSONDecodeError
-from types import TracebackType
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, func, select
@@ -41,7 +40,7 @@ class Added:
     known: int = 0
 
 
-class Database:
+class Database(AbstractContextManager["Database"]):
     """An open policy database; made by ``open_database``, closed by ``close`` or at the end of a ``with``.
 
     Every method raises DatabaseError, with one line, where the database is gone, locked for a minute, full or damaged.
@@ -104,12 +103,7 @@ class Database:
         """Close the connections."""
         self._engine.dispose()
 
-    def __enter__(self) -> Database:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     @contextmanager

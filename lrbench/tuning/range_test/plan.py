@@ -64,11 +64,6 @@ class Plan:
         """Factor on the rate in each iteration of the sweep, so that its last one has the rate ``high``."""
         return math.exp(math.log(self.high / self.low) / (self.swept - 1))
 
-    @property
-    def sweep_text(self) -> str:
-        """Text of the sweep's policy."""
-        return f"EXP(k0={self.low!r}, gamma={self.growth!r})"
-
     def swept_rate(self, start: int, end: int) -> float:
         """Return the geometric mean of the sweep's rates over the iterations from ``start`` up to but not ``end``."""
         return min(self.low * math.pow(self.growth, (start + end - 1) / 2), self.high)

@@ -92,13 +92,6 @@ class RangeResult:
         """The reasons for the suggestion, how sure they are, and what to do for more; a sentence each."""
         return reasons(self.plan, self.scale, self.sweep, self.readings)
 
-    @property
-    def text(self) -> str:
-        """The suggestion, then the reasons, a line each."""
-        found = self.rates
-        first = "no rates to suggest" if found is None else f"search.rates: [{found[0]:.10g}, {found[1]:.10g}]"
-        return "\n".join([first, *self.reasons])
-
 
 def reasons(
     plan: Plan, scale: AccuracyScale, sweep: SweepReading, readings: Mapping[int, FixedReading | None]

@@ -87,7 +87,7 @@ class _RangeTest:
 
     def sweeps(self) -> list[Task]:
         runner = self.runner.with_iterations(self.plan.swept, self.plan.sweep_interval)
-        policy = parse_policy(self.plan.sweep_text)
+        policy = parse_policy(f"EXP(k0={self.plan.low!r}, gamma={self.plan.growth!r})")
         return [self._task(runner, policy, seed) for seed in self.plan.seeds]
 
     def _fixed(self, sweep: SweepReading) -> tuple[FixedRuns, dict[int, FixedReading | None]]:

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from lrbench.errors import PolicyError
-from lrbench.metrics.ranking import RankKey, rank_key
 from lrbench.metrics.registry import Metric
+from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.policies import Policy, parse_policy
 from lrbench.tuning.database import Entry
 

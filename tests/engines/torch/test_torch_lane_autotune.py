@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lrbench.engines.process.exit_reason import OutOfMemory
-from lrbench.engines.torch.lane_autotune import Trial, choose_lanes
+from lrbench.engines.torch.engine import Trial, choose_lanes
 
 MEGABYTE = 2**20
 

@@ -27,7 +27,7 @@ BFLOAT16 = 0.03
 
 SETTLED = """
 import json, sys, torch
-from lrbench.engines.torch.numerics import settle
+from lrbench.engines.torch.worker import settle
 found = []
 for precision, deterministic in (("float32", True), ("tf32", True), ("bf16", False), ("float32", True)):
     settle(precision, deterministic)

@@ -12,7 +12,7 @@ import pytest
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import Report, build_report
 from lrbench.report.load import load
-from lrbench.report.page import page_document
+from lrbench.report.page.document import page_document
 
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 

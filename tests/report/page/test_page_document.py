@@ -15,10 +15,9 @@ from factories import fake_runs
 from shown import csv_report, json_report, markdown_report
 
 from lrbench.report.figures.data import Curve, thinned
-from lrbench.report.page import page_html
 from lrbench.report.page.costs import pareto_front
 from lrbench.report.page.curves import rounded
-from lrbench.report.page.html import content_policy
+from lrbench.report.page.html import content_policy, page_html
 from lrbench.storage import file_sha256
 
 FIX, TRI, BAD = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "EXP(k0=1, gamma=0.999)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,28 +27,10 @@ from lrbench.engines.caffe.install import Additions, from_mirror
 from lrbench.errors import EngineUnavailable
 
 PACKAGES = (
-    "g++-10",
-    "libboost-dev",
-    "libboost-filesystem-dev",
-    "libboost-python-dev",
-    "libboost-system-dev",
-    "libboost-thread-dev",
-    "libgflags-dev",
-    "libgoogle-glog-dev",
-    "libhdf5-dev",
-    "libleveldb-dev",
-    "liblmdb-dev",
-    "libopenblas-pthread-dev",
-    "libopencv-core-dev",
-    "libopencv-highgui-dev",
-    "libopencv-imgcodecs-dev",
-    "libopencv-imgproc-dev",
-    "libprotobuf-dev",
-    "libprotoc-dev",
-    "libsnappy-dev",
-    "protobuf-compiler",
-    "python3-dev",
-    "python3-numpy",
+    "g++-10 libboost-dev libboost-filesystem-dev libboost-python-dev libboost-system-dev libboost-thread-dev "
+    "libgflags-dev libgoogle-glog-dev libhdf5-dev libleveldb-dev liblmdb-dev libopenblas-pthread-dev "
+    "libopencv-core-dev libopencv-highgui-dev libopencv-imgcodecs-dev libopencv-imgproc-dev libprotobuf-dev "
+    "libprotoc-dev libsnappy-dev protobuf-compiler python3-dev python3-numpy"
 )
 """Debian packages that compile Caffe, in addition to those that it runs with."""
 SOURCE = "caffe-source"
@@ -109,7 +92,7 @@ def fetch_tree(folder: Path, mirror: str | None, progress: Progress) -> None:
         UsageError: ``mirror`` is not a URL.
         EngineUnavailable: mmdebstrap is missing or failed.
     """
-    from_mirror(folder, mirror, progress=progress, additions=Additions(PACKAGES, FETCH, TREE_BYTES))
+    from_mirror(folder, mirror, progress=progress, additions=Additions(tuple(PACKAGES.split()), FETCH, TREE_BYTES))
     make_links_relative(folder)
 
 
@@ -171,38 +154,50 @@ def remove_development_part(tree: Path) -> None:
 
 
 @dataclass(frozen=True)
-class BuildRequest:
-    """A build of Caffe: its toolkit, its architectures, and the settings of its making.
+class CudaOptions:
+    """The options of ``lrbench caffe install --cuda``.
 
     Attributes:
-        toolkit: the CUDA toolkit.
-        architectures: compute capabilities without the dot, in rising order.
+        home: LRBench's data folder.
+        variables: the environment's variables, of which CUDA_HOME, CUDA_PATH and PATH lead to a toolkit.
+        toolkit: the folder of the toolkit; None looks for one.
+        architectures: compute capabilities without the dot; none takes those of the GPUs here.
         jobs: how many files are compiled at a time.
         mirror: URL of a Debian mirror; None is mmdebstrap's choice.
-        log: a file that receives all commands and what they print.
+        license_accepted: whether NVIDIA's licence is accepted.
     """
 
-    toolkit: Toolkit
-    architectures: tuple[int, ...]
-    jobs: int
-    mirror: str | None
-    log: Path
+    home: Path
+    variables: Mapping[str, str]
+    toolkit: Path | None = None
+    architectures: tuple[int, ...] = ()
+    jobs: int = 1
+    mirror: str | None = None
+    license_accepted: bool = False
+
+    @property
+    def log(self) -> Path:
+        """The file that keeps the commands of the build and what they printed."""
+        return self.home / "caffe-cuda.log"
 
 
-def build(folder: Path, request: BuildRequest, progress: Progress) -> None:
+def build(
+    folder: Path, toolkit: Toolkit, architectures: tuple[int, ...], options: CudaOptions, progress: Progress
+) -> None:
     """Build Caffe with CUDA into ``folder``, which is made; after an error it may hold a part of the tree.
+
+    Args:
+        architectures: compute capabilities without the dot, in rising order; those of ``options`` do not count.
 
     Raises:
         UsageError: the mirror is not a URL.
         EngineUnavailable: a step failed; the message names the step, the first error and the log.
         OSError: the tree cannot be written.
     """
-    fetch_tree(folder, request.mirror, progress)
-    made = Build(
-        folder, folder / "caffe-build/source", folder / "caffe-build/made", request.toolkit, request.architectures
-    )
+    fetch_tree(folder, options.mirror, progress)
+    made = Build(folder, folder / "caffe-build/source", folder / "caffe-build/made", toolkit, architectures)
     unpack_source(folder, made.source)
-    compile_caffe(made, request.jobs, request.log, progress)
+    compile_caffe(made, options.jobs, options.log, progress)
     put_in_tree(made)
     shutil.rmtree(folder / "caffe-build")
     remove_development_part(folder)

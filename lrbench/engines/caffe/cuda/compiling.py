@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from lrbench.data import Progress
 from lrbench.engines.caffe.cuda.toolkit import Toolkit
@@ -42,36 +43,14 @@ DEFINES = (
 """Debian's own choices, so that both builds read the same data and have the same layers."""
 PYTHON_FILES = ("layer_factory.cpp", "_caffe.cpp")
 LIBRARIES = (
-    "blas",
-    "hdf5_serial_hl",
-    "hdf5_serial",
-    "lmdb",
-    "leveldb",
-    "protobuf",
-    "glog",
-    "gflags",
-    "boost_system",
-    "boost_filesystem",
-    "boost_thread",
-    "boost_python39",
-    "opencv_core",
-    "opencv_imgproc",
-    "opencv_imgcodecs",
-    "python3.9",
-    "pthread",
-    "m",
+    "blas hdf5_serial_hl hdf5_serial lmdb leveldb protobuf glog gflags boost_system boost_filesystem boost_thread "
+    "boost_python39 opencv_core opencv_imgproc opencv_imgcodecs python3.9 pthread m"
 )
 LOG_HINT = "see the log; a toolkit of another version (--toolkit) may fit"
 
 
-@dataclass(frozen=True)
-class Command:
-    """One program of the build.
-
-    Attributes:
-        title: what it makes, for messages.
-        arguments: the command line.
-    """
+class Command(NamedTuple):
+    """One program of the build: what it makes, for messages, and its command line."""
 
     title: str
     arguments: tuple[str, ...]
@@ -190,7 +169,7 @@ def link_commands(build: Build, objects: Sequence[Path]) -> tuple[list[Command],
         *[f"-L{folder}" for folder in folders],
         *[f"-Wl,-rpath-link,{folder}" for folder in (*folders, *build.toolkit.library_folders)],
     ]
-    libraries = [*map(str, build.toolkit.libraries), *[f"-l{name}" for name in LIBRARIES]]
+    libraries = [*map(str, build.toolkit.libraries), *[f"-l{name}" for name in LIBRARIES.split()]]
     tool, module = (
         str(object_file(build, build.source / name)) for name in ("tools/caffe.cpp", "python/caffe/_caffe.cpp")
     )

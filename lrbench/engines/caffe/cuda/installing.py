@@ -5,12 +5,11 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.data import Progress
 from lrbench.engines.caffe.archive import unpack
-from lrbench.engines.caffe.cuda.build import BUILD_BYTES, BuildRequest, build
+from lrbench.engines.caffe.cuda.build import BUILD_BYTES, CudaOptions, build
 from lrbench.engines.caffe.cuda.toolkit import (
     DOWNLOAD_BYTES,
     PACKAGED_ARCHITECTURES,
@@ -101,34 +100,6 @@ LICENSE_HINT = (
 )
 
 
-@dataclass(frozen=True)
-class CudaOptions:
-    """The options of ``lrbench caffe install --cuda``.
-
-    Attributes:
-        home: LRBench's data folder.
-        variables: the environment's variables, of which CUDA_HOME, CUDA_PATH and PATH lead to a toolkit.
-        toolkit: the folder of the toolkit; None looks for one.
-        architectures: compute capabilities without the dot; none takes those of the GPUs here.
-        jobs: how many files are compiled at a time.
-        mirror: URL of a Debian mirror; None is mmdebstrap's choice.
-        license_accepted: whether NVIDIA's licence is accepted.
-    """
-
-    home: Path
-    variables: Mapping[str, str]
-    toolkit: Path | None = None
-    architectures: tuple[int, ...] = ()
-    jobs: int = 1
-    mirror: str | None = None
-    license_accepted: bool = False
-
-    @property
-    def log(self) -> Path:
-        """The file that keeps the commands of the build and what they printed."""
-        return self.home / "caffe-cuda.log"
-
-
 def check_installed(root: Path, options: CudaOptions) -> None:
     """Refuse what is asked of a build that is installed already and does not have it.
 
@@ -162,7 +133,11 @@ def build_tree(folder: Path, options: CudaOptions, progress: Progress) -> tuple[
         OSError: a file cannot be written.
     """
     driver = find_driver()
-    progress(0, 0, _about(driver))
+    about = "no NVIDIA driver offers a GPU here: this Caffe will train on the CPU until one does"
+    if driver is not None:
+        gpus = ", ".join(f"{gpu.name} (architecture {gpu.architecture})" for gpu in driver.gpus)
+        about = f"the NVIDIA driver here runs CUDA up to {written(driver.version)}; GPUs: {gpus}"
+    progress(0, 0, about)
     found = _find_toolkit(options, progress)
     known = found.architectures() if found else PACKAGED_ARCHITECTURES
     version = found.version if found else PACKAGED_VERSION
@@ -179,7 +154,7 @@ def build_tree(folder: Path, options: CudaOptions, progress: Progress) -> tuple[
         f"building with CUDA {written(version)} of {toolkit.nvcc.parents[1]} for GPU architecture "
         f"{', '.join(map(str, architectures))}; log: {options.log}",
     )
-    build(folder, BuildRequest(toolkit, architectures, options.jobs, options.mirror, options.log), progress)
+    build(folder, toolkit, architectures, options, progress)
     return toolkit.library_folders
 
 
@@ -227,10 +202,3 @@ def _find_toolkit(options: CudaOptions, progress: Progress) -> Toolkit | None:
             progress(0, 0, f"a CUDA toolkit of this machine is passed over: {error.where}: {error.message}")
     packaged = toolkit_folder(packaged_toolkit(options.home))
     return read_toolkit(packaged) if packaged.is_dir() else None
-
-
-def _about(driver: Driver | None) -> str:
-    if driver is None:
-        return "no NVIDIA driver offers a GPU here: this Caffe will train on the CPU until one does"
-    gpus = ", ".join(f"{gpu.name} (architecture {gpu.architecture})" for gpu in driver.gpus)
-    return f"the NVIDIA driver here runs CUDA up to {written(driver.version)}; GPUs: {gpus}"

@@ -74,9 +74,7 @@ def read_toolkit(folder: Path) -> Toolkit:
     folder = folder.expanduser().absolute()
     nvcc = folder / "bin/nvcc"
     if not os.access(nvcc, os.X_OK):
-        raise UsageError(
-            "it has no bin/nvcc" if folder.is_dir() else "no such folder", where=str(folder), remedy=PLACE_HINT
-        )
+        raise _not_whole(folder, "it has no bin/nvcc" if folder.is_dir() else "no such folder")
     include = next(
         (path for path in (folder / "include", folder / "targets/x86_64-linux/include") if path.is_dir()),
         folder / "include",
@@ -89,11 +87,11 @@ def read_toolkit(folder: Path) -> Toolkit:
         )
     for header in HEADERS:
         if not (include / header).is_file():
-            raise UsageError(f"it has nvcc, but no {header}", where=str(folder), remedy=PLACE_HINT)
+            raise _not_whole(folder, f"it has nvcc, but no {header}")
     libraries = tuple(find_libraries(folder, {name: f"lib{name}.so*" for name in LIBRARIES}).values())
     found = re.search(r"release (\d+)\.(\d+)", _ask(nvcc, "--version"))
     if found is None:
-        raise UsageError("its nvcc does not tell its version", where=str(folder), remedy=PLACE_HINT)
+        raise _not_whole(folder, "its nvcc does not tell its version")
     return Toolkit(
         nvcc,
         (int(found.group(1)), int(found.group(2))),
@@ -117,12 +115,10 @@ def find_libraries(folder: Path, patterns: Mapping[str, str]) -> dict[str, Path]
     for name, pattern in patterns.items():
         files = [file for place in places for file in sorted(place.glob(pattern)) if file.is_file()]
         if not files:
-            raise UsageError(f"it has no lib{name}.so", where=str(folder), remedy=PLACE_HINT)
+            raise _not_whole(folder, f"it has no lib{name}.so")
         beside = BESIDE.get(name)
         if beside and not list(files[0].parent.glob(f"lib{beside}.so*")):
-            raise UsageError(
-                f"it has lib{name}.so, but no lib{beside}.so beside it", where=str(folder), remedy=PLACE_HINT
-            )
+            raise _not_whole(folder, f"it has lib{name}.so, but no lib{beside}.so beside it")
         found[name] = files[0]
     return found
 
@@ -193,11 +189,15 @@ def _install_packages(target: Path, log: Path, progress: Progress, packages: Pat
         )
 
 
+def _not_whole(place: Path, problem: str) -> UsageError:
+    return UsageError(problem, where=str(place), remedy=PLACE_HINT)
+
+
 def _ask(nvcc: Path, option: str) -> str:
     try:
         answer = subprocess.run(
             [str(nvcc), option], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
         )
     except OSError as error:
-        raise UsageError(f"it does not start: {error.strerror}", where=str(nvcc), remedy=PLACE_HINT) from error
+        raise _not_whole(nvcc, f"it does not start: {error.strerror}") from error
     return answer.stdout
