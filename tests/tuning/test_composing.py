@@ -208,7 +208,7 @@ def test_a_run_that_fails_is_named_with_what_to_do(make):
     def fail(session: FakeSession) -> None:
         raise EngineFailed("out of memory")
 
-    with pytest.raises(EngineFailed, match="4 of 4 runs failed, the first with: out of memory; the same command goes"):
+    with pytest.raises(EngineFailed, match="4 of 4 runs failed, the first with: out of memory; rerun the same command"):
         composed(make(FakeEngine(fail)))
 
 
