@@ -13,19 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 from factories.fake_engine import FakeEngine, FakeSession
+from factories.made_up_jobs import job, prepared
 
-from lrbench.data import Prepared
 from lrbench.engines.base import Job, SessionLost, TestOutputs
 from lrbench.errors import EngineFailed, Interrupted
-from lrbench.nets import NetParameter
 from lrbench.nets.caffe_pb2 import LossParameter
 from lrbench.policies import parse_policy
 from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
-from lrbench.spec.model import SolverSettings
-from lrbench.spec.sections import EngineSettings
 from lrbench.stopping import StoppingRules
 from lrbench.storage import atomic_write
 
@@ -47,37 +44,10 @@ def make(tmp_path: Path) -> MakeTraining:
         test_interval: int = 10,
     ) -> Training:
         folder = tmp_path / name
-        data = Prepared(
-            name="none",
-            label="none",
-            folder=tmp_path,
-            train=tmp_path,
-            test=tmp_path,
-            mean=None,
-            train_count=100,
-            test_count=100,
-            shape=(1, 1, 1),
-            classes=2,
-            sha256="0",
-        )
-        job = Job(
-            net=NetParameter(),
-            net_where="net",
-            data=data,
-            batch_size=10,
-            test_batch_size=10,
-            iterations=25,
-            test_interval=test_interval,
-            display_interval=5,
-            seed=0,
-            solver=SolverSettings(),
-            policy=parse_policy(policy),
-            engine=EngineSettings(),
-            folder=folder,
-        )
+        made = job(folder, policy, data=prepared(tmp_path), iterations=25, test_interval=test_interval)
         folder.mkdir(exist_ok=True)
         return Training(
-            engine, job, RunDirectory(folder), rules or StoppingRules(), observer or Observer(), threading.Event()
+            engine, made, RunDirectory(folder), rules or StoppingRules(), observer or Observer(), threading.Event()
         )
 
     return training

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from factories.fake_engine import FakeEngine, FakeSession
+from factories.made_up_jobs import prepared
 
-from lrbench.data import Prepared
 from lrbench.errors import EngineFailed, Interrupted
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task, share, tasks
@@ -39,19 +39,7 @@ def experiment(tmp_path: Path) -> Experiment:
 @pytest.fixture
 def plan(experiment: Experiment, tmp_path: Path) -> list[Task]:
     """Six tasks."""
-    data = Prepared(
-        name="digits",
-        label="digits",
-        folder=tmp_path,
-        train=tmp_path,
-        test=tmp_path,
-        mean=None,
-        train_count=100,
-        test_count=100,
-        shape=(1, 28, 28),
-        classes=10,
-        sha256="0",
-    )
+    data = prepared(tmp_path)
     return tasks(experiment, data, tmp_path / "results")
 
 

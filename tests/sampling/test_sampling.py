@@ -13,19 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 from factories.fake_engine import FakeEngine, FakeSession
+from factories.made_up_jobs import job
 
 from lrbench import sampling
-from lrbench.data import Prepared
-from lrbench.engines.base import Job
 from lrbench.errors import EngineFailed
-from lrbench.nets import NetParameter
-from lrbench.policies import parse_policy
 from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.usage import UsageLog, read_usage
 from lrbench.sampling import LOOKS_PER_SEARCH, Nvml, Processes, UsageRecorder
-from lrbench.spec.model import SolverSettings
-from lrbench.spec.sections import EngineSettings
 from lrbench.stopping import StoppingRules
 
 # Holds 100 MB; for each line that it reads it works for as many seconds of processor time, and answers.
@@ -214,35 +209,7 @@ class WatchedEngine(FakeEngine):
 
 
 def training(folder: Path, engine: FakeEngine) -> Training:
-    data = Prepared(
-        name="none",
-        label="none",
-        folder=folder,
-        train=folder,
-        test=folder,
-        mean=None,
-        train_count=100,
-        test_count=100,
-        shape=(1, 1, 1),
-        classes=2,
-        sha256="0",
-    )
-    job = Job(
-        net=NetParameter(),
-        net_where="net",
-        data=data,
-        batch_size=10,
-        test_batch_size=10,
-        iterations=20,
-        test_interval=10,
-        display_interval=5,
-        seed=0,
-        solver=SolverSettings(),
-        policy=parse_policy("FIX(k0=0.01)"),
-        engine=EngineSettings(),
-        folder=folder,
-    )
-    return Training(engine, job, RunDirectory(folder), StoppingRules(), Observer(), threading.Event())
+    return Training(engine, job(folder), RunDirectory(folder), StoppingRules(), Observer(), threading.Event())
 
 
 def busy(session: FakeSession) -> None:

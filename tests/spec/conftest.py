@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from factories.made_up_jobs import prepared
 
 from lrbench.data import Prepared
 from lrbench.errors import UsageError
@@ -93,16 +94,4 @@ def spec(tmp_path: Path) -> Spec:
 @pytest.fixture
 def data(tmp_path: Path) -> Prepared:
     """A data set that the spec fits."""
-    return Prepared(
-        name="digits",
-        label="digits",
-        folder=tmp_path,
-        train=tmp_path,
-        test=tmp_path,
-        mean=None,
-        train_count=1000,
-        test_count=500,
-        shape=(1, 28, 28),
-        classes=10,
-        sha256="d" * 64,
-    )
+    return prepared(tmp_path, train_count=1000, test_count=500, sha256="d" * 64)

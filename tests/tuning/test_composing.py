@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from factories.fake_engine import FakeEngine, FakeSession
+from factories.made_up_jobs import prepared
 
-from lrbench.data import Prepared
 from lrbench.errors import EngineFailed, SpecError
 from lrbench.executors.local import Listener
 from lrbench.executors.plan import Task
@@ -46,19 +46,7 @@ def make(tmp_path: Path) -> MakeBench:
     ) -> TrialRunner:
         spec = tmp_path / "trial.yaml"
         spec.write_text(SPEC)
-        data = Prepared(
-            name="digits",
-            label="digits",
-            folder=tmp_path,
-            train=tmp_path,
-            test=tmp_path,
-            mean=None,
-            train_count=100,
-            test_count=100,
-            shape=(1, 28, 28),
-            classes=10,
-            sha256="0",
-        )
+        data = prepared(tmp_path)
         return TrialRunner(
             read_experiment(spec, overrides, TuningSettings),
             data,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from factories import fake_runs
+from factories.made_up_jobs import prepared
 
-from lrbench.data import Prepared
 from lrbench.report.page.spec_text import SpecWriter
 from lrbench.report.rows import row_of_record
 from lrbench.runs.description import read_description
@@ -32,19 +32,7 @@ robustness: {scales: [0.5]}
 
 @pytest.fixture
 def data(tmp_path):
-    return Prepared(
-        name="digits",
-        label="digits",
-        folder=tmp_path,
-        train=tmp_path,
-        test=tmp_path,
-        mean=None,
-        train_count=1297,
-        test_count=500,
-        shape=(1, 28, 28),
-        classes=10,
-        sha256="d" * 64,
-    )
+    return prepared(tmp_path, train_count=1297, test_count=500, sha256="d" * 64)
 
 
 @pytest.fixture
