@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
 from collections.abc import Callable
 from email.parser import HeaderParser
@@ -34,8 +33,7 @@ def hatchling(folder: Path, target: str, output: Path) -> Path:
 def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the source distribution alone."""
     folder = tmp_path_factory.mktemp("distributions")
-    with tarfile.open(hatchling(repository, "sdist", folder / "sdist")) as archive:
-        archive.extractall(folder / "source", filter="data")
+    shutil.unpack_archive(hatchling(repository, "sdist", folder / "sdist"), folder / "source")
     (source,) = (folder / "source").iterdir()
     return hatchling(source, "wheel", folder / "wheel")
 

@@ -78,7 +78,7 @@ def test_an_interruption_ends_all_lanes_and_another_number_of_them_goes_on(folde
     for line in process.stderr:
         if "iteration 20" in line and "accuracy" in line:
             break
-    workers = [child for child in psutil.Process(process.pid).children() if "worker" in " ".join(child.cmdline())]
+    workers = children(lambda child: "worker" in " ".join(child.cmdline()), process.pid)
     assert len(workers) == 1
     process.send_signal(signal.SIGINT)
     rest = process.stderr.read()

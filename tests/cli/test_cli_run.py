@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from command_line import typed
+from factories.processes import children
 
 from lrbench.api.environment import home
 
@@ -119,8 +120,8 @@ def test_the_solver_in_the_folder_works_with_plain_caffe_train(folder, uninterru
     assert [float(line.rsplit("= ", 1)[1]) for line in shown] == pytest.approx(own, abs=1e-6)
 
 
-def children(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children(recursive=True) if "worker.py" in " ".join(child.cmdline())]
+def workers_of(process: int) -> list[psutil.Process]:
+    return children(lambda child: "worker.py" in " ".join(child.cmdline()), process)
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -137,7 +138,7 @@ def test_after_kill_9_at_any_moment_the_next_call_gives_the_same_evaluations(fol
             process.wait(timeout=moments.uniform(0.3, 4))
             break
         except subprocess.TimeoutExpired:
-            workers = children(psutil.Process(process.pid))
+            workers = workers_of(process.pid)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             assert gone(workers), "Caffe outlived LRBench"
@@ -154,7 +155,7 @@ def test_an_interruption_ends_the_children_keeps_what_is_done_and_says_how_to_re
     for line in process.stderr:
         if "iteration 40" in line:
             break
-    workers = children(psutil.Process(process.pid))
+    workers = workers_of(process.pid)
     process.send_signal(number)
     rest = process.stderr.read()
     assert process.wait(timeout=200) == 130
@@ -185,7 +186,7 @@ def test_a_dying_caffe_fails_that_run_alone_and_the_next_call_does_it_again(fold
     for line in process.stderr:
         if "iteration 20" in line:
             break
-    children(psutil.Process(process.pid))[0].kill()
+    workers_of(process.pid)[0].kill()
     rest = process.stderr.read()
     assert process.wait(timeout=120) == 1
     assert "Caffe was killed by SIGKILL" in rest

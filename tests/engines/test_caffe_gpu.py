@@ -69,7 +69,7 @@ def test_a_process_on_the_cpu_sees_no_gpu(caffe, make_job, driver, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     job = make_job(driver=driver)
     session = caffe.open(job)
-    children = [child for child in psutil.Process().children() if child.cwd() == str(job.folder)]
+    found = children(lambda child: child.cwd() == str(job.folder))
     assert len(children) == (1 if driver == "stepping" else 2)
     assert all(_ready(child)["CUDA_VISIBLE_DEVICES"] == "" for child in children)
     session.close()

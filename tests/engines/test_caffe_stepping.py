@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from lrbench.engines.base import Job, Progress
@@ -73,7 +72,7 @@ def test_an_unknown_layer_type_is_refused_by_name_before_anything_starts(caffe, 
 def test_a_killed_caffe_fails_the_session_and_names_the_signal(caffe, make_job):
     job = make_job()
     session = caffe.open(job)
-    worker = next(child for child in psutil.Process().children() if child.cwd() == str(job.folder))
+    worker = children(lambda child: child.cwd() == str(job.folder))[0]
     os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(EngineFailed, match="SIGKILL"):
         session.train(rates(job, 0, 20))
