@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from command_line import typed
+from factories.processes import children
 
 PYTHON = sys.executable  # not a fork
 SPEC = """

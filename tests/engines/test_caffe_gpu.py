@@ -7,6 +7,7 @@ import json
 import psutil
 import pytest
 from factories.fake_engine import FakeEngine
+from factories.processes import children
 
 from lrbench.engines.caffe.environment import WORKER, CaffeEnvironment
 from lrbench.engines.caffe.run_folder import native_solver, stepping_solver
@@ -70,8 +71,8 @@ def test_a_process_on_the_cpu_sees_no_gpu(caffe, make_job, driver, monkeypatch):
     job = make_job(driver=driver)
     session = caffe.open(job)
     found = children(lambda child: child.cwd() == str(job.folder))
-    assert len(children) == (1 if driver == "stepping" else 2)
-    assert all(_ready(child)["CUDA_VISIBLE_DEVICES"] == "" for child in children)
+    assert len(found) == (1 if driver == "stepping" else 2)
+    assert all(_ready(child)["CUDA_VISIBLE_DEVICES"] == "" for child in found)
     session.close()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories.processes import children
 
 from lrbench.engines.base import Job, Progress
 from lrbench.errors import EngineFailed, NetError
