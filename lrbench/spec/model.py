@@ -154,11 +154,11 @@ class ObjectiveSettings(Settings):
     def _metric_exists(self) -> ObjectiveSettings:
         if self.metric == "accuracy":  # looking at the others loads those of other packages
             return self
-        from lrbench.metrics.registry import METRICS, objective_metric
+        from lrbench.metrics.registry import METRICS
 
         if self.at != "final":
             raise inconsistent(("at",), f"is {self.at}, which only accuracy can be ranked by", "write at: final")
-        if objective_metric(self.metric, self.at) is None:
+        if self.ranking is None:
             names = ["accuracy", *(metric.name for metric in METRICS.values() if metric.of_evaluation)]
             rule = f"is {self.metric!r}, but must be accuracy or a metric of an evaluation"
             raise inconsistent(("metric",), rule, did_you_mean(self.metric, names) or f"there are {', '.join(names)}")

@@ -56,7 +56,7 @@ def _blocks(table: ComparisonTable) -> Iterator[Block]:
 
 
 def _values(table: ComparisonTable, caption: str) -> Table:
-    """What each policy reaches at each value and, of two values, by how much they differ."""
+    """Return the mean of each policy at each value of the setting and, of two values, their difference."""
     columns = [
         Column("policy", "policy"),
         *(Column(table.title(value), group=i) for i, value in enumerate(table.values)),

@@ -91,7 +91,7 @@ def compared_text(result: ComposeResult) -> str:
 
 
 def cost_text(result: ComposeResult) -> str:
-    """What the search and the confirmation took."""
+    """Return the cost of the search and the confirmation."""
     cost = result.cost
     text = (
         f"cost of the search: {cost.runs} runs, {cost.iterations:,} training iterations (what a run took over from "

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from lrbench.comparable import key
-from lrbench.metrics.registry import METRICS
+from lrbench.metrics.registry import DEFAULT_RANKING, METRICS
 from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Table
 from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts
@@ -20,13 +20,13 @@ from lrbench.report.views.ranking_data import flat
 from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
 
 SHOWN_ID = 8
-_BEST, _FINAL = METRICS["best_accuracy"], METRICS["final_accuracy"]
+_BEST, _FINAL = METRICS["best_accuracy"], METRICS[DEFAULT_RANKING]
 _PARTS = ("mean", "deviation", "minimum", "maximum")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What is listed.
+    """Entries to list.
 
     Attributes:
         target: the accuracy by whose iterations the policies are ranked, a fraction; None for their final accuracy.
@@ -128,7 +128,7 @@ def entry_statuses(entry: Entry) -> dict[str, int]:
 
 
 def workload_title(workload: StoredWorkload) -> str:
-    """Such as ``lenet on MNIST, batch 100, 10,000 iterations``."""
+    """Name a workload: ``lenet on MNIST, batch 100, 10,000 iterations``."""
     return _name(_settings(workload))
 
 

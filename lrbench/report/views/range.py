@@ -45,7 +45,7 @@ def solver_title(result: RangeResult) -> str:
 
 
 def evaluated_on_title(result: RangeResult) -> str:
-    """What accuracies are of, such as ``200 validation images``."""
+    """Return the images that accuracies are measured on, such as ``200 validation images``."""
     return f"{result.scale.images:,} {result.evaluated_on} images"
 
 
@@ -109,7 +109,7 @@ def _mark(result: RangeResult, rate: float) -> str:
 
 
 def cost_text(cost: RangeCost) -> str:
-    """What the test has taken."""
+    """Return the cost of the range test."""
     return (
         f"cost: {cost.runs} runs, {cost.iterations:,} iterations, {cost.train_seconds:,.0f} s of training and "
         f"{cost.evaluation_seconds:,.0f} s of evaluations, added up over the runs"

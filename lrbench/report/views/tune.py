@@ -111,7 +111,7 @@ def _function(name: str, result: TuneResult) -> list[str]:
 
 
 def search_cost(result: TuneResult) -> str:
-    """What the search and the confirmation took."""
+    """Return the cost of the search, the finals and the confirmation."""
     runs = result.iterations / result.run_iterations
     text = (
         f"cost of the search: {len(result.tried)} policies ({_counts(result)}), {result.iterations:,} training "

@@ -8,7 +8,6 @@ import resource
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from factories.processes import children
 
 from lrbench.engines.base import Job, Session
 from lrbench.engines.torch.engine import TorchEngine
@@ -111,12 +111,7 @@ def alone(jobs, found_alone: list[list[dict[str, Any]]]) -> list[list[dict[str, 
 
 
 def workers() -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process().children():
-        with suppress(psutil.Error):  # one that has ended
-            if "lrbench.engines.torch.worker" in child.cmdline():
-                found.append(child)
-    return found
+    return children(lambda child: "lrbench.engines.torch.worker" in child.cmdline())
 
 
 def test_runs_of_other_lengths_share_one_worker_and_measure_what_they_do_alone(jobs, alone, notices):
