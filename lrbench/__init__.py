@@ -4,8 +4,9 @@
 >>> lrbench.Policy.parse("STEP(k0=0.1, gamma=0.5, l=1000)")(1500)
 0.05
 
-``run`` trains the runs of a spec, ``Results`` and ``load_results`` read their results, and ``recommend`` recommends
-policies for a workload. Every error that a user can cause is an ``LRBenchError``. Each part is loaded when used.
+``run`` trains the runs of a spec, ``attach`` gives a training program of your own its rates, ``Results`` and
+``load_results`` read results, and ``recommend`` recommends policies for a workload. Every error that a user can cause
+is an ``LRBenchError``. Each part is loaded when used.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from lrbench.api.training import run
     from lrbench.errors import LRBenchError
     from lrbench.policies import Policy
+    from lrbench.program.attached import attach
 
-__all__ = ["LRBenchError", "Policy", "Results", "load_results", "recommend", "run"]
+__all__ = ["LRBenchError", "Policy", "Results", "attach", "load_results", "recommend", "run"]
 
 _PLACES = {
+    "attach": "lrbench.program.attached",
     "LRBenchError": "lrbench.errors",
     "Policy": "lrbench.policies",
     "Results": "lrbench.api.results",

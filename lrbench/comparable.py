@@ -34,6 +34,10 @@ class Described(Protocol):
 
 def workload_settings(run: Described) -> dict[str, Any]:
     """Return the settings that make two runs' accuracies comparable; display interval and test batch do not."""
+    if isinstance(program := run.workload.get("program"), dict):
+        names = {"net_name": program.get("name"), "net": program.get("sha256"), "dataset_name": "its own data"}
+        sizes = {name: run.workload.get(name) for name in ("iterations", "test_interval")}
+        return names | {"dataset": program.get("split"), "batch_size": None, **sizes}
     net, dataset = (part if isinstance(part := run.workload.get(name), dict) else {} for name in ("net", "dataset"))
     return {
         "net_name": net.get("name"),

@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Engine, Job, Session, SessionLost, TrainResult, Usage
+from lrbench.engines.base import Engine, Job, LeftEarly, Reported, Session, SessionLost, TestOutputs, TrainResult, Usage
 from lrbench.errors import NO_MEMORY, EngineFailed, Interrupted, LRBenchError
 from lrbench.metrics.divergence import divergence
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.metrics.registry import METRICS, Evaluated
-from lrbench.nets import has_mean_losses
 from lrbench.policies import Controller
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
@@ -31,6 +30,7 @@ from lrbench.sampling import sampled
 from lrbench.stopping import StoppingRules
 from lrbench.storage import reason
 
+AnySession = Session[TestOutputs | Reported]
 Pause = Callable[[Sequence[Evaluation]], str | None]
 
 
@@ -67,7 +67,7 @@ class Training:
     _controller: Controller = field(init=False)
     _before: Usage = field(default_factory=lambda: Usage(0.0, 0))
 
-    def run(self, opened: Callable[[Session], None] = lambda session: None) -> Status:
+    def run(self, opened: Callable[[AnySession], None] = lambda session: None) -> Status:
         """Train to an outcome; the caller holds the directory's lock.
 
         Args:
@@ -96,7 +96,7 @@ class Training:
             raise Interrupted("interrupted")
         return status
 
-    def _in_sessions(self, opened: Callable[[Session], None]) -> Status:
+    def _in_sessions(self, opened: Callable[[AnySession], None]) -> Status:
         """Train; where a session that others share is lost, resume from the last snapshot in a new one."""
         while True:
             try:
@@ -106,6 +106,8 @@ class Training:
                         return self._train(session)
                 finally:
                     session.close()
+            except LeftEarly as error:
+                return Status("stopped", self._iteration, str(error))
             except SessionLost:
                 if self.stop.is_set():
                     raise
@@ -114,7 +116,7 @@ class Training:
     def _iteration(self) -> int:
         return self._evaluations[-1].iteration if self._evaluations else 0
 
-    def _train(self, session: Session) -> Status:
+    def _train(self, session: AnySession) -> Status:
         interval, iterations = self.job.test_interval, self.job.iterations
         why = self.rules.verdict(self._evaluations)
         while (start := self._iteration) < iterations:
@@ -136,7 +138,7 @@ class Training:
             why = self.rules.verdict(self._evaluations)
         return Status("finished", self._iteration)
 
-    def _open(self, opened: Callable[[Session], None]) -> Session:
+    def _open(self, opened: Callable[[AnySession], None]) -> AnySession:
         """Open a session at the newest snapshot that is whole and whose evaluation is on disk, else at the start."""
         evaluations = self.directory.evaluations()
         reached = {evaluation.iteration for evaluation in evaluations}
@@ -160,7 +162,7 @@ class Training:
             else:
                 return session
 
-    def _go_to(self, session: Session, evaluations: list[Evaluation], iteration: int, snapshot: Path | None) -> None:
+    def _go_to(self, session: AnySession, evaluations: list[Evaluation], iteration: int, snapshot: Path | None) -> None:
         """Bring the session and the evaluations to an iteration."""
         kept = [evaluation for evaluation in evaluations if evaluation.iteration <= iteration]
         if snapshot is not None:
@@ -182,20 +184,15 @@ class Training:
         self.directory.keep(kept)
         self.directory.drop_snapshots_after(iteration)
 
-    def _evaluate(self, session: Session, trained: TrainResult, iteration: int, rate: float) -> str | None:
+    def _evaluate(self, session: AnySession, trained: TrainResult, iteration: int, rate: float) -> str | None:
         """Evaluate, write it to disk and save a snapshot; return why the net diverged, None where it did not."""
-        outputs = session.evaluate()
-        evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, trained.train_loss, outputs.scores)
-        metrics = evaluation_metrics(evaluated, METRICS.values())
-        diverged = divergence(
-            outputs.loss,
-            metrics["accuracy_top1"],
-            outputs.probabilities.shape[1],
-            mean_loss=has_mean_losses(self.job.net),
-        )
-        if diverged is not None and math.isfinite(outputs.loss):
-            metrics = dict.fromkeys(metrics, math.nan)  # a loss that stands for NaN, and what came of it
-        self._record(session, trained, outputs.seconds, Evaluation(iteration, metrics, rate))
+        evaluated = session.evaluate()
+        if isinstance(evaluated, Reported):
+            self.directory.note(evaluated.facts)
+            metrics, diverged = reported_metrics(evaluated, trained.train_loss, self.job.objective)
+        else:
+            metrics, diverged = net_metrics(evaluated, trained.train_loss, mean_loss=self.job.mean_losses)
+        self._record(session, trained, evaluated.seconds, Evaluation(iteration, metrics, rate))
         if session.resumable:
             with self.directory.new_snapshot(iteration) as folder:
                 session.save(folder)
@@ -203,11 +200,13 @@ class Training:
             self.directory.drop_snapshots()
         return diverged
 
-    def _diverged(self, session: Session, trained: TrainResult, start: int, rates: NDArray[np.float64]) -> Status:
+    def _diverged(self, session: AnySession, trained: TrainResult, start: int, rates: NDArray[np.float64]) -> Status:
         """Write an evaluation without values to disk, so that the run's last accuracy is not an earlier one."""
         iteration = start + trained.iterations
         outputs = Evaluated(np.full((1, 1), np.nan), np.zeros(1, dtype=np.int64), math.nan, math.nan)
         nothing = evaluation_metrics(outputs, METRICS.values())
+        if self._evaluations:  # a program gives metrics of its own
+            nothing = dict.fromkeys(self._evaluations[-1].metrics, math.nan)
         rate = float(rates[trained.iterations - 1])
         self._record(session, trained, 0.0, Evaluation(iteration, nothing, rate))
         return Status(
@@ -216,7 +215,9 @@ class Training:
             f"the training loss is not finite at iteration {iteration - 1} (learning rate {rate:.6g})",
         )
 
-    def _record(self, session: Session, trained: TrainResult, evaluation_seconds: float, measured: Evaluation) -> None:
+    def _record(
+        self, session: AnySession, trained: TrainResult, evaluation_seconds: float, measured: Evaluation
+    ) -> None:
         """Add the clocks to an evaluation, write it to disk, and show it to the policy and the observer."""
         last = self._evaluations[-1] if self._evaluations else Evaluation(0)
         usage = session.usage()
@@ -231,6 +232,45 @@ class Training:
         self._evaluations.append(evaluation)
         self._controller.observe(evaluation.as_dict())
         self.observer.evaluated(evaluation)
+
+
+Metrics = dict[str, float]
+
+
+def net_metrics(outputs: TestOutputs, train_loss: float, *, mean_loss: bool) -> tuple[Metrics, str | None]:
+    """Return the metrics of a net's outputs, and why they show that it diverged, None where they do not."""
+    evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, train_loss, outputs.scores)
+    metrics = evaluation_metrics(evaluated, METRICS.values())
+    classes = outputs.probabilities.shape[1]
+    diverged = divergence(outputs.loss, metrics["accuracy_top1"], classes, mean_loss=mean_loss)
+    if diverged is not None and math.isfinite(outputs.loss):
+        metrics = dict.fromkeys(metrics, math.nan)  # a loss that stands for NaN, and what came of it
+    return metrics, diverged
+
+
+def reported_metrics(reported: Reported, train_loss: float, objective: str) -> tuple[Metrics, str | None]:
+    """Return the metrics that a program reported, and why they show that it diverged, None where they do not.
+
+    Args:
+        objective: name of the metric that policies are judged by.
+
+    Raises:
+        EngineFailed: the objective is not among them.
+    """
+    metrics: Metrics = {}
+    if reported.outputs is not None:
+        outputs = reported.outputs
+        evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, train_loss)
+        metrics = evaluation_metrics(evaluated, METRICS.values())
+    metrics |= {**reported.metrics, "train_loss": train_loss}
+    if objective not in metrics:
+        raise EngineFailed(
+            f"the objective {objective} is not among the metrics that the program reports: {', '.join(metrics)}",
+            remedy="report it, or set objective.metric in the spec to one of them",
+        )
+    if not math.isfinite(metrics[objective]):
+        return metrics, f"the objective {objective} is not finite"
+    return metrics, None
 
 
 def failure_reason(error: BaseException) -> str:

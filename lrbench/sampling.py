@@ -26,7 +26,7 @@ LOOKS_PER_SEARCH = 30
 
 
 @contextmanager
-def sampled(session: Session, folder: Path, *, resumed: bool) -> Iterator[None]:
+def sampled(session: Session[Any], folder: Path, *, resumed: bool) -> Iterator[None]:
     """Sample the session's processes into the run's folder for as long as the block takes.
 
     The block is never disturbed: on a full disk samples are late or missing, and a defect shows its traceback alone.
@@ -48,7 +48,7 @@ def sampled(session: Session, folder: Path, *, resumed: bool) -> Iterator[None]:
         thread.join(JOIN_SECONDS)
 
 
-def _sample(session: Session, path: Path, resumed: bool, stop: threading.Event) -> None:
+def _sample(session: Session[Any], path: Path, resumed: bool, stop: threading.Event) -> None:
     log = UsageLog(path, resumed=resumed)
     recorder = UsageRecorder(session, log)
     while not stop.wait(log.interval):
@@ -59,7 +59,7 @@ def _sample(session: Session, path: Path, resumed: bool, stop: threading.Event) 
 class UsageRecorder:
     """Records what a session's processes used from one call to the next, the first time from its making on."""
 
-    def __init__(self, session: Session, log: UsageLog) -> None:
+    def __init__(self, session: Session[Any], log: UsageLog) -> None:
         self._session, self._log = session, log
         self._processes, self._gpus = Processes(), Nvml()
         self._start = self._last = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 from command_line import typed
 
 from lrbench.data import prepare
-from lrbench.engines.base import Job
+from lrbench.engines.base import NetJob
 from lrbench.engines.caffe.engine import CaffeEngine
 from lrbench.nets import find_net, read_net
 from lrbench.policies import parse_policy
@@ -57,10 +57,10 @@ def caffe(caffe_environment):
 def test_cifar_nets_train_and_resume_exactly(caffe, cifar, repository, tmp_path, name, data_set, rate):
     """Batch normalisation, random crop and mirror included; the test set is cut to two batches for time."""
 
-    def job(folder: str) -> Job:
+    def job(folder: str) -> NetJob:
         path = find_net(name, repository)
         (tmp_path / folder / "snapshots").mkdir(parents=True)
-        return Job(
+        return NetJob(
             net=read_net(path),
             net_where=str(path),
             data=cifar(data_set),

@@ -15,7 +15,7 @@ import pytest
 from factories.fake_engine import FakeEngine, FakeSession
 from factories.made_up_jobs import job, prepared
 
-from lrbench.engines.base import Job, SessionLost, TestOutputs
+from lrbench.engines.base import NetJob, SessionLost, TestOutputs
 from lrbench.errors import EngineFailed, Interrupted
 from lrbench.nets.caffe_pb2 import LossParameter
 from lrbench.policies import parse_policy
@@ -200,7 +200,7 @@ class _NaNOnGPU(FakeEngine):
         super().__init__()
         self.probabilities = probabilities
 
-    def open(self, job: Job) -> FakeSession:
+    def open(self, job: NetJob) -> FakeSession:
         return _NaNSession(job, self)
 
 

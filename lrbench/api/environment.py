@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrbench.errors import DataError
 
 if TYPE_CHECKING:
-    from lrbench.engines.registry import Site
+    from lrbench.engines.site import Consent, Site
 
 DATABASE_FILE = "policies.sqlite"
 
@@ -39,11 +40,24 @@ def data_folder() -> Path | None:
     return folder
 
 
-def site() -> Site:
-    """LRBench's data folder, and the Caffe that ``LRBENCH_CAFFE`` names."""
-    from lrbench.engines.registry import Site
+def site(consent: Consent | None = None) -> Site:
+    """LRBench's data folder, the Caffe that ``LRBENCH_CAFFE`` names, and the user's consent to execute a program."""
+    from lrbench.engines.site import Site
 
-    return Site(home=home(), caffe=os.environ.get("LRBENCH_CAFFE") or None)
+    return Site(home=home(), caffe=os.environ.get("LRBENCH_CAFFE") or None, consent=consent)
+
+
+def consent(program: Path | None, python: str | None = None) -> Consent:
+    """The consent to execute a program, in this process's environment without what leads to a database.
+
+    Args:
+        program: the file; None: the one that the spec names, in the folder of the spec.
+        python: the interpreter; None: the one that runs LRBench.
+    """
+    from lrbench.engines.site import Consent
+
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LRBENCH_", "PG"))}
+    return Consent(program, python or sys.executable, kept)
 
 
 def database_place() -> str:

@@ -16,6 +16,7 @@ from lrbench.report.render import notebook, render
 from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document
 from lrbench.spec.experiment import Experiment, Spec, python_experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.program import ProgramSource
 from lrbench.tuning.database import Database, EntryQuery, open_database
 from lrbench.tuning.recommending import Recommendation, similar_solvers, workload_queries
 from lrbench.tuning.recommending import recommend as recommended
@@ -113,6 +114,7 @@ def data_at_hand(experiment: Experiment) -> Prepared | None:
         UsageError: it is damaged, or does not fit the net.
     """
     data = find_data(experiment, lambda name: find_prepared(name, home()))
-    if data is not None:
-        experiment.check_data(data)
+    if data is None or isinstance(data, ProgramSource):
+        return None
+    experiment.check_data(data)
     return data

@@ -42,8 +42,8 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
     """
     data = find_data(experiment, lambda name: find_prepared(name, home()))
     if data is None:
-        name = str(experiment.workload.dataset)
-        shape, workload = find_data_set(name).shape, experiment.workload
+        name = str(experiment.net_workload.dataset)
+        shape, workload = find_data_set(name).shape, experiment.net_workload
         if shape is not None and is_own(experiment.settings.engine.name):
             with experiment.document.placing("workload", "net"):
                 check_images(workload.net, shape, str(workload.net_path))

@@ -48,6 +48,7 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
     \b
     lrbench parity configs/mnist_lenet.yaml
     """
+    from lrbench.engines.base import NetJob
     from lrbench.engines.parity import OTHER_SEEDS, compare, confirm
     from lrbench.engines.registry import open_engine
     from lrbench.executors import plan
@@ -55,12 +56,14 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)
+    experiment.net_workload  # noqa: B018 - refuses a program
     _check_precision(experiment)
     engines = [open_engine(name, site()) for name in ("caffe", engine)]
     task = plan.tasks(experiment, find_data(experiment, prepare_data), Path("results"))[0]
     click.echo(f"{task.label}, {iterations} iterations on Caffe, on Caffe with other threads, on {engine}", err=True)
     with tempfile.TemporaryDirectory(prefix="lrbench-parity-") as folder:
         job = task.job(folder=Path(folder))
+        assert isinstance(job, NetJob)
         found = compare(engines[0], engines[1], job, iterations)
         _show(found, engine)
         failures = found.failures()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lrbench.api.environment import site
+from lrbench.cli.consent import announce_program, program_options
 from lrbench.cli.options import jobs_option, overrides_options, results_option, spec_argument, threads_option
 from lrbench.cli.output import how_to_resume, tell
 from lrbench.cli.setup import prepare_data
@@ -20,6 +21,7 @@ from lrbench.errors import Interrupted
 from lrbench.report.formats import counted
 
 if TYPE_CHECKING:
+    from lrbench.engines.site import Consent
     from lrbench.executors.local import LocalExecutor, Outcome
     from lrbench.executors.plan import Task
 
@@ -39,6 +41,7 @@ def _shard(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @threads_option
 @results_option
 @overrides_options
+@program_options
 @click.option("--shard", callback=_shard, metavar="I/N", help="Run only the I-th of N equal shares of the runs.")
 @click.option("--dry-run", is_flag=True, help="List the runs in order and estimate their time, without training.")
 def run(
@@ -49,6 +52,7 @@ def run(
     overrides: Sequence[str],
     shard: tuple[int, int],
     dry_run: bool,
+    consent: Consent | None,
 ) -> int:
     """Run the experiment that the YAML file SPEC describes.
 
@@ -78,13 +82,14 @@ def run(
 
         show_plan(experiment, results, shard, jobs, threads)
         return 0
-    trainer, data = find_engine(experiment, site()), find_data(experiment, prepare_data)
+    trainer, data = find_engine(experiment, site(consent)), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, trainer)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     check_tasks(tasks, trainer, experiment)
     if not tasks:
         tell("this share contains no runs")
         return 0
+    announce_program(experiment, data, consent)
     outcomes = _run(tasks, make_executor(tasks, trainer, jobs, tell))
     return _summary(outcomes, results / experiment.name)
 

@@ -194,4 +194,5 @@ def workload_heading(bench: TrialRunner) -> str:
     from lrbench.report.labels import workload_label
 
     workload = bench.experiment.workload
-    return workload_label(workload.net_name, bench.data.label, workload.batch_size, workload.iterations)
+    batch_size = getattr(workload, "batch_size", None)
+    return workload_label(workload.net_name, bench.data.label, batch_size, workload.iterations)

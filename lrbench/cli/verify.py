@@ -148,7 +148,7 @@ def _sources(
     from lrbench.tuning.recommending.similarity import workload_queries
     from lrbench.tuning.verify import Candidate, known_candidates
 
-    asked = workload_queries(bench.experiment, bench.data)[0]
+    asked = workload_queries(bench.experiment, bench.net_data)[0]
     given = [] if policy is None else [Candidate(policy, "as given")]
     return {
         "policy": lambda: iter(given),

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeVar
 
 from lrbench.data import Prepared
 from lrbench.errors import EngineFailed
+from lrbench.nets import has_mean_losses
 from lrbench.nets.caffe_pb2 import NetParameter
 from lrbench.policies import Policy
 from lrbench.spec.model import SolverSettings
@@ -33,15 +35,14 @@ class Progress:
     rate: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """Description of one session to open; together with the rates it decides the outcome.
 
     Attributes:
-        net: the user's net, not yet bound to data.
-        net_where: what to call that net in messages.
         policy: the effective policy, for drivers that hand the schedule to the engine whole.
-        iterations: the run's budget; ``test_interval`` and ``display_interval`` are in iterations too.
+        iterations: the run's budget; ``test_interval``, between evaluations, is in iterations too.
+        objective: name of the metric that policies are judged by, as in evaluations.
         folder: the run's folder; the engine's own files and log go there.
         device_id: the GPU to use, where the engine settings ask for one.
         session: which of the sessions on that device; jobs that share a device, this number and a workload share a
@@ -51,17 +52,11 @@ class Job:
         on_notice: called with a line for the user about something that touches other runs, too, from any thread.
     """
 
-    net: NetParameter
-    net_where: str
-    data: Prepared
-    batch_size: int
-    test_batch_size: int
     iterations: int
     test_interval: int
-    display_interval: int
     seed: int
-    solver: SolverSettings
     policy: Policy
+    objective: str = "accuracy_top1"
     engine: EngineSettings
     folder: Path
     device_id: int = 0
@@ -72,9 +67,61 @@ class Job:
     on_notice: Callable[[str], None] = lambda text: None
 
     @property
+    def mean_losses(self) -> bool:
+        """Whether a test loss is the mean over all samples."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetJob(Job):
+    """Job of an engine that trains a net of Caffe's kind on a data set.
+
+    Attributes:
+        net: the user's net, not yet bound to data.
+        net_where: what to call that net in messages.
+        display_interval: iterations between losses in Caffe's log.
+    """
+
+    net: NetParameter
+    net_where: str
+    data: Prepared
+    batch_size: int
+    test_batch_size: int
+    display_interval: int
+    solver: SolverSettings
+
+    @property
+    def mean_losses(self) -> bool:
+        """Whether the net's losses are means over the labels."""
+        return has_mean_losses(self.net)
+
+    @property
     def test_batches(self) -> int:
         """Batches that make up the whole test set once."""
         return self.data.test_count // self.test_batch_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramJob(Job):
+    """Job of a user's own program.
+
+    Attributes:
+        program: the file, in whose folder the program works.
+        function: name of the function that gives the training's parts; None: the file runs as a script.
+        arguments: values for the program, by name.
+        split: the data to evaluate on, ``validation`` or ``test``.
+        sources: SHA-256 of the program's files by path relative to its folder, as the run's id has them.
+        spec_folder: the folder of the spec that names the program.
+        timeout: longest time in seconds without a message from the program; None: no limit.
+    """
+
+    program: Path
+    function: str | None
+    arguments: Mapping[str, Any]
+    split: str
+    sources: Mapping[str, str]
+    spec_folder: Path
+    timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +170,24 @@ class TestOutputs:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """An evaluation as a program reports it.
+
+    Attributes:
+        metrics: values by name.
+        outputs: where the program gives its outputs for each sample, from which metrics are computed; its loss is NaN
+            where the program gives none.
+        seconds: wall time it took.
+        facts: labels of the training, in words, which become known with its first evaluation.
+    """
+
+    metrics: Mapping[str, float]
+    outputs: TestOutputs | None
+    seconds: float
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Usage:
     """Resources that the session's processes have used since they started."""
 
@@ -132,18 +197,25 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timing:
-    """Measured times: starting, one training iteration of each lane, without the update, and one test batch."""
+    """Measured times: starting, one training iteration of each lane, without the update, and one evaluation."""
 
     start_seconds: float
     iteration_seconds: float
-    test_batch_seconds: float
+    evaluation_seconds: float
+
+
+class LeftEarly(Exception):
+    """The program under training ended by itself before the run's last iteration, without an error."""
 
 
 class SessionLost(EngineFailed):
     """The session is gone by no fault of this run alone: it can go on from its last snapshot in a new session."""
 
 
-class Session(ABC):
+OutputsT = TypeVar("OutputsT", bound=TestOutputs | Reported, default=TestOutputs)
+
+
+class Session(ABC, Generic[OutputsT]):
     """One net in training. Any method raises EngineFailed when the engine dies or refuses."""
 
     resumable: bool = True
@@ -154,8 +226,8 @@ class Session(ABC):
         """Train one iteration for each of ``rates``, with exactly that learning rate."""
 
     @abstractmethod
-    def evaluate(self) -> TestOutputs:
-        """Run the whole test set through the net as it is now."""
+    def evaluate(self) -> OutputsT:
+        """Evaluate the net as it is now: run the whole test set, or take what the program reports."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -187,8 +259,11 @@ class Session(ABC):
         """End the session and give back all that it holds; from the thread that opened it."""
 
 
-class Engine(ABC):
-    """Something that opens sessions."""
+JobT = TypeVar("JobT", bound=Job, default=Any)
+
+
+class Engine(ABC, Generic[JobT]):
+    """Something that opens sessions for one kind of job, such as ``NetJob``."""
 
     has_lanes: bool = False
     """Whether several jobs can share a session."""
@@ -199,7 +274,7 @@ class Engine(ABC):
     global random generators of NumPy and PyTorch.
     """
 
-    def choose_lanes(self, job: Job, most: int) -> tuple[int, str]:
+    def choose_lanes(self, job: JobT, most: int) -> tuple[int, str]:
         """Return the best number of lanes, up to ``most``, for jobs such as this one on this machine, and the reason.
 
         The job's folder is for the engine's own files.
@@ -214,7 +289,7 @@ class Engine(ABC):
             EngineUnavailable: it is absent or broken on this machine.
         """
 
-    def check_layers(self, net: NetParameter, where: str) -> None:  # noqa: B027 - an engine may leave it to check
+    def check_layers(self, net: NetParameter, where: str) -> None:
         """Refuse a net with a layer of a type that this engine does not know, before there are data; by default none.
 
         Args:
@@ -226,7 +301,7 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def check(self, job: Job) -> None:
+    def check(self, job: JobT) -> None:
         """Refuse, before anything is written, what this engine cannot do.
 
         Raises:
@@ -234,11 +309,11 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def time(self, job: Job) -> Timing:
+    def time(self, job: JobT) -> Timing:
         """Time a few passes of the job's net in its folder, with as many lanes as it says, training nothing."""
 
     @abstractmethod
-    def open(self, job: Job) -> Session:
+    def open(self, job: JobT) -> Session[Any]:
         """Start a session, or join one that has room for another lane.
 
         The run's folder exists and belongs to the caller alone.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrbench.engines.base import Job
+from lrbench.engines.base import NetJob
 from lrbench.nets import (
     BatchSizes,
     DataBinding,
@@ -39,7 +39,7 @@ class BoundNet:
     replay_layers: list[str]
 
 
-def bind(job: Job) -> BoundNet:
+def bind(job: NetJob) -> BoundNet:
     """Bind the job's net to its data and batch sizes.
 
     Raises:

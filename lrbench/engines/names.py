@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ENGINES = ("caffe", "torch")
+ENGINES = ("caffe", "torch", "program")
 
 
 def is_own(name: str) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Engine, Job, Session
+from lrbench.engines.base import Engine, NetJob, Session
 from lrbench.nets.caffe_pb2 import NetParameter
 
 TOLERANCE = 3.0
@@ -156,7 +156,7 @@ class Parity:
         return lines
 
 
-def confirm(caffe: Engine, engine: Engine, job: Job, iterations: int) -> dict[int, list[str]]:
+def confirm(caffe: Engine, engine: Engine, job: NetJob, iterations: int) -> dict[int, list[str]]:
     """Failures with the next seeds, by seed; none for one with which the engine trains as Caffe does.
 
     A value within rounding of the kink of a ReLU or PReLU, or of a tie in max pooling, may tip over on one side and in
@@ -167,7 +167,7 @@ def confirm(caffe: Engine, engine: Engine, job: Job, iterations: int) -> dict[in
     return {seed: compare(caffe, engine, other, iterations).failures() for seed, other in jobs.items()}
 
 
-def compare(caffe: Engine, engine: Engine, job: Job, iterations: int) -> Parity:
+def compare(caffe: Engine, engine: Engine, job: NetJob, iterations: int) -> Parity:
     """Train the job's net on both engines for some iterations, and on Caffe again with other numbers of threads.
 
     Args:
@@ -213,7 +213,7 @@ def without_randomness(net: NetParameter) -> NetParameter:
     return plain
 
 
-def _train(engine: Engine, job: Job, rates: NDArray[np.float64], weights: Path | None) -> tuple[Trajectory, float]:
+def _train(engine: Engine, job: NetJob, rates: NDArray[np.float64], weights: Path | None) -> tuple[Trajectory, float]:
     """Train one iteration at a time, from the given weights or the engine's own; also the initial accuracy."""
     (job.folder / "snapshots").mkdir(parents=True)
     engine.check(job)

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
-from pathlib import Path
 
 from lrbench.engines.base import Engine
+from lrbench.engines.site import Site
 from lrbench.errors import SpecError, did_you_mean
 
 GROUP = "lrbench.engines"
-
-
-@dataclass(frozen=True)
-class Site:
-    """Facts about this machine that an engine may need.
-
-    Attributes:
-        home: LRBench's data folder.
-        caffe: the Python that imports caffe which the user names, if any.
-    """
-
-    home: Path
-    caffe: str | None = None
 
 
 def check_engine_name(name: str) -> None:
@@ -66,4 +52,10 @@ def _torch(_site: Site) -> Engine:
     return TorchEngine()
 
 
-_OWN: dict[str, Callable[[Site], Engine]] = {"caffe": _caffe, "torch": _torch}
+def _program(site: Site) -> Engine:
+    from lrbench.engines.program.engine import ProgramEngine
+
+    return ProgramEngine(site.consent)
+
+
+_OWN: dict[str, Callable[[Site], Engine]] = {"caffe": _caffe, "torch": _torch, "program": _program}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 from lrbench._version import __version__
 from lrbench.data import Prepared
-from lrbench.engines.base import Engine, Job, Progress
+from lrbench.engines.base import Engine, Job, NetJob, ProgramJob, Progress
 from lrbench.runner import Pause
 from lrbench.runs.description import RunDescription
 from lrbench.spec.expansion import Run
-from lrbench.spec.experiment import Experiment
+from lrbench.spec.experiment import Data, Experiment
+from lrbench.spec.model import SolverSettings
+from lrbench.spec.program import ProgramArguments, ProgramSource, ProgramWorkload
 from lrbench.stopping import StoppingRules
 
 Item = TypeVar("Item")
@@ -50,7 +52,7 @@ class Task:
     number: int
     run: Run
     experiment: Experiment
-    data: Prepared
+    data: Data
     folder: Path
     threads: int = 1
     pause: Pause = lambda evaluations: None
@@ -77,26 +79,49 @@ class Task:
     ) -> Job:
         """Return the job for the engine."""
         workload, engine = self.experiment.workload, self.experiment.settings.engine
-        return Job(
+        common: dict[str, Any] = {
+            "iterations": workload.iterations,
+            "test_interval": workload.test_interval,
+            "seed": self.run.seed,
+            "policy": self.run.effective_policy,
+            "engine": engine,
+            "folder": folder or self.folder,
+            "device_id": engine.device_ids[0] if slot.device_id is None else slot.device_id,
+            "session": slot.session,
+            "lanes": slot.lanes,
+            "threads": self.threads,
+            "on_progress": on_progress,
+            "on_notice": on_notice,
+        }
+        if isinstance(workload, ProgramWorkload):
+            return self._program_job(workload, common)
+        assert isinstance(self.data, Prepared)
+        assert isinstance(self.run.solver, SolverSettings)
+        return NetJob(
             net=workload.net,
             net_where=str(workload.net_path),
             data=self.data,
             batch_size=workload.batch_size,
             test_batch_size=workload.test_batch_size,
-            iterations=workload.iterations,
-            test_interval=workload.test_interval,
             display_interval=workload.display_interval,
-            seed=self.run.seed,
             solver=self.run.solver,
-            policy=self.run.effective_policy,
-            engine=engine,
-            folder=folder or self.folder,
-            device_id=engine.device_ids[0] if slot.device_id is None else slot.device_id,
-            session=slot.session,
-            lanes=slot.lanes,
-            threads=self.threads,
-            on_progress=on_progress,
-            on_notice=on_notice,
+            **common,
+        )
+
+    def _program_job(self, workload: ProgramWorkload, common: Mapping[str, Any]) -> ProgramJob:
+        assert isinstance(self.data, ProgramSource)
+        assert isinstance(self.run.solver, ProgramArguments)
+        metric = self.experiment.settings.objective.metric
+        return ProgramJob(
+            program=workload.path,
+            function=workload.function,
+            arguments=self.run.solver.arguments,
+            split=self.data.split,
+            sources=self.data.sources,
+            spec_folder=workload.folder,
+            timeout=workload.timeout,
+            objective="accuracy_top1" if metric == "accuracy" else metric,
+            **common,
         )
 
     def job_per_gpu(self) -> list[Job]:
@@ -124,7 +149,7 @@ class Task:
         )
 
 
-def tasks(experiment: Experiment, data: Prepared, results: Path, threads: int = 1) -> list[Task]:
+def tasks(experiment: Experiment, data: Data, results: Path, threads: int = 1) -> list[Task]:
     """Return the tasks of an experiment's runs, in order.
 
     Raises:

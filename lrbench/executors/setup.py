@@ -9,16 +9,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from lrbench.data import Prepared, open_folder
+from lrbench.data import open_folder
 from lrbench.engines.base import Engine
 from lrbench.engines.names import is_own
-from lrbench.engines.registry import Site, check_engine_name, open_engine
+from lrbench.engines.registry import check_engine_name, open_engine
+from lrbench.engines.site import Site
 from lrbench.errors import NetError, SpecError
 from lrbench.executors.local import LocalExecutor
 from lrbench.executors.plan import RunSlot, Task
 from lrbench.runs.directory import RunDirectory, check_writable
-from lrbench.spec.experiment import Experiment
+from lrbench.spec.experiment import Data, Experiment
 from lrbench.spec.model import DataFolders
+from lrbench.spec.program import ProgramWorkload
 
 Found = TypeVar("Found")
 
@@ -55,8 +57,11 @@ def with_engine_version(experiment: Experiment, engine: Engine) -> Experiment:
     return replace(experiment, engine_version=None if version is None else str(version))
 
 
-def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Prepared | Found:
-    """Return the user's own LMDB folders, or what ``obtain`` returns for a data set's name."""
+def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Data | Found:
+    """Return the user's own LMDB folders or program, or what ``obtain`` returns for a data set's name."""
+    if isinstance(experiment.workload, ProgramWorkload):
+        with experiment.document.placing("workload", "program"):
+            return experiment.workload.source()
     dataset = experiment.workload.dataset
     with experiment.document.placing("workload", "dataset"):
         if isinstance(dataset, DataFolders):
@@ -175,7 +180,6 @@ def estimate(tasks: Sequence[Task], engine: Engine, jobs: int, lanes: int = 1) -
         job = task.job(RunSlot(lanes=lanes), folder=Path(folder))
         timing = engine.time(job)
     evaluations = -(-job.iterations // job.test_interval)
-    evaluation_seconds = timing.test_batch_seconds * job.test_batches
-    iteration_seconds = timing.iteration_seconds
-    one = job.iterations * iteration_seconds + evaluations * evaluation_seconds * lanes + timing.start_seconds
-    return Estimate(one * -(-len(tasks) // (jobs * lanes)), 1 / iteration_seconds, evaluation_seconds)
+    evaluating = evaluations * timing.evaluation_seconds * lanes
+    one = job.iterations * timing.iteration_seconds + evaluating + timing.start_seconds
+    return Estimate(one * -(-len(tasks) // (jobs * lanes)), 1 / timing.iteration_seconds, timing.evaluation_seconds)

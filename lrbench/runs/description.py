@@ -48,6 +48,8 @@ class RunDescription:
         versions: of LRBench and Python.
         machine: host name, processor, cores, memory, system.
         branch: of a run that branches from another.
+        facts: of a program, as it declares them: ``optimizer`` and the like, and ``split_used``, whether it knows the
+            data to evaluate on.
     """
 
     run_id: str
@@ -69,6 +71,7 @@ class RunDescription:
     versions: Object = field(default_factory=dict)
     machine: Object = field(default_factory=dict)
     branch: Branch | None = None
+    facts: Object = field(default_factory=dict)
 
     @property
     def counting(self) -> int | None:
@@ -106,7 +109,9 @@ class RunDescription:
 
     def as_dict(self) -> dict[str, Any]:
         """Content of run.json."""
-        unknown = {name for name in ("rates", "objective", "threads", "created", "branch") if not getattr(self, name)}
+        unknown = {
+            name for name in ("rates", "objective", "threads", "created", "branch", "facts") if not getattr(self, name)
+        }
         return {"schema": SCHEMA} | {name: value for name, value in asdict(self).items() if name not in unknown}
 
     def content(self) -> bytes:
@@ -117,7 +122,9 @@ class RunDescription:
 _REQUIRED = {"run_id", "experiment", "policy", "function", "lr_scale", "seed", "solver", "workload", "engine"}
 _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("run_id", "experiment", "policy", "function", "created"), str),
-    **dict.fromkeys(("solver", "workload", "engine", "objective", "stopping", "versions", "machine", "branch"), dict),
+    **dict.fromkeys(
+        ("solver", "workload", "engine", "objective", "stopping", "versions", "machine", "branch", "facts"), dict
+    ),
     **dict.fromkeys(("rates", "seed", "threads"), int),
     **dict.fromkeys(("lr_scale", "target_accuracy"), (int, float)),
     "robustness_scales": list,

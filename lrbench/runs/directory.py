@@ -7,10 +7,11 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -112,6 +113,12 @@ class RunDirectory:
         with writing(self.path):
             self.write_status(Status("pending"))
             atomic_write(self.path / RUN, description.content())
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Add what became known of the training with an evaluation to run.json; the caller holds the lock."""
+        description = read_description(self.path)
+        if dict(description.facts) != dict(facts):
+            atomic_write(self.path / RUN, replace(description, facts=facts).content())
 
     def branch(self, parent: RunDirectory, iteration: int, description: RunDescription) -> bool:
         """Begin as a copy of the state that another run had at an iteration; the caller holds this run's lock.

@@ -13,6 +13,7 @@ from lrbench.policies import Policy, expand_policies
 from lrbench.policies.counting import RATES
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings, SolverSettings
+from lrbench.spec.program import ProgramArguments
 from lrbench.spec.validation_errors import also_wrong
 from lrbench.spec.yaml_loader import shown
 
@@ -30,7 +31,7 @@ class Run:
 
     written: Policy
     lr_scale: float
-    solver: SolverSettings
+    solver: SolverSettings | ProgramArguments
     seed: int
 
     @property
@@ -52,7 +53,8 @@ class Run:
     def label(self) -> str:
         """A short name that distinguishes the run from others."""
         scale = f" x{self.lr_scale:g}" if self.lr_scale != 1 else ""
-        return f"{self.policy.text}{scale} {self.solver.type} seed {self.seed}"
+        solver = self.solver.type if isinstance(self.solver, SolverSettings) else self.solver.label
+        return f"{self.policy.text}{scale}{f' {solver}' if solver else ''} seed {self.seed}"
 
     @property
     def rates(self) -> dict[str, int]:

@@ -21,9 +21,21 @@ from lrbench.runs.description import RunDescription
 from lrbench.spec.document import Document, apply_override, apply_values, read_document
 from lrbench.spec.expansion import Run, write_out_runs
 from lrbench.spec.model import ExperimentSettings
+from lrbench.spec.program import (
+    OF_PROGRAM,
+    ProgramSettings,
+    ProgramSource,
+    ProgramWorkload,
+    is_program,
+    program_form,
+    read_program,
+)
 from lrbench.spec.validation_errors import explain
 from lrbench.spec.workload import Workload, check_classes, read_workload
 from lrbench.spec.yaml_loader import MAX_DEPTH, Key, shown
+
+Data = Prepared | ProgramSource
+"""What a workload trains on, as it was found on this machine."""
 
 Spec = str | os.PathLike[str] | Mapping[str, Any]
 """The path of a YAML file, or what such a file holds."""
@@ -39,7 +51,7 @@ class Experiment:
     """
 
     settings: ExperimentSettings
-    workload: Workload
+    workload: Workload | ProgramWorkload
     runs: tuple[Run, ...]
     document: Document = field(repr=False)
     engine_version: str | None = None
@@ -49,30 +61,59 @@ class Experiment:
         """The name of its folder under the results folder."""
         return self.settings.name
 
-    def check_data(self, data: Prepared) -> None:
+    @property
+    def net_workload(self) -> Workload:
+        """The workload of a net.
+
+        Raises:
+            SpecError: the workload is a program.
+        """
+        if isinstance(self.workload, ProgramWorkload):
+            raise SpecError(
+                "the workload is a program, but this is for nets only", where=self.document.where(("workload",))
+            )
+        return self.workload
+
+    def check_data(self, data: Data) -> None:
         """Refuse a data set with more classes than the net has outputs, or a test set of no whole batches.
 
         Raises:
             SpecError: with the spec's line.
         """
+        if isinstance(self.workload, ProgramWorkload) or isinstance(data, ProgramSource):
+            return
         with self.document.placing("workload", "net"):
             check_classes(self.workload.outputs, self.workload.net_path, data)
         given = self.settings.workload.test_batch_size is not None
         with self.document.placing("workload", "test_batch_size" if given else "batch_size"):
             self.workload.check_test_set(data)
 
-    def identity(self, run: Run, data: Prepared) -> dict[str, Any]:
-        """Everything that decides a run's outcome; the run id ends in its hash."""
-        engine = self.settings.engine
-        workload = self.workload.describe(data)
+    def describe_workload(self, data: Data) -> dict[str, Any]:
+        """Describe the workload for run.json."""
+        if isinstance(self.workload, ProgramWorkload):
+            assert isinstance(data, ProgramSource)
+            return self.workload.describe(data)
+        assert isinstance(data, Prepared)
+        return self.workload.describe(data)
+
+    def _workload_identity(self, data: Data) -> dict[str, Any]:
+        if isinstance(self.workload, ProgramWorkload):
+            assert isinstance(data, ProgramSource)
+            return self.workload.identity(data)
+        workload = self.describe_workload(data)
         workload["net"] = workload["net"]["sha256"]
         workload["dataset"] = workload["dataset"]["sha256"]
-        if engine.driver != "native":  # only there does the displayed loss decide what train_loss is
+        if self.settings.engine.driver != "native":  # only there does the displayed loss decide what train_loss is
             del workload["display_interval"]
+        return workload
+
+    def identity(self, run: Run, data: Data) -> dict[str, Any]:
+        """Everything that decides a run's outcome; the run id ends in its hash."""
+        engine = self.settings.engine
         stopping = self.settings.stopping
         version = {} if self.engine_version is None else {"version": self.engine_version}
         return run.identity() | {
-            "workload": workload,
+            "workload": self._workload_identity(data),
             "engine": {
                 "name": engine.name,
                 "driver": engine.driver,
@@ -84,14 +125,14 @@ class Experiment:
             | {"target": self.settings.target_accuracy if stopping.at_target else None},
         }
 
-    def run_id(self, run: Run, data: Prepared) -> str:
+    def run_id(self, run: Run, data: Data) -> str:
         """Readable, and unique to everything that decides the outcome."""
         text = json.dumps(self.identity(run, data), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
         policy = re.sub(r"[^A-Za-z0-9.+-]+", "_", re.sub(r"\w+=", "", run.effective_policy.text)).strip("_")[:60]
         return f"{policy}-{run.solver.type}-s{run.seed}-{digest}"
 
-    def describe(self, run: Run, data: Prepared) -> RunDescription:
+    def describe(self, run: Run, data: Data) -> RunDescription:
         """Describe the resolved run; the engine, the machine and what else the spec does not say are left out."""
         return RunDescription(
             run_id=self.run_id(run, data),
@@ -102,7 +143,7 @@ class Experiment:
             rates=run.rates.get("rates"),
             seed=run.seed,
             solver=run.solver.resolved(),
-            workload=self.workload.describe(data),
+            workload=self.describe_workload(data),
             target_accuracy=self.settings.target_accuracy,
             objective=self.settings.objective.model_dump(),
             stopping=self.settings.stopping.model_dump(),
@@ -138,7 +179,11 @@ def experiment_of(document: Document, base: Path, model: type[ExperimentSettings
         UsageError: as ``read_experiment``.
     """
     settings = check_settings(document, model)
-    workload = read_workload(settings.workload, document, base)
+    workload: Workload | ProgramWorkload
+    if isinstance(settings.workload, ProgramSettings):
+        workload = read_program(settings.workload, document, base)
+    else:
+        workload = read_workload(settings.workload, document, base)
     return Experiment(settings, workload, write_out_runs(settings, document), document)
 
 
@@ -214,12 +259,16 @@ def read_spec(path: Path) -> Document:
 def check_settings(document: Document, model: type[ExperimentSettings] = ExperimentSettings) -> ExperimentSettings:
     """Return the settings of a document that is a mapping; raise SpecError, with place and key, if one is wrong."""
     raw = dict(document.value)
-    written = list(_solvers(raw.get("solver", {})))
-    raw["solver"] = [solver for _, solver in written]
+    if is_program(raw):
+        raw, model = program_form(raw, document), OF_PROGRAM[model]
+        written: list[tuple[Key, Any]] = [(("workload", "arguments"), None)] * len(raw["solver"])
+    else:
+        written = list(_solvers(raw.get("solver", {})))
+        raw["solver"] = [solver for _, solver in written]
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise explain(error, document, [key for key, _ in written]) from error
+        raise explain(error, document, [key for key, _ in written], model) from error
 
 
 def _solvers(given: Any) -> Iterator[tuple[Key, Any]]:

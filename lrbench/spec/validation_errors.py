@@ -38,17 +38,20 @@ MOST_NAMED = 5
 """Further problems that a message names."""
 
 
-def explain(error: ValidationError, document: Document, solvers: Sequence[Key]) -> SpecError:
+def explain(
+    error: ValidationError, document: Document, solvers: Sequence[Key], model: type[BaseModel] = ExperimentSettings
+) -> SpecError:
     """Build the error for the first problem of a spec, unknown keys first; it names where the others are.
 
     Args:
         error: from reading ``ExperimentSettings``.
         solvers: where the spec has each of the written-out solvers.
+        model: the model that it was read as.
     """
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     first, *others = problems
     key = _key(first)
-    message, remedy = _sentence(first, key, _dotted(_as_written(key, solvers)))
+    message, remedy = _sentence(first, key, _dotted(_as_written(key, solvers)), model)
     named = list(dict.fromkeys(_named(other, document, solvers) for other in others))
     return SpecError(message, where=document.where(_as_written(key, solvers)), remedy=remedy + also_wrong(named))
 
@@ -85,14 +88,14 @@ def _as_written(key: Key, solvers: Sequence[Key]) -> Key:
     return key
 
 
-def _sentence(problem: ErrorDetails, key: Key, name: str) -> tuple[str, str]:
+def _sentence(problem: ErrorDetails, key: Key, name: str, model: type[BaseModel]) -> tuple[str, str]:
     """Return the message and the remedy."""
     kind = problem["type"]
     if kind == "inconsistent":
         return f"{name} {problem['ctx']['problem']}", problem["ctx"]["remedy"]
     if kind == "extra_forbidden":
-        return f"unknown key {shown(name)}", _right_key(str(key[-1]), _model_at(key[:-1]))
-    field, remedy = _field(key), _example(key)
+        return f"unknown key {shown(name)}", _right_key(str(key[-1]), _model_at(key[:-1], model), model)
+    field, remedy = _field(key, model), _example(key, model)
     if kind == "missing":
         return f"the key {name!r} is missing", remedy
     rule = _RULES[kind].format(**problem.get("ctx", {})) if kind in _RULES else problem["msg"]
@@ -101,20 +104,20 @@ def _sentence(problem: ErrorDetails, key: Key, name: str) -> tuple[str, str]:
     return f"{name} is {shown(problem['input'])}, but must be {rule}", remedy
 
 
-def _right_key(key: str, here: type[BaseModel]) -> str:
+def _right_key(key: str, here: type[BaseModel], whole: type[BaseModel]) -> str:
     """Say where an unknown key belongs, or which key it may have been meant to be."""
-    if key in ExperimentSettings.model_fields:
+    if key in whole.model_fields:
         return "it belongs at the top level"
-    for name, field in ExperimentSettings.model_fields.items():
+    for name, field in whole.model_fields.items():
         section = _model_in(field.annotation)
         if section is not None and key in section.model_fields:
             return f"it belongs in {name}"
     return did_you_mean(key, here.model_fields) or f"the keys here are {', '.join(here.model_fields)}"
 
 
-def _example(key: Key) -> str:
+def _example(key: Key, whole: type[BaseModel]) -> str:
     """Return an example of the setting, or the keys of the section."""
-    field = _field(key)
+    field = _field(key, whole)
     section = _model_in(field.annotation)
     if section is not None and not field.examples:
         return f"its keys are {', '.join(section.model_fields)}"
@@ -122,13 +125,13 @@ def _example(key: Key) -> str:
     return f"for example {_words(key)[-1]}: {examples[0]}"
 
 
-def _field(key: Key) -> FieldInfo:
+def _field(key: Key, whole: type[BaseModel]) -> FieldInfo:
     *outer, name = _words(key)
-    return _model_at(tuple(outer)).model_fields[name]
+    return _model_at(tuple(outer), whole).model_fields[name]
 
 
-def _model_at(key: Key) -> type[BaseModel]:
-    model: type[BaseModel] = ExperimentSettings
+def _model_at(key: Key, whole: type[BaseModel]) -> type[BaseModel]:
+    model = whole
     for word in _words(key):
         inner = _model_in(model.model_fields[word].annotation)
         assert inner is not None  # the path of an error leads through models

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from lrbench.data import Prepared, prepare
-from lrbench.engines.base import Engine, Job, Session
+from lrbench.engines.base import Engine, NetJob, Session
 from lrbench.errors import EngineFailed
 from lrbench.nets import NetParameter, find_net, read_net
 from lrbench.nets.caffe_pb2 import TRAIN
@@ -25,7 +25,7 @@ from lrbench.spec.model import SolverSettings
 from lrbench.spec.sections import EngineSettings
 from lrbench.stopping import StoppingRules
 
-MakeJob = Callable[..., Job]
+MakeJob = Callable[..., NetJob]
 SOLVERS: tuple[Mapping[str, Any], ...] = (
     {"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005},
     {"type": "Nesterov", "momentum": 0.9, "regularization_type": "L1", "weight_decay": 0.0001},
@@ -37,7 +37,7 @@ SOLVERS: tuple[Mapping[str, Any], ...] = (
 )
 
 
-def make_job(folder: Path, data: Prepared, solver: Mapping[str, Any], **changes: Any) -> Job:
+def make_job(folder: Path, data: Prepared, solver: Mapping[str, Any], **changes: Any) -> NetJob:
     """Make a job of LeNet, 60 iterations at batch 32, in a folder that does not exist yet.
 
     Args:
@@ -59,17 +59,17 @@ def make_job(folder: Path, data: Prepared, solver: Mapping[str, Any], **changes:
         "folder": folder,
     }
     policy = parse_policy(changes.pop("policy", "FIX(k0=0.01)"))
-    return Job(**(settings | {"policy": policy} | changes))
+    return NetJob(**(settings | {"policy": policy} | changes))
 
 
-def stretch(session: Session, job: Job, start: int, end: int) -> tuple[float, float, bytes]:
+def stretch(session: Session, job: NetJob, start: int, end: int) -> tuple[float, float, bytes]:
     """Train from one iteration to another and evaluate: everything an evaluation is made of, as exact numbers."""
     train_loss = session.train(job.policy.rates(np.arange(start, end), job.iterations)).train_loss
     outputs = session.evaluate()
     return train_loss, outputs.loss, outputs.probabilities.tobytes()
 
 
-def trained(engine: Engine, job: Job, pause_at: int | None = None, observer: Observer | None = None) -> Status:
+def trained(engine: Engine, job: NetJob, pause_at: int | None = None, observer: Observer | None = None) -> Status:
     """Run a job to its end, or to an iteration, and return its status."""
     return Training(
         engine,
@@ -82,7 +82,7 @@ def trained(engine: Engine, job: Job, pause_at: int | None = None, observer: Obs
     ).run()
 
 
-def measured(job: Job) -> list[dict[str, Any]]:
+def measured(job: NetJob) -> list[dict[str, Any]]:
     """Read a run's evaluations, without the clocks."""
     clocks = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
     return [
@@ -118,7 +118,7 @@ class EngineConformance:
 
     @pytest.fixture
     def make_job(self, tmp_path: Path, data: Prepared) -> MakeJob:
-        def make(name: str = "run", **changes: Any) -> Job:
+        def make(name: str = "run", **changes: Any) -> NetJob:
             return make_job(tmp_path / name, data, changes.pop("solver", self.solvers[0]), **changes)
 
         return make
@@ -203,10 +203,10 @@ class EngineConformance:
     def test_time_gives_seconds(self, engine: Engine, make_job: MakeJob) -> None:
         timing = engine.time(make_job())
         assert timing.iteration_seconds > 0
-        assert timing.test_batch_seconds > 0
+        assert timing.evaluation_seconds > 0
 
 
-def resumed(engine: Engine, one: Job, two: Job) -> list[tuple[float, float, bytes]]:
+def resumed(engine: Engine, one: NetJob, two: NetJob) -> list[tuple[float, float, bytes]]:
     """Train three stretches, and check the last two against those of a session restored from a snapshot."""
     session = engine.open(one)
     first = stretch(session, one, 0, 20)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lrbench.data import Prepared, evaluated_on, hold_out, suggested
 from lrbench.engines.base import Engine
-from lrbench.errors import EngineFailed
+from lrbench.errors import EngineFailed, SpecError
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task
 from lrbench.policies import Policy
@@ -19,8 +19,9 @@ from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation, of_trained_net
 from lrbench.runs.status import Status
 from lrbench.spec.expansion import Run
-from lrbench.spec.experiment import Experiment
+from lrbench.spec.experiment import Data, Experiment
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.program import ProgramArguments, ProgramSource
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class TrialRunner:
     """
 
     experiment: Experiment
-    data: Prepared
+    data: Data
     engine: Engine
     results: Path
     jobs: int = 1
@@ -51,7 +52,19 @@ class TrialRunner:
     @property
     def evaluated_on(self) -> str:
         """The part of the data that ranks policies: ``validation`` or ``test``."""
-        return evaluated_on(self.data.name)
+        return self.data.split if isinstance(self.data, ProgramSource) else evaluated_on(self.data.name)
+
+    @property
+    def net_data(self) -> Prepared:
+        """The data set of a net.
+
+        Raises:
+            SpecError: the workload is a program.
+        """
+        if isinstance(self.data, ProgramSource):
+            where = self.experiment.document.where(("workload", "program"))
+            raise SpecError("this command does not take programs yet", where=where, remedy="use lrbench run")
+        return self.data
 
     def with_settings(self, **changes: Any) -> TrialRunner:
         """Return a runner with some of the spec's settings changed."""
@@ -84,16 +97,20 @@ class TrialRunner:
             SpecError: the part is of no whole number of test batches.
         """
         experiment = self.experiment
-        count, batch = experiment.settings.search.validation, experiment.workload.test_batch_size
+        count = experiment.settings.search.validation
         if count == 0:
             return self
+        if isinstance(self.data, ProgramSource):
+            return replace(self, data=replace(self.data, split="validation"))
+        workload = experiment.net_workload
+        batch = workload.test_batch_size
         if count is None:
             count = suggested(self.data, batch)
         if most is not None and count > most:
             count = max(most // batch, 1) * batch
         with experiment.document.placing("search", "validation"):
             held = hold_out(self.data, count, home)
-            experiment.workload.check_test_set(held)
+            workload.check_test_set(held)
         return replace(self, data=held)
 
     def task(
@@ -102,7 +119,7 @@ class TrialRunner:
         seed: int,
         *,
         number: int = 1,
-        solver: SolverSettings | None = None,
+        solver: SolverSettings | ProgramArguments | None = None,
         pause: Pause | None = None,
     ) -> Task:
         """Return the run of one policy, with the spec's first solver unless another is given.

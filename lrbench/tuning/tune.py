@@ -227,7 +227,7 @@ def identity(runner: TrialRunner, space: Space) -> dict[str, Any]:
     """Return what all trials of a study have in common."""
     settings = runner.experiment.settings
     return {
-        "workload": runner.experiment.workload.describe(runner.data),
+        "workload": runner.experiment.describe_workload(runner.data),
         "solver": settings.solver[0].resolved(),
         "engine": settings.engine.name,
         "search space": [[part.label, *part.dimensions] for part in space.parts],

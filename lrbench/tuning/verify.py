@@ -208,7 +208,7 @@ def known_candidates(entries: Iterable[Entry], query: WorkloadQuery, goal: Goal,
 
 def earlier_runs(database: Database, runner: TrialRunner, goal: Goal) -> tuple[Curve, ...]:
     """Return the curves of the database's runs of this net, data, batch size and solver that reached the target."""
-    workload, data = runner.experiment.workload, runner.data
+    workload, data = runner.experiment.net_workload, runner.data
     query = EntryQuery(
         net=workload.net_sha256,
         dataset=data.sha256,

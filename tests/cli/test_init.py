@@ -72,7 +72,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def test_the_spec_is_right_for_every_answer(net, dataset, solver, iterations, target, engine, tmp_path):
     start = StarterSpec("my spec", net, dataset, 64, 100, iterations, solver, engine, target)
     experiment = starter_experiment(starter_text(start), tmp_path / "my spec.yaml")
-    settings, workload = experiment.settings, experiment.workload
+    settings, workload = experiment.settings, experiment.net_workload
     assert (workload.net_name, workload.dataset, workload.batch_size) == (net, dataset, 64)
     assert (workload.iterations, settings.target_accuracy) == (iterations, target)
     assert [each.type for each in settings.solver] == [solver]
@@ -89,9 +89,9 @@ def test_names_of_anybody_come_back_from_the_spec(text, tmp_path):
     net.write_bytes((REPOSITORY / "prototxt/lenet.prototxt").read_bytes())
     start = StarterSpec(text, f"./{net.name}", {"train": f"./{text}", "test": text}, 64, 100, 50)
     experiment = starter_experiment(starter_text(start), tmp_path / "spec.yaml")
-    assert experiment.workload.net_path == net
-    assert isinstance(experiment.workload.dataset, DataFolders)
-    assert experiment.workload.dataset.train == str(tmp_path / text)
+    assert experiment.net_workload.net_path == net
+    assert isinstance(experiment.net_workload.dataset, DataFolders)
+    assert experiment.net_workload.dataset.train == str(tmp_path / text)
     assert re.fullmatch(r"[A-Za-z0-9][\w.+-]*", experiment.name)
 
 
@@ -103,7 +103,7 @@ def test_flags_alone_write_a_spec_and_name_what_is_next(here, command):
         "next: lrbench run digits_lenet.yaml --dry-run   # lists the runs and estimates their time",
         "next: lrbench range digits_lenet.yaml   # which learning rates are useful",
     ]
-    workload = read_experiment(Path("digits_lenet.yaml")).workload
+    workload = read_experiment(Path("digits_lenet.yaml")).net_workload
     assert workload.iterations == 100
     assert 500 % workload.test_batch_size == 0
     shown = Path("digits_lenet.yaml").read_text()
@@ -135,13 +135,13 @@ def test_a_solver_file_gives_its_net_settings_and_policy(here, command):
     given = ("--net", "models/solver.prototxt", "--dataset", "digits", "--engine", "torch")
     assert command(*given, "-o", "spec.yaml")[0] == 0
     experiment = read_experiment(Path("spec.yaml"))
-    settings, workload = experiment.settings.solver[0], experiment.workload
+    settings, workload = experiment.settings.solver[0], experiment.net_workload
     assert (settings.type, settings.momentum, settings.weight_decay) == ("Nesterov", 0.8, 0.001)
     assert (workload.net_path, workload.iterations, workload.test_interval) == (solver.parent / "net.prototxt", 300, 50)
     assert experiment.settings.policies[0] == "POLY(k0=0.01, p=2)"
     assert command(*given, "-o", "other.yaml", "--iterations", "40", "--solver", "Adam")[0] == 0
     experiment = read_experiment(Path("other.yaml"))
-    assert (experiment.settings.solver[0].momentum, experiment.workload.test_interval) == (0.9, 40)
+    assert (experiment.settings.solver[0].momentum, experiment.net_workload.test_interval) == (0.9, 40)
 
 
 def test_a_policy_of_the_solver_file_that_is_a_usual_one_is_listed_once(here, command):
@@ -249,11 +249,11 @@ def test_folders_and_files_of_ones_own_are_found_from_where_the_spec_is(here, di
     code, said = command("--net", "mine.prototxt", "--dataset", "my data", "-o", "my data/specs/first.yaml")
     assert code == 0, said
     experiment = read_experiment(Path("my data/specs/first.yaml"))
-    assert experiment.workload.net_path.resolve() == here / "mine.prototxt"
-    assert isinstance(experiment.workload.dataset, DataFolders)
-    assert Path(experiment.workload.dataset.test).resolve() == here / "my data/val_lmdb"
-    assert experiment.workload.dataset.mean is None
-    assert (experiment.workload.batch_size, experiment.workload.test_batch_size) == (90, 70)
+    assert experiment.net_workload.net_path.resolve() == here / "mine.prototxt"
+    assert isinstance(experiment.net_workload.dataset, DataFolders)
+    assert Path(experiment.net_workload.dataset.test).resolve() == here / "my data/val_lmdb"
+    assert experiment.net_workload.dataset.mean is None
+    assert (experiment.net_workload.batch_size, experiment.net_workload.test_batch_size) == (90, 70)
 
 
 @pytest.mark.parametrize(("count", "batch"), [(499, 499), (450, 90), (7, 7)])
@@ -262,7 +262,7 @@ def test_the_test_batch_divides_the_test_set_and_is_not_tiny(here, digits, comma
     write_lmdb(here / "mine/train_lmdb", digits, 90)
     write_lmdb(here / "mine/test_lmdb", digits, count)
     assert command("--net", "lenet", "--dataset", "mine", "-o", "first.yaml")[0] == 0
-    assert read_experiment(Path("first.yaml")).workload.test_batch_size == batch
+    assert read_experiment(Path("first.yaml")).net_workload.test_batch_size == batch
 
 
 def test_a_test_set_that_only_tiny_batches_divide_is_refused_with_what_to_do(digits):
@@ -280,7 +280,7 @@ def test_questions_are_asked_until_the_answer_is_right(here, monkeypatch):
     assert "Error: 'x' is not a whole number; for example 1000" in asked.output
     assert "Error: the accuracy to reach is 98" in asked.output
     experiment = read_experiment(Path("digits_lenet.yaml"))
-    assert experiment.workload.batch_size == 50
+    assert experiment.net_workload.batch_size == 50
     assert experiment.settings.target_accuracy == 0.9
     assert [solver.type for solver in experiment.settings.solver] == ["Adam"]
 

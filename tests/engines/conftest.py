@@ -10,12 +10,12 @@ import pytest
 
 from lrbench import testing
 from lrbench.data import Prepared
-from lrbench.engines.base import Job
+from lrbench.engines.base import NetJob
 from lrbench.engines.caffe.engine import CaffeEngine
 from lrbench.engines.caffe.environment import CaffeEnvironment
 from lrbench.spec.sections import EngineSettings
 
-MakeJob = Callable[..., Job]
+MakeJob = Callable[..., NetJob]
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def make_job(tmp_path: Path, digits: Prepared) -> MakeJob:
         driver: Literal["stepping", "native"] = "stepping",
         solver: dict[str, Any] | None = None,
         **changes: Any,
-    ) -> Job:
+    ) -> NetJob:
         solver = solver or {"type": "SGD", "momentum": 0.9}
         data = changes.pop("data", digits)
         return testing.make_job(tmp_path / name, data, solver, **{"engine": EngineSettings(driver=driver)} | changes)

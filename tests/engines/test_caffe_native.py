@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from lrbench.engines.base import Job, Session
+from lrbench.engines.base import NetJob, Session
 from lrbench.engines.caffe.engine import CaffeEngine
 from lrbench.engines.caffe.log import CaffeLog, read_log
 from lrbench.engines.caffe.schedule import native_schedule
@@ -33,7 +33,7 @@ NATIVE = [
 FLOAT32 = 1e-5
 
 
-def train(caffe: CaffeEngine, job: Job) -> tuple[list[float], list[float], CaffeLog]:
+def train(caffe: CaffeEngine, job: NetJob) -> tuple[list[float], list[float], CaffeLog]:
     """Test losses and accuracies at each evaluation, and Caffe's log."""
     session: Session = caffe.open(job)
     losses, accuracies = [], []
@@ -122,7 +122,7 @@ def test_native_fields_are_caffes():
     assert scaled.base_lr == pytest.approx(0.1)
 
 
-def wait_for_caffe(job: Job) -> None:
+def wait_for_caffe(job: NetJob) -> None:
     """Until ``caffe train`` has ended, so that its log is ahead of every stretch."""
     log = job.folder / "caffe.log"
     for _ in range(6000):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from factories.processes import children
 
-from lrbench.engines.base import Job, Progress
+from lrbench.engines.base import NetJob, Progress
 from lrbench.errors import EngineFailed, NetError
 from lrbench.nets import NetParameter, find_net, read_net
 from lrbench.testing import ProcessEngineConformance
@@ -18,7 +18,7 @@ from lrbench.testing import ProcessEngineConformance
 pytestmark = pytest.mark.caffe
 
 
-def rates(job: Job, start: int, end: int) -> np.ndarray:
+def rates(job: NetJob, start: int, end: int) -> np.ndarray:
     return job.policy.rates(np.arange(start, end), job.iterations)
 
 

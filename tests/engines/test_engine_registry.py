@@ -9,7 +9,8 @@ import pytest
 from factories.fake_engine import FakeEngine
 
 from lrbench.engines import base, registry
-from lrbench.engines.registry import Site, check_engine_name, open_engine
+from lrbench.engines.registry import check_engine_name, open_engine
+from lrbench.engines.site import Site
 from lrbench.errors import SpecError
 
 
@@ -29,7 +30,7 @@ def test_an_unknown_name_is_refused_with_those_near():
     for refuse in (check_engine_name, lambda name: open_engine(name, Site(Path()))):
         with pytest.raises(SpecError, match=r"^unknown engine 'cafe'; did you mean caffe\?$"):
             refuse("cafe")
-        with pytest.raises(SpecError, match=r"^unknown engine 'xyz'; the engines are caffe, torch$"):
+        with pytest.raises(SpecError, match=r"^unknown engine 'xyz'; the engines are caffe, torch, program$"):
             refuse("xyz")
 
 
@@ -37,7 +38,7 @@ def test_an_unknown_name_is_refused_with_those_near():
 def test_an_engine_of_another_package_is_found_by_its_entry_point():
     check_engine_name("fake")
     assert isinstance(open_engine("fake", Site(Path())), FakeEngine)
-    with pytest.raises(SpecError, match="the engines are caffe, torch, fake"):
+    with pytest.raises(SpecError, match="the engines are caffe, torch, program, fake"):
         open_engine("xyz", Site(Path()))
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Engine, Job, Session, TestOutputs, Timing, TrainResult, Usage
+from lrbench.engines.base import Engine, NetJob, Session, TestOutputs, Timing, TrainResult, Usage
 from lrbench.errors import EngineFailed
 
 
 class FakeSession(Session):
     """Its whole state is the sum of all rates so far; accuracy rises with it."""
 
-    def __init__(self, job: Job, engine: FakeEngine) -> None:
+    def __init__(self, job: NetJob, engine: FakeEngine) -> None:
         self.job, self.engine = job, engine
         self.resumable = engine.resumable
         self.iteration, self.total = 0, 0.0
@@ -62,7 +62,7 @@ class FakeSession(Session):
         self.engine.closed += 1
 
 
-class FakeEngine(Engine):
+class FakeEngine(Engine[NetJob]):
     """Opens fake sessions; ``before_train`` may raise or wait."""
 
     isolated = True
@@ -84,12 +84,12 @@ class FakeEngine(Engine):
     def describe(self) -> dict[str, Any]:
         return {"name": "fake", "version": "1"}
 
-    def check(self, job: Job) -> None:
+    def check(self, job: NetJob) -> None:
         """Takes anything."""
 
-    def time(self, job: Job) -> Timing:
+    def time(self, job: NetJob) -> Timing:
         return Timing(1.0, 0.1, 0.2)
 
-    def open(self, job: Job) -> FakeSession:
+    def open(self, job: NetJob) -> FakeSession:
         self.opened += 1
         return FakeSession(job, self)

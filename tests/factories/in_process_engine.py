@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lrbench.data import load
-from lrbench.engines.base import Engine, Session, TestOutputs, Timing, TrainResult, Usage
+from lrbench.engines.base import Engine, NetJob, Session, TestOutputs, Timing, TrainResult, Usage
 
 VERSION = "1"
 
@@ -58,7 +58,7 @@ class GlobalSession(Session):
         """Nothing to give back."""
 
 
-class GlobalEngine(Engine):
+class GlobalEngine(Engine[NetJob]):
     """Opens such sessions."""
 
     def __init__(self, site):

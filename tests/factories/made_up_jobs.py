@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.data import Prepared
-from lrbench.engines.base import Job
+from lrbench.engines.base import NetJob
 from lrbench.nets import NetParameter
 from lrbench.policies import parse_policy
 from lrbench.spec.model import SolverSettings
@@ -21,9 +21,9 @@ def prepared(folder: Path, **values: Any) -> Prepared:
     return Prepared(**{**usual, **places, **sizes, **values})
 
 
-def job(folder: Path, policy: str = "FIX(k0=0.01)", **values: Any) -> Job:
+def job(folder: Path, policy: str = "FIX(k0=0.01)", **values: Any) -> NetJob:
     """A job of an empty net in a run's folder, with those fields over the usual ones."""
     usual: dict[str, Any] = {"net": NetParameter(), "net_where": "net", "data": prepared(folder), "seed": 0}
     sizes = {"batch_size": 10, "test_batch_size": 10, "iterations": 20, "test_interval": 10, "display_interval": 5}
     settings = {"solver": SolverSettings(), "engine": EngineSettings(), "policy": parse_policy(policy)}
-    return Job(**{**usual, **sizes, **settings, "folder": folder, **values})
+    return NetJob(**{**usual, **sizes, **settings, "folder": folder, **values})

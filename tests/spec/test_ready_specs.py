@@ -25,7 +25,7 @@ def test_a_ready_spec_is_whole_and_named_as_its_file(path, data):
     assert experiment.name == path.stem
     assert searches or experiment.runs
     assert experiment.settings.target_accuracy is not None
-    test_count = 500 if experiment.workload.dataset == "digits" else 10_000
+    test_count = 500 if experiment.net_workload.dataset == "digits" else 10_000
     published = dataclasses.replace(data, test_count=test_count)
     experiment.check_data(published)
     assert len({experiment.run_id(run, published) for run in experiment.runs}) == len(experiment.runs)
@@ -42,7 +42,7 @@ def test_a_ready_spec_is_whole_and_named_as_its_file(path, data):
 )
 def test_the_benchmarks_train_under_all_thirteen_functions_and_the_default(name, net, dataset, default):
     experiment = config(name)
-    assert (experiment.workload.net_name, experiment.workload.dataset) == (net, dataset)
+    assert (experiment.net_workload.net_name, experiment.net_workload.dataset) == (net, dataset)
     policies = list(dict.fromkeys(run.policy for run in experiment.runs))
     assert {policy.name for policy in policies} == THIRTEEN
     assert len(policies) == len(THIRTEEN)
@@ -58,5 +58,5 @@ def test_the_optimizer_matrix_has_all_six_types():
 
 def test_the_quickstart_needs_no_download_and_has_five_policies_or_more():
     experiment = config("quickstart")
-    assert (experiment.workload.net_name, experiment.workload.dataset) == ("lenet", "digits")
+    assert (experiment.net_workload.net_name, experiment.net_workload.dataset) == ("lenet", "digits")
     assert len({run.policy for run in experiment.runs}) >= 5

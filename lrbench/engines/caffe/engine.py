@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lrbench.engines.base import Engine, Job, Session, Timing
+from lrbench.engines.base import Engine, NetJob, Session, Timing
 from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CUDA_HINT, CaffeEnvironment, probe, probe_gpu
 from lrbench.engines.caffe.native import NativeSession
@@ -19,7 +19,7 @@ from lrbench.nets.refusals import unknown_type
 
 
 @dataclass(frozen=True)
-class CaffeEngine(Engine):
+class CaffeEngine(Engine[NetJob]):
     """Sessions of the Caffe installed here.
 
     Attributes:
@@ -31,7 +31,7 @@ class CaffeEngine(Engine):
     find_gpu_environment: Callable[[], CaffeEnvironment] | None = None
     isolated = True
 
-    def _environment(self, job: Job) -> CaffeEnvironment:
+    def _environment(self, job: NetJob) -> CaffeEnvironment:
         if job.engine.device == "gpu" and self.find_gpu_environment is not None:
             return self.find_gpu_environment()
         return self.environment
@@ -41,7 +41,7 @@ class CaffeEngine(Engine):
         info = probe(self.environment)
         return {"name": "caffe", "version": info.version, "python": info.python_version}
 
-    def check(self, job: Job) -> None:
+    def check(self, job: NetJob) -> None:
         """Refuse a GPU that this Caffe cannot use, a policy that the native driver cannot take, a net that is not fit.
 
         Raises:
@@ -63,7 +63,7 @@ class CaffeEngine(Engine):
             if layer.type not in known:
                 raise unknown_type(layer, known).at(where)
 
-    def _check_native(self, job: Job) -> None:
+    def _check_native(self, job: NetJob) -> None:
         environment = self._environment(job)
         if environment.tool is None:
             raise EngineUnavailable(
@@ -83,7 +83,7 @@ class CaffeEngine(Engine):
                 remedy="set engine.driver to stepping, which takes any policy",
             )
 
-    def time(self, job: Job) -> Timing:
+    def time(self, job: NetJob) -> Timing:
         """Start a worker and let it run a few forward and backward passes."""
         started = time.perf_counter()
         session = SteppingSession(job, self._environment(job))
@@ -93,7 +93,7 @@ class CaffeEngine(Engine):
         finally:
             session.close()
 
-    def open(self, job: Job) -> Session:
+    def open(self, job: NetJob) -> Session:
         """Start the driver that the job asks for."""
         if job.engine.driver == "native":
             return NativeSession(job, self._environment(job))

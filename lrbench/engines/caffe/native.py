@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Job, Progress, Session, TestOutputs, TrainResult, Usage
+from lrbench.engines.base import NetJob, Progress, Session, TestOutputs, TrainResult, Usage
 from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment
 from lrbench.engines.caffe.log import CaffeLog
@@ -33,7 +33,7 @@ class NativeSession(Session):
 
     resumable = False
 
-    def __init__(self, job: Job, environment: CaffeEnvironment) -> None:
+    def __init__(self, job: NetJob, environment: CaffeEnvironment) -> None:
         assert environment.tool is not None  # the engine's check has refused the job otherwise
         self._job = job
         self._iteration = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrbench.engines.base import Job
+from lrbench.engines.base import NetJob
 from lrbench.engines.bound_net import BoundNet
 from lrbench.engines.caffe.environment import WORKER, CaffeEnvironment
 from lrbench.engines.caffe.schedule import native_schedule
@@ -18,7 +18,7 @@ NOT_NATIVE = "Caffe has no native form of it: LRBench sets base_lr before each i
 """The solver's first two comments, the second where the solver's own lr_policy is not the run's policy."""
 
 
-def write_run_files(job: Job, bound: BoundNet) -> None:
+def write_run_files(job: NetJob, bound: BoundNet) -> None:
     """Write net.prototxt and solver.prototxt, with which plain ``caffe train`` works from within the folder."""
     write_message(job.folder / NET, bound.net)
     header = f"{POLICY_IS}{job.policy.text}"
@@ -27,7 +27,7 @@ def write_run_files(job: Job, bound: BoundNet) -> None:
     write_message(job.folder / SOLVER, native_solver(job), header=header)
 
 
-def native_solver(job: Job) -> SolverParameter:
+def native_solver(job: NetJob) -> SolverParameter:
     """The solver with Caffe's own policy where it has one, else with the first rate held.
 
     Paths are relative to the run's folder, so that ``caffe train`` works from within it wherever it is moved to.
@@ -42,7 +42,7 @@ def native_solver(job: Job) -> SolverParameter:
     return solver
 
 
-def stepping_solver(job: Job, snapshot_prefix: str) -> SolverParameter:
+def stepping_solver(job: NetJob, snapshot_prefix: str) -> SolverParameter:
     """The solver that the worker steps: it sets ``base_lr`` before each iteration and tests only when asked to."""
     solver = _solver(job)
     solver.snapshot_prefix = snapshot_prefix
@@ -50,7 +50,7 @@ def stepping_solver(job: Job, snapshot_prefix: str) -> SolverParameter:
     return solver
 
 
-def _solver(job: Job) -> SolverParameter:
+def _solver(job: NetJob) -> SolverParameter:
     """The solver of the job that holds the first rate."""
     given = job.solver.resolved()
     solver = SolverParameter(
@@ -76,7 +76,7 @@ def _solver(job: Job) -> SolverParameter:
 LOG_NAME = "caffe.log"
 
 
-def start_worker(environment: CaffeEnvironment, job: Job, log_name: str = LOG_NAME) -> WorkerClient:
+def start_worker(environment: CaffeEnvironment, job: NetJob, log_name: str = LOG_NAME) -> WorkerClient:
     """A worker in Caffe's own Python, in the job's folder."""
     command = environment.command((*environment.python, str(WORKER)), job.threads, job.engine.device)
     return WorkerClient("Caffe", command, job.folder / log_name)

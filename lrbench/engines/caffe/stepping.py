@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Job, Progress, Session, TestOutputs, Timing, TrainResult, Usage
+from lrbench.engines.base import NetJob, Progress, Session, TestOutputs, Timing, TrainResult, Usage
 from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CaffeEnvironment
 from lrbench.engines.caffe.run_folder import start_worker, stepping_solver, write_run_files
@@ -29,7 +29,7 @@ WEIGHTS, STATE = "net.caffemodel", "net.solverstate"
 class SteppingSession(Session):
     """One solver in one worker process; the test net shares the training net's weights."""
 
-    def __init__(self, job: Job, environment: CaffeEnvironment) -> None:
+    def __init__(self, job: NetJob, environment: CaffeEnvironment) -> None:
         bound = bind(job)
         write_run_files(job, bound)
         write_message(job.folder / STEPPING_SOLVER, stepping_solver(job, INCOMING))
@@ -66,7 +66,7 @@ class SteppingSession(Session):
     def time(self, start_seconds: float) -> Timing:
         """Time a few passes, training nothing."""
         answer = self._worker.ask("time", repeat=TIMED_PASSES)
-        return Timing(start_seconds, answer["iteration_seconds"], answer["test_batch_seconds"])
+        return Timing(start_seconds, answer["iteration_seconds"], answer["test_batch_seconds"] * self._job.test_batches)
 
     def usage(self) -> Usage:
         """Processor seconds and peak memory of the worker."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from lrbench.data import Prepared
-from lrbench.engines.base import Engine, Job, Session, TestOutputs, Timing, TrainResult, Usage
+from lrbench.engines.base import Engine, NetJob, Session, TestOutputs, Timing, TrainResult, Usage
 from lrbench.engines.bound_net import BoundNet, bind
 from lrbench.engines.process.client import WorkerClient, read_outputs
 from lrbench.engines.process.exit_reason import OutOfMemory
@@ -43,7 +43,7 @@ SHARE_OF_MEMORY = 0.8
 """Share of the free memory that may be used."""
 
 
-class TorchEngine(Engine):
+class TorchEngine(Engine[NetJob]):
     """Sessions in processes of the Python that LRBench runs in; one process trains several runs of a workload."""
 
     has_lanes = True
@@ -59,7 +59,7 @@ class TorchEngine(Engine):
             raise EngineUnavailable("PyTorch is not installed", remedy="type: pip install 'lrbench[torch]'")
         return {"name": "torch", "version": version("torch"), "python": platform.python_version()}
 
-    def check(self, job: Job) -> None:
+    def check(self, job: NetJob) -> None:
         """Refuse what only Caffe has, a GPU that is not there, and a net with layers that are not supported.
 
         Raises:
@@ -91,15 +91,15 @@ class TorchEngine(Engine):
         except NetError as error:
             raise error.at(where) from error
 
-    def time(self, job: Job) -> Timing:
+    def time(self, job: NetJob) -> Timing:
         """Start a worker and let it run a few rounds of the job's lanes."""
         started = time.perf_counter()
         with _worker(job) as worker:
             opened = time.perf_counter() - started
             answer = worker.ask("time", count=job.lanes, solver=job.solver.model_dump(exclude_unset=True))
-        return Timing(opened, answer["iteration_seconds"], answer["test_batch_seconds"])
+        return Timing(opened, answer["iteration_seconds"], answer["test_batch_seconds"] * job.test_batches)
 
-    def choose_lanes(self, job: Job, most: int) -> tuple[int, str]:
+    def choose_lanes(self, job: NetJob, most: int) -> tuple[int, str]:
         """Try 1, 2, 4, ... lanes in a worker of their own."""
         with _worker(job) as worker:
 
@@ -109,7 +109,7 @@ class TorchEngine(Engine):
 
             return choose_lanes(attempt, most)
 
-    def open(self, job: Job) -> Session:
+    def open(self, job: NetJob) -> Session:
         """Add a lane to the worker of the job's session, which is started for the first."""
         bound = bind(job)
         opened = opening(job, bound)
@@ -127,7 +127,7 @@ class TorchSession(Session):
     theirs, the memory that of the whole process.
     """
 
-    def __init__(self, job: Job, bound: BoundNet, pool: LanePool) -> None:
+    def __init__(self, job: NetJob, bound: BoundNet, pool: LanePool) -> None:
         self._job, self._bound = job, bound
         write_message(job.folder / NET, bound.net)
         self._group, self._lane = pool.join(job)
@@ -175,7 +175,7 @@ class TorchSession(Session):
 
 
 @contextmanager
-def _worker(job: Job) -> Iterator[WorkerClient]:
+def _worker(job: NetJob) -> Iterator[WorkerClient]:
     """A worker with nothing but the job's net and data."""
     bound = bind(job)
     write_message(job.folder / NET, bound.net)
@@ -186,7 +186,7 @@ def _worker(job: Job) -> Iterator[WorkerClient]:
         worker.close()
 
 
-def opening(job: Job, bound: BoundNet) -> dict[str, Any]:
+def opening(job: NetJob, bound: BoundNet) -> dict[str, Any]:
     """Arguments of the request that opens a worker: all that lanes have in common beside the net."""
     return {
         "data": TypeAdapter(Prepared).dump_python(job.data, mode="json"),

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Job, Progress, SessionLost, TrainResult
+from lrbench.engines.base import NetJob, Progress, SessionLost, TrainResult
 from lrbench.engines.process.client import WorkerClient
 from lrbench.engines.process.exit_reason import MEMORY_REMEDY, OutOfMemory, WorkerDied
 from lrbench.errors import EngineFailed
@@ -31,7 +31,7 @@ StartWorker = Callable[[Path], WorkerClient]
 class _Call:
     """A lane's stretch: the rates that are left, and what came of those before."""
 
-    job: Job
+    job: NetJob
     left: NDArray[np.float64]
     losses: list[NDArray[np.float64]] = field(default_factory=list)
     seconds: float = 0.0
@@ -65,7 +65,7 @@ class LaneGroup:
         self._start, self._changed, self._on_loss = start, changed, on_loss
         self._asking, self._over = threading.Lock(), threading.Event()
         self._worker: WorkerClient | None = None
-        self._jobs: dict[int, Job] = {}
+        self._jobs: dict[int, NetJob] = {}
         self._calls: dict[int, _Call] = {}
         self.seats = self._count = 0
         self._training = self._ended = False
@@ -77,7 +77,7 @@ class LaneGroup:
         """Whether no further lane can come."""
         return self.aborted or self._ended or self._lost is not None
 
-    def add(self, job: Job) -> int:
+    def add(self, job: NetJob) -> int:
         """Make a lane on a seat that is counted already, in a new worker if there is none yet, and give its number.
 
         Raises:
@@ -252,7 +252,7 @@ class LanePool:
         self._changed = threading.Condition()
         self._group: LaneGroup | None = None
 
-    def join(self, job: Job) -> tuple[LaneGroup, int]:
+    def join(self, job: NetJob) -> tuple[LaneGroup, int]:
         """A new lane for the job, once there is room: its group and its number there.
 
         Raises:

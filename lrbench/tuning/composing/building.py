@@ -73,7 +73,7 @@ class _Composition:
         settings = self.runner.experiment.settings
         self._settings, self._iterations = settings.composition, self.runner.experiment.workload.iterations
         soonest = settings.search.objective == "iterations"
-        self._ranker = Ranker(self.runner.data.test_count, settings.target_accuracy if soonest else None)
+        self._ranker = Ranker(self.runner.net_data.test_count, settings.target_accuracy if soonest else None)
 
     def result(self) -> ComposeResult:
         ends = planned_ends(self.runner.experiment)

@@ -62,8 +62,9 @@ class _RangeTest:
     _done: list[Task] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        data = self.runner.net_data
         self.plan = plan_for(self.runner.experiment, self.solver)
-        self.scale = AccuracyScale(self.runner.data.classes, self.runner.data.test_count)
+        self.scale = AccuracyScale(data.classes, data.test_count)
 
     def result(self) -> RangeResult:
         curves, interval, swept = self._run(self.sweeps()), self.plan.sweep_interval, self.plan.swept

@@ -73,7 +73,7 @@ def workload_queries(experiment: Experiment, data: Prepared | None) -> list[Work
     Args:
         data: None where the data set is not prepared.
     """
-    workload, settings = experiment.workload, experiment.settings
+    workload, settings = experiment.net_workload, experiment.settings
     name = data.name if data is not None else str(workload.dataset)
     rates = settings.search.rates
     return [

@@ -17,7 +17,7 @@ import pytest
 import torch
 from factories.processes import children
 
-from lrbench.engines.base import Job, Session
+from lrbench.engines.base import NetJob, Session
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.engines.torch.worker import out_of_memory
 from lrbench.errors import EngineFailed
@@ -43,7 +43,7 @@ class Lanes:
         self.sessions: dict[str, Session] = {}
         self.statuses: dict[str, Status] = {}
 
-    def run(self, jobs: Sequence[Job]) -> list[Status]:
+    def run(self, jobs: Sequence[NetJob]) -> list[Status]:
         threads = [threading.Thread(target=self._one, args=[job]) for job in jobs]
         for thread in threads:
             thread.start()
@@ -52,10 +52,10 @@ class Lanes:
             assert not thread.is_alive(), "a lane waits in vain"
         return [self.statuses[job.folder.name] for job in jobs]
 
-    def _one(self, job: Job) -> None:
+    def _one(self, job: NetJob) -> None:
         name = job.folder.name
 
-        def opened(session: Session) -> None:
+        def opened(session: Session[Any]) -> None:
             self.sessions[name] = session
             self.opened(session)
 
@@ -66,7 +66,7 @@ class Lanes:
             self.statuses[name] = training.run(opened)
 
 
-def measured(job: Job) -> list[dict[str, Any]]:
+def measured(job: NetJob) -> list[dict[str, Any]]:
     return [
         {name: value for name, value in evaluation.as_dict().items() if name not in CLOCKS}
         for evaluation in RunDirectory(job.folder).evaluations()
@@ -79,10 +79,10 @@ def notices() -> list[str]:
 
 
 @pytest.fixture
-def jobs(make_job, notices) -> Callable[..., list[Job]]:
+def jobs(make_job, notices) -> Callable[..., list[NetJob]]:
     """Makes three jobs of one workload: other policies, seeds and solvers, and other lengths."""
 
-    def make(prefix: str, lanes: int, **changes: Any) -> list[Job]:
+    def make(prefix: str, lanes: int, **changes: Any) -> list[NetJob]:
         common = {"batch_size": 8, "lanes": lanes, "on_notice": notices.append, "test_interval": 10, **changes}
         return [
             make_job(f"{prefix}0", iterations=40, **common),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from engines.torch.torch_rarer_layer_cases import VARIED
 
-from lrbench.engines.base import Job
+from lrbench.engines.base import NetJob
 from lrbench.engines.bound_net import bind
 from lrbench.engines.torch import lockstep
 from lrbench.engines.torch.lane import Lane
@@ -60,7 +60,7 @@ def exact() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def share(job: Job) -> SessionInputs:
+def share(job: NetJob) -> SessionInputs:
     bound = bind(job)
     model = Model.of(bound.net, job.data, (job.batch_size, job.test_batch_size))
     return SessionInputs.read(model, job.data, bound.train_loss, torch.device("cpu"))

@@ -10,7 +10,7 @@ from engines.torch.torch_rarer_layer_cases import VARIED
 
 from lrbench.data import prepare
 from lrbench.engines import parity
-from lrbench.engines.base import Job
+from lrbench.engines.base import NetJob
 from lrbench.engines.caffe.engine import CaffeEngine
 from lrbench.engines.parity import Parity, compare
 from lrbench.engines.torch.engine import TorchEngine
@@ -39,7 +39,7 @@ def few_controls(monkeypatch):
     monkeypatch.setattr(parity, "NUDGES", 1)
 
 
-def first_alike(caffe: CaffeEngine, job: Job, iterations: int = 50) -> Parity:
+def first_alike(caffe: CaffeEngine, job: NetJob, iterations: int = 50) -> Parity:
     """The comparison of the first of three seeds in which PyTorch trains as Caffe does, else of the last.
 
     With one seed a max or a ReLU may tip over on one side and in none of the controls, which is luck; with three it is
@@ -84,7 +84,7 @@ def test_a_net_of_rarer_layers_and_several_losses_trains_as_caffe_does(caffe, ma
 def test_cifar_nets_train_as_caffe_does(caffe, cifar, repository, tmp_path, name, data_set, rate, batch_size):
     path = find_net(name, repository)
     (tmp_path / "run").mkdir()
-    job = Job(
+    job = NetJob(
         net=read_net(path),
         net_where=str(path),
         data=cifar(data_set),

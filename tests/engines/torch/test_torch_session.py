@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrbench.engines.base import Job, Session
+from lrbench.engines.base import NetJob, Session
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.errors import EngineFailed, EngineUnavailable, NetError, SpecError
 from lrbench.nets import find_net, read_net
@@ -58,7 +58,7 @@ class Crowded(TorchEngine):
         super().__init__()
         self._folder, self._count = folder, 0
 
-    def open(self, job: Job) -> Session:
+    def open(self, job: NetJob) -> Session:
         job = replace(job, lanes=3)
         session = super().open(job)
         settled, over = threading.Barrier(3, timeout=500), threading.Event()
@@ -79,7 +79,7 @@ class Crowded(TorchEngine):
         session.close = close  # type: ignore[method-assign]
         return session
 
-    def _neighbour(self, job: Job, seed: int, settled: threading.Barrier, over: threading.Event) -> None:
+    def _neighbour(self, job: NetJob, seed: int, settled: threading.Barrier, over: threading.Event) -> None:
         self._count += 1
         folder = self._folder / f"{self._count}-{seed}"
         (folder / "snapshots").mkdir(parents=True)

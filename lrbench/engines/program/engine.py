@@ -1,0 +1,62 @@
+"""The user's own program as an engine: each run is a process of it, which takes its rates from LRBench."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from lrbench.engines.base import Engine, ProgramJob, Reported, Session, Timing
+from lrbench.engines.program.session import ProgramSession
+from lrbench.engines.site import Consent
+from lrbench.errors import SpecError, UsageError
+
+
+class ProgramEngine(Engine[ProgramJob]):
+    """Sessions in processes of the Python that the user names.
+
+    Args:
+        consent: what the user typed so that programs may be executed; None: nothing is.
+    """
+
+    isolated = True
+
+    def __init__(self, consent: Consent | None) -> None:
+        self._consent = consent
+
+    def describe(self) -> dict[str, Any]:
+        """The interpreter, which is not started for it."""
+        if self._consent is None:
+            return {"name": "program", "python": platform.python_version()}
+        return {"name": "program", "interpreter": self._consent.python}
+
+    def check(self, job: ProgramJob) -> None:
+        """Refuse a program that the user has not consented to.
+
+        Raises:
+            SpecError: there is no consent for this file.
+        """
+        self._allowed(job)
+
+    def time(self, job: ProgramJob) -> Timing:
+        """Refuse: nothing of a program is executed for an estimate."""
+        raise UsageError("a program's speed is not known before it has run")
+
+    def open(self, job: ProgramJob) -> Session[Reported]:
+        """Start the program."""
+        return ProgramSession(job, self._allowed(job))
+
+    def _allowed(self, job: ProgramJob) -> Consent:
+        if self._consent is None:
+            raise SpecError(
+                f"{job.program.name} would be executed, which needs your consent",
+                remedy="look at the program, and add --program to the command",
+            )
+        typed = self._consent.program
+        if typed is not None and typed.resolve() != job.program:
+            raise SpecError(f"the spec's program is {job.program}, but --program names {typed}", remedy="correct one")
+        if typed is None and not job.program.is_relative_to(job.spec_folder):
+            raise SpecError(
+                f"the program {job.program} is not in the folder of the spec",
+                remedy=f"to execute it all the same, type --program {job.program}",
+            )
+        return self._consent

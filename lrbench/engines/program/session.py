@@ -1,0 +1,273 @@
+"""One run of a user's program: rates and requests go to its process, losses and evaluations come back."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+import lrbench.program
+from lrbench.engines.base import LeftEarly, ProgramJob, Progress, Reported, Session, TestOutputs, TrainResult, Usage
+from lrbench.engines.process.exit_reason import MEMORY_REMEDY, signal_name
+from lrbench.engines.program.log import LOG_NAME, BoundedLog
+from lrbench.engines.program.processes import end_group
+from lrbench.engines.site import Consent
+from lrbench.errors import EngineFailed
+
+START = Path(lrbench.program.__file__).parent / "start.py"
+SHADOW = START.parent / "path"
+LARGEST_MESSAGE = 1 << 30
+"""Bytes."""
+LEAVE_SECONDS = 10
+"""Time that a program has to end by itself after its last evaluation."""
+MOST_METRICS = 1000
+
+
+class ProgramSession(Session[Reported]):
+    """A process of the program."""
+
+    def __init__(self, job: ProgramJob, consent: Consent) -> None:
+        self._job, self._name = job, job.program.name
+        self._iteration = 0
+        self._last = Usage(0.0, 0)
+        self._names: set[str] | None = None
+        self._restored: str | None = None
+        self._opened = False
+        self._log = BoundedLog(job.folder / LOG_NAME)
+        receiving, its_writing = os.pipe()
+        its_reading, sending = os.pipe()
+        self._source, self._sink = Connection(receiving, writable=False), Connection(sending, readable=False)
+        words = [str(its_reading), str(its_writing), str(job.program), *([job.function] if job.function else [])]
+        try:
+            self._process = subprocess.Popen(
+                [consent.python, str(START), *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=job.program.parent,
+                env=_environment(job, consent.environment),
+                pass_fds=(its_reading, its_writing),
+                start_new_session=True,  # Ctrl-C is for LRBench, and the processes it starts end with its group
+            )
+        except OSError as error:
+            raise EngineFailed(f"{consent.python} cannot be started: {error.strerror}") from error
+        finally:
+            os.close(its_reading)
+            os.close(its_writing)
+        assert self._process.stdout is not None
+        self._log.follow(self._process.stdout)
+        try:
+            self.resumable = bool(self._receive("attached")[0]["resumable"])
+        except BaseException:
+            self.close()
+            raise
+
+    def train(self, rates: NDArray[np.float64]) -> TrainResult:
+        """Send the rates, and wait until the program has trained with them."""
+        self._open()
+        self._send({"op": "train"}, rates.astype("<f8").tobytes())
+        message, payload = self._receive("trained", rates=rates)
+        losses = np.frombuffer(payload, dtype="<f8")
+        if len(losses) != len(rates):
+            raise EngineFailed(f"{self._name} trained {len(losses)} iterations for {len(rates)} rates")
+        self._iteration += len(losses)
+        finite = np.isfinite(losses)
+        if not finite.all() and not np.isnan(losses).all():  # a program that tells no losses gives NaN alone
+            done = int(finite.argmin()) + 1
+            return TrainResult(done, float(losses[done - 1]), float(message["seconds"]), finite=False)
+        return TrainResult(len(losses), float(losses.mean()), float(message["seconds"]), finite=True)
+
+    def evaluate(self) -> Reported:
+        """Wait for the program's evaluation."""
+        self._send({"op": "evaluate"})
+        message, payload = self._receive("evaluated")
+        self._last = Usage(float(message["cpu_seconds"]), int(message["peak_memory_bytes"]))
+        self._check_sources(message["sources"])
+        metrics = {str(name): float(value) for name, value in message["metrics"].items()}
+        if "accuracy" in metrics:
+            metrics["accuracy_top1"] = metrics.pop("accuracy")
+        self._check_names(set(metrics))
+        facts = {**_texts(message["declared"]), "split_used": bool(message["split_used"])}
+        outputs = _outputs(message, payload, metrics.get("test_loss", math.nan))
+        return Reported(metrics, outputs, float(message["seconds"]), facts)
+
+    def save(self, folder: Path) -> None:
+        """Have the program write its files into the new folder."""
+        folder.mkdir(parents=True)
+        self._send({"op": "save", "folder": str(folder.resolve())})
+        self._receive("saved")
+
+    def restore(self, folder: Path, evaluations: int) -> None:
+        """Have the program read what it saved, before its first iteration."""
+        self._restored = str(folder.resolve())
+        self._iteration = int(folder.name.rpartition("_")[2])
+
+    def usage(self) -> Usage:
+        """Processor time and memory at the last evaluation."""
+        return self._last
+
+    def processes(self) -> list[int]:
+        """The number of the program's process, while it lives."""
+        return [self._process.pid] if self._process.returncode is None else []
+
+    def abort(self) -> None:
+        """Kill the program and the processes it started."""
+        end_group(self._process.pid)
+
+    def close(self) -> None:
+        """Tell the program that the training is over, wait a moment for it to end, and kill what is left."""
+        if self._opened and self._process.poll() is None:
+            with suppress(EngineFailed):
+                self._send({"op": "stop"})
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(LEAVE_SECONDS)
+        end_group(self._process.pid)
+        self._process.wait()
+        self._log.close()
+        for end in (self._source, self._sink):
+            with suppress(OSError):
+                end.close()
+
+    def _open(self) -> None:
+        """Answer the program that has attached, once it is known where it begins."""
+        if self._opened:
+            return
+        self._opened = True
+        job = self._job
+        self._send(
+            {
+                "op": "open",
+                "seed": job.seed,
+                "iterations": job.iterations,
+                "arguments": dict(job.arguments),
+                "split": job.split,
+                "restore": self._restored,
+                "start": self._iteration,
+            }
+        )
+        if job.function is not None:
+            self._receive("opened")
+
+    def _send(self, message: Mapping[str, Any], payload: bytes = b"") -> None:
+        try:
+            self._sink.send_bytes(orjson.dumps({**message, "bytes": bool(payload)}))
+            if payload:
+                self._sink.send_bytes(payload)
+        except (OSError, ValueError):
+            self._ended()
+
+    def _receive(self, event: str, rates: NDArray[np.float64] | None = None) -> tuple[dict[str, Any], bytes]:
+        """Wait for an event; what the program tells meanwhile is passed on.
+
+        Raises:
+            EngineFailed: the program failed, or did not answer in time.
+            LeftEarly: it ended by itself.
+        """
+        while True:
+            message, payload = self._next()
+            if message.get("event") == event:
+                return message, payload
+            if message.get("event") == "failed":
+                raise self._failure(message)
+            if message.get("event") == "progress" and rates is not None:
+                iteration = int(message["iteration"])
+                done = min(max(iteration - self._iteration, 1), len(rates))
+                self._job.on_progress(Progress(iteration, math.nan, float(rates[done - 1])))
+            elif message.get("event") != "progress":
+                raise EngineFailed(f"{self._name} sent {str(message.get('event'))[:40]!r} where {event!r} was due")
+
+    def _next(self) -> tuple[dict[str, Any], bytes]:
+        try:
+            if self._job.timeout is not None and not self._source.poll(self._job.timeout):
+                end_group(self._process.pid)
+                raise EngineFailed(
+                    f"{self._name} sent nothing for {self._job.timeout:g} s", remedy="raise workload.timeout"
+                )
+            message = orjson.loads(self._source.recv_bytes(LARGEST_MESSAGE))
+            return message, self._source.recv_bytes(LARGEST_MESSAGE) if message["bytes"] else b""
+        except (EOFError, OSError):
+            self._ended()
+
+    def _failure(self, message: Mapping[str, Any]) -> EngineFailed:
+        remedy = MEMORY_REMEDY if "out of GPU memory" in str(message["reason"]) else f"see {self._log.path}"
+        return EngineFailed(str(message["reason"]), where=str(message["where"]) or self._name, remedy=remedy)
+
+    def _ended(self) -> NoReturn:
+        """Raise the error that says why the process ended."""
+        with suppress(EOFError, OSError):  # a failure that it told before
+            while self._source.poll(0):
+                message = orjson.loads(self._source.recv_bytes(LARGEST_MESSAGE))
+                if message.get("event") == "failed":
+                    raise self._failure(message)
+        try:
+            status = self._process.wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise EngineFailed(f"{self._name} closed its channel", remedy=f"see {self._log.path}") from None
+        if status < 0:
+            raise EngineFailed(f"{self._name} was killed by {signal_name(-status)}", remedy=f"see {self._log.path}")
+        if status > 0:
+            raise EngineFailed(f"{self._name} ended with status {status}", remedy=f"see {self._log.path}")
+        if not self._opened:
+            raise EngineFailed(
+                f"{self._name} ended without calling lrbench.attach", remedy="see docs/how-to/train-your-own-program.md"
+            )
+        if self._names is None:
+            raise EngineFailed(
+                f"{self._name} ended before its first evaluation", remedy="call run.report when run.should_evaluate"
+            )
+        raise LeftEarly("left by the program")
+
+    def _check_sources(self, sources: Mapping[str, str]) -> None:
+        """Raise EngineFailed where the program has loaded another source than the run's id has."""
+        for name, digest in sources.items():
+            known = self._job.sources.get(name)
+            if known is None:
+                raise EngineFailed(
+                    f"{self._name} loaded {name}, which its import statements do not name, so that the run's id does "
+                    "not cover it",
+                    remedy="import it by an import statement",
+                )
+            if known != digest:
+                raise EngineFailed(f"{name} changed while running", remedy="run the command again")
+
+    def _check_names(self, names: set[str]) -> None:
+        """Raise EngineFailed where the metrics are not those of the evaluation before."""
+        if len(names) > MOST_METRICS:
+            raise EngineFailed(f"{self._name} reports {len(names)} metrics, but at most {MOST_METRICS} are kept")
+        if self._names not in (None, names):
+            changed = ", ".join(sorted(names ^ (self._names or set())))
+            raise EngineFailed(f"{self._name} does not report the same metrics at every evaluation: {changed}")
+        self._names = names
+
+
+def _environment(job: ProgramJob, given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the process: LRBench's own module first, and the threads and the GPU of the run."""
+    path = os.pathsep.join(filter(None, (str(SHADOW), given.get("PYTHONPATH"))))
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(job.threads))
+    gpu = {"CUDA_VISIBLE_DEVICES": str(job.device_id)} if len(job.engine.device_ids) > 1 else {}
+    return {**given, **threads, **gpu, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0"}
+
+
+def _texts(declared: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name)[:100]: str(value)[:1000] for name, value in list(declared.items())[:20]}
+
+
+def _outputs(message: Mapping[str, Any], payload: bytes, loss: float) -> TestOutputs | None:
+    """Read the outputs for each sample, where the program gave them."""
+    if "shape" not in message:
+        return None
+    rows, columns = message["shape"]
+    values, labels = payload[: 4 * rows * columns], payload[4 * rows * columns :]
+    probabilities = np.frombuffer(values, dtype="<f4").reshape(rows, columns)
+    return TestOutputs(
+        probabilities, np.frombuffer(labels, dtype="<i8").astype(np.int64), loss, float(message["seconds"])
+    )

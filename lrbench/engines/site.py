@@ -1,0 +1,37 @@
+"""Facts about this machine, and the consent of the user, that an engine may need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What the user typed, so that a program may be executed.
+
+    Attributes:
+        program: the file that was typed; None: the file that the spec names, within the folder of the spec.
+        python: the interpreter that executes it.
+        environment: environment of the program's process.
+    """
+
+    program: Path | None
+    python: str
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Facts about this machine that an engine may need.
+
+    Attributes:
+        home: LRBench's data folder.
+        caffe: the Python that imports caffe which the user names, if any.
+        consent: the user's consent to execute a program; None: none was given.
+    """
+
+    home: Path
+    caffe: str | None = None
+    consent: Consent | None = None

@@ -1,0 +1,242 @@
+"""``lrbench.attach``: the learning rates of a training loop, from LRBench where it started the program.
+
+run = lrbench.attach(policy="COSDECAY(k0=3e-4)", iterations=3000, evaluate_every=200)
+scheduler = run.scheduler(optimizer)
+for t in run:
+    ...
+    optimizer.step()
+    run.step(loss)
+    if run.should_evaluate:
+        run.report(test_loss=..., accuracy=...)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lrbench.program.channel import connected
+from lrbench.program.losses import detached, read
+from lrbench.program.parent import Alone, Parent
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+
+
+def attach(
+    policy: Any = None,
+    iterations: int | None = None,
+    evaluate_every: int | None = None,
+    *,
+    seed: int = 0,
+    save: Callable[[str], Any] | None = None,
+    restore: Callable[[str], Any] | None = None,
+    **arguments: Any,
+) -> AttachedRun:
+    """Attach the program to LRBench, which then sets its learning rates and may end it early.
+
+    The arguments are for running the program alone, without LRBench; a spec's values replace them.
+
+    Args:
+        policy: a policy or its text; without one a program that runs alone keeps the rates of its optimizer.
+        iterations: length of the run. One iteration is one update of the optimizer.
+        evaluate_every: iterations between evaluations; None: the end of the run is evaluated only.
+        seed: the seed of weights and batches.
+        save: called with a new folder's path, writes all that ``restore`` needs there; without the two a run that was
+            cut off starts over.
+        restore: called with a folder that ``save`` has filled, before the first iteration.
+        arguments: further values that a spec's ``workload.arguments`` may replace, given back as ``run.arguments``.
+
+    Raises:
+        ValueError: the program is started alone and the number of iterations is missing.
+    """
+    if (save is None) != (restore is None):
+        raise ValueError("lrbench.attach needs both save= and restore=, or neither")
+    channel = connected()
+    if channel is None:
+        return AttachedRun(Alone(policy, iterations, evaluate_every, seed, arguments))
+    return AttachedRun(Parent(channel, arguments, save, restore))
+
+
+class AttachedRun:
+    """One run of the program.
+
+    Attributes:
+        seed: the seed to use for everything random.
+        iterations: length of the run.
+        iteration: number of iterations done.
+        arguments: the program's arguments, by name.
+        should_evaluate: whether an evaluation is due now; true until ``report`` is called.
+        should_stop: whether the training is over.
+    """
+
+    def __init__(self, parent: Parent | Alone) -> None:
+        self._parent = parent
+        self.seed: int = parent.seed
+        self.iterations: int = parent.iterations
+        self.arguments: Mapping[str, Any] = parent.arguments
+        self.iteration: int = parent.start
+        self.should_evaluate = False
+        self.should_stop = False
+        self._rates: Sequence[float] = ()
+        self._first = self._end = self.iteration
+        self._losses: list[Any] = []
+        self._schedulers: list[AttachedScheduler] = []
+
+    @property
+    def split(self) -> str:
+        """The data to evaluate on: ``validation`` while LRBench chooses among policies, ``test`` for the last word."""
+        return self._parent.use_split()
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next iteration.
+
+        Raises:
+            RuntimeError: the program runs alone, without a policy.
+        """
+        if self.iteration >= self._end:
+            self._next_rates()
+        if not self._rates:
+            raise RuntimeError("there is no learning rate: give lrbench.attach a policy to run the program alone")
+        return self._rates[min(self.iteration - self._first, len(self._rates) - 1)]
+
+    def scheduler(self, optimizer: Any) -> AttachedScheduler:
+        """Set the rates of a PyTorch optimizer from now on, at each call of ``step``.
+
+        The first parameter group gets the rate itself, each other group the rate times the ratio of its ``lr`` to that
+        of the first group.
+
+        Raises:
+            ValueError: the first group's ``lr`` is 0, so that there are no ratios.
+        """
+        scheduler = AttachedScheduler(optimizer)
+        self._parent.declare(optimizer=type(optimizer).__name__)
+        self._schedulers.append(scheduler)
+        if self._parent.has_rates:
+            scheduler.set_rate(self.rate)
+        return scheduler
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the number of each iteration until the training is over."""
+        while not self.should_stop and self.iteration < self.iterations:
+            yield self.iteration
+
+    def step(self, loss: Any = float("nan")) -> None:
+        """End one iteration, which is one update of the optimizer.
+
+        Args:
+            loss: the iteration's training loss, a number or a tensor of one; its value is read at evaluations only.
+
+        Raises:
+            RuntimeError: an evaluation is due that was not reported, or the training is over.
+        """
+        if self.should_evaluate:
+            raise RuntimeError(
+                f"no evaluation was reported at iteration {self.iteration}: call run.report(...) whenever "
+                "run.should_evaluate is true"
+            )
+        if self.should_stop:
+            raise RuntimeError("the training is over: leave the loop when run.should_stop is true")
+        if self.iteration >= self._end:
+            self._next_rates()
+        self._losses.append(detached(loss))
+        self.iteration += 1
+        self._parent.progress(self.iteration)
+        if self.iteration == self._end:
+            losses, self._losses = read(self._losses), []
+            self._parent.trained(losses)
+            self.should_evaluate = True
+        elif self._rates:
+            self._set_rates()
+
+    def report(self, *, probabilities: Any = None, labels: Any = None, **metrics: Any) -> None:
+        """Report the evaluation that is due; returns once LRBench has decided whether the training goes on.
+
+        Args:
+            probabilities: softmax outputs for each sample, shape (N, C); with ``labels`` all of LRBench's
+                classification metrics are computed.
+            labels: the true classes, shape (N,).
+            metrics: numbers by name, such as ``test_loss``, ``accuracy`` (a fraction) or ``perplexity``; the same names
+                at every evaluation.
+
+        Raises:
+            RuntimeError: no evaluation is due.
+            ValueError: there is no metric, or a name or value is none.
+        """
+        if not self.should_evaluate:
+            raise RuntimeError("no evaluation is due: call run.report(...) when run.should_evaluate is true")
+        if (probabilities is None) != (labels is None):
+            raise ValueError("run.report needs both probabilities= and labels=, or neither")
+        self._parent.evaluated(_numbers(metrics, probabilities is None), probabilities, labels)
+        self.should_evaluate = False
+        if self.iteration < self.iterations:
+            self._next_rates()
+            if not self.should_stop and self._rates:
+                self._set_rates()
+        else:
+            self._parent.finish()
+            self.should_stop = True
+
+    def _next_rates(self) -> None:
+        if self.iteration >= self.iterations:
+            raise RuntimeError("the training is over: leave the loop when run.should_stop is true")
+        stretch = self._parent.next_rates(self.iteration)
+        if stretch is None:
+            self.should_stop = True
+            return
+        self._rates, count = stretch
+        self._first, self._end = self.iteration, self.iteration + count
+
+    def _set_rates(self) -> None:
+        rate = self._rates[self.iteration - self._first]
+        for scheduler in self._schedulers:
+            scheduler.set_rate(rate)
+
+
+class AttachedScheduler:
+    """Learning rates of a PyTorch optimizer, set by ``run.step``."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+        rates = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
+        if not rates[0] > 0:
+            raise ValueError(
+                f"the first parameter group's lr is {rates[0]:g}, but must be above 0: other groups' are ratios to it"
+            )
+        self._ratios = [rate / rates[0] for rate in rates]
+
+    def set_rate(self, rate: float) -> None:
+        """Set every group's ``lr``."""
+        for group, ratio in zip(self.optimizer.param_groups, self._ratios):
+            value = rate if ratio == 1 else rate * ratio
+            if hasattr(group["lr"], "fill_"):  # a tensor, for a captured or compiled optimizer
+                group["lr"].fill_(value)
+            else:
+                group["lr"] = value
+
+    def step(self, *_ignored: Any) -> None:
+        """Do nothing: ``run.step`` sets the rates. Makes a loop that calls ``scheduler.step()`` work as it is."""
+
+    def get_last_lr(self) -> list[float]:
+        """The rates of the groups now."""
+        return [float(group["lr"]) for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the run holds the state."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+
+def _numbers(metrics: Mapping[str, Any], needed: bool) -> dict[str, float]:
+    if needed and not metrics:
+        raise ValueError("run.report needs at least one metric, such as run.report(test_loss=0.3)")
+    for name in metrics:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"run.report: {name!r} is no name of a metric: use lower-case letters, digits and _")
+    try:
+        return {name: float(value) for name, value in metrics.items()}
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"run.report takes one number for each metric: {error}") from error

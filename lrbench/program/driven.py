@@ -1,0 +1,81 @@
+"""A training whose function hands over its parts: LRBench says when to train, evaluate, save and restore."""
+
+from __future__ import annotations
+
+import array
+import importlib
+import inspect
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lrbench.program.channel import Channel
+from lrbench.program.messages import evaluation
+
+
+def drive(channel: Channel, program: str, function: str) -> None:
+    """Import the file under its own name, call its function, and train what it returns until LRBench ends it.
+
+    Raises:
+        TypeError: there is no such function, it takes no such arguments, or it returns no ``lrbench.torch.Training``.
+    """
+    module = importlib.import_module(os.path.splitext(os.path.basename(program))[0])
+    make = getattr(module, function, None)
+    if not callable(make):
+        raise TypeError(f"{os.path.basename(program)} has no function {function!r}")
+    channel.send({"event": "attached", "resumable": True})
+    opened, _ = channel.receive()
+    takes_split = _takes(make, "split")
+    values = {"seed": opened["seed"], **({"split": opened["split"]} if takes_split else {}), **opened["arguments"]}
+    training = _called(make, function, values)
+    if opened["restore"] is not None:
+        training.restore(opened["restore"])
+    channel.send({"event": "opened", "resumable": training.resumable})
+    _serve(channel, training, takes_split)
+
+
+def _takes(make: Callable[..., Any], name: str) -> bool:
+    parameters = inspect.signature(make).parameters.values()
+    return any(each.name == name or each.kind is each.VAR_KEYWORD for each in parameters)
+
+
+def _called(make: Callable[..., Any], function: str, values: Mapping[str, Any]) -> Any:
+    try:
+        inspect.signature(make).bind(**values)
+    except TypeError as error:
+        raise TypeError(f"{function}() cannot be called with {', '.join(values)}: {error}") from None
+    training = make(**values)
+    if not all(hasattr(training, name) for name in ("train", "evaluate", "save", "restore", "describe")):
+        raise TypeError(
+            f"{function}() returned {'nothing' if training is None else type(training).__name__}, but must return an "
+            "lrbench.torch.Training"
+        )
+    return training
+
+
+def _serve(channel: Channel, training: Any, takes_split: bool) -> None:
+    while True:
+        message, payload = channel.receive()
+        if message["op"] == "stop":
+            return
+        started = time.perf_counter()
+        if message["op"] == "train":
+            rates = array.array("d", payload)
+            losses = training.train(rates.tolist())
+            channel.send(
+                {"event": "trained", "seconds": time.perf_counter() - started}, array.array("d", losses).tobytes()
+            )
+        elif message["op"] == "evaluate":
+            _evaluate(channel, training, takes_split, started)
+        elif message["op"] == "save":
+            training.save(message["folder"])
+            channel.send({"event": "saved"})
+
+
+def _evaluate(channel: Channel, training: Any, takes_split: bool, started: float) -> None:
+    found: dict[str, Any] = dict(training.evaluate())
+    probabilities, labels = found.pop("probabilities", None), found.pop("labels", None)
+    message, payload = evaluation(found, probabilities, labels)
+    labels_of_program = {"declared": training.describe(), "split_used": takes_split}
+    channel.send({**message, "seconds": time.perf_counter() - started, **labels_of_program}, payload)

@@ -1,0 +1,28 @@
+"""Training losses, read only where an evaluation needs them: no device is synchronised at an iteration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+
+def detached(loss: Any) -> Any:
+    """Return the loss without the graph that it was computed by, which would keep that graph in memory."""
+    detach = getattr(loss, "detach", None)
+    return loss if detach is None else detach()
+
+
+def read(losses: Sequence[Any]) -> list[float]:
+    """Return the losses as numbers; PyTorch's tensors in one transfer.
+
+    Raises:
+        ValueError: a loss is not one number.
+    """
+    torch = sys.modules.get("torch")
+    try:
+        if torch is not None and losses and all(isinstance(loss, torch.Tensor) for loss in losses):
+            return [float(value) for value in torch.stack([loss.reshape(()) for loss in losses]).tolist()]
+        return [float(loss) for loss in losses]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"run.step(loss) takes the loss of the iteration as one number: {error}") from error
