@@ -13,8 +13,12 @@ import lrbench
 
 PACKAGE = Path(lrbench.__file__).parent
 LAYERS = [
+<<<<<<< HEAD
     {"_version", "errors", "limits", "storage", "urls", "near", "drawing"},
     {"program"},
+=======
+    {"_version", "errors", "limits", "storage", "urls", "near", "drawing", "program"},
+>>>>>>> 921d2a3 (Training: a PyTorch training's parts, trained by given rates and resumed bit for bit)
     {"policies", "spec", "data", "nets", "metrics", "runs", "stopping"},
     {"engines"},
     {"runner", "sampling", "exporting", "importing", "comparable"},
@@ -161,11 +165,12 @@ def test_help_loads_nothing_heavy():
 
 
 def test_only_the_torch_engine_knows_pytorch():
-    users_own = {"lrbench.torch", "lrbench.importing.torch_file"}
+    users_own = {"lrbench.importing.torch_file"}
     wrong = [
         f"{name} imports {module}"
         for path in FILES
-        if not (name := module_name(path)).startswith("lrbench.engines.torch") and name not in users_own
+        if not (name := module_name(path)).startswith(("lrbench.engines.torch", "lrbench.program.", "lrbench.torch."))
+        and name not in users_own
         for module in imports(path)
         if module.split(".")[0] == "torch"
         or (module.startswith("lrbench.engines.torch") and name != "lrbench.engines.registry")
