@@ -13,12 +13,8 @@ import lrbench
 
 PACKAGE = Path(lrbench.__file__).parent
 LAYERS = [
-<<<<<<< HEAD
     {"_version", "errors", "limits", "storage", "urls", "near", "drawing"},
     {"program"},
-=======
-    {"_version", "errors", "limits", "storage", "urls", "near", "drawing", "program"},
->>>>>>> 921d2a3 (Training: a PyTorch training's parts, trained by given rates and resumed bit for bit)
     {"policies", "spec", "data", "nets", "metrics", "runs", "stopping"},
     {"engines"},
     {"runner", "sampling", "exporting", "importing", "comparable"},

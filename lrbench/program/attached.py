@@ -20,6 +20,7 @@ from lrbench.program.channel import connected
 from lrbench.program.losses import detached, read
 from lrbench.program.parent import Alone, Parent
 
+_OVER = "the training is over: leave the loop when run.should_stop is true"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
@@ -131,15 +132,10 @@ class AttachedRun:
         Raises:
             RuntimeError: an evaluation is due that was not reported, or the training is over.
         """
-        if self.should_evaluate:
-            raise RuntimeError(
-                f"no evaluation was reported at iteration {self.iteration}: call run.report(...) whenever "
-                "run.should_evaluate is true"
-            )
-        if self.should_stop:
-            raise RuntimeError("the training is over: leave the loop when run.should_stop is true")
         if self.iteration >= self._end:
             self._next_rates()
+        if self.should_stop:
+            raise RuntimeError(_OVER)
         self._losses.append(detached(loss))
         self.iteration += 1
         self._parent.progress(self.iteration)
@@ -179,8 +175,13 @@ class AttachedRun:
             self.should_stop = True
 
     def _next_rates(self) -> None:
+        if self.should_evaluate:
+            raise RuntimeError(
+                f"no evaluation was reported at iteration {self.iteration}: call run.report(...) whenever "
+                "run.should_evaluate is true"
+            )
         if self.iteration >= self.iterations:
-            raise RuntimeError("the training is over: leave the loop when run.should_stop is true")
+            raise RuntimeError(_OVER)
         stretch = self._parent.next_rates(self.iteration)
         if stretch is None:
             self.should_stop = True

@@ -51,7 +51,7 @@ class RandomStates:
 
             numpy.random.set_state(states["numpy"])
         if torch.cuda.is_available():
-            for device, state in zip(range(torch.cuda.device_count()), states.get("cuda", ())):  # noqa: B905
+            for device, state in zip(range(torch.cuda.device_count()), states.get("cuda", ())):
                 torch.cuda.set_rng_state(state, device)
         if "mps" in states and torch.backends.mps.is_available():
             torch.mps.set_rng_state(states["mps"])

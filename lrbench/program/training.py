@@ -197,7 +197,7 @@ class Training:
         return labels
 
     def _set_rate(self, rate: float) -> None:
-        for group, ratio in zip(self.optimizer.param_groups, self._ratios):  # noqa: B905
+        for group, ratio in zip(self.optimizer.param_groups, self._ratios):
             value = rate * ratio
             if hasattr(group["lr"], "fill_"):
                 group["lr"].fill_(value)
@@ -301,7 +301,7 @@ class _Average:
         self._updated = True
         if first:
             return
-        for statistic, average in zip(self._statistics, before):  # noqa: B905
+        for statistic, average in zip(self._statistics, before):
             statistic.lerp_(average, self._decay)
 
     def state_dict(self) -> dict[str, Any]:

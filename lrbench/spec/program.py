@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -185,7 +185,7 @@ class ProgramWorkload:
         Raises:
             SpecError: the file is no Python, or a file cannot be read.
         """
-        return ProgramSource(dict(_sources(self.path)), {name: _digest(self.folder / name) for name in self.inputs})
+        return ProgramSource(_sources(self.path), {name: _digest(self.folder / name) for name in self.inputs})
 
     def describe(self, data: ProgramSource) -> dict[str, Any]:
         """For run.json."""
@@ -232,26 +232,43 @@ def read_program(settings: ProgramSettings, document: Document, base: Path) -> P
     )
 
 
-def _sources(path: Path) -> Iterator[tuple[str, str]]:
-    """The file and the modules in its folder that its import statements name, with their SHA-256, by relative path."""
-    finder = ModuleFinder(path=[str(path.parent)])
+def _sources(path: Path) -> dict[str, str]:
+    """SHA-256 of the file, and of the modules in its folder that import statements name, by path relative to it."""
+    folder, found, waiting = path.parent, dict[str, str](), [path]
+    while waiting:
+        file = waiting.pop()
+        name = file.relative_to(folder).as_posix()
+        if name not in found:
+            found[name] = _digest(file)
+            waiting += _imported(file, folder)
+    return found
+
+
+def _imported(file: Path, folder: Path) -> Iterator[Path]:
+    """Yield the files under the folder that the import statements of a file may execute."""
     try:
-        finder.run_script(str(path))
+        tree = ast.parse(file.read_bytes())
     except SyntaxError as error:
-        place = f"{Path(error.filename or path).name}:{error.lineno}"
+        place = f"{file.name}:{error.lineno}"
         raise SpecError(
             f"is no Python: {error.msg}", where=place, remedy="workload.program is a Python file"
         ) from error
-    except (OSError, ValueError) as error:
-        raise SpecError(f"cannot be read as Python: {error}", where=path.name) from error
-    for module in finder.modules.values():
-        found = getattr(module, "__file__", None)
-        if found is not None:
-            file = Path(found).resolve()
-            yield (
-                file.relative_to(path.parent).as_posix() if file.is_relative_to(path.parent) else str(file),
-                _digest(file),
-            )
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise SpecError(f"cannot be read as Python: {error}", where=file.name) from error
+    package = file.parent.relative_to(folder).parts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [tuple(alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = (*base, *(node.module.split(".") if node.module else ()))
+            modules = [(*module, alias.name) for alias in node.names]
+        else:
+            continue
+        for parts in modules:
+            for end in range(1, len(parts) + 1):
+                place = folder.joinpath(*parts[:end])
+                yield from (each for each in (place.with_suffix(".py"), place / "__init__.py") if each.is_file())
 
 
 def _digest(path: Path) -> str:

@@ -1,0 +1,376 @@
+"""``lrbench run`` with programs of the user's own, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from lrbench.policies import parse_policy
+
+ITERATIONS, EVERY = 12, 4
+
+PLAIN = """
+import random
+import lrbench
+
+run = lrbench.attach(policy="COSDECAY(k0=0.1)", iterations=12, evaluate_every=4, width=3)
+random.seed(run.seed)
+used = open(f"used-{run.seed}.txt", "a")
+weight = 1.0
+for t in run:
+    print(t, repr(run.rate), file=used, flush=True)
+    loss = weight**2
+    weight -= run.rate * 2 * weight
+    run.step(loss)
+    if run.should_evaluate:
+        run.report(test_loss=weight**2 + random.random() / 1000)
+"""
+
+SPEC = """
+workload: {program: train.py, iterations: 12, evaluate_every: 4}
+seeds: [0, 1]
+policies: ["COSDECAY(k0=0.1)"]
+objective: {metric: test_loss}
+"""
+
+
+class Folder:
+    """A folder with a program and a spec, in which ``lrbench`` is run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.write("train.py", PLAIN)
+        self.write("train.yaml", SPEC)
+
+    def write(self, name: str, text: str) -> Path:
+        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.path / name).write_text(text)
+        return self.path / name
+
+    def program(self, *changes: tuple[str, str]) -> None:
+        text = PLAIN
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        self.write("train.py", text)
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "lrbench", *words]
+
+    def lrbench(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words), cwd=self.path, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def train(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.lrbench("run", "train.yaml", "--program", *words)
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted(path.parent for path in self.path.glob("results/train/*/run.json"))
+
+    def statuses(self) -> list[dict[str, Any]]:
+        return [json.loads((run / "status.json").read_text()) for run in self.runs]
+
+    def evaluations(self, run: Path) -> list[dict[str, Any]]:
+        clocks = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
+        rows = map(json.loads, (run / "evaluations.jsonl").read_text().splitlines())
+        return [{name: value for name, value in row.items() if name not in clocks} for row in rows]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_a_program_is_trained_at_exactly_the_rates_of_the_policy_and_reported(folder):
+    done = folder.train("-j", "2")
+    assert done.returncode == 0, done.stderr
+    assert "executing " in done.stderr
+    assert [status["status"] for status in folder.statuses()] == ["finished", "finished"]
+    expected = parse_policy("COSDECAY(k0=0.1)").rates(np.arange(ITERATIONS), ITERATIONS)
+    for seed in (0, 1):
+        lines = (folder.path / f"used-{seed}.txt").read_text().splitlines()
+        assert [float(line.split()[1]) for line in lines] == expected.tolist()
+    shown = folder.lrbench("report", "results").stdout
+    assert "train.py on its own data, 12 iterations: ranked by test loss" in shown
+    assert "lenet" not in shown.lower()
+    again = folder.train()
+    assert "2 already done, skipped" in again.stderr
+
+
+def test_alone_the_program_trains_at_the_same_rates_without_lrbench_running(folder):
+    assert folder.train().returncode == 0
+    by_lrbench = (folder.path / "used-0.txt").read_text()
+    (folder.path / "used-0.txt").unlink()
+    done = subprocess.run([sys.executable, "train.py"], cwd=folder.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (folder.path / "used-0.txt").read_text() == by_lrbench
+
+
+def test_the_numbers_do_not_depend_on_the_number_of_jobs(folder):
+    assert folder.train("--results", "one").returncode == 0
+    assert folder.train("--results", "two", "-j", "2").returncode == 0
+    one, two = (sorted((folder.path / name).glob("train/*")) for name in ("one", "two"))
+    assert [folder.evaluations(run) for run in one] == [folder.evaluations(run) for run in two]
+    assert folder.evaluations(one[0]) != folder.evaluations(one[1])
+
+
+CANARY = "open('executed', 'w')\n"
+
+
+@pytest.mark.parametrize("words", [("run", "train.yaml"), ("run", "train.yaml", "--dry-run"), ("tune", "train.yaml")])
+def test_nothing_is_executed_without_consent(folder, words):
+    folder.write("train.py", CANARY + PLAIN)
+    folder.lrbench(*words)
+    assert not (folder.path / "executed").exists()
+
+
+def test_without_consent_one_line_says_what_to_type(folder):
+    done = folder.lrbench("run", "train.yaml")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: train.yaml:2: train.py would be executed, which needs your consent; look at the program, and add "
+        "--program to the command"
+    ]
+    assert not folder.runs
+
+
+def test_the_flag_alone_permits_no_file_outside_the_folder_of_the_spec_nor_a_link_to_one(folder):
+    outside = folder.write("elsewhere/train.py", CANARY + PLAIN)
+    folder.write("specs/train.yaml", SPEC.replace("train.py", "../elsewhere/train.py"))
+    for _ in range(2):
+        done = folder.lrbench("run", "specs/train.yaml", "--program")
+        assert done.returncode == 2
+        assert "is not in the folder of the spec" in done.stderr
+        (folder.path / "specs/linked.py").unlink(missing_ok=True)
+        (folder.path / "specs/linked.py").symlink_to(outside)
+        folder.write("specs/train.yaml", SPEC.replace("train.py", "linked.py"))
+    assert not (outside.parent / "executed").exists()
+    done = folder.lrbench("run", "specs/train.yaml", "--program", str(outside))
+    assert done.returncode == 0, done.stderr
+    assert (outside.parent / "executed").exists()
+
+
+def test_the_report_executes_nothing(folder):
+    assert folder.train().returncode == 0
+    folder.write("train.py", CANARY + PLAIN)
+    assert folder.lrbench("report", "results").returncode == 0
+    assert not (folder.path / "executed").exists()
+
+
+def test_a_changed_program_is_another_run_and_so_is_one_whose_module_changed(folder):
+    folder.program(("import random\n", "import random\nimport parts.mine\n"))
+    folder.write("parts/mine.py", "x = 1\n")
+    assert folder.train().returncode == 0
+    assert len(folder.runs) == 2
+    folder.write("parts/mine.py", "x = 2\n")
+    assert folder.train().returncode == 0
+    assert len(folder.runs) == 4
+    description = json.loads((folder.runs[0] / "run.json").read_text())
+    assert set(description["workload"]["program"]["sources"]) == {"train.py", "parts/mine.py"}
+
+
+FAILURES: dict[str, tuple[tuple[str, str], str]] = {
+    "an exception": (("loss = weight**2", "loss = 1 / 0"), "train.py:11: ZeroDivisionError: division by zero; see "),
+    "sys.exit": (("loss = weight**2", "raise SystemExit(3)"), "train.py:11: the program exited with status 3; see "),
+    "killed": (
+        ("loss = weight**2", "import os; os.kill(os.getpid(), 9)"),
+        "train.py was killed by SIGKILL; see ",
+    ),
+    "no attach": (("import random\n", "raise SystemExit\n"), "train.py ended without calling lrbench.attach; "),
+    "no evaluation": (
+        ("    if run.should_evaluate:", "    if False:"),
+        "train.py:10: RuntimeError: no evaluation was reported at iteration 4: call run.report(...) whenever "
+        "run.should_evaluate is true; see ",
+    ),
+    "other names": (
+        ("run.report(test_loss=", "run.report(**{f'other_{t}': 1.0}, test_loss="),
+        "train.py does not report the same metrics at every evaluation: other_3, other_7",
+    ),
+    "no objective": (
+        ("test_loss=", "error="),
+        "the objective test_loss is not among the metrics that the program reports: error, train_loss; ",
+    ),
+    "a changed source": (
+        ("random.seed(run.seed)", "random.seed(run.seed); open('later.py', 'w').write('x = 1')\n__import__('later')"),
+        "train.py loaded later.py, which its import statements do not name, ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failure_names_the_users_own_line_and_touches_no_other_run(folder, name):
+    (old, new), reason = FAILURES[name]
+    folder.program((old, new))
+    done = folder.train("--set", "seeds=[0]")
+    assert done.returncode == 1
+    (status,) = folder.statuses()
+    assert status["status"] == "failed"
+    assert status["reason"].startswith(reason)
+    assert "Traceback" not in done.stderr
+
+
+def test_one_seed_that_fails_leaves_the_other_alone(folder):
+    folder.program(("loss = weight**2", "loss = weight**2 if run.seed else 1 / 0"))
+    assert folder.train().returncode == 1
+    assert sorted(status["status"] for status in folder.statuses()) == ["failed", "finished"]
+    (failed,) = (run for run in folder.runs if "-s0-" in run.name)
+    assert "ZeroDivisionError" in (failed / "program.log").read_text()
+
+
+def test_a_loss_or_objective_that_is_not_finite_is_divergence(folder):
+    folder.program(("loss = weight**2", "loss = weight**2 if t < 6 else float('inf')"))
+    assert folder.train("--set", "seeds=[0]").returncode == 0
+    (status,) = folder.statuses()
+    assert (status["status"], status["iteration"]) == ("diverged", 7)
+    folder.program(("test_loss=weight**2", "test_loss=float('nan')"))
+    assert folder.train("--set", "seeds=[0]").returncode == 0
+    assert {status["status"] for status in folder.statuses()} == {"diverged"}
+
+
+def test_a_program_that_leaves_its_loop_early_is_stopped(folder):
+    folder.program(("    loss = weight**2", "    if t == 6:\n        break\n    loss = weight**2"))
+    assert folder.train("--set", "seeds=[0]").returncode == 0
+    (status,) = folder.statuses()
+    assert (status["status"], status["iteration"], status["reason"]) == ("stopped", 4, "left by the program")
+
+
+def test_a_hang_ends_by_the_timeout(folder):
+    folder.program(("loss = weight**2", "loss = weight**2\n    while t == 5: pass"))
+    done = folder.train("--set", "seeds=[0]", "--set", "workload.timeout=1.5")
+    assert done.returncode == 1
+    (status,) = folder.statuses()
+    assert status["reason"] == "train.py sent nothing for 1.5 s; raise workload.timeout"
+
+
+def test_arguments_reach_the_program_and_lists_are_axes(folder):
+    folder.program(("weight = 1.0", "weight = float(run.arguments['width'])"))
+    done = folder.train("--set", "workload.arguments={width: [1, 2]}", "--set", "seeds=[0]")
+    assert done.returncode == 0, done.stderr
+    one, two = (folder.evaluations(run)[0]["train_loss"] for run in folder.runs)
+    assert {round(max(one, two) / min(one, two), 6)} == {4.0}
+    wrong = folder.train("--set", "workload.arguments={depth: 3}", "--set", "seeds=[0]")
+    assert wrong.returncode == 1
+    assert "workload.arguments sets 'depth', which lrbench.attach does not name" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("train.py", "absent.py"), "absent.py; paths are relative to the spec"),
+        (("train.py, iter", "text.txt, iter"), "text.txt:1: is no Python: "),
+        (("iterations: 12", "iterations: 12, batch_size: 3"), "unknown key 'workload.batch_size'"),
+        (("seeds:", "solver: SGD\nseeds:"), "a program has an optimizer of its own, so that there is no solver"),
+        (("seeds:", "engine: torch\nseeds:"), "engine is 'torch', but must be a mapping"),
+        (("seeds:", "engine: {name: torch}\nseeds:"), "the engine torch does not train programs"),
+        (("evaluate_every: 4", "evaluate_every: 40"), "workload.evaluate_every is 40, more than the 12 iterations"),
+        (
+            ("evaluate_every: 4", "evaluate_every: 4, arguments: {seed: 3}"),
+            "workload.arguments.seed is what LRBench sets",
+        ),
+    ],
+)
+def test_a_wrong_spec_gets_one_line_before_anything_is_executed(folder, change, message):
+    folder.write("text.txt", "this is no program\n")
+    folder.write("train.yaml", SPEC.replace(*change))
+    done = folder.train()
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not folder.runs
+
+
+RESUMING = (
+    ("import random\n", "import json, os, random, time\n"),
+    (
+        "run = lrbench.attach(",
+        "state = {}\n"
+        "def save(folder): json.dump({'w': weight, 'r': random.getstate()}, open(folder + '/s.json', 'w'))\n"
+        "def restore(folder): state.update(json.load(open(folder + '/s.json')))\n"
+        "run = lrbench.attach(save=save, restore=restore, ",
+    ),
+    (
+        "weight = 1.0\n",
+        "weight = state.get('w', 1.0)\n"
+        "if state: random.setstate((state['r'][0], tuple(state['r'][1]), state['r'][2]))\n",
+    ),
+    ("    run.step(loss)\n", "    run.step(loss)\n    time.sleep(0.1)\n"),
+)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_killed_run_goes_on_from_its_last_snapshot_exactly_and_leaves_no_process(folder):
+    folder.program(*RESUMING)
+    assert folder.train("--set", "seeds=[0]", "--results", "whole").returncode == 0
+    (whole,) = (folder.path / "whole/train").iterdir()
+    for kills in (1, 2):
+        process = subprocess.Popen(
+            folder.command("run", "train.yaml", "--program", "--set", "seeds=[0]"),
+            cwd=folder.path,
+            stderr=subprocess.DEVNULL,
+        )
+        snapshot = f"results/train/*/snapshots/iter_{kills * EVERY:08d}"
+        wait_for(lambda snapshot=snapshot: bool(list(folder.path.glob(snapshot))))
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert not alive
+    done = folder.train("--set", "seeds=[0]")
+    assert done.returncode == 0, done.stderr
+    assert "resuming at iteration" in done.stderr
+    assert folder.evaluations(folder.runs[0]) == folder.evaluations(whole)
+
+
+def test_a_program_that_cannot_be_restored_starts_over_and_says_so(folder):
+    folder.program(("    run.step(loss)\n", "    run.step(loss)\n    import time; time.sleep(0.1)\n"))
+    process = subprocess.Popen(
+        folder.command("run", "train.yaml", "--program", "--set", "seeds=[0]"),
+        cwd=folder.path,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: bool(list(folder.path.glob("results/train/*/evaluations.jsonl"))))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = folder.train("--set", "seeds=[0]")
+    assert done.returncode == 0, done.stderr
+    assert "starting over" in done.stderr
+    assert len(folder.evaluations(folder.runs[0])) == 3
+
+
+def test_the_program_sees_neither_the_terminal_nor_the_database(folder, monkeypatch):
+    monkeypatch.setenv("LRBENCH_DB", "postgresql://user:secret@host/db")
+    folder.program(
+        (
+            "import random\n",
+            "import os, random, sys\nassert not sys.stdin.read()\nassert 'secret' not in str(os.environ)\n",
+        )
+    )
+    assert folder.train("--set", "seeds=[0]").returncode == 0, folder.statuses()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups")
+def test_starting_a_training_inside_a_program_is_refused_in_one_line(folder):
+    folder.program(("weight = 1.0", "lrbench.run('train.yaml')"))
+    assert folder.train("--set", "seeds=[0]").returncode == 1
+    (status,) = folder.statuses()
+    assert "a program that LRBench trains cannot start trainings itself" in status["reason"]
