@@ -267,8 +267,10 @@ def _imported(file: Path, folder: Path) -> Iterator[Path]:
             continue
         for parts in modules:
             for end in range(1, len(parts) + 1):
-                place = folder.joinpath(*parts[:end])
-                yield from (each for each in (place.with_suffix(".py"), place / "__init__.py") if each.is_file())
+                module_path = folder.joinpath(*parts[:end])
+                yield from (
+                    each for each in (module_path.with_suffix(".py"), module_path / "__init__.py") if each.is_file()
+                )
 
 
 def _digest(path: Path) -> str:

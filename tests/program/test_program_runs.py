@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -310,9 +309,9 @@ RESUMING = (
 )
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
+def wait_for(folder: Folder, pattern: str) -> None:
     deadline = time.monotonic() + 60
-    while not condition():
+    while not list(folder.path.glob(pattern)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -328,7 +327,7 @@ def test_a_killed_run_goes_on_from_its_last_snapshot_exactly_and_leaves_no_proce
             stderr=subprocess.DEVNULL,
         )
         snapshot = f"results/train/*/snapshots/iter_{kills * EVERY:08d}"
-        wait_for(lambda snapshot=snapshot: bool(list(folder.path.glob(snapshot))))
+        wait_for(folder, snapshot)
         children = psutil.Process(process.pid).children(recursive=True)
         assert children
         process.send_signal(signal.SIGKILL)
@@ -348,7 +347,7 @@ def test_a_program_that_cannot_be_restored_starts_over_and_says_so(folder):
         cwd=folder.path,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(lambda: bool(list(folder.path.glob("results/train/*/evaluations.jsonl"))))
+    wait_for(folder, "results/train/*/evaluations.jsonl")
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = folder.train("--set", "seeds=[0]")
