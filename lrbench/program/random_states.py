@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from types import FunctionType, ModuleType
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 LONGEST_CONTAINER = 32
@@ -30,7 +32,7 @@ class RandomStates:
         states: dict[str, Any] = {"python": random.getstate(), "torch": torch.get_rng_state()}
         if "numpy.random" in sys.modules:
             states["numpy"] = sys.modules["numpy.random"].get_state(legacy=False)
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             states["cuda"] = torch.cuda.get_rng_state_all()
         if torch.backends.mps.is_available():
             states["mps"] = torch.mps.get_rng_state()
@@ -50,8 +52,8 @@ class RandomStates:
             import numpy
 
             numpy.random.set_state(states["numpy"])
-        if torch.cuda.is_available():
-            for device, state in zip(range(torch.cuda.device_count()), states.get("cuda", ())):
+        if "cuda" in states and torch.cuda.is_available():
+            for device, state in zip(range(torch.cuda.device_count()), states["cuda"]):  # noqa: B905
                 torch.cuda.set_rng_state(state, device)
         if "mps" in states and torch.backends.mps.is_available():
             torch.mps.set_rng_state(states["mps"])
@@ -89,9 +91,10 @@ def is_generator(value: object) -> bool:
 
 
 def find_generators(roots: Mapping[str, object]) -> dict[str, Any]:
-    """Return the random generators in attributes of the objects, and of the objects in these, by the path to each.
+    """Return the random generators that the objects hold, by the path to each.
 
-    Lists, tuples and dicts are searched up to a length of 32. Neural networks are not searched.
+    An object holds its attributes and what these hold; a list, tuple or dict of at most 32 elements holds these; a
+    function, and a method of an object's class, holds the variables outside it that it uses.
     """
     found: dict[str, Any] = {}
     left = list(roots.items())
@@ -108,17 +111,49 @@ def find_generators(roots: Mapping[str, object]) -> dict[str, Any]:
     return found
 
 
-def _contents(value: object) -> list[tuple[Any, object]]:
-    """The attributes of an object, or the elements of a short container."""
+def _contents(value: Any) -> list[tuple[Any, object]]:
+    """What an object holds: its attributes, a short container's elements, or what a function refers to."""
     import torch
 
-    if isinstance(value, (type, ModuleType, FunctionType, torch.nn.Module, torch.Tensor)):
-        return []
+    kind = type(value)
     if isinstance(value, (list, tuple)):
         return list(enumerate(value)) if len(value) <= LONGEST_CONTAINER else []
     if isinstance(value, dict):
         return list(value.items()) if len(value) <= LONGEST_CONTAINER else []
-    return list(getattr(value, "__dict__", {}).items())
+    if isinstance(value, MethodType):
+        return [("self", value.__self__), ("function", value.__func__)]
+    if isinstance(value, FunctionType):
+        return _referred_to(value)
+    if isinstance(value, partial):
+        return [("function", value.func), ("arguments", value.args), ("keywords", value.keywords)]
+    if isinstance(value, torch.nn.Module):
+        return [*vars(value).items(), *value._modules.items(), *_methods(kind)]
+    home = kind.__module__
+    of_library = home.split(".")[0] in {"torch", "numpy"} and not home.startswith("torch.utils.data")
+    if of_library or isinstance(value, (type, ModuleType)):
+        return []
+    return [*getattr(value, "__dict__", {}).items(), *_methods(kind)]
+
+
+def _methods(kind: type) -> list[tuple[str, object]]:
+    return [
+        (name, member)
+        for parent in kind.__mro__
+        for name, member in vars(parent).items()
+        if isinstance(member, FunctionType)
+    ]
+
+
+def _referred_to(function: FunctionType) -> list[tuple[str, object]]:
+    """The values of the variables outside a function that it uses; none for an installed library's function."""
+    code = function.__code__
+    if {"site-packages", "dist-packages"} & set(Path(code.co_filename).parts):
+        return []
+    found = [(name, function.__globals__[name]) for name in code.co_names if name in function.__globals__]
+    for name, cell in zip(code.co_freevars, function.__closure__ or ()):  # noqa: B905
+        with suppress(ValueError):  # a variable that is not assigned yet
+            found.append((name, cell.cell_contents))
+    return found
 
 
 def _state(generator: Any) -> Any:

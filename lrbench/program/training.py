@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrbench.program import training_evaluation as evaluation
+from lrbench.program import training_file
+from lrbench.program.moving_average import MovingAverage
 from lrbench.program.random_states import RandomStates, find_generators, is_generator, plain
-from lrbench.program.training_batches import Batches, check_loader, has_state, why_not_resumable
+from lrbench.program.training_arguments import check_parts, check_settings, rate_ratios, scaler_in
+from lrbench.program.training_batches import Batches, why_not_resumable
 
 if TYPE_CHECKING:
     import torch
-
-FILE = "training.pt"
-"""The file that ``Training.save`` writes into its folder."""
 
 
 class Training:
@@ -85,14 +85,20 @@ class Training:
         self.iteration = 0
         self._loader, self._evaluate_on = batches, evaluate_on
         self._loss, self._step, self._evaluate_by = loss, step, evaluate
-        self._accumulate, self._clip_norm, self._decay = accumulate, clip_norm, ema
+        self._accumulate, self._clip_norm = accumulate, clip_norm
         self._state = dict(state or {})
-        self._check()
-        self._ratios = _ratios(optimizer)
-        self._scaler = _scaler(self._state)
-        self._average = None if ema is None else _Average(model, ema)
-        places = {"batches": batches, "evaluate_on": evaluate_on, "state": self._state}
-        self._random_states = RandomStates(find_generators(places))
+        check_parts(model, optimizer, batches, evaluate_on)
+        check_settings(accumulate, clip_norm, ema, self._state)
+        if step is None and loss is None:
+            raise TypeError("Training: loss is missing: give loss=, or step= for batches that are no pairs")
+        if evaluate_on is None and evaluate is None:
+            raise TypeError("Training: evaluate_on is missing: give evaluate_on= or evaluate=")
+        self._ratios = rate_ratios(optimizer)
+        self._scaler = scaler_in(self._state)
+        self._average = None if ema is None else MovingAverage(model, ema)
+        held: dict[str, object] = {"batches": batches, "evaluate_on": evaluate_on, "model": model, "state": self._state}
+        held = {**held, "loss": loss, "step": step, "evaluate": evaluate}
+        self._random_states = RandomStates(find_generators(held))
         self._batches = Batches(batches, self._random_states)
         if not model.training:
             model.train()
@@ -152,33 +158,34 @@ class Training:
             ValueError: the training is not ``resumable``.
             TypeError: a state holds something else; the text names it.
         """
-        import torch
-
         if self.resumable is not None:
             raise ValueError(f"Training: it cannot be saved: {self.resumable}")
-        with self._random_states.kept():
+        with self._random_states.kept():  # a loader's or another object's state_dict may draw
             states = {name: part.state_dict() for name, part in self._parts().items()}
-            batches = self._batches.state()
-        saved = {
-            "states": states,
-            "iteration": self.iteration,
-            "batches": batches,
-            "random": plain(self._random_states.capture()),
-        }
-        torch.save(saved, Path(folder) / FILE)
+            position = self._batches.state()
+        training_file.write(
+            folder,
+            {
+                "states": states,
+                "iteration": self.iteration,
+                "batches": position,
+                "random": plain(self._random_states.capture()),
+            },
+        )
 
     def restore(self, folder: str | Path) -> None:
         """Go on from what ``save`` has written, in a training that is made of the same parts.
 
         Raises:
-            ValueError: the parts are others.
+            ValueError: the parts are others, or the loader has fewer batches.
         """
-        import torch
-
-        saved = torch.load(Path(folder) / FILE, map_location="cpu", weights_only=True)
+        saved = training_file.read(folder)
+        rates = [group["lr"] for group in self.optimizer.param_groups]
         self._batches.restore(saved["batches"])
-        for name, part in self._parts().items():
-            part.load_state_dict(saved["states"][name])
+        training_file.load_states(self._parts(), saved["states"])
+        for group, rate in zip(self.optimizer.param_groups, rates):  # noqa: B905
+            if hasattr(rate, "fill_"):  # a compiled or captured step reads this very tensor
+                group["lr"] = rate.fill_(group["lr"])
         self.iteration = saved["iteration"]
         self._random_states.restore(saved["random"])
 
@@ -189,15 +196,15 @@ class Training:
             "model": type(getattr(self.model, "_orig_mod", self.model)).__name__,
             "parameters": str(sum(parameter.numel() for parameter in self.model.parameters())),
         }
-        dataset = getattr(self._loader, "dataset", None)
-        if dataset is not None:
-            labels["dataset"] = type(dataset).__name__
-            if hasattr(dataset, "__len__"):
-                labels["samples"] = str(len(dataset))
-        return labels
+        dataset: Any = getattr(self._loader, "dataset", None)
+        if hasattr(dataset, "__len__"):
+            labels["samples"] = str(len(dataset))
+        while type(dataset).__name__ == "Subset":
+            dataset = dataset.dataset
+        return labels if dataset is None else {**labels, "dataset": type(dataset).__name__}
 
     def _set_rate(self, rate: float) -> None:
-        for group, ratio in zip(self.optimizer.param_groups, self._ratios):
+        for group, ratio in zip(self.optimizer.param_groups, self._ratios):  # noqa: B905
             value = rate * ratio
             if hasattr(group["lr"], "fill_"):
                 group["lr"].fill_(value)
@@ -249,84 +256,3 @@ class Training:
             parts["loss"] = self._loss
         further = {f"state[{name!r}]": part for name, part in self._state.items() if not is_generator(part)}
         return {**parts, **further}
-
-    def _check(self) -> None:
-        import torch
-
-        if not isinstance(self.model, torch.nn.Module):
-            raise TypeError(f"Training: model is {type(self.model).__name__}, but must be a torch.nn.Module")
-        if not isinstance(self.optimizer, torch.optim.Optimizer):
-            raise TypeError(f"Training: optimizer is {type(self.optimizer).__name__}, but must be of torch.optim")
-        check_loader(self._loader, "batches")
-        if self._step is None and self._loss is None:
-            raise TypeError("Training: loss is missing: give loss=, or step= for batches that are no pairs")
-        if self._evaluate_on is not None:
-            check_loader(self._evaluate_on, "evaluate_on")
-        elif self._evaluate_by is None:
-            raise TypeError("Training: evaluate_on is missing: give evaluate_on= or evaluate=")
-        if not isinstance(self._accumulate, int) or self._accumulate < 1:
-            raise ValueError(f"Training: accumulate is {self._accumulate!r}, but must be an integer of at least 1")
-        if self._clip_norm is not None and not self._clip_norm > 0:
-            raise ValueError(f"Training: clip_norm is {self._clip_norm!r}, but must be above 0")
-        if self._decay is not None and not 0 <= self._decay < 1:
-            raise ValueError(f"Training: ema is {self._decay!r}, but must be at least 0 and below 1")
-        for name, part in self._state.items():
-            if not has_state(part) and not is_generator(part):
-                raise TypeError(
-                    f"Training: state[{name!r}] is {type(part).__name__}, which has no state_dict and load_state_dict"
-                )
-
-
-class _Average:
-    """An exponential moving average of a model's parameters and of its normalisation layers' running statistics."""
-
-    def __init__(self, model: torch.nn.Module, decay: float) -> None:
-        from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-        self._averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        self._decay = decay
-        self._statistics = [
-            statistic
-            for layer in self._averaged.module.modules()
-            if hasattr(layer, "track_running_stats")
-            for statistic in layer.buffers(recurse=False)
-            if statistic.is_floating_point()
-        ]
-        self.model = self._averaged.module
-
-    def update(self, model: torch.nn.Module) -> None:
-        before = [statistic.clone() for statistic in self._statistics]
-        first = not self._updated
-        self._averaged.update_parameters(model)  # copies all buffers
-        self._updated = True
-        if first:
-            return
-        for statistic, average in zip(self._statistics, before):
-            statistic.lerp_(average, self._decay)
-
-    def state_dict(self) -> dict[str, Any]:
-        return dict(self._averaged.state_dict())
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._averaged.load_state_dict(state)
-        self._updated = bool(self._averaged.n_averaged)
-
-    _updated = False
-
-
-def _ratios(optimizer: torch.optim.Optimizer) -> list[float]:
-    """The initial rate of each parameter group divided by that of the first."""
-    initial = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
-    if initial[0] == 0:
-        raise ValueError(
-            "Training: optimizer has an initial lr of 0 in its first parameter group, to which the rates of the others "
-            "are relative: give that group an lr above 0"
-        )
-    return [1.0, *(rate / initial[0] for rate in initial[1:])]
-
-
-def _scaler(state: Mapping[str, Any]) -> Any:
-    """The GradScaler among the objects, None if there is none."""
-    import torch
-
-    return next((part for part in state.values() if isinstance(part, torch.amp.GradScaler)), None)

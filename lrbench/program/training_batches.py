@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from lrbench.program.random_states import RandomStates, plain
@@ -128,6 +129,9 @@ def check_loader(loader: Any, name: str) -> None:
         )
     if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
         raise TypeError(f"Training: {name} is {type(loader).__name__}, but must be an iterable of batches")
+    with suppress(TypeError):  # no length, or none that is known
+        if len(loader) == 0:
+            raise ValueError(f"Training: {name} has no batch: give a loader that is not empty")
 
 
 def _parts(loader: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -124,10 +125,14 @@ def moved(batches: Iterable[Any], device: torch.device | None) -> Iterator[Any]:
 
 def on_device(batch: Any, device: torch.device | None) -> Any:
     """Return a batch with its tensors on the device, in tuples, lists and dicts, too; as it is on the CPU."""
+    import torch
+
     if device is None or device.type == "cpu":
         return batch
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=True)
     if hasattr(batch, "to"):
-        return batch.to(device, non_blocking=True) if hasattr(batch, "is_floating_point") else batch.to(device)
+        return batch.to(device)
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
         return type(batch)(*(on_device(part, device) for part in batch))
     if isinstance(batch, (tuple, list)):
@@ -178,11 +183,9 @@ def _classification(outputs: list[torch.Tensor], labels: list[torch.Tensor]) -> 
 
 
 def _mean(losses: list[torch.Tensor], samples: list[int]) -> float:
-    import math
-
     if not losses:
         raise ValueError("Training: evaluate_on gives no batch: give a loader that is not empty")
-    return math.fsum(loss * count for loss, count in zip(read(losses), samples)) / sum(samples)
+    return math.fsum(loss * count for loss, count in zip(read(losses), samples)) / sum(samples)  # noqa: B905
 
 
 def read(losses: list[torch.Tensor]) -> list[float]:

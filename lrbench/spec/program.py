@@ -16,6 +16,7 @@ from lrbench.errors import SpecError
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings, TuningSettings
 from lrbench.spec.sections import Count, Iterations, Positive, Settings, Text, inconsistent
+from lrbench.storage import file_sha256
 
 Argument = bool | int | float | str
 OWN_DATA = "its own data"
@@ -275,11 +276,7 @@ def _imported(file: Path, folder: Path) -> Iterator[Path]:
 
 def _digest(path: Path) -> str:
     try:
-        found = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                found.update(chunk)
-        return found.hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise SpecError(
             f"cannot be read ({error.strerror})", where=str(path), remedy="correct workload.inputs"
