@@ -62,15 +62,15 @@ class Evaluation:
         """Take the evaluation from a parsed line.
 
         Raises:
-            KeyError: it lacks the accuracy, or a clock that a run needs to resume.
+            KeyError: it has no metric of a test set, or lacks a clock that a run needs to resume.
             TypeError, ValueError: a value is no number.
         """
         values = {name: math.nan if value is None else float(value) for name, value in row.items()}
         clocks = {name: values.pop(name) for name in ("train_seconds", "evaluation_seconds", "cpu_seconds")}
         iteration, memory = int(values.pop("iteration")), int(values.pop("peak_memory_bytes"))
         rate = values.pop("learning_rate", math.nan)
-        if "accuracy_top1" not in values:
-            raise KeyError("accuracy_top1")
+        if values.keys() <= {"train_loss"}:
+            raise KeyError("metrics")
         return cls(iteration, values, rate, **clocks, peak_memory_bytes=memory)
 
     def as_dict(self) -> dict[str, float]:
@@ -103,14 +103,19 @@ def of_trained_net(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
 def read_evaluations(file: BinaryIO) -> list[Evaluation]:
     """Read the evaluations before the first line that is none, or that a run cannot resume from.
 
-    Each iteration comes once, rising: where a line repeats one, the later line counts.
+    Each iteration comes once, rising: where a line repeats one, the later line counts. A line without an accuracy is
+    none where the lines before have one; of a program, none may have one.
     """
     found: dict[int, Evaluation] = {}
+    has_accuracy = False
     for row in itertools.chain.from_iterable(batch.rows for batch in _batches(file)):
         try:
             evaluation = Evaluation.parse(row)
+            if has_accuracy and "accuracy_top1" not in evaluation.metrics:
+                break
         except _NO_EVALUATION:
             break
+        has_accuracy = "accuracy_top1" in evaluation.metrics
         found[evaluation.iteration] = evaluation
     return [found[iteration] for iteration in sorted(found)]
 
