@@ -5,9 +5,7 @@ scheduler = run.scheduler(optimizer)
 for t in run:
     ...
     optimizer.step()
-    run.step(loss)
-    if run.should_evaluate:
-        run.report(test_loss=..., accuracy=...)
+    run.step(loss, evaluate=lambda: {"test_loss": ..., "accuracy": ...})
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from lrbench.program.channel import connected
 from lrbench.program.losses import detached, read
 from lrbench.program.parent import Alone, Parent
 
-_OVER = "the training is over: leave the loop when run.should_stop is true"
+_OVER = "the run's iterations are done: leave the loop when run.should_stop is true"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
@@ -123,19 +121,21 @@ class AttachedRun:
         while not self.should_stop and self.iteration < self.iterations:
             yield self.iteration
 
-    def step(self, loss: Any = float("nan")) -> None:
+    def step(self, loss: Any = float("nan"), evaluate: Callable[[], Mapping[str, Any]] | None = None) -> None:
         """End one iteration, which is one update of the optimizer.
 
         Args:
             loss: the iteration's training loss, a number or a tensor of one; its value is read at evaluations only.
+            evaluate: returns the arguments of ``report``, by name; called, and reported, when an evaluation is due.
 
         Raises:
-            RuntimeError: an evaluation is due that was not reported, or the training is over.
+            RuntimeError: an evaluation is due that was not reported, or the run's iterations are done.
+            SystemExit: LRBench has ended the training, and the program goes on with it.
         """
         if self.iteration >= self._end:
             self._next_rates()
-        if self.should_stop:
-            raise RuntimeError(_OVER)
+        if self.should_stop and self._parent.may_end_program:
+            raise SystemExit(0)
         self._losses.append(detached(loss))
         self.iteration += 1
         self._parent.progress(self.iteration)
@@ -143,6 +143,8 @@ class AttachedRun:
             losses, self._losses = read(self._losses), []
             self._parent.trained(losses)
             self.should_evaluate = True
+            if evaluate is not None:
+                self.report(**evaluate())
         elif self._rates:
             self._set_rates()
 
@@ -180,6 +182,8 @@ class AttachedRun:
                 f"no evaluation was reported at iteration {self.iteration}: call run.report(...) whenever "
                 "run.should_evaluate is true"
             )
+        if self.should_stop and self._parent.may_end_program:
+            return
         if self.iteration >= self.iterations:
             raise RuntimeError(_OVER)
         stretch = self._parent.next_rates(self.iteration)

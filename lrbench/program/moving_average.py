@@ -40,7 +40,7 @@ class MovingAverage:
         averages = [statistic.clone() for statistic in self._statistics]
         self._averaged.update_parameters(model)  # copies the buffers
         if not is_first:
-            for statistic, average in zip(self._statistics, averages):  # noqa: B905
+            for statistic, average in zip(self._statistics, averages):
                 statistic.lerp_(average, self._decay)
 
     def state_dict(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class Parent:
     """LRBench, behind the channel."""
 
     has_rates = True
+    may_end_program = True
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class Alone:
     """No LRBench: the program was started by itself."""
 
     start = 0
+    may_end_program = False
 
     def __init__(
         self,

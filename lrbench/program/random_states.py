@@ -53,7 +53,7 @@ class RandomStates:
 
             numpy.random.set_state(states["numpy"])
         if "cuda" in states and torch.cuda.is_available():
-            for device, state in zip(range(torch.cuda.device_count()), states["cuda"]):  # noqa: B905
+            for device, state in zip(range(torch.cuda.device_count()), states["cuda"]):
                 torch.cuda.set_rng_state(state, device)
         if "mps" in states and torch.backends.mps.is_available():
             torch.mps.set_rng_state(states["mps"])
@@ -150,7 +150,7 @@ def _referred_to(function: FunctionType) -> list[tuple[str, object]]:
     if {"site-packages", "dist-packages"} & set(Path(code.co_filename).parts):
         return []
     found = [(name, function.__globals__[name]) for name in code.co_names if name in function.__globals__]
-    for name, cell in zip(code.co_freevars, function.__closure__ or ()):  # noqa: B905
+    for name, cell in zip(code.co_freevars, function.__closure__ or ()):
         with suppress(ValueError):  # a variable that is not assigned yet
             found.append((name, cell.cell_contents))
     return found

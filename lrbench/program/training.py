@@ -183,7 +183,7 @@ class Training:
         rates = [group["lr"] for group in self.optimizer.param_groups]
         self._batches.restore(saved["batches"])
         training_file.load_states(self._parts(), saved["states"])
-        for group, rate in zip(self.optimizer.param_groups, rates):  # noqa: B905
+        for group, rate in zip(self.optimizer.param_groups, rates):
             if hasattr(rate, "fill_"):  # a compiled or captured step reads this very tensor
                 group["lr"] = rate.fill_(group["lr"])
         self.iteration = saved["iteration"]
@@ -204,7 +204,7 @@ class Training:
         return labels if dataset is None else {**labels, "dataset": type(dataset).__name__}
 
     def _set_rate(self, rate: float) -> None:
-        for group, ratio in zip(self.optimizer.param_groups, self._ratios):  # noqa: B905
+        for group, ratio in zip(self.optimizer.param_groups, self._ratios):
             value = rate * ratio
             if hasattr(group["lr"], "fill_"):
                 group["lr"].fill_(value)

@@ -185,7 +185,7 @@ def _classification(outputs: list[torch.Tensor], labels: list[torch.Tensor]) -> 
 def _mean(losses: list[torch.Tensor], samples: list[int]) -> float:
     if not losses:
         raise ValueError("Training: evaluate_on gives no batch: give a loader that is not empty")
-    return math.fsum(loss * count for loss, count in zip(read(losses), samples)) / sum(samples)  # noqa: B905
+    return math.fsum(loss * count for loss, count in zip(read(losses), samples)) / sum(samples)
 
 
 def read(losses: list[torch.Tensor]) -> list[float]:
