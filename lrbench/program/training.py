@@ -36,10 +36,12 @@ class Training:
     model's first parameter. A model that is in evaluation mode is set to training mode; else each of its modules trains
     in the mode that it has.
 
-    Resuming is exact on the CPU, bit for bit: see ``save``. Needed for that: the loader draws only from the global
-    random generators of Python, numpy and PyTorch and from generators that are found in its attributes, or its
-    sampler's, its dataset's and so on, as DataLoader does; state of the model outside its ``state_dict`` is given in
-    ``state``.
+    Resuming is exact, on the CPU bit for bit. The random generators are Python's, numpy's and PyTorch's global ones and
+    those that the arguments hold when ``Training`` is made: in attributes, such as a loader's ``generator``, in objects
+    there, or in variables that their functions use. A loader with ``state_dict`` and ``load_state_dict`` restores its
+    position itself. Any other is replayed: its epoch is begun anew, and the batches used already are passed over, which
+    takes as long as loading them. That gives the same batches unless the loader keeps a state from epoch to epoch, or
+    has global generators that the training uses, too, choose in mid-epoch what later batches hold.
 
     Args:
         model: the module to train.

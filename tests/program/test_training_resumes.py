@@ -93,7 +93,12 @@ class Shuffled:
 
 
 class ByEpoch(Shuffled):
-    epoch = 0
+    """Shuffles by the number of the epoch, and fails where it is not told it."""
+
+    random = None
+
+    def __init__(self, samples):
+        self.samples = samples
 
     def set_epoch(self, epoch):
         self.random = np.random.default_rng(epoch)
@@ -160,7 +165,7 @@ def test_a_loss_with_parameters_and_a_gradient_scaler(tmp_path):
             return super().forward(outputs, targets) * self.calls
 
     def make():
-        scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2)
+        scaler = torch.amp.GradScaler("cpu", init_scale=3.0, growth_factor=1.7, growth_interval=2)
         return make_training(loss=Learned(), clip_norm=0.1, state={"scaler": scaler})
 
     check_resuming(make, tmp_path, 3, 6)
