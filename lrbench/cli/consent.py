@@ -42,8 +42,9 @@ def program_options(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(consent=None, **others)
         if python is not None and shutil.which(python) is None:
             raise click.BadParameter(f"there is no program {python!r}", param_hint="--python")
-        typed = None if program == _OF_THE_SPEC else Path(program)
-        return command(consent=environment.consent(typed, python and shutil.which(python)), **others)
+        path = None if program == _OF_THE_SPEC else Path(program)
+        typed = ("--program", *([] if path is None else [program]), *(["--python", python] if python else []))
+        return command(consent=environment.consent(path, python and shutil.which(python), typed), **others)
 
     return called
 

@@ -25,6 +25,7 @@ from lrbench.executors.setup import (
 )
 from lrbench.nets import check_images
 from lrbench.runs.directory import RunDirectory
+from lrbench.spec.program import ProgramWorkload
 
 if TYPE_CHECKING:
     from lrbench.executors.plan import Task
@@ -65,6 +66,8 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
 def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
     if not waiting:
         return ""
+    if isinstance(experiment.workload, ProgramWorkload):
+        return "; no estimate: nothing of a program is executed for one"
     try:
         engine = find_engine(experiment, site())
         check_tasks(waiting, engine, experiment)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lrbench.api.environment import home, site
+from lrbench.cli.consent import announce_program, program_options
 from lrbench.cli.options import (
     RESULTS,
     format_option,
@@ -29,6 +30,7 @@ from lrbench.cli.setup import prepare_data
 from lrbench.errors import Interrupted, SpecError
 
 if TYPE_CHECKING:
+    from lrbench.engines.site import Consent
     from lrbench.spec.experiment import Experiment
     from lrbench.tuning.space import Space
     from lrbench.tuning.trial_runner import TrialRunner
@@ -48,6 +50,7 @@ class TuningOptions:
     overrides: tuple[str, ...]
     output_format: str
     output: Path | None
+    consent: Consent | None = None
 
     def command(self, name: str, *changes: str) -> str:
         """Return the command ``lrbench NAME`` with these options.
@@ -58,6 +61,7 @@ class TuningOptions:
         words = ["lrbench", name, str(self.spec)]
         words += ["-j", str(self.jobs)] if self.jobs > 1 else []
         words += ["--threads", str(self.threads)] if self.threads > 1 else []
+        words += [] if self.consent is None else list(self.consent.typed)
         words += ["--results", str(self.results)] if self.results != RESULTS else []
         for change in (*self.overrides, *changes):
             key, _, value = change.partition("=")
@@ -73,6 +77,7 @@ def tuning_options(command: Callable[..., int]) -> Callable[..., int]:
     @threads_option
     @results_option
     @overrides_options
+    @program_options
     @format_option()
     @output_option()
     @functools.wraps(command)
@@ -101,10 +106,11 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     experiment = read_experiment(options.spec, options.overrides, TuningSettings)
     check_engine(experiment)
     check(experiment)
-    engine, data = find_engine(experiment, site()), find_data(experiment, prepare_data)
+    engine, data = find_engine(experiment, site(options.consent)), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
     experiment.check_data(data)
     check_writable(options.results)
+    announce_program(experiment, data, options.consent)
     bench = TrialRunner(experiment, data, engine, options.results, options.jobs, options.threads)
     return replace(bench, lanes=_lanes(bench))
 

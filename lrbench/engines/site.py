@@ -15,11 +15,13 @@ class Consent:
         program: the file that was typed; None: the file that the spec names, within the folder of the spec.
         python: the interpreter that executes it.
         environment: environment of the program's process.
+        typed: the options as the user typed them, for the next command.
     """
 
     program: Path | None
     python: str
     environment: Mapping[str, str]
+    typed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,11 @@ class ProgramExperimentSettings(ExperimentSettings):
     solver: list[ProgramArguments]  # type: ignore[assignment]
 
 
-class ProgramTuningSettings(TuningSettings, ProgramExperimentSettings):
+class ProgramTuningSettings(TuningSettings):
     """As ``TuningSettings``, for a program."""
+
+    workload: ProgramSettings  # type: ignore[assignment]
+    solver: list[ProgramArguments]  # type: ignore[assignment]
 
 
 OF_PROGRAM: Mapping[type[ExperimentSettings], type[ExperimentSettings]] = {

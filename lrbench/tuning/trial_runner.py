@@ -63,7 +63,11 @@ class TrialRunner:
         """
         if isinstance(self.data, ProgramSource):
             where = self.experiment.document.where(("workload", "program"))
-            raise SpecError("this command does not take programs yet", where=where, remedy="use lrbench run")
+            raise SpecError(
+                "range tests, compose and verify do not take programs yet",
+                where=where,
+                remedy="use lrbench run, or lrbench tune with search.rates in the spec",
+            )
         return self.data
 
     def with_settings(self, **changes: Any) -> TrialRunner:

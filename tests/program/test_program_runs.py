@@ -136,6 +136,31 @@ def test_nothing_is_executed_without_consent(folder, words):
     assert not (folder.path / "executed").exists()
 
 
+def test_a_dry_run_lists_the_runs_and_estimates_nothing(folder):
+    done = folder.lrbench("run", "train.yaml", "--dry-run")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr == "2 of 2 runs to do; no estimate: nothing of a program is executed for one\n"
+
+
+def test_tune_searches_on_the_validation_part_and_confirms_on_the_test_part(folder):
+    folder.program(("weight = 1.0", "weight = 1.0 if run.split == 'validation' else 2.0"))
+    settings = ("search.rates=[0.01, 0.1]", "search.functions=[FIX]", "search.trials=2", "search.final_seeds=0")
+    done = folder.lrbench("tune", "train.yaml", *(word for each in settings for word in ("--set", each)), "--program")
+    assert done.returncode == 0, done.stderr
+    splits = [
+        json.loads(path.read_text())["workload"]["program"]["split"]
+        for path in folder.path.glob("results/*/*/run.json")
+    ]
+    assert {"validation", "test"} == set(splits)
+
+
+def test_a_range_test_of_a_program_is_refused_in_one_line(folder):
+    done = folder.lrbench("range", "train.yaml", "--program")
+    assert done.returncode == 2
+    assert "range tests, compose and verify do not take programs yet" in done.stderr
+
+
 def test_without_consent_one_line_says_what_to_type(folder):
     done = folder.lrbench("run", "train.yaml")
     assert done.returncode == 2
