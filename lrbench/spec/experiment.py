@@ -70,7 +70,9 @@ class Experiment:
         """
         if isinstance(self.workload, ProgramWorkload):
             raise SpecError(
-                "the workload is a program, but this is for nets only", where=self.document.where(("workload",))
+                "this command does not take programs yet",
+                where=self.document.where(("workload",)),
+                remedy="use lrbench run, or lrbench tune with search.rates in the spec",
             )
         return self.workload
 

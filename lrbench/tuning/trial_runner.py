@@ -10,7 +10,7 @@ from typing import Any
 
 from lrbench.data import Prepared, evaluated_on, hold_out, suggested
 from lrbench.engines.base import Engine
-from lrbench.errors import EngineFailed, SpecError
+from lrbench.errors import EngineFailed
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task
 from lrbench.policies import Policy
@@ -61,13 +61,8 @@ class TrialRunner:
         Raises:
             SpecError: the workload is a program.
         """
-        if isinstance(self.data, ProgramSource):
-            where = self.experiment.document.where(("workload", "program"))
-            raise SpecError(
-                "range tests, compose and verify do not take programs yet",
-                where=where,
-                remedy="use lrbench run, or lrbench tune with search.rates in the spec",
-            )
+        self.experiment.net_workload  # noqa: B018 - refuses a program
+        assert isinstance(self.data, Prepared)
         return self.data
 
     def with_settings(self, **changes: Any) -> TrialRunner:

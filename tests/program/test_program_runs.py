@@ -158,7 +158,10 @@ def test_tune_searches_on_the_validation_part_and_confirms_on_the_test_part(fold
 def test_a_range_test_of_a_program_is_refused_in_one_line(folder):
     done = folder.lrbench("range", "train.yaml", "--program")
     assert done.returncode == 2
-    assert "range tests, compose and verify do not take programs yet" in done.stderr
+    assert (
+        "this command does not take programs yet; use lrbench run, or lrbench tune with search.rates in the spec"
+        in done.stderr
+    )
 
 
 def test_without_consent_one_line_says_what_to_type(folder):

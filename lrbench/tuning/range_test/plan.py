@@ -75,7 +75,7 @@ def plan_for(experiment: Experiment, solver: SolverSettings) -> Plan:
     Raises:
         SpecError: the bound it gives does not fit the solver's own other one; with the spec's line.
     """
-    settings, iterations = experiment.settings.range, experiment.workload.iterations
+    settings, iterations = experiment.settings.range, experiment.net_workload.iterations
     factor = _BY_TYPE[solver.type] / solver.lr_scale
     usual = [float(f"{rate * factor:.6g}") for rate in _SGD_RANGE]
     low, high = settings.low or usual[0], settings.high or usual[1]
