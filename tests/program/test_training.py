@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'lrbench[torch]'")
 
 import numpy as np  # noqa: E402
-from parts_of_trainings import RATES, Noisy, WithState, make_training, network, shuffled  # noqa: E402
+from factories.trainings import RATES, Noisy, WithState, make_training, network, shuffled  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader, Subset, TensorDataset  # noqa: E402
 
@@ -174,9 +174,9 @@ class WithMask(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.body = network()
-        self.register_buffer("mask", torch.tensor([0.0, -math.inf]))
-        self.register_buffer("positions", torch.arange(5))
+        self.body: nn.Module = network()
+        self.mask = nn.Buffer(torch.tensor([0.0, -math.inf]))
+        self.positions = nn.Buffer(torch.arange(5))
 
     def forward(self, inputs):
         return self.body(inputs) + self.mask.exp()[1] + self.positions[0]
@@ -185,22 +185,28 @@ class WithMask(nn.Module):
 def test_the_moving_average_is_evaluated():
     torch.manual_seed(0)
     training = simple(WithMask(), ema=0.75, evaluate=lambda model: {"first": model.body[0].weight[0, 0]})
-    expected = training.model.body[0].weight[0, 0].item()
+    weights = training.model.get_parameter("body.0.weight")
+    expected = weights[0, 0].item()
     assert training.evaluate() == {"first": expected}
     for t in range(4):
         training.train([0.5])
-        weight = training.model.body[0].weight[0, 0].item()
+        weight = weights[0, 0].item()
         expected = weight if t == 0 else 0.75 * expected + 0.25 * weight
         assert training.evaluate()["first"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_running_statistics_are_averaged_and_other_buffers_copied():
     seen = []
-    training = simple(WithMask(), ema=0.75, evaluate=lambda model: seen.append(deepcopy(model.state_dict())) or {})
+
+    def evaluate(model):
+        seen.append(deepcopy(model.state_dict()))
+        return {}
+
+    training = simple(WithMask(), ema=0.75, evaluate=evaluate)
     means = []
     for _ in range(3):
         training.train([0.5])
-        means.append(training.model.body[1].running_mean.clone())
+        means.append(training.model.get_buffer("body.1.running_mean").clone())
     training.evaluate()
     expected = 0.75 * (0.75 * means[0] + 0.25 * means[1]) + 0.25 * means[2]
     torch.testing.assert_close(seen[0]["body.1.running_mean"], expected)
@@ -300,7 +306,12 @@ def test_metrics_of_evaluate_are_numbers():
 
 def test_evaluate_is_called_in_evaluation_mode_without_gradients():
     modes = []
-    training = make_training(evaluate=lambda model: modes.append((model.training, torch.is_grad_enabled())) or {})
+
+    def evaluate(model):
+        modes.append((model.training, torch.is_grad_enabled()))
+        return {}
+
+    training = make_training(evaluate=evaluate)
     training.evaluate()
     assert modes == [(False, False)]
     assert training.model.training

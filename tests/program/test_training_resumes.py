@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'lrbench[torch]'")
 
 import numpy as np  # noqa: E402
-from parts_of_trainings import (  # noqa: E402
+from factories.trainings import (  # noqa: E402
     RATES,
     Counter,
     Drawn,
@@ -20,9 +21,10 @@ from parts_of_trainings import (  # noqa: E402
     make_training,
     shuffled,
 )
+from torch.nn import CrossEntropyLoss  # noqa: E402
 from torch.utils.data import DataLoader, RandomSampler, WeightedRandomSampler  # noqa: E402
 
-ALL = {"accumulate": 2, "clip_norm": 0.1, "ema": 0.5}
+ALL: dict[str, Any] = {"accumulate": 2, "clip_norm": 0.1, "ema": 0.5}
 
 
 def end(training):
@@ -92,16 +94,19 @@ class Shuffled:
         return self.samples
 
 
-class ByEpoch(Shuffled):
+class ByEpoch:
     """Shuffles by the number of the epoch, and fails where it is not told it."""
 
-    random = None
-
-    def __init__(self, samples):
-        self.samples = samples
+    order: list[int]
 
     def set_epoch(self, epoch):
-        self.random = np.random.default_rng(epoch)
+        self.order = np.random.default_rng(epoch).permutation(40).tolist()
+
+    def __iter__(self):
+        return iter(self.order)
+
+    def __len__(self):
+        return 40
 
 
 LOADERS = {
@@ -110,7 +115,7 @@ LOADERS = {
     "sampler's generator": lambda: sampled(lambda data: RandomSampler(data, generator=generator())),
     "weighted sampler": lambda: sampled(lambda data: WeightedRandomSampler([1.0, 2.0] * 20, 40)),
     "sampler of one's own": lambda: sampled(lambda data: Shuffled(40)),
-    "sampler with set_epoch": lambda: sampled(lambda data: ByEpoch(40)),
+    "sampler with set_epoch": lambda: sampled(lambda data: ByEpoch()),
     "generators of the data set": lambda: shuffled(OwnRandomness()),
     "batches drawn by the global generator": Drawn,
     "a list": lambda: [(torch.sin(torch.arange(48.0) * n).reshape(8, 6), torch.arange(8) % 3) for n in range(5)],
@@ -154,10 +159,10 @@ def test_a_generator_given_as_state(tmp_path):
 
 
 def test_a_loss_with_parameters_and_a_gradient_scaler(tmp_path):
-    class Learned(torch.nn.CrossEntropyLoss):
+    class Learned(CrossEntropyLoss):
         def __init__(self):
             super().__init__()
-            self.register_buffer("calls", torch.tensor(1.0))
+            self.calls = torch.nn.Buffer(torch.tensor(1.0))
 
         def forward(self, outputs, targets):
             if outputs.requires_grad:
@@ -219,7 +224,7 @@ def test_says_before_training_whether_it_can_be_resumed(tmp_path, loader, reason
     if reason is None:
         assert training.resumable is None
         return
-    assert training.resumable.startswith(reason)
+    assert str(training.resumable).startswith(reason)
     with pytest.raises(ValueError, match=f"^Training: it cannot be saved: {reason}"):
         training.save(tmp_path)
     assert list(tmp_path.iterdir()) == []

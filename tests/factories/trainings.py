@@ -33,7 +33,7 @@ class OwnRandomness(Dataset[Any]):
     """Samples with noise from generators that the data set holds itself."""
 
     def __init__(self) -> None:
-        self.transforms = [random.Random(1), np.random.default_rng(2), np.random.RandomState(3)]
+        self.transforms = (random.Random(1), np.random.default_rng(2), np.random.RandomState(3))
 
     def __len__(self) -> int:
         return 40
