@@ -155,7 +155,10 @@ class ProgramSession(Session[Reported]):
             }
         )
         if job.function is not None:
-            self._receive("opened")
+            reason = self._receive("opened")[0]["resumable"]
+            if reason is not None:
+                self.resumable = False
+                job.on_notice(f"not resumable, so that a run that is cut off starts over: {reason}")
 
     def _send(self, message: Mapping[str, Any], payload: bytes = b"") -> None:
         try:
