@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lrbench.errors import plain
-from lrbench.metrics.objective import AnyTarget, Target
+from lrbench.metrics.objective import AnyTarget, Objective, Target
 from lrbench.metrics.registry import Metric, Unit
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.document import Mark
@@ -107,6 +107,11 @@ def mark_of(comparison: Comparison | None) -> Mark | None:
     """The mark of a value by how it compares with the best."""
     verdict = None if comparison is None else comparison.verdict
     return "best" if verdict == "best" else "equal" if verdict == "not told apart" else None
+
+
+def objective_heading(objective: Objective) -> str:
+    """The objective at the head of a column, such as ``accuracy %`` or ``test loss``."""
+    return objective.title + unit_text(objective.unit)
 
 
 def target_text(target: AnyTarget) -> str:

@@ -266,5 +266,5 @@ class SearchPhase:
     def _aimed(self) -> TrialRunner:
         """The runner of searches for the fewest iterations to the target."""
         runner = _aimed(self.search_runner(), self.goal).with_stopping().with_suffix(SUFFIX)
-        search_settings = runner.experiment.settings.search.model_copy(update={"objective": "iterations"})
+        search_settings = runner.experiment.settings.search.model_copy(update={"by": "iterations"})
         return runner.with_settings(search=search_settings)
