@@ -50,7 +50,7 @@ class Objective:
         metric, at = stored.get("metric"), stored.get("at", "final")
         if not isinstance(metric, str) or at not in get_args(At) or not is_evaluated(metric):
             return None
-        goal = stored.get("goal") or known_goal(metric)
+        goal: Any = stored.get("goal") or known_goal(metric)
         return cls(metric, goal, at) if goal in get_args(Goal) else None
 
     def stored(self) -> dict[str, str]:

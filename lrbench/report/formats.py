@@ -128,7 +128,8 @@ def different_targets(targets: Mapping[AnyTarget, int]) -> str:
     """That runs are to reach different targets, by how many runs name each, and what to do."""
     accuracies = sorted(target for target in targets if isinstance(target, int | float))
     others = sorted((target for target in targets if isinstance(target, Target)), key=plain_target)
-    counts = [(plain_target(target), targets[target]) for target in (*accuracies, *others)]
+    named_targets: list[AnyTarget] = [*accuracies, *others]
+    counts = [(plain_target(target), targets[target]) for target in named_targets]
     named = ", ".join(f"{text} ({n} run{'s' if n > 1 else ''})" for text, n in counts)
     remedy = f". Name one for all, such as --target {max(accuracies):g}" if accuracies else ""
     return f"the runs have different targets: {named}; so nothing is said of reaching one{remedy}"

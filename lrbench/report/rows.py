@@ -128,8 +128,9 @@ def _outcome(record: RunRecord, objective: Objective | None) -> tuple[str, str |
     metric = None if objective is None else METRICS.get(objective.column)
     if objective is not None and status.completed and (metric is None or metric.of_losses):
         values = record.evaluations.get(objective.column, np.array([]))
-        wrong = np.flatnonzero(~np.isfinite(values) & (record.evaluations["iteration"] > 0)) if len(values) else []
+        wrong = record.evaluations["iteration"][~np.isfinite(values)] if len(values) else values
+        wrong = wrong[wrong > 0]
         if len(wrong):
-            at = int(record.evaluations["iteration"][wrong[0]])
+            at = int(wrong[0])
             return "diverged", f"{objective.metric} is not finite at iteration {at}", at
     return status.status, status.reason, status.iteration

@@ -51,12 +51,13 @@ def open_study(
     """
     import optuna
 
+    directions: dict[str, list[Goal]] = {"value": [goal], "iterations": ["minimize"], "both": [goal, "minimize"]}
     with _opened(storage) as opened:
         study = optuna.create_study(
             storage=opened,
             study_name=name,
             load_if_exists=True,
-            directions={"value": [goal], "iterations": ["minimize"], "both": [goal, "minimize"]}[settings.by],
+            directions=directions[settings.by],
             sampler=_sampler(settings),
             pruner=_pruner(settings, evaluations),
         )

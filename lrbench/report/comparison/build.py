@@ -80,7 +80,7 @@ def _label(workloads: Sequence[WorkloadTable], row: PolicyRow, axis: Axis) -> st
 
 
 def _table(
-    label: str, rows: Sequence[PolicyRow], axis: Axis, of: tuple[Report, float | None], samples: Samples
+    label: str, rows: Sequence[PolicyRow], axis: Axis, of: tuple[Report, AnyTarget | None], samples: Samples
 ) -> ComparisonTable:
     report, target = of
     values = tuple(sorted({axis.value(row) for row in rows}, key=axis.order))
