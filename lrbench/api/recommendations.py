@@ -9,6 +9,7 @@ from typing import Any, overload
 from lrbench.api.environment import database_place, home
 from lrbench.data import Prepared, find_prepared
 from lrbench.executors.setup import check_engine, find_data
+from lrbench.metrics.objective import target_accuracy
 from lrbench.metrics.summary import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.next_commands import database_option
@@ -92,7 +93,7 @@ def recommend(
             logging.getLogger("lrbench").info(
                 "created %s with the %d entries that LRBench ships", known.shown, len(known)
             )
-        found = recommendations(experiment, data, target or experiment.settings.target_accuracy, known)
+        found = recommendations(experiment, data, target or target_accuracy(experiment.settings.aim), known)
     return Recommendations(found, experiment, database)
 
 

@@ -21,6 +21,7 @@ from lrbench.cli.tuning_options import (
     tuning_options,
 )
 from lrbench.errors import UsageError
+from lrbench.metrics.objective import Target, target_accuracy
 
 if TYPE_CHECKING:
     from lrbench.policies import Policy
@@ -135,7 +136,12 @@ def _goal(
     from lrbench.tuning.verify import Goal
 
     settings = bench.experiment.settings
-    wanted = target if target is not None else settings.target_accuracy
+    if target is None and isinstance(settings.aim, Target):
+        raise UsageError(
+            f"the target of the spec is on {settings.aim.metric.metric}, but an accuracy is what can be verified",
+            remedy="give --target 0.98, an accuracy",
+        )
+    wanted = target if target is not None else target_accuracy(settings.aim)
     if wanted is None:
         raise UsageError("there is no accuracy to reach", remedy="give --target 0.98, or target_accuracy in the spec")
     chosen = tuple(settings.seeds) if seeds is None else tuple(range(seeds))

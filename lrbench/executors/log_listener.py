@@ -8,6 +8,7 @@ from abc import abstractmethod
 from lrbench.errors import plain
 from lrbench.executors.local import Listener, Outcome
 from lrbench.executors.plan import Task
+from lrbench.metrics.objective import Objective
 from lrbench.runs.evaluations import Evaluation
 
 
@@ -16,7 +17,7 @@ class LogListener(Listener):
 
     def __init__(self) -> None:
         self.best: dict[int, float] = {}
-        """The best accuracy so far by the task's number, NaN where there is none."""
+        """The best value of the objective so far by the task's number, NaN where there is none."""
 
     @abstractmethod
     def say(self, task: Task, text: str) -> None:
@@ -40,15 +41,16 @@ class LogListener(Listener):
             self.say(
                 task,
                 f"iteration {evaluation.iteration}  lr {evaluation.learning_rate:.3g}  "
-                f"loss {evaluation.metrics['train_loss']:.4g}  accuracy {evaluation.accuracy:.2%}",
+                f"loss {evaluation.metrics['train_loss']:.4g}  {value_text(task, _objective(task).value(evaluation))}",
             )
 
     def note(self, task: Task, evaluation: Evaluation) -> bool:
-        """Remember the accuracy; False where it is NaN: the end of the run, which comes next, says why."""
-        accuracy, best = evaluation.accuracy, self.best[task.number]
-        if accuracy != accuracy:
+        """Remember the objective's value; False where it is NaN: the end of the run, which comes next, says why."""
+        objective, best = _objective(task), self.best[task.number]
+        value = objective.value(evaluation)
+        if math.isnan(value):
             return False
-        self.best[task.number] = accuracy if not best >= accuracy else best
+        self.best[task.number] = best if objective.reached(best, value) else value
         return True
 
     def held_elsewhere(self, task: Task) -> None:
@@ -63,8 +65,19 @@ class LogListener(Listener):
         status = outcome.status
         reason = f": {plain(status.reason)}" if status.reason else ""
         best = self.best.get(outcome.task.number, math.nan)
-        found = f", best accuracy {best:.2%}" if best == best else ""
+        found = f", best {value_text(outcome.task, best)}" if best == best else ""
         return f"{status.status} at iteration {status.iteration}{found}{reason}"
+
+
+def _objective(task: Task) -> Objective:
+    return task.experiment.settings.objective.resolved
+
+
+def value_text(task: Task, value: float) -> str:
+    """Return a value of the objective with its name, such as ``accuracy 98.00%`` or ``test loss 0.1235``."""
+    objective = _objective(task)
+    text = f"{value:.2%}" if objective.unit == "fraction" else f"{value:.4g}"
+    return f"{objective.title} {text}"
 
 
 def name_of(task: Task, total: int | None = None) -> str:

@@ -67,8 +67,8 @@ class Task:
         """Rules that end the run early."""
         settings = self.experiment.settings
         stopping = settings.stopping
-        target = settings.target_accuracy if stopping.at_target else None
-        return StoppingRules(target, stopping.patience, stopping.max_train_seconds)
+        target = settings.aim if stopping.at_target else None
+        return StoppingRules(target, stopping.patience, stopping.max_train_seconds, settings.objective.resolved)
 
     def job(
         self,

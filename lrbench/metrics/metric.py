@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # numpy takes 0.1 s to import, and the names of metrics are completed in a shell
     import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # numpy takes 0.1 s to import, and the names of metrics are c
     Floats = NDArray[np.floating]
     Integers = NDArray[np.integer]
 
-Unit = Literal["fraction", "loss", "iterations", "seconds", "iterations/s", "bytes"]
+Unit = Literal["fraction", "loss", "iterations", "seconds", "iterations/s", "bytes", "value"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,17 +74,54 @@ class Evaluated:
         return self.classes_ahead < 1
 
 
+class Judge(Protocol):
+    """A metric of evaluations by which runs are judged; see ``lrbench.metrics.objective.Objective``."""
+
+    @property
+    def column(self) -> str:
+        """Name of the metric in evaluations."""
+
+    @property
+    def sign(self) -> float:
+        """1 where high values are better, else -1."""
+
+    @property
+    def final_metric(self) -> Metric:
+        """The metric of a run that is the value of its last evaluation."""
+
+    @property
+    def best_metric(self) -> Metric:
+        """The metric of a run that is its best value."""
+
+
+class Threshold(Protocol):
+    """A value of a metric that is to be reached; see ``lrbench.metrics.objective.Target``."""
+
+    @property
+    def metric(self) -> Judge:
+        """The metric."""
+
+    @property
+    def value(self) -> float:
+        """The value."""
+
+
+ACCURACY_COLUMN = "accuracy_top1"
+
+
 @dataclass(frozen=True, eq=False)
 class RunCurves:
     """The evaluations of a run.
 
     Attributes:
         columns: by name, each with a value for each evaluation in the order of iterations, NaN where unknown.
-        target: the accuracy to reach, a fraction; None where there is none.
+        target: the accuracy to reach, a fraction, or a target on another metric; None where there is none.
+        objective: the metric whose best value counts; None: the accuracy.
     """
 
     columns: Mapping[str, Column]
-    target: float | None
+    target: float | Threshold | None
+    objective: Judge | None = None
 
     def column(self, name: str) -> Column:
         """A column; NaN throughout where it is absent."""
@@ -98,26 +135,50 @@ class RunCurves:
         """The last value of a column; None where it is unknown."""
         return last_known(self.column(name))
 
-    @cached_property
+    @property
     def accuracy(self) -> Column:
-        """``accuracy_top1``, NaN at iteration 0: a test pass of the initial weights says nothing of the policy."""
-        import numpy as np
+        """The accuracy at each evaluation; see ``values``."""
+        return self.values(None)
 
-        return np.where(self.column("iteration") > 0, self.column("accuracy_top1"), np.nan)
-
-    @cached_property
+    @property
     def best_accuracy(self) -> float | None:
         """The highest accuracy; None where none is known."""
+        return self.best(None)
+
+    def values(self, judge: Judge | None) -> Column:
+        """A metric, None: the accuracy, at each evaluation.
+
+        NaN at iteration 0: a test pass of the initial weights says nothing of a policy.
+        """
         import numpy as np
 
-        best = float(np.fmax.reduce(self.accuracy, initial=np.nan))
+        name = ACCURACY_COLUMN if judge is None else judge.column
+        return np.where(self.column("iteration") > 0, self.column(name), np.nan)
+
+    def best(self, judge: Judge | None) -> float | None:
+        """The best value of a metric, None: of the accuracy; None where none is known."""
+        import numpy as np
+
+        sign = 1.0 if judge is None else judge.sign
+        values = sign * self.values(judge)
+        best = sign * float(np.fmax.reduce(values[~np.isinf(values)], initial=np.nan))
         return best if math.isfinite(best) else None
 
-    def at_first(self, threshold: float | None, name: str) -> float | None:
-        """A column's value at the first evaluation whose accuracy is at least the threshold."""
+    def at_best(self, name: str) -> float | None:
+        """A column's value at the first evaluation with the best value of the objective."""
+        return self._at_first(self.objective, self.best(self.objective), name)
+
+    def at_target(self, name: str) -> float | None:
+        """A column's value at the first evaluation that reaches the target; None where none does."""
+        if self.target is None or isinstance(self.target, int | float):
+            return self._at_first(None, self.target, name)
+        return self._at_first(self.target.metric, self.target.value, name)
+
+    def _at_first(self, judge: Judge | None, threshold: float | None, name: str) -> float | None:
         if threshold is None:
             return None
-        reached = self.accuracy >= threshold  # False for NaN
+        sign = 1.0 if judge is None else judge.sign
+        reached = sign * self.values(judge) >= sign * threshold  # False for NaN
         return last_known(self.column(name)[reached.argmax() :][:1]) if reached.any() else None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lrbench.errors import UsageError, did_you_mean
 from lrbench.metrics.evaluation import EVALUATION_METRICS
-from lrbench.metrics.metric import Evaluated, Metric, RunCurves, Unit
+from lrbench.metrics.metric import ACCURACY_COLUMN, Evaluated, Judge, Metric, RunCurves, Threshold, Unit
 from lrbench.metrics.run import RUN_METRICS, run_metrics
 
 if TYPE_CHECKING:
@@ -28,13 +28,17 @@ __all__ = [
     "Unit",
     "all_metrics",
     "metric_named",
-    "objective_metric",
 ]
 
 DEFAULT_RANKING = "final_accuracy"
 """Metric that ranks policies where neither a spec nor the user names one."""
 
 GROUP = "lrbench.metrics"
+CLOCKS = frozenset(
+    ("iteration", "learning_rate", "train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
+)
+"""Columns of evaluations that are no metrics of an evaluation."""
+
 _ROBUSTNESS = Metric(
     "lr_scale_robustness",
     "spread over LR scales",
@@ -77,14 +81,38 @@ METRICS: Mapping[str, Metric] = _Registry()
 TIMES_TO_TARGET = tuple(metric.name for metric in RUN_METRICS if metric.to_target)
 
 
-def all_metrics(evaluations: Mapping[str, Column], target: float | None) -> dict[str, float | None]:
+def all_metrics(
+    evaluations: Mapping[str, Column], target: float | Threshold | None, objective: Judge | None = None
+) -> dict[str, float | None]:
     """The metrics of a run and of its last evaluation, by name; those of an evaluation at iteration 0 are None.
+
+    Those of an objective that LRBench does not know are among them, and, of a run without an accuracy, all others that
+    its program reports.
 
     Args:
         evaluations: columns by name, as in ``RunCurves``.
-        target: the accuracy to reach, a fraction; None where there is none.
+        target: the accuracy to reach, a fraction, or a target on another metric; None where there is none.
+        objective: the metric that runs are judged by; None: the accuracy.
     """
-    return run_metrics(RunCurves(evaluations, target), METRICS.values())
+    own: dict[str, Metric] = {}
+    if ACCURACY_COLUMN not in evaluations:
+        unknown = [name for name in evaluations if name not in METRICS and name not in CLOCKS]
+        own = {name: unknown_metric(name, higher_is_better=False) for name in unknown}
+    if objective is not None:
+        own |= {metric.name: metric for metric in (objective.final_metric, objective.best_metric)}
+    return run_metrics(RunCurves(evaluations, target, objective), {**METRICS, **own}.values())
+
+
+def unknown_metric(name: str, *, higher_is_better: bool) -> Metric:
+    """Return the metric that is the last value of one that only the user's program knows."""
+    return Metric(
+        name,
+        name.replace("_", " "),
+        "value",
+        f"the last {name}, unless of iteration 0",
+        higher_is_better=higher_is_better,
+        of_run=lambda run: run.last(name) if (run.last("iteration") or 0) > 0 else None,
+    )
 
 
 def metric_named(name: str) -> Metric:
@@ -94,16 +122,3 @@ def metric_named(name: str) -> Metric:
     raise UsageError(
         f"unknown metric {name!r}", remedy=did_you_mean(name, METRICS) or f"there are {', '.join(METRICS)}"
     )
-
-
-def objective_metric(metric: str, at: str) -> Metric | None:
-    """Metric of a run for an objective of a spec; None where there is none.
-
-    Args:
-        metric: ``accuracy``, or the name of another metric of an evaluation.
-        at: ``final`` for the last evaluation of a run, or ``best`` for its best one, for ``accuracy`` only.
-    """
-    if metric == "accuracy":
-        return METRICS.get(f"{at}_accuracy")
-    found = METRICS.get(metric)
-    return found if found is not None and found.of_evaluation is not None and at == "final" else None

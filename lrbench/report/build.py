@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lrbench.comparable import engine_settings, key, workload_settings
+from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.labels import engine_name, labels, solver_name, workload_name
@@ -34,18 +35,30 @@ class WorkloadTable:
     """The policies of one workload: the ranked ones first, then the provisional ones, then those without a value.
 
     Attributes:
-        targets: the accuracies to reach that its runs name, and how many name each. All of them are held to it where
+        targets: the targets that its runs name, and how many name each. All of them are held to it where
             it is one; means over different ones would mean nothing, so that otherwise none is held to any.
     """
 
     label: str
     policies: tuple[PolicyRow, ...]
-    targets: Mapping[float, int] = field(default_factory=dict)
+    targets: Mapping[AnyTarget, int] = field(default_factory=dict)
 
     @property
-    def target(self) -> float | None:
-        """The accuracy to reach, a fraction; None where the runs name none or different ones."""
+    def target(self) -> AnyTarget | None:
+        """The target: an accuracy, or of another metric; None where the runs name none or different ones."""
         return next(iter(self.targets)) if len(self.targets) == 1 else None
+
+    @property
+    def objective(self) -> Objective:
+        """What its runs are judged by: the objective of their specs where they agree, else the accuracy."""
+        objectives = {row.objective for row in self.policies}
+        return objectives.pop() if len(objectives) == 1 else ACCURACY
+
+    @property
+    def has_accuracy(self) -> bool:
+        """Whether a run gives an accuracy, or none gives anything yet."""
+        runs = [run for row in self.policies for run in (*row.runs, *row.scaled) if len(run.evaluations) > 1]
+        return not runs or any(ACCURACY.column in run.evaluations for run in runs)
 
     @property
     def several_solvers(self) -> bool:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from lrbench.engines.caffe.log import CaffeLog
 from lrbench.engines.caffe.schedule import RUN_LENGTH, field_value, is_list, native_form
 from lrbench.errors import PolicyError, path_text
+from lrbench.metrics.objective import AnyTarget
 from lrbench.metrics.registry import all_metrics
 from lrbench.nets.caffe_pb2 import NetParameter, SolverParameter
 from lrbench.nets.text import merge_whole_fields
@@ -36,7 +37,7 @@ DISPLAY_TOLERANCE = 1e-3
 COMPARED_BYTES = 29_800  # of a net; glog writes some more of one that it cuts
 
 
-def row_of_log(path: Path, log: CaffeLog, target: float | None = None) -> RunRow:
+def row_of_log(path: Path, log: CaffeLog, target: AnyTarget | None = None) -> RunRow:
     """Return the row of a log that ``read_log`` read."""
     solver = log.solver or SolverParameter()
     policy, function, followed = _policy(path, log, solver)

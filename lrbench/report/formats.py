@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lrbench.errors import plain
+from lrbench.metrics.objective import AnyTarget, Objective, Target
 from lrbench.metrics.registry import Metric, Unit
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.document import Mark
@@ -46,6 +47,8 @@ def number(value: float, unit: Unit) -> str:
         return f"{value / 1e6:,.0f}"
     if unit == "iterations":
         return f"{value:,.0f}"
+    if unit == "value":  # of whatever size
+        return f"{value:.4g}"
     if unit == "loss":
         return f"{value:.4f}" if abs(value) < 1000 else f"{value:.3g}"
     return f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
@@ -106,13 +109,30 @@ def mark_of(comparison: Comparison | None) -> Mark | None:
     return "best" if verdict == "best" else "equal" if verdict == "not told apart" else None
 
 
-def different_targets(targets: Mapping[float, int]) -> str:
-    """That runs are to reach different accuracies, by how many runs name each, and what to do."""
-    named = ", ".join(f"{target:g} ({n} run{'s' if n > 1 else ''})" for target, n in sorted(targets.items()))
-    return (
-        f"the runs have different targets: {named}; so nothing is said of reaching one. "
-        f"Name one for all, such as --target {max(targets):g}"
-    )
+def objective_heading(objective: Objective) -> str:
+    """The objective at the head of a column, such as ``accuracy %`` or ``test loss``."""
+    return objective.title + unit_text(objective.unit)
+
+
+def target_text(target: AnyTarget) -> str:
+    """Return a target as text, such as ``98 %``, or ``test loss 0.12`` where its metric is not the accuracy."""
+    return f"{100 * target:g} %" if isinstance(target, int | float) else plain_target(target)
+
+
+def plain_target(target: AnyTarget) -> str:
+    """Return a target as text, such as ``0.98``, or ``test loss 0.12`` where its metric is not the accuracy."""
+    return f"{target.metric.title} {target.value:g}" if isinstance(target, Target) else f"{target:g}"
+
+
+def different_targets(targets: Mapping[AnyTarget, int]) -> str:
+    """That runs are to reach different targets, by how many runs name each, and what to do."""
+    accuracies = sorted(target for target in targets if isinstance(target, int | float))
+    others = sorted((target for target in targets if isinstance(target, Target)), key=plain_target)
+    named_targets: list[AnyTarget] = [*accuracies, *others]
+    counts = [(plain_target(target), targets[target]) for target in named_targets]
+    named = ", ".join(f"{text} ({n} run{'s' if n > 1 else ''})" for text, n in counts)
+    remedy = f". Name one for all, such as --target {max(accuracies):g}" if accuracies else ""
+    return f"the runs have different targets: {named}; so nothing is said of reaching one{remedy}"
 
 
 def some_diverged(diverged: int, runs: int) -> str:

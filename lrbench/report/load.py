@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lrbench.errors import LRBenchError, ResultsError, path_text
 from lrbench.metrics.divergence import divergence
-from lrbench.metrics.registry import DEFAULT_RANKING, METRICS, metric_named
+from lrbench.metrics.objective import AnyTarget, Objective, known_goal
+from lrbench.metrics.registry import CLOCKS, DEFAULT_RANKING, METRICS, Metric, metric_named
 from lrbench.report.build import Report, build_report
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.runs.description import read_description
@@ -36,7 +37,7 @@ class Loaded:
         return list(map(str, self.errors))
 
 
-def read_report(paths: Sequence[Path], metric: str | None = None, target: float | None = None) -> Report:
+def read_report(paths: Sequence[Path], metric: str | None = None, target: AnyTarget | None = None) -> Report:
     """Build a report of every run at or under the paths.
 
     Args:
@@ -47,26 +48,41 @@ def read_report(paths: Sequence[Path], metric: str | None = None, target: float 
     Raises:
         UsageError: there is no such metric or path, or no run that can be read.
     """
-    chosen = None if metric is None else metric_named(metric)
     loaded = load(paths, target)
-    chosen = chosen or METRICS[_objective(loaded)]
+    chosen = _objective(loaded) if metric is None else _named(metric, loaded)
     return replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
 
 
-def _objective(loaded: Loaded) -> str:
-    """Name of the metric that the specs rank by; the default, with a note, where they name different ones."""
-    named = sorted({run.objective for run in loaded.runs if run.objective is not None})
-    if len(named) == 1:
-        return named[0]
-    if named:
+def _objective(loaded: Loaded) -> Metric:
+    """The metric that the specs rank by; the default, with a note, where they name different ones."""
+    objectives = {run.objective for run in loaded.runs if run.objective is not None}
+    if len(objectives) == 1:
+        return objectives.pop().ranking
+    if objectives:
+        named = sorted(objective.ranking.name for objective in objectives)
         loaded.notes.append(
             f"the specs rank by different metrics, {' and '.join(named)}: ranked by {DEFAULT_RANKING}; "
             "choose another with --sort"
         )
-    return DEFAULT_RANKING
+    return METRICS[DEFAULT_RANKING]
 
 
-def load(paths: Sequence[Path], target: float | None = None) -> Loaded:
+def _named(name: str, loaded: Loaded) -> Metric:
+    """The metric of that name: one of LRBench's, or one that the programs of the runs report."""
+    if name in METRICS:
+        return METRICS[name]
+    column = name.removeprefix("best_")
+    for run in loaded.runs:
+        objective = run.objective
+        if objective is not None and name in (objective.final_metric.name, objective.best_metric.name):
+            return objective.final_metric if name == objective.final_metric.name else objective.best_metric
+        goal = known_goal(column) if column in run.evaluations and column not in CLOCKS else None
+        if goal is not None and column == name:
+            return Objective(name, goal).ranking
+    return metric_named(name)
+
+
+def load(paths: Sequence[Path], target: AnyTarget | None = None) -> Loaded:
     """Read every run at or under the paths; a path that is a file is read as a training log of Caffe.
 
     For a log of a run of LRBench the run is read: the log does not say that the rates were set from outside, nor what
@@ -124,7 +140,7 @@ def _is_of_a_run(log: Path) -> bool:
         return False
 
 
-def _load_run(path: Path, target: float | None, loaded: Loaded) -> None:
+def _load_run(path: Path, target: AnyTarget | None, loaded: Loaded) -> None:
     try:
         record = read_run(path)
     except DamagedRun as damage:
@@ -152,7 +168,7 @@ def _unknown_nets(runs: Sequence[RunRow]) -> Iterator[str]:
         )
 
 
-def _load_log(path: Path, target: float | None, loaded: Loaded) -> None:
+def _load_log(path: Path, target: AnyTarget | None, loaded: Loaded) -> None:
     from lrbench.engines.caffe.log import read_log
     from lrbench.report.caffe_log import notes_of_log, row_of_log
 

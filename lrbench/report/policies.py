@@ -17,6 +17,7 @@ from functools import cached_property
 from itertools import compress
 
 from lrbench.comparable import row_key
+from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.metrics.registry import METRICS, TIMES_TO_TARGET, Metric
 from lrbench.metrics.run import Robustness, lr_scale_robustness
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
@@ -24,6 +25,13 @@ from lrbench.policies.counting import RATES
 from lrbench.report.rows import STATUSES, UNDER_WAY, RunRow
 from lrbench.report.statistics import Comparison
 from lrbench.runs.status import COMPLETED, OUTCOMES
+
+
+class _Summaries(dict[str, Summary]):
+    """Summaries by metric; of a metric that no run here knows, one of nothing."""
+
+    def __missing__(self, name: str) -> Summary:
+        return Summary(None, None, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +75,21 @@ class PolicyRow:
         """How many of its runs diverged."""
         return self.statuses.get("diverged", 0)
 
+    @property
+    def objective(self) -> Objective:
+        """What its spec judges runs by, by default the accuracy."""
+        return next((run.objective for run in self.runs if run.objective is not None), ACCURACY)
+
     @cached_property
     def summaries(self) -> Mapping[str, Summary]:
         """Mean, deviation and count of every metric by name; a ``TimesToTarget`` where runs may miss the target."""
         summaries: dict[str, Summary] = {
             name: summarise([value for run in self.counted if (value := run.metrics.get(name)) is not None])
-            for name in METRICS
+            for name in dict.fromkeys([*METRICS, *(name for run in self.counted for name in run.metrics)])
         }
         spread = self.robustness.spread if self.robustness else None
         summaries["lr_scale_robustness"] = summarise([] if spread is None else [spread])
-        return {**summaries, **self.times}
+        return _Summaries({**summaries, **self.times})
 
     @cached_property
     def times(self) -> Mapping[str, TimesToTarget]:
@@ -116,7 +129,7 @@ class PolicyRow:
         unfinished = {run.lr_scale for run in every if run.status in UNDER_WAY}
         for run in every:
             if run.status in COMPLETED and run.lr_scale not in unfinished:
-                best[run.lr_scale].append(run.metrics["best_accuracy"])
+                best[run.lr_scale].append(run.metrics.get(self.objective.best_metric.name))
         return lr_scale_robustness(best, collections.Counter(run.lr_scale for run in every if run.status == "diverged"))
 
     def runs_at(self, scale: float) -> int:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.errors import path_text
-from lrbench.metrics.registry import all_metrics, objective_metric
+from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, Target
+from lrbench.metrics.registry import METRICS, all_metrics
 from lrbench.metrics.run import target_budgets
 from lrbench.runs.records import RunRecord
 
@@ -32,8 +33,8 @@ class RunRow:
         solver, engine, workload: as in run.json.
         status: one of STATUSES; ``cut off`` is a run that says it is running, while no process holds it, and one that
             ended, but of which not all evaluations can be read.
-        target: the accuracy to reach, a fraction, None where there is none.
-        objective: name of the metric that its spec ranks policies by; None where it is not known.
+        target: the accuracy to reach, a fraction, or a target on another metric; None where there is none.
+        objective: what its spec judges runs by; None where it is not known.
         scales: the robustness scales that its experiment asks for.
         evaluations: columns by name.
         metrics: metrics of the run and of its last evaluation; None where not reached or unknown.
@@ -56,13 +57,13 @@ class RunRow:
     status: str
     reason: str | None
     iteration: int
-    target: float | None
+    target: AnyTarget | None
     scales: tuple[float, ...]
     evaluations: Columns
     metrics: Mapping[str, float | None]
     conditions: Mapping[str, Any] = field(default_factory=dict)
     stopping: Mapping[str, Any] = field(default_factory=dict)
-    objective: str | None = None
+    objective: Objective | None = None
     rates: int | None = None
 
     @property
@@ -76,21 +77,23 @@ class RunRow:
         """Path as text."""
         return path_text(self.path)
 
-    def judged_by(self, target: float | None) -> RunRow:
-        """Return the run with another target accuracy."""
+    def judged_by(self, target: AnyTarget | None) -> RunRow:
+        """Return the run with another target."""
         if target == self.target:
             return self
-        return replace(self, target=target, metrics=all_metrics(self.evaluations, target))
+        return replace(self, target=target, metrics=all_metrics(self.evaluations, target, self.objective or ACCURACY))
 
 
-def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
+def row_of_record(record: RunRecord, target: AnyTarget | None = None) -> RunRow:
     """Return the row of a run directory; a target given here overrides the run's own.
 
     A run whose evaluations are damaged counts as cut off: those that are left are not its outcome.
     """
     run, status = record.run, record.status
     damaged = record.problem is not None and status.completed
-    goal = run.target_accuracy if target is None else target
+    objective = Objective.parse(run.objective)
+    goal = (Target.parse(run.target) or run.target_accuracy) if target is None else target
+    state, reason, iteration = _outcome(record, objective)
     return RunRow(
         path=record.path,
         run_id=run.run_id,
@@ -102,21 +105,32 @@ def row_of_record(record: RunRecord, target: float | None = None) -> RunRow:
         solver=run.solver,
         engine=run.engine,
         workload=run.workload,
-        status=CUT_OFF if record.cut_off or damaged else status.status,
-        reason=record.problem or status.reason,
-        iteration=status.iteration,
+        status=CUT_OFF if record.cut_off or damaged else state,
+        reason=record.problem or reason,
+        iteration=iteration,
         target=goal,
         scales=run.robustness_scales,
         evaluations=record.evaluations,
-        metrics=all_metrics(record.evaluations, goal),
+        metrics=all_metrics(record.evaluations, goal, objective or ACCURACY),
         conditions={"machine": run.machine, "threads": run.threads},
         stopping=run.stopping,
-        objective=_objective(run.objective),
+        objective=objective,
         rates=run.counting,
     )
 
 
-def _objective(objective: Mapping[str, Any]) -> str | None:
-    # Unknown in a run of an earlier version, and where the metric is of a package that is not here.
-    metric = objective_metric(str(objective.get("metric")), str(objective.get("at")))
-    return None if metric is None else metric.name
+def _outcome(record: RunRecord, objective: Objective | None) -> tuple[str, str | None, int]:
+    """Return status, reason and iteration: a completed run whose objective was not finite diverged there.
+
+    A metric that LRBench computes from a net's outputs may be unknown at an evaluation for other reasons.
+    """
+    status = record.status
+    metric = None if objective is None else METRICS.get(objective.column)
+    if objective is not None and status.completed and (metric is None or metric.of_losses):
+        values = record.evaluations.get(objective.column, np.array([]))
+        wrong = record.evaluations["iteration"][~np.isfinite(values)] if len(values) else values
+        wrong = wrong[wrong > 0]
+        if len(wrong):
+            at = int(wrong[0])
+            return "diverged", f"{objective.metric} is not finite at iteration {at}", at
+    return status.status, status.reason, status.iteration

@@ -39,7 +39,9 @@ class RunDescription:
         solver: the solver's type and the parameters that it reads.
         workload: net and data set with their SHA-256, batch sizes, iterations, intervals.
         target_accuracy: the accuracy to reach, a fraction.
-        objective: metric and evaluation that policies are ranked by, as in the spec; empty in earlier versions.
+        target: metric and value to reach, where the metric is another; see ``lrbench.metrics.objective.Target``.
+        objective: metric, and evaluation, that policies are judged by, as in the spec; empty in earlier versions. Its
+            ``goal`` is there where LRBench does not know the metric.
         stopping: the rules for ending early.
         robustness_scales: the scales that the experiment asks for.
         engine: name, version, driver, device, lanes, precision; empty before an engine is known.
@@ -62,6 +64,7 @@ class RunDescription:
     solver: Object
     workload: Object
     target_accuracy: float | None = None
+    target: Object = field(default_factory=dict)
     objective: Object = field(default_factory=dict)
     stopping: Object = field(default_factory=dict)
     robustness_scales: tuple[float, ...] = ()
@@ -110,7 +113,9 @@ class RunDescription:
     def as_dict(self) -> dict[str, Any]:
         """Content of run.json."""
         unknown = {
-            name for name in ("rates", "objective", "threads", "created", "branch", "facts") if not getattr(self, name)
+            name
+            for name in ("rates", "target", "objective", "threads", "created", "branch", "facts")
+            if not getattr(self, name)
         }
         return {"schema": SCHEMA} | {name: value for name, value in asdict(self).items() if name not in unknown}
 
@@ -123,7 +128,8 @@ _REQUIRED = {"run_id", "experiment", "policy", "function", "lr_scale", "seed", "
 _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("run_id", "experiment", "policy", "function", "created"), str),
     **dict.fromkeys(
-        ("solver", "workload", "engine", "objective", "stopping", "versions", "machine", "branch", "facts"), dict
+        ("solver", "workload", "engine", "target", "objective", "stopping", "versions", "machine", "branch", "facts"),
+        dict,
     ),
     **dict.fromkeys(("rates", "seed", "threads"), int),
     **dict.fromkeys(("lr_scale", "target_accuracy"), (int, float)),

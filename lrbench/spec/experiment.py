@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from lrbench.data import Prepared
 from lrbench.errors import SpecError
+from lrbench.metrics.objective import AnyTarget, Target, target_accuracy
 from lrbench.policies import Policy
 from lrbench.runs.description import RunDescription
 from lrbench.spec.document import Document, apply_override, apply_values, read_document
@@ -124,8 +125,16 @@ class Experiment:
                 **version,
             },
             "stopping": stopping.model_dump()
-            | {"target": self.settings.target_accuracy if stopping.at_target else None},
+            | {"target": _stored(self.settings.aim) if stopping.at_target else None}
+            | self._watched(),
         }
+
+    def _watched(self) -> dict[str, Any]:
+        """The metric whose best value ends a run, where it is not the accuracy."""
+        objective = self.settings.objective.resolved
+        if self.settings.stopping.patience is None or objective.is_accuracy:
+            return {}
+        return {"objective": [objective.metric, objective.goal]}
 
     def run_id(self, run: Run, data: Data) -> str:
         """Readable, and unique to everything that decides the outcome."""
@@ -136,6 +145,7 @@ class Experiment:
 
     def describe(self, run: Run, data: Data) -> RunDescription:
         """Describe the resolved run; the engine, the machine and what else the spec does not say are left out."""
+        aim = self.settings.aim
         return RunDescription(
             run_id=self.run_id(run, data),
             experiment=self.name,
@@ -146,11 +156,16 @@ class Experiment:
             seed=run.seed,
             solver=run.solver.resolved(),
             workload=self.describe_workload(data),
-            target_accuracy=self.settings.target_accuracy,
-            objective=self.settings.objective.model_dump(),
+            target_accuracy=target_accuracy(self.settings.aim),
+            target=aim.stored() if isinstance(aim, Target) else {},
+            objective=self.settings.objective.resolved.stored(),
             stopping=self.settings.stopping.model_dump(),
             robustness_scales=tuple(self.settings.robustness.scales if self.settings.robustness else ()),
         )
+
+
+def _stored(target: AnyTarget | None) -> Any:
+    return target.stored() if isinstance(target, Target) else target
 
 
 def read_experiment(

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from lrbench.errors import did_you_mean
+from lrbench.metrics.objective import AnyTarget, Goal, Objective, Target, is_evaluated, is_measured, known_goal
 from lrbench.spec.sections import (
     CompositionSettings,
     Count,
@@ -28,10 +30,11 @@ from lrbench.spec.sections import (
     inconsistent,
     refuse_doubled,
 )
+from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SolverType
+from lrbench.spec.yaml_loader import Key
 
 if TYPE_CHECKING:
     from lrbench.metrics.metric import Metric
-from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SolverType
 
 
 class DataFolders(Settings):
@@ -133,44 +136,71 @@ class SolverSettings(Settings):
 
 
 class ObjectiveSettings(Settings):
-    """Ranking of policies; no part of a run's identity.
+    """The metric by which every command judges runs; of a run's identity only where ``stopping.patience`` watches it.
 
     Attributes:
-        metric: accuracy, or another metric of an evaluation, such as test_loss.
-        at: evaluation of a run that counts: ``final``, its last one, or ``best``, the one with the highest accuracy.
+        metric: accuracy, or another metric of an evaluation, such as test_loss or one that a program reports.
+        goal: whether low or high values are better; None: as the metric's name tells.
+        at: evaluation of a run that counts: ``final``, its last one, or ``best``, the one with the best value.
     """
 
     metric: Word = Field(default="accuracy", examples=["accuracy"])
+    goal: Goal | None = Field(default=None, examples=["minimize"])
     at: Literal["final", "best"] = "final"
 
     @property
-    def ranking(self) -> Metric | None:
-        """Metric of a run that ranks policies; None where it is of a package that is not here."""
-        from lrbench.metrics.registry import objective_metric
+    def resolved(self) -> Objective:
+        """The objective with its goal."""
+        goal = self.goal or known_goal(self.metric)
+        assert goal is not None  # as ExperimentSettings was checked
+        return Objective(self.metric, goal, self.at)
 
-        return objective_metric(self.metric, self.at)
+    @property
+    def ranking(self) -> Metric:
+        """Metric of a run that ranks policies."""
+        return self.resolved.ranking
 
     @model_validator(mode="after")
-    def _metric_exists(self) -> ObjectiveSettings:
-        if self.metric == "accuracy":  # looking at the others loads those of other packages
-            return self
-        from lrbench.metrics.registry import METRICS
-
-        if self.at != "final":
-            raise inconsistent(("at",), f"is {self.at}, which only accuracy can be ranked by", "write at: final")
-        if self.ranking is None:
-            names = ["accuracy", *(metric.name for metric in METRICS.values() if metric.of_evaluation)]
-            rule = f"is {self.metric!r}, but must be accuracy or a metric of an evaluation"
-            raise inconsistent(("metric",), rule, did_you_mean(self.metric, names) or f"there are {', '.join(names)}")
+    def _metric_and_goal_fit(self) -> ObjectiveSettings:
+        if not is_evaluated(self.metric):
+            raise _no_metric(("metric",), self.metric)
+        known = known_goal(self.metric)
+        if is_measured(self.metric) and self.goal is not None and self.goal != known:
+            better = "high" if known == "maximize" else "low"
+            raise inconsistent(
+                ("goal",), f"is {self.goal}, but {better} values of {self.metric} are better", f"write goal: {known}"
+            )
         return self
+
+
+def _no_metric(key: Key, name: str) -> PydanticCustomError:
+    """Build the error for what is no metric of an evaluation of a net."""
+    from lrbench.metrics.registry import METRICS
+
+    names = ["accuracy", *(metric.name for metric in METRICS.values() if metric.of_evaluation)]
+    rule = f"is {name!r}, but must be accuracy or a metric of an evaluation"
+    return inconsistent(key, rule, did_you_mean(name, names) or f"there are {', '.join(names)}")
+
+
+class TargetSettings(Settings):
+    """The value of a metric that runs are to reach.
+
+    Attributes:
+        metric: accuracy, or another metric of an evaluation; its goal is that of ``objective`` where it is the same
+            metric, else as its name tells.
+        value: the value to reach; of an accuracy a fraction.
+    """
+
+    metric: Word = Field(examples=["test_loss"])
+    value: Annotated[float, Field(allow_inf_nan=False)] = Field(examples=["0.12"])
 
 
 class StoppingSettings(Settings):
     """Rules by which a run ends before its last iteration; by default none.
 
     Attributes:
-        at_target: stop once ``target_accuracy`` is reached.
-        patience: stop after this many evaluations without a new best; None: never.
+        at_target: stop once the target is reached.
+        patience: stop after this many evaluations without a new best value of the objective; None: never.
         max_train_seconds: stop after this many seconds of training, evaluations excluded; None: never.
     """
 
@@ -204,7 +234,8 @@ class ExperimentSettings(Settings):
         engine: engine, device and numerical precision.
         seeds: seeds of weights, batches and augmentation; every policy is trained with each of them.
         target_accuracy: accuracy for iterations_to_target and seconds_to_target; None: none, which leaves them unknown.
-        objective: what policies are ranked by.
+        target: in its place, a target on another metric; None: none.
+        objective: what runs are judged by.
         policies: text or mappings; a list in place of a value makes a grid. Optional for commands that search for
             policies.
         stopping: when a run ends early.
@@ -220,6 +251,7 @@ class ExperimentSettings(Settings):
     engine: EngineSettings = EngineSettings()
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(default=[0], examples=["[0, 1, 2]"])
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, examples=["0.989"])
+    target: TargetSettings | None = Field(default=None, examples=["{metric: test_loss, value: 0.12}"])
     objective: ObjectiveSettings = ObjectiveSettings()
     policies: Annotated[list[Any], Field(min_length=1, examples=["['FIX(k0=0.01)']"])]
     stopping: StoppingSettings = StoppingSettings()
@@ -230,16 +262,17 @@ class ExperimentSettings(Settings):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> ExperimentSettings:
-        if self.stopping.at_target and self.target_accuracy is None:
+        self._objective_fits()
+        if self.stopping.at_target and self.aim is None:
             raise inconsistent(
                 ("stopping", "at_target"),
                 "is true, but there is no target_accuracy to reach",
                 "add one, such as target_accuracy: 0.98",
             )
-        if self.search.objective != "accuracy" and self.target_accuracy is None:
+        if self.search.by != "value" and self.aim is None:
             raise inconsistent(
-                ("search", "objective"),
-                f"is {self.search.objective}, but there is no target_accuracy",
+                ("search", "by" if self.search.objective is None else "objective"),
+                f"is {self.search.by}, but there is no target_accuracy",
                 "add one, such as target_accuracy: 0.98",
             )
         self.range.refuse_longer_than(self.workload.iterations)
@@ -248,6 +281,47 @@ class ExperimentSettings(Settings):
         if same is not None:
             raise inconsistent(("solver", same), "is the same as an earlier solver", "remove one")
         return self
+
+    @property
+    def aim(self) -> AnyTarget | None:
+        """The target to reach: an accuracy, or a target on another metric; None where there is none."""
+        if self.target is None:
+            return self.target_accuracy
+        if self.target.metric == "accuracy":
+            return self.target.value
+        goal = self.objective.goal if self.target.metric == self.objective.metric else None
+        goal = goal or known_goal(self.target.metric)
+        assert goal is not None  # as it was checked
+        return Target(Objective(self.target.metric, goal), self.target.value)
+
+    def _objective_fits(self) -> None:
+        """Raise an error for an objective or target whose metric or goal is not known, or for two targets."""
+        is_net, target = isinstance(self.workload, WorkloadSettings), self.target
+        for key, section, goal in (("objective", self.objective, self.objective.goal), ("target", target, None)):
+            if section is None or section.metric == "accuracy":
+                continue
+            if (is_net and not is_measured(section.metric)) or not is_evaluated(section.metric):
+                raise _no_metric((key, "metric"), section.metric)
+            if section.metric == self.objective.metric:
+                goal = self.objective.goal
+            if goal is None and known_goal(section.metric) is None:
+                raise inconsistent(
+                    ("objective", "goal"),
+                    f"is missing: the name {section.metric} does not tell whether low or high values are better",
+                    "write goal: minimize or goal: maximize"
+                    if section.metric == self.objective.metric
+                    else f"set objective.metric to {section.metric}, with its goal",
+                )
+        if target is None:
+            return
+        if self.target_accuracy is not None:
+            raise inconsistent(("target",), "excludes target_accuracy, its short form", "remove one of them")
+        if target.metric == "accuracy" and not 0 < target.value <= 1:
+            raise inconsistent(
+                ("target", "value"),
+                f"is {target.value:g}, but an accuracy is above 0 and at most 1",
+                "give a fraction, such as 0.98 for 98 %",
+            )
 
 
 class TuningSettings(ExperimentSettings):

@@ -140,7 +140,8 @@ class SearchSettings(Settings):
         sampler: how the parameters of the next policy are drawn.
         points: number of values of each range that the sampler ``grid`` tries.
         pruner: what stops policies early that are worse than the rest.
-        objective: best accuracy, iterations to ``target_accuracy``, or both (a Pareto front).
+        by: best value of the objective's metric, iterations to the target, or both (a Pareto front).
+        objective: former name of ``by``, with ``accuracy`` for ``value``; None: not given.
         allocation: ``adaptive`` tries promising LR functions more often, ``equal`` gives each the same share.
         sampler_seed: seed of the sampler.
         search_seed: seed of the nets trained in the search; the spec's ``seeds`` are kept for the confirmation.
@@ -164,7 +165,8 @@ class SearchSettings(Settings):
     sampler: Literal["tpe", "random", "quasi-random", "grid"] = "tpe"
     points: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, examples=["4"])
     pruner: Literal["median", "hyperband", "none"] = "median"
-    objective: Literal["accuracy", "iterations", "both"] = "accuracy"
+    by: Literal["value", "iterations", "both"] = "value"
+    objective: Literal["accuracy", "iterations", "both"] | None = Field(default=None, examples=["iterations"])
     allocation: Literal["adaptive", "equal"] = "adaptive"
     sampler_seed: Seed = 0
     search_seed: Seed = 1000
@@ -173,6 +175,16 @@ class SearchSettings(Settings):
     engine: EngineSettings | None = None
     confirm: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, examples=["1"])
     baselines: list[Text] = Field(default=[CAFFE_DEFAULT], examples=[f"['{CAFFE_DEFAULT}']"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_name(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("objective") is None:
+            return given
+        if given.get("by") is not None:
+            raise inconsistent(("by",), "excludes objective, its former name", "remove objective")
+        former = {"accuracy": "value", "iterations": "iterations", "both": "both"}.get(given["objective"])
+        return given if former is None else {**given, "by": former}
 
     @model_validator(mode="after")
     def _parts_fit(self) -> SearchSettings:

@@ -12,12 +12,12 @@ from itertools import product
 from typing import Literal
 
 from lrbench.executors.plan import Task
-from lrbench.metrics.registry import METRICS
+from lrbench.metrics.objective import ACCURACY, Objective, target_of
 from lrbench.metrics.summary import RankKey, Summary, TimesToTarget, rank_key, summarise, times_to_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.runner import Pause
 from lrbench.runs.status import COMPLETED
-from lrbench.tuning.trial_runner import TrialRunner, best_accuracy, final_accuracy, iterations_to
+from lrbench.tuning.trial_runner import TrialRunner
 
 SUFFIX, FINALIST = "confirmed", "finalist"
 EvaluatedAt = Literal["final", "best"]
@@ -30,6 +30,7 @@ class SeedOutcome:
     Attributes:
         best_accuracy: a fraction; None where the run has none, as one that failed or diverged at once.
         final_accuracy: likewise, of the last evaluation; None for a run that diverged.
+        best_value, final_value: likewise, of the objective; None where the accuracy is it.
         iterations_to_target: None where the target was not reached, or there is none.
         iterations: training iterations; ``seconds`` of training and evaluating.
         reason: why the run stopped, diverged or failed.
@@ -44,6 +45,8 @@ class SeedOutcome:
     run: str
     reason: str | None = None
     final_accuracy: float | None = None
+    best_value: float | None = None
+    final_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Confirmed:
     Attributes:
         role: for example "found" or "baseline".
         budget: the iterations of a full run.
-        at: evaluation of a run by whose accuracy policies are compared, as in the spec's ``objective``.
+        at: evaluation of a run by whose value policies are compared, as in the spec's ``objective``.
+        objective: the metric of that value.
     """
 
     policy: Policy
@@ -61,6 +65,7 @@ class Confirmed:
     outcomes: tuple[SeedOutcome, ...]
     budget: int
     at: EvaluatedAt = "final"
+    objective: Objective = ACCURACY
 
     @property
     def diverged(self) -> int:
@@ -68,9 +73,17 @@ class Confirmed:
         return sum(outcome.status == "diverged" for outcome in self.outcomes)
 
     @property
-    def accuracy(self) -> Summary:
-        """Accuracy by which policies are compared; see ``accuracy_at``."""
-        return self.accuracy_at(self.at)
+    def value(self) -> Summary:
+        """Value by which policies are compared; see ``value_at``."""
+        return self.value_at(self.at)
+
+    def value_at(self, at: EvaluatedAt) -> Summary:
+        """Best or final value of the objective over the runs that did not diverge or fail."""
+        if self.objective.is_accuracy:
+            return self.accuracy_at(at)
+        completed = [outcome for outcome in self.outcomes if outcome.status in COMPLETED]
+        values = [each.best_value if at == "best" else each.final_value for each in completed]
+        return summarise([value for value in values if value is not None])
 
     def accuracy_at(self, at: EvaluatedAt) -> Summary:
         """Best or final accuracy, a fraction, over the runs that did not diverge or fail."""
@@ -114,27 +127,28 @@ def confirm(
     runner.run(tasks)
     outcomes = [_outcome(runner, task) for task in tasks]
     budget = runner.experiment.workload.iterations
+    objective = runner.experiment.settings.objective.resolved
     return [
-        Confirmed(
-            policy, role, tuple(outcomes[index :: len(policies)]), budget, runner.experiment.settings.objective.at
-        )
+        Confirmed(policy, role, tuple(outcomes[index :: len(policies)]), budget, objective.at, objective)
         for index, (policy, role) in enumerate(policies.items())
     ]
 
 
 def _outcome(runner: TrialRunner, task: Task) -> SeedOutcome:
     rows, status = runner.evaluations(task), runner.status(task)
-    target = runner.experiment.settings.target_accuracy
+    target, objective = target_of(runner.experiment.settings.aim), runner.experiment.settings.objective.resolved
+    own = () if objective.is_accuracy else (objective.best(rows), objective.final(rows))
     return SeedOutcome(
         seed=task.run.seed,
         status=status.status,
-        best_accuracy=best_accuracy(rows),
-        iterations_to_target=None if target is None else iterations_to(rows, target),
+        best_accuracy=ACCURACY.best(rows),
+        iterations_to_target=None if target is None else target.iterations(rows),
         iterations=status.iteration,
         seconds=rows[-1].seconds if rows else 0.0,
         run=task.folder.name,
         reason=status.reason,
-        final_accuracy=final_accuracy(rows),
+        final_accuracy=ACCURACY.final(rows),
+        **dict(zip(("best_value", "final_value"), own, strict=False)),
     )
 
 
@@ -159,9 +173,9 @@ def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Conf
     seeds = [settings.search_seed + number for number in range(settings.final_seeds + 1)]
 
     def order(row: Confirmed) -> tuple[RankKey, ...]:
-        best = METRICS["best_accuracy"]
-        accuracy = rank_key(row.accuracy, 1 - row.accuracy.n / len(row.outcomes), best)
-        return (rank_key(row.to_target, 0, best), accuracy) if settings.objective == "iterations" else (accuracy,)
+        best = row.objective.best_metric
+        value = rank_key(row.value, 1 - row.value.n / len(row.outcomes), best)
+        return (rank_key(row.to_target, 0, best), value) if settings.by == "iterations" else (value,)
 
     rows = (replace(row, at="best") for row in confirm(runner, policies, seeds))
     return tuple(sorted(rows, key=order))

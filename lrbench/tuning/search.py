@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from lrbench.errors import PolicyError
 from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task
+from lrbench.metrics.objective import Target, target_of
 from lrbench.policies import parse_policy
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import sampler_settings
 from lrbench.tuning.suggestion import least_tried, suggest, suggest_evenly, untried
-from lrbench.tuning.trial_runner import TrialRunner, best_accuracy, iterations_to
+from lrbench.tuning.trial_runner import TrialRunner
 
 if TYPE_CHECKING:
     import optuna
@@ -40,7 +41,8 @@ class Search:
 
     def __init__(self, runner: TrialRunner, study: optuna.Study, space: Space) -> None:
         settings = runner.experiment.settings
-        self._settings, self._target = settings.search, settings.target_accuracy
+        self._settings, self._target = settings.search, target_of(settings.aim)
+        self._objective = settings.objective.resolved
         self._runner, self._study, self._space = runner, study, space
         self._trials: dict[int, optuna.Trial] = {}
 
@@ -154,25 +156,32 @@ class Search:
         """Report the newest evaluation; return why to give up, or None. Called on the run's own thread."""
         from optuna.exceptions import UpdateFinishedTrialError
 
-        if self._settings.objective == "both":
+        if self._settings.by == "both":
             return None
-        best = best_accuracy(rows)
-        step = len(rows)
+        best, step = self._report(rows), len(rows)
         if best is None:
             return None
         if step not in reported:
             reported.add(step)
             try:
-                trial.report(best if self._settings.objective == "accuracy" else 1 - best, step)
+                trial.report(best, step)
             except UpdateFinishedTrialError:
                 return "pruned: another process ended the trial"
         if self._beaten(rows):
             return "pruned: another policy had reached the target by this iteration"
         return "pruned: others were better by this iteration" if trial.should_prune() else None
 
+    def _report(self, rows: Sequence[Evaluation]) -> float | None:
+        """The value that trials are pruned by; None where none is known."""
+        if self._settings.by == "value" or self._target is None:
+            return self._objective.best(rows)
+        metric = self._target.metric
+        best = metric.best(rows)
+        return None if best is None else 1 - best if metric.is_accuracy else -metric.order(best)
+
     def _beaten(self, rows: Sequence[Evaluation]) -> bool:
         """Whether a search for the fewest iterations has a policy that reached the target by the run's iteration."""
-        if self._settings.objective != "iterations" or self._settings.pruner == "none":
+        if self._settings.by != "iterations" or self._settings.pruner == "none":
             return False
         found = [
             reached
@@ -188,12 +197,12 @@ class Search:
 
         trial = self._trials.pop(outcome.task.number)
         rows = self._runner.evaluations(outcome.task)
-        best = best_accuracy(rows)
-        found = None if self._target is None else iterations_to(rows, self._target)
+        best = self._objective.best(rows)
+        found = None if self._target is None else self._target.iterations(rows)
         if outcome.status.status == "failed":
             state, values = TrialState.FAIL, None
         elif outcome.status.completed and best is not None:
-            state, values = TrialState.COMPLETE, self._values(best, found)
+            state, values = TrialState.COMPLETE, self._values(rows, best, found)
         else:
             state, values = TrialState.PRUNED, None
         try:
@@ -201,9 +210,9 @@ class Search:
                 OUTCOME,
                 {
                     "status": outcome.status.status,
-                    "best_accuracy": best,
+                    "best_accuracy" if self._objective.is_accuracy else "best_value": best,
                     "iterations_to_target": found,
-                    "iterations_to_best": None if best is None else iterations_to(rows, best),
+                    "iterations_to_best": None if best is None else Target(self._objective, best).iterations(rows),
                     "iterations": outcome.status.iteration,
                     "seconds": rows[-1].seconds if rows else 0.0,
                 },
@@ -212,13 +221,22 @@ class Search:
         except UpdateFinishedTrialError:  # two processes took the trial up, and the other was faster to tell
             pass
 
-    def _values(self, best: float, reached: int | None) -> list[float]:
-        if self._settings.objective == "accuracy":
+    def _values(self, rows: Sequence[Evaluation], best: float, reached: int | None) -> list[float]:
+        if self._settings.by == "value" or self._target is None:
             return [best]
         iterations = self._runner.experiment.workload.iterations
         # One that misses the target ranks behind all that reach it, by how far it missed.
-        until = float(reached) if reached is not None else iterations * (1 + (self._target or 1) - best)
-        return [until] if self._settings.objective == "iterations" else [best, until]
+        until = float(reached) if reached is not None else iterations * (1 + _missed_by(self._target, rows))
+        return [until] if self._settings.by == "iterations" else [best, until]
+
+
+def _missed_by(target: Target, rows: Sequence[Evaluation]) -> float:
+    """How far a run missed the target, from 0 to 1: a difference of accuracies, else as a share of both."""
+    best = target.metric.best(rows)
+    if best is None:
+        return 1.0
+    missed = target.metric.order(target.value) - target.metric.order(best)
+    return missed if target.metric.is_accuracy else missed / (abs(target.value) + missed)
 
 
 def proposal_of(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:

@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lrbench.errors import SpecError, UsageError
+from lrbench.metrics.objective import Goal
 from lrbench.spec.sections import SearchSettings
 from lrbench.storage import open_regular
 from lrbench.tuning.database.connection import WRITES, Location, connect, locate, reason_of, refuse_mistyped
@@ -27,15 +28,15 @@ STUDY_FILE = "study.journal"
 IDENTITY = "identity"
 STARTUP_TRIALS = 10
 """Policies drawn at random before TPE proposes any, and trained in full before anything is pruned."""
-DIRECTIONS: dict[str, list[Literal["minimize", "maximize"]]] = {
-    "accuracy": ["maximize"],
-    "iterations": ["minimize"],
-    "both": ["maximize", "minimize"],
-}
 
 
 def open_study(
-    storage: str, name: str, settings: SearchSettings, identity: Mapping[str, Any], evaluations: int
+    storage: str,
+    name: str,
+    settings: SearchSettings,
+    identity: Mapping[str, Any],
+    evaluations: int,
+    goal: Goal = "maximize",
 ) -> optuna.Study:
     """Open the study of that name, made where there is none.
 
@@ -43,18 +44,20 @@ def open_study(
         storage: a database's URL, or the path of a journal file.
         identity: what its trials must have in common; compared part by part.
         evaluations: number of evaluations of a full run, which pruning counts in.
+        goal: whether low or high values of the objective are better.
 
     Raises:
         UsageError: the storage cannot be opened, or holds a study of something else under that name.
     """
     import optuna
 
+    directions: dict[str, list[Goal]] = {"value": [goal], "iterations": ["minimize"], "both": [goal, "minimize"]}
     with _opened(storage) as opened:
         study = optuna.create_study(
             storage=opened,
             study_name=name,
             load_if_exists=True,
-            directions=DIRECTIONS[settings.objective],
+            directions=directions[settings.by],
             sampler=_sampler(settings),
             pruner=_pruner(settings, evaluations),
         )
@@ -213,7 +216,7 @@ def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
 def _pruner(settings: SearchSettings, evaluations: int) -> optuna.pruners.BasePruner:
     from optuna import pruners
 
-    if settings.pruner == "none" or settings.objective == "both":  # Optuna prunes by one value only
+    if settings.pruner == "none" or settings.by == "both":  # Optuna prunes by one value only
         return pruners.NopPruner()
     # Judged in the first half of a run, the policies that start slowly and end best were given up in a trial over
     # measured runs, so that a plain random search found better ones for the same cost; see scripts/measure_search.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from lrbench.executors.plan import Task
 from lrbench.policies import Policy
 from lrbench.runner import Pause
 from lrbench.runs.directory import RunDirectory
-from lrbench.runs.evaluations import Evaluation, of_trained_net
+from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
 from lrbench.spec.expansion import Run
 from lrbench.spec.experiment import Data, Experiment
@@ -180,20 +179,3 @@ class TrialRunner:
     def status(self, task: Task) -> Status:
         """Return the status of a task's run."""
         return RunDirectory(task.folder).status()
-
-
-def best_accuracy(evaluations: Sequence[Evaluation]) -> float | None:
-    """Return the best accuracy of the evaluations, a fraction; None where none has a value."""
-    accuracies = (each.accuracy for each in of_trained_net(evaluations))
-    return max((accuracy for accuracy in accuracies if not math.isnan(accuracy)), default=None)
-
-
-def final_accuracy(evaluations: Sequence[Evaluation]) -> float | None:
-    """Return the accuracy of the last evaluation, a fraction; None where it has none."""
-    accuracies = [each.accuracy for each in of_trained_net(evaluations)]
-    return accuracies[-1] if accuracies and not math.isnan(accuracies[-1]) else None
-
-
-def iterations_to(evaluations: Sequence[Evaluation], target: float) -> int | None:
-    """Return the iterations up to the first evaluation with that accuracy; None where there is none."""
-    return next((each.iteration for each in of_trained_net(evaluations) if each.accuracy >= target), None)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, Target
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.status import COMPLETED
+from lrbench.spec.model import ExperimentSettings
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import Confirmed, confirm, rerank
 from lrbench.tuning.search import OUTCOME, Search, proposal_of, runs_of, samplers_of
@@ -28,7 +31,8 @@ class Tried:
 
     Attributes:
         status: of the run; ``pending`` for one that was given up ("pruned").
-        best_accuracy: a fraction, on the data that the search evaluates on; None where the run has none.
+        best_accuracy: a fraction, on the data that the search evaluates on; None where the run has none, or where
+            another metric is the objective: then ``best_value`` is the best of that.
         iterations_to_best, iterations_to_target: None where not reached.
         iterations: training iterations; ``seconds`` of training and evaluating.
     """
@@ -42,11 +46,17 @@ class Tried:
     iterations: int
     seconds: float
     run: str
+    best_value: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The best value of the objective; None where the run has none."""
+        return self.best_accuracy if self.best_value is None else self.best_value
 
     @property
     def ended(self) -> bool:
         """Whether the policy was trained to its end without diverging."""
-        return self.status in COMPLETED and self.best_accuracy is not None
+        return self.status in COMPLETED and self.value is not None
 
 
 @dataclass(frozen=True)
@@ -61,12 +71,13 @@ class TuneResult:
         finals: the best of the search over further seeds, the best first; empty where there were none.
         confirmed: full runs of the best and the baselines, on the test set; of further finalists where all before
             them diverged.
+        by: as in the spec's ``search.by``; ``objective`` as in the spec.
         samplers: distinct settings of the samplers that proposed ``tried``; None for trials that recorded none.
     """
 
     name: str
-    objective: str
-    target: float | None
+    by: str
+    target: AnyTarget | None
     evaluated_on: str
     data: str
     engine: str
@@ -76,6 +87,7 @@ class TuneResult:
     confirmed: tuple[Confirmed, ...] = ()
     confirmed_engine: str | None = None
     samplers: tuple[dict[str, Any] | None, ...] = ()
+    objective: Objective = ACCURACY
 
     @property
     def iterations(self) -> int:
@@ -89,25 +101,25 @@ class TuneResult:
 
     @property
     def ranked(self) -> list[Tried]:
-        """Policies trained to their end, the best first; of several with equal accuracy the one that had it sooner."""
+        """Policies trained to their end, the best first; of several equal ones the one that had it sooner."""
         ended = [tried for tried in self.tried if tried.ended]
-        if self.objective == "iterations":
-            return sorted(ended, key=lambda tried: (_late(tried.iterations_to_target), *_worse(tried)))
-        return sorted(ended, key=_worse)
+        if self.by == "iterations":
+            return sorted(ended, key=lambda tried: (_late(tried.iterations_to_target), *self._worse(tried)))
+        return sorted(ended, key=self._worse)
 
     @property
     def pareto(self) -> list[Tried]:
-        """Pareto front of accuracy and iterations to the target, the best accuracy first."""
+        """Pareto front of value and iterations to the target, the best value first."""
         front: list[Tried] = []
-        for tried in sorted(self.ranked, key=lambda tried: (_worse(tried)[0], _late(tried.iterations_to_target))):
+        for tried in sorted(self.ranked, key=lambda tried: (self._worse(tried)[0], _late(tried.iterations_to_target))):
             if not front or _late(tried.iterations_to_target) < _late(front[-1].iterations_to_target):
                 front.append(tried)
         return front
 
     @property
     def best(self) -> list[Tried]:
-        """Policies that the search recommends, in order: the Pareto front for the objective ``both``."""
-        return self.pareto if self.objective == "both" else self.ranked
+        """Policies that the search recommends, in order: the Pareto front for ``search.by: both``."""
+        return self.pareto if self.by == "both" else self.ranked
 
     @property
     def chosen(self) -> list[Policy]:
@@ -115,9 +127,9 @@ class TuneResult:
         best = [parse_policy(tried.policy) for tried in self.best]
         return list(dict.fromkeys([*(row.policy for row in self.finals), *best]))
 
-
-def _worse(tried: Tried) -> tuple[float, float]:
-    return -(tried.best_accuracy or 0.0), _late(tried.iterations_to_best)
+    def _worse(self, tried: Tried) -> tuple[float, float]:
+        value = math.inf if tried.value is None else -self.objective.order(tried.value)
+        return value, _late(tried.iterations_to_best)
 
 
 def _late(iterations: int | None) -> float:
@@ -176,7 +188,7 @@ def reranked(runner: TrialRunner, found: TuneResult, most: int) -> TuneResult:
 def _search_runner(runner: TrialRunner) -> TrialRunner:
     """The runner of a search's runs, which end at the target where that is all that counts."""
     runner = runner.with_suffix(SUFFIX)
-    soonest = runner.experiment.settings.search.objective == "iterations"
+    soonest = runner.experiment.settings.search.by == "iterations"
     return runner.with_stopping(at_target=True) if soonest else runner
 
 
@@ -220,7 +232,8 @@ def _study(runner: TrialRunner, space: Space, storage: str) -> optuna.Study:
     workload = runner.experiment.workload
     evaluations = -(-workload.iterations // workload.test_interval)
     settings = runner.experiment.settings.search
-    return open_study(storage, runner.experiment.name, settings, identity(runner, space), evaluations)
+    goal = runner.experiment.settings.objective.resolved.goal
+    return open_study(storage, runner.experiment.name, settings, identity(runner, space), evaluations, goal)
 
 
 def identity(runner: TrialRunner, space: Space) -> dict[str, Any]:
@@ -231,12 +244,17 @@ def identity(runner: TrialRunner, space: Space) -> dict[str, Any]:
         "solver": settings.solver[0].resolved(),
         "engine": settings.engine.name,
         "search space": [[part.label, *part.dimensions] for part in space.parts],
-        "objective": [
-            settings.search.objective,
-            settings.target_accuracy if settings.search.objective != "accuracy" else None,
-        ],
+        "objective": _objective(settings),
         "search seed": settings.search.search_seed,
     }
+
+
+def _objective(settings: ExperimentSettings) -> list[Any]:
+    """What trials are judged by; the former name for the values of accuracies keeps the studies of earlier versions."""
+    by, aim, objective = settings.search.by, settings.aim, settings.objective.resolved
+    target = None if by == "value" else aim.stored() if isinstance(aim, Target) else aim
+    judged = [] if objective.is_accuracy else [objective.metric, objective.goal]
+    return ["accuracy" if by == "value" and not judged else by, target, *judged]
 
 
 def baselines(runner: TrialRunner) -> list[Policy]:
@@ -257,8 +275,9 @@ def _result(runner: TrialRunner, study: optuna.Study) -> TuneResult:
     settings, trials = runner.experiment.settings, study.get_trials(deepcopy=False)
     return TuneResult(
         name=settings.name.removesuffix(f"-{SUFFIX}"),
-        objective=settings.search.objective,
-        target=settings.target_accuracy,
+        by=settings.search.by,
+        objective=settings.objective.resolved,
+        target=settings.aim,
         evaluated_on=runner.evaluated_on,
         data=runner.data.label,
         engine=settings.engine.name,
@@ -271,4 +290,4 @@ def _result(runner: TrialRunner, study: optuna.Study) -> TuneResult:
 def _tried(trial: optuna.trial.FrozenTrial) -> Tried:
     unknown = dict.fromkeys(("best_accuracy", "iterations_to_best", "iterations_to_target"))
     running = {"status": "running", **unknown, "iterations": 0, "seconds": 0.0}
-    return Tried(**proposal_of(trial), **trial.user_attrs.get(OUTCOME, running))
+    return Tried(**proposal_of(trial), **{"best_accuracy": None, **trial.user_attrs.get(OUTCOME, running)})

@@ -144,7 +144,8 @@ class Verification:
 
 def _aimed(runner: TrialRunner, goal: Goal) -> TrialRunner:
     """The runner with runs of the goal's length that end once they reach its target."""
-    return runner.with_iterations(goal.within).with_stopping(at_target=True).with_settings(target_accuracy=goal.target)
+    runner = runner.with_iterations(goal.within).with_stopping(at_target=True)
+    return runner.with_settings(target_accuracy=goal.target, target=None)
 
 
 def verify(verification: Verification, phases: Sequence[tuple[Phase, Callable[[], Iterator[Candidate]]]]) -> Verdict:
@@ -266,5 +267,5 @@ class SearchPhase:
     def _aimed(self) -> TrialRunner:
         """The runner of searches for the fewest iterations to the target."""
         runner = _aimed(self.search_runner(), self.goal).with_stopping().with_suffix(SUFFIX)
-        search_settings = runner.experiment.settings.search.model_copy(update={"objective": "iterations"})
+        search_settings = runner.experiment.settings.search.model_copy(update={"by": "iterations"})
         return runner.with_settings(search=search_settings)

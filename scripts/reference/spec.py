@@ -19,6 +19,7 @@ from lrbench.spec.model import (
     RobustnessSettings,
     SolverSettings,
     StoppingSettings,
+    TargetSettings,
     WorkloadSettings,
 )
 from lrbench.spec.sections import CompositionSettings, EngineSettings, RangeSettings, SearchSettings
@@ -33,6 +34,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "solver": SolverSettings,
     "engine": EngineSettings,
     "objective": ObjectiveSettings,
+    "target": TargetSettings,
     "stopping": StoppingSettings,
     "robustness": RobustnessSettings,
     "range": RangeSettings,

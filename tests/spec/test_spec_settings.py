@@ -130,8 +130,31 @@ def test_a_solvers_numbers(spec, line, message):
             "objective.metric is 'test_los', but must be accuracy or a metric of an evaluation; did you mean test_loss?",
         ),
         (
-            "objective: {metric: test_loss, at: best}",
-            "objective.at is best, which only accuracy can be ranked by; write at: final",
+            "objective: {metric: perplexity}",
+            "objective.metric is 'perplexity', but must be accuracy or a metric of an evaluation; there are accuracy, "
+            "accuracy_top1, accuracy_top5, test_loss, train_loss, average_confidence, confidence_deviation, "
+            "confidence_deviation_across_classes, loss_difference, expected_calibration_error",
+        ),
+        (
+            "objective: {metric: best_accuracy}",
+            "objective.metric is 'best_accuracy', but must be accuracy or a metric of an evaluation; did you mean "
+            "accuracy or accuracy_top5 or accuracy_top1?",
+        ),
+        (
+            "objective: {metric: test_loss, goal: maximize}",
+            "objective.goal is maximize, but low values of test_loss are better; write goal: minimize",
+        ),
+        (
+            "target: {metric: accuracy, value: 98}",
+            "target.value is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 for 98 %",
+        ),
+        (
+            "target: {metric: test_los, value: 1}",
+            "target.metric is 'test_los', but must be accuracy or a metric of an evaluation; did you mean test_loss?",
+        ),
+        (
+            "target: {metric: test_loss, value: 1}\ntarget_accuracy: 0.9",
+            "target excludes target_accuracy, its short form; remove one of them",
         ),
         ("robustness: {}", "the key 'robustness.scales' is missing; for example scales: [0.1, 0.5, 1, 5, 10]"),
         (
@@ -228,19 +251,19 @@ def test_evaluations_come_within_the_run(spec):
             "seeds: [0]",
             "1: 2",
             "10: unknown key '1'; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, objective, policies, stopping, robustness, search, range, composition",
+            "target_accuracy, target, objective, policies, stopping, robustness, search, range, composition",
         ),
         (
             "seeds: [0]",
             "'<<': 2",
             "10: unknown key '<<'; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, objective, policies, stopping, robustness, search, range, composition",
+            "target_accuracy, target, objective, policies, stopping, robustness, search, range, composition",
         ),
         (
             "seeds: [0]",
             "'': 2",
             "10: unknown key ''; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, objective, policies, stopping, robustness, search, range, composition",
+            "target_accuracy, target, objective, policies, stopping, robustness, search, range, composition",
         ),
         ("  iterations: 100\n", "", "2: the key 'workload.iterations' is missing; for example iterations: 10000"),
         (

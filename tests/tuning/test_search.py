@@ -20,7 +20,7 @@ from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import TuningSettings
+from lrbench.spec.model import ObjectiveSettings, TuningSettings
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import search_space
 from lrbench.tuning.study import open_study, shown_storage
@@ -415,3 +415,27 @@ def test_a_function_with_nothing_left_to_try_does_not_end_an_equal_search(runner
     )
     result = found(runner(text))
     assert Counter(tried.function for tried in result.tried) == {"FIX": 2, "COS": 6}
+
+
+def test_a_search_by_a_minimised_metric_finds_the_lowest_value(runner):
+    judged = runner(RATES + "\nfunctions: [FIX]\ntrials: 20")
+    settings = judged.experiment.settings.model_copy(update={"objective": ObjectiveSettings(metric="test_loss")})
+    judged = replace(judged, experiment=replace(judged.experiment, settings=settings), table=Lossy())
+    result = found(judged)
+    values = [tried.value for tried in result.ranked]
+    assert values == sorted(values)
+    assert values[0] == min(tried.value for tried in result.tried if tried.value is not None)
+    data = tune_data(result)
+    assert data["objective"] == "test_loss"
+    assert "best_accuracy" not in data["best"][0]
+    assert data["best"][0]["best_value"] == values[0]
+    assert b"accuracy" not in render(tune_document(result), "markdown")
+
+
+class Lossy(MadeUp):
+    """Runs of a program that gives a test loss and no accuracy."""
+
+    def __missing__(self, key):
+        played = super().__missing__(key)
+        rows = tuple(replace(row, metrics={"test_loss": 1 - row.accuracy}) for row in played.rows)
+        return replace(played, rows=rows)

@@ -6,12 +6,12 @@ import math
 
 from factories.made_up_runs import row
 
-from lrbench.tuning.trial_runner import best_accuracy, iterations_to
+from lrbench.metrics.objective import ACCURACY, Target
 
 
 def test_a_test_pass_at_iteration_0_is_no_best_accuracy_and_reaches_no_target():
     rows = [row(0, 0.95), row(10, 0.5), row(20, math.nan), row(30, 0.9)]
-    assert best_accuracy(rows) == 0.9
-    assert iterations_to(rows, 0.85) == 30
-    assert best_accuracy(rows[:1]) is None
-    assert iterations_to(rows[:1], 0.85) is None
+    assert ACCURACY.best(rows) == 0.9
+    assert Target(ACCURACY, 0.85).iterations(rows) == 30
+    assert ACCURACY.best(rows[:1]) is None
+    assert Target(ACCURACY, 0.85).iterations(rows[:1]) is None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lrbench.comparable import key
 from lrbench.errors import PolicyError, ResultsError
+from lrbench.metrics.objective import AnyTarget
 from lrbench.policies import parse_policy
 from lrbench.report.build import Report, WorkloadTable, ranked
 from lrbench.report.comparison.axes import Axis, settings_of
@@ -47,7 +48,7 @@ def compare(report: Report, axis: Axis) -> Comparison:
     return Comparison(report, axis, tuple(tables), tuple(notes))
 
 
-def _groups(report: Report, axis: Axis) -> Iterator[tuple[str, list[PolicyRow], float | None]]:
+def _groups(report: Report, axis: Axis) -> Iterator[tuple[str, list[PolicyRow], AnyTarget | None]]:
     """Yield label, rows and target of each group whose settings are equal but for the axis."""
     groups: dict[bytes, list[tuple[WorkloadTable, PolicyRow]]] = {}
     for workload in report.workloads:
@@ -79,7 +80,7 @@ def _label(workloads: Sequence[WorkloadTable], row: PolicyRow, axis: Axis) -> st
 
 
 def _table(
-    label: str, rows: Sequence[PolicyRow], axis: Axis, of: tuple[Report, float | None], samples: Samples
+    label: str, rows: Sequence[PolicyRow], axis: Axis, of: tuple[Report, AnyTarget | None], samples: Samples
 ) -> ComparisonTable:
     report, target = of
     values = tuple(sorted({axis.value(row) for row in rows}, key=axis.order))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from lrbench.metrics.objective import AnyTarget
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary
 from lrbench.report.build import Report, standing
@@ -80,7 +81,7 @@ class ComparisonTable:
     values: tuple[str, ...]
     factors: Mapping[str, float]
     rows: Mapping[str, Mapping[str, ComparedRow]]
-    target: float | None
+    target: AnyTarget | None
     conditions: tuple[str, ...]
     samples: Samples = field(repr=False)
 

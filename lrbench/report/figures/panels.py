@@ -19,6 +19,7 @@ from lrbench.drawing.axes import end_labels, fitted, in_percent, log_axis, not_m
 from lrbench.drawing.scales import RateScale, rate_scale
 from lrbench.drawing.theme import EMPHASISED, FAINT, FILL, MOST_POLICIES, Look, screen_band, screen_look
 from lrbench.errors import plain
+from lrbench.metrics.objective import AnyTarget
 from lrbench.metrics.registry import Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.figures.data import Curve, metric_curve, rank_labels, rate_curve, zoom
@@ -71,7 +72,7 @@ class PlotContext:
     title: str
     series: tuple[Series, ...]
     legend_title: str
-    target: float | None = None
+    target: AnyTarget | None = None
     banded: int = EMPHASISED
     band: Callable[[str], Look] = screen_band
 
@@ -172,7 +173,7 @@ def _logarithmic(axes: Axes, _: PlotContext) -> None:
 
 def _accuracy(axes: Axes, context: PlotContext) -> None:
     in_percent(axes)
-    if context.target is not None:
+    if isinstance(context.target, int | float):
         axes.axhline(context.target, color="grey", linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
 
 

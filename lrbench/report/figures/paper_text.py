@@ -15,6 +15,7 @@ from lrbench.report.formats import (
     mean_of_some,
     some_diverged,
     some_missed,
+    target_text,
     verdict,
 )
 from lrbench.report.policies import PolicyRow
@@ -57,7 +58,7 @@ def values_title(workload: WorkloadTable, metric: Metric) -> str:
 
 
 def _goal(workload: WorkloadTable) -> str:
-    return "its best" if workload.target is None else f"{100 * workload.target:g} %"
+    return "its best" if workload.target is None else target_text(workload.target)
 
 
 def caption(workload: WorkloadTable, rows: Sequence[PolicyRow], whats: Sequence[str], metric: Metric) -> str:
@@ -86,6 +87,6 @@ def _about_the_curves(workload: WorkloadTable, rows: Sequence[PolicyRow], whats:
     found = [f"Lines: mean over the seeds ({seeds} per policy); bands: lowest to highest seed{banded}."]
     if any(row.diverged for row in rows):
         found.append("×: a seed diverged.")
-    if workload.target is not None and "accuracy" in whats:
+    if isinstance(workload.target, int | float) and "accuracy" in whats:
         found.append(f"Dotted grey line: target accuracy, {100 * workload.target:g} %.")
     return found

@@ -12,6 +12,7 @@ from lrbench._version import __version__
 from lrbench.data.prepare import evaluated_on
 from lrbench.drawing.theme import MOST_POLICIES, page_theme
 from lrbench.errors import plain
+from lrbench.metrics.objective import AnyTarget
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.report.active_runs import active_runs
 from lrbench.report.build import Report, WorkloadTable
@@ -36,7 +37,7 @@ class Kept:
     """Parts of a page that the next page of the same runs can reuse."""
 
     rates: KnownRates = field(default_factory=dict)
-    specs: dict[tuple[Path, float | None], str | None] = field(default_factory=dict)
+    specs: dict[tuple[Path, AnyTarget | None], str | None] = field(default_factory=dict)
 
 
 def page_document(report: Report, made: datetime, kept: Kept | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.active_runs import duration
 from lrbench.report.build import WorkloadTable
-from lrbench.report.formats import counted, mean_and_deviation, number, unit_text
+from lrbench.report.formats import counted, mean_and_deviation, number, target_text, unit_text
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow
 from lrbench.report.selection import Selection, select
@@ -121,11 +121,13 @@ def _cost(workload: WorkloadTable, row: PolicyRow) -> str:
     if workload.target is None or reached.mean is None:
         soon = row.summaries["iterations_to_best"].mean
         return text + (
-            "." if soon is None else f"; its best accuracy comes after {number(soon, 'iterations')} iterations."
+            "."
+            if soon is None
+            else f"; its best {workload.objective.title} comes after {number(soon, 'iterations')} iterations."
         )
     seconds = row.summaries["seconds_to_target"].mean
     after = "" if seconds is None else f", {duration(seconds)} of training"
     return (
-        f"{text}; {100 * workload.target:g} % is reached after {number(reached.mean, 'iterations')} iterations"
+        f"{text}; {target_text(workload.target)} is reached after {number(reached.mean, 'iterations')} iterations"
         f"{after} ({reached.n} of {counted(reached.runs, 'seed', 'seeds')})."
     )

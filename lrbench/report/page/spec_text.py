@@ -7,6 +7,7 @@ from typing import Any
 
 from lrbench.data.registry import data_set_names
 from lrbench.errors import PolicyError
+from lrbench.metrics.objective import AnyTarget, Target
 from lrbench.nets.text import builtin_nets
 from lrbench.policies import parse_policy
 from lrbench.report.rows import RunRow
@@ -15,6 +16,12 @@ OWN_NET = "./net.prototxt"
 _WORKLOAD = ("batch_size", "test_batch_size", "iterations", "test_interval", "display_interval")
 _ENGINE = ("name", "driver", "device", "precision", "deterministic")
 _CAFFE_LEAVES_NO_CHOICE = frozenset({"precision", "deterministic"})
+
+
+def _target(target: AnyTarget | None) -> dict[str, Any]:
+    if isinstance(target, Target):
+        return {"target": {"metric": target.metric.metric, "value": target.value}}
+    return {} if target is None else {"target_accuracy": target}
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class SpecWriter:
             "solver": {name: value for name, value in run.solver.items() if name != "lr_scale" and value is not None},
             "engine": {name: run.engine[name] for name in _ENGINE if name in run.engine and name not in left_out},
             "seeds": [run.seed],
-            **({} if run.target is None else {"target_accuracy": run.target}),
+            **_target(run.target),
             "policies": [policy],
             **({"stopping": rules} if rules else {}),
         }

@@ -29,9 +29,10 @@ from lrbench.report.formats import (
     marked,
     mean_and_deviation,
     mean_of_some,
+    plain_target,
     verdict_text,
 )
-from lrbench.report.views.ranking_data import flat, summary_object
+from lrbench.report.views.ranking_data import flat, summary_object, target_data
 
 SCHEMA = 2
 
@@ -79,7 +80,9 @@ def _values(table: ComparisonTable, caption: str) -> Table:
         )
     if table.target is not None and table.metric.name != "iterations_to_target":
         last = len(table.values) - 1
-        columns += [Column(f"iterations to {table.target:g}, {value}", group=last) for value in table.values]
+        columns += [
+            Column(f"iterations to {plain_target(table.target)}, {value}", group=last) for value in table.values
+        ]
         for row, (_, by) in zip(rows, table.ordered(), strict=True):
             found_at = [by.get(value) for value in table.values]
             row += [NOTHING if each is None else _soon(each) for each in found_at]
@@ -193,7 +196,7 @@ def _table(table: ComparisonTable) -> dict[str, Any]:
     return {
         "workload": table.label,
         axis.plural.replace(" ", "_"): list(table.values),
-        "target_accuracy": table.target,
+        **target_data(table.target),
         "conditions": list(table.conditions),
         "rows": [_row(table, found, each) for found, by in table.ordered() for each in by.values()],
         "policies": [
@@ -274,7 +277,7 @@ def _records(found: Comparison) -> list[dict[str, Any]]:
 
 
 def _record(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict[str, Any]:
-    record: dict[str, Any] = {"workload": table.label, "target_accuracy": table.target}
+    record: dict[str, Any] = {"workload": table.label, **target_data(table.target)}
     row = _row(table, standing, found)
     ratios = {f"{cost}_ratio": known for cost, known in row.pop("ratio").items()}
     return (

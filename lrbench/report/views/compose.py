@@ -7,24 +7,26 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from lrbench.metrics.objective import AnyTarget, Objective
 from lrbench.report.document import Block, Code, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import known_number
+from lrbench.report.formats import known_number, objective_heading, target_text, unit_text
 from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
+from lrbench.report.views.ranking_data import target_data
 from lrbench.tuning.composing.selection import CandidateScore, ComposeResult, StageResult
 
 
-def compose_document(result: ComposeResult, workload: str, target: float | None) -> Document:
+def compose_document(result: ComposeResult, workload: str, target: AnyTarget | None) -> Document:
     """The document of a composition.
 
     Args:
         workload: its name.
-        target: the accuracy of which the confirmation says how soon it was reached.
+        target: the target of which the confirmation says how soon it was reached.
     """
     blocks = list(_blocks(result, workload, target))
     return Document(blocks, partial(_data, result, workload, target), partial(_records, result))
 
 
-def _blocks(result: ComposeResult, workload: str, target: float | None) -> Iterator[Block]:
+def _blocks(result: ComposeResult, workload: str, target: AnyTarget | None) -> Iterator[Block]:
     yield Heading(f"{workload}: a policy composed in {len(result.stages)} stages")
     yield Paragraph(judged_on(result.evaluated_on, result.data))
     yield _stages(result, workload)
@@ -45,21 +47,22 @@ def _blocks(result: ComposeResult, workload: str, target: float | None) -> Itera
 
 
 def _stages(result: ComposeResult, workload: str) -> Table:
+    objective = result.ranker.objective
     columns = [
         Column("stage"),
         Column("iterations"),
         Column("tried"),
         Column("chosen policy", "policy"),
         Column("drawn", "text"),
-        Column(f"{result.evaluated_on} accuracy %"),
+        Column(f"{result.evaluated_on} {objective_heading(objective)}"),
         Column("loss"),
-        Column("best of the others %"),
+        Column(f"best of the others{unit_text(objective.unit)}"),
     ]
     caption = f"{workload}: the stages of the composition"
-    return Table(columns, list(map(_cells, result.stages)), (caption,), caption)
+    return Table(columns, [_cells(stage, objective) for stage in result.stages], (caption,), caption)
 
 
-def _cells(stage: StageResult) -> list[str]:
+def _cells(stage: StageResult, objective: Objective) -> list[str]:
     best = stage.best
     diverged = f" ({stage.diverged} diverged)" if stage.diverged else ""
     others = [one.accuracy for one in stage.ranked if one.run != best.run and one.accuracy is not None]
@@ -70,24 +73,27 @@ def _cells(stage: StageResult) -> list[str]:
         f"{len(stage.ranked)}{diverged}",
         best.candidate.proposal.policy.text,
         best.candidate.proposal.how,
-        known_number(best.accuracy, "fraction"),
+        known_number(best.accuracy, objective.unit),
         known_number(best.loss, "loss"),
-        known_number(max(others, default=None), "fraction") + (compared if others else ""),
+        known_number(max(others, key=objective.order, default=None), objective.unit) + (compared if others else ""),
     ]
 
 
 def compared_text(result: ComposeResult) -> str:
     """By what candidates were compared, and what counts as equal."""
+    objective = result.ranker.objective
     error = 100 * result.ranker.noise(result.stages[-1].best.accuracy or 0.0)
     images = f"{result.ranker.images:,} {result.evaluated_on} images"
     text = (
-        f"compared by accuracy on {images} where a stage's candidates were trained alike; those within one "
+        f"compared by {objective.title} on {images} where a stage's candidates were trained alike"
+        if not objective.is_accuracy
+        else f"compared by accuracy on {images} where a stage's candidates were trained alike; those within one "
         f"standard error of the highest (sqrt(a(1-a)/n), {error:.2f} points in the end) are equal, and the lower "
         "loss decides"
     )
     if result.ranker.target is None:
         return text
-    return f"the sooner at {100 * result.ranker.target:g} % the better; those not there yet are {text}"
+    return f"the sooner at {target_text(result.ranker.target)} the better; those not there yet are {text}"
 
 
 def cost_text(result: ComposeResult) -> str:
@@ -100,7 +106,7 @@ def cost_text(result: ComposeResult) -> str:
     return f"{text}; {confirmation_cost(result.confirmed)}"
 
 
-def _data(result: ComposeResult, workload: str, target: float | None) -> dict[str, Any]:
+def _data(result: ComposeResult, workload: str, target: AnyTarget | None) -> dict[str, Any]:
     """The composition with every candidate."""
     return {
         "workload": workload,
@@ -109,34 +115,34 @@ def _data(result: ComposeResult, workload: str, target: float | None) -> dict[st
         "chosen_on": result.evaluated_on,
         "data": result.data,
         "images": result.ranker.images,
-        "chosen_by": "accuracy" if result.ranker.target is None else "iterations_to_target",
-        "target_accuracy": target,
-        "stages": [_stage_data(stage) for stage in result.stages],
+        "chosen_by": result.ranker.objective.metric if result.ranker.target is None else "iterations_to_target",
+        **target_data(target),
+        "stages": [_stage_data(stage, result.ranker.objective) for stage in result.stages],
         "cost": asdict(result.cost),
         "best_single": {"policy": result.best_single.text, "from": result.single_from},
         "confirmed": confirmed_data(result.confirmed),
     }
 
 
-def _stage_data(stage: StageResult) -> dict[str, Any]:
+def _stage_data(stage: StageResult, objective: Objective) -> dict[str, Any]:
     return {
         "number": stage.number,
         "start": stage.start,
         "compared_at": stage.judged_at,
         "end": stage.end,
-        "chosen": [_candidate(one) for one in stage.chosen],
-        "tried": [_candidate(one) for one in stage.ranked],
+        "chosen": [_candidate(one, objective) for one in stage.chosen],
+        "tried": [_candidate(one, objective) for one in stage.ranked],
     }
 
 
-def _candidate(judged: CandidateScore) -> dict[str, Any]:
+def _candidate(judged: CandidateScore, objective: Objective) -> dict[str, Any]:
     draw = judged.candidate.proposal
     return {
         "policy": judged.candidate.path.policy.text,
         "stage_policy": draw.policy.text,
         "function": draw.label,
         "drawn": draw.how,
-        "accuracy": judged.accuracy,
+        objective.metric: judged.accuracy,
         "loss": judged.loss,
         "iterations_to_target": judged.reached,
         "run": judged.run,
@@ -146,7 +152,7 @@ def _candidate(judged: CandidateScore) -> dict[str, Any]:
 def _records(result: ComposeResult) -> list[dict[str, Any]]:
     """A record for each candidate of each stage."""
     return [
-        {"stage": stage.number, "chosen": one in stage.chosen, **_candidate(one)}
+        {"stage": stage.number, "chosen": one in stage.chosen, **_candidate(one, result.ranker.objective)}
         for stage in result.stages
         for one in stage.ranked
     ]

@@ -6,36 +6,52 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from lrbench.metrics.objective import AnyTarget, Objective
+from lrbench.metrics.registry import Unit
 from lrbench.metrics.summary import Summary
 from lrbench.report.document import Cell, Column, Table
-from lrbench.report.formats import NOTHING, known_number, mean_and_deviation, p_value
+from lrbench.report.formats import (
+    NOTHING,
+    known_number,
+    mean_and_deviation,
+    number,
+    objective_heading,
+    p_value,
+    target_text,
+    unit_text,
+)
 from lrbench.report.statistics import welch
-from lrbench.tuning.confirm import Confirmed
+from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
 SOONER, AGAINST = "times sooner than the last", "against the first"
 
 
 def confirmation_table(
-    confirmed: Sequence[Confirmed], target: float | None, caption: str, lead: str, *, compared: bool = True
+    confirmed: Sequence[Confirmed], target: AnyTarget | None, caption: str, lead: str, *, compared: bool = True
 ) -> Table:
-    """A row a policy: accuracy over the seeds, and iterations to the target, the mean over the seeds that reached it.
+    """A row a policy: the objective over the seeds, and the mean iterations to the target of those that reached it.
 
     Args:
-        compared: also how many times those of the last row the iterations are, and how accuracies differ from the first
+        compared: also how many times those of the last row the iterations are, and how values differ from the first
             row's that has one.
     """
     columns = [Column("", "text"), Column("policy", "policy")]
+    objective = confirmed[0].objective
     by, beside = ("final", "best") if confirmed[0].at == "final" else ("best", "final")
-    columns += [Column(f"{by} accuracy %"), Column(f"{beside} %"), Column("seeds")]
+    columns += [
+        Column(f"{by} {objective_heading(objective)}"),
+        Column(f"{beside}{unit_text(objective.unit)}"),
+        Column("seeds"),
+    ]
     if target is not None:
-        columns += [Column(f"iterations to {100 * target:g} %"), Column("reached")]
+        columns += [Column(f"iterations to {target_text(target)}"), Column("reached")]
     timed = compared and any(row.ratio_to(confirmed[-1]).mean is not None for row in confirmed[:-1])
     columns += [*([Column(SOONER)] if timed else []), *([Column(AGAINST, "text")] if compared else [])]
-    first = next((row for row in confirmed if row.accuracy.mean is not None), confirmed[0])
+    first = next((row for row in confirmed if row.value.mean is not None), confirmed[0])
     rows: list[list[Cell | str]] = []
     for row in confirmed:
         ratio = row.ratio_to(confirmed[-1]) if row is not confirmed[-1] else Summary(None, None, 0)
-        points = "" if row is first else difference(first.accuracy, row.accuracy)
+        points = "" if row is first else difference(first.value, row.value, objective.unit)
         rows.append(
             [
                 *_cells(row, target),
@@ -46,12 +62,12 @@ def confirmation_table(
     return Table(columns, rows, (caption,), caption, lead)
 
 
-def _cells(row: Confirmed, target: float | None) -> list[str]:
+def _cells(row: Confirmed, target: AnyTarget | None) -> list[str]:
     n = len(row.outcomes)
     diverged = f" ({row.diverged} diverged)" if row.diverged else ""
-    beside = row.accuracy_at("best" if row.at == "final" else "final")
-    accuracies = [mean_and_deviation(row.accuracy, "fraction"), known_number(beside.mean, "fraction")]
-    cells = [row.role, row.policy.text, *accuracies, f"{n}{diverged}"]
+    beside = row.value_at("best" if row.at == "final" else "final")
+    values = [mean_and_deviation(row.value, row.objective.unit), known_number(beside.mean, row.objective.unit)]
+    cells = [row.role, row.policy.text, *values, f"{n}{diverged}"]
     return (
         cells if target is None else [*cells, mean_and_deviation(row.to_target, "iterations"), f"{row.to_target.n}/{n}"]
     )
@@ -65,11 +81,15 @@ def _ratio(ratio: Summary, seeds: int) -> str:
     return f"{ratio.mean:.2f}{spread}" + (f" ({ratio.n}/{seeds})" if ratio.n < seeds else "")
 
 
-def difference(first: Summary, second: Summary) -> str:
-    """How much the second's mean lies above the first's, in points, and whether that is more than the seeds' noise."""
+def difference(first: Summary, second: Summary, unit: Unit = "fraction") -> str:
+    """How much the second's mean lies above the first's, and whether that is more than the seeds' noise.
+
+    Fractions differ by points.
+    """
     if first.mean is None or second.mean is None:
         return NOTHING
-    points = f"{100 * (second.mean - first.mean):+.2f} points"
+    more = second.mean - first.mean
+    points = f"{100 * more:+.2f} points" if unit == "fraction" else f"{'+' if more >= 0 else ''}{number(more, unit)}"
     if min(first.n, second.n) < 2:
         return f"{points}, one seed"
     p = welch(first, second)
@@ -93,15 +113,30 @@ def confirmed_data(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
         {
             "policy": row.policy.text,
             "role": row.role,
-            "best_accuracy": asdict(row.accuracy_at("best")),
-            "final_accuracy": asdict(row.accuracy_at("final")),
+            **_values(row),
             "iterations_to_target": asdict(row.to_target),
             "diverged": row.diverged,
             "times_sooner_than_last": asdict(row.ratio_to(confirmed[-1])),
-            "seeds": [asdict(outcome) for outcome in row.outcomes],
+            "seeds": [_seed(outcome, row.objective) for outcome in row.outcomes],
         }
         for row in confirmed
     ]
+
+
+def _values(row: Confirmed) -> dict[str, Any]:
+    """Best and final value of the objective, by the metric's name."""
+    name = row.objective.metric
+    return {f"{at}_{name}": asdict(row.value_at(at)) for at in ("best", "final")}
+
+
+def _seed(outcome: SeedOutcome, objective: Objective) -> dict[str, Any]:
+    """A run; without what it does not measure, and without values of the objective where they are accuracies."""
+    data = asdict(outcome)
+    if objective.is_accuracy:
+        left_out = {"best_value", "final_value"}
+    else:
+        left_out = {name for name in ("best_accuracy", "final_accuracy") if data[name] is None}
+    return {name: value for name, value in data.items() if name not in left_out}
 
 
 def judged_on(evaluated_on: str, data: str) -> str:

@@ -54,6 +54,7 @@ _EARLIER_COUNT = (
     "the rates of {} of {} runs were computed with an earlier count of cycles, in which a length that is not whole "
     "came an iteration late at some of its multiples; run the spec again for the rates of today, under another run id"
 )
+_ACCURACIES = {"best_accuracy": "best %", "final_accuracy": "final %"}
 _ROBUSTNESS = (
     "lr_scale_robustness: best accuracy in % with the rates scaled, of the runs that did not diverge, "
     "and the spread over the scales"
@@ -122,13 +123,18 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
         columns.append(RankingColumn("engine", Column("engine", "text", folds=True), lambda row: row.engine))
     # How it ended, and how soon it was good.
     soon = "iterations_to_best" if workload.target is None else "iterations_to_target"
-    further = {"best_accuracy": "best %", "final_accuracy": "final %", soon: METRICS[soon].title}
+    objective, further = workload.objective, {}
+    if not objective.is_accuracy:
+        further = {each.name: (each, heading(each)) for each in (objective.best_metric, objective.final_metric)}
+    if workload.has_accuracy:
+        further |= {name: (METRICS[name], title) for name, title in _ACCURACIES.items()}
+    further[soon] = (METRICS[soon], METRICS[soon].title)
     return [
         *columns,
         RankingColumn(metric.name, Column(heading(metric)), lambda row: _value(row, metric)),
         RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
         RankingColumn("against_the_best", Column("vs. best", "text"), lambda row: _against_the_best(row, metric)),
-        *(_mean(METRICS[name], title) for name, title in further.items() if name != metric.name),
+        *(_mean(each, title) for name, (each, title) in further.items() if name != metric.name),
     ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lrbench.comparable import key, workload_settings
+from lrbench.metrics.objective import AnyTarget, Target, target_accuracy
 from lrbench.metrics.registry import METRICS
 from lrbench.metrics.run import Robustness
 from lrbench.metrics.summary import Summary, TimesToTarget
@@ -30,22 +31,47 @@ def ranking_data(report: Report) -> dict[str, Any]:
     mean of those that did not. A run's ``target_accuracy`` is its own; a policy's is that of its workload's table, null
     where the runs there differ.
     """
-    names = labels(map(workload_settings, report.runs), workload_name)
+    labels_of, names = labels(map(workload_settings, report.runs), workload_name), report_metrics(report)
     repeats = {id(run) for run in report.repeats}
     return {
         "schema": SCHEMA,
         "ranked_by": report.metric.name,
         "runs": [
-            _run_data(run, names[key(workload_settings(run))], counted=id(run) not in repeats) for run in report.runs
+            _run_data(run, labels_of[key(workload_settings(run))], names, counted=id(run) not in repeats)
+            for run in report.runs
         ],
-        "policies": [_policy_data(row, workload) for workload in report.workloads for row in workload.policies],
+        "policies": [_policy_data(row, workload, names) for workload in report.workloads for row in workload.policies],
         "functions": [entry for workload in report.workloads for entry in _functions_data(workload)],
         "problems": list(report.problems),
         "notes": list(report.notes),
     }
 
 
-def _run_data(run: RunRow, workload: str, *, counted: bool) -> dict[str, Any]:
+def report_metrics(report: Report) -> list[str]:
+    """The names of the metrics of a report's runs: LRBench's, those of objectives, and those that programs report.
+
+    Metrics of evaluations that no run has are left out where no run has an accuracy.
+    """
+    others = [name for run in report.runs for name in run.metrics if name not in METRICS]
+    names = [name for name in dict.fromkeys([*METRICS, *others]) if name != "lr_scale_robustness"]
+    if any(table.has_accuracy for table in report.workloads) or not report.workloads:
+        return names
+    known = {name for run in report.runs for name, value in run.metrics.items() if value is not None}
+    of_accuracy = {"best_accuracy", "final_accuracy"}
+    return [
+        name
+        for name in names
+        if name in known or (name not in of_accuracy and not (name in METRICS and METRICS[name].of_evaluation))
+    ]
+
+
+def target_data(target: AnyTarget | None) -> dict[str, Any]:
+    """``target_accuracy``, null for a target on another metric, which is ``target`` then."""
+    found: dict[str, Any] = {"target_accuracy": target_accuracy(target)}
+    return found | ({"target": target.stored()} if isinstance(target, Target) else {})
+
+
+def _run_data(run: RunRow, workload: str, names: Sequence[str], *, counted: bool) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "experiment": run.experiment,
@@ -61,14 +87,14 @@ def _run_data(run: RunRow, workload: str, *, counted: bool) -> dict[str, Any]:
         "status": run.status,
         "reason": run.reason,
         "iteration": run.iteration,
-        "target_accuracy": run.target,
+        **target_data(run.target),
         "is_repeat": not counted,
-        **{name: run.metrics[name] for name in METRICS if name in run.metrics},
+        **{name: run.metrics[name] for name in names if name in run.metrics},
         "evaluations": {name: np.ascontiguousarray(column) for name, column in run.evaluations.items()},
     }
 
 
-def _policy_data(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
+def _policy_data(row: PolicyRow, workload: WorkloadTable, names: Sequence[str]) -> dict[str, Any]:
     comparison, robustness = row.comparison, row.robustness
     return {
         "workload": workload.label,
@@ -77,7 +103,7 @@ def _policy_data(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
         "function": row.function,
         "solver": row.solver,
         "engine": row.engine,
-        "target_accuracy": workload.target,
+        **target_data(workload.target),
         "provisional": row.provisional,
         "runs": len(row.runs),
         "diverged": row.diverged,
@@ -85,7 +111,7 @@ def _policy_data(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
         "against_the_best": comparison.verdict if comparison else None,
         "p_value": comparison.p if comparison else None,
         "p_value_holm": comparison.p_holm if comparison else None,
-        **{name: summary_object(row.summaries[name]) for name in METRICS if name != "lr_scale_robustness"},
+        **{name: summary_object(row.summaries[name]) for name in names},
         "lr_scale_robustness": robustness.spread if robustness else None,
         "best_accuracy_by_lr_scale": _scales(row, robustness) if robustness else [],
     }
@@ -133,11 +159,12 @@ def _functions_data(workload: WorkloadTable) -> list[dict[str, Any]]:
 
 def ranking_records(report: Report) -> list[dict[str, Any]]:
     """A record for each policy: mean, standard deviation and count of every metric."""
-    return [_record(row, workload) for workload in report.workloads for row in workload.policies]
+    names = report_metrics(report)
+    return [_record(row, workload, names) for workload in report.workloads for row in workload.policies]
 
 
-def _record(row: PolicyRow, workload: WorkloadTable) -> dict[str, Any]:
-    data = _policy_data(row, workload)
+def _record(row: PolicyRow, workload: WorkloadTable, names: Sequence[str]) -> dict[str, Any]:
+    data = _policy_data(row, workload, names)
     scales = data.pop("best_accuracy_by_lr_scale")
     del data["diverged"]  # one of the statuses
     record = {name.removeprefix("statuses_").replace(" ", "_"): value for name, value in flat(data).items()}

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import known_number
+from lrbench.report.formats import known_number, objective_heading, target_text
 from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
+from lrbench.report.views.ranking_data import target_data
 from lrbench.tuning.tune import Tried, TuneResult
 
 SHOWN = 5
@@ -18,7 +19,7 @@ SHOWN = 5
 def tune_document(result: TuneResult) -> Document:
     """The document of a search."""
     return Document(
-        list(_blocks(result)), partial(tune_data, result), lambda: [asdict(tried) for tried in result.tried]
+        list(_blocks(result)), partial(tune_data, result), lambda: [_tried(tried, result) for tried in result.tried]
     )
 
 
@@ -63,11 +64,11 @@ def _best(result: TuneResult) -> Table:
     columns = [
         Column("#"),
         Column("policy", "policy"),
-        Column(f"best {result.evaluated_on} accuracy %"),
+        Column(f"best {result.evaluated_on} {objective_heading(result.objective)}"),
         Column("at iteration"),
     ]
     if result.target is not None:
-        columns.append(Column(f"iterations to {100 * result.target:g} %"))
+        columns.append(Column(f"iterations to {target_text(result.target)}"))
     rows = [
         [str(place), tried.policy, *_values(tried, result)] for place, tried in enumerate(result.best[:SHOWN], start=1)
     ]
@@ -76,7 +77,7 @@ def _best(result: TuneResult) -> Table:
 
 
 def _values(tried: Tried, result: TuneResult) -> list[str]:
-    cells = [known_number(tried.best_accuracy, "fraction"), known_number(tried.iterations_to_best, "iterations")]
+    cells = [known_number(tried.value, result.objective.unit), known_number(tried.iterations_to_best, "iterations")]
     return cells if result.target is None else [*cells, known_number(tried.iterations_to_target, "iterations")]
 
 
@@ -90,7 +91,7 @@ def _functions(result: TuneResult) -> Iterator[Block]:
         Column("tried"),
         Column("iterations"),
         Column("best policy", "policy"),
-        Column("accuracy %"),
+        Column(objective_heading(result.objective)),
     ]
     others = [f"{name} {sum(tried.function == name for tried in result.tried)}" for name in names if name not in shown]
     notes = (f"other functions, and how often tried: {', '.join(others)}",) if others else ()
@@ -106,7 +107,7 @@ def _function(name: str, result: TuneResult) -> list[str]:
         str(len(own)),
         f"{sum(tried.iterations for tried in own):,}",
         best.policy,
-        known_number(best.best_accuracy, "fraction"),
+        known_number(best.value, result.objective.unit),
     ]
 
 
@@ -140,19 +141,33 @@ def _counts(result: TuneResult) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"
 
 
+def _by(result: TuneResult) -> str:
+    return result.objective.metric if result.by == "value" else result.by
+
+
+def _tried(tried: Tried, result: TuneResult) -> dict[str, Any]:
+    """A policy tried, with the best value of the objective by its name, such as ``best_accuracy``."""
+    data = asdict(tried)
+    del data["best_value"]
+    if not result.objective.is_accuracy:
+        data = {("best_value" if name == "best_accuracy" else name): value for name, value in data.items()}
+        data["best_value"] = tried.value
+    return data
+
+
 def tune_data(result: TuneResult) -> dict[str, Any]:
     """The search with every policy tried."""
     return {
         "name": result.name,
-        "objective": result.objective,
-        "target_accuracy": result.target,
+        "objective": _by(result),
+        **target_data(result.target),
         "chosen_on": result.evaluated_on,
         "data": result.data,
         "engine": result.engine,
         "confirmed_engine": result.confirmed_engine,
         "samplers": list(result.samplers),
-        "best": [asdict(tried) for tried in result.best[:SHOWN]],
-        "tried": [asdict(tried) for tried in result.tried],
+        "best": [_tried(tried, result) for tried in result.best[:SHOWN]],
+        "tried": [_tried(tried, result) for tried in result.tried],
         "cost": {
             "iterations": result.iterations,
             "full_runs": result.iterations / result.run_iterations,

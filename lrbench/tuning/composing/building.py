@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from lrbench.errors import SpecError
+from lrbench.executors.log_listener import value_text
 from lrbench.executors.plan import Task
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.directory import RunBusy, RunDirectory
@@ -72,8 +73,10 @@ class _Composition:
     def __post_init__(self) -> None:
         settings = self.runner.experiment.settings
         self._settings, self._iterations = settings.composition, self.runner.experiment.workload.iterations
-        soonest = settings.search.objective == "iterations"
-        self._ranker = Ranker(self.runner.net_data.test_count, settings.target_accuracy if soonest else None)
+        soonest = settings.search.by == "iterations"
+        self._ranker = Ranker(
+            self.runner.net_data.test_count, settings.aim if soonest else None, settings.objective.resolved
+        )
 
     def result(self) -> ComposeResult:
         ends = planned_ends(self.runner.experiment)
@@ -85,7 +88,7 @@ class _Composition:
             self.runner.listener.noticed(
                 self._tasks[stage.best.run],
                 f"the best of {len(stage.ranked)} from iteration {stage.start} to {stage.end}: "
-                f"{self.runner.evaluated_on} accuracy {stage.best.accuracy or 0.0:.2%}",
+                f"{self.runner.evaluated_on} {value_text(self._tasks[stage.best.run], stage.best.accuracy or 0.0)}",
             )
             stages.append(stage)
         return ComposeResult(
@@ -168,7 +171,7 @@ class _Composition:
         task = replace(self._task(candidate, latest), pause=lambda rows: PAUSED if end(rows) else None)
         if not self.runner.status(task).done and end(self.runner.evaluations(task)) is None:
             self.runner.run_all([task], PAUSED)
-        return end([row for row in self.runner.evaluations(task) if math.isfinite(row.accuracy)])
+        return end([row for row in self.runner.evaluations(task) if math.isfinite(self._ranker.objective.value(row))])
 
     def _task(self, candidate: Continuation, until: int) -> Task:
         """The candidate's run up to an iteration, branched from its parent's if it has not begun."""

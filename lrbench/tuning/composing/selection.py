@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, target_of
 from lrbench.policies import Policy
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
 from lrbench.tuning.composing.proposals import Continuation
 from lrbench.tuning.confirm import Confirmed
-from lrbench.tuning.trial_runner import iterations_to
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class CandidateScore:
 
     Attributes:
         run: name of its folder.
-        accuracy: of its last evaluation up to there, a fraction; None where it diverged. ``loss`` likewise.
+        accuracy: value of the objective, by default the accuracy, at its last evaluation up to there; None where it
+            diverged. ``loss`` likewise.
         reached: iterations up to the first evaluation with the target accuracy; None where there is none.
     """
 
@@ -49,44 +50,53 @@ class Ranker:
 
     Attributes:
         images: number of images that each is evaluated on.
-        target: the accuracy to reach; None where only the accuracy counts.
+        target: the target to reach; None where only the value of the objective counts.
+        objective: the metric of that value.
     """
 
     images: int
-    target: float | None = None
+    target: AnyTarget | None = None
+    objective: Objective = ACCURACY
 
     def score(self, candidate: Continuation, run: str, rows: Sequence[Evaluation], status: Status) -> CandidateScore:
         """Score a candidate by its evaluations up to the comparison, of which there is at least one."""
         last = rows[-1]
-        reached = None if self.target is None else iterations_to(rows, self.target)
-        accuracy, loss = last.accuracy, last.metrics["test_loss"]
-        if not math.isfinite(accuracy) or (status.status == "diverged" and status.iteration <= last.iteration):
+        target = target_of(self.target)
+        reached = None if target is None else target.iterations(rows)
+        value, loss = self.objective.value(last), last.metrics.get("test_loss", math.nan)
+        if not math.isfinite(value) or (status.status == "diverged" and status.iteration <= last.iteration):
             return CandidateScore(candidate, run, None, None, reached)
-        return CandidateScore(candidate, run, accuracy, loss if math.isfinite(loss) else math.inf, reached)
+        return CandidateScore(candidate, run, value, loss if math.isfinite(loss) else math.inf, reached)
 
     def noise(self, accuracy: float) -> float:
-        """Return the standard error of an accuracy measured on n images: sqrt(a (1 - a) / n).
+        """Return the standard error of an accuracy measured on n images: sqrt(a (1 - a) / n); 0 for another metric.
 
         That of all or none right is that of one image wrong or right.
         """
+        if not self.objective.is_accuracy:
+            return 0.0
         within = min(max(accuracy, 1 / self.images), 1 - 1 / self.images)
         return math.sqrt(within * (1 - within) / self.images)
 
     def ranked(self, scores: Sequence[CandidateScore]) -> list[CandidateScore]:
         """Rank scores, the best first.
 
-        Those that reached the target come first, the soonest before the others. Of the rest the one with the highest
-        accuracy leads those within one standard error of it, and among these the lower loss goes first; then the same
-        for those that are left. The diverged come last.
+        Those that reached the target come first, the soonest before the others. Of the rest the one with the best
+        value of the objective leads those within one standard error of it, and among these the lower loss goes first;
+        then the same for those that are left. The diverged come last.
         """
         trained = [one for one in scores if not one.diverged]
         reached = [(one.reached, one) for one in trained if one.reached is not None]
         ranked = [one for _, one in sorted(reached, key=lambda pair: (pair[0], pair[1].order))]
-        left = [(one.accuracy, one) for one in trained if one.accuracy is not None and one.reached is None]
+        left = [
+            (self.objective.order(one.accuracy), one)
+            for one in trained
+            if one.accuracy is not None and one.reached is None
+        ]
         left.sort(key=lambda pair: (-pair[0], pair[1].order))
         while left:
             least = left[0][0] - self.noise(left[0][0])
-            even = [one for accuracy, one in left if accuracy >= least]
+            even = [one for value, one in left if value >= least]
             ranked += sorted(even, key=lambda one: one.order)
             left = left[len(even) :]
         return ranked + [one for one in scores if one.diverged]

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from lrbench.comparable import engine_settings, workload_settings
 from lrbench.data import evaluated_on
 from lrbench.errors import ResultsError, path_text
+from lrbench.metrics.objective import Objective
 from lrbench.metrics.registry import TIMES_TO_TARGET, all_metrics
 from lrbench.runs.description import RunDescription
 from lrbench.runs.files import DamagedRun
@@ -102,7 +103,7 @@ def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> E
         pydantic.ValidationError: run.json lacks something, or has it of the wrong type.
     """
     run, status, engine, machine = record.run, record.status, record.run.engine, record.run.machine
-    metrics = all_metrics(record.evaluations, None)
+    metrics = all_metrics(record.evaluations, None, Objective.parse(run.objective))
     measured = {
         "run_id": run.run_id,
         "seed": run.seed,
