@@ -36,6 +36,13 @@ def attach(
 
     The arguments are for running the program alone, without LRBench; a spec's values replace them.
 
+        >>> run = lrbench.attach(policy="EXP(k0=0.1, gamma=0.5)", iterations=3)
+        >>> for t in run:
+        ...     rate = run.rate
+        ...     run.step(loss=1.0, evaluate=lambda: {"test_loss": rate})
+        >>> rate
+        0.025
+
     Args:
         policy: a policy or its text; without one a program that runs alone keeps the rates of its optimizer.
         iterations: length of the run. One iteration is one update of the optimizer.

@@ -15,6 +15,7 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs/how-to/use-lrbench-from-pyth
 MODULES = [
     "lrbench",
     "lrbench.policies.policy",
+    "lrbench.program.attached",
     "lrbench.api.results",
     "lrbench.api.recommendations",
     "lrbench.api.training",
