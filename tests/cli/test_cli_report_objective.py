@@ -21,6 +21,12 @@ def write(results, policy, values, *, seed=0, objective=MAE, name="mae", **descr
     return folder
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    """No policy is broken over two lines."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 @pytest.fixture
 def results(tmp_path):
     for seed in (0, 1, 2):
