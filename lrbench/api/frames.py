@@ -96,7 +96,8 @@ def policies_frame(report: Report) -> pandas.DataFrame:
     rows = []
     for known in ranking_data(report)["policies"]:
         row = {name: known[name] for name in POLICY_COLUMNS}
-        for name in RUN_METRICS:
+        further = [name for name, value in known.items() if isinstance(value, dict) and "mean" in value]
+        for name in dict.fromkeys([name for name in RUN_METRICS if name in known] + further):
             row |= {name if part == "mean" else f"{name}_{part}": value for part, value in known[name].items()}
         rows.append({**row, "lr_scale_robustness": known["lr_scale_robustness"]})
     frame: pandas.DataFrame = _pandas().DataFrame(rows)

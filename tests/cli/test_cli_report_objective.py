@@ -7,6 +7,8 @@ import json
 import pytest
 from factories import fake_runs
 
+import lrbench as lrbench_package
+
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 MAE = {"metric": "mae", "at": "final"}
 
@@ -54,6 +56,14 @@ def test_the_lowest_final_value_is_the_best_and_is_tested(lrbench, results):
     assert second["best_mae"]["mean"] == 1.0
     assert second["iterations_to_best"]["mean"] == 1000
     assert {"best_accuracy", "accuracy_top1", "test_loss"}.isdisjoint(first)
+
+
+def test_the_frame_of_policies_has_the_objective_and_no_accuracy(results):
+    pytest.importorskip("pandas")
+    frame = lrbench_package.Results(results).policies
+    assert frame["mae"].tolist() == pytest.approx([1.51, 2.01])
+    assert frame["mae_n"].tolist() == [3, 3]
+    assert "best_accuracy" not in frame
 
 
 def test_at_its_best_the_lowest_value_of_a_run_counts(lrbench, tmp_path):
