@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Consent:
-    """What the user typed, so that a program may be executed.
+    """Consent of the user to execute a program, as typed.
 
     Attributes:
         program: the file that was typed; None: the file that the spec names, within the folder of the spec.

@@ -247,7 +247,7 @@ def _numbers(metrics: Mapping[str, Any], needed: bool) -> dict[str, float]:
         raise ValueError("run.report needs at least one metric, such as run.report(test_loss=0.3)")
     for name in metrics:
         if not _NAME.fullmatch(name):
-            raise ValueError(f"run.report: {name!r} is no name of a metric: use lower-case letters, digits and _")
+            raise ValueError(f"run.report: {name!r} is not a valid metric name: use lower-case letters, digits and _")
     try:
         return {name: float(value) for name, value in metrics.items()}
     except (TypeError, ValueError, RuntimeError) as error:

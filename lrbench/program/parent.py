@@ -1,4 +1,4 @@
-"""What a run takes its rates from: LRBench behind the channel, or the policy of a program that runs alone."""
+"""Sources of a run's learning rates: LRBench behind the channel, or the policy of a program that runs alone."""
 
 from __future__ import annotations
 

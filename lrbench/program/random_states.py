@@ -112,7 +112,7 @@ def find_generators(roots: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _contents(value: Any) -> list[tuple[Any, object]]:
-    """What an object holds: its attributes, a short container's elements, or what a function refers to."""
+    """Return the parts of an object: its attributes, a short container's elements, or what a function refers to."""
     import torch
 
     kind = type(value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.program import training_evaluation as evaluation
 from lrbench.program import training_file
+from lrbench.program.losses import read
 from lrbench.program.moving_average import MovingAverage
 from lrbench.program.random_states import RandomStates, find_generators, is_generator, plain
 from lrbench.program.training_arguments import check_parts, check_settings, rate_ratios, scaler_in
@@ -119,7 +120,7 @@ class Training:
             rates: the learning rates of the first parameter group, which has exactly these.
 
         Raises:
-            TypeError: a batch is no pair and there is no ``step``, or the loss is no tensor of one number.
+            TypeError: a batch is not a pair and ``step`` is missing, or the loss is not a tensor with one element.
             ValueError: an epoch has no batch.
         """
         device = evaluation.device_of(self.model)
@@ -128,7 +129,7 @@ class Training:
             self._set_rate(rate)
             losses.append(self._train_iteration(device))
             self.iteration += 1
-        return evaluation.read(losses)
+        return read(losses)
 
     def evaluate(self) -> dict[str, Any]:
         """Evaluate the model, or its moving average, and return the metrics by name.
@@ -150,7 +151,7 @@ class Training:
             return evaluation.evaluate_by_step(model, self._evaluate_on, self._step)
 
     def save(self, folder: str | Path) -> None:
-        """Save everything that the training goes on from into an existing folder, as ``training.pt``.
+        """Save the complete state of the training as ``training.pt`` in an existing folder.
 
         These are the states of the model, the optimizer, the moving average, a loss with a ``state_dict`` and the
         objects of ``state``; the iteration, the epoch and the position in it; and all random states. The file holds

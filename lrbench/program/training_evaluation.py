@@ -1,4 +1,4 @@
-"""What a training does with a batch, and its default evaluation: the mean loss, and probabilities with labels."""
+"""Loss of a batch, and the default evaluation: mean loss, and probabilities with labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from lrbench.program.losses import read
 
 if TYPE_CHECKING:
     import torch
@@ -99,7 +101,7 @@ def scalar(loss: Any, name: str) -> torch.Tensor:
     """Return the loss.
 
     Raises:
-        TypeError: it is no tensor of one number.
+        TypeError: it is not a tensor with one element.
     """
     import torch
 
@@ -186,17 +188,6 @@ def _mean(losses: list[torch.Tensor], samples: list[int]) -> float:
     if not losses:
         raise ValueError("Training: evaluate_on gives no batch: give a loader that is not empty")
     return math.fsum(loss * count for loss, count in zip(read(losses), samples)) / sum(samples)
-
-
-def read(losses: list[torch.Tensor]) -> list[float]:
-    """Return losses as numbers, in one transfer from the device."""
-    import torch
-
-    return (
-        [float(value) for value in torch.stack([loss.detach().reshape(()) for loss in losses]).tolist()]
-        if losses
-        else []
-    )
 
 
 def _number(name: str, value: Any) -> float:

@@ -50,7 +50,7 @@ class WorkloadTable:
 
     @property
     def objective(self) -> Objective:
-        """What its runs are judged by: the objective of their specs where they agree, else the accuracy."""
+        """Objective of the runs: that of their specs where they agree, else the accuracy."""
         objectives = {row.objective for row in self.policies}
         return objectives.pop() if len(objectives) == 1 else ACCURACY
 

@@ -125,7 +125,7 @@ def plain_target(target: AnyTarget) -> str:
 
 
 def different_targets(targets: Mapping[AnyTarget, int]) -> str:
-    """That runs are to reach different targets, by how many runs name each, and what to do."""
+    """Return a note on runs with different targets: how many runs name each, and the remedy."""
     accuracies = sorted(target for target in targets if isinstance(target, int | float))
     others = sorted((target for target in targets if isinstance(target, Target)), key=plain_target)
     named_targets: list[AnyTarget] = [*accuracies, *others]

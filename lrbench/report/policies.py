@@ -77,7 +77,7 @@ class PolicyRow:
 
     @property
     def objective(self) -> Objective:
-        """What its spec judges runs by, by default the accuracy."""
+        """Objective of the spec; the accuracy by default."""
         return next((run.objective for run in self.runs if run.objective is not None), ACCURACY)
 
     @cached_property

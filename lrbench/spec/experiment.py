@@ -36,7 +36,7 @@ from lrbench.spec.workload import Workload, check_classes, read_workload
 from lrbench.spec.yaml_loader import MAX_DEPTH, Key, shown
 
 Data = Prepared | ProgramSource
-"""What a workload trains on, as it was found on this machine."""
+"""Data set or program of a workload, as found on this machine."""
 
 Spec = str | os.PathLike[str] | Mapping[str, Any]
 """The path of a YAML file, or what such a file holds."""

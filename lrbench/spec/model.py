@@ -174,7 +174,7 @@ class ObjectiveSettings(Settings):
 
 
 def _no_metric(key: Key, name: str) -> PydanticCustomError:
-    """Build the error for what is no metric of an evaluation of a net."""
+    """Build the error for a name that is not a metric of a net's evaluations."""
     from lrbench.metrics.registry import METRICS
 
     names = ["accuracy", *(metric.name for metric in METRICS.values() if metric.of_evaluation)]

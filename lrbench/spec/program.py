@@ -20,7 +20,7 @@ from lrbench.storage import file_sha256
 
 Argument = bool | int | float | str
 OWN_DATA = "its own data"
-"""What tables call the data of a program."""
+"""Name of a program's data in tables."""
 
 Split = Literal["validation", "test"]
 
@@ -91,7 +91,7 @@ class ProgramExperimentSettings(ExperimentSettings):
 
 
 class ProgramTuningSettings(TuningSettings):
-    """As ``TuningSettings``, for a program."""
+    """A spec of a program for a command that searches for policies, in which policies are optional."""
 
     workload: ProgramSettings  # type: ignore[assignment]
     solver: list[ProgramArguments]  # type: ignore[assignment]
@@ -136,7 +136,7 @@ def program_form(raw: Mapping[str, Any], document: Document) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ProgramSource:
-    """What a program is made of on this machine, in the place of a data set.
+    """Source files and inputs of a program on this machine, in place of a data set.
 
     Attributes:
         sources: SHA-256 of the file and of the modules in its folder that it imports, by path relative to the folder.
@@ -180,7 +180,7 @@ class ProgramWorkload:
 
     @property
     def net_name(self) -> str:
-        """What tables call the program: ``train.py`` or ``train.py:training``."""
+        """Name of the program in tables: ``train.py`` or ``train.py:training``."""
         return self.path.name if self.function is None else f"{self.path.name}:{self.function}"
 
     def source(self) -> ProgramSource:

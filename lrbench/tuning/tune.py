@@ -250,7 +250,7 @@ def identity(runner: TrialRunner, space: Space) -> dict[str, Any]:
 
 
 def _objective(settings: ExperimentSettings) -> list[Any]:
-    """What trials are judged by; the former name for the values of accuracies keeps the studies of earlier versions."""
+    """Name of the values that trials are judged by, for accuracies as in studies of earlier versions."""
     by, aim, objective = settings.search.by, settings.aim, settings.objective.resolved
     target = None if by == "value" else aim.stored() if isinstance(aim, Target) else aim
     judged = [] if objective.is_accuracy else [objective.metric, objective.goal]
