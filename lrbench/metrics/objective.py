@@ -103,6 +103,10 @@ class Objective:
         values = [self.value(each) for each in evaluations if each.iteration > 0]
         return values[-1] if values and math.isfinite(values[-1]) else None
 
+    def judged(self, evaluations: Iterable[Evaluation]) -> float | None:
+        """Return the value at the evaluation of a run that counts; None where it is not known."""
+        return self.final(evaluations) if self.at == "final" else self.best(evaluations)
+
     def order(self, value: float) -> float:
         """Return a number that is the higher, the better the value is."""
         return self.sign * value

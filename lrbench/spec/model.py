@@ -5,6 +5,7 @@ A field's example is what a message shows when its key is missing or its value i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -141,7 +142,8 @@ class ObjectiveSettings(Settings):
     Attributes:
         metric: accuracy, or another metric of an evaluation, such as test_loss or one that a program reports.
         goal: whether low or high values are better; None: as the metric's name tells.
-        at: evaluation of a run that counts: ``final``, its last one, or ``best``, the one with the best value.
+        at: evaluation of a run that counts: ``final``, its last one, or ``best``, the one with the best value; a search
+            that is given none judges accuracies at their best.
     """
 
     metric: Word = Field(default="accuracy", examples=["accuracy"])
@@ -159,6 +161,12 @@ class ObjectiveSettings(Settings):
     def ranking(self) -> Metric:
         """Metric of a run that ranks policies."""
         return self.resolved.ranking
+
+    @property
+    def searched(self) -> Objective:
+        """The objective of a search: an accuracy counts at its best evaluation unless the spec sets ``at``."""
+        early = self.resolved.is_accuracy and "at" not in self.model_fields_set
+        return replace(self.resolved, at="best") if early else self.resolved
 
     @model_validator(mode="after")
     def _metric_and_goal_fit(self) -> ObjectiveSettings:

@@ -156,8 +156,9 @@ def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Conf
     """Run the best policies of a search with further seeds, before ``chosen`` of them are chosen; the best first.
 
     A search trains each policy once, so the best of many results is partly luck: a rate just below what makes the net
-    diverge looks best with one seed, and breaks down with the next. Empty where nothing is to be chosen. As in the
-    search, what counts is the best evaluation, which early stopping on the same held-out images would keep.
+    diverge looks best with one seed, and breaks down with the next. Empty where nothing is to be chosen. The
+    evaluation that counts is that of the search; the best accuracy is what early stopping on the same held-out images
+    would keep.
 
     Args:
         runner: the runner of the search; the runs that it made there count.
@@ -166,16 +167,16 @@ def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Conf
     Raises:
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    settings = runner.experiment.settings.search
+    settings, at = runner.experiment.settings.search, runner.experiment.settings.objective.searched.at
     if not chosen or settings.finalists <= chosen or len(texts) <= chosen or not settings.final_seeds:
         return ()
     policies = {parse_policy(text): FINALIST for text in texts[: settings.finalists]}
     seeds = [settings.search_seed + number for number in range(settings.final_seeds + 1)]
 
     def order(row: Confirmed) -> tuple[RankKey, ...]:
-        best = row.objective.best_metric
-        value = rank_key(row.value, 1 - row.value.n / len(row.outcomes), best)
-        return (rank_key(row.to_target, 0, best), value) if settings.by == "iterations" else (value,)
+        metric = row.objective.best_metric
+        value = rank_key(row.value, 1 - row.value.n / len(row.outcomes), metric)
+        return (rank_key(row.to_target, 0, metric), value) if settings.by == "iterations" else (value,)
 
-    rows = (replace(row, at="best") for row in confirm(runner, policies, seeds))
+    rows = (replace(row, at=at) for row in confirm(runner, policies, seeds))
     return tuple(sorted(rows, key=order))

@@ -42,7 +42,7 @@ class Search:
     def __init__(self, runner: TrialRunner, study: optuna.Study, space: Space) -> None:
         settings = runner.experiment.settings
         self._settings, self._target = settings.search, target_of(settings.aim)
-        self._objective = settings.objective.resolved
+        self._objective = settings.objective.searched
         self._runner, self._study, self._space = runner, study, space
         self._trials: dict[int, optuna.Trial] = {}
 
@@ -174,7 +174,7 @@ class Search:
     def _report(self, rows: Sequence[Evaluation]) -> float | None:
         """The value that trials are pruned by; None where none is known."""
         if self._settings.by == "value" or self._target is None:
-            return self._objective.best(rows)
+            return self._objective.judged(rows)
         metric = self._target.metric
         best = metric.best(rows)
         return None if best is None else 1 - best if metric.is_accuracy else -metric.order(best)
@@ -197,12 +197,12 @@ class Search:
 
         trial = self._trials.pop(outcome.task.number)
         rows = self._runner.evaluations(outcome.task)
-        best = self._objective.best(rows)
+        best, judged = self._objective.best(rows), self._objective.judged(rows)
         found = None if self._target is None else self._target.iterations(rows)
         if outcome.status.status == "failed":
             state, values = TrialState.FAIL, None
-        elif outcome.status.completed and best is not None:
-            state, values = TrialState.COMPLETE, self._values(rows, best, found)
+        elif outcome.status.completed and judged is not None:
+            state, values = TrialState.COMPLETE, self._values(rows, judged, found)
         else:
             state, values = TrialState.PRUNED, None
         try:
@@ -211,6 +211,7 @@ class Search:
                 {
                     "status": outcome.status.status,
                     "best_accuracy" if self._objective.is_accuracy else "best_value": best,
+                    **({"final_value": judged} if self._objective.at == "final" else {}),
                     "iterations_to_target": found,
                     "iterations_to_best": None if best is None else Target(self._objective, best).iterations(rows),
                     "iterations": outcome.status.iteration,
@@ -221,13 +222,13 @@ class Search:
         except UpdateFinishedTrialError:  # two processes took the trial up, and the other was faster to tell
             pass
 
-    def _values(self, rows: Sequence[Evaluation], best: float, reached: int | None) -> list[float]:
+    def _values(self, rows: Sequence[Evaluation], judged: float, reached: int | None) -> list[float]:
         if self._settings.by == "value" or self._target is None:
-            return [best]
+            return [judged]
         iterations = self._runner.experiment.workload.iterations
         # One that misses the target ranks behind all that reach it, by how far it missed.
         until = float(reached) if reached is not None else iterations * (1 + _missed_by(self._target, rows))
-        return [until] if self._settings.by == "iterations" else [best, until]
+        return [until] if self._settings.by == "iterations" else [judged, until]
 
 
 def _missed_by(target: Target, rows: Sequence[Evaluation]) -> float:

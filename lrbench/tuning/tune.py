@@ -33,6 +33,7 @@ class Tried:
         status: of the run; ``pending`` for one that was given up ("pruned").
         best_accuracy: a fraction, on the data that the search evaluates on; None where the run has none, or where
             another metric is the objective: then ``best_value`` is the best of that.
+        final_value: of the objective at the last evaluation, where the search judges policies by that.
         iterations_to_best, iterations_to_target: None where not reached.
         iterations: training iterations; ``seconds`` of training and evaluating.
     """
@@ -47,11 +48,13 @@ class Tried:
     seconds: float
     run: str
     best_value: float | None = None
+    final_value: float | None = None
 
     @property
     def value(self) -> float | None:
-        """The best value of the objective; None where the run has none."""
-        return self.best_accuracy if self.best_value is None else self.best_value
+        """The value of the objective that the search judges the policy by; None where the run has none."""
+        known = (self.final_value, self.best_value, self.best_accuracy)
+        return next((value for value in known if value is not None), None)
 
     @property
     def ended(self) -> bool:
@@ -71,7 +74,7 @@ class TuneResult:
         finals: the best of the search over further seeds, the best first; empty where there were none.
         confirmed: full runs of the best and the baselines, on the test set; of further finalists where all before
             them diverged.
-        by: as in the spec's ``search.by``; ``objective`` as in the spec.
+        by: as in the spec's ``search.by``; ``objective`` by which the search judges policies.
         samplers: distinct settings of the samplers that proposed ``tried``; None for trials that recorded none.
     """
 
@@ -251,9 +254,10 @@ def identity(runner: TrialRunner, space: Space) -> dict[str, Any]:
 
 def _objective(settings: ExperimentSettings) -> list[Any]:
     """Name of the values that trials are judged by, for accuracies as in studies of earlier versions."""
-    by, aim, objective = settings.search.by, settings.aim, settings.objective.resolved
+    by, aim, objective = settings.search.by, settings.aim, settings.objective.searched
     target = None if by == "value" else aim.stored() if isinstance(aim, Target) else aim
     judged = [] if objective.is_accuracy else [objective.metric, objective.goal]
+    judged += ["final"] if objective.at == "final" else []
     return ["accuracy" if by == "value" and not judged else by, target, *judged]
 
 
@@ -276,7 +280,7 @@ def _result(runner: TrialRunner, study: optuna.Study) -> TuneResult:
     return TuneResult(
         name=settings.name.removesuffix(f"-{SUFFIX}"),
         by=settings.search.by,
-        objective=settings.objective.resolved,
+        objective=settings.objective.searched,
         target=settings.aim,
         evaluated_on=runner.evaluated_on,
         data=runner.data.label,

@@ -24,7 +24,7 @@ from lrbench.spec.model import ObjectiveSettings, TuningSettings
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import search_space
 from lrbench.tuning.study import open_study, shown_storage
-from lrbench.tuning.tune import identity, search, tune
+from lrbench.tuning.tune import identity, reranked, search, tune
 
 RATES = "rates: [0.001, 0.3]"
 
@@ -430,6 +430,31 @@ def test_a_search_by_a_minimised_metric_finds_the_lowest_value(runner):
     assert "best_accuracy" not in data["best"][0]
     assert data["best"][0]["best_value"] == values[0]
     assert b"accuracy" not in render(tune_document(result), "markdown")
+
+
+@pytest.mark.parametrize(("at", "chosen"), [("final", "FIX(k0=0.001)"), ("best", "FIX(k0=0.1)")])
+def test_a_search_judges_at_the_evaluation_that_the_objective_names(runner, at, chosen):
+    judged = runner("space: ['FIX(k0=[0.001, 0.1])']\nsampler: grid\nfinalists: 2\nfinal_seeds: 1")
+    objective = ObjectiveSettings(metric="test_loss", at=at)
+    judged = replace(judged.with_settings(objective=objective), table=Rising())
+    result = reranked(judged, found(judged), 1)
+    assert result.best[0].policy == chosen
+    assert result.finals[0].policy.text == chosen
+    first = tune_data(result)["best"][0]
+    assert first["best_value"] == (0.5 if chosen == "FIX(k0=0.001)" else 0.1)
+    assert first.get("final_value") == (0.5 if at == "final" else None)
+    assert f" {at} test loss |" in render(tune_document(result), "markdown").decode()
+
+
+class Rising(MadeUp):
+    """Runs of a program whose test loss rises in the end where the rate is high."""
+
+    def __missing__(self, key):
+        played = super().__missing__(key)
+        losses = [0.1, 0.9] if "0.1" in key[0] else [0.5, 0.5]
+        last = len(played.rows) - 1
+        rows = tuple(replace(row, metrics={"test_loss": losses[at == last]}) for at, row in enumerate(played.rows))
+        return replace(played, rows=rows)
 
 
 class Lossy(MadeUp):

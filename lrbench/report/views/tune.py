@@ -61,12 +61,14 @@ def _sampler(settings: dict[str, Any] | None) -> str:
 
 
 def _best(result: TuneResult) -> Table:
+    part = f"{result.evaluated_on} " if result.objective.is_accuracy else ""  # other names, as test_loss, have their own
     columns = [
         Column("#"),
         Column("policy", "policy"),
-        Column(f"best {result.evaluated_on} {objective_heading(result.objective)}"),
-        Column("at iteration"),
+        Column(f"{result.objective.at} {part}{objective_heading(result.objective)}"),
     ]
+    if result.objective.at == "best":
+        columns.append(Column("at iteration"))
     if result.target is not None:
         columns.append(Column(f"iterations to {target_text(result.target)}"))
     rows = [
@@ -77,7 +79,9 @@ def _best(result: TuneResult) -> Table:
 
 
 def _values(tried: Tried, result: TuneResult) -> list[str]:
-    cells = [known_number(tried.value, result.objective.unit), known_number(tried.iterations_to_best, "iterations")]
+    cells = [known_number(tried.value, result.objective.unit)]
+    if result.objective.at == "best":
+        cells.append(known_number(tried.iterations_to_best, "iterations"))
     return cells if result.target is None else [*cells, known_number(tried.iterations_to_target, "iterations")]
 
 
@@ -146,12 +150,14 @@ def _by(result: TuneResult) -> str:
 
 
 def _tried(tried: Tried, result: TuneResult) -> dict[str, Any]:
-    """A policy tried, with the best value of the objective by its name, such as ``best_accuracy``."""
+    """A policy tried, with the values of the objective: ``best_accuracy`` or ``best_value``, and ``final_value``."""
     data = asdict(tried)
-    del data["best_value"]
+    best, final = data.pop("best_value"), data.pop("final_value")
     if not result.objective.is_accuracy:
         data = {("best_value" if name == "best_accuracy" else name): value for name, value in data.items()}
-        data["best_value"] = tried.value
+        data["best_value"] = best
+    if result.objective.at == "final":
+        data["final_value"] = final
     return data
 
 
