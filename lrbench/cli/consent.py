@@ -19,8 +19,23 @@ from lrbench.errors import plain
 if TYPE_CHECKING:
     from lrbench.engines.site import Consent
     from lrbench.spec.experiment import Data, Experiment
+    from lrbench.spec.program import ProgramSource, ProgramWorkload
 
 _OF_THE_SPEC = "-"
+
+
+def _check_python(context: click.Context, _parameter: click.Parameter, python: str | None) -> str | None:
+    if python is not None and not context.resilient_parsing and shutil.which(python) is None:
+        raise click.BadParameter(f"there is no program {python!r}")
+    return python
+
+
+python_option = click.option(
+    "--python",
+    metavar="PATH",
+    callback=_check_python,
+    help="Python that executes the program.  [default: LRBench's own]",
+)
 
 
 def program_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,15 +48,13 @@ def program_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="[PATH]",
         help="Consent to execute the program that the spec names, which is in the spec's folder; with PATH, that file.",
     )
-    @click.option("--python", metavar="PATH", help="Python that executes the program.  [default: LRBench's own]")
+    @python_option
     @functools.wraps(command)
     def called(program: str | None, python: str | None, **others: Any) -> Any:
         if program is None:
             if python is not None:
                 raise click.UsageError("--python is for --program")
             return command(consent=None, **others)
-        if python is not None and shutil.which(python) is None:
-            raise click.BadParameter(f"there is no program {python!r}", param_hint="--python")
         path = None if program == _OF_THE_SPEC else Path(program)
         typed = ("--program", *([] if path is None else [program]), *(["--python", python] if python else []))
         return command(consent=environment.consent(path, python and shutil.which(python), typed), **others)
@@ -55,8 +68,11 @@ def announce_program(experiment: Experiment, data: Data, consent: Consent | None
 
     if consent is None or not isinstance(experiment.workload, ProgramWorkload) or not isinstance(data, ProgramSource):
         return
-    workload = experiment.workload
-    digest = data.sources[workload.path.name]
     arguments = "; ".join(filter(None, (getattr(solver, "label", "") for solver in experiment.settings.solver)))
-    given = f" with {arguments}" if arguments else ""
+    announce(experiment.workload, data, consent, f" with {arguments}" if arguments else "")
+
+
+def announce(workload: ProgramWorkload, data: ProgramSource, consent: Consent, given: str = "") -> None:
+    """Say on standard error which file is executed, with its hash, and by which interpreter."""
+    digest = data.sources[workload.path.name]
     tell(plain(f"executing {workload.path} (SHA-256 {digest[:12]}){given} by {consent.python}"))

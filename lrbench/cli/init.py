@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from lrbench.api.environment import home, site
-from lrbench.cli.completion.candidates import data_sets, engines, nets, solver_types
+from lrbench.cli.completion.candidates import data_sets, engines, nets, python_files, solver_types
+from lrbench.cli.consent import python_option
 from lrbench.cli.options import output_option
-from lrbench.cli.output import check_writable, write_output
+from lrbench.cli.output import check_new, write_output
 from lrbench.errors import EngineUnavailable, LRBenchError, NetError, UsageError
 from lrbench.metrics.summary import check_target
 
@@ -38,7 +39,8 @@ class _Options:
 
 
 @click.command()
-@output_option("Spec to write.  [default: DATASET_NET.yaml]")
+@click.argument("program", required=False, metavar="[PROGRAM]", shell_complete=python_files)
+@output_option("Spec to write.  [default: DATASET_NET.yaml, or beside PROGRAM with its name]")
 @click.option(
     "--net",
     metavar="NET",
@@ -62,27 +64,46 @@ class _Options:
     shell_complete=engines,
     help="Engine: caffe or torch.  [default: torch if it alone is installed, else caffe]",
 )
+@python_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; implied without a terminal.")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
-def init(output: Path | None, yes: bool, force: bool, **values: str | int | float | None) -> None:
+def init(
+    program: str | None,
+    output: Path | None,
+    python: str | None,
+    yes: bool,
+    force: bool,
+    **values: str | int | float | None,
+) -> None:
     """Write a first spec for your net and data set: workload, solver and common policies, with comments.
 
     Asks for each value that is not given as an option, and checks each answer at once.
+
+    With PROGRAM, a training program of your own as FILE.py or FILE.py:FUNCTION, no question is asked: the program is
+    executed for two iterations and one evaluation, and the spec has the arguments, metrics and speed that it showed.
 
     \b
     lrbench init
     lrbench init --net lenet --dataset digits --yes
     lrbench init --net prototxt/cnn3.prototxt --dataset cifar10 --iterations 5000 --target 0.7 -o first.yaml
+    lrbench init train.py:training
     """
+    if program is not None:
+        from lrbench.cli.init_program import init_program
+
+        init_program(program, output, python, force, values)
+        return
+    if python is not None:
+        raise click.UsageError("--python is for a program of your own, such as lrbench init train.py --python PATH")
     from lrbench.spec.starter_spec import starter_experiment, starter_text
 
     if output is not None:
-        _check_new(output, force)
+        check_new(output, force)
     options = _Options(values, not yes and _asks())
     net, training = _net(options)
     data = _data(options, net)
     path = output or Path(f"{data.stem}_{net.path.stem}.yaml")
-    _check_new(path, force)
+    check_new(path, force)
     starter = _starter(options, net, data, path, training)
     _check_layers(net, starter.engine)
     text = starter_text(starter)
@@ -96,12 +117,6 @@ def init(output: Path | None, yes: bool, force: bool, **values: str | int | floa
 def _asks() -> bool:
     """Return whether standard input is a terminal, at which somebody can answer."""
     return sys.stdin.isatty()
-
-
-def _check_new(path: Path, force: bool) -> None:
-    check_writable(path)
-    if path.exists() and not force:
-        raise UsageError("already exists", where=str(path), remedy="give -o another name, or add --force")
 
 
 def _net(options: _Options) -> tuple[NetAnswer, Training | None]:

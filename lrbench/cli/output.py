@@ -41,6 +41,13 @@ def check_writable(output: Path, option: str = "-o") -> None:
         raise UsageError(f"there is no folder {output.parent}", where=str(output), remedy=remedy)
 
 
+def check_new(output: Path, force: bool) -> None:
+    """Raise UsageError unless a file can be written there, over another one only with ``--force``."""
+    check_writable(output)
+    if output.exists() and not force:
+        raise UsageError("already exists", where=str(output), remedy="give -o another name, or add --force")
+
+
 def show(document: Document, output_format: str, output: Path | None = None) -> None:
     """Write a document to the file, or to standard output without one, as wide as the terminal."""
     write_output(render(document, output_format, shutil.get_terminal_size((WIDTH, 24)).columns), output)

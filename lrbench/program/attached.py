@@ -61,7 +61,8 @@ def attach(
     channel = connected()
     if channel is None:
         return AttachedRun(Alone(policy, iterations, evaluate_every, seed, arguments))
-    return AttachedRun(Parent(channel, arguments, save, restore))
+    alone = {"policy": policy, "iterations": iterations, "evaluate_every": evaluate_every}
+    return AttachedRun(Parent(channel, arguments, save, restore, alone))
 
 
 class AttachedRun:
@@ -118,6 +119,7 @@ class AttachedRun:
         """
         scheduler = AttachedScheduler(optimizer)
         self._parent.declare(optimizer=type(optimizer).__name__)
+        self._parent.own_rate = scheduler.own_rate
         self._schedulers.append(scheduler)
         if self._parent.has_rates:
             scheduler.set_rate(self.rate)
@@ -216,6 +218,7 @@ class AttachedScheduler:
             raise ValueError(
                 f"the first parameter group's lr is {rates[0]:g}, but must be above 0: other groups' are ratios to it"
             )
+        self.own_rate = rates[0]
         self._ratios = [rate / rates[0] for rate in rates]
 
     def set_rate(self, rate: float) -> None:

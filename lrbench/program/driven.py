@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lrbench.program.channel import Channel
-from lrbench.program.messages import evaluation
+from lrbench.program.messages import evaluation, settings
 
 
 def drive(channel: Channel, program: str, function: str) -> None:
@@ -24,20 +24,26 @@ def drive(channel: Channel, program: str, function: str) -> None:
     make = getattr(module, function, None)
     if not callable(make):
         raise TypeError(f"{os.path.basename(program)} has no function {function!r}")
-    channel.send({"event": "attached", "resumable": True})
+    channel.send({"event": "attached", "resumable": True, **settings({}, _defaults(make))})
     opened, _ = channel.receive()
     takes_split = _takes(make, "split")
     values = {"seed": opened["seed"], **({"split": opened["split"]} if takes_split else {}), **opened["arguments"]}
     training = _called(make, function, values)
     if opened["restore"] is not None:
         training.restore(opened["restore"])
-    channel.send({"event": "opened", "resumable": training.resumable})
+    own = {name: getattr(training, name, None) for name in ("own_rate", "epoch_iterations")}
+    channel.send({"event": "opened", "resumable": training.resumable, **own})
     _serve(channel, training, takes_split)
 
 
 def _takes(make: Callable[..., Any], name: str) -> bool:
     parameters = inspect.signature(make).parameters.values()
     return any(each.name == name or each.kind is each.VAR_KEYWORD for each in parameters)
+
+
+def _defaults(make: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(make).parameters.values()
+    return {each.name: each.default for each in parameters if each.name not in ("seed", "split")}
 
 
 def _called(make: Callable[..., Any], function: str, values: Mapping[str, Any]) -> Any:

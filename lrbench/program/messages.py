@@ -1,11 +1,33 @@
-"""Messages about an evaluation, the same for every kind of program."""
+"""Messages about a program and its evaluations, the same for every kind of program."""
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
 from lrbench.program.process import sources, usage
+
+
+def settings(alone: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a spec for the program can begin with.
+
+    Args:
+        alone: the policy, the iterations and the interval of evaluations of a program that runs by itself, as far as it
+            has them.
+        arguments: the program's arguments; those that a spec cannot hold are left out.
+    """
+    lengths = {name: alone.get(name) for name in ("iterations", "evaluate_every")}
+    found: dict[str, Any] = {name: int(value) for name, value in lengths.items() if isinstance(value, numbers.Real)}
+    if alone.get("policy") is not None:
+        found["policy"] = str(alone["policy"])
+    kept = {name: value for name, value in arguments.items() if name.isidentifier() and _fits_a_spec(value)}
+    return {"alone": found, "arguments": kept}
+
+
+def _fits_a_spec(value: Any) -> bool:
+    return type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
 
 
 def evaluation(metrics: Mapping[str, float], probabilities: Any, labels: Any) -> tuple[dict[str, Any], bytes]:

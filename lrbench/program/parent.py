@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lrbench.program.channel import Channel
-from lrbench.program.messages import evaluation
+from lrbench.program.messages import evaluation, settings
 
 PROGRESS_SECONDS = 1.0
 
@@ -22,6 +22,7 @@ class Parent:
 
     has_rates = True
     may_end_program = True
+    own_rate: float | None = None
 
     def __init__(
         self,
@@ -29,14 +30,15 @@ class Parent:
         arguments: Mapping[str, Any],
         save: Callable[[str], Any] | None,
         restore: Callable[[str], Any] | None,
+        alone: Mapping[str, Any],
     ) -> None:
         self._channel = channel
         self._save, self._restore = save, restore
         self._next: Stretch | None = None
         self._split_used = False
         self._declared: dict[str, str] = {}
-        self._begun = self._told = time.perf_counter()
-        channel.send({"event": "attached", "resumable": save is not None})
+        self._begun = self._told = self._last = self._before_last = time.perf_counter()
+        channel.send({"event": "attached", "resumable": save is not None, **settings(alone, arguments)})
         opened, _ = self._next_message()
         unknown = sorted(set(opened["arguments"]) - set(arguments))
         if unknown:
@@ -71,7 +73,7 @@ class Parent:
         rates.frombytes(payload)
         if sys.byteorder == "big":
             rates.byteswap()
-        self._begun = time.perf_counter()
+        self._begun = self._last = time.perf_counter()
         return rates, len(rates)
 
     def finish(self) -> None:
@@ -91,6 +93,7 @@ class Parent:
     def progress(self, iteration: int) -> None:
         """Tell LRBench now and then how far the training is."""
         now = time.perf_counter()
+        self._before_last, self._last = self._last, now
         if now - self._told >= PROGRESS_SECONDS:
             self._told = now
             self._channel.send({"event": "progress", "iteration": iteration})
@@ -98,14 +101,15 @@ class Parent:
     def trained(self, losses: list[float]) -> None:
         """Tell the losses of the iterations that LRBench sent rates for, and begin the clock of the evaluation."""
         now = time.perf_counter()
-        self._channel.send({"event": "trained", "seconds": now - self._begun}, array.array("d", losses).tobytes())
+        clocks = {"seconds": now - self._begun, "last_seconds": now - self._before_last}
+        self._channel.send({"event": "trained", **clocks}, array.array("d", losses).tobytes())
         self._begun = time.perf_counter()
 
     def evaluated(self, metrics: Mapping[str, float], probabilities: Any, labels: Any) -> None:
         """Tell an evaluation."""
         seconds = time.perf_counter() - self._begun
         message, payload = evaluation(metrics, probabilities, labels)
-        labels_of_program = {"declared": self._declared, "split_used": self._split_used}
+        labels_of_program = {"declared": self._declared, "split_used": self._split_used, "own_rate": self.own_rate}
         self._channel.send({**message, "seconds": seconds, **labels_of_program}, payload)
 
 
@@ -114,6 +118,7 @@ class Alone:
 
     start = 0
     may_end_program = False
+    own_rate: float | None = None
 
     def __init__(
         self,

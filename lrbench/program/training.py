@@ -96,6 +96,7 @@ class Training:
             raise TypeError("Training: loss is missing: give loss=, or step= for batches that are no pairs")
         if evaluate_on is None and evaluate is None:
             raise TypeError("Training: evaluate_on is missing: give evaluate_on= or evaluate=")
+        self.own_rate = float(optimizer.param_groups[0].get("initial_lr", optimizer.param_groups[0]["lr"]))
         self._ratios = rate_ratios(optimizer)
         self._scaler = scaler_in(self._state)
         self._average = None if ema is None else MovingAverage(model, ema)
@@ -110,6 +111,14 @@ class Training:
     def resumable(self) -> str | None:
         """Why the training cannot be saved and resumed exactly, in words, or None if it can."""
         return why_not_resumable(self._loader)
+
+    @property
+    def epoch_iterations(self) -> int | None:
+        """Number of iterations in an epoch, at least 1; None where the loader does not tell its batches."""
+        try:
+            return max(1, len(self._loader) // self._accumulate)  # type: ignore[arg-type]
+        except TypeError:
+            return None
 
     def train(self, rates: Sequence[float]) -> list[float]:
         """Train one iteration for each rate, and return the training loss of each.

@@ -23,7 +23,7 @@ from lrbench.spec.sections import (
     Positive,
     RangeSettings,
     SearchSettings,
-    Seed,
+    Seeds,
     Settings,
     Text,
     Word,
@@ -240,7 +240,8 @@ class ExperimentSettings(Settings):
         workload: net, data set, batch sizes and length of every run.
         solver: a mapping, a type, or a list of either; with a list, every policy is trained with every solver.
         engine: engine, device and numerical precision.
-        seeds: seeds of weights, batches and augmentation; every policy is trained with each of them.
+        seeds: seeds of weights, batches and augmentation, a list or a count (3 for 0, 1, 2); every policy is trained
+            with each of them.
         target_accuracy: accuracy for iterations_to_target and seconds_to_target; None: none, which leaves them unknown.
         target: in its place, a target on another metric; None: none.
         objective: what runs are judged by.
@@ -257,7 +258,7 @@ class ExperimentSettings(Settings):
     workload: WorkloadSettings
     solver: Annotated[list[SolverSettings], Field(min_length=1, examples=["{type: SGD, momentum: 0.9}"])]
     engine: EngineSettings = EngineSettings()
-    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(default=[0], examples=["[0, 1, 2]"])
+    seeds: Seeds = Field(default=[0], examples=["[0, 1, 2]"])
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, examples=["0.989"])
     target: TargetSettings | None = Field(default=None, examples=["{metric: test_loss, value: 0.12}"])
     objective: ObjectiveSettings = ObjectiveSettings()

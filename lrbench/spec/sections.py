@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapValidator,
     model_validator,
 )
@@ -29,6 +31,8 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 Precision = Literal["float32", "tf32", "bf16"]
+MOST_SEEDS = 100_000
+FIRST_SEARCH_SEED = 1000
 CAFFE_DEFAULT = "INV(k0=0.01, gamma=0.0001, p=0.75)"
 FEWEST_SWEPT = 20
 MOST_STAGES = 100
@@ -61,6 +65,33 @@ def first_doubled(values: Sequence[Hashable]) -> int | None:
             return index
         seen.add(value)
     return None
+
+
+def _written_out(first: int) -> Callable[[Any], Any]:
+    """Return the validator that turns a count of seeds into the list from ``first`` on."""
+
+    def listed(value: Any) -> Any:
+        if isinstance(value, list):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
+            return list(range(first, first + value))
+        raise PydanticCustomError("count_or_list", "a list, or a count from 1 to {most}", {"most": f"{MOST_SEEDS:,}"})
+
+    return listed
+
+
+_SEED_LIST = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, "minItems": 1},
+            {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
+        ]
+    }
+)
+Seeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(_written_out(0)), _SEED_LIST]
+"""A list of seeds, or their count: 3 stands for 0, 1, 2."""
+SearchSeeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(_written_out(FIRST_SEARCH_SEED)), _SEED_LIST]
+"""A list of seeds of nets trained while policies are chosen, or their count: 2 stands for 1000, 1001."""
 
 
 class Settings(BaseModel):
@@ -169,7 +200,7 @@ class SearchSettings(Settings):
     objective: Literal["accuracy", "iterations", "both"] | None = Field(default=None, examples=["iterations"])
     allocation: Literal["adaptive", "equal"] = "adaptive"
     sampler_seed: Seed = 0
-    search_seed: Seed = 1000
+    search_seed: Seed = FIRST_SEARCH_SEED
     finalists: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, examples=["3"])
     final_seeds: Annotated[int, Field(ge=0, le=100)] = Field(default=2, examples=["2"])
     engine: EngineSettings | None = None
@@ -212,7 +243,8 @@ class RangeSettings(Settings):
         lengths: iterations after which the runs at a fixed rate are compared, multiples of the first; None: 1/20, 1/10
             and 1/5 of the run, at least 25, 50 and 100 if the run has as many.
         rates: number of fixed rates to begin with; more are added near the ends of the range.
-        seeds: seeds of the nets trained in the test; the spec's ``seeds`` are kept for the confirmation.
+        seeds: seeds of the nets trained in the test, a list or a count (2 for 1000, 1001); the spec's ``seeds`` are
+            kept for the confirmation.
     """
 
     low: Positive | None = Field(default=None, examples=["1e-5"])
@@ -222,7 +254,7 @@ class RangeSettings(Settings):
         default=None, examples=["[500, 1000, 2000]"]
     )
     rates: Annotated[int, Field(ge=3, le=100)] = Field(default=6, examples=["6"])
-    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(default=[1000, 1001, 1002], examples=["[0, 1, 2]"])
+    seeds: SearchSeeds = Field(default=[1000, 1001, 1002], examples=["[0, 1, 2]"])
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RangeSettings:

@@ -133,15 +133,15 @@ def starter_text(starter: StarterSpec) -> str:
         parameters = {**_PARAMETERS[starter.solver], "weight_decay": _WEIGHT_DECAY}
     cycle, dataset = iterations // 8, starter.dataset
     if isinstance(dataset, str):
-        dataset = _quoted(dataset)
+        dataset = quoted(dataset)
     else:
-        dataset = "".join(f"\n    {key}: {_quoted(folder)}" for key, folder in dataset.items())
+        dataset = "".join(f"\n    {key}: {quoted(folder)}" for key, folder in dataset.items())
     target = "# target_accuracy: 0.98        # a fraction; the time to reach it is reported"
     if starter.target is not None:
         target = f"target_accuracy: {starter.target!r}  # a fraction; the time to reach it is reported"
     text = _TEMPLATE.format(
-        name=_name(starter.name),
-        net=_quoted(starter.net),
+        name=spec_name(starter.name),
+        net=quoted(starter.net),
         dataset=dataset,
         batch_size=starter.batch_size,
         test_batch_size=starter.test_batch_size,
@@ -151,7 +151,7 @@ def starter_text(starter: StarterSpec) -> str:
         solver=starter.solver,
         parameters="".join(f"  {name}: {value}\n" for name, value in parameters.items()),
         own_policy="" if starter.policy is None else f"  - {starter.policy}  # from your solver file\n",
-        engine=_quoted(starter.engine),
+        engine=quoted(starter.engine),
         target=target,
         rate=rate,
         twice=2 * rate,
@@ -165,6 +165,11 @@ def starter_text(starter: StarterSpec) -> str:
     )
     if starter.policy is not None:
         text = text.replace(f"  - {starter.policy}\n", "")  # one of the usual ones is the same
+    return with_aligned_comments(text)
+
+
+def with_aligned_comments(text: str) -> str:
+    """Return a spec whose comments at the end of lines begin in one column, where the lines are short."""
     return _COMMENT.sub(lambda line: f"{line[1]:<{_COLUMN}} {line[2]}", text)
 
 
@@ -177,7 +182,7 @@ def starter_experiment(text: str, path: Path) -> Experiment:
     return experiment_of(Document(str(path), *load_yaml(text, str(path))), path.resolve().parent)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """The text as YAML reads it back: a plain word, or one in quotes."""
     if not text.isprintable():
         raise SpecError(f"a spec cannot contain control characters, but {text!r} does", remedy="rename it")
@@ -188,6 +193,7 @@ def _quoted(text: str) -> str:
     return text if plain == text else json.dumps(text, ensure_ascii=False)
 
 
-def _name(text: str) -> str:
+def spec_name(text: str) -> str:
+    """Return the text as the name of an experiment: characters that a name cannot contain become ``_``."""
     name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", text).lstrip("_.+-")[:100]
-    return _quoted(name) if name else "experiment"
+    return quoted(name) if name else "experiment"

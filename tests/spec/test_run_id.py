@@ -181,6 +181,10 @@ def test_names_places_and_comments_keep_the_id(spec, data, tmp_path):
     assert ids(moved, data) == before
 
 
+def test_a_count_of_seeds_gives_the_ids_of_the_list_written_out(spec, data):
+    assert ids(spec, data, "seeds=3") == ids(spec, data, "seeds=[0, 1, 2]")
+
+
 def test_a_wish_for_more_runs_keeps_the_ids_of_those_there_are(spec, data):
     before = ids(spec, data)
     more = ids(

@@ -11,6 +11,7 @@ def test_all_of_it_may_be_left_out_or_given(spec):
     assert (settings.rates, settings.seeds) == (6, [1000, 1001, 1002])
     given = spec.more("range: {low: 1e-4, high: 1, iterations: 50, lengths: [10, 20, 40], rates: 5, seeds: [0]}")
     assert given.read().settings.range.lengths == [10, 20, 40]
+    assert spec.more("range: {seeds: 2}").read().settings.range.seeds == [1000, 1001]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,10 @@ def test_all_of_it_may_be_left_out_or_given(spec):
         ),
         ("rates: 2", "range.rates is 2, but must be at least 3; for example rates: 6"),
         ("seeds: []", "range.seeds is an empty list, but must be a list of at least 1; for example seeds: [0, 1, 2]"),
+        (
+            "seeds: 0",
+            "range.seeds is 0, but must be a list, or a count from 1 to 100,000; for example seeds: [0, 1, 2]",
+        ),
         ("seeds: [3, 3]", "range.seeds.1 is 3, which is already in the list; remove one"),
         ("hgih: 1", "unknown key 'range.hgih'; did you mean high?"),
     ],

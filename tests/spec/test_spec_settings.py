@@ -175,7 +175,12 @@ def test_what_ends_or_repeats_runs(spec, lines, message):
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("3", "seeds is 3, but must be a list"),
+        ("0", "seeds is 0, but must be a list, or a count from 1 to 100,000"),
+        ("-3", "seeds is -3, but must be a list, or a count from 1 to 100,000"),
+        ("1000000000000", "seeds is 1000000000000, but must be a list, or a count from 1 to 100,000"),
+        ("2.0", "seeds is 2.0, but must be a list, or a count from 1 to 100,000"),
+        ("true", "seeds is true, but must be a list, or a count from 1 to 100,000"),
+        ("few", "seeds is 'few', but must be a list, or a count from 1 to 100,000"),
         ("[]", "seeds is an empty list, but must be a list of at least 1"),
         ("['0']", "seeds.0 is '0', but must be a whole number"),
         ("[0, -1]", "seeds.1 is -1, but must be at least 0"),
@@ -187,6 +192,10 @@ def test_what_ends_or_repeats_runs(spec, lines, message):
 def test_seeds(spec, written, message):
     refusal = spec.changed("seeds: [0]", f"seeds: {written}").refusal()
     assert refusal == f"trial.yaml:10: {message}; for example seeds: [0, 1, 2]"
+
+
+def test_a_count_of_seeds_stands_for_the_seeds_from_0_on(spec):
+    assert spec.changed("seeds: [0]", "seeds: 3").read().settings.seeds == [0, 1, 2]
 
 
 def test_a_seed_given_twice(spec):

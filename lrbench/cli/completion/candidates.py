@@ -139,6 +139,11 @@ def specs(_context: click.Context, _parameter: click.Parameter, typed: str) -> I
     return _files(typed, (".yaml", ".yml"))
 
 
+def python_files(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """Python files, and the folders on the way to them."""
+    return _files(typed, (".py",))
+
+
 def results(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
     """Folders and files, and runs under ``results/`` by the beginning of their id or of their experiment's name."""
     paths = [CompletionItem(typed, type="file")]

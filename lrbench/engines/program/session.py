@@ -33,7 +33,12 @@ MOST_METRICS = 1000
 
 
 class ProgramSession(Session[Reported]):
-    """A process of the program."""
+    """A process of the program.
+
+    Attributes:
+        told: what the program has told of itself so far, such as its ``arguments`` with their defaults.
+        last_iteration_seconds: time of the last iteration.
+    """
 
     def __init__(self, job: ProgramJob, consent: Consent) -> None:
         self._job, self._name = job, job.program.name
@@ -42,6 +47,8 @@ class ProgramSession(Session[Reported]):
         self._names: set[str] | None = None
         self._restored: str | None = None
         self._opened = False
+        self.told: dict[str, Any] = {}
+        self.last_iteration_seconds = math.nan
         self._log = BoundedLog(job.folder / LOG_NAME)
         receiving, its_writing = os.pipe()
         its_reading, sending = os.pipe()
@@ -66,7 +73,8 @@ class ProgramSession(Session[Reported]):
         assert self._process.stdout is not None
         self._log.follow(self._process.stdout)
         try:
-            self.resumable = bool(self._receive("attached")[0]["resumable"])
+            self.told |= self._receive("attached")[0]
+            self.resumable = bool(self.told["resumable"])
         except BaseException:
             self.close()
             raise
@@ -80,6 +88,7 @@ class ProgramSession(Session[Reported]):
         if len(losses) != len(rates):
             raise EngineFailed(f"{self._name} trained {len(losses)} iterations for {len(rates)} rates")
         self._iteration += len(losses)
+        self.last_iteration_seconds = float(message.get("last_seconds", message["seconds"] / len(losses)))
         finite = np.isfinite(losses)
         if not finite.all() and not np.isnan(losses).all():  # a program that tells no losses gives NaN alone
             done = int(finite.argmin()) + 1
@@ -96,6 +105,7 @@ class ProgramSession(Session[Reported]):
         if "accuracy" in metrics:
             metrics["accuracy_top1"] = metrics.pop("accuracy")
         self._check_names(set(metrics))
+        self.told |= {"own_rate": message["own_rate"]} if "own_rate" in message else {}
         facts = {**_texts(message["declared"]), "split_used": bool(message["split_used"])}
         outputs = _outputs(message, payload, metrics.get("test_loss", math.nan))
         return Reported(metrics, outputs, float(message["seconds"]), facts)
@@ -155,7 +165,9 @@ class ProgramSession(Session[Reported]):
             }
         )
         if job.function is not None:
-            reason = self._receive("opened")[0]["resumable"]
+            opened = self._receive("opened")[0]
+            self.told |= opened
+            reason = opened["resumable"]
             if reason is not None:
                 self.resumable = False
                 job.on_notice(f"not resumable, so that a run that is cut off starts over: {reason}")
