@@ -147,9 +147,10 @@ class Training:
             session = self.engine.open(self.job)
             try:
                 opened(session)
-                if evaluations and not session.resumable:
-                    self.observer.restarted("this driver cannot resume: starting over")
+                if not session.resumable:
                     usable = []
+                if evaluations and not usable:
+                    self.observer.restarted("it has saved nothing to resume from: starting over")
                 self._go_to(session, evaluations, *(usable.pop() if usable else (0, None)))
             except DamagedSnapshot as error:
                 session.close()
