@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,6 +66,8 @@ class Training:
     pause: Pause = lambda evaluations: None
     _evaluations: list[Evaluation] = field(default_factory=list)
     _controller: Controller = field(init=False)
+    _saved: int = 0
+    _saved_at: float = 0.0
     _before: Usage = field(default_factory=lambda: Usage(0.0, 0))
 
     def run(self, opened: Callable[[AnySession], None] = lambda session: None) -> Status:
@@ -122,9 +125,11 @@ class Training:
         while (start := self._iteration) < iterations:
             end = min((start // interval + 1) * interval, iterations)
             if why is not None:
+                self._save(session)
                 return Status("stopped", start, why)
             wait = self.pause(self._evaluations) if self._evaluations else None
             if wait is not None:
+                self._save(session)
                 return Status("pending", self._iteration, wait)
             if self.stop.is_set():
                 raise EngineFailed("interrupted")
@@ -135,8 +140,22 @@ class Training:
             diverged = self._evaluate(session, trained, end, float(rates[-1]))
             if diverged is not None:
                 return Status("diverged", end, f"{diverged} at iteration {end}")
+            if self.job.snapshots.is_due(end, time.monotonic() - self._saved_at):
+                self._save(session)
             why = self.rules.verdict(self._evaluations)
+        self._save(session)
         return Status("finished", self._iteration)
+
+    def _save(self, session: AnySession) -> None:
+        """Save a snapshot of the last evaluation's iteration, unless there is one."""
+        if not session.resumable or self._saved == self._iteration:
+            return
+        with self.directory.new_snapshot(self._iteration) as folder:
+            session.save(folder)
+            write_checksums(folder)
+        self._saved, self._saved_at = self._iteration, time.monotonic()
+        if self.job.snapshots.keep != "all":
+            self.directory.drop_snapshots(self.job.snapshots.keep)
 
     def _open(self, opened: Callable[[AnySession], None]) -> AnySession:
         """Open a session at the newest snapshot that is whole and whose evaluation is on disk, else at the start."""
@@ -147,9 +166,10 @@ class Training:
             session = self.engine.open(self.job)
             try:
                 opened(session)
-                if evaluations and not session.resumable:
-                    self.observer.restarted("this driver cannot resume: starting over")
+                if not session.resumable:
                     usable = []
+                if evaluations and not usable:
+                    self.observer.restarted("it has saved nothing to resume from: starting over")
                 self._go_to(session, evaluations, *(usable.pop() if usable else (0, None)))
             except DamagedSnapshot as error:
                 session.close()
@@ -178,6 +198,7 @@ class Training:
             self._before = Usage(kept[-1].cpu_seconds, kept[-1].peak_memory_bytes)
             self.observer.resumed(iteration)
         self._evaluations = kept
+        self._saved, self._saved_at = iteration, time.monotonic()
         self._controller = self.job.policy.start(self.job.iterations)
         for evaluation in kept:
             self._controller.observe(evaluation.as_dict())
@@ -185,7 +206,7 @@ class Training:
         self.directory.drop_snapshots_after(iteration)
 
     def _evaluate(self, session: AnySession, trained: TrainResult, iteration: int, rate: float) -> str | None:
-        """Evaluate, write it to disk and save a snapshot; return why the net diverged, None where it did not."""
+        """Evaluate, and write it to disk; return why the net diverged, None where it did not."""
         evaluated = session.evaluate()
         if isinstance(evaluated, Reported):
             self.directory.note(evaluated.facts)
@@ -193,11 +214,6 @@ class Training:
         else:
             metrics, diverged = net_metrics(evaluated, trained.train_loss, mean_loss=self.job.mean_losses)
         self._record(session, trained, evaluated.seconds, Evaluation(iteration, metrics, rate))
-        if session.resumable:
-            with self.directory.new_snapshot(iteration) as folder:
-                session.save(folder)
-                write_checksums(folder)
-            self.directory.drop_snapshots()
         return diverged
 
     def _diverged(self, session: AnySession, trained: TrainResult, start: int, rates: NDArray[np.float64]) -> Status:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import math
 import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
+from lrbench.spec.snapshots import SnapshotSettings
 from lrbench.stopping import StoppingRules
 from lrbench.storage import atomic_write
 
@@ -333,6 +336,42 @@ def test_a_changed_byte_in_a_snapshot_is_never_trained_on(make, damaged):
     assert "the snapshot of iteration 25 cannot be restored" in told[0]
     assert told[0].endswith("going back to the one before")
     assert measured(again) == measured(whole)
+
+
+@pytest.mark.parametrize(
+    ("every", "keep", "kept"),
+    [
+        ("evaluation", 2, [20, 25]),
+        ("evaluation", 1, [25]),
+        ("evaluation", "all", [5, 10, 15, 20, 25]),
+        (10, "all", [10, 20, 25]),
+        ([15], "all", [15, 25]),
+        ("10 minutes", "all", [10, 20, 25]),
+        ("1 hour", "all", [25]),
+    ],
+)
+def test_snapshots_are_made_when_the_spec_says_and_where_the_run_ends(make, monkeypatch, every, keep, kept):
+    training = make(FakeEngine(), test_interval=5)
+    training.job = dataclasses.replace(training.job, snapshots=SnapshotSettings(every=every, keep=keep))
+    clock = SimpleNamespace(monotonic=lambda: 300.0 * len(results(training)))  # 5 minutes an evaluation
+    monkeypatch.setattr("lrbench.runner.time", clock)
+    assert training.run() == Status("finished", 25)
+    assert [iteration for iteration, _ in training.directory.snapshots()] == kept
+
+
+def test_a_run_that_is_paused_or_stopped_between_snapshots_has_one_there(make):
+    rare = SnapshotSettings(every=[25])
+    training = make(FakeEngine(), test_interval=5)
+    training.job = dataclasses.replace(training.job, snapshots=rare)
+    training.pause = lambda rows: "wait" if len(rows) == 2 else None
+    assert training.run() == Status("pending", 10, "wait")
+    assert [iteration for iteration, _ in training.directory.snapshots()] == [10]
+    engine = FakeEngine()
+    again = make(engine, test_interval=5, rules=StoppingRules(max_train_seconds=1.5))
+    again.job = dataclasses.replace(again.job, snapshots=rare)
+    assert again.run().status == "stopped"
+    assert engine.restored == [(10, 2)]
+    assert [iteration for iteration, _ in again.directory.snapshots()] == [10, 15]
 
 
 class Killed(BaseException):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic
 
@@ -24,6 +24,7 @@ from lrbench.nets.caffe_pb2 import NetParameter
 from lrbench.policies import Policy
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.sections import EngineSettings
+from lrbench.spec.snapshots import SnapshotSettings
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Job:
         iterations: the run's budget; ``test_interval``, between evaluations, is in iterations too.
         objective: name of the metric that policies are judged by, as in evaluations.
         folder: the run's folder; the engine's own files and log go there.
+        snapshots: when the session's state is saved, and how many saved states are kept.
         device_id: the GPU to use, where the engine settings ask for one.
         session: which of the sessions on that device; jobs that share a device, this number and a workload share a
             session where the engine has lanes, at most ``lanes`` of them at a time.
@@ -59,6 +61,7 @@ class Job:
     objective: str = "accuracy_top1"
     engine: EngineSettings
     folder: Path
+    snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     device_id: int = 0
     session: int = 0
     lanes: int = 1

@@ -86,6 +86,7 @@ class Task:
             "policy": self.run.effective_policy,
             "engine": engine,
             "folder": folder or self.folder,
+            "snapshots": self.experiment.settings.snapshots,
             "device_id": engine.device_ids[0] if slot.device_id is None else slot.device_id,
             "session": slot.session,
             "lanes": slot.lanes,

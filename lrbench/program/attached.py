@@ -19,6 +19,9 @@ from lrbench.program.losses import detached, read
 from lrbench.program.parent import Alone, Parent
 
 _OVER = "the run's iterations are done: leave the loop when run.should_stop is true"
+_NO_RATE = (
+    "the iteration was not trained at the run's learning rate: use run.scheduler(optimizer) or run.rate before run.step"
+)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
@@ -50,7 +53,8 @@ def attach(
         seed: the seed of weights and batches.
         save: called with a new folder's path, writes all that ``restore`` needs there; without the two a run that was
             cut off starts over.
-        restore: called with a folder that ``save`` has filled, before the first iteration.
+        restore: called with a folder that ``save`` has filled, when the program first uses ``run.scheduler``,
+            ``run.rate`` or ``for t in run``: by then the model and all else that it loads into must be there.
         arguments: further values that a spec's ``workload.arguments`` may replace, given back as ``run.arguments``.
 
     Raises:
@@ -71,7 +75,7 @@ class AttachedRun:
     Attributes:
         seed: the seed to use for everything random.
         iterations: length of the run.
-        iteration: number of iterations done.
+        iteration: number of iterations done, those before an interruption included.
         arguments: the program's arguments, by name.
         should_evaluate: whether an evaluation is due now; true until ``report`` is called.
         should_stop: whether the training is over.
@@ -86,6 +90,8 @@ class AttachedRun:
         self.should_evaluate = False
         self.should_stop = False
         self._rates: Sequence[float] = ()
+        self._rates_used = False
+        self._begun = False
         self._first = self._end = self.iteration
         self._losses: list[Any] = []
         self._schedulers: list[AttachedScheduler] = []
@@ -102,6 +108,7 @@ class AttachedRun:
         Raises:
             RuntimeError: the program runs alone, without a policy.
         """
+        self._rates_used = True
         if self.iteration >= self._end:
             self._next_rates()
         if not self._rates:
@@ -127,6 +134,8 @@ class AttachedRun:
 
     def __iter__(self) -> Iterator[int]:
         """Yield the number of each iteration until the training is over."""
+        if not self._begun and self.iteration < self.iterations:
+            self._next_rates()
         while not self.should_stop and self.iteration < self.iterations:
             yield self.iteration
 
@@ -138,13 +147,16 @@ class AttachedRun:
             evaluate: returns the arguments of ``report``, by name; called, and reported, when an evaluation is due.
 
         Raises:
-            RuntimeError: an evaluation is due that was not reported, or the run's iterations are done.
+            RuntimeError: an evaluation is due that was not reported, the run's iterations are done, or the program has
+                not asked for a learning rate.
             SystemExit: LRBench has ended the training, and the program goes on with it.
         """
         if self.iteration >= self._end:
             self._next_rates()
         if self.should_stop and self._parent.may_end_program:
             raise SystemExit(0)
+        if self._parent.has_rates and not self._rates_used:
+            raise RuntimeError(_NO_RATE)
         self._losses.append(detached(loss))
         self.iteration += 1
         self._parent.progress(self.iteration)
@@ -199,6 +211,7 @@ class AttachedRun:
         if stretch is None:
             self.should_stop = True
             return
+        self._begun = True
         self._rates, count = stretch
         self._first, self._end = self.iteration, self.iteration + count
 

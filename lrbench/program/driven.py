@@ -29,8 +29,6 @@ def drive(channel: Channel, program: str, function: str) -> None:
     takes_split = _takes(make, "split")
     values = {"seed": opened["seed"], **({"split": opened["split"]} if takes_split else {}), **opened["arguments"]}
     training = _called(make, function, values)
-    if opened["restore"] is not None:
-        training.restore(opened["restore"])
     own = {name: getattr(training, name, None) for name in ("own_rate", "epoch_iterations")}
     channel.send({"event": "opened", "resumable": training.resumable, **own})
     _serve(channel, training, takes_split)
@@ -77,6 +75,9 @@ def _serve(channel: Channel, training: Any, takes_split: bool) -> None:
         elif message["op"] == "save":
             training.save(message["folder"])
             channel.send({"event": "saved"})
+        elif message["op"] == "restore":
+            training.restore(message["folder"])
+            channel.send({"event": "restored"})
 
 
 def _evaluate(channel: Channel, training: Any, takes_split: bool, started: float) -> None:

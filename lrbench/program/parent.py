@@ -49,11 +49,8 @@ class Parent:
         self.seed: int = opened["seed"]
         self.iterations: int = opened["iterations"]
         self.arguments: dict[str, Any] = {**arguments, **opened["arguments"]}
-        self.start: int = 0
+        self.start: int = opened["start"]
         self._split: str = opened["split"]
-        if opened["restore"] is not None and restore is not None:
-            restore(opened["restore"])
-            self.start = opened["start"]
 
     def use_split(self) -> str:
         """Return the name of the data to evaluate on, and note that the program knows it."""
@@ -81,12 +78,15 @@ class Parent:
         self._next_message()
 
     def _next_message(self) -> tuple[dict[str, Any], bytes]:
-        """Return the next message that sets rates or ends the training; requests to save are answered here."""
+        """Return the next message that sets rates or ends the training; others are answered here."""
         while True:
             message, payload = self._channel.receive()
             if message["op"] == "save" and self._save is not None:
                 self._save(message["folder"])
                 self._channel.send({"event": "saved"})
+            elif message["op"] == "restore" and self._restore is not None:
+                self._restore(message["folder"])
+                self._channel.send({"event": "restored"})
             elif message["op"] != "evaluate":  # the program's own loop evaluates when it is due
                 return message, payload
 

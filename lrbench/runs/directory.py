@@ -23,7 +23,6 @@ from lrbench.runs.status import Status, read_status
 from lrbench.storage import atomic_write, is_irregular, open_regular, put_in_place, read_regular, remove_partials, sync
 
 STAGING = "staging"
-KEPT_SNAPSHOTS = 2
 LOCK_SECONDS = 0.2
 """A report takes the lock for an instant, to see whether a run was cut off."""
 
@@ -227,9 +226,9 @@ class RunDirectory:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
-    def drop_snapshots(self) -> None:
-        """Delete all but the newest."""
-        self._delete([path for _, path in self.snapshots()[:-KEPT_SNAPSHOTS]])
+    def drop_snapshots(self, keep: int) -> None:
+        """Delete all but the newest ``keep``."""
+        self._delete([path for _, path in self.snapshots()[:-keep]])
 
     def drop_snapshots_after(self, iteration: int) -> None:
         """Delete the snapshots after an iteration, to which the run has gone back."""

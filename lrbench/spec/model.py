@@ -31,6 +31,7 @@ from lrbench.spec.sections import (
     inconsistent,
     refuse_doubled,
 )
+from lrbench.spec.snapshots import SnapshotSettings
 from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SolverType
 from lrbench.spec.yaml_loader import Key
 
@@ -78,6 +79,11 @@ class WorkloadSettings(Settings):
     iterations: Iterations = Field(examples=["10000"])
     test_interval: Count = Field(examples=["500"])
     display_interval: Count = Field(default=100, examples=["100"])
+
+    @property
+    def interval(self) -> int:
+        """Iterations between evaluations."""
+        return self.test_interval
 
     @model_validator(mode="after")
     def _intervals_fit(self) -> WorkloadSettings:
@@ -249,6 +255,7 @@ class ExperimentSettings(Settings):
             policies.
         stopping: when a run ends early.
         robustness: factors with which each policy is also run; None: none.
+        snapshots: when the state of a run is saved, and how many saved states are kept.
         search: settings of ``tune``.
         range: settings of ``range``.
         composition: settings of ``compose``.
@@ -265,6 +272,7 @@ class ExperimentSettings(Settings):
     policies: Annotated[list[Any], Field(min_length=1, examples=["['FIX(k0=0.01)']"])]
     stopping: StoppingSettings = StoppingSettings()
     robustness: RobustnessSettings | None = None
+    snapshots: SnapshotSettings = SnapshotSettings()
     search: SearchSettings = SearchSettings()
     range: RangeSettings = RangeSettings()
     composition: CompositionSettings = CompositionSettings()
@@ -284,6 +292,7 @@ class ExperimentSettings(Settings):
                 f"is {self.search.by}, but there is no target_accuracy",
                 "add one, such as target_accuracy: 0.98",
             )
+        self.snapshots.check_fits(self.workload.interval, self.workload.iterations)
         self.range.refuse_longer_than(self.workload.iterations)
         refuse_doubled(self.seeds, ("seeds",))
         same = first_doubled([tuple(solver.resolved().items()) for solver in self.solver])

@@ -50,6 +50,11 @@ class ProgramSettings(Settings):
     evaluate_every: Count = Field(examples=["200"])
     timeout: Positive | None = Field(default=None, examples=["600"])
 
+    @property
+    def interval(self) -> int:
+        """Iterations between evaluations."""
+        return self.evaluate_every
+
     @model_validator(mode="after")
     def _parts_fit(self) -> ProgramSettings:
         if self.evaluate_every > self.iterations:

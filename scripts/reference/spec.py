@@ -23,6 +23,7 @@ from lrbench.spec.model import (
     WorkloadSettings,
 )
 from lrbench.spec.sections import CompositionSettings, EngineSettings, RangeSettings, SearchSettings
+from lrbench.spec.snapshots import SnapshotSettings
 from reference import NOTE
 from reference.docstrings import attributes
 
@@ -37,6 +38,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "target": TargetSettings,
     "stopping": StoppingSettings,
     "robustness": RobustnessSettings,
+    "snapshots": SnapshotSettings,
     "range": RangeSettings,
     "search": SearchSettings,
     "composition": CompositionSettings,

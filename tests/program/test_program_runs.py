@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +82,16 @@ class Folder:
 
     def statuses(self) -> list[dict[str, Any]]:
         return [json.loads((run / "status.json").read_text()) for run in self.runs]
+
+    def cut(self, run: Path, iteration: int) -> None:
+        """Leave the run as a kill after the snapshot of an iteration does."""
+        rows = (run / "evaluations.jsonl").read_text().splitlines(keepends=True)
+        kept = [row for row in rows if json.loads(row)["iteration"] <= iteration]
+        (run / "evaluations.jsonl").write_text("".join(kept))
+        (run / "status.json").write_text(json.dumps({"status": "running", "iteration": iteration}))
+        for snapshot in (run / "snapshots").glob("iter_*"):
+            if int(snapshot.name[5:]) > iteration:
+                shutil.rmtree(snapshot)
 
     def evaluations(self, run: Path) -> list[dict[str, Any]]:
         clocks = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
@@ -323,15 +334,13 @@ RESUMING = (
     ("import random\n", "import json, os, random, time\n"),
     (
         "run = lrbench.attach(",
-        "state = {}\n"
         "def save(folder): json.dump({'w': weight, 'r': random.getstate()}, open(folder + '/s.json', 'w'))\n"
-        "def restore(folder): state.update(json.load(open(folder + '/s.json')))\n"
+        "def restore(folder):\n"
+        "    global weight\n"
+        "    assert weight == 1.0  # what it loads into is there\n"
+        "    weight, state = json.load(open(folder + '/s.json')).values()\n"
+        "    random.setstate((state[0], tuple(state[1]), state[2]))\n"
         "run = lrbench.attach(save=save, restore=restore, ",
-    ),
-    (
-        "weight = 1.0\n",
-        "weight = state.get('w', 1.0)\n"
-        "if state: random.setstate((state['r'][0], tuple(state['r'][1]), state['r'][2]))\n",
     ),
     ("    run.step(loss)\n", "    run.step(loss)\n    time.sleep(0.1)\n"),
 )
@@ -380,7 +389,7 @@ def test_a_program_that_cannot_be_restored_starts_over_and_says_so(folder):
     process.wait()
     done = folder.train("--set", "seeds=[0]")
     assert done.returncode == 0, done.stderr
-    assert "starting over" in done.stderr
+    assert "it has saved nothing to resume from: starting over" in done.stderr
     assert len(folder.evaluations(folder.runs[0])) == 3
 
 
@@ -401,3 +410,46 @@ def test_starting_a_training_inside_a_program_is_refused_in_one_line(folder):
     assert folder.train("--set", "seeds=[0]").returncode == 1
     (status,) = folder.statuses()
     assert "a program that LRBench trains cannot start trainings itself" in status["reason"]
+
+
+LOOPS = {
+    "for t in run": (("for t in run:\n", "for t in run:\n    assert t == done\n    done += 1\n"),),
+    "a range": (("for t in run:\n", "for t in range(run.iteration, run.iterations):\n"),),
+    "while": (("for t in run:\n", "t = run.iteration - 1\nwhile not run.should_stop:\n    t += 1\n"),),
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_restore_finds_what_the_program_made_after_attach_however_it_loops(folder, loop):
+    loaded = ("    weight, state", "    done = int(folder[-8:])\n    weight, state")
+    folder.program(*RESUMING[:2], loaded, ("    global weight\n", "    global weight, done\n"), *LOOPS[loop])
+    folder.write(
+        "train.py", (folder.path / "train.py").read_text().replace("weight = 1.0\n", "weight, done = 1.0, 0\n")
+    )
+    assert folder.train("--set", "seeds=[0]").returncode == 0, folder.statuses()
+    whole = folder.evaluations(folder.runs[0])
+    folder.cut(folder.runs[0], 2 * EVERY)
+    done = folder.train("--set", "seeds=[0]")
+    assert done.returncode == 0, done.stderr
+    assert "resuming at iteration 8" in done.stderr
+    assert folder.evaluations(folder.runs[0]) == whole
+
+
+def test_a_restore_that_fails_goes_back_and_names_the_users_line(folder):
+    folder.program(*RESUMING)
+    assert folder.train("--set", "seeds=[0]").returncode == 0
+    whole = folder.evaluations(folder.runs[0])
+    folder.cut(folder.runs[0], 2 * EVERY)
+    (folder.runs[0] / f"snapshots/iter_{2 * EVERY:08d}/s.json").write_text("{}")
+    (folder.runs[0] / f"snapshots/iter_{2 * EVERY:08d}/SHA256SUMS").unlink()
+    done = folder.train("--set", "seeds=[0]")
+    assert done.returncode == 0, done.stderr
+    assert "the snapshot of iteration 8 cannot be restored (train.py:9: ValueError: " in done.stderr
+    assert "it has saved nothing to resume from: starting over" in done.stderr
+    assert folder.evaluations(folder.runs[0]) == whole
+
+
+def test_a_program_that_never_asks_for_a_rate_fails(folder):
+    folder.program(("run.rate * 2", "0.1"), ("    print(t, repr(run.rate), file=used, flush=True)\n", ""))
+    assert folder.train("--set", "seeds=[0]").returncode == 1
+    assert "the iteration was not trained at the run's learning rate" in folder.statuses()[0]["reason"]

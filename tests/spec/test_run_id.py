@@ -160,6 +160,7 @@ def test_the_scale_is_in_the_id(spec, data):
         ["policies=[FIX(k0=0.0100)]"],
         ["policies.0={function: FIX, k0: 1e-2}"],
         ["stopping.patience="],
+        ["snapshots={every: 10 minutes, keep: all}"],
         ["workload.test_batch_size=100", "engine={}"],
     ],
 )

@@ -45,7 +45,6 @@ class ProgramSession(Session[Reported]):
         self._iteration = 0
         self._last = Usage(0.0, 0)
         self._names: set[str] | None = None
-        self._restored: str | None = None
         self._opened = False
         self.told: dict[str, Any] = {}
         self.last_iteration_seconds = math.nan
@@ -117,9 +116,12 @@ class ProgramSession(Session[Reported]):
         self._receive("saved")
 
     def restore(self, folder: Path, evaluations: int) -> None:
-        """Have the program read what it saved, before its first iteration."""
-        self._restored = str(folder.resolve())
+        """Have the program read what it saved, before its first iteration; nothing where none is left to train."""
         self._iteration = int(folder.name.rpartition("_")[2])
+        if self._iteration < self._job.iterations:
+            self._open()
+            self._send({"op": "restore", "folder": str(folder.resolve())})
+            self._receive("restored")
 
     def usage(self) -> Usage:
         """Processor time and memory at the last evaluation."""
@@ -160,7 +162,6 @@ class ProgramSession(Session[Reported]):
                 "iterations": job.iterations,
                 "arguments": dict(job.arguments),
                 "split": job.split,
-                "restore": self._restored,
                 "start": self._iteration,
             }
         )
