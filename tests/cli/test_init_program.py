@@ -155,7 +155,9 @@ WRONG = {
 def test_what_cannot_be_a_program_gets_one_line_and_nothing_is_written(command, here, typed):
     (here / "broken.py").write_text("this is no program\n")
     (here / "plain.py").write_text("open('executed', 'w')\n")
-    (here / "never.py").write_text("import lrbench\nfor t in (run := lrbench.attach(iterations=9)): run.step(1.0)\n")
+    (here / "never.py").write_text(
+        "import lrbench\nfor t in (run := lrbench.attach(iterations=9)): run.step(run.rate)\n"
+    )
     (here / "failing.py").write_text("import lrbench\nrun = lrbench.attach(iterations=9)\n1 / 0\n")
     before = sorted(here.iterdir())
     code, said = command("init", typed)

@@ -61,7 +61,7 @@ def _sampler(settings: dict[str, Any] | None) -> str:
 
 
 def _best(result: TuneResult) -> Table:
-    part = f"{result.evaluated_on} " if result.objective.is_accuracy else ""  # other names, as test_loss, have their own
+    part = f"{result.evaluated_on} " if result.objective.is_accuracy else ""
     columns = [
         Column("#"),
         Column("policy", "policy"),
