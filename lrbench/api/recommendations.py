@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from lrbench.api.environment import database_place, home
-from lrbench.data import Prepared, find_prepared
+from lrbench.data import find_prepared
 from lrbench.executors.setup import check_engine, find_data
-from lrbench.metrics.objective import target_accuracy
+from lrbench.metrics.objective import AnyTarget
 from lrbench.metrics.summary import check_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.next_commands import database_option
 from lrbench.report.render import notebook, render
 from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document
-from lrbench.spec.experiment import Experiment, Spec, python_experiment
+from lrbench.spec.experiment import Data, Experiment, Spec, python_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.spec.program import ProgramSource
 from lrbench.tuning.database import Database, EntryQuery, open_database
 from lrbench.tuning.recommending import Recommendation, similar_solvers, workload_queries
 from lrbench.tuning.recommending import recommend as recommended
@@ -76,7 +75,7 @@ def recommend(
 
     Args:
         spec: the path of a YAML file, or what such a file holds.
-        target: the accuracy to reach, a fraction; by default the spec's ``target_accuracy``.
+        target: the accuracy to reach, a fraction; by default the spec's target.
         database: the path or URL of a policy database; by default ``LRBENCH_DB``, else the user's own.
         values: set in the spec, as for ``lrbench.run``.
 
@@ -93,29 +92,30 @@ def recommend(
             logging.getLogger("lrbench").info(
                 "created %s with the %d entries that LRBench ships", known.shown, len(known)
             )
-        found = recommendations(experiment, data, target or target_accuracy(experiment.settings.aim), known)
+        found = recommendations(experiment, data, target or experiment.settings.aim, known)
     return Recommendations(found, experiment, database)
 
 
 def recommendations(
-    experiment: Experiment, data: Prepared | None, target: float | None, database: Database
+    experiment: Experiment, data: Data | None, target: AnyTarget | None, database: Database
 ) -> list[Recommendation]:
     """A recommendation for each solver of the experiment."""
     asked = workload_queries(experiment, data)
     types = sorted({kind for workload in asked for kind in similar_solvers(workload.solver_type)})
     entries = [entry for kind in types for entry in database.entries(EntryQuery(solver=kind))]
-    metric = experiment.settings.objective.ranking
-    return [recommended(workload, entries, target, metric) for workload in asked]
+    objective = experiment.settings.objective.resolved
+    return [recommended(workload, entries, target, objective) for workload in asked]
 
 
-def data_at_hand(experiment: Experiment) -> Prepared | None:
+def data_at_hand(experiment: Experiment) -> Data | None:
     """Return the data set if it is prepared; it is not downloaded, since its name is enough.
+
+    The files of a program are read, and nothing of it is executed.
 
     Raises:
         UsageError: it is damaged, or does not fit the net.
     """
     data = find_data(experiment, lambda name: find_prepared(name, home()))
-    if data is None or isinstance(data, ProgramSource):
-        return None
-    experiment.check_data(data)
+    if data is not None:
+        experiment.check_data(data)
     return data

@@ -23,7 +23,9 @@ from lrbench.executors.setup import (
     sessions_at_once,
     with_engine_version,
 )
+from lrbench.executors.stored_times import stored_times
 from lrbench.nets import check_images
+from lrbench.report.formats import counted
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.program import ProgramWorkload
 
@@ -60,14 +62,14 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
     for task, status in zip(tasks, statuses, strict=True):
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = [task for task, status in zip(tasks, statuses, strict=True) if not status.done]
-    click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, jobs)}", err=True)
+    click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, results, jobs)}", err=True)
 
 
-def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
+def _time(waiting: list[Task], experiment: Experiment, results: Path, jobs: int) -> str:
     if not waiting:
         return ""
     if isinstance(experiment.workload, ProgramWorkload):
-        return "; no estimate: nothing of a program is executed for one"
+        return _program_time(waiting, experiment.workload, results, jobs)
     try:
         engine = find_engine(experiment, site())
         check_tasks(waiting, engine, experiment)
@@ -81,4 +83,15 @@ def _time(waiting: list[Task], experiment: Experiment, jobs: int) -> str:
         f"; about {found.text} with {side_by_side} "
         f"(measured: {found.iterations_per_second:.3g} iterations/s per run, "
         f"{found.evaluation_seconds:.3g} s per evaluation; weight updates not included)"
+    )
+
+
+def _program_time(waiting: list[Task], workload: ProgramWorkload, results: Path, jobs: int) -> str:
+    known = stored_times(results, workload)
+    if known is None:
+        return f"; their time is not known: {plain(str(results))} has no run of {plain(workload.net_name)} that tells"
+    return (
+        f"; about {known.text(waiting, jobs)} with -j {jobs} (by {counted(known.runs, 'stored run', 'stored runs')}: "
+        f"{1 / max(known.iteration_seconds, 1e-9):.3g} iterations/s per run, {known.evaluation_seconds:.3g} s per "
+        "evaluation; the start of the program not included)"
     )

@@ -17,6 +17,7 @@ from lrbench.errors import UsageError
 if TYPE_CHECKING:
     from lrbench.spec.experiment import Experiment
     from lrbench.spec.model import SolverSettings
+    from lrbench.spec.program import ProgramArguments
     from lrbench.tuning.range_test.result import RangeResult
     from lrbench.tuning.trial_runner import TrialRunner
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     shell_complete=solver_types,
     help="Test only the spec's solvers of this type.",
 )
-@picture_option("--plot", help="Also draw loss and accuracy against the learning rate")
+@picture_option("--plot", help="Also draw loss and objective against the learning rate")
 def range(options: TuningOptions, solver_type: str | None, plot: Path | None) -> int:
     """Find a useful range of learning rates for the workload of SPEC.
 
@@ -67,9 +68,16 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
     return 0
 
 
-def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSettings]:
-    """Return the spec's solvers of the type, or all of them without one."""
+def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSettings] | list[ProgramArguments]:
+    """Return the spec's solvers of the type, or all of them without one; of a program its arguments."""
+    from lrbench.spec.program import ProgramWorkload
+
     solvers = experiment.settings.solver
+    if solver_type is not None and isinstance(experiment.workload, ProgramWorkload):
+        raise UsageError(
+            f"--solver is {solver_type}, but a program has an optimizer of its own, so that there is no solver",
+            remedy="remove it; to test one value of an argument, set it with --set workload.arguments.NAME=VALUE",
+        )
     found = [solver for solver in solvers if solver_type in (None, solver.type)]
     if not found:
         there = ", ".join(dict.fromkeys(solver.type for solver in solvers))

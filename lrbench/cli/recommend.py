@@ -18,7 +18,6 @@ from lrbench.cli.options import (
     users_database,
 )
 from lrbench.cli.output import show
-from lrbench.metrics.objective import target_accuracy
 
 
 @click.command()
@@ -56,7 +55,7 @@ def recommend(
     check_engine(experiment)
     data = data_at_hand(experiment)
     with users_database(location) as database:
-        found = recommendations(experiment, data, target or target_accuracy(experiment.settings.aim), database)
+        found = recommendations(experiment, data, target or experiment.settings.aim, database)
     solvers = tuple(asked_solver(recommendation.query) for recommendation in found)
     commands = Commands(str(spec), experiment.name, tuple(overrides), solvers, typed_again(location))
     show(recommendation_document(found, commands), output_format, output)

@@ -97,10 +97,12 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     Raises:
         UsageError: the spec, the data or the engine is not fit.
     """
-    from lrbench.executors.setup import check_engine, find_data, find_engine, with_engine_version
+    from lrbench.executors.setup import check_engine, check_tasks, find_data, find_engine, with_engine_version
+    from lrbench.policies import parse_policy
     from lrbench.runs.directory import check_writable
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
+    from lrbench.spec.program import ProgramWorkload
     from lrbench.tuning.trial_runner import TrialRunner
 
     experiment = read_experiment(options.spec, options.overrides, TuningSettings)
@@ -110,8 +112,10 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     experiment = with_engine_version(experiment, engine)
     experiment.check_data(data)
     check_writable(options.results)
-    announce_program(experiment, data, options.consent)
     bench = TrialRunner(experiment, data, engine, options.results, options.jobs, options.threads)
+    if isinstance(experiment.workload, ProgramWorkload):
+        check_tasks([bench.task(parse_policy("FIX(k0=0)"), 0)], engine, experiment)
+        announce_program(experiment, data, options.consent)
     return replace(bench, lanes=_lanes(bench))
 
 

@@ -1,8 +1,9 @@
-"""``lrbench verify``: Check whether a policy reaches a target accuracy in time, and find one that does."""
+"""``lrbench verify``: Check whether a policy reaches a target in time, and find one that does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -21,10 +22,10 @@ from lrbench.cli.tuning_options import (
     tuning_options,
 )
 from lrbench.errors import UsageError
-from lrbench.metrics.objective import Target, target_accuracy
 
 if TYPE_CHECKING:
     from lrbench.policies import Policy
+    from lrbench.spec.experiment import Experiment
     from lrbench.tuning.database import Database
     from lrbench.tuning.trial_runner import TrialRunner
     from lrbench.tuning.verify import Candidate, Goal, Phase, SearchPhase
@@ -85,12 +86,12 @@ def verify(
     storage: str | None,
     location: str | None,
 ) -> int:
-    """Check whether a policy reaches a target accuracy within a number of iterations on the workload of SPEC.
+    """Check whether a policy reaches a target within a number of iterations on the workload of SPEC.
 
-    If it does not, policies that reached the target on this or a similar workload, according to the database, are
-    tested; if none does, a policy is searched for and composed. With several seeds, the share that reaches the target
-    is given with a confidence interval. Exit code: 0 reached, 1 not reached, 2 if the command line or the spec is
-    wrong, 130 if interrupted.
+    The target is an accuracy, or the value of another metric that the spec sets. If the policy does not reach it,
+    policies that did on this or a similar workload, according to the database, are tested; if none does, a policy is
+    searched for and composed. With several seeds, the share that reaches the target is given with a confidence
+    interval. Exit code: 0 reached, 1 not reached, 2 if the command line or the spec is wrong, 130 if interrupted.
 
     \b
     lrbench verify configs/tune_digits.yaml --policy 'FIX(k0=0.02)' --target 0.95 --within 300
@@ -101,10 +102,14 @@ def verify(
     from lrbench.tuning.verify import SearchPhase, Verification, earlier_runs
     from lrbench.tuning.verify import verify as verified
 
-    bench = open_bench(options)
     wanted: Sequence[Phase] = phases or ("policy", "database", "search")
     policy = _policy(text, wanted)
-    goal = _goal(bench, target, within, seeds, share, early_stop)
+
+    def goal_of(experiment: Experiment) -> Goal:
+        return _goal(experiment, target, within, seeds, share, early_stop)
+
+    bench = open_bench(options, goal_of)
+    goal = goal_of(bench.experiment)
     if "search" in wanted:
         check_storage(storage)
         check_space(bench)
@@ -114,6 +119,8 @@ def verify(
         sources = _sources(told, goal, policy, candidates, database, searching)
         verification = Verification(told, goal, earlier_runs(database, bench, goal))
         verdict = verified(verification, [(phase, sources[phase]) for phase in wanted])
+    if searching.not_composed is not None:
+        verdict = replace(verdict, notes=(*verdict.notes, searching.not_composed))
     show(verdict_document(verdict, searching.tuned, searching.composed), options.output_format, options.output)
     return 0 if verdict.found is not None else 1
 
@@ -131,21 +138,23 @@ def _policy(text: str | None, phases: Sequence[Phase]) -> Policy | None:
 
 
 def _goal(
-    bench: TrialRunner, target: float | None, within: int | None, seeds: int | None, share: float, early_stop: bool
+    experiment: Experiment, target: float | None, within: int | None, seeds: int | None, share: float, early_stop: bool
 ) -> Goal:
+    from lrbench.spec.program import ProgramWorkload
     from lrbench.tuning.verify import Goal
 
-    settings = bench.experiment.settings
-    if target is None and isinstance(settings.aim, Target):
+    settings = experiment.settings
+    objective = settings.objective.resolved
+    if target is not None and isinstance(experiment.workload, ProgramWorkload) and not objective.is_accuracy:
         raise UsageError(
-            f"the target of the spec is on {settings.aim.metric.metric}, but an accuracy is what can be verified",
-            remedy="give --target 0.98, an accuracy",
+            f"--target is an accuracy, but the spec judges by {objective.metric}",
+            remedy=f"leave it out, and add --set 'target={{metric: {objective.metric}, value: {target:g}}}'",
         )
-    wanted = target if target is not None else target_accuracy(settings.aim)
+    wanted = target if target is not None else settings.aim
     if wanted is None:
-        raise UsageError("there is no accuracy to reach", remedy="give --target 0.98, or target_accuracy in the spec")
+        raise UsageError("there is no target to reach", remedy="give --target 0.98, an accuracy, or target in the spec")
     chosen = tuple(settings.seeds) if seeds is None else tuple(range(seeds))
-    return Goal(wanted, within or bench.experiment.workload.iterations, chosen, share, early_stop)
+    return Goal(wanted, within or experiment.workload.iterations, chosen, share, early_stop)
 
 
 def _sources(
@@ -154,7 +163,7 @@ def _sources(
     from lrbench.tuning.recommending.similarity import workload_queries
     from lrbench.tuning.verify import Candidate, known_candidates
 
-    asked = workload_queries(bench.experiment, bench.net_data)[0]
+    asked = workload_queries(bench.experiment, bench.data)[0]
     given = [] if policy is None else [Candidate(policy, "as given")]
     return {
         "policy": lambda: iter(given),

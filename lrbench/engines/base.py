@@ -311,6 +311,13 @@ class Engine(ABC, Generic[JobT]):
             UsageError: of the kind that fits.
         """
 
+    def check_resumable(self, job: JobT) -> None:
+        """Refuse a job whose session could not go on from a snapshot; starts it where that is not known otherwise.
+
+        Raises:
+            UsageError: it cannot be resumed, or cannot be started.
+        """
+
     @abstractmethod
     def time(self, job: JobT) -> Timing:
         """Time a few passes of the job's net in its folder, with as many lanes as it says, training nothing."""

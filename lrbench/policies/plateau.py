@@ -40,12 +40,16 @@ WATCHING = (
 
 
 class PlateauDetector:
-    """Detects the plateaus of a monitored value; ``v`` holds the parameters WATCHING."""
+    """Detects the plateaus of a monitored value.
 
-    def __init__(self, v: Values) -> None:
-        self._v = v
-        self._column = MONITORED[v.monitor]
-        self._sign = 1.0 if v.monitor == "accuracy" else -1.0
+    Args:
+        v: the parameters WATCHING.
+        column: name of the value in evaluations.
+        sign: 1 where high values are better, else -1.
+    """
+
+    def __init__(self, v: Values, column: str, sign: float) -> None:
+        self._v, self._column, self._sign = v, column, sign
         self._best: float | None = None
         self._without = self._cooling = 0
 
@@ -73,9 +77,13 @@ class PlateauDetector:
         return bool(self._sign * value > self._sign * beaten)
 
 
+def _detector(v: Values) -> PlateauDetector:
+    return PlateauDetector(v, MONITORED[v.monitor], 1.0 if v.monitor == "accuracy" else -1.0)
+
+
 class _Plateau(Controller):
     def __init__(self, v: Values) -> None:
-        self._v, self._detector, self._rate = v, PlateauDetector(v), float(v.k0)
+        self._v, self._detector, self._rate = v, _detector(v), float(v.k0)
 
     def rates(self, start: int, end: int) -> FloatArray:
         return np.full(end - start, self._rate)
@@ -87,7 +95,7 @@ class _Plateau(Controller):
 
 class _Switch(Controller):
     def __init__(self, v: Values) -> None:
-        self._v, self._detector = v, PlateauDetector(v)
+        self._v, self._detector = v, _detector(v)
         self._enter(0, 0)
 
     def _enter(self, number: int, t: int) -> None:

@@ -30,11 +30,14 @@ def one_solver(experiment: str, solver: Mapping[str, Any], solvers: Sequence[Map
 
     Args:
         experiment: the spec's name.
-        solver: one of ``solvers``, with its parameters.
+        solver: one of ``solvers``, with its parameters; of a program its arguments.
     """
     if len(solvers) < 2:
         return []
     label = re.sub(r"[^A-Za-z0-9.+]+", "_", labels(solvers, solver_name)[key(solver)]).strip("_")
+    if solver.get("type") == "program":
+        arguments = {name: value for name, value in solver.items() if name != "type"}
+        return [f"name={experiment}-{label}", f"workload.arguments={json.dumps(arguments)}"]
     return [f"name={experiment}-{label}", f"solver={json.dumps(solver)}"]
 
 

@@ -119,6 +119,14 @@ class RunDirectory:
         if dict(description.facts) != dict(facts):
             atomic_write(self.path / RUN, replace(description, facts=facts).content())
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What became known of the training with an evaluation; empty where nothing did."""
+        try:
+            return read_description(self.path).facts
+        except DamagedRun:
+            return {}
+
     def branch(self, parent: RunDirectory, iteration: int, description: RunDescription) -> bool:
         """Begin as a copy of the state that another run had at an iteration; the caller holds this run's lock.
 

@@ -71,9 +71,9 @@ class Experiment:
         """
         if isinstance(self.workload, ProgramWorkload):
             raise SpecError(
-                "this command does not take programs yet",
+                "the workload is a program, but this command is about nets",
                 where=self.document.where(("workload",)),
-                remedy="use lrbench run, or lrbench tune with search.rates in the spec",
+                remedy="give a spec whose workload is a net",
             )
         return self.workload
 

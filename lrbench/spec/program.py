@@ -118,7 +118,7 @@ def program_form(raw: Mapping[str, Any], document: Document) -> dict[str, Any]:
     """Complete an unchecked spec of a program with its engine and, in place of solvers, its arguments.
 
     Raises:
-        SpecError: the spec has a solver, or another engine.
+        SpecError: the spec has a solver, or another engine, also for the search.
     """
     if "solver" in raw:
         raise SpecError(
@@ -131,6 +131,13 @@ def program_form(raw: Mapping[str, Any], document: Document) -> dict[str, Any]:
     if name != "program":
         raise SpecError(
             f"the engine {name} does not train programs", where=document.where(("engine", "name")), remedy="remove it"
+        )
+    search = raw.get("search")
+    if isinstance(search, dict) and search.get("engine") is not None:
+        raise SpecError(
+            "a program is trained by itself, so that a search has no engine of its own",
+            where=document.where(("search", "engine")),
+            remedy="remove it",
         )
     arguments = raw["workload"].get("arguments", {})
     axes = arguments if isinstance(arguments, dict) else {}
@@ -161,6 +168,11 @@ class ProgramSource:
         """SHA-256 of the program as a whole."""
         parts = [f"{name} {digest}\n" for name, digest in sorted((*self.sources.items(), *self.inputs.items()))]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def inputs_sha256(inputs: Mapping[str, Any]) -> str:
+    """Return one SHA-256 of a program's inputs, given by path with that of each."""
+    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in sorted(inputs.items())).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

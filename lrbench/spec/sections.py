@@ -301,7 +301,8 @@ class CompositionSettings(Settings):
         beam: number of candidates that continue into the next stage.
         explore: share of a stage's candidates that are drawn afresh, of LR functions other than the best one's; the
             others continue as they are, or have base rates and shapes near those that did well.
-        monitor: with ``ends: plateau``, the monitored value.
+        monitor: with ``ends: plateau``, the monitored value: a metric of evaluations, the training loss among them;
+            None: the metric of the objective.
         threshold: with ``ends: plateau``, the least improvement that counts.
         patience: with ``ends: plateau``, the number of evaluations without improvement after which a stage ends.
     """
@@ -315,7 +316,7 @@ class CompositionSettings(Settings):
     candidates: Annotated[int, Field(ge=2, le=1000)] = Field(default=8, examples=["8"])
     beam: Annotated[int, Field(ge=1, le=100)] = Field(default=1, examples=["1"])
     explore: Annotated[float, Field(ge=0, le=1)] = Field(default=0.25, examples=["0.25"])
-    monitor: Literal["accuracy", "test_loss", "train_loss"] = "accuracy"
+    monitor: Word | None = Field(default=None, examples=["test_loss"])
     threshold: NonNegative = Field(default=0.001, examples=["0.001"])
     patience: Count = Field(default=3, examples=["3"])
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lrbench.data import Prepared, evaluated_on, hold_out, suggested
+from lrbench.data import evaluated_on, hold_out, suggested
 from lrbench.engines.base import Engine
 from lrbench.errors import EngineFailed
 from lrbench.executors.local import Listener, LocalExecutor, Outcome
@@ -53,16 +53,15 @@ class TrialRunner:
         """The part of the data that ranks policies: ``validation`` or ``test``."""
         return self.data.split if isinstance(self.data, ProgramSource) else evaluated_on(self.data.name)
 
-    @property
-    def net_data(self) -> Prepared:
-        """The data set of a net.
+    def judged_on(self, runs: Iterable[Path]) -> str:
+        """Return the part of the data that runs, by their folders, were evaluated on: ``validation`` or ``test``.
 
-        Raises:
-            SpecError: the workload is a program.
+        A program that takes no split evaluates on its test set, whatever it is asked for.
         """
-        self.experiment.net_workload  # noqa: B018 - refuses a program
-        assert isinstance(self.data, Prepared)
-        return self.data
+        if not isinstance(self.data, ProgramSource) or self.data.split == "test":
+            return self.evaluated_on
+        facts = (RunDirectory(folder).facts for folder in runs)
+        return "test" if any(known.get("split_used") is False for known in facts) else self.evaluated_on
 
     def with_settings(self, **changes: Any) -> TrialRunner:
         """Return a runner with some of the spec's settings changed."""

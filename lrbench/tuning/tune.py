@@ -277,16 +277,17 @@ def baselines(runner: TrialRunner) -> list[Policy]:
 
 def _result(runner: TrialRunner, study: optuna.Study) -> TuneResult:
     settings, trials = runner.experiment.settings, study.get_trials(deepcopy=False)
+    tried = runs_of(trials)
     return TuneResult(
         name=settings.name.removesuffix(f"-{SUFFIX}"),
         by=settings.search.by,
         objective=settings.objective.searched,
         target=settings.aim,
-        evaluated_on=runner.evaluated_on,
+        evaluated_on=runner.judged_on(runner.folder / proposal_of(trial)["run"] for trial in tried),
         data=runner.data.label,
         engine=settings.engine.name,
         run_iterations=runner.experiment.workload.iterations,
-        tried=tuple(_tried(trial) for trial in runs_of(trials)),
+        tried=tuple(_tried(trial) for trial in tried),
         samplers=tuple(samplers_of(trials)),
     )
 

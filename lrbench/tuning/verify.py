@@ -1,4 +1,4 @@
-"""Verification that a policy reaches an accuracy within a budget, or search for one that does.
+"""Verification that a policy reaches a target within a budget, or search for one that does.
 
 Three phases, as in arXiv:2210.12936: the policy itself; policies of the database that reached the target on the same
 or a similar workload; a search for one.
@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lrbench.errors import PolicyError
+from lrbench.metrics.objective import AnyTarget, Target, target_of
 from lrbench.metrics.summary import TimesToTarget
 from lrbench.policies import Policy
-from lrbench.tuning.composing.building import compose
+from lrbench.spec.model import ObjectiveSettings, TargetSettings
+from lrbench.spec.program import ProgramArguments, ProgramSource, ProgramWorkload
+from lrbench.tuning.composing.building import NotResumable, compose
 from lrbench.tuning.composing.selection import ComposeResult
 from lrbench.tuning.confirm import SeedOutcome, confirm
 from lrbench.tuning.database import Database, Entry, EntryQuery
@@ -33,16 +36,16 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Goal:
-    """A target accuracy, a budget, and the seeds that have to reach it.
+    """A target, a budget, and the seeds that have to reach it.
 
     Attributes:
-        target: accuracy on the test set, a fraction.
+        target: accuracy on the test set, a fraction, or a value of another metric there.
         within: the budget in iterations.
         share: share of the seeds that have to reach the target.
         early_stop: whether a run ends as soon as the target is out of reach; it always ends once that is reached.
     """
 
-    target: float
+    target: AnyTarget
     within: int
     seeds: tuple[int, ...]
     share: float = 1.0
@@ -145,7 +148,14 @@ class Verification:
 def _aimed(runner: TrialRunner, goal: Goal) -> TrialRunner:
     """The runner with runs of the goal's length that end once they reach its target."""
     runner = runner.with_iterations(goal.within).with_stopping(at_target=True)
-    return runner.with_settings(target_accuracy=goal.target, target=None)
+    if not isinstance(goal.target, Target):
+        return runner.with_settings(target_accuracy=goal.target, target=None)
+    wanted = goal.target.metric
+    return runner.with_settings(
+        target_accuracy=None,
+        target=TargetSettings(metric=wanted.metric, value=goal.target.value),
+        objective=ObjectiveSettings(metric=wanted.metric, goal=wanted.goal),
+    )
 
 
 def verify(verification: Verification, phases: Sequence[tuple[Phase, Callable[[], Iterator[Candidate]]]]) -> Verdict:
@@ -209,20 +219,30 @@ def known_candidates(entries: Iterable[Entry], query: WorkloadQuery, goal: Goal,
 
 def earlier_runs(database: Database, runner: TrialRunner, goal: Goal) -> tuple[Curve, ...]:
     """Return the curves of the database's runs of this net, data, batch size and solver that reached the target."""
-    workload, data = runner.experiment.net_workload, runner.data
-    query = EntryQuery(
+    wanted = target_of(goal.target)
+    assert wanted is not None  # a target is given
+    entries = [entry for entry in database.entries(_of_workload(runner)) if entry.lr_scale == 1]
+    arguments = runner.experiment.settings.solver[0]
+    if isinstance(arguments, ProgramArguments):
+        entries = [entry for entry in entries if dict(entry.workload.solver) == arguments.resolved()]
+    return tuple(
+        tuple((point.iteration, point.value) for point in run.bests_of(wanted.metric) if point.iteration > 0)
+        for entry in entries
+        for run in entry.samples
+        if run.reached(goal.target, goal.within)
+    )
+
+
+def _of_workload(runner: TrialRunner) -> EntryQuery:
+    workload, data = runner.experiment.workload, runner.data
+    if isinstance(workload, ProgramWorkload):
+        return EntryQuery(net=data.sha256, solver="program", evaluated_on="test")
+    return EntryQuery(
         net=workload.net_sha256,
         dataset=data.sha256,
         batch_size=workload.batch_size,
         solver=runner.experiment.settings.solver[0].type,
         evaluated_on="test",
-    )
-    return tuple(
-        tuple((point.iteration, point.accuracy) for point in run.curve if point.iteration > 0)
-        for entry in database.entries(query)
-        if entry.lr_scale == 1
-        for run in entry.samples
-        if run.reached(goal.target, goal.within)
     )
 
 
@@ -234,6 +254,7 @@ class SearchPhase:
         search_runner: called for a runner on the validation part.
         space: called for the policies to search among when it comes to that; it may take a range test.
         tuned, composed: what was searched so far.
+        not_composed: why no policy is composed, in a sentence.
     """
 
     search_runner: Callable[[], TrialRunner]
@@ -242,6 +263,7 @@ class SearchPhase:
     storage: str | None = None
     tuned: TuneResult | None = field(default=None, init=False)
     composed: ComposeResult | None = field(default=None, init=False)
+    not_composed: str | None = field(default=None, init=False)
 
     def candidates(self) -> Iterator[Candidate]:
         """Yield the best single policy, and, if that is not enough, a composite one.
@@ -256,12 +278,17 @@ class SearchPhase:
             policy = self.tuned.chosen[0]
             iterations = next(tried.iterations_to_target for tried in self.tuned.best if tried.policy == policy.text)
             reached = "never" if iterations is None else f"after {iterations:,} iterations"
+            data = "data" if isinstance(runner.data, ProgramSource) else "images"
             yield Candidate(
                 policy,
                 f"the best of {len(self.tuned.tried)} policies searched; on the "
-                f"{self.tuned.evaluated_on} images it reached it {reached}",
+                f"{self.tuned.evaluated_on} {data} it reached it {reached}",
             )
-        self.composed = compose(runner, space)
+        try:
+            self.composed = compose(runner, space)
+        except NotResumable as error:
+            self.not_composed = f"no policy was composed: {error}"
+            return
         yield Candidate(self.composed.policy, f"composed in {len(self.composed.stages)} stages")
 
     def _aimed(self) -> TrialRunner:

@@ -147,11 +147,17 @@ def test_nothing_is_executed_without_consent(folder, words):
     assert not (folder.path / "executed").exists()
 
 
-def test_a_dry_run_lists_the_runs_and_estimates_nothing(folder):
+def test_a_dry_run_executes_nothing_and_estimates_by_stored_runs(folder):
+    folder.write("train.py", PLAIN.replace("import random", "import random\nopen('executed', 'a').write('x')"))
     done = folder.lrbench("run", "train.yaml", "--dry-run")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 2
-    assert done.stderr == "2 of 2 runs to do; no estimate: nothing of a program is executed for one\n"
+    assert done.stderr == "2 of 2 runs to do; their time is not known: results has no run of train.py that tells\n"
+    assert not (folder.path / "executed").exists()
+    assert folder.train("--set", "seeds=[0]").returncode == 0
+    done = folder.lrbench("run", "train.yaml", "--dry-run")
+    assert done.stderr.startswith("1 of 2 runs to do; about 0:00:00 with -j 1 (by 1 stored run: ")
+    assert (folder.path / "executed").read_text() == "x"
 
 
 def test_tune_searches_on_the_validation_part_and_confirms_on_the_test_part(folder):
@@ -164,15 +170,6 @@ def test_tune_searches_on_the_validation_part_and_confirms_on_the_test_part(fold
         for path in folder.path.glob("results/*/*/run.json")
     ]
     assert {"validation", "test"} == set(splits)
-
-
-def test_a_range_test_of_a_program_is_refused_in_one_line(folder):
-    done = folder.lrbench("range", "train.yaml", "--program")
-    assert done.returncode == 2
-    assert (
-        "this command does not take programs yet; use lrbench run, or lrbench tune with search.rates in the spec"
-        in done.stderr
-    )
 
 
 def test_without_consent_one_line_says_what_to_type(folder):

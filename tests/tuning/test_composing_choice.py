@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lrbench.errors import PolicyError, SpecError
+from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.policies import Shape, functions, parse_policy
 from lrbench.policies.table import paper_functions
 from lrbench.runs.evaluations import Evaluation
@@ -19,10 +20,11 @@ from lrbench.spec.model import TuningSettings
 from lrbench.spec.sections import CompositionSettings
 from lrbench.tuning.composing.proposals import Continuation, Proposal, Proposer, Stage, StagedPolicy, written_out
 from lrbench.tuning.composing.selection import CandidateScore, Ranker
-from lrbench.tuning.composing.stages import Plateau, check_ends, planned_ends, stretch_of
+from lrbench.tuning.composing.stages import Plateau, check_ends, check_monitor, monitored, planned_ends, stretch_of
 from lrbench.tuning.space import Choice, Part, Space, family_part
 from lrbench.tuning.suggestion import between
 
+LOSS = Objective("test_loss", "minimize")
 FAMILIES = {row.name: row for row in functions() if row.family is not None}
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 100, test_interval: 10}
@@ -309,12 +311,36 @@ def test_boundaries_go_with_neither_plateaus_nor_another_number_of_stages(experi
 def test_a_stage_ends_where_nothing_got_better_in_patience_evaluations(accuracies, expected):
     settings = CompositionSettings(ends="plateau", patience=2, threshold=0.01)
     rows = [row(10 * place, accuracy) for place, accuracy in enumerate(accuracies, start=1)]
-    assert Plateau(settings, 0, 20).found(rows) == expected
+    assert Plateau(settings, ACCURACY, 0, 20).found(rows) == expected
 
 
 def test_a_plateau_counts_from_the_stages_start_and_not_before_candidates_were_compared():
-    settings = CompositionSettings(ends="plateau", patience=2, threshold=0.01, monitor="test_loss")
+    settings = CompositionSettings(ends="plateau", patience=2, threshold=0.01)
     rows = [row(10 * place, 0.5, 1.0) for place in range(1, 11)]
-    assert Plateau(settings, 50, 60).found(rows) == 80
-    assert Plateau(settings, 50, 90).found(rows) == 100
-    assert Plateau(settings, 80, 90).found(rows) is None
+    assert Plateau(settings, LOSS, 50, 60).found(rows) == 80
+    assert Plateau(settings, LOSS, 50, 90).found(rows) == 100
+    assert Plateau(settings, LOSS, 80, 90).found(rows) is None
+
+
+def test_the_monitored_value_is_the_objective_unless_another_metric_is_named(experiment):
+    assert monitored(experiment().settings) == ACCURACY
+    assert monitored(experiment("objective.metric=test_loss").settings).metric == "test_loss"
+    named = monitored(experiment("composition.monitor=train_loss").settings)
+    assert (named.column, named.sign) == ("train_loss", -1)
+    assert monitored(experiment("composition.monitor=accuracy", "objective.metric=test_loss").settings).sign == 1
+
+
+def test_a_monitored_value_that_is_never_measured_is_refused_with_its_line(experiment):
+    with pytest.raises(SpecError, match=r"composition\.monitor is 'perplexity', but must be a metric of an evaluation"):
+        check_monitor(experiment("composition={ends: plateau, monitor: perplexity}"))
+    with pytest.raises(
+        SpecError, match=r"composition\.monitor is reward, a name that does not tell whether low or high"
+    ):
+        check_monitor(experiment("composition={ends: plateau, monitor: reward}"))
+    check_monitor(experiment("composition={monitor: reward}"))
+    plateau = Plateau(CompositionSettings(ends="plateau"), Objective("reward", "maximize"), 0, 20)
+    with pytest.raises(
+        SpecError, match=r"composition\.monitor is reward, which is not among the metrics of an evaluat"
+    ):
+        plateau.check([row(10, 0.5)])
+    plateau.check([])

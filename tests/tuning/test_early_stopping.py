@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from factories.replay import read_table
 
+from lrbench.metrics.objective import Objective, Target
 from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.early_stopping import LATEST, RISK, STEEPEST, TargetFeasibility, best_so_far
 
@@ -130,3 +131,32 @@ def test_a_test_pass_at_iteration_0_is_not_part_of_a_runs_curve():
     untrained = evaluation(0, 0.99)
     assert best_so_far([untrained, *rows([0.1, 0.2])]) == [(25, 0.1), (50, 0.2)]
     assert TargetFeasibility(0.95, 300).out_of_reach([untrained]) is None
+
+
+LOSS = Objective("test_loss", "minimize")
+
+
+def losses(values):
+    return [Evaluation(25 * number, {"test_loss": value}) for number, value in enumerate(values, 1)]
+
+
+def test_a_loss_is_out_of_reach_by_earlier_runs_and_never_by_its_own_curve():
+    target = Target(LOSS, 0.05)
+    assert best_so_far(losses([2.0, 2.5, 1.0]), LOSS) == [(25, 2.0), (50, 2.0), (75, 1.0)]
+    alone = TargetFeasibility(target, 300)
+    assert alone.out_of_reach(losses([2.3] * 9)) is None
+    assert alone.evidence == "nothing, as there are 0 earlier runs that reached it and 49 are needed"
+    known = TargetFeasibility(
+        target, 300, tuple(best_so_far(losses([1 - a for a in run]), LOSS) for run in earlier(60))
+    )
+    assert known.out_of_reach(losses([1 - accuracy for accuracy in earlier(1, seed=1)[0][:4]])) is None
+    assert known.out_of_reach(losses([2.3] * 4)) == (
+        "out of reach: 2.3 by iteration 100 is further behind than 98% of 60 earlier runs that reached 0.05 ever were"
+    )
+
+
+def test_no_run_is_given_up_where_no_error_is_known():
+    for target in (Target(Objective("reward", "maximize"), 10.0), Target(Objective("elbo_loss", "minimize"), -3.0)):
+        rule = TargetFeasibility(target, 300, tuple([(25, 1.0)] for _ in range(60)))
+        assert rule.out_of_reach([Evaluation(100, {target.metric.metric: 0.0})]) is None
+        assert rule.evidence == "nothing: no error is known for this target"

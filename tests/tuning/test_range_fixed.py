@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrbench.metrics.objective import Objective
 from lrbench.policies.values import FloatArray
-from lrbench.tuning.range_test.fixed import AccuracyScale, FixedReading, mean_accuracies, read_fixed
+from lrbench.tuning.range_test.fixed import FixedReading, mean_values, read_fixed
+from lrbench.tuning.range_test.scale import AccuracyScale, MetricScale, Scale, metric_scale
 
 RATES = np.array([1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 1.0])
 MANY = AccuracyScale(classes=10, images=10_000)
@@ -19,7 +21,7 @@ def table(*rows):
     return np.array(rows, dtype=float)
 
 
-def reading_of(accuracies: FloatArray, judged: AccuracyScale = MANY) -> FixedReading:
+def reading_of(accuracies: FloatArray, judged: Scale = MANY) -> FixedReading:
     reading = read_fixed(RATES, accuracies, judged)
     assert reading is not None
     return reading
@@ -89,8 +91,45 @@ def test_two_classes_have_chance_at_a_half():
 
 
 def test_means_over_seeds():
-    means = mean_accuracies(table([0.2, NAN], [0.4, 0.9]), MANY)
+    means = mean_values(table([0.2, NAN], [0.4, 0.9]), MANY)
     assert means == pytest.approx([0.3, 0.1])
+
+
+LOSS = MetricScale(Objective("test_loss", "minimize"), 2.3, untrained_error=0.0, best_error=0.0)
+
+
+def test_losses_are_better_low_and_gains_are_counted_from_the_value_before_training():
+    reading = reading_of(table([2.29, 0.8, 0.5, 0.3, 0.39, 5e9]), LOSS)
+    assert (reading.best, reading.accuracy) == (3e-2, 0.3)
+    assert (reading.least.rate, reading.least.beyond) == (1e-2, 1e-3)  # 2.3 - 80 % of 2.0 is 0.7
+    assert (reading.largest.rate, reading.largest.beyond) == (1e-1, 1.0)  # 5 % of 2.0 is 0.1
+
+
+def test_the_same_values_the_other_way_round_give_the_same_edges():
+    falling = table([2.29, 0.8, 0.5, 0.3, 0.39, NAN])
+    score = MetricScale(Objective("score", "maximize"), -2.3, untrained_error=0.0, best_error=0.0)
+    low, high = reading_of(falling, LOSS), reading_of(-falling, score)
+    assert (low.least, low.largest, low.best) == (high.least, high.largest, high.best)
+
+
+def test_a_metric_that_is_within_its_noise_or_not_known_before_training_has_no_range():
+    assert read_fixed(RATES, table([2.3, 2.29, 2.27, 2.26, 2.3, NAN]), LOSS) is None
+    noisy = MetricScale(LOSS.objective, 2.3, untrained_error=1.0, best_error=0.0)
+    assert read_fixed(RATES, table([2.3, 2.2, 1.0, 0.3, 2.3, NAN]), noisy) is None
+    unknown = MetricScale(LOSS.objective, NAN, untrained_error=0.0, best_error=0.0)
+    assert read_fixed(RATES, table([2.3, 2.2, 1.0, 0.3, 2.3, NAN]), unknown) is None
+
+
+def test_the_scale_of_a_metric_is_measured_over_the_seeds():
+    swept = table([2.2, 1.0], [2.4, 1.0])
+    values = table([0.5, 0.2, NAN], [0.5, 0.4, 0.1])
+    scale = metric_scale(LOSS.objective, swept, values)
+    assert scale.untrained == pytest.approx(2.3)
+    assert scale.untrained_error == pytest.approx(0.1)
+    assert scale.best_error == pytest.approx(0.1)
+    assert scale.tolerance(0.3) == pytest.approx(0.2)
+    alone = metric_scale(LOSS.objective, swept[:1], values[:1])
+    assert (alone.untrained_error, alone.best_error) == (0, 0)
 
 
 @given(st.integers(1, 4), st.integers(1, 12), st.data())

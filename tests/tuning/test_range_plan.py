@@ -13,8 +13,9 @@ from lrbench.errors import SpecError
 from lrbench.policies import parse_policy
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.range_test.fixed import AccuracyScale, read_fixed
+from lrbench.tuning.range_test.fixed import read_fixed
 from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
+from lrbench.tuning.range_test.scale import AccuracyScale
 from lrbench.tuning.range_test.sweep import Fall, SweepReading
 
 SPEC = """\

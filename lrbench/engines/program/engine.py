@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lrbench.engines.base import Engine, ProgramJob, Reported, Session, Timing
 from lrbench.engines.program.session import ProgramSession
 from lrbench.engines.site import Consent
-from lrbench.errors import SpecError, UsageError
+from lrbench.errors import EngineFailed, SpecError, UsageError
 
 
 class ProgramEngine(Engine[ProgramJob]):
@@ -36,6 +39,25 @@ class ProgramEngine(Engine[ProgramJob]):
             SpecError: there is no consent for this file.
         """
         self._allowed(job)
+
+    def check_resumable(self, job: ProgramJob) -> None:
+        """Start the program, up to where it would train, and refuse it if it cannot be resumed.
+
+        Raises:
+            SpecError: it cannot be resumed, or fails before it trains.
+        """
+        with tempfile.TemporaryDirectory(prefix="lrbench-start-") as folder:
+            try:
+                session = ProgramSession(replace(job, folder=Path(folder)), self._allowed(job))
+                try:
+                    reason = session.why_not_resumable()
+                finally:
+                    session.close()
+            except EngineFailed as error:  # its log is gone with the folder
+                remedy = f"run python {job.program.name} by itself to see more"
+                raise SpecError(error.message, where=error.where, remedy=remedy) from error
+        if reason is not None:
+            raise SpecError(f"{job.program.name} cannot be resumed: {reason}")
 
     def time(self, job: ProgramJob) -> Timing:
         """Refuse: nothing of a program is executed for an estimate."""

@@ -1,4 +1,4 @@
-"""The figure of a range test: loss and accuracy against the rate, a column for each solver.
+"""The figure of a range test: loss and objective against the rate, a column for each solver.
 
 Imports matplotlib, so only its user imports it.
 """
@@ -24,6 +24,8 @@ from lrbench.tuning.range_test.sweep import running_median
 SUGGESTED = COLOURS["light"][5]
 HIGHEST_LOSS = 2.0
 """Upper end of the loss axis, in losses of the untrained net; a diverging loss would flatten the rest."""
+MARGIN = 0.5
+"""Space beyond the untrained value of a metric, in gains of the best rate, for the same reason."""
 
 
 def plot_range(results: Sequence[RangeResult], heading: str, path: Path) -> None:
@@ -38,7 +40,7 @@ def plot_range(results: Sequence[RangeResult], heading: str, path: Path) -> None
         for result, upper, lower in zip(results, panels[0], panels[1], strict=True):
             upper.set_title(plain(solver_title(result)), fontsize=10, loc="left")
             _loss(upper, result)
-            _accuracy(lower, result)
+            _objective(lower, result)
             for axes in (upper, lower):
                 plain_axes(axes)
                 axes.set_xscale("log")
@@ -70,18 +72,23 @@ def _loss(axes: Axes, result: RangeResult) -> None:
     axes.set_ylabel("training loss while the rate rises")
 
 
-def _accuracy(axes: Axes, result: RangeResult) -> None:
-    _sweeps(axes, result, result.sweeps.accuracies)
-    rates = result.fixed.rates
-    for index, (length, table) in enumerate(result.fixed.accuracies.items()):
+def _objective(axes: Axes, result: RangeResult) -> None:
+    _sweeps(axes, result, result.sweeps.values)
+    rates, objective, chance = result.fixed.rates, result.objective, result.scale.chance
+    for index, (length, table) in enumerate(result.fixed.values.items()):
         shade = colour(index)
         for row in table:
             axes.plot(rates, row, color=shade, linewidth=0.7, alpha=0.5, marker=".", markersize=4)
         axes.plot(rates, table.mean(axis=0), color=shade, linewidth=2, label=f"fixed rate, {length:,} iterations")
         gone = ~np.isfinite(table).all(axis=0)
-        axes.plot(rates[gone], np.full(gone.sum(), result.scale.chance), color=shade, linestyle="", marker="x")
-    axes.axhline(result.scale.chance, color="grey", linewidth=0.8, linestyle=":", label="chance; ×: diverged")
-    axes.set_ylim(0, 1.02)
-    in_percent(axes)
-    axes.set_ylabel(f"accuracy on {evaluated_on_title(result)}")
+        axes.plot(rates[gone], np.full(gone.sum(), chance), color=shade, linestyle="", marker="x")
+    known = "chance" if result.scale.images is not None else "before training"
+    axes.axhline(chance, color="grey", linewidth=0.8, linestyle=":", label=f"{known}; ×: diverged")
+    if objective.unit == "fraction":
+        axes.set_ylim(0, 1.02)
+        in_percent(axes)
+    elif result.reading is not None:
+        best = result.reading.accuracy
+        axes.set_ylim(sorted((best - 0.1 * (chance - best), chance + MARGIN * (chance - best))))
+    axes.set_ylabel(f"{objective.title} on {evaluated_on_title(result)}")
     axes.set_xlabel("learning rate")

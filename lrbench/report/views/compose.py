@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -10,7 +11,13 @@ from typing import Any
 from lrbench.metrics.objective import AnyTarget, Objective
 from lrbench.report.document import Block, Code, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text, unit_text
-from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
+from lrbench.report.views.confirmation import (
+    confirmation_cost,
+    confirmation_table,
+    confirmed_data,
+    judged_on,
+    trained_on,
+)
 from lrbench.report.views.ranking_data import target_data
 from lrbench.tuning.composing.selection import CandidateScore, ComposeResult, StageResult
 
@@ -39,15 +46,14 @@ def _blocks(result: ComposeResult, workload: str, target: AnyTarget | None) -> I
         result.confirmed,
         target,
         f"{workload}: confirmation",
-        "confirmed by full runs from scratch, trained on the whole training set and judged on the "
-        "test set, over seeds that the search did not use:",
+        f"confirmed by full runs from scratch, {trained_on(result.data)}, over seeds that the search did not use:",
     )
     yield Paragraph(f"best single policy: {result.single_from}")
     yield Paragraph(cost_text(result))
 
 
 def _stages(result: ComposeResult, workload: str) -> Table:
-    objective = result.ranker.objective
+    objective, losses = result.ranker.objective, has_losses(result)
     columns = [
         Column("stage"),
         Column("iterations"),
@@ -55,14 +61,20 @@ def _stages(result: ComposeResult, workload: str) -> Table:
         Column("chosen policy", "policy"),
         Column("drawn", "text"),
         Column(f"{result.evaluated_on} {objective_heading(objective)}"),
-        Column("loss"),
+        *([Column("loss")] if losses else []),
         Column(f"best of the others{unit_text(objective.unit)}"),
     ]
     caption = f"{workload}: the stages of the composition"
-    return Table(columns, [_cells(stage, objective) for stage in result.stages], (caption,), caption)
+    return Table(columns, [_cells(stage, objective, losses) for stage in result.stages], (caption,), caption)
 
 
-def _cells(stage: StageResult, objective: Objective) -> list[str]:
+def has_losses(result: ComposeResult) -> bool:
+    """Whether a test loss is known beside the objective."""
+    known = (one.loss for stage in result.stages for one in stage.ranked if one.loss is not None)
+    return result.ranker.objective.column != "test_loss" and any(map(math.isfinite, known))
+
+
+def _cells(stage: StageResult, objective: Objective, losses: bool) -> list[str]:
     best = stage.best
     diverged = f" ({stage.diverged} diverged)" if stage.diverged else ""
     others = [one.accuracy for one in stage.ranked if one.run != best.run and one.accuracy is not None]
@@ -74,7 +86,7 @@ def _cells(stage: StageResult, objective: Objective) -> list[str]:
         best.candidate.proposal.policy.text,
         best.candidate.proposal.how,
         known_number(best.accuracy, objective.unit),
-        known_number(best.loss, "loss"),
+        *([known_number(best.loss, "loss")] if losses else []),
         known_number(max(others, key=objective.order, default=None), objective.unit) + (compared if others else ""),
     ]
 
@@ -83,14 +95,14 @@ def compared_text(result: ComposeResult) -> str:
     """By what candidates were compared, and what counts as equal."""
     objective = result.ranker.objective
     error = 100 * result.ranker.noise(result.stages[-1].best.accuracy or 0.0)
-    images = f"{result.ranker.images:,} {result.evaluated_on} images"
-    text = (
-        f"compared by {objective.title} on {images} where a stage's candidates were trained alike"
-        if not objective.is_accuracy
-        else f"compared by accuracy on {images} where a stage's candidates were trained alike; those within one "
-        f"standard error of the highest (sqrt(a(1-a)/n), {error:.2f} points in the end) are equal, and the lower "
-        "loss decides"
-    )
+    count = result.ranker.images
+    data = f"its {result.evaluated_on} data" if count is None else f"{count:,} {result.evaluated_on} images"
+    text = f"compared by {objective.title} on {data} where a stage's candidates were trained alike"
+    if objective.is_accuracy and count is not None:
+        text += (
+            f"; those within one standard error of the highest (sqrt(a(1-a)/n), {error:.2f} points in the end) are "
+            "equal, and the lower loss decides"
+        )
     if result.ranker.target is None:
         return text
     return f"the sooner at {target_text(result.ranker.target)} the better; those not there yet are {text}"

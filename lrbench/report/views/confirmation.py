@@ -21,6 +21,7 @@ from lrbench.report.formats import (
     unit_text,
 )
 from lrbench.report.statistics import welch
+from lrbench.spec.program import OWN_DATA
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
 SOONER, AGAINST = "times sooner than the last", "against the first"
@@ -140,10 +141,24 @@ def _seed(outcome: SeedOutcome, objective: Objective) -> dict[str, Any]:
 
 
 def judged_on(evaluated_on: str, data: str) -> str:
-    """Return the images that policies were chosen on, with a warning where they are the test set."""
+    """Return the data that policies were chosen on, with a warning where they are the test set."""
+    if data == OWN_DATA:
+        if evaluated_on == "validation":
+            return "chosen on the validation data of the program"
+        return (
+            "CHOSEN ON THE TEST DATA of the program (it takes no split, or search.validation is 0): the values of what "
+            "was chosen are too good by what luck there is in picking the best"
+        )
     if evaluated_on == "validation":
         return f"chosen on validation images, which were held out of the training set: {data}"
     return (
         f"CHOSEN ON THE TEST SET of {data} (search.validation is 0): the accuracies of what was chosen are too "
         "high by what luck there is in picking the best"
     )
+
+
+def trained_on(data: str) -> str:
+    """Return what the confirming runs were trained and judged on."""
+    if data == OWN_DATA:
+        return "judged on its test data"
+    return "trained on the whole training set and judged on the test set"

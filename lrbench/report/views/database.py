@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from lrbench.comparable import key
-from lrbench.metrics.registry import DEFAULT_RANKING, METRICS
+from lrbench.metrics.metric import Metric
+from lrbench.metrics.objective import Objective
+from lrbench.metrics.registry import METRICS, unknown_metric
 from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Table
-from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts
+from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts, unit_text
 from lrbench.report.labels import labels, solver_name, workload_name
 from lrbench.report.rows import STATUSES
+from lrbench.report.views.provenance import declared_text
 from lrbench.report.views.ranking_data import flat
 from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
 
 SHOWN_ID = 8
-_BEST, _FINAL = METRICS["best_accuracy"], METRICS[DEFAULT_RANKING]
 _PARTS = ("mean", "deviation", "minimum", "maximum")
 
 
@@ -29,26 +31,30 @@ class Listing:
     """Entries to list.
 
     Attributes:
-        target: the accuracy by whose iterations the policies are ranked, a fraction; None for their final accuracy.
+        target: the accuracy by whose iterations the policies are ranked, a fraction; None for their objective.
     """
 
     entries: Sequence[Entry]
     target: float | None = None
 
     def workloads(self) -> list[tuple[str, list[Entry]]]:
-        """Each net and data set with its entries, solvers and engines together, the best first."""
+        """Each net and data set with its entries, solvers and engines together, the best first.
+
+        Entries that are judged by different metrics are apart.
+        """
         groups: dict[bytes, list[Entry]] = {}
         for entry in self.entries:
-            groups.setdefault(key(_settings(entry.workload)), []).append(entry)
-        names = labels((_settings(entry.workload) for entry in self.entries), _name)
+            groups.setdefault(key(_judged(entry)), []).append(entry)
+        names = labels(map(_judged, self.entries), _name)
         return sorted((names[identity], self.ranked(entries)) for identity, entries in groups.items())
 
     def ranked(self, entries: Iterable[Entry]) -> list[Entry]:
         """The entries in the order of ``rank_key``, the best first."""
 
         def place(entry: Entry) -> tuple[RankKey, str, str]:
-            summary = entry.spread(_FINAL.name) if self.target is None else entry.times_to(self.target)
-            return rank_key(summary, entry.diverged_share, _FINAL), entry.policy, entry.id
+            metric = entry.objective.ranking
+            summary = entry.spread(metric.name) if self.target is None else entry.times_to(self.target)
+            return rank_key(summary, entry.diverged_share, metric), entry.policy, entry.id
 
         return sorted(entries, key=place)
 
@@ -145,9 +151,17 @@ def _settings(workload: StoredWorkload) -> dict[str, Any]:
     }
 
 
+def _judged(entry: Entry) -> dict[str, Any]:
+    """The settings of an entry's workload, with its objective where that is not the accuracy."""
+    objective = entry.objective
+    return _settings(entry.workload) | ({} if objective.is_accuracy else {"objective": objective.stored()})
+
+
 def _name(settings: Any) -> str:
     held_out = ", measured on a validation part" if settings["evaluated_on"] == "validation" else ""
-    return workload_name(settings) + held_out
+    objective = Objective.parse(settings.get("objective", {}))
+    judged = "" if objective is None else f", judged by {objective.title}"
+    return workload_name(settings) + held_out + judged
 
 
 _Column = tuple[Column, Callable[[Entry], str]]
@@ -158,7 +172,7 @@ def _table(entries: Sequence[Entry], target: float | None, name: str) -> Table:
         (Column("id", "text"), lambda entry: entry.id[:SHOWN_ID]),
         (Column("policy", "policy"), lambda entry: entry.policy + _scale(entry)),
         *_settings_columns(entries),
-        *_values(target),
+        *_values(target, entries[0].objective),
         (Column("iterations in all"), lambda entry: f"{entry.cost.iterations:,}"),
     ]
     if any(entry.shipped for entry in entries):
@@ -169,30 +183,48 @@ def _table(entries: Sequence[Entry], target: float | None, name: str) -> Table:
 
 def _settings_columns(entries: Sequence[Entry]) -> list[_Column]:
     """Solver and engine, where they do not go without saying."""
-    solvers = labels((entry.workload.solver for entry in entries), solver_name)
+    solvers = labels((entry.workload.solver for entry in entries), _solver_name)
     engines = labels((_engine(entry.workload) for entry in entries), lambda settings: str(settings["name"]))
     columns = []
     if len(solvers) > 1:
-        columns.append((Column("solver", "text"), lambda entry: solvers[key(entry.workload.solver)]))
+        title = "arguments" if entries[0].workload.is_program else "solver"
+        columns.append((Column(title, "text"), lambda entry: solvers[key(entry.workload.solver)]))
     if len(engines) > 1:
         columns.append((Column("engine", "text"), lambda entry: engines[key(_engine(entry.workload))]))
     return columns
+
+
+def _solver_name(settings: Mapping[str, Any]) -> str:
+    """The solver's type; of a program its arguments."""
+    if settings.get("type") != "program":
+        return solver_name(settings)
+    return ", ".join(f"{name}={value}" for name, value in settings.items() if name != "type") or "none"
 
 
 def _engine(workload: StoredWorkload) -> dict[str, str]:
     return {name: getattr(workload, f"engine_{name}") for name in ("name", "driver", "device", "precision")}
 
 
-def _values(target: float | None) -> list[_Column]:
-    columns = [
-        (Column(heading(_FINAL)), lambda entry: mean_and_deviation(entry.spread(_FINAL.name), "fraction")),
-        (Column("best %"), lambda entry: known_number(entry.best_accuracy.mean, "fraction")),
-        (Column("runs", "text"), lambda entry: seeds(entry.best_accuracy.n, entry_statuses(entry))),
-    ]
+def _values(target: float | None, objective: Objective) -> list[_Column]:
+    best, final = objective.best_metric, objective.final_metric
+    columns = [_metric_column(final, deviation=True), _metric_column(best, "best", deviation=False)]
+    if objective.at == "best":
+        columns = [_metric_column(best, deviation=True), _metric_column(final, "final", deviation=False)]
+    columns.append((Column("runs", "text"), lambda entry: seeds(entry.spread(best.name).n, entry_statuses(entry))))
     if target is None:
         return columns
     title = f"iterations to {number(target, 'fraction')} %"
     return [(Column(title), lambda entry: mean_and_deviation(entry.times_to(target), "iterations")), *columns]
+
+
+def _metric_column(metric: Metric, title: str | None = None, *, deviation: bool) -> _Column:
+    head = heading(metric) if title is None else title + unit_text(metric.unit)
+
+    def cell(entry: Entry) -> str:
+        spread = entry.spread(metric.name)
+        return mean_and_deviation(spread, metric.unit) if deviation else known_number(spread.mean, metric.unit)
+
+    return Column(head), cell
 
 
 def _scale(entry: Entry) -> str:
@@ -221,23 +253,38 @@ def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
     yield "policy", entry.policy
     if entry.lr_scale != 1:
         yield "rates times", f"{entry.lr_scale:g}"
-    yield "solver", ", ".join(f"{name}={value}" for name, value in workload.solver.items())
-    yield (
-        "engine",
-        " ".join((workload.engine_name, workload.engine_driver, workload.engine_device, workload.engine_precision)),
-    )
+    if workload.is_program:
+        yield from _program_facts(entry)
+    else:
+        yield "solver", ", ".join(f"{name}={value}" for name, value in workload.solver.items())
+        yield (
+            "engine",
+            " ".join((workload.engine_name, workload.engine_driver, workload.engine_device, workload.engine_precision)),
+        )
     yield "evaluated", f"on the {workload.evaluated_on} set, every {workload.test_interval} iterations"
-    yield "net", f"{workload.net_name}, SHA-256 {workload.net_sha256}"
-    yield "data set", f"{workload.dataset_name}, SHA-256 {workload.dataset_sha256}"
+    if not workload.is_program:
+        yield "net", f"{workload.net_name}, SHA-256 {workload.net_sha256}"
+        yield "data set", f"{workload.dataset_name}, SHA-256 {workload.dataset_sha256}"
+    objective = entry.objective
+    if not objective.is_accuracy:
+        yield "objective", f"{objective.goal} {objective.metric}, at its {objective.at} evaluation"
     yield "runs", f"{len(entry.samples)} seeds: {status_counts(entry_statuses(entry))}"
     seconds = "" if cost.train_seconds is None else f", {number(cost.train_seconds, 'seconds')} s of training"
     yield "cost", f"{cost.iterations:,} iterations in all{seconds}"
 
 
+def _program_facts(entry: Entry) -> Iterable[tuple[str, str]]:
+    workload = entry.workload
+    yield "program", f"{workload.net_name.partition(':')[0]}, SHA-256 {workload.net_sha256}"
+    yield "function", workload.net_name.partition(":")[2] or "none, it runs as a script"
+    yield "arguments", _solver_name(workload.solver)
+    yield "as declared by the program", declared_text(entry)
+
+
 def _spreads(entry: Entry, title: str) -> Table:
-    """The metrics that LRBench knows, over the seeds."""
+    """The metrics over the seeds, the objective first, then those that LRBench knows."""
     rows = []
-    for metric in METRICS.values():
+    for metric in _known_metrics(entry):
         spread = entry.spread(metric.name)
         if spread.n:
             values = (getattr(spread, part) for part in _PARTS)
@@ -247,18 +294,27 @@ def _spreads(entry: Entry, title: str) -> Table:
     return Table(columns, rows, (f"{title}: metrics over the seeds",), f"{title}: metrics")
 
 
+def _known_metrics(entry: Entry) -> list[Metric]:
+    objective = entry.objective
+    own = () if objective.is_accuracy else (objective.final_metric, objective.best_metric)
+    names = [name for name in _metrics(entry) if name not in METRICS] if entry.workload.is_program else []
+    others = [unknown_metric(name, higher_is_better=False) for name in names]
+    return list({metric.name: metric for metric in (*others, *METRICS.values(), *own)}.values())
+
+
 def _runs(entry: Entry, title: str) -> Table:
-    names = ("best_accuracy", "final_accuracy", "iterations_to_best", "train_seconds")
+    objective = entry.objective
+    shown = (objective.best_metric, objective.final_metric, METRICS["iterations_to_best"], METRICS["train_seconds"])
     rows = [
         [
             str(run.seed),
             run.status,
             f"{run.iteration:,}",
-            *(known_number(run.metrics.get(name), METRICS[name].unit) for name in names),
+            *(known_number(run.metrics.get(metric.name), metric.unit) for metric in shown),
         ]
         for run in entry.runs
     ]
-    values = (Column(heading(METRICS[name])) for name in names)
+    values = (Column(heading(metric)) for metric in shown)
     columns = [Column("seed"), Column("status", "text"), Column("iterations"), *values]
     return Table(columns, rows, (f"{title}: runs",), f"{title}: runs")
 

@@ -1,4 +1,4 @@
-"""The outcome of a range test: accuracy by rate and length, the suggestion, its reasons and its cost."""
+"""The outcome of a range test: the objective by rate and length, the suggestion, its reasons and its cost."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from lrbench.metrics.metric import Unit
+from lrbench.metrics.objective import Objective
 from lrbench.metrics.summary import summarise
 from lrbench.report.document import Block, Code, Document, Heading, Items, Paragraph, Table
 from lrbench.report.document import Column as TableColumn
 from lrbench.report.formats import NOTHING, mean_and_deviation, mean_of_some
+from lrbench.spec.program import ProgramArguments
+from lrbench.tuning.range_test.fixed import FixedReading
 from lrbench.tuning.range_test.result import RangeCost, RangeResult
 from lrbench.tuning.range_test.sweep import Column
 
@@ -34,8 +38,10 @@ def range_document(results: Sequence[RangeResult], workload: str) -> Document:
 
 
 def solver_title(result: RangeResult) -> str:
-    """The solver with the parameters that were set, such as ``SGD (momentum=0.9)``."""
+    """The solver with the parameters that were set, such as ``SGD (momentum=0.9)``; of a program its arguments."""
     solver = result.solver
+    if isinstance(solver, ProgramArguments):
+        return solver.label
     given = [
         f"{name}={value}"
         for name, value in solver.resolved().items()
@@ -45,12 +51,15 @@ def solver_title(result: RangeResult) -> str:
 
 
 def evaluated_on_title(result: RangeResult) -> str:
-    """Return the images that accuracies are measured on, such as ``200 validation images``."""
+    """Return the data that values are measured on: ``200 validation images``, or ``its validation data``."""
+    if result.scale.images is None:
+        return f"its {result.evaluated_on} data"
     return f"{result.scale.images:,} {result.evaluated_on} images"
 
 
 def _blocks(result: RangeResult, workload: str) -> Iterator[Block]:
-    title = f"{workload}: rates for {solver_title(result)}"
+    of_what = solver_title(result)
+    title = f"{workload}: rates for {of_what}" if of_what else f"{workload}: rates"
     yield Heading(title)
     yield Paragraph(_measured(result))
     yield _table(result, title)
@@ -66,8 +75,9 @@ def _blocks(result: RangeResult, workload: str) -> Iterator[Block]:
 def _measured(result: RangeResult) -> str:
     seeds = ", ".join(map(str, result.plan.seeds))
     of_what = f"mean ± deviation over the seeds {seeds}" if len(result.plan.seeds) > 1 else f"seed {seeds}"
-    text = f"accuracy in % on {evaluated_on_title(result)}, at a fixed rate, {of_what}"
-    finite = map(np.isfinite, result.fixed.accuracies.values())
+    unit = " in %" if result.objective.unit == "fraction" else ""
+    text = f"{result.objective.title}{unit} on {evaluated_on_title(result)}, at a fixed rate, {of_what}"
+    finite = map(np.isfinite, result.fixed.values.values())
     if any((known.any(axis=0) & ~known.all(axis=0)).any() for known in finite):
         text += "; (n=...): of so many seeds, the others diverged"
     if result.evaluated_on == "test":
@@ -78,26 +88,26 @@ def _measured(result: RangeResult) -> str:
 
 
 def _table(result: RangeResult, title: str) -> Table:
-    fixed = result.fixed
-    lengths = (TableColumn(f"after {length:,}") for length in fixed.accuracies)
+    fixed, unit = result.fixed, result.objective.unit
+    lengths = (TableColumn(f"after {length:,}") for length in fixed.values)
     rows = [
-        [f"{rate:g}", *(_cell(table[:, place]) for table in fixed.accuracies.values()), _mark(result, float(rate))]
+        [f"{rate:g}", *(_cell(table[:, place], unit) for table in fixed.values.values()), _mark(result, float(rate))]
         for place, rate in enumerate(fixed.rates)
     ]
-    readings = [result.readings[length] for length in fixed.accuracies]
+    readings = [result.readings[length] for length in fixed.values]
     reaches = [NOTHING if each is None else f"{each.least.rate:g} to {each.largest.rate:g}" for each in readings]
     rows.append(["k0 to k1", *reaches, ""])
     return Table([TableColumn("rate"), *lengths, TableColumn("")], rows, (title,), title)
 
 
-def _cell(accuracies: Column) -> str:
-    known = accuracies[np.isfinite(accuracies)]
+def _cell(values: Column, unit: Unit) -> str:
+    known = values[np.isfinite(values)]
     if not len(known):
         return "diverged"
     found = summarise(known.tolist())
-    if len(known) < len(accuracies):  # those left are no fair sample of a spread
-        return mean_of_some(found, len(accuracies), "fraction")
-    return mean_and_deviation(found, "fraction")
+    if len(known) < len(values):  # those left are no fair sample of a spread
+        return mean_of_some(found, len(values), unit)
+    return mean_and_deviation(found, unit)
 
 
 def _mark(result: RangeResult, rate: float) -> str:
@@ -120,6 +130,7 @@ def _solver(result: RangeResult) -> dict[str, Any]:
     return {
         "solver": result.solver.resolved(),
         "rates": result.rates,
+        **({} if result.objective.is_accuracy else {"objective": result.objective.stored()}),
         "reasons": result.reasons,
         "evaluated_on": result.evaluated_on,
         "images": result.scale.images,
@@ -132,7 +143,7 @@ def _solver(result: RangeResult) -> dict[str, Any]:
             "of_seeds": [None if fall is None else asdict(fall) for fall in result.sweep.falls],
             "rates": result.sweeps.rates.tolist(),
             "train_loss": result.sweeps.losses.tolist(),
-            "accuracy_top1": result.sweeps.accuracies.tolist(),
+            result.objective.column: result.sweeps.values.tolist(),
         },
         "fixed": [_length(result, length) for length in result.plan.lengths],
         "cost": asdict(result.cost),
@@ -144,9 +155,15 @@ def _length(result: RangeResult, length: int) -> dict[str, Any]:
     return {
         "iterations": length,
         "rates": result.fixed.rates.tolist(),
-        "accuracy_top1": result.fixed.accuracies[length].tolist(),
-        "reading": None if reading is None else asdict(reading),
+        result.objective.column: result.fixed.values[length].tolist(),
+        "reading": None if reading is None else _reading(reading, result.objective),
     }
+
+
+def _reading(reading: FixedReading, objective: Objective) -> dict[str, Any]:
+    """The reading, where the best value is called an accuracy only if it is one."""
+    found = asdict(reading)
+    return found if objective.is_accuracy else {**found, "value": found.pop("accuracy")}
 
 
 def _records(results: Sequence[RangeResult]) -> list[dict[str, Any]]:
@@ -157,10 +174,10 @@ def _records(results: Sequence[RangeResult]) -> list[dict[str, Any]]:
             "iterations": length,
             "rate": float(rate),
             "seed": seed,
-            "accuracy_top1": None if np.isnan(value) else float(value),
+            result.objective.column: None if np.isnan(value) else float(value),
         }
         for result in results
-        for length, table in result.fixed.accuracies.items()
+        for length, table in result.fixed.values.items()
         for seed, row in zip(result.plan.seeds, table, strict=True)
         for rate, value in zip(result.fixed.rates, row, strict=True)
     ]

@@ -10,16 +10,27 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from lrbench.metrics.objective import AnyTarget
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import rank_key
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Paragraph, Table
-from lrbench.report.formats import counted, heading, mean_and_deviation, number, seeds, verdict
+from lrbench.report.formats import (
+    counted,
+    heading,
+    mean_and_deviation,
+    number,
+    seeds,
+    target_text,
+    unit_text,
+    verdict,
+)
 from lrbench.report.labels import workload_label
 from lrbench.report.next_commands import one_solver
 from lrbench.report.statistics import Comparison, compare_with_best
 from lrbench.report.views.database import entry_statuses, workload_title
 from lrbench.report.views.provenance import cost_cells, origin_lines, origin_text
-from lrbench.tuning.database import Entry
+from lrbench.report.views.ranking_data import target_data
+from lrbench.tuning.database import Entry, StoredWorkload
 from lrbench.tuning.recommending import Avoidance, LikeWorkload, Recommendation, RecommendedPolicy, WorkloadQuery
 
 SCHEMA = 1
@@ -55,7 +66,8 @@ class Commands:
         changes = [*self.overrides, *one_solver(self.experiment, asked_solver(asked), self.solvers)]
         sets = [part for change in changes for part in ("--set", change)]
         database = self.database_option or () if name == "verify" else ()
-        return shlex.join(["lrbench", name, self.spec, *sets, *further, *database])
+        consent = ["--program"] if asked.is_program else []
+        return shlex.join(["lrbench", name, self.spec, *consent, *sets, *further, *database])
 
     def database(self, name: str, *further: str) -> str:
         """A command line of ``lrbench db``."""
@@ -92,9 +104,15 @@ def _blocks(found: Recommendation, commands: Commands) -> Iterator[Block]:
 
 
 def asked_title(asked: WorkloadQuery) -> str:
-    """Name the workload: ``lenet on MNIST, batch 100, 10,000 iterations, SGD``."""
+    """Name the workload: ``lenet on MNIST, batch 100, 10,000 iterations, SGD``; of a program with its arguments."""
     name = workload_label(asked.net_name, asked.dataset_label, asked.batch_size, asked.iterations)
-    return f"{name}, {asked.solver_type}"
+    return _with_solver(name, asked)
+
+
+def _with_solver(name: str, workload: WorkloadQuery | StoredWorkload) -> str:
+    if not workload.is_program:
+        return f"{name}, {workload.solver_type}"
+    return ", ".join([name, *(f"{key}={value}" for key, value in workload.solver.items() if key != "type")])
 
 
 def _here(found: Recommendation) -> Iterator[Block]:
@@ -106,7 +124,7 @@ def _here(found: Recommendation) -> Iterator[Block]:
     shown = found.here[:SHOWN]
     policies = counted(found.measured, "policy", "policies")
     most = f"the best {len(shown)} of {policies}" if found.measured > len(shown) else policies
-    by = found.metric.title if found.target is None else f"iterations to {100 * found.target:g} %"
+    by = found.metric.title if found.target is None else f"iterations to {target_text(found.target)}"
     comparisons = compared([candidate.entry for candidate in found.here], found.metric)
     columns = [
         Column("#"),
@@ -149,12 +167,12 @@ def compared(entries: Sequence[Entry], metric: Metric) -> list[Comparison]:
     return [by_index[index] for index in range(len(entries))]
 
 
-def _value_columns(target: float | None, metric: Metric) -> list[Column]:
+def _value_columns(target: AnyTarget | None, metric: Metric) -> list[Column]:
     columns = [Column(heading(metric)), Column("seeds", "text")]
-    return columns if target is None else [Column(f"iterations to {100 * target:g} %"), *columns]
+    return columns if target is None else [Column(f"iterations to {target_text(target)}"), *columns]
 
 
-def _values(entry: Entry, target: float | None, metric: Metric) -> list[str]:
+def _values(entry: Entry, target: AnyTarget | None, metric: Metric) -> list[str]:
     cells = [mean_and_deviation(entry.spread(metric.name), metric.unit), seed_text(entry)]
     return cells if target is None else [mean_and_deviation(entry.times_to(target), "iterations"), *cells]
 
@@ -168,8 +186,8 @@ def seed_text(entry: Entry) -> str:
 
 def _like(like: LikeWorkload, section: int, place: int, found: Recommendation) -> Iterator[Block]:
     target = found.target if like.by_target else None
-    title = f"{workload_title(like.workload)}, {like.workload.solver_type}"
-    by = f"{found.metric.title} there" if target is None else f"iterations to {100 * target:g} % there"
+    title = _with_solver(workload_title(like.workload), like.workload)
+    by = f"{found.metric.title} there" if target is None else f"iterations to {target_text(target)} there"
     lead = (
         f"{section}. measured on a like workload, {title}: the best {len(like.candidates)} of "
         f"{counted(like.policies, 'policy', 'policies')} by {by}. How alike: {'; '.join(like.similarity.reasons)}"
@@ -228,16 +246,22 @@ def avoid_sentences(found: Recommendation) -> Iterator[str]:
         if each.why == "diverged":
             yield f"{each.policy}: diverged with {of}{there} [{each.entry.id[:8]}]"
         else:
-            best = each.entry.best_accuracy.mean
-            known = "" if best is None else f", best accuracy {number(best, 'fraction')} %"
+            metric = found.objective.best_metric
+            best = each.entry.spread(metric.name).mean
+            known = "" if best is None else f", {_with_value(metric, best)}"
             yield f"{each.policy}: {_missed(found.target, len(each.entry.samples))}{known} [{each.entry.id[:8]}]"
     if len(found.avoid) > SHOWN:
         yield f"{len(found.avoid) - SHOWN} more that diverged or missed the target: see --format json"
 
 
-def _missed(target: float | None, samples: int) -> str:
+def _with_value(metric: Metric, value: float) -> str:
+    """A metric with its value, such as ``best accuracy 98.00 %``."""
+    return f"{metric.title} {number(value, metric.unit)}{unit_text(metric.unit)}"
+
+
+def _missed(target: AnyTarget | None, samples: int) -> str:
     with_ = f"none of {samples} seeds" if samples > 1 else "its one seed did not"
-    reached = f"{100 * (target or 0):g} %"
+    reached = "" if target is None else target_text(target)
     return f"{with_} reached {reached}" if samples > 1 else f"{with_} reach {reached}"
 
 
@@ -248,10 +272,11 @@ def next_commands(found: Recommendation, commands: Commands) -> list[tuple[str, 
     """
     first = next(iter([*found.here, *(each for like in found.like for each in like.candidates)]), None)
     asked, lines, named = found.query, list[tuple[str, str]](), commands.database_option is not None
-    target = [] if found.target is None else ["--target", f"{found.target:g}"]
+    # Another target than an accuracy is in the spec.
+    target = ["--target", f"{found.target:g}"] if isinstance(found.target, int | float) else []
     if first is not None and named:
         lines.append((commands.database("show", first.entry.id[:8]), "all runs of that entry"))
-    if first is not None and named and target and not (found.here and first is found.here[0]):
+    if first is not None and named and found.target is not None and not (found.here and first is found.here[0]):
         lines.append((commands.line("verify", asked, "--policy", first.policy, *target), "test it"))
     if not found.here:
         lines.append((commands.line("tune", asked), "measure: search for a policy"))
@@ -273,7 +298,7 @@ def _recommendation(found: Recommendation, commands: Commands) -> dict[str, Any]
     limit = found.limit
     return {
         "workload": {"label": asked_title(found.query), **asdict(found.query)},
-        "target_accuracy": found.target,
+        **target_data(found.target),
         "measured_here": found.measured,
         "shortlist": _shortlist(found),
         "avoid": [_avoidance(each) for each in found.avoid],
@@ -317,7 +342,7 @@ def _evidence(entry: Entry, found: Recommendation) -> dict[str, Any]:
         "entry": entry.id,
         "workload": asdict(entry.workload),
         "seeds": entry.seeds,
-        **{name: asdict(entry.spread(name)) for name in dict.fromkeys(("best_accuracy", found.metric.name))},
+        **{name: asdict(entry.spread(name)) for name in _shown_metrics(entry, found)},
         "diverged": sum(run.status == "diverged" for run in entry.samples),
         "cost": asdict(entry.cost),
         "origin": origin_text(entry, found.query.engine),
@@ -329,6 +354,11 @@ def _evidence(entry: Entry, found: Recommendation) -> dict[str, Any]:
         evidence["restricted_mean_iterations_to_target"] = entry.times_to(found.target).restricted_mean
         evidence["reached"] = asdict(entry.reached(found.target))
     return evidence
+
+
+def _shown_metrics(entry: Entry, found: Recommendation) -> list[str]:
+    accuracy = [] if entry.workload.is_program else ["best_accuracy"]
+    return list(dict.fromkeys([*accuracy, found.objective.best_metric.name, found.metric.name]))
 
 
 _RUN = (

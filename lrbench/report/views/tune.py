@@ -9,7 +9,13 @@ from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text
-from lrbench.report.views.confirmation import confirmation_cost, confirmation_table, confirmed_data, judged_on
+from lrbench.report.views.confirmation import (
+    confirmation_cost,
+    confirmation_table,
+    confirmed_data,
+    judged_on,
+    trained_on,
+)
 from lrbench.report.views.ranking_data import target_data
 from lrbench.tuning.tune import Tried, TuneResult
 
@@ -48,8 +54,8 @@ def _blocks(result: TuneResult) -> Iterator[Block]:
             result.confirmed,
             result.target,
             f"{result.name}: confirmation",
-            f"confirmed by full runs from scratch with {result.confirmed_engine}, trained on the "
-            "whole training set and judged on the test set, over seeds that the search did not use:",
+            f"confirmed by full runs from scratch with {result.confirmed_engine}, {trained_on(result.data)}, over "
+            "seeds that the search did not use:",
         )
     yield Paragraph(search_cost(result))
 

@@ -7,8 +7,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from lrbench.metrics.objective import ACCURACY, AnyTarget, Target
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import known_number, number
+from lrbench.report.formats import known_number, number, objective_heading, target_text
+from lrbench.report.views.ranking_data import target_data
 from lrbench.report.views.tune import search_cost, tune_data
 from lrbench.tuning.composing.selection import ComposeResult
 from lrbench.tuning.tune import TuneResult
@@ -32,9 +34,9 @@ def verdict_document(verdict: Verdict, tuned: TuneResult | None, composed: Compo
 
 def _blocks(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None) -> Iterator[Block]:
     goal = verdict.goal
-    yield Heading(f"{100 * goal.target:g} % on the test set within {goal.within:,} iterations?")
+    yield Heading(f"{target_text(goal.target)} on the test set within {goal.within:,} iterations?")
     for place, attempt in enumerate(verdict.attempts, start=1):
-        yield _seeds(attempt, place)
+        yield _seeds(attempt, place, goal.target)
     yield from map(Paragraph, verdict.notes)
     if tuned is not None:
         yield Paragraph(search_cost(tuned))
@@ -48,11 +50,12 @@ def _blocks(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult 
     yield Paragraph(decision(verdict))
 
 
-def _seeds(attempt: Attempt, place: int) -> Table:
+def _seeds(attempt: Attempt, place: int, target: AnyTarget) -> Table:
+    metric = target.metric if isinstance(target, Target) else ACCURACY
     columns = [
         Column("seed"),
         Column("reached at"),
-        Column("best accuracy %"),
+        Column(f"best {objective_heading(metric)}"),
         Column("iterations"),
         Column("how it ended", "text"),
     ]
@@ -60,7 +63,7 @@ def _seeds(attempt: Attempt, place: int) -> Table:
         [
             str(one.seed),
             known_number(one.iterations_to_target, "iterations"),
-            known_number(one.best_accuracy, "fraction"),
+            known_number(one.best_accuracy if metric.is_accuracy else one.best_value, metric.unit),
             f"{one.iterations:,}",
             "reached" if one.iterations_to_target is not None else one.reason or f"{one.status}, not reached",
         ]
@@ -89,7 +92,7 @@ def share_text(attempt: Attempt) -> str:
 def decision(verdict: Verdict) -> str:
     """The verdict in one sentence."""
     goal, found = verdict.goal, verdict.found
-    asked = f"{100 * goal.target:g} % within {goal.within:,} iterations"
+    asked = f"{target_text(goal.target)} within {goal.within:,} iterations"
     if found is None:
         tested = len(verdict.attempts)
         return f"NOT REACHED: {asked}, by {'the policy' if tested == 1 else f'any of {tested} policies'} tested"
@@ -108,7 +111,7 @@ def _data(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | 
     """The verdict with every attempt and seed."""
     found = verdict.found
     return {
-        "target_accuracy": verdict.goal.target,
+        **target_data(verdict.goal.target),
         "within": verdict.goal.within,
         "share": verdict.goal.share,
         "reached": found is not None,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from lrbench.data import Prepared
 from lrbench.errors import SpecError
 from lrbench.executors.log_listener import value_text
 from lrbench.executors.plan import Task
@@ -14,7 +15,7 @@ from lrbench.runs.directory import RunBusy, RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.composing.proposals import Continuation, Proposer, Stage
 from lrbench.tuning.composing.selection import CandidateScore, ComposeCost, ComposeResult, Ranker, StageResult
-from lrbench.tuning.composing.stages import Plateau, check_ends, planned_ends, stretch_of
+from lrbench.tuning.composing.stages import Plateau, check_ends, check_monitor, monitored, planned_ends, stretch_of
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import confirm
 from lrbench.tuning.space import Space
@@ -51,14 +52,31 @@ def check(runner: TrialRunner) -> None:
     """Check that policies can be composed, before anything is written.
 
     Raises:
+        NotResumable: a program cannot be resumed, or not be started.
         UsageError: the spec's stages do not fit the run, or the engine cannot train compositions.
     """
     check_ends(runner.experiment)
+    check_monitor(runner.experiment)
     workload = runner.experiment.workload
     if workload.iterations > 1:
         boundary = workload.iterations // 2
         trial = parse_policy(f"COMPOSE(policies=[FIX(k0=0.01), FIX(k0=0.001)], boundaries=[{boundary}])")
-        runner.check(runner.with_suffix(SUFFIX).task(trial, 0))
+        task = runner.with_suffix(SUFFIX).task(trial, 0)
+        runner.check(task)
+        with runner.experiment.document.placing("workload"):
+            _check_resumable(runner, task)
+
+
+class NotResumable(SpecError):
+    """A training that cannot be composed, since it cannot go on from a snapshot."""
+
+
+def _check_resumable(runner: TrialRunner, task: Task) -> None:
+    try:
+        runner.engine.check_resumable(task.job())
+    except SpecError as error:
+        problem = f"compose needs a training that can be resumed, but {error.message}"
+        raise NotResumable(problem, where=error.where, remedy=error.remedy) from error
 
 
 @dataclass
@@ -74,9 +92,8 @@ class _Composition:
         settings = self.runner.experiment.settings
         self._settings, self._iterations = settings.composition, self.runner.experiment.workload.iterations
         soonest = settings.search.by == "iterations"
-        self._ranker = Ranker(
-            self.runner.net_data.test_count, settings.aim if soonest else None, settings.objective.resolved
-        )
+        images = self.runner.data.test_count if isinstance(self.runner.data, Prepared) else None
+        self._ranker = Ranker(images, settings.aim if soonest else None, settings.objective.resolved)
 
     def result(self) -> ComposeResult:
         ends = planned_ends(self.runner.experiment)
@@ -93,7 +110,7 @@ class _Composition:
             stages.append(stage)
         return ComposeResult(
             tuple(stages),
-            self.runner.evaluated_on,
+            self.runner.judged_on(task.folder for task in self._tasks.values()),
             self.runner.data.label,
             self._ranker,
             self._cost(),
@@ -107,7 +124,10 @@ class _Composition:
         judged_at = stretch_of(self.runner.experiment, start, latest)
         stage = Stage(len(before) + 1, start, judged_at, self._iterations)
         ranked = self._train(self._candidates(stage, before), judged_at)
-        plateau = Plateau(self._settings, start, judged_at) if may_end else None
+        settings = self.runner.experiment.settings
+        plateau = Plateau(self._settings, monitored(settings), start, judged_at) if may_end else None
+        if plateau is not None:
+            plateau.check(self.runner.evaluations(self._tasks[ranked[0].run]))
         chosen, end = self._go_on(ranked, judged_at, latest, plateau)
         return StageResult(stage.number, start, judged_at, end, tuple(ranked), tuple(chosen))
 

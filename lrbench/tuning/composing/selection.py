@@ -21,7 +21,7 @@ class CandidateScore:
     Attributes:
         run: name of its folder.
         accuracy: value of the objective, by default the accuracy, at its last evaluation up to there; None where it
-            diverged. ``loss`` likewise.
+            diverged. ``loss`` is the test loss there, infinite where it is not known.
         reached: iterations up to the first evaluation with the target accuracy; None where there is none.
     """
 
@@ -36,25 +36,18 @@ class CandidateScore:
         """Whether the candidate has no accuracy to be ranked by."""
         return self.accuracy is None
 
-    @property
-    def order(self) -> tuple[float, float]:
-        """Lower loss first, of equal ones the higher accuracy; inf where it diverged."""
-        if self.accuracy is None or self.loss is None:
-            return math.inf, math.inf
-        return self.loss, -self.accuracy
-
 
 @dataclass(frozen=True)
 class Ranker:
     """Scores and ranks candidates.
 
     Attributes:
-        images: number of images that each is evaluated on.
+        images: number of images that each is evaluated on; None where it is not known.
         target: the target to reach; None where only the value of the objective counts.
         objective: the metric of that value.
     """
 
-    images: int
+    images: int | None
     target: AnyTarget | None = None
     objective: Objective = ACCURACY
 
@@ -69,11 +62,11 @@ class Ranker:
         return CandidateScore(candidate, run, value, loss if math.isfinite(loss) else math.inf, reached)
 
     def noise(self, accuracy: float) -> float:
-        """Return the standard error of an accuracy measured on n images: sqrt(a (1 - a) / n); 0 for another metric.
+        """Return the standard error of an accuracy measured on n images: sqrt(a (1 - a) / n).
 
-        That of all or none right is that of one image wrong or right.
+        That of all or none right is that of one image wrong or right. 0 for another metric, and where n is not known.
         """
-        if not self.objective.is_accuracy:
+        if not self.objective.is_accuracy or self.images is None:
             return 0.0
         within = min(max(accuracy, 1 / self.images), 1 - 1 / self.images)
         return math.sqrt(within * (1 - within) / self.images)
@@ -87,19 +80,25 @@ class Ranker:
         """
         trained = [one for one in scores if not one.diverged]
         reached = [(one.reached, one) for one in trained if one.reached is not None]
-        ranked = [one for _, one in sorted(reached, key=lambda pair: (pair[0], pair[1].order))]
+        ranked = [one for _, one in sorted(reached, key=lambda pair: (pair[0], self._order(pair[1])))]
         left = [
             (self.objective.order(one.accuracy), one)
             for one in trained
             if one.accuracy is not None and one.reached is None
         ]
-        left.sort(key=lambda pair: (-pair[0], pair[1].order))
+        left.sort(key=lambda pair: (-pair[0], self._order(pair[1])))
         while left:
             least = left[0][0] - self.noise(left[0][0])
             even = [one for value, one in left if value >= least]
-            ranked += sorted(even, key=lambda one: one.order)
+            ranked += sorted(even, key=self._order)
             left = left[len(even) :]
         return ranked + [one for one in scores if one.diverged]
+
+    def _order(self, score: CandidateScore) -> tuple[float, float]:
+        """Lower loss first, of equal ones the better value; inf where it diverged."""
+        if score.accuracy is None or score.loss is None:
+            return math.inf, math.inf
+        return score.loss, -self.objective.order(score.accuracy)
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from lrbench.comparable import engine_settings, workload_settings
 from lrbench.data import evaluated_on
 from lrbench.errors import ResultsError, path_text
-from lrbench.metrics.objective import Objective
+from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.metrics.registry import TIMES_TO_TARGET, all_metrics
 from lrbench.runs.description import RunDescription
 from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import RunRecord, find_runs, read_run
+from lrbench.spec.program import OWN_DATA, inputs_sha256
 from lrbench.tuning.database.entry import ENTRY, Entry, StoredWorkload, first_problem, joined
 from lrbench.tuning.database.measured import new_bests
 
@@ -76,22 +78,38 @@ def workload_of_run(run: RunDescription) -> StoredWorkload:
         pydantic.ValidationError: something is missing or of the wrong type.
     """
     settings, engine = workload_settings(run), engine_settings(run)
-    dataset = run.workload.get("dataset")
-    name = dataset.get("name") if isinstance(dataset, dict) else None
     return _WORKLOAD.validate_python(
         {
             "net_name": settings["net_name"],
             "net_sha256": settings["net"],
-            "dataset_name": name,
-            "dataset_label": settings["dataset_name"],
-            "dataset_sha256": settings["dataset"],
-            "evaluated_on": evaluated_on(str(name)),
+            **_data(run, settings),
             **{size: settings[size] for size in ("batch_size", "iterations", "test_interval")},
             # The policy's text has the solver's lr_scale in it.
             "solver": {name: value for name, value in run.solver.items() if name != "lr_scale"},
             **{f"engine_{part}": engine[part] for part in ("name", "driver", "device", "precision")},
         }
     )
+
+
+def _data(run: RunDescription, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of a run, and the part of them that it is evaluated on: of a program as it declares them."""
+    program, dataset = run.workload.get("program"), run.workload.get("dataset")
+    if isinstance(program, dict):
+        split = program.get("split")
+        return {
+            "dataset_name": str(run.facts.get("dataset") or OWN_DATA),
+            "dataset_label": OWN_DATA,
+            "dataset_sha256": inputs_sha256(program.get("inputs") or {}),
+            # A program that does not take the split evaluates on its test set, whatever it was asked for.
+            "evaluated_on": "test" if run.facts.get("split_used") is False else split,
+        }
+    name = dataset.get("name") if isinstance(dataset, dict) else None
+    return {
+        "dataset_name": name,
+        "dataset_label": settings["dataset_name"],
+        "dataset_sha256": settings["dataset"],
+        "evaluated_on": evaluated_on(str(name)),
+    }
 
 
 def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> Entry:
@@ -103,7 +121,9 @@ def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> E
         pydantic.ValidationError: run.json lacks something, or has it of the wrong type.
     """
     run, status, engine, machine = record.run, record.status, record.run.engine, record.run.machine
-    metrics = all_metrics(record.evaluations, None, Objective.parse(run.objective))
+    objective = Objective.parse(run.objective) or ACCURACY
+    metrics = all_metrics(record.evaluations, None, objective)
+    other = {} if objective.is_accuracy else {"objective": objective.stored()}
     measured = {
         "run_id": run.run_id,
         "seed": run.seed,
@@ -121,6 +141,9 @@ def entry_of_run(record: RunRecord, added_at: str, note: str | None = None) -> E
         "gpu": engine.get("gpu", machine.get("gpu")),
         "cores": machine.get("cores"),
         "threads": run.threads,
+        **other,
+        "bests": new_bests(record.evaluations, objective) if other else (),
+        "facts": dict(run.facts),
         "note": note or ("rates computed with an earlier count of cycles" if run.counting == 1 else None),
     }
     return ENTRY.validate_python(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.tuning.database.measured import CHECKED, Count, MeasuredRun, Name
 
@@ -31,7 +32,7 @@ class Spread(Summary):
 
 @dataclass(frozen=True)
 class Reached:
-    """Numbers of seeds that reached an accuracy within a budget, missed it, or were stopped before it was known."""
+    """Numbers of seeds that reached a target within a budget, missed it, or were stopped before it was known."""
 
     reached: int
     missed: int
@@ -54,8 +55,13 @@ class StoredWorkload:
     Names and the label only describe the digests: two nets of the same content are the same net. The test batch size,
     threads and versions are left out, since they change results in the last digits only.
 
+    A program stands in the place of the net, as ``train.py:training`` with the SHA-256 of all its files, and its
+    arguments in that of the solver, with the type ``program``.
+
     Attributes:
-        evaluated_on: whether accuracies are of the test set, or of a part held out of the training set.
+        dataset_sha256: of a program that of its ``inputs``.
+        evaluated_on: whether values are of the test set, or of a part held out of the training set.
+        batch_size: None for a program.
         solver: the parameters that its type reads, ``type`` among them, by name.
         engine_precision: such as ``float32`` or ``bf16``.
     """
@@ -66,7 +72,7 @@ class StoredWorkload:
     dataset_label: Name
     dataset_sha256: Digest
     evaluated_on: EvaluatedOn
-    batch_size: Count
+    batch_size: Count | None
     iterations: Count
     test_interval: Count
     solver: Mapping[Name, bool | int | float | Name]
@@ -84,6 +90,11 @@ class StoredWorkload:
         # 35 and 35.0 are the same setting, True and 1.0 are not.
         solver = {name: float(value) if type(value) is int else value for name, value in self.solver.items()}
         return _digest(decides | {"solver": solver})
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a program of a user."""
+        return self.engine_name == "program"
 
     @property
     def solver_type(self) -> str:
@@ -147,6 +158,18 @@ class Entry:
         """The share of the samples that diverged."""
         return sum(run.status == "diverged" for run in self.samples) / len(self.samples)
 
+    @property
+    def objective(self) -> Objective:
+        """The metric that judges its runs, with its evaluation; the accuracy where they differ in it."""
+        objectives = {run.judged_by for run in self.samples}
+        return objectives.pop() if len(objectives) == 1 else ACCURACY
+
+    @property
+    def facts(self) -> dict[str, bool | str]:
+        """What a program declares of its training, as far as all runs agree."""
+        first, *others = (dict(run.facts) for run in self.runs)
+        return {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
+
     def spread(self, metric: str) -> Spread:
         """Return a metric, by its name, over the counted runs that have it."""
         return _spread(value for run in self.counted if (value := run.metrics.get(metric)) is not None)
@@ -156,28 +179,28 @@ class Entry:
         """The highest accuracy of each run, over the seeds."""
         return self.spread("best_accuracy")
 
-    def iterations_to(self, accuracy: float) -> list[float]:
-        """Return for each seed the first evaluated iteration with at least that accuracy; NaN where not reached."""
-        return [run.iterations_to(accuracy) for run in self.samples]
+    def iterations_to(self, target: AnyTarget) -> list[float]:
+        """Return for each seed the first evaluated iteration that reaches the target; NaN where not reached."""
+        return [run.iterations_to(target) for run in self.samples]
 
-    def iterations_spread(self, accuracy: float) -> Spread:
-        """Return the spread of ``iterations_to`` over the seeds that reached the accuracy."""
-        return _spread(self.iterations_to(accuracy))
+    def iterations_spread(self, target: AnyTarget) -> Spread:
+        """Return the spread of ``iterations_to`` over the seeds that reached the target."""
+        return _spread(self.iterations_to(target))
 
-    def times_to(self, accuracy: float, within: int | None = None) -> TimesToTarget:
-        """Return the iterations to an accuracy; a seed that has not reached it counts with the budget.
+    def times_to(self, target: AnyTarget, within: int | None = None) -> TimesToTarget:
+        """Return the iterations to a target; a seed that has not reached it counts with the budget.
 
         Args:
             within: the budget, by default the workload's iterations.
         """
         limit = float(self.workload.iterations if within is None else within)
-        times = [time if time <= limit else None for time in self.iterations_to(accuracy)]  # False for NaN
+        times = [time if time <= limit else None for time in self.iterations_to(target)]  # False for NaN
         return times_to_target(times, [limit] * len(times))
 
-    def reached(self, accuracy: float, within: int | None = None) -> Reached:
-        """Count the seeds that had that accuracy by iteration ``within``, by default in the workload's iterations."""
+    def reached(self, target: AnyTarget, within: int | None = None) -> Reached:
+        """Count the seeds that had reached it by iteration ``within``, by default in the workload's iterations."""
         limit = self.workload.iterations if within is None else within
-        outcomes = [run.reached(accuracy, limit) for run in self.samples]
+        outcomes = [run.reached(target, limit) for run in self.samples]
         return Reached(outcomes.count(True), outcomes.count(False), outcomes.count(None))
 
     @property

@@ -11,15 +11,22 @@ from pydantic import ValidationError
 
 from lrbench.errors import DatabaseError, printable_json
 from lrbench.tuning.database.entry import ENTRY, Entry, first_problem
-from lrbench.tuning.database.schema import SCHEMA
+from lrbench.tuning.database.schema import OPTIONAL, SCHEMA
 
 _REMEDY = "give a file that `lrbench db export` wrote"
 SEED = "seed.jsonl"
 
 
 def entry_object(entry: Entry) -> dict[str, Any]:
-    """Return an entry as JSON types, its id first."""
-    return {"schema": SCHEMA, "id": entry.id, **ENTRY.dump_python(entry, mode="json")}
+    """Return an entry as JSON types, its id first.
+
+    What only other objectives and programs have is left out of other runs, whose lines are those of earlier versions.
+    """
+    content = ENTRY.dump_python(entry, mode="json")
+    for run in content["runs"]:
+        for name in [name for name in OPTIONAL if not run[name]]:
+            del run[name]
+    return {"schema": SCHEMA, "id": entry.id, **content}
 
 
 def to_lines(entries: Iterable[Entry]) -> bytes:

@@ -1,15 +1,17 @@
-"""Runs as the policy database keeps them: every metric, and the evaluations with a new best accuracy."""
+"""Runs as the policy database keeps them: every metric, and the evaluations with a new best value."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, ConfigDict, Field
+
+from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, target_of
 
 LONGEST_TEXT = 20_000
 LARGEST_INTEGER = 2**31 - 1  # what an INTEGER of PostgreSQL holds
@@ -32,10 +34,10 @@ CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class NewBest(NamedTuple):
-    """An evaluation with a higher accuracy than all before it; training seconds up to there, None if unknown."""
+    """An evaluation with a better value than all before it; training seconds up to there, None if unknown."""
 
     iteration: Natural
-    accuracy: float
+    value: float
     train_seconds: float | None
 
 
@@ -54,6 +56,9 @@ class MeasuredRun:
         threads: BLAS threads.
         note: the user's.
         shipped: whether it came with LRBench, measured by its authors.
+        objective: as in run.json, where another metric than the accuracy judges the run; else empty.
+        bests: the evaluations with a new best value of that metric.
+        facts: what a program declares of its training, as in run.json.
     """
 
     run_id: Name
@@ -74,6 +79,9 @@ class MeasuredRun:
     threads: Natural | None
     note: Text | None = None
     shipped: bool = False
+    objective: Mapping[Name, Name] = field(default_factory=dict)
+    bests: tuple[NewBest, ...] = ()
+    facts: Mapping[Name, bool | Text] = field(default_factory=dict)
 
     __pydantic_config__ = CHECKED
 
@@ -82,31 +90,52 @@ class MeasuredRun:
         """Whether the run was not stopped early, so that it measures the policy in the whole budget."""
         return self.status != "stopped"
 
-    def first_at(self, accuracy: float) -> NewBest | None:
-        """Return the first evaluation with at least that accuracy, None where it was not reached."""
-        return next((point for point in self.curve if point.accuracy >= accuracy and point.iteration > 0), None)
+    @property
+    def judged_by(self) -> Objective:
+        """The metric that judges the run."""
+        return (Objective.parse(self.objective) if self.objective else None) or ACCURACY
 
-    def iterations_to(self, accuracy: float) -> float:
-        """Return the first evaluated iteration with at least that accuracy; NaN where it was not reached."""
-        point = self.first_at(accuracy)
+    def first_at(self, target: AnyTarget) -> NewBest | None:
+        """Return the first evaluation that reaches the target, None where none does."""
+        wanted = target_of(target)
+        assert wanted is not None  # a target is given
+        reached = (point for point in self.bests_of(wanted.metric) if wanted.metric.reached(point.value, wanted.value))
+        return next((point for point in reached if point.iteration > 0), None)
+
+    def iterations_to(self, target: AnyTarget) -> float:
+        """Return the first evaluated iteration that reaches the target; NaN where it was not reached."""
+        point = self.first_at(target)
         return math.nan if point is None else float(point.iteration)
 
-    def reached(self, accuracy: float, within: int) -> bool | None:
-        """Return whether the run had that accuracy by iteration ``within``; None where it was stopped before."""
-        if self.iterations_to(accuracy) <= within:
+    def reached(self, target: AnyTarget, within: int) -> bool | None:
+        """Return whether the run reached the target by iteration ``within``.
+
+        None where it was stopped before, and where its evaluations with that metric are not known.
+        """
+        if self.iterations_to(target) <= within:
             return True
+        wanted = target_of(target)
+        if wanted is not None and not wanted.metric.is_accuracy and wanted.metric.column != self.judged_by.column:
+            return None
         return False if self.whole or self.iteration >= within else None
 
+    def bests_of(self, metric: Objective) -> tuple[NewBest, ...]:
+        """Return the evaluations with a new best value of a metric; none where they are not known."""
+        if metric.is_accuracy:
+            return self.curve
+        known = self.judged_by
+        return self.bests if (known.column, known.goal) == (metric.column, metric.goal) else ()
 
-def new_bests(evaluations: Mapping[str, NDArray[np.float64]]) -> tuple[NewBest, ...]:
-    """Return the evaluations after iteration 0 whose accuracy is above that of all before; NaN never is."""
-    iterations, accuracies = evaluations["iteration"], evaluations.get("accuracy_top1")
-    if accuracies is None or not len(accuracies):
+
+def new_bests(evaluations: Mapping[str, NDArray[np.float64]], objective: Objective = ACCURACY) -> tuple[NewBest, ...]:
+    """Return the evaluations after iteration 0 whose value is better than all before; NaN never is."""
+    iterations, values = evaluations["iteration"], evaluations.get(objective.column)
+    if values is None or not len(values):
         return ()
-    accuracies = np.where(iterations > 0, accuracies, np.nan)
+    ordered = np.where(iterations > 0, objective.sign * values, np.nan)
     seconds = evaluations.get("train_seconds", np.full(len(iterations), np.nan))
-    before = np.concatenate([[-np.inf], np.fmax.accumulate(np.nan_to_num(accuracies, nan=-np.inf))[:-1]])
+    before = np.concatenate([[-np.inf], np.fmax.accumulate(np.nan_to_num(ordered, nan=-np.inf))[:-1]])
     return tuple(
-        NewBest(int(iterations[at]), float(accuracies[at]), float(seconds[at]) if np.isfinite(seconds[at]) else None)
-        for at in np.flatnonzero(accuracies > before)
+        NewBest(int(iterations[at]), float(values[at]), float(seconds[at]) if np.isfinite(seconds[at]) else None)
+        for at in np.flatnonzero(ordered > before)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -12,6 +13,10 @@ from lrbench.tuning.database.entry import ENTRY, Entry, EvaluatedOn, StoredWorkl
 from lrbench.tuning.database.measured import MeasuredRun
 
 SCHEMA = 1
+OPTIONAL = ("objective", "bests", "facts")
+"""Attributes of a run that only other objectives than the accuracy, and programs, have."""
+NO_BATCH = 0
+"""Batch size of a program in the table, whose column holds a number in every version."""
 
 
 class Base(DeclarativeBase):
@@ -57,7 +62,11 @@ class EntryRow(Base):
 
 
 class RunRow(Base):
-    """A run of an entry; columns as in ``MeasuredRun``."""
+    """A run of an entry; columns as in ``MeasuredRun``.
+
+    Attributes:
+        curve: the list; where the run has an attribute of ``OPTIONAL``, an object with ``curve`` and these.
+    """
 
     __tablename__ = "lrbench_runs"
 
@@ -87,6 +96,7 @@ def entry_row(entry: Entry) -> EntryRow:
     workload = entry.workload
     columns = {field.name: getattr(workload, field.name) for field in fields(StoredWorkload)}
     columns["solver"] = dict(workload.solver)
+    columns["batch_size"] = NO_BATCH if workload.batch_size is None else workload.batch_size
     return EntryRow(
         id=entry.id,
         workload_id=workload.id,
@@ -100,9 +110,24 @@ def entry_row(entry: Entry) -> EntryRow:
 
 def run_row(run: MeasuredRun, entry_id: str) -> RunRow:
     """Return the row of a run of that entry."""
-    columns = {field.name: getattr(run, field.name) for field in fields(MeasuredRun)}
-    columns |= {"metrics": dict(run.metrics), "curve": [list(point) for point in run.curve]}
-    return RunRow(entry_id=entry_id, **columns)
+    columns = {field.name: getattr(run, field.name) for field in fields(MeasuredRun) if field.name not in OPTIONAL}
+    curve: Any = [list(point) for point in run.curve]
+    optional = {name: value for name in OPTIONAL if (value := getattr(run, name))}
+    if optional:
+        curve = {"curve": curve, **{name: _plain(value) for name, value in optional.items()}}
+    return RunRow(entry_id=entry_id, **columns | {"metrics": dict(run.metrics), "curve": curve})
+
+
+def _plain(value: Mapping[str, Any] | tuple[Any, ...]) -> Any:
+    return dict(value) if isinstance(value, Mapping) else [list(point) for point in value]
+
+
+def _run(row: RunRow) -> dict[str, Any]:
+    """The attributes of a run, not yet checked."""
+    found = {field.name: getattr(row, field.name) for field in fields(MeasuredRun) if field.name not in OPTIONAL}
+    if isinstance(row.curve, dict):
+        found |= {name: value for name, value in row.curve.items() if name in ("curve", *OPTIONAL)}
+    return found
 
 
 def entry_of(row: EntryRow) -> Entry:
@@ -114,11 +139,12 @@ def entry_of(row: EntryRow) -> Entry:
     runs = sorted(row.runs, key=lambda run: (run.seed, run.run_id))  # databases sort text each in their own way
     return ENTRY.validate_python(
         {
-            "workload": {field.name: getattr(row, field.name) for field in fields(StoredWorkload)},
+            "workload": {field.name: getattr(row, field.name) for field in fields(StoredWorkload)}
+            | {"batch_size": None if row.batch_size == NO_BATCH else row.batch_size},
             "policy": row.policy,
             "function": row.function,
             "lr_scale": row.lr_scale,
-            "runs": [{field.name: getattr(run, field.name) for field in fields(MeasuredRun)} for run in runs],
+            "runs": [_run(run) for run in runs],
         }
     )
 
@@ -132,7 +158,7 @@ class EntryQuery:
 
     Attributes:
         workload_id: ``StoredWorkload.id``: net, data, sizes, solver and engine are the same.
-        net: the net's name, or the beginning of its SHA-256.
+        net: the net's name, or the beginning of its SHA-256; of a program likewise.
         dataset: the data set's name, label, or the beginning of its SHA-256.
         solver: its type, such as ``SGD``.
         policy: canonical text.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lrbench.errors import SpecError
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.program import ProgramArguments
 from lrbench.spec.solver_types import SolverType
 from lrbench.tuning.range_test.fixed import FixedReading
 from lrbench.tuning.range_test.sweep import SweepReading
@@ -24,6 +25,8 @@ _BY_TYPE: dict[SolverType, float] = {
     "AdaDelta": 100,
     "Adam": 0.01,
 }
+_PROGRAM_RANGE = (1e-6, 10.0)
+"""Rates for an optimizer that is not known: from the least of Adam to the largest of SGD, about."""
 
 FEWEST_SWEPT, MOST_SWEPT = 100, 2000
 POINTS = 50
@@ -69,22 +72,20 @@ class Plan:
         return min(self.low * math.pow(self.growth, (start + end - 1) / 2), self.high)
 
 
-def plan_for(experiment: Experiment, solver: SolverSettings) -> Plan:
+def plan_for(experiment: Experiment, solver: SolverSettings | ProgramArguments) -> Plan:
     """Return the plan of the spec's section ``range``, with its defaults filled in.
 
     Raises:
         SpecError: the bound it gives does not fit the solver's own other one; with the spec's line.
     """
-    settings, iterations = experiment.settings.range, experiment.net_workload.iterations
-    factor = _BY_TYPE[solver.type] / solver.lr_scale
-    usual = [float(f"{rate * factor:.6g}") for rate in _SGD_RANGE]
+    settings, iterations = experiment.settings.range, experiment.workload.iterations
+    usual, rates = _usual_rates(solver)
     low, high = settings.low or usual[0], settings.high or usual[1]
     if low >= high:
         given, other = ("low", "high") if settings.low else ("high", "low")
         where = experiment.document.where(("range", given))
         raise SpecError(
-            f"range.{given} is {low if given == 'low' else high:g}, but the rates for {solver.type} go "
-            f"from {low:g} to {high:g} then",
+            f"range.{given} is {low if given == 'low' else high:g}, but {rates} go from {low:g} to {high:g} then",
             where=where,
             remedy=f"give range.{other}, too",
         )
@@ -100,6 +101,15 @@ def plan_for(experiment: Experiment, solver: SolverSettings) -> Plan:
         settings.rates,
         tuple(settings.seeds),
     )
+
+
+def _usual_rates(solver: SolverSettings | ProgramArguments) -> tuple[tuple[float, float], str]:
+    """The bounds of rates that a spec leaves open, and what these rates are called."""
+    if isinstance(solver, ProgramArguments):
+        return _PROGRAM_RANGE, "the rates for a program"
+    factor = _BY_TYPE[solver.type] / solver.lr_scale
+    low, high = (float(f"{rate * factor:.6g}") for rate in _SGD_RANGE)
+    return (low, high), f"the rates for {solver.type}"
 
 
 def first_rates(plan: Plan, sweep: SweepReading) -> tuple[float, ...]:

@@ -5,10 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.spec.model import SolverSettings
-from lrbench.tuning.range_test.fixed import USEFULLY, AccuracyScale, Edge, FixedReading, Table
+from lrbench.spec.program import ProgramArguments
+from lrbench.tuning.range_test.fixed import Edge, FixedReading
 from lrbench.tuning.range_test.plan import STEP, Plan
+from lrbench.tuning.range_test.scale import USEFULLY, Scale, Table
 from lrbench.tuning.range_test.sweep import Column, SweepReading
+
+
+@dataclass(frozen=True)
+class SweptCurve:
+    """The values that sweeps are read by, in words.
+
+    Attributes:
+        name: of the values; ``good`` values are low or high.
+        improve, worsen: the verbs of values that get better, and worse.
+    """
+
+    name: str
+    improve: str = "fall"
+    good: str = "low"
+    worsen: str = "rise"
+
+
+TRAIN_LOSS = SweptCurve("loss")
+"""The training loss."""
+
+
+def curve_of(objective: Objective) -> SweptCurve:
+    """Return the objective as the curve of sweeps, for a program that tells no training losses."""
+    if objective.sign < 0:
+        return SweptCurve(objective.title)
+    return SweptCurve(objective.title, improve="rise", good="high", worsen="fall")
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,13 +46,14 @@ class Sweeps:
 
     Attributes:
         rates: the geometric mean of each stretch's rates, rising, shape (points,).
-        losses: mean training loss over each stretch, shape (seeds, points); NaN from where a run diverged.
-        accuracies: at the end of each stretch, fractions, likewise.
+        losses: mean training loss over each stretch, shape (seeds, points); NaN from where a run diverged, and where a
+            program tells no losses.
+        values: value of the objective at the end of each stretch, likewise.
     """
 
     rates: Column
     losses: Table
-    accuracies: Table
+    values: Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +62,11 @@ class FixedRuns:
 
     Attributes:
         rates: rising, shape (rates,).
-        accuracies: by length in iterations, fractions, shape (seeds, rates); NaN where a run had diverged by then.
+        values: of the objective by length in iterations, shape (seeds, rates); NaN where a run had diverged by then.
     """
 
     rates: Column
-    accuracies: dict[int, Table]
+    values: dict[int, Table]
 
 
 @dataclass(frozen=True)
@@ -54,20 +84,25 @@ class RangeResult:
     """Result of a range test for one solver.
 
     Attributes:
+        scale: of the runs at fixed rates at the longest length.
         evaluated_on: "validation" or "test".
         sweep: the reading of the sweeps.
         readings: of the runs at fixed rates, by length; None where no rate trained. The longest decides.
+        objective: the metric by which the runs at fixed rates are read.
+        swept: the curve of the sweeps.
     """
 
-    solver: SolverSettings
+    solver: SolverSettings | ProgramArguments
     plan: Plan
-    scale: AccuracyScale
+    scale: Scale
     evaluated_on: str
     sweeps: Sweeps
     sweep: SweepReading
     fixed: FixedRuns
     readings: dict[int, FixedReading | None]
     cost: RangeCost
+    objective: Objective = ACCURACY
+    swept: SweptCurve = TRAIN_LOSS
 
     @property
     def reading(self) -> FixedReading | None:
@@ -90,11 +125,15 @@ class RangeResult:
     @property
     def reasons(self) -> tuple[str, ...]:
         """The reasons for the suggestion, how sure they are, and what to do for more; a sentence each."""
-        return reasons(self.plan, self.scale, self.sweep, self.readings)
+        return reasons(self.plan, self.scale, self.sweep, self.readings, self.swept)
 
 
 def reasons(
-    plan: Plan, scale: AccuracyScale, sweep: SweepReading, readings: Mapping[int, FixedReading | None]
+    plan: Plan,
+    scale: Scale,
+    sweep: SweepReading,
+    readings: Mapping[int, FixedReading | None],
+    swept: SweptCurve = TRAIN_LOSS,
 ) -> tuple[str, ...]:
     """Return the reasons for a suggestion in sentences, the most important first.
 
@@ -103,22 +142,23 @@ def reasons(
     """
     reading = readings[plan.lengths[-1]]
     edges = _edges(plan, scale, reading)
-    return tuple(filter(None, [*edges, _sweep(plan, sweep), _disagreement(sweep, reading), _trend(plan, readings)]))
+    of_sweep = (_sweep(plan, sweep, swept), _disagreement(sweep, swept, reading))
+    return tuple(filter(None, [*edges, *of_sweep, _trend(plan, readings)]))
 
 
-def _edges(plan: Plan, scale: AccuracyScale, reading: FixedReading | None) -> Iterator[str]:
+def _edges(plan: Plan, scale: Scale, reading: FixedReading | None) -> Iterator[str]:
     length = plan.lengths[-1]
     if reading is None:
         yield (
-            f"none of the rates tried, {plan.low:g} to {plan.high:g}, trained beyond chance ({scale.chance:.1%}, and "
-            f"{scale.least_gain:.1%} for luck) in {length} iterations: raise range.lengths, or see whether the net "
-            "trains at all"
+            f"none of the rates tried, {plan.low:g} to {plan.high:g}, {scale.beyond_chance} in {length} iterations: "
+            "raise range.lengths, or see whether the net trains at all"
         )
         return
     least, largest = reading.least, reading.largest
     yield (
         f"k1 = {largest.rate:g} is the largest rate that trains well: after {length} iterations at most "
-        f"{scale.tolerance(reading.accuracy):.1%} behind the best, {reading.accuracy:.1%} at {reading.best:g}; "
+        f"{scale.text(scale.tolerance(reading.accuracy))} behind the best, {scale.text(reading.accuracy)} at "
+        f"{reading.best:g}; "
         f"{_sure(largest)}"
     )
     if largest.beyond is None:
@@ -133,8 +173,8 @@ def _edges(plan: Plan, scale: AccuracyScale, reading: FixedReading | None) -> It
             yield f"k0 = {least.beyond:g} is the next lower rate that was tried: it trains less than usefully"
         return
     yield (
-        f"k0 = {least.rate:g} is the least rate that trains usefully: {USEFULLY:.0%} of the best gain over chance "
-        f"({scale.chance:.1%}), or more; {_sure(least)}"
+        f"k0 = {least.rate:g} is the least rate that trains usefully: {USEFULLY:.0%} of the best {scale.gain}, or "
+        f"more; {_sure(least)}"
     )
     if least.beyond is None:
         yield (
@@ -156,20 +196,24 @@ def _sure(edge: Edge) -> str:
     return ", ".join(parts)
 
 
-def _sweep(plan: Plan, sweep: SweepReading) -> str:
+def _sweep(plan: Plan, sweep: SweepReading, swept: SweptCurve) -> str:
     if sweep.start is None or sweep.end is None:
         return (
-            f"sweep: the loss does not fall by more than chance makes it, in {plan.swept} iterations from "
-            f"{plan.low:g} to {plan.high:g}"
+            f"sweep: the {swept.name} does not {swept.improve} by more than chance makes it, in {plan.swept} "
+            f"iterations from {plan.low:g} to {plan.high:g}"
         )
     starts, ends = ([getattr(fall, name) for fall in sweep.known] for name in ("start", "end"))
     rose = sum(fall.rises is not None for fall in sweep.known)
-    after = {0: "and does not rise up to there, the end of the sweep", len(starts): "and rises beyond"}
+    after = {
+        0: f"and does not {swept.worsen} up to there, the end of the sweep",
+        len(starts): f"and {swept.worsen}s beyond",
+    }
     silent = len(sweep.falls) - len(starts)
     return (
-        f"sweep: the loss falls from {sweep.start:.2g}{_between(starts)} on, is low up to "
-        f"{sweep.end:.2g}{_between(ends)}, {after.get(rose, f'and rises beyond in {rose} of {len(starts)} seeds')}"
-        + (f"; no fall in {silent} of {len(sweep.falls)} seeds" if silent else "")
+        f"sweep: the {swept.name} {swept.improve}s from {sweep.start:.2g}{_between(starts)} on, is {swept.good} up to "
+        f"{sweep.end:.2g}{_between(ends)}, "
+        f"{after.get(rose, f'and {swept.worsen}s beyond in {rose} of {len(starts)} seeds')}"
+        + (f"; no {swept.improve} in {silent} of {len(sweep.falls)} seeds" if silent else "")
     )
 
 
@@ -177,7 +221,7 @@ def _between(values: list[float]) -> str:
     return f" ({min(values):.2g} to {max(values):.2g} over the seeds)" if min(values) < max(values) else ""
 
 
-def _disagreement(sweep: SweepReading, reading: FixedReading | None) -> str | None:
+def _disagreement(sweep: SweepReading, swept: SweptCurve, reading: FixedReading | None) -> str | None:
     """The disagreement of the sweep and the runs at fixed rates, which are closer to later use."""
     if reading is None or sweep.end is None:
         if (reading is None) == (sweep.end is None):
@@ -185,11 +229,14 @@ def _disagreement(sweep: SweepReading, reading: FixedReading | None) -> str | No
         return "the sweep and the runs at fixed rates disagree on whether the net trains; the latter decide"
     largest, end = reading.largest, sweep.end
     if largest.rate > STEP * end:
-        return f"the sweep had the loss rise beyond {end:.2g}, but runs at fixed rates train well above it: they decide"
+        return (
+            f"the sweep had the {swept.name} {swept.worsen} beyond {end:.2g}, but runs at fixed rates train well above "
+            "it: they decide"
+        )
     if largest.beyond is not None and largest.beyond * STEP < end:
         return (
-            f"the sweep had the loss low up to {end:.2g}, but runs at fixed rates, untrained when they meet it, do "
-            "worse from much lower on: they decide"
+            f"the sweep had the {swept.name} {swept.good} up to {end:.2g}, but runs at fixed rates, untrained when "
+            "they meet it, do worse from much lower on: they decide"
         )
     return None
 

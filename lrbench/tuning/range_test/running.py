@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from lrbench.data import Prepared
 from lrbench.executors.plan import Task
+from lrbench.metrics.objective import Objective
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.evaluations import Evaluation, of_trained_net
 from lrbench.spec.model import SolverSettings
-from lrbench.tuning.range_test.fixed import AccuracyScale, FixedReading, Table, read_fixed
+from lrbench.spec.program import ProgramArguments
+from lrbench.tuning.range_test.fixed import FixedReading, read_fixed
 from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
-from lrbench.tuning.range_test.result import FixedRuns, RangeCost, RangeResult, Sweeps
+from lrbench.tuning.range_test.result import TRAIN_LOSS, FixedRuns, RangeCost, RangeResult, Sweeps, curve_of
+from lrbench.tuning.range_test.scale import AccuracyScale, Scale, Table, metric_scale
 from lrbench.tuning.range_test.sweep import Column, SweepReading, read_sweeps
 from lrbench.tuning.trial_runner import TrialRunner
 
@@ -21,7 +26,7 @@ FEW_IMAGES = 1000
 """Largest number of images that a range test evaluates on, since it evaluates often."""
 
 
-def range_test(runner: TrialRunner, solver: SolverSettings | None = None) -> RangeResult:
+def range_test(runner: TrialRunner, solver: SolverSettings | ProgramArguments | None = None) -> RangeResult:
     """Find the rates that are worth trying on a workload with one solver.
 
     All are ordinary runs in the folder of the experiment ``<name>-range``: done ones are found again, cut-off ones
@@ -29,7 +34,7 @@ def range_test(runner: TrialRunner, solver: SolverSettings | None = None) -> Ran
 
     Args:
         runner: evaluates on the data it has; ``runner.on_validation(home, most=FEW_IMAGES)`` keeps that cheap.
-        solver: the spec's first by default.
+        solver: the spec's first by default; of a program its arguments.
 
     Raises:
         SpecError: the bounds do not fit the solver.
@@ -41,7 +46,7 @@ def range_test(runner: TrialRunner, solver: SolverSettings | None = None) -> Ran
     ).result()
 
 
-def sweep_tasks(runner: TrialRunner, solver: SolverSettings) -> list[Task]:
+def sweep_tasks(runner: TrialRunner, solver: SolverSettings | ProgramArguments) -> list[Task]:
     """Return the sweeps of a range test, one a seed, for the engine to check before anything is written.
 
     Raises:
@@ -55,26 +60,27 @@ class _RangeTest:
     """One running range test."""
 
     runner: TrialRunner
-    solver: SolverSettings
+    solver: SolverSettings | ProgramArguments
     plan: Plan = field(init=False)
-    scale: AccuracyScale = field(init=False)
+    objective: Objective = field(init=False)
     _numbered: int = 0
     _done: list[Task] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        data = self.runner.net_data
         self.plan = plan_for(self.runner.experiment, self.solver)
-        self.scale = AccuracyScale(data.classes, data.test_count)
+        self.objective = self.runner.experiment.settings.objective.resolved
 
     def result(self) -> RangeResult:
         curves, interval, swept = self._run(self.sweeps()), self.plan.sweep_interval, self.plan.swept
         starts = range(0, swept, interval)
         rates = np.array([self.plan.swept_rate(start, min(start + interval, swept)) for start in starts])
-        losses, accuracies = (
-            np.array([_column(rows, name, len(starts)) for rows in curves]) for name in ("train_loss", "accuracy_top1")
+        losses, values = (
+            np.array([_column(rows, name, len(starts)) for rows in curves])
+            for name in ("train_loss", self.objective.column)
         )
-        sweeps, sweep = Sweeps(rates, losses, accuracies), read_sweeps(rates, list(losses))
-        fixed, readings = self._fixed(sweep)
+        told = bool(np.isfinite(losses).any())  # a program need not tell its training losses
+        sweep = read_sweeps(rates, list(losses if told else -self.objective.sign * values))
+        fixed, readings, scale = self._fixed(sweep, values)
         last = [evaluations[-1] for evaluations in map(self.runner.evaluations, self._done) if evaluations]
         cost = RangeCost(
             len(self._done),
@@ -83,7 +89,17 @@ class _RangeTest:
             math.fsum(row.evaluation_seconds for row in last),
         )
         return RangeResult(
-            self.solver, self.plan, self.scale, self.runner.evaluated_on, sweeps, sweep, fixed, readings, cost
+            self.solver,
+            self.plan,
+            scale,
+            self.runner.judged_on(task.folder for task in self._done),
+            Sweeps(rates, losses, values),
+            sweep,
+            fixed,
+            readings,
+            cost,
+            self.objective,
+            TRAIN_LOSS if told else curve_of(self.objective),
         )
 
     def sweeps(self) -> list[Task]:
@@ -91,7 +107,7 @@ class _RangeTest:
         policy = parse_policy(f"EXP(k0={self.plan.low!r}, gamma={self.plan.growth!r})")
         return [self._task(runner, policy, seed) for seed in self.plan.seeds]
 
-    def _fixed(self, sweep: SweepReading) -> tuple[FixedRuns, dict[int, FixedReading | None]]:
+    def _fixed(self, sweep: SweepReading, swept: Table) -> tuple[FixedRuns, dict[int, FixedReading | None], Scale]:
         """Run at rates until both ends of the range are known, or no further rate is allowed."""
         lengths, seeds = self.plan.lengths, self.plan.seeds
         runner = self.runner.with_iterations(lengths[-1], lengths[0])
@@ -102,10 +118,28 @@ class _RangeTest:
             rows = self._run([self._task(runner, policy, seed) for policy in policies for seed in seeds])
             found |= {rate: rows[index * len(seeds) :][: len(seeds)] for index, rate in enumerate(wanted)}
             rates = np.array(sorted(found))
-            tables = {length: _at([found[rate] for rate in sorted(found)], length // lengths[0]) for length in lengths}
-            readings = {length: read_fixed(rates, table, self.scale) for length, table in tables.items()}
+            tables = {length: self._at(found, length // lengths[0]) for length in lengths}
+            scales = {length: self._scale(swept, table) for length, table in tables.items()}
+            readings = {length: read_fixed(rates, table, scales[length]) for length, table in tables.items()}
             wanted = further_rates(self.plan, tuple(found), readings[lengths[-1]])
-        return FixedRuns(rates, tables), readings
+        return FixedRuns(rates, tables), readings, scales[lengths[-1]]
+
+    def _scale(self, swept: Table, values: Table) -> Scale:
+        data = self.runner.data
+        if self.objective.is_accuracy and isinstance(data, Prepared):
+            return AccuracyScale(data.classes, data.test_count)
+        return metric_scale(self.objective, swept, values)
+
+    def _at(self, found: Mapping[float, list[list[Evaluation]]], count: int) -> Table:
+        """The objective at the ``count``-th evaluation of each rate's runs, shape (seeds, rates).
+
+        The rates rise; NaN where a run diverged.
+        """
+        name = self.objective.column
+        runs_by_rate = [found[rate] for rate in sorted(found)]
+        return np.array(
+            [[_column(rows, name, max(count, len(rows)))[count - 1] for rows in runs] for runs in runs_by_rate]
+        ).T
 
     def _task(self, runner: TrialRunner, policy: Policy, seed: int) -> Task:
         self._numbered += 1
@@ -119,14 +153,7 @@ class _RangeTest:
 
 
 def _column(rows: list[Evaluation], name: str, points: int) -> Column:
-    """A metric at each of the points, NaN after the last evaluation."""
+    """A metric at each of the points, NaN after the last evaluation, and where it is not known."""
     values = np.full(points, np.nan)
-    values[: len(rows)] = [row.metrics[name] for row in rows]
+    values[: len(rows)] = [row.metrics.get(name, math.nan) for row in rows]
     return values
-
-
-def _at(found: list[list[list[Evaluation]]], count: int) -> Table:
-    """The accuracy at the ``count``-th evaluation of each rate's runs, shape (seeds, rates); NaN where it diverged."""
-    return np.array(
-        [[_column(rows, "accuracy_top1", max(count, len(rows)))[count - 1] for rows in runs] for runs in found]
-    ).T

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from lrbench.errors import PolicyError
+from lrbench.metrics.objective import AnyTarget, Objective
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.policies import Policy, parse_policy
@@ -53,11 +54,11 @@ class RateLimit:
     failed_by: Entry | None = None
 
 
-def ranked(entries: Iterable[Entry], target: float | None, metric: Metric) -> list[Entry]:
+def ranked(entries: Iterable[Entry], target: AnyTarget | None, metric: Metric) -> list[Entry]:
     """Return the entries worth recommending, the best first: no seed diverged, and all went on to the end or target.
 
     With a target: those that reached it, in the order of the times to it. Without, or where that is equal: in the order
-    of the metric. See ``rank_key``.
+    of the metric. See ``rank_key``. Entries that lack the metric are left out.
     """
 
     def order(entry: Entry) -> tuple[RankKey | str, ...]:
@@ -65,13 +66,15 @@ def ranked(entries: Iterable[Entry], target: float | None, metric: Metric) -> li
         keys = [rank_key(summary, 0, metric) for summary in (*soonest, entry.spread(metric.name))]
         return *keys, entry.policy, entry.id
 
-    sound = [entry for entry in entries if entry.diverged_share == 0]
+    sound = [entry for entry in entries if entry.diverged_share == 0 and entry.spread(metric.name).n]
     if target is None:
         return sorted((entry for entry in sound if any(run.whole for run in entry.samples)), key=order)
     return sorted((entry for entry in sound if entry.reached(target).reached), key=order)
 
 
-def avoidances(entries: Sequence[Entry], target: float | None, *, measured_here: bool) -> Iterator[Avoidance]:
+def avoidances(
+    entries: Sequence[Entry], target: AnyTarget | None, objective: Objective, *, measured_here: bool
+) -> Iterator[Avoidance]:
     """Yield the policies that diverged, the worst first, then those that missed the target, the worst first."""
     diverged = [entry for entry in entries if entry.diverged_share]
     for entry in sorted(diverged, key=lambda entry: (-entry.diverged_share, entry.policy, entry.id)):
@@ -80,22 +83,33 @@ def avoidances(entries: Sequence[Entry], target: float | None, *, measured_here:
     if target is not None:
         others = [entry for entry in entries if entry not in diverged]
         missed = [entry for entry in others if entry.reached(target).missed == len(entry.samples)]
-        for entry in sorted(missed, key=lambda entry: (entry.best_accuracy.mean or 0.0, entry.policy, entry.id)):
+        for entry in sorted(missed, key=lambda entry: (_worst_first(entry, objective), entry.policy, entry.id)):
             yield Avoidance(effective_text(entry), "missed", len(entry.samples), entry, measured_here)
 
 
-def rate_limit(entries: Sequence[Entry]) -> RateLimit | None:
+def _worst_first(entry: Entry, objective: Objective) -> float:
+    mean = entry.spread(objective.best_metric.name).mean
+    return -math.inf if mean is None else objective.order(mean)
+
+
+def rate_limit(entries: Sequence[Entry], objective: Objective) -> RateLimit | None:
     """Return the largest rate that trained, and what happened above; None where nothing trained.
 
-    A policy trained where no seed diverged, and the net learnt at least half as much as the best one did.
+    A policy trained where no seed diverged and, by accuracy, the net learnt at least half as much as the best one did;
+    by another metric, whose value without training is not known, where every seed got better after its first
+    evaluation.
     """
     least = best_mean(entries) / 2
     peaks = [(peak, entry) for entry in entries if (peak := peak_rate(entry)) is not None]
-    good = [
-        (peak, entry)
-        for peak, entry in peaks
-        if entry.diverged_share == 0 and (mean := entry.best_accuracy.mean) is not None and mean >= least
-    ]
+
+    def trained(entry: Entry) -> bool:
+        if entry.diverged_share:
+            return False
+        if objective.is_accuracy:
+            return (mean := entry.best_accuracy.mean) is not None and mean >= least
+        return all(run.judged_by.column == objective.column and len(run.bests) > 1 for run in entry.samples)
+
+    good = [(peak, entry) for peak, entry in peaks if trained(entry)]
     if not good:
         return None
     top, by = max(good, key=lambda pair: (pair[0], pair[1].id))

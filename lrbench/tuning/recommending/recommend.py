@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lrbench.metrics.registry import DEFAULT_RANKING, METRICS, Metric
+from lrbench.metrics.metric import Metric
+from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, Target
 from lrbench.policies import functions
 from lrbench.tuning.database import Entry, StoredWorkload
 from lrbench.tuning.recommending.ranking import (
@@ -67,7 +68,7 @@ class Recommendation:
     """Measured policies, rules and warnings for a workload with one solver.
 
     Attributes:
-        metric: ranks the policies where there is no target.
+        objective: ranks the policies where there is no target.
         here: measured on this workload, the best first; with a target only those that reached it.
         measured: number of policies measured on it.
         like: similar workloads, the nearest first.
@@ -77,8 +78,8 @@ class Recommendation:
     """
 
     query: WorkloadQuery
-    target: float | None
-    metric: Metric
+    target: AnyTarget | None
+    objective: Objective
     here: tuple[RecommendedPolicy, ...]
     measured: int
     like: tuple[LikeWorkload, ...]
@@ -87,6 +88,11 @@ class Recommendation:
     limit_on: str | None
     rules: tuple[Rule, ...]
     notes: tuple[str, ...]
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of a run by which policies are ranked."""
+        return self.objective.ranking
 
 
 @dataclass(frozen=True)
@@ -99,15 +105,17 @@ class _Group:
 
 
 def recommend(
-    query: WorkloadQuery, entries: Iterable[Entry], target: float | None = None, metric: Metric | None = None
+    query: WorkloadQuery,
+    entries: Iterable[Entry],
+    target: AnyTarget | None = None,
+    objective: Objective = ACCURACY,
 ) -> Recommendation:
     """Recommend policies for a workload by the entries of a policy database.
 
     Args:
-        target: the accuracy to reach, a fraction; None to rank by the metric.
-        metric: by default the accuracy at the end of a run.
+        target: the accuracy to reach, a fraction, or a target on another metric; None to rank by the objective.
     """
-    metric = metric or METRICS[DEFAULT_RANKING]
+    metric = objective.ranking
     groups = _groups(query, entries)
     here = [entry for group in groups if group.similarity.measured_here for entry in group.entries]
     others = [group for group in groups if not group.similarity.measured_here]
@@ -115,15 +123,17 @@ def recommend(
     shortlist = tuple(RecommendedPolicy(text, text, entry) for text, entry in texts)
     like = tuple(_like(query, others, target, metric, {candidate.policy for candidate in shortlist}))
     twins = [group for group in others if group.similarity.same_net and group.similarity.same_data]
-    limit, limit_on = _limit(here, twins)
+    limit, limit_on = _limit(here, twins, objective)
+    there = [(group.entries, None, False) for group in twins[:MOST_LIKE]]
     avoid = [
-        *avoidances(here, target, measured_here=True),
-        *(each for group in twins[:MOST_LIKE] for each in avoidances(group.entries, None, measured_here=False)),
+        each
+        for among, aim, measured_here in ((here, target, True), *there)
+        for each in avoidances(among, aim, objective, measured_here=measured_here)
     ]
     return Recommendation(
         query,
         target,
-        metric,
+        objective,
         shortlist,
         len(here),
         like,
@@ -131,7 +141,7 @@ def recommend(
         limit,
         limit_on,
         tuple(rules(query, limit, [each.workload for each in like])),
-        (*_notes(query, here, shortlist, target), *_not_rescaled(query, others)),
+        (*_notes(query, here, shortlist, target, objective), *_not_rescaled(query, others)),
     )
 
 
@@ -149,7 +159,7 @@ def _groups(query: WorkloadQuery, entries: Iterable[Entry]) -> list[_Group]:
 
 
 def _like(
-    query: WorkloadQuery, groups: Sequence[_Group], target: float | None, metric: Metric, known: set[str]
+    query: WorkloadQuery, groups: Sequence[_Group], target: AnyTarget | None, metric: Metric, known: set[str]
 ) -> Iterator[LikeWorkload]:
     """Yield the nearest workloads with policies that are not known from a nearer one."""
     found = 0
@@ -188,15 +198,19 @@ def _not_rescaled(query: WorkloadQuery, groups: Sequence[_Group]) -> Iterator[st
         )
 
 
-def _limit(here: Sequence[Entry], twins: Sequence[_Group]) -> tuple[RateLimit | None, str | None]:
+def _limit(here: Sequence[Entry], twins: Sequence[_Group], objective: Objective) -> tuple[RateLimit | None, str | None]:
     """The limit on this workload, else on the nearest one with the same net and data, and where that is."""
     measured_on = [(here, None), *((group.entries, "; ".join(group.similarity.reasons)) for group in twins)]
-    limits = ((rate_limit(entries), where) for entries, where in measured_on)
+    limits = ((rate_limit(entries, objective), where) for entries, where in measured_on)
     return next((pair for pair in limits if pair[0] is not None), (None, None))
 
 
 def _notes(
-    query: WorkloadQuery, here: Sequence[Entry], shortlist: Sequence[RecommendedPolicy], target: float | None
+    query: WorkloadQuery,
+    here: Sequence[Entry],
+    shortlist: Sequence[RecommendedPolicy],
+    target: AnyTarget | None,
+    objective: Objective,
 ) -> Iterator[str]:
     if query.dataset_sha256 is None:
         yield (
@@ -208,10 +222,15 @@ def _notes(
             f"multiplies them again, so leave that out with them"
         )
     if here and target is not None and not shortlist:
-        nearest = best_mean(here)
-        yield (
-            f"none of the {len(here)} policies measured on this workload reached {100 * target:g} % without a seed "
-            f"that diverged; the highest mean of best accuracies is {100 * nearest:.2f} %"
-        )
+        none = f"none of the {len(here)} policies measured on this workload reached"
+        if isinstance(target, Target):
+            yield f"{none} the {target.title} without a seed that diverged"
+        else:
+            yield (
+                f"{none} {100 * target:g} % without a seed that diverged; the highest mean of best accuracies is "
+                f"{100 * best_mean(here):.2f} %"
+            )
+    if unmeasured := sum(not entry.spread(objective.ranking.name).n for entry in here if not entry.diverged_share):
+        yield f"left out: {unmeasured} whose runs were not judged by the {objective.ranking.title}"
     if target is None and (early := sum(not any(run.whole for run in entry.samples) for entry in here)):
         yield f"left out: {early} of which every run was stopped early, so that nothing is known of the whole run"

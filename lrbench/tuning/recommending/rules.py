@@ -109,9 +109,10 @@ def _linear(query: WorkloadQuery, peak: _Peak | None) -> Rule:
 
 def _batch(query: WorkloadQuery, like: Sequence[StoredWorkload]) -> Iterator[Rule]:
     """Yield the rule of large batches, for SGD alone: the paper covers no other solver."""
-    others = sorted({workload.batch_size for workload in like} - {query.batch_size})
-    if query.solver_type in SHARED_RATES and others:
-        factors = ", ".join(f"{query.batch_size / other:.3g} for those of batch {other}" for other in others)
+    own = query.batch_size
+    others = sorted({size for workload in like if (size := workload.batch_size) is not None and size != own})
+    if own is not None and query.solver_type in SHARED_RATES and others:
+        factors = ", ".join(f"{own / other:.3g} for those of batch {other}" for other in others)
         yield Rule(
             f"another batch size: when the batch is multiplied by k, multiply the rates by k (times {factors}), "
             "and where that makes them large, warm up over the first 5 epochs",

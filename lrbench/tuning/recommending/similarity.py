@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.data import Prepared
-from lrbench.spec.experiment import Experiment
+from lrbench.spec.experiment import Data, Experiment
+from lrbench.spec.program import OWN_DATA, ProgramSource, ProgramWorkload, inputs_sha256
 from lrbench.tuning.database import StoredWorkload
 
 KINDS = {
@@ -40,9 +41,13 @@ class WorkloadQuery:
     """The workload to recommend policies for, as far as it is known without training.
 
     Attributes:
-        dataset_sha256: None where the data set is not prepared here, so that it is known by its name alone.
+        net_name: of a program ``train.py:training``, and ``net_sha256`` that of all its files.
+        dataset_sha256: None where the data set is not prepared here, so that it is known by its name alone; of a
+            program that of its inputs.
+        batch_size: None for a program.
         epoch: iterations of one pass over the training images; None where their number is not known.
-        solver: the parameters that its type reads, ``type`` among them, without ``lr_scale``.
+        solver: the parameters that its type reads, ``type`` among them, without ``lr_scale``; of a program its
+            arguments.
         lr_scale: what the spec multiplies the rates of a policy by under this solver.
         rates: the least and largest rate of the spec's ``search.rates``, as the net gets them; None where it has none.
     """
@@ -52,7 +57,7 @@ class WorkloadQuery:
     dataset_name: str
     dataset_label: str
     dataset_sha256: str | None
-    batch_size: int
+    batch_size: int | None
     iterations: int
     test_interval: int
     epoch: float | None
@@ -62,18 +67,26 @@ class WorkloadQuery:
     rates: tuple[float, float] | None
 
     @property
+    def is_program(self) -> bool:
+        """Whether it is a program of a user."""
+        return self.engine == "program"
+
+    @property
     def solver_type(self) -> str:
         """Solver type, for example ``SGD``."""
         return str(self.solver["type"])
 
 
-def workload_queries(experiment: Experiment, data: Prepared | None) -> list[WorkloadQuery]:
-    """Return the spec's workload with each of its solvers.
+def workload_queries(experiment: Experiment, data: Data | None) -> list[WorkloadQuery]:
+    """Return the spec's workload with each of its solvers, or with each of a program's arguments.
 
     Args:
         data: None where the data set is not prepared.
     """
-    workload, settings = experiment.net_workload, experiment.settings
+    workload, settings = experiment.workload, experiment.settings
+    if isinstance(workload, ProgramWorkload):
+        return _program_queries(experiment, workload, data)
+    assert data is None or isinstance(data, Prepared)
     name = data.name if data is not None else str(workload.dataset)
     rates = settings.search.rates
     return [
@@ -93,6 +106,29 @@ def workload_queries(experiment: Experiment, data: Prepared | None) -> list[Work
             rates=(rates[0] * solver.lr_scale, rates[1] * solver.lr_scale) if rates is not None else None,
         )
         for solver in settings.solver
+    ]
+
+
+def _program_queries(experiment: Experiment, workload: ProgramWorkload, data: Data | None) -> list[WorkloadQuery]:
+    source = data if isinstance(data, ProgramSource) else workload.source()
+    rates = experiment.settings.search.rates
+    return [
+        WorkloadQuery(
+            net_name=workload.net_name,
+            net_sha256=source.sha256,
+            dataset_name=OWN_DATA,
+            dataset_label=OWN_DATA,
+            dataset_sha256=inputs_sha256(source.inputs),
+            batch_size=None,
+            iterations=workload.iterations,
+            test_interval=workload.test_interval,
+            epoch=None,
+            solver=arguments.resolved(),
+            lr_scale=1.0,
+            engine="program",
+            rates=None if rates is None else (rates[0], rates[1]),
+        )
+        for arguments in experiment.settings.solver
     ]
 
 
@@ -140,14 +176,27 @@ def similar_solvers(solver_type: str) -> frozenset[str]:
 
 
 def _net(query: WorkloadQuery, workload: StoredWorkload) -> Difference:
+    what = "program" if query.is_program else "net"
     if query.net_sha256 == workload.net_sha256:
-        return 0.0, "same net"
+        return 0.0, f"same {what}"
     if query.net_name == workload.net_name:
-        return NET_OF_THE_NAME, f"another net that is called {workload.net_name}, too"
-    return OTHER_NET, f"another net ({workload.net_name})"
+        other = "other files of" if query.is_program else "another net that is called"
+        return NET_OF_THE_NAME, f"{other} {workload.net_name}{'' if query.is_program else ', too'}"
+    return OTHER_NET, f"another {what} ({workload.net_name})"
+
+
+def _program_data(query: WorkloadQuery, workload: StoredWorkload) -> Difference:
+    """The data of a program are part of it, but for its inputs."""
+    if query.net_name != workload.net_name:
+        return OTHER_DATA, "data of another program"
+    if query.dataset_sha256 != workload.dataset_sha256:
+        return DATA_OF_THE_KIND, "other inputs"
+    return (HELD_OUT, "judged on its validation data") if workload.evaluated_on == "validation" else (0.0, "")
 
 
 def _data(query: WorkloadQuery, workload: StoredWorkload) -> Difference:
+    if query.is_program:
+        return _program_data(query, workload)
     held = _HELD_OUT.match(workload.dataset_name)
     name = held[1] if held else workload.dataset_name
     if workload.dataset_sha256 == query.dataset_sha256:
@@ -169,12 +218,20 @@ def _solver(query: WorkloadQuery, workload: StoredWorkload) -> Difference:
     names = sorted({*query.solver, *workload.solver})
     differing = [name for name in names if query.solver.get(name) != workload.solver.get(name)]
     if not differing:
-        return 0.0, f"same {query.solver_type}"
+        return 0.0, _same_solver(query)
     words = [f"{name} {workload.solver.get(name, 'unset')} for {query.solver.get(name, 'unset')}" for name in differing]
-    return OTHER_SETTINGS, f"{query.solver_type} with {', '.join(words)}"
+    return OTHER_SETTINGS, f"{'arguments' if query.is_program else query.solver_type} with {', '.join(words)}"
+
+
+def _same_solver(query: WorkloadQuery) -> str:
+    if not query.is_program:
+        return f"same {query.solver_type}"
+    return "same arguments" if len(query.solver) > 1 else ""
 
 
 def _batch(query: WorkloadQuery, workload: StoredWorkload) -> Difference:
+    if query.batch_size is None or workload.batch_size is None:
+        return 0.0, ""
     if query.batch_size == workload.batch_size:
         return 0.0, "same batch size"
     return _size(query.batch_size, workload.batch_size), f"batch {workload.batch_size} for {query.batch_size}"

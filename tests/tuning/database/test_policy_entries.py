@@ -97,8 +97,8 @@ def test_the_thinned_curve_says_the_same_as_the_whole_one(values, target):
     point = found.first_at(target)
     assert nan_as_none([found.iterations_to(target)]) == [expected["iterations_to_target"]]
     assert (point.train_seconds if point else None) == expected["seconds_to_target"]
-    assert (curve[-1].accuracy if curve else None) == expected["best_accuracy"]
-    assert all(later.accuracy > earlier.accuracy for earlier, later in itertools.pairwise(curve))
+    assert (curve[-1].value if curve else None) == expected["best_accuracy"]
+    assert all(later.value > earlier.value for earlier, later in itertools.pairwise(curve))
 
 
 def test_runs_of_a_results_folder_become_entries_over_seeds_and_solvers(tmp_path):
