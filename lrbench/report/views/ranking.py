@@ -118,7 +118,9 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
         RankingColumn("policy", Column("policy", "policy"), lambda row: row.policy),
     ]
     if workload.several_solvers:
-        columns.append(RankingColumn("solver", Column("solver", "text", folds=True), lambda row: row.solver))
+        columns.append(
+            RankingColumn("solver", Column(workload.solver_title, "text", folds=True), lambda row: row.solver)
+        )
     if workload.several_engines:
         columns.append(RankingColumn("engine", Column("engine", "text", folds=True), lambda row: row.engine))
     # How it ended, and how soon it was good.
@@ -173,10 +175,11 @@ def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:
         yield _PROVISIONAL
     if len(workload.targets) > 1:
         yield different_targets(workload.targets)
-    rates = [run.rates for row in workload.policies for run in (*row.runs, *row.scaled)]
+    rates = [run.rates for run in workload.runs]
     if 1 in rates:
         yield _EARLIER_COUNT.format(rates.count(1), len(rates))
     yield from mixed_versions(run for row in workload.policies for run in row.runs)
+    yield from workload.program_notes
 
 
 def _seeds_sentence(workload: WorkloadTable, metric: Metric) -> str:
