@@ -71,6 +71,11 @@ class WorkloadTable:
         return program_notes(self.runs)
 
     @property
+    def equal_seeds(self) -> list[str]:
+        """Names of the policies whose seeds change nothing."""
+        return [self.name(row) for row in self.policies if row.equal_seeds]
+
+    @property
     def solver_title(self) -> str:
         """Title of the column that tells solvers apart: a program has arguments in their place."""
         return "arguments" if self.is_program else "solver"

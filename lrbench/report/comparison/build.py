@@ -12,6 +12,7 @@ from lrbench.report.build import Report, WorkloadTable, ranked
 from lrbench.report.comparison.axes import Axis, axis_for, settings_of
 from lrbench.report.comparison.cost import Samples, costs, read_samples
 from lrbench.report.comparison.table import ComparedRow, Comparison, ComparisonTable
+from lrbench.report.formats import equal_seeds_note
 from lrbench.report.labels import engine_name, mixed_versions, workload_name
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
@@ -41,6 +42,8 @@ def compare(report: Report, axis: Axis) -> Comparison:
         for label, found, _ in groups
         if len({axis.value(row) for row in found}) == 1
     ]
+    equal = [f"{axis.value(row)} {row.policy}" for row in rows if row.equal_seeds]
+    notes += [equal_seeds_note(equal, len(rows))] if equal else []
     notes += report.program_notes
     tables = [_table(label, found, axis, (report, target), samples) for label, found, target in comparable]
     if axis.costs:

@@ -187,7 +187,7 @@ def _values(target: float | None) -> list[_Column]:
     columns = [
         (Column(heading(_FINAL)), lambda entry: mean_and_deviation(entry.spread(_FINAL.name), "fraction")),
         (Column("best %"), lambda entry: known_number(entry.best_accuracy.mean, "fraction")),
-        (Column("runs", "text"), lambda entry: seeds(entry.best_accuracy.n, entry_statuses(entry))),
+        (Column("runs", "text"), lambda entry: seeds(entry.best_accuracy, entry_statuses(entry))),
     ]
     if target is None:
         return columns

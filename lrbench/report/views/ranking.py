@@ -16,6 +16,7 @@ from lrbench.report.formats import (
     NOTHING,
     counted,
     different_targets,
+    equal_seeds_note,
     heading,
     known_number,
     mark_of,
@@ -134,7 +135,7 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
     return [
         *columns,
         RankingColumn(metric.name, Column(heading(metric)), lambda row: _value(row, metric)),
-        RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
+        RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name], row.statuses)),
         RankingColumn("against_the_best", Column("vs. best", "text"), lambda row: _against_the_best(row, metric)),
         *(_mean(each, title) for name, (each, title) in further.items() if name != metric.name),
     ]
@@ -156,7 +157,7 @@ def _mean(metric: Metric, title: str) -> RankingColumn:
     return RankingColumn(
         metric.name,
         Column(title),
-        lambda row: mean_of_some(row.summaries[metric.name], len(row.counted), metric.unit),
+        lambda row: mean_of_some(row.summaries[metric.name], len(row.samples(metric)), metric.unit),
     )
 
 
@@ -173,6 +174,8 @@ def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:
         yield f"no run here has a value of {metric.name}, so that nothing is ranked"
     elif any(row.rank is None for row in workload.policies):
         yield _PROVISIONAL
+    if equal := workload.equal_seeds:
+        yield equal_seeds_note(equal, len(workload.policies))
     if len(workload.targets) > 1:
         yield different_targets(workload.targets)
     rates = [run.rates for run in workload.runs]
@@ -186,9 +189,12 @@ def _seeds_sentence(workload: WorkloadTable, metric: Metric) -> str:
     """Over how many seeds the means are."""
     if any(row.missed(metric) for row in workload.policies if row.rank is not None):
         return "Mean ± sample standard deviation over the seeds that reached the target"
-    counts = sorted({row.summaries[metric.name].n for row in workload.policies} - {0})
+    summaries = [row.summaries[metric.name] for row in workload.policies if row.summaries[metric.name].n]
+    counts = sorted({summary.n for summary in summaries})
     if not counts:
         return "No policy has a value yet"
+    if all(summary.equal_seeds for summary in summaries):
+        return "The seeds change nothing, so there is no noise and nothing is tested"
     if counts == [1]:
         return "One seed each, so the noise between seeds is unknown and nothing is tested"
     over = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"

@@ -106,6 +106,7 @@ def _policy_data(row: PolicyRow, workload: WorkloadTable, names: Sequence[str]) 
         "engine": row.engine,
         **target_data(workload.target),
         "provisional": row.provisional,
+        "seeds_change_nothing": row.equal_seeds,
         "runs": len(row.runs),
         "diverged": row.diverged,
         "statuses": {status: row.statuses.get(status, 0) for status in STATUSES},
