@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import orjson
 
 from lrbench.engines.names import is_own
+from lrbench.runs.declarations import OWN_DATA
 
 Settings = Mapping[str, Any]
 
@@ -35,9 +36,11 @@ class Described(Protocol):
 def workload_settings(run: Described) -> dict[str, Any]:
     """Return the settings that make two runs' accuracies comparable; display interval and test batch do not."""
     if isinstance(program := run.workload.get("program"), dict):
-        names = {"net_name": program.get("name"), "net": program.get("sha256"), "dataset_name": "its own data"}
+        split = program.get("split")
+        data = OWN_DATA if split in (None, "test") else f"{OWN_DATA} ({split} split)"
         sizes = {name: run.workload.get(name) for name in ("iterations", "test_interval")}
-        return names | {"dataset": program.get("split"), "batch_size": None, **sizes}
+        names = {"net_name": program.get("name"), "net": program.get("sha256"), "dataset_name": data}
+        return names | {"dataset": split, "batch_size": None, **sizes}
     net, dataset = (part if isinstance(part := run.workload.get(name), dict) else {} for name in ("net", "dataset"))
     return {
         "net_name": net.get("name"),

@@ -14,6 +14,7 @@ from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import Report
 from lrbench.report.views.ranking_data import ranking_data
+from lrbench.runs.declarations import is_program, optimizer_text
 
 if TYPE_CHECKING:
     import pandas
@@ -23,7 +24,7 @@ RUN_COLUMNS = {
     "policy": "the policy's canonical text, before lr_scale",
     "function": "its LR function, such as TRI",
     "lr_scale": "the factor of all rates in a robustness test, else 1",
-    "solver": "the solver's type, such as SGD",
+    "solver": "the solver's type, such as SGD, or the optimizer that a program declares",
     "engine": "caffe or torch",
     "seed": "of weights, batches and augmentation",
     "status": "finished, stopped, diverged, running, pending, cut off or failed",
@@ -114,7 +115,7 @@ def _runs(report: Report) -> list[dict[str, Any]]:
         rows.append(
             {
                 **known,
-                "solver": run.solver.get("type"),
+                "solver": optimizer_text(run.solver, run.facts) if is_program(run.solver) else run.solver.get("type"),
                 "engine": run.engine.get("name"),
                 "net": workload["net_name"],
                 "dataset": workload["dataset_name"],

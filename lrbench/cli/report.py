@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from lrbench.report.build import Report
     from lrbench.report.document import Document
 
-    _View = tuple[Document, Callable[[Path], list[Path]], tuple[str, ...]]
+    _View = tuple[Document, Callable[[Path], list[Path]], Sequence[str]]
     """A document, what writes its plots into a folder, and remarks that its blocks contain, and its data do not."""
 
-COMPARED = ("engine", "solver", "batch_size", "device", "dataset")
+COMPARED = ("engine", "solver", "arguments", "batch_size", "device", "dataset")
 
 
 @click.command()
@@ -92,7 +92,7 @@ def _by_policy(built: Report) -> _View:
 
         return page_html(page_document(built, datetime.now().astimezone()))
 
-    return ranking_document(built, page), plot, ()
+    return ranking_document(built, page), plot, built.program_notes
 
 
 def _compared(built: Report, by: str) -> _View:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lrbench.errors import UsageError
 from lrbench.metrics.metric import Metric
@@ -12,11 +12,17 @@ from lrbench.metrics.metric import Metric
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and sample standard deviation of the ``n`` values that are known; None where too few are."""
+    """Mean and sample standard deviation of the ``n`` values that are known; None where too few are.
+
+    Attributes:
+        equal_seeds: whether the value is that of several seeds that change nothing, which are one sample: ``n`` is 1,
+            and the deviation is not known.
+    """
 
     mean: float | None
     deviation: float | None
     n: int
+    equal_seeds: bool = field(default=False, kw_only=True)
 
 
 def summarise(values: Sequence[float]) -> Summary:

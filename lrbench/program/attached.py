@@ -101,6 +101,16 @@ class AttachedRun:
         """The data to evaluate on: ``validation`` while LRBench chooses among policies, ``test`` for the last word."""
         return self._parent.use_split()
 
+    def declare(self, **labels: str) -> None:
+        """Declare what reports say of the training, such as ``optimizer="Adam"`` or ``dataset="digits"``.
+
+        ``scheduler`` declares the class of a PyTorch optimizer. What is not declared is called so in reports.
+
+        Args:
+            labels: texts by name: ``optimizer``, ``dataset``, ``model`` or others.
+        """
+        self._parent.declare(**labels)
+
     @property
     def rate(self) -> float:
         """The learning rate of the next iteration.

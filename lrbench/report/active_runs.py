@@ -11,6 +11,7 @@ import numpy as np
 from lrbench.errors import ResultsError, path_text, plain
 from lrbench.report.formats import NOTHING, known_number
 from lrbench.report.rows import RunRow, row_of_record
+from lrbench.runs.declarations import training_text
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.files import STATUS, DamagedRun
 from lrbench.runs.records import find_runs, read_run
@@ -91,7 +92,7 @@ def _active_run(run: RunRow) -> ActiveRun:
         taken += _last(run, "evaluation_seconds") or 0.0
         seconds_left = taken / iteration * max(0, iterations - iteration)
     scale = f" x{run.lr_scale:g}" if run.lr_scale != 1 else ""
-    name = f"{run.policy}{scale}, {run.solver.get('type') or 'unknown solver'}, seed {run.seed}"
+    name = f"{run.policy}{scale}, {training_text(run.solver, run.facts)}, seed {run.seed}"
     return ActiveRun(
         run.where,
         plain(name),

@@ -15,6 +15,7 @@ from lrbench.report.labels import engine_name, labels, solver_name, workload_nam
 from lrbench.report.policies import PolicyRow, policy_rows, without_earlier_rates, without_repeats
 from lrbench.report.rows import RunRow
 from lrbench.report.statistics import Comparison, compare_with_best
+from lrbench.runs.declarations import program_name, program_notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +56,34 @@ class WorkloadTable:
         return objectives.pop() if len(objectives) == 1 else ACCURACY
 
     @property
+    def runs(self) -> list[RunRow]:
+        """Every run, those with scaled rates included."""
+        return [run for row in self.policies for run in (*row.runs, *row.scaled)]
+
+    @property
+    def is_program(self) -> bool:
+        """Whether the runs are of a program of the user's own."""
+        return any(program_name(run.workload) is not None for run in self.runs)
+
+    @property
+    def program_notes(self) -> list[str]:
+        """Sentences on what a program declares; see ``lrbench.runs.declarations``."""
+        return program_notes(self.runs)
+
+    @property
+    def equal_seeds(self) -> list[str]:
+        """Names of the policies whose seeds change nothing."""
+        return [self.name(row) for row in self.policies if row.equal_seeds]
+
+    @property
+    def solver_title(self) -> str:
+        """Title of the column that tells solvers apart: a program has arguments in their place."""
+        return "arguments" if self.is_program else "solver"
+
+    @property
     def has_accuracy(self) -> bool:
         """Whether a run gives an accuracy, or none gives anything yet."""
-        runs = [run for row in self.policies for run in (*row.runs, *row.scaled) if len(run.evaluations) > 1]
+        runs = [run for run in self.runs if len(run.evaluations) > 1]
         return not runs or any(ACCURACY.column in run.evaluations for run in runs)
 
     @property
@@ -112,6 +138,11 @@ class Report:
     repeats: tuple[RunRow, ...] = ()
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def program_notes(self) -> list[str]:
+        """Sentences on what its programs declare; see ``lrbench.runs.declarations``."""
+        return program_notes(self.runs)
 
 
 def build_report(

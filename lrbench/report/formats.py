@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lrbench.errors import plain
 from lrbench.metrics.objective import AnyTarget, Objective, Target
@@ -12,6 +12,7 @@ from lrbench.report.document import Mark
 from lrbench.report.statistics import Comparison
 
 NOTHING = "-"
+EQUAL_SEEDS = "seeds change nothing"
 
 _UNITS: dict[Unit, str] = {
     "fraction": " %",
@@ -50,7 +51,7 @@ def number(value: float, unit: Unit) -> str:
     if unit == "value":  # of whatever size
         return f"{value:.4g}"
     if unit == "loss":
-        return f"{value:.4f}" if abs(value) < 1000 else f"{value:.3g}"
+        return f"{value:.4f}" if 0.00005 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
     return f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
@@ -89,6 +90,8 @@ def counted_note(summary: Summary, usual: int) -> str:
     """How many runs a mean is over: `` (1/2)`` where 1 of 2 reached the target, `` (n=2)`` where ``usual`` is not 2."""
     if isinstance(summary, TimesToTarget) and summary.missed:
         return f" ({summary.n}/{summary.runs})"
+    if summary.equal_seeds:
+        return ""
     return f" (n={summary.n})" if summary.n != usual else ""
 
 
@@ -155,15 +158,22 @@ def status_counts(statuses: dict[str, int]) -> str:
     return ", ".join(f"{count} {status}" for status, count in statuses.items()) or "none"
 
 
-def seeds(counted: int, statuses: dict[str, int]) -> str:
+def seeds(summary: Summary, statuses: dict[str, int]) -> str:
     """Return the number of runs in the mean, out of the total, and the statuses of those that did not finish.
 
-    For example ``3``, or ``2/3 (1 diverged)``.
+    For example ``3``, ``2/3 (1 diverged)`` or ``3 (seeds change nothing)``.
     """
     total = sum(statuses.values())
-    count = str(total) if counted == total else f"{counted}/{total}"
+    count = str(total) if summary.n == total or summary.equal_seeds else f"{summary.n}/{total}"
     others = {status: n for status, n in statuses.items() if status != "finished"}
-    return f"{count} ({status_counts(others)})" if others else count
+    notes = [*([status_counts(others)] if others else []), *([EQUAL_SEEDS] if summary.equal_seeds else [])]
+    return f"{count} ({'; '.join(notes)})" if notes else count
+
+
+def equal_seeds_note(policies: Sequence[str], total: int) -> str:
+    """Return a note on the policies, of ``total`` in a table, whose seeds change nothing."""
+    of = "all policies" if len(policies) == total else "; ".join(policies)
+    return f"{EQUAL_SEEDS} for {of}: all evaluations are equal over the seeds, which count as one and are not tested"
 
 
 def next_line(command: str, comment: str = "") -> str:

@@ -10,6 +10,7 @@ import orjson
 from lrbench.comparable import Settings, key
 from lrbench.engines.names import is_own
 from lrbench.report.rows import RunRow
+from lrbench.runs.declarations import arguments_text, is_program
 
 
 def mixed_versions(runs: Iterable[RunRow]) -> Iterator[str]:
@@ -42,7 +43,9 @@ def workload_label(net: Any, dataset: Any, batch_size: Any, iterations: Any) -> 
 
 
 def solver_name(settings: Settings) -> str:
-    """Return the solver's type, such as ``Adam``."""
+    """Return the solver's type, such as ``Adam``; of a program its arguments, such as ``width=64``."""
+    if is_program(settings):
+        return arguments_text(settings)
     return str(settings.get("type") or "unknown solver")
 
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 import collections
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
 
 from lrbench.comparable import row_key
+from lrbench.metrics.equal_seeds import is_clock, seeds_change_nothing
 from lrbench.metrics.objective import ACCURACY, Objective
-from lrbench.metrics.registry import METRICS, TIMES_TO_TARGET, Metric
+from lrbench.metrics.registry import METRICS, TIMES_TO_TARGET, Metric, unknown_metric
 from lrbench.metrics.run import Robustness, lr_scale_robustness
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.policies.counting import RATES
@@ -66,6 +67,18 @@ class PolicyRow:
         return tuple(run for run in self.runs if run.status in statuses)
 
     @cached_property
+    def equal_seeds(self) -> bool:
+        """Whether seeds change nothing: all evaluations of the counted runs are equal."""
+        seeded = all(run.seed is not None for run in self.counted)
+        return seeded and seeds_change_nothing([run.evaluations for run in self.counted])
+
+    def samples(self, metric: Metric) -> tuple[RunRow, ...]:
+        """The counted runs that are samples of a metric: of seeds that change nothing the one that got furthest."""
+        if not self.equal_seeds or is_clock(metric):
+            return self.counted
+        return (max(self.counted, key=lambda run: len(run.evaluations["iteration"])),)
+
+    @cached_property
     def statuses(self) -> dict[str, int]:
         """How many runs have each status, without those that none has."""
         return count_statuses(self.runs)
@@ -83,13 +96,16 @@ class PolicyRow:
     @cached_property
     def summaries(self) -> Mapping[str, Summary]:
         """Mean, deviation and count of every metric by name; a ``TimesToTarget`` where runs may miss the target."""
-        summaries: dict[str, Summary] = {
-            name: summarise([value for run in self.counted if (value := run.metrics.get(name)) is not None])
-            for name in dict.fromkeys([*METRICS, *(name for run in self.counted for name in run.metrics)])
-        }
+        names = dict.fromkeys([*METRICS, *(name for run in self.counted for name in run.metrics)])
+        summaries = {name: self._summary(name) for name in names}
         spread = self.robustness.spread if self.robustness else None
         summaries["lr_scale_robustness"] = summarise([] if spread is None else [spread])
         return _Summaries({**summaries, **self.times})
+
+    def _summary(self, name: str) -> Summary:
+        metric = METRICS.get(name) or unknown_metric(name, higher_is_better=False)
+        values = [value for run in self.samples(metric) if (value := run.metrics.get(name)) is not None]
+        return replace(summarise(values), equal_seeds=bool(values) and self.equal_seeds and not is_clock(metric))
 
     @cached_property
     def times(self) -> Mapping[str, TimesToTarget]:
@@ -100,14 +116,16 @@ class PolicyRow:
         """
         found = {}
         for name in TIMES_TO_TARGET:
+            metric = METRICS[name]
             runs = [
                 run
-                for run in self.counted
+                for run in self.samples(metric)
                 if run.target is not None
                 and (run.metrics.get(name) is not None or run.metrics.get("iterations_to_target") is None)
             ]
             budgets = [None if self.provisional else run.target_budgets[name] for run in runs]
-            found[name] = times_to_target([run.metrics.get(name) for run in runs], budgets)
+            times = times_to_target([run.metrics.get(name) for run in runs], budgets)
+            found[name] = replace(times, equal_seeds=self.equal_seeds and not is_clock(metric))
         return found
 
     def missed(self, metric: Metric) -> int:

@@ -40,6 +40,7 @@ class RunRow:
         metrics: metrics of the run and of its last evaluation; None where not reached or unknown.
         conditions: run.json's ``machine`` and ``threads``, on which only times and memory depend.
         stopping: run.json's rules for ending early; empty where it names none.
+        facts: what a program declares, as in run.json.
         rates: version of the count of lengths that are not whole, as in run.json; None where all are whole or it is
             unknown.
     """
@@ -64,6 +65,7 @@ class RunRow:
     conditions: Mapping[str, Any] = field(default_factory=dict)
     stopping: Mapping[str, Any] = field(default_factory=dict)
     objective: Objective | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
     rates: int | None = None
 
     @property
@@ -115,6 +117,7 @@ def row_of_record(record: RunRecord, target: AnyTarget | None = None) -> RunRow:
         conditions={"machine": run.machine, "threads": run.threads},
         stopping=run.stopping,
         objective=objective,
+        facts=run.facts,
         rates=run.counting,
     )
 

@@ -18,7 +18,9 @@ from lrbench.metrics.summary import Summary
 
 LEVEL = 0.05
 
-Verdict = Literal["best", "worse", "not told apart", "one seed", "no spread", "diverged", "missed"]
+SeedsChangeNothing = Literal["seeds change nothing"]
+Untested = Literal["one seed", "no spread"] | SeedsChangeNothing
+Verdict = Literal["best", "worse", "not told apart", "diverged", "missed"] | Untested
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Comparison:
     Attributes:
         verdict: ``worse`` where the corrected p is below 5%. ``one seed``: one of the two has a single value, and
             ``no spread``: neither has any variance, so that there is nothing to measure the difference with.
+            ``seeds change nothing``: all evaluations of one of the two are equal over its seeds, likewise.
             ``diverged``: some of its runs did, so that a test of the others would say nothing of the policy.
             ``missed``: likewise, where some runs missed the target whose time is compared.
         p: two-sided p-value of Welch's test, None where there was none.
@@ -75,6 +78,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
+def why_untested(first: Summary, second: Summary) -> Untested:
+    """Return why Welch's test says nothing of two means."""
+    if min(first.n, second.n) > 1:
+        return "no spread"
+    return "seeds change nothing" if first.equal_seeds or second.equal_seeds else "one seed"
+
+
 def compare_with_best(best: Summary, others: Sequence[Summary]) -> list[Comparison]:
     """Compare each of the others, which all rank below the best, with it."""
     p_values = [welch(best, other) for other in others]
@@ -82,7 +92,7 @@ def compare_with_best(best: Summary, others: Sequence[Summary]) -> list[Comparis
     found = []
     for other, p in zip(others, p_values, strict=True):
         if p is None:
-            found.append(Comparison("one seed" if min(best.n, other.n) < 2 else "no spread"))
+            found.append(Comparison(why_untested(best, other)))
         else:
             p_holm = next(corrected)
             found.append(Comparison("worse" if p_holm < LEVEL else "not told apart", p, p_holm))

@@ -13,15 +13,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from lrbench.errors import SpecError
+from lrbench.runs.declarations import OWN_DATA
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings, TuningSettings
 from lrbench.spec.sections import Count, Iterations, Positive, Settings, Text, inconsistent
 from lrbench.storage import file_sha256
 
 Argument = bool | int | float | str
-OWN_DATA = "its own data"
-"""Name of a program's data in tables."""
-
 Split = Literal["validation", "test"]
 
 

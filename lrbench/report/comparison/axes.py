@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.comparable import engine_settings, workload_settings
+from lrbench.report.build import Report
 from lrbench.report.policies import PolicyRow
 from lrbench.spec.solver_types import SOLVER_TYPES
 
@@ -82,6 +83,15 @@ _ALL = (
         scaled=True,
     ),
     Axis(
+        "arguments",
+        "set of arguments",
+        "sets of arguments",
+        "with",
+        lambda name: name.startswith("solver."),
+        lambda row: row.solver,
+        "give an argument of the program a list of values, such as workload.arguments: {width: [64, 128]}",
+    ),
+    Axis(
         "batch_size",
         "batch size",
         "batch sizes",
@@ -114,3 +124,9 @@ _ALL = (
 )
 
 AXES: Mapping[str, Axis] = {axis.key: axis for axis in _ALL}
+
+
+def axis_for(axis: Axis, report: Report) -> Axis:
+    """Return the axis; the arguments in place of solvers for a report of programs alone, which have no solvers."""
+    of_programs = axis.key == "solver" and all(table.is_program for table in report.workloads)
+    return AXES["arguments"] if of_programs else axis

@@ -9,9 +9,10 @@ from lrbench.errors import PolicyError, ResultsError
 from lrbench.metrics.objective import AnyTarget
 from lrbench.policies import parse_policy
 from lrbench.report.build import Report, WorkloadTable, ranked
-from lrbench.report.comparison.axes import Axis, settings_of
+from lrbench.report.comparison.axes import Axis, axis_for, settings_of
 from lrbench.report.comparison.cost import Samples, costs, read_samples
 from lrbench.report.comparison.table import ComparedRow, Comparison, ComparisonTable
+from lrbench.report.formats import equal_seeds_note
 from lrbench.report.labels import engine_name, mixed_versions, workload_name
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
@@ -25,6 +26,7 @@ def compare(report: Report, axis: Axis) -> Comparison:
     Raises:
         ResultsError: nothing was trained with several values of it.
     """
+    axis = axis_for(axis, report)
     groups = sorted(_groups(report, axis), key=lambda group: group[0])
     comparable = [group for group in groups if len({axis.value(row) for row in group[1]}) > 1]
     if not comparable:
@@ -40,6 +42,9 @@ def compare(report: Report, axis: Axis) -> Comparison:
         for label, found, _ in groups
         if len({axis.value(row) for row in found}) == 1
     ]
+    equal = [f"{axis.value(row)} {row.policy}" for row in rows if row.equal_seeds]
+    notes += [equal_seeds_note(equal, len(rows))] if equal else []
+    notes += report.program_notes
     tables = [_table(label, found, axis, (report, target), samples) for label, found, target in comparable]
     if axis.costs:
         notes += [note for table in tables for note in _caveats(table)]
@@ -72,7 +77,7 @@ def _label(workloads: Sequence[WorkloadTable], row: PolicyRow, axis: Axis) -> st
         kept = {name: None if axis.covers(f"workload.{name}") else settings[f"workload.{name}"] for name in names}
         name = workload_name(kept)
         parts = [name.replace(" on unknown data", "") if axis.key == "dataset" else name]
-    if axis.key != "solver" and any(each.several_solvers for each in workloads):
+    if not axis.covers("solver.type") and any(each.several_solvers for each in workloads):
         parts.append(row.solver)
     if axis.key not in ("engine", "device") and any(each.several_engines for each in workloads):
         parts.append(row.engine)

@@ -15,9 +15,9 @@ from typing import Literal
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary
 from lrbench.report.policies import PolicyRow
-from lrbench.report.statistics import LEVEL, holm, welch, welch_over_pairs
+from lrbench.report.statistics import LEVEL, Untested, holm, welch, welch_over_pairs, why_untested
 
-Verdict = Literal["differs", "not told apart", "one seed", "no spread", "diverged", "missed", "not comparable"]
+Verdict = Literal["differs", "not told apart", "diverged", "missed", "not comparable"] | Untested
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def contrast(
                 verdict = "missed"
             differences[policy] = Difference(policy, None, verdict)
             continue
-        verdict = "one seed" if policy not in tested else "no spread"
+        verdict = why_untested(*known[policy])
         if policy in corrected:
             verdict = "differs" if corrected[policy] < LEVEL else "not told apart"
         differences[policy] = Difference(

@@ -20,6 +20,7 @@ _NOISE = {
     "within noise": "within the seeds' noise",
     "beyond noise": "beyond the seeds' noise",
     "one seed": "one seed, so the noise is unknown",
+    "seeds change nothing": "seeds change nothing, so there is no noise to judge it by",
     "no spread": "the seeds do not differ, so the noise is unknown",
 }
 _TROUBLES = ("not run", "unfinished", "diverged", "no value", "a seed without a value", "worse", "not tested")

@@ -154,7 +154,7 @@ class ComparisonTable:
 
 def _lacks_seeds(row: PolicyRow, metric: Metric) -> bool:
     """Whether a seed has no value, as where it missed the target: the mean of the others would flatter the policy."""
-    return row.summaries[metric.name].n < len(row.counted)
+    return row.summaries[metric.name].n < len(row.samples(metric))
 
 
 def _trouble(row: PolicyRow | None, metric: Metric) -> str | None:

@@ -19,15 +19,13 @@ from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import RankKey, Summary, rank_key, summarise, times_to_target
 from lrbench.report.build import standing
 from lrbench.report.policies import PolicyRow
-from lrbench.report.statistics import LEVEL, welch
+from lrbench.report.statistics import LEVEL, Untested, welch, why_untested
 
 DRAWS = 1000
 COVERAGE = 0.95
 
 Pair = tuple[str, str]
-Verdict = Literal[
-    "best", "within noise", "beyond noise", "one seed", "no spread", "diverged", "missed", "no outcome", "not run"
-]
+Verdict = Literal["best", "within noise", "beyond noise", "diverged", "missed", "no outcome", "not run"] | Untested
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def _judged(row: PolicyRow, best: PolicyRow, metric: Metric) -> tuple[Verdict, f
     means = row.summaries[metric.name], best.summaries[metric.name]
     p = welch(*means)
     if p is None:
-        return ("one seed" if min(mean.n for mean in means) < 2 else "no spread"), None
+        return why_untested(*means), None
     return ("beyond noise" if p < LEVEL else "within noise"), p
 
 
@@ -139,7 +137,7 @@ def _has_outcome(row: PolicyRow, metric: Metric) -> bool:
 def _seeds(row: PolicyRow, metric: Metric) -> list[_Seed]:
     return [
         _Seed(run.status == "diverged", run.metrics.get(metric.name), run.target_budgets.get(metric.name))
-        for run in row.counted
+        for run in row.samples(metric)
     ]
 
 

@@ -23,7 +23,7 @@ from lrbench.metrics.objective import AnyTarget
 from lrbench.metrics.registry import Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.figures.data import Curve, metric_curve, rank_labels, rate_curve, zoom
-from lrbench.report.formats import heading, mean_and_deviation, status_counts
+from lrbench.report.formats import EQUAL_SEEDS, heading, mean_and_deviation, status_counts
 from lrbench.report.policies import PolicyRow
 from lrbench.runs.status import COMPLETED
 
@@ -90,8 +90,10 @@ class PlotContext:
             label = f"{rank}.  {short}  [{', '.join(values)}]"
             series.append(Series(row, name, label, screen_look(index), rank if index < EMPHASISED else ""))
         notes = [f"line: mean over the seeds; [{heading(metric)}]"]
-        if any(len(row.counted) > 1 for row in shown[:EMPHASISED]):
+        if any(len(row.counted) > 1 and not row.equal_seeds for row in shown[:EMPHASISED]):
             notes.append(f"band: lowest to highest seed, of the first {min(len(shown), EMPHASISED)}")
+        if equal := workload.equal_seeds:
+            notes.append(f"{EQUAL_SEEDS} for {len(equal)} of {len(workload.policies)} policies")
         if any("diverged" in row.statuses for row in shown):
             notes.append("×: a seed diverged")
         if len(shown) < len(workload.policies):

@@ -10,6 +10,7 @@ from lrbench.metrics.registry import METRICS, Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.figures.paper_layout import APART
 from lrbench.report.formats import (
+    EQUAL_SEEDS,
     heading,
     mean_and_deviation,
     mean_of_some,
@@ -40,12 +41,12 @@ def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
     elif row.missed(metric):
         parts.append(some_missed(row.missed(metric), row.times[metric.name].runs))
     elif row.comparison is not None:
-        parts.append(verdict(row.comparison))
+        parts += dict.fromkeys([verdict(row.comparison), *([EQUAL_SEEDS] if row.equal_seeds else [])])
     elif row.provisional:
         parts.append("running")
     soon = METRICS["iterations_to_best" if workload.target is None else "iterations_to_target"]
     if row.summaries[soon.name].mean is not None:
-        when = mean_of_some(row.summaries[soon.name], len(row.counted), soon.unit)
+        when = mean_of_some(row.summaries[soon.name], len(row.samples(soon)), soon.unit)
         parts.append(f"{_goal(workload)} at {when}")
     elif summary.mean is not None and workload.target is not None:
         parts.append(f"{_goal(workload)} not reached")
@@ -79,6 +80,8 @@ def caption(workload: WorkloadTable, rows: Sequence[PolicyRow], whats: Sequence[
 def _about_the_curves(workload: WorkloadTable, rows: Sequence[PolicyRow], whats: Sequence[str]) -> list[str]:
     if set(whats) == {"rates"}:
         return []
+    if rows and all(row.equal_seeds for row in rows):
+        return ["The seeds change nothing, so that every line is that of each seed."]
     counts = sorted({len(row.counted) for row in rows if row.counted})
     if not counts or counts == [1]:
         return ["One seed each, so the noise between seeds is unknown."]

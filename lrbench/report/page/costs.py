@@ -30,15 +30,15 @@ def page_costs(workload: WorkloadTable, metric: Metric) -> list[dict[str, Any]]:
     """
     found = []
     for name in COSTS:
-        places = [i for i, row in enumerate(workload.policies) if _counts(row, name) and _counts(row, metric.name)]
+        places = [i for i, row in enumerate(workload.policies) if _counts(row, METRICS[name]) and _counts(row, metric)]
         if name != metric.name and len(places) > 1:
             found.append(_cost(workload, METRICS[name], metric, places))
     return found
 
 
-def _counts(row: PolicyRow, name: str) -> bool:
-    found = row.summaries[name]
-    return row.rank is not None and not row.diverged and found.mean is not None and found.n == len(row.counted)
+def _counts(row: PolicyRow, metric: Metric) -> bool:
+    found = row.summaries[metric.name]
+    return row.rank is not None and not row.diverged and found.mean is not None and found.n == len(row.samples(metric))
 
 
 def _cost(workload: WorkloadTable, cost: Metric, metric: Metric, places: Sequence[int]) -> dict[str, Any]:

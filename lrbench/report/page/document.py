@@ -17,7 +17,7 @@ from lrbench.metrics.registry import METRICS, Metric
 from lrbench.report.active_runs import active_runs
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.figures.data import rank_labels, zoom
-from lrbench.report.formats import NOTHING, heading, known_number
+from lrbench.report.formats import NOTHING, heading, known_number, objective_heading
 from lrbench.report.page.costs import page_costs
 from lrbench.report.page.curves import Curves, KnownRates
 from lrbench.report.page.headline import headline
@@ -28,8 +28,18 @@ from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
 from lrbench.report.views.ranking import ranking_columns, ranking_notes
 from lrbench.report.views.ranking_data import ranking_data
+from lrbench.runs.declarations import evaluated_part, training_text
 
-_NEAREST_FIRST = ("best", "not told apart", "no spread", "one seed", "worse", "missed", "diverged")
+_NEAREST_FIRST = (
+    "best",
+    "not told apart",
+    "seeds change nothing",
+    "no spread",
+    "one seed",
+    "worse",
+    "missed",
+    "diverged",
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,8 @@ def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
             )
         yield {
             "label": plain(workload.label),
+            "solver": "optimizer" if workload.is_program else "solver",
+            "best": f"best {objective_heading(workload.objective)}" if not workload.objective.is_accuracy else "best %",
             "order": _order(workload),
             "headline": {name: plain(text) for name, text in headline(workload, metric).items()},
             "notes": [plain(note) for note in ranking_notes(workload, metric)],
@@ -140,11 +152,12 @@ def _sort_value(key: str, text: str, workload: WorkloadTable, row: PolicyRow, me
 
 def _order(workload: WorkloadTable) -> list[int]:
     """Sort key: first workloads that are no range test, judged on the test set, with the most ranked policies."""
-    runs = [run for row in workload.policies for run in (*row.runs, *row.scaled)]
+    runs = workload.runs
     names = [str(dataset.get("name")) for run in runs if isinstance(dataset := run.workload.get("dataset"), Mapping)]
+    parts = [*map(evaluated_on, names), *map(evaluated_part, runs)]
     return [
         int(is_range_test(workload)),
-        int(any(evaluated_on(name) == "validation" for name in names)),
+        int("validation" in parts),
         -sum(row.rank is not None for row in workload.policies),
     ]
 
@@ -161,7 +174,7 @@ def _run(run: RunRow) -> dict[str, Any]:
     column: Sequence[float] = run.evaluations.get("iteration", ())  # type: ignore[assignment]
     return {
         "policy": plain(run.policy) + (f" x{run.lr_scale:g}" if run.lr_scale != 1 else ""),
-        "solver": plain(str(run.solver.get("type") or "unknown solver")),
+        "solver": plain(training_text(run.solver, run.facts)),
         "seed": NOTHING if run.seed is None else str(run.seed),
         "status": run.status,
         "reason": plain(run.reason or ""),

@@ -9,7 +9,7 @@ from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.active_runs import duration
 from lrbench.report.build import WorkloadTable
-from lrbench.report.formats import counted, mean_and_deviation, number, target_text, unit_text
+from lrbench.report.formats import EQUAL_SEEDS, counted, mean_and_deviation, number, target_text, unit_text
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow
 from lrbench.report.selection import Selection, select
@@ -62,6 +62,8 @@ def _value(row: PolicyRow, metric: Metric) -> str:
     """Return such as ``98.93 ± 0.12 % (mean ± standard deviation over 3 seeds)``."""
     found = row.summaries[metric.name]
     text = mean_and_deviation(Summary(found.mean, found.deviation, found.n), metric.unit) + unit_text(metric.unit)
+    if found.equal_seeds:
+        return f"{text} ({EQUAL_SEEDS})"
     if isinstance(found, TimesToTarget) and found.missed:
         return f"{text} ({found.n} of {found.runs} seeds reached the target; the mean is over those)"
     return f"{text} ({'one seed' if found.n == 1 else f'mean ± standard deviation over {found.n} seeds'})"
@@ -73,12 +75,15 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
     verdicts = {id(row): row.comparison.verdict for row in others if row.comparison is not None}
     counts = collections.Counter[str](verdicts.values())
     if not others:
-        alone = best.summaries[metric.name].n < 2 and not best.missed(metric)
+        only = best.summaries[metric.name]
+        alone = only.n < 2 and not only.equal_seeds and not best.missed(metric)
         return (
             "Unknown: there is one policy with one seed." if alone else "There is no other policy to compare it with."
         )
     if best.missed(metric):
         return "Unknown: a seed of every policy missed the target, so nothing is tested."
+    if counts[EQUAL_SEEDS] == len(others):
+        return "Nothing to test: the seeds change nothing, so that every difference is one of the policies."
     if best.summaries[metric.name].n < 2 or counts["one seed"] == len(others):
         diverged = f" {counts['diverged']} had runs that diverged." if counts["diverged"] else ""
         return (
@@ -102,6 +107,7 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
 
 
 _UNTESTED = {
+    EQUAL_SEEDS: "not tested, as seeds change nothing",
     "one seed": "not tested, having one seed",
     "no spread": "not tested, as the seeds do not differ",
     "missed": "missed the target with a seed",

@@ -36,6 +36,8 @@ def _matrix(table: ComparisonTable) -> dict[str, Any]:
     return {
         "label": plain(table.label),
         "title": heading(table.metric),
+        "value": "optimizer" if table.axis.key == "solver" else table.axis.title,
+        "plural": "optimizers" if table.axis.key == "solver" else table.axis.plural,
         "solvers": [plain(solver) for solver in table.values],
         "rows": [
             {

@@ -35,7 +35,7 @@ def is_of_range_test(run: RunRow) -> bool:
 
 def is_range_test(workload: WorkloadTable) -> bool:
     """Whether all runs of the workload were made by ``lrbench range``."""
-    return all(is_of_range_test(run) for row in workload.policies for run in (*row.runs, *row.scaled))
+    return all(map(is_of_range_test, workload.runs))
 
 
 def page_ranges(runs: Sequence[RunRow]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from lrbench.metrics.registry import METRICS
 from lrbench.report.comparison.contrast import Difference
 from lrbench.report.comparison.cost import COSTS, Cost, ratio
 from lrbench.report.comparison.findings import (
@@ -111,7 +112,8 @@ def _apart(found: Difference, table: ComparisonTable) -> list[Cell | str]:
 
 
 def _soon(found: ComparedRow) -> str:
-    return mean_of_some(found.row.summaries["iterations_to_target"], len(found.row.counted), "iterations")
+    metric = METRICS["iterations_to_target"]
+    return mean_of_some(found.row.summaries[metric.name], len(found.row.samples(metric)), metric.unit)
 
 
 def _ranks(table: ComparisonTable, caption: str) -> Table:

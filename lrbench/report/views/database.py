@@ -210,7 +210,7 @@ def _values(target: float | None, objective: Objective) -> list[_Column]:
     columns = [_metric_column(final, deviation=True), _metric_column(best, "best", deviation=False)]
     if objective.at == "best":
         columns = [_metric_column(best, deviation=True), _metric_column(final, "final", deviation=False)]
-    columns.append((Column("runs", "text"), lambda entry: seeds(entry.spread(best.name).n, entry_statuses(entry))))
+    columns.append((Column("runs", "text"), lambda entry: seeds(entry.spread(best.name), entry_statuses(entry))))
     if target is None:
         return columns
     title = f"iterations to {number(target, 'fraction')} %"

@@ -16,6 +16,7 @@ from lrbench.report.formats import (
     NOTHING,
     counted,
     different_targets,
+    equal_seeds_note,
     heading,
     known_number,
     mark_of,
@@ -118,7 +119,9 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
         RankingColumn("policy", Column("policy", "policy"), lambda row: row.policy),
     ]
     if workload.several_solvers:
-        columns.append(RankingColumn("solver", Column("solver", "text", folds=True), lambda row: row.solver))
+        columns.append(
+            RankingColumn("solver", Column(workload.solver_title, "text", folds=True), lambda row: row.solver)
+        )
     if workload.several_engines:
         columns.append(RankingColumn("engine", Column("engine", "text", folds=True), lambda row: row.engine))
     # How it ended, and how soon it was good.
@@ -132,7 +135,7 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
     return [
         *columns,
         RankingColumn(metric.name, Column(heading(metric)), lambda row: _value(row, metric)),
-        RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name].n, row.statuses)),
+        RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name], row.statuses)),
         RankingColumn("against_the_best", Column("vs. best", "text"), lambda row: _against_the_best(row, metric)),
         *(_mean(each, title) for name, (each, title) in further.items() if name != metric.name),
     ]
@@ -154,7 +157,7 @@ def _mean(metric: Metric, title: str) -> RankingColumn:
     return RankingColumn(
         metric.name,
         Column(title),
-        lambda row: mean_of_some(row.summaries[metric.name], len(row.counted), metric.unit),
+        lambda row: mean_of_some(row.summaries[metric.name], len(row.samples(metric)), metric.unit),
     )
 
 
@@ -171,21 +174,27 @@ def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:
         yield f"no run here has a value of {metric.name}, so that nothing is ranked"
     elif any(row.rank is None for row in workload.policies):
         yield _PROVISIONAL
+    if equal := workload.equal_seeds:
+        yield equal_seeds_note(equal, len(workload.policies))
     if len(workload.targets) > 1:
         yield different_targets(workload.targets)
-    rates = [run.rates for row in workload.policies for run in (*row.runs, *row.scaled)]
+    rates = [run.rates for run in workload.runs]
     if 1 in rates:
         yield _EARLIER_COUNT.format(rates.count(1), len(rates))
     yield from mixed_versions(run for row in workload.policies for run in row.runs)
+    yield from workload.program_notes
 
 
 def _seeds_sentence(workload: WorkloadTable, metric: Metric) -> str:
     """Over how many seeds the means are."""
     if any(row.missed(metric) for row in workload.policies if row.rank is not None):
         return "Mean ± sample standard deviation over the seeds that reached the target"
-    counts = sorted({row.summaries[metric.name].n for row in workload.policies} - {0})
+    summaries = [row.summaries[metric.name] for row in workload.policies if row.summaries[metric.name].n]
+    counts = sorted({summary.n for summary in summaries})
     if not counts:
         return "No policy has a value yet"
+    if all(summary.equal_seeds for summary in summaries):
+        return "The seeds change nothing, so there is no noise and nothing is tested"
     if counts == [1]:
         return "One seed each, so the noise between seeds is unknown and nothing is tested"
     over = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"

@@ -43,7 +43,7 @@ def ranking_data(report: Report) -> dict[str, Any]:
         "policies": [_policy_data(row, workload, names) for workload in report.workloads for row in workload.policies],
         "functions": [entry for workload in report.workloads for entry in _functions_data(workload)],
         "problems": list(report.problems),
-        "notes": list(report.notes),
+        "notes": [*report.notes, *report.program_notes],
     }
 
 
@@ -84,6 +84,7 @@ def _run_data(run: RunRow, workload: str, names: Sequence[str], *, counted: bool
         "seed": run.seed,
         "solver": dict(run.solver),
         "engine": dict(run.engine),
+        **({"facts": dict(run.facts)} if run.facts else {}),
         "status": run.status,
         "reason": run.reason,
         "iteration": run.iteration,
@@ -105,6 +106,7 @@ def _policy_data(row: PolicyRow, workload: WorkloadTable, names: Sequence[str]) 
         "engine": row.engine,
         **target_data(workload.target),
         "provisional": row.provisional,
+        "seeds_change_nothing": row.equal_seeds,
         "runs": len(row.runs),
         "diverged": row.diverged,
         "statuses": {status: row.statuses.get(status, 0) for status in STATUSES},

@@ -2,7 +2,7 @@
 
 const FILTERS = [
   ["function", "LR function", (run) => run.function],
-  ["solver", "Solver", (run, place) => data.runs[place].solver],
+  ["solver", null, (run, place) => data.runs[place].solver],
   ["seed", "Seed", (run, place) => data.runs[place].seed],
   ["status", "Status", (run) => run.status],
 ];
@@ -35,7 +35,7 @@ function renderFilters() {
     return element(
       "label",
       {},
-      title,
+      title || workload.solver[0].toUpperCase() + workload.solver.slice(1),
       element("select", { name, onchange: (event) => filterNow(name, event.target.value) }, ...options),
     );
   });

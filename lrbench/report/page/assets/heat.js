@@ -22,11 +22,12 @@ function heatTable(matrix) {
       element("td", { class: "left" }, row.verdict),
     ),
   );
-  return scrollingTable(`${matrix.label}: policies and optimizers`, head, rows, "heat");
+  return scrollingTable(`${matrix.label}: policies and ${matrix.plural}`, head, rows, "heat");
 }
 
 function renderHeat() {
   show("solvers", data.solvers.length > 0);
+  fill("solvers-title", `Policies and ${data.solvers[0]?.plural}`);
   fill(
     "heat",
     ...data.solvers.flatMap((matrix) => [
@@ -36,7 +37,7 @@ function renderHeat() {
       element(
         "p",
         { class: "note" },
-        "★, framed: best of its optimizer. Darker: larger gap to it. Hatched: not comparable, because a run diverged or is missing, or a seed has no value.",
+        `★, framed: best of its ${matrix.value}. Darker: larger gap to it. Hatched: not comparable, because a run diverged or is missing, or a seed has no value.`,
       ),
     ]),
   );

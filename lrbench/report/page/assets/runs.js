@@ -1,7 +1,7 @@
 // The runs of the workload, each with the spec that makes it again, and the active runs.
 
 const FIRST_RUNS = 100;
-const RUN_COLUMNS = ["policy", "solver", "seed", "status", "best %", "iteration", "spec"];
+const LEFT = new Set(["solver", "optimizer", "status", "spec"]);
 
 async function copy(text, button, box) {
   try {
@@ -48,10 +48,11 @@ function runRow(place) {
 function renderRuns() {
   const places = [...runsOfWorkload()].filter(passes);
   const shown = state.allRuns ? places : places.slice(0, FIRST_RUNS);
-  const head = RUN_COLUMNS.map((title) =>
+  const titles = ["policy", workload.solver, "seed", "status", workload.best, "iteration", "spec"];
+  const head = titles.map((title) =>
     element(
       "th",
-      { scope: "col", class: /solver|status|spec/.test(title) ? "left" : title === "policy" ? "policy" : null },
+      { scope: "col", class: LEFT.has(title) ? "left" : title === "policy" ? "policy" : null },
       title,
     ),
   );
