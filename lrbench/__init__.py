@@ -4,9 +4,10 @@
 >>> lrbench.Policy.parse("STEP(k0=0.1, gamma=0.5, l=1000)")(1500)
 0.05
 
-``run`` trains the runs of a spec, ``attach`` gives a training program of your own its rates, ``Results`` and
-``load_results`` read results, and ``recommend`` recommends policies for a workload. Every error that a user can cause
-is an ``LRBenchError``. Each part is loaded when used.
+``run`` trains the runs of a spec or of a training function, ``tune`` and ``range`` search for policies and rates,
+``attach`` gives a training program of your own its rates, ``Results`` and ``load_results`` read results, and
+``recommend`` recommends policies for a workload. Every error that a user can cause is an ``LRBenchError``. Each part is
+loaded when used.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from lrbench.api.recommendations import recommend
     from lrbench.api.results import Results, load_results
     from lrbench.api.training import run
+    from lrbench.api.tuning import range, tune
     from lrbench.errors import LRBenchError
     from lrbench.policies import Policy
     from lrbench.program.attached import attach
 
-__all__ = ["LRBenchError", "Policy", "Results", "attach", "load_results", "recommend", "run"]
+__all__ = ["LRBenchError", "Policy", "Results", "attach", "load_results", "range", "recommend", "run", "tune"]
 
 _PLACES = {
     "attach": "lrbench.program.attached",
@@ -31,8 +33,10 @@ _PLACES = {
     "Policy": "lrbench.policies",
     "Results": "lrbench.api.results",
     "load_results": "lrbench.api.results",
+    "range": "lrbench.api.tuning",
     "recommend": "lrbench.api.recommendations",
     "run": "lrbench.api.training",
+    "tune": "lrbench.api.tuning",
 }
 
 

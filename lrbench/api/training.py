@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.api.environment import data_folder, home, site
+from lrbench.api.functions import SpecOrFunction, log_program, read_python
 from lrbench.api.results import Results
 from lrbench.data import prepare
 from lrbench.data.sources import in_lines
@@ -23,15 +24,14 @@ from lrbench.executors.setup import (
     make_executor,
     with_engine_version,
 )
-from lrbench.spec.experiment import Spec, python_experiment
 
 LOG = logging.getLogger("lrbench")
 
 
 def run(
-    spec: Spec, *, results: str | os.PathLike[str] = "results", jobs: int = 1, threads: int = 1, **values: Any
+    spec: SpecOrFunction, *, results: str | os.PathLike[str] = "results", jobs: int = 1, threads: int = 1, **values: Any
 ) -> Results:
-    """Run the experiment that a spec describes, and return its results.
+    """Run the experiment that a spec describes, or one of a training function, and return its results.
 
     As with ``lrbench run``, finished runs are skipped and interrupted runs resume from their last snapshot, so the call
     can be interrupted and repeated at any time, and the two can be used in turn on one results folder. Nothing is
@@ -42,8 +42,14 @@ def run(
         >>> results.runs["status"].tolist()
         ['finished']
 
+    A function that returns an ``lrbench.torch.Training`` is trained in processes of its own; passing it is the consent
+    to execute it. They import the file that has it, so that a script calls ``lrbench.run`` under
+    ``if __name__ == "__main__":``, or are sent the function of a notebook with all that it uses. The keys of
+    ``workload`` may then be given by themselves: ``lrbench.run(training, policies=["FIX(k0=0.001)"], iterations=600,
+    seeds=3, objective={"metric": "test_loss"})``.
+
     Args:
-        spec: the path of a YAML file, or what such a file holds.
+        spec: the path of a YAML file, what such a file holds, or a training function.
         results: the results folder, with one subfolder per experiment.
         jobs: sessions to train in parallel.
         threads: processor threads per session.
@@ -51,29 +57,36 @@ def run(
             ``engine={"name": "torch"}``.
 
     Raises:
-        UsageError: the spec, net, data, engine or results folder is invalid.
+        UsageError: the spec, net, data, engine or results folder is invalid, or the function cannot be sent to another
+            process.
         Interrupted: Ctrl-C; completed work is kept.
     """
-    for name, count in (("jobs", jobs), ("threads", threads)):
-        if count < 1:
-            raise UsageError(f"{name} is {count}, but must be at least 1")
-    experiment = python_experiment(spec, values)
+    check_counts(jobs=jobs, threads=threads)
+    experiment, consent = read_python(spec, values)
     check_engine(experiment)
-    engine = find_engine(experiment, site())
+    engine = find_engine(experiment, site(consent))
     data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=in_lines(LOG.info)))
     experiment = with_engine_version(experiment, engine)
     tasks = plan.tasks(experiment, data, Path(results), threads)
     check_tasks(tasks, engine, experiment)
+    log_program(experiment, data, consent)
     executor = make_executor(tasks, engine, jobs, LOG.info)
     executor.listener = RunLog(len(tasks))
     executor.run(tasks)
     return Results(*(task.folder for task in tasks))
 
 
+def check_counts(**counts: int) -> None:
+    """Raise UsageError unless every count is at least 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise UsageError(f"{name} is {count}, but must be at least 1")
+
+
 class RunLog(LogListener):
     """Logs each piece of news at the level INFO, and a run that failed or diverged as a WARNING."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None = None) -> None:
         super().__init__()
         self._total = total
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from lrbench.api.environment import home, site
 from lrbench.cli.consent import announce_program, program_options
@@ -27,16 +25,13 @@ from lrbench.cli.options import (
 )
 from lrbench.cli.output import how_to_resume, tell
 from lrbench.cli.setup import prepare_data
-from lrbench.errors import Interrupted, SpecError
+from lrbench.errors import Interrupted
 
 if TYPE_CHECKING:
     from lrbench.engines.site import Consent
     from lrbench.spec.experiment import Experiment
     from lrbench.tuning.space import Space
     from lrbench.tuning.trial_runner import TrialRunner
-
-MOST_LANES = 256
-"""Largest number of lanes per job, since the number of runs is not known in advance."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +92,10 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     Raises:
         UsageError: the spec, the data or the engine is not fit.
     """
-    from lrbench.executors.setup import check_engine, check_tasks, find_data, find_engine, with_engine_version
-    from lrbench.policies import parse_policy
-    from lrbench.runs.directory import check_writable
+    from lrbench.executors.setup import check_engine, find_data, find_engine, with_engine_version
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
-    from lrbench.spec.program import ProgramWorkload
+    from lrbench.tuning.setup import checked
     from lrbench.tuning.trial_runner import TrialRunner
 
     experiment = read_experiment(options.spec, options.overrides, TuningSettings)
@@ -110,39 +103,16 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     check(experiment)
     engine, data = find_engine(experiment, site(options.consent)), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
-    experiment.check_data(data)
-    check_writable(options.results)
-    bench = TrialRunner(experiment, data, engine, options.results, options.jobs, options.threads)
-    if isinstance(experiment.workload, ProgramWorkload):
-        check_tasks([bench.task(parse_policy("FIX(k0=0)"), 0)], engine, experiment)
-        announce_program(experiment, data, options.consent)
-    return replace(bench, lanes=_lanes(bench))
+    bench = checked(TrialRunner(experiment, data, engine, options.results, options.jobs, options.threads), tell)
+    announce_program(experiment, data, options.consent)
+    return bench
 
 
 def on_search_engine(bench: TrialRunner) -> TrialRunner:
     """Return the bench with the engine of ``search.engine``, if there is one; raise UsageError if it is not fit."""
-    from lrbench.executors.setup import check_engine, find_engine, with_engine_version
+    from lrbench.tuning import setup
 
-    wanted = bench.experiment.settings.search.engine
-    if wanted is None:
-        return bench
-    settings = bench.experiment.settings.model_copy(update={"engine": wanted})
-    experiment = replace(bench.experiment, settings=settings)
-    check_engine(experiment, "search")
-    engine = find_engine(experiment, site())
-    searching = replace(bench, experiment=with_engine_version(experiment, engine), engine=engine)
-    return replace(searching, lanes=_lanes(searching))
-
-
-def _lanes(bench: TrialRunner) -> int:
-    """Return how many runs share a session; it does not depend on the policy."""
-    from lrbench.executors.setup import check_lanes, find_lanes, sessions_at_once
-    from lrbench.policies import parse_policy
-
-    check_lanes(bench.engine, bench.experiment)
-    trial = bench.task(parse_policy("FIX(k0=0)"), 0)
-    jobs = sessions_at_once(bench.engine, bench.jobs, tell)
-    return find_lanes([trial], bench.engine, jobs, tell, MOST_LANES * jobs)
+    return setup.on_search_engine(bench, site(), tell)
 
 
 @contextmanager
@@ -163,40 +133,9 @@ def find_space(bench: TrialRunner) -> Space:
     Raises:
         UsageError: there is no such space, or the range test suggests no rates.
     """
-    from lrbench.tuning.space import search_space
+    from lrbench.tuning import setup
 
-    check_space(bench)
-    settings, document = bench.experiment.settings.search, bench.experiment.document
-    rates = settings.rates if settings.space is not None or settings.rates else _rates(bench)
-    return search_space(settings, rates, document)
-
-
-def check_space(bench: TrialRunner) -> None:
-    """Raise UsageError if the section ``search`` defines no possible space, whatever the rates; nothing is trained."""
-    from lrbench.tuning.space import search_space
-
-    settings, document = bench.experiment.settings.search, bench.experiment.document
-    space = search_space(settings, settings.rates or (1.0, 1.0), document)
-    with document.placing("search"):
-        space.check(bench.experiment.workload.iterations)
-
-
-def _rates(bench: TrialRunner) -> Sequence[float]:
-    """Return the rates that a range test suggests, run unless it is done; raise SpecError if there are none."""
-    from lrbench.tuning.range_test.running import FEW_IMAGES, range_test
-
-    click.echo("no search.rates in the spec: running a range test first", err=True)
-    judged = bench.on_validation(home(), most=FEW_IMAGES)
-    found = range_test(judged, bench.experiment.settings.solver[0])
-    if found.rates is None:
-        raise SpecError(
-            "the range test suggests no rates",
-            where=bench.experiment.document.where(("search",)),
-            remedy="inspect it with lrbench range, and set search.rates",
-        )
-    low, high = found.rates
-    click.echo(f"search.rates: [{low:g}, {high:g}]", err=True)
-    return found.rates
+    return setup.find_space(bench, home(), tell)
 
 
 def workload_heading(bench: TrialRunner) -> str:

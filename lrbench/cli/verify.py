@@ -14,7 +14,6 @@ from lrbench.cli.options import database_option, storage_option, target_option, 
 from lrbench.cli.output import show
 from lrbench.cli.tuning_options import (
     TuningOptions,
-    check_space,
     find_space,
     on_search_engine,
     open_bench,
@@ -98,6 +97,7 @@ def verify(
     lrbench verify configs/mnist_lenet.yaml --target 0.989 --within 5000 --phase database --phase search
     """
     from lrbench.report.views.verify import verdict_document
+    from lrbench.tuning.setup import check_space
     from lrbench.tuning.study import check_storage
     from lrbench.tuning.verify import SearchPhase, Verification, earlier_runs
     from lrbench.tuning.verify import verify as verified

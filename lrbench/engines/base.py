@@ -23,6 +23,7 @@ from lrbench.nets import has_mean_losses
 from lrbench.nets.caffe_pb2 import NetParameter
 from lrbench.policies import Policy
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.program import CarriedFunction
 from lrbench.spec.sections import EngineSettings
 from lrbench.spec.snapshots import SnapshotSettings
 
@@ -116,6 +117,7 @@ class ProgramJob(Job):
         sources: SHA-256 of the program's files by path relative to its folder, as the run's id has them.
         spec_folder: the folder of the spec that names the program.
         timeout: longest time in seconds without a message from the program; None: no limit.
+        carried: the function, where no file has it; ``program`` is its name in the folder that it works in.
     """
 
     program: Path
@@ -125,6 +127,7 @@ class ProgramJob(Job):
     sources: Mapping[str, str]
     spec_folder: Path
     timeout: float | None = None
+    carried: CarriedFunction | None = None
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ class Task:
             sources=self.data.sources,
             spec_folder=workload.folder,
             timeout=workload.timeout,
+            carried=workload.carried,
             objective="accuracy_top1" if metric == "accuracy" else metric,
             **common,
         )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import array
-import importlib
 import inspect
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,16 +12,12 @@ from lrbench.program.channel import Channel
 from lrbench.program.messages import evaluation, settings
 
 
-def drive(channel: Channel, program: str, function: str) -> None:
-    """Import the file under its own name, call its function, and train what it returns until LRBench ends it.
+def drive(channel: Channel, make: Callable[..., Any], function: str) -> None:
+    """Call the function of that name, and train what it returns until LRBench ends it.
 
     Raises:
-        TypeError: there is no such function, it takes no such arguments, or it returns no ``lrbench.torch.Training``.
+        TypeError: it takes no such arguments, or it returns no ``lrbench.torch.Training``.
     """
-    module = importlib.import_module(os.path.splitext(os.path.basename(program))[0])
-    make = getattr(module, function, None)
-    if not callable(make):
-        raise TypeError(f"{os.path.basename(program)} has no function {function!r}")
     channel.send({"event": "attached", "resumable": True, **settings({}, _defaults(make))})
     opened, _ = channel.receive()
     takes_split = _takes(make, "split")

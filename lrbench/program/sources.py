@@ -18,6 +18,9 @@ class LoadedSources:
     def __init__(self, folder: str, found: dict[str, str]) -> None:
         self._folder = os.path.realpath(folder) + os.sep
         self._found = found
+        others = [sys.prefix, sys.base_prefix, os.path.join(os.path.dirname(__file__), os.pardir)]
+        installed = [os.path.realpath(other) + os.sep for other in others]
+        self._installed = tuple(other for other in installed if other.startswith(self._folder))
 
     def current(self) -> dict[str, str]:
         """SHA-256 of each file when it was first seen, by path relative to the folder."""
@@ -26,6 +29,8 @@ class LoadedSources:
             if not isinstance(path, str) or not os.path.isabs(path):  # some modules have a made-up file
                 continue
             path = os.path.realpath(path)
+            if path.startswith(self._installed):  # Python or LRBench, where the folder is one around them
+                continue
             if path.startswith(self._folder) and path.endswith(".py") and "site-packages" not in path:
                 name = path[len(self._folder) :].replace(os.sep, "/")
                 if name not in self._found:

@@ -1,7 +1,8 @@
 """Start a program under LRBench; run as a script, with the Python of the user's choice.
 
-Usage: start.py READING WRITING PROGRAM [FUNCTION]
-    READING, WRITING: descriptors of the channel. Without FUNCTION the file PROGRAM runs as a script.
+Usage: start.py READING WRITING PROGRAM [FUNCTION [carried]]
+    READING, WRITING: descriptors of the channel. Without FUNCTION the file PROGRAM runs as a script. A carried function
+    comes over the channel; there is no file PROGRAM, but its folder is where the function works.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ def main() -> int:
 
     channel = connect(int(reading), int(writing))
     try:
-        with open(program, "rb") as file:
-            source = file.read()
-        watch_sources(folder, {os.path.basename(program): hashlib.sha256(source).hexdigest()})
         sys.argv = [program]
-        _run(program, source) if not function else _drive(channel, program, function[0])
+        if function[1:]:
+            watch_sources(folder, {})
+            _drive(channel, _received(channel), function[0])
+        else:
+            with open(program, "rb") as file:
+                source = file.read()
+            watch_sources(folder, {os.path.basename(program): hashlib.sha256(source).hexdigest()})
+            _drive(channel, _imported(program, function[0]), function[0]) if function else _run(program, source)
     except SystemExit as error:
         code = error.code
         if code not in (None, 0):
@@ -40,7 +45,9 @@ def main() -> int:
         return code if isinstance(code, int) else int(code is not None)
     except BaseException as error:  # noqa: BLE001 - LRBench is told why the run failed, whatever it is
         traceback.print_exc()
-        channel.send({"event": "failed", "reason": _reason(error), "where": _place(error, folder)})
+        channel.send(
+            {"event": "failed", "reason": _reason(error), "where": _place(error, folder) or _carried_place(error)}
+        )
         return 1
     return 0
 
@@ -56,16 +63,41 @@ def _run(program: str, source: bytes) -> None:
     exec(compile(source, program, "exec"), module.__dict__)
 
 
-def _drive(channel: Any, program: str, function: str) -> None:
-    """Import the file, call its function, and train what that gives."""
+def _imported(program: str, function: str) -> Any:
+    """Import the file under its own name, and return its function."""
+    import importlib
+
+    name = os.path.basename(program)
+    make = getattr(importlib.import_module(os.path.splitext(name)[0]), function, None)
+    if not callable(make):
+        raise TypeError(f"{name} has no function {function!r}")
+    return make
+
+
+def _received(channel: Any) -> Any:
+    """Receive a carried function, with the folders of the modules that it uses."""
+    message, payload = channel.receive()
+    sys.path += [folder for folder in message["path"] if folder not in sys.path]
+    import cloudpickle
+
+    return cloudpickle.loads(payload)
+
+
+def _drive(channel: Any, make: Any, function: str) -> None:
+    """Call the function, and train what that gives."""
     from lrbench.program.driven import drive
 
-    drive(channel, program, function)
+    drive(channel, make, function)
 
 
 def _reason(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [""]
     kind = type(error).__name__
+    if "pickle" in lines[0].lower() and "__main__" in lines[0]:  # by multiprocessing
+        return (
+            f"{lines[0][:500]}: what a notebook defines cannot be sent to workers of a loader unless they are forked: "
+            'put it into a file and import it, or give the loader multiprocessing_context="fork"'
+        )
     if kind == "OutOfMemoryError":
         return "out of GPU memory"
     return f"{kind}: {lines[0]}".rstrip(": ")[:1000]
@@ -83,6 +115,17 @@ def _place(error: BaseException, folder: str) -> str:
     if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(folder + os.sep):
         return f"{os.path.relpath(error.filename, folder)}:{error.lineno}"
     return f"{frames[-1]['file']}:{frames[-1]['line']}" if frames else ""
+
+
+def _carried_place(error: BaseException) -> str:
+    """Return function and line of the innermost frame of code that is in no file, empty where there is none."""
+    place, step = "", error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if not os.path.exists(code.co_filename) and not code.co_filename.startswith("<frozen"):
+            place = f"{code.co_name}, line {step.tb_lineno}"
+        step = step.tb_next
+    return place
 
 
 if __name__ == "__main__":

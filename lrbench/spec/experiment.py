@@ -24,6 +24,7 @@ from lrbench.spec.expansion import Run, write_out_runs
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.program import (
     OF_PROGRAM,
+    CarriedFunction,
     ProgramSettings,
     ProgramSource,
     ProgramWorkload,
@@ -185,12 +186,18 @@ def read_experiment(
     return experiment_of(document, path.resolve().parent, model)
 
 
-def experiment_of(document: Document, base: Path, model: type[ExperimentSettings] = ExperimentSettings) -> Experiment:
+def experiment_of(
+    document: Document,
+    base: Path,
+    model: type[ExperimentSettings] = ExperimentSettings,
+    carried: CarriedFunction | None = None,
+) -> Experiment:
     """The experiment of a document that is a mapping.
 
     Args:
         base: the folder that the spec's paths are relative to.
         model: as for ``read_experiment``.
+        carried: the function that stands for the program, where no file has it.
 
     Raises:
         UsageError: as ``read_experiment``.
@@ -198,14 +205,28 @@ def experiment_of(document: Document, base: Path, model: type[ExperimentSettings
     settings = check_settings(document, model)
     workload: Workload | ProgramWorkload
     if isinstance(settings.workload, ProgramSettings):
-        workload = read_program(settings.workload, document, base)
+        workload = read_program(settings.workload, document, base, carried)
     else:
         workload = read_workload(settings.workload, document, base)
     return Experiment(settings, workload, write_out_runs(settings, document), document)
 
 
+@dataclass(frozen=True)
+class SpecOfFunction:
+    """A spec for a training function that was passed in Python.
+
+    Attributes:
+        document: what a spec's file would hold.
+        folder: the folder that paths are relative to.
+    """
+
+    document: Mapping[str, Any]
+    folder: Path
+    carried: CarriedFunction | None = None
+
+
 def python_experiment(
-    spec: Spec, values: Mapping[str, Any], model: type[ExperimentSettings] = ExperimentSettings
+    spec: Spec | SpecOfFunction, values: Mapping[str, Any], model: type[ExperimentSettings] = ExperimentSettings
 ) -> Experiment:
     """Read a spec, set ``values`` in it, and write out its runs.
 
@@ -220,7 +241,10 @@ def python_experiment(
     Raises:
         UsageError: the spec, the net or a policy is wrong; the message says where.
     """
-    if isinstance(spec, Mapping):
+    carried = None
+    if isinstance(spec, SpecOfFunction):
+        document, base, carried = Document("the spec", _plain(spec.document, 0), {}), spec.folder, spec.carried
+    elif isinstance(spec, Mapping):
         document, base = Document("the spec", _plain(spec, 0), {}), Path.cwd()
     else:
         document, base = read_spec(Path(spec)), Path(spec).resolve().parent
@@ -228,7 +252,7 @@ def python_experiment(
     if isinstance(plain.get("engine"), str):
         plain["engine"] = {"name": plain["engine"]}
     apply_values(document, plain)
-    return experiment_of(document, base, model)
+    return experiment_of(document, base, model, carried)
 
 
 def _plain(value: Any, depth: int) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -174,14 +174,33 @@ def inputs_sha256(inputs: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
+class CarriedFunction:
+    """A function that no file has, such as one of a notebook, as it is sent to the process that trains.
+
+    Attributes:
+        sha256: hash of the function and all that it uses.
+        modules: files of the user's own modules that it uses.
+        payload: the function, pickled by value.
+        path: folders that its modules are looked for in.
+    """
+
+    name: str
+    sha256: str
+    modules: frozenset[Path]
+    payload: bytes = field(repr=False)
+    path: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ProgramWorkload:
     """A program and the length of its runs.
 
     Attributes:
-        path: the file, absolute; links are resolved.
+        path: the file, absolute; links are resolved. Of a carried function its name in the folder that it works in.
         written: the file as the spec has it.
         folder: the folder of the spec.
         test_interval: iterations between evaluations.
+        carried: the function, where no file has it.
     """
 
     path: Path
@@ -192,11 +211,14 @@ class ProgramWorkload:
     iterations: int
     test_interval: int
     timeout: float | None = None
+    carried: CarriedFunction | None = None
 
     @property
     def net_name(self) -> str:
-        """Name of the program in tables: ``train.py`` or ``train.py:training``."""
-        return self.path.name if self.function is None else f"{self.path.name}:{self.function}"
+        """Name of the program in tables: ``train.py``, ``train.py:training``, or that of a carried function."""
+        if self.function is None or self.carried is not None:
+            return self.path.name
+        return f"{self.path.name}:{self.function}"
 
     def source(self) -> ProgramSource:
         """Find and hash the program's files, without executing any of them.
@@ -204,7 +226,11 @@ class ProgramWorkload:
         Raises:
             SpecError: the file is no Python, or a file cannot be read.
         """
-        return ProgramSource(_sources(self.path), {name: _digest(self.folder / name) for name in self.inputs})
+        inputs = {name: _digest(self.folder / name) for name in self.inputs}
+        if self.carried is None:
+            return ProgramSource(imported_sources([self.path], self.path.parent), inputs)
+        modules = imported_sources(self.carried.modules, self.path.parent)
+        return ProgramSource({self.carried.name: self.carried.sha256, **modules}, inputs)
 
     def describe(self, data: ProgramSource) -> dict[str, Any]:
         """For run.json."""
@@ -229,15 +255,20 @@ class ProgramWorkload:
         }
 
 
-def read_program(settings: ProgramSettings, document: Document, base: Path) -> ProgramWorkload:
+def read_program(
+    settings: ProgramSettings, document: Document, base: Path, carried: CarriedFunction | None = None
+) -> ProgramWorkload:
     """Find the program that the settings name; nothing is executed.
+
+    Args:
+        carried: the function that stands for the program, where no file has it.
 
     Raises:
         SpecError: there is no such file; with the spec's line.
     """
     path = (base / settings.program).resolve()
     with document.placing("workload", "program"):
-        if not path.is_file():
+        if carried is None and not path.is_file():
             raise SpecError(f"there is no file {path}", remedy="paths are relative to the spec")
     return ProgramWorkload(
         path=path,
@@ -248,12 +279,17 @@ def read_program(settings: ProgramSettings, document: Document, base: Path) -> P
         iterations=settings.iterations,
         test_interval=settings.evaluate_every,
         timeout=settings.timeout,
+        carried=carried,
     )
 
 
-def _sources(path: Path) -> dict[str, str]:
-    """SHA-256 of the file, and of the modules in its folder that import statements name, by path relative to it."""
-    folder, found, waiting = path.parent, dict[str, str](), [path]
+def imported_sources(files: Iterable[Path], folder: Path) -> dict[str, str]:
+    """SHA-256 of the files, and of the modules in the folder that their import statements name, by relative path.
+
+    Raises:
+        SpecError: a file is no Python, or cannot be read.
+    """
+    found, waiting = dict[str, str](), sorted(files)
     while waiting:
         file = waiting.pop()
         name = file.relative_to(folder).as_posix()

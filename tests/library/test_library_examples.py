@@ -8,8 +8,11 @@ import re
 from pathlib import Path
 
 import pytest
+from factories.fake_engine import FakeEngine
 
 import lrbench
+from lrbench.data import Prepared
+from lrbench.executors import setup
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/how-to/use-lrbench-from-python.md"
 MODULES = [
@@ -25,6 +28,18 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 @pytest.mark.usefixtures("workplace")
 def test_examples_of_the_documentation(name):
+    run_examples(name)
+
+
+@pytest.mark.usefixtures("workplace")
+def test_examples_of_searches(digits: Prepared, monkeypatch):
+    engine = FakeEngine(diverges_above=0.5)
+    monkeypatch.setattr(setup, "open_engine", lambda name, site: engine)
+    monkeypatch.setenv("LRBENCH_HOME", str(digits.folder.parents[1]))
+    run_examples("lrbench.api.tuning")
+
+
+def run_examples(name: str) -> None:
     module = importlib.import_module(name)
     finder = doctest.DocTestFinder(exclude_empty=True)
     examples = [test for test in finder.find(module, extraglobs={"lrbench": lrbench}) if test.examples]

@@ -53,7 +53,8 @@ class ProgramSession(Session[Reported]):
         receiving, its_writing = os.pipe()
         its_reading, sending = os.pipe()
         self._source, self._sink = Connection(receiving, writable=False), Connection(sending, readable=False)
-        words = [str(its_reading), str(its_writing), str(job.program), *([job.function] if job.function else [])]
+        function = [] if job.function is None else [job.function] if job.carried is None else [job.function, "carried"]
+        words = [str(its_reading), str(its_writing), str(job.program), *function]
         try:
             self._process = subprocess.Popen(
                 [consent.python, str(START), *words],
@@ -73,6 +74,8 @@ class ProgramSession(Session[Reported]):
         assert self._process.stdout is not None
         self._log.follow(self._process.stdout)
         try:
+            if job.carried is not None:
+                self._send({"path": job.carried.path}, job.carried.payload)
             self.told |= self._receive("attached")[0]
             self.resumable = bool(self.told["resumable"])
         except BaseException:

@@ -9,8 +9,8 @@ with open(os.path.join(__path__[0], "__init__.py"), encoding="utf-8") as _source
 
 def _refuse(*_arguments, **_values):  # type: ignore[no-untyped-def]
     raise SystemExit(
-        "lrbench: a program that LRBench trains cannot start trainings itself: leave lrbench.run out of it"
+        'a program that LRBench trains cannot start trainings itself: call LRBench under if __name__ == "__main__":'
     )
 
 
-run = _refuse
+run = tune = range = _refuse
