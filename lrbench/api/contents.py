@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copyreg
 import dis
+import functools
 import hashlib
 import io
 import os
@@ -221,7 +222,9 @@ class Contents:
 
 
 def function_name(function: Any) -> str:
-    """Name of a function, or of the type of another callable; ``lambda`` for one without a name."""
+    """Name of a function, of the one in a ``partial``, or of the type of another callable."""
+    while isinstance(function, functools.partial):
+        function = function.func
     return str(getattr(function, "__name__", type(function).__name__)).strip("<>")
 
 

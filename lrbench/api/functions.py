@@ -48,8 +48,13 @@ def read_python(
         return python_experiment(spec, values, model), None
     described = _spec_of(spec)
     experiment = python_experiment(described, _of_workload(values), model)
-    assert isinstance(experiment.workload, ProgramWorkload)
-    return experiment, environment.consent(experiment.workload.path)
+    workload, program = experiment.workload, described.folder / described.document["workload"]["program"]
+    if not isinstance(workload, ProgramWorkload) or workload.path != program or workload.function != function_name(spec):
+        raise UsageError(
+            f"the function {function_name(spec)} is the program, so that no other can be set",
+            remedy="remove workload.program and workload.function",
+        )
+    return experiment, environment.consent(program)
 
 
 def log_program(experiment: Experiment, data: object, consent: Consent | None) -> None:
