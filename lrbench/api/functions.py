@@ -49,7 +49,11 @@ def read_python(
     described = _spec_of(spec)
     experiment = python_experiment(described, _of_workload(values), model)
     workload, program = experiment.workload, described.folder / described.document["workload"]["program"]
-    if not isinstance(workload, ProgramWorkload) or workload.path != program or workload.function != function_name(spec):
+    if (
+        not isinstance(workload, ProgramWorkload)
+        or workload.path != program
+        or workload.function != function_name(spec)
+    ):
         raise UsageError(
             f"the function {function_name(spec)} is the program, so that no other can be set",
             remedy="remove workload.program and workload.function",

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import lrbench
+
 PARTS = """
 import random
 
@@ -189,6 +191,46 @@ def test_a_program_that_only_a_spec_names_is_not_executed_from_python(folder):
     done = folder.python("-c", "import lrbench; lrbench.run('training.yaml')")
     assert "train.py would be executed, which needs your consent" in done.stderr
     assert not (folder.path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"program": "other.py"},
+        {"workload": {"program": "other.py"}},
+        {"workload.program": "other.py"},
+        {"function": "other"},
+        {"workload": {"program": "training", "function": "other"}},
+    ],
+)
+def test_passing_a_function_consents_to_no_other_program(values, tmp_path, monkeypatch):
+    def training(seed: int) -> None:
+        raise AssertionError
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.py").write_text("open('executed', 'w')\n")
+    with pytest.raises(lrbench.LRBenchError, match="the function training is the program, so that no other can be set"):
+        lrbench.run(training, policies=["FIX(k0=0.1)"], iterations=10, **values)
+    assert [path.name for path in tmp_path.iterdir()] == ["other.py"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "the spec: the key 'workload.iterations' is missing; for example iterations: 3000; also wrong: "),
+        ({"iterations": 0}, "the argument workload.iterations: workload.iterations is 0, but must be at least 1; "),
+        (
+            {"iterations": 9, "seeds": 0},
+            "the argument seeds: seeds is 0, but must be a list, or a count from 1 to 100,000; ",
+        ),
+        ({"iterations": 9, "batch_size": 3}, "the argument batch_size: unknown key 'batch_size'; "),
+        ({"iterations": 9, "jobs": 0}, "jobs is 0, but must be at least 1"),
+    ],
+)
+def test_a_wrong_value_gets_one_line(values, message):
+    with pytest.raises(lrbench.LRBenchError) as refused:
+        lrbench.run(lambda seed: None, policies=["FIX(k0=0.1)"], **values)
+    assert str(refused.value).startswith(message)
 
 
 LOADER = """
