@@ -86,9 +86,11 @@ class ProgramSession(Session[Reported]):
         """Return why the training cannot be resumed, None if it can; a function is called to know that."""
         if self._job.function is not None:
             self._open()
-        elif not self.resumable:
-            return "give save= and restore= to lrbench.attach, or hand over an lrbench.torch.Training"
-        return self._not_resumable
+            reason: str | None = self.told["resumable"]
+            return reason
+        if self.resumable:
+            return None
+        return "give save= and restore= to lrbench.attach, or hand over an lrbench.torch.Training"
 
     def train(self, rates: NDArray[np.float64]) -> TrainResult:
         """Send the rates, and wait until the program has trained with them."""
