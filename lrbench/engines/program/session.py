@@ -48,7 +48,6 @@ class ProgramSession(Session[Reported]):
         self._opened = False
         self.told: dict[str, Any] = {}
         self.last_iteration_seconds = math.nan
-        self._not_resumable: str | None = None
         self._log = BoundedLog(job.folder / LOG_NAME)
         receiving, its_writing = os.pipe()
         its_reading, sending = os.pipe()
@@ -182,7 +181,7 @@ class ProgramSession(Session[Reported]):
         if job.function is not None:
             opened = self._receive("opened")[0]
             self.told |= opened
-            reason = self._not_resumable = opened["resumable"]
+            reason = opened["resumable"]
             if reason is not None:
                 self.resumable = False
                 job.on_notice(f"not resumable, so that a run that is cut off starts over: {reason}")
