@@ -85,14 +85,14 @@ def recommend(
     check_target(target, "target")
     experiment = python_experiment(spec, values, TuningSettings)
     check_engine(experiment)
-    data = data_at_hand(experiment)
+    data, wanted = data_at_hand(experiment), experiment.aim(target)
     place = database_place() if database is None else database
     with open_database(place) as known:
         if known.created:
             logging.getLogger("lrbench").info(
                 "created %s with the %d entries that LRBench ships", known.shown, len(known)
             )
-        found = recommendations(experiment, data, target or experiment.settings.aim, known)
+        found = recommendations(experiment, data, wanted, known)
     return Recommendations(found, experiment, database)
 
 

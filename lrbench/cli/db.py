@@ -70,7 +70,10 @@ def add(paths: Sequence[Path], note: str | None, location: str | None) -> None:
 @db.command("list")
 @click.option("--function", metavar="NAME", shell_complete=function_names, help="Only policies of this LR function.")
 @click.option(
-    "--net", metavar="NAME", shell_complete=net_names, help="Only this net: its name, or a prefix of its SHA-256."
+    "--net",
+    metavar="NAME",
+    shell_complete=net_names,
+    help="Only this net or program: its name, or a prefix of its SHA-256.",
 )
 @click.option(
     "--dataset",

@@ -53,9 +53,9 @@ def recommend(
 
     experiment = read_experiment(spec, overrides, TuningSettings)
     check_engine(experiment)
-    data = data_at_hand(experiment)
+    data, wanted = data_at_hand(experiment), experiment.aim(target)
     with users_database(location) as database:
-        found = recommendations(experiment, data, target or experiment.settings.aim, database)
+        found = recommendations(experiment, data, wanted, database)
     solvers = tuple(asked_solver(recommendation.query) for recommendation in found)
     commands = Commands(str(spec), experiment.name, tuple(overrides), solvers, typed_again(location))
     show(recommendation_document(found, commands), output_format, output)

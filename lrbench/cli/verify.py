@@ -140,17 +140,10 @@ def _policy(text: str | None, phases: Sequence[Phase]) -> Policy | None:
 def _goal(
     experiment: Experiment, target: float | None, within: int | None, seeds: int | None, share: float, early_stop: bool
 ) -> Goal:
-    from lrbench.spec.program import ProgramWorkload
     from lrbench.tuning.verify import Goal
 
     settings = experiment.settings
-    objective = settings.objective.resolved
-    if target is not None and isinstance(experiment.workload, ProgramWorkload) and not objective.is_accuracy:
-        raise UsageError(
-            f"--target is an accuracy, but the spec judges by {objective.metric}",
-            remedy=f"leave it out, and add --set 'target={{metric: {objective.metric}, value: {target:g}}}'",
-        )
-    wanted = target if target is not None else settings.aim
+    wanted = experiment.aim(target)
     if wanted is None:
         raise UsageError("there is no target to reach", remedy="give --target 0.98, an accuracy, or target in the spec")
     chosen = tuple(settings.seeds) if seeds is None else tuple(range(seeds))

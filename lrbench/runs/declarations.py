@@ -96,7 +96,7 @@ def program_notes(runs: Iterable[Described]) -> list[str]:
     known = [run for run in runs if program_name(run.workload) is not None and run.facts]
     texts: dict[tuple[str, str], dict[str, None]] = {}
     for run in known:
-        key = str(program_name(run.workload)), _declared(run.facts)
+        key = str(program_name(run.workload)), declared_text(run.facts)
         texts.setdefault(key, {})[arguments_text(run.solver)] = None
     programs = [name for name, _ in texts]
     notes = []
@@ -116,7 +116,8 @@ def declared(runs: Iterable[Described]) -> Declared | None:
     return Declared(name, not any(map(takes_no_split, found)), tuple(program_notes(found)))
 
 
-def _declared(facts: Mapping[str, Any]) -> str:
+def declared_text(facts: Mapping[str, Any]) -> str:
+    """Return what a program declares, such as ``optimizer AdamW, data not declared``."""
     further = [name for name in facts if name not in (*_SHOWN, *_COUNTS.values(), "split_used")]
     titles = _SHOWN | {name: name for name in further}
     return ", ".join(_fact(name, title, facts) for name, title in titles.items())

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from lrbench.data import Prepared
-from lrbench.errors import SpecError
+from lrbench.errors import SpecError, UsageError
 from lrbench.metrics.objective import AnyTarget, Target, target_accuracy
 from lrbench.policies import Policy
 from lrbench.runs.description import RunDescription
@@ -77,6 +77,20 @@ class Experiment:
                 remedy="give a spec whose workload is a net",
             )
         return self.workload
+
+    def aim(self, accuracy: float | None) -> AnyTarget | None:
+        """Return the target to reach: the accuracy, or else that of the spec; None where there is none.
+
+        Raises:
+            UsageError: an accuracy is given for a program that is judged by another metric, and need not report any.
+        """
+        objective = self.settings.objective.resolved
+        if accuracy is not None and isinstance(self.workload, ProgramWorkload) and not objective.is_accuracy:
+            raise UsageError(
+                f"the target is an accuracy, {accuracy:g}, but the spec judges by {objective.metric}",
+                remedy=f"set target in the spec, such as {{metric: {objective.metric}, value: {accuracy:g}}}",
+            )
+        return self.settings.aim if accuracy is None else accuracy
 
     def check_data(self, data: Data) -> None:
         """Refuse a data set with more classes than the net has outputs, or a test set of no whole batches.

@@ -74,7 +74,7 @@ def test_alone_a_program_ends_as_it_did_before(tmp_path):
 def test_the_function_of_the_page_trains(tmp_path):
     pytest.importorskip("torch")
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    (block,) = (block for block in blocks if "def training" in block)
+    (block,) = [block for block in blocks if "lrbench.torch.Training(" in block]
     spec = shortened("mlp.py", tmp_path, "training")
     (tmp_path / "train.py").write_text(block)
     rows = trained(spec)

@@ -83,3 +83,47 @@ def diverged(seed: int = 0) -> MeasuredRun:
 def entry(policy: str = "FIX(k0=0.01)", runs: Sequence[MeasuredRun] = (run(0), run(1)), **workload: Any) -> Entry:
     """An entry of that policy on MNIST, or on what else is given."""
     return Entry(replace(WORKLOAD, **workload), policy, policy.partition("(")[0], 1.0, tuple(runs))
+
+
+PROGRAM = StoredWorkload(
+    net_name="train.py:training",
+    net_sha256="a" * 64,
+    dataset_name="its own data",
+    dataset_label="its own data",
+    dataset_sha256="b" * 64,
+    evaluated_on="test",
+    batch_size=None,
+    iterations=2000,
+    test_interval=500,
+    solver={"type": "program", "width": 64},
+    engine_name="program",
+    engine_driver="stepping",
+    engine_device="cpu",
+    engine_precision="float32",
+)
+
+ASKED_PROGRAM = replace(
+    ASKED,
+    net_name="train.py:training",
+    dataset_name="its own data",
+    dataset_label="its own data",
+    batch_size=None,
+    epoch=None,
+    solver={"type": "program", "width": 64},
+    engine="program",
+)
+
+
+def program_run(seed: int = 0, losses: Sequence[float] = (2.0, 1.0, 0.5), **others: Any) -> MeasuredRun:
+    """A run of a program with an evaluation every 500 iterations, 10 s each, whose losses fall."""
+    bests = tuple(NewBest(500 * at, loss, 10.0 * at) for at, loss in enumerate(losses, start=1))
+    values = dict.fromkeys(("test_loss", "best_test_loss"), losses[-1])
+    judged = {"objective": {"metric": "test_loss", "at": "final"}, "facts": {"split_used": True, "optimizer": "AdamW"}}
+    return run(seed, (), **{"curve": (), "iteration": 2000, "metrics": values, "bests": bests, **judged, **others})
+
+
+def program_entry(
+    policy: str = "FIX(k0=0.01)", runs: Sequence[MeasuredRun] = (program_run(),), **workload: Any
+) -> Entry:
+    """An entry of that policy with a program."""
+    return Entry(replace(PROGRAM, **workload), policy, policy.partition("(")[0], 1.0, tuple(runs))

@@ -76,9 +76,9 @@ def training(seed, width=2):
     assert folder.lrbench("db", "add", "results").returncode == 0
     (entry,) = own(folder)
     detail = folder.lrbench("db", "show", entry["id"]).stdout
-    assert "function: training" in detail
+    assert "program: train.py:training, SHA-256 " in detail
     assert "arguments: width=3" in detail
-    assert "optimizer AdamW, data not declared, model Linear, parameters 9" in detail
+    assert "optimizer AdamW, data not declared, model Linear (9 parameters)" in detail
 
 
 def test_an_exported_entry_is_imported_as_it_was(added, tmp_path):

@@ -48,7 +48,10 @@ def test_a_search_composes_nothing_for_a_program_that_cannot_resume_and_says_so(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--target", "0.9"), "--target is an accuracy, but the spec judges by distance; leave it out, and add --set"),
+        (
+            ("--target", "0.9"),
+            "the target is an accuracy, 0.9, but the spec judges by distance; set target in the spec, such as {metric: ",
+        ),
         ((), "there is no target to reach"),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lrbench.errors import PolicyError, SpecError
-from lrbench.metrics.objective import ACCURACY, Objective
+from lrbench.metrics.objective import ACCURACY, Objective, Target
 from lrbench.policies import Shape, functions, parse_policy
 from lrbench.policies.table import paper_functions
 from lrbench.runs.evaluations import Evaluation
@@ -226,6 +226,14 @@ def test_with_a_target_the_soonest_comes_first():
     judge = Ranker(images=400, target=0.8)
     assert order(judge, judged("a", 0.95), judged("b", 0.81, reached=40), judged("c", 0.9, reached=50)) == "bca"
     assert order(judge, judged("a", 0.8, 0.5, reached=40), judged("b", 0.8, 0.4, reached=40)) == "ba"
+
+
+def test_a_metric_that_is_better_low_leads_with_its_lowest_value_also_where_no_test_loss_is_known():
+    perplexity = Objective("perplexity", "minimize")
+    judge = Ranker(images=None, target=Target(perplexity, 9.0), objective=perplexity)
+    assert order(judge, judged("a", 12.0, math.inf), judged("b", 11.0, math.inf)) == "ba"
+    assert order(judge, judged("a", 8.0, math.inf, reached=40), judged("b", 7.0, math.inf, reached=40)) == "ba"
+    assert Ranker(images=None).noise(0.8) == 0
 
 
 def row(iteration: int, accuracy: float, loss: float = 1.0) -> Evaluation:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from factories.fake_entries import ASKED, diverged, entry, run
+from factories.fake_entries import ASKED, ASKED_PROGRAM, diverged, entry, program_entry, program_run, run
 
+from lrbench.metrics.objective import Objective, Target
 from lrbench.tuning.recommending import recommend
 
 FIX, TRI, STEP, HOT = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)", "STEP(k0=0.05, gamma=0.5, l=500)", "FIX(k0=0.2)"
@@ -184,3 +185,31 @@ def test_linear_scaling_is_said_of_other_batch_sizes_under_sgd_alone():
 def test_every_rule_has_a_source():
     asked = replace(ASKED, solver={**ASKED.solver, "type": "Adam"}, rates=(0.001, 0.1))
     assert all("arXiv:" in rule.source for rule in recommend(asked, []).rules)
+
+
+LOSS = Objective("test_loss", "minimize")
+
+
+def test_the_lowest_loss_of_a_program_is_first_and_a_target_on_it_is_met_from_above():
+    entries = [
+        program_entry(FIX, [program_run(0, (2.0, 0.6))]),
+        program_entry(STEP, [program_run(0, (2.0, 1.0, 0.4))]),
+        program_entry(TRI, [program_run(0, (2.0, 1.9))]),
+    ]
+    assert policies(recommend(ASKED_PROGRAM, entries, objective=LOSS).here) == [STEP, FIX, TRI]
+    found = recommend(ASKED_PROGRAM, entries, Target(LOSS, 0.7), LOSS)
+    assert policies(found.here) == [FIX, STEP]
+    assert [(each.policy, each.why) for each in found.avoid] == [(TRI, "missed")]
+
+
+def test_a_rate_at_which_a_loss_only_rose_did_not_train():
+    entries = [program_entry(FIX), program_entry(HOT, [program_run(0, (5e4,), metrics={"test_loss": 1e17})])]
+    limit = recommend(ASKED_PROGRAM, entries, objective=LOSS).limit
+    assert limit is not None
+    assert (limit.trained, limit.failed) == (0.01, 0.2)
+
+
+def test_entries_that_were_not_judged_by_the_objective_are_left_out_with_a_note():
+    found = recommend(ASKED_PROGRAM, [program_entry(FIX)], objective=Objective("perplexity", "minimize"))
+    assert (found.here, found.measured) == ((), 1)
+    assert found.notes[-1] == "left out: 1 whose runs were not judged by the perplexity"

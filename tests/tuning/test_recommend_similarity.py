@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from factories import fake_entries
-from factories.fake_entries import ASKED
+from factories.fake_entries import ASKED, ASKED_PROGRAM
 
 from lrbench.tuning.recommending import similarity
 
@@ -100,3 +100,28 @@ def test_a_data_set_that_is_not_prepared_is_known_by_its_name():
     assert like.measured_here
     assert "same data set by its name" in like.reasons
     assert not found(asked, dataset_name="fashion").same_data
+
+
+def like_program(**workload):
+    return similarity(ASKED_PROGRAM, replace(fake_entries.PROGRAM, **workload))
+
+
+def test_a_program_is_the_same_by_its_files_and_arguments():
+    same = like_program()
+    assert (same.distance, same.measured_here) == (0, True)
+    assert same.reasons == ("same program", "same arguments", "same iterations")
+    edited = like_program(net_sha256="c" * 64)
+    assert edited.reasons[0] == "other files of train.py:training"
+    assert edited.same_data
+    assert not edited.measured_here
+    wider = like_program(solver={"type": "program", "width": 128})
+    assert "arguments with width 128 for 64" in wider.reasons
+    assert "other inputs" in like_program(dataset_sha256="c" * 64).reasons
+    assert "judged on its validation data" in like_program(evaluated_on="validation").reasons
+    assert 0 < like_program(evaluated_on="validation").distance < edited.distance
+
+
+def test_another_program_and_a_net_are_not_alike():
+    assert like_program(net_sha256="c" * 64, net_name="other.py") is None
+    assert similarity(ASKED_PROGRAM, fake_entries.WORKLOAD) is None
+    assert similarity(ASKED, fake_entries.PROGRAM) is None

@@ -48,7 +48,6 @@ class ProgramSession(Session[Reported]):
         self._opened = False
         self.told: dict[str, Any] = {}
         self.last_iteration_seconds = math.nan
-        self._not_resumable: str | None = None
         self._log = BoundedLog(job.folder / LOG_NAME)
         receiving, its_writing = os.pipe()
         its_reading, sending = os.pipe()
@@ -86,9 +85,11 @@ class ProgramSession(Session[Reported]):
         """Return why the training cannot be resumed, None if it can; a function is called to know that."""
         if self._job.function is not None:
             self._open()
-        elif not self.resumable:
-            return "give save= and restore= to lrbench.attach, or hand over an lrbench.torch.Training"
-        return self._not_resumable
+            reason: str | None = self.told["resumable"]
+            return reason
+        if self.resumable:
+            return None
+        return "give save= and restore= to lrbench.attach, or hand over an lrbench.torch.Training"
 
     def train(self, rates: NDArray[np.float64]) -> TrainResult:
         """Send the rates, and wait until the program has trained with them."""
@@ -180,7 +181,7 @@ class ProgramSession(Session[Reported]):
         if job.function is not None:
             opened = self._receive("opened")[0]
             self.told |= opened
-            reason = self._not_resumable = opened["resumable"]
+            reason = opened["resumable"]
             if reason is not None:
                 self.resumable = False
                 job.on_notice(f"not resumable, so that a run that is cut off starts over: {reason}")

@@ -89,6 +89,7 @@ def _objective(axes: Axes, result: RangeResult) -> None:
         in_percent(axes)
     elif result.reading is not None:
         best = result.reading.accuracy
-        axes.set_ylim(sorted((best - 0.1 * (chance - best), chance + MARGIN * (chance - best))))
+        low, high = sorted((best - 0.1 * (chance - best), chance + MARGIN * (chance - best)))
+        axes.set_ylim(low, high)
     axes.set_ylabel(f"{objective.title} on {evaluated_on_title(result)}")
     axes.set_xlabel("learning rate")

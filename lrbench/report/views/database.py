@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,8 +18,8 @@ from lrbench.report.document import Block, Column, Command, Document, Heading, I
 from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts, unit_text
 from lrbench.report.labels import labels, solver_name, workload_name
 from lrbench.report.rows import STATUSES
-from lrbench.report.views.provenance import declared_text
 from lrbench.report.views.ranking_data import flat
+from lrbench.runs.declarations import arguments_text, declared_text
 from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
 
 SHOWN_ID = 8
@@ -183,7 +183,7 @@ def _table(entries: Sequence[Entry], target: float | None, name: str) -> Table:
 
 def _settings_columns(entries: Sequence[Entry]) -> list[_Column]:
     """Solver and engine, where they do not go without saying."""
-    solvers = labels((entry.workload.solver for entry in entries), _solver_name)
+    solvers = labels((entry.workload.solver for entry in entries), solver_name)
     engines = labels((_engine(entry.workload) for entry in entries), lambda settings: str(settings["name"]))
     columns = []
     if len(solvers) > 1:
@@ -192,13 +192,6 @@ def _settings_columns(entries: Sequence[Entry]) -> list[_Column]:
     if len(engines) > 1:
         columns.append((Column("engine", "text"), lambda entry: engines[key(_engine(entry.workload))]))
     return columns
-
-
-def _solver_name(settings: Mapping[str, Any]) -> str:
-    """The solver's type; of a program its arguments."""
-    if settings.get("type") != "program":
-        return solver_name(settings)
-    return ", ".join(f"{name}={value}" for name, value in settings.items() if name != "type") or "none"
 
 
 def _engine(workload: StoredWorkload) -> dict[str, str]:
@@ -275,10 +268,9 @@ def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
 
 def _program_facts(entry: Entry) -> Iterable[tuple[str, str]]:
     workload = entry.workload
-    yield "program", f"{workload.net_name.partition(':')[0]}, SHA-256 {workload.net_sha256}"
-    yield "function", workload.net_name.partition(":")[2] or "none, it runs as a script"
-    yield "arguments", _solver_name(workload.solver)
-    yield "as declared by the program", declared_text(entry)
+    yield "program", f"{workload.net_name}, SHA-256 {workload.net_sha256}"
+    yield "arguments", arguments_text(workload.solver)
+    yield "as declared by the program", declared_text(entry.facts)
 
 
 def _spreads(entry: Entry, title: str) -> Table:

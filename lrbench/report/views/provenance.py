@@ -6,10 +6,8 @@ import collections
 from collections.abc import Iterator, Sequence
 
 from lrbench.report.formats import known_number
+from lrbench.runs.declarations import declared_text
 from lrbench.tuning.database import Entry
-
-DECLARED = {"optimizer": "optimizer", "dataset": "data"}
-"""Labels that a program may declare of its training, with their titles."""
 
 
 def cost_cells(entry: Entry) -> list[str]:
@@ -37,7 +35,7 @@ def origin_text(entry: Entry, engine: str) -> str:
     known = f"{workload.engine_name} {_all(run.engine_version for run in runs)}".strip()
     other = "" if workload.engine_name == engine else f" (not {engine})"
     if workload.is_program:
-        known = declared_text(entry)
+        known = declared_text(entry.facts)
     whence = "shipped with LRBench" if entry.shipped else "measured here"
     parts = [
         f"seeds {', '.join(map(str, entry.seeds))}" if len(entry.seeds) > 1 else f"one seed, {entry.seeds[0]}",
@@ -48,14 +46,6 @@ def origin_text(entry: Entry, engine: str) -> str:
         whence,
     ]
     return ", ".join(parts)
-
-
-def declared_text(entry: Entry) -> str:
-    """What a program declares of its training, such as ``optimizer AdamW, data TensorDataset``, or that it does not."""
-    facts = entry.facts
-    found = [f"{title} {facts.get(name) or 'not declared'}" for name, title in DECLARED.items()]
-    others = [f"{name} {value}" for name, value in facts.items() if name not in (*DECLARED, "split_used")]
-    return ", ".join((*found, *others))
 
 
 def _all(values: Iterator[str | None]) -> str:

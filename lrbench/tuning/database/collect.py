@@ -16,10 +16,11 @@ from lrbench.data import evaluated_on
 from lrbench.errors import ResultsError, path_text
 from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.metrics.registry import TIMES_TO_TARGET, all_metrics
+from lrbench.runs.declarations import OWN_DATA, evaluated_part
 from lrbench.runs.description import RunDescription
 from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import RunRecord, find_runs, read_run
-from lrbench.spec.program import OWN_DATA, inputs_sha256
+from lrbench.spec.program import inputs_sha256
 from lrbench.tuning.database.entry import ENTRY, Entry, StoredWorkload, first_problem, joined
 from lrbench.tuning.database.measured import new_bests
 
@@ -95,13 +96,11 @@ def _data(run: RunDescription, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The data of a run, and the part of them that it is evaluated on: of a program as it declares them."""
     program, dataset = run.workload.get("program"), run.workload.get("dataset")
     if isinstance(program, dict):
-        split = program.get("split")
         return {
             "dataset_name": str(run.facts.get("dataset") or OWN_DATA),
             "dataset_label": OWN_DATA,
             "dataset_sha256": inputs_sha256(program.get("inputs") or {}),
-            # A program that does not take the split evaluates on its test set, whatever it was asked for.
-            "evaluated_on": "test" if run.facts.get("split_used") is False else split,
+            "evaluated_on": evaluated_part(run),
         }
     name = dataset.get("name") if isinstance(dataset, dict) else None
     return {

@@ -14,7 +14,8 @@ from lrbench.metrics.objective import Objective
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.evaluations import Evaluation, of_trained_net
 from lrbench.spec.model import SolverSettings
-from lrbench.spec.program import ProgramArguments
+from lrbench.spec.program import ProgramArguments, ProgramWorkload
+from lrbench.spec.snapshots import SnapshotSettings
 from lrbench.tuning.range_test.fixed import FixedReading, read_fixed
 from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
 from lrbench.tuning.range_test.result import TRAIN_LOSS, FixedRuns, RangeCost, RangeResult, Sweeps, curve_of
@@ -22,6 +23,7 @@ from lrbench.tuning.range_test.scale import AccuracyScale, Scale, Table, metric_
 from lrbench.tuning.range_test.sweep import Column, SweepReading, read_sweeps
 from lrbench.tuning.trial_runner import TrialRunner
 
+SAVED_EVERY = "10 minutes"
 FEW_IMAGES = 1000
 """Largest number of images that a range test evaluates on, since it evaluates often."""
 
@@ -41,9 +43,7 @@ def range_test(runner: TrialRunner, solver: SolverSettings | ProgramArguments | 
         EngineFailed: a run failed; the others are kept.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    return _RangeTest(
-        runner.with_suffix("range").with_stopping(), solver or runner.experiment.settings.solver[0]
-    ).result()
+    return _RangeTest(_of_range(runner), solver or runner.experiment.settings.solver[0]).result()
 
 
 def sweep_tasks(runner: TrialRunner, solver: SolverSettings | ProgramArguments) -> list[Task]:
@@ -52,7 +52,15 @@ def sweep_tasks(runner: TrialRunner, solver: SolverSettings | ProgramArguments) 
     Raises:
         SpecError: the bounds do not fit the solver.
     """
-    return _RangeTest(runner.with_suffix("range").with_stopping(), solver).sweeps()
+    return _RangeTest(_of_range(runner), solver).sweeps()
+
+
+def _of_range(runner: TrialRunner) -> TrialRunner:
+    """The runner of a range test's runs, which evaluate often; a program does not save its state as often for that."""
+    given = runner.experiment.settings.model_fields_set
+    if isinstance(runner.experiment.workload, ProgramWorkload) and "snapshots" not in given:
+        runner = runner.with_settings(snapshots=SnapshotSettings(every=SAVED_EVERY))
+    return runner.with_suffix("range").with_stopping()
 
 
 @dataclass

@@ -95,9 +95,9 @@ def _worst_first(entry: Entry, objective: Objective) -> float:
 def rate_limit(entries: Sequence[Entry], objective: Objective) -> RateLimit | None:
     """Return the largest rate that trained, and what happened above; None where nothing trained.
 
-    A policy trained where no seed diverged and, by accuracy, the net learnt at least half as much as the best one did;
-    by another metric, whose value without training is not known, where every seed got better after its first
-    evaluation.
+    A policy trained where no seed diverged and the net learnt at least half as much as the best one did. Without
+    accuracies, as the value of another metric without training is not known, where every seed got better after its
+    first evaluation.
     """
     least = best_mean(entries) / 2
     peaks = [(peak, entry) for entry in entries if (peak := peak_rate(entry)) is not None]
@@ -105,7 +105,7 @@ def rate_limit(entries: Sequence[Entry], objective: Objective) -> RateLimit | No
     def trained(entry: Entry) -> bool:
         if entry.diverged_share:
             return False
-        if objective.is_accuracy:
+        if objective.is_accuracy or entry.best_accuracy.n:
             return (mean := entry.best_accuracy.mean) is not None and mean >= least
         return all(run.judged_by.column == objective.column and len(run.bests) > 1 for run in entry.samples)
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from factories import fake_runs
-from factories.fake_entries import diverged, entry, run
+from factories.fake_entries import diverged, entry, program_entry, run
 
 from lrbench.errors import DatabaseError
 from lrbench.spec.experiment import read_experiment
@@ -35,6 +35,13 @@ def test_lines_are_read_back_as_they_were():
     assert from_lines(lines, "file") == ENTRIES
     assert from_lines(b"\n" + lines.replace(b"\n", b"\r\n\n"), "file") == ENTRIES
     assert from_lines(b"", "file") == []
+
+
+def test_entries_of_programs_are_read_back_and_others_have_nothing_of_them():
+    lines = to_lines([program_entry()])
+    assert from_lines(lines, "file") == [program_entry()]
+    assert b'"bests":[[500,2.0,10.0]' in lines
+    assert all(name not in to_lines(ENTRIES) for name in (b'"objective"', b'"bests"', b'"facts"'))
 
 
 def test_nan_is_null():

@@ -10,12 +10,13 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 from factories import fake_runs
-from factories.fake_entries import diverged, entry, run
+from factories.fake_entries import diverged, entry, program_entry, program_run, run
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lrbench.errors import ResultsError
 from lrbench.metrics.metric import RunCurves
+from lrbench.metrics.objective import ACCURACY, Objective, Target
 from lrbench.metrics.registry import METRICS
 from lrbench.metrics.run import RUN_METRICS, run_metrics
 from lrbench.tuning.database import EntryCost, NewBest, Reached, Spread, collect, joined, workload_of_run
@@ -226,3 +227,33 @@ def test_a_seed_that_missed_an_accuracy_counts_with_the_budget():
     assert (times.mean, times.n, times.runs, times.restricted_mean) == (1250, 2, 3, (1000 + 1500 + 2000) / 3)
     assert found.times_to(0.95, within=1000).restricted_mean == 1000
     assert found.times_to(0.95, within=1000).n == 1
+
+
+LOSS = Objective("test_loss", "minimize")
+
+
+def test_a_loss_is_reached_from_above_and_soonest_at_the_first_evaluation_below_it():
+    found = program_entry(runs=[program_run(0, (2.0, 1.0, 0.5)), program_run(1, (1.0, 0.8))])
+    target = Target(LOSS, 0.9)
+    assert nan_as_none(found.iterations_to(target)) == [1500, 1000]
+    assert found.times_to(Target(LOSS, 0.5)).n == 1
+    assert found.reached(Target(LOSS, 0.5)) == Reached(reached=1, missed=1, unknown=0)
+    assert found.objective == LOSS
+
+
+def test_of_a_metric_that_no_run_is_judged_by_it_is_not_known_whether_it_was_reached():
+    perplexity = Target(Objective("perplexity", "minimize"), 9.0)
+    assert program_entry().reached(perplexity) == Reached(reached=0, missed=0, unknown=1)
+    assert entry().reached(perplexity) == Reached(reached=0, missed=0, unknown=2)
+    assert program_entry().reached(Target(Objective("test_loss", "maximize"), 9.0)).reached == 0
+
+
+def test_entries_whose_runs_differ_in_their_objective_are_judged_by_accuracy():
+    assert program_entry(runs=[program_run(0), program_run(1, objective={})]).objective == ACCURACY
+    agreed = program_entry(runs=[program_run(0), program_run(1, facts={"split_used": True, "optimizer": "SGD"})])
+    assert agreed.facts == {"split_used": True}
+
+
+def test_new_bests_of_a_loss_fall():
+    evaluations = {"iteration": np.array([0.0, 5, 10, 15]), "test_loss": np.array([0.1, 2.0, 2.5, 1.0])}
+    assert [point.value for point in new_bests(evaluations, LOSS)] == [2.0, 1.0]
