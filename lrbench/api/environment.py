@@ -47,18 +47,21 @@ def site(consent: Consent | None = None) -> Site:
     return Site(home=home(), caffe=os.environ.get("LRBENCH_CAFFE") or None, consent=consent)
 
 
-def consent(program: Path | None, python: str | None = None, typed: tuple[str, ...] = ()) -> Consent:
+def consent(
+    program: Path | None, python: str | None = None, launcher: tuple[str, ...] = (), typed: tuple[str, ...] = ()
+) -> Consent:
     """The consent to execute a program, in this process's environment without what leads to a database.
 
     Args:
         program: the file; None: the one that the spec names, in the folder of the spec.
         python: the interpreter; None: the one that runs LRBench.
+        launcher: the launcher of the program's ranks, with its options; empty: the program is one process.
         typed: the options that gave it, for the next command.
     """
     from lrbench.engines.site import Consent
 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LRBENCH_", "PG"))}
-    return Consent(program, python or sys.executable, kept, typed)
+    return Consent(program, python or sys.executable, kept, launcher, typed)
 
 
 def database_place() -> str:

@@ -5,6 +5,7 @@ is executed.
 from __future__ import annotations
 
 import functools
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,7 @@ python_option = click.option(
 
 
 def program_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--program`` and ``--python``; the command receives a ``Consent``, or None, as ``consent``."""
+    """Add ``--program``, ``--python`` and ``--launcher``; the command receives a ``Consent`` or None as ``consent``."""
 
     @click.option(
         "--program",
@@ -49,17 +50,36 @@ def program_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Consent to execute the program that the spec names, which is in the spec's folder; with PATH, that file.",
     )
     @python_option
+    @click.option(
+        "--launcher",
+        callback=_launcher,
+        metavar="COMMAND",
+        help="Start the program as several processes: torchrun with its options, 'torchrun --nproc-per-node 2'.",
+    )
     @functools.wraps(command)
-    def called(program: str | None, python: str | None, **others: Any) -> Any:
+    def called(program: str | None, python: str | None, launcher: tuple[str, ...], **others: Any) -> Any:
         if program is None:
-            if python is not None:
-                raise click.UsageError("--python is for --program")
+            for given, option in ((python, "--python"), (launcher, "--launcher")):
+                if given:
+                    raise click.UsageError(f"{option} is for --program")
             return command(consent=None, **others)
         path = None if program == _OF_THE_SPEC else Path(program)
         typed = ("--program", *([] if path is None else [program]), *(["--python", python] if python else []))
-        return command(consent=environment.consent(path, python and shutil.which(python), typed), **others)
+        typed += ("--launcher", shlex.join(launcher)) if launcher else ()
+        found = environment.consent(path, python and shutil.which(python), launcher, typed)
+        return command(consent=found, **others)
 
     return called
+
+
+def _launcher(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(value or ""))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if words and words[0] != "torchrun":
+        raise click.BadParameter(f"is {words[0]!r}, but must be torchrun with its options")
+    return words
 
 
 def announce_program(experiment: Experiment, data: Data, consent: Consent | None) -> None:
@@ -73,6 +93,7 @@ def announce_program(experiment: Experiment, data: Data, consent: Consent | None
 
 
 def announce(workload: ProgramWorkload, data: ProgramSource, consent: Consent, given: str = "") -> None:
-    """Say on standard error which file is executed, with its hash, and by which interpreter."""
+    """Say on standard error which file is executed, with its hash, and by which interpreter and launcher."""
     digest = data.sources[workload.path.name]
-    tell(plain(f"executing {workload.path} (SHA-256 {digest[:12]}){given} by {consent.python}"))
+    launcher = f" and {' '.join(consent.launcher)}" if consent.launcher else ""
+    tell(plain(f"executing {workload.path} (SHA-256 {digest[:12]}){given} by {consent.python}{launcher}"))

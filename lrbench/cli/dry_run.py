@@ -30,11 +30,14 @@ from lrbench.runs.directory import RunDirectory
 from lrbench.spec.program import ProgramWorkload
 
 if TYPE_CHECKING:
+    from lrbench.engines.site import Consent
     from lrbench.executors.plan import Task
     from lrbench.spec.experiment import Experiment
 
 
-def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], jobs: int, threads: int) -> None:
+def show_plan(
+    experiment: Experiment, results: Path, shard: tuple[int, int], jobs: int, threads: int, consent: Consent | None
+) -> None:
     """Print the runs with their status and folder on standard output, and the estimate on standard error.
 
     Without the data set or the engine the runs are listed all the same, and a line says what to type.
@@ -54,9 +57,9 @@ def show_plan(experiment: Experiment, results: Path, shard: tuple[int, int], job
             click.echo(f"{number:4}  {plain(run.label)}")
         click.echo(f"no estimate: the data set {name} is not prepared; type: lrbench data prepare {name}", err=True)
         return
-    if not is_own(experiment.settings.engine.name):
+    if consent is not None or not is_own(experiment.settings.engine.name):
         with contextlib.suppress(EngineUnavailable):  # the line below the runs says so
-            experiment = with_engine_version(experiment, find_engine(experiment, site()))
+            experiment = with_engine_version(experiment, find_engine(experiment, site(consent)))
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     statuses = [RunDirectory(task.folder).status() for task in tasks]
     for task, status in zip(tasks, statuses, strict=True):

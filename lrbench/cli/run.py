@@ -80,7 +80,7 @@ def run(
     if dry_run:
         from lrbench.cli.dry_run import show_plan
 
-        show_plan(experiment, results, shard, jobs, threads)
+        show_plan(experiment, results, shard, jobs, threads, consent)
         return 0
     trainer, data = find_engine(experiment, site(consent)), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, trainer)

@@ -15,12 +15,15 @@ class Consent:
         program: the file that was typed; None: the file that the spec names, within the folder of the spec.
         python: the interpreter that executes it.
         environment: environment of the program's process.
+        launcher: the launcher that starts the program's ranks and its options, ``torchrun`` first; empty: the program
+            is one process.
         typed: the options as the user typed them, for the next command.
     """
 
     program: Path | None
     python: str
     environment: Mapping[str, str]
+    launcher: tuple[str, ...] = ()
     typed: tuple[str, ...] = ()
 
 

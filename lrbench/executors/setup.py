@@ -47,13 +47,17 @@ def find_engine(experiment: Experiment, site: Site) -> Engine:
 
 
 def with_engine_version(experiment: Experiment, engine: Engine) -> Experiment:
-    """Return the experiment with the version of its engine in its run ids, if another package brings the engine.
+    """Return the experiment with what else decides its runs' outcome in their ids.
+
+    This is the version of an engine that another package brings, and the launcher of a program.
 
     Raises:
         EngineUnavailable: it is absent or broken on this machine.
     """
-    own = is_own(experiment.settings.engine.name)
-    version = None if own else engine.describe().get("version")
+    if isinstance(experiment.workload, ProgramWorkload):
+        version = engine.describe().get("launcher")
+    else:
+        version = None if is_own(experiment.settings.engine.name) else engine.describe().get("version")
     return replace(experiment, engine_version=None if version is None else str(version))
 
 

@@ -10,6 +10,7 @@ for t in run:
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -57,12 +58,21 @@ def attach(
             ``run.rate`` or ``for t in run``: by then the model and all else that it loads into must be there.
         arguments: further values that a spec's ``workload.arguments`` may replace, given back as ``run.arguments``.
 
+    Under ``lrbench run --launcher torchrun`` every rank attaches and receives the same rates. Losses and evaluations
+    are taken from rank 0; ``save`` and ``restore`` are called on each rank, with a folder of its own.
+
     Raises:
         ValueError: the program is started alone and the number of iterations is missing.
+        RuntimeError: the program started this process itself.
     """
     if (save is None) != (restore is None):
         raise ValueError("lrbench.attach needs both save= and restore=, or neither")
     channel = connected()
+    if channel is None and "LRBENCH_PROGRAM" in os.environ:
+        raise RuntimeError(
+            "lrbench.attach was called in a process that the program started itself: call it in the program's first "
+            "process alone, or have the ranks started by lrbench run --launcher torchrun"
+        )
     if channel is None:
         return AttachedRun(Alone(policy, iterations, evaluate_every, seed, arguments))
     alone = {"policy": policy, "iterations": iterations, "evaluate_every": evaluate_every}

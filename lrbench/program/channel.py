@@ -10,7 +10,9 @@ import json
 import os
 import queue
 import signal
+import socket
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -23,15 +25,16 @@ class Channel:
     """Messages to and from LRBench.
 
     Args:
-        reading, writing: the descriptors, which no process that the program starts inherits.
+        source, sink: the connections that are read and written, which no process that the program starts inherits.
+        rank: number of this process among those of the program, which all receive the same messages.
+        launcher: number of the process that started the ranks; None: there is no launcher.
     """
 
-    def __init__(self, reading: int, writing: int) -> None:
-        for descriptor in (reading, writing):
-            os.set_inheritable(descriptor, False)
+    def __init__(self, source: Connection, sink: Connection, rank: int = 0, launcher: int | None = None) -> None:
+        self.rank = rank
+        self._launcher = launcher
         self._owner = os.getpid()
-        self._source = Connection(reading, writable=False)
-        self._sink = Connection(writing, readable=False)
+        self._source, self._sink = source, sink
         self._sending = threading.Lock()
         self._received: queue.SimpleQueue[tuple[Message, bytes]] = queue.SimpleQueue()
         threading.Thread(target=self._watch, name="lrbench", daemon=True).start()
@@ -48,6 +51,19 @@ class Channel:
             if payload:
                 self._sink.send_bytes(payload)
 
+    def report(self, message: Message, payload: bytes = b"") -> None:
+        """Send what rank 0 alone tells of the training that all ranks make together."""
+        if self.rank == 0:
+            self.send(message, payload)
+
+    def own_folder(self, folder: str) -> str:
+        """Return the folder of this rank's state in that of a snapshot, which is made where it is missing."""
+        if self.rank == 0:
+            return folder
+        own = os.path.join(folder, f"rank_{self.rank}")
+        os.makedirs(own, exist_ok=True)
+        return own
+
     def receive(self) -> tuple[Message, bytes]:
         """Wait for the next message of LRBench."""
         return self._received.get()
@@ -59,11 +75,14 @@ class Channel:
                 payload = self._source.recv_bytes(LARGEST_MESSAGE) if message["bytes"] else b""
                 self._received.put((message, payload))
         except (EOFError, OSError):
-            end_processes()
+            end_processes(self._launcher)
 
 
-def end_processes() -> None:
-    """End this process at once, and where it leads a group the processes of the group, too."""
+def end_processes(launcher: int | None) -> None:
+    """End this process at once, its launcher, and where it leads a group the processes of the group, too."""
+    if launcher is not None and os.getppid() == launcher:
+        with suppress(OSError):
+            os.kill(launcher, getattr(signal, "SIGKILL", signal.SIGTERM))
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
@@ -72,11 +91,34 @@ def end_processes() -> None:
 _connected: Channel | None = None
 
 
-def connect(reading: int, writing: int) -> Channel:
-    """Open the channel of this process, once, before the program begins."""
+def connect(place: str) -> Channel:
+    """Open the channel of this process, once, before the program begins.
+
+    Args:
+        place: two descriptors, ``3,4``; ``port``, where ``LRBENCH_CHANNEL`` names a port of this machine and a secret;
+            or ``ranks``, with a port, too, for each of the processes that a launcher has started.
+    """
     global _connected
-    _connected = Channel(reading, writing)
+    if place == "ranks":
+        rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        _connected = Channel(*_meet(rank, ranks), rank, os.getppid())
+    elif place == "port":
+        _connected = Channel(*_meet(0, 1))
+    else:
+        reading, writing = map(int, place.split(","))
+        for descriptor in (reading, writing):
+            os.set_inheritable(descriptor, False)
+        _connected = Channel(Connection(reading, writable=False), Connection(writing, readable=False))
     return _connected
+
+
+def _meet(rank: int, ranks: int) -> tuple[Connection, Connection]:
+    port, secret = os.environ.pop("LRBENCH_CHANNEL").split(":")
+    line = socket.create_connection(("127.0.0.1", int(port)))
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection = Connection(line.detach())
+    connection.send_bytes(json.dumps({"secret": secret, "rank": rank, "ranks": ranks}).encode())
+    return connection, connection
 
 
 def connected() -> Channel | None:

@@ -61,16 +61,16 @@ def _serve(channel: Channel, training: Any, takes_split: bool) -> None:
         if message["op"] == "train":
             rates = array.array("d", payload)
             losses = training.train(rates.tolist())
-            channel.send(
+            channel.report(
                 {"event": "trained", "seconds": time.perf_counter() - started}, array.array("d", losses).tobytes()
             )
         elif message["op"] == "evaluate":
             _evaluate(channel, training, takes_split, started)
         elif message["op"] == "save":
-            training.save(message["folder"])
+            training.save(channel.own_folder(message["folder"]))
             channel.send({"event": "saved"})
         elif message["op"] == "restore":
-            training.restore(message["folder"])
+            training.restore(channel.own_folder(message["folder"]))
             channel.send({"event": "restored"})
 
 
@@ -79,4 +79,4 @@ def _evaluate(channel: Channel, training: Any, takes_split: bool, started: float
     probabilities, labels = found.pop("probabilities", None), found.pop("labels", None)
     message, payload = evaluation(found, probabilities, labels)
     labels_of_program = {"declared": training.describe(), "split_used": takes_split}
-    channel.send({**message, "seconds": time.perf_counter() - started, **labels_of_program}, payload)
+    channel.report({**message, "seconds": time.perf_counter() - started, **labels_of_program}, payload)

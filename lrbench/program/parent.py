@@ -82,10 +82,10 @@ class Parent:
         while True:
             message, payload = self._channel.receive()
             if message["op"] == "save" and self._save is not None:
-                self._save(message["folder"])
+                self._save(self._channel.own_folder(message["folder"]))
                 self._channel.send({"event": "saved"})
             elif message["op"] == "restore" and self._restore is not None:
-                self._restore(message["folder"])
+                self._restore(self._channel.own_folder(message["folder"]))
                 self._channel.send({"event": "restored"})
             elif message["op"] != "evaluate":  # the program's own loop evaluates when it is due
                 return message, payload
@@ -96,13 +96,13 @@ class Parent:
         self._before_last, self._last = self._last, now
         if now - self._told >= PROGRESS_SECONDS:
             self._told = now
-            self._channel.send({"event": "progress", "iteration": iteration})
+            self._channel.report({"event": "progress", "iteration": iteration})
 
     def trained(self, losses: list[float]) -> None:
         """Tell the losses of the iterations that LRBench sent rates for, and begin the clock of the evaluation."""
         now = time.perf_counter()
         clocks = {"seconds": now - self._begun, "last_seconds": now - self._before_last}
-        self._channel.send({"event": "trained", **clocks}, array.array("d", losses).tobytes())
+        self._channel.report({"event": "trained", **clocks}, array.array("d", losses).tobytes())
         self._begun = time.perf_counter()
 
     def evaluated(self, metrics: Mapping[str, float], probabilities: Any, labels: Any) -> None:
@@ -110,7 +110,7 @@ class Parent:
         seconds = time.perf_counter() - self._begun
         message, payload = evaluation(metrics, probabilities, labels)
         labels_of_program = {"declared": self._declared, "split_used": self._split_used, "own_rate": self.own_rate}
-        self._channel.send({**message, "seconds": seconds, **labels_of_program}, payload)
+        self._channel.report({**message, "seconds": seconds, **labels_of_program}, payload)
 
 
 class Alone:

@@ -1,8 +1,8 @@
 """Start a program under LRBench; run as a script, with the Python of the user's choice.
 
-Usage: start.py READING WRITING PROGRAM [FUNCTION [carried]]
-    READING, WRITING: descriptors of the channel. Without FUNCTION the file PROGRAM runs as a script. A carried function
-    comes over the channel; there is no file PROGRAM, but its folder is where the function works.
+Usage: start.py CHANNEL PROGRAM [FUNCTION [carried]]
+    CHANNEL: as ``lrbench.program.channel.connect`` takes it. Without FUNCTION the file PROGRAM runs as a script. A
+    carried function comes over the channel; there is no file PROGRAM, but its folder is where the function works.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def main() -> int:
     """Run the program; return its exit code."""
-    reading, writing, program, *function = sys.argv[1:]
+    place, program, *function = sys.argv[1:]
     folder = os.path.dirname(program)
     sys.path[0] = folder
     sys.path.insert(1, os.path.join(HERE, "path"))
     from lrbench.program.channel import connect
     from lrbench.program.process import watch_sources
 
-    channel = connect(int(reading), int(writing))
+    channel = connect(place)
     try:
         sys.argv = [program]
         if function[1:]:

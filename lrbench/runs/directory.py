@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -90,6 +89,10 @@ class RunDirectory:
     def is_locked(self) -> bool:
         """Whether a process holds the run; True also where that cannot be told. Nothing is written."""
         try:
+            import fcntl
+        except ImportError:
+            return self._is_locked_for_writing()
+        try:
             descriptor = os.open(self.path / LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
@@ -104,6 +107,16 @@ class RunDirectory:
         finally:
             os.close(descriptor)
         return False
+
+    def _is_locked_for_writing(self) -> bool:
+        """Take the lock for an instant, where there is none that can be shared, as on Windows."""
+        if not (self.path / LOCK).exists():
+            return False
+        try:
+            with FileLock(self.path / LOCK, blocking=False):
+                return False
+        except (Timeout, OSError):
+            return True
 
     def describe(self, description: RunDescription) -> None:
         """Write run.json unless it is there; the caller holds the lock. Raises ResultsError if it cannot."""

@@ -49,7 +49,8 @@ class Experiment:
 
     Attributes:
         engine_version: of another package's engine, whose results may change with it; None for LRBench's own engines,
-            whose versions are recorded with each run, but whose results stay comparable.
+            whose versions are recorded with each run, but whose results stay comparable. The launcher of a program and
+            its options, on which the number of ranks depends.
     """
 
     settings: ExperimentSettings

@@ -30,15 +30,22 @@ class ProgramEngine(Engine[ProgramJob]):
         """The interpreter, which is not started for it."""
         if self._consent is None:
             return {"name": "program", "python": platform.python_version()}
-        return {"name": "program", "interpreter": self._consent.python}
+        launcher = {"launcher": " ".join(self._consent.launcher)} if self._consent.launcher else {}
+        return {"name": "program", "interpreter": self._consent.python, **launcher}
 
     def check(self, job: ProgramJob) -> None:
         """Refuse a program that the user has not consented to.
 
         Raises:
             SpecError: there is no consent for this file.
+            UsageError: LRBench itself is one of several ranks.
         """
-        self._allowed(job)
+        ranks = self._allowed(job).environment.get("WORLD_SIZE", "1")
+        if ranks != "1":
+            raise UsageError(
+                f"LRBench was started as one of WORLD_SIZE={ranks} processes",
+                remedy="start it once; --launcher 'torchrun --nproc-per-node N' starts the program in N processes",
+            )
 
     def check_resumable(self, job: ProgramJob) -> None:
         """Start the program, up to where it would train, and refuse it if it cannot be resumed.

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
+import time
 from collections.abc import Mapping
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-import lrbench.program
 from lrbench.engines.base import LeftEarly, ProgramJob, Progress, Reported, Session, TestOutputs, TrainResult, Usage
 from lrbench.engines.process.exit_reason import MEMORY_REMEDY, signal_name
+from lrbench.engines.program.ends import ENDED
+from lrbench.engines.program.launch import start
 from lrbench.engines.program.log import LOG_NAME, BoundedLog
 from lrbench.engines.program.processes import end_group
 from lrbench.engines.site import Consent
 from lrbench.errors import EngineFailed
 
-START = Path(lrbench.program.__file__).parent / "start.py"
-SHADOW = START.parent / "path"
-LARGEST_MESSAGE = 1 << 30
-"""Bytes."""
 LEAVE_SECONDS = 10
 """Time that a program has to end by itself after its last evaluation."""
+LOOK_SECONDS = 1.0
+"""Time between looks whether the process lives, where the ends of its channel outlive it in processes it started."""
 MOST_METRICS = 1000
 
 
 class ProgramSession(Session[Reported]):
-    """A process of the program.
+    """A process of the program, or its ranks, which all receive the same messages; rank 0 reports.
 
     Attributes:
         told: what the program has told of itself so far, such as its ``arguments`` with their defaults.
@@ -49,33 +46,11 @@ class ProgramSession(Session[Reported]):
         self.told: dict[str, Any] = {}
         self.last_iteration_seconds = math.nan
         self._log = BoundedLog(job.folder / LOG_NAME)
-        receiving, its_writing = os.pipe()
-        its_reading, sending = os.pipe()
-        self._source, self._sink = Connection(receiving, writable=False), Connection(sending, readable=False)
-        function = [] if job.function is None else [job.function] if job.carried is None else [job.function, "carried"]
-        words = [str(its_reading), str(its_writing), str(job.program), *function]
-        try:
-            self._process = subprocess.Popen(
-                [consent.python, str(START), *words],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=job.program.parent,
-                env=_environment(job, consent.environment),
-                pass_fds=(its_reading, its_writing),
-                start_new_session=True,  # Ctrl-C is for LRBench, and the processes it starts end with its group
-            )
-        except OSError as error:
-            raise EngineFailed(f"{consent.python} cannot be started: {error.strerror}") from error
-        finally:
-            os.close(its_reading)
-            os.close(its_writing)
-        assert self._process.stdout is not None
-        self._log.follow(self._process.stdout)
+        self._process, self._ends = start(job, consent, self._log)
         try:
             if job.carried is not None:
                 self._send({"path": job.carried.path}, job.carried.payload)
-            self.told |= self._receive("attached")[0]
+            self.told |= self._receive("attached", everyone=True)[0]
             self.resumable = bool(self.told["resumable"])
         except BaseException:
             self.close()
@@ -126,7 +101,7 @@ class ProgramSession(Session[Reported]):
         """Have the program write its files into the new folder."""
         folder.mkdir(parents=True)
         self._send({"op": "save", "folder": str(folder.resolve())})
-        self._receive("saved")
+        self._receive("saved", everyone=True)
 
     def restore(self, folder: Path, evaluations: int) -> None:
         """Have the program read what it saved, before its first iteration; nothing where none is left to train."""
@@ -134,7 +109,7 @@ class ProgramSession(Session[Reported]):
         if self._iteration < self._job.iterations:
             self._open()
             self._send({"op": "restore", "folder": str(folder.resolve())})
-            self._receive("restored")
+            self._receive("restored", everyone=True)
 
     def usage(self) -> Usage:
         """Processor time and memory at the last evaluation."""
@@ -157,10 +132,8 @@ class ProgramSession(Session[Reported]):
                     self._process.wait(LEAVE_SECONDS)
         end_group(self._process.pid)
         self._process.wait()
+        self._ends.close()
         self._log.close()
-        for end in (self._source, self._sink):
-            with suppress(OSError):
-                end.close()
 
     def _open(self) -> None:
         """Answer the program that has attached, once it is known where it begins."""
@@ -179,7 +152,7 @@ class ProgramSession(Session[Reported]):
             }
         )
         if job.function is not None:
-            opened = self._receive("opened")[0]
+            opened = self._receive("opened", everyone=True)[0]
             self.told |= opened
             reason = opened["resumable"]
             if reason is not None:
@@ -188,41 +161,52 @@ class ProgramSession(Session[Reported]):
 
     def _send(self, message: Mapping[str, Any], payload: bytes = b"") -> None:
         try:
-            self._sink.send_bytes(orjson.dumps({**message, "bytes": bool(payload)}))
-            if payload:
-                self._sink.send_bytes(payload)
+            self._ends.send(message, payload)
         except (OSError, ValueError):
             self._ended()
 
-    def _receive(self, event: str, rates: NDArray[np.float64] | None = None) -> tuple[dict[str, Any], bytes]:
-        """Wait for an event; what the program tells meanwhile is passed on.
+    def _receive(
+        self, event: str, rates: NDArray[np.float64] | None = None, *, everyone: bool = False
+    ) -> tuple[Mapping[str, Any], bytes]:
+        """Wait for an event of rank 0, or of every rank; what the program tells meanwhile is passed on.
 
         Raises:
             EngineFailed: the program failed, or did not answer in time.
             LeftEarly: it ended by itself.
         """
+        missing = set(self._ends.ranks if everyone else [0])
         while True:
-            message, payload = self._next()
+            rank, message, payload = self._next()
             if message.get("event") == event:
-                return message, payload
-            if message.get("event") == "failed":
+                missing.discard(rank)
+                if not missing:
+                    return message, payload
+            elif message.get("event") == "failed":
                 raise self._failure(message)
-            if message.get("event") == "progress" and rates is not None:
+            elif message is ENDED:
+                if rank in missing:
+                    raise EngineFailed(f"rank {rank} of {self._name} ended", remedy=f"see {self._log.path}")
+            elif message.get("event") == "progress" and rates is not None:
                 iteration = int(message["iteration"])
                 done = min(max(iteration - self._iteration, 1), len(rates))
                 self._job.on_progress(Progress(iteration, math.nan, float(rates[done - 1])))
             elif message.get("event") != "progress":
                 raise EngineFailed(f"{self._name} sent {str(message.get('event'))[:40]!r} where {event!r} was due")
 
-    def _next(self) -> tuple[dict[str, Any], bytes]:
+    def _next(self) -> tuple[int, Mapping[str, Any], bytes]:
+        timeout = self._job.timeout
+        end = math.inf if timeout is None else time.monotonic() + timeout
         try:
-            if self._job.timeout is not None and not self._source.poll(self._job.timeout):
-                end_group(self._process.pid)
-                raise EngineFailed(
-                    f"{self._name} sent nothing for {self._job.timeout:g} s", remedy="raise workload.timeout"
-                )
-            message = orjson.loads(self._source.recv_bytes(LARGEST_MESSAGE))
-            return message, self._source.recv_bytes(LARGEST_MESSAGE) if message["bytes"] else b""
+            while True:
+                ended = self._process.poll() is not None
+                found = self._ends.receive(0 if ended else max(min(LOOK_SECONDS, end - time.monotonic()), 0))
+                if found is not None:
+                    return found
+                if ended:
+                    self._ended()
+                if time.monotonic() >= end:
+                    end_group(self._process.pid)
+                    raise EngineFailed(f"{self._name} sent nothing for {timeout:g} s", remedy="raise workload.timeout")
         except (EOFError, OSError):
             self._ended()
 
@@ -233,10 +217,9 @@ class ProgramSession(Session[Reported]):
     def _ended(self) -> NoReturn:
         """Raise the error that says why the process ended."""
         with suppress(EOFError, OSError):  # a failure that it told before
-            while self._source.poll(0):
-                message = orjson.loads(self._source.recv_bytes(LARGEST_MESSAGE))
-                if message.get("event") == "failed":
-                    raise self._failure(message)
+            while (found := self._ends.receive(0)) is not None:
+                if found[1].get("event") == "failed":
+                    raise self._failure(found[1])
         try:
             status = self._process.wait(LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -276,14 +259,6 @@ class ProgramSession(Session[Reported]):
             changed = ", ".join(sorted(names ^ (self._names or set())))
             raise EngineFailed(f"{self._name} does not report the same metrics at every evaluation: {changed}")
         self._names = names
-
-
-def _environment(job: ProgramJob, given: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the process: LRBench's own module first, and the threads and the GPU of the run."""
-    path = os.pathsep.join(filter(None, (str(SHADOW), given.get("PYTHONPATH"))))
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(job.threads))
-    gpu = {"CUDA_VISIBLE_DEVICES": str(job.device_id)} if len(job.engine.device_ids) > 1 else {}
-    return {**given, **threads, **gpu, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0"}
 
 
 def _texts(declared: Mapping[str, Any]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from lrbench.report.formats import (
     unit_text,
 )
 from lrbench.report.statistics import welch
-from lrbench.spec.program import OWN_DATA
+from lrbench.runs.declarations import OWN_DATA
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
 SOONER, AGAINST = "times sooner than the last", "against the first"
