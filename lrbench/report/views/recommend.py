@@ -12,7 +12,7 @@ from typing import Any
 
 from lrbench.metrics.objective import AnyTarget
 from lrbench.metrics.registry import Metric
-from lrbench.metrics.summary import rank_key
+from lrbench.metrics.summary import Summary, rank_key
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.formats import (
     counted,
@@ -180,7 +180,7 @@ def _values(entry: Entry, target: AnyTarget | None, metric: Metric) -> list[str]
 def seed_text(entry: Entry) -> str:
     """Return the number of seeds, such as ``3``, ``one seed`` or ``3 (1 stopped)``."""
     statuses = entry_statuses(entry)
-    text = seeds(sum(statuses.values()), statuses)
+    text = seeds(Summary(None, None, sum(statuses.values())), statuses)
     return text.replace("1", "one seed", 1) if len(entry.samples) == 1 else text
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.data import Prepared
-from lrbench.spec.experiment import Data, Experiment
 from lrbench.runs.declarations import OWN_DATA
+from lrbench.spec.experiment import Data, Experiment
 from lrbench.spec.program import ProgramSource, ProgramWorkload, inputs_sha256
 from lrbench.tuning.database import StoredWorkload
 
