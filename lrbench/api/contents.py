@@ -24,8 +24,8 @@ import numpy as np
 from lrbench.errors import UsageError
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented), range, slice, np.dtype)
-_OF_CODE = ("co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_flags", "co_argcount")
-_OF_CODE += ("co_posonlyargcount", "co_kwonlyargcount")
+_OF_CODE = ["co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_flags", "co_argcount"]
+_OF_CODE += ["co_posonlyargcount", "co_kwonlyargcount"]
 _UNREAD = {"__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__", "__static_attributes__", "_abc_impl"}
 _UNREAD |= {"__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"}
 
@@ -197,7 +197,7 @@ class Contents:
         """Take in any other object, by what it is pickled as."""
         reduce = copyreg.dispatch_table.get(type(value))
         try:
-            reduced = value.__reduce_ex__(4) if reduce is None else reduce(value)
+            reduced: Any = value.__reduce_ex__(4) if reduce is None else reduce(value)
         except Exception as error:  # noqa: BLE001 - objects that cannot travel raise whatever they like
             self._refuse(name, f"an object of the type {type(value).__name__} ({error})", inside)
         if isinstance(reduced, str):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ def settings(alone: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str
         arguments: the program's arguments; those that a spec cannot hold are left out.
     """
     lengths = {name: alone.get(name) for name in ("iterations", "evaluate_every")}
-    found: dict[str, Any] = {name: int(value) for name, value in lengths.items() if isinstance(value, numbers.Real)}
+    found: dict[str, Any] = {name: int(value) for name, value in lengths.items() if hasattr(value, "__int__")}
     if alone.get("policy") is not None:
         found["policy"] = str(alone["policy"])
     kept = {name: value for name, value in arguments.items() if name.isidentifier() and _fits_a_spec(value)}

@@ -185,6 +185,23 @@ def test_a_search_on_a_function_is_that_of_the_command(folder):
     assert sorted(folder.path.glob("results/*/*/run.json")) == before
 
 
+def test_a_range_test_on_a_function_is_that_of_the_command(folder):
+    settings = '{"iterations": 20, "lengths": [20], "rates": 3, "seeds": 1}'
+    text = GUARDED.replace("iterations=12", f"iterations=20, range={settings}").replace(
+        "lrbench.run(", "lrbench.range("
+    )
+    done = folder.script(
+        text.replace('sorted(results.runs["status"]), len(results.report.problems)', "results, end=''")
+    )
+    assert done.returncode == 0, done.stderr
+    assert "test loss on its validation data" in done.stdout
+    (folder.path / "training.yaml").write_text(f"{SPEC.replace('12', '20')}\nrange: {settings}\n")
+    before = sorted(folder.path.glob("results/*/*/run.json"))
+    again = folder.python("-m", "lrbench", "range", "training.yaml", "--program")
+    assert again.stdout == done.stdout
+    assert sorted(folder.path.glob("results/*/*/run.json")) == before
+
+
 def test_a_program_that_only_a_spec_names_is_not_executed_from_python(folder):
     (folder.path / "train.py").write_text("open('executed', 'w')\n" + PARTS + TRAINING)
     (folder.path / "training.yaml").write_text(SPEC)
