@@ -17,9 +17,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import Engine, Job, LeftEarly, Reported, Session, SessionLost, TestOutputs, TrainResult, Usage
+from lrbench.engines.base import (
+    Engine,
+    Job,
+    LeftEarly,
+    NetJob,
+    Reported,
+    Session,
+    SessionLost,
+    TestOutputs,
+    TrainResult,
+    Usage,
+)
+from lrbench.engines.measured import net_metrics, reported_metrics
 from lrbench.errors import NO_MEMORY, EngineFailed, Interrupted, LRBenchError
-from lrbench.metrics.divergence import divergence
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.metrics.registry import METRICS, Evaluated
 from lrbench.policies import Controller
@@ -68,6 +79,7 @@ class Training:
     _controller: Controller = field(init=False)
     _saved: int = 0
     _saved_at: float = 0.0
+    _samples: dict[int, int] | None = None
     _before: Usage = field(default_factory=lambda: Usage(0.0, 0))
 
     def run(self, opened: Callable[[AnySession], None] = lambda session: None) -> Status:
@@ -210,11 +222,36 @@ class Training:
         evaluated = session.evaluate()
         if isinstance(evaluated, Reported):
             self.directory.note(evaluated.facts)
-            metrics, diverged = reported_metrics(evaluated, trained.train_loss, self.job.objective)
+            metrics, diverged = reported_metrics(evaluated, trained.train_loss, self.job.objective, self.job.target)
+            self._check_samples(evaluated.outputs)
         else:
+            self._check_samples(evaluated)
             metrics, diverged = net_metrics(evaluated, trained.train_loss, mean_loss=self.job.mean_losses)
         self._record(session, trained, evaluated.seconds, Evaluation(iteration, metrics, rate))
         return diverged
+
+    def _check_samples(self, outputs: TestOutputs | None) -> None:
+        """Raise EngineFailed where the labels are not those of the data that the engine was handed."""
+        if outputs is None:
+            return
+        classes, counts = np.unique(outputs.labels, return_counts=True)
+        found = dict(zip(classes.tolist(), counts.tolist(), strict=True))
+        if isinstance(self.job, NetJob) and len(outputs.labels) != self.job.data.test_count:
+            raise EngineFailed(
+                f"an evaluation is of {len(outputs.labels)} samples, but {self.job.data.label} has "
+                f"{self.job.data.test_count} to evaluate on: the engine ignores the data that it is handed",
+                remedy="an engine evaluates the whole test set of job.data",
+            )
+        if self._samples not in (None, found):
+            before = sum((self._samples or {}).values())
+            other = f"{len(outputs.labels)} samples, the one before of {before}"
+            if len(outputs.labels) == before:
+                other = "other labels than the one before"
+            raise EngineFailed(
+                f"an evaluation is of {other}, so that they cannot be compared",
+                remedy="evaluate the same samples, all of them, every time",
+            )
+        self._samples = found
 
     def _diverged(self, session: AnySession, trained: TrainResult, start: int, rates: NDArray[np.float64]) -> Status:
         """Write an evaluation without values to disk, so that the run's last accuracy is not an earlier one."""
@@ -248,45 +285,6 @@ class Training:
         self._evaluations.append(evaluation)
         self._controller.observe(evaluation.as_dict())
         self.observer.evaluated(evaluation)
-
-
-Metrics = dict[str, float]
-
-
-def net_metrics(outputs: TestOutputs, train_loss: float, *, mean_loss: bool) -> tuple[Metrics, str | None]:
-    """Return the metrics of a net's outputs, and why they show that it diverged, None where they do not."""
-    evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, train_loss, outputs.scores)
-    metrics = evaluation_metrics(evaluated, METRICS.values())
-    classes = outputs.probabilities.shape[1]
-    diverged = divergence(outputs.loss, metrics["accuracy_top1"], classes, mean_loss=mean_loss)
-    if diverged is not None and math.isfinite(outputs.loss):
-        metrics = dict.fromkeys(metrics, math.nan)  # a loss that stands for NaN, and what came of it
-    return metrics, diverged
-
-
-def reported_metrics(reported: Reported, train_loss: float, objective: str) -> tuple[Metrics, str | None]:
-    """Return the metrics that a program reported, and why they show that it diverged, None where they do not.
-
-    Args:
-        objective: name of the metric that policies are judged by.
-
-    Raises:
-        EngineFailed: the objective is not among them.
-    """
-    metrics: Metrics = {}
-    if reported.outputs is not None:
-        outputs = reported.outputs
-        evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, train_loss)
-        metrics = evaluation_metrics(evaluated, METRICS.values())
-    metrics |= {**reported.metrics, "train_loss": train_loss}
-    if objective not in metrics:
-        raise EngineFailed(
-            f"the objective {objective} is not among the metrics that the program reports: {', '.join(metrics)}",
-            remedy="report it, or set objective.metric in the spec to one of them",
-        )
-    if not math.isfinite(metrics[objective]):
-        return metrics, f"the objective {objective} is not finite"
-    return metrics, None
 
 
 def failure_reason(error: BaseException) -> str:

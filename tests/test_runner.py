@@ -100,6 +100,16 @@ def test_a_resumed_run_gives_the_evaluations_of_an_uninterrupted_one(make, fails
     assert engine.restored == ([((fails_at - 1) * 10, fails_at - 1)] if fails_at > 1 else [])
 
 
+def test_an_engine_that_evaluates_other_samples_than_those_of_its_data_set_fails(make):
+    training = make(FakeEngine(samples=99))
+    assert training.run().status == "failed"
+    assert training.directory.status().reason == (
+        "an evaluation is of 99 samples, but tiny has 100 to evaluate on: the engine ignores the data that it is handed; "
+        "an engine evaluates the whole test set of job.data"
+    )
+    assert results(training) == []
+
+
 CLOSED_LOOP = "PLATEAU(k0=0.01, factor=0.5, patience=1, threshold=0.9, threshold_mode=abs)"
 """No evaluation after the first is better by 0.9: the rate is halved after each."""
 

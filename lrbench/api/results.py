@@ -85,15 +85,16 @@ class Results:
             raise UsageError("no policy has a rank yet, as no run has reached an outcome with a value")
         return parse_policy(first.policy)
 
-    def plot(self, what: str = "accuracy", workload: str | None = None) -> Picture:
+    def plot(self, what: str = "objective", workload: str | None = None) -> Picture:
         """A picture as ``lrbench report --plots`` draws it.
 
         Args:
-            what: ``rates``, ``losses``, ``accuracy`` or ``confidence``.
+            what: ``objective``, ``accuracy``, ``losses``, ``confidence`` or ``rates``.
             workload: of several, the one with this in its name, or whose name it is.
 
         Raises:
             UsageError: there is no such picture, or not one such workload.
+            ResultsError: the runs are of a program that gives no value for it.
         """
         from lrbench.drawing.save import Picture, drawing
         from lrbench.report.figures.curves import PICTURES
@@ -105,7 +106,8 @@ class Results:
                 remedy=did_you_mean(what, PICTURES) or f"there are {', '.join(PICTURES)}",
             )
         with drawing():
-            return Picture(PICTURES[what](PlotContext.of(self._table(workload), self.report.metric)))
+            table = self._table(workload)
+            return Picture(PICTURES[what](PlotContext.of(table, table.metric)))
 
     def _table(self, workload: str | None) -> WorkloadTable:
         found = matching_workloads(self.report, workload)

@@ -1,4 +1,4 @@
-"""``lrbench plot``: Draw a figure for a paper: accuracy, loss, confidence, learning rates."""
+"""``lrbench plot``: Draw a figure for a paper: objective, loss, confidence, learning rates."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ NARROWEST, WIDEST = 2, 30
     "whats",
     type=click.Choice(WHATS),
     multiple=True,
-    default=["accuracy"],
+    default=["objective"],
     show_default=True,
-    help="Quantity to plot. Can be repeated: the plots become panels (a), (b), ... of one figure.",
+    help="Quantity to plot; the objective is that of the specs, by default the accuracy. Can be repeated: the plots "
+    "become panels (a), (b), ... of one figure.",
 )
 @picture_option("-o", "--output", required=True, help="Figure to write")
 @click.option(
@@ -110,6 +111,6 @@ def _plot(
     table = chosen_workload(report, workload)
     rows = chosen_policies(table, wanted, top)
     with drawing(PAPER_SETTINGS):
-        save_figure(draw_paper(table, report.metric, rows, paper), output, "change -o", PAPER_DPI)
-    click.echo(caption(table, rows, paper.whats, report.metric))
+        save_figure(draw_paper(table, table.metric, rows, paper), output, "change -o", PAPER_DPI)
+    click.echo(caption(table, rows, paper.whats, table.metric))
     click.echo(f"wrote {output}", err=True)

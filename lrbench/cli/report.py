@@ -41,8 +41,8 @@ COMPARED = ("engine", "solver", "arguments", "batch_size", "device", "dataset")
     "--plots",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Also write plots of rates, losses, accuracy and confidence to DIR; with --by engine, of CPU, memory and "
-    "accuracy; with --by solver, a heat map.",
+    help="Also write plots of rates, losses, objective, accuracy and confidence to DIR; with --by engine, of CPU, "
+    "memory and accuracy; with --by solver, a heat map.",
 )
 def report(
     paths: Sequence[Path],

@@ -33,7 +33,7 @@ wait = time.sleep
 def watch(paths: Sequence[Path], once: bool) -> None:
     """Show the active runs in the results folders PATH... until all have ended.
 
-    Shows the iteration, accuracy, learning rate and remaining time of every run, whichever process started it. Without
+    Shows the iteration, objective, learning rate and remaining time of every run, whichever process started it. Without
     a terminal, prints a line for each new evaluation.
 
     \b
@@ -82,9 +82,11 @@ def _table(runs: Sequence[ActiveRun]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from lrbench.report.active_runs import value_title
+
     table = Table(box=None, pad_edge=False)
     table.add_column("run", overflow="fold", ratio=1)
-    for title in ("iteration", "accuracy", "best", "rate", "time left"):
+    for title in ("iteration", value_title(runs), "best", "rate", "time left"):
         table.add_column(title, justify="right", no_wrap=True)
     for run in runs:
         table.add_row(Text(run.name), *run.texts.values())
@@ -107,5 +109,5 @@ class _Lines:
 def _line(run: ActiveRun) -> str:
     if not run.iteration:
         return f"{run.name}: iteration {run.texts['iteration']}, not evaluated yet"
-    form = "iteration {iteration}, accuracy {accuracy}, best {best}, rate {rate}, {left} left"
-    return f"{run.name}: {form.format(**run.texts)}"
+    form = "iteration {iteration}, {title} {value}, best {best}, rate {rate}, {left} left"
+    return f"{run.name}: {form.format(title=run.objective.title, **run.texts)}"

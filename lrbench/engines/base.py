@@ -45,6 +45,7 @@ class Job:
         policy: the effective policy, for drivers that hand the schedule to the engine whole.
         iterations: the run's budget; ``test_interval``, between evaluations, is in iterations too.
         objective: name of the metric that policies are judged by, as in evaluations.
+        target: name of the metric of the target, likewise; None without one.
         folder: the run's folder; the engine's own files and log go there.
         snapshots: when the session's state is saved, and how many saved states are kept.
         device_id: the GPU to use, where the engine settings ask for one.
@@ -60,6 +61,7 @@ class Job:
     seed: int
     policy: Policy
     objective: str = "accuracy_top1"
+    target: str | None = None
     engine: EngineSettings
     folder: Path
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from lrbench._version import __version__
 from lrbench.data import Prepared
 from lrbench.engines.base import Engine, Job, NetJob, ProgramJob, Progress
+from lrbench.metrics.objective import target_of
 from lrbench.runner import Pause
 from lrbench.runs.description import RunDescription
 from lrbench.spec.expansion import Run
@@ -112,7 +113,7 @@ class Task:
     def _program_job(self, workload: ProgramWorkload, common: Mapping[str, Any]) -> ProgramJob:
         assert isinstance(self.data, ProgramSource)
         assert isinstance(self.run.solver, ProgramArguments)
-        metric = self.experiment.settings.objective.metric
+        target = target_of(self.experiment.settings.aim)
         return ProgramJob(
             program=workload.path,
             function=workload.function,
@@ -122,7 +123,8 @@ class Task:
             spec_folder=workload.folder,
             timeout=workload.timeout,
             carried=workload.carried,
-            objective="accuracy_top1" if metric == "accuracy" else metric,
+            objective=self.experiment.settings.objective.resolved.column,
+            target=None if target is None else target.metric.column,
             **common,
         )
 

@@ -43,8 +43,8 @@ _ROBUSTNESS = Metric(
     "lr_scale_robustness",
     "spread over LR scales",
     "fraction",
-    "with the spec's robustness: highest minus lowest mean best accuracy over the scales; null where a run "
-    "diverged at any scale",
+    "with the spec's robustness: highest minus lowest mean best value of the objective, by default the "
+    "accuracy, over the scales; null where a run diverged at any scale",
 )
 
 

@@ -126,37 +126,36 @@ def target_budgets(evaluations: Mapping[str, Column], iterations: int | None) ->
 
 @dataclass(frozen=True)
 class Robustness:
-    """Dependence of a policy's accuracy on the scale of its rates.
+    """Dependence of a policy's objective, by default the accuracy, on the scale of its rates.
 
     Attributes:
-        spread: max - min, over the scales, of the mean best accuracy over the seeds; None unless every scale has one
-            and no run diverged at any.
-        accuracies: that mean by scale, ascending, of the runs that did not diverge; None where there is none.
+        spread: max - min, over the scales, of the mean best value over the seeds; None unless every scale has one and
+            no run diverged at any.
+        values: that mean by scale, ascending, of the runs that did not diverge; None where there is none.
         diverged: how many runs diverged, by scale; the scales at which one did.
-        missing: the scales without an accuracy, such as those whose every run diverged.
+        missing: the scales without a value, such as those whose every run diverged.
     """
 
     spread: float | None
-    accuracies: dict[float, float | None]
+    values: dict[float, float | None]
     diverged: dict[float, int]
     missing: tuple[float, ...]
 
 
 def lr_scale_robustness(
-    best_accuracies: Mapping[float, Sequence[float | None]], diverged: Mapping[float, int] | None = None
+    best_values: Mapping[float, Sequence[float | None]], diverged: Mapping[float, int] | None = None
 ) -> Robustness:
-    """The spread of accuracy when a policy's rates are multiplied by each of several scales.
+    """The spread of the objective when a policy's rates are multiplied by each of several scales.
 
-    ``max_s A(s) - min_s A(s)`` with A(s) the mean, over the seeds that have one, of the best accuracy at scale s. A
-    seed that diverged at a scale has no accuracy there that could stand for it: then the spread is unknown, however
-    well the others did.
+    ``max_s A(s) - min_s A(s)`` with A(s) the mean, over the seeds that have one, of the best value at scale s, by
+    default of the accuracy. A seed that diverged at a scale has no value there that could stand for it: then the spread
+    is unknown, however well the others did.
 
     Args:
-        best_accuracies: for each scale the best accuracy of each run that did not diverge, None or NaN where it has
-            none.
+        best_values: for each scale the best value of each run that did not diverge, None or NaN where it has none.
         diverged: for each scale how many runs diverged.
     """
-    means = {scale: _mean_of_known(best_accuracies[scale]) for scale in sorted(best_accuracies)}
+    means = {scale: _mean_of_known(best_values[scale]) for scale in sorted(best_values)}
     unstable = {scale: count for scale, count in sorted((diverged or {}).items()) if count}
     missing = tuple(scale for scale, mean in means.items() if mean is None)
     known = [mean for mean in means.values() if mean is not None]

@@ -159,11 +159,12 @@ class AttachedRun:
         while not self.should_stop and self.iteration < self.iterations:
             yield self.iteration
 
-    def step(self, loss: Any = float("nan"), evaluate: Callable[[], Mapping[str, Any]] | None = None) -> None:
+    def step(self, loss: Any = None, evaluate: Callable[[], Mapping[str, Any]] | None = None) -> None:
         """End one iteration, which is one update of the optimizer.
 
         Args:
             loss: the iteration's training loss, a number or a tensor of one; its value is read at evaluations only.
+                None: not told, at any iteration.
             evaluate: returns the arguments of ``report``, by name; called, and reported, when an evaluation is due.
 
         Raises:

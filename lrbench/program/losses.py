@@ -14,11 +14,15 @@ def detached(loss: Any) -> Any:
 
 
 def read(losses: Sequence[Any]) -> list[float]:
-    """Return the losses as numbers; PyTorch's tensors in one transfer.
+    """Return the losses as numbers, PyTorch's tensors in one transfer; nothing where none was told.
 
     Raises:
-        ValueError: a loss is not one number.
+        ValueError: a loss is not one number, or some are None.
     """
+    if losses and all(loss is None for loss in losses):
+        return []
+    if any(loss is None for loss in losses):
+        raise ValueError("run.step(loss) takes the loss of every iteration, or of none")
     torch = sys.modules.get("torch")
     try:
         if torch is not None and losses and all(isinstance(loss, torch.Tensor) for loss in losses):

@@ -168,7 +168,7 @@ class Alone:
 
     def trained(self, losses: list[float]) -> None:
         """Keep the mean loss for a closed-loop policy."""
-        self._evaluation["train_loss"] = sum(losses) / len(losses)
+        self._evaluation["train_loss"] = sum(losses) / len(losses) if losses else float("nan")
 
     def evaluated(self, metrics: Mapping[str, float], probabilities: Any, labels: Any) -> None:
         """Show a closed-loop policy the evaluation."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from lrbench.errors import ResultsError, path_text, plain
-from lrbench.report.formats import NOTHING, known_number
+from lrbench.metrics.objective import ACCURACY, Objective
+from lrbench.report.formats import NOTHING, known_number, unit_text
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.runs.declarations import training_text
 from lrbench.runs.directory import RunDirectory
@@ -26,7 +27,8 @@ class ActiveRun:
         name: policy, solver and seed.
         iteration: iteration of the last evaluation.
         iterations: iterations of the whole run; None where unknown.
-        accuracy, best: accuracy of the last evaluation, and the highest so far; None where there is none.
+        objective: what the run is judged by.
+        value, best: of the objective at the last evaluation, and the best so far; None where there is none.
         rate: learning rate just before the last evaluation.
         seconds_left: estimate from the speed so far, evaluations included; None before the first evaluation.
     """
@@ -35,22 +37,32 @@ class ActiveRun:
     name: str
     iteration: int
     iterations: int | None
-    accuracy: float | None
+    objective: Objective
+    value: float | None
     best: float | None
     rate: float | None
     seconds_left: float | None
 
     @property
     def texts(self) -> dict[str, str]:
-        """Texts of ``iteration``, ``accuracy``, ``best``, ``rate`` and the time ``left``; a dash where unknown."""
-        accuracy, best = (known_number(value, "fraction") for value in (self.accuracy, self.best))
+        """Texts of ``iteration``, ``value``, ``best``, ``rate`` and the time ``left``; a dash where unknown."""
+        unit = self.objective.unit
+        value, best = (
+            known_number(each, unit) + ("" if each is None else unit_text(unit)) for each in (self.value, self.best)
+        )
         return {
             "iteration": f"{self.iteration:,}" + ("" if self.iterations is None else f" of {self.iterations:,}"),
-            "accuracy": accuracy if self.accuracy is None else f"{accuracy} %",
-            "best": best if self.best is None else f"{best} %",
+            "value": value,
+            "best": best,
             "rate": NOTHING if self.rate is None else f"{self.rate:.3g}",
             "left": NOTHING if self.seconds_left is None else duration(self.seconds_left),
         }
+
+
+def value_title(runs: Iterable[ActiveRun]) -> str:
+    """Return the title of the runs' values: their objective, where it is one."""
+    titles = {run.objective.title for run in runs}
+    return titles.pop() if len(titles) == 1 else "objective"
 
 
 def active_runs(runs: Iterable[RunRow]) -> list[ActiveRun]:
@@ -87,6 +99,7 @@ def find_active_runs(paths: Sequence[Path], tell: Callable[[str], None] = lambda
 def _active_run(run: RunRow) -> ActiveRun:
     iteration, budget = int(_last(run, "iteration") or 0), run.workload.get("iterations")
     iterations = budget if isinstance(budget, int) else None
+    objective = run.objective or ACCURACY
     taken, seconds_left = _last(run, "train_seconds"), None
     if taken is not None and iterations is not None and iteration > 0:
         taken += _last(run, "evaluation_seconds") or 0.0
@@ -98,8 +111,9 @@ def _active_run(run: RunRow) -> ActiveRun:
         plain(name),
         iteration,
         iterations,
-        _last(run, "accuracy_top1"),
-        run.metrics.get("best_accuracy"),
+        objective,
+        _last(run, objective.column),
+        run.metrics.get(objective.best_metric.name),
         _last(run, "learning_rate"),
         seconds_left,
     )

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from lrbench.comparable import engine_settings, key, workload_settings
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective
-from lrbench.metrics.registry import Metric
+from lrbench.metrics.registry import DEFAULT_RANKING, METRICS, Metric
 from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.labels import engine_name, labels, solver_name, workload_name
 from lrbench.report.policies import PolicyRow, policy_rows, without_earlier_rates, without_repeats
@@ -36,12 +38,14 @@ class WorkloadTable:
     """The policies of one workload: the ranked ones first, then the provisional ones, then those without a value.
 
     Attributes:
+        metric: what the policies are ranked by.
         targets: the targets that its runs name, and how many name each. All of them are held to it where
             it is one; means over different ones would mean nothing, so that otherwise none is held to any.
     """
 
     label: str
     policies: tuple[PolicyRow, ...]
+    metric: Metric
     targets: Mapping[AnyTarget, int] = field(default_factory=dict)
 
     @property
@@ -79,6 +83,10 @@ class WorkloadTable:
     def solver_title(self) -> str:
         """Title of the column that tells solvers apart: a program has arguments in their place."""
         return "arguments" if self.is_program else "solver"
+
+    def measures(self, column: str) -> bool:
+        """Whether a run has a value of a metric of evaluations."""
+        return any(np.isfinite(run.evaluations[column]).any() for run in self.runs if column in run.evaluations)
 
     @property
     def has_accuracy(self) -> bool:
@@ -121,7 +129,7 @@ class Report:
     """All that there is to show.
 
     Attributes:
-        metric: what the policies are ranked by.
+        metric: what the policies are ranked by, where that is one metric for all workloads; else the default.
         paths: what the report was asked for.
         runs: every run, repeats of a seed included.
         workloads: a table each, in the order of their labels.
@@ -146,26 +154,52 @@ class Report:
 
 
 def build_report(
-    runs: Sequence[RunRow], metric: Metric, paths: Sequence[Path] = (), problems: Sequence[str] = ()
+    runs: Sequence[RunRow], metric: Metric | None, paths: Sequence[Path] = (), problems: Sequence[str] = ()
 ) -> Report:
-    """Group the runs by workload and policy, rank each group by the metric, and compare with its best."""
+    """Group the runs by workload and policy, rank each group by a metric, and compare with its best.
+
+    Args:
+        metric: ranks the policies; None: the objective of a workload's specs where they agree, else the accuracy at the
+            end of a run, with a note.
+    """
     workloads: dict[bytes, list[RunRow]] = {}
     for run in runs:
         workloads.setdefault(key(workload_settings(run)), []).append(run)
     names = labels(map(workload_settings, runs), workload_name)
     solvers = labels((run.solver for run in runs), solver_name)
     engines = labels(map(engine_settings, runs), engine_name)
-    tables, repeats = [], []
+    tables, repeats, notes = [], list[RunRow](), list[str]()
     for identity, members in workloads.items():
         counted, replaced = without_earlier_rates(members)
         kept, repeated = without_repeats(counted)
         repeats += [*replaced, *repeated]
         targets = collections.Counter(run.target for run in kept if run.target is not None)
-        table = WorkloadTable(names[identity], (), targets)
+        objectives = {run.objective for run in members if run.objective is not None}
+        ranking = metric or _ranking(objectives)
+        notes += _different_objectives(objectives) if metric is None else []
+        table = WorkloadTable(names[identity], (), ranking, targets)
         judged = [run.judged_by(table.target) for run in kept]
-        tables.append(replace(table, policies=ranked(policy_rows(judged, solvers, engines), metric)))
+        tables.append(replace(table, policies=ranked(policy_rows(judged, solvers, engines), ranking)))
     tables.sort(key=lambda table: table.label)
-    return Report(metric, tuple(paths), tuple(runs), tuple(tables), tuple(repeats), tuple(problems))
+    common = {table.metric.name: table.metric for table in tables}
+    chosen = metric or (next(iter(common.values())) if len(common) == 1 else METRICS[DEFAULT_RANKING])
+    shown = (tuple(runs), tuple(tables), tuple(repeats), tuple(problems), tuple(dict.fromkeys(notes)))
+    return Report(chosen, tuple(paths), *shown)
+
+
+def _ranking(objectives: set[Objective]) -> Metric:
+    return next(iter(objectives)).ranking if len(objectives) == 1 else METRICS[DEFAULT_RANKING]
+
+
+def _different_objectives(objectives: set[Objective]) -> list[str]:
+    """A note on specs of one workload that rank by different metrics."""
+    if len(objectives) < 2:
+        return []
+    named = sorted(objective.ranking.name for objective in objectives)
+    return [
+        f"the specs rank by different metrics, {' and '.join(named)}: ranked by {DEFAULT_RANKING}; "
+        "choose another with --sort"
+    ]
 
 
 def ranked(rows: Sequence[PolicyRow], metric: Metric) -> tuple[PolicyRow, ...]:

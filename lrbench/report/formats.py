@@ -82,8 +82,16 @@ def mean_and_deviation(summary: Summary, unit: Unit, usual: int | None = None) -
     if summary.mean is None:
         return NOTHING
     mean = number(summary.mean, unit)
-    text = mean if summary.deviation is None else f"{mean} ± {number(summary.deviation, unit)}"
+    text = mean if summary.deviation is None else f"{mean} ± {_deviation(summary.deviation, mean, unit)}"
     return text + counted_note(summary, summary.n if usual is None else usual)
+
+
+def _deviation(value: float, mean: str, unit: Unit) -> str:
+    """Return a deviation; that of a plain number has as many decimals as its mean, or two digits where that is none."""
+    if unit != "value" or "e" in mean or not value:
+        return number(value, unit)
+    text = f"{value:.{len(mean.partition('.')[2])}f}"
+    return text if text.strip("0.") else f"{value:.2g}"
 
 
 def counted_note(summary: Summary, usual: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lrbench.errors import LRBenchError, ResultsError, path_text
 from lrbench.metrics.divergence import divergence
 from lrbench.metrics.objective import AnyTarget, Objective, known_goal
-from lrbench.metrics.registry import CLOCKS, DEFAULT_RANKING, METRICS, Metric, metric_named
+from lrbench.metrics.registry import CLOCKS, METRICS, Metric, metric_named
 from lrbench.report.build import Report, build_report
 from lrbench.report.rows import RunRow, row_of_record
 from lrbench.runs.description import read_description
@@ -41,7 +41,7 @@ def read_report(paths: Sequence[Path], metric: str | None = None, target: AnyTar
     """Build a report of every run at or under the paths.
 
     Args:
-        metric: name of the metric that ranks the policies; None: the objective of the runs' specs where they agree,
+        metric: name of the metric that ranks the policies; None: the objective of a workload's specs where they agree,
             else the accuracy at the end of a run.
         target: as for ``load``.
 
@@ -49,28 +49,17 @@ def read_report(paths: Sequence[Path], metric: str | None = None, target: AnyTar
         UsageError: there is no such metric or path, or no run that can be read.
     """
     loaded = load(paths, target)
-    chosen = _objective(loaded) if metric is None else _named(metric, loaded)
-    return replace(build_report(loaded.runs, chosen, paths, loaded.problems), notes=tuple(loaded.notes))
-
-
-def _objective(loaded: Loaded) -> Metric:
-    """The metric that the specs rank by; the default, with a note, where they name different ones."""
-    objectives = {run.objective for run in loaded.runs if run.objective is not None}
-    if len(objectives) == 1:
-        return objectives.pop().ranking
-    if objectives:
-        named = sorted(objective.ranking.name for objective in objectives)
-        loaded.notes.append(
-            f"the specs rank by different metrics, {' and '.join(named)}: ranked by {DEFAULT_RANKING}; "
-            "choose another with --sort"
-        )
-    return METRICS[DEFAULT_RANKING]
+    chosen = None if metric is None else _named(metric, loaded)
+    report = build_report(loaded.runs, chosen, paths, loaded.problems)
+    return replace(report, notes=(*loaded.notes, *report.notes))
 
 
 def _named(name: str, loaded: Loaded) -> Metric:
     """The metric of that name: one of LRBench's, or one that the programs of the runs report."""
     if name in METRICS:
-        return METRICS[name]
+        objectives = {run.objective for run in loaded.runs if run.objective is not None}
+        of_objective = name == "lr_scale_robustness" and len(objectives) == 1
+        return replace(METRICS[name], unit=objectives.pop().unit) if of_objective else METRICS[name]
     column = name.removeprefix("best_")
     for run in loaded.runs:
         objective = run.objective

@@ -141,6 +141,12 @@ def read_columns(file: BinaryIO) -> tuple[Columns, str | None]:
     return in_order(_joined(batches, {**first, **last})), problem
 
 
+def columns_of(evaluations: Sequence[Evaluation]) -> Columns:
+    """Return float64 columns by name, as ``read_columns`` does."""
+    rows = [evaluation.as_dict() for evaluation in evaluations]
+    return _columns(rows) if rows else {"iteration": np.array([], dtype=np.float64)}
+
+
 def _joined(batches: Sequence[Columns], names: Iterable[str]) -> Columns:
     """Concatenate the columns of those names; the batches are emptied on the way, to save memory."""
     lengths = [len(batch["iteration"]) for batch in batches]

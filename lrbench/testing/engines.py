@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from lrbench.data import Prepared, prepare
+from lrbench.data import Prepared, load, prepare
 from lrbench.engines.base import Engine, NetJob, Session
 from lrbench.errors import EngineFailed
 from lrbench.nets import NetParameter, find_net, read_net
@@ -191,6 +191,15 @@ class EngineConformance:
         session.close()
         assert not result.finite
         assert 0 < result.iterations < 10
+
+    def test_the_samples_of_an_evaluation_are_the_test_set_that_the_engine_is_handed(
+        self, engine: Engine, make_job: MakeJob
+    ) -> None:
+        job = make_job()
+        session = engine.open(job)
+        labels = session.evaluate().labels
+        session.close()
+        assert sorted(labels) == sorted(load(job.data, "test").labels[: job.data.test_count])
 
     def test_usage_is_measured(self, engine: Engine, make_job: MakeJob) -> None:
         session = engine.open(make_job())

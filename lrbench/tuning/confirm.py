@@ -12,10 +12,12 @@ from itertools import product
 from typing import Literal
 
 from lrbench.executors.plan import Task
+from lrbench.metrics.equal_seeds import seeds_change_nothing
 from lrbench.metrics.objective import ACCURACY, Objective, target_of
 from lrbench.metrics.summary import RankKey, Summary, TimesToTarget, rank_key, summarise, times_to_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.runner import Pause
+from lrbench.runs.evaluations import columns_of
 from lrbench.runs.status import COMPLETED
 from lrbench.tuning.trial_runner import TrialRunner
 
@@ -58,6 +60,7 @@ class Confirmed:
         budget: the iterations of a full run.
         at: evaluation of a run by whose value policies are compared, as in the spec's ``objective``.
         objective: the metric of that value.
+        equal_seeds: whether seeds change nothing: all evaluations are equal over the seeds, which count as one.
     """
 
     policy: Policy
@@ -66,6 +69,7 @@ class Confirmed:
     budget: int
     at: EvaluatedAt = "final"
     objective: Objective = ACCURACY
+    equal_seeds: bool = False
 
     @property
     def diverged(self) -> int:
@@ -81,26 +85,44 @@ class Confirmed:
         """Best or final value of the objective over the runs that did not diverge or fail."""
         if self.objective.is_accuracy:
             return self.accuracy_at(at)
-        completed = [outcome for outcome in self.outcomes if outcome.status in COMPLETED]
-        values = [each.best_value if at == "best" else each.final_value for each in completed]
-        return summarise([value for value in values if value is not None])
+        return self._summary([each.best_value if at == "best" else each.final_value for each in self._completed])
 
     def accuracy_at(self, at: EvaluatedAt) -> Summary:
         """Best or final accuracy, a fraction, over the runs that did not diverge or fail."""
-        completed = [outcome for outcome in self.outcomes if outcome.status in COMPLETED]
-        values = [each.best_accuracy if at == "best" else each.final_accuracy for each in completed]
-        return summarise([value for value in values if value is not None])
+        values = [each.best_accuracy if at == "best" else each.final_accuracy for each in self._completed]
+        return self._summary(values)
+
+    @property
+    def _samples(self) -> tuple[SeedOutcome, ...]:
+        return self.outcomes[:1] if self.equal_seeds else self.outcomes
+
+    @property
+    def _completed(self) -> list[SeedOutcome]:
+        return [outcome for outcome in self._samples if outcome.status in COMPLETED]
+
+    def _summary(self, values: Sequence[float | None]) -> Summary:
+        return replace(summarise([each for each in values if each is not None]), equal_seeds=self.equal_seeds)
+
+    @property
+    def unknown_share(self) -> float:
+        """Share of the seeds without a value, as where the training diverged."""
+        return 1 - self.value.n / len(self._samples)
+
+    @property
+    def reached(self) -> int:
+        """Number of runs that reached the target."""
+        return sum(outcome.iterations_to_target is not None for outcome in self.outcomes)
 
     @property
     def to_target(self) -> TimesToTarget:
         """Iterations to the target, where a run that missed it counts with the budget."""
-        times = [outcome.iterations_to_target for outcome in self.outcomes]
-        return times_to_target(times, [float(self.budget)] * len(times))
+        times = [outcome.iterations_to_target for outcome in self._samples]
+        return replace(times_to_target(times, [float(self.budget)] * len(times)), equal_seeds=self.equal_seeds)
 
     def ratio_to(self, other: Confirmed) -> Summary:
         """Ratio of the other's iterations to the target to this policy's, over the seeds with which both reach it."""
         theirs = {outcome.seed: outcome.iterations_to_target for outcome in other.outcomes}
-        pairs = [(theirs.get(outcome.seed), outcome.iterations_to_target) for outcome in self.outcomes]
+        pairs = [(theirs.get(outcome.seed), outcome.iterations_to_target) for outcome in self._samples]
         return summarise([their / own for their, own in pairs if their is not None and own is not None])
 
 
@@ -129,7 +151,15 @@ def confirm(
     budget = runner.experiment.workload.iterations
     objective = runner.experiment.settings.objective.resolved
     return [
-        Confirmed(policy, role, tuple(outcomes[index :: len(policies)]), budget, objective.at, objective)
+        Confirmed(
+            policy,
+            role,
+            tuple(outcomes[index :: len(policies)]),
+            budget,
+            objective.at,
+            objective,
+            seeds_change_nothing([columns_of(runner.evaluations(task)) for task in tasks[index :: len(policies)]]),
+        )
         for index, (policy, role) in enumerate(policies.items())
     ]
 
@@ -175,7 +205,7 @@ def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Conf
 
     def order(row: Confirmed) -> tuple[RankKey, ...]:
         metric = row.objective.best_metric
-        value = rank_key(row.value, 1 - row.value.n / len(row.outcomes), metric)
+        value = rank_key(row.value, row.unknown_share, metric)
         return (rank_key(row.to_target, 0, metric), value) if settings.by == "iterations" else (value,)
 
     rows = (replace(row, at=at) for row in confirm(runner, policies, seeds))

@@ -132,6 +132,7 @@ def test_a_target_ranks_by_the_shares_that_reached_it_and_diverged_and_the_itera
         "n": 1,
         "minimum": 0.99,
         "maximum": 0.99,
+        "equal_seeds": False,
     }  # no result at iteration 0
     _, out, _ = filled("list", "--target", "0.92")
     assert "500 (1/2)" in out

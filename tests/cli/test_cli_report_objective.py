@@ -45,7 +45,7 @@ def test_no_format_speaks_of_an_accuracy(lrbench, results, form):
     assert (code, err) == (0, "") or form == "html"
     assert code == 0
     if form != "html":
-        assert "ccuracy" not in out.replace("best_accuracy_by_lr_scale", "").replace("target_accuracy", "")
+        assert "ccuracy" not in out.replace("target_accuracy", "")
 
 
 def test_the_lowest_final_value_is_the_best_and_is_tested(lrbench, results):

@@ -38,9 +38,10 @@ class FakeSession(Session):
         return TrainResult(done, float("nan") if bad.size else 1 / (1 + self.total), 0.5, not bad.size)
 
     def evaluate(self) -> TestOutputs:
-        right = min(100, round(100 * self.total))
-        labels = np.arange(100) % 2
-        told = np.where(np.arange(100) < right, labels, 1 - labels)
+        count = self.engine.samples or self.job.data.test_count
+        right = min(count, round(count * self.total))
+        labels = np.arange(count) % 2
+        told = np.where(np.arange(count) < right, labels, 1 - labels)
         probabilities = np.where(told[:, None] == np.arange(2), 0.9, 0.1).astype(np.float32)
         return TestOutputs(probabilities, labels.astype(np.int64), 1 / (1 + self.total), 0.25)
 
@@ -73,10 +74,13 @@ class FakeEngine(Engine[NetJob]):
         *,
         diverges_above: float = np.inf,
         resumable: bool = True,
+        samples: int | None = None,
     ) -> None:
         self.before_train = before_train
         self.diverges_above = diverges_above
         self.resumable = resumable
+        self.samples = samples
+        """Number of test samples; None: those of the data set."""
         self.rates: dict[str, list[float]] = {}
         self.restored: list[tuple[int, int]] = []
         self.opened = self.closed = 0

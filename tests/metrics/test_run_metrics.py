@@ -101,8 +101,8 @@ def test_a_miss_counts_as_the_budget_and_its_seconds():
 def test_robustness_is_the_spread_of_the_means():
     robustness = lr_scale_robustness({1.0: [0.9, 0.92], 10.0: [0.5, 0.3], 0.1: [0.8, None]})
     assert robustness.spread == pytest.approx(0.91 - 0.4)
-    assert list(robustness.accuracies) == [0.1, 1.0, 10.0]
-    assert robustness.accuracies[0.1] == 0.8
+    assert list(robustness.values) == [0.1, 1.0, 10.0]
+    assert robustness.values[0.1] == 0.8
     assert robustness.missing == ()
 
 
@@ -110,13 +110,13 @@ def test_a_scale_without_any_accuracy_leaves_the_spread_unknown():
     robustness = lr_scale_robustness({1.0: [0.9], 5.0: [], 10.0: [None, NAN]})
     assert robustness.spread is None
     assert robustness.missing == (5.0, 10.0)
-    assert robustness.accuracies == {1.0: 0.9, 5.0: None, 10.0: None}
+    assert robustness.values == {1.0: 0.9, 5.0: None, 10.0: None}
 
 
 def test_a_scale_that_diverged_leaves_the_spread_unknown():
     robustness = lr_scale_robustness({1.0: [0.9, 0.9], 10.0: [0.5], 20.0: []}, {1.0: 0, 10.0: 1, 20.0: 2})
     assert robustness.spread is None
-    assert robustness.accuracies == {1.0: 0.9, 10.0: 0.5, 20.0: None}
+    assert robustness.values == {1.0: 0.9, 10.0: 0.5, 20.0: None}
     assert robustness.diverged == {10.0: 1, 20.0: 2}
     assert robustness.missing == (20.0,)
 

@@ -156,7 +156,26 @@ FAILURES: dict[str, tuple[tuple[str, str], str]] = {
     ),
     "no objective": (
         ("test_loss=", "error="),
-        "the objective test_loss is not among the metrics that the program reports: error, train_loss; ",
+        "objective.metric is test_loss, which the program does not report; it reports error, train_loss; ",
+    ),
+    "other samples": (
+        (
+            "run.report(test_loss=",
+            "n = 4 + t // 8; run.report(probabilities=[[0.5, 0.5]] * n, labels=[0, 1] * (n // 2) + [1] * (n % 2), "
+            "test_loss=",
+        ),
+        "an evaluation is of 5 samples, the one before of 4, so that they cannot be compared; ",
+    ),
+    "other labels": (
+        (
+            "run.report(test_loss=",
+            "run.report(probabilities=[[0.5, 0.5]] * 4, labels=[0, 1, 1, int(t < 5)], test_loss=",
+        ),
+        "an evaluation is of other labels than the one before, so that they cannot be compared; ",
+    ),
+    "losses now and then": (
+        ("run.step(loss)", "run.step(loss if t % 2 else None)"),
+        "train.py:13: ValueError: run.step(loss) takes the loss of every iteration, or of none; see ",
     ),
     "a changed source": (
         ("random.seed(run.seed)", "random.seed(run.seed); open('later.py', 'w').write('x = 1')\n__import__('later')"),
@@ -193,6 +212,54 @@ def test_a_loss_or_objective_that_is_not_finite_is_divergence(folder):
     folder.program(("test_loss=weight**2", "test_loss=float('nan')"))
     assert folder.train("--set", "seeds=[0]").returncode == 0
     assert {status["status"] for status in folder.statuses()} == {"diverged"}
+
+
+def test_a_loss_that_becomes_nan_between_two_evaluations_is_divergence_and_a_loss_that_is_not_told_is_not(folder):
+    folder.program(("loss = weight**2", "loss = weight**2 if t < 4 else float('nan')"))
+    assert folder.train("--set", "seeds=[0]").returncode == 0
+    (status,) = folder.statuses()
+    assert (status["status"], status["iteration"]) == ("diverged", 5)
+    folder.program(("run.step(loss)", "run.step()"))
+    assert folder.train("--set", "seeds=[0]", "--results", "untold").returncode == 0
+    (untold,) = (folder.path / "untold/train").iterdir()
+    assert json.loads((untold / "status.json").read_text())["status"] == "finished"
+    assert {row["train_loss"] for row in folder.evaluations(untold)} == {None}
+
+
+def test_a_metric_that_is_not_the_objective_may_be_nan(folder):
+    folder.program(("test_loss=", "perplexity=float('nan') if t < 8 else 3.0, test_loss="))
+    assert folder.train("--set", "seeds=[0]").returncode == 0
+    (status,) = folder.statuses()
+    assert status["status"] == "finished"
+    assert [row["perplexity"] for row in folder.evaluations(folder.runs[0])] == [None, None, 3.0]
+
+
+def test_a_target_on_a_metric_that_is_not_reported_fails_at_the_first_evaluation(folder):
+    target = ("--set", "target={metric: mae, value: 3}")
+    done = folder.train(*target, "--set", "seeds=[0]")
+    assert done.returncode == 1
+    (status,) = folder.statuses()
+    reason = "target.metric is mae, which the program does not report; it reports test_loss, train_loss; "
+    assert status["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("target.metric is mae", ("target={metric: mae, value: 3}", "stopping.at_target=true")),
+        ("objective.metric is accuracy", ("objective={metric: accuracy}", "seeds=[7]")),
+    ],
+)
+def test_a_metric_that_an_earlier_run_did_not_report_is_refused_before_anything_is_executed(folder, key, words):
+    folder.write("executed.txt", "")
+    folder.program(("import random\n", "import random\nopen('executed.txt', 'a').write('x')\n"))
+    assert folder.train("--set", "seeds=[0]").returncode == 0
+    done = folder.train(*(word for each in words for word in ("--set", each)))
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert f"{key}, which the program does not report; it reports test_loss, train_loss; " in line
+    assert (folder.path / "executed.txt").read_text() == "x"
+    assert len(folder.runs) == 1
 
 
 def test_a_program_that_leaves_its_loop_early_is_stopped(folder):

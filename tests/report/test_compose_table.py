@@ -122,6 +122,7 @@ def test_a_seed_that_missed_the_target_shows_beside_the_iterations_and_the_ratio
         "mean": 80,
         "deviation": None,
         "n": 1,
+        "equal_seeds": False,
         "runs": 2,
         "restricted_mean": (80 + 100) / 2,
     }

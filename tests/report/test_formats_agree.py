@@ -28,6 +28,7 @@ from shown import (
     terminal_report,
 )
 
+from lrbench.metrics.equal_seeds import is_clock
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import Report
 from lrbench.report.comparison.axes import AXES
@@ -61,7 +62,7 @@ def from_csv(report: Report) -> list[dict[str, Any]]:
             name.replace("_", " "): int(line[name])
             for name in ("finished", "stopped", "diverged", "running", "pending", "cut_off", "failed")
         }
-        row["provisional"] = line["provisional"] == "true"
+        row |= {name: line[name] == "true" for name in ("provisional", "seeds_change_nothing")}
         for name in METRICS:
             if f"{name}_mean" in line:
                 row[name] = {
@@ -127,6 +128,8 @@ def _alone(row: dict[str, Any], name: str) -> str:
         return "-"
     counted = [status for status in row["statuses"] if (status in UNDER_WAY) == row["provisional"]]
     total = sum(row["statuses"][status] for status in counted if status != "failed")
+    if row["seeds_change_nothing"] and not is_clock(METRICS[name]):
+        total = 1
     some = f" (n={found['n']})" if found["n"] < total else ""
     return _number(found["mean"], name) + (_missed(found) or some)
 
@@ -134,7 +137,9 @@ def _alone(row: dict[str, Any], name: str) -> str:
 def _runs(row: dict[str, Any], name: str) -> str:
     n, total = row[name]["n"], row["runs"]
     others = [f"{count} {status}" for status, count in row["statuses"].items() if count and status != "finished"]
-    return (f"{n}" if n == total else f"{n}/{total}") + (f" ({', '.join(others)})" if others else "")
+    equal = bool(n) and row["seeds_change_nothing"] and not is_clock(METRICS[name])
+    notes = "; ".join(filter(None, [", ".join(others), "seeds change nothing" if equal else ""]))
+    return (f"{n}" if n == total else f"{total}" if equal else f"{n}/{total}") + (f" ({notes})" if notes else "")
 
 
 def _against(row: dict[str, Any], name: str) -> str:

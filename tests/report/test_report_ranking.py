@@ -301,7 +301,7 @@ def test_a_target_given_to_the_report_goes_before_the_runs_own(tmp_path):
 
 def test_a_table_has_one_target_or_none(tmp_path):
     fake_runs.write_run(tmp_path, FIX, [0.1, 0.7, 0.9], target_accuracy=0.7)
-    fake_runs.write_run(tmp_path, FIX, [0.1, 0.7, 0.9], seed=1, target_accuracy=0.9)
+    fake_runs.write_run(tmp_path, FIX, [0.1, 0.7, 0.91], seed=1, target_accuracy=0.9)
     (workload,) = report_of(tmp_path).workloads
     assert workload.target is None
     assert dict(workload.targets) == {0.7: 1, 0.9: 1}

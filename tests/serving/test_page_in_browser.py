@@ -341,15 +341,15 @@ def test_the_page_draws_the_axes_that_the_picture_files_have(close):
     table = _read(close.results / "results").workloads[0]
     part = zoom(table.policies)
     assert document["workloads"][0]["zoom"] == {name: pytest.approx(value) for name, value in vars(part).items()}
-    assert not close.script("kindFor(drawnRows(), CURVES[0]).axis").endswith("(log)")
+    assert not close.script("kindFor(drawnRows(), curveKinds()[0]).axis").endswith("(log)")
     close.script("[...document.querySelectorAll('#shown button')][1].click()")
-    assert close.script("kindFor(drawnRows(), CURVES[0]).axis").endswith("(log)")
+    assert close.script("kindFor(drawnRows(), curveKinds()[0]).axis").endswith("(log)")
     scale = Rates.of(table.policies).scale
     assert scale.logarithmic
-    assert 10 ** close.script("kindFor(drawnRows(), CURVES[0]).scale.to(0)") == pytest.approx(scale.low, rel=1e-4)
+    assert 10 ** close.script("kindFor(drawnRows(), curveKinds()[0]).scale.to(0)") == pytest.approx(scale.low, rel=1e-4)
     for low, high in ((0.001, 1), (0.02, 5), (0.9, 6), (0.21, 0.46)):
         row = {"curves": {"test_loss": {"mean": [low, high]}}}
-        ticks = close.browser.execute_script("return logarithmTicks([arguments[0]], CURVES[4])", row)
+        ticks = close.browser.execute_script("return logarithmTicks([arguments[0]], curveKinds()[4])", row)
         assert [10**tick for tick in ticks] == pytest.approx(log_ticks(low, high))
     assert close.errors() == []
 

@@ -111,3 +111,14 @@ def test_where_what_was_chosen_diverges_the_next_finalist_is_confirmed_too(runne
 def test_no_more_than_the_finalists_are_confirmed(runner):
     result = tuned(replace(runner("finalists: 2"), table=BrokenInTheEnd()))
     assert [row.policy.text for row in result.confirmed if row.role == "found"] == [LUCKY, GOOD]
+
+
+def test_seeds_that_change_nothing_count_as_one_and_are_named(runner):
+    result = tuned(replace(runner("baselines: ['FIX(k0=0.04)']"), table=MadeUp()))
+    assert all(row.equal_seeds for row in (*result.finals, *result.confirmed))
+    assert [row.policy.text for row in result.finals] == [LUCKY, GOOD, WORSE]
+    assert (result.finals[0].value.n, result.finals[0].value.deviation, result.finals[0].reached) == (1, None, 3)
+    text = " ".join(render(tune_document(result), "text", 200).decode().split())
+    assert "3 (seeds change nothing)" in text
+    assert "points, seeds change nothing" in text
+    assert "±" not in text

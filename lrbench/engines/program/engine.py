@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.engines.base import Engine, ProgramJob, Reported, Session, Timing
+from lrbench.engines.measured import missing_metric
+from lrbench.engines.program.earlier import metrics_reported_before
 from lrbench.engines.program.session import ProgramSession
 from lrbench.engines.site import Consent
 from lrbench.errors import EngineFailed, SpecError, UsageError
@@ -34,10 +36,12 @@ class ProgramEngine(Engine[ProgramJob]):
         return {"name": "program", "interpreter": self._consent.python, **launcher}
 
     def check(self, job: ProgramJob) -> None:
-        """Refuse a program that the user has not consented to.
+        """Refuse a program that the user has not consented to, and an objective or target that it does not report.
+
+        What it reports is known where an earlier run of it has an evaluation.
 
         Raises:
-            SpecError: there is no consent for this file.
+            SpecError: there is no consent for this file, or a metric of the spec is not reported.
             UsageError: LRBench itself is one of several ranks.
         """
         ranks = self._allowed(job).environment.get("WORLD_SIZE", "1")
@@ -46,6 +50,10 @@ class ProgramEngine(Engine[ProgramJob]):
                 f"LRBench was started as one of WORLD_SIZE={ranks} processes",
                 remedy="start it once; --launcher 'torchrun --nproc-per-node N' starts the program in N processes",
             )
+        reported = metrics_reported_before(job)
+        wrong = None if reported is None else missing_metric(reported, job.objective, job.target)
+        if wrong is not None:
+            raise SpecError(wrong, remedy="report it, or name one of them in the spec")
 
     def check_resumable(self, job: ProgramJob) -> None:
         """Start the program, up to where it would train, and refuse it if it cannot be resumed.

@@ -72,15 +72,18 @@ class ProgramSession(Session[Reported]):
         self._send({"op": "train"}, rates.astype("<f8").tobytes())
         message, payload = self._receive("trained", rates=rates)
         losses = np.frombuffer(payload, dtype="<f8")
+        if not len(losses):  # the program tells none
+            losses = np.zeros(len(rates))
         if len(losses) != len(rates):
             raise EngineFailed(f"{self._name} trained {len(losses)} iterations for {len(rates)} rates")
         self._iteration += len(losses)
         self.last_iteration_seconds = float(message.get("last_seconds", message["seconds"] / len(losses)))
         finite = np.isfinite(losses)
-        if not finite.all() and not np.isnan(losses).all():  # a program that tells no losses gives NaN alone
+        if not finite.all():
             done = int(finite.argmin()) + 1
             return TrainResult(done, float(losses[done - 1]), float(message["seconds"]), finite=False)
-        return TrainResult(len(losses), float(losses.mean()), float(message["seconds"]), finite=True)
+        mean = float(losses.mean()) if payload else math.nan
+        return TrainResult(len(losses), mean, float(message["seconds"]), finite=True)
 
     def evaluate(self) -> Reported:
         """Wait for the program's evaluation."""

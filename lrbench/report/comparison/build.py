@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from lrbench.comparable import key
 from lrbench.errors import PolicyError, ResultsError
 from lrbench.metrics.objective import AnyTarget
+from lrbench.metrics.registry import Metric
 from lrbench.policies import parse_policy
 from lrbench.report.build import Report, WorkloadTable, ranked
 from lrbench.report.comparison.axes import Axis, axis_for, settings_of
@@ -45,7 +46,7 @@ def compare(report: Report, axis: Axis) -> Comparison:
     equal = [f"{axis.value(row)} {row.policy}" for row in rows if row.equal_seeds]
     notes += [equal_seeds_note(equal, len(rows))] if equal else []
     notes += report.program_notes
-    tables = [_table(label, found, axis, (report, target), samples) for label, found, target in comparable]
+    tables = [_table(label, found, axis, goal, samples) for label, found, goal in comparable]
     if axis.costs:
         notes += [note for table in tables for note in _caveats(table)]
     else:
@@ -53,8 +54,12 @@ def compare(report: Report, axis: Axis) -> Comparison:
     return Comparison(report, axis, tuple(tables), tuple(notes))
 
 
-def _groups(report: Report, axis: Axis) -> Iterator[tuple[str, list[PolicyRow], AnyTarget | None]]:
-    """Yield label, rows and target of each group whose settings are equal but for the axis."""
+Goal = tuple[Metric, AnyTarget | None]
+"""What policies are ranked by, and the target; None where there is none or there are several."""
+
+
+def _groups(report: Report, axis: Axis) -> Iterator[tuple[str, list[PolicyRow], Goal]]:
+    """Yield label, rows and goal of each group whose settings are equal but for the axis."""
     groups: dict[bytes, list[tuple[WorkloadTable, PolicyRow]]] = {}
     for workload in report.workloads:
         for row in workload.policies:
@@ -64,7 +69,9 @@ def _groups(report: Report, axis: Axis) -> Iterator[tuple[str, list[PolicyRow], 
         workloads = list({id(workload): workload for workload, _ in members}.values())
         targets = {workload.target for workload in workloads}
         target = targets.pop() if len(targets) == 1 else None
-        yield _label(workloads, members[0][1], axis), [row for _, row in members], target
+        metrics = {workload.metric.name: workload.metric for workload in workloads}
+        metric = next(iter(metrics.values())) if len(metrics) == 1 else report.metric
+        yield _label(workloads, members[0][1], axis), [row for _, row in members], (metric, target)
 
 
 def _label(workloads: Sequence[WorkloadTable], row: PolicyRow, axis: Axis) -> str:
@@ -84,12 +91,10 @@ def _label(workloads: Sequence[WorkloadTable], row: PolicyRow, axis: Axis) -> st
     return ", ".join(parts)
 
 
-def _table(
-    label: str, rows: Sequence[PolicyRow], axis: Axis, of: tuple[Report, AnyTarget | None], samples: Samples
-) -> ComparisonTable:
-    report, target = of
+def _table(label: str, rows: Sequence[PolicyRow], axis: Axis, goal: Goal, samples: Samples) -> ComparisonTable:
+    metric, target = goal
     values = tuple(sorted({axis.value(row) for row in rows}, key=axis.order))
-    placed = {value: ranked([row for row in rows if axis.value(row) == value], report.metric) for value in values}
+    placed = {value: ranked([row for row in rows if axis.value(row) == value], metric) for value in values}
     factors = {value: _factor(placed[value][0]) if axis.scaled else 1.0 for value in values}
     matrix: dict[str, dict[str, ComparedRow]] = {}
     for value in values:
@@ -97,7 +102,7 @@ def _table(
             by = matrix.setdefault(unscaled(row.policy, factors[value]), {})
             by[value] = ComparedRow(value, row, costs(row, samples))
     facts = tuple(_conditions(axis, placed)) if axis.costs else ()
-    return ComparisonTable(axis, label, report.metric, values, factors, matrix, target, facts, samples)
+    return ComparisonTable(axis, label, metric, values, factors, matrix, target, facts, samples)
 
 
 def _factor(row: PolicyRow) -> float:

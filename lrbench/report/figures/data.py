@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrbench.errors import PolicyError
+from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.metrics.registry import Unit
 from lrbench.policies import parse_policy
 from lrbench.report.policies import PolicyRow
@@ -24,7 +25,7 @@ MOST_POINTS = 20_000
 """Points in the curve of a policy's rates; a figure cannot show more."""
 ZOOM_SPANS, LARGEST_QUANTILE = 2.0, 0.8
 START = 0.2
-"""Share of a run, from its start, that does not count for the scale in figures of rate against accuracy."""
+"""Share of a run, from its start, that does not count for the scale in figures of rate against the objective."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,7 @@ def _used(row: PolicyRow, first: float | None = None) -> Curve:
 
 @dataclass(frozen=True)
 class Zoom:
-    """Part of a figure of accuracy in which the better half of the policies ends."""
+    """Part of a figure of the objective in which the better half of the policies ends."""
 
     start: float
     end: float
@@ -114,38 +115,59 @@ class Zoom:
     high: float
 
 
-def zoom(rows: Sequence[PolicyRow]) -> Zoom | None:
-    """Zoom in on the best accuracies of the rows; None where no row has any.
+def zoom(rows: Sequence[PolicyRow], objective: Objective = ACCURACY) -> Zoom | None:
+    """Zoom in on the best values of the objective; None where no row has any.
 
-    The zoom reaches ZOOM_SPANS spans below the best accuracy, and begins at the iteration at which the first curve gets
-    there. A span is the distance from the best accuracy to the median, of best or of final accuracies, at least half a
-    percentage point.
+    The zoom reaches ZOOM_SPANS spans from the best value towards the worse ones, and begins at the iteration at which
+    the first curve gets there. A span is the distance from the best value to the median, of best or of final values, at
+    least half a percentage point of an accuracy.
     """
-    best = [mean for row in rows if (mean := row.summaries["best_accuracy"].mean) is not None]
-    curves = [curve for row in rows if not (curve := metric_curve(row, "accuracy_top1")).empty]
+    best = [
+        objective.order(mean) for row in rows if (mean := row.summaries[objective.best_metric.name].mean) is not None
+    ]
+    curves = [curve for row in rows if not (curve := metric_curve(row, objective.column)).empty]
     if not best or not curves:
         return None
     top = max(best)
-    at_end = np.median([curve.mean[np.isfinite(curve.mean)][-1] for curve in curves])
-    span = max(top - min(float(np.median(best)), float(at_end)), 0.005)
-    low = top - ZOOM_SPANS * span
+    at_end = np.median([objective.sign * curve.mean[np.isfinite(curve.mean)][-1] for curve in curves])
+    span = max(top - min(float(np.median(best)), float(at_end)), _least_span(top, objective))
+    worst, beyond = top - ZOOM_SPANS * span, top + 0.3 * span
     end = max(float(curve.iterations[-1]) for curve in curves)
-    inside = [float(found[0]) for curve in curves if len(found := curve.iterations[curve.highest >= low])]
-    start = min(inside, default=end)
-    return Zoom(start if start < end else 0.0, end, low, min(1.0 + 0.1 * span, top + 0.3 * span))
+    starts = [curve.iterations[objective.sign * _better_end(curve, objective) >= worst] for curve in curves]
+    start = min((float(found[0]) for found in starts if len(found)), default=end)
+    low, high = sorted((objective.sign * worst, objective.sign * beyond))
+    if objective.unit == "fraction":
+        low, high = max(low, -0.1 * span), min(high, 1.0 + 0.1 * span)
+    return Zoom(start if start < end else 0.0, end, low, high)
 
 
-def accuracy_limits(rows: Sequence[PolicyRow]) -> tuple[float, float]:
-    """Return one scale for the accuracies of all rows, which ignores the start of training."""
-    curves = [curve for row in rows if not (curve := metric_curve(row, "accuracy_top1")).empty]
+def _better_end(curve: Curve, objective: Objective) -> Column:
+    """The best seed at each iteration."""
+    return curve.highest if objective.sign > 0 else curve.lowest
+
+
+def _least_span(size: float, objective: Objective) -> float:
+    return 0.005 if objective.unit == "fraction" else 0.005 * abs(size) or 1e-9
+
+
+def objective_limits(rows: Sequence[PolicyRow], objective: Objective = ACCURACY) -> tuple[float, float]:
+    """Return one scale for the objective of all rows, which ignores worse values at the start of training."""
+    curves = [curve for row in rows if not (curve := metric_curve(row, objective.column)).empty]
     if not curves:
         return 0.0, 1.0
     end = max(curve.iterations[-1] for curve in curves)
-    late = [value for curve in curves for value in curve.lowest[curve.iterations >= START * end] if np.isfinite(value)]
-    top = max(float(np.nanmax(curve.highest)) for curve in curves)
+    late = [
+        value
+        for curve in curves
+        for column in (curve.lowest, curve.highest)
+        for value in objective.sign * column[curve.iterations >= START * end]
+        if np.isfinite(value)
+    ]
+    top = max(float(np.nanmax(objective.sign * _better_end(curve, objective))) for curve in curves)
     bottom = min(late, default=0.0)
-    margin = 0.06 * max(top - bottom, 0.005)
-    return bottom - margin, top + margin
+    margin = 0.06 * max(top - bottom, _least_span(top, objective))
+    low, high = sorted((objective.sign * (bottom - margin), objective.sign * (top + margin)))
+    return low, high
 
 
 def rank_labels(rows: Sequence[PolicyRow]) -> list[str]:

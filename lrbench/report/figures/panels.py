@@ -19,7 +19,7 @@ from lrbench.drawing.axes import end_labels, fitted, in_percent, log_axis, not_m
 from lrbench.drawing.scales import RateScale, rate_scale
 from lrbench.drawing.theme import EMPHASISED, FAINT, FILL, MOST_POLICIES, Look, screen_band, screen_look
 from lrbench.errors import plain
-from lrbench.metrics.objective import AnyTarget
+from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, target_of
 from lrbench.metrics.registry import Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.figures.data import Curve, metric_curve, rank_labels, rate_curve, zoom
@@ -64,7 +64,10 @@ class PlotContext:
     """Policies of one workload as they are drawn, the best first.
 
     Attributes:
-        target: the accuracy to reach, a fraction; None where there is none or there are several.
+        objective: what the runs are judged by.
+        complete: whether panels without a value are drawn, too; those of a program are left out.
+        target: the accuracy to reach, a fraction, or a target on another metric; None where there is none or there are
+            several.
         banded: number of policies, from the first, with a band over the seeds.
         band: look of a band, by the line's colour.
     """
@@ -72,6 +75,8 @@ class PlotContext:
     title: str
     series: tuple[Series, ...]
     legend_title: str
+    objective: Objective = ACCURACY
+    complete: bool = True
     target: AnyTarget | None = None
     banded: int = EMPHASISED
     band: Callable[[str], Look] = screen_band
@@ -99,7 +104,8 @@ class PlotContext:
         if len(shown) < len(workload.policies):
             notes.append(f"the first {len(shown)} of {len(workload.policies)} policies")
         title = textwrap.shorten(plain(workload.label), 110, placeholder=" …")
-        return cls(title, tuple(series), "\n".join(notes), workload.target)
+        legend = "\n".join(notes)
+        return cls(title, tuple(series), legend, workload.objective, not workload.is_program, workload.target)
 
     @property
     def rows(self) -> list[PolicyRow]:
@@ -173,32 +179,61 @@ def _logarithmic(axes: Axes, _: PlotContext) -> None:
     log_axis(axes)
 
 
-def _accuracy(axes: Axes, context: PlotContext) -> None:
-    in_percent(axes)
-    if isinstance(context.target, int | float):
-        axes.axhline(context.target, color="grey", linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+_LOSSES = (Panel("training loss", "train_loss", _logarithmic), Panel("test loss", "test_loss", _logarithmic))
+_CONFIDENCE = (
+    Panel("average confidence", "average_confidence", lambda axes, _: in_percent(axes)),
+    Panel("confidence deviation", "confidence_deviation", lambda axes, _: in_percent(axes)),
+)
 
 
-def _zoomed(axes: Axes, context: PlotContext) -> None:
-    _accuracy(axes, context)
-    if (part := zoom(context.rows)) is not None:
-        margin = 0.03 * (part.end - part.start)
-        axes.set_ylim(part.low, part.high)
-        axes.set_xlim(part.start - margin, part.end + margin)
+def panels(what: str, context: PlotContext) -> tuple[Panel, ...]:
+    """Return the panels of a subject with all policies: ``objective``, ``accuracy``, ``loss`` or ``confidence``."""
+    if what == "loss":
+        found = _LOSSES
+    elif what == "confidence":
+        found = _CONFIDENCE
+    else:
+        found = _whole_and_zoomed(ACCURACY if what == "accuracy" else context.objective)
+    if context.complete:
+        return found
+    curves = {panel.metric: [metric_curve(row, panel.metric) for row in context.rows] for panel in found}
+    return tuple(panel for panel in found if not all(curve.empty for curve in curves[panel.metric]))
 
 
-TOGETHER: dict[str, tuple[Panel, ...]] = {
-    "loss": (Panel("training loss", "train_loss", _logarithmic), Panel("test loss", "test_loss", _logarithmic)),
-    "accuracy": (
-        Panel("top-1 accuracy", "accuracy_top1", _accuracy),
-        Panel("top-1 accuracy, zoomed in", "accuracy_top1", _zoomed),
-    ),
-    "confidence": (
-        Panel("average confidence", "average_confidence", lambda axes, _: in_percent(axes)),
-        Panel("confidence deviation", "confidence_deviation", lambda axes, _: in_percent(axes)),
-    ),
-}
-"""Panels with all policies, by subject."""
+def objective_title(objective: Objective) -> str:
+    """Title of the axis of an objective."""
+    return "top-1 accuracy" if objective.is_accuracy else objective.title
+
+
+def objective_scale(axes: Axes, objective: Objective) -> None:
+    """Set the axis of an objective up: percent for a fraction."""
+    if objective.unit == "fraction":
+        in_percent(axes)
+
+
+def _whole_and_zoomed(objective: Objective) -> tuple[Panel, Panel]:
+    title, column = objective_title(objective), objective.column
+    logarithmic = objective.goal == "minimize" and objective.unit != "fraction"
+
+    def finish(axes: Axes, context: PlotContext) -> None:
+        objective_scale(axes, objective)
+        target = target_of(context.target)
+        if target is not None and target.metric.column == column:
+            axes.axhline(target.value, color="grey", linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+
+    def whole(axes: Axes, context: PlotContext) -> None:
+        finish(axes, context)
+        if logarithmic and axes.dataLim.y0 > 0:
+            log_axis(axes)
+
+    def zoomed(axes: Axes, context: PlotContext) -> None:
+        finish(axes, context)
+        if (part := zoom(context.rows, objective)) is not None:
+            margin = 0.03 * (part.end - part.start)
+            axes.set_ylim(part.low, part.high)
+            axes.set_xlim(part.start - margin, part.end + margin)
+
+    return Panel(title, column, whole), Panel(f"{title}, zoomed in", column, zoomed)
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,24 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import MaxNLocator
 
-from lrbench.drawing.axes import fitted, in_percent, plain_axes, text_inches
+from lrbench.drawing.axes import fitted, plain_axes, text_inches
 from lrbench.drawing.theme import MUTED, PRINT_BANDED, SMALL_POINTS, print_band, print_look
-from lrbench.errors import plain
+from lrbench.errors import ResultsError, plain
+from lrbench.metrics.objective import ACCURACY
 from lrbench.metrics.registry import Metric
 from lrbench.report.build import WorkloadTable
-from lrbench.report.figures.data import accuracy_limits
-from lrbench.report.figures.panels import TOGETHER, Panel, PlotContext, Rates, Series, draw_metric, policy_title
+from lrbench.report.figures.data import objective_limits
+from lrbench.report.figures.panels import (
+    Panel,
+    PlotContext,
+    Rates,
+    Series,
+    draw_metric,
+    objective_scale,
+    objective_title,
+    panels,
+    policy_title,
+)
 from lrbench.report.figures.paper_layout import APART, Paper
 from lrbench.report.figures.paper_text import value_text, values_title
 from lrbench.report.policies import PolicyRow
@@ -43,6 +54,9 @@ ALONE = {"linestyle": "-", "linewidth": 1.2, "marker": "", "zorder": 3}
 def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow], paper: Paper) -> Figure:
     """Draw some policies of a workload; within ``drawing(PAPER_SETTINGS)``.
 
+    Raises:
+        ResultsError: the runs of a program have no value for one of the figure's subjects.
+
     Args:
         metric: ranks the policies, and stands in the legend.
         rows: at most MOST_POLICIES, in the order of their looks.
@@ -53,7 +67,19 @@ def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow
         Series(row, name, _legend_label(row, name, values[index], width), print_look(paper.style, index))
         for index, (row, name) in enumerate((row, plain(workload.name(row))) for row in rows)
     )
-    context = PlotContext("", series, values_title(workload, metric), workload.target, PRINT_BANDED, print_band)
+    context = PlotContext(
+        "",
+        series,
+        values_title(workload, metric),
+        workload.objective,
+        not workload.is_program,
+        workload.target,
+        PRINT_BANDED,
+        print_band,
+    )
+    for what in paper.whats:
+        if what not in APART and not panels(what, context):
+            raise ResultsError(f"no run here has a value for --what {what}", remedy="choose objective, loss or rates")
     found = list(_rows(context, paper, values))
     heights = [row.height for row in found]
     legend_title = fitted(context.legend_title, paper.width - MARGIN_INCHES, SMALL_POINTS, HEAD_LINES)
@@ -97,19 +123,21 @@ class _Row:
 
 def _rows(context: PlotContext, paper: Paper, values: Sequence[str]) -> Iterator[_Row]:
     """Yield the rows from the top down; several panels are lettered in reading order."""
-    count = sum(1 if what in APART else len(TOGETHER[what]) for what in paper.whats)
+    count = sum(1 if what in APART else len(panels(what, context)) for what in paper.whats)
     letters = iter([f"({letter})" for letter in string.ascii_lowercase] if count > 1 else [""])
     waiting: list[Callable[[Axes], None]] = []
     for what in paper.whats:
         if what in APART:
             yield from _side_by_side(waiting, HEIGHT, 2, paper)
             waiting = []
-            panels = PolicyPanels(context, paper, next(letters), values)
-            drawn = [partial(panels.draw, what, index=index) for index in range(len(context.series))]
+            apart = PolicyPanels(context, paper, next(letters), values)
+            drawn = [partial(apart.draw, what, index=index) for index in range(len(context.series))]
             title_lines = NAME_LINES if paper.together else NAME_LINES + VALUE_LINES
             yield from _side_by_side(drawn, HEIGHT_APART + LINE_INCHES * title_lines, 1, paper)
         else:
-            waiting += [partial(_draw, panel=panel, context=context, letter=next(letters)) for panel in TOGETHER[what]]
+            waiting += [
+                partial(_draw, panel=panel, context=context, letter=next(letters)) for panel in panels(what, context)
+            ]
     yield from _side_by_side(waiting, HEIGHT, 2, paper)
 
 
@@ -134,7 +162,7 @@ def _legend_label(row: PolicyRow, name: str, value: str, width: float) -> str:
 
 @dataclass(frozen=True)
 class PolicyPanels:
-    """Panels of one policy each, ``size`` of them in a row: its rates, or its accuracy before the shape of its rates.
+    """Panels of one policy each, ``size`` of them in a row: its rates, or a metric before the shape of its rates.
 
     Attributes:
         letter: letter of the group, such as ``(a)``; empty for the only one.
@@ -167,11 +195,12 @@ class PolicyPanels:
             axes.set_ylabel(self.rates.title if first else "")
         else:
             self._draw_behind(axes.twinx(), axes, index, last)
-            draw_metric(axes, replace(series, look={**series.look, **ALONE}), "accuracy_top1", 0, print_band)
-            in_percent(axes)
+            objective = ACCURACY if what == "rate-against-accuracy" else self.context.objective
+            draw_metric(axes, replace(series, look={**series.look, **ALONE}), objective.column, 0, print_band)
+            objective_scale(axes, objective)
             axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-            axes.set_ylim(*accuracy_limits(self.context.rows))
-            axes.set_ylabel("top-1 accuracy" if first else "")
+            axes.set_ylim(*objective_limits(self.context.rows, objective))
+            axes.set_ylabel(objective_title(objective) if first else "")
         axes.tick_params(labelleft=first)
         axes.set_title(self._title(series, index), loc="left")
         axes.set_xlabel("iteration" if index // self.size == (len(self.values) - 1) // self.size else "")
@@ -186,7 +215,7 @@ class PolicyPanels:
         )
 
     def _draw_behind(self, right: Axes, axes: Axes, index: int, last: bool) -> None:
-        """Draw the shape of the rates behind the accuracy, on the right axis."""
+        """Draw the shape of the rates behind the metric, on the right axis."""
         self.rates.draw(right, index, MUTED, behind=True)
         axes.set_zorder(right.get_zorder() + 1)
         axes.patch.set_visible(False)

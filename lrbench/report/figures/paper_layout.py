@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from lrbench.drawing.theme import PrintStyle
 
-APART = ("rates", "rate-against-accuracy")
+APART = ("rates", "rate-against-objective", "rate-against-accuracy")
 """Subjects with a panel for each policy; the others show all policies in one panel."""
-WHATS = ("accuracy", "loss", "confidence", *APART)
+WHATS = ("objective", "accuracy", "loss", "confidence", *APART)
 COLUMN_INCHES = {1: 3.3, 2: 7.0}
 """Usual width of a figure, by number of columns."""
 PANEL_INCHES = 3.3

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lrbench.drawing.theme import PRINT_BANDED
 from lrbench.errors import plain
+from lrbench.metrics.objective import ACCURACY, target_of
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.figures.paper_layout import APART
@@ -22,12 +23,22 @@ from lrbench.report.formats import (
 from lrbench.report.policies import PolicyRow
 
 _SHOWN = {
-    "accuracy": "top-1 accuracy over the whole run, and zoomed in on the best",
-    "loss": "training loss and test loss",
     "confidence": "mean and standard deviation of the confidence in the correct answers",
     "rates": "learning rates",
-    "rate-against-accuracy": "top-1 accuracy (line, left axis) and learning rate (grey, right axis) of each policy",
 }
+
+
+def _shown(what: str, workload: WorkloadTable) -> str:
+    if what in _SHOWN:
+        return _SHOWN[what]
+    if what == "loss":
+        losses = {"training loss": "train_loss", "test loss": "test_loss"}
+        return " and ".join(name for name in losses if not workload.is_program or workload.measures(losses[name]))
+    objective = ACCURACY if what.endswith("accuracy") else workload.objective
+    title = "top-1 accuracy" if objective.is_accuracy else objective.title
+    if what.startswith("rate"):
+        return f"{title} (line, left axis) and learning rate (grey, right axis) of each policy"
+    return f"{title} over the whole run, and zoomed in on the best"
 
 
 def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
@@ -64,7 +75,7 @@ def _goal(workload: WorkloadTable) -> str:
 
 def caption(workload: WorkloadTable, rows: Sequence[PolicyRow], whats: Sequence[str], metric: Metric) -> str:
     """Return a draft of the figure's caption: subject, workload, seeds and test."""
-    shown = "; ".join(_SHOWN[what] for what in whats)
+    shown = "; ".join(_shown(what, workload) for what in whats)
     of = f"{len(rows)} of {len(workload.policies)}" if len(rows) < len(workload.policies) else f"{len(rows)}"
     sentences = [f"{plain(workload.label)}: {shown}.", f"{of} policies, ranked by {metric.title}."]
     if set(whats) <= set(APART):
@@ -90,6 +101,9 @@ def _about_the_curves(workload: WorkloadTable, rows: Sequence[PolicyRow], whats:
     found = [f"Lines: mean over the seeds ({seeds} per policy); bands: lowest to highest seed{banded}."]
     if any(row.diverged for row in rows):
         found.append("×: a seed diverged.")
-    if isinstance(workload.target, int | float) and "accuracy" in whats:
-        found.append(f"Dotted grey line: target accuracy, {100 * workload.target:g} %.")
+    target = target_of(workload.target)
+    drawn = {"accuracy": ACCURACY, "objective": workload.objective}
+    if target is not None and any(drawn[what].column == target.metric.column for what in whats if what in drawn):
+        value = f"{100 * target.value:g} %" if target.metric.unit == "fraction" else f"{target.value:g}"
+        found.append(f"Dotted grey line: target {target.metric.title}, {value}.")
     return found

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrbench.metrics.objective import ACCURACY, Objective
+from lrbench.metrics.registry import CLOCKS, METRICS
+from lrbench.report.build import WorkloadTable
 from lrbench.report.figures.data import Curve, metric_curve, rate_curve, thinned
 from lrbench.report.policies import PolicyRow
 
@@ -16,16 +20,72 @@ KnownRates = dict[tuple[str, int], Curve]
 """Thinned rates by policy and iterations."""
 
 RATE = "learning_rate"
-DRAWN = (
-    "train_loss",
-    "test_loss",
-    "accuracy_top1",
-    "average_confidence",
-    "confidence_deviation",
-    "expected_calibration_error",
-)
 MOST_EVALUATIONS, MOST_RATES = 300, 240
 DIGITS = 5
+
+
+Scale = Literal["plain", "percent", "logarithm"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A chart of curves: its metric, title, the title and scale of its axis, and whether it is zoomed in."""
+
+    name: str
+    title: str
+    axis: str
+    scale: Scale
+    zoomed: bool = False
+
+
+def curve_kinds(workload: WorkloadTable) -> list[Kind]:
+    """Return the charts of a workload: rates, the objective, accuracy, losses, confidence, and a program's own metrics.
+
+    Charts of a metric without a value are left out by the page.
+    """
+    objective = workload.objective
+    kinds = [Kind(RATE, "Learning rate", "learning rate", "plain"), *_of_objective(objective, workload)]
+    if not objective.is_accuracy:
+        kinds.append(Kind(ACCURACY.column, "Accuracy", "top-1 accuracy, %", "percent"))
+    kinds += [
+        Kind("train_loss", "Training loss", "training loss", "logarithm"),
+        Kind("test_loss", "Test loss", "test loss", "logarithm"),
+        Kind("average_confidence", "Confidence in the correct answers", "confidence, %", "percent"),
+        Kind("confidence_deviation", "Confidence deviation", "deviation, points", "percent"),
+        Kind("expected_calibration_error", "Expected calibration error", "error, points", "percent"),
+    ]
+    columns = dict.fromkeys(name for run in workload.runs for name in run.evaluations)
+    for name in columns:
+        if name not in METRICS and name not in CLOCKS:
+            title = name.replace("_", " ")
+            kinds.append(Kind(name, title[:1].upper() + title[1:], title, "plain"))
+    first: dict[tuple[str, bool], Kind] = {}
+    for kind in kinds:
+        first.setdefault((kind.name, kind.zoomed), kind)
+    return list(first.values())
+
+
+def _of_objective(objective: Objective, workload: WorkloadTable) -> list[Kind]:
+    """The objective over the whole run, and zoomed in."""
+    if objective.is_accuracy:
+        head = "Accuracy" if workload.is_program else "Accuracy on the test set"
+        return [
+            Kind(objective.column, head, "top-1 accuracy, %", "percent"),
+            Kind(objective.column, "Accuracy, zoomed in on the best", "top-1 accuracy, %", "percent", zoomed=True),
+        ]
+    title = objective.title[:1].upper() + objective.title[1:]
+    scale: Scale = "percent" if objective.unit == "fraction" else "plain"
+    axis = f"{objective.title}, %" if scale == "percent" else objective.title
+    whole: Scale = (
+        "logarithm" if scale == "plain" and objective.goal == "minimize" and _positive(objective, workload) else scale
+    )
+    zoomed = Kind(objective.column, f"{title}, zoomed in on the best", axis, scale, zoomed=True)
+    return [Kind(objective.column, title, axis, whole), zoomed]
+
+
+def _positive(objective: Objective, workload: WorkloadTable) -> bool:
+    columns = (run.evaluations.get(objective.column) for run in workload.runs)
+    return not any((column <= 0).any() for column in columns if column is not None)
 
 
 @dataclass
@@ -41,14 +101,14 @@ class Curves:
     grids: list[list[int]] = field(default_factory=list)
     _places: dict[bytes, int] = field(default_factory=dict)
 
-    def of(self, row: PolicyRow) -> dict[str, Any]:
+    def of(self, row: PolicyRow, names: Iterable[str]) -> dict[str, Any]:
         """Return each curve by its metric's name: ``grid`` and ``mean``, with several seeds ``low`` and ``high``.
 
         A curve without a point is left out. Values have five digits, NaN is null. ``ends`` are the last points of
         seeds that diverged; ``steps`` says that a value holds from its point back to the one before.
         """
         curves = {RATE: self._rate(row)}
-        curves |= {name: _thin(metric_curve(row, name), MOST_EVALUATIONS) for name in DRAWN}
+        curves |= {name: _thin(metric_curve(row, name), MOST_EVALUATIONS) for name in names if name != RATE}
         return {name: self._points(curve) for name, curve in curves.items() if not curve.empty}
 
     def _rate(self, row: PolicyRow) -> Curve:

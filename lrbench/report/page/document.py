@@ -12,14 +12,14 @@ from lrbench._version import __version__
 from lrbench.data.prepare import evaluated_on
 from lrbench.drawing.theme import MOST_POLICIES, page_theme
 from lrbench.errors import plain
-from lrbench.metrics.objective import AnyTarget
-from lrbench.metrics.registry import METRICS, Metric
-from lrbench.report.active_runs import active_runs
+from lrbench.metrics.objective import ACCURACY, AnyTarget
+from lrbench.metrics.registry import Metric
+from lrbench.report.active_runs import active_runs, value_title
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.figures.data import rank_labels, zoom
-from lrbench.report.formats import NOTHING, heading, known_number, objective_heading
+from lrbench.report.formats import NOTHING, heading, known_number, objective_heading, target_text
 from lrbench.report.page.costs import page_costs
-from lrbench.report.page.curves import Curves, KnownRates
+from lrbench.report.page.curves import Curves, KnownRates, curve_kinds
 from lrbench.report.page.headline import headline
 from lrbench.report.page.heat import page_heat
 from lrbench.report.page.ranges import is_range_test, page_ranges
@@ -62,7 +62,7 @@ def page_document(report: Report, made: datetime, kept: Kept | None = None) -> d
     """
     kept = kept or Kept()
     curves = Curves(kept.rates)
-    document = ranking_data(report)
+    document, active = ranking_data(report), active_runs(report.runs)
     for run in document["runs"]:
         del run["evaluations"]  # the page has their curves; all of them are in the runs' folders
     return {
@@ -70,18 +70,14 @@ def page_document(report: Report, made: datetime, kept: Kept | None = None) -> d
         "version": __version__,
         "theme": page_theme(),
         "report": document,
-        "metric": {
-            "name": report.metric.name,
-            "title": heading(report.metric),
-            "factor": 100 if report.metric.unit == "fraction" else 1,
-        },
         "problems": [plain(line) for line in (*report.problems, *report.notes)],
         "workloads": list(_workloads(report, curves)),
         "grids": curves.grids,
         "solvers": page_heat(report),
         "ranges": page_ranges(report.runs),
         "runs": [_run(run) | {"spec": spec} for run, spec in zip(report.runs, _specs(report.runs, kept), strict=True)],
-        "underway": [{"name": run.name, **run.texts} for run in active_runs(report.runs)],
+        "underway": [{"name": run.name, **run.texts} for run in active],
+        "underway_value": plain(value_title(active)),
     }
 
 
@@ -95,10 +91,12 @@ def _specs(runs: Sequence[RunRow], kept: Kept) -> Iterator[str | None]:
 
 
 def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
-    metric, index_of = report.metric, {run.path: index for index, run in enumerate(report.runs)}
+    index_of = {run.path: index for index, run in enumerate(report.runs)}
     first = 0
     for workload in report.workloads:
-        labels = rank_labels(workload.policies)
+        metric = workload.metric
+        labels, kinds = rank_labels(workload.policies), curve_kinds(workload)
+        names = dict.fromkeys(kind.name for kind in kinds)
         rows = []
         for index, row in enumerate(workload.policies):
             cells = list(_cells(workload, row, metric))
@@ -108,13 +106,18 @@ def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
                     "cells": [text for text, _ in cells],
                     "sort": [value for _, value in cells],
                     "runs": [index_of[run.path] for run in (*row.runs, *row.scaled)],
-                    "curves": curves.of(row),
+                    "curves": curves.of(row, names),
                     "policy": first + index,
                     "label": labels[index],
                 }
             )
         yield {
             "label": plain(workload.label),
+            "metric": {
+                "name": metric.name,
+                "title": heading(metric),
+                "factor": 100 if metric.unit == "fraction" else 1,
+            },
             "solver": "optimizer" if workload.is_program else "solver",
             "best": f"best {objective_heading(workload.objective)}" if not workload.objective.is_accuracy else "best %",
             "order": _order(workload),
@@ -123,9 +126,19 @@ def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
             "columns": [*(each.column.title for each in ranking_columns(workload, metric)), "training s"],
             "rows": rows,
             "costs": page_costs(workload, metric),
-            "zoom": zoom(workload.policies[:MOST_POLICIES]),
+            "kinds": [vars(kind) for kind in kinds],
+            "zoom": zoom(workload.policies[:MOST_POLICIES], workload.objective),
+            "soon": _soon(workload),
         }
         first += len(rows)
+
+
+def _soon(workload: WorkloadTable) -> dict[str, str]:
+    """The metric, and the title, of the chart that shows how soon policies are good."""
+    if workload.target is None:
+        title = f"Iterations to the best {plain(workload.objective.title)} (no target is set)"
+        return {"name": "iterations_to_best", "title": title}
+    return {"name": "iterations_to_target", "title": f"Iterations to {plain(target_text(workload.target))}"}
 
 
 def _cells(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> Iterator[tuple[str, str | float | None]]:
@@ -140,9 +153,9 @@ def _cells(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> Iterator[
 
 def _sort_value(key: str, text: str, workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str | float | None:
     """Return a metric's mean, or its place in the order of the times to a target; of other columns their own value."""
-    if key in METRICS:
+    if key in row.summaries:
         mean = row.summaries[key].mean
-        if mean is None or not METRICS[key].to_target:
+        if mean is None or key not in row.times:
             return mean
         orders = {other.times[key].order for other in workload.policies}
         return sorted(orders).index(row.times[key].order)
@@ -171,6 +184,7 @@ def _compared(row: PolicyRow) -> float | None:
 
 
 def _run(run: RunRow) -> dict[str, Any]:
+    objective = run.objective or ACCURACY
     column: Sequence[float] = run.evaluations.get("iteration", ())  # type: ignore[assignment]
     return {
         "policy": plain(run.policy) + (f" x{run.lr_scale:g}" if run.lr_scale != 1 else ""),
@@ -178,7 +192,7 @@ def _run(run: RunRow) -> dict[str, Any]:
         "seed": NOTHING if run.seed is None else str(run.seed),
         "status": run.status,
         "reason": plain(run.reason or ""),
-        "best": known_number(run.metrics.get("best_accuracy"), "fraction"),
+        "best": known_number(run.metrics.get(objective.best_metric.name), objective.unit),
         "iteration": f"{max(run.iteration, int(column[-1]) if len(column) else 0):,}",
         "where": plain(run.where),
     }

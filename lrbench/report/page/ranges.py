@@ -1,4 +1,4 @@
-"""Range tests among the runs: the loss of rate sweeps, and the accuracy of runs at fixed rates.
+"""Range tests among the runs: the loss of rate sweeps, and the objective of runs at fixed rates.
 
 ``lrbench range`` leaves ordinary runs in the experiment ``<name>-range``. Its suggestion also needs the numbers of
 classes and images, which runs do not hold, so the page shows only what was measured.
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from lrbench.comparable import engine_settings, key
 from lrbench.errors import PolicyError, plain
+from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.policies import parse_policy
 from lrbench.report.build import WorkloadTable
+from lrbench.report.formats import number
 from lrbench.report.labels import solver_name
 from lrbench.report.page.curves import rounded
 from lrbench.report.rows import RunRow
@@ -43,7 +45,7 @@ def page_ranges(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, bytes], list[RunRow]] = {}
     for run in filter(is_of_range_test, runs):
         same = {
-            "workload": [run.workload.get(name) for name in ("net", "dataset", "batch_size")],
+            "workload": [run.workload.get(name) for name in ("net", "dataset", "batch_size", "program")],
             "solver": run.solver,
             "engine": engine_settings(run),
         }
@@ -53,11 +55,17 @@ def page_ranges(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
 
 
 def _range(experiment: str, runs: Sequence[RunRow]) -> dict[str, Any]:
+    objective = runs[0].objective or ACCURACY
     sweeps = [(run, *curve) for run in runs if run.function == "EXP" and (curve := _sweep(run)) is not None]
-    fixed = _fixed([run for run in runs if run.function == "FIX" and run.status in OUTCOMES])
-    sentences = [_of_sweeps(sweeps), _of_fixed(fixed), "Rerun the lrbench range command to see the suggested range."]
+    fixed = _fixed([run for run in runs if run.function == "FIX" and run.status in OUTCOMES], objective)
+    sentences = [
+        _of_sweeps(sweeps),
+        _of_fixed(fixed, objective),
+        "Rerun the lrbench range command to see the suggested range.",
+    ]
     return {
         "label": plain(f"{experiment}, {solver_name(runs[0].solver)}"),
+        "objective": {"title": plain(objective.title), "percent": objective.unit == "fraction"},
         "sweeps": [
             {"seed": run.seed, "rates": rounded(rates), "losses": rounded(losses)} for run, rates, losses in sweeps
         ],
@@ -81,8 +89,8 @@ def _sweep(run: RunRow) -> tuple[Column, Column] | None:
     return low * np.power(growth, (starts + ends - 1) / 2), losses
 
 
-def _fixed(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
-    """Return ``iterations`` and ``rates`` by length, each rate with the accuracies by seed, null where it diverged."""
+def _fixed(runs: Sequence[RunRow], objective: Objective) -> list[dict[str, Any]]:
+    """Return ``iterations`` and ``rates`` by length, each rate with the values by seed, null where it diverged."""
     ends = [run.evaluations["iteration"] for run in runs if run.status != "diverged"]
     lengths = sorted({int(end) for column in ends for end in column if end > 0})
     rated: dict[float, list[RunRow]] = {}
@@ -93,7 +101,7 @@ def _fixed(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
         {
             "iterations": length,
             "rates": [
-                {"rate": rate, "seeds": {str(run.seed): _accuracy(run, length) for run in rated[rate]}}
+                {"rate": rate, "seeds": {str(run.seed): _value(run, length, objective) for run in rated[rate]}}
                 for rate in sorted(rated)
             ],
         }
@@ -102,9 +110,9 @@ def _fixed(runs: Sequence[RunRow]) -> list[dict[str, Any]]:
     ]
 
 
-def _accuracy(run: RunRow, length: int) -> float | None:
+def _value(run: RunRow, length: int, objective: Objective) -> float | None:
     place = np.flatnonzero(run.evaluations["iteration"] == length)
-    column = run.evaluations.get("accuracy_top1")
+    column = run.evaluations.get(objective.column)
     if column is None or not len(place) or not np.isfinite(column[place[0]]):
         return None
     return float(column[place[0]])
@@ -121,15 +129,14 @@ def _of_sweeps(sweeps: Sequence[tuple[RunRow, Column, Column]]) -> str:
     return f"While the rate rose, the loss fell from {found.start:.2g} on and stayed low up to {found.end:.2g}."
 
 
-def _of_fixed(fixed: Sequence[dict[str, Any]]) -> str:
+def _of_fixed(fixed: Sequence[dict[str, Any]], objective: Objective) -> str:
     if not fixed:
         return ""
     seeds = {each["rate"]: [*each["seeds"].values()] for each in fixed[-1]["rates"]}
-    means = {rate: float(np.mean(accuracies)) for rate, accuracies in seeds.items() if None not in accuracies}
+    means = {rate: float(np.mean(values)) for rate, values in seeds.items() if None not in values}
     if not means:
         return "At every fixed rate a seed diverged."
-    best = max(means, key=lambda rate: means[rate])
-    iterations = fixed[-1]["iterations"]
-    return (
-        f"Best fixed rate: {best:g}, with a mean accuracy of {100 * means[best]:.1f} % after {iterations:,} iterations."
-    )
+    best = max(means, key=lambda rate: objective.order(means[rate]))
+    iterations, value = fixed[-1]["iterations"], means[best]
+    text = f"{100 * value:.1f} %" if objective.unit == "fraction" else number(value, objective.unit)
+    return f"Best fixed rate: {best:g}, with a mean {plain(objective.title)} of {text} after {iterations:,} iterations."

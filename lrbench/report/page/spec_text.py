@@ -11,6 +11,7 @@ from lrbench.metrics.objective import AnyTarget, Target
 from lrbench.nets.text import builtin_nets
 from lrbench.policies import parse_policy
 from lrbench.report.rows import RunRow
+from lrbench.runs.declarations import program_name
 
 OWN_NET = "./net.prototxt"
 _WORKLOAD = ("batch_size", "test_batch_size", "iterations", "test_interval", "display_interval")
@@ -37,6 +38,8 @@ class SpecWriter:
 
     def text(self, run: RunRow) -> str | None:
         """The run's YAML; None where the run does not say enough, as one read from a log."""
+        if program_name(run.workload) is not None:
+            return _program_text(run)
         workload = self._workload(run)
         try:
             policy = parse_policy(run.policy).scaled(run.lr_scale).text
@@ -56,16 +59,12 @@ class SpecWriter:
             "policies": [policy],
             **({"stopping": rules} if rules else {}),
         }
-        import yaml
-
-        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # of hundreds of runs, many times as fast
-        text = yaml.dump(spec, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
         lines = ["# one run; save as run.yaml, then: lrbench run run.yaml"]
         if workload["net"] == OWN_NET:
             lines.append("# net: your own file; the engine was given net.prototxt in the run's folder")
         if workload["dataset"] not in self.data_sets:
             lines.append("# dataset: not a name that a spec knows; give your folders, or the set it was held out of")
-        return "\n".join([*lines, str(text)])
+        return "\n".join([*lines, _yaml(spec)])
 
     def _workload(self, run: RunRow) -> dict[str, Any] | None:
         net, dataset = (_name(run.workload.get(part)) for part in ("net", "dataset"))
@@ -73,6 +72,47 @@ class SpecWriter:
         if net is None or dataset is None or not {"batch_size", "iterations", "test_interval"} <= {*sizes}:
             return None
         return {"net": net if net in self.nets else OWN_NET, "dataset": dataset, **sizes}
+
+
+def _yaml(spec: dict[str, Any]) -> str:
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # of hundreds of runs, many times as fast
+    return str(yaml.dump(spec, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None))
+
+
+def _program_text(run: RunRow) -> str | None:
+    """The YAML of a run of a program, whose path the results do not have."""
+    program = run.workload["program"]
+    file, _, function = str(program.get("name")).partition(":")
+    arguments = {name: value for name, value in run.solver.items() if name != "type"}
+    sizes = {"iterations": run.workload.get("iterations"), "evaluate_every": run.workload.get("test_interval")}
+    inputs = list(program.get("inputs") or {})
+    try:
+        policy = parse_policy(run.policy).scaled(run.lr_scale).text
+    except PolicyError:
+        return None
+    if run.seed is None or None in sizes.values():
+        return None
+    workload = {
+        "program": file,
+        **({"function": function} if function else {}),
+        **({"arguments": arguments} if arguments else {}),
+        **({"inputs": inputs} if inputs else {}),
+        **sizes,
+    }
+    rules = {name: value for name, value in run.stopping.items() if value}
+    spec = {
+        "name": run.experiment,
+        "workload": workload,
+        "seeds": [run.seed],
+        **({} if run.objective is None else {"objective": run.objective.stored()}),
+        **_target(run.target),
+        "policies": [policy],
+        **({"stopping": rules} if rules else {}),
+    }
+    comments = ["# one run; save as run.yaml, then: lrbench run run.yaml --program", f"# {file}: put your own path"]
+    return "\n".join([*comments, _yaml(spec)])
 
 
 def _name(part: Any) -> str | None:

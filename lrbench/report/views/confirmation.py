@@ -11,6 +11,7 @@ from lrbench.metrics.registry import Unit
 from lrbench.metrics.summary import Summary
 from lrbench.report.document import Cell, Column, Table
 from lrbench.report.formats import (
+    EQUAL_SEEDS,
     NOTHING,
     known_number,
     mean_and_deviation,
@@ -20,7 +21,7 @@ from lrbench.report.formats import (
     target_text,
     unit_text,
 )
-from lrbench.report.statistics import welch
+from lrbench.report.statistics import welch, why_untested
 from lrbench.runs.declarations import OWN_DATA
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
@@ -56,7 +57,7 @@ def confirmation_table(
         rows.append(
             [
                 *_cells(row, target),
-                *([_ratio(ratio, len(row.outcomes))] if timed else []),
+                *([_ratio(ratio, 1 if row.equal_seeds else len(row.outcomes))] if timed else []),
                 *([points] if compared else []),
             ]
         )
@@ -68,10 +69,9 @@ def _cells(row: Confirmed, target: AnyTarget | None) -> list[str]:
     diverged = f" ({row.diverged} diverged)" if row.diverged else ""
     beside = row.value_at("best" if row.at == "final" else "final")
     values = [mean_and_deviation(row.value, row.objective.unit), known_number(beside.mean, row.objective.unit)]
-    cells = [row.role, row.policy.text, *values, f"{n}{diverged}"]
-    return (
-        cells if target is None else [*cells, mean_and_deviation(row.to_target, "iterations"), f"{row.to_target.n}/{n}"]
-    )
+    equal = f" ({EQUAL_SEEDS})" if row.equal_seeds else ""
+    cells = [row.role, row.policy.text, *values, f"{n}{diverged}{equal}"]
+    return cells if target is None else [*cells, mean_and_deviation(row.to_target, "iterations"), f"{row.reached}/{n}"]
 
 
 def _ratio(ratio: Summary, seeds: int) -> str:
@@ -91,12 +91,8 @@ def difference(first: Summary, second: Summary, unit: Unit = "fraction") -> str:
         return NOTHING
     more = second.mean - first.mean
     points = f"{100 * more:+.2f} points" if unit == "fraction" else f"{'+' if more >= 0 else ''}{number(more, unit)}"
-    if min(first.n, second.n) < 2:
-        return f"{points}, one seed"
     p = welch(first, second)
-    if p is None:
-        return f"{points}, no spread"
-    return f"{points}, {p_value(p)}"
+    return f"{points}, {why_untested(first, second) if p is None else p_value(p)}"
 
 
 def confirmation_cost(confirmed: Sequence[Confirmed]) -> str:

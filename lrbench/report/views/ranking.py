@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lrbench.errors import path_text
+from lrbench.metrics.objective import Objective
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.metrics.run import Robustness
 from lrbench.report.build import Report, WorkloadTable
@@ -57,8 +58,7 @@ _EARLIER_COUNT = (
 )
 _ACCURACIES = {"best_accuracy": "best %", "final_accuracy": "final %"}
 _ROBUSTNESS = (
-    "lr_scale_robustness: best accuracy in % with the rates scaled, of the runs that did not diverge, "
-    "and the spread over the scales"
+    "lr_scale_robustness: {} with the rates scaled, of the runs that did not diverge, and the spread over the scales"
 )
 
 
@@ -68,7 +68,7 @@ def ranking_document(report: Report, page: Callable[[], bytes] | None = None) ->
     Args:
         page: makes the interactive page of the same report.
     """
-    blocks = [block for workload in report.workloads for block in _workload(workload, report.metric)]
+    blocks = [block for workload in report.workloads for block in _workload(workload, workload.metric)]
     return Document(
         [*blocks, *_statuses(report), *_next(report)],
         partial(ranking_data, report),
@@ -245,40 +245,43 @@ def _functions(workload: WorkloadTable, metric: Metric) -> Table | Paragraph:
 
 
 def _robustness(workload: WorkloadTable) -> Iterator[Table]:
-    """The accuracies by scale, the spread over them, and why it is unknown; nothing where no scale was asked for."""
+    """The objective by scale, the spread over them, and why it is unknown; nothing where no scale was asked for."""
+    objective, unit = workload.objective, workload.objective.unit
     rows = [(row, row.robustness) for row in workload.policies if row.robustness is not None]
     if not rows:
         return
-    scales = sorted({scale for _, robustness in rows for scale in robustness.accuracies})
+    scales = sorted({scale for _, robustness in rows for scale in robustness.values})
     found: list[list[Cell | str]] = []
     for row, robustness in rows:
         policy, *details = workload.identity(row)
         means = [
             marked(
-                known_number(robustness.accuracies.get(scale), "fraction"),
+                known_number(robustness.values.get(scale), unit),
                 robustness.diverged.get(scale, 0),
                 row.runs_at(scale),
             )
             for scale in scales
         ]
-        found.append([Cell(policy, details=tuple(details)), known_number(robustness.spread, "fraction"), *means])
+        found.append([Cell(policy, details=tuple(details)), known_number(robustness.spread, unit), *means])
     unknown = [
-        f"{workload.name(row)} at {', '.join(why)}" for row, robustness in rows if (why := _why_no_spread(robustness))
+        f"{workload.name(row)} at {', '.join(why)}"
+        for row, robustness in rows
+        if (why := _why_no_spread(robustness, objective))
     ]
     yield Table(
         [Column("policy", "policy"), Column("spread"), *(Column(f"x{scale:g}") for scale in scales)],
         found,
         (workload.label,),
         f"{workload.label}-robustness",
-        lead=_ROBUSTNESS,
+        lead=_ROBUSTNESS.format(objective.best_metric.title + (" in %" if unit == "fraction" else "")),
         notes=(f"no spread, because of {'; '.join(unknown)}",) if unknown else (),
     )
 
 
-def _why_no_spread(robustness: Robustness) -> list[str]:
+def _why_no_spread(robustness: Robustness, objective: Objective) -> list[str]:
     return [
-        f"x{scale:g} ({'diverged' if scale in robustness.diverged else 'no accuracy'})"
-        for scale in robustness.accuracies
+        f"x{scale:g} ({'diverged' if scale in robustness.diverged else f'no {objective.title}'})"
+        for scale in robustness.values
         if scale in robustness.diverged or scale in robustness.missing
     ]
 
@@ -298,7 +301,7 @@ def _next(report: Report) -> Iterator[Command]:
     if len(" ".join(paths)) <= LONGEST_PATHS and any(table.policies for table in report.workloads):
         yield Command(shlex.join(["lrbench", "report", *paths, "--plots", "plots"]), "draws the curves")
     # Of several workloads each has its best: which one is meant, the user alone knows.
-    selected = select(report.workloads[0], report.metric) if len(report.workloads) == 1 else None
+    selected = select(report.workloads[0], report.workloads[0].metric) if len(report.workloads) == 1 else None
     export = None if selected is None else export_command(selected.row)
     if export:
         yield Command(export, "the policy to use, for your own PyTorch")

@@ -27,7 +27,8 @@ def ranking_data(report: Report) -> dict[str, Any]:
     ``restricted_mean``, too: see ``summary_object``. A policy of which ``diverged`` runs, of its ``runs``, did diverge
     ranks behind every one of which none did, and its ``against_the_best`` is ``diverged``. By a time to the target the
     share of runs that reached it goes before that, and ``against_the_best`` is ``missed`` where a run missed it.
-    ``lr_scale_robustness`` is null where a run diverged at any of the scales; ``best_accuracy_by_lr_scale`` is the
+    ``lr_scale_robustness`` is null where a run diverged at any of the scales; ``best_accuracy_by_lr_scale``, or
+    ``best_NAME_by_lr_scale`` where another metric is the objective, is the
     mean of those that did not. A run's ``target_accuracy`` is its own; a policy's is that of its workload's table, null
     where the runs there differ.
     """
@@ -99,6 +100,7 @@ def _policy_data(row: PolicyRow, workload: WorkloadTable, names: Sequence[str]) 
     comparison, robustness = row.comparison, row.robustness
     return {
         "workload": workload.label,
+        "ranked_by": workload.metric.name,
         "rank": row.rank,
         "policy": row.policy,
         "function": row.function,
@@ -115,7 +117,7 @@ def _policy_data(row: PolicyRow, workload: WorkloadTable, names: Sequence[str]) 
         "p_value_holm": comparison.p_holm if comparison else None,
         **{name: summary_object(row.summaries[name]) for name in names},
         "lr_scale_robustness": robustness.spread if robustness else None,
-        "best_accuracy_by_lr_scale": _scales(row, robustness) if robustness else [],
+        f"{_best_name(row)}_by_lr_scale": _scales(row, robustness) if robustness else [],
     }
 
 
@@ -131,15 +133,19 @@ def summary_object(summary: Summary) -> dict[str, float | None]:
     return found
 
 
+def _best_name(row: PolicyRow) -> str:
+    return row.objective.best_metric.name
+
+
 def _scales(row: PolicyRow, robustness: Robustness) -> list[dict[str, Any]]:
     return [
         {
             "lr_scale": scale,
-            "best_accuracy": mean,
+            _best_name(row): mean,
             "runs": row.runs_at(scale),
             "diverged": robustness.diverged.get(scale, 0),
         }
-        for scale, mean in robustness.accuracies.items()
+        for scale, mean in robustness.values.items()
     ]
 
 
@@ -167,7 +173,7 @@ def ranking_records(report: Report) -> list[dict[str, Any]]:
 
 def _record(row: PolicyRow, workload: WorkloadTable, names: Sequence[str]) -> dict[str, Any]:
     data = _policy_data(row, workload, names)
-    scales = data.pop("best_accuracy_by_lr_scale")
+    scales = data.pop(f"{_best_name(row)}_by_lr_scale")
     del data["diverged"]  # one of the statuses
     record = {name.removeprefix("statuses_").replace(" ", "_"): value for name, value in flat(data).items()}
     diverged = " ".join(f"{scale['lr_scale']:g}" for scale in scales if scale["diverged"])

@@ -73,11 +73,7 @@ function soonOption(rows, name) {
 }
 
 function renderSoon() {
-  const target = workload.rows.length && data.report.policies[workload.rows[0].policy].target_accuracy;
-  const name = target ? "iterations_to_target" : "iterations_to_best";
-  const title = target
-    ? `Iterations to ${shortNumber(100 * target)} %`
-    : "Iterations to the best accuracy (no target is set)";
+  const { name, title } = workload.soon;
   const known = workload.rows.filter((row) => metricOf(row, name).mean !== null && row.sort[0] !== null);
   const rows = known.slice(0, MOST_BARS);
   const of = (row) => metricOf(row, name);
@@ -104,7 +100,7 @@ function costAndQuality(cost, place) {
   const spent = metricOf(workload.rows[place], cost.name).mean;
   return [
     cost.name === "peak_memory_bytes" ? spent / 1e6 : spent,
-    data.metric.factor * metricOf(workload.rows[place], data.metric.name).mean,
+    workload.metric.factor * metricOf(workload.rows[place], workload.metric.name).mean,
   ];
 }
 
@@ -128,7 +124,7 @@ function costOption(cost) {
   return {
     grid: { left: 66, right: 30, top: 24, bottom: 44 },
     xAxis: axis("value", cost.title, { options: { scale: true, boundaryGap: ["5%", "5%"] }, label: shortNumber }),
-    yAxis: axis("value", data.metric.title, {
+    yAxis: axis("value", workload.metric.title, {
       vertical: true,
       options: { scale: true, boundaryGap: ["5%", "10%"] },
       label: shortNumber,
@@ -137,7 +133,7 @@ function costOption(cost) {
       formatter: (found) =>
         tip(`${rankOf(workload.rows[found.value[2]])} ${workload.rows[found.value[2]].name}`, [
           `${cost.title}: ${shortNumber(found.value[0])}`,
-          `${data.metric.title}: ${shortNumber(found.value[1])}`,
+          `${workload.metric.title}: ${shortNumber(found.value[1])}`,
         ]),
     },
     series: [
@@ -175,7 +171,7 @@ function renderCost() {
   const numbers = () =>
     plainTable(
       "Cost and quality",
-      ["policy", cost.title, data.metric.title, "Pareto-optimal"],
+      ["policy", cost.title, workload.metric.title, "Pareto-optimal"],
       cost.places.map((place) => [
         workload.rows[place].name,
         ...costAndQuality(cost, place).map(shortNumber),

@@ -5,16 +5,12 @@ const PLAIN = { to: (value) => value, from: (value) => value };
 // Logarithms on an ordinary axis: a band is stacked from its lower edge, which an axis of logarithms would not add up.
 const LOGARITHM = { to: (value) => (value > 0 ? Math.log10(value) : null), from: (value) => 10 ** value };
 const RATE = "learning_rate";
-const CURVES = [
-  { name: RATE, title: "Learning rate", axis: "learning rate", scale: PLAIN },
-  { name: "accuracy_top1", title: "Accuracy on the test set", axis: "top-1 accuracy, %", scale: PERCENT },
-  { name: "accuracy_top1", title: "Accuracy, zoomed in on the best", axis: "top-1 accuracy, %", scale: PERCENT, zoomed: true },
-  { name: "train_loss", title: "Training loss", axis: "training loss", scale: LOGARITHM },
-  { name: "test_loss", title: "Test loss", axis: "test loss", scale: LOGARITHM },
-  { name: "average_confidence", title: "Confidence in the correct answers", axis: "confidence, %", scale: PERCENT },
-  { name: "confidence_deviation", title: "Confidence deviation", axis: "deviation, points", scale: PERCENT },
-  { name: "expected_calibration_error", title: "Expected calibration error", axis: "error, points", scale: PERCENT },
-];
+const SCALES = { percent: PERCENT, plain: PLAIN, logarithm: LOGARITHM };
+
+/** The charts of the workload. */
+function curveKinds() {
+  return workload.kinds.map((kind) => ({ ...kind, scale: SCALES[kind.scale] }));
+}
 
 function scaled(values, scale) {
   return values.map((value) => (value === null ? null : scale.to(value)));
@@ -87,7 +83,7 @@ function lineSeries(row, place, kind) {
 
 /** The limits of an axis, in its own scale; rates a decade or more apart are on logarithms, as in the picture files. */
 function kindFor(rows, kind) {
-  if (kind.zoomed) return { ...kind, limits: { min: 100 * workload.zoom.low, max: 100 * workload.zoom.high } };
+  if (kind.zoomed) return { ...kind, limits: { min: kind.scale.to(workload.zoom.low), max: kind.scale.to(workload.zoom.high) } };
   if (kind.name !== RATE) return kind;
   const positive = rows.map((row) => (row.curves[RATE]?.mean || []).filter((rate) => rate > 0));
   const known = positive.filter((rates) => rates.length);
@@ -199,8 +195,9 @@ function renderCurves() {
       element("li", {}, sample(look(place)), `${rankOf(row)} `, element("span", { class: "policy" }, row.name)),
     ),
   );
-  const seen = (curve, kind) => curve && (!kind.zoomed || curve.mean.some((value) => value >= workload.zoom.low));
-  const shown = CURVES.filter((kind) => rows.some((row) => seen(row.curves[kind.name], kind)));
+  const inside = (value) => value !== null && value >= workload.zoom.low && value <= workload.zoom.high;
+  const seen = (curve, kind) => curve && (!kind.zoomed || curve.mean.some(inside));
+  const shown = curveKinds().filter((kind) => rows.some((row) => seen(row.curves[kind.name], kind)));
   const note = rows.some((row) => Object.values(row.curves).some((curve) => curve.low))
     ? "Line: mean over the seeds; band: lowest to highest seed; ×: a seed diverged."
     : "";

@@ -1,4 +1,4 @@
-// Range tests: the loss of rate sweeps, and the accuracy of runs at fixed rates.
+// Range tests: the loss of rate sweeps, and the objective of runs at fixed rates.
 
 function rateAxis() {
   return axis("log", "learning rate", { label: (value) => String(Number(value.toPrecision(2))) });
@@ -34,23 +34,30 @@ function sweepOption(test) {
   };
 }
 
-function meanOf(seeds) {
+/** The mean over the seeds, fractions in percent. */
+function meanOf(seeds, { percent }) {
   const values = Object.values(seeds);
-  return values.includes(null) ? null : (100 * values.reduce((sum, value) => sum + value, 0)) / values.length;
+  const factor = percent ? 100 : 1;
+  return values.includes(null) ? null : (factor * values.reduce((sum, value) => sum + value, 0)) / values.length;
 }
 
 function fixedOption(test) {
+  const { title, percent } = test.objective;
   return {
     grid: { left: 66, right: 30, top: 40, bottom: 44 },
     xAxis: rateAxis(),
     legend: { top: 0, textStyle: { color: colour("text") } },
-    yAxis: axis("value", "accuracy, %", { vertical: true, label: shortNumber, options: { min: 0, max: 100 } }),
+    yAxis: axis("value", percent ? `${title}, %` : title, {
+      vertical: true,
+      label: shortNumber,
+      options: percent ? { min: 0, max: 100 } : { scale: true },
+    }),
     tooltip: {
       trigger: "axis",
       formatter: (points) =>
         tip(
           `rate ${shortNumber(points[0].axisValue)}`,
-          points.map((point) => `${point.seriesName}: ${shortNumber(point.value[1])} %`),
+          points.map((point) => `${point.seriesName}: ${shortNumber(point.value[1])}${percent ? " %" : ""}`),
         ),
     },
     series: test.fixed.map((length, place) => ({
@@ -60,20 +67,21 @@ function fixedOption(test) {
       symbol: ["circle", "triangle", "rect"][place % 3],
       symbolSize: 7,
       lineStyle: { type: look(place).type },
-      data: length.rates.map(({ rate, seeds }) => [rate, meanOf(seeds)]),
+      data: length.rates.map(({ rate, seeds }) => [rate, meanOf(seeds, test.objective)]),
     })),
   };
 }
 
 function fixedNumbers(test) {
   return plainTable(
-    `${test.label}: accuracy by rate`,
+    `${test.label}: ${test.objective.title} by rate`,
     ["rate", ...test.fixed.map((length) => `after ${length.iterations.toLocaleString("en")}`)],
     test.fixed[0].rates.map(({ rate }, index) => [
       shortNumber(rate),
       ...test.fixed.map((length) => {
-        const mean = meanOf(length.rates[index].seeds);
-        return mean === null ? "a seed diverged" : `${mean.toFixed(2)} %`;
+        const mean = meanOf(length.rates[index].seeds, test.objective);
+        if (mean === null) return "a seed diverged";
+        return test.objective.percent ? `${mean.toFixed(2)} %` : shortNumber(mean);
       }),
     ]),
   );
@@ -86,8 +94,10 @@ function renderRanges() {
     return figure("Loss while the rate rises", sentence, null, () => sweepOption(test));
   };
   const fixed = (test) => {
+    const of = test.objective.title;
+    const title = `${of[0].toUpperCase()}${of.slice(1)} of runs at a fixed rate`;
     const [sentence, numbers] = ["Mean over the seeds; gaps: a seed diverged.", () => fixedNumbers(test)];
-    return figure("Accuracy of runs at a fixed rate", sentence, numbers, () => fixedOption(test));
+    return figure(title, sentence, numbers, () => fixedOption(test));
   };
   const figures = data.ranges.map((test) => [
     ...(test.sweeps.length ? [sweeps(test)] : []),

@@ -72,8 +72,8 @@ function renderUnderway() {
     "underway-table",
     plainTable(
       "Active runs",
-      ["run", "iteration", "last accuracy", "best", "rate", "time left"],
-      data.underway.map((run) => [run.name, run.iteration, run.accuracy, run.best, run.rate, run.left]),
+      ["run", "iteration", `last ${data.underway_value}`, "best", "rate", "time left"],
+      data.underway.map((run) => [run.name, run.iteration, run.value, run.best, run.rate, run.left]),
     ),
   );
 }
