@@ -203,9 +203,9 @@ class Contents:
         if isinstance(reduced, str):
             self._say("global", type(value).__module__, reduced)
             return
-        make, arguments, state, items, pairs = (*reduced[:5], *(None,) * (5 - len(reduced[:5])))
+        parts: list[Any] = [*reduced[:5], *[None] * (5 - len(reduced[:5]))]
         self._say("object")
-        for part in (make, arguments, state, list(items or ()), list(pairs or ())):
+        for part in (*parts[:3], list(parts[3] or ()), list(parts[4] or ())):
             self._add(part, name, inside=True)
 
     def _refuse(self, name: str, what: str, inside: bool) -> None:

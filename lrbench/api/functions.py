@@ -16,10 +16,9 @@ from typing import Any
 
 from lrbench.api import environment
 from lrbench.api.contents import Contents, function_name
-from lrbench.engines.program.session import LARGEST_MESSAGE
 from lrbench.engines.site import Consent
 from lrbench.errors import UsageError, plain
-from lrbench.program.channel import connected
+from lrbench.program.channel import LARGEST_MESSAGE, connected
 from lrbench.spec.experiment import Experiment, Spec, SpecOfFunction, python_experiment
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.program import CarriedFunction, ProgramSettings, ProgramSource, ProgramWorkload

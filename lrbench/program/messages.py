@@ -17,8 +17,8 @@ def settings(alone: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str
             has them.
         arguments: the program's arguments; those that a spec cannot hold are left out.
     """
-    lengths = {name: alone.get(name) for name in ("iterations", "evaluate_every")}
-    found: dict[str, Any] = {name: int(value) for name, value in lengths.items() if hasattr(value, "__int__")}
+    lengths = {name: alone[name] for name in ("iterations", "evaluate_every") if hasattr(alone.get(name), "__int__")}
+    found: dict[str, Any] = {name: int(value) for name, value in lengths.items()}
     if alone.get("policy") is not None:
         found["policy"] = str(alone["policy"])
     kept = {name: value for name, value in arguments.items() if name.isidentifier() and _fits_a_spec(value)}

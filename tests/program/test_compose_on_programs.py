@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from factories.program_folder import CANARY, DESCENT, SPEC, ProgramFolder
@@ -75,7 +76,7 @@ def folder(tmp_path):
     return ProgramFolder(tmp_path, script(), f"{spec}composition: {{stages: 3, candidates: 3}}\n")
 
 
-def same_from_scratch(folder: ProgramFolder, found: dict) -> None:
+def same_from_scratch(folder: ProgramFolder, found: dict[str, Any]) -> None:
     """Train the composite policy without stages, with the seed of the search; its evaluations are the same."""
     run = found["stages"][-1]["chosen"][0]["run"]
     in_stages = folder.evaluations(folder.path / "results/train-compose" / run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from factories.program_folder import CANARY, DESCENT, ProgramFolder
@@ -27,7 +28,7 @@ def added(folder):
     return folder
 
 
-def own(folder: ProgramFolder) -> list[dict]:
+def own(folder: ProgramFolder) -> list[dict[str, Any]]:
     return [entry for entry in folder.answer("db", "list") if entry["workload"]["engine_name"] == "program"]
 
 

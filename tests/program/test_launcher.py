@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -94,7 +95,7 @@ def test_after_a_kill_no_process_lives_and_the_run_resumes_exactly(folder, victi
     process = subprocess.Popen(command, cwd=folder.path, stderr=subprocess.PIPE)
     folder.wait_for("results/train/*/snapshots/iter_00000004")
     others = processes_of(process)
-    killed = {
+    killed: dict[str, Any] = {
         "lrbench": process,
         "torchrun": next(each for each in others if "torch.distributed.run" in each.cmdline()),
         "rank": next(each for each in others if each.environ().get("RANK") == "1"),

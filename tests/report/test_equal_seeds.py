@@ -86,6 +86,7 @@ def test_one_policy_may_be_deterministic_beside_others_that_are_not():
     report = report_of([*equal_runs(FIX, [0.1, 0.95]), *varied_runs(TRI, [0.1, 0.9])], "final_accuracy")
     table = report.workloads[0]
     assert [row.equal_seeds for row in table.policies] == [True, False]
+    assert table.policies[1].comparison is not None
     assert table.policies[1].comparison.verdict == "seeds change nothing"
     shown = text.render(ranking_document(report), 160)
     assert f"seeds change nothing for {FIX}: " in shown
@@ -96,7 +97,9 @@ def test_equal_best_values_alone_are_a_spread_of_zero():
     runs = [run_row(FIX, [0.1, 0.5 + seed / 10, 0.9], seed=seed) for seed in range(2)]
     report = report_of([*runs, *varied_runs(TRI, [0.1, 0.8, 0.8])], "final_accuracy")
     assert not report.workloads[0].policies[0].equal_seeds
-    assert report.workloads[0].policies[1].comparison.p is not None
+    comparison = report.workloads[0].policies[1].comparison
+    assert comparison is not None
+    assert comparison.p is not None
 
 
 def test_the_page_and_the_figures_say_it(report):

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-LARGEST_MESSAGE = 1 << 30
-"""Bytes."""
+from lrbench.program.channel import LARGEST_MESSAGE
+
 ENDED: Mapping[str, Any] = {"event": "ended"}
 
 
