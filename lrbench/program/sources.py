@@ -20,7 +20,9 @@ class LoadedSources:
         self._found = found
         others = [sys.prefix, sys.base_prefix, os.path.join(os.path.dirname(__file__), os.pardir)]
         installed = [os.path.realpath(other) + os.sep for other in others]
-        self._installed = tuple(other for other in installed if other.startswith(self._folder))
+        self._installed = tuple(
+            other for other in installed if other.startswith(self._folder) and other != self._folder
+        )
 
     def current(self) -> dict[str, str]:
         """SHA-256 of each file when it was first seen, by path relative to the folder."""

@@ -106,10 +106,11 @@ def _reason(error: BaseException) -> str:
 def _place(error: BaseException, folder: str) -> str:
     """Return file:line of the innermost frame in a file of the program's folder, empty where there is none."""
     frames: list[dict[str, Any]] = []
+    own = os.path.dirname(HERE) + os.sep
     step = error.__traceback__
     while step is not None:
         name = step.tb_frame.f_code.co_filename
-        if name.startswith(folder + os.sep) and "site-packages" not in name:
+        if name.startswith(folder + os.sep) and "site-packages" not in name and not name.startswith(own):
             frames.append({"file": os.path.relpath(name, folder), "line": step.tb_lineno})
         step = step.tb_next
     if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(folder + os.sep):
