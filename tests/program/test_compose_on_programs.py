@@ -129,7 +129,7 @@ def test_a_program_that_fails_before_it_trains_is_named_with_its_line(folder):
     folder.write("train.py", "import nothing_of_the_kind\n")
     done = folder.lrbench("compose", "train.yaml", "--program", *SETTINGS)
     assert done.returncode == 2
-    assert "train.py:1: compose needs a training that can be resumed, but ModuleNotFoundError" in done.stderr
+    assert "train.py:1: compose needs a training that can be resumed, but it cannot be started: Module" in done.stderr
 
 
 def test_nothing_is_executed_without_consent(folder):

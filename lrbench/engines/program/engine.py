@@ -70,7 +70,7 @@ class ProgramEngine(Engine[ProgramJob]):
                     session.close()
             except EngineFailed as error:  # its log is gone with the folder
                 remedy = None if job.carried else f"run python {job.program.name} by itself to see more"
-                raise SpecError(error.message, where=error.where, remedy=remedy) from error
+                raise SpecError(f"it cannot be started: {error.message}", where=error.where, remedy=remedy) from error
         if reason is not None:
             raise SpecError(f"{job.program.name} cannot be resumed: {reason}")
 

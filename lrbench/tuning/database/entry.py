@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from lrbench.metrics.equal_seeds import is_clock
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
-from lrbench.tuning.database.measured import CHECKED, Count, MeasuredRun, Name
+from lrbench.tuning.database.measured import CHECKED, Count, MeasuredRun, Name, metric_of
 
 EvaluatedOn = Literal["test", "validation"]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -170,9 +171,17 @@ class Entry:
         first, *others = (dict(run.facts) for run in self.runs)
         return {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
 
+    @cached_property
+    def equal_seeds(self) -> bool:
+        """Whether seeds change nothing: all that the counted runs keep of several seeds is equal, but for clocks."""
+        first, *others = self.counted
+        return bool(others) and first.is_measured and all(first.equals(run) for run in others)
+
     def spread(self, metric: str) -> Spread:
-        """Return a metric, by its name, over the counted runs that have it."""
-        return _spread(value for run in self.counted if (value := run.metrics.get(metric)) is not None)
+        """Return a metric, by its name, over the counted runs that have it; seeds that change nothing count as one."""
+        values = [value for run in self.counted if (value := run.metrics.get(metric)) is not None]
+        alike = self.equal_seeds and not is_clock(metric_of(metric))
+        return replace(_spread(values[:1] if alike else values), equal_seeds=alike and bool(values))
 
     @property
     def best_accuracy(self) -> Spread:
@@ -195,7 +204,8 @@ class Entry:
         """
         limit = float(self.workload.iterations if within is None else within)
         times = [time if time <= limit else None for time in self.iterations_to(target)]  # False for NaN
-        return times_to_target(times, [limit] * len(times))
+        times = times[:1] if self.equal_seeds else times
+        return replace(times_to_target(times, [limit] * len(times)), equal_seeds=self.equal_seeds)
 
     def reached(self, target: AnyTarget, within: int | None = None) -> Reached:
         """Count the seeds that had reached it by iteration ``within``, by default in the workload's iterations."""

@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, ConfigDict, Field
 
+from lrbench.metrics.equal_seeds import is_clock
+from lrbench.metrics.metric import Metric
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, target_of
+from lrbench.metrics.registry import METRICS, unknown_metric
 
 LONGEST_TEXT = 20_000
 LARGEST_INTEGER = 2**31 - 1  # what an INTEGER of PostgreSQL holds
@@ -91,6 +94,22 @@ class MeasuredRun:
         return self.status != "stopped"
 
     @property
+    def is_measured(self) -> bool:
+        """Whether a metric that is no clock is known."""
+        return any(value is not None for value in self._without_clocks().values())
+
+    def equals(self, other: MeasuredRun) -> bool:
+        """Whether all that is kept of both runs is equal, but for clocks."""
+        mine, others = ((one.status, one.iteration, one._without_clocks(), one._values()) for one in (self, other))
+        return mine == others
+
+    def _without_clocks(self) -> dict[str, float | None]:
+        return {name: value for name, value in self.metrics.items() if not is_clock(metric_of(name))}
+
+    def _values(self) -> list[tuple[int, float]]:
+        return [(point.iteration, point.value) for point in (*self.curve, *self.bests)]
+
+    @property
     def judged_by(self) -> Objective:
         """The metric that judges the run."""
         return (Objective.parse(self.objective) if self.objective else None) or ACCURACY
@@ -125,6 +144,11 @@ class MeasuredRun:
             return self.curve
         known = self.judged_by
         return self.bests if (known.column, known.goal) == (metric.column, metric.goal) else ()
+
+
+def metric_of(name: str) -> Metric:
+    """Return the metric of that name, also of one that only a program knows."""
+    return METRICS.get(name) or unknown_metric(name, higher_is_better=False)
 
 
 def new_bests(evaluations: Mapping[str, NDArray[np.float64]], objective: Objective = ACCURACY) -> tuple[NewBest, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -25,6 +24,10 @@ from lrbench.tuning.database.measured import new_bests
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 
 
+def numbers(spread):
+    return spread.mean, spread.deviation, spread.n, spread.minimum, spread.maximum
+
+
 def nan_as_none(values):
     return [None if math.isnan(value) else value for value in values]
 
@@ -36,7 +39,7 @@ def test_iterations_and_seconds_to_any_accuracy_a_seed_each():
     assert nan_as_none(found.iterations_to(0.91)) == [None, 1000, None]
     points = [sample.first_at(0.9) for sample in found.samples]
     assert [point and point.train_seconds for point in points] == [20, 10, None]
-    assert astuple(found.iterations_spread(0.9)) == pytest.approx((750, math.sqrt(2) * 250, 2, 500, 1000))
+    assert numbers(found.iterations_spread(0.9)) == pytest.approx((750, math.sqrt(2) * 250, 2, 500, 1000))
 
 
 def test_how_many_seeds_reached_an_accuracy_in_time():
@@ -50,7 +53,7 @@ def test_how_many_seeds_reached_an_accuracy_in_time():
 
 def test_spreads_are_of_the_seeds_that_have_a_value():
     found = entry(runs=[run(0, (0.7,)), run(1, (0.8,)), diverged(2)])
-    assert astuple(found.best_accuracy) == pytest.approx((0.75, 0.1 / math.sqrt(2), 2, 0.7, 0.8))
+    assert numbers(found.best_accuracy) == pytest.approx((0.75, 0.1 / math.sqrt(2), 2, 0.7, 0.8))
     assert found.spread("train_loss") == Spread(None, None, 0, None, None)
     assert found.spread("no such metric") == Spread(None, None, 0, None, None)
     assert found.diverged_share == pytest.approx(1 / 3)
@@ -257,3 +260,20 @@ def test_entries_whose_runs_differ_in_their_objective_are_judged_by_accuracy():
 def test_new_bests_of_a_loss_fall():
     evaluations = {"iteration": np.array([0.0, 5, 10, 15]), "test_loss": np.array([0.1, 2.0, 2.5, 1.0])}
     assert [point.value for point in new_bests(evaluations, LOSS)] == [2.0, 1.0]
+
+
+def test_seeds_that_change_nothing_are_one_sample_without_a_deviation():
+    clocks = {"test_loss": 0.5, "best_test_loss": 0.5, "train_seconds": 9.0}
+    found = program_entry(runs=[program_run(0), program_run(1), program_run(2)])
+    assert found.equal_seeds
+    assert (found.spread("test_loss").n, found.spread("test_loss").deviation) == (1, None)
+    assert found.spread("test_loss").equal_seeds
+    assert found.times_to(Target(LOSS, 0.5)).n == 1
+    timed = program_entry(
+        runs=[program_run(0, metrics=clocks), program_run(1, metrics={**clocks, "train_seconds": 8.0})]
+    )
+    assert timed.equal_seeds
+    assert timed.spread("train_seconds").n == 2
+    assert not program_entry(runs=[program_run(0), program_run(1, (2.0, 0.9, 0.5))]).equal_seeds
+    assert not program_entry(runs=[program_run(0)]).equal_seeds
+    assert not entry(runs=[diverged(0), diverged(1)]).equal_seeds
