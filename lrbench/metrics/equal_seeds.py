@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lrbench.metrics.metric import Metric
+from lrbench.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     from lrbench.metrics.metric import Column
@@ -32,6 +33,11 @@ def seeds_change_nothing(runs: Sequence[Mapping[str, Column]]) -> bool:
 def is_clock(metric: Metric) -> bool:
     """Whether a metric measures the machine, which differs between runs that are otherwise equal."""
     return metric.unit in ("seconds", "bytes", "iterations/s")
+
+
+def is_clock_named(name: str) -> bool:
+    """Whether the metric of that name measures the machine."""
+    return name in METRICS and is_clock(METRICS[name])
 
 
 def _measured(run: Mapping[str, Column]) -> bool:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from lrbench.metrics.equal_seeds import is_clock_named
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
 from lrbench.tuning.database.measured import CHECKED, Count, MeasuredRun, Name
@@ -170,9 +171,19 @@ class Entry:
         first, *others = (dict(run.facts) for run in self.runs)
         return {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
 
+    @cached_property
+    def equal_seeds(self) -> bool:
+        """Whether seeds change nothing: all that is kept of the samples is equal but for times and memory."""
+        kept = [run.without_clocks for run in self.samples]
+        measured = any(value is not None for value in kept[0][0].values())
+        return len(kept) > 1 and measured and all(one == kept[0] for one in kept)
+
     def spread(self, metric: str) -> Spread:
-        """Return a metric, by its name, over the counted runs that have it."""
-        return _spread(value for run in self.counted if (value := run.metrics.get(metric)) is not None)
+        """Return a metric, by its name, over the counted runs that have it; of seeds that change nothing, of one."""
+        one_sample = self.equal_seeds and not is_clock_named(metric)
+        runs = self.counted[:1] if one_sample else self.counted
+        found = _spread(value for run in runs if (value := run.metrics.get(metric)) is not None)
+        return replace(found, equal_seeds=one_sample and found.n > 0)
 
     @property
     def best_accuracy(self) -> Spread:
@@ -185,7 +196,7 @@ class Entry:
 
     def iterations_spread(self, target: AnyTarget) -> Spread:
         """Return the spread of ``iterations_to`` over the seeds that reached the target."""
-        return _spread(self.iterations_to(target))
+        return replace(_spread(self._sampled(self.iterations_to(target))), equal_seeds=self.equal_seeds)
 
     def times_to(self, target: AnyTarget, within: int | None = None) -> TimesToTarget:
         """Return the iterations to a target; a seed that has not reached it counts with the budget.
@@ -194,8 +205,13 @@ class Entry:
             within: the budget, by default the workload's iterations.
         """
         limit = float(self.workload.iterations if within is None else within)
-        times = [time if time <= limit else None for time in self.iterations_to(target)]  # False for NaN
-        return times_to_target(times, [limit] * len(times))
+        steps = self._sampled(self.iterations_to(target))
+        times = [time if time <= limit else None for time in steps]  # False for NaN
+        return replace(times_to_target(times, [limit] * len(times)), equal_seeds=self.equal_seeds)
+
+    def _sampled(self, values: list[float]) -> list[float]:
+        """Values over the seeds; of seeds that change nothing the first one."""
+        return values[:1] if self.equal_seeds else values
 
     def reached(self, target: AnyTarget, within: int | None = None) -> Reached:
         """Count the seeds that had reached it by iteration ``within``, by default in the workload's iterations."""

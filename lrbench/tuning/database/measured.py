@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, ConfigDict, Field
 
+from lrbench.metrics.equal_seeds import is_clock_named
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, target_of
 
 LONGEST_TEXT = 20_000
@@ -94,6 +95,12 @@ class MeasuredRun:
     def judged_by(self) -> Objective:
         """The metric that judges the run."""
         return (Objective.parse(self.objective) if self.objective else None) or ACCURACY
+
+    @property
+    def without_clocks(self) -> tuple[dict[str, float | None], list[tuple[int, float]]]:
+        """What was measured but for times and memory: equal for seeds that change nothing."""
+        metrics = {name: value for name, value in self.metrics.items() if not is_clock_named(name)}
+        return metrics, [(point.iteration, point.value) for point in (*self.curve, *self.bests)]
 
     def first_at(self, target: AnyTarget) -> NewBest | None:
         """Return the first evaluation that reaches the target, None where none does."""

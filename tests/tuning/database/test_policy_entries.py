@@ -36,7 +36,7 @@ def test_iterations_and_seconds_to_any_accuracy_a_seed_each():
     assert nan_as_none(found.iterations_to(0.91)) == [None, 1000, None]
     points = [sample.first_at(0.9) for sample in found.samples]
     assert [point and point.train_seconds for point in points] == [20, 10, None]
-    assert astuple(found.iterations_spread(0.9)) == pytest.approx((750, math.sqrt(2) * 250, 2, 500, 1000))
+    assert astuple(found.iterations_spread(0.9)) == pytest.approx((750, math.sqrt(2) * 250, 2, False, 500, 1000))
 
 
 def test_how_many_seeds_reached_an_accuracy_in_time():
@@ -50,7 +50,7 @@ def test_how_many_seeds_reached_an_accuracy_in_time():
 
 def test_spreads_are_of_the_seeds_that_have_a_value():
     found = entry(runs=[run(0, (0.7,)), run(1, (0.8,)), diverged(2)])
-    assert astuple(found.best_accuracy) == pytest.approx((0.75, 0.1 / math.sqrt(2), 2, 0.7, 0.8))
+    assert astuple(found.best_accuracy) == pytest.approx((0.75, 0.1 / math.sqrt(2), 2, False, 0.7, 0.8))
     assert found.spread("train_loss") == Spread(None, None, 0, None, None)
     assert found.spread("no such metric") == Spread(None, None, 0, None, None)
     assert found.diverged_share == pytest.approx(1 / 3)
@@ -257,3 +257,15 @@ def test_entries_whose_runs_differ_in_their_objective_are_judged_by_accuracy():
 def test_new_bests_of_a_loss_fall():
     evaluations = {"iteration": np.array([0.0, 5, 10, 15]), "test_loss": np.array([0.1, 2.0, 2.5, 1.0])}
     assert [point.value for point in new_bests(evaluations, LOSS)] == [2.0, 1.0]
+
+
+def test_seeds_that_change_nothing_are_one_sample():
+    same = [run(seed, metrics={**run(0).metrics, "train_seconds": 9.0 + seed}) for seed in (0, 1)]
+    found = entry(runs=same)
+    assert found.equal_seeds
+    assert (found.best_accuracy.mean, found.best_accuracy.deviation, found.best_accuracy.n) == (0.97, None, 1)
+    assert found.spread("train_seconds").n == 2
+    assert (found.times_to(0.95).mean, found.times_to(0.95).deviation) == (1000, None)
+    assert (found.reached(0.95).reached, found.reached(0.999).missed) == (2, 2)
+    assert not entry().equal_seeds
+    assert not entry(runs=[diverged(0), diverged(1)]).equal_seeds
