@@ -133,12 +133,18 @@ class RunDirectory:
             atomic_write(self.path / RUN, replace(description, facts=facts).content())
 
     @property
+    def description(self) -> RunDescription | None:
+        """Content of run.json; None where it is missing or damaged."""
+        try:
+            return read_description(self.path)
+        except DamagedRun:
+            return None
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """What became known of the training with an evaluation; empty where nothing did."""
-        try:
-            return read_description(self.path).facts
-        except DamagedRun:
-            return {}
+        description = self.description
+        return {} if description is None else description.facts
 
     def branch(self, parent: RunDirectory, iteration: int, description: RunDescription) -> bool:
         """Begin as a copy of the state that another run had at an iteration; the caller holds this run's lock.

@@ -14,6 +14,7 @@ from lrbench.executors.local import Listener, LocalExecutor, Outcome
 from lrbench.executors.plan import Task
 from lrbench.policies import Policy
 from lrbench.runner import Pause
+from lrbench.runs.declarations import program_notes
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
@@ -62,6 +63,13 @@ class TrialRunner:
             return self.evaluated_on
         facts = (RunDirectory(folder).facts for folder in runs)
         return "test" if any(known.get("split_used") is False for known in facts) else self.evaluated_on
+
+    def declared(self, runs: Iterable[Path]) -> tuple[str, ...]:
+        """Return sentences on what a program declares in runs, given by their folders; none for a net."""
+        if not isinstance(self.data, ProgramSource):
+            return ()
+        descriptions = (RunDirectory(folder).description for folder in runs)
+        return tuple(program_notes(each for each in descriptions if each is not None))
 
     def with_settings(self, **changes: Any) -> TrialRunner:
         """Return a runner with some of the spec's settings changed."""

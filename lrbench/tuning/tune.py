@@ -75,6 +75,7 @@ class TuneResult:
         confirmed: full runs of the best and the baselines, on the test set; of further finalists where all before
             them diverged.
         by: as in the spec's ``search.by``; ``objective`` by which the search judges policies.
+        declared: sentences on what a program declares.
         samplers: distinct settings of the samplers that proposed ``tried``; None for trials that recorded none.
     """
 
@@ -91,6 +92,7 @@ class TuneResult:
     confirmed_engine: str | None = None
     samplers: tuple[dict[str, Any] | None, ...] = ()
     objective: Objective = ACCURACY
+    declared: tuple[str, ...] = ()
 
     @property
     def iterations(self) -> int:
@@ -278,12 +280,14 @@ def baselines(runner: TrialRunner) -> list[Policy]:
 def _result(runner: TrialRunner, study: optuna.Study) -> TuneResult:
     settings, trials = runner.experiment.settings, study.get_trials(deepcopy=False)
     tried = runs_of(trials)
+    folders = [runner.folder / proposal_of(trial)["run"] for trial in tried]
     return TuneResult(
         name=settings.name.removesuffix(f"-{SUFFIX}"),
         by=settings.search.by,
         objective=settings.objective.searched,
         target=settings.aim,
-        evaluated_on=runner.judged_on(runner.folder / proposal_of(trial)["run"] for trial in tried),
+        evaluated_on=runner.judged_on(folders),
+        declared=runner.declared(folders),
         data=runner.data.label,
         engine=settings.engine.name,
         run_iterations=runner.experiment.workload.iterations,

@@ -67,6 +67,8 @@ class Attempt:
     Attributes:
         why: the reason to test it.
         times: iterations to the target over the seeds; a seed that missed it counts with the goal's iterations.
+        equal_seeds: whether seeds change nothing, so that they say no more than one.
+        declared: sentences on what a program declares.
     """
 
     phase: Phase
@@ -74,18 +76,21 @@ class Attempt:
     why: str
     outcomes: tuple[SeedOutcome, ...]
     times: TimesToTarget
+    equal_seeds: bool = False
+    declared: tuple[str, ...] = ()
 
     @property
     def reached(self) -> int:
         """Number of seeds that reached the target."""
-        return self.times.n
+        return sum(outcome.iterations_to_target is not None for outcome in self.outcomes)
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % confidence interval of the share of seeds that reach it (Clopper and Pearson, 1934)."""
         from scipy.stats import binomtest
 
-        found = binomtest(self.reached, len(self.outcomes)).proportion_ci(CONFIDENCE, method="exact")
+        samples = 1 if self.equal_seeds else len(self.outcomes)
+        found = binomtest(min(self.reached, samples), samples).proportion_ci(CONFIDENCE, method="exact")
         return float(found.low), float(found.high)
 
     def enough(self, share: float) -> bool:
@@ -142,7 +147,16 @@ class Verification:
         runner = _aimed(self.runner, self.goal).with_suffix(SUFFIX)
         give_up = self.feasibility.out_of_reach if self.goal.early_stop else None
         (found,) = confirm(runner, {candidate.policy: phase}, self.goal.seeds, give_up)
-        return Attempt(phase, candidate.policy, candidate.why, found.outcomes, found.to_target)
+        folders = [runner.folder / outcome.run for outcome in found.outcomes]
+        return Attempt(
+            phase,
+            candidate.policy,
+            candidate.why,
+            found.outcomes,
+            found.to_target,
+            found.equal_seeds,
+            runner.declared(folders),
+        )
 
 
 def _aimed(runner: TrialRunner, goal: Goal) -> TrialRunner:

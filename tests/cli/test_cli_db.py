@@ -88,8 +88,11 @@ def test_the_list_is_ranked_by_divergence_and_final_accuracy(filled):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "lenet on MNIST, batch 100, 2,000 iterations"
-    assert [line.split()[1].partition("(")[0] for line in lines if "k0=" in line] == ["TRI", "FIX", "SINEXP"]
-    assert "96.00 ± 0.00" in out
+    rows = [line.split()[1].partition("(")[0] for line in lines if "k0=" in line and not line.startswith("seeds")]
+    assert rows == ["TRI", "FIX", "SINEXP"]
+    assert "96.00 ± 0.00" not in out
+    assert "2 (seeds change nothing)" in out
+    assert f"seeds change nothing for {TRI}: all evaluations are equal over the seeds" in " ".join(out.split())
     assert "2 (1 diverged)" in out
     first = next(line for line in lines if "TRI" in line).split()[0]
     assert lines[-1] == f"next: lrbench db show {first}   # all data of one entry, by its id"

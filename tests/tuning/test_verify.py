@@ -59,9 +59,24 @@ def test_a_seed_that_misses_counts_with_the_budget_and_is_told_apart(runner):
         "mean": 90,
         "deviation": None,
         "n": 1,
+        "equal_seeds": False,
         "runs": 2,
         "restricted_mean": 105,
     }
+
+
+def test_seeds_that_change_nothing_say_no_more_than_one(runner):
+    class Deterministic(MadeUp):
+        def __missing__(self, key):
+            return super().__missing__((key[0], 0))
+
+    same = replace(runner, table=Deterministic())
+    (attempt,) = verify(Verification(same, goal(seeds=(0, 1, 2))), [given(GOOD)]).attempts
+    assert (attempt.reached, attempt.equal_seeds, attempt.enough(1.0)) == (3, True, True)
+    assert attempt.interval == pytest.approx((0.025, 1), abs=1e-4)
+    assert share_text(attempt).startswith("3 of 3 seeds reached it")
+    assert share_text(attempt).endswith("; seeds change nothing, so that they say no more than one")
+    assert "±" not in share_text(attempt)
 
 
 def test_a_budget_is_what_counts(runner):

@@ -27,7 +27,8 @@ def metrics_reported_before(job: ProgramJob) -> list[str] | None:
 
 
 def _is_of(run: RunDescription, job: ProgramJob) -> bool:
-    name = job.program.name if job.function is None else f"{job.program.name}:{job.function}"
+    is_file = job.function is None or job.carried is not None
+    name = job.program.name if is_file else f"{job.program.name}:{job.function}"
     if program_name(run.workload) != name or run.workload["program"].get("sources") != dict(job.sources):
         return False
     return {key: value for key, value in run.solver.items() if key != "type"} == dict(job.arguments)

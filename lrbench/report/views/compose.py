@@ -36,6 +36,7 @@ def compose_document(result: ComposeResult, workload: str, target: AnyTarget | N
 def _blocks(result: ComposeResult, workload: str, target: AnyTarget | None) -> Iterator[Block]:
     yield Heading(f"{workload}: a policy composed in {len(result.stages)} stages")
     yield Paragraph(judged_on(result.evaluated_on, result.data))
+    yield from map(Paragraph, result.declared)
     yield _stages(result, workload)
     yield Paragraph(compared_text(result))
     yield Paragraph(
@@ -126,6 +127,7 @@ def _data(result: ComposeResult, workload: str, target: AnyTarget | None) -> dic
         "composite": result.composite,
         "chosen_on": result.evaluated_on,
         "data": result.data,
+        "notes": list(result.declared),
         "images": result.ranker.images,
         "chosen_by": result.ranker.objective.metric if result.ranker.target is None else "iterations_to_target",
         **target_data(target),

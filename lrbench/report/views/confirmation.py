@@ -142,8 +142,8 @@ def judged_on(evaluated_on: str, data: str) -> str:
         if evaluated_on == "validation":
             return "chosen on the validation data of the program"
         return (
-            "CHOSEN ON THE TEST DATA of the program (it takes no split, or search.validation is 0): the values of what "
-            "was chosen are too good by what luck there is in picking the best"
+            "CHOSEN ON THE TEST DATA of the program: the values of what was chosen are too good by what luck there is "
+            "in picking the best"
         )
     if evaluated_on == "validation":
         return f"chosen on validation images, which were held out of the training set: {data}"
@@ -151,6 +151,11 @@ def judged_on(evaluated_on: str, data: str) -> str:
         f"CHOSEN ON THE TEST SET of {data} (search.validation is 0): the accuracies of what was chosen are too "
         "high by what luck there is in picking the best"
     )
+
+
+def samples_of(data: str) -> str:
+    """Return the noun for the samples of a data set: ``data`` of a program, else ``images``."""
+    return "data" if data == OWN_DATA else "images"
 
 
 def trained_on(data: str) -> str:

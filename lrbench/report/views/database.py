@@ -18,6 +18,7 @@ from lrbench.report.document import Block, Column, Command, Document, Heading, I
 from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts, unit_text
 from lrbench.report.labels import labels, solver_name, workload_name
 from lrbench.report.rows import STATUSES
+from lrbench.report.views.provenance import entry_notes
 from lrbench.report.views.ranking_data import flat
 from lrbench.runs.declarations import arguments_text, declared_text
 from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
@@ -178,7 +179,7 @@ def _table(entries: Sequence[Entry], target: float | None, name: str) -> Table:
     if any(entry.shipped for entry in entries):
         columns.append((Column("from", "text"), lambda entry: "LRBench" if entry.shipped else "here"))
     rows = [[cell(entry) for _, cell in columns] for entry in entries]
-    return Table([column for column, _ in columns], rows, (name,), name)
+    return Table([column for column, _ in columns], rows, (name,), name, notes=tuple(entry_notes(entries)))
 
 
 def _settings_columns(entries: Sequence[Entry]) -> list[_Column]:
@@ -283,7 +284,8 @@ def _spreads(entry: Entry, title: str) -> Table:
             cells = [known_number(value, metric.unit) for value in values]
             rows.append([heading(metric), *cells, str(spread.n)])
     columns = [Column("metric", "text"), *map(Column, _PARTS), Column("n")]
-    return Table(columns, rows, (f"{title}: metrics over the seeds",), f"{title}: metrics")
+    notes = tuple(entry_notes([entry]))
+    return Table(columns, rows, (f"{title}: metrics over the seeds",), f"{title}: metrics", notes=notes)
 
 
 def _known_metrics(entry: Entry) -> list[Metric]:

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from lrbench.report.formats import known_number
-from lrbench.runs.declarations import declared_text
+from lrbench.report.formats import equal_seeds_note, known_number
+from lrbench.runs.declarations import declared_text, program_notes
 from lrbench.tuning.database import Entry
+
+
+@dataclass(frozen=True)
+class _Run:
+    """An entry's runs as a run.json describes them."""
+
+    workload: Mapping[str, Any]
+    solver: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+
+def entry_notes(entries: Sequence[Entry]) -> list[str]:
+    """Return the sentences below a table of entries: what programs declare, and whose seeds change nothing."""
+    programs = [
+        _Run({"program": {"name": entry.workload.net_name}}, entry.workload.solver, entry.facts)
+        for entry in entries
+        if entry.workload.is_program
+    ]
+    equal = [entry.policy for entry in entries if entry.equal_seeds]
+    return [*([equal_seeds_note(equal, len(entries))] if equal else []), *program_notes(programs)]
 
 
 def cost_cells(entry: Entry) -> list[str]:

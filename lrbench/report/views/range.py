@@ -14,7 +14,7 @@ from lrbench.metrics.objective import Objective
 from lrbench.metrics.summary import summarise
 from lrbench.report.document import Block, Code, Document, Heading, Items, Paragraph, Table
 from lrbench.report.document import Column as TableColumn
-from lrbench.report.formats import NOTHING, mean_and_deviation, mean_of_some
+from lrbench.report.formats import EQUAL_SEEDS, NOTHING, mean_and_deviation, mean_of_some
 from lrbench.spec.program import ProgramArguments
 from lrbench.tuning.range_test.fixed import FixedReading
 from lrbench.tuning.range_test.result import RangeCost, RangeResult
@@ -62,6 +62,7 @@ def _blocks(result: RangeResult, workload: str) -> Iterator[Block]:
     title = f"{workload}: rates for {of_what}" if of_what else f"{workload}: rates"
     yield Heading(title)
     yield Paragraph(_measured(result))
+    yield from map(Paragraph, result.declared)
     yield _table(result, title)
     if result.rates is None:
         yield Paragraph("no rates to suggest:")
@@ -75,6 +76,8 @@ def _blocks(result: RangeResult, workload: str) -> Iterator[Block]:
 def _measured(result: RangeResult) -> str:
     seeds = ", ".join(map(str, result.plan.seeds))
     of_what = f"mean ± deviation over the seeds {seeds}" if len(result.plan.seeds) > 1 else f"seed {seeds}"
+    if result.equal_seeds:
+        of_what = f"seeds {seeds}: {EQUAL_SEEDS}"
     unit = " in %" if result.objective.unit == "fraction" else ""
     text = f"{result.objective.title}{unit} on {evaluated_on_title(result)}, at a fixed rate, {of_what}"
     finite = map(np.isfinite, result.fixed.values.values())
@@ -91,7 +94,11 @@ def _table(result: RangeResult, title: str) -> Table:
     fixed, unit = result.fixed, result.objective.unit
     lengths = (TableColumn(f"after {length:,}") for length in fixed.values)
     rows = [
-        [f"{rate:g}", *(_cell(table[:, place], unit) for table in fixed.values.values()), _mark(result, float(rate))]
+        [
+            f"{rate:g}",
+            *(_cell(table[: 1 if result.equal_seeds else None, place], unit) for table in fixed.values.values()),
+            _mark(result, float(rate)),
+        ]
         for place, rate in enumerate(fixed.rates)
     ]
     readings = [result.readings[length] for length in fixed.values]
@@ -133,6 +140,8 @@ def _solver(result: RangeResult) -> dict[str, Any]:
         **({} if result.objective.is_accuracy else {"objective": result.objective.stored()}),
         "reasons": result.reasons,
         "evaluated_on": result.evaluated_on,
+        "seeds_change_nothing": result.equal_seeds,
+        "notes": list(result.declared),
         "images": result.scale.images,
         "seeds": result.plan.seeds,
         "bounds": [result.plan.low, result.plan.high],

@@ -28,7 +28,7 @@ from lrbench.report.labels import workload_label
 from lrbench.report.next_commands import one_solver
 from lrbench.report.statistics import Comparison, compare_with_best
 from lrbench.report.views.database import entry_statuses, workload_title
-from lrbench.report.views.provenance import cost_cells, origin_lines, origin_text
+from lrbench.report.views.provenance import cost_cells, entry_notes, origin_lines, origin_text
 from lrbench.report.views.ranking_data import target_data
 from lrbench.tuning.database import Entry, StoredWorkload
 from lrbench.tuning.recommending import Avoidance, LikeWorkload, Recommendation, RecommendedPolicy, WorkloadQuery
@@ -153,7 +153,10 @@ def _here(found: Recommendation) -> Iterator[Block]:
         (),
         f"{asked_title(found.query)}: measured",
         lead,
-        (_TESTED.format(found.metric.title),) if tested else (),
+        (
+            *([_TESTED.format(found.metric.title)] if tested else []),
+            *entry_notes([candidate.entry for candidate in shown]),
+        ),
     )
     yield Items(list(origin_lines([candidate.entry for candidate in shown], found.query.engine)))
 
@@ -180,7 +183,7 @@ def _values(entry: Entry, target: AnyTarget | None, metric: Metric) -> list[str]
 def seed_text(entry: Entry) -> str:
     """Return the number of seeds, such as ``3``, ``one seed`` or ``3 (1 stopped)``."""
     statuses = entry_statuses(entry)
-    text = seeds(Summary(None, None, sum(statuses.values())), statuses)
+    text = seeds(Summary(None, None, sum(statuses.values()), equal_seeds=entry.equal_seeds), statuses)
     return text.replace("1", "one seed", 1) if len(entry.samples) == 1 else text
 
 
@@ -213,7 +216,10 @@ def _like(like: LikeWorkload, section: int, place: int, found: Recommendation) -
         ]
         for number_, each in enumerate(like.candidates, start=place + 1)
     ]
-    notes = (rescaling_sentence(like.workload.iterations, found.query.iterations),) if rescaled else ()
+    notes = (
+        *([rescaling_sentence(like.workload.iterations, found.query.iterations)] if rescaled else []),
+        *entry_notes([candidate.entry for candidate in like.candidates]),
+    )
     yield Table(columns, rows, (), f"{asked_title(found.query)}: like workload {section}", lead, notes)
     yield Items(list(origin_lines([candidate.entry for candidate in like.candidates], found.query.engine)))
 

@@ -14,6 +14,7 @@ from lrbench.report.views.confirmation import (
     confirmation_table,
     confirmed_data,
     judged_on,
+    samples_of,
     trained_on,
 )
 from lrbench.report.views.ranking_data import target_data
@@ -30,8 +31,9 @@ def tune_document(result: TuneResult) -> Document:
 
 
 def _blocks(result: TuneResult) -> Iterator[Block]:
-    yield Heading(f"search for policies: {result.name}, with {result.engine}")
+    yield Heading(f"search for policies: {result.name}" + _with(", with ", result.engine))
     yield Paragraph(judged_on(result.evaluated_on, result.data))
+    yield from map(Paragraph, result.declared)
     if len(result.samplers) > 1:
         yield Paragraph(f"proposed under different settings: {'; '.join(map(_sampler, result.samplers))}")
     if not result.best:
@@ -46,7 +48,7 @@ def _blocks(result: TuneResult) -> Iterator[Block]:
             result.target,
             f"{result.name}: finals",
             f"the finals, from which one is chosen: the best of the search, each with "
-            f"{len(result.finals[0].outcomes)} seeds, on the {result.evaluated_on} images:",
+            f"{len(result.finals[0].outcomes)} seeds, on the {result.evaluated_on} {samples_of(result.data)}:",
             compared=False,
         )
     if result.confirmed:
@@ -54,10 +56,15 @@ def _blocks(result: TuneResult) -> Iterator[Block]:
             result.confirmed,
             result.target,
             f"{result.name}: confirmation",
-            f"confirmed by full runs from scratch with {result.confirmed_engine}, {trained_on(result.data)}, over "
-            "seeds that the search did not use:",
+            f"confirmed by full runs from scratch{_with(' with ', result.confirmed_engine)}, "
+            f"{trained_on(result.data)}, over seeds that the search did not use:",
         )
     yield Paragraph(search_cost(result))
+
+
+def _with(words: str, engine: str | None) -> str:
+    """The engine behind words; nothing for a program, which trains itself."""
+    return "" if engine == "program" else f"{words}{engine}"
 
 
 def _sampler(settings: dict[str, Any] | None) -> str:
@@ -175,6 +182,7 @@ def tune_data(result: TuneResult) -> dict[str, Any]:
         **target_data(result.target),
         "chosen_on": result.evaluated_on,
         "data": result.data,
+        "notes": list(result.declared),
         "engine": result.engine,
         "confirmed_engine": result.confirmed_engine,
         "samplers": list(result.samplers),

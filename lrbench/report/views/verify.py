@@ -9,7 +9,7 @@ from typing import Any
 
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Target
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import known_number, number, objective_heading, target_text
+from lrbench.report.formats import EQUAL_SEEDS, known_number, number, objective_heading, target_text
 from lrbench.report.views.ranking_data import target_data
 from lrbench.report.views.tune import search_cost, tune_data
 from lrbench.tuning.composing.selection import ComposeResult
@@ -37,7 +37,8 @@ def _blocks(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult 
     yield Heading(f"{target_text(goal.target)} on the test set within {goal.within:,} iterations?")
     for place, attempt in enumerate(verdict.attempts, start=1):
         yield _seeds(attempt, place, goal.target)
-    yield from map(Paragraph, verdict.notes)
+    declared = dict.fromkeys(sentence for attempt in verdict.attempts for sentence in attempt.declared)
+    yield from map(Paragraph, (*verdict.notes, *declared))
     if tuned is not None:
         yield Paragraph(search_cost(tuned))
     if composed is not None:
@@ -86,6 +87,8 @@ def share_text(attempt: Attempt) -> str:
         spread = "" if sooner.deviation is None else f" ± {number(sooner.deviation, 'iterations')}"
         text += f", after {number(sooner.mean, 'iterations')}{spread} iterations"
         text += " (the mean over those that did)" if sooner.missed else ""
+    if attempt.equal_seeds:
+        return f"{text}; {EQUAL_SEEDS}, so that they say no more than one"
     return text + ("; one seed says little" if n == 1 else "")
 
 
@@ -118,7 +121,7 @@ def _data(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | 
         "policy": None if found is None else found.policy.text,
         "attempts": [_attempt(attempt) for attempt in verdict.attempts],
         "early_stop_evidence": verdict.evidence,
-        "notes": list(verdict.notes),
+        "notes": [*verdict.notes, *dict.fromkeys(note for attempt in verdict.attempts for note in attempt.declared)],
         "search": None if tuned is None else tune_data(tuned),
         "composing": None if composed is None else {"policy": composed.policy.text, "cost": asdict(composed.cost)},
     }

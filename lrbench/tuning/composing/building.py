@@ -116,6 +116,7 @@ class _Composition:
             self._cost(),
             stages[0].best.candidate.path.policy,
             f"the best of the {len(stages[0].ranked)} that the first stage tried",
+            declared=self.runner.declared(task.folder for task in self._tasks.values()),
         )
 
     def _stage(self, before: Sequence[StageResult], latest: int, *, may_end: bool) -> StageResult:

@@ -155,6 +155,7 @@ class ComposeResult:
         ranker: the comparison of candidates.
         best_single: the best known policy for a whole run; ``single_from`` says where from.
         confirmed: full runs of the policy found, the best single one and the baselines, on the test set.
+        declared: sentences on what a program declares.
     """
 
     stages: tuple[StageResult, ...]
@@ -165,6 +166,7 @@ class ComposeResult:
     best_single: Policy
     single_from: str
     confirmed: tuple[Confirmed, ...] = ()
+    declared: tuple[str, ...] = ()
 
     @property
     def policy(self) -> Policy:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.program import ProgramArguments
@@ -90,6 +92,7 @@ class RangeResult:
         readings: of the runs at fixed rates, by length; None where no rate trained. The longest decides.
         objective: the metric by which the runs at fixed rates are read.
         swept: the curve of the sweeps.
+        declared: sentences on what a program declares.
     """
 
     solver: SolverSettings | ProgramArguments
@@ -103,6 +106,14 @@ class RangeResult:
     cost: RangeCost
     objective: Objective = ACCURACY
     swept: SweptCurve = TRAIN_LOSS
+    declared: tuple[str, ...] = ()
+
+    @property
+    def equal_seeds(self) -> bool:
+        """Whether seeds change nothing: all values of the sweeps and of the runs at fixed rates are equal."""
+        tables = [self.sweeps.losses, self.sweeps.values, *self.fixed.values.values()]
+        equal = all(np.array_equal(table, np.broadcast_to(table[:1], table.shape), equal_nan=True) for table in tables)
+        return len(self.plan.seeds) > 1 and equal and any(np.isfinite(table).any() for table in tables)
 
     @property
     def reading(self) -> FixedReading | None:

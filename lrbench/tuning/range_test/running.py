@@ -108,6 +108,7 @@ class _RangeTest:
             cost,
             self.objective,
             TRAIN_LOSS if told else curve_of(self.objective),
+            self.runner.declared(task.folder for task in self._done),
         )
 
     def sweeps(self) -> list[Task]:

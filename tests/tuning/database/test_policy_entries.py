@@ -276,4 +276,7 @@ def test_seeds_that_change_nothing_are_one_sample_without_a_deviation():
     assert timed.spread("train_seconds").n == 2
     assert not program_entry(runs=[program_run(0), program_run(1, (2.0, 0.9, 0.5))]).equal_seeds
     assert not program_entry(runs=[program_run(0)]).equal_seeds
+    same = entry(runs=[run(seed, metrics={**run(0).metrics, "train_seconds": 9.0 + seed}) for seed in (0, 1)])
+    assert (same.times_to(0.95).mean, same.times_to(0.95).deviation) == (1000, None)
+    assert (same.reached(0.95).reached, same.reached(0.999).missed) == (2, 2)
     assert not entry(runs=[diverged(0), diverged(1)]).equal_seeds
