@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from datetime import datetime
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
@@ -35,7 +36,7 @@ def losses(tmp_path):
 @pytest.fixture
 def words(tmp_path):
     """A language model, judged by its perplexity."""
-    given = {"objective": PERPLEXITY, "target": TARGET, "program": "words.py"}
+    given: dict[str, Any] = {"objective": PERPLEXITY, "target": TARGET, "program": "words.py"}
     for seed in (0, 1):
         for policy, level in ((FIX, 40.0), (TRI, 20.0)):
             curves = {"test_loss": [3.0, 2.0, 1.0 + seed], "perplexity": [900.0, 2 * level, level + seed]}
@@ -81,6 +82,7 @@ def test_a_zoom_reaches_from_the_lowest_value_upwards(losses, words):
     for results, low, best, worst in ((losses, 0.3, 0.5, 1.25), (words, 10, 20, 40)):
         table = table_of(results)
         found = zoom(table.policies, table.objective)
+        assert found is not None
         assert low < found.low < best
         assert worst < found.high
         assert found.start > 500 or results is losses
@@ -94,6 +96,7 @@ def test_a_zoom_of_a_metric_that_is_maximized_reaches_downwards(tmp_path):
         write_program_run(tmp_path / "r", policy, {"reward": [-300.0, 2 * level, level]}, objective=REWARD)
     table = table_of(tmp_path / "r")
     found = zoom(table.policies, table.objective)
+    assert found is not None
     assert found.low <= -20 < -5 < found.high < 20
     assert table.policies[0].policy == TRI
 
@@ -106,7 +109,7 @@ def test_panels_of_nothing_are_left_out_for_a_program_alone(tmp_path, losses):
 
 
 def test_a_metric_that_is_nan_at_times_is_unknown_there_and_the_rest_is_drawn(lrbench, tmp_path):
-    curves = {"test_loss": [2.0, 1.5, 1.0], "perplexity": [None, 30.0, None]}
+    curves: dict[str, list[float | None]] = {"test_loss": [2.0, 1.5, 1.0], "perplexity": [None, 30.0, None]}
     write_program_run(tmp_path / "r", FIX, curves)
     document = json.loads(lrbench("report", tmp_path / "r", "--format", "json")[1])
     assert document["runs"][0]["status"] == "finished"
