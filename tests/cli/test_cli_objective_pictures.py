@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import pytest
 from factories.fake_programs import TEST_LOSS, write_program_run
 
+import lrbench as lrbench_package
 from lrbench.cli import watch as watch_module
 from lrbench.report.active_runs import active_runs
 from lrbench.report.figures.data import objective_limits, zoom
@@ -160,6 +161,21 @@ def test_range_tests_on_the_page_go_by_the_objective(tmp_path):
     (found,) = page_document(read_report([tmp_path / "r"]), datetime(2026, 1, 1))["ranges"]
     assert found["objective"] == {"title": "test loss", "percent": False}
     assert "Best fixed rate: 0.1, with a mean test loss of 3.0000 after 1,000 iterations." in found["sentence"]
+
+
+def test_frames_have_what_a_program_reports_and_no_more(words):
+    pytest.importorskip("pandas")
+    frame = lrbench_package.Results(words).runs
+    assert sorted(frame["perplexity"]) == [20, 21, 40, 41]
+    assert {"best_accuracy", "accuracy_top1", "average_confidence"}.isdisjoint(frame.columns)
+    assert frame["train_loss"].notna().all()
+
+
+def test_columns_of_a_program_with_an_accuracy_are_those_that_it_gives(lrbench, tmp_path):
+    write_program_run(tmp_path / "r", FIX, {"test_loss": [2.0, 1.0], "accuracy_top1": [0.5, 0.75]})
+    (run,) = json.loads(lrbench("report", tmp_path / "r", "--format", "json")[1])["runs"]
+    assert (run["best_accuracy"], run["accuracy_top1"]) == (0.75, 0.75)
+    assert {"average_confidence", "accuracy_top5", "expected_calibration_error"}.isdisjoint(run)
 
 
 def test_watch_names_the_objective(words, losses):
