@@ -13,7 +13,7 @@ from lrbench.comparable import workload_settings
 from lrbench.errors import UsageError
 from lrbench.metrics.registry import METRICS
 from lrbench.report.build import Report
-from lrbench.report.views.ranking_data import ranking_data
+from lrbench.report.views.ranking_data import ranking_data, report_metrics
 from lrbench.runs.declarations import is_program, optimizer_text
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ RUN_METRICS = tuple(name for name in METRICS if name != "lr_scale_robustness")
 
 def runs_frame(report: Report) -> pandas.DataFrame:
     """Return one row per run: ``RUN_COLUMNS``, then every metric of the run and of its last evaluation."""
-    frame: pandas.DataFrame = _pandas().DataFrame(_runs(report), columns=[*RUN_COLUMNS, *RUN_METRICS])
-    numbers = dict.fromkeys(("lr_scale", "target_accuracy", *RUN_METRICS), "float64")
+    metrics = report_metrics(report)
+    frame: pandas.DataFrame = _pandas().DataFrame(_runs(report), columns=[*RUN_COLUMNS, *metrics])
+    numbers = dict.fromkeys(("lr_scale", "target_accuracy", *metrics), "float64")
     return frame.astype({**numbers, **dict.fromkeys(("seed", "iteration", "batch_size", "iterations"), "Int64")})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lrbench.errors import UsageError
@@ -31,12 +31,27 @@ def summarise(values: Sequence[float]) -> Summary:
     n = len(known)
     if n == 0:
         return Summary(None, None, 0)
-    mean = math.fsum(known) / n
     if n == 1:
-        return Summary(mean, None, 1)
+        return Summary(known[0], None, 1)
     if min(known) == max(known):  # three times 0.1 is not 0.3: a rounding error is no spread
         return Summary(known[0], 0.0, n)
-    return Summary(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (n - 1)), n)
+    exponent = binary_exponent(known)
+    scaled = [math.ldexp(value, -exponent) for value in known]
+    mean = math.fsum(scaled) / n
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in scaled) / (n - 1))
+    return Summary(_ldexp(mean, exponent), _ldexp(deviation, exponent), n)
+
+
+def _ldexp(value: float, exponent: int) -> float:
+    try:
+        return math.ldexp(value, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def binary_exponent(values: Iterable[float]) -> int:
+    """Return e so that each value divided by 2^e, which is exact, is at most 1/2: its square does not overflow."""
+    return math.frexp(max(map(abs, values)))[1] + 1
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lrbench.metrics.summary import Summary
+from lrbench.metrics.summary import Summary, binary_exponent
 
 LEVEL = 0.05
 
@@ -53,19 +53,21 @@ def welch_over_pairs(pairs: Sequence[tuple[Summary, Summary]]) -> float | None:
     The errors of all means add up, and with them the degrees of freedom (Satterthwaite 1946); for one pair it is
     Welch's test itself. None where one has fewer than two values, where none has any variance, and without pairs.
     """
-    error, weight, differences = 0.0, 0.0, []
-    for first, second in pairs:
-        if first.mean is None or second.mean is None or first.deviation is None or second.deviation is None:
-            return None
-        errors = first.deviation**2 / first.n, second.deviation**2 / second.n
-        error += sum(errors)
-        weight += errors[0] ** 2 / (first.n - 1) + errors[1] ** 2 / (second.n - 1)
-        differences.append(second.mean - first.mean)
-    if error == 0:
+    known = [each for pair in pairs for each in pair]
+    deviations = [each.deviation for each in known if each.deviation is not None]
+    if len(deviations) < len(known) or not any(deviations) or not all(map(math.isfinite, deviations)):
         return None
+    exponent = binary_exponent(deviations)  # squares of large deviations would overflow
+    error, weight, differences = 0.0, 0.0, []
+    for pair in pairs:
+        for each in pair:
+            own = math.ldexp(each.deviation or 0.0, -exponent) ** 2 / each.n
+            error += own
+            weight += own**2 / (each.n - 1)
+        differences.append((pair[1].mean or 0.0) - (pair[0].mean or 0.0))  # each with a deviation has a mean
     from scipy.special import stdtr  # scipy.stats has the whole test, but takes 0.9 s to import
 
-    return float(2 * stdtr(error**2 / weight, -abs(math.fsum(differences)) / math.sqrt(error)))
+    return float(2 * stdtr(error**2 / weight, -abs(math.fsum(differences)) / math.ldexp(math.sqrt(error), exponent)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

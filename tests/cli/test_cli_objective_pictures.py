@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import warnings
 from datetime import datetime
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
 from factories.fake_programs import TEST_LOSS, write_program_run
 
+import lrbench as lrbench_package
 from lrbench.cli import watch as watch_module
 from lrbench.report.active_runs import active_runs
 from lrbench.report.figures.data import objective_limits, zoom
@@ -35,7 +37,7 @@ def losses(tmp_path):
 @pytest.fixture
 def words(tmp_path):
     """A language model, judged by its perplexity."""
-    given = {"objective": PERPLEXITY, "target": TARGET, "program": "words.py"}
+    given: dict[str, Any] = {"objective": PERPLEXITY, "target": TARGET, "program": "words.py"}
     for seed in (0, 1):
         for policy, level in ((FIX, 40.0), (TRI, 20.0)):
             curves = {"test_loss": [3.0, 2.0, 1.0 + seed], "perplexity": [900.0, 2 * level, level + seed]}
@@ -81,6 +83,7 @@ def test_a_zoom_reaches_from_the_lowest_value_upwards(losses, words):
     for results, low, best, worst in ((losses, 0.3, 0.5, 1.25), (words, 10, 20, 40)):
         table = table_of(results)
         found = zoom(table.policies, table.objective)
+        assert found is not None
         assert low < found.low < best
         assert worst < found.high
         assert found.start > 500 or results is losses
@@ -94,6 +97,7 @@ def test_a_zoom_of_a_metric_that_is_maximized_reaches_downwards(tmp_path):
         write_program_run(tmp_path / "r", policy, {"reward": [-300.0, 2 * level, level]}, objective=REWARD)
     table = table_of(tmp_path / "r")
     found = zoom(table.policies, table.objective)
+    assert found is not None
     assert found.low <= -20 < -5 < found.high < 20
     assert table.policies[0].policy == TRI
 
@@ -106,7 +110,7 @@ def test_panels_of_nothing_are_left_out_for_a_program_alone(tmp_path, losses):
 
 
 def test_a_metric_that_is_nan_at_times_is_unknown_there_and_the_rest_is_drawn(lrbench, tmp_path):
-    curves = {"test_loss": [2.0, 1.5, 1.0], "perplexity": [None, 30.0, None]}
+    curves: dict[str, list[float | None]] = {"test_loss": [2.0, 1.5, 1.0], "perplexity": [None, 30.0, None]}
     write_program_run(tmp_path / "r", FIX, curves)
     document = json.loads(lrbench("report", tmp_path / "r", "--format", "json")[1])
     assert document["runs"][0]["status"] == "finished"
@@ -157,6 +161,21 @@ def test_range_tests_on_the_page_go_by_the_objective(tmp_path):
     (found,) = page_document(read_report([tmp_path / "r"]), datetime(2026, 1, 1))["ranges"]
     assert found["objective"] == {"title": "test loss", "percent": False}
     assert "Best fixed rate: 0.1, with a mean test loss of 3.0000 after 1,000 iterations." in found["sentence"]
+
+
+def test_frames_have_what_a_program_reports_and_no_more(words):
+    pytest.importorskip("pandas")
+    frame = lrbench_package.Results(words).runs
+    assert sorted(frame["perplexity"]) == [20, 21, 40, 41]
+    assert {"best_accuracy", "accuracy_top1", "average_confidence"}.isdisjoint(frame.columns)
+    assert frame["train_loss"].notna().all()
+
+
+def test_columns_of_a_program_with_an_accuracy_are_those_that_it_gives(lrbench, tmp_path):
+    write_program_run(tmp_path / "r", FIX, {"test_loss": [2.0, 1.0], "accuracy_top1": [0.5, 0.75]})
+    (run,) = json.loads(lrbench("report", tmp_path / "r", "--format", "json")[1])["runs"]
+    assert (run["best_accuracy"], run["accuracy_top1"]) == (0.75, 0.75)
+    assert {"average_confidence", "accuracy_top5", "expected_calibration_error"}.isdisjoint(run)
 
 
 def test_watch_names_the_objective(words, losses):

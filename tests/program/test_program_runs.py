@@ -40,6 +40,21 @@ def test_a_program_is_trained_at_exactly_the_rates_of_the_policy_and_reported(fo
     assert "2 already done, skipped" in again.stderr
 
 
+def test_what_a_program_declares_stands_in_its_tables(folder):
+    declared = "random.seed(run.seed); run.declare(optimizer='descent', dataset='a parabola')"
+    folder.program(("random.seed(run.seed)", declared))
+    assert folder.train("--set", "seeds=[0]").returncode == 0
+    (run,) = folder.runs
+    assert json.loads((run / "run.json").read_text())["facts"] == {
+        "optimizer": "descent",
+        "dataset": "a parabola",
+        "split_used": False,
+    }
+    shown = folder.lrbench("report", "results").stdout
+    assert "program train.py: optimizer descent, data a parabola\n" in shown
+    assert "program train.py takes no split: policies are chosen and judged on its test set" in shown
+
+
 def test_alone_the_program_trains_at_the_same_rates_without_lrbench_running(folder):
     assert folder.train().returncode == 0
     by_lrbench = (folder.path / "used-0.txt").read_text()

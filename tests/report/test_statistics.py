@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -131,3 +133,13 @@ def test_the_correction_can_undo_a_difference():
     alone = compare_with_best(best, [other])[0]
     assert alone.verdict == "worse"
     assert compare_with_best(best, [other] * 20)[0].verdict == "not told apart"
+
+
+def test_values_of_any_size_have_a_deviation_and_are_tested():
+    for factor in (1e-200, 1.0, 1e200):
+        first, second = (summarise([value * factor for value in values]) for values in ([1.0, 2.0], [4.0, 5.0, 5.5]))
+        assert first.mean == pytest.approx(1.5 * factor)
+        assert first.deviation == pytest.approx(math.sqrt(0.5) * factor)
+        assert welch(first, second) == pytest.approx(ttest_ind([1, 2], [4, 5, 5.5], equal_var=False).pvalue)
+    assert summarise([1.7e308, -1.7e308]).deviation == math.inf
+    assert welch(summarise([1.7e308, -1.7e308]), summarise([1.0, 2.0])) is None

@@ -51,11 +51,11 @@ def ranking_data(report: Report) -> dict[str, Any]:
 def report_metrics(report: Report) -> list[str]:
     """The names of the metrics of a report's runs: LRBench's, those of objectives, and those that programs report.
 
-    Metrics of evaluations that no run has are left out where no run has an accuracy.
+    Metrics of evaluations that no run has are left out of programs alone, and where no run has an accuracy.
     """
     others = [name for run in report.runs for name in run.metrics if name not in METRICS]
     names = [name for name in dict.fromkeys([*METRICS, *others]) if name != "lr_scale_robustness"]
-    if any(table.has_accuracy for table in report.workloads) or not report.workloads:
+    if not report.workloads or any(table.has_accuracy and not table.is_program for table in report.workloads):
         return names
     known = {name for run in report.runs for name, value in run.metrics.items() if value is not None}
     of_accuracy = {"best_accuracy", "final_accuracy"}

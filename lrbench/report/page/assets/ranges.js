@@ -41,13 +41,19 @@ function meanOf(seeds, { percent }) {
   return values.includes(null) ? null : (factor * values.reduce((sum, value) => sum + value, 0)) / values.length;
 }
 
+const DECADES = 100;
+
 function fixedOption(test) {
   const { title, percent } = test.objective;
+  const means = test.fixed.flatMap((length) => length.rates.map(({ seeds }) => meanOf(seeds, test.objective)));
+  const known = means.filter((mean) => mean !== null);
+  const low = Math.min(...known);
+  const decades = !percent && low > 0 && Math.max(...known) > DECADES * low; // a rate that is too high flattens the rest
   return {
     grid: { left: 66, right: 30, top: 40, bottom: 44 },
     xAxis: rateAxis(),
     legend: { top: 0, textStyle: { color: colour("text") } },
-    yAxis: axis("value", percent ? `${title}, %` : title, {
+    yAxis: axis(decades ? "log" : "value", percent ? `${title}, %` : title, {
       vertical: true,
       label: shortNumber,
       options: percent ? { min: 0, max: 100 } : { scale: true },

@@ -144,6 +144,7 @@ function tip(title, lines) {
 function shortNumber(value) {
   if (value === null || value === undefined) return "-";
   const size = Math.abs(value);
+  if (size >= 1e9) return value.toExponential(2);
   if (size >= 1000) return Math.round(value).toLocaleString("en");
   return size !== 0 && size < 0.001 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
