@@ -201,7 +201,11 @@ class Contents:
         except Exception as error:  # noqa: BLE001 - objects that cannot travel raise whatever they like
             self._refuse(name, f"an object of the type {type(value).__name__} ({error})", inside)
         if isinstance(reduced, str):
-            self._say("global", type(value).__module__, reduced)
+            module = getattr(value, "__module__", None)
+            if module == "__main__":
+                why = "pickled by its name in __main__, which is another module there"
+                self._refuse(name, f"an object of the type {type(value).__name__} ({why})", inside)
+            self._say("global", module, reduced)
             return
         parts: list[Any] = [*reduced[:5], *[None] * (5 - len(reduced[:5]))]
         self._say("object")

@@ -116,6 +116,10 @@ def test_what_cannot_travel_is_named(tmp_path):
     assert "x, which f uses, is a lock;" in refusal(of_notebook(USES, x=threading.RLock()))
     assert "x, which f uses, is a generator;" in refusal(of_notebook(USES, x=(each for each in "ab")))
     assert "x, which f uses, is an object of the type " in refusal(of_notebook(USES, x=memoryview(b"a")))
+    cached = of_notebook("import functools\n@functools.lru_cache\ndef f(): return 1")
+    assert "x, which f uses, is an object of the type _lru_cache_wrapper (pickled by its name" in refusal(
+        of_notebook(USES, x=cached)
+    )
     assert "lambda cannot be sent to the process that trains: g, which lambda uses, is a generator;" in refusal(
         of_notebook("def make(g):\n  return lambda: g\nf = make(iter_())", iter_=lambda: (each for each in "ab"))
     )
