@@ -104,7 +104,7 @@ def test_an_engine_that_evaluates_other_samples_than_those_of_its_data_set_fails
     training = make(FakeEngine(samples=99))
     assert training.run().status == "failed"
     assert training.directory.status().reason == (
-        "an evaluation is of 99 samples, but tiny has 100 to evaluate on: the engine ignores the data that it is handed; "
+        "an evaluation is of 99 samples, but digits has 100 to evaluate on: the engine ignores the data that it is handed; "
         "an engine evaluates the whole test set of job.data"
     )
     assert results(training) == []

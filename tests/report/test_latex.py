@@ -167,7 +167,7 @@ def test_the_caption_says_over_how_many_seeds_and_how_it_was_tested():
     [
         ([run_row("FIX(k0=1)", [0.5])], "One seed each, so the noise between seeds is unknown and nothing is"),
         (
-            [*(run_row("FIX(k0=1)", [0.5], seed=seed) for seed in range(2)), run_row("FIX(k0=2)", [0.5])],
+            [*(run_row("FIX(k0=1)", [0.5 + seed / 10], seed=seed) for seed in range(2)), run_row("FIX(k0=2)", [0.5])],
             "over 1 to 2 seeds.",
         ),
         ([run_row("FIX(k0=1)", [], status="running")], "No policy has a value yet."),

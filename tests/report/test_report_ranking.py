@@ -263,7 +263,7 @@ def test_robustness_is_over_the_scales_with_the_policy_itself(tmp_path):
     assert row.rank == 1
     assert row.robustness is not None
     assert row.robustness.spread == pytest.approx(0.5)
-    assert row.robustness.accuracies == pytest.approx({0.1: 0.81, 1.0: 0.91, 10.0: 0.41})
+    assert row.robustness.values == pytest.approx({0.1: 0.81, 1.0: 0.91, 10.0: 0.41})
     assert row.summaries["best_accuracy"].mean == pytest.approx(0.91)  # the scaled runs are not among them
 
 
@@ -275,7 +275,7 @@ def test_a_scale_at_which_some_seeds_diverged_leaves_the_robustness_unknown(tmp_
     assert row.robustness is not None
     assert row.robustness.spread is None
     assert row.robustness.diverged == {10.0: 1}
-    assert row.robustness.accuracies == pytest.approx({1.0: 0.91, 10.0: 0.8})
+    assert row.robustness.values == pytest.approx({1.0: 0.91, 10.0: 0.8})
     assert row.summaries["lr_scale_robustness"].n == 0
 
 

@@ -154,7 +154,11 @@ def test_at_most_so_many_images_are_held_out_in_whole_batches(runner, tmp_path, 
 
 def test_the_screen(result):
     text = render(range_document([result], "lenet on digits"), "text", 100).decode()
-    assert text.startswith("lenet on digits: rates for SGD\n\naccuracy in % on 500 test images, at a fixed rate, mean")
+    assert text.startswith(
+        "lenet on digits: rates for SGD\n\naccuracy in % on 500 test images, at a fixed rate, seeds 3,"
+    )
+    assert "at a fixed rate, seeds 3, 4: seeds change nothing; " in " ".join(text.split())  # of the made-up engine
+    assert "±" not in text
     assert "what is chosen by the test set cannot be judged by it" in " ".join(text.split())
     low, high = result.rates
     rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}

@@ -100,13 +100,13 @@ def _policy_data(row: PolicyRow, workload: WorkloadTable, names: Sequence[str]) 
     comparison, robustness = row.comparison, row.robustness
     return {
         "workload": workload.label,
-        "ranked_by": workload.metric.name,
         "rank": row.rank,
         "policy": row.policy,
         "function": row.function,
         "solver": row.solver,
         "engine": row.engine,
         **target_data(workload.target),
+        "ranked_by": workload.metric.name,
         "provisional": row.provisional,
         "seeds_change_nothing": row.equal_seeds,
         "runs": len(row.runs),
