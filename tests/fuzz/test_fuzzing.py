@@ -13,7 +13,7 @@ from fuzz.targets import TARGETS, Target
 
 from lrbench.errors import EngineFailed, UsageError
 
-INPUTS = 60
+INPUTS = 30
 SECONDS = 60
 
 

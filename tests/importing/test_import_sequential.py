@@ -15,7 +15,7 @@ from lrbench.importing import Given, import_policy
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 STEPS = 130
-CASES = 400
+CASES = 120
 REASONS = ("PyTorch stops in between", "falls from the start of the OneCycleLR")
 
 # The optimizer's lr, the schedulers with the milestones, and the rates that PyTorch printed for some steps.

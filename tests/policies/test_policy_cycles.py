@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lrbench.policies import parse_policy
 from lrbench.policies.cycles import count_cycles, count_troughs, cycle_fraction, restarts
@@ -13,14 +14,15 @@ from lrbench.policies.cycles import count_cycles, count_troughs, cycle_fraction,
 LAST = 70_000
 
 
-def multiples(length: Fraction, last: int = LAST) -> list[tuple[int, int]]:
-    """The whole t up to ``last`` that are multiples of a length, each with how many of the length it is."""
-    return [(t, int(t / length)) for t in range(length.numerator, last + 1, length.numerator)]
+def multiples(length: Fraction, at_most: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The whole t up to ``LAST`` that are multiples of a length, and how many of the length each is."""
+    t = np.arange(length.numerator, LAST + 1, length.numerator)[:at_most]
+    return t, t // length.numerator * length.denominator
 
 
 def test_every_multiple_of_a_length_with_one_decimal_begins_a_cycle() -> None:
     for tenths in range(11, 10_000, 7):
-        t, count = np.array(multiples(Fraction(tenths, 10))).T
+        t, count = multiples(Fraction(tenths, 10))
         counted, since, _ = count_cycles(t.astype(np.float64), tenths / 10)
         assert counted.tolist() == count.tolist(), tenths / 10
         assert not since.any(), tenths / 10
@@ -29,7 +31,7 @@ def test_every_multiple_of_a_length_with_one_decimal_begins_a_cycle() -> None:
 def test_every_multiple_of_a_quotient_of_whole_numbers_begins_a_cycle() -> None:
     for a in range(1, 3000, 13):
         for b in (2, 3, 6, 7, 9, 11, 13, 49, 97, 101):
-            t, count = np.array(multiples(Fraction(a, b))[:500]).T
+            t, count = multiples(Fraction(a, b), 500)
             counted, since, _ = count_cycles(t.astype(np.float64), a / b)
             assert counted.tolist() == count.tolist(), f"{a}/{b}"
             assert not since.any(), f"{a}/{b}"

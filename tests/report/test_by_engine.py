@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from factories import fake_runs
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy.stats import kendalltau, ttest_ind
 from shown import csv_comparison, json_comparison, markdown_comparison, terminal_comparison
 
@@ -18,6 +20,7 @@ from lrbench.metrics.registry import metric_named
 from lrbench.report.build import build_report
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare
+from lrbench.report.comparison.transfer import tau_b
 from lrbench.report.load import load
 
 FIX, TRI, COS = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "COS(k0=0.01, k1=0.06, l=2000)"
@@ -229,6 +232,13 @@ def test_rankings_that_no_draw_changes_have_an_interval_of_a_point(tmp_path):
     (agreement,) = json.loads(json_comparison(compared(tmp_path)))["tables"][0]["agreements"]
     expected = kendalltau([0, 1, 2, 3], [1, 0, 2, 3]).statistic
     assert [agreement[name] for name in ("policies", "tau", "low", "high")] == [4, *[pytest.approx(expected)] * 3]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=40))
+def test_rank_correlation_is_scipys_to_the_last_bit(ranks):
+    one, other = zip(*ranks, strict=True)
+    assume(len(set(one)) > 1 and len(set(other)) > 1)
+    assert tau_b(one, other) == kendalltau(one, other).statistic
 
 
 def test_the_best_on_both_is_said(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import cache
 
 import pytest
 from factories import fake_runs
@@ -70,14 +71,17 @@ def runs_of(policies, spread=0.01, **values):
     ]
 
 
-def hostile_reports():
+@cache
+def hostile_reports() -> tuple[str, ...]:
     """The three views of hostile policies."""
     workload = {**fake_runs.WORKLOAD, "net": {"name": HOSTILE[3], "sha256": "d"}}
     solvers = [run for name in ("S%G_D", "{#}") for run in runs_of(HOSTILE, solver={"type": name}, workload=workload)]
     engines = [run for name in ("ca_ff&", "t^rch") for run in runs_of(HOSTILE, engine={"name": name})]
-    yield latex_report(report_of([*solvers, *engines]))
-    yield latex_comparison(compare(report_of(engines), AXES["engine"]))
-    yield latex_comparison(compare(report_of(solvers), AXES["solver"]))
+    return (
+        latex_report(report_of([*solvers, *engines])),
+        latex_comparison(compare(report_of(engines), AXES["engine"])),
+        latex_comparison(compare(report_of(solvers), AXES["solver"])),
+    )
 
 
 @given(text=st.text())
