@@ -23,6 +23,7 @@ from lrbench.policies import parse_policy
 POLICY = "TRIEXP(k0=0.0001, k1=0.01, gamma=0.999, l=7)"
 EVERY = 10
 GONE_SECONDS = 5.0
+PHASES = ("train", "evaluate", "train", "save")
 CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 
 PARTS = """
@@ -227,8 +228,8 @@ class Killing:
 
     def kill(self, number: int) -> None:
         """Kill one process of the run in a phase of the training; a kill outside that phase is not counted."""
-        wanted = ("train", "evaluate", "train", "save")[number % 4]
-        victim = self.door.victims[number % len(self.door.victims)]
+        wanted = PHASES[number % len(PHASES)]
+        victim = self.door.victims[number // len(PHASES) % len(self.door.victims)]
         at = 1 + sum(self.counted.values()) * EVERY + self.random.randrange(EVERY)
         (self.folder / "phase.txt").write_text("")
         process = self.start("killed")

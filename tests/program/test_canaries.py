@@ -120,8 +120,9 @@ def test_a_first_spec_of_another_program_executes_that_one_alone(folder):
 
 def test_the_server_executes_nothing(folder):
     command = folder.command("serve", "results", "--port", "0")
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, cwd=folder.path, **pipes) as server:
+    pipe, merged = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(command, cwd=folder.path, stdout=pipe, stderr=merged, text=True) as server:
+        assert server.stdout is not None
         try:
             (address,) = re.findall(r"http://\S+", server.stdout.readline())
             with urllib.request.urlopen(address) as page:
