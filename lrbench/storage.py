@@ -11,6 +11,8 @@ from pathlib import Path
 
 from lrbench.errors import UsageError
 
+_AS_A_FILE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""Flags not all of which every system has."""
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -32,7 +34,7 @@ def open_regular(path: Path) -> BufferedReader:
     Raises:
         OSError: there is none, it may not be read, or it is not a regular file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | _AS_A_FILE)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return open(descriptor, "rb")
@@ -85,6 +87,8 @@ def write_durably(path: Path, content: bytes) -> None:
 
 def sync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

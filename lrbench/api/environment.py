@@ -61,7 +61,7 @@ def consent(
     from lrbench.engines.site import Consent
 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LRBENCH_", "PG"))}
-    return Consent(program, python or sys.executable, kept, launcher, typed)
+    return Consent(program, python or sys.executable, home(), kept, launcher, typed)
 
 
 def database_place() -> str:

@@ -14,6 +14,7 @@ class Consent:
     Attributes:
         program: the file that was typed; None: the file that the spec names, within the folder of the spec.
         python: the interpreter that executes it.
+        home: LRBench's data folder, which has the key that snapshots are sealed with.
         environment: environment of the program's process.
         launcher: the launcher that starts the program's ranks and its options, ``torchrun`` first; empty: the program
             is one process.
@@ -22,6 +23,7 @@ class Consent:
 
     program: Path | None
     python: str
+    home: Path
     environment: Mapping[str, str]
     launcher: tuple[str, ...] = ()
     typed: tuple[str, ...] = ()

@@ -56,6 +56,11 @@ class Channel:
         if self.rank == 0:
             self.send(message, payload)
 
+    def leave(self) -> None:
+        """Tell that this process ends by itself, if anybody still listens."""
+        with suppress(OSError):
+            self.send({"event": "left"})
+
     def own_folder(self, folder: str) -> str:
         """Return the folder of this rank's state in that of a snapshot, which is made where it is missing."""
         if self.rank == 0:

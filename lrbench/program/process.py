@@ -11,10 +11,11 @@ from lrbench.program.sources import LoadedSources
 _loaded: LoadedSources | None = None
 
 
-def watch_sources(folder: str, found: dict[str, str]) -> None:
-    """Look under the program's folder for what it imports; ``found`` are files with known hashes."""
+def watch_sources(folder: str) -> LoadedSources:
+    """Look under the program's folder for what it imports."""
     global _loaded
-    _loaded = LoadedSources(folder, found)
+    _loaded = LoadedSources(folder)
+    return _loaded
 
 
 def sources() -> dict[str, str]:

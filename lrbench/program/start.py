@@ -7,7 +7,6 @@ Usage: start.py CHANNEL PROGRAM [FUNCTION [carried]]
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import traceback
@@ -23,32 +22,37 @@ def main() -> int:
     sys.path[0] = folder
     sys.path.insert(1, os.path.join(HERE, "path"))
     from lrbench.program.channel import connect
+    from lrbench.program.checked_imports import check_imports, check_source
     from lrbench.program.process import watch_sources
 
     channel = connect(place)
     try:
         sys.argv = [program]
+        expected, loaded = channel.receive()[0]["sources"], watch_sources(folder)
+        check_imports(loaded, expected)
         if function[1:]:
-            watch_sources(folder, {})
             _drive(channel, _received(channel), function[0])
+        elif function:
+            _drive(channel, _imported(program, function[0]), function[0])
         else:
             with open(program, "rb") as file:
                 source = file.read()
-            watch_sources(folder, {os.path.basename(program): hashlib.sha256(source).hexdigest()})
-            _drive(channel, _imported(program, function[0]), function[0]) if function else _run(program, source)
+            loaded.add(os.path.basename(program), check_source(os.path.basename(program), source, expected))
+            _run(program, source)
     except SystemExit as error:
         code = error.code
         if code not in (None, 0):
             said = f"the program exited: {code}" if isinstance(code, str) else f"the program exited with status {code}"
             channel.send({"event": "failed", "reason": said, "where": _place(error, folder)})
             sys.stderr.write(f"{said}\n")
-        return code if isinstance(code, int) else int(code is not None)
+            return code if isinstance(code, int) else 1
     except BaseException as error:  # noqa: BLE001 - LRBench is told why the run failed, whatever it is
         traceback.print_exc()
         channel.send(
             {"event": "failed", "reason": _reason(error), "where": _place(error, folder) or _carried_place(error)}
         )
         return 1
+    channel.leave()
     return 0
 
 
@@ -100,6 +104,8 @@ def _reason(error: BaseException) -> str:
         )
     if kind == "OutOfMemoryError":
         return "out of GPU memory"
+    if kind == "UnknownSource":
+        return lines[0]
     return f"{kind}: {lines[0]}".rstrip(": ")[:1000]
 
 

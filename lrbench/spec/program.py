@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -16,8 +15,8 @@ from lrbench.errors import SpecError
 from lrbench.runs.declarations import OWN_DATA
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings, TuningSettings
+from lrbench.spec.program_sources import check_function, digest, imported_sources
 from lrbench.spec.sections import Count, Iterations, Positive, Settings, Text, inconsistent
-from lrbench.storage import file_sha256
 
 Argument = bool | int | float | str
 Split = Literal["validation", "test"]
@@ -226,7 +225,7 @@ class ProgramWorkload:
         Raises:
             SpecError: the file is no Python, or a file cannot be read.
         """
-        inputs = {name: _digest(self.folder / name) for name in self.inputs}
+        inputs = {name: digest(self.folder / name) for name in self.inputs}
         if self.carried is None:
             return ProgramSource(imported_sources([self.path], self.path.parent), inputs)
         modules = imported_sources(self.carried.modules, self.path.parent)
@@ -270,6 +269,9 @@ def read_program(
     with document.placing("workload", "program"):
         if carried is None and not path.is_file():
             raise SpecError(f"there is no file {path}", remedy="paths are relative to the spec")
+    if carried is None and settings.function is not None:
+        with document.placing("workload", "function"):
+            check_function(path, settings.function)
     return ProgramWorkload(
         path=path,
         written=settings.program,
@@ -281,57 +283,3 @@ def read_program(
         timeout=settings.timeout,
         carried=carried,
     )
-
-
-def imported_sources(files: Iterable[Path], folder: Path) -> dict[str, str]:
-    """SHA-256 of the files, and of the modules in the folder that their import statements name, by relative path.
-
-    Raises:
-        SpecError: a file is no Python, or cannot be read.
-    """
-    found, waiting = dict[str, str](), sorted(files)
-    while waiting:
-        file = waiting.pop()
-        name = file.relative_to(folder).as_posix()
-        if name not in found:
-            found[name] = _digest(file)
-            waiting += _imported(file, folder)
-    return found
-
-
-def _imported(file: Path, folder: Path) -> Iterator[Path]:
-    """Yield the files under the folder that the import statements of a file may execute."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError as error:
-        place = f"{file.name}:{error.lineno}"
-        raise SpecError(
-            f"is no Python: {error.msg}", where=place, remedy="workload.program is a Python file"
-        ) from error
-    except (OSError, ValueError, RecursionError, MemoryError) as error:
-        raise SpecError(f"cannot be read as Python: {error}", where=file.name) from error
-    package = file.parent.relative_to(folder).parts
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            modules = [tuple(alias.name.split(".")) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = (*base, *(node.module.split(".") if node.module else ()))
-            modules = [(*module, alias.name) for alias in node.names]
-        else:
-            continue
-        for parts in modules:
-            for end in range(1, len(parts) + 1):
-                module_path = folder.joinpath(*parts[:end])
-                yield from (
-                    each for each in (module_path.with_suffix(".py"), module_path / "__init__.py") if each.is_file()
-                )
-
-
-def _digest(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise SpecError(
-            f"cannot be read ({error.strerror})", where=str(path), remedy="correct workload.inputs"
-        ) from error

@@ -194,7 +194,8 @@ FAILURES: dict[str, tuple[tuple[str, str], str]] = {
     ),
     "a changed source": (
         ("random.seed(run.seed)", "random.seed(run.seed); open('later.py', 'w').write('x = 1')\n__import__('later')"),
-        "train.py loaded later.py, which its import statements do not name, ",
+        "train.py:7: later.py would be executed, but no import statement names it, so that the run's id does not cover "
+        "it: import it by an import statement; see ",
     ),
 }
 
@@ -428,15 +429,15 @@ def test_restore_finds_what_the_program_made_after_attach_however_it_loops(folde
 
 
 def test_a_restore_that_fails_goes_back_and_names_the_users_line(folder):
-    folder.program(*RESUMING)
+    broken = ("    assert weight == 1.0", "    assert not os.path.exists('broken'), 'broken'\n    assert weight == 1.0")
+    folder.program(*RESUMING[:2], broken, *RESUMING[2:])
     assert folder.train("--set", "seeds=[0]").returncode == 0
     whole = folder.evaluations(folder.runs[0])
     folder.cut(folder.runs[0], 2 * EVERY)
-    (folder.runs[0] / f"snapshots/iter_{2 * EVERY:08d}/s.json").write_text("{}")
-    (folder.runs[0] / f"snapshots/iter_{2 * EVERY:08d}/SHA256SUMS").unlink()
+    folder.write("broken", "")
     done = folder.train("--set", "seeds=[0]")
     assert done.returncode == 0, done.stderr
-    assert "the snapshot of iteration 8 cannot be restored (train.py:9: ValueError: " in done.stderr
+    assert "the snapshot of iteration 8 cannot be restored (train.py:8: AssertionError: broken; " in done.stderr
     assert "it has saved nothing to resume from: starting over" in done.stderr
     assert folder.evaluations(folder.runs[0]) == whole
 

@@ -19,8 +19,10 @@ from lrbench.engines.program.ends import ENDED
 from lrbench.engines.program.launch import start
 from lrbench.engines.program.log import LOG_NAME, BoundedLog
 from lrbench.engines.program.processes import end_group
+from lrbench.engines.program.seal import Seal
 from lrbench.engines.site import Consent
 from lrbench.errors import EngineFailed
+from lrbench.storage import reason
 
 LEAVE_SECONDS = 10
 """Time that a program has to end by itself after its last evaluation."""
@@ -42,16 +44,19 @@ class ProgramSession(Session[Reported]):
         self._iteration = 0
         self._last = Usage(0.0, 0)
         self._names: set[str] | None = None
-        self._opened = False
+        self._opened = self._broken = False
+        self._left: set[int] = set()
         self.told: dict[str, Any] = {}
         self.last_iteration_seconds = math.nan
         self._log = BoundedLog(job.folder / LOG_NAME)
         self._process, self._ends = start(job, consent, self._log)
         try:
+            self._send({"sources": dict(job.sources)})
             if job.carried is not None:
                 self._send({"path": job.carried.path}, job.carried.payload)
             self.told |= self._receive("attached", everyone=True)[0]
             self.resumable = bool(self.told["resumable"])
+            self._seal = self._own_seal(consent) if self.resumable and job.function is None else None
         except BaseException:
             self.close()
             raise
@@ -105,14 +110,30 @@ class ProgramSession(Session[Reported]):
         folder.mkdir(parents=True)
         self._send({"op": "save", "folder": str(folder.resolve())})
         self._receive("saved", everyone=True)
+        if self._seal is not None:
+            self._seal.write(folder)
 
     def restore(self, folder: Path, evaluations: int) -> None:
         """Have the program read what it saved, before its first iteration; nothing where none is left to train."""
+        if self._seal is not None and not self._seal.fits(folder):
+            raise EngineFailed("it was not written on this machine for this program, whose restore= may execute it")
         self._iteration = int(folder.name.rpartition("_")[2])
         if self._iteration < self._job.iterations:
             self._open()
             self._send({"op": "restore", "folder": str(folder.resolve())})
             self._receive("restored", everyone=True)
+
+    def _own_seal(self, consent: Consent) -> Seal | None:
+        """Return the seal of the snapshots that the program reads itself; without one the run is not resumable."""
+        try:
+            return Seal(consent.home, self._job.sources)
+        except OSError as error:
+            self.resumable = False
+            self._job.on_notice(
+                "not resumable, so that a run that is cut off starts over: there is no key to seal its snapshots with "
+                f"({reason(error)}: {error.filename})"
+            )
+            return None
 
     def usage(self) -> Usage:
         """Processor time and memory at the last evaluation."""
@@ -128,7 +149,7 @@ class ProgramSession(Session[Reported]):
 
     def close(self) -> None:
         """Tell the program that the training is over, wait a moment for it to end, and kill what is left."""
-        if self._opened and self._process.poll() is None:
+        if self._opened and not self._broken and self._process.poll() is None:
             with suppress(EngineFailed):
                 self._send({"op": "stop"})
                 with suppress(subprocess.TimeoutExpired):
@@ -157,10 +178,10 @@ class ProgramSession(Session[Reported]):
         if job.function is not None:
             opened = self._receive("opened", everyone=True)[0]
             self.told |= opened
-            reason = opened["resumable"]
-            if reason is not None:
+            why = opened["resumable"]
+            if why is not None:
                 self.resumable = False
-                job.on_notice(f"not resumable, so that a run that is cut off starts over: {reason}")
+                job.on_notice(f"not resumable, so that a run that is cut off starts over: {why}")
 
     def _send(self, message: Mapping[str, Any], payload: bytes = b"") -> None:
         try:
@@ -186,9 +207,11 @@ class ProgramSession(Session[Reported]):
                     return message, payload
             elif message.get("event") == "failed":
                 raise self._failure(message)
+            elif message.get("event") == "left":
+                self._left.add(rank)
             elif message is ENDED:
-                if rank in missing:
-                    raise EngineFailed(f"rank {rank} of {self._name} ended", remedy=f"see {self._log.path}")
+                if rank in missing or rank not in self._left:
+                    self._rank_ended(rank)
             elif message.get("event") == "progress" and rates is not None:
                 iteration = int(message["iteration"])
                 done = min(max(iteration - self._iteration, 1), len(rates))
@@ -217,12 +240,26 @@ class ProgramSession(Session[Reported]):
         remedy = MEMORY_REMEDY if "out of GPU memory" in str(message["reason"]) else f"see {self._log.path}"
         return EngineFailed(str(message["reason"]), where=str(message["where"]) or self._name, remedy=remedy)
 
-    def _ended(self) -> NoReturn:
-        """Raise the error that says why the process ended."""
-        with suppress(EOFError, OSError):  # a failure that it told before
+    def _rank_ended(self, rank: int) -> NoReturn:
+        """Raise the error of ranks of which one has ended, for which the others would wait."""
+        self._raise_failure()
+        self._broken = True
+        raise EngineFailed(f"rank {rank} of {self._name} ended", remedy=f"see {self._log.path}")
+
+    def _raise_failure(self) -> None:
+        """Raise the failure that the program told before it ended, if it told one."""
+        with suppress(EOFError, OSError):
             while (found := self._ends.receive(0)) is not None:
                 if found[1].get("event") == "failed":
                     raise self._failure(found[1])
+                if found[1].get("event") == "left":
+                    self._left.add(found[0])
+
+    def _ended(self) -> NoReturn:
+        """Raise the error that says why the process ended."""
+        self._raise_failure()
+        if len(self._ends.ranks) > 1 and 0 not in self._left:
+            self._rank_ended(0)
         try:
             status = self._process.wait(LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
