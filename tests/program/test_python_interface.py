@@ -75,7 +75,7 @@ class Folder:
         return subprocess.run(
             [sys.executable, *words],
             cwd=self.path,
-            env={**os.environ, **environment},
+            env={**os.environ, "COLUMNS": "100", **environment},  # as wide as texts in Python
             capture_output=True,
             text=True,
             timeout=900,
