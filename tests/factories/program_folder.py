@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
-
-from factories.script_folder import Folder
 
 DESCENT = """
 import random
@@ -35,16 +34,29 @@ range: {seeds: [1, 2], rates: 3}
 CANARY = "open('executed', 'w')\n"
 
 
-class ProgramFolder(Folder):
+class ProgramFolder:
     """A folder with ``train.py`` and ``train.yaml``."""
 
     def __init__(self, path: Path, program: str = DESCENT, spec: str = SPEC) -> None:
-        super().__init__(path, program, spec)
+        self.path = path
+        self.write("train.py", program)
+        self.write("train.yaml", spec)
+
+    def write(self, name: str, text: str) -> Path:
+        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.path / name).write_text(text)
+        return self.path / name
 
     def lrbench(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command; ``name=value`` among the words sets that in the spec."""
-        return super().lrbench(
-            *(part for word in words for part in (("--set", word) if _is_setting(word) else (word,)))
+        typed = [part for word in words for part in (("--set", word) if _is_setting(word) else (word,))]
+        return subprocess.run(
+            [sys.executable, "-m", "lrbench", *typed],
+            cwd=self.path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
 
     def answer(self, *words: str) -> Any:
@@ -53,11 +65,16 @@ class ProgramFolder(Folder):
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def runs_of(self, experiment: str = "*") -> list[Path]:
+    def runs(self, experiment: str = "*") -> list[Path]:
         return sorted(path.parent for path in self.path.glob(f"results/{experiment}/*/run.json"))
 
     def described(self, run: Path) -> dict[str, Any]:
         return dict(json.loads((run / "run.json").read_text()))
+
+    def evaluations(self, run: Path) -> list[dict[str, Any]]:
+        clocks = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
+        rows = map(json.loads, (run / "evaluations.jsonl").read_text().splitlines())
+        return [{name: value for name, value in row.items() if name not in clocks} for row in rows]
 
 
 def _is_setting(word: str) -> bool:

@@ -38,10 +38,10 @@ objective: {metric: test_loss}
 class Folder:
     """A folder with a program and a spec, in which ``lrbench`` is run."""
 
-    def __init__(self, path: Path, program: str = PLAIN, spec: str = SPEC) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.write("train.py", program)
-        self.write("train.yaml", spec)
+        self.write("train.py", PLAIN)
+        self.write("train.yaml", SPEC)
 
     def write(self, name: str, text: str) -> Path:
         (self.path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ class Folder:
 
     def lrbench(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*words), cwd=self.path, capture_output=True, text=True, timeout=300, check=False
+            self.command(*words), cwd=self.path, capture_output=True, text=True, timeout=120, check=False
         )
 
     def train(self, *words: str) -> subprocess.CompletedProcess[str]:

@@ -84,7 +84,7 @@ def same_from_scratch(folder: ProgramFolder, found: dict[str, Any]) -> None:
         "run", "train.yaml", "--program", "name=whole", f"policies=[{json.dumps(found['policy'])}]", "seeds=[1000]"
     )
     assert done.returncode == 0, done.stderr
-    (whole,) = folder.runs_of("whole")
+    (whole,) = folder.runs("whole")
     assert folder.evaluations(whole) == in_stages
 
 
@@ -93,7 +93,7 @@ def test_a_script_that_saves_its_state_is_composed_as_if_it_had_trained_in_one_p
     assert found["chosen_on"] == "test"  # the script takes no split
     assert found["images"] is None
     assert [stage["end"] for stage in found["stages"]] == [40, 80, 120]
-    assert any("branch" in folder.described(run) for run in folder.runs_of("train-compose"))
+    assert any("branch" in folder.described(run) for run in folder.runs("train-compose"))
     assert found["composite"]
     distances = [one["distance"] for one in found["stages"][-1]["tried"]]
     assert distances == sorted(distances)
@@ -119,7 +119,7 @@ def test_a_program_that_cannot_resume_is_refused_before_it_trains(folder):
         "and restore= to lrbench.attach, or hand over an lrbench.torch.Training"
     ]
     assert not (folder.path / "trained").exists()
-    assert not folder.runs_of()
+    assert not folder.runs()
 
 
 def test_a_program_that_fails_before_it_trains_is_named_with_its_line(folder):

@@ -75,7 +75,8 @@ class Folder:
         return subprocess.run(
             [sys.executable, *words],
             cwd=self.path,
-            env={**os.environ, "COLUMNS": "100", **environment},  # as wide as texts in Python
+            # Without a terminal's width the commands print as wide as Python does.
+            env={name: value for name, value in os.environ.items() if name != "COLUMNS"} | environment,
             capture_output=True,
             text=True,
             timeout=900,

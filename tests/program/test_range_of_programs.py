@@ -67,10 +67,10 @@ def test_tune_without_rates_in_the_spec_runs_the_range_test_on_the_program(folde
     done = folder.lrbench("tune", "train.yaml", "--program", *TUNE)
     assert done.returncode == 0, done.stderr
     assert "no search.rates in the spec: running a range test first" in done.stderr
-    assert len(folder.runs_of("train-range")) >= 1 + 3
+    assert len(folder.runs("train-range")) >= 1 + 3
     (found,) = [line for line in done.stderr.splitlines() if line.startswith("search.rates: ")]
     low, high = map(float, found.removeprefix("search.rates: [").rstrip("]").split(","))
-    rates = [float(folder.described(run)["policy"].split("=")[1].rstrip(")")) for run in folder.runs_of("train-tune")]
+    rates = [float(folder.described(run)["policy"].split("=")[1].rstrip(")")) for run in folder.runs("train-tune")]
     assert rates
     assert all(low <= rate <= high for rate in rates)
 
@@ -85,7 +85,7 @@ def test_nothing_is_executed_without_consent_and_a_line_says_what_to_type(folder
         "--program to the command"
     ]
     assert not (folder.path / "executed").exists()
-    assert not folder.runs_of()
+    assert not folder.runs()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_bad_input_is_one_line_before_anything_runs(folder, words, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert not folder.runs_of()
+    assert not folder.runs()
 
 
 def test_each_value_of_an_argument_has_a_range_of_its_own(folder):

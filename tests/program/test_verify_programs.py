@@ -60,7 +60,7 @@ def test_a_missing_or_unfit_target_is_one_line_before_anything_runs(folder, word
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert not folder.runs_of()
+    assert not folder.runs()
 
 
 def test_nothing_is_executed_without_consent(folder):
