@@ -1,4 +1,4 @@
-"""What a function and all that it uses are made of: a hash for the id of its runs, or why it cannot travel.
+"""Hash of a function and of all that it uses, for the id of its runs; refusal of what cannot be sent to a process.
 
 The hash takes in the code of the function, of the functions and classes of ``__main__`` that it refers to, its closure
 and defaults, and the values of the globals that it reads. What comes from a module counts by name, and the modules of
@@ -31,7 +31,7 @@ _UNREAD |= {"__annotations__", "__annotate__", "__annotate_func__", "__annotatio
 
 
 class Contents:
-    """What a function is made of.
+    """Hash of a function and of all that it uses.
 
     Attributes:
         modules: files of the user's own modules under ``folder`` that it uses.
@@ -233,7 +233,7 @@ def function_name(function: Any) -> str:
 
 
 def _why_not(value: Any) -> str | None:
-    """What a value is that can be pickled in some way, but would be another thing in another process."""
+    """Name the kind of a value that another process cannot use even where it can be pickled; None for any other."""
     torch = sys.modules.get("torch")
     if isinstance(value, io.IOBase) or type(value).__name__ == "OutStream":
         return "an open file"

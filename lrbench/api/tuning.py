@@ -35,7 +35,7 @@ LOG = logging.getLogger("lrbench")
 
 
 class TuneResults:
-    """What a search found; shown as ``lrbench tune`` shows it, in a notebook as tables.
+    """Result of a search; shown as ``lrbench tune`` shows it, in a notebook as tables.
 
     Attributes:
         found: policies tried, finals, confirmed policies and costs.

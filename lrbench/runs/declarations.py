@@ -1,4 +1,4 @@
-"""What programs declare of their trainings in run.json, and what follows from it for every table."""
+"""Declarations of programs about their trainings in run.json, and the labels and notes of tables that go by them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Described(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What a program declares; empty before its first evaluation."""
+        """Declarations of a program by name; empty before its first evaluation."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What the runs of a program declare.
+    """Declarations that the runs of a program share.
 
     Attributes:
         program: name of the program, such as ``train.py:training``.

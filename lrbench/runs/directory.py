@@ -142,7 +142,7 @@ class RunDirectory:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What became known of the training with an evaluation; empty where nothing did."""
+        """Declarations of the training that came with an evaluation; empty where none did."""
         description = self.description
         return {} if description is None else description.facts
 

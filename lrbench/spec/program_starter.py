@@ -24,13 +24,13 @@ from lrbench.spec.starter_spec import (
 )
 
 USUAL_RATE = 0.001
-"""Of AdamW, where a program does not say its own."""
+"""Learning rate of AdamW, for a program that does not tell its own."""
 TRIALS = 20
 
 
 @dataclass(frozen=True)
 class ProgramFacts:
-    """What a program shows in a few iterations.
+    """Properties of a program that a few of its iterations show.
 
     Attributes:
         metrics: names of the metrics that it reports; with the outputs for each sample ``accuracy`` is among them.

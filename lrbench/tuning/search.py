@@ -232,7 +232,7 @@ class Search:
 
 
 def _missed_by(target: Target, rows: Sequence[Evaluation]) -> float:
-    """How far a run missed the target, from 0 to 1: a difference of accuracies, else as a share of both."""
+    """Return how far a run missed the target, from 0 to 1: a difference of accuracies, else as a share of both."""
     best = target.metric.best(rows)
     if best is None:
         return 1.0

@@ -1,4 +1,4 @@
-"""What every table says of a program: what it declares, and the data that it is judged on."""
+"""Labels of programs in every table: their declarations, and the data that they are judged on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a function travels with: a hash of all that decides what it does, and what cannot travel."""
+"""Hash of a function with all that decides its results, and refusals of values that cannot be sent."""
 
 from __future__ import annotations
 

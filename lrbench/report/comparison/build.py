@@ -55,7 +55,7 @@ def compare(report: Report, axis: Axis) -> Comparison:
 
 
 Goal = tuple[Metric, AnyTarget | None]
-"""What policies are ranked by, and the target; None where there is none or there are several."""
+"""Metric that ranks policies, and the target; None where there is none or there are several."""
 
 
 def _groups(report: Report, axis: Axis) -> Iterator[tuple[str, list[PolicyRow], Goal]]:

@@ -83,7 +83,7 @@ def _ratio(ratio: Summary, seeds: int) -> str:
 
 
 def difference(first: Summary, second: Summary, unit: Unit = "fraction") -> str:
-    """How much the second's mean lies above the first's, and whether that is more than the seeds' noise.
+    """Return how far the second's mean lies above the first's, and whether that is more than the seeds' noise.
 
     Fractions differ by points.
     """

@@ -167,7 +167,7 @@ class Entry:
 
     @property
     def facts(self) -> dict[str, bool | str]:
-        """What a program declares of its training, as far as all runs agree."""
+        """Declarations of a program about its training that all runs share."""
         first, *others = (dict(run.facts) for run in self.runs)
         return {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
 

@@ -48,7 +48,7 @@ class Scale(Protocol):
 
     @property
     def beyond_chance(self) -> str:
-        """What a rate does that trains, in the past tense."""
+        """Effect of a rate that trains, as the end of a sentence in the past tense."""
 
     @property
     def gain(self) -> str:
@@ -87,7 +87,7 @@ class AccuracyScale:
 
     @property
     def beyond_chance(self) -> str:
-        """What a rate does that trains, in the past tense."""
+        """Effect of a rate that trains, as the end of a sentence in the past tense."""
         return f"trained beyond chance ({self.chance:.1%}, and {self.least_gain:.1%} for luck)"
 
     @property
@@ -145,7 +145,7 @@ class MetricScale:
 
     @property
     def beyond_chance(self) -> str:
-        """What a rate does that trains, in the past tense."""
+        """Effect of a rate that trains, as the end of a sentence in the past tense."""
         how = "raised" if self.sign > 0 else "lowered"
         return (
             f"{how} the {self.objective.title} by more than {self.text(self.least_gain)} from "
