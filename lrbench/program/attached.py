@@ -259,7 +259,7 @@ class AttachedScheduler:
         """Set every group's ``lr``."""
         for group, ratio in zip(self.optimizer.param_groups, self._ratios):
             value = rate if ratio == 1 else rate * ratio
-            if hasattr(group["lr"], "fill_"):  # a tensor, for a captured or compiled optimizer
+            if type(group["lr"]) is not float and hasattr(group["lr"], "fill_"):  # a tensor, for a compiled optimizer
                 group["lr"].fill_(value)
             else:
                 group["lr"] = value

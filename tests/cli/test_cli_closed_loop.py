@@ -19,7 +19,7 @@ pytestmark = pytest.mark.caffe
 PYTHON = sys.executable  # not a fork
 SPEC = """
 name: trial
-workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 120, test_interval: 10}
+workload: {net: lenet, dataset: digits, batch_size: 8, test_batch_size: 100, iterations: 120, test_interval: 10}
 solver: {type: SGD, momentum: 0.9}
 policies:
   - SWITCH(policies=[FIX(k0=0.01), TRI(k0=0.001, k1=0.02, l=8), FIX(k0=0.002)], patience=2, threshold=1,

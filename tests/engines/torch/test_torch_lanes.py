@@ -16,14 +16,14 @@ from lrbench.engines.base import NetJob
 from lrbench.engines.bound_net import bind
 from lrbench.engines.torch import lockstep
 from lrbench.engines.torch.lane import Lane
-from lrbench.engines.torch.lockstep import GPU_CHUNK, LossTrace, Rounds
+from lrbench.engines.torch.lockstep import LossTrace, Rounds
 from lrbench.engines.torch.session_inputs import Model, SessionInputs
 from lrbench.nets import NetParameter, find_net, read_net
 from lrbench.policies import parse_policy
 from lrbench.spec.model import SolverSettings
 from lrbench.testing.engines import augmented
 
-STEPS = 50
+STEPS = 24
 BATCH_NORM = """
 name: "small"
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
@@ -119,7 +119,7 @@ def test_lanes_of_any_policy_seed_and_solver_are_runs_alone(net, request):
     shared = request.getfixturevalue(net)
     together = lanes(shared)
     rounds = Rounds(together)
-    first, second = rounds.train(rates(0, 20)), rounds.train(rates(20, STEPS))
+    first, second = rounds.train(rates(0, 10)), rounds.train(rates(10, STEPS))
     found = [everything(*both) for both in zip(together, zip(first, second, strict=True), strict=True)]
     assert found == [alone(shared, run) for run in RUNS]
     assert len({one[0] for one in found}) == len(RUNS)
@@ -162,12 +162,12 @@ def test_training_ends_when_all_lanes_have_diverged(small):
 
 def test_a_lane_that_leaves_and_one_that_joins_leave_the_others_as_they_are(small):
     together = lanes(small)
-    first = Rounds(together).train(rates(0, 20))
+    first = Rounds(together).train(rates(0, 10))
     gone, late = together.pop(0), lanes(small, [RUNS[0]])[0]
-    given = np.concatenate([rates(20, STEPS)[1:], rates(0, 30)[:1]])
+    given = np.concatenate([rates(10, STEPS)[1:], rates(0, STEPS - 10)[:1]])
     second = Rounds([*together, late]).train(given)
-    assert everything(gone, [first[0]]) == alone(small, RUNS[0], end=20)
-    assert everything(late, [second[-1]]) == alone(small, RUNS[0], end=30)
+    assert everything(gone, [first[0]]) == alone(small, RUNS[0], end=10)
+    assert everything(late, [second[-1]]) == alone(small, RUNS[0], end=STEPS - 10)
     for number in range(1, len(RUNS)):
         traces = [first[number], second[number - 1]]
         assert everything(together[number - 1], traces) == alone(small, RUNS[number])
@@ -175,14 +175,14 @@ def test_a_lane_that_leaves_and_one_that_joins_leave_the_others_as_they_are(smal
 
 def test_a_lane_goes_on_from_a_snapshot_beside_others(small, tmp_path):
     together = lanes(small)
-    Rounds(together).train(rates(0, 20))
+    Rounds(together).train(rates(0, 10))
     (tmp_path / "snapshot").mkdir()
     together[3].save(tmp_path / "snapshot")
-    expected = Rounds(together).train(rates(20, STEPS))[3]
+    expected = Rounds(together).train(rates(10, STEPS))[3]
     again = lanes(small)
     again[3].restore(tmp_path / "snapshot")
-    given = rates(0, 30)
-    given[3] = rates(20, STEPS)[3]
+    given = rates(0, STEPS - 10)
+    given[3] = rates(10, STEPS)[3]
     found = Rounds(again).train(given)[3]
     assert everything(again[3], [found]) == everything(together[3], [expected])
 
@@ -213,18 +213,20 @@ class RecordedStreams:
 
 
 def test_stretches_of_many_rounds_whose_losses_are_looked_at_later_give_the_same(small, monkeypatch):
-    end = 2 * GPU_CHUNK + 44
+    chunk = 12
+    monkeypatch.setattr(lockstep, "GPU_CHUNK", chunk)
+    end = 2 * chunk + 5
     runs = [(solver, seed, "FIX(k0=0.003)") for solver, seed, _ in RUNS[:4]]
     expected = [alone(small, run, end) for run in (runs[0], runs[2], runs[3])]
     monkeypatch.setattr(lockstep, "Streams", RecordedStreams)
     together = lanes(small, runs)
     given = rates(0, end, runs)
-    given[1, GPU_CHUNK + 5 :] = 1e30
+    given[1, chunk + 5 :] = 1e30
     told: list[int] = []
     traces = Rounds(together).train(given, lambda done, losses: told.append(done))
-    assert told == [GPU_CHUNK, 2 * GPU_CHUNK]
+    assert told == [chunk, 2 * chunk]
     assert not traces[1].finite
-    assert GPU_CHUNK + 5 < len(traces[1].losses) < GPU_CHUNK + 10
+    assert chunk + 5 < len(traces[1].losses) < chunk + 10
     found = [everything(together[number], [traces[number]]) for number in (0, 2, 3)]
     assert found == expected
     assert RecordedStreams.recorded == 1
