@@ -66,6 +66,7 @@ class Training:
     Attributes:
         stop: set when the user wants everything to end; the session's calls then fail and the run stays pending.
         pause: called after each evaluation; a run for which it returns a reason is pending, to be resumed later.
+        held: iterations whose snapshots are made and kept, whatever the settings of snapshots are.
     """
 
     engine: Engine
@@ -75,6 +76,7 @@ class Training:
     observer: Observer
     stop: threading.Event
     pause: Pause = lambda evaluations: None
+    held: frozenset[int] = frozenset()
     _evaluations: list[Evaluation] = field(default_factory=list)
     _controller: Controller = field(init=False)
     _saved: int = 0
@@ -152,7 +154,7 @@ class Training:
             diverged = self._evaluate(session, trained, end, float(rates[-1]))
             if diverged is not None:
                 return Status("diverged", end, f"{diverged} at iteration {end}")
-            if self.job.snapshots.is_due(end, time.monotonic() - self._saved_at):
+            if end in self.held or self.job.snapshots.is_due(end, time.monotonic() - self._saved_at):
                 self._save(session)
             why = self.rules.verdict(self._evaluations)
         self._save(session)
@@ -167,7 +169,7 @@ class Training:
             write_checksums(folder)
         self._saved, self._saved_at = self._iteration, time.monotonic()
         if self.job.snapshots.keep != "all":
-            self.directory.drop_snapshots(self.job.snapshots.keep)
+            self.directory.drop_snapshots(self.job.snapshots.keep, self.held)
 
     def _open(self, opened: Callable[[AnySession], None]) -> AnySession:
         """Open a session at the newest snapshot that is whole and whose evaluation is on disk, else at the start."""

@@ -16,6 +16,7 @@ from lrbench.errors import UsageError
 from lrbench.executors import plan
 from lrbench.executors.local import Outcome
 from lrbench.executors.log_listener import LogListener, name_of
+from lrbench.executors.prefixes import run_sharing
 from lrbench.executors.setup import (
     check_engine,
     check_tasks,
@@ -72,7 +73,7 @@ def run(
     log_program(experiment, data, consent)
     executor = make_executor(tasks, engine, jobs, LOG.info)
     executor.listener = RunLog(len(tasks))
-    executor.run(tasks)
+    run_sharing(executor, tasks)
     return Results(*(task.folder for task in tasks))
 
 

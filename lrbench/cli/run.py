@@ -96,10 +96,11 @@ def run(
 
 def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
     from lrbench.cli.progress import RunProgress
+    from lrbench.executors.prefixes import run_sharing
 
     with RunProgress(len(tasks)) as executor.listener:
         try:
-            return executor.run(tasks)
+            return run_sharing(executor, tasks)
         except Interrupted as error:
             native = tasks[0].experiment.settings.engine.driver == "native"
             kept = "finished runs are kept, the others start over" if native else "completed work is kept"

@@ -181,7 +181,7 @@ class LocalExecutor:
                 status = directory.status()  # another process may have finished it since
                 if status.done:
                     return Outcome(task, "skipped", status)
-                directory.describe(task.description(self.engine, slot.lanes))
+                self._describe(task, directory, slot)
                 self._tell(self.listener.started, task)
                 job = task.job(
                     slot,
@@ -193,10 +193,19 @@ class LocalExecutor:
                     resumed=lambda iteration: self._tell(self.listener.resumed, task, iteration),
                     restarted=lambda reason: self._tell(self.listener.restarted, task, reason),
                 )
-                training = Training(self.engine, job, directory, task.rules, observer, self._stop, task.pause)
+                training = Training(
+                    self.engine, job, directory, task.rules, observer, self._stop, task.pause, task.held
+                )
                 return Outcome(task, "ran", training.run(partial(setitem, self._sessions, task.number)))
         except RunBusy:
             return Outcome(task, "busy", directory.status())
         finally:
             self._sessions.pop(task.number, None)
             self._slots.put(slot)
+
+    def _describe(self, task: Task, directory: RunDirectory, slot: RunSlot) -> None:
+        """Write run.json unless it is there, and let a run that has not begun take over its prefix."""
+        description, prefix = task.description(self.engine, slot.lanes), task.prefix
+        if prefix is not None and not directory.evaluations():
+            directory.branch(RunDirectory(prefix.folder), prefix.iteration, description)
+        directory.describe(description)

@@ -42,12 +42,22 @@ def slots(jobs: int, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> list[R
 
 
 @dataclass(frozen=True)
+class Prefix:
+    """The first iterations of a run, taken over from the run in ``folder``, which has the same seed and rates there."""
+
+    folder: Path
+    iteration: int
+
+
+@dataclass(frozen=True)
 class Task:
     """One run with all that it needs.
 
     Attributes:
         number: position in the experiment's order, from 1.
         pause: called after each evaluation; returns a reason to pause the run there, or None to go on.
+        prefix: what another run has trained already; None: the run is trained from the start.
+        held: iterations at which other runs branch, whose snapshots are kept.
     """
 
     number: int
@@ -57,6 +67,8 @@ class Task:
     folder: Path
     threads: int = 1
     pause: Pause = lambda evaluations: None
+    prefix: Prefix | None = None
+    held: frozenset[int] = frozenset()
 
     @property
     def label(self) -> str:

@@ -43,6 +43,7 @@ class RunRow:
         facts: what a program declares, as in run.json.
         rates: version of the count of lengths that are not whole, as in run.json; None where all are whole or it is
             unknown.
+        taken_over: iterations taken over from another run, which had the same seed and the same rates up to there.
     """
 
     path: Path
@@ -67,6 +68,7 @@ class RunRow:
     objective: Objective | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     rates: int | None = None
+    taken_over: int = 0
 
     @property
     def target_budgets(self) -> Mapping[str, float | None]:
@@ -118,6 +120,7 @@ def row_of_record(record: RunRecord, target: AnyTarget | None = None) -> RunRow:
         stopping=run.stopping,
         objective=objective,
         facts=run.facts,
+        taken_over=0 if run.branch is None else run.branch.iteration,
         rates=run.counting,
     )
 

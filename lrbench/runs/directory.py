@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -253,9 +253,9 @@ class RunDirectory:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
-    def drop_snapshots(self, keep: int) -> None:
-        """Delete all but the newest ``keep``."""
-        self._delete([path for _, path in self.snapshots()[:-keep]])
+    def drop_snapshots(self, keep: int, held: Collection[int] = ()) -> None:
+        """Delete all but the newest ``keep`` and those of the iterations ``held``."""
+        self._delete([path for iteration, path in self.snapshots()[:-keep] if iteration not in held])
 
     def drop_snapshots_after(self, iteration: int) -> None:
         """Delete the snapshots after an iteration, to which the run has gone back."""

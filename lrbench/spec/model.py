@@ -256,6 +256,7 @@ class ExperimentSettings(Settings):
         stopping: when a run ends early.
         robustness: factors with which each policy is also run; None: none.
         snapshots: when the state of a run is saved, and how many saved states are kept.
+        share_prefixes: train iterations that runs have in common once: those with the same seed and the same rates.
         search: settings of ``tune``.
         range: settings of ``range``.
         composition: settings of ``compose``.
@@ -273,6 +274,7 @@ class ExperimentSettings(Settings):
     stopping: StoppingSettings = StoppingSettings()
     robustness: RobustnessSettings | None = None
     snapshots: SnapshotSettings = SnapshotSettings()
+    share_prefixes: bool = Field(default=True, examples=["false"])
     search: SearchSettings = SearchSettings()
     range: RangeSettings = RangeSettings()
     composition: CompositionSettings = CompositionSettings()

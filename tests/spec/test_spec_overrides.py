@@ -69,7 +69,8 @@ def test_an_alias_is_set_alone(spec):
         (
             "a..b=3",
             "--set a..b: unknown key 'a'; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, target, objective, policies, stopping, robustness, snapshots, search, range, composition",
+            "target_accuracy, target, objective, policies, stopping, robustness, snapshots, share_prefixes, search, "
+            "range, composition",
         ),
         (
             "workload.iterations='9'",

@@ -260,19 +260,22 @@ def test_evaluations_come_within_the_run(spec):
             "seeds: [0]",
             "1: 2",
             "10: unknown key '1'; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, target, objective, policies, stopping, robustness, snapshots, search, range, composition",
+            "target_accuracy, target, objective, policies, stopping, robustness, snapshots, share_prefixes, search, "
+            "range, composition",
         ),
         (
             "seeds: [0]",
             "'<<': 2",
             "10: unknown key '<<'; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, target, objective, policies, stopping, robustness, snapshots, search, range, composition",
+            "target_accuracy, target, objective, policies, stopping, robustness, snapshots, share_prefixes, search, "
+            "range, composition",
         ),
         (
             "seeds: [0]",
             "'': 2",
             "10: unknown key ''; the keys here are name, workload, solver, engine, seeds, "
-            "target_accuracy, target, objective, policies, stopping, robustness, snapshots, search, range, composition",
+            "target_accuracy, target, objective, policies, stopping, robustness, snapshots, share_prefixes, search, "
+            "range, composition",
         ),
         ("  iterations: 100\n", "", "2: the key 'workload.iterations' is missing; for example iterations: 10000"),
         (

@@ -52,6 +52,10 @@ _MISSED = (
     "counts with its whole budget; a policy of which a run missed the target or diverged is not tested"
 )
 _PROVISIONAL = "rows without a rank: running (the best so far) or without a value; they are not tested"
+_SHARED = (
+    "{:,} of {:,} iterations were not trained again: runs with the same seed and the same rates up to an evaluation "
+    "share what comes before it"
+)
 _EARLIER_COUNT = (
     "the rates of {} of {} runs were computed with an earlier count of cycles, in which a length that is not whole "
     "came an iteration late at some of its multiples; run the spec again for the rates of today, under another run id"
@@ -181,6 +185,8 @@ def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:
     rates = [run.rates for run in workload.runs]
     if 1 in rates:
         yield _EARLIER_COUNT.format(rates.count(1), len(rates))
+    if taken_over := sum(run.taken_over for run in workload.runs):
+        yield _SHARED.format(taken_over, sum(run.iteration for run in workload.runs))
     yield from mixed_versions(run for row in workload.policies for run in row.runs)
     yield from workload.program_notes
 

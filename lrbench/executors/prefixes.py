@@ -1,0 +1,123 @@
+"""Prefixes that runs share: iterations with the same seed and the same learning rates, which are trained once.
+
+Up to an evaluation at which the rates of two runs have been the same, one is a copy of the other: a run begins there
+as a branch of the run before it, and its results are those of training from scratch, bit for bit where the engine
+resumes so. Runs of closed-loop policies, and those of the native driver, which has no snapshots, are trained from the
+start.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from lrbench.executors.local import LocalExecutor, Outcome
+from lrbench.executors.plan import Prefix, Task
+from lrbench.runs.directory import RunBusy, RunDirectory
+from lrbench.spec.program import ProgramWorkload
+
+
+def run_sharing(executor: LocalExecutor, tasks: Sequence[Task]) -> list[Outcome]:
+    """Run tasks as ``LocalExecutor.run`` does, and train each prefix that several share once.
+
+    Raises:
+        Interrupted: Ctrl-C; what was done is on disk.
+    """
+    planned = with_prefixes(tasks)
+    ended: set[int] = set()
+    outcomes = executor.run(_ready(planned, ended), lambda outcome: ended.add(outcome.task.number))
+    for task in planned:
+        keep = task.experiment.settings.snapshots.keep
+        if task.held and keep != "all":
+            directory = RunDirectory(task.folder)
+            with suppress(RunBusy), directory.locked():
+                directory.drop_snapshots(keep)
+    return outcomes
+
+
+def with_prefixes(tasks: Sequence[Task]) -> list[Task]:
+    """Return the tasks, each with the longest prefix that an earlier one has, and the snapshots to keep for others."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, task in enumerate(tasks):
+        if _can_share(task):
+            groups[_likeness(task)].append(index)
+    parents: dict[int, tuple[int, int]] = {}
+    for group in groups.values():
+        parents |= _parents(tasks, group)
+    held: dict[int, set[int]] = defaultdict(set)
+    for parent, iteration in parents.values():
+        held[parent].add(iteration)
+    return [
+        replace(
+            task,
+            prefix=Prefix(tasks[parents[index][0]].folder, parents[index][1]) if index in parents else None,
+            held=frozenset(held[index]),
+        )
+        for index, task in enumerate(tasks)
+    ]
+
+
+def saved_iterations(tasks: Sequence[Task]) -> int:
+    """Return how many iterations of planned tasks are taken over from others."""
+    return sum(task.prefix.iteration for task in tasks if task.prefix is not None)
+
+
+def _can_share(task: Task) -> bool:
+    settings = task.experiment.settings
+    native = settings.engine.driver == "native"
+    return settings.share_prefixes and not native and not task.run.effective_policy.closed_loop
+
+
+def _likeness(task: Task) -> str:
+    """Everything that decides the outcome but the policy, and the length where the training cannot depend on it."""
+    identity = {**task.experiment.identity(task.run, task.data), "policy": None, "rates": None}
+    workload = task.experiment.workload
+    if not isinstance(workload, ProgramWorkload) or workload.function is not None:
+        identity["workload"] = {**identity["workload"], "iterations": None}
+    return json.dumps(identity, sort_keys=True)
+
+
+def _parents(tasks: Sequence[Task], group: list[int]) -> dict[int, tuple[int, int]]:
+    """For each task the earlier one that shares most with it, and the last evaluation that they share.
+
+    Groups of tasks are split by the rates of one interval between evaluations after the other, so that rates are
+    computed only as far as they are shared, and one interval further.
+    """
+    interval = tasks[group[0]].experiment.workload.test_interval
+    found: dict[int, tuple[int, int]] = {}
+    left = [(group, 0)]
+    while left:
+        alike, start = left.pop()
+        parts: dict[bytes, list[int]] = defaultdict(list)
+        for index in alike:
+            iterations = tasks[index].experiment.workload.iterations
+            if start + interval <= iterations:
+                controller = tasks[index].run.effective_policy.start(iterations)
+                parts[controller.rates(start, start + interval).tobytes()].append(index)
+        for first, *others in parts.values():
+            found |= dict.fromkeys(others, (first, start + interval))
+            if others:
+                left.append(([first, *others], start + interval))
+    return found
+
+
+def _ready(tasks: Sequence[Task], ended: set[int]) -> Iterator[Task | None]:
+    """Yield each task once the run that it branches from has come that far or has ended; None while there is none."""
+    numbers = {task.folder: task.number for task in tasks}
+    left = list(tasks)
+    while left:
+        ready = next((task for task in left if _has_prefix(task, numbers, ended)), None)
+        if ready is not None:
+            left.remove(ready)
+        yield ready
+
+
+def _has_prefix(task: Task, numbers: dict[Path, int], ended: set[int]) -> bool:
+    if task.prefix is None or numbers[task.prefix.folder] in ended:
+        return True
+    parent = RunDirectory(task.prefix.folder)
+    return RunDirectory(task.folder).status().done or parent.snapshot(task.prefix.iteration).is_dir()

@@ -1,0 +1,132 @@
+"""Iterations that runs share are trained once, and the results are those of training each run from the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from factories.fake_engine import FakeEngine, FakeSession
+from factories.made_up_jobs import prepared
+
+from lrbench.errors import EngineFailed
+from lrbench.executors.local import LocalExecutor
+from lrbench.executors.plan import Prefix, Task, tasks
+from lrbench.executors.prefixes import run_sharing, with_prefixes
+from lrbench.runs.directory import RunDirectory
+from lrbench.spec.experiment import read_experiment
+
+SPEC = """
+workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 60, test_interval: 10}
+solver: {type: SGD, momentum: 0.9}
+policies:
+  - FIX(k0=0.001)
+  - STEP(k0=0.001, gamma=0.5, l=25)
+  - NSTEP(k0=0.001, gamma=0.5, l=[25, 52])
+  - WSD(k0=0.001, warmup=10, decay=20)
+  - WSD(k0=0.001, warmup=10, decay=30)
+  - FIX(k0=0.002)
+"""
+NAMES = ("FIX", "STEP", "NSTEP", "WSD 20", "WSD 30", "other FIX")
+
+
+def planned(folder: Path, text: str = SPEC, *changes: str) -> list[Task]:
+    path = folder / "trial.yaml"
+    path.write_text(text)
+    return tasks(read_experiment(path, changes), prepared(folder), folder / "results")
+
+
+def shared(plan: list[Task]) -> dict[str, tuple[str, int]]:
+    names = {task.folder: name for task, name in zip(plan, NAMES, strict=True)}
+    return {
+        names[task.folder]: (names[task.prefix.folder], task.prefix.iteration)
+        for task in with_prefixes(plan)
+        if task.prefix is not None
+    }
+
+
+def outcome(plan: list[Task]) -> list[object]:
+    directories = [RunDirectory(task.folder) for task in plan]
+    return [
+        (each.status().status, [(row.iteration, row.metrics, row.learning_rate) for row in each.evaluations()])
+        for each in directories
+    ]
+
+
+def trained(engine: FakeEngine) -> int:
+    return sum(map(len, engine.rates.values()))
+
+
+def test_each_run_branches_from_the_earlier_one_that_shares_most_at_the_last_evaluation_they_share(tmp_path):
+    assert shared(planned(tmp_path)) == {"STEP": ("FIX", 20), "NSTEP": ("STEP", 50), "WSD 30": ("WSD 20", 30)}
+
+
+def test_the_snapshots_where_others_branch_are_kept_until_the_end(tmp_path):
+    plan = with_prefixes(planned(tmp_path))
+    assert [sorted(task.held) for task in plan] == [[20], [50], [], [30], [], []]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_results_are_the_same_and_each_iteration_is_trained_once(tmp_path, jobs):
+    engine, alone = FakeEngine(), FakeEngine()
+    (tmp_path / "alone").mkdir()
+    plan, apart = planned(tmp_path), planned(tmp_path / "alone", SPEC, "share_prefixes=false")
+    assert [each.status.status for each in run_sharing(LocalExecutor(engine, jobs), plan)] == ["finished"] * 6
+    run_sharing(LocalExecutor(alone, jobs), apart)
+    assert outcome(plan) == outcome(apart)
+    assert trained(alone) == 6 * 60
+    assert trained(engine) == 6 * 60 - (20 + 50 + 30)
+    for each, other in zip(plan, apart, strict=True):
+        here, there = RunDirectory(each.folder), RunDirectory(other.folder)
+        assert [iteration for iteration, _ in here.snapshots()] == [iteration for iteration, _ in there.snapshots()]
+
+
+def test_other_seeds_solvers_and_closed_loops_share_nothing(tmp_path):
+    text = """
+workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 60, test_interval: 10}
+solver: [{type: SGD, momentum: 0.9}, {type: SGD, momentum: 0.5}]
+seeds: [0, 1]
+policies: [FIX(k0=0.001), 'PLATEAU(k0=0.001)', 'PLATEAU(k0=0.001, patience=3)']
+"""
+    assert all(task.prefix is None for task in with_prefixes(planned(tmp_path, text)))
+
+
+def test_robustness_scales_are_of_other_rates(tmp_path):
+    text = SPEC.replace("policies:", "robustness: {scales: [2]}\npolicies:")
+    found = {
+        task.run.label: task.prefix for task in with_prefixes(planned(tmp_path, text.replace("k0=0.002", "k0=0.1")))
+    }
+    assert found["FIX(k0=0.001) x2 SGD seed 0"] is None
+    prefix = found["STEP(k0=0.001, gamma=0.5, l=25) x2 SGD seed 0"]
+    assert isinstance(prefix, Prefix)
+    assert prefix.iteration == 20
+
+
+def test_where_the_other_run_failed_it_is_trained_from_the_start(tmp_path):
+    def fail(session: FakeSession) -> None:
+        if session.job.policy.text == "FIX(k0=0.001)":
+            raise EngineFailed("out of memory")
+
+    plan, engine = planned(tmp_path), FakeEngine(fail)
+    ended = run_sharing(LocalExecutor(engine, 2), plan)
+    assert sorted(each.status.status for each in ended) == ["failed", *["finished"] * 5]
+    assert len(engine.rates[plan[1].folder.name]) == 60
+
+
+def test_a_second_call_goes_on_after_an_interruption(tmp_path):
+    def fail(session: FakeSession) -> None:
+        if session.job.policy.name == "STEP" and session.iteration >= 40:
+            raise EngineFailed("the disk is full")
+
+    plan = planned(tmp_path)
+    run_sharing(LocalExecutor(FakeEngine(fail), 1), plan)
+    run_sharing(LocalExecutor(FakeEngine(), 1), plan)
+    (tmp_path / "alone").mkdir()
+    apart = planned(tmp_path / "alone", SPEC, "share_prefixes=false")
+    run_sharing(LocalExecutor(FakeEngine(), 1), apart)
+    assert outcome(plan) == outcome(apart)
+
+
+def test_an_engine_without_snapshots_trains_every_run_from_the_start(tmp_path):
+    engine = FakeEngine(resumable=False)
+    run_sharing(LocalExecutor(engine, 2), planned(tmp_path))
+    assert trained(engine) == 6 * 60
