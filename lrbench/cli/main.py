@@ -34,6 +34,7 @@ ORDER = [
     "tune",
     "compose",
     "verify",
+    "branch",
     "recommend",
     "db",
     "policies",

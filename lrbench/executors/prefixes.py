@@ -27,9 +27,13 @@ def run_sharing(executor: LocalExecutor, tasks: Sequence[Task]) -> list[Outcome]
     Raises:
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    planned = with_prefixes(tasks)
-    ended: set[int] = set()
-    outcomes = executor.run(_ready(planned, ended), lambda outcome: ended.add(outcome.task.number))
+    return run_planned(executor, with_prefixes(tasks))
+
+
+def run_planned(executor: LocalExecutor, planned: Sequence[Task]) -> list[Outcome]:
+    """Run tasks that have their prefixes, as ``run_sharing`` does; a prefix of another run than theirs is on disk."""
+    ended: set[Path] = set()
+    outcomes = executor.run(_ready(planned, ended), lambda outcome: ended.add(outcome.task.folder))
     for task in planned:
         keep = task.experiment.settings.snapshots.keep
         if task.held and keep != "all":
@@ -105,19 +109,19 @@ def _parents(tasks: Sequence[Task], group: list[int]) -> dict[int, tuple[int, in
     return found
 
 
-def _ready(tasks: Sequence[Task], ended: set[int]) -> Iterator[Task | None]:
+def _ready(tasks: Sequence[Task], ended: set[Path]) -> Iterator[Task | None]:
     """Yield each task once the run that it branches from has come that far or has ended; None while there is none."""
-    numbers = {task.folder: task.number for task in tasks}
+    under_way = {task.folder for task in tasks}
     left = list(tasks)
     while left:
-        ready = next((task for task in left if _has_prefix(task, numbers, ended)), None)
+        ready = next((task for task in left if _has_prefix(task, under_way - ended)), None)
         if ready is not None:
             left.remove(ready)
         yield ready
 
 
-def _has_prefix(task: Task, numbers: dict[Path, int], ended: set[int]) -> bool:
-    if task.prefix is None or numbers[task.prefix.folder] in ended:
+def _has_prefix(task: Task, under_way: set[Path]) -> bool:
+    if task.prefix is None or task.prefix.folder not in under_way:
         return True
     parent = RunDirectory(task.prefix.folder)
     return RunDirectory(task.folder).status().done or parent.snapshot(task.prefix.iteration).is_dir()
