@@ -35,6 +35,7 @@ ORDER = [
     "compose",
     "verify",
     "branch",
+    "extend",
     "recommend",
     "db",
     "policies",

@@ -46,8 +46,8 @@ class LengthResult:
 
 
 @dataclass(frozen=True)
-class Stable:
-    """A run whose rates the branches share: its experiment, its settings, its data and its folder."""
+class StoredRun:
+    """A run on disk with all that trains it on: its experiment, its settings, its data and its folder."""
 
     experiment: Experiment
     run: Run
@@ -56,7 +56,7 @@ class Stable:
 
 
 def branches(
-    stable: Sequence[Stable], ends: Sequence[int], cooldown: float, shape: CooldownShape, threads: int
+    stable: Sequence[StoredRun], ends: Sequence[int], cooldown: float, shape: CooldownShape, threads: int
 ) -> list[Task]:
     """Return the runs that end at ``ends``, each with the rates of a stable run up to its cooldown.
 
@@ -74,7 +74,7 @@ def branches(
     return [replace(task, number=number) for number, task in enumerate(tasks, start=1)]
 
 
-def _of(stable: Stable, ends: Sequence[int], cooldown: float, shape: CooldownShape, threads: int) -> list[Task]:
+def _of(stable: StoredRun, ends: Sequence[int], cooldown: float, shape: CooldownShape, threads: int) -> list[Task]:
     tasks = [_branch(stable, end, cooldown, shape, threads) for end in sorted(ends, reverse=True)]
     trunk = Task(0, stable.run, stable.experiment, stable.data, stable.folder, threads)
     planned = with_prefixes([trunk, *tasks])[1:]
@@ -119,7 +119,7 @@ def cooled(policy: Policy, start: int, end: int, shape: CooldownShape) -> Policy
     return policy_from_mapping({"function": "COMPOSE", "policies": stages, "boundaries": [start]})
 
 
-def _branch(stable: Stable, end: int, cooldown: float, shape: CooldownShape, threads: int) -> Task:
+def _branch(stable: StoredRun, end: int, cooldown: float, shape: CooldownShape, threads: int) -> Task:
     settings, workload, policy = stable.experiment.settings, stable.experiment.workload, stable.run.effective_policy
     start = cooldown_start(end, cooldown, workload.test_interval, str(stable.folder))
     along = min(start, workload.iterations)

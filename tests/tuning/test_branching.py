@@ -18,7 +18,7 @@ from lrbench.report.render import render
 from lrbench.report.views.branch import branch_document
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
-from lrbench.tuning.branching import SHAPES, Stable, branches, cooldown_start, cooled, results_by_length
+from lrbench.tuning.branching import SHAPES, StoredRun, branches, cooldown_start, cooled, results_by_length
 
 STABLE = "WARMUP(policy=FIX(k0=0.001), l=10)"
 SPEC = """
@@ -29,13 +29,13 @@ policies: ['{}']
 """
 
 
-def stable(folder: Path, iterations: int = 160, policy: str = STABLE, keep: str = "all") -> Stable:
+def stable(folder: Path, iterations: int = 160, policy: str = STABLE, keep: str = "all") -> StoredRun:
     (folder / "stable.yaml").write_text(SPEC.format(iterations, policy))
     experiment = read_experiment(folder / "stable.yaml", [f"snapshots.keep={keep}"])
     data = prepared(folder)
     (task,) = tasks(experiment, data, folder / "results")
     run_sharing(LocalExecutor(FakeEngine()), [task])
-    return Stable(experiment, task.run, data, task.folder)
+    return StoredRun(experiment, task.run, data, task.folder)
 
 
 def trained(plan: list[Task]) -> dict[int, int]:

@@ -1,0 +1,45 @@
+"""What finished runs reach when they are trained on: the proposals, what there was before, and their ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from lrbench.report.build import Report
+from lrbench.report.document import Block, Document, Heading, Items, Paragraph
+from lrbench.report.formats import mean_and_deviation
+from lrbench.report.views.ranking import ranking_document
+from lrbench.report.views.ranking_data import ranking_data
+
+
+def extend_document(before: Report, after: Report, proposals: Mapping[str, str]) -> Document:
+    """The document of extensions.
+
+    Args:
+        before: the runs that were extended; ``after`` the runs that extend them.
+        proposals: what each policy of ``after`` does, by its text.
+    """
+    ranking = ranking_document(after)
+    blocks: list[Block] = [
+        Heading("how to go on"),
+        Items([f"{what}: {policy}" for policy, what in proposals.items()]),
+        *(Paragraph(sentence) for sentence in _before(before)),
+        *ranking.blocks,
+    ]
+    return Document(blocks, partial(_data, before, after, proposals), ranking.records)
+
+
+def _before(report: Report) -> list[str]:
+    sentences = []
+    for workload in report.workloads:
+        metric = workload.metric
+        for row in workload.policies:
+            value = mean_and_deviation(row.summaries[metric.name], metric.unit)
+            iterations = max(run.iteration for run in row.runs)
+            sentences.append(f"before: {row.policy} at iteration {iterations:,}: {metric.title} {value}")
+    return sentences
+
+
+def _data(before: Report, after: Report, proposals: Mapping[str, str]) -> dict[str, Any]:
+    return {"proposals": dict(proposals), "before": ranking_data(before), "after": ranking_data(after)}
