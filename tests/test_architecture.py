@@ -15,7 +15,7 @@ PACKAGE = Path(lrbench.__file__).parent
 LAYERS = [
     {"_version", "errors", "limits", "storage", "urls", "near", "drawing"},
     {"program"},
-    {"policies", "spec", "data", "nets", "metrics", "runs", "stopping"},
+    {"policies", "spec", "data", "nets", "metrics", "statistics", "runs", "stopping"},
     {"engines"},
     {"runner", "sampling", "exporting", "importing", "comparable"},
     {"executors"},

@@ -58,7 +58,9 @@ POLICY_COLUMNS = (
     "target_accuracy",
     "against_the_best",
     "p_value",
-    "p_value_holm",
+    "rank_from",
+    "rank_to",
+    "group",
 )
 """The columns of a policy next to its metrics."""
 
@@ -104,8 +106,9 @@ def policies_frame(report: Report) -> pandas.DataFrame:
         rows.append({**row, "lr_scale_robustness": known["lr_scale_robustness"]})
     frame: pandas.DataFrame = _pandas().DataFrame(rows)
     numbers = [name for name in frame.columns if name not in POLICY_COLUMNS and not name.endswith(("_n", "_runs"))]
-    numbers += ["target_accuracy", "p_value", "p_value_holm"]
-    return frame.astype({**dict.fromkeys(numbers, "float64"), "rank": "Int64"})
+    numbers += ["target_accuracy", "p_value"]
+    ranks = dict.fromkeys(("rank", "rank_from", "rank_to"), "Int64")
+    return frame.astype({**dict.fromkeys(numbers, "float64"), **ranks})
 
 
 def _runs(report: Report) -> list[dict[str, Any]]:

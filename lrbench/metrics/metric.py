@@ -203,6 +203,7 @@ class Metric:
             outputs are not finite.
         of_losses: whether ``of_evaluation`` needs the losses only, and is called for any outputs.
         to_target: a time to the target accuracy, which a run may miss: see ``lrbench.metrics.summary.TimesToTarget``.
+        grid: column of evaluations whose values it takes, so that it is known up to their spacing only; empty: none.
     """
 
     name: str
@@ -214,3 +215,18 @@ class Metric:
     of_evaluation: Callable[[Evaluated], float] | None = None
     of_losses: bool = False
     to_target: bool = False
+    grid: str = ""
+
+    def spacing(self, columns: Mapping[str, Column], value: float) -> float:
+        """Distance of a value of the metric from that of the evaluation before; 0 where it takes any value.
+
+        Args:
+            columns: evaluations, as in ``RunCurves``.
+        """
+        import numpy as np
+
+        column = columns.get(self.grid)
+        if column is None:
+            return 0.0
+        earlier = column[column < value]
+        return float(value - np.max(earlier, initial=0.0))

@@ -55,6 +55,7 @@ RUN_METRICS = (
         "iterations",
         "the first evaluated iteration at which the best value of the objective, by default the accuracy, was reached",
         of_run=lambda run: run.at_best("iteration"),
+        grid="iteration",
     ),
     Metric(
         "iterations_to_target",
@@ -62,6 +63,7 @@ RUN_METRICS = (
         "iterations",
         "the first evaluated iteration at which the target was reached; null if it was not",
         of_run=lambda run: run.at_target("iteration"),
+        grid="iteration",
         to_target=True,
     ),
     Metric(
@@ -70,6 +72,7 @@ RUN_METRICS = (
         "seconds",
         "training seconds, evaluations excluded, up to there; null if it was not reached",
         of_run=lambda run: run.at_target("train_seconds"),
+        grid="train_seconds",
         to_target=True,
     ),
     _last("train_seconds", "training", "seconds", "wall time of training"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lrbench.errors import UsageError
 from lrbench.metrics.metric import Metric
@@ -40,6 +40,17 @@ def summarise(values: Sequence[float]) -> Summary:
     mean = math.fsum(scaled) / n
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in scaled) / (n - 1))
     return Summary(_ldexp(mean, exponent), _ldexp(deviation, exponent), n)
+
+
+def with_spacing(summary: Summary, spacing: float) -> Summary:
+    """Return a summary of values on a grid with the variance of their rounding, ``spacing^2 / 12``, in its deviation.
+
+    Iterations to a target are known up to the interval between evaluations only: three equal values are no proof that
+    the seeds do not differ. The sum is for significance tests.
+    """
+    if summary.deviation is None or not spacing:
+        return summary
+    return replace(summary, deviation=math.hypot(summary.deviation, spacing / math.sqrt(12)))
 
 
 def _ldexp(value: float, exponent: int) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.labels import engine_name, labels, solver_name, workload_name
 from lrbench.report.policies import PolicyRow, policy_rows, without_earlier_rates, without_repeats
 from lrbench.report.rows import RunRow
-from lrbench.report.statistics import Comparison, compare_with_best
 from lrbench.runs.declarations import program_name, program_notes
+from lrbench.statistics.all_pairs import AllPairs, all_pairs
+from lrbench.statistics.verdicts import Comparison, compare
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,12 @@ class WorkloadTable:
     def several_engines(self) -> bool:
         """Whether a policy alone does not say which row is meant, as engines differ."""
         return len({row.engine for row in self.policies}) > 1
+
+    @cached_property
+    def tests(self) -> AllPairs | None:
+        """Tests of the ranked policies in all pairs; None where nothing was tested."""
+        ranked = [row for row in self.policies if row.rank is not None and row.comparison is not None]
+        return all_pairs([row.tested(self.metric) for row in _sure(ranked, self.metric)])
 
     def identity(self, row: PolicyRow) -> list[str]:
         """The policy, and its solver and engine where they do not go without saying."""
@@ -231,7 +239,11 @@ def standing(row: PolicyRow, metric: Metric) -> RankKey:
 def _comparisons(final: Sequence[PolicyRow], metric: Metric) -> list[Comparison | None]:
     if metric.name == "lr_scale_robustness":  # one number a policy: nothing to test
         return [None] * len(final)
-    # Those of which no run diverged or missed the target are the first.
-    sure = [row.summaries[metric.name] for row in final if not row.diverged and not row.missed(metric)]
-    tested = [Comparison("best"), *compare_with_best(sure[0], sure[1:])] if sure else []
+    sure = _sure(final, metric)
+    tested = compare([row.tested(metric) for row in sure])
     return [*tested, *(Comparison("diverged" if row.diverged else "missed") for row in final[len(sure) :])]
+
+
+def _sure(final: Iterable[PolicyRow], metric: Metric) -> list[PolicyRow]:
+    """Return the policies of which no run diverged or missed the target: the first of a ranking."""
+    return [row for row in final if not row.diverged and not row.missed(metric)]

@@ -9,7 +9,7 @@ from lrbench.metrics.objective import AnyTarget, Objective, Target
 from lrbench.metrics.registry import Metric, Unit
 from lrbench.metrics.summary import Summary, TimesToTarget
 from lrbench.report.document import Mark
-from lrbench.report.statistics import Comparison
+from lrbench.statistics.verdicts import Comparison
 
 NOTHING = "-"
 EQUAL_SEEDS = "seeds change nothing"
@@ -104,14 +104,24 @@ def counted_note(summary: Summary, usual: int) -> str:
 
 
 def verdict(comparison: Comparison | None) -> str:
-    """Return a comparison as text, such as ``worse, p=0.01``, with the corrected p."""
-    return "" if comparison is None else verdict_text(comparison.verdict, comparison.p_holm)
+    """Return a comparison as text, such as ``worse, p=0.01``."""
+    return "" if comparison is None else verdict_text(comparison.verdict, comparison.p)
 
 
 def verdict_text(verdict: str, p: float | None) -> str:
     """Return a verdict with its p as text; what the JSON calls ``not told apart`` is ``not significant``."""
     text = "not significant" if verdict == "not told apart" else verdict
     return text if p is None else f"{text}, {p_value(p)}"
+
+
+def rank_text(rank: int | None, comparison: Comparison | None) -> str:
+    """Return the range of ranks that the tests leave possible, such as ``1-3``; the rank where nothing was tested."""
+    if rank is None:
+        return NOTHING
+    if comparison is None or comparison.ranks is None:
+        return str(rank)
+    low, high = comparison.ranks
+    return str(low) if low == high else f"{low}-{high}"
 
 
 def mark_of(comparison: Comparison | None) -> Mark | None:

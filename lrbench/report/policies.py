@@ -10,6 +10,7 @@ nothing.
 from __future__ import annotations
 
 import collections
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +22,11 @@ from lrbench.metrics.equal_seeds import is_clock, seeds_change_nothing
 from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.metrics.registry import METRICS, TIMES_TO_TARGET, Metric, unknown_metric
 from lrbench.metrics.run import Robustness, lr_scale_robustness
-from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
+from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target, with_spacing
 from lrbench.policies.counting import RATES
 from lrbench.report.rows import STATUSES, UNDER_WAY, RunRow
-from lrbench.report.statistics import Comparison
 from lrbench.runs.status import COMPLETED, OUTCOMES
+from lrbench.statistics.verdicts import Comparison
 
 
 class _Summaries(dict[str, Summary]):
@@ -43,7 +44,8 @@ class PolicyRow:
         runs: its runs, one a seed.
         scaled: the runs of the same policy with its rates scaled, for its robustness.
         rank: its place in the table, None where there is nothing to rank or nothing final.
-        comparison: against the best of the table, None for a row without a rank and where the metric has no seeds.
+        comparison: against the best and the others of the table, None for a row without a rank and where the metric
+            has no seeds.
     """
 
     policy: str
@@ -127,6 +129,15 @@ class PolicyRow:
             times = times_to_target([run.metrics.get(name) for run in runs], budgets)
             found[name] = replace(times, equal_seeds=self.equal_seeds and not is_clock(metric))
         return found
+
+    def tested(self, metric: Metric) -> Summary:
+        """Summary of a metric for significance tests, with the variance of its grid; see ``with_spacing``."""
+        if not metric.grid:
+            return self.summaries[metric.name]
+        values = [(run, run.metrics.get(metric.name)) for run in self.samples(metric)]
+        spacings = [metric.spacing(run.evaluations, value) for run, value in values if value is not None]
+        mean_square = math.fsum(spacing**2 for spacing in spacings) / max(1, len(spacings))
+        return with_spacing(self.summaries[metric.name], math.sqrt(mean_square))
 
     def missed(self, metric: Metric) -> int:
         """How many runs ended without reaching the target; 0 for a metric that is not a time to it."""

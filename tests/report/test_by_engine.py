@@ -101,15 +101,15 @@ l=2000)
 
 noise: Welch's t-test between the engines, p corrected for the number of policies (Holm); differs means p < 0.05
 
-rank on each engine, with the gap to its best in brackets; holds: on no engine significantly worse than the best
-(Welch's t-test over the seeds, p < 0.05 after Holm's correction for the number of policies). With few seeds few gaps
-are significant: mind their sizes, too.
+ranks that the tests leave possible on each engine, with the gap to its best in brackets; holds: on no engine
+significantly worse than the best (Tukey's test of all pairs over the seeds, p < 0.05; Welch's, corrected for their
+number, where the policies' spreads clearly differ). With few seeds few gaps are significant: mind their sizes, too.
 
-policy                             caffe      torch    worst rank    largest gap  verdict
------------------------------  ---------  ---------  ------------  -------------  ---------------------
-TRI(k0=0.01, k1=0.06, l=2000)   1 (0.00)   2 (0.50)             2           0.50  holds
-FIX(k0=0.01)                    2 (6.20)   1 (0.00)             2           6.20  worse on caffe
-COS(k0=0.01, k1=0.06, l=2000)  3 (16.20)  3 (15.50)             3          16.20  worse on caffe, torch
+policy                             caffe       torch    worst rank    largest gap  verdict
+-----------------------------  ---------  ----------  ------------  -------------  ---------------------
+TRI(k0=0.01, k1=0.06, l=2000)   1 (0.00)  1-2 (0.50)             2           0.50  holds
+FIX(k0=0.01)                    2 (6.20)  1-2 (0.00)             2           6.20  worse on caffe
+COS(k0=0.01, k1=0.06, l=2000)  3 (16.20)   3 (15.50)             3          16.20  worse on caffe, torch
 
 best accuracy on torch minus on caffe: +0.43 points in the mean over 3 policies; within the seeds' noise (paired by
 policy, p=0.31); one by one, 1 policy differs.
@@ -126,8 +126,8 @@ noise.
 
 The best policy on torch, FIX(k0=0.01), ranks 2 of 3 on caffe, 6.20 points behind; beyond the seeds' noise.
 
-Rank correlation of caffe and torch over 3 policies (Kendall's tau-b): 0.33, 0.33 to 1.00 (95% bootstrap interval over
-the seeds, 1,000 draws); with few seeds the interval is too narrow.
+Rank correlation of caffe and torch over 3 policies (Kendall's tau-b): 0.33; of the true orders between 0.33 and 1.00
+(95% interval).
 
 policy                         engine           training s    CPU s per    CPU %    memory MB,    memory MB,
                                                  per 1,000          run                   mean          peak
@@ -215,12 +215,14 @@ def test_json_says_the_same_and_what_the_best_policies_reach_elsewhere(results):
     assert to_torch["regret"] == pytest.approx(0.005)
     assert (to_caffe["policy"], to_caffe["rank"], to_caffe["verdict"]) == (FIX, 2, "beyond noise")
     assert to_caffe["regret"] == pytest.approx(0.062)
-    p = ttest_ind(ACCURACIES[TRI, "torch"], ACCURACIES[FIX, "torch"], equal_var=False).pvalue
-    assert to_torch["p"] == pytest.approx(p)
+    assert (
+        to_torch["p"] == table["rows"][1]["against_the_best_p_value"]
+    )  # of all pairs: the best was picked by the data
+    assert to_torch["p"] > ttest_ind(ACCURACIES[TRI, "torch"], ACCURACIES[FIX, "torch"], equal_var=False).pvalue
     (agreement,) = table["agreements"]
     assert agreement["tau"] == pytest.approx(kendalltau([1, 2, 3], [2, 1, 3]).statistic)
     assert -1 <= agreement["low"] <= agreement["tau"] <= agreement["high"] <= 1
-    assert agreement["low"] < agreement["high"]  # FIX and TRI change places on torch in some draws
+    assert agreement["low"] < agreement["high"]  # the order of FIX and TRI on torch is not known
     assert json_comparison(compared(results)) == json_comparison(compared(results))
 
 
@@ -475,7 +477,7 @@ def test_a_seed_that_misses_the_target_is_not_left_out_of_the_comparison(reachin
         "restricted_mean": 1250,
     }
     differences = {each["policy"]: (each["value"], each["verdict"]) for each in table["contrasts"][0]["differences"]}
-    assert differences == {FIX: (0, "no spread"), TRI: (None, "missed")}
+    assert differences == {FIX: (0, "not told apart"), TRI: (None, "missed")}  # equal, but known to 500 iterations only
     assert [(each["source"], each["regret"], each["verdict"]) for each in table["transfers"]] == [
         ("caffe", None, "missed"),
         ("torch", 500, "seeds change nothing"),

@@ -56,8 +56,10 @@ def from_csv(report: Report) -> list[dict[str, Any]]:
     found = []
     for line in csv.DictReader(io.StringIO(csv_report(report))):
         row: dict[str, Any] = {name: line[name].removeprefix("'") for name in ("policy", "solver", "workload")}
-        row |= {name: int(line[name]) if line[name] else None for name in ("rank", "runs", "diverged")}
-        row |= {"against_the_best": line["against_the_best"] or None, "p_value_holm": _float(line["p_value_holm"])}
+        whole = ("rank", "rank_from", "rank_to", "seeds_to_tell", "runs", "diverged")
+        row |= {name: int(line[name]) if line[name] else None for name in whole}
+        row |= {name: line[name] or None for name in ("against_the_best", "group", "test")}
+        row |= {name: _float(line[name]) for name in ("p_value", "smallest_difference")}
         row["statuses"] = {
             name.replace("_", " "): int(line[name])
             for name in ("finished", "stopped", "diverged", "running", "pending", "cut_off", "failed")
@@ -94,12 +96,20 @@ def expected(row: dict[str, Any], report: Report) -> dict[str, str]:
     further = {head: _alone(row, name) for name, head in heads.items() if name != metric.name}
     unit = {"fraction": " %", "seconds": " s"}.get(metric.unit, "")
     return {
-        "#": str(row["rank"] or "-"),
+        "#": _rank(row),
         metric.title + unit: _mean(row, metric.name),
+        **({} if report.workloads[0].tests is None else {"group": row["group"] or "-"}),
         "runs": _runs(row, metric.name),
         "vs. best": _against(row, metric.name),
         **further,
     }
+
+
+def _rank(row: dict[str, Any]) -> str:
+    if row["rank"] is None or row["rank_from"] is None:
+        return str(row["rank"] or "-")
+    low, high = row["rank_from"], row["rank_to"]
+    return f"{low}" if low == high else f"{low}-{high}"
 
 
 def _number(value: float, name: str) -> str:
@@ -143,7 +153,7 @@ def _runs(row: dict[str, Any], name: str) -> str:
 
 
 def _against(row: dict[str, Any], name: str) -> str:
-    verdict, p = row["against_the_best"], row["p_value_holm"]
+    verdict, p = row["against_the_best"], row["p_value"]
     if verdict == "missed":
         found = row[name]
         return f"{found['runs'] - found['n']} of {found['runs']} missed the target"
@@ -253,8 +263,8 @@ def test_solvers_side_by_side_agree():
     found = compare(report_of(many_runs("solver", [{"type": "SGD"}, {"type": "Adam"}])), AXES["solver"])
     tables = terminal_tables(terminal_comparison(found, WIDE))
     assert tables == markdown_tables(markdown_comparison(found))
-    first, second, *others = latex_tables(latex_comparison(found))  # in two tables, as a page is narrower
-    assert [_side_by_side(first, second), *others] == tables
+    halves = latex_tables(latex_comparison(found))  # each table in two, as a page is narrower
+    assert [_side_by_side(*halves[:2]), _side_by_side(*halves[2:])] == tables
     values = {line[0]: line[1] for line in tables[0][1]}
     rows = json.loads(json_comparison(found))["tables"][0]["rows"]
     assert len(rows) == 2 * len(POLICIES)
@@ -270,8 +280,8 @@ def test_engines_side_by_side_agree():
     found = compare(report_of(many_runs("engine", engines)), AXES["engine"])
     tables = terminal_tables(terminal_comparison(found, WIDE))
     assert tables == markdown_tables(markdown_comparison(found))
-    reached, placed, *costs = latex_tables(latex_comparison(found))  # in two tables, as a page is narrower
-    assert [_side_by_side(reached, placed), *costs] == tables
+    *halves, costs = latex_tables(latex_comparison(found))  # the others in two, as a page is narrower
+    assert [_side_by_side(*halves[:2]), _side_by_side(*halves[2:]), costs] == tables
     values = {line[0]: line[1:3] for line in tables[0][1]}
     for row in json.loads(json_comparison(found))["tables"][0]["rows"]:
         assert values[row["policy"]][row["engine"] == "torch"].startswith(_mean(row, "best_accuracy"))

@@ -167,8 +167,7 @@ def test_the_caption_says_what_is_shown_and_how_sure_it_is():
     assert text == (
         "lenet on MNIST, batch 100, 2,000 iterations: top-1 accuracy over the whole run, and zoomed in on the best; "
         "learning rates. 4 of 5 policies, ranked by best accuracy. Lines: mean over the seeds (3 per policy); bands: lowest to "
-        "highest seed, of the first 3. p: Welch's t-test over the seeds against the best policy, corrected for "
-        "the number of comparisons (Holm)."
+        "highest seed, of the first 3. p: Tukey's test of all pairs over the seeds, against the best policy."
     )
     one = report_of([run_row(FIX, [0.9]), run_row(TRI, [0.8])]).workloads[0]
     assert caption(one, one.policies, ("loss",), BEST).endswith("One seed each, so the noise between seeds is unknown.")

@@ -37,13 +37,18 @@ def test_the_table_of_a_small_experiment(results):
         == """\
 lenet on MNIST, batch 100, 2,000 iterations: ranked by best accuracy
 
-  #  policy                                 best  runs    vs. best           final %    iterations
-                                      accuracy %                                           to best
----  -----------------------------  ------------  ------  ---------------  ---------  ------------
-  1  TRI(k0=0.01, k1=0.06, l=2000)  97.10 ± 0.10  3       best                 96.10           500
-  2  FIX(k0=0.01)                   90.50 ± 0.50  3       worse, p=0.0013      90.50           500
+  #  policy                                 best  group    runs    vs. best          final %    iterations
+                                      accuracy %                                                   to best
+---  -----------------------------  ------------  -------  ------  --------------  ---------  ------------
+  1  TRI(k0=0.01, k1=0.06, l=2000)  97.10 ± 0.10  a        3       best                96.10           500
+  2  FIX(k0=0.01)                   90.50 ± 0.50  b        3       worse, p<0.001      90.50           500
 
-vs. best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); worse means p < 0.05
+vs. best: Tukey's test of all pairs over the seeds; worse means p < 0.05. It takes all policies to vary alike over the
+seeds, and counts one that varies more with its own spread
+
+group: policies that share a letter do not differ significantly; #: the ranks that the tests leave possible
+
+3 seeds a policy show a difference of 1.29 points in 4 of 5 cases; one of 0.65 points would take 7 seeds a policy
 
 Each LR function has one policy here, which is its best and its worst.
 

@@ -15,7 +15,8 @@ from typing import Literal
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary
 from lrbench.report.policies import PolicyRow
-from lrbench.report.statistics import LEVEL, Untested, holm, welch, welch_over_pairs, why_untested
+from lrbench.statistics.all_pairs import LEVEL
+from lrbench.statistics.welch import Untested, holm, welch, welch_over_pairs, why_untested
 
 Verdict = Literal["differs", "not told apart", "diverged", "missed", "not comparable"] | Untested
 
@@ -96,7 +97,7 @@ def _means(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> tu
         return None
     if one.diverged or other.diverged or one.missed(metric) or other.missed(metric):
         return None
-    return one.summaries[metric.name], other.summaries[metric.name]
+    return one.tested(metric), other.tested(metric)
 
 
 def _apart(pair: tuple[Summary, Summary]) -> float:

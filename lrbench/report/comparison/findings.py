@@ -10,7 +10,7 @@ from lrbench.report.comparison.axes import Axis
 from lrbench.report.comparison.contrast import Contrast
 from lrbench.report.comparison.cost import COSTS, ratio
 from lrbench.report.comparison.table import ComparisonTable, Standing
-from lrbench.report.comparison.transfer import COVERAGE, DRAWS, Agreement, Transfer
+from lrbench.report.comparison.transfer import COVERAGE, Agreement, Transfer
 from lrbench.report.formats import counted, number, p_value, unit_text
 
 MOST_PAIRS = 3
@@ -117,10 +117,9 @@ def agreement_sentence(found: Agreement) -> str:
         return f"{start}unknown, because one of the rankings has no order."
     if found.low is None or found.high is None:
         return f"{start}{found.tau:.2f}; a policy has one seed, so the noise is unknown."
-    interval = (
-        f"{found.low:.2f} to {found.high:.2f} ({COVERAGE:.0%} bootstrap interval over the seeds, {DRAWS:,} draws)"
-    )
-    return f"{start}{found.tau:.2f}, {interval}; with few seeds the interval is too narrow."
+    interval = f"of the true orders between {found.low:.2f} and {found.high:.2f} ({COVERAGE:.0%} interval)"
+    unsure = "; the seeds leave the order of most policies open" if found.high - found.low > 1 else ""
+    return f"{start}{found.tau:.2f}; {interval}{unsure}."
 
 
 def _holding(table: ComparisonTable) -> str:

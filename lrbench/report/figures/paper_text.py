@@ -21,6 +21,7 @@ from lrbench.report.formats import (
     verdict,
 )
 from lrbench.report.policies import PolicyRow
+from lrbench.report.significance import test_title
 
 _SHOWN = {
     "confidence": "mean and standard deviation of the confidence in the correct answers",
@@ -81,10 +82,8 @@ def caption(workload: WorkloadTable, rows: Sequence[PolicyRow], whats: Sequence[
     if set(whats) <= set(APART):
         sentences.append(f"Above each panel: {values_title(workload, metric)}.")
     sentences += _about_the_curves(workload, rows, whats)
-    if any(row.comparison is not None and row.comparison.p is not None for row in rows):
-        sentences.append(
-            "p: Welch's t-test over the seeds against the best policy, corrected for the number of comparisons (Holm)."
-        )
+    if workload.tests is not None and any(row.comparison is not None and row.comparison.p is not None for row in rows):
+        sentences.append(f"p: {test_title(workload.tests)}, against the best policy.")
     return " ".join(sentences)
 
 

@@ -179,7 +179,7 @@ def _compared(row: PolicyRow) -> float | None:
     """Sort key, nearest to the best first: by verdict, then by decreasing p."""
     if row.comparison is None:
         return None
-    p = row.comparison.p_holm
+    p = row.comparison.p
     return _NEAREST_FIRST.index(row.comparison.verdict) + (0.0 if p is None else 0.9 * (1 - p))
 
 

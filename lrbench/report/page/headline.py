@@ -13,6 +13,7 @@ from lrbench.report.formats import EQUAL_SEEDS, counted, mean_and_deviation, num
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow
 from lrbench.report.selection import Selection, select
+from lrbench.report.significance import shown_by
 
 MOST_NAMED = 3
 
@@ -95,15 +96,20 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
         parts.append(
             f"{counts['worse']} of {counted(len(others), 'other', 'others')} "
             f"{'is' if counts['worse'] == 1 else 'are'} significantly worse "
-            "(Welch's t-test, p < 0.05 after Holm's correction)"
+            f"({_test(workload)}, p < 0.05)"
         )
     if alike:
         names = [workload.name(row) for row in others if verdicts[id(row)] == "not told apart"]
         more = f" and {alike - MOST_NAMED} more" if alike > MOST_NAMED else ""
         parts.append(f"{counted(alike, 'is', 'are')} not significantly worse: {'; '.join(names[:MOST_NAMED])}{more}")
-    parts += ["more seeds would find smaller differences"] if alike > counts["worse"] else []
+    if workload.tests is not None and alike > counts["worse"]:
+        parts.append(shown_by(workload.tests, metric.unit))
     parts += [f"{counts[verdict]} {text}" for verdict, text in _UNTESTED.items() if counts[verdict]]
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."
+
+
+def _test(workload: WorkloadTable) -> str:
+    return "" if workload.tests is None else f"{workload.tests.method}'s test of all pairs"
 
 
 _UNTESTED = {

@@ -31,11 +31,12 @@ from lrbench.report.formats import (
     mean_and_deviation,
     mean_of_some,
     plain_target,
+    rank_text,
     verdict_text,
 )
 from lrbench.report.views.ranking_data import flat, summary_object, target_data
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 def comparison_document(found: Comparison) -> Document:
@@ -121,8 +122,10 @@ def _ranks(table: ComparisonTable, caption: str) -> Table:
     last = len(table.values) - 1
 
     def cell(found: Standing, value: str) -> str:
-        rank = found.ranks[value]
-        return NOTHING if rank is None else f"{rank} ({_number(found.regrets[value], table)})"
+        rank, compared = found.ranks[value], table.rows[found.policy].get(value)
+        if rank is None or compared is None:
+            return NOTHING
+        return f"{rank_text(rank, compared.row.comparison)} ({_number(found.regrets[value], table)})"
 
     def across(found: Standing) -> list[str]:
         worst = NOTHING if found.worst_rank is None else str(found.worst_rank)
@@ -139,10 +142,10 @@ def _ranks(table: ComparisonTable, caption: str) -> Table:
         [[found.policy, *(cell(found, value) for value in table.values), *across(found)] for found in table.standings],
         (caption,),
         f"{table.label}-ranks",
-        f"rank {table.axis.at} each {table.axis.title}, with the gap to its best in brackets; holds: {table.axis.at} "
-        f"no {table.axis.title} significantly worse than the best (Welch's t-test over the seeds, p < 0.05 after "
-        "Holm's correction for the number of policies). With few seeds few gaps are significant: mind their sizes, "
-        "too.",
+        f"ranks that the tests leave possible {table.axis.at} each {table.axis.title}, with the gap to its best in "
+        f"brackets; holds: {table.axis.at} no {table.axis.title} significantly worse than the best (Tukey's test of "
+        "all pairs over the seeds, p < 0.05; Welch's, corrected for their number, where the policies' spreads clearly "
+        "differ). With few seeds few gaps are significant: mind their sizes, too.",
     )
 
 
@@ -228,6 +231,7 @@ def _table(table: ComparisonTable) -> dict[str, Any]:
 
 def _row(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict[str, Any]:
     row, difference = found.row, _difference(table, standing.policy, found)
+    ranks = (row.comparison.ranks if row.comparison else None) or (None, None)
     names = dict.fromkeys([table.metric.name, "best_accuracy", "iterations_to_target"])
     summaries = {name: row.summaries[name] for name in names if name not in found.costs}
     return {
@@ -239,13 +243,16 @@ def _row(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict
         "lr_scale": table.factors[found.value],
         "policy_as_trained": row.policy,
         "rank": row.rank,
+        "rank_from": ranks[0],
+        "rank_to": ranks[1],
+        "group": (row.comparison.group or None) if row.comparison else None,
         "provisional": row.provisional,
         "runs": len(row.runs),
         "diverged": row.diverged,
         **{name: summary_object(summary) for name, summary in {**summaries, **found.costs}.items()},
         "regret": standing.regrets[found.value],
         "against_the_best": row.comparison.verdict if row.comparison else None,
-        "against_the_best_p_value_holm": row.comparison.p_holm if row.comparison else None,
+        "against_the_best_p_value": row.comparison.p if row.comparison else None,
         "compared_with": None if difference is None else table.values[0],
         "difference": difference.value if difference else None,
         "verdict": difference.verdict if difference else None,

@@ -21,8 +21,11 @@ from lrbench.report.formats import (
     target_text,
     unit_text,
 )
-from lrbench.report.statistics import welch, why_untested
+from lrbench.report.significance import shown_by, test_title
 from lrbench.runs.declarations import OWN_DATA
+from lrbench.statistics.all_pairs import all_pairs
+from lrbench.statistics.verdicts import p_values
+from lrbench.statistics.welch import why_untested
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
 SOONER, AGAINST = "times sooner than the last", "against the first"
@@ -51,9 +54,11 @@ def confirmation_table(
     columns += [*([Column(SOONER)] if timed else []), *([Column(AGAINST, "text")] if compared else [])]
     first = next((row for row in confirmed if row.value.mean is not None), confirmed[0])
     rows: list[list[Cell | str]] = []
-    for row in confirmed:
+    values = [row.value for row in confirmed]
+    against_first = p_values(values, confirmed.index(first))
+    for row, p in zip(confirmed, against_first, strict=True):
         ratio = row.ratio_to(confirmed[-1]) if row is not confirmed[-1] else Summary(None, None, 0)
-        points = "" if row is first else difference(first.value, row.value, objective.unit)
+        points = "" if row is first else difference(first.value, row.value, p, objective.unit)
         rows.append(
             [
                 *_cells(row, target),
@@ -61,7 +66,9 @@ def confirmation_table(
                 *([points] if compared else []),
             ]
         )
-    return Table(columns, rows, (caption,), caption, lead)
+    tests = all_pairs(values) if compared else None
+    notes = () if tests is None else (f"p: {test_title(tests)}", shown_by(tests, objective.unit))
+    return Table(columns, rows, (caption,), caption, lead, notes)
 
 
 def _cells(row: Confirmed, target: AnyTarget | None) -> list[str]:
@@ -82,16 +89,18 @@ def _ratio(ratio: Summary, seeds: int) -> str:
     return f"{ratio.mean:.2f}{spread}" + (f" ({ratio.n}/{seeds})" if ratio.n < seeds else "")
 
 
-def difference(first: Summary, second: Summary, unit: Unit = "fraction") -> str:
+def difference(first: Summary, second: Summary, p: float | None, unit: Unit = "fraction") -> str:
     """Return how far the second's mean lies above the first's, and whether that is more than the seeds' noise.
 
     Fractions differ by points.
+
+    Args:
+        p: p-value of the difference, corrected for all pairs of the table; None where there is none.
     """
     if first.mean is None or second.mean is None:
         return NOTHING
     more = second.mean - first.mean
     points = f"{100 * more:+.2f} points" if unit == "fraction" else f"{'+' if more >= 0 else ''}{number(more, unit)}"
-    p = welch(first, second)
     return f"{points}, {why_untested(first, second) if p is None else p_value(p)}"
 
 

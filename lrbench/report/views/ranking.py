@@ -24,6 +24,7 @@ from lrbench.report.formats import (
     marked,
     mean_and_deviation,
     mean_of_some,
+    rank_text,
     seeds,
     some_diverged,
     some_missed,
@@ -34,14 +35,12 @@ from lrbench.report.labels import mixed_versions
 from lrbench.report.next_commands import export_command
 from lrbench.report.policies import PolicyRow, count_statuses
 from lrbench.report.selection import select
+from lrbench.report.significance import test_notes
 from lrbench.report.views.ranking_data import ranking_data, ranking_records
 
 MOST_FAILURES = 10
 LONGEST_PATHS = 200
 
-_TESTED = (
-    "vs. best: Welch's t-test over the seeds, p corrected for the number of comparisons (Holm); worse means p < 0.05"
-)
 _DIVERGED = (
     "a policy of which some runs diverged ranks behind every one of which none did, or a smaller share, and is not "
     "tested: its mean is of the runs that have a value"
@@ -107,7 +106,7 @@ class RankingColumn:
     """A column of a ranking.
 
     Attributes:
-        key: ``rank``, ``policy``, ``solver``, ``engine``, ``runs``, ``against_the_best`` or a metric's name.
+        key: ``rank``, ``policy``, ``solver``, ``engine``, ``group``, ``runs``, ``against_the_best`` or a metric's name.
         cell: what it says of a policy.
     """
 
@@ -119,7 +118,7 @@ class RankingColumn:
 def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColumn]:
     """The columns of a workload's ranking by a metric."""
     columns = [
-        RankingColumn("rank", Column("#"), lambda row: NOTHING if row.rank is None else str(row.rank)),
+        RankingColumn("rank", Column("#"), lambda row: rank_text(row.rank, row.comparison)),
         RankingColumn("policy", Column("policy", "policy"), lambda row: row.policy),
     ]
     if workload.several_solvers:
@@ -139,6 +138,7 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
     return [
         *columns,
         RankingColumn(metric.name, Column(heading(metric)), lambda row: _value(row, metric)),
+        *([] if workload.tests is None else [RankingColumn("group", Column("group", "text"), _group)]),
         RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name], row.statuses)),
         RankingColumn("against_the_best", Column("vs. best", "text"), lambda row: _against_the_best(row, metric)),
         *(_mean(each, title) for name, (each, title) in further.items() if name != metric.name),
@@ -147,6 +147,10 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
 
 def _value(row: PolicyRow, metric: Metric) -> Cell:
     return Cell(mean_and_deviation(row.summaries[metric.name], metric.unit), mark_of(row.comparison))
+
+
+def _group(row: PolicyRow) -> str:
+    return NOTHING if row.comparison is None else row.comparison.group or NOTHING
 
 
 def _against_the_best(row: PolicyRow, metric: Metric) -> str:
@@ -168,8 +172,8 @@ def _mean(metric: Metric, title: str) -> RankingColumn:
 def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:
     """Yield the sentences that explain a ranking by a metric."""
     ranked = [row for row in workload.policies if row.rank is not None]
-    if any(row.comparison and row.comparison.p is not None for row in ranked):
-        yield _TESTED
+    if workload.tests is not None:
+        yield from test_notes(workload.tests, metric.unit)
     if metric.to_target and any(row.diverged or row.missed(metric) for row in ranked):
         yield _MISSED
     elif any(row.diverged for row in ranked):

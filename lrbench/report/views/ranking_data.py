@@ -16,8 +16,10 @@ from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.labels import labels, workload_name
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import STATUSES, RunRow
+from lrbench.statistics.planning import seeds_for, smallest_shown
+from lrbench.statistics.verdicts import Comparison
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def ranking_data(report: Report) -> dict[str, Any]:
@@ -31,7 +33,12 @@ def ranking_data(report: Report) -> dict[str, Any]:
     ``best_NAME_by_lr_scale`` where another metric is the objective, is the
     mean of those that did not. A run's ``target_accuracy`` is its own; a policy's is that of its workload's table, null
     where the runs there differ.
-    """
+
+    ``group`` has the letters of a policy: those that share one do not differ significantly; ``rank_from`` and
+    ``rank_to`` are the ranks that the tests leave possible. ``p_value`` is that against the best, corrected for all
+    pairs, of the ``test`` Tukey or Welch. ``smallest_difference`` is the difference of two policies that the seeds of
+    the table show in 4 of 5 cases, and ``seeds_to_tell`` the number of seeds of each policy that would show so the
+    difference to the best; null where these seeds do, or not even 1,000 would."""
     labels_of, names = labels(map(workload_settings, report.runs), workload_name), report_metrics(report)
     repeats = {id(run) for run in report.repeats}
     return {
@@ -112,12 +119,35 @@ def _policy_data(row: PolicyRow, workload: WorkloadTable, names: Sequence[str]) 
         "runs": len(row.runs),
         "diverged": row.diverged,
         "statuses": {status: row.statuses.get(status, 0) for status in STATUSES},
-        "against_the_best": comparison.verdict if comparison else None,
-        "p_value": comparison.p if comparison else None,
-        "p_value_holm": comparison.p_holm if comparison else None,
+        **comparison_data(comparison),
+        "test": workload.tests.method if workload.tests and comparison and comparison.group else None,
+        "smallest_difference": smallest_shown(workload.tests) if workload.tests else None,
+        "seeds_to_tell": _seeds_to_tell(row, workload),
         **{name: summary_object(row.summaries[name]) for name in names},
         "lr_scale_robustness": robustness.spread if robustness else None,
         f"{_best_name(row)}_by_lr_scale": _scales(row, robustness) if robustness else [],
+    }
+
+
+def _seeds_to_tell(row: PolicyRow, workload: WorkloadTable) -> int | None:
+    """Return the seeds of each policy that would show the difference to the best, where these seeds do not."""
+    tests, best = workload.tests, workload.policies[0].summaries[workload.metric.name].mean
+    mean = row.summaries[workload.metric.name].mean
+    unclear = row.comparison is not None and row.comparison.verdict == "not told apart"
+    if tests is None or tests.method == "Welch" or mean is None or best is None or not unclear:
+        return None
+    return seeds_for(abs(mean - best) / tests.deviation, len(tests.means))
+
+
+def comparison_data(comparison: Comparison | None) -> dict[str, Any]:
+    """The range of ranks, the letters, the verdict and the p-value of a policy; None where it was not tested."""
+    lowest, highest = (comparison.ranks if comparison else None) or (None, None)
+    return {
+        "rank_from": lowest,
+        "rank_to": highest,
+        "group": comparison.group or None if comparison else None,
+        "against_the_best": comparison.verdict if comparison else None,
+        "p_value": comparison.p if comparison else None,
     }
 
 

@@ -26,10 +26,12 @@ from lrbench.report.formats import (
 )
 from lrbench.report.labels import workload_label
 from lrbench.report.next_commands import one_solver
-from lrbench.report.statistics import Comparison, compare_with_best
+from lrbench.report.significance import comparison_notes
 from lrbench.report.views.database import entry_statuses, workload_title
 from lrbench.report.views.provenance import cost_cells, entry_notes, origin_lines, origin_text
 from lrbench.report.views.ranking_data import target_data
+from lrbench.statistics.all_pairs import AllPairs, all_pairs
+from lrbench.statistics.verdicts import Comparison, compare
 from lrbench.tuning.database import Entry, StoredWorkload
 from lrbench.tuning.recommending import Avoidance, LikeWorkload, Recommendation, RecommendedPolicy, WorkloadQuery
 
@@ -37,10 +39,6 @@ SCHEMA = 1
 SHOWN = 5
 _COST = (Column("iterations in all"), Column("seconds in all"))
 _ENTRY = Column("entry", "text")
-_TESTED = (
-    "vs. best: Welch's t-test of the {} over the seeds, p corrected for the number of comparisons (Holm); worse means "
-    "p < 0.05"
-)
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,8 @@ def _here(found: Recommendation) -> Iterator[Block]:
     policies = counted(found.measured, "policy", "policies")
     most = f"the best {len(shown)} of {policies}" if found.measured > len(shown) else policies
     by = found.metric.title if found.target is None else f"iterations to {target_text(found.target)}"
-    comparisons = compared([candidate.entry for candidate in found.here], found.metric)
+    entries = [candidate.entry for candidate in found.here]
+    comparisons, tests = compared(entries, found.metric)
     columns = [
         Column("#"),
         Column("policy", "policy"),
@@ -145,7 +144,6 @@ def _here(found: Recommendation) -> Iterator[Block]:
         ]
         for place, (each, comparison) in enumerate(zip(shown, comparisons, strict=False), start=1)
     ]
-    tested = any(comparison.p is not None for comparison in comparisons[:SHOWN])
     lead = f"1. measured on this workload: {most}, ranked by {by}"
     yield Table(
         columns,
@@ -154,20 +152,20 @@ def _here(found: Recommendation) -> Iterator[Block]:
         f"{asked_title(found.query)}: measured",
         lead,
         (
-            *([_TESTED.format(found.metric.title)] if tested else []),
+            *(comparison_notes(tests, found.metric.unit) if tests else ()),
             *entry_notes([candidate.entry for candidate in shown]),
         ),
     )
     yield Items(list(origin_lines([candidate.entry for candidate in shown], found.query.engine)))
 
 
-def compared(entries: Sequence[Entry], metric: Metric) -> list[Comparison]:
-    """Compare each entry with the best by the metric, also where they are ranked by the time to a target."""
+def compared(entries: Sequence[Entry], metric: Metric) -> tuple[list[Comparison], AllPairs | None]:
+    """Compare the entries by the metric, also where they are ranked by the time to a target; with the tests of them."""
     means = [entry.spread(metric.name) for entry in entries]
     order = sorted(range(len(means)), key=lambda index: rank_key(means[index], 0, metric))
-    found = [Comparison("best"), *compare_with_best(means[order[0]], [means[index] for index in order[1:]])]
-    by_index = dict(zip(order, found, strict=True))
-    return [by_index[index] for index in range(len(entries))]
+    ordered = [means[index] for index in order]
+    by_index = dict(zip(order, compare(ordered), strict=True))
+    return [by_index[index] for index in range(len(entries))], all_pairs(ordered)
 
 
 def _value_columns(target: AnyTarget | None, metric: Metric) -> list[Column]:

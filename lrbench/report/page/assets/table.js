@@ -1,6 +1,6 @@
 // The ranked table: sorted by any column, filtered, with a box to tick for each policy that is drawn.
 
-const TEXTS = new Set(["policy", "solver", "arguments", "engine", "vs. best", "runs"]);
+const TEXTS = new Set(["policy", "solver", "arguments", "engine", "group", "vs. best", "runs"]);
 
 function keyOf(row) {
   return `${workload.label}\n${row.name}`;

@@ -1,4 +1,4 @@
-"""Welch's test against scipy's own, Holm's correction by hand, and what is said where no test is possible."""
+"""Welch's test against scipy's own, and Holm's correction by hand."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from scipy.stats import t, ttest_ind
 
 from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_target
-from lrbench.report.statistics import compare_with_best, holm, welch, welch_over_pairs
+from lrbench.statistics.welch import holm, welch, welch_over_pairs
 
 samples = st.lists(st.floats(0, 1).map(lambda x: round(x, 4)), min_size=2, max_size=6)
 
 
 def test_equal_values_have_no_spread_at_all():
     assert summarise([0.1] * 3) == Summary(0.1, 0.0, 3)
-    assert compare_with_best(summarise([0.7] * 3), [summarise([0.1] * 3)])[0].verdict == "no spread"
 
 
 def test_a_summary_has_the_sample_deviation():
@@ -113,26 +112,6 @@ def test_holm_by_hand():
     assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-def test_verdicts():
-    best = summarise([0.95, 0.951, 0.949])
-    others = [[0.90, 0.901, 0.899], [0.949, 0.952, 0.946], [0.5], []]
-    worse, alike, single, nothing = compare_with_best(best, [summarise(values) for values in others])
-    assert worse.verdict == "worse"
-    assert worse.p is not None
-    assert worse.p_holm == pytest.approx(2 * worse.p)  # two comparisons have a p
-    assert alike.verdict == "not told apart"
-    assert (single.verdict, single.p, single.p_holm) == ("one seed", None, None)
-    assert nothing.verdict == "one seed"
-    assert compare_with_best(summarise([1.0, 1.0]), [summarise([0.5, 0.5])])[0].verdict == "no spread"
-
-
-def test_the_correction_can_undo_a_difference():
-    best, other = summarise([0.95, 0.96, 0.97]), summarise([0.93, 0.935, 0.94])
-    alone = compare_with_best(best, [other])[0]
-    assert alone.verdict == "worse"
-    assert compare_with_best(best, [other] * 20)[0].verdict == "not told apart"
 
 
 def test_values_of_any_size_have_a_deviation_and_are_tested():

@@ -1,45 +1,22 @@
-"""Significance tests of differences between means over seeds.
+"""Welch's t-test of differences that were named before the data were seen, and Holm's correction for several of them.
 
 Welch's t-test asks whether two policies' means differ, without taking their spreads to be equal:
 ``t = (a - b) / sqrt(e_a + e_b)`` with ``e = s^2 / n`` of each, against Student's t with
 ``(e_a + e_b)^2 / (e_a^2/(n_a - 1) + e_b^2/(n_b - 1))`` degrees of freedom, two-sided (Welch 1947).
-Each policy of a table is compared with the best of it, so the p-values are corrected for their number by Holm's
-method (Holm 1979). The best was picked by the same numbers, so the test says "worse" slightly too often.
+It serves to compare one policy at two values of a setting; of several policies the p-values are corrected for their
+number by Holm's method (Holm 1979). Policies of one table are compared in all pairs: ``lrbench.statistics.all_pairs``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from lrbench.metrics.summary import Summary, binary_exponent
 
-LEVEL = 0.05
-
 SeedsChangeNothing = Literal["seeds change nothing"]
 Untested = Literal["one seed", "no spread"] | SeedsChangeNothing
-Verdict = Literal["best", "worse", "not told apart", "diverged", "missed"] | Untested
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A policy against the best of its table.
-
-    Attributes:
-        verdict: ``worse`` where the corrected p is below 5%. ``one seed``: one of the two has a single value, and
-            ``no spread``: neither has any variance, so that there is nothing to measure the difference with.
-            ``seeds change nothing``: all evaluations of one of the two are equal over its seeds, likewise.
-            ``diverged``: some of its runs did, so that a test of the others would say nothing of the policy.
-            ``missed``: likewise, where some runs missed the target whose time is compared.
-        p: two-sided p-value of Welch's test, None where there was none.
-        p_holm: p-value corrected for the number of comparisons in the table.
-    """
-
-    verdict: Verdict
-    p: float | None = None
-    p_holm: float | None = None
 
 
 def welch(first: Summary, second: Summary) -> float | None:
@@ -85,17 +62,3 @@ def why_untested(first: Summary, second: Summary) -> Untested:
     if min(first.n, second.n) > 1:
         return "no spread"
     return "seeds change nothing" if first.equal_seeds or second.equal_seeds else "one seed"
-
-
-def compare_with_best(best: Summary, others: Sequence[Summary]) -> list[Comparison]:
-    """Compare each of the others, which all rank below the best, with it."""
-    p_values = [welch(best, other) for other in others]
-    corrected = iter(holm([p for p in p_values if p is not None]))
-    found = []
-    for other, p in zip(others, p_values, strict=True):
-        if p is None:
-            found.append(Comparison(why_untested(best, other)))
-        else:
-            p_holm = next(corrected)
-            found.append(Comparison("worse" if p_holm < LEVEL else "not told apart", p, p_holm))
-    return found
