@@ -26,6 +26,7 @@ from lrbench.executors.setup import (
 from lrbench.executors.stored_times import stored_times
 from lrbench.nets import check_images
 from lrbench.report.formats import counted
+from lrbench.report.planned import planned_difference
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.program import ProgramWorkload
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 def show_plan(
     experiment: Experiment, results: Path, shard: tuple[int, int], jobs: int, threads: int, consent: Consent | None
 ) -> None:
-    """Print the runs with their status and folder on standard output, and the estimate on standard error.
+    """Print the runs with their status and folder on standard output, the estimates on standard error.
 
     Without the data set or the engine the runs are listed all the same, and a line says what to type.
 
@@ -60,12 +61,16 @@ def show_plan(
     if consent is not None or not is_own(experiment.settings.engine.name):
         with contextlib.suppress(EngineUnavailable):  # the line below the runs says so
             experiment = with_engine_version(experiment, find_engine(experiment, site(consent)))
-    tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
+    every = plan.tasks(experiment, data, results, threads)
+    tasks = plan.share(every, *shard)
     statuses = [RunDirectory(task.folder).status() for task in tasks]
     for task, status in zip(tasks, statuses, strict=True):
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = [task for task, status in zip(tasks, statuses, strict=True) if not status.done]
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, results, jobs)}", err=True)
+    shown = planned_difference(every, results)
+    if shown is not None:
+        click.echo(plain(shown), err=True)
 
 
 def _time(waiting: list[Task], experiment: Experiment, results: Path, jobs: int) -> str:

@@ -5,9 +5,9 @@ The bounds are binomial: a share that a right test exceeds, or falls short of, o
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,10 +21,7 @@ MOST_ALARMS = 0.06
 
 @pytest.fixture(scope="module")
 def measured():
-    loader = importlib.machinery.SourceFileLoader("measure_statistics", str(PROGRAM))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("measure_statistics", loader))
-    loader.exec_module(module)
-    return module
+    return SimpleNamespace(**runpy.run_path(str(PROGRAM)))
 
 
 def seldom_more(share):

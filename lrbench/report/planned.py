@@ -1,0 +1,78 @@
+"""What the seeds of a planned experiment can show, by the spread over seeds of the stored runs of its workload."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lrbench.comparable import key, workload_settings
+from lrbench.executors.plan import Task
+from lrbench.metrics.registry import Metric
+from lrbench.metrics.summary import Summary
+from lrbench.report.build import build_report
+from lrbench.report.formats import counted
+from lrbench.report.rows import row_of_record
+from lrbench.report.significance import amount
+from lrbench.runs.description import read_description
+from lrbench.runs.files import DamagedRun
+from lrbench.runs.records import RunRecord, find_runs, read_run
+from lrbench.statistics.all_pairs import testable
+from lrbench.statistics.planning import smallest_difference
+
+
+def planned_difference(tasks: Sequence[Task], results: Path) -> str | None:
+    """Return a sentence on the smallest difference that the seeds of an experiment can show.
+
+    None where it has fewer than two policies, which are compared with nothing.
+
+    Args:
+        tasks: all runs of the experiment.
+        results: folder whose runs, of any experiment, tell how much seeds vary on the workload.
+    """
+    policies = {(task.run.policy.text, key(task.run.solver.resolved())) for task in tasks}
+    seeds = len({task.run.seed for task in tasks})
+    if len(policies) < 2:
+        return None
+    if seeds < 2:
+        return "one seed a policy shows no difference beyond the seeds' noise; for example seeds: 3"
+    shown, metric = smallest_difference(len(policies), seeds), tasks[0].experiment.settings.objective.resolved.ranking
+    spread = stored_deviation(tasks[0], results, metric)
+    start = f"{counted(seeds, 'seed', 'seeds')} show a difference"
+    between = f"between {len(policies)} policies in 4 of 5 cases"
+    if spread is None:
+        return (
+            f"{start} of {shown:.2g} standard deviations over the seeds {between}; how much that is, runs of this "
+            "workload will tell: none with several seeds is stored"
+        )
+    deviation, number = spread
+    return (
+        f"{start} in {metric.title} of {amount(shown * deviation, metric.unit)} {between} "
+        f"(by the spread over the seeds of {counted(number, 'stored policy', 'stored policies')})"
+    )
+
+
+def stored_deviation(task: Task, results: Path, metric: Metric) -> tuple[float, int] | None:
+    """Return the pooled standard deviation over the seeds of the stored policies of a workload, and their number."""
+    wanted = key(workload_settings(task.experiment.describe(task.run, task.data)))
+    rows = [row_of_record(record) for record in _runs_of(wanted, results)]
+    policies = [row for table in build_report(rows, metric).workloads for row in table.policies]
+    summaries = [row.tested(metric) for row in policies if row.rank is not None]
+    return _pooled([summary for summary in summaries if testable(summary)])
+
+
+def _runs_of(wanted: bytes, results: Path) -> Iterator[RunRecord]:
+    for path in find_runs([results]) if results.is_dir() else []:
+        try:
+            if key(workload_settings(read_description(path))) == wanted:
+                yield read_run(path)
+        except DamagedRun:
+            continue
+
+
+def _pooled(summaries: Sequence[Summary]) -> tuple[float, int] | None:
+    freedom = sum(summary.n - 1 for summary in summaries)
+    if not freedom:
+        return None
+    squares = math.fsum((summary.n - 1) * (summary.deviation or 0.0) ** 2 for summary in summaries)
+    return (math.sqrt(squares / freedom), len(summaries)) if squares else None
