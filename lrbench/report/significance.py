@@ -62,7 +62,9 @@ def _further(tests: AllPairs, unit: Unit) -> str:
     first_two = gap > 0 and not tests.different()[0, 1]
     wanted = gap if first_two else (smallest_shown(tests) or 0.0) / 2
     seeds = seeds_for(wanted / tests.deviation, len(tests.means))
-    many = f"more than {MOST_SEEDS:,}" if seeds is None else f"{'about ' if seeds > 9 else ''}{seeds}"
+    many = f"more than {MOST_SEEDS:,}" if seeds is None else str(seeds)
+    if seeds is not None and seeds > 20:
+        many = f"about {float(f'{seeds:.2g}'):g}"
     named = f"the {amount(wanted, unit)} between the first two" if first_two else f"one of {amount(wanted, unit)}"
     return f"; {named} would take {many} seeds a policy"
 

@@ -47,9 +47,9 @@ Method = Literal["Tukey", "Welch"]
 def own_variance_factor(seeds: Floats) -> Floats:
     """Return what each policy's own variance is multiplied by, before the larger of it and the pooled one counts.
 
-    ``(1 + 1 / (n - 1)^2) * n_max / n``: a variance of few values may be small by chance, and a policy with fewer seeds
-    than others would otherwise be compared as if its spread were known as well as theirs."""
-    factors: Floats = (1 + 1 / (seeds - 1) ** 2) * seeds.max() / seeds
+    ``(1 + 1 / (n - 1)^2) * (n_max / n)^1.5``: a variance of few values may be small by chance, and a policy with fewer
+    seeds than others would otherwise be compared as if its spread were known as well as theirs."""
+    factors: Floats = (1 + 1 / (seeds - 1) ** 2) * (seeds.max() / seeds) ** 1.5
     return factors
 
 

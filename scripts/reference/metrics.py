@@ -44,8 +44,8 @@ OF_A_POLICY = """\
 ## Of a policy
 
 A policy's row is the mean ± sample standard deviation over its seeds; a value that is NaN is left out, and the count
-says so, as in (n=2). "worse, p = ..." is Welch's t-test against the
-best with Holm's correction; with one seed the report says that it has one seed. A policy of which some runs diverged
+says so, as in (n=2). "worse, p = ..." is Tukey's test of all pairs against
+the best, or Welch's where spreads clearly differ; with one seed the report says that it has one seed. A policy of which some runs diverged
 ranks behind those of which none did, with the count in its row. [Read the statistics](../how-to/read-the-statistics.md)
 says more.
 
@@ -77,7 +77,7 @@ Methodology 13:152, 2013), a lower bound of the mean time. `verify` uses the bud
 | `restricted_mean` | as above; `null` while the runs are under way, or where a budget is not known |
 
 CSV has the same as columns, such as `iterations_to_target_restricted_mean`. Where the policies are ranked by such a
-time, a policy with a run that missed the target is not tested, and its comparison says `missed`: Welch's t-test over
+time, a policy with a run that missed the target is not tested, and its comparison says `missed`: a test over
 the runs that reached it would leave the others out. Policies that reached it with every run are tested as ever.
 """
 

@@ -20,8 +20,8 @@ from lrbench.metrics.registry import metric_named
 from lrbench.report.build import build_report
 from lrbench.report.comparison.axes import AXES
 from lrbench.report.comparison.build import compare
-from lrbench.report.comparison.transfer import tau_b
 from lrbench.report.load import load
+from lrbench.statistics.agreement import tau_b
 
 FIX, TRI, COS = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "COS(k0=0.01, k1=0.06, l=2000)"
 EXP = "EXP(k0=0.1, gamma=0.9)"

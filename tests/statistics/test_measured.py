@@ -56,3 +56,8 @@ def test_of_seven_policies_with_three_seeds_one_that_is_better_is_found_far_more
 def test_the_ranges_of_ranks_hold_the_true_ranks(measured):
     covered = measured.ranks_covered(np.random.default_rng(0), "one x3", 5, 3, TABLES)
     assert covered >= seldom_less(1 - MOST_ALARMS)
+
+
+def test_the_interval_of_the_rank_correlation_covers_that_of_the_true_orders(measured):
+    covered = measured.agreement_covered(np.random.default_rng(0), "one x3", 5, 3, TABLES)
+    assert covered >= seldom_less(1 - MOST_ALARMS)
