@@ -44,13 +44,29 @@ ENOUGH_FOR_WELCH = 5
 Method = Literal["Tukey", "Welch"]
 
 
-def own_variance_factor(seeds: Floats) -> Floats:
+def own_variance_factor(seeds: Floats, most: float) -> Floats:
     """Return what each policy's own variance is multiplied by, before the larger of it and the pooled one counts.
 
     ``(1 + 1 / (n - 1)^2) * (n_max / n)^1.5``: a variance of few values may be small by chance, and a policy with fewer
-    seeds than others would otherwise be compared as if its spread were known as well as theirs."""
-    factors: Floats = (1 + 1 / (seeds - 1) ** 2) * (seeds.max() / seeds) ** 1.5
+    seeds than others would otherwise be compared as if its spread were known as well as theirs.
+
+    Args:
+        most: the largest number of seeds.
+    """
+    factors: Floats = (1 + 1 / (seeds - 1) ** 2) * (most / seeds) ** 1.5
     return factors
+
+
+def bartlett(variances: Floats, seeds: Floats) -> float:
+    """Return the p-value of Bartlett's test of equal variances (Bartlett 1937), of two policies or more."""
+    import numpy as np
+    from scipy.special import chdtrc
+
+    own, freedom = seeds - 1, float((seeds - 1).sum())
+    raised = np.maximum(variances, SMALLEST_SHARE * (own @ variances / freedom))
+    ratio = freedom * np.log(own @ raised / freedom) - own @ np.log(raised)
+    correction = 1 + ((1 / own).sum() - 1 / freedom) / (3 * (len(own) - 1))
+    return float(chdtrc(len(own) - 1, ratio / correction))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,16 +114,8 @@ class AllPairs:
 
     @cached_property
     def spreads_p(self) -> float:
-        """p-value of Bartlett's test of equal spreads (Bartlett 1937)."""
-        import numpy as np
-        from scipy.special import chdtrc
-
-        own = self.seeds - 1
-        variances = np.maximum(self.variances, SMALLEST_SHARE * self._pooled)
-        pooled = own @ variances / self.freedom
-        ratio = self.freedom * np.log(pooled) - own @ np.log(variances)
-        correction = 1 + ((1 / own).sum() - 1 / self.freedom) / (3 * (len(own) - 1))
-        return float(chdtrc(len(own) - 1, ratio / correction))
+        """p-value of Bartlett's test of equal spreads."""
+        return bartlett(self.variances, self.seeds)
 
     @property
     def method(self) -> Method:
@@ -119,7 +127,7 @@ class AllPairs:
         """Tukey's statistic of each pair: difference over standard error of a mean."""
         import numpy as np
 
-        variances = np.maximum(self._pooled, own_variance_factor(self.seeds) * self.variances)
+        variances = np.maximum(self._pooled, own_variance_factor(self.seeds, self.seeds.max()) * self.variances)
         errors = variances / self.seeds
         found: Floats = np.abs(np.subtract.outer(self.means, self.means))
         return found / np.sqrt(np.add.outer(errors, errors) / 2)

@@ -49,7 +49,7 @@ def _thresholds(policies: int, seeds: int) -> Floats:
     freedom = policies * (seeds - 1)
     others = _variances(freedom - 2 * (seeds - 1)) if policies > 2 else np.zeros(1)
     pooled = (own + (freedom - 2 * (seeds - 1)) * others[:, None, None]) / freedom
-    factor = float(own_variance_factor(np.array([float(seeds)]))[0])
+    factor = float(own_variance_factor(np.array([float(seeds)]), seeds)[0])
     variances = (np.maximum(pooled, factor * first) + np.maximum(pooled, factor * second)) / 2
     limits: Floats = critical_value(policies, freedom, LEVEL) * np.sqrt(variances / seeds)
     return limits

@@ -9,7 +9,7 @@ from typing import Literal
 from lrbench.metrics.summary import Summary
 from lrbench.statistics.all_pairs import LEVEL, all_pairs, testable
 from lrbench.statistics.groups import letters, rank_ranges
-from lrbench.statistics.welch import Untested, why_untested
+from lrbench.statistics.two_values import Untested, why_untested
 
 Verdict = Literal["best", "worse", "not told apart", "diverged", "missed"] | Untested
 

@@ -80,8 +80,8 @@ COS(k0=0.01, k1=0.06, l=2000)  94.90 ± 0.20   96.90 ± 0.20         +2.00  diff
 FIX(k0=0.01)                   90.00 ± 0.20   97.00 ± 0.20         +7.00  differs, p<0.001
 TRI(k0=0.01, k1=0.06, l=2000)  95.00 ± 0.20   80.00 ± 0.20        -15.00  differs, p<0.001
 
-noise: Welch's t-test between the solvers, p corrected for the number of policies (Holm); differs
-means p < 0.05
+noise: t-test between the solvers, by the spread of all policies at each or a policy's own if
+larger, p corrected for the number of policies (Sidak); differs means p < 0.05
 
 ranks that the tests leave possible under each solver, with the gap to its best in brackets; holds:
 under no solver significantly worse than the best (Tukey's test of all pairs over the seeds, p <

@@ -61,3 +61,11 @@ def test_the_ranges_of_ranks_hold_the_true_ranks(measured):
 def test_the_interval_of_the_rank_correlation_covers_that_of_the_true_orders(measured):
     covered = measured.agreement_covered(np.random.default_rng(0), "one x3", 5, 3, TABLES)
     assert covered >= seldom_less(1 - MOST_ALARMS)
+
+
+@pytest.mark.parametrize("seeds", [(3, 3), (3, 10)], ids=str)
+@pytest.mark.parametrize("wide", ["one", "all"])
+def test_two_values_that_do_not_differ_raise_an_alarm_in_one_of_twenty_at_most(measured, seeds, wide):
+    spreads = measured.deviations("one x3", 7) if wide == "one" else np.full(7, 3.0)
+    alarms = measured.contrast_alarms(np.random.default_rng(0), (spreads, np.ones(7)), seeds, TABLES)
+    assert max(alarms) <= seldom_more(MOST_ALARMS)

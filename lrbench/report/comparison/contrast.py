@@ -1,8 +1,7 @@
 """Tests of whether policies reach different accuracies at two values of a setting, beyond the seeds' noise.
 
-The same seed at two values is not the same run, so each policy's seeds are two samples (Welch's test, corrected over
-the policies by Holm's method). Over all policies the differences are paired: policy by policy, with the seeds' errors
-added up, so that what sets policies apart does not count as noise.
+Policies are tested one by one, and over all of them by the mean of their differences, so that what sets policies apart
+does not count as noise; see ``lrbench.statistics.two_values``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary
 from lrbench.report.policies import PolicyRow
 from lrbench.statistics.all_pairs import LEVEL
-from lrbench.statistics.welch import Untested, holm, welch, welch_over_pairs, why_untested
+from lrbench.statistics.two_values import Untested, both_testable, p_of_all, p_of_each, why_untested
 
 Verdict = Literal["differs", "not told apart", "diverged", "missed", "not comparable"] | Untested
 
@@ -28,15 +27,15 @@ class Difference:
     Attributes:
         value: the other value's mean minus the base's; None where a run diverged or missed the target, or there is no
             value.
-        verdict: ``differs`` where the corrected p is below 5 %; ``missed``: a run missed the target whose time is
-            compared; ``not comparable``: not run, or not done, at one.
+        verdict: ``differs`` where p is below 5 %; ``missed``: a run missed the target whose time is compared;
+            ``not comparable``: not run, or not done, at one.
+        p: corrected for the number of policies.
     """
 
     policy: str
     value: float | None
     verdict: Verdict
     p: float | None = None
-    p_holm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,9 @@ def contrast(
     """Compare two values, policy by policy and over all of them."""
     pairs = {policy: (first.get(policy), second.get(policy)) for policy in {**first, **second}}
     known = {policy: found for policy, (one, two) in pairs.items() if (found := _means(one, two, metric))}
-    tested = {policy: pair for policy, pair in known.items() if min(pair[0].n, pair[1].n) > 1}
-    p_values = {policy: p for policy, pair in tested.items() if (p := welch(*pair)) is not None}
-    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    tested = {policy: pair for policy, pair in known.items() if both_testable(pair)}
+    each = p_of_each(list(tested.values()))
+    p_values = {} if each is None else dict(zip(tested, each, strict=True))
     differences = {}
     for policy, rows in pairs.items():
         if policy not in known:
@@ -82,13 +81,11 @@ def contrast(
             differences[policy] = Difference(policy, None, verdict)
             continue
         verdict = why_untested(*known[policy])
-        if policy in corrected:
-            verdict = "differs" if corrected[policy] < LEVEL else "not told apart"
-        differences[policy] = Difference(
-            policy, _apart(known[policy]), verdict, p_values.get(policy), corrected.get(policy)
-        )
+        if policy in p_values:
+            verdict = "differs" if p_values[policy] < LEVEL else "not told apart"
+        differences[policy] = Difference(policy, _apart(known[policy]), verdict, p_values.get(policy))
     mean = math.fsum(map(_apart, known.values())) / len(known) if known else None
-    return Contrast(base, other, differences, mean, welch_over_pairs(list(tested.values())), len(tested))
+    return Contrast(base, other, differences, mean, p_of_all(list(tested.values())), len(tested))
 
 
 def _means(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> tuple[Summary, Summary] | None:

@@ -23,7 +23,7 @@ from lrbench.report.build import standing
 from lrbench.report.policies import PolicyRow
 from lrbench.statistics.agreement import known_order, tau_b, tau_range
 from lrbench.statistics.all_pairs import LEVEL, all_pairs, testable
-from lrbench.statistics.welch import Untested, why_untested
+from lrbench.statistics.two_values import Untested, why_untested
 
 COVERAGE = 1 - LEVEL
 

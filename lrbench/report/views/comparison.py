@@ -77,8 +77,8 @@ def _values(table: ComparisonTable, caption: str) -> Table:
         for row, (found, _) in zip(rows, table.ordered(), strict=True):
             row += _apart(only.differences[found.policy], table)
         notes = (
-            f"noise: Welch's t-test between the {table.axis.plural}, p corrected for the number of policies (Holm); "
-            "differs means p < 0.05",
+            f"noise: t-test between the {table.axis.plural}, by the spread of all policies at each or a policy's own "
+            "if larger, p corrected for the number of policies (Sidak); differs means p < 0.05",
         )
     if table.target is not None and table.metric.name != "iterations_to_target":
         last = len(table.values) - 1
@@ -109,7 +109,7 @@ def value_text(found: ComparedRow | None, table: ComparisonTable) -> str:
 
 def _apart(found: Difference, table: ComparisonTable) -> list[Cell | str]:
     value = NOTHING if found.value is None else signed(found.value, table.metric)
-    return [value, verdict_text(found.verdict, found.p_holm)]
+    return [value, verdict_text(found.verdict, found.p)]
 
 
 def _soon(found: ComparedRow) -> str:
@@ -257,7 +257,6 @@ def _row(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict
         "difference": difference.value if difference else None,
         "verdict": difference.verdict if difference else None,
         "p_value": difference.p if difference else None,
-        "p_value_holm": difference.p_holm if difference else None,
         "ratio": _ratios(table, standing.policy, found),
     }
 

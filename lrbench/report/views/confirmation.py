@@ -24,8 +24,8 @@ from lrbench.report.formats import (
 from lrbench.report.significance import shown_by, test_title
 from lrbench.runs.declarations import OWN_DATA
 from lrbench.statistics.all_pairs import all_pairs
+from lrbench.statistics.two_values import why_untested
 from lrbench.statistics.verdicts import p_values
-from lrbench.statistics.welch import why_untested
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
 SOONER, AGAINST = "times sooner than the last", "against the first"
