@@ -58,6 +58,7 @@ POLICY_COLUMNS = (
     "target_accuracy",
     "against_the_best",
     "p_value",
+    "p_value_holm",
     "rank_from",
     "rank_to",
     "group",
@@ -106,7 +107,7 @@ def policies_frame(report: Report) -> pandas.DataFrame:
         rows.append({**row, "lr_scale_robustness": known["lr_scale_robustness"]})
     frame: pandas.DataFrame = _pandas().DataFrame(rows)
     numbers = [name for name in frame.columns if name not in POLICY_COLUMNS and not name.endswith(("_n", "_runs"))]
-    numbers += ["target_accuracy", "p_value"]
+    numbers += ["target_accuracy", "p_value", "p_value_holm"]
     ranks = dict.fromkeys(("rank", "rank_from", "rank_to"), "Int64")
     return frame.astype({**dict.fromkeys(numbers, "float64"), **ranks})
 

@@ -7,7 +7,8 @@ error of one mean that is estimated with ``freedom`` degrees of freedom (Tukey 1
     1)
 
 with f the density of ``sqrt(chi2 / freedom)``. ``scipy.stats.studentized_range`` has the same numbers in 10 ms each,
-after an import of a second; a table of 36 policies has 630 pairs."""
+after an import of a second; a table of 36 policies has 630 pairs.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ policies, or is a policy's own where that is larger, and Student's t has the deg
 Satterthwaite 1946). As in ``lrbench.statistics.all_pairs``, a policy's own variance is raised for few seeds; and where
 Bartlett's test rejects equal spreads at a value, Welch's test with the two policies' own variances decides, of fewer
 than five seeds both. The p-values are corrected for their number (Sidak 1967). ``p_of_all`` tests the mean difference
-over the policies."""
+over the policies.
+"""
 
 from __future__ import annotations
 

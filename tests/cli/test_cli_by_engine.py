@@ -36,7 +36,7 @@ def results(tmp_path):
         ("latex", "% needs in the preamble: "),
         ("html", "<!doctype html>\n"),
         ("csv", "workload,target_accuracy,policy,function,solver,engine,lr_scale,policy_as_trained,rank,"),
-        ("json", '{"schema":3,"compared_by":"engine",'),
+        ("json", '{"schema":2,"compared_by":"engine",'),
     ],
 )
 def test_every_format(lrbench, results, kind, start):

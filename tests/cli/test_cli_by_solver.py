@@ -21,7 +21,7 @@ def results(tmp_path):
         ("table", "lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
         ("markdown", "## lenet on MNIST, batch 100, 2,000 iterations: policies x solvers\n"),
         ("csv", "workload,target_accuracy,policy,function,solver,"),
-        ("json", '{"schema":3,"compared_by":"solver",'),
+        ("json", '{"schema":2,"compared_by":"solver",'),
     ],
 )
 def test_every_format(lrbench, results, kind, start):

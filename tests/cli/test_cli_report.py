@@ -35,7 +35,7 @@ def test_a_table_by_default(lrbench, results, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "start"), [("json", '{"schema":2,'), ("csv", "workload,rank,policy,"), ("markdown", "## lenet")]
+    ("kind", "start"), [("json", '{"schema":1,'), ("csv", "workload,rank,policy,"), ("markdown", "## lenet")]
 )
 def test_other_formats_to_standard_output(lrbench, results, kind, start):
     code, out, err = lrbench("report", results, "--format", kind)

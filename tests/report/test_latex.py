@@ -162,7 +162,7 @@ def test_the_caption_says_over_how_many_seeds_and_how_it_was_tested():
         r"best: Tukey's test of all pairs over the seeds; worse means p \textless{} 0.05. It takes all policies to vary "
         r"alike over the seeds, and counts one that varies more with its own spread. Group: policies that share a letter do "
         r"not differ significantly; \#: the ranks that the tests leave possible. 3 seeds a policy show a difference of 3.58 "
-        r"points in 4 of 5 cases; the 1.00 points between the first two would take about 18 seeds a policy.}"
+        r"points in 4 of 5 cases; the 1.00 points between the first two would take 18 seeds a policy.}"
     ) in text
     assert r"\label{tab:lenet-on-mnist-batch-100-2-000-iterations}" in text
     assert r"accuracy \%" in text

@@ -36,7 +36,7 @@ from lrbench.report.formats import (
 )
 from lrbench.report.views.ranking_data import flat, summary_object, target_data
 
-SCHEMA = 3
+SCHEMA = 2
 
 
 def comparison_document(found: Comparison) -> Document:
@@ -184,7 +184,8 @@ def _data(found: Comparison) -> dict[str, Any]:
     A metric or cost of a row is ``{"mean", "standard_deviation", "n"}`` over its seeds, see ``summary_object``. Its
     ``policy`` is as the spec has it, ``policy_as_trained`` has the solver's ``lr_scale`` in it. ``ratio`` is to the
     first of the values, ``difference`` a row's mean less that at the first value, and ``regret`` how much worse than
-    the best policy at the same value the mean is.
+    the best policy at the same value the mean is. All p-values are corrected for the number of comparisons; those whose
+    names end in ``holm`` are so named by earlier versions.
     """
     return {
         "schema": SCHEMA,
@@ -219,7 +220,7 @@ def _table(table: ComparisonTable) -> dict[str, Any]:
         "contrasts": [
             {
                 **asdict(each),
-                "differences": [asdict(difference) for difference in each.differences.values()],
+                "differences": [{**asdict(apart), "p_holm": apart.p} for apart in each.differences.values()],
                 "verdict": contrast_sentence(each, metric, axis),
             }
             for each in table.contrasts
@@ -252,11 +253,12 @@ def _row(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict
         **{name: summary_object(summary) for name, summary in {**summaries, **found.costs}.items()},
         "regret": standing.regrets[found.value],
         "against_the_best": row.comparison.verdict if row.comparison else None,
-        "against_the_best_p_value": row.comparison.p if row.comparison else None,
+        "against_the_best_p_value_holm": row.comparison.p if row.comparison else None,
         "compared_with": None if difference is None else table.values[0],
         "difference": difference.value if difference else None,
         "verdict": difference.verdict if difference else None,
         "p_value": difference.p if difference else None,
+        "p_value_holm": difference.p if difference else None,
         "ratio": _ratios(table, standing.policy, found),
     }
 

@@ -19,7 +19,7 @@ from lrbench.report.rows import STATUSES, RunRow
 from lrbench.statistics.planning import seeds_for, smallest_shown
 from lrbench.statistics.verdicts import Comparison
 
-SCHEMA = 2
+SCHEMA = 1
 
 
 def ranking_data(report: Report) -> dict[str, Any]:
@@ -36,9 +36,11 @@ def ranking_data(report: Report) -> dict[str, Any]:
 
     ``group`` has the letters of a policy: those that share one do not differ significantly; ``rank_from`` and
     ``rank_to`` are the ranks that the tests leave possible. ``p_value`` is that against the best, corrected for all
-    pairs, of the ``test`` Tukey or Welch. ``smallest_difference`` is the difference of two policies that the seeds of
-    the table show in 4 of 5 cases, and ``seeds_to_tell`` the number of seeds of each policy that would show so the
-    difference to the best; null where these seeds do, or not even 1,000 would."""
+    pairs, and ``p_value_holm`` its name in earlier versions, of the ``test`` Tukey or Welch. ``smallest_difference``
+    is the difference of two policies that the seeds of the table show in 4 of 5 cases, and ``seeds_to_tell`` the
+    number of seeds of each policy that would show so the difference to the best; null where these seeds do, or not
+    even 1,000 would.
+    """
     labels_of, names = labels(map(workload_settings, report.runs), workload_name), report_metrics(report)
     repeats = {id(run) for run in report.repeats}
     return {
@@ -148,6 +150,7 @@ def comparison_data(comparison: Comparison | None) -> dict[str, Any]:
         "group": comparison.group or None if comparison else None,
         "against_the_best": comparison.verdict if comparison else None,
         "p_value": comparison.p if comparison else None,
+        "p_value_holm": comparison.p if comparison else None,
     }
 
 
