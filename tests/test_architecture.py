@@ -17,7 +17,7 @@ LAYERS = [
     {"program"},
     {"policies", "spec", "data", "nets", "metrics", "statistics", "runs", "stopping"},
     {"engines"},
-    {"runner", "sampling", "exporting", "importing", "comparable"},
+    {"runner", "sampling", "exporting", "importing", "comparable", "predicting"},
     {"executors"},
     {"tuning"},
     {"report"},

@@ -37,6 +37,7 @@ ORDER = [
     "branch",
     "extend",
     "recommend",
+    "predict",
     "db",
     "policies",
     "export",
