@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from lrbench.comparable import workload_settings
 from lrbench.errors import SpecError, UsageError
 from lrbench.policies import Policy
 from lrbench.predicting.curves import Curve, Schedule
@@ -15,8 +15,6 @@ from lrbench.predicting.families import families
 from lrbench.predicting.predictor import Prediction, Predictor, fit_predictor
 from lrbench.runs.description import RunDescription
 from lrbench.spec.experiment import Data, Experiment
-from lrbench.spec.program import ProgramWorkload
-from lrbench.spec.workload import Workload
 
 REACTS = "its rates depend on the evaluations of a run"
 
@@ -47,13 +45,12 @@ def comparable_with(experiment: Experiment, data: Data | None) -> Callable[[RunD
     Raises:
         SpecError: the spec has several solvers.
     """
-    solver, engine = _only_solver(experiment), experiment.settings.engine.name
-    wanted, exact = _workload(experiment, data)
+    solver, engine, workload = _only_solver(experiment), experiment.settings.engine.name, _workload(experiment, data)
 
     def comparable(run: RunDescription) -> bool:
-        own = workload_settings(run)
         kept = {name: value for name, value in run.solver.items() if name != "lr_scale"}
-        return kept == solver and run.engine.get("name") == engine and all(own[name] == wanted[name] for name in exact)
+        own = _settings(run.workload, workload.keys())
+        return kept == solver and run.engine.get("name") == engine and own == workload
 
     return comparable
 
@@ -69,36 +66,22 @@ def _only_solver(experiment: Experiment) -> dict[str, object]:
     return {name: value for name, value in solvers[0].resolved().items() if name != "lr_scale"}
 
 
-def _workload(experiment: Experiment, data: Data | None) -> tuple[dict[str, object], tuple[str, ...]]:
-    """The settings to compare, and their names."""
-    workload = experiment.workload
-    if isinstance(workload, ProgramWorkload) or data is not None:
-        assert data is not None
-        run = _Described(experiment.describe_workload(data))
-        return workload_settings(run), ("net", "dataset", "batch_size")
-    assert isinstance(workload, Workload)
-    named: dict[str, object] = {
-        "net": workload.net_sha256,
-        "dataset_name": workload.dataset,
-        "batch_size": workload.batch_size,
-    }
-    return named, tuple(named)
+def _workload(experiment: Experiment, data: Data | None) -> dict[str, object]:
+    """Net or program, data set and batch size; the data set by its name where it is not at hand."""
+    if data is not None:
+        return _settings(experiment.describe_workload(data), ("net", "program", "program split", "dataset", "batch_size"))
+    workload = experiment.net_workload
+    return {"net": workload.net_sha256, "dataset name": workload.dataset, "batch_size": workload.batch_size}
 
 
-@dataclass(frozen=True)
-class _Described:
-    """A workload without a run."""
-
-    workload: dict[str, object]
-    policy: str = ""
-
-    @property
-    def solver(self) -> dict[str, object]:
-        return {}
-
-    @property
-    def engine(self) -> dict[str, object]:
-        return {}
+def _settings(workload: Mapping[str, Any], names: Collection[str]) -> dict[str, object]:
+    """Settings of a workload as run.json describes it; nets, programs and data sets by their content."""
+    found: dict[str, object] = {}
+    for name in names:
+        value = workload.get(name.partition(" ")[0])
+        part = name.partition(" ")[2] or "sha256"
+        found[name] = value.get(part) if isinstance(value, Mapping) else value
+    return found
 
 
 def predict_experiment(experiment: Experiment, curves: Sequence[Curve], loss: str, *, grid: bool) -> PredictResult:

@@ -158,7 +158,7 @@ def _averaged(seeds: Iterable[SeedCurve]) -> list[Curve]:
     groups: Mapping[tuple[str, int], list[SeedCurve]] = defaultdict(list)
     for seed in seeds:
         groups[seed.name, len(seed.rates)].append(seed)
-    return [_mean_curve(same) for same in groups.values()]
+    return [_mean_curve(groups[key]) for key in sorted(groups)]
 
 
 def _mean_curve(same: Sequence[SeedCurve]) -> Curve:
