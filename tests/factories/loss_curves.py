@@ -30,10 +30,9 @@ def true_loss(rates: Floats, iterations: int, offset: float = 0.0) -> float:
     """2 + 3 P^-0.5 + 0.4 n with P the sum of (eta / PEAK)^0.7, n by exponential settling over 50 units of P."""
     relative = rates / PEAK
     sums = np.concatenate([[0.0], np.cumsum(relative**0.7)])
-    noise = relative[0] ** 0.8
-    for t in range(1, iterations):
-        gained = sums[iterations] - sums[t]
-        noise += (relative[t] ** 0.8 - relative[t - 1] ** 0.8) * (1 - np.exp(-gained / 50))
+    changes = np.diff(relative[:iterations] ** 0.8)
+    gained = sums[iterations] - sums[1:iterations]
+    noise = relative[0] ** 0.8 + float(changes @ (1 - np.exp(-gained / 50)))
     return float(2 + 3 * sums[iterations] ** -0.5 + 0.4 * noise) + offset
 
 
