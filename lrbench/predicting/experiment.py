@@ -69,7 +69,9 @@ def _only_solver(experiment: Experiment) -> dict[str, object]:
 def _workload(experiment: Experiment, data: Data | None) -> dict[str, object]:
     """Net or program, data set and batch size; the data set by its name where it is not at hand."""
     if data is not None:
-        return _settings(experiment.describe_workload(data), ("net", "program", "program split", "dataset", "batch_size"))
+        return _settings(
+            experiment.describe_workload(data), ("net", "program", "program split", "dataset", "batch_size")
+        )
     workload = experiment.net_workload
     return {"net": workload.net_sha256, "dataset name": workload.dataset, "batch_size": workload.batch_size}
 

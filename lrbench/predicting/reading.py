@@ -41,6 +41,30 @@ class CurvesRead:
     notes: list[str] = field(default_factory=list)
 
 
+class LeftOut:
+    """Policies that are not fitted, by their texts, however these are written."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._unused = {_canonical(text): text for text in texts}
+        self._texts = {*self._unused}
+
+    def __contains__(self, name: str) -> bool:
+        self._unused.pop(name, None)
+        return name in self._texts
+
+    def check(self, path: Path) -> None:
+        """Raise ResultsError if one of the policies was not met with."""
+        for text in self._unused.values():
+            raise ResultsError(f"there is no run of {text} to leave out", where=path_text(path))
+
+
+def _canonical(text: str) -> str:
+    try:
+        return parse_policy(text).text
+    except PolicyError:
+        return text
+
+
 def read_curves(
     path: Path, comparable: Callable[[RunDescription], bool], loss: str = LOSS, left_out: Collection[str] = ()
 ) -> CurvesRead:
@@ -59,11 +83,12 @@ def read_curves(
         raise ResultsError(
             "no such file or folder", where=path_text(path), remedy="give a results folder or a CSV file"
         )
-    found = CurvesRead()
+    found, leaving_out = CurvesRead(), LeftOut(left_out)
     if path.is_dir():
-        seeds = _of_results(path, comparable, loss, left_out, found.notes)
+        seeds = _of_results(path, comparable, loss, leaving_out, found.notes)
     else:
-        seeds = [seed for seed in _of_csv(path) if seed.name not in left_out]
+        seeds = [seed for seed in _of_csv(path) if seed.name not in leaving_out]
+    leaving_out.check(path)
     found.curves.extend(_averaged(seeds))
     if not found.curves:
         raise ResultsError("there is no finished run left to fit", where=path_text(path), remedy="train some policies")
@@ -74,7 +99,7 @@ def _of_results(
     path: Path,
     comparable: Callable[[RunDescription], bool],
     loss: str,
-    left_out: Collection[str],
+    left_out: LeftOut,
     notes: list[str],
 ) -> list[SeedCurve]:
     seeds, others = [], 0

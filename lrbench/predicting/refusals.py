@@ -44,8 +44,8 @@ def check_curves(curves: Sequence[Curve]) -> None:
     annealed = [curve.schedule for curve in curves if is_annealed(curve.schedule)]
     if not any(_different(one, other) for one, other in combinations(annealed, 2)):
         raise ResultsError(
-            f"{len(annealed)} of the {len(curves)} curves are annealed, and not in different shapes, so that the time "
-            "that annealing takes is unknown",
+            f"no two of the {len(curves)} curves are annealed in different shapes, so that the time that annealing "
+            "takes is unknown",
             remedy="train a policy that anneals in another shape, such as WSD with a short cooldown",
         )
     first = first_iteration(curves)

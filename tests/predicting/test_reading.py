@@ -96,6 +96,12 @@ def test_a_policy_that_is_left_out(tmp_path):
     assert [curve.name for curve in found] == ["b"]
 
 
+def test_a_policy_to_leave_out_that_has_no_run(tmp_path):
+    path = written(tmp_path, "FIX(k0=0.1),0,10,0.1,2", "b,0,10,0.1,2")
+    assert [curve.name for curve in read_curves(path, every_run, left_out=["FIX( k0 = 1e-1 )"]).curves] == ["b"]
+    assert refusal(path, left_out=["FIX(k0=0.2)"]).endswith("there is no run of FIX(k0=0.2) to leave out")
+
+
 def test_finished_runs_of_a_results_folder(tmp_path):
     write_run(tmp_path, "EXP(k0=0.1, gamma=0.999)", seed=0)
     write_run(tmp_path, "EXP(k0=0.1, gamma=0.999)", (0.1, 0.8, 0.85, 0.86, 0.87), seed=1)

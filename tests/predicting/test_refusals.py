@@ -62,7 +62,10 @@ def test_fewer_than_three_curves():
     ids=["one annealed", "one shape twice"],
 )
 def test_curves_that_do_not_say_how_long_annealing_takes(curves):
-    assert "curves are annealed, and not in different shapes" in refusal(curves)
+    assert (
+        "no two of the 3 curves are annealed in different shapes, so that the time that annealing takes is unknown; "
+        in refusal(curves)
+    )
 
 
 def test_a_bad_fit_of_few_curves_and_of_five():
