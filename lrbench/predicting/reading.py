@@ -156,7 +156,7 @@ def _of_record(record: RunRecord, loss: str) -> SeedCurve:
 
 def _of_csv(path: Path) -> list[SeedCurve]:
     return [
-        SeedCurve(run.name, iterations, run.losses[trained], _rates_of(run.name, run.iterations, run.rates))
+        SeedCurve(_canonical(run.name), iterations, run.losses[trained], _rates_of(run.name, run.iterations, run.rates))
         for run in read_csv(path)
         if len(iterations := run.iterations[trained := run.iterations > 0])
     ]

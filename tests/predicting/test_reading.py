@@ -51,6 +51,11 @@ def test_a_policy_with_the_given_rates_has_its_own_in_between(tmp_path):
     assert found.schedule.rates.tolist() == parse_policy(text).rates(np.arange(6), 6).tolist()
 
 
+def test_a_policy_has_its_canonical_text_however_it_is_written(tmp_path):
+    found = read_curves(written(tmp_path, "FIX( k0 = 1e-1 ),0,10,0.1,2"), every_run).curves[0]
+    assert found.name == "FIX(k0=0.1)"
+
+
 def test_runs_are_told_apart_by_their_name(tmp_path):
     lines = ["a,COS,0,10,0.1,2", "b,COS,0,10,0.2,3", "b,COS,0,20,0.2,2"]
     found = read_curves(written(tmp_path, *lines, header="run,policy,seed,iteration,learning_rate,loss"), every_run)
