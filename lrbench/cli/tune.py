@@ -23,11 +23,12 @@ from lrbench.cli.tuning_options import (
 def tune(options: TuningOptions, storage: str | None) -> int:
     """Search LR functions and their parameters for the workload of SPEC.
 
-    The spec's section `search` sets the search space, budget and objective; the default is 50 policies of the thirteen
-    LR functions, compared on images held out of the training set. Without search.rates, a range test runs first. The
-    best policy is then confirmed: trained with the spec's seeds and evaluated on the test set, next to Caffe's default
-    policy. Rerunning the command, also in several terminals or on several machines at once, continues the same search.
-    Exit code: 0, 1 if a run failed, 2 if the command line or the spec is wrong, 130 if interrupted.
+    The spec's section `search` sets the search space, budget and objective; the default is 50 policies of today's
+    schedules and of the papers' cyclic functions, compared on images held out of the training set. Without
+    search.rates, a range test runs first. The best policy is then confirmed: trained with the spec's seeds and
+    evaluated on the test set, next to Caffe's default policy. Rerunning the command, also in several terminals or on
+    several machines at once, continues the same search. Exit code: 0, 1 if a run failed, 2 if the command line or the
+    spec is wrong, 130 if interrupted.
 
     \b
     lrbench tune configs/tune_digits.yaml -j 2

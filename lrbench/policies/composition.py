@@ -8,12 +8,13 @@ as if it had been there all the time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from lrbench.errors import PolicyError
-from lrbench.policies.family import Family, Shape
+from lrbench.policies.family import WARM, Family
 from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Dimension, Factor, Nested, NestedList, Number, Rate, RisingNumbers, Word
@@ -111,6 +112,16 @@ def _compose_formula(v: Values) -> Formula:
     return Formula(names[-1], phases=tuple(zip(conditions, names[:-1], strict=True)), stages=stages)
 
 
+def _warmed_family(decay: str, variant: str = "") -> Family:
+    """The family of a decay after a warm-up."""
+
+    def parameters(rate: float, shape: Mapping[str, float], iterations: int) -> dict[str, Any]:
+        warmup = max(1, round(shape["warm"] * iterations))
+        return {"policy": {"function": decay, "k0": rate}, "l": warmup}
+
+    return Family(parameters, (WARM,), variant)
+
+
 COMPOSITIONS = (
     Function(
         name="WARMUP",
@@ -129,13 +140,7 @@ COMPOSITIONS = (
         rule=_warmup_rule,
         check_length=_warmup_length,
         expression=_warmup_formula,
-        family=Family(
-            lambda rate, shape, iterations: {
-                "policy": {"function": "COSDECAY", "k0": rate},
-                "l": max(1, round(shape["warm"] * iterations)),
-            },
-            (Shape("warm", 0.02, 0.3, log=True),),
-        ),
+        family=(_warmed_family("COSDECAY"), _warmed_family("LINEAR", variant="LINEAR")),
     ),
     Function(
         name="COMPOSE",

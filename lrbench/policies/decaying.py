@@ -207,6 +207,14 @@ SIG = Function(
     rates=lambda t, v: np.asarray(v.k0 / (1 + np.exp(-v.gamma * (t - v.l)))),
     expression="k0 / (1 + exp(min(gamma * (l - t), 700)))",  # e^710 is more than a float holds
     caffe=CaffeForm("sigmoid", {"k0": "base_lr", "gamma": "gamma", "l": "stepsize"}),
+    family=Family(
+        lambda rate, shape, iterations: {
+            "k0": rate,
+            "gamma": -rounded(shape["steepness"] / iterations),
+            "l": max(1, round(shape["middle"] * iterations)),
+        },
+        (Shape("middle", 0.4, 0.9), Shape("steepness", 10, 50, log=True)),
+    ),
 )
 
 DECAYS = (
@@ -276,5 +284,9 @@ DECAYS = (
         example="INVSQRT(k0=0.01, l=1000)",
         rates=lambda t, v: np.asarray(v.k0 * np.sqrt(v.l / np.maximum(t, v.l))),
         expression="k0 * sqrt(l / max(t, l))",
+        family=Family(
+            lambda rate, shape, iterations: {"k0": rate, "l": max(1, round(shape["flat"] * iterations))},
+            (Shape("flat", 0.01, 0.5, log=True),),
+        ),
     ),
 )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from lrbench.errors import PolicyError
 from lrbench.policies.cycles import count_cycles, restarts
+from lrbench.policies.family import FLOOR, WARM, Choice, Family, Shape, length_of_part, rounded
 from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import SGDR_2017, Function
 from lrbench.policies.parameters import Default, Dimension, Length, Number, Rate, Scalar, Word
@@ -113,6 +116,26 @@ def _wsd_formula(v: Values) -> Formula:
     return Formula(rate, climb, (("x", f"max(min(({v.l!r} - t) / decay, 1), 0)"),))
 
 
+def _sgdr_family(rate: float, shape: Mapping[str, Any], iterations: int) -> dict[str, Any]:
+    cycles, mult = int(shape["cycles"]), int(shape["mult"])
+    length = length_of_part(iterations, sum(mult**cycle for cycle in range(cycles)))
+    return {"k0": rate, "k1": rounded(rate * shape["floor"]), "l": length, "mult": mult}
+
+
+def _onecycle_family(rate: float, shape: Mapping[str, Any], iterations: int) -> dict[str, Any]:
+    """The first and the last rate as shares of the peak are the defaults of PyTorch's OneCycleLR."""
+    first = rounded(rate / 25)
+    rise = max(round(shape["rise"], 3), rounded(1.5 / iterations))
+    return {"k0": first, "k1": rate, "k2": rounded(first / 1e4), "rise": rise}
+
+
+def _wsd_family(rate: float, shape: Mapping[str, Any], iterations: int) -> dict[str, Any]:
+    """Without a cooldown of its own the rate falls as 1 - sqrt from the end of the warm-up on."""
+    warmup = round(shape["warm"] * iterations)
+    decay = round(shape["cooldown"] * iterations) if "cooldown" in shape else iterations - warmup
+    return {"k0": rate, "warmup": warmup, "decay": max(1, decay), "anneal": shape.get("anneal", "sqrt")}
+
+
 PHASED = (
     Function(
         name="SGDR",
@@ -130,6 +153,7 @@ PHASED = (
         rates=_sgdr,
         counted=("l", "mult"),
         expression=_sgdr_formula,
+        family=Family(_sgdr_family, (FLOOR, Shape("cycles", 1, 4, whole=True), Choice("mult", (1, 2)))),
     ),
     Function(
         name="ONECYCLE",
@@ -149,6 +173,7 @@ PHASED = (
         rates=_onecycle,
         rule=_onecycle_rule,
         expression=_onecycle_formula,
+        family=Family(_onecycle_family, (Shape("rise", 0.1, 0.5),)),
     ),
     Function(
         name="WSD",
@@ -170,5 +195,12 @@ PHASED = (
         rates=_wsd,
         rule=_wsd_rule,
         expression=_wsd_formula,
+        family=(
+            Family(
+                _wsd_family,
+                (Shape("warm", 0.01, 0.2, log=True), Shape("cooldown", 0.1, 0.7), Choice("anneal", tuple(SHAPES))),
+            ),
+            Family(_wsd_family, (WARM,), variant="SQRT"),
+        ),
     ),
 )

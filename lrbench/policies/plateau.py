@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from lrbench.errors import PolicyError
+from lrbench.policies.family import Family, Shape, rounded
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Factor, NestedList, Rate, Scalar, Word
 from lrbench.policies.stages import Placed
@@ -142,6 +144,16 @@ def _every_policy(given: Mapping[str, Value]) -> tuple[RatePolicy, ...]:
     return policies
 
 
+FACTOR = Shape("factor", 0.1, 0.6, log=True)
+"""What is left of the rate after a plateau."""
+PATIENCE = Shape("patience", 1, 8, log=True, whole=True)
+
+
+def _switch_family(rate: float, shape: Mapping[str, float], iterations: int) -> dict[str, Any]:
+    rates = [rounded(rate * shape["factor"] ** number) for number in range(3)]
+    return {"policies": [{"function": "FIX", "k0": k0} for k0 in rates], "patience": int(shape["patience"])}
+
+
 CLOSED_LOOP = (
     Function(
         name="PLATEAU",
@@ -159,6 +171,14 @@ CLOSED_LOOP = (
         start=_Plateau,
         rule=_plateau_rule,
         upper_bounds=lambda given: ({"function": "FIX", "k0": given["k0"]},),  # every later rate is lower
+        family=Family(
+            lambda rate, shape, iterations: {
+                "k0": rate,
+                "factor": rounded(shape["factor"]),
+                "patience": int(shape["patience"]),
+            },
+            (FACTOR, PATIENCE),
+        ),
     ),
     Function(
         name="SWITCH",
@@ -186,5 +206,6 @@ CLOSED_LOOP = (
         start=_Switch,
         rule=_switch_rule,
         upper_bounds=_every_policy,
+        family=Family(_switch_family, (FACTOR, PATIENCE)),
     ),
 )

@@ -35,6 +35,8 @@ TERMS = {
 }
 """LR functions by the first letters of other names for them (PyTorch's schedulers, Caffe's policies, papers)."""
 PAPER_CYCLIC = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
+MODERN = ("WARMUP", "WARMUP-LINEAR", "WSD-SQRT", "WSD", "ONECYCLE", "STEP", "EXP")
+"""Families of today's schedules: cosine, linear and 1-sqrt decay after a warm-up, and those that bear their names."""
 
 
 @functools.cache
@@ -63,6 +65,21 @@ def function_names() -> list[str]:
 def paper_functions() -> tuple[Function, ...]:
     """The thirteen LR functions of arXiv:1908.06477."""
     return functions()[: len(PAPER_NONCYCLIC) + len(PAPER_CYCLIC)]
+
+
+def families(name: str) -> tuple[str, ...]:
+    """The names of the families of a set: ``paper13``, ``modern``, or ``all``; of another name itself alone.
+
+    Raises:
+        PolicyError: a function of another package cannot be loaded, which ``all`` takes.
+    """
+    if name == "paper13":
+        return tuple(function.name for function in paper_functions())
+    if name == "modern":
+        return MODERN
+    if name == "all":
+        return tuple(name for function in installed_functions() for name in function.families)
+    return (name,)
 
 
 def find_function(name: str) -> Function:

@@ -163,7 +163,8 @@ class SearchSettings(Settings):
         validation: training images held out to judge policies on; 0 judges them on the test set, as the papers did, and
             is marked; None: as many as there are test images, at most a sixth of the training images.
         rates: lowest and highest base rate; None: a range test finds them.
-        functions: LR functions to search, each with its own shape parameters; None: the thirteen of the papers.
+        functions: LR functions to search, each with its own shape parameters, and sets of them: ``modern``, ``paper13``
+            and ``all``; None: ``modern`` and the cyclic functions of ``paper13``.
         space: in place of ``functions`` and ``rates``: policies whose parameters are values, lists of values, or ranges
             ``{low, high, log}``.
         trials: number of policies to try, pruned ones included; None: 50, or as many as the ``iterations`` allow.
@@ -187,7 +188,7 @@ class SearchSettings(Settings):
     rates: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
         default=None, examples=["[0.001, 0.1]"]
     )
-    functions: Annotated[list[Text], Field(min_length=1)] | None = Field(default=None, examples=["[FIX, SINEXP]"])
+    functions: Annotated[list[Text], Field(min_length=1)] | None = Field(default=None, examples=["[modern, SINEXP]"])
     space: Annotated[list[Any], Field(min_length=1)] | None = Field(
         default=None, examples=["[{function: FIX, k0: {low: 0.001, high: 0.1, log: true}}]"]
     )

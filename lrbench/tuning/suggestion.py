@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from lrbench.policies import Policy
-from lrbench.tuning.space import Choice, Dimension, Space
+from lrbench.policies import Choice, Policy
+from lrbench.tuning.space import Dimension, Space
 
 if TYPE_CHECKING:
     import optuna

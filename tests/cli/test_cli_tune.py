@@ -214,7 +214,7 @@ def test_a_verdict_with_its_exit_code(folder):
         (
             ("tune", "trial.yaml", "--set", "search.functions=[]"),
             "error: --set search.functions: search.functions is an empty list, but must be a list of at least 1; for example "
-            "functions: [FIX, SINEXP]",
+            "functions: [modern, SINEXP]",
         ),
         (
             ("tune", "trial.yaml", "--set", "search.functions=[SINE]"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 from collections import Counter
 from dataclasses import replace
 
@@ -22,7 +24,7 @@ from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ObjectiveSettings, TuningSettings
 from lrbench.tuning.search import Search
-from lrbench.tuning.space import search_space
+from lrbench.tuning.space import DEFAULT, search_space
 from lrbench.tuning.study import open_study, shown_storage
 from lrbench.tuning.tune import identity, reranked, search, tune
 
@@ -47,6 +49,23 @@ def space_of(runner):
 
 def found(runner):
     return search(runner, space_of(runner))
+
+
+@pytest.mark.parametrize(
+    ("functions", "digest"), [("paper13", "d08ddd4a03f85456"), ("WARMUP, REX, POLYDECAY", "422f3913205c7e7b")]
+)
+def test_studies_of_earlier_versions_are_of_the_same_space_still(runner, functions, digest):
+    made = runner(f"rates: [0.001, 0.1]\nfunctions: [{functions}]")
+    text = json.dumps(identity(made, space_of(made))["search space"], sort_keys=True, default=str)
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
+
+
+def test_sets_and_names_of_functions_are_mixed_each_once(runner):
+    labels = space_of(runner("rates: [0.001, 0.1]\nfunctions: [WSD, paper13, modern, COSDECAY]")).labels
+    assert labels[:2] == ["WSD", "FIX"]
+    assert labels[-5:] == ["WARMUP", "WARMUP-LINEAR", "WSD-SQRT", "ONECYCLE", "COSDECAY"]
+    assert len(labels) == len(set(labels)) == 13 + 6
+    assert space_of(runner("rates: [0.001, 0.1]")).labels == list(DEFAULT)
 
 
 def test_it_finds_the_best_rate_and_says_what_that_cost(runner):
