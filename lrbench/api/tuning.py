@@ -23,12 +23,13 @@ from lrbench.report.views.tune import tune_document
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import TuningSettings
 from lrbench.tuning import setup
+from lrbench.tuning.baselines import given_baselines
 from lrbench.tuning.range_test.plan import plan_for
 from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.running import FEW_IMAGES, range_test, sweep_tasks
 from lrbench.tuning.study import check_storage
 from lrbench.tuning.trial_runner import TrialRunner
-from lrbench.tuning.tune import TuneResult, baselines
+from lrbench.tuning.tune import TuneResult
 from lrbench.tuning.tune import tune as search
 
 LOG = logging.getLogger("lrbench")
@@ -103,7 +104,7 @@ def tune(
         Interrupted: Ctrl-C; completed work is kept.
     """
     runner = _runner(spec, values, results, jobs, threads)
-    baselines(runner)
+    given_baselines(runner)
     check_storage(storage)
     searching = setup.on_search_engine(runner, site(), LOG.info)
     judge = searching.on_validation(home())

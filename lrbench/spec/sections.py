@@ -33,7 +33,6 @@ Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 Precision = Literal["float32", "tf32", "bf16"]
 MOST_SEEDS = 100_000
 FIRST_SEARCH_SEED = 1000
-CAFFE_DEFAULT = "INV(k0=0.01, gamma=0.0001, p=0.75)"
 FEWEST_SWEPT = 20
 MOST_STAGES = 100
 
@@ -181,7 +180,8 @@ class SearchSettings(Settings):
         final_seeds: number of further seeds; 0 selects by the search alone.
         engine: engine of the search, such as a faster one than that of the final runs; None: the spec's.
         confirm: number of the best policies that are confirmed with the spec's seeds on the test set.
-        baselines: policies that are confirmed next to them.
+        baselines: policies that are confirmed next to them; None: those that a careful user would take, by the net and
+            the optimizer.
     """
 
     validation: Annotated[int, Field(ge=0)] | None = Field(default=None, examples=["5000"])
@@ -206,7 +206,7 @@ class SearchSettings(Settings):
     final_seeds: Annotated[int, Field(ge=0, le=100)] = Field(default=2, examples=["2"])
     engine: EngineSettings | None = None
     confirm: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, examples=["1"])
-    baselines: list[Text] = Field(default=[CAFFE_DEFAULT], examples=[f"['{CAFFE_DEFAULT}']"])
+    baselines: list[Text] | None = Field(default=None, examples=["['INV(k0=0.01, gamma=0.0001, p=0.75)']"])
 
     @model_validator(mode="before")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -18,6 +18,7 @@ from lrbench.policies.table import MODERN, PAPER_CYCLIC, families, function_name
 from lrbench.spec.document import Document
 from lrbench.spec.sections import SearchSettings
 from lrbench.spec.yaml_loader import shown
+from lrbench.tuning.range_test.result import RangeResult
 
 RANGE_KEYS = {"low", "high", "log", "whole"}
 DEFAULT = (*MODERN, *PAPER_CYCLIC)
@@ -67,9 +68,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Space:
-    """Parts to choose among; each has its own dimensions."""
+    """Parts to choose among; each has its own dimensions.
+
+    Attributes:
+        range_test: the range test that found the base rates, where one was run for that.
+    """
 
     parts: tuple[Part, ...]
+    range_test: RangeResult | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -82,7 +88,7 @@ class Space:
 
     def discrete(self, points: int) -> Space:
         """Return the space with each range replaced by ``points`` values."""
-        return Space(tuple(part.discrete(points) for part in self.parts))
+        return replace(self, parts=tuple(part.discrete(points) for part in self.parts))
 
     @property
     def size(self) -> int | None:

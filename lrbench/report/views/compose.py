@@ -12,10 +12,12 @@ from lrbench.metrics.objective import AnyTarget, Objective
 from lrbench.report.document import Block, Code, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text, unit_text
 from lrbench.report.views.confirmation import (
+    baseline_text,
     confirmation_cost,
     confirmation_table,
     confirmed_data,
     judged_on,
+    range_cost,
     trained_on,
 )
 from lrbench.report.views.ranking_data import target_data
@@ -50,6 +52,8 @@ def _blocks(result: ComposeResult, workload: str, target: AnyTarget | None) -> I
         f"confirmed by full runs from scratch, {trained_on(result.data)}, over seeds that the search did not use:",
     )
     yield Paragraph(f"best single policy: {result.single_from}")
+    if result.baseline_reason:
+        yield Paragraph(baseline_text(result.baseline_reason))
     yield Paragraph(cost_text(result))
 
 
@@ -116,6 +120,8 @@ def cost_text(result: ComposeResult) -> str:
         f"cost of the search: {cost.runs} runs, {cost.iterations:,} training iterations (what a run took over from "
         f"its parent counted once) = {cost.full_runs:.1f} full runs, {cost.seconds:,.0f} s added up over the runs"
     )
+    if result.range_cost is not None:
+        text += f"; {range_cost(result.range_cost)}"
     return f"{text}; {confirmation_cost(result.confirmed)}"
 
 
@@ -132,7 +138,11 @@ def _data(result: ComposeResult, workload: str, target: AnyTarget | None) -> dic
         "chosen_by": result.ranker.objective.metric if result.ranker.target is None else "iterations_to_target",
         **target_data(target),
         "stages": [_stage_data(stage, result.ranker.objective) for stage in result.stages],
-        "cost": asdict(result.cost),
+        "cost": {
+            **asdict(result.cost),
+            "range_test": None if result.range_cost is None else asdict(result.range_cost),
+        },
+        "baselines_are": result.baseline_reason or None,
         "best_single": {"policy": result.best_single.text, "from": result.single_from},
         "confirmed": confirmed_data(result.confirmed),
     }

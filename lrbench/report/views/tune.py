@@ -10,10 +10,12 @@ from typing import Any
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text
 from lrbench.report.views.confirmation import (
+    baseline_text,
     confirmation_cost,
     confirmation_table,
     confirmed_data,
     judged_on,
+    range_cost,
     samples_of,
     trained_on,
 )
@@ -59,6 +61,8 @@ def _blocks(result: TuneResult) -> Iterator[Block]:
             f"confirmed by full runs from scratch{_with(' with ', result.confirmed_engine)}, "
             f"{trained_on(result.data)}, over seeds that the search did not use:",
         )
+        if result.baseline_reason:
+            yield Paragraph(baseline_text(result.baseline_reason))
     yield Paragraph(search_cost(result))
 
 
@@ -135,6 +139,8 @@ def search_cost(result: TuneResult) -> str:
         f"cost of the search: {len(result.tried)} policies ({_counts(result)}), {result.iterations:,} training "
         f"iterations = {runs:.1f} full runs, {result.seconds:,.0f} s added up over the runs"
     )
+    if result.range_cost is not None:
+        text += f"; {range_cost(result.range_cost)}"
     if result.finals:  # beyond the search, whose own runs are the first of each finalist
         known = {tried.run for tried in result.tried}
         more = [outcome for row in result.finals for outcome in row.outcomes if outcome.run not in known]
@@ -192,7 +198,9 @@ def tune_data(result: TuneResult) -> dict[str, Any]:
             "iterations": result.iterations,
             "full_runs": result.iterations / result.run_iterations,
             "seconds": result.seconds,
+            "range_test": None if result.range_cost is None else asdict(result.range_cost),
         },
+        "baselines_are": result.baseline_reason or None,
         "finals": confirmed_data(result.finals),
         "confirmed": confirmed_data(result.confirmed),
     }
