@@ -173,7 +173,8 @@ class SearchSettings(Settings):
         pruner: what stops policies early that are worse than the rest.
         by: best value of the objective's metric, iterations to the target, or both (a Pareto front).
         objective: former name of ``by``, with ``accuracy`` for ``value``; None: not given.
-        allocation: ``adaptive`` tries promising LR functions more often, ``equal`` gives each the same share.
+        allocation: ``equal`` gives each LR function the same share of the policies, ``adaptive`` tries promising ones
+            more often.
         sampler_seed: seed of the sampler.
         search_seed: seed of the nets trained in the search; the spec's ``seeds`` are kept for the confirmation.
         finalists: number of the best policies that are trained with further seeds before one is selected.
@@ -199,7 +200,7 @@ class SearchSettings(Settings):
     pruner: Literal["median", "hyperband", "none"] = "median"
     by: Literal["value", "iterations", "both"] = "value"
     objective: Literal["accuracy", "iterations", "both"] | None = Field(default=None, examples=["iterations"])
-    allocation: Literal["adaptive", "equal"] = "adaptive"
+    allocation: Literal["equal", "adaptive"] = "equal"
     sampler_seed: Seed = 0
     search_seed: Seed = FIRST_SEARCH_SEED
     finalists: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, examples=["3"])

@@ -78,6 +78,13 @@ class Space:
     range_test: RangeResult | None = None
 
     @property
+    def base_rate(self) -> Shape | None:
+        """The range of base rates that all parts have in common; None for a single part, or one without."""
+        first = [next(iter(part.dimensions), None) for part in self.parts]
+        shared = len(first) > 1 and all(one is first[0] for one in first)
+        return first[0] if shared and isinstance(first[0], Shape) else None
+
+    @property
     def labels(self) -> list[str]:
         """The parts' labels, in order."""
         return [part.label for part in self.parts]

@@ -11,6 +11,7 @@ from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, Target
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.status import COMPLETED
 from lrbench.spec.model import ExperimentSettings
+from lrbench.spec.sections import SearchSettings
 from lrbench.tuning.baselines import careful_baselines, given_baselines
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import Confirmed, confirm, rerank
@@ -80,6 +81,7 @@ class TuneResult:
         declared: sentences on what a program declares.
         baseline_reason: why the baselines are what they are; empty where the spec names them.
         range_cost: of the range test that found the base rates, where one was run.
+        allocation: how the policies are shared out among LR functions, in a sentence.
         samplers: distinct settings of the samplers that proposed ``tried``; None for trials that recorded none.
     """
 
@@ -99,6 +101,7 @@ class TuneResult:
     declared: tuple[str, ...] = ()
     baseline_reason: str = ""
     range_cost: RangeCost | None = None
+    allocation: str = ""
 
     @property
     def iterations(self) -> int:
@@ -295,7 +298,20 @@ def _result(runner: TrialRunner, study: optuna.Study, space: Space) -> TuneResul
         tried=tuple(_tried(trial) for trial in tried),
         samplers=tuple(samplers_of(trials)),
         range_cost=None if space.range_test is None else space.range_test.cost,
+        allocation=_allocation(settings.search, space),
     )
+
+
+def _allocation(settings: SearchSettings, space: Space) -> str:
+    if settings.sampler in ("grid", "quasi-random"):
+        return ""
+    if settings.allocation == "equal":
+        text = "each LR function has the same share of the policies (search.allocation: equal)"
+    else:
+        text = "promising LR functions are tried more often (search.allocation: adaptive)"
+    if settings.sampler == "tpe" and space.base_rate is not None:
+        text += "; the base rate is learnt from the policies of all of them, each shape from its own"
+    return text
 
 
 def _tried(trial: optuna.trial.FrozenTrial) -> Tried:

@@ -249,6 +249,46 @@ def test_a_search_that_goes_on_under_other_sampler_settings_says_so(runner):
     )
 
 
+def parameters_of(made):
+    made = made.with_suffix("tune")
+    storage = str(made.folder / "study.journal")
+    study = open_study(storage, "trial-tune", made.experiment.settings.search, identity(made, space_of(made)), 12)
+    return [trial.params for trial in study.trials]
+
+
+def test_each_function_has_the_same_share_and_all_share_the_base_rate(runner):
+    made = runner(RATES + "\nfunctions: [FIX, EXP, TRI]\ntrials: 12")
+    result = found(made)
+    assert Counter(tried.function for tried in result.tried) == {"FIX": 4, "EXP": 4, "TRI": 4}
+    for tried, parameters in zip(result.tried, parameters_of(made), strict=True):
+        shape = {"FIX": set(), "EXP": {"EXP.left"}, "TRI": {"TRI.floor", "TRI.cycles"}}[tried.function]
+        assert parameters.keys() == {"function", "rate", *shape}
+    assert "each LR function has the same share of the policies (search.allocation: equal); the base rate is" in shown(
+        result
+    )
+    assert tune_data(result)["allocation"].endswith("learnt from the policies of all of them, each shape from its own")
+
+
+def test_a_single_function_and_the_values_of_a_grid_have_parameters_of_their_own(runner):
+    alone = runner(RATES + "\nfunctions: [EXP]\ntrials: 2")
+    found(alone)
+    assert all(parameters.keys() == {"EXP.rate", "EXP.left"} for parameters in parameters_of(alone))
+    assert "search.allocation" not in shown(found(alone))
+    grid = replace(
+        runner("rates: [0.01, 0.02]\nfunctions: [FIX, EXP]\nsampler: grid\npoints: 2"), results=alone.results / "grid"
+    )
+    result = found(grid)
+    assert Counter(tried.function for tried in result.tried) == {"FIX": 2, "EXP": 4}
+    assert "search.allocation" not in shown(result)
+
+
+def test_promising_functions_are_tried_more_often_where_that_is_asked_for(runner):
+    result = found(runner(RATES + "\nfunctions: [FIX, TRI2]\ntrials: 30\nallocation: adaptive"))
+    counts = Counter(tried.function for tried in result.tried)
+    assert counts["FIX"] != counts["TRI2"]
+    assert "promising LR functions are tried more often (search.allocation: adaptive); the base rate" in shown(result)
+
+
 class Killed(BaseException):
     """What a kill is to the search: nothing of it runs afterwards."""
 

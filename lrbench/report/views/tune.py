@@ -115,9 +115,10 @@ def _functions(result: TuneResult) -> Iterator[Block]:
         Column(objective_heading(result.objective)),
     ]
     others = [f"{name} {sum(tried.function == name for tried in result.tried)}" for name in names if name not in shown]
-    notes = (f"other functions, and how often tried: {', '.join(others)}",) if others else ()
+    notes = [f"other functions, and how often tried: {', '.join(others)}"] if others else []
+    notes += [result.allocation] if result.allocation else []
     caption = f"{result.name}: the best policy of each LR function"
-    yield Table(columns, [_function(name, result) for name in shown], (caption,), caption, notes=notes)
+    yield Table(columns, [_function(name, result) for name in shown], (caption,), caption, notes=tuple(notes))
 
 
 def _function(name: str, result: TuneResult) -> list[str]:
@@ -192,6 +193,7 @@ def tune_data(result: TuneResult) -> dict[str, Any]:
         "engine": result.engine,
         "confirmed_engine": result.confirmed_engine,
         "samplers": list(result.samplers),
+        "allocation": result.allocation or None,
         "best": [_tried(tried, result) for tried in result.best[:SHOWN]],
         "tried": [_tried(tried, result) for tried in result.tried],
         "cost": {
