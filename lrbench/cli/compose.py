@@ -45,5 +45,6 @@ def compose(options: TuningOptions) -> int:
         check(judge)
         result = compose_and_confirm(told, judge, find_space(searching))
     target = bench.experiment.settings.aim
-    show(compose_document(result, workload_heading(bench), target), options.output_format, options.output)
+    document = compose_document(result, workload_heading(bench), target, options.run_command)
+    show(document, options.output_format, options.output)
     return 1 if any(outcome.status == "failed" for row in result.confirmed for outcome in row.outcomes) else 0

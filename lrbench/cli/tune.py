@@ -46,6 +46,6 @@ def tune(options: TuningOptions, storage: str | None) -> int:
         searching = on_search_engine(told)
         judge = searching.on_validation(home())
         result = search(told, judge, find_space(searching), storage)
-    show(tune_document(result), options.output_format, options.output)
+    show(tune_document(result, options.run_command), options.output_format, options.output)
     confirmed = [outcome.status for row in result.confirmed for outcome in row.outcomes]
     return 1 if "failed" in (*(tried.status for tried in result.tried), *confirmed) else 0

@@ -14,7 +14,8 @@ import numpy as np
 from lrbench.policies import Policy, parse_policy
 from lrbench.policies.family import rounded
 from lrbench.spec.experiment import Experiment
-from lrbench.spec.program import ProgramWorkload
+from lrbench.spec.model import SolverSettings
+from lrbench.spec.program import ProgramArguments, ProgramWorkload
 from lrbench.tuning.recommending.rescaling import rescaled
 from lrbench.tuning.space import Space
 from lrbench.tuning.trial_runner import TrialRunner
@@ -109,13 +110,17 @@ def careful_baselines(runner: TrialRunner, space: Space, found: Sequence[Policy]
         peak, where = highest_rate(found[0], iterations), "the highest rate of the best policy found"
     else:
         return Baselines(())
-    warmup = iterations // WARMUP_SHARE
-    cosine = f"COSDECAY(k0={peak!r})"
-    if getattr(experiment.settings.solver[0], "type", None) == "Adam" and warmup:
-        texts, what = [f"WARMUP(policy={cosine}, l={warmup})"], "a cosine after a warm-up, which is usual for Adam"
-    else:
-        texts, what = [f"FIX(k0={peak!r})", cosine], "a fixed rate and a cosine"
-    return Baselines(tuple(map(parse_policy, texts)), f"{what}, at {where}, {peak:g}")
+    cosine = cosine_from(peak, experiment.settings.solver[0], iterations)
+    if cosine.name == "WARMUP":
+        return Baselines((cosine,), f"a cosine after a warm-up, which is usual for Adam, at {where}, {peak:g}")
+    return Baselines((parse_policy(f"FIX(k0={peak!r})"), cosine), f"a fixed rate and a cosine, at {where}, {peak:g}")
+
+
+def cosine_from(peak: float, solver: SolverSettings | ProgramArguments, iterations: int) -> Policy:
+    """Return half a cosine from a peak rate to 0, after a warm-up for Adam."""
+    cosine, warmup = f"COSDECAY(k0={peak!r})", iterations // WARMUP_SHARE
+    warmed = getattr(solver, "type", None) == "Adam" and warmup > 0
+    return parse_policy(f"WARMUP(policy={cosine}, l={warmup})" if warmed else cosine)
 
 
 def _published(experiment: Experiment) -> Baselines | None:

@@ -187,7 +187,8 @@ def test_a_verdict_with_its_exit_code(folder):
     )
     assert reached.returncode == 0, reached.stderr
     assert "2 of 2 seeds reached it (95 % confidence interval of the share: 16% to 100%)" in reached.stdout
-    assert reached.stdout.splitlines()[-1] == "REACHED: 50 % within 60 iterations, by FIX(k0=0.02)"
+    assert reached.stdout.splitlines()[-3] == "REACHED: 50 % within 60 iterations, by FIX(k0=0.02)"
+    assert reached.stdout.splitlines()[-1].startswith("next: lrbench export 'FIX(k0=0.02)' --to torch --iterations 60 ")
     missed = lrbench(
         folder,
         "verify",

@@ -11,6 +11,7 @@ from typing import Any
 from lrbench.metrics.objective import AnyTarget, Objective
 from lrbench.report.document import Block, Code, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text, unit_text
+from lrbench.report.views.answer import RunCommand, answer_blocks, answer_data, confirmed_answer
 from lrbench.report.views.confirmation import (
     baseline_text,
     confirmation_cost,
@@ -24,15 +25,23 @@ from lrbench.report.views.ranking_data import target_data
 from lrbench.tuning.composing.selection import CandidateScore, ComposeResult, StageResult
 
 
-def compose_document(result: ComposeResult, workload: str, target: AnyTarget | None) -> Document:
+def compose_document(
+    result: ComposeResult, workload: str, target: AnyTarget | None, run: RunCommand | None = None
+) -> Document:
     """The document of a composition.
 
     Args:
         workload: its name.
         target: the target of which the confirmation says how soon it was reached.
+        run: makes the command that trains with a policy, where there is a spec to name.
     """
-    blocks = list(_blocks(result, workload, target))
-    return Document(blocks, partial(_data, result, workload, target), partial(_records, result))
+    answer = confirmed_answer(result.confirmed, result.ranker.target is not None)
+    iterations = result.confirmed[0].budget
+    return Document(
+        [*_blocks(result, workload, target), *answer_blocks(answer, iterations, run)],
+        lambda: {**_data(result, workload, target), "answer": answer_data(answer, iterations, run)},
+        partial(_records, result),
+    )
 
 
 def _blocks(result: ComposeResult, workload: str, target: AnyTarget | None) -> Iterator[Block]:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text
+from lrbench.report.views.answer import (
+    Answer,
+    RunCommand,
+    answer_blocks,
+    answer_data,
+    confirmed_answer,
+    searched_answer,
+)
 from lrbench.report.views.confirmation import (
     baseline_text,
     confirmation_cost,
@@ -25,11 +32,30 @@ from lrbench.tuning.tune import Tried, TuneResult
 SHOWN = 5
 
 
-def tune_document(result: TuneResult) -> Document:
-    """The document of a search."""
+def tune_document(result: TuneResult, run: RunCommand | None = None) -> Document:
+    """The document of a search.
+
+    Args:
+        run: makes the command that trains with a policy, where there is a spec to name.
+    """
     return Document(
-        list(_blocks(result)), partial(tune_data, result), lambda: [_tried(tried, result) for tried in result.tried]
+        [*_blocks(result), *answer_blocks(tune_answer(result), result.run_iterations, run)],
+        lambda: {**tune_data(result), "answer": answer_data(tune_answer(result), result.run_iterations, run)},
+        lambda: [_tried(tried, result) for tried in result.tried],
     )
+
+
+def tune_answer(result: TuneResult) -> Answer:
+    """What to train with, by the search and its confirmation."""
+    if result.confirmed:
+        return confirmed_answer(result.confirmed, result.by == "iterations" and result.target is not None)
+    if not result.best:
+        return Answer(
+            "answer: nothing to train with yet; lower search.rates where policies diverge, or try more (search.trials)"
+        )
+    policy = result.chosen[0]
+    value = next(tried.value for tried in result.best if tried.policy == policy.text)
+    return searched_answer(policy, len(result.tried), value, result.objective)
 
 
 def _blocks(result: TuneResult) -> Iterator[Block]:
