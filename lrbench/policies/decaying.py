@@ -91,6 +91,11 @@ def _nstep_family(rate: float, shape: Mapping[str, float], iterations: int) -> d
     return {"k0": rate, "gamma": rounded(shape["gamma"]), "l": steps}
 
 
+def _power_family(rate: float, shape: Mapping[str, float], iterations: int) -> dict[str, Any]:
+    power = round(shape["b"], 2)
+    return {"k0": rate, "a": rounded(rate * (shape["flat"] * iterations + 1) ** -power), "b": power}
+
+
 def _inv_family(rate: float, shape: Mapping[str, float], iterations: int) -> dict[str, Any]:
     power = round(shape["p"], 2)
     return {"k0": rate, "gamma": rounded((shape["left"] ** (-1 / power) - 1) / iterations), "p": power}
@@ -215,6 +220,23 @@ SIG = Function(
         },
         (Shape("middle", 0.4, 0.9), Shape("steepness", 10, 50, log=True)),
     ),
+)
+
+POWER_LAW = Function(
+    name="POWER",
+    parameters=(
+        Rate(name="k0", meaning="the highest rate"),
+        Number(name="a", meaning="the power law's rate at t = 0", above=0),
+        Scalar(name="b", meaning="the power law's exponent", below=0),
+    ),
+    formula="min(k0, a (t + 1)^b)",
+    summary="stays at k0 until a power law of the iterations done falls below it, whatever the run's length",
+    source='Shen et al., "Power Scheduler: A Batch Size and Token Number Agnostic Learning Rate Scheduler", '
+    "arXiv:2408.13359",
+    example="POWER(k0=0.02, a=1, b=-0.51)",
+    rates=lambda t, v: np.minimum(v.k0, v.a * (t + 1) ** v.b),
+    expression="min(k0, a * (t + 1.0) ** b)",
+    family=Family(_power_family, (Shape("flat", 0.01, 0.5, log=True), Shape("b", -1, -0.3))),
 )
 
 DECAYS = (

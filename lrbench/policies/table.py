@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from lrbench.errors import PolicyError, did_you_mean
 from lrbench.policies import cyclic
 from lrbench.policies.composition import COMPOSITIONS
-from lrbench.policies.decaying import DECAYS, PAPER_NONCYCLIC, SIG
+from lrbench.policies.decaying import DECAYS, PAPER_NONCYCLIC, POWER_LAW, SIG
 from lrbench.policies.function import Function
 from lrbench.policies.phased import PHASED
 from lrbench.policies.plateau import CLOSED_LOOP
@@ -44,7 +44,7 @@ def functions() -> tuple[Function, ...]:
     """LRBench's own LR functions: the thirteen of arXiv:1908.06477, other cyclic ones, all others, closed-loop ones."""
     waves = {row.name: row for row in cyclic.rows()}
     thirteen = (*PAPER_NONCYCLIC, *(waves.pop(name) for name in PAPER_CYCLIC))
-    return (*thirteen, *waves.values(), SIG, *DECAYS, *PHASED, *COMPOSITIONS, *CLOSED_LOOP)
+    return (*thirteen, *waves.values(), SIG, *DECAYS, POWER_LAW, *PHASED, *COMPOSITIONS, *CLOSED_LOOP)
 
 
 def installed_functions() -> tuple[Function, ...]:

@@ -228,7 +228,9 @@ def search(runner: TrialRunner, space: Space, storage: str | None = None) -> Tun
     storage = storage or str(runner.folder / STUDY_FILE)
     study = _study(runner, space, storage)
     with storage_errors(storage):
-        Search(runner, study, space).run()
+        proposing = Search(runner, study, space)
+        proposing.run()
+        proposing.join_others()
         return _result(runner, study, space)
 
 

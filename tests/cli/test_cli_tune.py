@@ -56,7 +56,8 @@ def test_from_a_spec_to_a_decision_with_its_evidence_on_one_screen(folder, monke
     assert "cost of the search: 4 policies (" in text
     assert "of the confirmation: 4 runs, 240 iterations" in text
     assert "FIX(k0=0.0001)" in text
-    assert max(map(len, lines)) <= 120
+    assert lines[-1].startswith("next: lrbench export ")
+    assert max(map(len, lines[:-1])) <= 120, "a command is not wrapped"
     assert len(lines) < 45
 
     again = json.loads(lrbench(folder, "tune", "trial.yaml", "--format", "json", *lanes).stdout)

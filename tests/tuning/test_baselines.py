@@ -108,8 +108,8 @@ def test_the_result_says_why_and_counts_the_range_test(runner):
     text = " ".join(render(tune_document(result), "text", 200).decode().split())
     assert "baseline: a fixed rate and a cosine, at the peak rate that the range test suggests, 0.03; search." in text
     assert "; of the range test before it: 8 runs, 450 iterations, 4 s" in text
-    assert tune_data(result)["cost"]["range_test"]["iterations"] == 450
+    assert tune_data(result)["range_test_cost"]["iterations"] == 450
     again = replace(made, results=made.results / "again")
     plain = tune(again, again, replace(space, range_test=None))
     assert "range test" not in render(tune_document(plain), "text", 200).decode()
-    assert tune_data(plain)["cost"]["range_test"] is None
+    assert tune_data(plain)["range_test_cost"] is None

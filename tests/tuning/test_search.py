@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 
 import optuna
@@ -340,6 +341,32 @@ def test_a_trial_that_another_process_runs_is_left_to_it(runner, monkeypatch):
         Search(made, study, space).run()
     assert study.trials[0].state == optuna.trial.TrialState.RUNNING
     assert len(study.trials) == 3
+
+
+def test_a_search_ends_when_the_policies_of_other_processes_have_ended(runner, monkeypatch):
+    made = runner(RATES + "\ntrials: 3\npruner: none").with_suffix("tune")
+    space = space_of(made)
+    storage = str(made.folder / "study.journal")
+    study = open_study(storage, "trial-tune", made.experiment.settings.search, identity(made, space), 12)
+    asked: list[Task] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(type(made), "run", lambda _self, tasks, _tell: asked.append(next(tasks)))
+        Search(made, study, space).run()
+    looks = []
+    with ExitStack() as other:
+        other.enter_context(RunDirectory(asked[0].folder).locked())
+
+        def look(_seconds):
+            """At the second look the other process has been killed."""
+            looks.append(study.trials[0].state.name)
+            if len(looks) == 2:
+                other.close()
+
+        monkeypatch.setattr("lrbench.tuning.search.time.sleep", look)
+        result = found(runner(RATES + "\ntrials: 3\npruner: none"))
+    assert looks == ["RUNNING", "RUNNING"]
+    assert [tried.status for tried in result.tried].count("running") == 0
+    assert len(result.tried) == 3
 
 
 def test_a_failure_of_the_search_itself_is_not_swallowed(runner, monkeypatch):

@@ -147,10 +147,8 @@ def _data(result: ComposeResult, workload: str, target: AnyTarget | None) -> dic
         "chosen_by": result.ranker.objective.metric if result.ranker.target is None else "iterations_to_target",
         **target_data(target),
         "stages": [_stage_data(stage, result.ranker.objective) for stage in result.stages],
-        "cost": {
-            **asdict(result.cost),
-            "range_test": None if result.range_cost is None else asdict(result.range_cost),
-        },
+        "cost": asdict(result.cost),
+        "range_test_cost": None if result.range_cost is None else asdict(result.range_cost),
         "baselines_are": result.baseline_reason or None,
         "best_single": {"policy": result.best_single.text, "from": result.single_from},
         "confirmed": confirmed_data(result.confirmed),
