@@ -95,6 +95,12 @@ def test_a_found_policy_without_baselines_stands_alone():
     assert answer(FOUND)[0].endswith("95.00 ± 0.10 % (3 seeds); nothing was confirmed beside it")
 
 
+def test_baselines_that_diverge_are_no_comparison():
+    text, policy = answer(FOUND, row("FIX(k0=9)", "baseline", [], diverged=3))
+    assert policy == "EXP(k0=0.1, gamma=0.9)"
+    assert text.endswith("95.00 ± 0.10 % (3 seeds); no baseline trained with every seed")
+
+
 def test_by_iterations_the_sooner_is_the_better_and_a_missed_target_is_no_time():
     soon = row("EXP(k0=0.1, gamma=0.9)", "found", [0.9, 0.9, 0.9], times=[10, 20, 15])
     late = row("FIX(k0=0.1)", "baseline", [0.95, 0.95, 0.95], times=[80, 90, 85])

@@ -79,13 +79,12 @@ def confirmed_answer(rows: Sequence[Confirmed], by_time: bool) -> Answer:
         (row for row in rows if row.role not in (FOUND, COMPOSED)), key=lambda row: (_order(row, by_time), row.role)
     )
     usable = [row for row in beside if _usable(row, by_time)]
-    if found and beside:
+    if found and (usable or (beside and by_time)):
         return _compared(found[0], beside[0], len(beside), by_time)
     if found:
-        return Answer(
-            f"answer: train with {found[0].policy.text}: {_shown(found[0], by_time)}; nothing was confirmed beside it",
-            found[0].policy,
-        )
+        alone = f"no {_role(beside[0])} trained with every seed" if beside else "nothing was confirmed beside it"
+        text = f"answer: train with {found[0].policy.text}: {_shown(found[0], by_time)}; {alone}"
+        return Answer(text, found[0].policy)
     problem = "never reached the target" if by_time else "diverged or failed"
     text = f"what was found {problem} with some seeds; lower search.rates, or try more policies (search.trials)"
     if not usable:
