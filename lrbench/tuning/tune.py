@@ -308,11 +308,11 @@ def _allocation(settings: SearchSettings, space: Space) -> str:
     if settings.sampler in ("grid", "quasi-random"):
         return ""
     if settings.allocation == "equal":
-        text = "each LR function has the same share of the policies (search.allocation: equal)"
+        text = "each LR function has the same share of the policies (search.allocation)"
     else:
         text = "promising LR functions are tried more often (search.allocation: adaptive)"
     if settings.sampler == "tpe" and space.base_rate is not None:
-        text += "; the base rate is learnt from the policies of all of them, each shape from its own"
+        text += "; the base rate is learnt from all of them"
     return text
 
 
