@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
-from lrbench.metrics.summary import Summary, summarise
 from lrbench.policies import parse_policy
-from lrbench.report.views.answer import answer_blocks, answer_data, confirmed_answer, next_commands, seeds_to_tell
+from lrbench.report.views.answer import answer_blocks, answer_data, confirmed_answer, next_commands
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
 
 
@@ -43,8 +40,8 @@ def test_a_policy_that_beat_the_baseline_is_named_with_how_sure_that_is():
 def test_a_policy_that_may_be_better_by_luck_says_what_would_tell():
     text, policy = answer(FOUND, NEAR)
     assert policy == "EXP(k0=0.1, gamma=0.9)"
-    assert "it may be luck that it did better than the baseline FIX(k0=0.1): 94.67 ± 0.76 % (3 seeds) (p=0.53)" in text
-    assert text.endswith("about 43 seeds each would tell, if the difference is as large as it looks")
+    assert "it may be luck that it did better than the baseline FIX(k0=0.1): 94.67 ± 0.76 % (3 seeds) (p=0.6)" in text
+    assert text.endswith("about 47 seeds each would tell, if the difference is as large as it looks")
 
 
 def test_a_baseline_that_was_not_beaten_is_what_to_train_with():
@@ -55,10 +52,11 @@ def test_a_baseline_that_was_not_beaten_is_what_to_train_with():
     assert text.endswith("a longer search (search.trials) may find a better one")
 
 
-def test_the_best_of_several_baselines_counts_and_their_number_is_corrected_for():
-    alone, both = answer(FOUND, NEAR)[0], answer(FOUND, WORSE, NEAR)[0]
-    assert "(p=0.53)" in alone
-    assert "(p=1)" in both
+def test_the_best_of_several_baselines_counts_and_all_pairs_are_corrected_for():
+    alone, both = (
+        float(answer(*rows)[0].split("(p=")[1].split(")")[0]) for rows in ((FOUND, NEAR), (FOUND, WORSE, NEAR))
+    )
+    assert 0.4 < alone < both
 
 
 @pytest.mark.parametrize(
@@ -119,13 +117,6 @@ def test_a_composition_is_compared_with_the_best_single_policy_too():
     )
     assert policy == "FIX(k0=0.2)"
     assert text.startswith("answer: the best single policy was not beaten, train with FIX(k0=0.2)")
-
-
-def test_seeds_to_tell_is_the_usual_rule():
-    first, second = Summary(0.9, 0.01, 3), Summary(0.91, 0.01, 3)
-    assert seeds_to_tell(first, second) == 17  # 2 * 2.8^2, and one
-    assert seeds_to_tell(first, first) == sys.maxsize
-    assert seeds_to_tell(first, summarise([0.5])) is None
 
 
 def test_commands_can_be_typed_and_closed_loop_policies_are_run():

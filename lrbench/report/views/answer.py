@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +15,13 @@ from lrbench.metrics.summary import Summary
 from lrbench.policies import Policy
 from lrbench.report.document import Block, Command, Paragraph
 from lrbench.report.formats import mean_and_deviation, number, p_value
-from lrbench.report.statistics import LEVEL, welch, why_untested
+from lrbench.statistics.all_pairs import LEVEL, all_pairs
+from lrbench.statistics.planning import seeds_for
+from lrbench.statistics.two_values import why_untested
+from lrbench.statistics.verdicts import p_values
 from lrbench.tuning.composing.building import COMPOSED, SINGLE
 from lrbench.tuning.confirm import Confirmed
 from lrbench.tuning.tune import FOUND
-
-POWER_AND_LEVEL = 1.96 + 0.84
-"""Quantiles of the normal distribution for a level of 5 %, two-sided, and a power of 80 %."""
-MOST_SEEDS = 1000
-"""More seeds than these are not worth naming: the difference is none that anybody would see."""
 
 RunCommand = Callable[[str], str]
 """Makes the ``lrbench run`` of a policy's text with the spec and options of the command that answers."""
@@ -80,7 +77,7 @@ def confirmed_answer(rows: Sequence[Confirmed], by_time: bool) -> Answer:
     )
     usable = [row for row in beside if _usable(row, by_time)]
     if found and (usable or (beside and by_time)):
-        return _compared(found[0], beside[0], len(beside), by_time)
+        return _compared(rows, found[0], beside[0], by_time)
     if found:
         alone = f"no {_role(beside[0])} trained with every seed" if beside else "nothing was confirmed beside it"
         text = f"answer: train with {found[0].policy.text}: {_shown(found[0], by_time)}; {alone}"
@@ -92,15 +89,15 @@ def confirmed_answer(rows: Sequence[Confirmed], by_time: bool) -> Answer:
     return Answer(f"answer: train with {_named(usable[0])}: {_shown(usable[0], by_time)}; {text}", usable[0].policy)
 
 
-def _compared(chosen: Confirmed, other: Confirmed, others: int, by_time: bool) -> Answer:
-    """The answer of the policy found and the best of so many others."""
+def _compared(rows: Sequence[Confirmed], chosen: Confirmed, other: Confirmed, by_time: bool) -> Answer:
+    """The answer of the policy found and the best that it is compared with; the test is over all rows."""
+    measures = [_measure(row, by_time) for row in rows]
     ours, theirs = _measure(chosen, by_time), _measure(other, by_time)
     missed = by_time and (_missed(chosen) or _missed(other))
-    p = None if missed else welch(ours, theirs)
-    corrected = None if p is None else min(1.0, p * others)
-    why = p_value(corrected) if corrected is not None else "missed" if missed else why_untested(ours, theirs)
-    sure = corrected is not None and corrected < LEVEL
-    take = "" if sure else f"; {_what_would_tell(ours, theirs)}"
+    p = None if missed else p_values(measures, rows.index(chosen))[rows.index(other)]
+    why = p_value(p) if p is not None else "missed" if missed else why_untested(ours, theirs)
+    sure = p is not None and p < LEVEL
+    take = "" if sure else f"; {_what_would_tell(measures, ours, theirs)}"
     mine, its = (f"{row.policy.text}: {_shown(row, by_time)}" for row in (chosen, other))
     if _order(chosen, by_time) < _order(other, by_time):
         how = "better than" if sure else "it may be luck that it did better than"
@@ -112,33 +109,17 @@ def _compared(chosen: Confirmed, other: Confirmed, others: int, by_time: bool) -
     )
 
 
-def _what_would_tell(first: Summary, second: Summary) -> str:
+def _what_would_tell(measures: Sequence[Summary], first: Summary, second: Summary) -> str:
     """Return how many seeds would probably show a difference as large as the one that was seen."""
     if first.equal_seeds or second.equal_seeds:
         return "seeds change nothing here, so that more of them cannot tell either"
-    count = seeds_to_tell(first, second)
-    if count is None:
+    tests = all_pairs(measures)
+    if tests is None or not tests.deviation or first.mean is None or second.mean is None:
         return "more seeds would say how far chance goes"
-    if count > MOST_SEEDS:
+    count = seeds_for(abs(first.mean - second.mean) / tests.deviation, len(tests.means))
+    if count is None:
         return "the two hardly differ, and no number of seeds in reach would tell them apart"
     return f"about {count} seeds each would tell, if the difference is as large as it looks"
-
-
-def seeds_to_tell(first: Summary, second: Summary) -> int | None:
-    """Return the seeds for each of two policies that show their difference with a power of 80 % at a level of 5 %.
-
-    ``n = 2 (1.96 + 0.84)^2 s^2 / d^2``, plus one for Student's t, with the pooled variance s^2 and the difference d of
-    the means. None where no variance is known; infinitely many, as ``sys.maxsize``, where the means are equal.
-    """
-    if first.mean is None or second.mean is None or first.deviation is None or second.deviation is None:
-        return None
-    variance = (first.deviation**2 + second.deviation**2) / 2
-    difference = abs(first.mean - second.mean)
-    if variance == 0:
-        return None
-    if difference == 0:
-        return sys.maxsize
-    return max(2, math.ceil(2 * POWER_AND_LEVEL**2 * variance / difference**2) + 1)
 
 
 def _measure(row: Confirmed, by_time: bool) -> Summary:
