@@ -59,7 +59,7 @@ def test_from_a_spec_to_a_decision_with_its_evidence_on_one_screen(folder, monke
     assert lines[-1].startswith("next: lrbench export ")
     assert max(map(len, lines[:-1])) <= 120, "a command is not wrapped"
     (answer,) = [number for number, line in enumerate(lines) if line.startswith("answer: ")]
-    assert len(lines[:answer]) < 45, "the evidence"
+    assert len(lines[:answer]) < 50, "the evidence, the rule of the search and what the seeds can show"
     assert len(lines[answer:]) < 8
 
     again = json.loads(lrbench(folder, "tune", "trial.yaml", "--format", "json", *lanes).stdout)
