@@ -23,12 +23,13 @@ from lrbench.report.views.tune import tune_document
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import TuningSettings
 from lrbench.tuning import setup
+from lrbench.tuning.baselines import given_baselines
 from lrbench.tuning.range_test.plan import plan_for
 from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.running import FEW_IMAGES, range_test, sweep_tasks
 from lrbench.tuning.study import check_storage
 from lrbench.tuning.trial_runner import TrialRunner
-from lrbench.tuning.tune import TuneResult, baselines
+from lrbench.tuning.tune import TuneResult
 from lrbench.tuning.tune import tune as search
 
 LOG = logging.getLogger("lrbench")
@@ -103,7 +104,7 @@ def tune(
         Interrupted: Ctrl-C; completed work is kept.
     """
     runner = _runner(spec, values, results, jobs, threads)
-    baselines(runner)
+    given_baselines(runner)
     check_storage(storage)
     searching = setup.on_search_engine(runner, site(), LOG.info)
     judge = searching.on_validation(home())
@@ -113,8 +114,8 @@ def tune(
 class RangeResults(Sequence[RangeResult]):
     """A range test for each solver of a spec, or for each set of a program's arguments; shown as ``lrbench range``."""
 
-    def __init__(self, found: Sequence[RangeResult], heading: str) -> None:
-        self._found, self._heading = tuple(found), heading
+    def __init__(self, found: Sequence[RangeResult], heading: str, iterations: int | None = None) -> None:
+        self._found, self._heading, self._iterations = tuple(found), heading, iterations
 
     @property
     def rates(self) -> tuple[float, float] | None:
@@ -132,13 +133,13 @@ class RangeResults(Sequence[RangeResult]):
         return len(self._found)
 
     def __str__(self) -> str:
-        return render(range_document(self._found, self._heading)).decode()
+        return render(range_document(self._found, self._heading, self._iterations)).decode()
 
     def __repr__(self) -> str:
         return f"<RangeResults: {', '.join(str(found.rates) for found in self)}>"
 
     def _repr_html_(self) -> str:
-        return notebook(range_document(self._found, self._heading))
+        return notebook(range_document(self._found, self._heading, self._iterations))
 
 
 def range(
@@ -178,7 +179,7 @@ def range(
     workload = runner.experiment.workload
     size = getattr(workload, "batch_size", None)
     heading = workload_label(workload.net_name, runner.data.label, size, workload.iterations)
-    return RangeResults([range_test(judged, solver) for solver in solvers], heading)
+    return RangeResults([range_test(judged, solver) for solver in solvers], heading, workload.iterations)
 
 
 def _check_plans(experiment: Experiment) -> None:

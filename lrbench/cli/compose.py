@@ -25,25 +25,26 @@ def compose(options: TuningOptions) -> int:
     In each stage, policies of the LR functions in the spec's section `search` continue the best run so far, and the
     best of them is selected on images held out of the training set; the section `composition` sets the stages. Without
     search.rates, a range test runs first. The result is an ordinary policy, which is confirmed: trained with the spec's
-    seeds and evaluated on the test set, next to the best single policy and Caffe's default. Rerunning the command
-    resumes an interrupted composition. Exit code: 0, 1 if a run failed, 2 if the command line or the spec is wrong, 130
-    if interrupted.
+    seeds and evaluated on the test set, next to the best single policy and what a careful user would train with
+    (search.baselines). Rerunning the command resumes an interrupted composition. Exit code: 0, 1 if a run failed, 2 if
+    the command line or the spec is wrong, 130 if interrupted.
 
     \b
     lrbench compose configs/tune_digits.yaml -j 2
     lrbench compose configs/mnist_lenet.yaml --set composition.stages=4 --set 'search.rates=[0.001, 0.1]'
     """
     from lrbench.report.views.compose import compose_document
+    from lrbench.tuning.baselines import given_baselines
     from lrbench.tuning.composing.building import check, compose_and_confirm
-    from lrbench.tuning.tune import baselines
 
     bench = open_bench(options)
-    baselines(bench)
+    given_baselines(bench)
     with progressing(bench) as told:
         searching = on_search_engine(told)
         judge = searching.on_validation(home())
         check(judge)
         result = compose_and_confirm(told, judge, find_space(searching))
     target = bench.experiment.settings.aim
-    show(compose_document(result, workload_heading(bench), target), options.output_format, options.output)
+    document = compose_document(result, workload_heading(bench), target, options.run_command)
+    show(document, options.output_format, options.output)
     return 1 if any(outcome.status == "failed" for row in result.confirmed for outcome in row.outcomes) else 0

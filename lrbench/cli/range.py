@@ -58,7 +58,8 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
     with progressing(bench) as told:
         found = [range_test(told, solver) for solver in _solvers(bench.experiment, solver_type)]
     heading = workload_heading(bench)
-    show(range_document(found, heading), options.output_format, options.output)
+    document = range_document(found, heading, bench.experiment.workload.iterations)
+    show(document, options.output_format, options.output)
     if plot is not None:
         from lrbench.report.figures.range import plot_range
 

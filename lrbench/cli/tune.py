@@ -23,28 +23,29 @@ from lrbench.cli.tuning_options import (
 def tune(options: TuningOptions, storage: str | None) -> int:
     """Search LR functions and their parameters for the workload of SPEC.
 
-    The spec's section `search` sets the search space, budget and objective; the default is 50 policies of the thirteen
-    LR functions, compared on images held out of the training set. Without search.rates, a range test runs first. The
-    best policy is then confirmed: trained with the spec's seeds and evaluated on the test set, next to Caffe's default
-    policy. Rerunning the command, also in several terminals or on several machines at once, continues the same search.
-    Exit code: 0, 1 if a run failed, 2 if the command line or the spec is wrong, 130 if interrupted.
+    The spec's section `search` sets the search space, budget and objective; the default is 50 policies of today's
+    schedules and of the papers' cyclic functions, compared on images held out of the training set. Without
+    search.rates, a range test runs first. The best policy is then confirmed: trained with the spec's seeds and
+    evaluated on the test set, next to what a careful user would train with (search.baselines). Rerunning the command,
+    also in several terminals or on several machines at once, continues the same search. Exit code: 0, 1 if a run
+    failed, 2 if the command line or the spec is wrong, 130 if interrupted.
 
     \b
     lrbench tune configs/tune_digits.yaml -j 2
     lrbench tune configs/mnist_lenet.yaml --set search.trials=30 --set 'search.rates=[0.001, 0.1]' --engine torch
     """
     from lrbench.report.views.tune import tune_document
+    from lrbench.tuning.baselines import given_baselines
     from lrbench.tuning.study import check_storage
-    from lrbench.tuning.tune import baselines
     from lrbench.tuning.tune import tune as search
 
     bench = open_bench(options)
-    baselines(bench)
+    given_baselines(bench)
     check_storage(storage)
     with progressing(bench) as told:
         searching = on_search_engine(told)
         judge = searching.on_validation(home())
         result = search(told, judge, find_space(searching), storage)
-    show(tune_document(result), options.output_format, options.output)
+    show(tune_document(result, options.run_command), options.output_format, options.output)
     confirmed = [outcome.status for row in result.confirmed for outcome in row.outcomes]
     return 1 if "failed" in (*(tried.status for tried in result.tried), *confirmed) else 0

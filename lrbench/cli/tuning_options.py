@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -62,6 +63,10 @@ class TuningOptions:
             key, _, value = change.partition("=")
             words += ["--engine", value] if key == "engine.name" else ["--set", change]
         return shlex.join(words)
+
+    def run_command(self, policy: str) -> str:
+        """Return the ``lrbench run`` that trains with a policy."""
+        return self.command("run", f"policies={json.dumps([policy])}")
 
 
 def tuning_options(command: Callable[..., int]) -> Callable[..., int]:

@@ -121,7 +121,8 @@ def verify(
         verdict = verified(verification, [(phase, sources[phase]) for phase in wanted])
     if searching.not_composed is not None:
         verdict = replace(verdict, notes=(*verdict.notes, searching.not_composed))
-    show(verdict_document(verdict, searching.tuned, searching.composed), options.output_format, options.output)
+    document = verdict_document(verdict, searching.tuned, searching.composed, options.run_command)
+    show(document, options.output_format, options.output)
     return 0 if verdict.found is not None else 1
 
 

@@ -3,7 +3,7 @@
 Formulas, parameters and sources of all functions: docs/policies.md, or ``lrbench policies list``.
 """
 
-from lrbench.policies.family import Family, Shape
+from lrbench.policies.family import Choice, Family, Shape
 from lrbench.policies.formula import Formula
 from lrbench.policies.function import CaffeForm, Function
 from lrbench.policies.grids import expand_policies
@@ -15,6 +15,7 @@ from lrbench.policies.values import Controller
 
 __all__ = [
     "CaffeForm",
+    "Choice",
     "Controller",
     "Dimension",
     "Factor",

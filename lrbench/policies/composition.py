@@ -8,20 +8,24 @@ as if it had been there all the time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from lrbench.errors import PolicyError
-from lrbench.policies.family import Family, Shape
+from lrbench.policies.family import WARM, Family
 from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Dimension, Factor, Nested, NestedList, Number, Rate, RisingNumbers, Word
-from lrbench.policies.stages import Scaled, Stage, Staged, Warmed, climb
+from lrbench.policies.stages import Multiplied, Scaled, Stage, Staged, Warmed, climb
 from lrbench.policies.values import FloatArray, Values
 
 GOYAL_2017 = 'Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", arXiv:1706.02677'
 COUNTS = ("stage", "run")
+MOST_BOUNDS = 1000
+"""Combinations of the bounds of a product's policies that are checked."""
 
 
 def _warmed(v: Values) -> Stage:
@@ -111,6 +115,42 @@ def _compose_formula(v: Values) -> Formula:
     return Formula(names[-1], phases=tuple(zip(conditions, names[:-1], strict=True)), stages=stages)
 
 
+def _product_length(v: Values) -> None:
+    for number, policy in enumerate(v.policies):
+        try:
+            policy.check_length(v.iterations, v.end)
+        except PolicyError as error:
+            raise error.at(f"policies[{number}]") from None
+
+
+def _product_bounds(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The products of the policies' bounds: any of them may be in force at once."""
+    each = [policy.upper_bounds for policy in given["policies"]]
+    if math.prod(map(len, each)) > MOST_BOUNDS:
+        raise PolicyError(
+            f"the policies that react to evaluations have more than {MOST_BOUNDS} rates together, too many to check",
+            where="PRODUCT",
+            remedy="multiply fewer of them",
+        )
+    bounds = itertools.product(*each)
+    return [{"function": "PRODUCT", "policies": list(policies)} for policies in bounds]
+
+
+def _product_formula(v: Values) -> Formula:
+    stages = tuple((f"policy_{number}", Stage.whole(policy, v.iterations)) for number, policy in enumerate(v.policies))
+    return Formula(" * ".join(name for name, _ in stages), stages=stages)
+
+
+def _warmed_family(decay: str, variant: str = "") -> Family:
+    """The family of a decay after a warm-up."""
+
+    def parameters(rate: float, shape: Mapping[str, float], iterations: int) -> dict[str, Any]:
+        warmup = max(1, round(shape["warm"] * iterations))
+        return {"policy": {"function": decay, "k0": rate}, "l": warmup}
+
+    return Family(parameters, (WARM,), variant)
+
+
 COMPOSITIONS = (
     Function(
         name="WARMUP",
@@ -129,13 +169,7 @@ COMPOSITIONS = (
         rule=_warmup_rule,
         check_length=_warmup_length,
         expression=_warmup_formula,
-        family=Family(
-            lambda rate, shape, iterations: {
-                "policy": {"function": "COSDECAY", "k0": rate},
-                "l": max(1, round(shape["warm"] * iterations)),
-            },
-            (Shape("warm", 0.02, 0.3, log=True),),
-        ),
+        family=(_warmed_family("COSDECAY"), _warmed_family("LINEAR", variant="LINEAR")),
     ),
     Function(
         name="COMPOSE",
@@ -173,5 +207,18 @@ COMPOSITIONS = (
         start=lambda v: Scaled(v.factor, v.policy.start(v.iterations)),
         check_length=lambda v: v.policy.check_length(v.iterations),
         expression=lambda v: Formula("factor * policy", stages=(("policy", Stage.whole(v.policy, v.iterations)),)),
+    ),
+    Function(
+        name="PRODUCT",
+        parameters=(NestedList(name="policies", meaning="the policies, each over the whole run"),),
+        formula="the product of the policies' rates",
+        summary="policies multiplied with each other, such as a schedule and factors of it that begin at 1",
+        source="PyTorch, torch/optim/lr_scheduler.py (ChainedScheduler)",
+        example="PRODUCT(policies=[LINEAR(k0=0.1, k1=0, l=10000), STEP(k0=1, gamma=0.5, l=2500)])",
+        rates=lambda t, v: math.prod(policy.rates(t, v.iterations) for policy in v.policies),
+        start=lambda v: Multiplied([policy.start(v.iterations) for policy in v.policies]),
+        upper_bounds=_product_bounds,
+        check_length=_product_length,
+        expression=_product_formula,
     ),
 )

@@ -91,6 +91,11 @@ def _nstep_family(rate: float, shape: Mapping[str, float], iterations: int) -> d
     return {"k0": rate, "gamma": rounded(shape["gamma"]), "l": steps}
 
 
+def _power_family(rate: float, shape: Mapping[str, float], iterations: int) -> dict[str, Any]:
+    power = round(shape["b"], 2)
+    return {"k0": rate, "a": rounded(rate * (shape["flat"] * iterations + 1) ** -power), "b": power}
+
+
 def _inv_family(rate: float, shape: Mapping[str, float], iterations: int) -> dict[str, Any]:
     power = round(shape["p"], 2)
     return {"k0": rate, "gamma": rounded((shape["left"] ** (-1 / power) - 1) / iterations), "p": power}
@@ -207,6 +212,31 @@ SIG = Function(
     rates=lambda t, v: np.asarray(v.k0 / (1 + np.exp(-v.gamma * (t - v.l)))),
     expression="k0 / (1 + exp(min(gamma * (l - t), 700)))",  # e^710 is more than a float holds
     caffe=CaffeForm("sigmoid", {"k0": "base_lr", "gamma": "gamma", "l": "stepsize"}),
+    family=Family(
+        lambda rate, shape, iterations: {
+            "k0": rate,
+            "gamma": -rounded(shape["steepness"] / iterations),
+            "l": max(1, round(shape["middle"] * iterations)),
+        },
+        (Shape("middle", 0.4, 0.9), Shape("steepness", 10, 50, log=True)),
+    ),
+)
+
+POWER_LAW = Function(
+    name="POWER",
+    parameters=(
+        Rate(name="k0", meaning="the highest rate"),
+        Number(name="a", meaning="the power law's rate at t = 0", above=0),
+        Scalar(name="b", meaning="the power law's exponent", below=0),
+    ),
+    formula="min(k0, a (t + 1)^b)",
+    summary="stays at k0 until a power law of the iterations done falls below it, whatever the run's length",
+    source='Shen et al., "Power Scheduler: A Batch Size and Token Number Agnostic Learning Rate Scheduler", '
+    "arXiv:2408.13359",
+    example="POWER(k0=0.02, a=1, b=-0.51)",
+    rates=lambda t, v: np.minimum(v.k0, v.a * (t + 1) ** v.b),
+    expression="min(k0, a * (t + 1.0) ** b)",
+    family=Family(_power_family, (Shape("flat", 0.01, 0.5, log=True), Shape("b", -1, -0.3))),
 )
 
 DECAYS = (
@@ -276,5 +306,9 @@ DECAYS = (
         example="INVSQRT(k0=0.01, l=1000)",
         rates=lambda t, v: np.asarray(v.k0 * np.sqrt(v.l / np.maximum(t, v.l))),
         expression="k0 * sqrt(l / max(t, l))",
+        family=Family(
+            lambda rate, shape, iterations: {"k0": rate, "l": max(1, round(shape["flat"] * iterations))},
+            (Shape("flat", 0.01, 0.5, log=True),),
+        ),
     ),
 )

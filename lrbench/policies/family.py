@@ -1,8 +1,9 @@
 """LR functions as families for a search: a base rate, and a shape that depends on neither it nor the run's length.
 
-A family's base rate is the largest rate that its policies use. Its shape is a handful of numbers, such as "cycles in
-the run" or "what is left of the rate at the end", so that one search space serves a run of 300 iterations and one of
-70,000, and the base rate can be tuned by itself. Source: the split of base rate and shape of arXiv:2603.10301.
+A function may have several families, such as WARMUP, which warms up before one decay or another. A family's base rate
+is the largest rate that its policies use. Its shape is a handful of numbers, such as "cycles in the run" or "what is
+left of the rate at the end", so that one search space serves a run of 300 iterations and one of 70,000, and the base
+rate can be tuned by itself. Source: the split of base rate and shape of arXiv:2603.10301.
 """
 
 from __future__ import annotations
@@ -27,23 +28,36 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A dimension with a few values to choose among, in order."""
+
+    name: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class Family:
-    """The search space of an LR function.
+    """A search space of an LR function.
 
     Args:
-        parameters: from the base rate, the shape's numbers by name and the run's iterations to the function's
+        parameters: from the base rate, the shape's values by name and the run's iterations to the function's
             parameters.
-        shapes: the numbers that a search chooses beside the base rate.
+        shapes: the numbers and choices that a search makes beside the base rate.
+        variant: distinguishes the family from the function's other ones, such as ``LINEAR`` of WARMUP, which a search
+            names WARMUP-LINEAR; empty for the first family, which has the function's name.
     """
 
-    parameters: Callable[[float, Mapping[str, float], int], dict[str, Any]]
-    shapes: tuple[Shape, ...] = ()
+    parameters: Callable[[float, Mapping[str, Any], int], dict[str, Any]]
+    shapes: tuple[Shape | Choice, ...] = ()
+    variant: str = ""
 
 
 FLOOR = Shape("floor", 0.01, 0.5, log=True)
 """The lowest rate, as a share of the base rate."""
 LEFT = Shape("left", 0.01, 0.8, log=True)
 """The share of the rate, or of the wave, that is left at the end of the run."""
+WARM = Shape("warm", 0.02, 0.3, log=True)
+"""The share of the run that is a warm-up."""
 POWER = Shape("p", 0.5, 4, log=True)
 
 

@@ -75,7 +75,7 @@ class Function:
         counted: the names of the parameters from which the lengths of cycles or steps follow.
         expression: what exports write: a rate as text, or a function from the parameters' values to a ``Formula``.
         caffe: Caffe's own policy with these rates.
-        family: the search space of the function.
+        family: the search space of the function, or several, each but the first with a ``variant``.
         courses: deprecated name of ``upper_bounds``.
         fit: deprecated name of ``check_length``.
     """
@@ -94,7 +94,7 @@ class Function:
     counted: tuple[str, ...] = ()
     expression: str | Callable[[Values], Formula] | None = None
     caffe: CaffeForm | None = None
-    family: Family | None = None
+    family: Family | tuple[Family, ...] | None = None
     courses: InitVar[Bounds | None] = None
     fit: InitVar[Callable[[Values], None] | None] = None
 
@@ -108,6 +108,16 @@ class Function:
         unknown = self.caffe.fields.keys() - {parameter.name for parameter in self.parameters} if self.caffe else set()
         if unknown:
             raise TypeError(f"{self.name}: caffe names {', '.join(sorted(unknown))}, which is no parameter")
+
+    @property
+    def families(self) -> dict[str, Family]:
+        """The function's families by the names that a search has for them: its own, and ``NAME-VARIANT``."""
+        families = self.family if isinstance(self.family, tuple) else (self.family,)
+        return {
+            f"{self.name}-{family.variant}" if family.variant else self.name: family
+            for family in families
+            if family is not None
+        }
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, if there is one."""

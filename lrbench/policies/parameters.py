@@ -171,6 +171,29 @@ class RisingNumbers(Parameter):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shares(Parameter):
+    """A list of at least two numbers, none below 0."""
+
+    dimension: Dimension | None = Dimension.NUMBER
+
+    @property
+    def listed(self) -> bool:
+        return True
+
+    @property
+    def rule(self) -> str:
+        return "a list of at least two numbers of at least 0, such as [0.1, 1, 0]"
+
+    def read(self, value: object) -> tuple[int | float, ...]:
+        if not isinstance(value, (list, tuple)) or len(value) < 2:
+            raise self.refused(value)
+        found = [number for number in map(finite_number, value) if number is not None and number >= 0]
+        if len(found) < len(value):
+            raise self.refused(value)
+        return tuple(canonical_number(number) for number in found)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Word(Parameter):
     """One of a few words; with ``each``, also a list of them, one for each stage."""
 

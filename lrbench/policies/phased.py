@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from lrbench.errors import PolicyError
 from lrbench.policies.cycles import count_cycles, restarts
+from lrbench.policies.family import FLOOR, WARM, Choice, Family, Shape, length_of_part, rounded
 from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import SGDR_2017, Function
-from lrbench.policies.parameters import Default, Dimension, Length, Number, Rate, Scalar, Word
+from lrbench.policies.parameters import Default, Dimension, Factor, Length, Number, Rate, Scalar, Shares, Word
 from lrbench.policies.shapes import blend, cosine, left, linear, passed, square_root
 from lrbench.policies.values import FloatArray, Values, canonical_number
 
@@ -31,13 +35,15 @@ MOST_RESTARTS = 1000
 
 def _sgdr(t: FloatArray, v: Values) -> FloatArray:
     if v.mult == 1:
-        _, since, span = count_cycles(t, v.l)
+        cycle, since, span = count_cycles(t, v.l)
         remaining = (span - since) / span
     else:
         starts = restarts(v.l, v.mult, float(t.max(initial=0.0)))
-        cycle = np.searchsorted(starts[:-1], t, side="right") - 1
-        remaining = (starts[cycle + 1] - t) / (starts[cycle + 1] - starts[cycle])
-    return np.asarray(abs(v.k0 - v.k1) * cosine(remaining) + min(v.k0, v.k1))
+        begun = np.searchsorted(starts[:-1], t, side="right") - 1
+        remaining = (starts[begun + 1] - t) / (starts[begun + 1] - starts[begun])
+        cycle = begun.astype(np.float64)
+    height = abs(v.k0 - v.k1) * np.float64(v.fall) ** cycle
+    return np.asarray(height * cosine(remaining) + min(v.k0, v.k1))
 
 
 def _onecycle_rule(v: Values) -> None:
@@ -71,13 +77,16 @@ def _wsd(t: FloatArray, v: Values) -> FloatArray:
 
 def _sgdr_formula(v: Values) -> Formula:
     wave = "(high - low) * (1 + cos(pi * x)) / 2 + low"
-    if v.mult == 1:
+    falling = "(high - low) * fall ** cycle * (1 + cos(pi * x)) / 2 + low"
+    if v.mult == 1 and v.fall == 1:
         return Formula(wave, names=(("x", "phase(t, l)"),))
+    if v.mult == 1:
+        return Formula(falling, names=(("cycle", "turns(t, l)"), ("x", "phase(t, l)")))
     begun = _restarts(v)
     if not begun:
         return Formula(wave, names=(("x", "min(t / l, 1)"),))
     return Formula(
-        wave,
+        wave if v.fall == 1 else falling,
         names=(
             ("cycle", f"reached(t, {begun})"),
             ("start", "l * (mult ** cycle - 1) / (mult - 1)"),
@@ -113,6 +122,61 @@ def _wsd_formula(v: Values) -> Formula:
     return Formula(rate, climb, (("x", f"max(min(({v.l!r} - t) / decay, 1), 0)"),))
 
 
+def _segments(v: Values) -> Iterator[tuple[float, float, float, float]]:
+    """Start and end of each segment of a SPLINE, and the rates there."""
+    count = len(v.points) - 1
+    for number, (first, last) in enumerate(itertools.pairwise(v.points)):
+        yield v.l * number / count, v.l * (number + 1) / count, v.k0 * first, v.k0 * last
+
+
+def _spline(t: FloatArray, v: Values) -> FloatArray:
+    rates = np.full_like(t, v.k0 * v.points[-1])
+    for start, end, first, last in _segments(v):
+        here = (t >= start) & (t < end)
+        rates[here] = blend(first, last, left(t[here], start, end), passed(t[here], start, end))
+    return rates
+
+
+def _spline_formula(v: Values) -> Formula:
+    phases = []
+    for start, end, first, last in _segments(v):
+        ends = ((repr(first), first), (repr(last), last))
+        length, since = canonical_number(end - start), f"(t - {start!r})" if start else "t"
+        line = Span(*ends, f"{since} / {length!r}", f"({end!r} - t) / {length!r}")
+        phases.append((f"t < {end!r}", line.rate()))
+    return Formula(repr(float(v.k0 * v.points[-1])), tuple(phases))
+
+
+def _spline_family(rate: float, shape: Mapping[str, Any], iterations: int) -> dict[str, Any]:
+    """The highest point is the base rate."""
+    shares = [shape[point.name] for point in POINTS]
+    return {"k0": rate, "points": [rounded(share / max(shares)) for share in shares]}
+
+
+POINTS = tuple(Shape(f"at_{percent}", 0.01, 1, log=True) for percent in (0, 25, 50, 75, 100))
+"""The shares of the base rate at so many percent of a run."""
+
+
+def _sgdr_family(rate: float, shape: Mapping[str, Any], iterations: int) -> dict[str, Any]:
+    cycles, mult = int(shape["cycles"]), int(shape["mult"])
+    length = length_of_part(iterations, sum(mult**cycle for cycle in range(cycles)))
+    return {"k0": rate, "k1": rounded(rate * shape["floor"]), "l": length, "mult": mult}
+
+
+def _onecycle_family(rate: float, shape: Mapping[str, Any], iterations: int) -> dict[str, Any]:
+    """The first and the last rate as shares of the peak are the defaults of PyTorch's OneCycleLR."""
+    first = rounded(rate / 25)
+    rise = max(round(shape["rise"], 3), rounded(1.5 / iterations))
+    return {"k0": first, "k1": rate, "k2": rounded(first / 1e4), "rise": rise}
+
+
+def _wsd_family(rate: float, shape: Mapping[str, Any], iterations: int) -> dict[str, Any]:
+    """Without a cooldown of its own the rate falls as 1 - sqrt from the end of the warm-up on."""
+    warmup = round(shape["warm"] * iterations)
+    decay = round(shape["cooldown"] * iterations) if "cooldown" in shape else iterations - warmup
+    return {"k0": rate, "warmup": warmup, "decay": max(1, decay), "anneal": shape.get("anneal", "sqrt")}
+
+
 PHASED = (
     Function(
         name="SGDR",
@@ -121,15 +185,22 @@ PHASED = (
             Rate(name="k1", meaning="the other end of the range of rates", default=0),
             Number(name="l", meaning="iterations of the first cycle", least=1, dimension=Dimension.ITERATIONS),
             Scalar(name="mult", meaning="each cycle's length, in lengths of the one before it", least=1, default=1),
+            Factor(
+                name="fall",
+                meaning="each cycle's height, in heights of the one before it (m_mul elsewhere). 1 is not written out",
+                default=1,
+                unwritten_default=True,
+            ),
         ),
-        formula="|k0 - k1| (1 + cos(pi s / c)) / 2 + min(k0, k1), where cycle i is c = l mult^i iterations long and "
-        "s counts from its start",
-        summary="half cosine with warm restarts, each cycle mult times as long as the one before it",
+        formula="|k0 - k1| fall^i (1 + cos(pi s / c)) / 2 + min(k0, k1), where cycle i is c = l mult^i iterations long "
+        "and s counts from its start",
+        summary="half cosine with warm restarts, each cycle mult times as long and fall times as high as the last",
         source=SGDR_2017,
         example="SGDR(k0=0.1, k1=0, l=1000, mult=2)",
         rates=_sgdr,
         counted=("l", "mult"),
         expression=_sgdr_formula,
+        family=Family(_sgdr_family, (FLOOR, Shape("cycles", 1, 4, whole=True), Choice("mult", (1, 2)))),
     ),
     Function(
         name="ONECYCLE",
@@ -149,6 +220,23 @@ PHASED = (
         rates=_onecycle,
         rule=_onecycle_rule,
         expression=_onecycle_formula,
+        family=Family(_onecycle_family, (Shape("rise", 0.1, 0.5),)),
+    ),
+    Function(
+        name="SPLINE",
+        parameters=(
+            Rate(name="k0", meaning="the unit of the points"),
+            Shares(name="points", meaning="the rate at equal distances from t = 0 to t = l, in units of k0"),
+            Length(name="l", meaning="iterations up to the last point", default=Default.RUN),
+        ),
+        formula="k0 (p_i + (p_(i+1) - p_i) s), where t lies in segment i and s is the share of it that has passed; "
+        "k0 times the last point from t = l on",
+        summary="goes in straight lines from one point to the next",
+        source="LRBench",
+        example="SPLINE(k0=0.1, points=[0.1, 1, 0.8, 0.3, 0], l=10000)",
+        rates=_spline,
+        expression=_spline_formula,
+        family=Family(_spline_family, POINTS),
     ),
     Function(
         name="WSD",
@@ -170,5 +258,12 @@ PHASED = (
         rates=_wsd,
         rule=_wsd_rule,
         expression=_wsd_formula,
+        family=(
+            Family(
+                _wsd_family,
+                (Shape("warm", 0.01, 0.2, log=True), Shape("cooldown", 0.1, 0.7), Choice("anneal", tuple(SHAPES))),
+            ),
+            Family(_wsd_family, (WARM,), variant="SQRT"),
+        ),
     ),
 )

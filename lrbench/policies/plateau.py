@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from lrbench.errors import PolicyError
+from lrbench.policies.family import Family, Shape, rounded
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Factor, NestedList, Rate, Scalar, Word
 from lrbench.policies.stages import Placed
@@ -46,18 +48,21 @@ class PlateauDetector:
         v: the parameters WATCHING.
         column: name of the value in evaluations.
         sign: 1 where high values are better, else -1.
+
+    Attributes:
+        best: the best value so far; None before the first finite one.
     """
 
     def __init__(self, v: Values, column: str, sign: float) -> None:
         self._v, self._column, self._sign = v, column, sign
-        self._best: float | None = None
+        self.best: float | None = None
         self._without = self._cooling = 0
 
     def reached(self, row: Row) -> bool:
         """Whether a plateau is reached at this evaluation; they come in order, each once."""
         value = row.get(self._column, math.nan)
         if self._is_better(value):
-            self._best, self._without = value, 0
+            self.best, self._without = value, 0
         else:
             self._without += 1
         if self._cooling:
@@ -68,12 +73,12 @@ class PlateauDetector:
         return True
 
     def _is_better(self, value: float) -> bool:
-        if not math.isfinite(value) or self._best is None:
+        if not math.isfinite(value) or self.best is None:
             return math.isfinite(value)
         if self._v.threshold_mode == "rel":
-            beaten = self._best * (1 + self._sign * self._v.threshold)
+            beaten = self.best * (1 + self._sign * self._v.threshold)
         else:
-            beaten = self._best + self._sign * self._v.threshold
+            beaten = self.best + self._sign * self._v.threshold
         return bool(self._sign * value > self._sign * beaten)
 
 
@@ -93,10 +98,28 @@ class _Plateau(Controller):
             self._rate = max(self._rate * self._v.factor, float(self._v.min_rate))
 
 
+class _Greedy(Controller):
+    """Raises the rate after ``patience`` better values in a row, lowers it at a plateau."""
+
+    def __init__(self, v: Values) -> None:
+        self._v, self._detector, self._rate, self._better = v, _detector(v), float(v.k0), 0
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return np.full(end - start, self._rate)
+
+    def observe(self, row: Row) -> None:
+        best = self._detector.best
+        if self._detector.reached(row):
+            self._rate = max(self._rate * self._v.factor, float(self._v.min_rate))
+        self._better = 0 if self._detector.best == best or best is None else self._better + 1
+        if self._better == self._v.patience:
+            self._rate, self._better = min(self._rate / self._v.factor, float(self._v.max_rate)), 0
+
+
 class _Switch(Controller):
     def __init__(self, v: Values) -> None:
         self._v, self._detector = v, _detector(v)
-        self._enter(0, 0)
+        self._enter(int(v.begin), 0)
 
     def _enter(self, number: int, t: int) -> None:
         self._number = number
@@ -110,7 +133,10 @@ class _Switch(Controller):
         self._controller.observe(row)
         if self._detector.reached(row):
             count = len(self._v.policies)
-            if self._number + 1 < count or self._v.at_end == "cycle":
+            if row["iteration"] <= self._v.back * self._v.iterations:
+                if self._number:
+                    self._enter(self._number - 1, int(row["iteration"]))
+            elif self._number + 1 < count or self._v.at_end == "cycle":
                 self._enter((self._number + 1) % count, int(row["iteration"]))
 
 
@@ -128,8 +154,16 @@ def _plateau_rule(v: Values) -> None:
         raise PolicyError(f"min_rate is {v.min_rate}, but must be at most k0, which is {v.k0}")
 
 
+def _greedy_rule(v: Values) -> None:
+    _watching_rule(v)
+    if not v.min_rate <= v.k0 <= v.max_rate:
+        raise PolicyError(f"k0 is {v.k0}, but must lie from min_rate, {v.min_rate}, to max_rate, {v.max_rate}")
+
+
 def _switch_rule(v: Values) -> None:
     _watching_rule(v)
+    if v.begin >= len(v.policies):
+        raise PolicyError(f"begin is {v.begin}, but must be below {len(v.policies)}, the number of policies")
     for policy in v.policies:
         if v.count == "run":
             policy.refuse_to_count_from_run("count")
@@ -140,6 +174,18 @@ def _every_policy(given: Mapping[str, Value]) -> tuple[RatePolicy, ...]:
     policies = given["policies"]
     assert isinstance(policies, tuple)
     return policies
+
+
+FACTOR = Shape("factor", 0.1, 0.6, log=True)
+"""What is left of the rate after a plateau."""
+PATIENCE = Shape("patience", 1, 8, log=True, whole=True)
+
+
+def _switch_family(rate: float, shape: Mapping[str, float], iterations: int) -> dict[str, Any]:
+    """Three rates, each a factor below the one before; with ``back`` the run begins with the second."""
+    rates = [rounded(rate * shape["factor"] ** number) for number in range(3)]
+    back = {"begin": 1, "back": round(shape["back"], 3)} if "back" in shape else {}
+    return {"policies": [{"function": "FIX", "k0": k0} for k0 in rates], "patience": int(shape["patience"]), **back}
 
 
 CLOSED_LOOP = (
@@ -159,6 +205,47 @@ CLOSED_LOOP = (
         start=_Plateau,
         rule=_plateau_rule,
         upper_bounds=lambda given: ({"function": "FIX", "k0": given["k0"]},),  # every later rate is lower
+        family=Family(
+            lambda rate, shape, iterations: {
+                "k0": rate,
+                "factor": rounded(shape["factor"]),
+                "patience": int(shape["patience"]),
+            },
+            (FACTOR, PATIENCE),
+        ),
+    ),
+    Function(
+        name="GREEDY",
+        parameters=(
+            Rate(name="k0", meaning="the rate at t = 0"),
+            Factor(
+                name="factor",
+                meaning="what a plateau multiplies the rate by, and patience better values in a row divide it by",
+                below=1,
+                default=0.9,
+            ),
+            *WATCHING,
+            Rate(name="max_rate", meaning="the rate that it never rises above"),
+            Rate(name="min_rate", meaning="the rate that it never falls below", default=0),
+        ),
+        formula="k0 factor^(i - j) within min_rate and max_rate, where i counts the plateaus up to t and j how often "
+        "the value got better patience times in a row",
+        summary="raises the rate while the monitored value gets better, and lowers it where that has stopped",
+        source="Hugging Face transformers, optimization.py (GreedyLR), without its smoothing and resets",
+        example="GREEDY(k0=0.01, factor=0.9, patience=5, threshold=0.0001, threshold_mode=rel, cooldown=0, "
+        "monitor=train_loss, max_rate=0.1, min_rate=0.0001)",
+        start=_Greedy,
+        rule=_greedy_rule,
+        upper_bounds=lambda given: ({"function": "FIX", "k0": given["max_rate"]},),
+        family=Family(
+            lambda rate, shape, iterations: {
+                "k0": rounded(rate * shape["start"]),
+                "factor": rounded(shape["factor"]),
+                "patience": int(shape["patience"]),
+                "max_rate": rate,
+            },
+            (Shape("start", 0.1, 1, log=True), Shape("factor", 0.5, 0.95), PATIENCE),
+        ),
     ),
     Function(
         name="SWITCH",
@@ -177,8 +264,26 @@ CLOSED_LOOP = (
                 choices=("stage", "run"),
                 default="stage",
             ),
+            Scalar(
+                name="begin",
+                meaning="the number of the policy to begin with, counted from 0. 0 is not written out",
+                least=0,
+                whole=True,
+                default=0,
+                unwritten_default=True,
+            ),
+            Scalar(
+                name="back",
+                meaning="the share of the run in which a plateau goes back to the policy before, such as one of higher "
+                "rates. 0 is not written out",
+                least=0,
+                below=1,
+                default=0,
+                unwritten_default=True,
+            ),
         ),
-        formula="the rate of policy i, where i counts the plateaus up to t",
+        formula="the rate of policy i, where i counts the plateaus up to t, from begin on; those up to t = back T "
+        "count down, where T is the run's iterations",
         summary="goes on to the next policy whenever the monitored value has stopped getting better",
         source=WU_LIU_2022,
         example="SWITCH(policies=[TRI(k0=0.01, k1=0.06, l=500), FIX(k0=0.01), FIX(k0=0.001)], patience=5, "
@@ -186,5 +291,9 @@ CLOSED_LOOP = (
         start=_Switch,
         rule=_switch_rule,
         upper_bounds=_every_policy,
+        family=(
+            Family(_switch_family, (FACTOR, PATIENCE)),
+            Family(_switch_family, (FACTOR, PATIENCE, Shape("back", 0.1, 0.5)), variant="BACK"),
+        ),
     ),
 )

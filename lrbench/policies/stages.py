@@ -132,6 +132,20 @@ class Scaled(Controller):
         self._inner.observe(row)
 
 
+class Multiplied(Controller):
+    """Controllers whose rates are multiplied; each is shown every evaluation."""
+
+    def __init__(self, factors: Sequence[Controller]) -> None:
+        self._factors = factors
+
+    def rates(self, start: int, end: int) -> FloatArray:
+        return np.asarray(np.prod([factor.rates(start, end) for factor in self._factors], axis=0))
+
+    def observe(self, row: Row) -> None:
+        for factor in self._factors:
+            factor.observe(row)
+
+
 def climb(t: FloatArray, end: int, first: float, last: float) -> FloatArray:
     """The straight line from the rate ``first`` at t = 0 to ``last`` at t = ``end``."""
     return blend(first, last, left(t, 0, end), passed(t, 0, end))

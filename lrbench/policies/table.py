@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from lrbench.errors import PolicyError, did_you_mean
 from lrbench.policies import cyclic
 from lrbench.policies.composition import COMPOSITIONS
-from lrbench.policies.decaying import DECAYS, PAPER_NONCYCLIC, SIG
+from lrbench.policies.decaying import DECAYS, PAPER_NONCYCLIC, POWER_LAW, SIG
 from lrbench.policies.function import Function
 from lrbench.policies.phased import PHASED
 from lrbench.policies.plateau import CLOSED_LOOP
@@ -35,6 +35,8 @@ TERMS = {
 }
 """LR functions by the first letters of other names for them (PyTorch's schedulers, Caffe's policies, papers)."""
 PAPER_CYCLIC = ("TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS")
+MODERN = ("WARMUP", "WARMUP-LINEAR", "WSD-SQRT", "WSD", "ONECYCLE", "STEP", "EXP")
+"""Families of today's schedules: cosine, linear and 1-sqrt decay after a warm-up, and those that bear their names."""
 
 
 @functools.cache
@@ -42,7 +44,7 @@ def functions() -> tuple[Function, ...]:
     """LRBench's own LR functions: the thirteen of arXiv:1908.06477, other cyclic ones, all others, closed-loop ones."""
     waves = {row.name: row for row in cyclic.rows()}
     thirteen = (*PAPER_NONCYCLIC, *(waves.pop(name) for name in PAPER_CYCLIC))
-    return (*thirteen, *waves.values(), SIG, *DECAYS, *PHASED, *COMPOSITIONS, *CLOSED_LOOP)
+    return (*thirteen, *waves.values(), SIG, *DECAYS, POWER_LAW, *PHASED, *COMPOSITIONS, *CLOSED_LOOP)
 
 
 def installed_functions() -> tuple[Function, ...]:
@@ -63,6 +65,21 @@ def function_names() -> list[str]:
 def paper_functions() -> tuple[Function, ...]:
     """The thirteen LR functions of arXiv:1908.06477."""
     return functions()[: len(PAPER_NONCYCLIC) + len(PAPER_CYCLIC)]
+
+
+def families(name: str) -> tuple[str, ...]:
+    """The names of the families of a set: ``paper13``, ``modern``, or ``all``; of another name itself alone.
+
+    Raises:
+        PolicyError: a function of another package cannot be loaded, which ``all`` takes.
+    """
+    if name == "paper13":
+        return tuple(function.name for function in paper_functions())
+    if name == "modern":
+        return MODERN
+    if name == "all":
+        return tuple(name for function in installed_functions() for name in function.families)
+    return (name,)
 
 
 def find_function(name: str) -> Function:

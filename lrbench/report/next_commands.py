@@ -15,7 +15,7 @@ from lrbench.report.policies import PolicyRow
 from lrbench.urls import holds_secrets
 
 _POLICY = re.compile(r"[A-Z]\w*\(.*\)")
-_REACTS = re.compile(r"\b(PLATEAU|SWITCH)\(")
+_REACTS = re.compile(r"\b(PLATEAU|GREEDY|SWITCH)\(")
 
 
 def database_option(location: str | None) -> tuple[str, ...] | None:

@@ -33,7 +33,6 @@ Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 Precision = Literal["float32", "tf32", "bf16"]
 MOST_SEEDS = 100_000
 FIRST_SEARCH_SEED = 1000
-CAFFE_DEFAULT = "INV(k0=0.01, gamma=0.0001, p=0.75)"
 FEWEST_SWEPT = 20
 MOST_STAGES = 100
 
@@ -163,7 +162,8 @@ class SearchSettings(Settings):
         validation: training images held out to judge policies on; 0 judges them on the test set, as the papers did, and
             is marked; None: as many as there are test images, at most a sixth of the training images.
         rates: lowest and highest base rate; None: a range test finds them.
-        functions: LR functions to search, each with its own shape parameters; None: the thirteen of the papers.
+        functions: LR functions to search, each with its own shape parameters, and sets of them: ``modern``, ``paper13``
+            and ``all``; None: ``modern`` and the cyclic functions of ``paper13``.
         space: in place of ``functions`` and ``rates``: policies whose parameters are values, lists of values, or ranges
             ``{low, high, log}``.
         trials: number of policies to try, pruned ones included; None: 50, or as many as the ``iterations`` allow.
@@ -173,21 +173,23 @@ class SearchSettings(Settings):
         pruner: what stops policies early that are worse than the rest.
         by: best value of the objective's metric, iterations to the target, or both (a Pareto front).
         objective: former name of ``by``, with ``accuracy`` for ``value``; None: not given.
-        allocation: ``adaptive`` tries promising LR functions more often, ``equal`` gives each the same share.
+        allocation: ``equal`` gives each LR function the same share of the policies, ``adaptive`` tries promising ones
+            more often.
         sampler_seed: seed of the sampler.
         search_seed: seed of the nets trained in the search; the spec's ``seeds`` are kept for the confirmation.
         finalists: number of the best policies that are trained with further seeds before one is selected.
         final_seeds: number of further seeds; 0 selects by the search alone.
         engine: engine of the search, such as a faster one than that of the final runs; None: the spec's.
         confirm: number of the best policies that are confirmed with the spec's seeds on the test set.
-        baselines: policies that are confirmed next to them.
+        baselines: policies that are confirmed next to them; None: those that a careful user would take, by the net and
+            the optimizer.
     """
 
     validation: Annotated[int, Field(ge=0)] | None = Field(default=None, examples=["5000"])
     rates: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
         default=None, examples=["[0.001, 0.1]"]
     )
-    functions: Annotated[list[Text], Field(min_length=1)] | None = Field(default=None, examples=["[FIX, SINEXP]"])
+    functions: Annotated[list[Text], Field(min_length=1)] | None = Field(default=None, examples=["[modern, SINEXP]"])
     space: Annotated[list[Any], Field(min_length=1)] | None = Field(
         default=None, examples=["[{function: FIX, k0: {low: 0.001, high: 0.1, log: true}}]"]
     )
@@ -198,14 +200,14 @@ class SearchSettings(Settings):
     pruner: Literal["median", "hyperband", "none"] = "median"
     by: Literal["value", "iterations", "both"] = "value"
     objective: Literal["accuracy", "iterations", "both"] | None = Field(default=None, examples=["iterations"])
-    allocation: Literal["adaptive", "equal"] = "adaptive"
+    allocation: Literal["equal", "adaptive"] = "equal"
     sampler_seed: Seed = 0
     search_seed: Seed = FIRST_SEARCH_SEED
     finalists: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, examples=["3"])
     final_seeds: Annotated[int, Field(ge=0, le=100)] = Field(default=2, examples=["2"])
     engine: EngineSettings | None = None
     confirm: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, examples=["1"])
-    baselines: list[Text] = Field(default=[CAFFE_DEFAULT], examples=[f"['{CAFFE_DEFAULT}']"])
+    baselines: list[Text] | None = Field(default=None, examples=["['INV(k0=0.01, gamma=0.0001, p=0.75)']"])
 
     @model_validator(mode="before")
     @classmethod

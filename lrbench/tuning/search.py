@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrbench.errors import PolicyError
+from lrbench.errors import Interrupted, PolicyError
 from lrbench.executors.local import Outcome
 from lrbench.executors.plan import Task
 from lrbench.metrics.objective import Target, target_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import optuna
 
 DEFAULT_TRIALS = 50
+SECONDS_BETWEEN_LOOKS = 1.0
 ENOUGH_REPEATS = 2
 """Proposals in a row of policies tried before, after which one is drawn from what a small space has left."""
 MOST_REPEATS = 100
@@ -53,6 +55,26 @@ class Search:
             Interrupted: Ctrl-C; whoever runs the search next resumes the running trials.
         """
         self._runner.run(self._tasks(), self._tell)
+
+    def join_others(self) -> None:
+        """Wait for the policies that other processes train, so that all of them end with the same results.
+
+        What a process that is killed meanwhile leaves behind is trained here.
+
+        Raises:
+            Interrupted: Ctrl-C; completed work is kept.
+        """
+        from optuna.trial import TrialState
+
+        while running := self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            folders = [self._runner.folder / proposal_of(trial)["run"] for trial in running if proposal_of(trial)]
+            if len(folders) == len(running) and all(RunDirectory(folder).is_locked for folder in folders):
+                try:
+                    time.sleep(SECONDS_BETWEEN_LOOKS)
+                except KeyboardInterrupt:
+                    raise Interrupted("interrupted; completed work is kept") from None
+            else:
+                self._runner.run(self._left_behind(), self._tell)
 
     def _tasks(self) -> Iterator[Task | None]:
         """Yield the next run to make, with all that ended before in the study.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from lrbench.executors.setup import (
 from lrbench.policies import parse_policy
 from lrbench.runs.directory import check_writable
 from lrbench.spec.program import ProgramWorkload
-from lrbench.tuning.range_test.running import FEW_IMAGES, range_test
+from lrbench.tuning.range_test.result import RangeResult
+from lrbench.tuning.range_test.running import FEW_IMAGES, range_test, sweep_tasks
 from lrbench.tuning.space import Space, search_space
 from lrbench.tuning.trial_runner import TrialRunner
 
@@ -77,8 +78,10 @@ def find_space(runner: TrialRunner, home: Path, tell: Tell) -> Space:
     """
     check_space(runner)
     settings, document = runner.experiment.settings.search, runner.experiment.document
-    given = settings.space is not None or settings.rates
-    return search_space(settings, settings.rates if given else _rates(runner, home, tell), document)
+    if settings.space is not None or settings.rates:
+        return search_space(settings, settings.rates, document)
+    found = _range_test(runner, home, tell)
+    return replace(search_space(settings, found.rates, document), range_test=found)
 
 
 def check_space(runner: TrialRunner) -> None:
@@ -89,11 +92,13 @@ def check_space(runner: TrialRunner) -> None:
         space.check(runner.experiment.workload.iterations)
 
 
-def _rates(runner: TrialRunner, home: Path, tell: Tell) -> Sequence[float]:
-    """Return the rates that a range test suggests, run unless it is done; raise SpecError if there are none."""
+def _range_test(runner: TrialRunner, home: Path, tell: Tell) -> RangeResult:
+    """Return a short range test, run unless it is done; raise SpecError if it suggests no rates."""
     tell("no search.rates in the spec: running a range test first")
     judged = runner.on_validation(home, most=FEW_IMAGES)
-    found = range_test(judged, runner.experiment.settings.solver[0])
+    solver = runner.experiment.settings.solver[0]
+    measured = all(judged.status(task).done for task in sweep_tasks(judged, solver))  # by lrbench range
+    found = range_test(judged, solver, short=not measured)
     if found.rates is None:
         raise SpecError(
             "the range test suggests no rates",
@@ -102,4 +107,4 @@ def _rates(runner: TrialRunner, home: Path, tell: Tell) -> Sequence[float]:
         )
     low, high = found.rates
     tell(f"search.rates: [{low:g}, {high:g}]")
-    return found.rates
+    return found

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from lrbench.errors import PolicyError, SpecError, did_you_mean
-from lrbench.policies import Function, Policy, Shape, find_function, functions, policy_from_mapping
+from lrbench.policies import Choice, Family, Policy, Shape, find_function, functions, policy_from_mapping
 from lrbench.policies.build import read_text
 from lrbench.policies.family import rounded
 from lrbench.policies.grids import is_grid
-from lrbench.policies.table import function_names, paper_functions
+from lrbench.policies.parameters import Nested, NestedList
+from lrbench.policies.table import MODERN, PAPER_CYCLIC, families, function_names
 from lrbench.spec.document import Document
 from lrbench.spec.sections import SearchSettings
 from lrbench.spec.yaml_loader import shown
+from lrbench.tuning.range_test.result import RangeResult
 
 RANGE_KEYS = {"low", "high", "log", "whole"}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A dimension with a few values to choose among, in order."""
-
-    name: str
-    values: tuple[Any, ...]
+DEFAULT = (*MODERN, *PAPER_CYCLIC)
+"""Families that are searched unless ``search.functions`` names others."""
+SETS = ("paper13", "modern", "all")
+"""Names of sets of families in ``search.functions``."""
 
 
 Dimension = Shape | Choice
@@ -70,9 +68,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Space:
-    """Parts to choose among; each has its own dimensions."""
+    """Parts to choose among; each has its own dimensions.
+
+    Attributes:
+        range_test: the range test that found the base rates, where one was run for that.
+    """
 
     parts: tuple[Part, ...]
+    range_test: RangeResult | None = None
+
+    @property
+    def base_rate(self) -> Shape | None:
+        """The range of base rates that all parts have in common; None for a single part, or one without."""
+        first = [next(iter(part.dimensions), None) for part in self.parts]
+        shared = len(first) > 1 and all(one is first[0] for one in first)
+        return first[0] if shared and isinstance(first[0], Shape) else None
 
     @property
     def labels(self) -> list[str]:
@@ -85,7 +95,7 @@ class Space:
 
     def discrete(self, points: int) -> Space:
         """Return the space with each range replaced by ``points`` values."""
-        return Space(tuple(part.discrete(points) for part in self.parts))
+        return replace(self, parts=tuple(part.discrete(points) for part in self.parts))
 
     @property
     def size(self) -> int | None:
@@ -127,41 +137,45 @@ def search_space(settings: SearchSettings, rates: Sequence[float] | None, docume
         return Space(tuple(parts))
     if rates is None:
         raise ValueError("no rates")
-    searched = paper_functions()
-    if settings.functions is not None:
-        searched = ()
-        for index, name in enumerate(settings.functions):
-            with document.placing("search", "functions", index):
-                searched = (*searched, find_family(name))
+    searched: dict[str, Family] = {}
+    for index, given in enumerate(settings.functions or DEFAULT):
+        with document.placing("search", "functions", index):
+            searched |= {name: find_family(name) for name in families(given)}
     low, high = rates
-    return Space(tuple(family_part(function, Shape("rate", low, high, log=True)) for function in searched))
+    rate = Shape("rate", low, high, log=True)
+    return Space(tuple(family_part(name, family, rate) for name, family in searched.items()))
 
 
-def find_family(name: str) -> Function:
-    """Return the LR function of that name, which has a family.
+def find_family(name: str) -> Family:
+    """Return the family of that name: an LR function's, such as ``STEP``, or a variant, such as ``WARMUP-LINEAR``.
 
     Raises:
-        SpecError: there is none, or it has no family.
+        SpecError: there is none, or the function has no family.
         PolicyError: it is of another package, which cannot be loaded.
     """
-    function = find_function(name) if name in function_names() else None
-    if function is not None and function.family is not None:
-        return function
-    known = [row.name for row in functions() if row.family is not None]
+    function_name = name.partition("-")[0]
+    function = find_function(function_name) if function_name in function_names() else None
+    if function is not None and name in function.families:
+        return function.families[name]
+    if function is not None and any(isinstance(row, Nested | NestedList) for row in function.parameters):
+        raise SpecError(
+            f"no shapes are known to search for {name!r}: {function.name} takes other policies, and a search by name "
+            "does not choose which",
+            remedy="write it with ranges in search.space, or let lrbench compose put policies together",
+        )
+    known = [*SETS, *(known for row in functions() for known in row.families)]
     remedy = did_you_mean(name, known) or f"known are {', '.join(known)}; search.space takes any function"
     raise SpecError(f"no shapes are known to search for the LR function {name!r}", remedy=remedy)
 
 
-def family_part(function: Function, rate: Shape) -> Part:
-    """Return the part of a space in which a function's base rate and shape are chosen by its family."""
-    family = function.family
-    assert family is not None
+def family_part(name: str, family: Family, rate: Shape) -> Part:
+    """Return the part of a space, of that name, in which base rate and shape of a function are chosen by a family."""
 
     def make(values: Mapping[str, Any], iterations: int) -> Policy:
         parameters = family.parameters(rounded(values["rate"]), values, iterations)
-        return policy_from_mapping({"function": function.name, **parameters})
+        return policy_from_mapping({"function": name.partition("-")[0], **parameters})
 
-    return Part(function.name, (rate, *family.shapes), make)
+    return Part(name, (rate, *family.shapes), make)
 
 
 def _entry(document: Document, index: int, entry: Any) -> Part:

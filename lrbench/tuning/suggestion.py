@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from lrbench.policies import Policy
-from lrbench.tuning.space import Choice, Dimension, Space
+from lrbench.policies import Choice, Policy
+from lrbench.tuning.space import Dimension, Space
 
 if TYPE_CHECKING:
     import optuna
@@ -20,14 +20,17 @@ FUNCTION = "function"
 def suggest(trial: optuna.Trial, space: Space, iterations: int) -> tuple[str, Policy]:
     """Return the label of the part that a trial tries, and the policy; the sampler chooses both.
 
-    Each part has parameters of its own, so that what a sampler learns of one LR function is not mixed with another.
+    All LR functions share one base rate, which a sampler learns from the trials of all of them. The shape of each has
+    parameters of its own, so that what a sampler learns of one is not mixed with another.
 
     Raises:
         PolicyError: the values make no possible policy.
     """
     label = trial.suggest_categorical(FUNCTION, space.labels) if len(space.parts) > 1 else space.labels[0]
-    part = space.part(label)
-    values = {one.name: _value(trial, f"{label}.{one.name}", one) for one in part.dimensions}
+    part, shared = space.part(label), space.base_rate
+    values = {
+        one.name: _value(trial, one.name if one is shared else f"{label}.{one.name}", one) for one in part.dimensions
+    }
     return label, part.make(values, iterations)
 
 

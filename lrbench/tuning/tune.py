@@ -11,8 +11,11 @@ from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, Target
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.status import COMPLETED
 from lrbench.spec.model import ExperimentSettings
+from lrbench.spec.sections import SearchSettings
+from lrbench.tuning.baselines import careful_baselines, given_baselines
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import Confirmed, confirm, rerank
+from lrbench.tuning.range_test.result import RangeCost
 from lrbench.tuning.search import OUTCOME, Search, proposal_of, runs_of, samplers_of
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import STUDY_FILE, open_study, storage_errors
@@ -76,6 +79,9 @@ class TuneResult:
             them diverged.
         by: as in the spec's ``search.by``; ``objective`` by which the search judges policies.
         declared: sentences on what a program declares.
+        baseline_reason: why the baselines are what they are; empty where the spec names them.
+        range_cost: of the range test that found the base rates, where one was run.
+        allocation: how the policies are shared out among LR functions, in a sentence.
         samplers: distinct settings of the samplers that proposed ``tried``; None for trials that recorded none.
     """
 
@@ -93,6 +99,9 @@ class TuneResult:
     samplers: tuple[dict[str, Any] | None, ...] = ()
     objective: Objective = ACCURACY
     declared: tuple[str, ...] = ()
+    baseline_reason: str = ""
+    range_cost: RangeCost | None = None
+    allocation: str = ""
 
     @property
     def iterations(self) -> int:
@@ -153,17 +162,23 @@ def tune(runner: TrialRunner, search_runner: TrialRunner, space: Space, storage:
         UsageError: the space or a baseline is impossible, or the study is of something else.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    beside = baselines(runner)
+    beside = given_baselines(runner)
     most = search_runner.experiment.settings.search.confirm
     found = reranked(search_runner, search(search_runner, space, storage), most)
     policies = dict.fromkeys(found.chosen[:most], FOUND)
-    for policy in beside:
-        policies.setdefault(policy, BASELINE)
-    if FOUND not in policies.values():
+    if not policies:
         return found
+    beside = beside or careful_baselines(runner, space, found.chosen)
+    for policy in beside.policies:
+        policies.setdefault(policy, BASELINE)
     others = found.chosen[most : search_runner.experiment.settings.search.finalists]
     confirmed = _confirmed(runner.with_suffix(CONFIRMED), policies, others)
-    return replace(found, confirmed=tuple(confirmed), confirmed_engine=runner.experiment.settings.engine.name)
+    return replace(
+        found,
+        confirmed=tuple(confirmed),
+        confirmed_engine=runner.experiment.settings.engine.name,
+        baseline_reason=beside.reason,
+    )
 
 
 def _confirmed(runner: TrialRunner, policies: Mapping[Policy, str], others: Sequence[Policy]) -> list[Confirmed]:
@@ -213,8 +228,10 @@ def search(runner: TrialRunner, space: Space, storage: str | None = None) -> Tun
     storage = storage or str(runner.folder / STUDY_FILE)
     study = _study(runner, space, storage)
     with storage_errors(storage):
-        Search(runner, study, space).run()
-        return _result(runner, study)
+        proposing = Search(runner, study, space)
+        proposing.run()
+        proposing.join_others()
+        return _result(runner, study, space)
 
 
 def earlier(runner: TrialRunner, space: Space) -> TuneResult | None:
@@ -225,7 +242,10 @@ def earlier(runner: TrialRunner, space: Space) -> TuneResult | None:
     """
     runner = runner.with_suffix(SUFFIX)
     storage = runner.folder / STUDY_FILE
-    return _result(runner, _study(runner, _searched(runner, space), str(storage))) if storage.exists() else None
+    if not storage.exists():
+        return None
+    space = _searched(runner, space)
+    return _result(runner, _study(runner, space, str(storage)), space)
 
 
 def _searched(runner: TrialRunner, space: Space) -> Space:
@@ -263,21 +283,7 @@ def _objective(settings: ExperimentSettings) -> list[Any]:
     return ["accuracy" if by == "value" and not judged else by, target, *judged]
 
 
-def baselines(runner: TrialRunner) -> list[Policy]:
-    """Return the policies of the spec to compare those found with.
-
-    Raises:
-        PolicyError: one is none, or impossible in a run of that length; with the spec's line.
-    """
-    found = []
-    for index, text in enumerate(runner.experiment.settings.search.baselines):
-        with runner.experiment.document.placing("search", "baselines", index):
-            found.append(parse_policy(text))
-            found[-1].check(runner.experiment.workload.iterations)
-    return found
-
-
-def _result(runner: TrialRunner, study: optuna.Study) -> TuneResult:
+def _result(runner: TrialRunner, study: optuna.Study, space: Space) -> TuneResult:
     settings, trials = runner.experiment.settings, study.get_trials(deepcopy=False)
     tried = runs_of(trials)
     folders = [runner.folder / proposal_of(trial)["run"] for trial in tried]
@@ -293,7 +299,21 @@ def _result(runner: TrialRunner, study: optuna.Study) -> TuneResult:
         run_iterations=runner.experiment.workload.iterations,
         tried=tuple(_tried(trial) for trial in tried),
         samplers=tuple(samplers_of(trials)),
+        range_cost=None if space.range_test is None else space.range_test.cost,
+        allocation=_allocation(settings.search, space),
     )
+
+
+def _allocation(settings: SearchSettings, space: Space) -> str:
+    if settings.sampler in ("grid", "quasi-random"):
+        return ""
+    if settings.allocation == "equal":
+        text = "each LR function has the same share of the policies (search.allocation)"
+    else:
+        text = "promising LR functions are tried more often (search.allocation: adaptive)"
+    if settings.sampler == "tpe" and space.base_rate is not None:
+        text += "; the base rate is learnt from all of them"
+    return text
 
 
 def _tried(trial: optuna.trial.FrozenTrial) -> Tried:

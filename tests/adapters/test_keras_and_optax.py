@@ -155,6 +155,7 @@ KERAS_EQUAL = {
         0.02, 30, warmup_target=0.1, warmup_steps=10
     ),
     "SGDR(k0=0.1, l=10, mult=2)": lambda: SCHEDULES.CosineDecayRestarts(0.1, 10, t_mul=2.0, m_mul=1.0),
+    "SGDR(k0=0.1, l=10, mult=2, fall=0.5)": lambda: SCHEDULES.CosineDecayRestarts(0.1, 10, t_mul=2.0, m_mul=0.5),
 }
 
 

@@ -56,8 +56,11 @@ def test_from_a_spec_to_a_decision_with_its_evidence_on_one_screen(folder, monke
     assert "cost of the search: 4 policies (" in text
     assert "of the confirmation: 4 runs, 240 iterations" in text
     assert "FIX(k0=0.0001)" in text
-    assert max(map(len, lines)) <= 120
-    assert len(lines) < 45
+    assert lines[-1].startswith("next: lrbench export ")
+    assert max(map(len, lines[:-1])) <= 120, "a command is not wrapped"
+    (answer,) = [number for number, line in enumerate(lines) if line.startswith("answer: ")]
+    assert len(lines[:answer]) < 50, "the evidence, the rule of the search and what the seeds can show"
+    assert len(lines[answer:]) < 8
 
     again = json.loads(lrbench(folder, "tune", "trial.yaml", "--format", "json", *lanes).stdout)
     assert len(again["tried"]) == 4
@@ -187,7 +190,8 @@ def test_a_verdict_with_its_exit_code(folder):
     )
     assert reached.returncode == 0, reached.stderr
     assert "2 of 2 seeds reached it (95 % confidence interval of the share: 16% to 100%)" in reached.stdout
-    assert reached.stdout.splitlines()[-1] == "REACHED: 50 % within 60 iterations, by FIX(k0=0.02)"
+    assert reached.stdout.splitlines()[-3] == "REACHED: 50 % within 60 iterations, by FIX(k0=0.02)"
+    assert reached.stdout.splitlines()[-1].startswith("next: lrbench export 'FIX(k0=0.02)' --to torch --iterations 60 ")
     missed = lrbench(
         folder,
         "verify",
@@ -214,7 +218,7 @@ def test_a_verdict_with_its_exit_code(folder):
         (
             ("tune", "trial.yaml", "--set", "search.functions=[]"),
             "error: --set search.functions: search.functions is an empty list, but must be a list of at least 1; for example "
-            "functions: [FIX, SINEXP]",
+            "functions: [modern, SINEXP]",
         ),
         (
             ("tune", "trial.yaml", "--set", "search.functions=[SINE]"),

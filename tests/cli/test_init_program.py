@@ -92,7 +92,8 @@ def test_the_spec_of_a_script_has_what_the_script_says_and_its_speed(command, he
     )
     assert workload.arguments == {"width": 3, "name": "a: 'b' # c"}
     assert (settings.objective.metric, settings.objective.goal, settings.seeds) == ("test_loss", "minimize", [0, 1, 2])
-    assert settings.policies[0] == settings.search.baselines[0] == "EXP(k0=0.2, gamma=0.99)"
+    assert [settings.policies[0]] == settings.search.baselines
+    assert settings.policies[0] == "EXP(k0=0.2, gamma=0.99)"
     assert settings.search.rates == pytest.approx([0.02, 2])
 
 

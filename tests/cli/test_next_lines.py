@@ -50,9 +50,13 @@ def shell(folder: Path, line: str) -> list[str]:
 
 
 def test_from_a_range_on_pytorch_to_a_search(folder):
-    (line,) = shell(folder, "lrbench range 'my spec.yaml' --engine torch --solver Nesterov -j 2 --results found")
+    export, line = shell(folder, "lrbench range 'my spec.yaml' --engine torch --solver Nesterov -j 2 --results found")
     assert line.startswith("lrbench tune 'my spec.yaml' -j 2 --results found --engine torch --set name=trial-Nesterov ")
-    assert shell(folder, line) == []
+    assert shell(folder, export) == []
+    assert "COSDECAY" in (folder / "schedule.py").read_text()
+    (use,) = shell(folder, line)
+    assert use.split()[:2] == ["lrbench", "export"]
+    assert shell(folder, use) == []
     assert list((folder / "found/trial-Nesterov-tune").glob("*Nesterov*"))
 
 

@@ -48,6 +48,12 @@ HARD = (
     "SGDR(k0=0.1, l=10, mult=2)",
     "SGDR(k0=0.1, l=100, mult=1.1)",  # 100 + 110.00000000000001 is 210
     "SGDR(k0=0.1, l=5000, mult=2)",
+    "SGDR(k0=0.1, k1=0.01, l=100, fall=0.7)",
+    "SGDR(k0=0.1, k1=0.01, l=100, mult=2, fall=0.5)",
+    "POWER(k0=0.02, a=1, b=-0.51)",
+    "SPLINE(k0=0.1, points=[0.1, 1, 1, 0.8, 0.3, 0])",
+    "SPLINE(k0=0.1, points=[0, 1.5, 0.2], l=500)",
+    "PRODUCT(policies=[EXP(k0=0.1, gamma=0.999), STEP(k0=1, gamma=0.5, l=33.3), SCALE(factor=2, policy=LINEAR(k0=1))])",
     "ONECYCLE(k0=0.004, k1=0.1, k2=4e-07)",
     "ONECYCLE(k0=0.004, k1=0.1, k2=0, rise=0.37, anneal=linear)",
     "ONECYCLE(k0=0.1, k1=0.004, k2=1)",

@@ -46,6 +46,13 @@ def fraction(t: int, length: Decimal) -> Decimal:
     return Decimal(t) / length - floor(Decimal(t) / length)
 
 
+def polygon(points: list[Decimal], share: Decimal) -> Decimal:
+    """The straight lines through points at equal distances, at a share of the whole."""
+    place = share * (len(points) - 1)
+    number = min(floor(place), len(points) - 2)
+    return points[number] + (points[number + 1] - points[number]) * (place - number)
+
+
 def decaying(g: Callable[..., Decimal]) -> Callable[..., Decimal]:
     return lambda t, k0, **rest: k0 * g(t, **rest)
 
@@ -103,6 +110,8 @@ FORMULAS: dict[str, Callable[..., Decimal]] = {
     "POLYDECAY": lambda t, k0, k1, length, p: k1 + (k0 - k1) * power(max(1 - t / length, Decimal(0)), p),
     "COSDECAY": lambda t, k0, k1, length: k1 + (k0 - k1) * (1 + cos(PI * min(t / length, Decimal(1)))) / 2,
     "REX": decaying(lambda t, length: (1 - t / length) / (HALF + HALF * (1 - t / length))),
+    "SPLINE": lambda t, k0, points, length: k0 * polygon(points, min(Decimal(t) / length, Decimal(1))),
+    "POWER": lambda t, k0, a, b: min(k0, a * power(Decimal(t) + 1, b)),
     "INVSQRT": decaying(lambda t, length: (length / max(Decimal(t), length)).sqrt()),
 }
 

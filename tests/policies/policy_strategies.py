@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from lrbench.policies import Function, functions
-from lrbench.policies.parameters import Nested, NestedList, Number, Parameter, RisingNumbers, Word
+from lrbench.policies.parameters import Nested, NestedList, Number, Parameter, RisingNumbers, Shares, Word
 
 LARGEST = 1e17
-COMPOSITES = ("WARMUP", "COMPOSE", "SCALE", "SWITCH")
-CLOSED_LOOP = ("PLATEAU", "SWITCH")
+COMPOSITES = ("WARMUP", "COMPOSE", "SCALE", "PRODUCT", "SWITCH")
+CLOSED_LOOP = ("PLATEAU", "GREEDY", "SWITCH")
 
 
 def numbers(parameter: Number) -> st.SearchStrategy[float]:
@@ -23,7 +23,8 @@ def numbers(parameter: Number) -> st.SearchStrategy[float]:
         return st.integers(int(least), 10**6)
     most = min(parameter.below, LARGEST)
     inside = st.floats(least, most, exclude_min=open_low and low > -math.inf, exclude_max=most == parameter.below)
-    return inside | st.integers(math.floor(least) + 1, math.floor(most)) if most > least + 2 else inside
+    largest = math.ceil(most) - 1 if most == parameter.below else math.floor(most)
+    return inside | st.integers(math.floor(least) + 1, largest) if most > least + 2 else inside
 
 
 def rising(parameter: RisingNumbers, size: int | None = None) -> st.SearchStrategy[list[float]]:
@@ -36,6 +37,8 @@ def raw_value(parameter: Parameter, inner: st.SearchStrategy[dict[str, Any]]) ->
         return numbers(parameter)
     if isinstance(parameter, RisingNumbers):
         return rising(parameter)
+    if isinstance(parameter, Shares):
+        return st.lists(st.floats(0, 10) | st.integers(0, 10), min_size=2, max_size=5)
     if isinstance(parameter, Word):
         return st.sampled_from(parameter.choices)
     if isinstance(parameter, NestedList):
@@ -83,6 +86,10 @@ def mapping_of(draw: st.DrawFn, function: Function, inner: st.SearchStrategy[dic
         raw["threshold"] %= 1
     if function.name == "PLATEAU" and "min_rate" in raw:
         raw["min_rate"] = min(raw["min_rate"], raw["k0"])
+    if function.name == "GREEDY":
+        raw["min_rate"], raw["k0"], raw["max_rate"] = sorted([raw.get("min_rate", 0), raw["k0"], raw["max_rate"]])
+    if "begin" in raw:
+        raw["begin"] %= len(raw["policies"])
     if function.name in ("WARMUP", "SWITCH") and any(map(reacts, raw.get("policies") or [raw.get("policy")])):
         raw["count"] = "stage"
     return raw

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from policies import exact_formulas
 
+from lrbench.errors import PolicyError
 from lrbench.policies import functions, parse_policy
 
 TOLERANCE = Decimal("1e-12")
@@ -53,6 +54,10 @@ OTHERS = [
     "COSDECAY(k0=0, k1=0.1, l=70001)",
     "REX(k0=0.1, l=70000)",
     "INVSQRT(k0=0.01, l=1000)",
+    "SPLINE(k0=0.1, points=[0.1, 1, 0.8, 0.3, 0], l=70001)",
+    "SPLINE(k0=0.1, points=[0.5, 1.5, 1.5], l=35000.5)",
+    "POWER(k0=0.01, a=0.5, b=-0.51)",
+    "POWER(k0=1, a=0.01, b=-1.3)",
 ]
 WAVES = [
     f"{name}(k0=0.{k}1, k1=0.06, {'gamma=0.9999, ' if 'EXP' in name else ''}l={length})"
@@ -89,7 +94,7 @@ def test_rates_equal_the_formula(text: str) -> None:
 
 
 def test_every_function_of_one_formula_is_compared() -> None:
-    phased = {"SGDR", "ONECYCLE", "WSD", "WARMUP", "COMPOSE", "SCALE", "PLATEAU", "SWITCH"}
+    phased = {"SGDR", "ONECYCLE", "WSD", "WARMUP", "COMPOSE", "SCALE", "PRODUCT", "PLATEAU", "GREEDY", "SWITCH"}
     compared = {text.partition("(")[0] for text in [*THIRTEEN, *OTHERS, *WAVES]}
     assert {function.name for function in functions()} == compared | phased
     assert len(exact_formulas.CYCLIC) == 36
@@ -125,6 +130,36 @@ def test_sgdr_restarts_after_cycles_that_grow() -> None:
     expected = [0.001 + 0.099 * (1 + math.cos(math.pi * s / length)) / 2 for length in lengths for s in range(length)]
     assert policy.rates(np.arange(1500), 1500) == pytest.approx(expected, rel=1e-12)
     assert policy.rates(starts, 1500).tolist() == [0.1] * 4
+
+
+@pytest.mark.parametrize("mult", [1, 2])
+def test_the_peaks_of_sgdr_fall_where_that_is_asked_for(mult: int) -> None:
+    starts = [0, 100, 200, 300] if mult == 1 else [0, 100, 300, 700]
+    falling = parse_policy(f"SGDR(k0=0.1, k1=0.02, l=100, mult={mult}, fall=0.5)")
+    assert falling.rates(starts, 1500) == pytest.approx([0.1, 0.06, 0.04, 0.03], rel=1e-12)
+    level = parse_policy(f"SGDR(k0=0.1, k1=0.02, l=100, mult={mult}, fall=1)")
+    assert level.text == f"SGDR(k0=0.1, k1=0.02, l=100, mult={mult})", "texts written before are canonical still"
+    assert level.rates(starts, 1500).tolist() == [0.1] * 4
+
+
+def test_a_product_multiplies_rates_over_the_whole_run() -> None:
+    t = np.arange(100)
+    product = parse_policy("PRODUCT(policies=[LINEAR(k0=0.1), STEP(k0=1, gamma=0.5, l=30), FIX(k0=2)])")
+    linear, step = (parse_policy(text).rates(t, 100) for text in ("LINEAR(k0=0.1)", "STEP(k0=1, gamma=0.5, l=30)"))
+    np.testing.assert_allclose(product.rates(t, 100), 2 * linear * step, rtol=1e-15)
+    with pytest.raises(PolicyError, match=r"PRODUCT: policies\[1\]: POLY: l is 50, but the run goes on"):
+        parse_policy("PRODUCT(policies=[FIX(k0=1), POLY(k0=1, p=2, l=50)])").check(100)
+
+
+def test_a_product_of_policies_that_react_is_bounded_by_any_two_of_their_policies_at_once() -> None:
+    text = "PRODUCT(policies=[SWITCH(policies=[FIX(k0=1), FIX(k0=3)]), SWITCH(policies=[FIX(k0=5), FIX(k0=2)])])"
+    bounds = [float(bound.rates([0], 1)[0]) for bound in parse_policy(text).upper_bounds]
+    assert sorted(bounds) == [2, 5, 6, 15]
+    controller = parse_policy(text.replace("]), SWITCH", "], patience=1), SWITCH")).start(100)
+    assert controller.rates(0, 2).tolist() == [5, 5]
+    for iteration in (10, 20):
+        controller.observe({"iteration": iteration, "train_loss": 1.0})
+    assert controller.rates(20, 21).tolist() == [15]
 
 
 def test_a_cycle_of_more_iterations_than_float64_holds_stays_where_it_starts() -> None:

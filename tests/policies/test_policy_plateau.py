@@ -178,6 +178,24 @@ def test_a_closed_loop_policy_in_a_switch_sees_only_its_own_evaluations_and_star
     assert after_each(text, [0.5] * 9) == [8, 4, 2, 1, 1, 1, 8, 8, 4]
 
 
+def test_a_switch_goes_back_in_the_first_share_of_the_run_and_on_in_the_rest() -> None:
+    text = f"SWITCH(policies=[FIX(k0=4), FIX(k0=2), FIX(k0=1)], {ACT_AT_ONCE}, begin=1, back=0.5)"
+    flat = [0.5] * 6
+    first = parse_policy(text).start(8 * INTERVAL).rates(0, INTERVAL)
+    assert set(first.tolist()) == {2}
+    # The first value is the best so far; from the second on each is a plateau, back to the first half's end.
+    assert after_each(text, flat, 8 * INTERVAL) == [2, 4, 4, 4, 2, 1]
+    assert after_each(text.replace("back=0.5", "back=0"), flat, 8 * INTERVAL) == [2, 1, 1, 1, 1, 1]
+    assert parse_policy(text.replace("begin=1, back=0.5", "begin=0, back=0")).text.endswith("at_end=stay, count=stage)")
+
+
+def test_greedy_raises_its_rate_while_the_value_gets_better_and_lowers_it_at_a_plateau() -> None:
+    text = "GREEDY(k0=1, factor=0.5, patience=2, threshold=0, monitor=accuracy, max_rate=3, min_rate=0.4)"
+    seen = [0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6]
+    assert after_each(text, seen) == [1, 1, 2, 2, 3, 3, 1.5, 1.5, 1.5, 0.75, 0.75, 0.4]
+    assert [bound.text for bound in parse_policy(text).upper_bounds] == ["FIX(k0=3)"]
+
+
 def test_a_warm_ups_evaluations_are_not_the_policys() -> None:
     controller = parse_policy(f"WARMUP(policy=PLATEAU(k0=1, factor=0.5, {ACT_AT_ONCE}), l=20)").start(100)
     climb = [t / 20 for t in range(20)]
@@ -213,6 +231,12 @@ def test_scale_multiplies_every_rate_its_floor_too() -> None:
         ("PLATEAU(k0=1, threshold=1)", "must be below 1; lower it, or set threshold_mode=abs"),
         ("PLATEAU(k0=1, monitor=loss)", "PLATEAU: monitor is loss, but must be train_loss or test_loss or accuracy"),
         ("SWITCH(policies=[FIX(k0=1)])", "SWITCH: policies is"),
+        ("SWITCH(policies=[FIX(k0=1), FIX(k0=2)], begin=2)", "SWITCH: begin is 2, but must be below 2, the number of"),
+        (
+            "SWITCH(policies=[FIX(k0=1), FIX(k0=2)], back=1)",
+            "SWITCH: back is 1, but must be a finite number of at least 0",
+        ),
+        ("GREEDY(k0=1, max_rate=0.5)", "GREEDY: k0 is 1, but must lie from min_rate, 0, to max_rate, 0.5"),
         (
             "SWITCH(policies=[FIX(k0=1), PLATEAU(k0=1)], count=run)",
             "SWITCH: count is run, but PLATEAU reacts to evaluations and can only count from its start",
@@ -265,6 +289,12 @@ def test_what_can_be_known_beforehand_is_checked(text: str, message: str) -> Non
     with pytest.raises(PolicyError) as refused:
         parse_policy(text).check(100)
     assert message in str(refused.value)
+
+
+def test_a_product_of_more_switches_than_can_be_checked_is_refused() -> None:
+    switch = "SWITCH(policies=[FIX(k0=1), FIX(k0=2), FIX(k0=3)])"
+    with pytest.raises(PolicyError, match="PRODUCT: the policies that react to evaluations have more than 1000 rates"):
+        parse_policy(f"PRODUCT(policies=[{', '.join([switch] * 8)}])").check(100)
 
 
 def test_its_rates_are_not_told_beforehand() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lrbench.errors import PolicyError, SpecError
 from lrbench.metrics.objective import ACCURACY, Objective, Target
-from lrbench.policies import Shape, functions, parse_policy
+from lrbench.policies import Choice, Shape, functions, parse_policy
 from lrbench.policies.table import paper_functions
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
@@ -21,11 +21,11 @@ from lrbench.spec.sections import CompositionSettings
 from lrbench.tuning.composing.proposals import Continuation, Proposal, Proposer, Stage, StagedPolicy, written_out
 from lrbench.tuning.composing.selection import CandidateScore, Ranker
 from lrbench.tuning.composing.stages import Plateau, check_ends, check_monitor, monitored, planned_ends, stretch_of
-from lrbench.tuning.space import Choice, Part, Space, family_part
+from lrbench.tuning.space import Part, Space, family_part
 from lrbench.tuning.suggestion import between
 
 LOSS = Objective("test_loss", "minimize")
-FAMILIES = {row.name: row for row in functions() if row.family is not None}
+FAMILIES = {name: family for row in functions() if row.rates is not None for name, family in row.families.items()}
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 100, test_interval: 10}
 solver: {type: SGD}
@@ -46,7 +46,7 @@ def experiment(tmp_path: Path) -> Any:
 
 def space(*names: str) -> Space:
     """The families of these LR functions, with base rates from 0.001 to 0.1."""
-    return Space(tuple(family_part(FAMILIES[name], Shape("rate", 0.001, 0.1, log=True)) for name in names))
+    return Space(tuple(family_part(name, FAMILIES[name], Shape("rate", 0.001, 0.1, log=True)) for name in names))
 
 
 def everything() -> Space:

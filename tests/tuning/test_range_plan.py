@@ -40,6 +40,17 @@ def test_what_a_spec_leaves_open(plan):
     assert plan() == Plan(1e-5, 10.0, 1000, 20, (500, 1000, 2000), 6, (1000, 1001, 1002))
 
 
+def test_before_a_search_one_seed_and_half_the_length_are_enough(tmp_path):
+    def short(*overrides: str) -> Plan:
+        (tmp_path / "trial.yaml").write_text(SPEC)
+        experiment = read_experiment(tmp_path / "trial.yaml", overrides, TuningSettings)
+        return plan_for(experiment, experiment.settings.solver[0], short=True)
+
+    assert short() == Plan(1e-5, 10.0, 1000, 20, (500, 1000), 6, (1000,))
+    given = short("range.seeds=[5, 6]", "range.lengths=[100, 300]")
+    assert (given.seeds, given.lengths) == ((5, 6), (100, 300))
+
+
 @pytest.mark.parametrize(
     ("iterations", "swept", "interval", "lengths"),
     [

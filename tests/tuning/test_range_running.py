@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from lrbench.report.render import render
 from lrbench.report.views.range import range_document
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.sections import RangeSettings
 from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.running import range_test
+from lrbench.tuning.setup import find_space
 from lrbench.tuning.trial_runner import TrialRunner
 
 SPEC = """\
@@ -73,6 +76,27 @@ def test_the_range_of_a_net_that_breaks_at_a_known_rate(result, folder):
     assert result.cost.runs == 2 + 2 * len(result.fixed.rates)
     names = {path.name.split("_")[0] for path in (folder / "results" / "trial-range").iterdir()}
     assert names == {"EXP", "FIX"}
+
+
+def test_the_peak_is_the_largest_rate_that_trains_well_with_every_seed(result):
+    assert result.rates is not None
+    assert result.peak is not None
+    assert result.peak.rate == result.rates[1]
+    assert result.peak.reason.startswith("the largest rate that trains well with every seed: ")
+
+
+def test_a_search_without_rates_runs_a_short_test_and_counts_it(runner):
+    made = runner(FakeEngine(diverges_above=0.5), "search.validation=0", "range.seeds=3")
+    default = made.with_settings(range=RangeSettings())
+    space: Any = find_space(default, made.results, lambda _: None)
+    assert space.range_test.plan.seeds == (1000,)
+    assert space.range_test.plan.lengths == (50, 100)
+    rate = space.parts[0].dimensions[0]
+    assert (rate.low, rate.high) == space.range_test.rates
+    full = range_test(default)
+    assert space.range_test.cost.iterations < full.cost.iterations / 4
+    again: Any = find_space(default, made.results, lambda _: None)
+    assert again.range_test.cost == full.cost, "the runs of lrbench range are there already"
 
 
 def test_runs_go_to_their_end_whatever_stops_the_specs_own(result, folder):

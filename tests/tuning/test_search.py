@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 
 import optuna
@@ -22,7 +25,7 @@ from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ObjectiveSettings, TuningSettings
 from lrbench.tuning.search import Search
-from lrbench.tuning.space import search_space
+from lrbench.tuning.space import DEFAULT, search_space
 from lrbench.tuning.study import open_study, shown_storage
 from lrbench.tuning.tune import identity, reranked, search, tune
 
@@ -47,6 +50,23 @@ def space_of(runner):
 
 def found(runner):
     return search(runner, space_of(runner))
+
+
+@pytest.mark.parametrize(
+    ("functions", "digest"), [("paper13", "d08ddd4a03f85456"), ("WARMUP, REX, POLYDECAY", "422f3913205c7e7b")]
+)
+def test_studies_of_earlier_versions_are_of_the_same_space_still(runner, functions, digest):
+    made = runner(f"rates: [0.001, 0.1]\nfunctions: [{functions}]")
+    text = json.dumps(identity(made, space_of(made))["search space"], sort_keys=True, default=str)
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
+
+
+def test_sets_and_names_of_functions_are_mixed_each_once(runner):
+    labels = space_of(runner("rates: [0.001, 0.1]\nfunctions: [WSD, paper13, modern, COSDECAY]")).labels
+    assert labels[:2] == ["WSD", "FIX"]
+    assert labels[-5:] == ["WARMUP", "WARMUP-LINEAR", "WSD-SQRT", "ONECYCLE", "COSDECAY"]
+    assert len(labels) == len(set(labels)) == 13 + 6
+    assert space_of(runner("rates: [0.001, 0.1]")).labels == list(DEFAULT)
 
 
 def test_it_finds_the_best_rate_and_says_what_that_cost(runner):
@@ -230,6 +250,44 @@ def test_a_search_that_goes_on_under_other_sampler_settings_says_so(runner):
     )
 
 
+def parameters_of(made):
+    made = made.with_suffix("tune")
+    storage = str(made.folder / "study.journal")
+    study = open_study(storage, "trial-tune", made.experiment.settings.search, identity(made, space_of(made)), 12)
+    return [trial.params for trial in study.trials]
+
+
+def test_each_function_has_the_same_share_and_all_share_the_base_rate(runner):
+    made = runner(RATES + "\nfunctions: [FIX, EXP, TRI]\ntrials: 12")
+    result = found(made)
+    assert Counter(tried.function for tried in result.tried) == {"FIX": 4, "EXP": 4, "TRI": 4}
+    for tried, parameters in zip(result.tried, parameters_of(made), strict=True):
+        shape = {"FIX": set(), "EXP": {"EXP.left"}, "TRI": {"TRI.floor", "TRI.cycles"}}[tried.function]
+        assert parameters.keys() == {"function", "rate", *shape}
+    assert "each LR function has the same share of the policies (search.allocation); the base rate is" in shown(result)
+    assert tune_data(result)["allocation"].endswith("; the base rate is learnt from all of them")
+
+
+def test_a_single_function_and_the_values_of_a_grid_have_parameters_of_their_own(runner):
+    alone = runner(RATES + "\nfunctions: [EXP]\ntrials: 2")
+    found(alone)
+    assert all(parameters.keys() == {"EXP.rate", "EXP.left"} for parameters in parameters_of(alone))
+    assert "search.allocation" not in shown(found(alone))
+    grid = replace(
+        runner("rates: [0.01, 0.02]\nfunctions: [FIX, EXP]\nsampler: grid\npoints: 2"), results=alone.results / "grid"
+    )
+    result = found(grid)
+    assert Counter(tried.function for tried in result.tried) == {"FIX": 2, "EXP": 4}
+    assert "search.allocation" not in shown(result)
+
+
+def test_promising_functions_are_tried_more_often_where_that_is_asked_for(runner):
+    result = found(runner(RATES + "\nfunctions: [FIX, TRI2]\ntrials: 30\nallocation: adaptive"))
+    counts = Counter(tried.function for tried in result.tried)
+    assert counts["FIX"] != counts["TRI2"]
+    assert "promising LR functions are tried more often (search.allocation: adaptive); the base rate" in shown(result)
+
+
 class Killed(BaseException):
     """What a kill is to the search: nothing of it runs afterwards."""
 
@@ -281,6 +339,32 @@ def test_a_trial_that_another_process_runs_is_left_to_it(runner, monkeypatch):
         Search(made, study, space).run()
     assert study.trials[0].state == optuna.trial.TrialState.RUNNING
     assert len(study.trials) == 3
+
+
+def test_a_search_ends_when_the_policies_of_other_processes_have_ended(runner, monkeypatch):
+    made = runner(RATES + "\ntrials: 3\npruner: none").with_suffix("tune")
+    space = space_of(made)
+    storage = str(made.folder / "study.journal")
+    study = open_study(storage, "trial-tune", made.experiment.settings.search, identity(made, space), 12)
+    asked: list[Task] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(type(made), "run", lambda _self, tasks, _tell: asked.append(next(tasks)))
+        Search(made, study, space).run()
+    looks = []
+    with ExitStack() as other:
+        other.enter_context(RunDirectory(asked[0].folder).locked())
+
+        def look(_seconds):
+            """At the second look the other process has been killed."""
+            looks.append(study.trials[0].state.name)
+            if len(looks) == 2:
+                other.close()
+
+        monkeypatch.setattr("lrbench.tuning.search.time.sleep", look)
+        result = found(runner(RATES + "\ntrials: 3\npruner: none"))
+    assert looks == ["RUNNING", "RUNNING"]
+    assert [tried.status for tried in result.tried].count("running") == 0
+    assert len(result.tried) == 3
 
 
 def test_a_failure_of_the_search_itself_is_not_swallowed(runner, monkeypatch):

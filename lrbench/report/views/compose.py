@@ -11,26 +11,37 @@ from typing import Any
 from lrbench.metrics.objective import AnyTarget, Objective
 from lrbench.report.document import Block, Code, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text, unit_text
+from lrbench.report.views.answer import RunCommand, answer_blocks, answer_data, confirmed_answer
 from lrbench.report.views.confirmation import (
+    baseline_text,
     confirmation_cost,
     confirmation_table,
     confirmed_data,
     judged_on,
+    range_cost,
     trained_on,
 )
 from lrbench.report.views.ranking_data import target_data
 from lrbench.tuning.composing.selection import CandidateScore, ComposeResult, StageResult
 
 
-def compose_document(result: ComposeResult, workload: str, target: AnyTarget | None) -> Document:
+def compose_document(
+    result: ComposeResult, workload: str, target: AnyTarget | None, run: RunCommand | None = None
+) -> Document:
     """The document of a composition.
 
     Args:
         workload: its name.
         target: the target of which the confirmation says how soon it was reached.
+        run: makes the command that trains with a policy, where there is a spec to name.
     """
-    blocks = list(_blocks(result, workload, target))
-    return Document(blocks, partial(_data, result, workload, target), partial(_records, result))
+    answer = confirmed_answer(result.confirmed, result.ranker.target is not None)
+    iterations = result.confirmed[0].budget
+    return Document(
+        [*_blocks(result, workload, target), *answer_blocks(answer, iterations, run)],
+        lambda: {**_data(result, workload, target), "answer": answer_data(answer, iterations, run)},
+        partial(_records, result),
+    )
 
 
 def _blocks(result: ComposeResult, workload: str, target: AnyTarget | None) -> Iterator[Block]:
@@ -50,6 +61,8 @@ def _blocks(result: ComposeResult, workload: str, target: AnyTarget | None) -> I
         f"confirmed by full runs from scratch, {trained_on(result.data)}, over seeds that the search did not use:",
     )
     yield Paragraph(f"best single policy: {result.single_from}")
+    if result.baseline_reason:
+        yield Paragraph(baseline_text(result.baseline_reason))
     yield Paragraph(cost_text(result))
 
 
@@ -116,6 +129,8 @@ def cost_text(result: ComposeResult) -> str:
         f"cost of the search: {cost.runs} runs, {cost.iterations:,} training iterations (what a run took over from "
         f"its parent counted once) = {cost.full_runs:.1f} full runs, {cost.seconds:,.0f} s added up over the runs"
     )
+    if result.range_cost is not None:
+        text += f"; {range_cost(result.range_cost)}"
     return f"{text}; {confirmation_cost(result.confirmed)}"
 
 
@@ -133,6 +148,8 @@ def _data(result: ComposeResult, workload: str, target: AnyTarget | None) -> dic
         **target_data(target),
         "stages": [_stage_data(stage, result.ranker.objective) for stage in result.stages],
         "cost": asdict(result.cost),
+        "range_test_cost": None if result.range_cost is None else asdict(result.range_cost),
+        "baselines_are": result.baseline_reason or None,
         "best_single": {"policy": result.best_single.text, "from": result.single_from},
         "confirmed": confirmed_data(result.confirmed),
     }

@@ -27,6 +27,7 @@ from lrbench.statistics.all_pairs import all_pairs
 from lrbench.statistics.two_values import why_untested
 from lrbench.statistics.verdicts import p_values
 from lrbench.tuning.confirm import Confirmed, SeedOutcome
+from lrbench.tuning.range_test.result import RangeCost
 
 SOONER, AGAINST = "times sooner than the last", "against the first"
 
@@ -111,6 +112,16 @@ def confirmation_cost(confirmed: Sequence[Confirmed]) -> str:
         f"of the confirmation: {len(outcomes)} runs, {sum(outcome.iterations for outcome in outcomes):,} "
         f"iterations, {sum(outcome.seconds for outcome in outcomes):,.0f} s"
     )
+
+
+def baseline_text(reason: str) -> str:
+    """Return the sentence on baselines that the spec does not name."""
+    return f"baseline: {reason}; search.baselines names others"
+
+
+def range_cost(cost: RangeCost) -> str:
+    """Return the cost of a range test as a part of that of a search."""
+    return f"of the range test before it: {cost.runs} runs, {cost.iterations:,} iterations, {cost.seconds:,.0f} s"
 
 
 def confirmed_data(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:

@@ -12,10 +12,12 @@ import numpy as np
 from lrbench.metrics.metric import Unit
 from lrbench.metrics.objective import Objective
 from lrbench.metrics.summary import summarise
-from lrbench.report.document import Block, Code, Document, Heading, Items, Paragraph, Table
+from lrbench.report.document import Block, Code, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.document import Column as TableColumn
 from lrbench.report.formats import EQUAL_SEEDS, NOTHING, mean_and_deviation, mean_of_some
+from lrbench.report.views.answer import next_commands
 from lrbench.spec.program import ProgramArguments
+from lrbench.tuning.baselines import cosine_from
 from lrbench.tuning.range_test.fixed import FixedReading
 from lrbench.tuning.range_test.result import RangeCost, RangeResult
 from lrbench.tuning.range_test.sweep import Column
@@ -23,13 +25,16 @@ from lrbench.tuning.range_test.sweep import Column
 MARKS = {"least": "k0", "largest": "k1"}
 
 
-def range_document(results: Sequence[RangeResult], workload: str) -> Document:
+def range_document(results: Sequence[RangeResult], workload: str, iterations: int | None = None) -> Document:
     """The document of range tests, one for each solver.
 
     Args:
         workload: its name.
+        iterations: of a run, for the command that exports a schedule from the peak rate; None: there is none.
     """
     blocks = [block for result in results for block in _blocks(result, workload)]
+    if iterations is not None:
+        blocks += [command for result in results for command in _commands(result, iterations)]
     return Document(
         blocks,
         lambda: {"workload": workload, "solvers": [_solver(result) for result in results]},
@@ -71,6 +76,23 @@ def _blocks(result: RangeResult, workload: str) -> Iterator[Block]:
         yield Code(f"search:\n  rates: [{low:.10g}, {high:.10g}]")
     yield Items(result.reasons, bullets=True)
     yield Paragraph(cost_text(result.cost))
+    yield Paragraph(peak_text(result))
+
+
+def peak_text(result: RangeResult) -> str:
+    """Return the peak rate that the test suggests, and why, in a sentence."""
+    if result.peak is None:
+        return "answer: no rate to begin with was found"
+    return f"answer: begin with a peak rate of {result.peak.rate:.10g}, {result.peak.reason}"
+
+
+def _commands(result: RangeResult, iterations: int) -> Iterator[Command]:
+    """The export of a cosine from the peak rate."""
+    if result.peak is not None:
+        policy = cosine_from(result.peak.rate, result.solver, iterations)
+        for text, _ in next_commands(policy, iterations, None):
+            title = solver_title(result)
+            yield Command(text, f"a cosine from the peak rate{f' for {title}' if title else ''}, not trained yet")
 
 
 def _measured(result: RangeResult) -> str:
@@ -138,6 +160,7 @@ def _solver(result: RangeResult) -> dict[str, Any]:
         "solver": result.solver.resolved(),
         "rates": result.rates,
         **({} if result.objective.is_accuracy else {"objective": result.objective.stored()}),
+        "peak": None if result.peak is None else asdict(result.peak),
         "reasons": result.reasons,
         "evaluated_on": result.evaluated_on,
         "seeds_change_nothing": result.equal_seeds,

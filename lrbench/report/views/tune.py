@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text
+from lrbench.report.views.answer import (
+    Answer,
+    RunCommand,
+    answer_blocks,
+    answer_data,
+    confirmed_answer,
+    searched_answer,
+)
 from lrbench.report.views.confirmation import (
+    baseline_text,
     confirmation_cost,
     confirmation_table,
     confirmed_data,
     judged_on,
+    range_cost,
     samples_of,
     trained_on,
 )
@@ -23,11 +32,30 @@ from lrbench.tuning.tune import Tried, TuneResult
 SHOWN = 5
 
 
-def tune_document(result: TuneResult) -> Document:
-    """The document of a search."""
+def tune_document(result: TuneResult, run: RunCommand | None = None) -> Document:
+    """The document of a search.
+
+    Args:
+        run: makes the command that trains with a policy, where there is a spec to name.
+    """
     return Document(
-        list(_blocks(result)), partial(tune_data, result), lambda: [_tried(tried, result) for tried in result.tried]
+        [*_blocks(result), *answer_blocks(tune_answer(result), result.run_iterations, run)],
+        lambda: {**tune_data(result), "answer": answer_data(tune_answer(result), result.run_iterations, run)},
+        lambda: [_tried(tried, result) for tried in result.tried],
     )
+
+
+def tune_answer(result: TuneResult) -> Answer:
+    """What to train with, by the search and its confirmation."""
+    if result.confirmed:
+        return confirmed_answer(result.confirmed, result.by == "iterations" and result.target is not None)
+    if not result.best:
+        return Answer(
+            "answer: nothing to train with yet; lower search.rates where policies diverge, or try more (search.trials)"
+        )
+    policy = result.chosen[0]
+    value = next(tried.value for tried in result.best if tried.policy == policy.text)
+    return searched_answer(policy, len(result.tried), value, result.objective)
 
 
 def _blocks(result: TuneResult) -> Iterator[Block]:
@@ -59,6 +87,8 @@ def _blocks(result: TuneResult) -> Iterator[Block]:
             f"confirmed by full runs from scratch{_with(' with ', result.confirmed_engine)}, "
             f"{trained_on(result.data)}, over seeds that the search did not use:",
         )
+        if result.baseline_reason:
+            yield Paragraph(baseline_text(result.baseline_reason))
     yield Paragraph(search_cost(result))
 
 
@@ -111,9 +141,10 @@ def _functions(result: TuneResult) -> Iterator[Block]:
         Column(objective_heading(result.objective)),
     ]
     others = [f"{name} {sum(tried.function == name for tried in result.tried)}" for name in names if name not in shown]
-    notes = (f"other functions, and how often tried: {', '.join(others)}",) if others else ()
+    notes = [f"other functions, and how often tried: {', '.join(others)}"] if others else []
+    notes += [result.allocation] if result.allocation else []
     caption = f"{result.name}: the best policy of each LR function"
-    yield Table(columns, [_function(name, result) for name in shown], (caption,), caption, notes=notes)
+    yield Table(columns, [_function(name, result) for name in shown], (caption,), caption, notes=tuple(notes))
 
 
 def _function(name: str, result: TuneResult) -> list[str]:
@@ -135,6 +166,8 @@ def search_cost(result: TuneResult) -> str:
         f"cost of the search: {len(result.tried)} policies ({_counts(result)}), {result.iterations:,} training "
         f"iterations = {runs:.1f} full runs, {result.seconds:,.0f} s added up over the runs"
     )
+    if result.range_cost is not None:
+        text += f"; {range_cost(result.range_cost)}"
     if result.finals:  # beyond the search, whose own runs are the first of each finalist
         known = {tried.run for tried in result.tried}
         more = [outcome for row in result.finals for outcome in row.outcomes if outcome.run not in known]
@@ -186,6 +219,7 @@ def tune_data(result: TuneResult) -> dict[str, Any]:
         "engine": result.engine,
         "confirmed_engine": result.confirmed_engine,
         "samplers": list(result.samplers),
+        "allocation": result.allocation or None,
         "best": [_tried(tried, result) for tried in result.best[:SHOWN]],
         "tried": [_tried(tried, result) for tried in result.tried],
         "cost": {
@@ -193,6 +227,8 @@ def tune_data(result: TuneResult) -> dict[str, Any]:
             "full_runs": result.iterations / result.run_iterations,
             "seconds": result.seconds,
         },
+        "range_test_cost": None if result.range_cost is None else asdict(result.range_cost),
+        "baselines_are": result.baseline_reason or None,
         "finals": confirmed_data(result.finals),
         "confirmed": confirmed_data(result.confirmed),
     }

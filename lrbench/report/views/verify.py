@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Target
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import EQUAL_SEEDS, known_number, number, objective_heading, target_text
+from lrbench.report.views.answer import Answer, RunCommand, answer_blocks, answer_data
 from lrbench.report.views.ranking_data import target_data
 from lrbench.report.views.tune import search_cost, tune_data
 from lrbench.tuning.composing.selection import ComposeResult
@@ -19,11 +19,19 @@ from lrbench.tuning.verify import Attempt, Verdict
 _PHASES = {"policy": "the policy", "database": "known policies", "search": "searched for"}
 
 
-def verdict_document(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None) -> Document:
-    """The document of a verification; the decision comes last."""
+def verdict_document(
+    verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None, run: RunCommand | None = None
+) -> Document:
+    """The document of a verification; the decision comes last.
+
+    Args:
+        run: makes the command that trains with a policy, where there is a spec to name.
+    """
+    found, within = verdict.found, verdict.goal.within
+    answer = Answer(decision(verdict), None if found is None else found.policy)
     return Document(
-        list(_blocks(verdict, tuned, composed)),
-        partial(_data, verdict, tuned, composed),
+        [*_blocks(verdict, tuned, composed), *answer_blocks(answer, within, run)],
+        lambda: {**_data(verdict, tuned, composed), "answer": answer_data(answer, within, run)},
         lambda: [
             {"phase": attempt.phase, "policy": attempt.policy.text, **asdict(outcome)}
             for attempt in verdict.attempts
@@ -48,7 +56,6 @@ def _blocks(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult 
         )
     if verdict.evidence is not None and any(one.status == "pending" for a in verdict.attempts for one in a.outcomes):
         yield Paragraph(f"runs were given up by {verdict.evidence}; --no-early-stop trains them to the end")
-    yield Paragraph(decision(verdict))
 
 
 def _seeds(attempt: Attempt, place: int, target: AnyTarget) -> Table:
@@ -98,7 +105,10 @@ def decision(verdict: Verdict) -> str:
     asked = f"{target_text(goal.target)} within {goal.within:,} iterations"
     if found is None:
         tested = len(verdict.attempts)
-        return f"NOT REACHED: {asked}, by {'the policy' if tested == 1 else f'any of {tested} policies'} tested"
+        return (
+            f"NOT REACHED: {asked}, by {'the policy' if tested == 1 else f'any of {tested} policies'} tested; "
+            f"{_nearest(verdict)}more iterations (--within) or a search of more policies (search.trials) may do it"
+        )
     text = f"REACHED: {asked}, by {found.policy.text}"
     if len(verdict.attempts) > 1:
         text += (
@@ -108,6 +118,22 @@ def decision(verdict: Verdict) -> str:
         )
         text += ", and the more are tested, the more one of them may do so by luck"
     return text
+
+
+def _nearest(verdict: Verdict) -> str:
+    """The policy that came nearest to the target, where a value is known."""
+    target = verdict.goal.target
+    metric = target.metric if isinstance(target, Target) else ACCURACY
+    values = [
+        (metric.order(value), value, attempt.policy.text)
+        for attempt in verdict.attempts
+        for outcome in attempt.outcomes
+        if (value := outcome.best_accuracy if metric.is_accuracy else outcome.best_value) is not None
+    ]
+    if not values:
+        return ""
+    _, value, policy = max(values)
+    return f"the nearest came {policy} with {number(value, metric.unit)}{' %' if metric.unit == 'fraction' else ''}; "
 
 
 def _data(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None) -> dict[str, Any]:

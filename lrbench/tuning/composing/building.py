@@ -13,6 +13,7 @@ from lrbench.executors.plan import Task
 from lrbench.policies import Policy, parse_policy
 from lrbench.runs.directory import RunBusy, RunDirectory
 from lrbench.runs.evaluations import Evaluation
+from lrbench.tuning.baselines import careful_baselines, given_baselines
 from lrbench.tuning.composing.proposals import Continuation, Proposer, Stage
 from lrbench.tuning.composing.selection import CandidateScore, ComposeCost, ComposeResult, Ranker, StageResult
 from lrbench.tuning.composing.stages import Plateau, check_ends, check_monitor, monitored, planned_ends, stretch_of
@@ -20,7 +21,7 @@ from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import confirm
 from lrbench.tuning.space import Space
 from lrbench.tuning.trial_runner import TrialRunner
-from lrbench.tuning.tune import BASELINE, baselines, earlier, reranked
+from lrbench.tuning.tune import BASELINE, earlier, reranked
 
 SUFFIX = "compose"
 COMPOSED, SINGLE = "composed", "best single"
@@ -248,14 +249,22 @@ def compose_and_confirm(runner: TrialRunner, search_runner: TrialRunner, space: 
         EngineFailed: a run of the search failed; the others are kept.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    beside = baselines(runner)
+    beside = given_baselines(runner)
     found = compose(search_runner, space)
     single, single_from = _best_single(search_runner, space, found)
+    beside = beside or careful_baselines(runner, space, [single])
     policies = {found.policy: COMPOSED}
-    for policy, role in ((single, SINGLE), *((baseline, BASELINE) for baseline in beside)):
+    for policy, role in ((single, SINGLE), *((baseline, BASELINE) for baseline in beside.policies)):
         policies.setdefault(policy, role)
     confirmed = confirm(runner.with_suffix(CONFIRMED), policies, runner.experiment.settings.seeds)
-    return replace(found, best_single=single, single_from=single_from, confirmed=tuple(confirmed))
+    return replace(
+        found,
+        best_single=single,
+        single_from=single_from,
+        confirmed=tuple(confirmed),
+        baseline_reason=beside.reason,
+        range_cost=None if space.range_test is None else space.range_test.cost,
+    )
 
 
 def _best_single(search_runner: TrialRunner, space: Space, found: ComposeResult) -> tuple[Policy, str]:

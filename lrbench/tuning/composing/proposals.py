@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lrbench.errors import PolicyError
-from lrbench.policies import Policy, find_function, policy_from_mapping
-from lrbench.tuning.space import Choice, Dimension, Part, Space
+from lrbench.policies import Choice, Policy, find_function, policy_from_mapping
+from lrbench.tuning.space import Dimension, Part, Space
 from lrbench.tuning.suggestion import between
 
 

@@ -12,6 +12,7 @@ from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
 from lrbench.tuning.composing.proposals import Continuation
 from lrbench.tuning.confirm import Confirmed
+from lrbench.tuning.range_test.result import RangeCost
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,8 @@ class ComposeResult:
         best_single: the best known policy for a whole run; ``single_from`` says where from.
         confirmed: full runs of the policy found, the best single one and the baselines, on the test set.
         declared: sentences on what a program declares.
+        baseline_reason: why the baselines are what they are; empty where the spec names them.
+        range_cost: of the range test that found the base rates, where one was run.
     """
 
     stages: tuple[StageResult, ...]
@@ -167,6 +170,8 @@ class ComposeResult:
     single_from: str
     confirmed: tuple[Confirmed, ...] = ()
     declared: tuple[str, ...] = ()
+    baseline_reason: str = ""
+    range_cost: RangeCost | None = None
 
     @property
     def policy(self) -> Policy:

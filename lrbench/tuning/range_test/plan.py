@@ -72,8 +72,11 @@ class Plan:
         return min(self.low * math.pow(self.growth, (start + end - 1) / 2), self.high)
 
 
-def plan_for(experiment: Experiment, solver: SolverSettings | ProgramArguments) -> Plan:
+def plan_for(experiment: Experiment, solver: SolverSettings | ProgramArguments, *, short: bool = False) -> Plan:
     """Return the plan of the spec's section ``range``, with its defaults filled in.
+
+    Args:
+        short: whether defaults are those of a test before a search: one seed, and half as long runs.
 
     Raises:
         SpecError: the bound it gives does not fit the solver's own other one; with the spec's line.
@@ -90,7 +93,8 @@ def plan_for(experiment: Experiment, solver: SolverSettings | ProgramArguments) 
             remedy=f"give range.{other}, too",
         )
     first = max(iterations // 20, min(FEWEST_FIXED, iterations // 4), 1)
-    lengths = (first, 2 * first, 4 * first)
+    lengths = (first, 2 * first) if short else (first, 2 * first, 4 * first)
+    seeds = settings.seeds[:1] if short and "seeds" not in settings.model_fields_set else settings.seeds
     swept = settings.iterations or min(max(iterations // 10, FEWEST_SWEPT), MOST_SWEPT, iterations)
     return Plan(
         low,
@@ -99,7 +103,7 @@ def plan_for(experiment: Experiment, solver: SolverSettings | ProgramArguments) 
         max(1, round(swept / POINTS)),
         tuple(settings.lengths or (length for length in lengths if length <= iterations)),
         settings.rates,
-        tuple(settings.seeds),
+        tuple(seeds),
     )
 
 

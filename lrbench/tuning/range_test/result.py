@@ -80,6 +80,19 @@ class RangeCost:
     train_seconds: float
     evaluation_seconds: float
 
+    @property
+    def seconds(self) -> float:
+        """Training and evaluating time."""
+        return self.train_seconds + self.evaluation_seconds
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The peak rate to begin with, and why."""
+
+    rate: float
+    reason: str
+
 
 @dataclass(frozen=True, eq=False)
 class RangeResult:
@@ -132,6 +145,22 @@ class RangeResult:
         if least.rate < largest.rate:
             return least.rate, largest.rate
         return None if least.beyond is None else (least.beyond, largest.rate)
+
+    @property
+    def peak(self) -> Peak | None:
+        """The rate to use as the highest one of a schedule: the largest that trains well with every seed.
+
+        None where no rate trained.
+        """
+        if self.reading is None:
+            return None
+        largest = self.reading.largest
+        rate = min([largest.rate, *(edge for edge in largest.seeds if edge is not None)])
+        with_seeds = "with every seed" if len(self.plan.seeds) > 1 else "with the one seed"
+        reason = f"the largest rate that trains well {with_seeds}"
+        if largest.beyond is None:
+            return Peak(rate, f"{reason}; none was too high, so that a higher one may be better")
+        return Peak(rate, f"{reason}: a schedule that falls or cycles below it is near the edge at its start alone")
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -28,7 +28,9 @@ FEW_IMAGES = 1000
 """Largest number of images that a range test evaluates on, since it evaluates often."""
 
 
-def range_test(runner: TrialRunner, solver: SolverSettings | ProgramArguments | None = None) -> RangeResult:
+def range_test(
+    runner: TrialRunner, solver: SolverSettings | ProgramArguments | None = None, *, short: bool = False
+) -> RangeResult:
     """Find the rates that are worth trying on a workload with one solver.
 
     All are ordinary runs in the folder of the experiment ``<name>-range``: done ones are found again, cut-off ones
@@ -37,13 +39,14 @@ def range_test(runner: TrialRunner, solver: SolverSettings | ProgramArguments | 
     Args:
         runner: evaluates on the data it has; ``runner.on_validation(home, most=FEW_IMAGES)`` keeps that cheap.
         solver: the spec's first by default; of a program its arguments.
+        short: whether to find the rates of a search at a low cost; see ``plan_for``.
 
     Raises:
         SpecError: the bounds do not fit the solver.
         EngineFailed: a run failed; the others are kept.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    return _RangeTest(_of_range(runner), solver or runner.experiment.settings.solver[0]).result()
+    return _RangeTest(_of_range(runner), solver or runner.experiment.settings.solver[0], short).result()
 
 
 def sweep_tasks(runner: TrialRunner, solver: SolverSettings | ProgramArguments) -> list[Task]:
@@ -69,13 +72,14 @@ class _RangeTest:
 
     runner: TrialRunner
     solver: SolverSettings | ProgramArguments
+    short: bool = False
     plan: Plan = field(init=False)
     objective: Objective = field(init=False)
     _numbered: int = 0
     _done: list[Task] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.plan = plan_for(self.runner.experiment, self.solver)
+        self.plan = plan_for(self.runner.experiment, self.solver, short=self.short)
         self.objective = self.runner.experiment.settings.objective.resolved
 
     def result(self) -> RangeResult:
