@@ -14,6 +14,7 @@ from lrbench.data import find_data_set, find_prepared
 from lrbench.engines.names import is_own
 from lrbench.errors import EngineUnavailable, plain
 from lrbench.executors import plan
+from lrbench.executors.prefixes import saved_iterations, with_prefixes
 from lrbench.executors.setup import (
     check_tasks,
     estimate,
@@ -68,6 +69,9 @@ def show_plan(
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = [task for task, status in zip(tasks, statuses, strict=True) if not status.done]
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, results, jobs)}", err=True)
+    if shared := saved_iterations(with_prefixes(waiting)):
+        whole = len(waiting) * experiment.workload.iterations
+        click.echo(f"{shared:,} of their {whole:,} iterations are common to several runs, and trained once", err=True)
     shown = planned_difference(every, results)
     if shown is not None:
         click.echo(plain(shown), err=True)

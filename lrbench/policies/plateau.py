@@ -177,7 +177,7 @@ def _every_policy(given: Mapping[str, Value]) -> tuple[RatePolicy, ...]:
 
 
 FACTOR = Shape("factor", 0.1, 0.6, log=True)
-"""What is left of the rate after a plateau."""
+"""The share of the rate that is left after a plateau."""
 PATIENCE = Shape("patience", 1, 8, log=True, whole=True)
 
 

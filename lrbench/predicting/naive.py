@@ -44,7 +44,7 @@ class Naive:
 
 
 def is_annealed(schedule: Schedule) -> bool:
-    """Whether the rate ends low."""
+    """Return whether the rate ends low."""
     return bool(schedule.rates[-1] <= ANNEALED * schedule.peak)
 
 

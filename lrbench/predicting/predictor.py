@@ -22,7 +22,7 @@ MOST_LEFT_OUT = 8
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is predicted for a schedule.
+    """The prediction for a schedule.
 
     Attributes:
         loss: after the last iteration; None where only ranks are given, or nothing.

@@ -1,4 +1,4 @@
-"""How each policy of a ranking compares with the best of it, and with all others."""
+"""Comparison of each policy of a ranking with the best of it, and with all others."""
 
 from __future__ import annotations
 

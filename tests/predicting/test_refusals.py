@@ -1,4 +1,4 @@
-"""What curves cannot be fitted, and which policies they say nothing about."""
+"""Curves that cannot be fitted, and policies that they say nothing about."""
 
 from __future__ import annotations
 

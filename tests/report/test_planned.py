@@ -1,4 +1,4 @@
-"""What the seeds of a planned experiment can show, from stored runs of its workload."""
+"""The difference that the seeds of a planned experiment can show, from stored runs of its workload."""
 
 from __future__ import annotations
 

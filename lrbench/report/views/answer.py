@@ -29,7 +29,7 @@ RunCommand = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Answer:
-    """What to train with.
+    """The policy to train with, and the reason.
 
     Attributes:
         text: a sentence or two that say how sure it is.

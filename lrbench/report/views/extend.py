@@ -1,4 +1,4 @@
-"""What finished runs reach when they are trained on: the proposals, what there was before, and their ranking."""
+"""Finished runs trained on: the proposals, the results before, and the ranking."""
 
 from __future__ import annotations
 

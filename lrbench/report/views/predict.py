@@ -19,7 +19,7 @@ TO_TRAIN = 3
 
 @dataclass(frozen=True)
 class TrainCommand:
-    """What the command to train the best predicted policies repeats: the spec and the options given with it."""
+    """The spec and options that the command to train the best predicted policies repeats."""
 
     spec: str
     overrides: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ def _fitted(result: PredictResult) -> Table:
 
 
 def fit_text(result: PredictResult) -> str:
-    """How well the law fits, and what follows for the predictions."""
+    """The fit of the law, and its consequence for the predictions."""
     fit = result.predictor
     curves = counted(len(fit.curves), "curve", "curves")
     text = (

@@ -46,7 +46,7 @@ def tune_document(result: TuneResult, run: RunCommand | None = None) -> Document
 
 
 def tune_answer(result: TuneResult) -> Answer:
-    """What to train with, by the search and its confirmation."""
+    """Return the policy to train with, by the search and its confirmation."""
     if result.confirmed:
         return confirmed_answer(result.confirmed, result.by == "iterations" and result.target is not None)
     if not result.best:
