@@ -29,6 +29,7 @@ ORDER = [
     "report",
     "watch",
     "serve",
+    "clean",
     "plot",
     "range",
     "tune",

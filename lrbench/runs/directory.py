@@ -255,7 +255,8 @@ class RunDirectory:
 
     def drop_snapshots(self, keep: int, held: Collection[int] = ()) -> None:
         """Delete all but the newest ``keep`` and those of the iterations ``held``."""
-        self._delete([path for iteration, path in self.snapshots()[:-keep] if iteration not in held])
+        found = self.snapshots()
+        self._delete([path for iteration, path in found[: max(len(found) - keep, 0)] if iteration not in held])
 
     def drop_snapshots_after(self, iteration: int) -> None:
         """Delete the snapshots after an iteration, to which the run has gone back."""

@@ -11,7 +11,7 @@ from factories.made_up_jobs import prepared
 from lrbench.errors import EngineFailed
 from lrbench.executors.local import LocalExecutor
 from lrbench.executors.plan import Prefix, Task, tasks
-from lrbench.executors.prefixes import run_sharing, with_prefixes
+from lrbench.executors.prefixes import run_sharing, saved_iterations, with_prefixes
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 
@@ -63,6 +63,7 @@ def test_each_run_branches_from_the_earlier_one_that_shares_most_at_the_last_eva
 def test_the_snapshots_where_others_branch_are_kept_until_the_end(tmp_path):
     plan = with_prefixes(planned(tmp_path))
     assert [sorted(task.held) for task in plan] == [[20], [50], [], [30], [], []]
+    assert saved_iterations(plan) == 20 + 50 + 30
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
