@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from lrbench.executors.local import LocalExecutor, Outcome
@@ -114,14 +116,19 @@ def _ready(tasks: Sequence[Task], ended: set[Path]) -> Iterator[Task | None]:
     under_way = {task.folder for task in tasks}
     left = list(tasks)
     while left:
-        ready = next((task for task in left if _has_prefix(task, under_way - ended)), None)
+        passed = cache(partial(_has_passed, under_way - ended))
+        ready = next((task for task in left if task.prefix is None or passed(task.prefix)), None)
         if ready is not None:
             left.remove(ready)
         yield ready
 
 
-def _has_prefix(task: Task, under_way: set[Path]) -> bool:
-    if task.prefix is None or task.prefix.folder not in under_way:
+def _has_passed(under_way: AbstractSet[Path], prefix: Prefix) -> bool:
+    """Whether a run has a snapshot where another branches, or will not have one: it has ended, or gone on without."""
+    if prefix.folder not in under_way:
         return True
-    parent = RunDirectory(task.prefix.folder)
-    return RunDirectory(task.folder).status().done or parent.snapshot(task.prefix.iteration).is_dir()
+    directory = RunDirectory(prefix.folder)
+    if directory.snapshot(prefix.iteration).is_dir():
+        return True
+    rows = directory.evaluations()
+    return bool(rows) and rows[-1].iteration > prefix.iteration

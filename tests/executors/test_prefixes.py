@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,18 @@ def test_an_engine_without_snapshots_trains_every_run_from_the_start(tmp_path):
     engine = FakeEngine(resumable=False)
     run_sharing(LocalExecutor(engine, 2), planned(tmp_path))
     assert trained(engine) == 6 * 60
+
+
+def test_runs_of_an_engine_without_snapshots_do_not_wait_for_each_other(tmp_path):
+    text = SPEC[: SPEC.index("policies:")] + "policies: [FIX(k0=0.001), 'STEP(k0=0.001, gamma=0.5, l=25)']\n"
+    first_waits = threading.Event()
+
+    def wait(session: FakeSession) -> None:
+        if session.job.policy.name == "FIX" and session.iteration >= 40:
+            first_waits.wait(60)
+        elif session.job.policy.name == "STEP":
+            first_waits.set()
+
+    ended = run_sharing(LocalExecutor(FakeEngine(wait, resumable=False), 2), planned(tmp_path, text))
+    assert first_waits.is_set()
+    assert [each.status.status for each in ended] == ["finished"] * 2
