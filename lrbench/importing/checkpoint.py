@@ -88,8 +88,7 @@ def _scheduler(state: Mapping[str, Any]) -> Described:
 
 
 def _sequential(state: Mapping[str, Any]) -> Described:
-    if "_milestones" not in state:
-        refuse_unreadable("ChainedScheduler")
+    name = "SequentialLR" if "_milestones" in state else "ChainedScheduler"
     parts = _list("_schedulers", state["_schedulers"])
     for part in parts:
         if not isinstance(part, Mapping):
@@ -97,11 +96,11 @@ def _sequential(state: Mapping[str, Any]) -> Described:
         if "_schedulers" in part:
             raise UsageError(
                 "it holds another SequentialLR or ChainedScheduler",
-                where="SequentialLR",
+                where=name,
                 remedy="describe it as text, without nesting",
             )
-    milestones = _plain_list("_milestones", state["_milestones"])
-    return described("SequentialLR", {"schedulers": [_scheduler(part) for part in parts], "milestones": milestones})
+    milestones = {"milestones": _plain_list("_milestones", state["_milestones"])} if "_milestones" in state else {}
+    return described(name, {"schedulers": [_scheduler(part) for part in parts], **milestones})
 
 
 def _milestones(milestones: Any) -> list[Any]:
@@ -121,13 +120,13 @@ def _milestones(milestones: Any) -> list[Any]:
 
 
 def _base_rate(state: Mapping[str, Any]) -> float | None:
-    """The lr that the scheduler multiplies; of a SequentialLR, the one that all of its schedulers multiply."""
+    """The lr that the scheduler multiplies; of one that holds others, the one that all of them multiply."""
     parts = [part for part in state.get("_schedulers", [state]) if "base_lrs" in part]
     rates = [_only("base_lrs", part["base_lrs"]) for part in parts]
     if len(set(rates)) > 1:
         raise UsageError(
             f"its schedulers began with different rates: {shown(rates)}",
-            where="SequentialLR",
+            where="SequentialLR" if "_milestones" in state else "ChainedScheduler",
             remedy="describe it as text, with --rate",
         )
     return rates[0] if rates else None

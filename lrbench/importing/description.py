@@ -63,6 +63,7 @@ SIGNATURES: Mapping[str, Mapping[str, Any]] = {
         "eps": 1e-08,
     },
     "SequentialLR": {"schedulers": REQUIRED, "milestones": REQUIRED},
+    "ChainedScheduler": {"schedulers": REQUIRED},
 }
 """The arguments of each scheduler after the optimizer, in order, with their defaults: those of torch.optim."""
 _WHOLE = {"step_size", "total_iters", "T_0", "T_mult", "total_steps", "epochs", "steps_per_epoch"}
@@ -71,7 +72,6 @@ _WHOLE = {"step_size", "total_iters", "T_0", "T_mult", "total_steps", "epochs", 
 UNREADABLE = {
     "LambdaLR": "holds a function of yours",
     "MultiplicativeLR": "holds a function of yours",
-    "ChainedScheduler": "multiplies the factors of several schedulers, which no composition does",
 }
 _IGNORED = {"optimizer", "last_epoch", "verbose"}
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {

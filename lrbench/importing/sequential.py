@@ -81,6 +81,12 @@ def _check(part: Described, length: float) -> None:
             where="SequentialLR",
             remedy="list the inner schedulers and milestones in the outer one",
         )
+    if part.name == "ChainedScheduler":
+        raise UsageError(
+            "PyTorch takes no ChainedScheduler in it",
+            where="SequentialLR",
+            remedy="write the policy by hand: COMPOSE(policies=[..., PRODUCT(...)], boundaries=[...])",
+        )
     if part.name == "ReduceLROnPlateau":
         raise UsageError(
             "PyTorch takes no ReduceLROnPlateau in it",

@@ -38,7 +38,7 @@ def scheduler_policy(scheduler: Described, given: Given) -> Imported:
 
 
 def _made(scheduler: Described, given: Given) -> Made:
-    if given.steps_per_epoch > 1 and scheduler.name not in {*STAIRCASES, "ReduceLROnPlateau", "SequentialLR"}:
+    if given.steps_per_epoch > 1 and scheduler.name not in STEPPED_EACH_EPOCH:
         raise UsageError(
             "stepped once an epoch it makes a staircase that no LR function is",
             where=scheduler.name,
@@ -188,6 +188,29 @@ def _sequential(a: Arguments, given: Given) -> Made:
     return {"function": "COMPOSE", "policies": [stage for stage, _ in stages], "boundaries": boundaries}, notes
 
 
+def _chained(a: Arguments, given: Given) -> Made:
+    parts = a["schedulers"]
+    if not parts or not all(isinstance(part, Described) for part in parts):
+        raise UsageError("it needs a list of schedulers", remedy="as ChainedScheduler([LinearLR(), StepLR(30)])")
+    for part in parts:
+        if part.name not in MULTIPLYING:
+            raise UsageError(
+                f"it holds a {part.name}, which does not multiply the rate that the others leave",
+                remedy=f"those that do are {', '.join(MULTIPLYING)}",
+            )
+    made = [_made(part, given if number == 0 else replace(given, rate=1.0)) for number, part in enumerate(parts)]
+    for part, (policy, _) in zip(parts, made, strict=True):
+        if part.name == "CosineAnnealingLR" and (policy["function"] != "COSDECAY" or policy["k1"] != 0):
+            raise UsageError(
+                "its CosineAnnealingLR multiplies the rate only with eta_min 0 and up to T_max",
+                remedy="give eta_min=0, and --iterations of at most T_max",
+            )
+    notes = [note for _, own in made for note in own]
+    return (
+        made[0][0] if len(made) == 1 else {"function": "PRODUCT", "policies": [policy for policy, _ in made]}
+    ), notes
+
+
 def _product(rate: float, factor: float) -> float:
     """A rate times a factor to 15 digits, which a decimal keeps: 0.1 * 0.1 is 0.01, not 0.010000000000000002."""
     return float(f"{rate * factor:.15g}")
@@ -200,6 +223,10 @@ def _iterations(count: Any, given: Given) -> Any:
 
 STAIRCASES = ("StepLR", "MultiStepLR", "ConstantLR", "ExponentialLR")
 """The schedulers that stay at their rate between two epochs as a policy can, too."""
+
+STEPPED_EACH_EPOCH = {*STAIRCASES, "ReduceLROnPlateau", "SequentialLR", "ChainedScheduler"}
+MULTIPLYING = (*STAIRCASES, "LinearLR", "PolynomialLR", "CosineAnnealingLR")
+"""The schedulers that multiply the rate at each step by a factor of their own, whatever it is."""
 
 _FORMS: dict[str, Callable[[Arguments, Given], Made]] = {
     "StepLR": lambda a, given: (
@@ -220,4 +247,5 @@ _FORMS: dict[str, Callable[[Arguments, Given], Made]] = {
     "OneCycleLR": _onecycle,
     "ReduceLROnPlateau": _plateau,
     "SequentialLR": _sequential,
+    "ChainedScheduler": _chained,
 }

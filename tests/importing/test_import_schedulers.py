@@ -110,11 +110,11 @@ def test_reduce_on_plateau_is_plateau(mode: str) -> None:
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_the_signatures_are_pytorchs(name: str) -> None:
-    parameters = list(inspect.signature(getattr(lr_scheduler, name)).parameters.values())[1:]
+    parameters = inspect.signature(getattr(lr_scheduler, name)).parameters.values()
     theirs = {
         one.name: REQUIRED if one.default is inspect.Parameter.empty else one.default
         for one in parameters
-        if one.name not in {"last_epoch", "verbose"}
+        if one.name not in {"optimizer", "last_epoch", "verbose"}
     }
     assert list(SIGNATURES[name].items()) == list(theirs.items())
 
@@ -200,7 +200,11 @@ def test_a_file_that_would_run_something_is_refused(tmp_path: Path) -> None:
         ("StepLR(opt, 1); StepLR(opt, 2)", "a scheduler is one call"),
         ("(" * 5000 + ")", "cannot be read; write it as the call"),
         ("LambdaLR(opt, lambda t: t)", "LambdaLR: it holds a function of yours, so that no policy can be read from it"),
-        ("ChainedScheduler([])", "ChainedScheduler: it multiplies the factors of several schedulers"),
+        ("ChainedScheduler([])", "ChainedScheduler: it needs a list of schedulers"),
+        (
+            "ChainedScheduler([StepLR(opt, 3), CyclicLR(opt, 0.1, 0.2, 5)])",
+            "ChainedScheduler: it holds a CyclicLR, which",
+        ),
         ("CyclicLR(opt, 0.1, 0.2, 5, 6)", "CyclicLR: its way up and its way down differ in length"),
         ("OneCycleLR(opt, 0.1, 9, three_phase=True)", "OneCycleLR: three_phase=True falls in two ways"),
         ("OneCycleLR(opt, 0.1, 9, div_factor=0)", "OneCycleLR: its values make no rates"),
