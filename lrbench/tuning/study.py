@@ -172,7 +172,8 @@ def _compare(study: optuna.Study, identity: Mapping[str, Any], where: str) -> No
         raise SpecError(
             f"was made for another {' and another '.join(other)}",
             where=where,
-            remedy="name another with --storage, or restore the spec that it was made with",
+            remedy="name another with --storage, or restore the spec that it was made with; a search of an earlier "
+            "version had functions: [paper13] by default",
         )
 
 
