@@ -120,7 +120,7 @@ def cooled(policy: Policy, start: int, end: int, shape: CooldownShape) -> Policy
 
 
 def _branch(stable: StoredRun, end: int, cooldown: float, shape: CooldownShape, threads: int) -> Task:
-    settings, workload, policy = stable.experiment.settings, stable.experiment.workload, stable.run.effective_policy
+    workload, policy = stable.experiment.workload, stable.run.effective_policy
     start = cooldown_start(end, cooldown, workload.test_interval, str(stable.folder))
     along = min(start, workload.iterations)
     composed = cooled(policy, start, end, shape)
@@ -130,14 +130,24 @@ def _branch(stable: StoredRun, end: int, cooldown: float, shape: CooldownShape, 
             where=str(stable.folder),
             remedy="branch from a run whose policy stays the same, such as WARMUP(policy=FIX(k0=0.01), l=100)",
         )
-    settings = settings.model_copy(update={"name": f"{settings.name}-{SUFFIX}", "share_prefixes": True})
-    experiment = replace(stable.experiment, settings=settings, workload=replace(workload, iterations=end))
-    solver = stable.run.solver
+    return follow_up(stable, composed, end, SUFFIX, threads)
+
+
+def follow_up(stored: StoredRun, policy: Policy, end: int, suffix: str, threads: int) -> Task:
+    """Return the run of a policy with ``end`` iterations and a stored run's seed, in the experiment ``<name>-suffix``.
+
+    Args:
+        policy: with the rates of the solver's and the robustness scale in it, as the stored run's effective policy.
+    """
+    settings, workload = stored.experiment.settings, stored.experiment.workload
+    settings = settings.model_copy(update={"name": f"{settings.name}-{suffix}", "share_prefixes": True})
+    experiment = replace(stored.experiment, settings=settings, workload=replace(workload, iterations=end))
+    solver = stored.run.solver
     if isinstance(solver, SolverSettings):
-        solver = solver.model_copy(update={"lr_scale": 1.0})  # the rates have it already
-    run = Run(composed, 1.0, solver, stable.run.seed)
-    folder = stable.folder.parent.parent / experiment.name / experiment.run_id(run, stable.data)
-    return Task(1, run, experiment, stable.data, folder, threads)
+        solver = solver.model_copy(update={"lr_scale": 1.0})
+    run = Run(policy, 1.0, solver, stored.run.seed)
+    folder = stored.folder.parent.parent / experiment.name / experiment.run_id(run, stored.data)
+    return Task(1, run, experiment, stored.data, folder, threads)
 
 
 def results_by_length(tasks: Sequence[Task], cooldown: float) -> list[LengthResult]:

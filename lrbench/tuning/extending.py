@@ -12,9 +12,7 @@ from lrbench.executors.prefixes import with_prefixes
 from lrbench.policies import Policy, policy_from_mapping
 from lrbench.policies.family import rounded
 from lrbench.runs.directory import RunDirectory
-from lrbench.spec.expansion import Run
-from lrbench.spec.model import SolverSettings
-from lrbench.tuning.branching import StoredRun
+from lrbench.tuning.branching import StoredRun, follow_up
 
 SUFFIX = "extend"
 WARM = 0.05
@@ -74,19 +72,12 @@ def extensions(runs: Sequence[StoredRun], end: int, threads: int) -> tuple[list[
     meaning: dict[str, str] = {}
     for stored in runs:
         _check(stored, end)
-        workload, settings = stored.experiment.workload, stored.experiment.settings
-        settings = settings.model_copy(update={"name": f"{settings.name}-{SUFFIX}", "share_prefixes": True})
-        experiment = replace(stored.experiment, settings=settings, workload=replace(workload, iterations=end))
-        solver = stored.run.solver
-        if isinstance(solver, SolverSettings):
-            solver = solver.model_copy(update={"lr_scale": 1.0})  # the rates have it already
         ended = Task(0, stored.run, stored.experiment, stored.data, stored.folder, threads)
-        for what, policy in proposals(stored.run.effective_policy, workload.iterations, end).items():
-            run = Run(policy, 1.0, solver, stored.run.seed)
-            folder = stored.folder.parent.parent / experiment.name / experiment.run_id(run, stored.data)
-            task = Task(len(tasks) + 1, run, experiment, stored.data, folder, threads)
+        iterations = stored.experiment.workload.iterations
+        for what, policy in proposals(stored.run.effective_policy, iterations, end).items():
             meaning[policy.text] = what
-            tasks.append(replace(with_prefixes([ended, task])[1], number=len(tasks) + 1))
+            _, task = with_prefixes([ended, follow_up(stored, policy, end, SUFFIX, threads)])
+            tasks.append(replace(task, number=len(tasks) + 1))
     return tasks, meaning
 
 
