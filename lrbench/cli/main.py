@@ -29,6 +29,7 @@ ORDER = [
     "report",
     "watch",
     "serve",
+    "merge",
     "clean",
     "plot",
     "range",

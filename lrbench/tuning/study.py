@@ -52,7 +52,7 @@ def open_study(
     import optuna
 
     directions: dict[str, list[Goal]] = {"value": [goal], "iterations": ["minimize"], "both": [goal, "minimize"]}
-    with _opened(storage) as opened:
+    with opened_storage(storage) as opened:
         study = optuna.create_study(
             storage=opened,
             study_name=name,
@@ -75,12 +75,12 @@ def check_storage(storage: str | None) -> None:
         UsageError: it cannot be opened.
     """
     if storage is not None:
-        with _opened(storage):
+        with opened_storage(storage):
             pass
 
 
 @contextmanager
-def _opened(storage: str) -> Iterator[optuna.storages.BaseStorage]:
+def opened_storage(storage: str) -> Iterator[optuna.storages.BaseStorage]:
     """Open the storage of studies, a PostgreSQL database for this process alone as long as the block lasts.
 
     Raises:
