@@ -13,7 +13,7 @@ import lrbench
 
 PACKAGE = Path(lrbench.__file__).parent
 LAYERS = [
-    {"_version", "errors", "limits", "storage", "urls", "near", "drawing"},
+    {"_version", "entry_points", "errors", "limits", "storage", "urls", "near", "drawing"},
     {"program"},
     {"policies", "spec", "data", "nets", "metrics", "statistics", "runs", "stopping"},
     {"engines"},

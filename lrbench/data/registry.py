@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from types import MappingProxyType
 
 from lrbench.data import cifar10, digits, mnist
 from lrbench.data.arrays import Arrays
 from lrbench.data.sources import Sources
+from lrbench.entry_points import entry_points
 from lrbench.errors import DataError, did_you_mean
 
 GROUP = "lrbench.data_sets"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import entry_points
 
 from lrbench.engines.base import Engine
 from lrbench.engines.site import Site
+from lrbench.entry_points import entry_points
 from lrbench.errors import SpecError, did_you_mean
 
 GROUP = "lrbench.engines"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from lrbench.entry_points import entry_points
 from lrbench.errors import UsageError, did_you_mean
 from lrbench.metrics.evaluation import EVALUATION_METRICS
 from lrbench.metrics.metric import ACCURACY_COLUMN, Evaluated, Judge, Metric, RunCurves, Threshold, Unit

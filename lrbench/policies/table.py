@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import re
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from lrbench.entry_points import entry_points
 from lrbench.errors import PolicyError, did_you_mean
 from lrbench.policies import cyclic
 from lrbench.policies.composition import COMPOSITIONS

@@ -112,7 +112,7 @@ def solver_types(_context: click.Context, _parameter: click.Parameter, typed: st
 
 def engines(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
     """Engines by name; those of other packages too."""
-    from importlib.metadata import entry_points
+    from lrbench.entry_points import entry_points
 
     return _beginning(typed, [*ENGINES, *(point.name for point in entry_points(group="lrbench.engines"))])
 

@@ -1,0 +1,33 @@
+"""Entry points of installed packages, which add LR functions, engines, data sets and metrics."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoints
+
+
+def entry_points(**wanted: str) -> EntryPoints:
+    """Select entry points as ``importlib.metadata.entry_points`` does, without reading the metadata each time.
+
+    The metadata is read again when ``sys.path`` or a folder on it has changed, as by an installation.
+
+    Args:
+        wanted: attributes that the entry points have: their ``group``, and their ``name``.
+    """
+    return _select(tuple((path, _changed(path)) for path in sys.path))(**wanted)
+
+
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path or os.curdir).st_mtime_ns
+    except OSError:
+        return -1
+
+
+@functools.lru_cache(maxsize=1)
+def _select(_places: tuple[tuple[str, int], ...]) -> Callable[..., EntryPoints]:
+    return importlib.metadata.entry_points().select
