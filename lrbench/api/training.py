@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lrbench.api.added_seeds import run_tasks
 from lrbench.api.environment import data_folder, home, site
 from lrbench.api.functions import SpecOrFunction, log_program, read_python
 from lrbench.api.results import Results
@@ -16,7 +17,6 @@ from lrbench.errors import UsageError
 from lrbench.executors import plan
 from lrbench.executors.local import Outcome
 from lrbench.executors.log_listener import LogListener, name_of
-from lrbench.executors.prefixes import run_sharing
 from lrbench.executors.setup import (
     check_engine,
     check_tasks,
@@ -73,8 +73,8 @@ def run(
     log_program(experiment, data, consent)
     executor = make_executor(tasks, engine, jobs, LOG.info)
     executor.listener = RunLog(len(tasks))
-    run_sharing(executor, tasks)
-    return Results(*(task.folder for task in tasks))
+    outcomes = run_tasks(executor, tasks, LOG.info)
+    return Results(*(outcome.task.folder for outcome in outcomes))
 
 
 def check_counts(**counts: int) -> None:

@@ -103,7 +103,7 @@ def tune(
             process.
         Interrupted: Ctrl-C; completed work is kept.
     """
-    runner = _runner(spec, values, results, jobs, threads)
+    runner = _runner(spec, values, results, jobs, threads, lambda experiment: experiment.confirming_seeds)
     given_baselines(runner)
     check_storage(storage)
     searching = setup.on_search_engine(runner, site(), LOG.info)

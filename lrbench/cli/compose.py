@@ -37,7 +37,7 @@ def compose(options: TuningOptions) -> int:
     from lrbench.tuning.baselines import given_baselines
     from lrbench.tuning.composing.building import check, compose_and_confirm
 
-    bench = open_bench(options)
+    bench = open_bench(options, lambda experiment: experiment.confirming_seeds)
     given_baselines(bench)
     with progressing(bench) as told:
         searching = on_search_engine(told)

@@ -30,6 +30,7 @@ from lrbench.report.formats import counted
 from lrbench.report.planned import planned_difference
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.program import ProgramWorkload
+from lrbench.spec.seeds import AddedSeeds
 
 if TYPE_CHECKING:
     from lrbench.engines.site import Consent
@@ -72,6 +73,14 @@ def show_plan(
     if shared := saved_iterations(with_prefixes(waiting)):
         whole = len(waiting) * experiment.workload.iterations
         click.echo(f"{shared:,} of their {whole:,} iterations are common to several runs, and trained once", err=True)
+    if isinstance(seeds := experiment.settings.seeds, AddedSeeds):
+        least = sum(task.run.seed < seeds.looks[0] for task in every)
+        *first, last = seeds.looks[1:] or seeds.looks
+        click.echo(
+            f"at least {least} and at most {len(every)} runs: {seeds.looks[0]} seeds a policy, then "
+            f"{', '.join(map(str, first))}{' and ' if first else ''}{last} where differences are not known",
+            err=True,
+        )
     shown = planned_difference(every, results)
     if shown is not None:
         click.echo(plain(shown), err=True)

@@ -77,6 +77,8 @@ def run(
 
     experiment = read_experiment(spec, overrides)
     check_engine(experiment)
+    if shard != (1, 1):
+        experiment.fixed_seeds("are added by the results of all runs, of which --shard makes a part")
     if dry_run:
         from lrbench.cli.dry_run import show_plan
 
@@ -95,12 +97,12 @@ def run(
 
 
 def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
+    from lrbench.api.added_seeds import run_tasks
     from lrbench.cli.progress import RunProgress
-    from lrbench.executors.prefixes import run_sharing
 
     with RunProgress(len(tasks)) as executor.listener:
         try:
-            return run_sharing(executor, tasks)
+            return run_tasks(executor, tasks, tell)
         except Interrupted as error:
             native = tasks[0].experiment.settings.engine.driver == "native"
             kept = "finished runs are kept, the others start over" if native else "completed work is kept"

@@ -39,7 +39,7 @@ def tune(options: TuningOptions, storage: str | None) -> int:
     from lrbench.tuning.study import check_storage
     from lrbench.tuning.tune import tune as search
 
-    bench = open_bench(options)
+    bench = open_bench(options, lambda experiment: experiment.confirming_seeds)
     given_baselines(bench)
     check_storage(storage)
     with progressing(bench) as told:

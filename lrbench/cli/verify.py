@@ -143,11 +143,10 @@ def _goal(
 ) -> Goal:
     from lrbench.tuning.verify import Goal
 
-    settings = experiment.settings
     wanted = experiment.aim(target)
     if wanted is None:
         raise UsageError("there is no target to reach", remedy="give --target 0.98, an accuracy, or target in the spec")
-    chosen = tuple(settings.seeds) if seeds is None else tuple(range(seeds))
+    chosen = tuple(experiment.confirming_seeds) if seeds is None else tuple(range(seeds))
     return Goal(wanted, within or experiment.workload.iterations, chosen, share, early_stop)
 
 

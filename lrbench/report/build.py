@@ -15,10 +15,11 @@ from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective
 from lrbench.metrics.registry import DEFAULT_RANKING, METRICS, Metric
 from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.labels import engine_name, labels, solver_name, workload_name
-from lrbench.report.policies import PolicyRow, policy_rows, without_earlier_rates, without_repeats
+from lrbench.report.policies import PolicyRow, planned_looks, policy_rows, without_earlier_rates, without_repeats
 from lrbench.report.rows import RunRow
 from lrbench.runs.declarations import program_name, program_notes
-from lrbench.statistics.all_pairs import AllPairs, all_pairs
+from lrbench.statistics.all_pairs import AllPairs, all_pairs, testable
+from lrbench.statistics.sequential import SeedPlan
 from lrbench.statistics.verdicts import Comparison, compare
 
 
@@ -109,8 +110,19 @@ class WorkloadTable:
     @cached_property
     def tests(self) -> AllPairs | None:
         """Tests of the ranked policies in all pairs; None where nothing was tested."""
+        return all_pairs([row.tested(self.metric) for row in self.tested], planned_looks(self.tested))
+
+    @cached_property
+    def tested(self) -> list[PolicyRow]:
+        """The ranked policies whose means are tested."""
         ranked = [row for row in self.policies if row.rank is not None and row.comparison is not None]
-        return all_pairs([row.tested(self.metric) for row in _sure(ranked, self.metric)])
+        return [row for row in _sure(ranked, self.metric) if testable(row.tested(self.metric))]
+
+    @property
+    def seed_plan(self) -> SeedPlan | None:
+        """Plan of adding seeds with the most looks; None where no spec of the runs adds seeds."""
+        plans = [row.seed_plan for row in self.policies if row.seed_plan is not None]
+        return max(plans, key=lambda plan: len(plan.looks), default=None)
 
     def identity(self, row: PolicyRow) -> list[str]:
         """The policy, and its solver and engine where they do not go without saying."""
@@ -240,7 +252,7 @@ def _comparisons(final: Sequence[PolicyRow], metric: Metric) -> list[Comparison 
     if metric.name == "lr_scale_robustness":  # one number a policy: nothing to test
         return [None] * len(final)
     sure = _sure(final, metric)
-    tested = compare([row.tested(metric) for row in sure])
+    tested = compare([row.tested(metric) for row in sure], planned_looks(sure))
     return [*tested, *(Comparison("diverged" if row.diverged else "missed") for row in final[len(sure) :])]
 
 

@@ -17,8 +17,10 @@ from lrbench.report.significance import amount
 from lrbench.runs.description import read_description
 from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import RunRecord, find_runs, read_run
-from lrbench.statistics.all_pairs import testable
+from lrbench.spec.seeds import AddedSeeds
+from lrbench.statistics.all_pairs import LEVEL, testable
 from lrbench.statistics.planning import smallest_difference
+from lrbench.statistics.studentized_range import critical_value
 
 
 def planned_difference(tasks: Sequence[Task], results: Path) -> str | None:
@@ -31,12 +33,14 @@ def planned_difference(tasks: Sequence[Task], results: Path) -> str | None:
         results: folder whose runs, of any experiment, tell how much seeds vary on the workload.
     """
     policies = {(task.run.policy.text, key(task.run.solver.resolved())) for task in tasks}
-    seeds = len({task.run.seed for task in tasks})
+    seeds, metric = len({task.run.seed for task in tasks}), tasks[0].experiment.settings.objective.resolved.ranking
     if len(policies) < 2:
         return None
+    if isinstance(adding := tasks[0].experiment.settings.seeds, AddedSeeds):
+        return _seeds_needed(adding, len(policies), stored_deviation(tasks[0], results, metric))
     if seeds < 2:
         return "one seed a policy shows no difference beyond the seeds' noise; for example seeds: 3"
-    shown, metric = smallest_difference(len(policies), seeds), tasks[0].experiment.settings.objective.resolved.ranking
+    shown = smallest_difference(len(policies), seeds)
     spread = stored_deviation(tasks[0], results, metric)
     start = f"{counted(seeds, 'seed', 'seeds')} show a difference"
     between = f"between {len(policies)} policies in 4 of 5 cases"
@@ -50,6 +54,21 @@ def planned_difference(tasks: Sequence[Task], results: Path) -> str | None:
         f"{start} in {metric.title} of {amount(shown * deviation, metric.unit)} {between} "
         f"(by the spread over the seeds of {counted(number, 'stored policy', 'stored policies')})"
     )
+
+
+def _seeds_needed(adding: AddedSeeds, policies: int, spread: tuple[float, int] | None) -> str:
+    """Return a sentence on the seeds with which all differences of policies that vary alike are known well enough."""
+    if spread is None:
+        return "how many seeds that takes, runs of this workload will tell: none with several seeds is stored"
+    deviation, number = spread
+    level = LEVEL / len(adding.looks)
+    widths = [
+        critical_value(policies, policies * (look - 1), level) * deviation / math.sqrt(look) for look in adding.looks
+    ]
+    found = (look for look, width in zip(adding.looks, widths, strict=True) if width <= adding.half_width)
+    enough = next(found, None)
+    take = f"{enough} seeds" if enough else f"more than {adding.at_most} seeds"
+    return f"by the spread over the seeds of {counted(number, 'stored policy', 'stored policies')} that takes {take}"
 
 
 def stored_deviation(task: Task, results: Path, metric: Metric) -> tuple[float, int] | None:

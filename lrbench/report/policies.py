@@ -26,6 +26,7 @@ from lrbench.metrics.summary import Summary, TimesToTarget, summarise, times_to_
 from lrbench.policies.counting import RATES
 from lrbench.report.rows import STATUSES, UNDER_WAY, RunRow
 from lrbench.runs.status import COMPLETED, OUTCOMES
+from lrbench.statistics.sequential import SeedPlan
 from lrbench.statistics.verdicts import Comparison
 
 
@@ -73,6 +74,12 @@ class PolicyRow:
         """Whether seeds change nothing: all evaluations of the counted runs are equal."""
         seeded = all(run.seed is not None for run in self.counted)
         return seeded and seeds_change_nothing([run.evaluations for run in self.counted])
+
+    @cached_property
+    def seed_plan(self) -> SeedPlan | None:
+        """Plan of adding seeds with the most looks, of those of the runs' specs."""
+        plans = [run.seed_plan for run in self.runs if run.seed_plan is not None]
+        return max(plans, key=lambda plan: len(plan.looks), default=None)
 
     def samples(self, metric: Metric) -> tuple[RunRow, ...]:
         """The counted runs that are samples of a metric: of seeds that change nothing the one that got furthest."""
@@ -164,6 +171,11 @@ class PolicyRow:
     def runs_at(self, scale: float) -> int:
         """How many runs it has with its rates times ``scale``."""
         return sum(run.lr_scale == scale for run in (*self.runs, *self.scaled))
+
+
+def planned_looks(rows: Iterable[PolicyRow]) -> int:
+    """Return how often the results were planned to be looked at; 1 unless seeds were added."""
+    return max((len(row.seed_plan.looks) for row in rows if row.seed_plan is not None), default=1)
 
 
 def count_statuses(runs: Iterable[RunRow]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, Target
 from lrbench.metrics.registry import METRICS, all_metrics
 from lrbench.metrics.run import target_budgets
 from lrbench.runs.records import RunRecord
+from lrbench.statistics.sequential import SeedPlan
 
 Columns = Mapping[str, NDArray[np.float64]]
 
@@ -44,6 +45,7 @@ class RunRow:
         rates: version of the count of lengths that are not whole, as in run.json; None where all are whole or it is
             unknown.
         taken_over: iterations taken over from another run, which had the same seed and the same rates up to there.
+        seed_plan: of a spec that adds seeds.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class RunRow:
     facts: Mapping[str, Any] = field(default_factory=dict)
     rates: int | None = None
     taken_over: int = 0
+    seed_plan: SeedPlan | None = None
 
     @property
     def target_budgets(self) -> Mapping[str, float | None]:
@@ -122,6 +125,7 @@ def row_of_record(record: RunRecord, target: AnyTarget | None = None) -> RunRow:
         facts=run.facts,
         taken_over=0 if run.branch is None else run.branch.iteration,
         rates=run.counting,
+        seed_plan=SeedPlan(run.added_seeds["until"], tuple(run.added_seeds["looks"])) if run.added_seeds else None,
     )
 
 

@@ -61,7 +61,7 @@ def _further(tests: AllPairs, unit: Unit) -> str:
     gap = tests.gap(0, 1)
     first_two = gap > 0 and not tests.different()[0, 1]
     wanted = gap if first_two else (smallest_shown(tests) or 0.0) / 2
-    seeds = seeds_for(wanted / tests.deviation, len(tests.means))
+    seeds = seeds_for(wanted / tests.deviation, len(tests.means), tests.looks)
     many = f"more than {MOST_SEEDS:,}" if seeds is None else str(seeds)
     if seeds is not None and seeds > 20:
         many = f"about {float(f'{seeds:.2g}'):g}"

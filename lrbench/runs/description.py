@@ -44,6 +44,8 @@ class RunDescription:
             ``goal`` is there where LRBench does not know the metric.
         stopping: the rules for ending early.
         robustness_scales: the scales that the experiment asks for.
+        added_seeds: where seeds are added until policies are told apart: ``until``, the half width of a difference that
+            is known well enough, and ``looks``, the numbers of seeds at which the results are looked at; else empty.
         engine: name, version, driver, device, lanes, precision; empty before an engine is known.
         threads: BLAS threads of the run.
         created: when it was begun, in UTC.
@@ -68,6 +70,7 @@ class RunDescription:
     objective: Object = field(default_factory=dict)
     stopping: Object = field(default_factory=dict)
     robustness_scales: tuple[float, ...] = ()
+    added_seeds: Object = field(default_factory=dict)
     engine: Object = field(default_factory=dict)
     threads: int | None = None
     created: str | None = None
@@ -108,13 +111,17 @@ class RunDescription:
             run, iteration = known["branch"].get("run"), known["branch"].get("iteration")
             _check("branch", isinstance(run, str) and isinstance(iteration, int))
             known["branch"] = Branch(run, iteration)
+        if added := known.get("added_seeds"):
+            looks = added.get("looks")
+            listed = isinstance(looks, list) and bool(looks) and all(isinstance(look, int) for look in looks)
+            _check("added_seeds", listed and isinstance(added.get("until"), (int, float)))
         return cls(**known)
 
     def as_dict(self) -> dict[str, Any]:
         """Content of run.json."""
         unknown = {
             name
-            for name in ("rates", "target", "objective", "threads", "created", "branch", "facts")
+            for name in ("rates", "target", "objective", "threads", "created", "branch", "facts", "added_seeds")
             if not getattr(self, name)
         }
         return {"schema": SCHEMA} | {name: value for name, value in asdict(self).items() if name not in unknown}
@@ -128,7 +135,10 @@ _REQUIRED = {"run_id", "experiment", "policy", "function", "lr_scale", "seed", "
 _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("run_id", "experiment", "policy", "function", "created"), str),
     **dict.fromkeys(
-        ("solver", "workload", "engine", "target", "objective", "stopping", "versions", "machine", "branch", "facts"),
+        (
+            *("solver", "workload", "engine", "target", "objective", "stopping", "versions", "machine", "branch"),
+            *("facts", "added_seeds"),
+        ),
         dict,
     ),
     **dict.fromkeys(("rates", "seed", "threads"), int),

@@ -78,7 +78,7 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
     if settings.robustness:
         scales += [scale for scale in settings.robustness.scales if scale != 1.0]
     policies, wrong = _policies(settings, document)
-    count = len(settings.seeds) * len(scales) * len(settings.solver) * len(policies)
+    count = len(settings.seed_list) * len(scales) * len(settings.solver) * len(policies)
     if count > MOST_RUNS:
         raise SpecError(
             f"these policies, solvers, scales and seeds make {count} runs",
@@ -89,7 +89,7 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
     if wrong:
         raise _refusal(wrong, settings, document)
     runs: dict[str, Run] = {}
-    for seed, scale, solver, policy in product(settings.seeds, scales, settings.solver, policies):
+    for seed, scale, solver, policy in product(settings.seed_list, scales, settings.solver, policies):
         run = Run(policy, scale, solver, seed)
         first = runs.setdefault(json.dumps(run.identity()), run)
         if first is not run:

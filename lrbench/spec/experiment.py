@@ -32,6 +32,7 @@ from lrbench.spec.program import (
     program_form,
     read_program,
 )
+from lrbench.spec.seeds import AddedSeeds
 from lrbench.spec.validation_errors import explain
 from lrbench.spec.workload import Workload, check_classes, read_workload
 from lrbench.spec.yaml_loader import MAX_DEPTH, Key, shown
@@ -78,6 +79,26 @@ class Experiment:
                 remedy="give a spec whose workload is a net",
             )
         return self.workload
+
+    @property
+    def confirming_seeds(self) -> list[int]:
+        """The seeds with which commands that choose a policy confirm it.
+
+        Raises:
+            SpecError: the spec adds seeds as they are needed, which ``run`` alone does.
+        """
+        return self.fixed_seeds("are added as they are needed, which only lrbench run does")
+
+    def fixed_seeds(self, problem: str) -> list[int]:
+        """Return the seeds of a spec that sets them; raise SpecError for one that adds seeds as they are needed.
+
+        Args:
+            problem: the predicate of the message.
+        """
+        if isinstance(self.settings.seeds, AddedSeeds):
+            where, remedy = self.document.where(("seeds",)), "set their number, such as --set seeds=5"
+            raise SpecError(f"seeds {problem}", where=where, remedy=remedy)
+        return self.settings.seeds
 
     def aim(self, accuracy: float | None) -> AnyTarget | None:
         """Return the target to reach: the accuracy, or else that of the spec; None where there is none.
@@ -161,7 +182,7 @@ class Experiment:
 
     def describe(self, run: Run, data: Data) -> RunDescription:
         """Describe the resolved run; the engine, the machine and what else the spec does not say are left out."""
-        aim = self.settings.aim
+        aim, seeds = self.settings.aim, self.settings.seeds
         return RunDescription(
             run_id=self.run_id(run, data),
             experiment=self.name,
@@ -176,6 +197,7 @@ class Experiment:
             target=aim.stored() if isinstance(aim, Target) else {},
             objective=self.settings.objective.resolved.stored(),
             stopping=self.settings.stopping.model_dump(),
+            added_seeds=seeds.stored() if isinstance(seeds, AddedSeeds) else {},
             robustness_scales=tuple(self.settings.robustness.scales if self.settings.robustness else ()),
         )
 

@@ -23,7 +23,6 @@ from lrbench.spec.sections import (
     Positive,
     RangeSettings,
     SearchSettings,
-    Seeds,
     Settings,
     Text,
     Word,
@@ -31,6 +30,7 @@ from lrbench.spec.sections import (
     inconsistent,
     refuse_doubled,
 )
+from lrbench.spec.seeds import AddedSeeds, SeedsSetting
 from lrbench.spec.snapshots import SnapshotSettings
 from lrbench.spec.solver_types import PARTICULAR, SOLVER_PARAMETERS, SolverType
 from lrbench.spec.yaml_loader import Key
@@ -247,7 +247,7 @@ class ExperimentSettings(Settings):
         solver: a mapping, a type, or a list of either; with a list, every policy is trained with every solver.
         engine: engine, device and numerical precision.
         seeds: seeds of weights, batches and augmentation, a list or a count (3 for 0, 1, 2); every policy is trained
-            with each of them.
+            with each of them. Or a mapping, for ``run`` alone: seeds are added until the policies are told apart.
         target_accuracy: accuracy for iterations_to_target and seconds_to_target; None: none, which leaves them unknown.
         target: in its place, a target on another metric; None: none.
         objective: what runs are judged by.
@@ -266,7 +266,7 @@ class ExperimentSettings(Settings):
     workload: WorkloadSettings
     solver: Annotated[list[SolverSettings], Field(min_length=1, examples=["{type: SGD, momentum: 0.9}"])]
     engine: EngineSettings = EngineSettings()
-    seeds: Seeds = Field(default=[0], examples=["[0, 1, 2]"])
+    seeds: SeedsSetting = Field(default=[0], examples=["[0, 1, 2]"])
     target_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, examples=["0.989"])
     target: TargetSettings | None = Field(default=None, examples=["{metric: test_loss, value: 0.12}"])
     objective: ObjectiveSettings = ObjectiveSettings()
@@ -296,11 +296,19 @@ class ExperimentSettings(Settings):
             )
         self.snapshots.check_fits(self.workload.interval, self.workload.iterations)
         self.range.refuse_longer_than(self.workload.iterations)
-        refuse_doubled(self.seeds, ("seeds",))
+        if isinstance(self.seeds, AddedSeeds):
+            metric = self.objective.ranking
+            self.seeds.check_unit(metric.unit, metric.title)
+        refuse_doubled(self.seed_list, ("seeds",))
         same = first_doubled([tuple(solver.resolved().items()) for solver in self.solver])
         if same is not None:
             raise inconsistent(("solver", same), "is the same as an earlier solver", "remove one")
         return self
+
+    @property
+    def seed_list(self) -> list[int]:
+        """All seeds that a policy may be trained with."""
+        return list(range(self.seeds.at_most)) if isinstance(self.seeds, AddedSeeds) else self.seeds
 
     @property
     def aim(self) -> AnyTarget | None:

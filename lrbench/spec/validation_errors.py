@@ -68,6 +68,8 @@ def _key(problem: ErrorDetails) -> Key:
     key: Key = problem["loc"]
     if key[:2] == ("workload", "dataset"):
         key = key[:2] + key[3:]  # between them pydantic has the tag of the form it took
+    if key[:1] == ("seeds",):
+        key = key[:1] + key[2:]
     return key + problem["ctx"]["key"] if problem["type"] == "inconsistent" else key
 
 

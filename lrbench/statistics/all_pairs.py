@@ -76,12 +76,15 @@ class AllPairs:
     Attributes:
         means, variances, seeds: of each policy; the unit of the first two is ``2^exponent``.
         exponent: keeps the squares of large values finite.
+        looks: number of planned looks at the table while seeds are added, for which levels and p-values are corrected;
+            see ``lrbench.statistics.sequential``.
     """
 
     means: Floats
     variances: Floats
     seeds: Floats
     exponent: int = 0
+    looks: int = 1
 
     @cached_property
     def freedom(self) -> float:
@@ -123,14 +126,32 @@ class AllPairs:
         return "Welch" if self.spreads_p < SPREADS_LEVEL else "Tukey"
 
     @cached_property
-    def _statistics(self) -> Floats:
-        """Tukey's statistic of each pair: difference over standard error of a mean."""
+    def _errors(self) -> Floats:
+        """Standard error of a mean in Tukey's test of each pair."""
         import numpy as np
 
         variances = np.maximum(self._pooled, own_variance_factor(self.seeds, self.seeds.max()) * self.variances)
         errors = variances / self.seeds
+        both: Floats = np.sqrt(np.add.outer(errors, errors) / 2)
+        return both
+
+    @cached_property
+    def _statistics(self) -> Floats:
+        """Tukey's statistic of each pair: difference over standard error of a mean."""
+        import numpy as np
+
         found: Floats = np.abs(np.subtract.outer(self.means, self.means))
-        return found / np.sqrt(np.add.outer(errors, errors) / 2)
+        return found / self._errors
+
+    @cached_property
+    def _welch_errors(self) -> tuple[Floats, Floats]:
+        """Variance of each pair's difference by its own variances, and Welch's degrees of freedom; NaN without any."""
+        import numpy as np
+
+        errors = self.variances / self.seeds
+        both, weights = np.add.outer(errors, errors), errors**2 / (self.seeds - 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return both, both**2 / np.add.outer(weights, weights)
 
     @cached_property
     def welch(self) -> Floats:
@@ -138,14 +159,10 @@ class AllPairs:
         import numpy as np
         from scipy.special import stdtr
 
-        errors = self.variances / self.seeds
-        both = np.add.outer(errors, errors)
-        weights = errors**2 / (self.seeds - 1)
+        both, freedom = self._welch_errors
         with np.errstate(divide="ignore", invalid="ignore"):
-            freedom = both**2 / np.add.outer(weights, weights)
             single = 2 * stdtr(freedom, -np.abs(np.subtract.outer(self.means, self.means)) / np.sqrt(both))
-            pairs = len(errors) * (len(errors) - 1) / 2
-            corrected = -np.expm1(pairs * np.log1p(-np.minimum(single, 1)))
+            corrected = -np.expm1(pairs_of(len(self.means)) * np.log1p(-np.minimum(single, 1)))
         return np.where(both > 0, corrected, 0.0)
 
     @cached_property
@@ -160,20 +177,39 @@ class AllPairs:
         return few | without_any
 
     def p_values(self, policy: int) -> Floats:
-        """Return the p-value of each policy against one of them, corrected for all pairs of the table."""
+        """Return the p-value of each policy against one of them, corrected for all pairs of the table and all looks."""
         import numpy as np
 
         found = np.zeros(len(self.means)) if self.method == "Tukey" else self.welch[policy]
         tukey = tail(self._statistics[policy], len(self.means), self.freedom)
-        return np.where(self._needs_tukey[policy], np.maximum(found, tukey), found)
+        return np.minimum(1, self.looks * np.where(self._needs_tukey[policy], np.maximum(found, tukey), found))
 
     def different(self, level: float = LEVEL) -> Booleans:
         """Return whether the means of each pair differ significantly, of the shape (policies, policies)."""
         import numpy as np
 
-        beyond = self._statistics > critical_value(len(self.means), self.freedom, level)
+        nominal = level / self.looks
+        beyond = self._statistics > critical_value(len(self.means), self.freedom, nominal)
         found: Booleans = np.where(self._needs_tukey, beyond, True)
-        return found if self.method == "Tukey" else found & (self.welch < level)
+        return found if self.method == "Tukey" else found & (self.welch < nominal)
+
+    def half_widths(self, level: float = LEVEL) -> Floats:
+        """Return the half widths of simultaneous intervals of all differences, in the unit of the metric.
+
+        A pair differs significantly if its difference exceeds it.
+        """
+        import numpy as np
+        from scipy.special import stdtrit
+
+        nominal = level / self.looks
+        tukey = critical_value(len(self.means), self.freedom, nominal) * self._errors
+        found: Floats = np.where(self._needs_tukey, tukey, 0.0)
+        if self.method == "Welch":
+            both, freedom = self._welch_errors
+            single = -math.expm1(math.log1p(-nominal) / pairs_of(len(self.means)))
+            found = np.maximum(found, np.nan_to_num(-stdtrit(freedom, single / 2) * np.sqrt(both)))
+        scaled: Floats = np.ldexp(found, self.exponent)
+        return scaled
 
 
 def testable(summary: Summary) -> bool:
@@ -181,8 +217,17 @@ def testable(summary: Summary) -> bool:
     return summary.deviation is not None and math.isfinite(summary.deviation)
 
 
-def all_pairs(summaries: Sequence[Summary]) -> AllPairs | None:
-    """Return the tests of the means that are ``testable``; None with fewer than two, or where none has any variance."""
+def pairs_of(policies: int) -> int:
+    """Return the number of pairs."""
+    return math.comb(policies, 2)
+
+
+def all_pairs(summaries: Sequence[Summary], looks: int = 1) -> AllPairs | None:
+    """Return the tests of the means that are ``testable``; None with fewer than two, or where none has any variance.
+
+    Args:
+        looks: number of planned looks, where seeds are added.
+    """
     import numpy as np
 
     known = [each for each in summaries if testable(each)]
@@ -193,4 +238,4 @@ def all_pairs(summaries: Sequence[Summary]) -> AllPairs | None:
     means, deviations = np.array(parts, dtype=np.float64).T
     if not deviations.any():
         return None
-    return AllPairs(means, deviations**2, np.array([each.n for each in known], dtype=np.float64), exponent)
+    return AllPairs(means, deviations**2, np.array([each.n for each in known], dtype=np.float64), exponent, looks)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from lrbench.statistics.all_pairs import ENOUGH_FOR_WELCH, LEVEL, AllPairs, own_variance_factor
+from lrbench.statistics.all_pairs import ENOUGH_FOR_WELCH, LEVEL, AllPairs, own_variance_factor, pairs_of
 from lrbench.statistics.studentized_range import critical_value
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ NODES = 16
 
 
 @lru_cache(maxsize=512)
-def smallest_difference(policies: int, seeds: int) -> float:
+def smallest_difference(policies: int, seeds: int, looks: int = 1) -> float:
     """Return the difference of two means that is significant with probability ``POWER``, in standard deviations.
 
     The test is that of ``AllPairs`` without unequal spreads. The probability is over the variances that the seeds of
@@ -34,13 +34,14 @@ def smallest_difference(policies: int, seeds: int) -> float:
     Args:
         policies: number of policies in the table.
         seeds: of each policy, at least 2.
+        looks: number of planned looks at the table, where seeds are added.
     """
     error = math.sqrt(2 / seeds)
-    thresholds = _thresholds(policies, seeds)
+    thresholds = _thresholds(policies, seeds, LEVEL / looks)
     return _solved(lambda difference: _found(difference, thresholds, error) - POWER, 0, 100)
 
 
-def _thresholds(policies: int, seeds: int) -> Floats:
+def _thresholds(policies: int, seeds: int, level: float) -> Floats:
     """Differences above which a pair is significant, over the variances that seeds may have."""
     import numpy as np
 
@@ -51,7 +52,7 @@ def _thresholds(policies: int, seeds: int) -> Floats:
     pooled = (own + (freedom - 2 * (seeds - 1)) * others[:, None, None]) / freedom
     factor = float(own_variance_factor(np.array([float(seeds)]), seeds)[0])
     variances = (np.maximum(pooled, factor * first) + np.maximum(pooled, factor * second)) / 2
-    limits: Floats = critical_value(policies, freedom, LEVEL) * np.sqrt(variances / seeds)
+    limits: Floats = critical_value(policies, freedom, level) * np.sqrt(variances / seeds)
     return limits
 
 
@@ -79,21 +80,22 @@ def _solved(rising: Callable[[float], float], low: float, high: float) -> float:
     return high
 
 
-def seeds_for(difference: float, policies: int) -> int | None:
+def seeds_for(difference: float, policies: int, looks: int = 1) -> int | None:
     """Return the seeds of each policy that show a difference; None where they are more than ``MOST_SEEDS``.
 
     Args:
         difference: of two means, in standard deviations over the seeds.
         policies: number of policies in the table.
+        looks: number of planned looks at the table, where seeds are added.
     """
-    at_most = smallest_difference(policies, EXACT_UP_TO)
+    at_most = smallest_difference(policies, EXACT_UP_TO, looks)
     if difference < at_most:
         seeds = EXACT_UP_TO * (at_most / difference) ** 2 if difference > 0 else math.inf
         return math.ceil(seeds) if seeds <= MOST_SEEDS else None
     low, high = 1, EXACT_UP_TO
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if smallest_difference(policies, middle) <= difference else (middle, high)
+        low, high = (low, middle) if smallest_difference(policies, middle, looks) <= difference else (middle, high)
     return high
 
 
@@ -102,7 +104,7 @@ def smallest_shown(tests: AllPairs) -> float | None:
 
     Where the spreads differ, that between the first two policies; None where neither of these has any.
     """
-    by_tukey = smallest_difference(len(tests.means), tests.usual_seeds) * tests.deviation
+    by_tukey = smallest_difference(len(tests.means), tests.usual_seeds, tests.looks) * tests.deviation
     if tests.method == "Tukey":
         return by_tukey
     if not tests.variances[:2].any():
@@ -120,8 +122,7 @@ def _welch_difference(tests: AllPairs, first: int, second: int) -> float:
 
     errors = [float(tests.variances[index] / tests.seeds[index]) for index in (first, second)]
     weights = [error**2 / (float(tests.seeds[index]) - 1) for error, index in zip(errors, (first, second), strict=True)]
-    pairs = len(tests.means) * (len(tests.means) - 1) / 2
-    level = -math.expm1(math.log1p(-LEVEL) / pairs)
+    level = -math.expm1(math.log1p(-LEVEL / tests.looks) / pairs_of(len(tests.means)))
     freedom = sum(errors) ** 2 / sum(weights)
     critical = -float(stdtrit(freedom, level / 2)) - float(stdtrit(freedom, 1 - POWER))
     return math.ldexp(critical * math.sqrt(sum(errors)), tests.exponent)

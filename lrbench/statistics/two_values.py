@@ -83,12 +83,13 @@ def _values(pairs: Sequence[Pair]) -> tuple[_Value, _Value] | None:
     return sides[0], sides[1]
 
 
-def p_of_each(pairs: Sequence[Pair]) -> list[float] | None:
+def p_of_each(pairs: Sequence[Pair], looks: int = 1) -> list[float] | None:
     """Return the two-sided p-value of each policy's difference, corrected for their number; None where there is no
     test.
 
     Args:
         pairs: each policy at both values, of which each is ``testable``.
+        looks: number of planned looks at the results, where seeds are added.
     """
     import numpy as np
 
@@ -104,7 +105,8 @@ def p_of_each(pairs: Sequence[Pair]) -> list[float] | None:
         welch = _two_sided(differences, own[0] + own[1], own, [first.seeds - 1, second.seeds - 1])
         enough = (np.minimum(first.seeds, second.seeds) >= ENOUGH_FOR_WELCH) & (own[0] + own[1] > 0)
         p = np.where(enough, welch, np.maximum(p, welch))
-    return [float(value) for value in -np.expm1(len(pairs) * np.log1p(-np.minimum(p, 1 - 1e-16)))]
+    corrected = -np.expm1(len(pairs) * np.log1p(-np.minimum(p, 1 - 1e-16)))
+    return [float(value) for value in np.minimum(1, looks * corrected)]
 
 
 def _two_sided(
@@ -120,7 +122,7 @@ def _two_sided(
     return np.where((squares > 0) & (errors[0] + errors[1] > 0), found, 0.0)
 
 
-def p_of_all(pairs: Sequence[Pair]) -> float | None:
+def p_of_all(pairs: Sequence[Pair], looks: int = 1) -> float | None:
     """Return the two-sided p-value of the mean, over the policies, of the difference of each; None where there is no
     test.
 
@@ -129,6 +131,7 @@ def p_of_all(pairs: Sequence[Pair]) -> float | None:
 
     Args:
         pairs: each policy at both values, of which each is ``testable``.
+        looks: number of planned looks at the results, where seeds are added.
     """
     import numpy as np
     from scipy.special import stdtr
@@ -140,7 +143,7 @@ def p_of_all(pairs: Sequence[Pair]) -> float | None:
     weights = sum(float((error**2 / (value.seeds - 1)).sum()) for error, value in zip(errors, values, strict=True))
     error = float(sum(each.sum() for each in errors))
     difference = abs(float((values[0].means - values[1].means).sum()))
-    return float(2 * stdtr(error**2 / weights, -difference / np.sqrt(error)))
+    return float(min(1, looks * 2 * stdtr(error**2 / weights, -difference / np.sqrt(error))))
 
 
 def why_untested(first: Summary, second: Summary) -> Untested:

@@ -35,29 +35,30 @@ class Comparison:
     ranks: tuple[int, int] | None = None
 
 
-def compare(summaries: Sequence[Summary]) -> list[Comparison]:
+def compare(summaries: Sequence[Summary], looks: int = 1) -> list[Comparison]:
     """Compare policies with the best and with each other; see ``lrbench.statistics.all_pairs`` for the tests.
 
     Args:
         summaries: the best first, in the order of the means.
+        looks: number of planned looks at the table, where seeds are added.
     """
     verdicts: list[Verdict] = ["best", *(why_untested(summaries[0], other) for other in summaries[1:])]
-    tests = all_pairs(summaries)
+    tests = all_pairs(summaries, looks)
     if tests is None:
         return [Comparison(verdict) for verdict in verdicts[: len(summaries)]]
     different, tested = tests.different(), [index for index, each in enumerate(summaries) if testable(each)]
     ranks = rank_ranges(different, len(summaries) - len(tested))
     groups = dict(zip(tested, zip(letters(different), ranks, strict=True), strict=True))
     found = []
-    for index, p in enumerate(p_values(summaries, 0)):
+    for index, p in enumerate(p_values(summaries, 0, looks)):
         judged: Verdict = verdicts[index] if p is None else "worse" if p < LEVEL else "not told apart"
         found.append(Comparison(judged, p, *groups.get(index, ("", (1, len(summaries))))))
     return found
 
 
-def p_values(summaries: Sequence[Summary], against: int) -> list[float | None]:
+def p_values(summaries: Sequence[Summary], against: int, looks: int = 1) -> list[float | None]:
     """Return the p-value of each policy against one of them, corrected for all pairs; None where there is no test."""
-    tests, found = all_pairs(summaries), [None] * len(summaries)
+    tests, found = all_pairs(summaries, looks), [None] * len(summaries)
     if tests is None or not testable(summaries[against]):
         return [*found]
     tested = [index for index, each in enumerate(summaries) if testable(each)]

@@ -186,13 +186,14 @@ def _confirmed(runner: TrialRunner, policies: Mapping[Policy, str], others: Sequ
 
     That the training breaks down shows without the test set, so nothing is chosen on it.
     """
-    rows = confirm(runner, policies, runner.experiment.settings.seeds)
+    seeds = runner.experiment.confirming_seeds
+    rows = confirm(runner, policies, seeds)
     for policy in others:
         found = [row for row in rows if row.role == FOUND]
         if any(not row.diverged for row in found):
             break
         if policy not in policies:
-            rows[len(found) : len(found)] = confirm(runner, {policy: FOUND}, runner.experiment.settings.seeds)
+            rows[len(found) : len(found)] = confirm(runner, {policy: FOUND}, seeds)
     return rows
 
 

@@ -23,6 +23,7 @@ from lrbench.spec.model import (
     WorkloadSettings,
 )
 from lrbench.spec.sections import CompositionSettings, EngineSettings, RangeSettings, SearchSettings
+from lrbench.spec.seeds import AddedSeeds
 from lrbench.spec.snapshots import SnapshotSettings
 from reference import NOTE
 from reference.docstrings import attributes
@@ -34,6 +35,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "workload.dataset": DataFolders,
     "solver": SolverSettings,
     "engine": EngineSettings,
+    "seeds": AddedSeeds,
     "objective": ObjectiveSettings,
     "target": TargetSettings,
     "stopping": StoppingSettings,

@@ -16,7 +16,7 @@ FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 
 def tasks(policies, seeds, workload=fake_runs.WORKLOAD):
     """Tasks as far as they are looked at: on a workload, with the accuracy as the objective."""
-    settings = SimpleNamespace(objective=SimpleNamespace(resolved=ACCURACY))
+    settings = SimpleNamespace(objective=SimpleNamespace(resolved=ACCURACY), seeds=list(range(seeds)))
     experiment = SimpleNamespace(settings=settings, describe=lambda run, data: SimpleNamespace(workload=workload))
     solver = SimpleNamespace(resolved=lambda: {"type": "SGD"})
     runs = [

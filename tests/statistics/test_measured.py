@@ -69,3 +69,13 @@ def test_two_values_that_do_not_differ_raise_an_alarm_in_one_of_twenty_at_most(m
     spreads = measured.deviations("one x3", 7) if wide == "one" else np.full(7, 3.0)
     alarms = measured.contrast_alarms(np.random.default_rng(0), (spreads, np.ones(7)), seeds, TABLES)
     assert max(alarms) <= seldom_more(MOST_ALARMS)
+
+
+@pytest.mark.parametrize("worse", [0, 2])
+@pytest.mark.parametrize("spread", ["equal", "one x3"])
+def test_seeds_that_are_added_until_the_question_is_settled_raise_no_more_alarms(measured, spread, worse):
+    found = measured.adding_seeds(
+        np.random.default_rng(0), measured.deviations(spread, 4), 1.5, worse, TABLES // 2, most=12
+    )
+    assert found.alarms <= binom.ppf(0.999, TABLES // 2, MOST_ALARMS) / (TABLES // 2)
+    assert found.seeds < 12

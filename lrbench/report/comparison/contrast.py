@@ -13,7 +13,7 @@ from typing import Literal
 
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary
-from lrbench.report.policies import PolicyRow
+from lrbench.report.policies import PolicyRow, planned_looks
 from lrbench.statistics.all_pairs import LEVEL
 from lrbench.statistics.two_values import Untested, both_testable, p_of_all, p_of_each, why_untested
 
@@ -29,7 +29,7 @@ class Difference:
             value.
         verdict: ``differs`` where p is below 5 %; ``missed``: a run missed the target whose time is compared;
             ``not comparable``: not run, or not done, at one.
-        p: corrected for the number of policies.
+        p: corrected for the number of policies and, where seeds were added, of planned looks.
     """
 
     policy: str
@@ -67,7 +67,8 @@ def contrast(
     pairs = {policy: (first.get(policy), second.get(policy)) for policy in {**first, **second}}
     known = {policy: found for policy, (one, two) in pairs.items() if (found := _means(one, two, metric))}
     tested = {policy: pair for policy, pair in known.items() if both_testable(pair)}
-    each = p_of_each(list(tested.values()))
+    looks = planned_looks(row for rows in pairs.values() for row in rows if row is not None)
+    each = p_of_each(list(tested.values()), looks)
     p_values = {} if each is None else dict(zip(tested, each, strict=True))
     differences = {}
     for policy, rows in pairs.items():
@@ -85,7 +86,7 @@ def contrast(
             verdict = "differs" if p_values[policy] < LEVEL else "not told apart"
         differences[policy] = Difference(policy, _apart(known[policy]), verdict, p_values.get(policy))
     mean = math.fsum(map(_apart, known.values())) / len(known) if known else None
-    return Contrast(base, other, differences, mean, p_of_all(list(tested.values())), len(tested))
+    return Contrast(base, other, differences, mean, p_of_all(list(tested.values()), looks), len(tested))
 
 
 def _means(one: PolicyRow | None, other: PolicyRow | None, metric: Metric) -> tuple[Summary, Summary] | None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lrbench.metrics.registry import Metric
 from lrbench.report.build import standing
-from lrbench.report.policies import PolicyRow
+from lrbench.report.policies import PolicyRow, planned_looks
 from lrbench.statistics.agreement import known_order, tau_b, tau_range
 from lrbench.statistics.all_pairs import LEVEL, all_pairs, testable
 from lrbench.statistics.two_values import Untested, why_untested
@@ -136,7 +136,7 @@ def _known_order(rows: Sequence[PolicyRow], metric: Metric) -> NDArray[np.float6
     summaries = [rows[index].tested(metric) for index in sure]
     if any(summary.n < 2 for summary in summaries):
         return None
-    tests = all_pairs(summaries)
+    tests = all_pairs(summaries, planned_looks(rows))
     if tests is None or not all(map(testable, summaries)):
         return None
     found = np.zeros((len(rows), len(rows)))

@@ -11,6 +11,7 @@ from lrbench.errors import path_text
 from lrbench.metrics.objective import Objective
 from lrbench.metrics.registry import METRICS, Metric
 from lrbench.metrics.run import Robustness
+from lrbench.report.added_seeds import added_seeds_note
 from lrbench.report.build import Report, WorkloadTable
 from lrbench.report.document import Block, Cell, Column, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.formats import (
@@ -174,6 +175,8 @@ def ranking_notes(workload: WorkloadTable, metric: Metric) -> Iterator[str]:
     ranked = [row for row in workload.policies if row.rank is not None]
     if workload.tests is not None:
         yield from test_notes(workload.tests, metric.unit)
+    if (adding := added_seeds_note(workload, metric)) is not None:
+        yield adding
     if metric.to_target and any(row.diverged or row.missed(metric) for row in ranked):
         yield _MISSED
     elif any(row.diverged for row in ranked):

@@ -138,7 +138,7 @@ def _seeds_to_tell(row: PolicyRow, workload: WorkloadTable) -> int | None:
     unclear = row.comparison is not None and row.comparison.verdict == "not told apart"
     if tests is None or tests.method == "Welch" or mean is None or best is None or not unclear:
         return None
-    return seeds_for(abs(mean - best) / tests.deviation, len(tests.means))
+    return seeds_for(abs(mean - best) / tests.deviation, len(tests.means), tests.looks)
 
 
 def comparison_data(comparison: Comparison | None) -> dict[str, Any]:

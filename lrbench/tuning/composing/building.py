@@ -256,7 +256,7 @@ def compose_and_confirm(runner: TrialRunner, search_runner: TrialRunner, space: 
     policies = {found.policy: COMPOSED}
     for policy, role in ((single, SINGLE), *((baseline, BASELINE) for baseline in beside.policies)):
         policies.setdefault(policy, role)
-    confirmed = confirm(runner.with_suffix(CONFIRMED), policies, runner.experiment.settings.seeds)
+    confirmed = confirm(runner.with_suffix(CONFIRMED), policies, runner.experiment.confirming_seeds)
     return replace(
         found,
         best_single=single,

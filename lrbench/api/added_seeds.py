@@ -1,0 +1,61 @@
+"""Runs of a spec that adds seeds: each policy is trained with more of them until the differences are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lrbench.executors.local import LocalExecutor, Outcome
+from lrbench.executors.plan import Task
+from lrbench.executors.prefixes import run_sharing
+from lrbench.report.added_seeds import added_seeds_note, undecided
+from lrbench.report.build import build_report
+from lrbench.report.rows import row_of_record
+from lrbench.runs.files import DamagedRun
+from lrbench.runs.records import read_run
+from lrbench.spec.seeds import AddedSeeds
+
+
+def run_tasks(executor: LocalExecutor, tasks: Sequence[Task], tell: Callable[[str], None]) -> list[Outcome]:
+    """Run the tasks; of a spec that adds seeds those that its policies need.
+
+    Each policy is trained with the seeds up to the first look. At each look those of a pair that neither differs
+    significantly nor is known well enough go on to the next; see ``lrbench.statistics.sequential``.
+
+    Args:
+        tell: called with a line after each look.
+
+    Raises:
+        Interrupted: Ctrl-C; what was done is on disk.
+    """
+    seeds = tasks[0].experiment.settings.seeds
+    if not isinstance(seeds, AddedSeeds):
+        return run_sharing(executor, tasks)
+    outcomes: list[Outcome] = []
+    wanted, metric = list(tasks), tasks[0].experiment.settings.objective.ranking
+    for look in seeds.looks:
+        done = {outcome.task.folder for outcome in outcomes}
+        outcomes += run_sharing(executor, [task for task in wanted if task.run.seed < look and task.folder not in done])
+        rows = [row_of_record(read_run(outcome.task.folder)) for outcome in outcomes if _readable(outcome.task.folder)]
+        undecided_folders = set()
+        for table in build_report(rows, metric).workloads:
+            tell(f"after {look} seeds: {added_seeds_note(table, metric)}")
+            undecided_folders |= {run.path for row in undecided(table, seeds.half_width) for run in row.runs}
+        policies = {_policy(outcome.task) for outcome in outcomes if outcome.task.folder in undecided_folders}
+        wanted = [task for task in tasks if _policy(task) in policies]
+        if not wanted:
+            break
+    return outcomes
+
+
+def _readable(folder: Path) -> bool:
+    try:
+        read_run(folder)
+    except DamagedRun:
+        return False
+    return True
+
+
+def _policy(task: Task) -> tuple[str, str]:
+    """What the runs of one policy have in common, scales included: those of its robustness go along."""
+    return task.run.policy.text, repr(task.run.solver.resolved())
