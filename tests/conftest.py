@@ -43,6 +43,8 @@ MEMORY, ROOM = Path("/dev/shm"), 4 << 30
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # tests write many small files, each to the disk
 
+NO_IMAGE_TOOLS = "import sys, types\nsys.modules['caffe.io'] = types.ModuleType('caffe.io')\n"
+"""Spares the import of SciPy and scikit-image, as LRBench's own worker does."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -69,10 +71,10 @@ def caffe_environment() -> CaffeEnvironment:
 
 @pytest.fixture(scope="session")
 def caffe_python(caffe_environment: CaffeEnvironment) -> Callable[[str], str]:
-    """Runs a script's text in Caffe's Python and returns what it printed."""
+    """Runs a script's text in Caffe's Python, without pycaffe's image tools, and returns what it printed."""
 
     def run(script: str) -> str:
-        command = caffe_environment.command((*caffe_environment.python, "-c", script), threads=1)
+        command = caffe_environment.command((*caffe_environment.python, "-c", NO_IMAGE_TOOLS + script), threads=1)
         answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         assert answer.returncode == 0, answer.stderr[-2000:]
         return answer.stdout

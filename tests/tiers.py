@@ -27,8 +27,12 @@ PROCESSES = {
     "caffe_environment",
     "CaffeEngine",
     "TorchEngine",
+    "Folder",
+    "ProgramFolder",
     "multiprocessing",
 }
+OPTIMIZERS = "optim"
+"""Name in tests that make an optimizer of PyTorch, for the first of which a process loads PyTorch's compiler."""
 FRAMEWORKS = re.compile(r"^(import|from) (jax|keras|optax)\b", re.MULTILINE)
 """What takes longer to import than all tests of a file that uses it take to run."""
 
@@ -50,9 +54,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     tier = config.getoption("--tier")
     for item in items:
         shared = [fixtures[-1] for fixtures in _fixtures(item).values() if fixtures[-1].scope == "module"]
-        if shared and not item.get_closest_marker("xdist_group"):  # made once, not by each worker
-            item.add_marker(pytest.mark.xdist_group(shared[0].baseid))
-        if item.get_closest_marker("caffe") or not PROCESSES.isdisjoint(_names_reached(item)):
+        reached = _names_reached(item)
+        group = shared[0].baseid if shared else OPTIMIZERS if OPTIMIZERS in reached else None
+        if group and not item.get_closest_marker("xdist_group"):  # made once, not by each worker
+            item.add_marker(pytest.mark.xdist_group(group))
+        if item.get_closest_marker("caffe") or not PROCESSES.isdisjoint(reached):
             item.add_marker("engines")
     left = [item for item in items if tier and (tier == "engines") != bool(item.get_closest_marker("engines"))]
     if left:

@@ -54,6 +54,8 @@ def test_caffe_crops_the_padding_away_and_sees_zeros_in_it(batch, tmp_path):
 
 def test_what_caffe_writes_is_read(caffe_python, tmp_path):
     script = """
+import sys
+del sys.modules["caffe.io"]
 import caffe, numpy
 datum = caffe.io.array_to_datum(numpy.arange(24, dtype="uint8").reshape(2, 3, 4), label=3)
 open({out!r}, "wb").write(datum.SerializeToString())

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import typed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/train-your-own-program.md"
 PROGRAMS = PAGE.parent / "programs"
@@ -44,13 +45,13 @@ def shortened(name: str, folder: Path, function: str | None = None) -> Path:
 def trained(spec: Path) -> list[dict[str, float]]:
     """Run the spec, and return the evaluations of its one run."""
     pytest.importorskip("sklearn")
-    command = [sys.executable, "-m", "lrbench", "run", spec.name, "--program"]
-    done = subprocess.run(command, cwd=spec.parent, capture_output=True, text=True, timeout=300, check=False)
+    done = typed("run", spec.name, "--program", cwd=spec.parent)
     assert done.returncode == 0, done.stderr
     (file,) = spec.parent.glob("results/train/*/evaluations.jsonl")
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("name", NAMES)
 def test_each_program_trains_under_lrbench(name, tmp_path):
     pytest.importorskip("jax" if name == "jax_loop" else "torch")
@@ -71,6 +72,7 @@ def test_alone_a_program_ends_as_it_did_before(tmp_path):
     assert "test_loss" in outputs[0]
 
 
+@pytest.mark.engines
 def test_the_function_of_the_page_trains(tmp_path):
     pytest.importorskip("torch")
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

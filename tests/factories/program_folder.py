@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from command_line import typed
 
 DESCENT = """
 import random
@@ -48,16 +49,9 @@ class ProgramFolder:
         return self.path / name
 
     def lrbench(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command; ``name=value`` among the words sets that in the spec."""
-        typed = [part for word in words for part in (("--set", word) if _is_setting(word) else (word,))]
-        return subprocess.run(
-            [sys.executable, "-m", "lrbench", *typed],
-            cwd=self.path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        """Run a command in this process; ``name=value`` among the words sets that in the spec."""
+        parts = [part for word in words for part in (("--set", word) if _is_setting(word) else (word,))]
+        return typed(*parts, cwd=self.path)
 
     def answer(self, *words: str) -> Any:
         """Return the JSON of a command that succeeds."""

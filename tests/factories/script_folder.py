@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from command_line import typed
+
 PLAIN = """
 import random
 import lrbench
@@ -59,9 +61,8 @@ class Folder:
         return [sys.executable, "-m", "lrbench", *words]
 
     def lrbench(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*words), cwd=self.path, capture_output=True, text=True, timeout=120, check=False
-        )
+        """Run a command in this process; the programs have theirs."""
+        return typed(*words, cwd=self.path)
 
     def train(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.lrbench("run", "train.yaml", "--program", *words)
