@@ -1,4 +1,4 @@
-"""Entry points of installed packages, which add LR functions, engines, data sets and metrics."""
+"""Entry points of installed packages, which add LR functions, engines, executors, data sets and metrics."""
 
 from __future__ import annotations
 

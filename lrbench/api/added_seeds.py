@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lrbench.executors.local import LocalExecutor, Outcome
+from lrbench.executors.dispatcher import Dispatcher, Outcome
 from lrbench.executors.plan import Task
 from lrbench.executors.prefixes import run_sharing
 from lrbench.report.added_seeds import added_seeds_note, undecided
@@ -16,7 +16,7 @@ from lrbench.runs.records import read_run
 from lrbench.spec.seeds import AddedSeeds
 
 
-def run_tasks(executor: LocalExecutor, tasks: Sequence[Task], tell: Callable[[str], None]) -> list[Outcome]:
+def run_tasks(dispatcher: Dispatcher, tasks: Sequence[Task], tell: Callable[[str], None]) -> list[Outcome]:
     """Run the tasks; of a spec that adds seeds those that its policies need.
 
     Each policy is trained with the seeds up to the first look. At each look those of a pair that neither differs
@@ -30,12 +30,14 @@ def run_tasks(executor: LocalExecutor, tasks: Sequence[Task], tell: Callable[[st
     """
     seeds = tasks[0].experiment.settings.seeds
     if not isinstance(seeds, AddedSeeds):
-        return run_sharing(executor, tasks)
+        return run_sharing(dispatcher, tasks)
     outcomes: list[Outcome] = []
     wanted, metric = list(tasks), tasks[0].experiment.settings.objective.ranking
     for look in seeds.looks:
         done = {outcome.task.folder for outcome in outcomes}
-        outcomes += run_sharing(executor, [task for task in wanted if task.run.seed < look and task.folder not in done])
+        outcomes += run_sharing(
+            dispatcher, [task for task in wanted if task.run.seed < look and task.folder not in done]
+        )
         rows = [row_of_record(read_run(outcome.task.folder)) for outcome in outcomes if _readable(outcome.task.folder)]
         undecided_folders = set()
         for table in build_report(rows, metric).workloads:

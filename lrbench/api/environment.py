@@ -47,6 +47,16 @@ def site(consent: Consent | None = None) -> Site:
     return Site(home=home(), caffe=os.environ.get("LRBENCH_CAFFE") or None, consent=consent)
 
 
+def node_site(typed: Consent | None) -> Site:
+    """The site of a node of a cluster: the consent is what the user typed elsewhere, the environment is this one's.
+
+    The program's files are in the folder of the spec, wherever that was; the Python is this node's unless typed.
+    """
+    if typed is None:
+        return site()
+    return site(consent(None, typed.python if "--python" in typed.typed else None, typed.launcher, typed.typed))
+
+
 def consent(
     program: Path | None, python: str | None = None, launcher: tuple[str, ...] = (), typed: tuple[str, ...] = ()
 ) -> Consent:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from lrbench.api.added_seeds import run_tasks
-from lrbench.api.environment import data_folder, home, site
+from lrbench.api.environment import data_folder, home, node_site, site
 from lrbench.api.functions import SpecOrFunction, log_program, read_python
 from lrbench.api.results import Results
 from lrbench.data import prepare
 from lrbench.data.sources import in_lines
 from lrbench.errors import UsageError
 from lrbench.executors import plan
-from lrbench.executors.local import Outcome
+from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.log_listener import LogListener, name_of
+from lrbench.executors.registry import open_executor
 from lrbench.executors.setup import (
     check_engine,
     check_tasks,
     find_data,
     find_engine,
-    make_executor,
+    make_dispatcher,
+    sessions_at_once,
     with_engine_version,
 )
 
@@ -30,7 +33,13 @@ LOG = logging.getLogger("lrbench")
 
 
 def run(
-    spec: SpecOrFunction, *, results: str | os.PathLike[str] = "results", jobs: int = 1, threads: int = 1, **values: Any
+    spec: SpecOrFunction,
+    *,
+    results: str | os.PathLike[str] = "results",
+    jobs: int | None = None,
+    threads: int = 1,
+    executor: str = "local",
+    **values: Any,
 ) -> Results:
     """Run the experiment that a spec describes, or one of a training function, and return its results.
 
@@ -52,8 +61,10 @@ def run(
     Args:
         spec: the path of a YAML file, what such a file holds, or a training function.
         results: the results folder, with one subfolder per experiment.
-        jobs: sessions to train in parallel.
+        jobs: sessions to train in parallel; None: as many as the cores and the memory allow, 1 for a function, and
+            where seconds decide.
         threads: processor threads per session.
+        executor: where the sessions run, as for ``lrbench run --executor``: ``local``, ``ray`` or ``ray://HOST:PORT``.
         values: set in the spec by key; a mapping sets the keys that it has. ``engine="torch"`` is short for
             ``engine={"name": "torch"}``.
 
@@ -65,22 +76,24 @@ def run(
     check_counts(jobs=jobs, threads=threads)
     experiment, consent = read_python(spec, values)
     check_engine(experiment)
-    engine = find_engine(experiment, site(consent))
-    data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=in_lines(LOG.info)))
-    experiment = with_engine_version(experiment, engine)
-    tasks = plan.tasks(experiment, data, Path(results), threads)
-    check_tasks(tasks, engine, experiment)
-    log_program(experiment, data, consent)
-    executor = make_executor(tasks, engine, jobs, LOG.info)
-    executor.listener = RunLog(len(tasks))
-    outcomes = run_tasks(executor, tasks, LOG.info)
+    with closing(open_executor(executor, node_site)) as place:
+        engine = find_engine(experiment, place, site(consent))
+        data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=in_lines(LOG.info)))
+        experiment = with_engine_version(experiment, engine)
+        tasks = plan.tasks(experiment, data, Path(results), threads)
+        check_tasks(tasks, engine, experiment)
+        log_program(experiment, data, consent)
+        jobs = sessions_at_once(experiment, engine, place, jobs, threads, LOG.info)
+        dispatcher = make_dispatcher(tasks, engine, place, jobs, LOG.info)
+        dispatcher.listener = RunLog(len(tasks))
+        outcomes = run_tasks(dispatcher, tasks, LOG.info)
     return Results(*(outcome.task.folder for outcome in outcomes))
 
 
-def check_counts(**counts: int) -> None:
-    """Raise UsageError unless every count is at least 1."""
+def check_counts(**counts: int | None) -> None:
+    """Raise UsageError unless every count that is given is at least 1."""
     for name, count in counts.items():
-        if count < 1:
+        if count is not None and count < 1:
             raise UsageError(f"{name} is {count}, but must be at least 1")
 
 

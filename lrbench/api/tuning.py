@@ -5,16 +5,26 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, overload
 
-from lrbench.api.environment import data_folder, home, site
+from lrbench.api.environment import data_folder, home, node_site, site
 from lrbench.api.functions import SpecOrFunction, log_program, read_python
 from lrbench.api.training import RunLog, check_counts
 from lrbench.data import prepare
 from lrbench.data.sources import in_lines
 from lrbench.errors import UsageError
-from lrbench.executors.setup import check_engine, check_tasks, find_data, find_engine, with_engine_version
+from lrbench.executors.base import Executor
+from lrbench.executors.registry import open_executor
+from lrbench.executors.setup import (
+    check_engine,
+    check_tasks,
+    find_data,
+    find_engine,
+    sessions_at_once,
+    with_engine_version,
+)
 from lrbench.policies import Policy
 from lrbench.report.labels import workload_label
 from lrbench.report.render import notebook, render
@@ -75,8 +85,9 @@ def tune(
     spec: SpecOrFunction,
     *,
     results: str | os.PathLike[str] = "results",
-    jobs: int = 1,
+    jobs: int | None = None,
     threads: int = 1,
+    executor: str = "local",
     storage: str | None = None,
     **values: Any,
 ) -> TuneResults:
@@ -93,8 +104,9 @@ def tune(
     Args:
         spec: the path of a YAML file, what such a file holds, or a training function; see ``lrbench.run``.
         results: the results folder.
-        jobs: sessions to train in parallel.
+        jobs: sessions to train in parallel; None: as many as the cores and the memory allow; see ``lrbench.run``.
         threads: processor threads per session.
+        executor: where the sessions run; see ``lrbench.run``.
         storage: the URL of a database or a file for the search, by default a file in the results folder.
         values: set in the spec by key, as for ``lrbench.run``; ``search={"trials": 12}`` sets the budget.
 
@@ -103,12 +115,13 @@ def tune(
             process.
         Interrupted: Ctrl-C; completed work is kept.
     """
-    runner = _runner(spec, values, results, jobs, threads, lambda experiment: experiment.confirming_seeds)
-    given_baselines(runner)
-    check_storage(storage)
-    searching = setup.on_search_engine(runner, site(), LOG.info)
-    judge = searching.on_validation(home())
-    return TuneResults(search(runner, judge, setup.find_space(searching, home(), LOG.info), storage))
+    with closing(open_executor(executor, node_site)) as place:
+        runner = _runner(spec, values, results, jobs, threads, place, lambda experiment: experiment.confirming_seeds)
+        given_baselines(runner)
+        check_storage(storage)
+        searching = setup.on_search_engine(runner, site(), LOG.info)
+        judge = searching.on_validation(home())
+        return TuneResults(search(runner, judge, setup.find_space(searching, home(), LOG.info), storage))
 
 
 class RangeResults(Sequence[RangeResult]):
@@ -146,8 +159,9 @@ def range(
     spec: SpecOrFunction,
     *,
     results: str | os.PathLike[str] = "results",
-    jobs: int = 1,
+    jobs: int | None = None,
     threads: int = 1,
+    executor: str = "local",
     **values: Any,
 ) -> RangeResults:
     """Find a useful range of learning rates for the workload of a spec or for a training function.
@@ -163,8 +177,9 @@ def range(
     Args:
         spec: the path of a YAML file, what such a file holds, or a training function; see ``lrbench.run``.
         results: the results folder.
-        jobs: sessions to train in parallel.
+        jobs: sessions to train in parallel; None: as many as the cores and the memory allow; see ``lrbench.run``.
         threads: processor threads per session.
+        executor: where the sessions run; see ``lrbench.run``.
         values: set in the spec by key, as for ``lrbench.run``; ``range={"high": 1}`` sets the highest rate to try.
 
     Raises:
@@ -172,14 +187,17 @@ def range(
             process.
         Interrupted: Ctrl-C; completed work is kept.
     """
-    runner = _runner(spec, values, results, jobs, threads, _check_plans)
-    judged = runner.on_validation(home(), most=FEW_IMAGES)
-    solvers = runner.experiment.settings.solver
-    check_tasks([task for solver in solvers for task in sweep_tasks(judged, solver)], runner.engine, runner.experiment)
+    with closing(open_executor(executor, node_site)) as place:
+        runner = _runner(spec, values, results, jobs, threads, place, _check_plans)
+        judged = runner.on_validation(home(), most=FEW_IMAGES)
+        solvers = runner.experiment.settings.solver
+        sweeps = [task for solver in solvers for task in sweep_tasks(judged, solver)]
+        check_tasks(sweeps, runner.engine, runner.experiment)
+        found = [range_test(judged, solver) for solver in solvers]
     workload = runner.experiment.workload
     size = getattr(workload, "batch_size", None)
     heading = workload_label(workload.net_name, runner.data.label, size, workload.iterations)
-    return RangeResults([range_test(judged, solver) for solver in solvers], heading, workload.iterations)
+    return RangeResults(found, heading, workload.iterations)
 
 
 def _check_plans(experiment: Experiment) -> None:
@@ -191,8 +209,9 @@ def _runner(
     spec: SpecOrFunction,
     values: Mapping[str, Any],
     results: str | os.PathLike[str],
-    jobs: int,
+    jobs: int | None,
     threads: int,
+    executor: Executor,
     check: Callable[[Experiment], object] = lambda experiment: None,
 ) -> TrialRunner:
     """Open the workload with its data and engine, ready to run policies.
@@ -204,9 +223,10 @@ def _runner(
     experiment, consent = read_python(spec, values, TuningSettings)
     check_engine(experiment)
     check(experiment)
-    engine = find_engine(experiment, site(consent))
+    engine = find_engine(experiment, executor, site(consent))
     data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=in_lines(LOG.info)))
     experiment = with_engine_version(experiment, engine)
-    runner = TrialRunner(experiment, data, engine, Path(results), jobs, threads, listener=RunLog())
+    count = sessions_at_once(experiment, engine, executor, jobs, threads, LOG.info)
+    runner = TrialRunner(experiment, data, engine, Path(results), count, threads, listener=RunLog(), executor=executor)
     log_program(experiment, data, consent)
     return setup.checked(runner, LOG.info)

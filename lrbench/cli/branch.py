@@ -54,9 +54,9 @@ def branch(options: FromRunsOptions, ends: tuple[int, ...], cooldown: float, sha
     from lrbench.report.views.branch import branch_document
     from lrbench.tuning.branching import branches, results_by_length
 
-    found, engine = open_runs(options)
+    found, engine, executor = open_runs(options)
     tasks = branches(found, ends, cooldown, shape, options.threads)
-    outcomes = train(tasks, engine, options)
+    outcomes = train(tasks, engine, executor, options)
     experiment = found[0].experiment
     batch_size = getattr(experiment.workload, "batch_size", None)
     heading = workload_label(experiment.workload.net_name, found[0].data.label, batch_size, None)

@@ -10,6 +10,7 @@ import click
 
 from lrbench.api.environment import home, site
 from lrbench.cli.output import tell
+from lrbench.cli.setup import open_executor
 from lrbench.data import find_data_set, find_prepared
 from lrbench.engines.names import is_own
 from lrbench.errors import EngineUnavailable, plain
@@ -34,14 +35,22 @@ from lrbench.spec.seeds import AddedSeeds
 
 if TYPE_CHECKING:
     from lrbench.engines.site import Consent
+    from lrbench.executors.base import Executor
     from lrbench.executors.plan import Task
     from lrbench.spec.experiment import Experiment
 
 
 def show_plan(
-    experiment: Experiment, results: Path, shard: tuple[int, int], jobs: int, threads: int, consent: Consent | None
+    experiment: Experiment,
+    results: Path,
+    shard: tuple[int, int],
+    sessions: tuple[str, int | None, int],
+    consent: Consent | None,
 ) -> None:
     """Print the runs with their status and folder on standard output, the estimates on standard error.
+
+    Args:
+        sessions: values of ``--executor``, ``--jobs`` and ``--threads``.
 
     Without the data set or the engine the runs are listed all the same, and a line says what to type.
 
@@ -49,6 +58,8 @@ def show_plan(
         DataError: the data set is damaged, on which Caffe would abort when the time is measured.
         NetError: the net cannot be trained on these images, or by the engine.
     """
+    executor_name, jobs, threads = sessions
+    executor = open_executor(executor_name)
     data = find_data(experiment, lambda name: find_prepared(name, home()))
     if data is None:
         name = str(experiment.net_workload.dataset)
@@ -62,14 +73,15 @@ def show_plan(
         return
     if consent is not None or not is_own(experiment.settings.engine.name):
         with contextlib.suppress(EngineUnavailable):  # the line below the runs says so
-            experiment = with_engine_version(experiment, find_engine(experiment, site(consent)))
+            experiment = with_engine_version(experiment, find_engine(experiment, executor, site(consent)))
     every = plan.tasks(experiment, data, results, threads)
     tasks = plan.share(every, *shard)
     statuses = [RunDirectory(task.folder).status() for task in tasks]
     for task, status in zip(tasks, statuses, strict=True):
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = [task for task, status in zip(tasks, statuses, strict=True) if not status.done]
-    click.echo(f"{len(waiting)} of {len(tasks)} runs to do{_time(waiting, experiment, results, jobs)}", err=True)
+    time = _time(waiting, experiment, results, executor, jobs)
+    click.echo(f"{len(waiting)} of {len(tasks)} runs to do{time}", err=True)
     if shared := saved_iterations(with_prefixes(waiting)):
         whole = len(waiting) * experiment.workload.iterations
         click.echo(f"{shared:,} of their {whole:,} iterations are common to several runs, and trained once", err=True)
@@ -86,17 +98,17 @@ def show_plan(
         click.echo(plain(shown), err=True)
 
 
-def _time(waiting: list[Task], experiment: Experiment, results: Path, jobs: int) -> str:
+def _time(waiting: list[Task], experiment: Experiment, results: Path, executor: Executor, jobs: int | None) -> str:
     if not waiting:
         return ""
     if isinstance(experiment.workload, ProgramWorkload):
-        return _program_time(waiting, experiment.workload, results, jobs)
+        return _program_time(waiting, experiment.workload, results, jobs or 1)
     try:
-        engine = find_engine(experiment, site())
+        engine = find_engine(experiment, executor, site())
         check_tasks(waiting, engine, experiment)
     except EngineUnavailable as error:
         return f"; no estimate: the engine cannot start on this machine: {error}"
-    jobs = sessions_at_once(engine, jobs, tell)
+    jobs = min(len(waiting), sessions_at_once(experiment, engine, executor, jobs, waiting[0].threads, tell))
     lanes = find_lanes(waiting, engine, jobs, tell)
     found = estimate(waiting, engine, jobs, lanes)
     side_by_side = f"-j {jobs}" if lanes == 1 else f"-j {jobs} and {lanes} lanes"

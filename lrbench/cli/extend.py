@@ -28,9 +28,9 @@ def extend(options: FromRunsOptions, end: int) -> int:
     from lrbench.report.views.extend import extend_document
     from lrbench.tuning.extending import extensions
 
-    found, engine = open_runs(options)
+    found, engine, executor = open_runs(options)
     tasks, meaning = extensions(found, end, options.threads)
-    outcomes = train(tasks, engine, options)
+    outcomes = train(tasks, engine, executor, options)
     before, after = read_report([run.folder for run in found]), read_report([task.folder for task in tasks])
     show(extend_document(before, after, meaning), options.output_format, options.output)
     return 1 if any(outcome.status.status == "failed" for outcome in outcomes) else 0

@@ -13,15 +13,16 @@ import click
 
 from lrbench.api.environment import site
 from lrbench.cli.consent import announce_program, program_options
-from lrbench.cli.options import format_option, jobs_option, output_option, overrides_options, threads_option
+from lrbench.cli.options import format_option, output_option, overrides_options, session_options
 from lrbench.cli.output import how_to_resume, tell
-from lrbench.cli.setup import prepare_data
+from lrbench.cli.setup import open_executor, prepare_data
 from lrbench.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from lrbench.engines.base import Engine
     from lrbench.engines.site import Consent
-    from lrbench.executors.local import Outcome
+    from lrbench.executors.base import Executor
+    from lrbench.executors.dispatcher import Outcome
     from lrbench.executors.plan import Task
     from lrbench.tuning.branching import StoredRun
 
@@ -32,8 +33,9 @@ class FromRunsOptions:
 
     runs: tuple[Path, ...]
     spec: Path | None
-    jobs: int
+    jobs: int | None
     threads: int
+    executor: str
     overrides: tuple[str, ...]
     output_format: str
     output: Path | None
@@ -50,8 +52,7 @@ def from_runs_options(command: Callable[..., int]) -> Callable[..., int]:
         metavar="SPEC",
         help="Spec that the runs were made by, for a program or a net or data set of one's own.",
     )
-    @jobs_option
-    @threads_option
+    @session_options
     @overrides_options
     @program_options
     @format_option()
@@ -64,17 +65,18 @@ def from_runs_options(command: Callable[..., int]) -> Callable[..., int]:
     return called
 
 
-def open_runs(options: FromRunsOptions) -> tuple[list[StoredRun], Engine]:
-    """Return the runs of the command line with their experiments, and the engine of the first.
+def open_runs(options: FromRunsOptions) -> tuple[list[StoredRun], Engine, Executor]:
+    """Return the runs of the command line with their experiments, the engine of the first, and the executor.
 
     Raises:
         UsageError: a folder is no run, its settings cannot be made out, or its engine or data are not at hand.
     """
-    found = [_open(folder.resolve(), options) for folder in options.runs]
-    return [run for run, _ in found], found[0][1]
+    executor = open_executor(options.executor)
+    found = [_open(folder.resolve(), options, executor) for folder in options.runs]
+    return [run for run, _ in found], found[0][1], executor
 
 
-def _open(folder: Path, options: FromRunsOptions) -> tuple[StoredRun, Engine]:
+def _open(folder: Path, options: FromRunsOptions, executor: Executor) -> tuple[StoredRun, Engine]:
     from lrbench.executors.setup import check_engine, find_data, find_engine, with_engine_version
     from lrbench.runs.description import read_description
     from lrbench.runs.files import DamagedRun
@@ -90,7 +92,7 @@ def _open(folder: Path, options: FromRunsOptions) -> tuple[StoredRun, Engine]:
     spec = options.spec
     experiment = experiment_of_run(description, folder) if spec is None else read_experiment(spec, options.overrides)
     check_engine(experiment)
-    engine, data = find_engine(experiment, site(options.consent)), find_data(experiment, prepare_data)
+    engine, data = find_engine(experiment, executor, site(options.consent)), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
     for run in experiment.runs:
         if experiment.run_id(run, data) == description.run_id:
@@ -100,7 +102,7 @@ def _open(folder: Path, options: FromRunsOptions) -> tuple[StoredRun, Engine]:
     raise UsageError(f"{what} all that decides the outcome of this run", where=str(folder), remedy=remedy)
 
 
-def train(tasks: Sequence[Task], engine: Engine, options: FromRunsOptions) -> list[Outcome]:
+def train(tasks: Sequence[Task], engine: Engine, executor: Executor, options: FromRunsOptions) -> list[Outcome]:
     """Train planned tasks, with their progress on standard error; after Ctrl-C, say how to resume.
 
     Raises:
@@ -108,13 +110,14 @@ def train(tasks: Sequence[Task], engine: Engine, options: FromRunsOptions) -> li
     """
     from lrbench.cli.progress import RunProgress
     from lrbench.executors.prefixes import run_planned
-    from lrbench.executors.setup import check_tasks, make_executor
+    from lrbench.executors.setup import check_tasks, make_dispatcher, sessions_at_once
 
     check_tasks(tasks, engine, tasks[0].experiment)
     announce_program(tasks[0].experiment, tasks[0].data, options.consent)
-    executor = make_executor(tasks, engine, options.jobs, tell)
-    with RunProgress(len(tasks)) as executor.listener:
+    jobs = sessions_at_once(tasks[0].experiment, engine, executor, options.jobs, options.threads, tell)
+    dispatcher = make_dispatcher(tasks, engine, executor, jobs, tell)
+    with RunProgress(len(tasks)) as dispatcher.listener:
         try:
-            return run_planned(executor, tasks)
+            return run_planned(dispatcher, tasks)
         except Interrupted as error:
             raise Interrupted("interrupted; completed work is kept", remedy=how_to_resume(sys.argv[1:])) from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lrbench.api.environment import DATABASE_FILE, database_place
-from lrbench.cli.completion.candidates import engines, metrics, results, settings, specs
+from lrbench.cli.completion.candidates import engines, executors, metrics, results, settings, specs
 from lrbench.cli.output import check_writable
 from lrbench.metrics.summary import check_target
 from lrbench.report.render import FOR_TERMINALS, formats
@@ -52,18 +52,52 @@ def _check_target(context: click.Context, _parameter: click.Parameter, target: f
 
 spec_argument = click.argument("spec", type=PATH, shell_complete=specs)
 paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PATH, shell_complete=results)
-jobs_option = click.option(
+
+
+class Jobs(click.IntRange):
+    """A number of sessions of at least 1, or ``auto``, which is None."""
+
+    name = "jobs"
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or None for ``auto``."""
+        return None if value == AUTO else super().convert(value, param, ctx)
+
+
+AUTO = "auto"
+LOCAL = "local"
+_jobs_option = click.option(
     "-j",
     "--jobs",
-    type=click.IntRange(1),
+    type=Jobs(),
     metavar="N",
-    default=1,
+    default=AUTO,
     show_default=True,
-    help="Sessions to train in parallel; each trains one run, or as many as engine.lanes says.",
+    help="Sessions to train in parallel; each trains one run, or as many as engine.lanes says. auto: as many as the "
+    "cores and the memory allow; 1 for a program, and where seconds decide.",
 )
-threads_option = click.option(
+_threads_option = click.option(
     "--threads", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="BLAS threads per session."
 )
+_executor_option = click.option(
+    "--executor",
+    metavar="NAME[://ADDRESS]",
+    default=LOCAL,
+    show_default=True,
+    shell_complete=executors,
+    help="Where the sessions run: local, this machine; ray, the Ray cluster that this machine is part of; or "
+    "ray://HOST:PORT, another one, which you trust as much as this machine.",
+)
+
+
+def session_options(command: Command) -> Command:
+    """Add ``-j``, ``--threads`` and ``--executor``, as ``jobs``, None for ``auto``, ``threads`` and ``executor``."""
+    return _jobs_option(_threads_option(_executor_option(command)))
+
+
 results_option = click.option(
     "--results",
     type=PATH,

@@ -16,7 +16,7 @@ from rich.table import Column
 from rich.text import Text
 
 from lrbench.engines import base
-from lrbench.executors.local import Outcome
+from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.log_listener import LogListener, name_of
 from lrbench.executors.plan import Task as RunTask
 from lrbench.runs.evaluations import Evaluation

@@ -14,15 +14,15 @@ import click
 
 from lrbench.api.environment import site
 from lrbench.cli.consent import announce_program, program_options
-from lrbench.cli.options import jobs_option, overrides_options, results_option, spec_argument, threads_option
+from lrbench.cli.options import overrides_options, results_option, session_options, spec_argument
 from lrbench.cli.output import how_to_resume, tell
-from lrbench.cli.setup import prepare_data
+from lrbench.cli.setup import open_executor, prepare_data
 from lrbench.errors import Interrupted
 from lrbench.report.formats import counted
 
 if TYPE_CHECKING:
     from lrbench.engines.site import Consent
-    from lrbench.executors.local import LocalExecutor, Outcome
+    from lrbench.executors.dispatcher import Dispatcher, Outcome
     from lrbench.executors.plan import Task
 
 
@@ -37,8 +37,7 @@ def _shard(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 @click.command()
 @spec_argument
-@jobs_option
-@threads_option
+@session_options
 @results_option
 @overrides_options
 @program_options
@@ -46,8 +45,9 @@ def _shard(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.option("--dry-run", is_flag=True, help="List the runs in order and estimate their time, without training.")
 def run(
     spec: Path,
-    jobs: int,
+    jobs: int | None,
     threads: int,
+    executor: str,
     results: Path,
     overrides: Sequence[str],
     shard: tuple[int, int],
@@ -70,7 +70,8 @@ def run(
         check_tasks,
         find_data,
         find_engine,
-        make_executor,
+        make_dispatcher,
+        sessions_at_once,
         with_engine_version,
     )
     from lrbench.spec.experiment import read_experiment
@@ -82,9 +83,10 @@ def run(
     if dry_run:
         from lrbench.cli.dry_run import show_plan
 
-        show_plan(experiment, results, shard, jobs, threads, consent)
+        show_plan(experiment, results, shard, (executor, jobs, threads), consent)
         return 0
-    trainer, data = find_engine(experiment, site(consent)), find_data(experiment, prepare_data)
+    place = open_executor(executor)
+    trainer, data = find_engine(experiment, place, site(consent)), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, trainer)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     check_tasks(tasks, trainer, experiment)
@@ -92,17 +94,18 @@ def run(
         tell("this share contains no runs")
         return 0
     announce_program(experiment, data, consent)
-    outcomes = _run(tasks, make_executor(tasks, trainer, jobs, tell))
+    jobs = sessions_at_once(experiment, trainer, place, jobs, threads, tell)
+    outcomes = _run(tasks, make_dispatcher(tasks, trainer, place, jobs, tell))
     return _summary(outcomes, results / experiment.name)
 
 
-def _run(tasks: list[Task], executor: LocalExecutor) -> list[Outcome]:
+def _run(tasks: list[Task], dispatcher: Dispatcher) -> list[Outcome]:
     from lrbench.api.added_seeds import run_tasks
     from lrbench.cli.progress import RunProgress
 
-    with RunProgress(len(tasks)) as executor.listener:
+    with RunProgress(len(tasks)) as dispatcher.listener:
         try:
-            return run_tasks(executor, tasks, tell)
+            return run_tasks(dispatcher, tasks, tell)
         except Interrupted as error:
             native = tasks[0].experiment.settings.engine.driver == "native"
             kept = "finished runs are kept, the others start over" if native else "completed work is kept"

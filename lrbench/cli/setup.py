@@ -7,13 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lrbench.api.environment import data_folder, home
+import click
+
+from lrbench.api.environment import data_folder, home, node_site
 from lrbench.cli.output import tell
 
 if TYPE_CHECKING:
     import rich.progress
 
     from lrbench.data import Prepared, Progress
+    from lrbench.executors.base import Executor
+
+
+def open_executor(text: str) -> Executor:
+    """Return the executor of ``--executor``, which is closed when the command ends."""
+    from lrbench.executors import registry
+
+    executor = registry.open_executor(text, node_site)
+    click.get_current_context().call_on_close(executor.close)
+    return executor
 
 
 def prepare_data(name: str) -> Prepared:

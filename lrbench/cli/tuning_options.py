@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 from lrbench.api.environment import home, site
 from lrbench.cli.consent import announce_program, program_options
 from lrbench.cli.options import (
+    LOCAL,
     RESULTS,
     format_option,
-    jobs_option,
     output_option,
     overrides_options,
     results_option,
+    session_options,
     spec_argument,
-    threads_option,
 )
 from lrbench.cli.output import how_to_resume, tell
-from lrbench.cli.setup import prepare_data
+from lrbench.cli.setup import open_executor, prepare_data
 from lrbench.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class TuningOptions:
     """Values of the options that ``tuning_options`` adds to a command."""
 
     spec: Path
-    jobs: int
+    jobs: int | None
     threads: int
+    executor: str
     results: Path
     overrides: tuple[str, ...]
     output_format: str
@@ -55,8 +56,9 @@ class TuningOptions:
             changes: further overrides, which come last.
         """
         words = ["lrbench", name, str(self.spec)]
-        words += ["-j", str(self.jobs)] if self.jobs > 1 else []
+        words += ["-j", str(self.jobs)] if self.jobs is not None else []
         words += ["--threads", str(self.threads)] if self.threads > 1 else []
+        words += ["--executor", self.executor] if self.executor != LOCAL else []
         words += [] if self.consent is None else list(self.consent.typed)
         words += ["--results", str(self.results)] if self.results != RESULTS else []
         for change in (*self.overrides, *changes):
@@ -73,8 +75,7 @@ def tuning_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command the SPEC argument and the options of tuning, which it receives as ``options``."""
 
     @spec_argument
-    @jobs_option
-    @threads_option
+    @session_options
     @results_option
     @overrides_options
     @program_options
@@ -97,7 +98,7 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     Raises:
         UsageError: the spec, the data or the engine is not fit.
     """
-    from lrbench.executors.setup import check_engine, find_data, find_engine, with_engine_version
+    from lrbench.executors.setup import check_engine, find_data, find_engine, sessions_at_once, with_engine_version
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
     from lrbench.tuning.setup import checked
@@ -106,9 +107,12 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     experiment = read_experiment(options.spec, options.overrides, TuningSettings)
     check_engine(experiment)
     check(experiment)
-    engine, data = find_engine(experiment, site(options.consent)), find_data(experiment, prepare_data)
+    executor = open_executor(options.executor)
+    engine, data = find_engine(experiment, executor, site(options.consent)), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
-    bench = checked(TrialRunner(experiment, data, engine, options.results, options.jobs, options.threads), tell)
+    jobs = sessions_at_once(experiment, engine, executor, options.jobs, options.threads, tell)
+    runner = TrialRunner(experiment, data, engine, options.results, jobs, options.threads, executor=executor)
+    bench = checked(runner, tell)
     announce_program(experiment, data, options.consent)
     return bench
 

@@ -1,211 +1,86 @@
-"""Executor of tasks on this machine, several side by side: a thread each, whose engine trains in its own processes."""
+"""Executor of sessions on this machine, each in the engine's own processes."""
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
-from operator import setitem
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
-from lrbench.engines.base import Engine, Progress, Session
-from lrbench.errors import Interrupted
-from lrbench.executors.plan import RunSlot, Task, slots
-from lrbench.runner import Observer, Training, failure_reason
-from lrbench.runs.directory import RunBusy, RunDirectory
-from lrbench.runs.evaluations import Evaluation
-from lrbench.runs.status import Status
+import psutil
 
-WAIT_SECONDS = 0.5
+from lrbench.engines.base import Engine
+from lrbench.engines.registry import open_engine
+from lrbench.engines.site import Site
+from lrbench.executors.base import Executor, Places
+from lrbench.executors.plan import RunSlot, machine, slots
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.sections import EngineSettings
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """Result of a task: ``ran``, ``skipped`` because it was done before, or ``busy`` while another process holds it."""
-
-    task: Task
-    how: Literal["ran", "skipped", "busy"]
-    status: Status
+SESSION_BYTES = 1 << 30
+"""Memory that a session is taken to need, several times what LeNet and CNN3 do (docs/speed.md)."""
 
 
-class Listener:
-    """Callbacks for task events, called on several threads; each does nothing by default.
+class LocalPlaces(Places):
+    """Places of sessions on this machine.
 
-    A listener is for display: its exceptions are ignored, and after the first only ``ended`` is still called.
-    """
-
-    def started(self, task: Task) -> None:
-        """The task's session is being opened."""
-
-    def resumed(self, task: Task, iteration: int) -> None:
-        """The run resumes from a snapshot."""
-
-    def restarted(self, task: Task, reason: str) -> None:
-        """The run was cut off and starts over."""
-
-    def progressed(self, task: Task, progress: Progress) -> None:
-        """Some more iterations are done."""
-
-    def noticed(self, task: Task, text: str) -> None:
-        """Something happened that affects other runs of the task's session, too."""
-
-    def evaluated(self, task: Task, evaluation: Evaluation) -> None:
-        """An evaluation is on disk."""
-
-    def held_elsewhere(self, task: Task) -> None:
-        """Another process holds the run; it is retried last."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """Called once per task, on the thread that takes the tasks, even after other callbacks were disabled."""
-
-
-@dataclass
-class LocalExecutor:
-    """Runs tasks side by side.
-
-    Attributes:
+    Args:
         jobs: number of sessions side by side.
+        lanes: number of runs that a session trains at a time; more than 1 only for an engine that has lanes.
         device_ids: the GPUs that the sessions take in turn; ignored on the CPU.
-        lanes: number of tasks that a session trains at a time; more than 1 only for an engine that has lanes.
     """
 
-    engine: Engine
-    jobs: int = 1
-    device_ids: Sequence[int] = (0,)
-    listener: Listener = field(default_factory=Listener)
-    lanes: int = 1
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _sessions: dict[int, Session] = field(default_factory=dict)
-    _slots: queue.SimpleQueue[RunSlot] = field(default_factory=queue.SimpleQueue)
-    _deaf: threading.Event = field(default_factory=threading.Event)
-    _held_elsewhere: list[Task] = field(default_factory=list)
-    _told_busy: set[int] = field(default_factory=set)
+    def __init__(self, jobs: int = 1, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> None:
+        free = slots(jobs, lanes, device_ids)
+        self.most = len(free)
+        self._free: queue.SimpleQueue[RunSlot] = queue.SimpleQueue()
+        for slot in free:
+            self._free.put(slot)
+        self._given = threading.Event()
 
-    def run(
-        self, tasks: Iterable[Task | None], on_end: Callable[[Outcome], None] = lambda outcome: None
-    ) -> list[Outcome]:
-        """Run all tasks; one that fails leaves the others alone.
-
-        A task is taken only when there is room for it, and after ``on_end`` was called for all that have ended; so
-        where tasks are generated, each may depend on the outcomes before. A None among them means that there is none
-        before something under way has ended.
-        A run that another process holds is waited for at the end, and done here if that process leaves it undone.
-
-        Args:
-            on_end: called once per task, on this thread; its exceptions end the other tasks.
-
-        Returns:
-            An outcome a task, in the order in which they ended.
-
-        Raises:
-            Interrupted: Ctrl-C; the children are ended, and what was done is on disk.
-        """
-        room = slots(self.jobs, self.lanes, self.device_ids)
-        self._slots = queue.SimpleQueue()
-        for slot in room:
-            self._slots.put(slot)
-        with ThreadPoolExecutor(len(room), thread_name_prefix="run") as pool:
-            outcomes: list[Outcome] = []
-            waiting: dict[Future[Outcome], Task] = {}
-            try:
-                for outcome in self._outcomes(iter(tasks), len(room), pool, waiting):
-                    outcomes.append(outcome)
-                    on_end(outcome)
-                return outcomes
-            except KeyboardInterrupt:
-                self._end(waiting)
-                raise Interrupted("interrupted") from None
-            except BaseException:  # of ``tasks`` or ``on_end``
-                self._end(waiting)
-                raise
-
-    def _outcomes(
-        self, tasks: Iterator[Task | None], room: int, pool: ThreadPoolExecutor, waiting: dict[Future[Outcome], Task]
-    ) -> Iterator[Outcome]:
-        """Run as many tasks at a time as there is room for, those held elsewhere last; yield the outcomes."""
-        while True:
-            task = next(tasks, None) if len(waiting) < room else None
-            if task is not None:
-                waiting[pool.submit(self._run, task)] = task
-            elif not waiting:
-                held, self._held_elsewhere = self._held_elsewhere, []
-                if not held or self._stop.wait(WAIT_SECONDS):
-                    return
-                waiting |= {pool.submit(self._run, task): task for task in held}
-            more = task is not None and len(waiting) < room
-            done, _ = wait(waiting, timeout=0 if more else WAIT_SECONDS, return_when=FIRST_COMPLETED)
-            ended = [self._outcome(future, waiting.pop(future)) for future in done]
-            yield from (outcome for outcome in ended if outcome.how != "busy")
-
-    def _end(self, waiting: dict[Future[Outcome], Task]) -> None:
-        self._stop.set()
-        for future in waiting:
-            future.cancel()
-        for session in list(self._sessions.values()):
-            session.abort()
-
-    def _outcome(self, future: Future[Outcome], task: Task) -> Outcome:
-        error = future.exception()
-        outcome = future.result() if error is None else Outcome(task, "ran", Status("failed", 0, failure_reason(error)))
-        if outcome.how != "busy":
-            with suppress(Exception):  # as in _tell
-                self.listener.ended(outcome)
-            return outcome
-        self._held_elsewhere.append(task)
-        if task.number not in self._told_busy:
-            self._told_busy.add(task.number)
-            self._tell(self.listener.held_elsewhere, task)
-        return outcome
-
-    def _tell(self, news: Callable[..., None], *what: Any) -> None:
-        """Call the listener, unless it failed once: it is only for display, and training goes on without it."""
-        if self._deaf.is_set():
-            return
+    def take(self) -> RunSlot | None:
         try:
-            news(*what)
-        except Exception:  # noqa: BLE001 - a closed terminal, a full disk behind standard error, a defect
-            self._deaf.set()
+            return self._free.get_nowait()
+        except queue.Empty:
+            return None
 
-    def _run(self, task: Task) -> Outcome:
-        directory = RunDirectory(task.folder)
-        status = directory.status()
-        if status.done:
-            return Outcome(task, "skipped", status)
-        slot = self._slots.get()
-        try:
-            with directory.locked():
-                status = directory.status()  # another process may have finished it since
-                if status.done:
-                    return Outcome(task, "skipped", status)
-                self._describe(task, directory, slot)
-                self._tell(self.listener.started, task)
-                job = task.job(
-                    slot,
-                    on_progress=lambda news: self._tell(self.listener.progressed, task, news),
-                    on_notice=lambda text: self._tell(self.listener.noticed, task, text),
-                )
-                observer = Observer(
-                    evaluated=lambda evaluation: self._tell(self.listener.evaluated, task, evaluation),
-                    resumed=lambda iteration: self._tell(self.listener.resumed, task, iteration),
-                    restarted=lambda reason: self._tell(self.listener.restarted, task, reason),
-                )
-                training = Training(
-                    self.engine, job, directory, task.rules, observer, self._stop, task.pause, task.held
-                )
-                return Outcome(task, "ran", training.run(partial(setitem, self._sessions, task.number)))
-        except RunBusy:
-            return Outcome(task, "busy", directory.status())
-        finally:
-            self._sessions.pop(task.number, None)
-            self._slots.put(slot)
+    def give(self, slot: RunSlot) -> None:
+        self._free.put(slot)
+        self._given.set()
 
-    def _describe(self, task: Task, directory: RunDirectory, slot: RunSlot) -> None:
-        """Write run.json unless it is there, and let a run that has not begun take over its prefix."""
-        description, prefix = task.description(self.engine, slot.lanes), task.prefix
-        if prefix is not None and not directory.evaluations():
-            directory.branch(RunDirectory(prefix.folder), prefix.iteration, description)
-        directory.describe(description)
+    def wait(self, seconds: float) -> None:
+        self._given.wait(seconds)
+        self._given.clear()
+
+    def machine(self, slot: RunSlot) -> Mapping[str, Any]:
+        return self._machine
+
+    @cached_property
+    def _machine(self) -> Mapping[str, Any]:
+        return machine()
+
+
+class LocalExecutor(Executor):
+    """This machine."""
+
+    name = "local"
+
+    def open_engine(self, name: str, site: Site) -> Engine:
+        return open_engine(name, site)
+
+    def suggest_jobs(self, experiment: Experiment, threads: int) -> tuple[int, str]:
+        settings = experiment.settings.engine
+        if settings.device == "gpu":
+            return len(settings.device_ids), "one a GPU"
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        room = psutil.virtual_memory().available // SESSION_BYTES
+        why = f"{cores} cores" if cores // threads <= room else f"{room} GiB of memory free"
+        return max(1, min(cores // threads, room)), why
+
+    def places(self, settings: EngineSettings, jobs: int, lanes: int, threads: int) -> Places:
+        return LocalPlaces(jobs, lanes, settings.device_ids)
+
+    def close(self) -> None:
+        """Nothing: each session has ended its own processes."""

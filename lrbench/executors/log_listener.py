@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 
 from lrbench.errors import plain
-from lrbench.executors.local import Listener, Outcome
+from lrbench.executors.dispatcher import Listener, Outcome
 from lrbench.executors.plan import Task
 from lrbench.metrics.objective import Objective
 from lrbench.runs.evaluations import Evaluation

@@ -17,25 +17,25 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
-from lrbench.executors.local import LocalExecutor, Outcome
+from lrbench.executors.dispatcher import Dispatcher, Outcome
 from lrbench.executors.plan import Prefix, Task
 from lrbench.runs.directory import RunBusy, RunDirectory
 from lrbench.spec.program import ProgramWorkload
 
 
-def run_sharing(executor: LocalExecutor, tasks: Sequence[Task]) -> list[Outcome]:
-    """Run tasks as ``LocalExecutor.run`` does, and train each prefix that several share once.
+def run_sharing(dispatcher: Dispatcher, tasks: Sequence[Task]) -> list[Outcome]:
+    """Run tasks as ``Dispatcher.run`` does, and train each prefix that several share once.
 
     Raises:
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    return run_planned(executor, with_prefixes(tasks))
+    return run_planned(dispatcher, with_prefixes(tasks))
 
 
-def run_planned(executor: LocalExecutor, planned: Sequence[Task]) -> list[Outcome]:
+def run_planned(dispatcher: Dispatcher, planned: Sequence[Task]) -> list[Outcome]:
     """Run tasks that have their prefixes, as ``run_sharing`` does; a prefix of another run than theirs is on disk."""
     ended: set[Path] = set()
-    outcomes = executor.run(_ready(planned, ended), lambda outcome: ended.add(outcome.task.folder))
+    outcomes = dispatcher.run(_ready(planned, ended), lambda outcome: ended.add(outcome.task.folder))
     for task in planned:
         keep = task.experiment.settings.snapshots.keep
         if task.held and keep != "all":

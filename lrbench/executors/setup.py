@@ -12,11 +12,13 @@ from typing import TypeVar
 from lrbench.data import open_folder
 from lrbench.engines.base import Engine
 from lrbench.engines.names import is_own
-from lrbench.engines.registry import check_engine_name, open_engine
+from lrbench.engines.registry import check_engine_name
 from lrbench.engines.site import Site
 from lrbench.errors import NetError, SpecError
-from lrbench.executors.local import LocalExecutor
+from lrbench.executors.base import Executor
+from lrbench.executors.dispatcher import Dispatcher
 from lrbench.executors.plan import RunSlot, Task
+from lrbench.metrics.objective import target_of
 from lrbench.runs.directory import RunDirectory, check_writable
 from lrbench.spec.experiment import Data, Experiment
 from lrbench.spec.model import DataFolders
@@ -35,13 +37,13 @@ def check_engine(experiment: Experiment, *section: str) -> None:
         check_engine_name(experiment.settings.engine.name)
 
 
-def find_engine(experiment: Experiment, site: Site) -> Engine:
+def find_engine(experiment: Experiment, executor: Executor, site: Site) -> Engine:
     """Return the engine that the spec names, started once to see that it works.
 
     Raises:
-        EngineUnavailable: it is absent or broken on this machine.
+        EngineUnavailable: it is absent or broken where its sessions run.
     """
-    engine = open_engine(experiment.settings.engine.name, site)
+    engine = executor.open_engine(experiment.settings.engine.name, site)
     engine.describe()
     return engine
 
@@ -127,33 +129,60 @@ def find_lanes(
     return lanes
 
 
-def sessions_at_once(engine: Engine, jobs: int, tell: Callable[[str], None]) -> int:
-    """Return how many sessions may be open: ``jobs``, or one for an engine whose sessions share a process.
+def sessions_at_once(
+    experiment: Experiment,
+    engine: Engine,
+    executor: Executor,
+    jobs: int | None,
+    threads: int,
+    tell: Callable[[str], None],
+) -> int:
+    """Return how many sessions to open at a time: ``jobs``, or as many as the executor suggests where that is None.
+
+    One for an engine whose sessions share a process. Unless the user says otherwise, also one for a program, whose
+    needs are not known, and where the outcome is decided by seconds, which sessions side by side would lengthen.
 
     Args:
-        tell: called with a line if that is fewer than ``jobs``.
+        tell: called with a line that says how many where the user does not, or if it is fewer than ``jobs``.
     """
-    if engine.isolated or jobs == 1:
+    if not engine.isolated and jobs != 1:
+        sharing = "this engine trains in LRBench's own process, where sessions would share random generators"
+        tell("sessions one at a time" + (f", not {jobs}" if jobs else "") + f": {sharing}")
+        return 1
+    if jobs is not None:
         return jobs
-    tell(
-        f"sessions one at a time, not {jobs}: this engine trains in LRBench's own process, where sessions would share "
-        "random generators"
-    )
-    return 1
+    if isinstance(experiment.workload, ProgramWorkload):
+        suggested, why = 1, "a program"
+    elif _in_seconds(experiment):
+        suggested, why = 1, "judged by seconds"
+    else:
+        suggested, why = executor.suggest_jobs(experiment, threads)
+    each = "1 BLAS thread" if threads == 1 else f"{threads} BLAS threads"
+    tell(f"sessions at a time: {suggested} ({why}), with {each} each; -j sets another number")
+    return suggested
 
 
-def make_executor(tasks: Sequence[Task], engine: Engine, jobs: int, tell: Callable[[str], None]) -> LocalExecutor:
-    """Return the executor of an experiment's tasks, of which there is at least one.
+def _in_seconds(experiment: Experiment) -> bool:
+    """Whether seconds decide which policy is better, or when a run ends."""
+    settings = experiment.settings
+    target = target_of(settings.aim)
+    judged = [settings.objective.resolved, *([] if target is None else [target.metric])]
+    return settings.stopping.max_train_seconds is not None or any(metric.unit == "seconds" for metric in judged)
+
+
+def make_dispatcher(
+    tasks: Sequence[Task], engine: Engine, executor: Executor, jobs: int, tell: Callable[[str], None]
+) -> Dispatcher:
+    """Return the dispatcher of an experiment's tasks, of which there is at least one.
 
     Raises:
         ResultsError: the results folder cannot be written.
     """
     check_writable(tasks[0].folder.parent)
-    jobs = sessions_at_once(engine, min(jobs, len(tasks)), tell)
     undone = [task for task in tasks if not RunDirectory(task.folder).status().done]
+    jobs = max(1, min(jobs, len(undone)))
     lanes = find_lanes(undone, engine, jobs, tell)
-    devices = tasks[0].experiment.settings.engine.device_ids
-    return LocalExecutor(engine, jobs, devices, lanes=lanes)
+    return Dispatcher(engine, executor.places(tasks[0].experiment.settings.engine, jobs, lanes, tasks[0].threads))
 
 
 @dataclass(frozen=True)

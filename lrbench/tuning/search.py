@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrbench.errors import Interrupted, PolicyError
-from lrbench.executors.local import Outcome
+from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.plan import Task
 from lrbench.metrics.objective import Target, target_of
 from lrbench.policies import parse_policy

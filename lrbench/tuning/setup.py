@@ -14,7 +14,6 @@ from lrbench.executors.setup import (
     check_tasks,
     find_engine,
     find_lanes,
-    sessions_at_once,
     with_engine_version,
 )
 from lrbench.policies import parse_policy
@@ -54,7 +53,7 @@ def on_search_engine(runner: TrialRunner, site: Site, tell: Tell) -> TrialRunner
     settings = runner.experiment.settings.model_copy(update={"engine": wanted})
     experiment = replace(runner.experiment, settings=settings)
     check_engine(experiment, "search")
-    engine = find_engine(experiment, site)
+    engine = find_engine(experiment, runner.executor, site)
     searching = replace(runner, experiment=with_engine_version(experiment, engine), engine=engine)
     return replace(searching, lanes=_lanes(searching, tell))
 
@@ -63,8 +62,7 @@ def _lanes(runner: TrialRunner, tell: Tell) -> int:
     """Return how many runs share a session; it does not depend on the policy."""
     check_lanes(runner.engine, runner.experiment)
     trial = runner.task(parse_policy("FIX(k0=0)"), 0)
-    jobs = sessions_at_once(runner.engine, runner.jobs, tell)
-    return find_lanes([trial], runner.engine, jobs, tell, MOST_LANES * jobs)
+    return find_lanes([trial], runner.engine, runner.jobs, tell, MOST_LANES * runner.jobs)
 
 
 def find_space(runner: TrialRunner, home: Path, tell: Tell) -> Space:

@@ -10,7 +10,9 @@ from typing import Any
 from lrbench.data import evaluated_on, hold_out, suggested
 from lrbench.engines.base import Engine
 from lrbench.errors import EngineFailed
-from lrbench.executors.local import Listener, LocalExecutor, Outcome
+from lrbench.executors.base import Executor
+from lrbench.executors.dispatcher import Dispatcher, Listener, Outcome
+from lrbench.executors.local import LocalExecutor
 from lrbench.executors.plan import Task
 from lrbench.policies import Policy
 from lrbench.runner import Pause
@@ -33,6 +35,7 @@ class TrialRunner:
         data: the data set; one with a held-out part has that in place of the test set.
         results: folder with a folder for each experiment.
         jobs: sessions side by side, each of ``lanes`` runs; ``threads`` BLAS threads of each.
+        executor: where the engine's sessions run.
     """
 
     experiment: Experiment
@@ -43,6 +46,7 @@ class TrialRunner:
     threads: int = 1
     lanes: int = 1
     listener: Listener = field(default_factory=Listener)
+    executor: Executor = field(default_factory=LocalExecutor)
 
     @property
     def folder(self) -> Path:
@@ -145,14 +149,14 @@ class TrialRunner:
     def run(
         self, tasks: Iterable[Task | None], on_end: Callable[[Outcome], None] = lambda outcome: None
     ) -> list[Outcome]:
-        """Run tasks side by side, as ``LocalExecutor.run`` does.
+        """Run tasks side by side, as ``Dispatcher.run`` does.
 
         Raises:
             Interrupted: Ctrl-C; what was done is on disk.
         """
-        device_ids = self.experiment.settings.engine.device_ids
         jobs = self.jobs if self.engine.isolated else 1
-        return LocalExecutor(self.engine, jobs, device_ids, self.listener, self.lanes).run(tasks, on_end)
+        places = self.executor.places(self.experiment.settings.engine, jobs, self.lanes, self.threads)
+        return Dispatcher(self.engine, places, self.listener).run(tasks, on_end)
 
     def run_all(self, tasks: Sequence[Task], pause_reason: str = "") -> None:
         """Run tasks, each to its end or until it pauses for ``pause_reason``.

@@ -10,7 +10,8 @@ from factories.fake_engine import FakeEngine, FakeSession
 from factories.made_up_jobs import prepared
 
 from lrbench.errors import EngineFailed
-from lrbench.executors.local import LocalExecutor
+from lrbench.executors.dispatcher import Dispatcher
+from lrbench.executors.local import LocalPlaces
 from lrbench.executors.plan import Prefix, Task, tasks
 from lrbench.executors.prefixes import run_sharing, saved_iterations, with_prefixes
 from lrbench.runs.directory import RunDirectory
@@ -72,8 +73,8 @@ def test_results_are_the_same_and_each_iteration_is_trained_once(tmp_path, jobs)
     engine, alone = FakeEngine(), FakeEngine()
     (tmp_path / "alone").mkdir()
     plan, apart = planned(tmp_path), planned(tmp_path / "alone", SPEC, "share_prefixes=false")
-    assert [each.status.status for each in run_sharing(LocalExecutor(engine, jobs), plan)] == ["finished"] * 6
-    run_sharing(LocalExecutor(alone, jobs), apart)
+    assert [each.status.status for each in run_sharing(Dispatcher(engine, LocalPlaces(jobs)), plan)] == ["finished"] * 6
+    run_sharing(Dispatcher(alone, LocalPlaces(jobs)), apart)
     assert outcome(plan) == outcome(apart)
     assert trained(alone) == 6 * 60
     assert trained(engine) == 6 * 60 - (20 + 50 + 30)
@@ -109,7 +110,7 @@ def test_where_the_other_run_failed_it_is_trained_from_the_start(tmp_path):
             raise EngineFailed("out of memory")
 
     plan, engine = planned(tmp_path), FakeEngine(fail)
-    ended = run_sharing(LocalExecutor(engine, 2), plan)
+    ended = run_sharing(Dispatcher(engine, LocalPlaces(2)), plan)
     assert sorted(each.status.status for each in ended) == ["failed", *["finished"] * 5]
     assert len(engine.rates[plan[1].folder.name]) == 60
 
@@ -120,17 +121,17 @@ def test_a_second_call_goes_on_after_an_interruption(tmp_path):
             raise EngineFailed("the disk is full")
 
     plan = planned(tmp_path)
-    run_sharing(LocalExecutor(FakeEngine(fail), 1), plan)
-    run_sharing(LocalExecutor(FakeEngine(), 1), plan)
+    run_sharing(Dispatcher(FakeEngine(fail), LocalPlaces(1)), plan)
+    run_sharing(Dispatcher(FakeEngine(), LocalPlaces(1)), plan)
     (tmp_path / "alone").mkdir()
     apart = planned(tmp_path / "alone", SPEC, "share_prefixes=false")
-    run_sharing(LocalExecutor(FakeEngine(), 1), apart)
+    run_sharing(Dispatcher(FakeEngine(), LocalPlaces(1)), apart)
     assert outcome(plan) == outcome(apart)
 
 
 def test_an_engine_without_snapshots_trains_every_run_from_the_start(tmp_path):
     engine = FakeEngine(resumable=False)
-    run_sharing(LocalExecutor(engine, 2), planned(tmp_path))
+    run_sharing(Dispatcher(engine, LocalPlaces(2)), planned(tmp_path))
     assert trained(engine) == 6 * 60
 
 
@@ -144,6 +145,6 @@ def test_runs_of_an_engine_without_snapshots_do_not_wait_for_each_other(tmp_path
         elif session.job.policy.name == "STEP":
             first_waits.set()
 
-    ended = run_sharing(LocalExecutor(FakeEngine(wait, resumable=False), 2), planned(tmp_path, text))
+    ended = run_sharing(Dispatcher(FakeEngine(wait, resumable=False), LocalPlaces(2)), planned(tmp_path, text))
     assert first_waits.is_set()
     assert [each.status.status for each in ended] == ["finished"] * 2

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.errors import ResultsError
-from lrbench.executors.local import Outcome
+from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.plan import Task
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status, StatusName

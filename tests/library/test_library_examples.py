@@ -12,7 +12,7 @@ from factories.fake_engine import FakeEngine
 
 import lrbench
 from lrbench.data import Prepared
-from lrbench.executors import setup
+from lrbench.executors import local
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/how-to/use-lrbench-from-python.md"
 MODULES = [
@@ -34,7 +34,7 @@ def test_examples_of_the_documentation(name):
 @pytest.mark.usefixtures("workplace")
 def test_examples_of_searches(digits: Prepared, monkeypatch):
     engine = FakeEngine(diverges_above=0.5)
-    monkeypatch.setattr(setup, "open_engine", lambda name, site: engine)
+    monkeypatch.setattr(local, "open_engine", lambda name, site: engine)
     monkeypatch.setenv("LRBENCH_HOME", str(digits.folder.parents[1]))
     run_examples("lrbench.api.tuning")
 

@@ -14,7 +14,7 @@ from factories.fake_engine import FakeEngine
 import lrbench
 from lrbench.cli.main import main
 from lrbench.data import Prepared
-from lrbench.executors import setup
+from lrbench.executors import local
 
 SPEC = {
     "name": "trial",
@@ -43,7 +43,7 @@ def engine(digits: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Trains nothing, with the digits at hand; the working folder is empty."""
     fake = FakeEngine()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(setup, "open_engine", lambda name, site: fake)
+    monkeypatch.setattr(local, "open_engine", lambda name, site: fake)
     monkeypatch.setenv("LRBENCH_HOME", str(digits.folder.parents[1]))
     return fake
 
@@ -162,7 +162,7 @@ def test_ctrl_c_is_an_error_of_lrbench_and_what_was_done_is_kept(engine, monkeyp
         raise KeyboardInterrupt
 
     lrbench.run(SPEC, policies=["FIX(k0=0.01)"])
-    monkeypatch.setattr("lrbench.executors.local.wait", interrupt)
+    monkeypatch.setattr("lrbench.executors.dispatcher.wait", interrupt)
     with pytest.raises(BaseException, match="interrupted") as ended:
         lrbench.run(SPEC)
     assert isinstance(ended.value, lrbench.LRBenchError)

@@ -10,7 +10,8 @@ from factories.fake_engine import FakeEngine
 from factories.made_up_jobs import prepared
 
 from lrbench.errors import SpecError
-from lrbench.executors.local import LocalExecutor
+from lrbench.executors.dispatcher import Dispatcher
+from lrbench.executors.local import LocalPlaces
 from lrbench.executors.plan import Task, tasks
 from lrbench.executors.prefixes import run_planned, run_sharing
 from lrbench.policies import parse_policy
@@ -34,13 +35,13 @@ def stable(folder: Path, iterations: int = 160, policy: str = STABLE, keep: str 
     experiment = read_experiment(folder / "stable.yaml", [f"snapshots.keep={keep}"])
     data = prepared(folder)
     (task,) = tasks(experiment, data, folder / "results")
-    run_sharing(LocalExecutor(FakeEngine()), [task])
+    run_sharing(Dispatcher(FakeEngine(), LocalPlaces()), [task])
     return StoredRun(experiment, task.run, data, task.folder)
 
 
 def trained(plan: list[Task]) -> dict[int, int]:
     engine = FakeEngine()
-    run_planned(LocalExecutor(engine), plan)
+    run_planned(Dispatcher(engine, LocalPlaces()), plan)
     return {task.experiment.workload.iterations: len(engine.rates.get(task.folder.name, [])) for task in plan}
 
 
@@ -66,7 +67,7 @@ def test_without_them_the_longest_is_trained_from_the_start_and_the_others_branc
 
 def test_each_is_an_ordinary_run_of_the_composed_policy(tmp_path):
     plan = branches([stable(tmp_path)], [50, 100], 0.2, "linear", 1)
-    run_planned(LocalExecutor(FakeEngine()), plan)
+    run_planned(Dispatcher(FakeEngine(), LocalPlaces()), plan)
     for task in plan:
         (tmp_path / "alone").mkdir(exist_ok=True)
         iterations, text = task.experiment.workload.iterations, task.run.effective_policy.text
@@ -75,7 +76,7 @@ def test_each_is_an_ordinary_run_of_the_composed_policy(tmp_path):
         )
         experiment = read_experiment(tmp_path / "alone/stable-branch.yaml")
         (alone,) = tasks(experiment, task.data, tmp_path / "alone/results")
-        run_sharing(LocalExecutor(FakeEngine()), [alone])
+        run_sharing(Dispatcher(FakeEngine(), LocalPlaces()), [alone])
         assert alone.folder.name == task.folder.name
         here, there = RunDirectory(task.folder), RunDirectory(alone.folder)
         assert [row.metrics for row in here.evaluations()] == [row.metrics for row in there.evaluations()]
@@ -96,7 +97,7 @@ def test_an_end_without_an_evaluation_for_its_cooldown_is_refused():
 def test_the_document_has_a_row_for_each_length_and_what_was_trained(tmp_path):
     one = stable(tmp_path, keep="2")
     plan = branches([one], [50, 100, 200], 0.2, "linear", 1)
-    run_planned(LocalExecutor(FakeEngine()), plan)
+    run_planned(Dispatcher(FakeEngine(), LocalPlaces()), plan)
     lengths = results_by_length(plan, 0.2)
     assert [(each.iterations, each.start, each.trained) for each in lengths] == [
         (50, 40, 10),

@@ -14,7 +14,7 @@ from factories.fake_engine import FakeEngine, FakeSession
 from factories.made_up_jobs import prepared
 
 from lrbench.errors import EngineFailed, SpecError
-from lrbench.executors.local import Listener
+from lrbench.executors.dispatcher import Listener
 from lrbench.executors.plan import Task
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment

@@ -10,7 +10,8 @@ from factories.fake_engine import FakeEngine
 from factories.made_up_jobs import prepared
 
 from lrbench.errors import SpecError
-from lrbench.executors.local import LocalExecutor
+from lrbench.executors.dispatcher import Dispatcher
+from lrbench.executors.local import LocalPlaces
 from lrbench.executors.plan import tasks
 from lrbench.executors.prefixes import run_planned, run_sharing
 from lrbench.policies import parse_policy
@@ -34,7 +35,7 @@ def finished(folder: Path, policy: str = "COSDECAY(k0=0.001)", iterations: int =
     (folder / "first.yaml").write_text(SPEC.format(iterations, policy))
     experiment, data = read_experiment(folder / "first.yaml"), prepared(folder)
     plan = tasks(experiment, data, folder / "results")
-    run_sharing(LocalExecutor(FakeEngine()), plan)
+    run_sharing(Dispatcher(FakeEngine(), LocalPlaces()), plan)
     return [StoredRun(experiment, task.run, data, task.folder) for task in plan]
 
 
@@ -65,7 +66,7 @@ def test_an_extension_too_short_to_climb_in_has_one_proposal():
 def test_every_seed_is_trained_on_from_its_last_snapshot(tmp_path):
     runs, engine = finished(tmp_path), FakeEngine()
     plan, meaning = extensions(runs, 60, 1)
-    run_planned(LocalExecutor(engine, 2), plan)
+    run_planned(Dispatcher(engine, LocalPlaces(2)), plan)
     assert [len(engine.rates[task.folder.name]) for task in plan] == [20] * 6
     assert {task.folder.parent.name for task in plan} == {"first-extend"}
     document = extend_document(

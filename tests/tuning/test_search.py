@@ -17,7 +17,7 @@ from factories.replay import ReplayRunner, read_table
 from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError
-from lrbench.executors.local import Outcome
+from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.plan import Task
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document

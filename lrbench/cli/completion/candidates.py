@@ -117,6 +117,13 @@ def engines(_context: click.Context, _parameter: click.Parameter, typed: str) ->
     return _beginning(typed, [*ENGINES, *(point.name for point in entry_points(group="lrbench.engines"))])
 
 
+def executors(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
+    """Executors by name; those of other packages too."""
+    from importlib.metadata import entry_points
+
+    return _beginning(typed, ["local", "ray", *(point.name for point in entry_points(group="lrbench.executors"))])
+
+
 def settings(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
     """``KEY=`` of every setting of a spec."""
     from pydantic import BaseModel

@@ -33,7 +33,7 @@ class Seal:
     """
 
     def __init__(self, home: Path, sources: Mapping[str, str]) -> None:
-        self._key = _key(home / KEY)
+        self._key = read_key(home)
         self._sources = "".join(f"{digest}  {name}\n" for name, digest in sorted(sources.items()))
 
     def write(self, folder: Path) -> None:
@@ -54,8 +54,16 @@ class Seal:
         return hmac.new(self._key, (self._sources + "\n" + content).encode(), hashlib.sha256).hexdigest()
 
 
-def _key(path: Path) -> bytes:
-    """Read the key, which the first call on a machine makes."""
+def read_key(home: Path) -> bytes:
+    """Read the key of this machine, which the first call makes.
+
+    Args:
+        home: LRBench's data folder, which holds it.
+
+    Raises:
+        OSError: it can neither be read nor made.
+    """
+    path = home / KEY
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     if not path.exists():

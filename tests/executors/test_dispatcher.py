@@ -13,7 +13,8 @@ from factories.fake_engine import FakeEngine, FakeSession
 from factories.made_up_jobs import prepared
 
 from lrbench.errors import EngineFailed, Interrupted
-from lrbench.executors.local import Listener, LocalExecutor, Outcome
+from lrbench.executors.dispatcher import Dispatcher, Listener, Outcome
+from lrbench.executors.local import LocalPlaces
 from lrbench.executors.plan import Task, share, tasks
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
@@ -49,8 +50,8 @@ def statuses(outcomes: list[Outcome]) -> list[tuple[str, str]]:
 
 def test_all_runs_are_done_once_and_skipped_the_second_time(plan):
     engine = FakeEngine()
-    assert statuses(LocalExecutor(engine, 3).run(plan)) == [("ran", "finished")] * 6
-    assert statuses(LocalExecutor(engine, 3).run(plan)) == [("skipped", "finished")] * 6
+    assert statuses(Dispatcher(engine, LocalPlaces(3)).run(plan)) == [("ran", "finished")] * 6
+    assert statuses(Dispatcher(engine, LocalPlaces(3)).run(plan)) == [("skipped", "finished")] * 6
     assert engine.opened == 6
 
 
@@ -59,18 +60,18 @@ def test_a_failing_and_a_diverging_run_leave_the_others_alone(plan):
         if session.job.seed == 1 and session.job.policy.text == "FIX(k0=0.01)":
             raise EngineFailed("out of memory")
 
-    outcomes = LocalExecutor(FakeEngine(fail, diverges_above=0.025), 2).run(plan)
+    outcomes = Dispatcher(FakeEngine(fail, diverges_above=0.025), LocalPlaces(2)).run(plan)
     assert statuses(outcomes) == [("ran", "diverged")] * 2 + [("ran", "failed")] + [("ran", "finished")] * 3
     failed = next(outcome for outcome in outcomes if outcome.status.status == "failed")
     assert failed.status.reason == "out of memory"
-    assert statuses(LocalExecutor(FakeEngine(), 2).run(plan)).count(("ran", "finished")) == 1
+    assert statuses(Dispatcher(FakeEngine(), LocalPlaces(2)).run(plan)).count(("ran", "finished")) == 1
 
 
 def test_a_defect_of_the_engine_is_a_failure_too(plan):
     def fail(session: FakeSession) -> None:
         raise ZeroDivisionError("division by zero")
 
-    outcomes = LocalExecutor(FakeEngine(fail), 2).run(plan)
+    outcomes = Dispatcher(FakeEngine(fail), LocalPlaces(2)).run(plan)
     assert {outcome.status.reason for outcome in outcomes} == {"ZeroDivisionError: division by zero"}
     assert {RunDirectory(task.folder).status().status for task in plan} == {"failed"}
 
@@ -97,7 +98,7 @@ def test_a_run_that_another_process_holds_is_waited_for_and_done_if_it_is_left(p
     thread.start()
     held.wait(120)
     engine = FakeEngine()
-    outcomes = LocalExecutor(engine, 2, listener=Busy()).run(plan)
+    outcomes = Dispatcher(engine, LocalPlaces(2), listener=Busy()).run(plan)
     thread.join()
     expected = [("ran", "finished")] * 5 + [("skipped" if done_elsewhere else "ran", "finished")]
     assert statuses(outcomes) == sorted(expected), outcomes
@@ -112,7 +113,7 @@ def test_news_that_cannot_be_told_fail_no_run(plan):
         def ended(self, outcome: Outcome) -> None:
             raise OSError("nobody hears")
 
-    assert statuses(LocalExecutor(FakeEngine(), 2, listener=Closed()).run(plan)) == [("ran", "finished")] * 6
+    assert statuses(Dispatcher(FakeEngine(), LocalPlaces(2), listener=Closed()).run(plan)) == [("ran", "finished")] * 6
 
 
 def test_two_executors_at_once_share_the_runs_without_doing_one_twice(plan):
@@ -123,7 +124,7 @@ def test_two_executors_at_once_share_the_runs_without_doing_one_twice(plan):
             meet.wait()
 
     engines = [FakeEngine(wait), FakeEngine(wait)]
-    threads = [threading.Thread(target=LocalExecutor(engine, 1).run, args=[plan]) for engine in engines]
+    threads = [threading.Thread(target=Dispatcher(engine, LocalPlaces(1)).run, args=[plan]) for engine in engines]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -144,12 +145,12 @@ def test_ctrl_c_ends_the_sessions_and_the_next_call_goes_on(plan):
 
     engine = FakeEngine(interrupt)
     with pytest.raises(Interrupted):
-        LocalExecutor(engine, 2).run(plan)
+        Dispatcher(engine, LocalPlaces(2)).run(plan)
     assert engine.closed == engine.opened == 2
     reasons = [RunDirectory(task.folder).status().reason for task in plan]
     assert reasons.count("interrupted") == 2
     second = FakeEngine()
-    assert statuses(LocalExecutor(second, 2).run(plan)) == [("ran", "finished")] * 6
+    assert statuses(Dispatcher(second, LocalPlaces(2)).run(plan)) == [("ran", "finished")] * 6
     assert second.restored == [(10, 1)] * 2
 
 
@@ -161,7 +162,7 @@ def test_gpus_are_shared_out_in_turn(plan):
         used[session.job.folder.name] = session.job.device_id
         meet.wait()
 
-    LocalExecutor(FakeEngine(note), 2, device_ids=[4, 7]).run(plan)
+    Dispatcher(FakeEngine(note), LocalPlaces(2, device_ids=[4, 7])).run(plan)
     assert sorted(used.values()) == [4, 4, 4, 7, 7, 7]
 
 
@@ -181,7 +182,7 @@ def test_the_listener_hears_of_every_end(plan):
             self.ends.append(outcome)
 
     listener = Ends()
-    outcomes = LocalExecutor(FakeEngine(), 2, listener=listener).run(plan)
+    outcomes = Dispatcher(FakeEngine(), LocalPlaces(2), listener=listener).run(plan)
     assert listener.ends == outcomes
 
 
@@ -194,7 +195,7 @@ def test_tasks_are_taken_one_by_one_each_knowing_what_came_of_those_before(plan)
 
     known: list[int] = []
     ends: list[Outcome] = []
-    outcomes = LocalExecutor(FakeEngine(), 2).run(generated(), ends.append)
+    outcomes = Dispatcher(FakeEngine(), LocalPlaces(2)).run(generated(), ends.append)
     assert statuses(outcomes) == [("ran", "finished")] * 6
     assert ends == outcomes
     assert known[0] == 0
@@ -207,7 +208,7 @@ def test_an_error_of_who_is_told_of_the_ends_is_not_hidden_and_no_further_task_i
 
     source = iter(plan)
     with pytest.raises(ZeroDivisionError):
-        LocalExecutor(FakeEngine()).run(source, told)
+        Dispatcher(FakeEngine(), LocalPlaces()).run(source, told)
     assert next(source) == plan[1]
 
 
@@ -224,7 +225,10 @@ def test_a_source_without_a_task_for_now_is_asked_again_when_something_has_ended
             yield None
         yield plan[1]
 
-    assert statuses(LocalExecutor(FakeEngine(), 3, listener=Ends()).run(generated())) == [("ran", "finished")] * 2
+    assert (
+        statuses(Dispatcher(FakeEngine(), LocalPlaces(3), listener=Ends()).run(generated()))
+        == [("ran", "finished")] * 2
+    )
 
 
 def test_a_defect_where_tasks_come_from_ends_all_and_is_not_hidden(plan):
@@ -237,7 +241,7 @@ def test_a_defect_where_tasks_come_from_ends_all_and_is_not_hidden(plan):
 
     engine = FakeEngine(wait)
     with pytest.raises(ZeroDivisionError):
-        LocalExecutor(engine, 2).run(generated())
+        Dispatcher(engine, LocalPlaces(2)).run(generated())
     assert engine.opened == engine.closed
     assert not RunDirectory(plan[0].folder).status().done
 
@@ -251,7 +255,7 @@ def test_lanes_are_shared_out_evenly_over_sessions(plan):
             used[session.job.folder.name] = (session.job.device_id, session.job.session, session.job.lanes)
             meet.wait()
 
-    LocalExecutor(FakeEngine(note), 2, device_ids=[4, 7], lanes=3).run(plan)
+    Dispatcher(FakeEngine(note), LocalPlaces(2, 3, [4, 7])).run(plan)
     assert sorted(used.values()) == [(4, 0, 3)] * 3 + [(7, 1, 3)] * 3
     assert {json.loads((task.folder / "run.json").read_text())["engine"]["lanes"] for task in plan} == {3}
 
@@ -268,10 +272,10 @@ def test_an_end_is_told_even_where_other_news_cannot_be(plan):
             raise BrokenPipeError("the terminal is gone")
 
     listener = Half()
-    LocalExecutor(FakeEngine(), 2, listener=listener).run(plan)
+    Dispatcher(FakeEngine(), LocalPlaces(2), listener=listener).run(plan)
     assert listener.count == 6
 
 
 def test_an_executor_can_be_used_again(plan):
-    executor = LocalExecutor(FakeEngine(), 2)
+    executor = Dispatcher(FakeEngine(), LocalPlaces(2))
     assert len(executor.run(plan[:3])) == len(executor.run(plan[3:])) == 3

@@ -1,0 +1,178 @@
+"""Executor of sessions on a Ray cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from lrbench._version import __version__
+from lrbench.engines.base import Engine
+from lrbench.engines.program.seal import read_key
+from lrbench.engines.registry import check_engine_name, open_engine
+from lrbench.engines.site import Consent, Site
+from lrbench.errors import EngineUnavailable, LRBenchError
+from lrbench.executors.base import Executor, Places
+from lrbench.executors.local import SESSION_BYTES
+from lrbench.executors.ray.cluster import (
+    NODE_SECONDS,
+    alive_nodes,
+    check_resources,
+    check_version,
+    connect,
+    is_autoscaling,
+)
+from lrbench.executors.ray.engine import RayEngine
+from lrbench.executors.ray.pool import Pool
+from lrbench.executors.ray.worker import EngineFacts, Worker, look_at_node
+from lrbench.executors.registry import MakeSite
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.sections import EngineSettings
+
+MOST_JOBS = 256
+"""Sessions at a time where the user does not say; each has a thread on the driver."""
+
+
+class RayExecutor(Executor):
+    """Nodes of a Ray cluster, to which this process connects.
+
+    Args:
+        address: as for ``cluster.connect``.
+        make_site: returns the facts about the machine that calls it; called on the nodes.
+    """
+
+    def __init__(self, address: str | None, make_site: MakeSite) -> None:
+        connect(address)
+        self.name = f"ray://{address}" if address else "ray"
+        self._make_site = make_site
+        self._pool: Pool | None = None
+        self._needs: tuple[object, ...] = ()
+        self._consent: Consent | None = None
+        self._key: bytes | None = None
+        self._switching = threading.Lock()
+
+    def open_engine(self, name: str, site: Site) -> Engine:
+        check_engine_name(name)
+        local = open_engine(name, site) if name == "program" else None
+        if site.consent is not None:
+            self._consent = site.consent
+            with suppress(OSError):  # the session says that it cannot be resumed
+                self._key = read_key(site.home)
+        facts = self._look_at_nodes(name)
+        return RayEngine(name, facts, local, lambda job: self._workers(name, job.engine.device, job.threads, job.lanes))
+
+    def suggest_jobs(self, experiment: Experiment, threads: int) -> tuple[int, str]:
+        if is_autoscaling():
+            return MOST_JOBS, "the cluster starts nodes as they are needed"
+        needed = _needed(experiment.settings.engine.device, threads)
+        nodes = alive_nodes()
+        room = sum(
+            int(min(node["Resources"].get(name, 0) // amount for name, amount in needed.items())) for node in nodes
+        )
+        return max(1, min(room, MOST_JOBS)), f"room on {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}"
+
+    def places(self, settings: EngineSettings, jobs: int, lanes: int, threads: int) -> Places:
+        pool = self._workers(settings.name, settings.device, threads, lanes)
+        pool.resize(jobs)
+        return pool
+
+    def close(self) -> None:
+        import ray
+
+        if self._pool is not None:
+            self._pool.close()
+        ray.shutdown()
+
+    def _workers(self, engine: str, device: str, threads: int, lanes: int) -> Pool:
+        """Return the workers for an engine with these resources; those for others are ended, to make room."""
+        with self._switching:
+            needs = (engine, device, threads, lanes)
+            if self._pool is None or self._needs != needs:
+                if self._pool is not None:
+                    self._pool.close()
+                needed = _needed(device, threads)
+                check_resources(needed)
+                self._pool, self._needs = Pool(lambda: self._start(engine, needed, lanes), _end, lanes), needs
+            return self._pool
+
+    def _start(self, engine: str, needed: Mapping[str, float], lanes: int) -> tuple[Any, Any]:
+        import ray
+
+        actor = (
+            ray.remote(Worker)
+            .options(
+                num_cpus=needed["CPU"],
+                num_gpus=needed.get("GPU", 0),
+                memory=needed["memory"],
+                max_concurrency=2 * lanes + 2,  # beside the calls of each run, those for news and for its end
+            )
+            .remote(self._make_site, self._consent, self._key)
+        )
+        return actor, actor.begin.remote(engine)  # type: ignore[attr-defined]
+
+    def _look_at_nodes(self, engine: str) -> EngineFacts:
+        """Return the facts about an engine, once every node that answers in time has it in the same version.
+
+        Raises:
+            EngineUnavailable: a node does not have it, or has no LRBench of this version.
+        """
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        look = ray.remote(look_at_node)
+        asked = {
+            look.options(
+                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(engine, self._make_site, self._consent): node["NodeManagerHostname"]
+            for node in alive_nodes()
+        }
+        if not asked:  # an autoscaling cluster has none yet
+            check_resources({"CPU": 1})
+            asked = {look.options(num_cpus=1).remote(engine, self._make_site, self._consent): "that has just started"}
+            ray.wait(list(asked), num_returns=1)
+        found, _ = ray.wait(list(asked), num_returns=len(asked), timeout=NODE_SECONDS)
+        if not found:
+            found, _ = ray.wait(list(asked), num_returns=1)
+        facts = {asked[reference]: _facts(reference, asked[reference]) for reference in found}
+        (first, expected), *others = facts.items()
+        for node, other in others:
+            if other != expected:
+                raise EngineUnavailable(
+                    f"has the engine {engine} as {dict(other.description)}, but node {first} as "
+                    f"{dict(expected.description)}",
+                    where=f"node {node}",
+                    remedy="install the same version on all nodes",
+                )
+        return expected
+
+
+def _needed(device: str, threads: int) -> dict[str, float]:
+    """Return what a session needs, by Ray's names for it."""
+    return {"CPU": threads, "memory": SESSION_BYTES, **({"GPU": 1} if device == "gpu" else {})}
+
+
+def _end(actor: Any) -> None:
+    import ray
+
+    with suppress(Exception):  # it has ended, or the connection has
+        ray.kill(actor)
+
+
+def _facts(reference: Any, node: str) -> EngineFacts:
+    import ray
+
+    try:
+        version, facts = ray.get(reference)
+    except Exception as error:
+        last = str(error).strip().splitlines()[-1]
+        raise EngineUnavailable(
+            f"LRBench cannot be loaded there: {last}",
+            where=f"node {node}",
+            remedy=f"install lrbench {__version__} on every node, or in the cluster's runtime environment",
+        ) from error
+    check_version(version, node)
+    if isinstance(facts, LRBenchError):
+        raise facts.at(f"node {node}")
+    found: EngineFacts = facts
+    return found

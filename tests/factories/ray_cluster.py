@@ -1,0 +1,137 @@
+"""A real Ray cluster of several nodes on this machine, in processes of its own, whose nodes can be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray replaces 127.0.0.1 by the machine's address
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_health_check_initial_delay_ms": "500",
+}
+SERVER = """
+import sys
+from ray.cluster_utils import Cluster
+common = dict(node_ip_address="127.0.0.1", include_dashboard=False, object_store_memory=80 << 20)
+cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0, **common))
+nodes = []
+def add(count, cpus):
+    new = [cluster.add_node(wait=False, num_cpus=cpus, **common) for _ in range(count)]
+    cluster.wait_for_nodes()
+    nodes.extend(new)
+add(int(sys.argv[1]), int(sys.argv[2]))
+print("address", cluster.address, flush=True)
+for line in sys.stdin:
+    word, *rest = line.split()
+    if word == "add":
+        add(int(rest[0]), int(sys.argv[2]))
+    print("pids", *(node.all_processes["raylet"][0].process.pid for node in nodes), flush=True)
+"""
+
+
+class RayCluster:
+    """A head without processors and nodes with some; each test gives its own temporary folder to the driver.
+
+    Attributes:
+        address: HOST:PORT for ``--executor ray://HOST:PORT``.
+    """
+
+    def __init__(self, nodes: int, cpus: int = 1) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="lr-", dir="/tmp"))  # sockets need a short path
+        (self.folder / "ray").mkdir()
+        (self.folder / "nodes").mkdir()
+        environment = {
+            **os.environ,
+            **SETTINGS,
+            "RAY_TMPDIR": str(self.folder),
+            "TMPDIR": str(self.folder / "nodes"),
+        }
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", SERVER, str(nodes), str(cpus)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "stderr.txt").open("w"),
+            env=environment,
+            text=True,
+            start_new_session=True,
+        )
+        self.address = self._answer("address")[0]
+
+    def add(self, count: int) -> None:
+        """Start further nodes."""
+        self._say(f"add {count}")
+
+    def raylets(self) -> list[int]:
+        """Process numbers of the nodes that live, the oldest first."""
+        return [int(pid) for pid in self._say("pids") if psutil.pid_exists(int(pid)) and _lives(int(pid))]
+
+    def kill(self, raylet: int) -> None:
+        """Kill a node with all that runs on it, as when a machine loses its power."""
+        doomed = [psutil.Process(raylet)]
+        with suppress(psutil.Error):
+            doomed += doomed[0].children(recursive=True)
+        for process in doomed:
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGKILL)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes of LRBench's workers."""
+        found = []
+        for process in self._processes():
+            with suppress(psutil.Error):
+                if process.cmdline()[0].startswith("ray::Worker"):
+                    found.append(process)
+        return found
+
+    def close(self) -> None:
+        """End every process of the cluster."""
+        with suppress(OSError):
+            self._server.kill()
+        for process in self._processes():
+            with suppress(psutil.Error):
+                process.kill()
+        self._server.wait()
+        for stream in (self._server.stdin, self._server.stdout):
+            assert stream is not None
+            stream.close()
+
+    def _processes(self) -> list[psutil.Process]:
+        mark = f"RAY_TMPDIR={self.folder}".encode()
+        found = []
+        for process in psutil.process_iter():
+            with suppress(OSError):
+                if mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+                    found.append(process)
+        return found
+
+    def _say(self, line: str) -> list[str]:
+        assert self._server.stdin is not None
+        self._server.stdin.write(line + "\n")
+        self._server.stdin.flush()
+        return self._answer("pids")
+
+    def _answer(self, word: str) -> list[str]:
+        assert self._server.stdout is not None
+        for line in self._server.stdout:
+            first, *rest = line.split() or [""]
+            if first == word:
+                return rest
+        self.close()
+        raise RuntimeError(f"the Ray cluster has ended: {(self.folder / 'stderr.txt').read_text()[-2000:]}")
+
+
+def _lives(pid: int) -> bool:
+    with suppress(psutil.Error):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
