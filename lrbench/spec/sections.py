@@ -176,6 +176,9 @@ class SearchSettings(Settings):
         allocation: ``equal`` gives each LR function the same share of the policies, ``adaptive`` tries promising ones
             more often.
         sampler_seed: seed of the sampler.
+        ahead: number of policies that may be proposed before the first of them has ended. With it the proposals and the
+            pruning depend on the seeds alone, not on how fast runs are and on how many go on at a time; places wait
+            where a run takes longer than the others. None: a policy is proposed whenever there is a place for it.
         search_seed: seed of the nets trained in the search; the spec's ``seeds`` are kept for the confirmation.
         finalists: number of the best policies that are trained with further seeds before one is selected.
         final_seeds: number of further seeds; 0 selects by the search alone.
@@ -202,6 +205,7 @@ class SearchSettings(Settings):
     objective: Literal["accuracy", "iterations", "both"] | None = Field(default=None, examples=["iterations"])
     allocation: Literal["equal", "adaptive"] = "equal"
     sampler_seed: Seed = 0
+    ahead: Annotated[int, Field(ge=1, le=10_000)] | None = Field(default=None, examples=["8"])
     search_seed: Seed = FIRST_SEARCH_SEED
     finalists: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, examples=["3"])
     final_seeds: Annotated[int, Field(ge=0, le=100)] = Field(default=2, examples=["2"])

@@ -6,8 +6,8 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from lrbench.errors import Interrupted, PolicyError
 from lrbench.executors.dispatcher import Outcome
@@ -17,9 +17,10 @@ from lrbench.policies import parse_policy
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.space import Space
-from lrbench.tuning.study import sampler_settings
+from lrbench.tuning.study import sampler_settings, study_of
 from lrbench.tuning.suggestion import least_tried, suggest, suggest_evenly, untried
 from lrbench.tuning.trial_runner import TrialRunner
+from lrbench.tuning.trials import ASKED, OUTCOME, SAMPLER, cost, proposal_of
 
 if TYPE_CHECKING:
     import optuna
@@ -30,8 +31,6 @@ ENOUGH_REPEATS = 2
 """Proposals in a row of policies tried before, after which one is drawn from what a small space has left."""
 MOST_REPEATS = 100
 """Proposals in a row of policies tried before, after which any space counts as exhausted."""
-ASKED, OUTCOME, SAMPLER = "asked", "outcome", "sampler"
-"""User attributes of a trial: its policy and run, how the run ended, and the settings of its sampler."""
 
 
 class Search:
@@ -47,6 +46,8 @@ class Search:
         self._objective = settings.objective.searched
         self._runner, self._study, self._space = runner, study, space
         self._trials: dict[int, optuna.Trial] = {}
+        self._ended: dict[int, Outcome] = {}
+        """With ``search.ahead``, the ends of runs that are not in the study yet, by the number of the task."""
 
     def run(self) -> None:
         """Try policies until the budget is spent or the space exhausted.
@@ -54,7 +55,8 @@ class Search:
         Raises:
             Interrupted: Ctrl-C; whoever runs the search next resumes the running trials.
         """
-        self._runner.run(self._tasks(), self._tell)
+        self._runner.run(self._tasks(), self._end)
+        self._tell_ended(lambda number: True)
 
     def join_others(self) -> None:
         """Wait for the policies that other processes train, so that all of them end with the same results.
@@ -74,7 +76,8 @@ class Search:
                 except KeyboardInterrupt:
                     raise Interrupted("interrupted; completed work is kept") from None
             else:
-                self._runner.run(self._left_behind(), self._tell)
+                self._runner.run(self._left_behind(), self._end)
+                self._tell_ended(lambda number: True)
 
     def _tasks(self) -> Iterator[Task | None]:
         """Yield the next run to make, with all that ended before in the study.
@@ -84,10 +87,15 @@ class Search:
         yield from self._left_behind()
         repeats = 0
         while repeats < MOST_REPEATS:
+            if not self._caught_up():
+                yield None
+                continue
             if self._spent():
                 if not self._trials:
                     return
-                yield None
+                first = min(self._trials)
+                if not self._tell_ended(lambda number, first=first: number == first):
+                    yield None
                 continue
             if not self._enqueue_point(repeats):
                 return
@@ -97,6 +105,39 @@ class Search:
             if task is not None:
                 self._trials[task.number] = trial
                 yield task
+
+    def _caught_up(self) -> bool:
+        """Whether the study has all that the next proposal may depend on; with ``search.ahead`` it then has no more."""
+        if self._settings.ahead is None:
+            return True
+        last = len(self._study.get_trials(deepcopy=False)) - self._settings.ahead
+        self._tell_ended(lambda number: number <= last + 1)
+        return all(number > last + 1 for number in self._trials)
+
+    def _end(self, outcome: Outcome) -> None:
+        """Take in the end of a run: into the study at once, or with ``search.ahead`` when its turn comes."""
+        self._ended[outcome.task.number] = outcome
+        if self._settings.ahead is None:
+            self._tell_ended(lambda number: True)
+
+    def _tell_ended(self, due: Callable[[int], bool]) -> bool:
+        """Record in the study how the runs ended whose tasks' numbers are due, in order; return whether any was."""
+        numbers = [number for number in sorted(self._ended) if due(number)]
+        for number in numbers:
+            self._tell(self._ended.pop(number))
+        return bool(numbers)
+
+    def _known_to(self, trial: optuna.Trial) -> list[optuna.trial.FrozenTrial]:
+        """The trials that the pruning of one may depend on."""
+        trials = self._study.get_trials(deepcopy=False)
+        ahead = self._settings.ahead
+        return trials if ahead is None else [each for each in trials if each.number <= trial.number - ahead]
+
+    def _should_prune(self, trial: optuna.Trial) -> bool:
+        if self._settings.ahead is None:
+            return trial.should_prune()
+        own = self._study.get_trials(deepcopy=False)[trial.number]
+        return bool(self._study.pruner.prune(study_of(self._study, [*self._known_to(trial), own]), own))
 
     def _spent(self) -> bool:
         """Whether the budget has no room for one more policy, were it and the running ones trained to their ends."""
@@ -189,9 +230,9 @@ class Search:
                 trial.report(best, step)
             except UpdateFinishedTrialError:
                 return "pruned: another process ended the trial"
-        if self._beaten(rows):
+        if self._beaten(trial, rows):
             return "pruned: another policy had reached the target by this iteration"
-        return "pruned: others were better by this iteration" if trial.should_prune() else None
+        return "pruned: others were better by this iteration" if self._should_prune(trial) else None
 
     def _report(self, rows: Sequence[Evaluation]) -> float | None:
         """The value that trials are pruned by; None where none is known."""
@@ -201,14 +242,14 @@ class Search:
         best = metric.best(rows)
         return None if best is None else 1 - best if metric.is_accuracy else -metric.order(best)
 
-    def _beaten(self, rows: Sequence[Evaluation]) -> bool:
+    def _beaten(self, trial: optuna.Trial, rows: Sequence[Evaluation]) -> bool:
         """Whether a search for the fewest iterations has a policy that reached the target by the run's iteration."""
         if self._settings.by != "iterations" or self._settings.pruner == "none":
             return False
         found = [
             reached
-            for trial in self._study.get_trials(deepcopy=False)
-            if (reached := trial.user_attrs.get(OUTCOME, {}).get("iterations_to_target")) is not None
+            for other in self._known_to(trial)
+            if (reached := other.user_attrs.get(OUTCOME, {}).get("iterations_to_target")) is not None
         ]
         return rows[-1].iteration >= min(found, default=math.inf)
 
@@ -260,39 +301,3 @@ def _missed_by(target: Target, rows: Sequence[Evaluation]) -> float:
         return 1.0
     missed = target.metric.order(target.value) - target.metric.order(best)
     return missed if target.metric.is_accuracy else missed / (abs(target.value) + missed)
-
-
-def proposal_of(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """Return ``function``, ``policy`` and ``run`` of a trial; empty before it has a policy."""
-    found: dict[str, Any] = trial.user_attrs.get(ASKED, {})
-    return found
-
-
-def samplers_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[dict[str, Any] | None]:
-    """Return the distinct settings of the trials' samplers; None for trials of versions that recorded none."""
-    found: list[dict[str, Any] | None] = []
-    for trial in filter(proposal_of, trials):
-        settings = trial.user_attrs.get(SAMPLER)
-        if settings not in found:
-            found.append(settings)
-    return found
-
-
-def iterations_of(trial: optuna.trial.FrozenTrial) -> int:
-    """Return the iterations that a trial has trained, by the study; 0 before its run ended."""
-    return int(trial.user_attrs.get(OUTCOME, {}).get("iterations", 0))
-
-
-def runs_of(trials: Sequence[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
-    """Return the trial that took each run furthest, the later one where two did; in the order of the runs' first."""
-    furthest: dict[str, optuna.trial.FrozenTrial] = {}
-    for trial in filter(proposal_of, trials):
-        before = furthest.get(proposal_of(trial)["run"])
-        if before is None or iterations_of(trial) >= iterations_of(before):
-            furthest[proposal_of(trial)["run"]] = trial
-    return list(furthest.values())
-
-
-def cost(trials: Sequence[optuna.trial.FrozenTrial]) -> int:
-    """Return the training iterations of all runs of a study, each run counted once."""
-    return sum(map(iterations_of, runs_of(trials)))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,6 +199,7 @@ def sampler_settings(settings: SearchSettings) -> dict[str, Any]:
         "sampler": settings.sampler,
         **chosen.get(settings.sampler, {}),
         "seed": settings.sampler_seed,
+        **({} if settings.ahead is None else {"ahead": settings.ahead}),
         "optuna": optuna.__version__,
     }
 
@@ -206,7 +207,9 @@ def sampler_settings(settings: SearchSettings) -> dict[str, Any]:
 def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
     from optuna import samplers
 
-    arguments = {key: value for key, value in sampler_settings(settings).items() if key not in ("sampler", "optuna")}
+    arguments = {
+        key: value for key, value in sampler_settings(settings).items() if key not in ("sampler", "optuna", "ahead")
+    }
     if settings.sampler == "tpe":
         return samplers.TPESampler(**arguments)
     if settings.sampler == "quasi-random":
@@ -224,3 +227,18 @@ def _pruner(settings: SearchSettings, evaluations: int) -> optuna.pruners.BasePr
     if settings.pruner == "hyperband":
         return pruners.HyperbandPruner(max(1, evaluations // 9), evaluations, reduction_factor=3, bootstrap_count=0)
     return pruners.MedianPruner(STARTUP_TRIALS, evaluations // 2, interval_steps=1, n_min_trials=1)
+
+
+def study_of(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> optuna.Study:
+    """Return the study as if it had these trials alone, for a pruner, which reads them and changes none."""
+    import copy
+
+    view = copy.copy(study)
+
+    def get_trials(
+        deepcopy: bool = True, states: Container[optuna.trial.TrialState] | None = None
+    ) -> list[optuna.trial.FrozenTrial]:
+        return [trial for trial in trials if states is None or trial.state in states]
+
+    view.get_trials = get_trials  # type: ignore[method-assign]
+    return view

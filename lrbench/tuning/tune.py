@@ -16,10 +16,11 @@ from lrbench.tuning.baselines import careful_baselines, given_baselines
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import Confirmed, confirm, rerank
 from lrbench.tuning.range_test.result import RangeCost
-from lrbench.tuning.search import OUTCOME, Search, proposal_of, runs_of, samplers_of
+from lrbench.tuning.search import Search
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import STUDY_FILE, open_study, storage_errors
 from lrbench.tuning.trial_runner import TrialRunner
+from lrbench.tuning.trials import OUTCOME, proposal_of, runs_of, samplers_of
 
 if TYPE_CHECKING:
     import optuna

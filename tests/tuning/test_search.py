@@ -548,3 +548,40 @@ class Lossy(MadeUp):
         played = super().__missing__(key)
         rows = tuple(replace(row, metrics={"test_loss": 1 - row.accuracy}) for row in played.rows)
         return replace(played, rows=rows)
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_with_ahead_trials_do_not_depend_on_how_many_runs_go_on_at_a_time(tmp_path, digits, pruner):
+    text = f"{RATES}\nfunctions: [FIX, TRI]\ntrials: 30\nahead: 4\npruner: {pruner}"
+    tried = []
+    for jobs in (1, 2, 4, 8):
+        folder = tmp_path / str(jobs)
+        folder.mkdir()
+        result = found(replace(made_up_runner(folder, digits, text), jobs=jobs))
+        tried.append([(each.policy, each.status, each.iterations) for each in result.tried])
+    assert len(tried[0]) == 30
+    assert tried == [tried[0]] * 4
+
+
+def test_a_search_with_ahead_that_was_cut_off_goes_on(runner):
+    made = runner(f"{RATES}\nfunctions: [FIX]\ntrials: 12\nahead: 3")
+    study = open_study(str(made.folder / "study.journal"), "s", made.experiment.settings.search, {}, 10)
+    space = space_of(made)
+    cut = Search(replace(made, jobs=2), study, space)
+    run = cut._runner.run
+
+    def stop_early(tasks, on_end):
+        for count, task in enumerate(tasks):
+            if count == 3:
+                raise KeyboardInterrupt
+            if task is not None:
+                for outcome in run([task]):
+                    on_end(outcome)
+        return []
+
+    object.__setattr__(cut._runner, "run", stop_early)
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    Search(made, study, space).run()
+    assert [trial.state.name for trial in study.trials if trial.state.name == "RUNNING"] == []
+    assert sum("asked" in trial.user_attrs for trial in study.trials) == 12

@@ -31,7 +31,7 @@ def connect(address: str | None) -> None:
     """
     try:
         import ray
-        from ray._private import services
+        from ray._private import services, worker
     except ImportError as error:
         raise UsageError(
             "--executor ray needs Ray, which is not installed", remedy="type: pip install 'lrbench[ray]'"
@@ -76,8 +76,13 @@ def connect(address: str | None) -> None:
             f"no Ray cluster can be joined there: {text}", where=where, remedy="check the address with: ray status"
         ) from error
     finally:
+        worker.print_to_stdstream = _ignore  # it prints what happens to nodes on standard output, which is for data
         if threading.current_thread() is threading.main_thread():  # Ray would end the process, and lose its status
             signal.signal(signal.SIGTERM, handler)
+
+
+def _ignore(*_news: object, **_more: object) -> None:
+    """Take what Ray would print: a lost worker is no news for the user, as its runs go on."""
 
 
 def _reach(address: str, where: str) -> None:

@@ -1,0 +1,129 @@
+"""Runs on a real Ray cluster of several nodes on this machine: as on the machine itself, whatever is lost meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from factories.ray_cluster import SETTINGS, RayCluster
+from factories.ray_kills import RayKilling, evaluations, typed
+
+pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
+pytestmark = [pytest.mark.caffe, pytest.mark.xdist_group("ray"), pytest.mark.slow]
+
+SPEC = """
+workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 60, test_interval: 20}
+solver: {momentum: 0.9, weight_decay: 0.0005}
+seeds: 1
+policies: [FIX(k0=0.01), "TRI(k0=0.001, k1=0.02, l=30)", FIX(k0=1000)]
+search: {functions: [FIX, TRI], rates: [0.001, 0.05], trials: 4, ahead: 2, confirm: 0, final_seeds: 0}
+"""
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[RayCluster]:
+    """A cluster of two nodes with one processor each."""
+    made = RayCluster(2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "trial.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def lrbench(folder: Path, *words: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **SETTINGS}
+    command = typed(*words)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=timeout)
+
+
+def test_runs_on_a_cluster_are_those_of_this_machine_and_only_here(cluster, folder):
+    assert lrbench(folder, "run", "trial.yaml", "--results", "here").returncode == 0
+    done = lrbench(folder, "run", "trial.yaml", "--results", "there", "--executor", f"ray://{cluster.address}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("sessions at a time: 2 (room on 2 nodes), with 1 BLAS thread each")
+    assert evaluations(folder / "there") == evaluations(folder / "here")
+    assert len(evaluations(folder / "there")) == 3
+    for run in (folder / "there/trial").iterdir():
+        files = {path.name for path in run.iterdir()}
+        assert {"run.json", "caffe.log", "net.prototxt", "solver.prototxt", "snapshots"} <= files
+        assert files <= {path.name for path in (folder / "here/trial" / run.name).iterdir()} | {"usage.jsonl"}
+        statuses = [
+            json.loads((folder / results / "trial" / run.name / "status.json").read_text())
+            for results in ("here", "there")
+        ]
+        assert statuses[0]["status"] == statuses[1]["status"]
+    again = lrbench(folder, "run", "trial.yaml", "--results", "there", "--executor", f"ray://{cluster.address}")
+    assert "3 already done, skipped" in again.stderr
+
+
+def test_a_search_on_a_cluster_tries_what_it_tries_here(cluster, folder):
+    tried = {}
+    for results, where in (("here", ()), ("there", ("--executor", f"ray://{cluster.address}"))):
+        done = lrbench(folder, "tune", "trial.yaml", "--results", results, "--format", "json", *where)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        tried[results] = [(each["policy"], each["status"], each["iterations"]) for each in found["tried"]]
+    assert len(tried["here"]) == 4
+    assert tried["here"] == tried["there"]
+    assert evaluations(folder / "there") == evaluations(folder / "here")
+
+
+def test_nothing_is_lost_or_done_twice_when_workers_nodes_and_the_driver_are_killed(cluster, tmp_path):
+    counted = RayKilling(cluster, tmp_path, kills=3).check()
+    assert [counted[victim] for victim in ("worker", "node", "driver")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--threads", "64"), "a session needs 64 CPU, 1 GiB of memory, but no node of the cluster has that"),
+        (("--set", "engine.device=gpu"), "1 GPU, but no node of the cluster has that"),
+    ],
+)
+def test_resources_that_no_node_has_are_refused(cluster, folder, words, said):
+    done = lrbench(folder, "run", "trial.yaml", "--executor", f"ray://{cluster.address}", *words, timeout=120)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (folder / "results").exists()
+
+
+def test_a_node_without_caffe_is_refused(cluster, folder, monkeypatch):
+    """The node looks for Caffe in its own data folder."""
+    code = (
+        "import sys; from functools import partial; import lrbench.cli.setup as setup\n"
+        "from factories.ray_sites import without_caffe\n"
+        "setup.node_site = without_caffe\n"
+        "from lrbench.cli.main import main\nmain()"
+    )
+    words = ["run", "trial.yaml", "--executor", f"ray://{cluster.address}"]
+    environment = {**os.environ, **SETTINGS}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=folder, capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert done.returncode == 2, done.stderr
+    assert "error: node " in done.stderr
+    assert "Caffe" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_address_without_a_cluster_is_refused(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    done = lrbench(folder, "run", "trial.yaml", "--executor", f"ray://127.0.0.1:{port}", timeout=120)
+    assert done.returncode == 2
+    assert f"nothing answers at 127.0.0.1:{port}" in done.stderr
+    done = lrbench(folder, "run", "trial.yaml", "--executor", "ray://here", timeout=120)
+    assert done.returncode == 2
+    assert "'here' is no HOST:PORT" in done.stderr

@@ -1,0 +1,128 @@
+"""Kills of workers, nodes and the driver while ``lrbench run`` trains on a Ray cluster, and what must hold after them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from factories.ray_cluster import SETTINGS, RayCluster
+
+CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
+SPEC = """
+workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: ITERATIONS, test_interval: 20}
+solver: {momentum: 0.9, weight_decay: 0.0005}
+share_prefixes: false
+policies: [FIX(k0=0.01), "TRI(k0=0.001, k1=0.02, l=30)", FIX(k0=0.005), "STEP(k0=0.01, gamma=0.5, l=20)"]
+"""
+VICTIMS = ("worker", "node", "driver")
+
+
+def typed(*words: str) -> list[str]:
+    """Return the command line of LRBench."""
+    return [sys.executable, "-m", "lrbench", *words]
+
+
+def evaluations(results: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the evaluations of each run by its folder's name, clocks left out."""
+    found = {}
+    for path in sorted(results.glob("*/*/evaluations.jsonl")):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        found[path.parent.name] = [{name: row[name] for name in row if name not in CLOCKS} for row in rows]
+    return found
+
+
+@dataclass
+class RayKilling:
+    """Runs of four policies on a cluster, killed until that happened often enough, then compared with a local run.
+
+    Attributes:
+        counted: number of kills by victim.
+    """
+
+    cluster: RayCluster
+    folder: Path
+    kills: int
+    iterations: int = 200
+    seed: int = 0
+    counted: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+
+    def check(self) -> dict[str, Any]:
+        """Kill, resume and compare; return what was counted. Raises AssertionError where something does not hold."""
+        (self.folder / "kills.yaml").write_text(SPEC.replace("ITERATIONS", str(self.iterations)))
+        with (self.folder / "local.txt").open("w") as log:
+            subprocess.run(typed("run", "kills.yaml", "--results", "local"), cwd=self.folder, stderr=log, check=True)
+        expected = evaluations(self.folder / "local")
+        chance = random.Random(self.seed)
+        while sum(self.counted.values()) < self.kills:
+            self.rounds += 1
+            self._round(f"round{self.rounds}", chance)
+            assert evaluations(self.folder / f"round{self.rounds}") == expected
+            self._check_ends(len(expected))
+        return {**self.counted, "rounds": self.rounds, "runs": self.rounds * len(expected)}
+
+    def _round(self, results: str, chance: random.Random) -> None:
+        driver = self._start(results)
+        try:
+            while driver.poll() is None:
+                if sum(self.counted.values()) >= self.kills:
+                    driver.wait()
+                    break
+                done = self._count(results)
+                pause = time.monotonic() + chance.uniform(0, 2)
+                while driver.poll() is None and (self._count(results) == done or time.monotonic() < pause):
+                    time.sleep(0.02)
+                if driver.poll() is None:
+                    driver = self._kill(VICTIMS[sum(self.counted.values()) % len(VICTIMS)], driver, results, chance)
+        finally:
+            driver.kill()
+            driver.wait()
+        assert driver.returncode == 0, (self.folder / f"{results}.txt").read_text()[-3000:]
+
+    def _kill(
+        self, victim: str, driver: subprocess.Popen[bytes], results: str, chance: random.Random
+    ) -> subprocess.Popen[bytes]:
+        """Kill one of these; return the driver, which is another where it was killed."""
+        if victim == "driver":
+            driver.kill()
+            driver.wait()
+            driver = self._start(results)
+        elif victim == "node":
+            self.cluster.kill(chance.choice(self.cluster.raylets()))
+            self.cluster.add(1)
+        else:
+            workers = self.cluster.workers()
+            if not workers:
+                return driver
+            with suppress(psutil.Error):
+                chance.choice(workers).send_signal(signal.SIGKILL)
+        self.counted[victim] += 1
+        return driver
+
+    def _start(self, results: str) -> subprocess.Popen[bytes]:
+        words = ["run", "kills.yaml", "--executor", f"ray://{self.cluster.address}", "-j", "3", "--results", results]
+        with (self.folder / f"{results}.txt").open("ab") as log:
+            return subprocess.Popen(typed(*words), cwd=self.folder, stderr=log, env={**os.environ, **SETTINGS})
+
+    def _count(self, results: str) -> int:
+        return sum(len(rows) for rows in evaluations(self.folder / results).values())
+
+    def _check_ends(self, runs: int) -> None:
+        """No run was trained to its end twice, whatever was killed."""
+        said = (self.folder / f"round{self.rounds}.txt").read_text()
+        ends = Counter(re.findall(r"\[(\d+)/\d+\] .* finished at iteration", said))
+        assert len(ends) <= runs, said
+        assert set(ends.values()) <= {1}, said
