@@ -56,8 +56,13 @@ def test_runs_on_a_cluster_are_those_of_this_machine_and_only_here(cluster, fold
     assert len(evaluations(folder / "there")) == 3
     for run in (folder / "there/trial").iterdir():
         files = {path.name for path in run.iterdir()}
-        assert {"run.json", "caffe.log", "net.prototxt", "solver.prototxt", "snapshots"} <= files
+        assert {"run.json", "caffe.log", "net.prototxt", "solver.prototxt"} <= files
         assert files <= {path.name for path in (folder / "here/trial" / run.name).iterdir()} | {"usage.jsonl"}
+        snapshots = [
+            sorted(path.name for path in (folder / results / "trial" / run.name).glob("snapshots/iter_*"))
+            for results in ("here", "there")
+        ]
+        assert snapshots[0] == snapshots[1]
         statuses = [
             json.loads((folder / results / "trial" / run.name / "status.json").read_text())
             for results in ("here", "there")

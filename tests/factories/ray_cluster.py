@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+TESTS = Path(__file__).resolve().parent.parent
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray replaces 127.0.0.1 by the machine's address
@@ -27,8 +29,11 @@ common = dict(node_ip_address="127.0.0.1", include_dashboard=False, object_store
 cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0, **common))
 nodes = []
 def add(count, cpus):
+    for node in [node for node in nodes if node.all_processes["raylet"][0].process.poll() is not None]:
+        nodes.remove(node)
+        cluster.remove_node(node, allow_graceful=False)
     new = [cluster.add_node(wait=False, num_cpus=cpus, **common) for _ in range(count)]
-    cluster.wait_for_nodes()
+    cluster.wait_for_nodes(timeout=600)
     nodes.extend(new)
 add(int(sys.argv[1]), int(sys.argv[2]))
 print("address", cluster.address, flush=True)
@@ -41,13 +46,16 @@ for line in sys.stdin:
 
 
 class RayCluster:
-    """A head without processors and nodes with some; each test gives its own temporary folder to the driver.
+    """A head without processors and nodes with some, which have a temporary folder of their own.
+
+    Args:
+        path: folders of further modules that the nodes can import.
 
     Attributes:
         address: HOST:PORT for ``--executor ray://HOST:PORT``.
     """
 
-    def __init__(self, nodes: int, cpus: int = 1) -> None:
+    def __init__(self, nodes: int, cpus: int = 1, path: Sequence[Path] = ()) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="lr-", dir="/tmp"))  # sockets need a short path
         (self.folder / "ray").mkdir()
         (self.folder / "nodes").mkdir()
@@ -56,6 +64,7 @@ class RayCluster:
             **SETTINGS,
             "RAY_TMPDIR": str(self.folder),
             "TMPDIR": str(self.folder / "nodes"),
+            "PYTHONPATH": os.pathsep.join(map(str, (*path, TESTS.parent, TESTS))),
         }
         self._server = subprocess.Popen(
             [sys.executable, "-c", SERVER, str(nodes), str(cpus)],
