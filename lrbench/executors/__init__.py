@@ -1,1 +1,1 @@
-"""Executors: run the tasks of an experiment."""
+"""Executors: where sessions run, and the dispatcher that hands out the tasks of an experiment."""

@@ -28,19 +28,15 @@ from ray.cluster_utils import Cluster
 common = dict(node_ip_address="127.0.0.1", include_dashboard=False, object_store_memory=80 << 20)
 cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0, **common))
 nodes = []
-def add(count, cpus):
-    for node in [node for node in nodes if node.all_processes["raylet"][0].process.poll() is not None]:
-        nodes.remove(node)
-        cluster.remove_node(node, allow_graceful=False)
-    new = [cluster.add_node(wait=False, num_cpus=cpus, **common) for _ in range(count)]
-    cluster.wait_for_nodes(timeout=600)
-    nodes.extend(new)
-add(int(sys.argv[1]), int(sys.argv[2]))
+def add(count):
+    nodes.extend(cluster.add_node(wait=False, num_cpus=int(sys.argv[2]), **common) for _ in range(count))
+add(int(sys.argv[1]))
+cluster.wait_for_nodes(timeout=600)
 print("address", cluster.address, flush=True)
 for line in sys.stdin:
     word, *rest = line.split()
     if word == "add":
-        add(int(rest[0]), int(sys.argv[2]))
+        add(int(rest[0]))
     print("pids", *(node.all_processes["raylet"][0].process.pid for node in nodes), flush=True)
 """
 
@@ -78,12 +74,12 @@ class RayCluster:
         self.address = self._answer("address")[0]
 
     def add(self, count: int) -> None:
-        """Start further nodes."""
+        """Start further nodes; they join some seconds later."""
         self._say(f"add {count}")
 
     def raylets(self) -> list[int]:
         """Process numbers of the nodes that live, the oldest first."""
-        return [int(pid) for pid in self._say("pids") if psutil.pid_exists(int(pid)) and _lives(int(pid))]
+        return [int(pid) for pid in self._say("pids") if _lives(int(pid))]
 
     def kill(self, raylet: int) -> None:
         """Kill a node with all that runs on it, as when a machine loses its power."""
@@ -94,13 +90,13 @@ class RayCluster:
             with suppress(psutil.Error):
                 process.send_signal(signal.SIGKILL)
 
-    def workers(self) -> list[psutil.Process]:
-        """The processes of LRBench's workers."""
+    def workers(self) -> list[int]:
+        """Process numbers of LRBench's workers."""
         found = []
         for process in self._processes():
             with suppress(psutil.Error):
                 if process.cmdline()[0].startswith("ray::Worker"):
-                    found.append(process)
+                    found.append(process.pid)
         return found
 
     def close(self) -> None:

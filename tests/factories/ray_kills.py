@@ -11,12 +11,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from factories.ray_cluster import SETTINGS, RayCluster
 
@@ -100,15 +97,15 @@ class RayKilling:
             driver.kill()
             driver.wait()
             driver = self._start(results)
-        elif victim == "node":
-            self.cluster.kill(chance.choice(self.cluster.raylets()))
-            self.cluster.add(1)
         else:
-            workers = self.cluster.workers()
-            if not workers:
+            living = self.cluster.raylets() if victim == "node" else self.cluster.workers()
+            if not living:
                 return driver
-            with suppress(psutil.Error):
-                chance.choice(workers).send_signal(signal.SIGKILL)
+            if victim == "node":
+                self.cluster.kill(chance.choice(living))
+                self.cluster.add(1)
+            else:
+                os.kill(chance.choice(living), signal.SIGKILL)
         self.counted[victim] += 1
         return driver
 

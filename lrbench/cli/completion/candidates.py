@@ -119,7 +119,7 @@ def engines(_context: click.Context, _parameter: click.Parameter, typed: str) ->
 
 def executors(_context: click.Context, _parameter: click.Parameter, typed: str) -> Items:
     """Executors by name; those of other packages too."""
-    from importlib.metadata import entry_points
+    from lrbench.entry_points import entry_points
 
     return _beginning(typed, ["local", "ray", *(point.name for point in entry_points(group="lrbench.executors"))])
 
