@@ -64,7 +64,7 @@ def log_program(experiment: Experiment, data: object, consent: Consent | None) -
     """Log which function is executed."""
     workload = experiment.workload
     if consent is not None and isinstance(workload, ProgramWorkload) and isinstance(data, ProgramSource):
-        digest = data.sources[workload.path.name]
+        digest = data.sources[workload.path.relative_to(workload.module_folder).as_posix()]
         LOG.info("%s", plain(f"executing {workload.net_name} (SHA-256 {digest[:12]}) by {consent.python}"))
 
 

@@ -94,6 +94,6 @@ def announce_program(experiment: Experiment, data: Data, consent: Consent | None
 
 def announce(workload: ProgramWorkload, data: ProgramSource, consent: Consent, given: str = "") -> None:
     """Say on standard error which file is executed, with its hash, and by which interpreter and launcher."""
-    digest = data.sources[workload.path.name]
+    digest = data.sources[workload.path.relative_to(workload.module_folder).as_posix()]
     launcher = f" and {' '.join(consent.launcher)}" if consent.launcher else ""
     tell(plain(f"executing {workload.path} (SHA-256 {digest[:12]}){given} by {consent.python}{launcher}"))

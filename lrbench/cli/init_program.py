@@ -75,7 +75,7 @@ def _workload(typed: str, output: Path | None, values: Mapping[str, str | int | 
 
 def _check_attaches(workload: ProgramWorkload, source: ProgramSource) -> None:
     """Raise UsageError for a script that would train as it does alone, to its end."""
-    folder = workload.path.parent
+    folder = workload.module_folder
     if workload.function is None and not any(b"lrbench" in (folder / name).read_bytes() for name in source.sources):
         raise UsageError(
             f"{workload.path.name} does not use lrbench, so that it would train as it does by itself",
@@ -104,6 +104,7 @@ def _facts(workload: ProgramWorkload, source: ProgramSource, python: str | None)
         arguments={},
         split="validation",
         sources=source.sources,
+        module_folder=workload.module_folder,
         spec_folder=workload.path.parent,
     )
     is_log_named = False

@@ -116,7 +116,8 @@ class ProgramJob(Job):
         function: name of the function that gives the training's parts; None: the file runs as a script.
         arguments: values for the program, by name.
         split: the data to evaluate on, ``validation`` or ``test``.
-        sources: SHA-256 of the program's files by path relative to its folder, as the run's id has them.
+        sources: SHA-256 of the program's files by path relative to ``module_folder``, as the run's id has them.
+        module_folder: the folder that its modules are looked for in.
         spec_folder: the folder of the spec that names the program.
         timeout: longest time in seconds without a message from the program; None: no limit.
         carried: the function, where no file has it; ``program`` is its name in the folder that it works in.
@@ -127,6 +128,7 @@ class ProgramJob(Job):
     arguments: Mapping[str, Any]
     split: str
     sources: Mapping[str, str]
+    module_folder: Path
     spec_folder: Path
     timeout: float | None = None
     carried: CarriedFunction | None = None

@@ -132,6 +132,7 @@ class Task:
             arguments=self.run.solver.arguments,
             split=self.data.split,
             sources=self.data.sources,
+            module_folder=workload.module_folder,
             spec_folder=workload.folder,
             timeout=workload.timeout,
             carried=workload.carried,

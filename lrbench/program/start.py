@@ -18,8 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def main() -> int:
     """Run the program; return its exit code."""
     place, program, *function = sys.argv[1:]
-    folder = os.path.dirname(program)
-    sys.path[0] = folder
+    folder = sys.path[0] = os.path.dirname(program)
     sys.path.insert(1, os.path.join(HERE, "path"))
     from lrbench.program.channel import connect
     from lrbench.program.checked_imports import check_imports, check_source
@@ -28,17 +27,20 @@ def main() -> int:
     channel = connect(place)
     try:
         sys.argv = [program]
-        expected, loaded = channel.receive()[0]["sources"], watch_sources(folder)
+        message = channel.receive()[0]
+        expected, folder = message["sources"], message["folder"]
+        sys.path[0], loaded = folder, watch_sources(folder)
+        name = os.path.relpath(program, folder).replace(os.sep, "/")
         check_imports(loaded, expected)
         if function[1:]:
             _drive(channel, _received(channel), function[0])
         elif function:
-            _drive(channel, _imported(program, function[0]), function[0])
+            _drive(channel, _imported(name, function[0]), function[0])
         else:
             with open(program, "rb") as file:
                 source = file.read()
-            loaded.add(os.path.basename(program), check_source(os.path.basename(program), source, expected))
-            _run(program, source)
+            loaded.add(name, check_source(name, source, expected))
+            _run(program, source, _module_name(name))
     except SystemExit as error:
         code = error.code
         if code not in (None, 0):
@@ -56,23 +58,30 @@ def main() -> int:
     return 0
 
 
-def _run(program: str, source: bytes) -> None:
-    """Execute the file as ``python PROGRAM`` would."""
+def _module_name(name: str) -> str:
+    """Return the name of the module in a file, given by its path relative to the folder of modules."""
+    return os.path.splitext(name)[0].replace("/", ".")
+
+
+def _run(program: str, source: bytes, name: str) -> None:
+    """Execute the file as ``python PROGRAM`` would, or where it lies in a package as ``python -m NAME``."""
+    import importlib.util
     import types
 
     module = types.ModuleType("__main__")
     module.__file__ = program
     module.__builtins__ = __builtins__  # type: ignore[attr-defined]
     sys.modules["__main__"] = module
+    if "." in name:
+        module.__package__, module.__spec__ = name.rpartition(".")[0], importlib.util.find_spec(name)
     exec(compile(source, program, "exec"), module.__dict__)
 
 
-def _imported(program: str, function: str) -> Any:
+def _imported(name: str, function: str) -> Any:
     """Import the file under its own name, and return its function."""
     import importlib
 
-    name = os.path.basename(program)
-    make = getattr(importlib.import_module(os.path.splitext(name)[0]), function, None)
+    make = getattr(importlib.import_module(_module_name(name)), function, None)
     if not callable(make):
         raise TypeError(f"{name} has no function {function!r}")
     return make

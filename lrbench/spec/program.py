@@ -15,9 +15,11 @@ from lrbench.errors import SpecError
 from lrbench.runs.declarations import OWN_DATA
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings, TuningSettings
-from lrbench.spec.program_sources import check_function, digest, imported_sources
+from lrbench.spec.program_sources import check_function, digest, imported_sources, module_folder
 from lrbench.spec.sections import Count, Iterations, Positive, Settings, Text, inconsistent
 
+RESERVED = ("type", "lr_scale")
+"""Names that no argument may have."""
 Argument = bool | int | float | str
 Split = Literal["validation", "test"]
 
@@ -63,6 +65,9 @@ class ProgramSettings(Settings):
         for name, value in self.arguments.items():
             if name in ("seed", "split"):
                 raise inconsistent(("arguments", name), "is what LRBench sets", "choose another name")
+            if name in RESERVED:
+                reason = "has the name of something else beside the arguments in a run's description"
+                raise inconsistent(("arguments", name), reason, "choose another name")
             if value == []:
                 raise inconsistent(("arguments", name), "is an empty list", "list at least one value")
         return self
@@ -148,7 +153,8 @@ class ProgramSource:
     """Source files and inputs of a program on this machine, in place of a data set.
 
     Attributes:
-        sources: SHA-256 of the file and of the modules in its folder that it imports, by path relative to the folder.
+        sources: SHA-256 of the file and of the modules that it imports from the ``module_folder`` of its workload, by
+            path relative to that.
         inputs: SHA-256 of its inputs, by path as in the spec.
         split: the data to evaluate on.
     """
@@ -219,6 +225,15 @@ class ProgramWorkload:
             return self.path.name
         return f"{self.path.name}:{self.function}"
 
+    @property
+    def module_folder(self) -> Path:
+        """The folder that the program's modules are looked for in, to which names of sources are relative.
+
+        Raises:
+            SpecError: the file is no Python, or imports relatively outside of a package.
+        """
+        return module_folder(self.path) if self.carried is None else self.path.parent
+
     def source(self) -> ProgramSource:
         """Find and hash the program's files, without executing any of them.
 
@@ -227,8 +242,8 @@ class ProgramWorkload:
         """
         inputs = {name: digest(self.folder / name) for name in self.inputs}
         if self.carried is None:
-            return ProgramSource(imported_sources([self.path], self.path.parent), inputs)
-        modules = imported_sources(self.carried.modules, self.path.parent)
+            return ProgramSource(imported_sources([self.path], self.module_folder), inputs)
+        modules = imported_sources(self.carried.modules, self.module_folder)
         return ProgramSource({self.carried.name: self.carried.sha256, **modules}, inputs)
 
     def describe(self, data: ProgramSource) -> dict[str, Any]:

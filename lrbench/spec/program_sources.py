@@ -10,6 +10,47 @@ from lrbench.errors import SpecError, did_you_mean
 from lrbench.storage import file_sha256
 
 
+def module_folder(file: Path) -> Path:
+    """Return the folder that a program's modules are looked for in: its own, as for ``python FILE``.
+
+    A file that imports from the package that it lies in, relatively or by the package's name, runs as ``python -m``
+    runs it: its modules are looked for in the folder that holds the package.
+
+    Raises:
+        SpecError: it is no Python, or it imports relatively, but its folder is no package.
+    """
+    top = file.parent
+    while (top / "__init__.py").is_file() and top != top.parent:
+        top = top.parent
+    package = file.relative_to(top).parts[0] if top != file.parent else None
+    for node in _import_statements(_parsed(file)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            if package is None:
+                raise SpecError(
+                    f"imports relatively, but its folder {file.parent} is no package",
+                    where=f"{file.name}:{node.lineno}",
+                    remedy="name the module without the dot, or add an empty __init__.py to the folder",
+                )
+            return top
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        if package is not None and any(module.split(".")[0] == package for module in modules):
+            return file.parent if _is_module(file.parent / package) else top
+    return file.parent
+
+
+def _import_statements(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the import statements outside of ``try``, where a failure may be meant to be caught."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif not isinstance(child, ast.Try):
+            yield from _import_statements(child)
+
+
+def _is_module(path: Path) -> bool:
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
 def imported_sources(files: Iterable[Path], folder: Path) -> dict[str, str]:
     """SHA-256 of the files, and of the modules in the folder that their import statements name, by relative path.
 

@@ -12,6 +12,7 @@ from typing import Any
 from lrbench.errors import PolicyError, plain
 from lrbench.metrics.objective import known_goal
 from lrbench.policies import Policy, parse_policy
+from lrbench.spec.program import RESERVED
 from lrbench.spec.starter_spec import (
     EPOCHS,
     FEWEST_ITERATIONS,
@@ -138,6 +139,7 @@ def program_starter_text(facts: ProgramFacts, name: str, program: str, function:
 
 
 def _arguments(arguments: Mapping[str, Any]) -> str:
+    arguments = {name: value for name, value in arguments.items() if name not in RESERVED}
     if not arguments:
         return ""
     values = "".join(f"    {name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in arguments.items())

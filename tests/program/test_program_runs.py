@@ -318,6 +318,14 @@ def test_arguments_reach_the_program_and_lists_are_axes(folder):
             ("evaluate_every: 4", "evaluate_every: 4, arguments: {seed: 3}"),
             "workload.arguments.seed is what LRBench sets",
         ),
+        (
+            ("evaluate_every: 4", "evaluate_every: 4, arguments: {type: 3}"),
+            "workload.arguments.type has the name of something else beside the arguments in a run's description; choose ",
+        ),
+        (
+            ("evaluate_every: 4", "evaluate_every: 4, arguments: {lr_scale: 3}"),
+            "workload.arguments.lr_scale has the name of something else beside the arguments in a run's ",
+        ),
     ],
 )
 def test_a_wrong_spec_gets_one_line_before_anything_is_executed(folder, change, message):
