@@ -23,8 +23,8 @@ from lrbench.errors import UsageError
 )
 @click.option(
     "--monitor",
-    type=click.Choice(["train_loss", "test_loss", "accuracy"]),
-    help="Value passed to ReduceLROnPlateau.  [default: train_loss; with mode=max, accuracy]",
+    metavar="METRIC",
+    help="Metric passed to ReduceLROnPlateau, such as test_loss.  [default: train_loss; with mode=max, accuracy]",
 )
 def import_(source: str, rate: float | None, iterations: int | None, steps_per_epoch: int, monitor: str | None) -> None:
     """Print the policy of a Caffe solver or a PyTorch scheduler.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from lrbench.engines.base import Reported, TestOutputs
+from lrbench.engines.base import Job, Reported, TestOutputs
 from lrbench.errors import EngineFailed
 from lrbench.metrics.divergence import divergence
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.metrics.metric import ACCURACY_COLUMN
 from lrbench.metrics.registry import METRICS, Evaluated
+from lrbench.policies.plateau_detection import column_of
 
 Metrics = dict[str, float]
 
@@ -26,17 +27,11 @@ def net_metrics(outputs: TestOutputs, train_loss: float, *, mean_loss: bool) -> 
     return metrics, diverged
 
 
-def reported_metrics(
-    reported: Reported, train_loss: float, objective: str, target: str | None = None
-) -> tuple[Metrics, str | None]:
+def reported_metrics(reported: Reported, train_loss: float, job: Job) -> tuple[Metrics, str | None]:
     """Return the metrics that a program reported, and why they show that it diverged, None where they do not.
 
-    Args:
-        objective: name of the metric that policies are judged by.
-        target: name of the metric of the target; None without one.
-
     Raises:
-        EngineFailed: one of the two is not among them.
+        EngineFailed: the objective, the target's metric or one that the policy monitors is not among them.
     """
     metrics: Metrics = {}
     if reported.outputs is not None:
@@ -44,18 +39,24 @@ def reported_metrics(
         evaluated = Evaluated(outputs.probabilities, outputs.labels, outputs.loss, train_loss)
         metrics = evaluation_metrics(evaluated, METRICS.values())
     metrics |= {**reported.metrics, "train_loss": train_loss}
-    wrong = missing_metric(metrics, objective, target)
+    wrong = missing_metric(metrics, job)
     if wrong is not None:
         raise EngineFailed(wrong, remedy="report it, or name one of them in the spec")
-    if not math.isfinite(metrics[objective]):
-        return metrics, f"the objective {objective} is not finite"
+    if "train_loss" in job.policy.monitored and math.isnan(train_loss):
+        raise EngineFailed(
+            f"{job.policy.name} monitors train_loss, which the program does not tell",
+            remedy="call run.step(loss), or set monitor to a metric that it reports",
+        )
+    if not math.isfinite(metrics[job.objective]):
+        return metrics, f"the objective {job.objective} is not finite"
     return metrics, None
 
 
-def missing_metric(reported: Iterable[str], objective: str, target: str | None) -> str | None:
-    """Return a line on the spec's metric that a program does not report; None where it reports both."""
+def missing_metric(reported: Iterable[str], job: Job) -> str | None:
+    """Return a line on a metric that the spec names and the program does not report; None where it reports all."""
     known = dict.fromkeys(reported)
-    for key, name in (("objective.metric", objective), ("target.metric", target)):
+    monitored = [(f"monitor of {job.policy.name}", column_of(name)) for name in sorted(job.policy.monitored)]
+    for key, name in (("objective.metric", job.objective), ("target.metric", job.target), *monitored):
         if name is not None and name not in known:
             shown = "accuracy" if name == ACCURACY_COLUMN else name
             given = ", ".join("accuracy" if each == ACCURACY_COLUMN else each for each in known)

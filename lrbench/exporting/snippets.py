@@ -8,6 +8,7 @@ from lrbench.exporting.dialects import Jax, Keras, PlainPython
 from lrbench.exporting.functions import functions_of
 from lrbench.exporting.whole_run import UNKNOWN_END
 from lrbench.policies import Policy
+from lrbench.policies.plateau_detection import mode_of
 from lrbench.policies.values import Values
 
 _TORCH = '''
@@ -63,7 +64,7 @@ def callback():
         cooldown={cooldowns}, min_lr={min_rate!r},
     )  # the last of Keras's cooldown epochs counts again: its cooldown is one more than the policy's
 '''
-_KERAS_COLUMNS = {"train_loss": "loss", "test_loss": "val_loss", "accuracy": "val_accuracy"}
+_KERAS_COLUMNS = {"train_loss": "loss", "test_loss": "val_loss"}
 
 
 def torch_text(policy: Policy, iterations: int | None) -> str:
@@ -125,8 +126,8 @@ def plateau_text(policy: Policy, target: str) -> str:
         vars(v),
         waits=v.patience - 1,
         cooldowns=v.cooldown and v.cooldown + 1,
-        mode="max" if v.monitor == "accuracy" else "min",
-        column=_KERAS_COLUMNS[v.monitor],
+        mode=mode_of(v),
+        column=_KERAS_COLUMNS.get(v.monitor, f"val_{v.monitor}"),
     )
     fields.update(k0=v.k0 * factor, min_rate=v.min_rate * factor)
     return (_TORCH_PLATEAU if target == "torch" else _KERAS_PLATEAU).format(

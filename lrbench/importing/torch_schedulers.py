@@ -13,6 +13,7 @@ from lrbench.importing.description import Described
 from lrbench.importing.imported import Given, Imported
 from lrbench.importing.sequential import cycle_steps, parts_with_bases
 from lrbench.policies import policy_from_mapping
+from lrbench.policies.plateau_detection import MODES
 
 Arguments = Mapping[str, Any]
 Made = tuple[dict[str, Any], list[str]]
@@ -156,7 +157,7 @@ def _plateau(a: Arguments, given: Given) -> Made:
     if a["mode"] not in ("min", "max"):
         raise UsageError(f"mode is {a['mode']!r}", remedy="set mode to min or max")
     monitor = given.monitor or ("accuracy" if a["mode"] == "max" else "train_loss")
-    if (monitor == "accuracy") != (a["mode"] == "max"):
+    if MODES.get(monitor, a["mode"]) != a["mode"]:
         raise UsageError(
             f"mode is {a['mode']!r}, which does not go with {monitor}",
             remedy="set mode=max for the accuracy, mode=min for a loss",
@@ -166,7 +167,8 @@ def _plateau(a: Arguments, given: Given) -> Made:
     notes = [] if given.monitor else [f"assumed: it is shown the {monitor}; --monitor says otherwise"]
     if a["eps"]:
         notes.append(f"PyTorch leaves out reductions of less than eps = {a['eps']}; the policy does not")
-    return {"function": "PLATEAU", **fields, **same, "monitor": monitor}, notes
+    mode = {} if monitor in MODES else {"mode": a["mode"]}
+    return {"function": "PLATEAU", **fields, **same, "monitor": monitor, **mode}, notes
 
 
 def _sequential(a: Arguments, given: Given) -> Made:

@@ -16,6 +16,8 @@ from lrbench.policies.values import RatePolicy, Value, canonical_number, shown
 
 _YAML_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", re.ASCII)
 
+_METRIC_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+
 
 class Default(enum.Enum):
     """The default of a parameter, if it is not a value."""
@@ -215,6 +217,22 @@ class Word(Parameter):
             return value
         if self.each and isinstance(value, (list, tuple)) and value and all(item in self.choices for item in value):
             return tuple(value)
+        raise self.refused(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricName(Parameter):
+    """The name of a metric of an evaluation."""
+
+    dimension: Dimension | None = Dimension.NUMBER
+
+    @property
+    def rule(self) -> str:
+        return "the name of a metric, such as train_loss, test_loss or accuracy"
+
+    def read(self, value: object) -> str:
+        if isinstance(value, str) and _METRIC_NAME.fullmatch(value):
+            return value
         raise self.refused(value)
 
 

@@ -1,13 +1,7 @@
-"""Closed-loop LR functions: they change the rate when a monitored value stops improving, which is a plateau.
-
-A value is better than the best so far where it beats that by more than a threshold; the first finite one is, and what
-is not finite never is. A plateau is reached at the evaluation that is the ``patience``-th in a row without a better
-one. In the ``cooldown`` evaluations that follow, none counts as one without, though a better one is still the best.
-"""
+"""Closed-loop LR functions: they change the rate when a monitored metric has stopped getting better."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +11,7 @@ from lrbench.errors import PolicyError
 from lrbench.policies.family import Family, Shape, rounded
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Factor, NestedList, Rate, Scalar, Word
+from lrbench.policies.plateau_detection import WATCHING, PlateauDetector, check_watching, column_of, mode_of
 from lrbench.policies.stages import Placed
 from lrbench.policies.values import Controller, FloatArray, RatePolicy, Row, Value, Values
 
@@ -24,66 +19,10 @@ WU_LIU_2022 = (
     'Wu and Liu, "Selecting and Composing Learning Rate Policies for Deep Neural Networks", arXiv:2210.12936 '
     "(change LR on plateau)"
 )
-MONITORED = {"train_loss": "train_loss", "test_loss": "test_loss", "accuracy": "accuracy_top1"}
-"""The metric that each value of ``monitor`` stands for. Lower losses are better, higher accuracies."""
-
-WATCHING = (
-    Scalar(name="patience", meaning="evaluations in a row without a better value", least=1, whole=True, default=10),
-    Scalar(name="threshold", meaning="by how much a better value beats the best one", least=0, default=1e-4),
-    Word(
-        name="threshold_mode",
-        meaning="a share of the best value, or a difference",
-        choices=("rel", "abs"),
-        default="rel",
-    ),
-    Scalar(name="cooldown", meaning="evaluations after a change that do not count", least=0, whole=True, default=0),
-    Word(name="monitor", meaning="the value that is to get better", choices=tuple(MONITORED), default="train_loss"),
-)
-
-
-class PlateauDetector:
-    """Detects the plateaus of a monitored value.
-
-    Args:
-        v: the parameters WATCHING.
-        column: name of the value in evaluations.
-        sign: 1 where high values are better, else -1.
-
-    Attributes:
-        best: the best value so far; None before the first finite one.
-    """
-
-    def __init__(self, v: Values, column: str, sign: float) -> None:
-        self._v, self._column, self._sign = v, column, sign
-        self.best: float | None = None
-        self._without = self._cooling = 0
-
-    def reached(self, row: Row) -> bool:
-        """Whether a plateau is reached at this evaluation; they come in order, each once."""
-        value = row.get(self._column, math.nan)
-        if self._is_better(value):
-            self.best, self._without = value, 0
-        else:
-            self._without += 1
-        if self._cooling:
-            self._cooling, self._without = self._cooling - 1, 0
-        if self._without < self._v.patience:
-            return False
-        self._cooling, self._without = self._v.cooldown, 0
-        return True
-
-    def _is_better(self, value: float) -> bool:
-        if not math.isfinite(value) or self.best is None:
-            return math.isfinite(value)
-        if self._v.threshold_mode == "rel":
-            beaten = self.best * (1 + self._sign * self._v.threshold)
-        else:
-            beaten = self.best + self._sign * self._v.threshold
-        return bool(self._sign * value > self._sign * beaten)
 
 
 def _detector(v: Values) -> PlateauDetector:
-    return PlateauDetector(v, MONITORED[v.monitor], 1.0 if v.monitor == "accuracy" else -1.0)
+    return PlateauDetector(v, column_of(v.monitor), 1.0 if mode_of(v) == "max" else -1.0)
 
 
 class _Plateau(Controller):
@@ -140,28 +79,20 @@ class _Switch(Controller):
                 self._enter((self._number + 1) % count, int(row["iteration"]))
 
 
-def _watching_rule(v: Values) -> None:
-    if v.threshold_mode == "rel" and v.threshold >= 1:
-        raise PolicyError(
-            f"threshold is {v.threshold}, but as a share of the best value it must be below 1",
-            remedy="lower it, or set threshold_mode=abs",
-        )
-
-
 def _plateau_rule(v: Values) -> None:
-    _watching_rule(v)
+    check_watching(v)
     if v.min_rate > v.k0:
         raise PolicyError(f"min_rate is {v.min_rate}, but must be at most k0, which is {v.k0}")
 
 
 def _greedy_rule(v: Values) -> None:
-    _watching_rule(v)
+    check_watching(v)
     if not v.min_rate <= v.k0 <= v.max_rate:
         raise PolicyError(f"k0 is {v.k0}, but must lie from min_rate, {v.min_rate}, to max_rate, {v.max_rate}")
 
 
 def _switch_rule(v: Values) -> None:
-    _watching_rule(v)
+    check_watching(v)
     if v.begin >= len(v.policies):
         raise PolicyError(f"begin is {v.begin}, but must be below {len(v.policies)}, the number of policies")
     for policy in v.policies:

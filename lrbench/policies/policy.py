@@ -97,6 +97,16 @@ class Policy(RatePolicy):
         return self._closed_loop
 
     @property
+    def monitored(self) -> frozenset[str]:
+        """The metrics that the policy, or one in it, reacts to.
+
+        >>> sorted(Policy.parse("WARMUP(policy=PLATEAU(k0=0.1, factor=0.5, monitor=accuracy), l=10)").monitored)
+        ['accuracy']
+        """
+        own = {str(self._values["monitor"])} if self._closed_loop and "monitor" in self._values else set()
+        return frozenset(own).union(*(policy.monitored for policy in self.nested))
+
+    @property
     def counts_fractions(self) -> bool:
         """Whether the policy, or one in it, counts cycles or steps whose length is no whole number of iterations.
 

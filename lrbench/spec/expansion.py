@@ -9,10 +9,11 @@ from itertools import product
 from typing import Any
 
 from lrbench.errors import LRBenchError, PolicyError, SpecError
+from lrbench.metrics.objective import is_measured
 from lrbench.policies import Policy, expand_policies
 from lrbench.policies.counting import RATES
 from lrbench.spec.document import Document
-from lrbench.spec.model import ExperimentSettings, SolverSettings
+from lrbench.spec.model import ExperimentSettings, SolverSettings, WorkloadSettings
 from lrbench.spec.program import ProgramArguments
 from lrbench.spec.validation_errors import also_wrong
 from lrbench.spec.yaml_loader import shown
@@ -152,6 +153,16 @@ def _is_torn(entry: Any) -> bool:
     return isinstance(entry, str) and entry.count("(") != entry.count(")")
 
 
+def _check_monitored(policy: Policy, settings: ExperimentSettings) -> None:
+    """Raise PolicyError if the policy reacts to a metric that evaluations of a net do not have."""
+    for name in sorted(policy.monitored) if isinstance(settings.workload, WorkloadSettings) else ():
+        if not is_measured(name):
+            raise PolicyError(
+                f"monitor is {name!r}, but must be a metric of an evaluation",
+                remedy="set it to accuracy, test_loss or train_loss for instance",
+            )
+
+
 def _impossible(settings: ExperimentSettings, policies: dict[Policy, int], scale: float) -> dict[int, LRBenchError]:
     """The errors of the rates, by the entry's index; no smaller factors make a good rate negative or infinite."""
     largest = max(solver.lr_scale for solver in settings.solver)
@@ -160,6 +171,7 @@ def _impossible(settings: ExperimentSettings, policies: dict[Policy, int], scale
         scaled = policy.scaled(largest).scaled(scale)
         try:
             scaled.check(settings.workload.iterations)
+            _check_monitored(policy, settings)
         except PolicyError as error:
             wrong.setdefault(index, error.at(scaled.text))
     return wrong

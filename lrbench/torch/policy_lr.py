@@ -20,7 +20,7 @@ from typing import Any
 from lrbench.errors import UsageError
 from lrbench.exporting.whole_run import UNKNOWN_END, check
 from lrbench.policies import Controller, Policy
-from lrbench.policies.plateau import MONITORED
+from lrbench.policies.plateau_detection import MODES, column_of
 
 try:
     from torch import Tensor
@@ -83,8 +83,8 @@ class PolicyLR(LRScheduler):
         """Go on to the next iteration; call it once after each ``optimizer.step()``.
 
         Args:
-            metrics: the evaluation made after this iteration, if one was: ``train_loss``, ``test_loss`` or
-                ``accuracy``, those that closed-loop policies monitor. An integer is the iteration to go to, as for
+            metrics: the evaluation made after this iteration, if one was: ``train_loss``, ``test_loss``, ``accuracy``,
+                and any other that a closed-loop policy monitors. An integer is the iteration to go to, as for
                 PyTorch's own schedulers, whose SequentialLR begins each by ``step(0)`` in older releases.
 
         Raises:
@@ -157,15 +157,16 @@ class PolicyLR(LRScheduler):
             self._show(row)
 
     def _observe(self, metrics: Mapping[str, float]) -> None:
-        unknown = sorted(set(metrics) - set(MONITORED))
+        known = {*MODES, *(monitor for policy in self.policies for monitor in policy.monitored)}
+        unknown = sorted(set(metrics) - known)
         if unknown:
             raise UsageError(
                 f'"{unknown[0]}" is no metric that a policy monitors',
                 where="PolicyLR.step",
-                remedy=f"give {', '.join(MONITORED)}, each a number",
+                remedy=f"give {', '.join(sorted(known))}, each a number",
             )
         for policy in self.policies:
-            for monitor in monitors(policy) - set(metrics):
+            for monitor in policy.monitored - set(metrics):
                 raise UsageError(
                     f"{policy.name} monitors {monitor}, which is not among the metrics",
                     where="PolicyLR.step",
@@ -178,14 +179,8 @@ class PolicyLR(LRScheduler):
         if self.iterations is not None and row["iteration"] >= self.iterations:
             return  # no iteration is left that could depend on it
         self._evaluations.append(row)
-        columns = {MONITORED.get(name, name): value for name, value in row.items()}
+        columns = {column_of(name): value for name, value in row.items()}
         for controller in self._controllers:
             controller.observe(columns)
 
     _controllers: list[Controller]
-
-
-def monitors(policy: Policy) -> set[str]:
-    """Return the names of the values that a policy, or one in it, monitors."""
-    own = {policy.parameters["monitor"]} if "monitor" in policy.parameters else set()
-    return own.union(*map(monitors, policy.nested))

@@ -29,15 +29,20 @@ parameters = st.fixed_dictionaries(
         "threshold": st.sampled_from([0.0, 1e-4, 0.1, 0.25, 0.5]) | st.floats(0, 0.99),
         "threshold_mode": st.sampled_from(["rel", "abs"]),
         "cooldown": st.integers(0, 3),
-        "monitor": st.sampled_from(["accuracy", "train_loss", "test_loss"]),
+        "monitor": st.sampled_from(["accuracy", "train_loss", "test_loss", "bleu", "perplexity"]),
         "min_rate": st.sampled_from([0, 0.001, 0.02, 0.1]),
     }
 )
 
 
+MODES = {"bleu": "max", "perplexity": "min"}
+"""The mode of each metric of ``parameters`` whose name does not tell it."""
+
+
 def row(iteration: int, value: float) -> dict[str, float]:
     """An evaluation of which every value that can be monitored is the same."""
-    return {"iteration": iteration, "accuracy_top1": value, "train_loss": value, "test_loss": value}
+    names = ("accuracy_top1", "train_loss", "test_loss", *MODES)
+    return {"iteration": iteration, **dict.fromkeys(names, value)}
 
 
 def shown(controller: Controller, seen: Sequence[float]) -> list[float]:
@@ -61,11 +66,12 @@ def test_plateau_gives_the_rates_of_pytorch(given_parameters: dict[str, Any], se
     import torch
 
     rest = dict(given_parameters)
-    policy = policy_from_mapping({"function": "PLATEAU", "k0": 0.1, **rest})
+    policy = policy_from_mapping({"function": "PLATEAU", "k0": 0.1, **rest, **mode_of(rest)})
+    assert parse_policy(policy.text) == policy
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer,
-        mode="max" if rest["monitor"] == "accuracy" else "min",
+        mode="max" if rest["monitor"] in {"accuracy", "bleu"} else "min",
         factor=rest["factor"],
         patience=rest["patience"] - 1,
         threshold=rest["threshold"],
@@ -81,9 +87,14 @@ def test_plateau_gives_the_rates_of_pytorch(given_parameters: dict[str, Any], se
         assert controller.rates(number, number + 2).tolist() == [optimizer.param_groups[0]["lr"]] * 2
 
 
+def mode_of(given: dict[str, Any]) -> dict[str, str]:
+    """The parameter ``mode``, where the monitored metric needs it."""
+    return {"mode": MODES[given["monitor"]]} if given["monitor"] in MODES else {}
+
+
 def keras_rates(seen: Sequence[float], p: dict[str, Any]) -> list[float]:
     """The rate after each value: on_epoch_end of Keras's ReduceLROnPlateau written out."""
-    highest = p["monitor"] == "accuracy"
+    highest = p["monitor"] in {"accuracy", "bleu"}
     best, wait, cooling, rate, rates = (-math.inf if highest else math.inf), 0, 0, 0.1, []
     for value in seen:
         if cooling > 0:
@@ -103,7 +114,12 @@ def keras_rates(seen: Sequence[float], p: dict[str, Any]) -> list[float]:
 def test_plateau_gives_the_rates_of_keras_but_for_one_evaluation_of_cooldown(
     given_parameters: dict[str, Any], seen: list[float]
 ) -> None:
-    rest = {**given_parameters, "threshold_mode": "abs", "cooldown": max(0, given_parameters["cooldown"] - 1)}
+    rest = {
+        **given_parameters,
+        **mode_of(given_parameters),
+        "threshold_mode": "abs",
+        "cooldown": max(0, given_parameters["cooldown"] - 1),
+    }
     controller = policy_from_mapping({"function": "PLATEAU", "k0": 0.1, **rest}).start(10_000)
     assert shown(controller, seen)[INTERVAL::INTERVAL] == keras_rates(seen, given_parameters)
 
@@ -229,7 +245,7 @@ def test_scale_multiplies_every_rate_its_floor_too() -> None:
         ("PLATEAU(k0=1, factor=1)", "PLATEAU: factor is 1, but must be a finite number above 0 and below 1"),
         ("PLATEAU(k0=1, patience=0)", "PLATEAU: patience is 0, but must be a whole number of at least 1"),
         ("PLATEAU(k0=1, threshold=1)", "must be below 1; lower it, or set threshold_mode=abs"),
-        ("PLATEAU(k0=1, monitor=loss)", "PLATEAU: monitor is loss, but must be train_loss or test_loss or accuracy"),
+        ("PLATEAU(k0=1, monitor=loss)", "PLATEAU: monitor is loss, and mode does not say whether low or"),
         ("SWITCH(policies=[FIX(k0=1)])", "SWITCH: policies is"),
         ("SWITCH(policies=[FIX(k0=1), FIX(k0=2)], begin=2)", "SWITCH: begin is 2, but must be below 2, the number of"),
         (
@@ -370,3 +386,36 @@ def test_a_fresh_controller_that_is_shown_the_same_evaluations_gives_the_same_ra
     assert (
         again.rates(INTERVAL * done, INTERVAL * (done + 1)).tolist() == whole[INTERVAL * done : INTERVAL * (done + 1)]
     )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ("monitor=perplexity", "monitor is perplexity, and mode does not say whether low or high values of it are "),
+        ("mode=max", "mode is max, which does not go with train_loss; remove it"),
+        ("monitor=accuracy, mode=min", "mode is min, which does not go with accuracy; remove it"),
+        (
+            "monitor=Loss",
+            "monitor is Loss, but must be the name of a metric, such as train_loss, test_loss or accuracy",
+        ),
+        ("mode=low", "mode is low, but must be auto or min or max"),
+    ],
+)
+def test_a_monitored_metric_that_cannot_be_judged_is_refused(parameters: str, message: str) -> None:
+    for policy in (
+        "PLATEAU(k0=0.1, factor=0.5, {})",
+        "GREEDY(k0=0.1, max_rate=0.2, {})",
+        "SWITCH(policies=[FIX(k0=0.1), FIX(k0=0.2)], {})",
+    ):
+        with pytest.raises(PolicyError) as refused:
+            parse_policy(policy.format(parameters))
+        assert message in str(refused.value)
+
+
+def test_the_monitored_metrics_of_a_policy_are_those_of_its_parts() -> None:
+    text = (
+        "COMPOSE(policies=[PLATEAU(k0=0.1, factor=0.5, monitor=bleu, mode=max), SWITCH(policies=[FIX(k0=0.1), "
+        "PLATEAU(k0=0.1, factor=0.5)], monitor=accuracy)], boundaries=[5])"
+    )
+    assert parse_policy(text).monitored == {"bleu", "train_loss", "accuracy"}
+    assert parse_policy("FIX(k0=0.1)").monitored == set()

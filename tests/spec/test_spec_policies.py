@@ -92,6 +92,12 @@ IMPOSSIBLE = "but must be finite and not negative; change the parameters, or sho
             "the policy FIX(k0=0.02) is listed twice, first at trial.yaml:13; remove one; "
             "seeds give several runs of a policy",
         ),
+        (
+            "PLATEAU(k0=0.1, factor=0.5, monitor=perplexity, mode=min)",
+            "PLATEAU(k0=0.1, factor=0.5, patience=10, threshold=0.0001, threshold_mode=rel, cooldown=0, "
+            "monitor=perplexity, mode=min, min_rate=0): monitor is 'perplexity', but must be a metric of an evaluation; "
+            "set it to accuracy, test_loss or train_loss for instance",
+        ),
         ("POLY(k0=0.1, p=1, l=50)", f"POLY(k0=0.1, p=1, l=50): POLY: the rate at t = 51 is -0.002, {IMPOSSIBLE}"),
         ("POLY(k0=0.1, p=1.2, l=50)", f"POLY(k0=0.1, p=1.2, l=50): POLY: the rate at t = 51 is nan, {IMPOSSIBLE}"),
         ("EXP(k0=1, gamma=1e9)", f"EXP(k0=1, gamma=1000000000): EXP: the rate at t = 35 is inf, {IMPOSSIBLE}"),

@@ -36,7 +36,7 @@ class ProgramEngine(Engine[ProgramJob]):
         return {"name": "program", "interpreter": self._consent.python, **launcher}
 
     def check(self, job: ProgramJob) -> None:
-        """Refuse a program that the user has not consented to, and an objective or target that it does not report.
+        """Refuse a program that the user has not consented to, and a metric of the spec that it does not report.
 
         What it reports is known where an earlier run of it has an evaluation.
 
@@ -51,7 +51,7 @@ class ProgramEngine(Engine[ProgramJob]):
                 remedy="start it once; --launcher 'torchrun --nproc-per-node N' starts the program in N processes",
             )
         reported = metrics_reported_before(job)
-        wrong = None if reported is None else missing_metric(reported, job.objective, job.target)
+        wrong = None if reported is None else missing_metric(reported, job)
         if wrong is not None:
             raise SpecError(wrong, remedy="report it, or name one of them in the spec")
 

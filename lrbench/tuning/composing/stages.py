@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lrbench.errors import SpecError
 from lrbench.metrics.objective import Objective, is_evaluated, is_measured, known_goal
-from lrbench.policies.plateau import PlateauDetector
+from lrbench.policies.plateau_detection import PlateauDetector
 from lrbench.policies.values import Values
 from lrbench.runs.evaluations import Evaluation
 from lrbench.spec.experiment import Experiment
