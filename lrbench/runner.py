@@ -7,6 +7,8 @@ to go on.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import threading
 import time
@@ -34,6 +36,7 @@ from lrbench.errors import NO_MEMORY, EngineFailed, Interrupted, LRBenchError
 from lrbench.metrics.evaluation import evaluation_metrics
 from lrbench.metrics.registry import METRICS, Evaluated
 from lrbench.policies import Controller
+from lrbench.runs.declarations import EVALUATED_LABELS
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.files import check_checksums, write_checksums
@@ -81,7 +84,7 @@ class Training:
     _controller: Controller = field(init=False)
     _saved: int = 0
     _saved_at: float = 0.0
-    _samples: dict[int, int] | None = None
+    _labels: str | None = None
     _before: Usage = field(default_factory=lambda: Usage(0.0, 0))
 
     def run(self, opened: Callable[[AnySession], None] = lambda session: None) -> Status:
@@ -212,6 +215,7 @@ class Training:
             self._before = Usage(kept[-1].cpu_seconds, kept[-1].peak_memory_bytes)
             self.observer.resumed(iteration)
         self._evaluations = kept
+        self._labels = self.directory.facts.get(EVALUATED_LABELS) if kept else None
         self._saved, self._saved_at = iteration, time.monotonic()
         self._controller = self.job.policy.start(self.job.iterations)
         for evaluation in kept:
@@ -223,9 +227,10 @@ class Training:
         """Evaluate, and write it to disk; return why the net diverged, None where it did not."""
         evaluated = session.evaluate()
         if isinstance(evaluated, Reported):
-            self.directory.note(evaluated.facts)
-            metrics, diverged = reported_metrics(evaluated, trained.train_loss, self.job.objective, self.job.target)
             self._check_samples(evaluated.outputs)
+            labels = {} if self._labels is None else {EVALUATED_LABELS: self._labels}
+            self.directory.note({**evaluated.facts, **labels})
+            metrics, diverged = reported_metrics(evaluated, trained.train_loss, self.job)
         else:
             self._check_samples(evaluated)
             metrics, diverged = net_metrics(evaluated, trained.train_loss, mean_loss=self.job.mean_losses)
@@ -237,23 +242,24 @@ class Training:
         if outputs is None:
             return
         classes, counts = np.unique(outputs.labels, return_counts=True)
-        found = dict(zip(classes.tolist(), counts.tolist(), strict=True))
+        digest = hashlib.sha256(json.dumps([classes.tolist(), counts.tolist()]).encode()).hexdigest()
+        found = f"{len(outputs.labels)} labels, SHA-256 {digest[:16]}"
         if isinstance(self.job, NetJob) and len(outputs.labels) != self.job.data.test_count:
             raise EngineFailed(
                 f"an evaluation is of {len(outputs.labels)} samples, but {self.job.data.label} has "
                 f"{self.job.data.test_count} to evaluate on: the engine ignores the data that it is handed",
                 remedy="an engine evaluates the whole test set of job.data",
             )
-        if self._samples not in (None, found):
-            before = sum((self._samples or {}).values())
+        if self._labels not in (None, found):
+            before = str(self._labels).split(maxsplit=1)[0]
             other = f"{len(outputs.labels)} samples, the one before of {before}"
-            if len(outputs.labels) == before:
+            if str(len(outputs.labels)) == before:
                 other = "other labels than the one before"
             raise EngineFailed(
                 f"an evaluation is of {other}, so that they cannot be compared",
                 remedy="evaluate the same samples, all of them, every time",
             )
-        self._samples = found
+        self._labels = found
 
     def _diverged(self, session: AnySession, trained: TrainResult, start: int, rates: NDArray[np.float64]) -> Status:
         """Write an evaluation without values to disk, so that the run's last accuracy is not an earlier one."""

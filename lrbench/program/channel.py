@@ -51,10 +51,12 @@ class Channel:
             if payload:
                 self._sink.send_bytes(payload)
 
-    def report(self, message: Message, payload: bytes = b"") -> None:
-        """Send what rank 0 alone tells of the training that all ranks make together."""
+    def report(self, message: Message, payload: bytes = b"", others: Message | None = None) -> None:
+        """Send what rank 0 alone tells of the training that all ranks make together; other ranks send ``others``."""
         if self.rank == 0:
             self.send(message, payload)
+        elif others is not None:
+            self.send(others)
 
     def leave(self) -> None:
         """Tell that this process ends by itself, if anybody still listens."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lrbench.program.channel import Channel
-from lrbench.program.messages import evaluation, settings
+from lrbench.program.messages import evaluation, settings, used
 
 
 def drive(channel: Channel, make: Callable[..., Any], function: str) -> None:
@@ -79,4 +79,5 @@ def _evaluate(channel: Channel, training: Any, takes_split: bool, started: float
     probabilities, labels = found.pop("probabilities", None), found.pop("labels", None)
     message, payload = evaluation(found, probabilities, labels)
     labels_of_program = {"declared": training.describe(), "split_used": takes_split}
-    channel.report({**message, "seconds": time.perf_counter() - started, **labels_of_program}, payload)
+    seconds = time.perf_counter() - started
+    channel.report({**message, "seconds": seconds, **labels_of_program}, payload, others=used())

@@ -29,13 +29,17 @@ def _fits_a_spec(value: Any) -> bool:
     return type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
 
 
+def used() -> dict[str, Any]:
+    """Return the message of an evaluation by itself: what this process has used up to it."""
+    return {"event": "evaluated", **usage()}
+
+
 def evaluation(metrics: Mapping[str, float], probabilities: Any, labels: Any) -> tuple[dict[str, Any], bytes]:
     """Return the message of an evaluation and the bytes behind it."""
     message: dict[str, Any] = {
-        "event": "evaluated",
+        **used(),
         "metrics": {name: repr(float(value)) for name, value in metrics.items()},
         "sources": sources(),
-        **usage(),
     }
     if probabilities is None:
         return message, b""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lrbench.program.channel import Channel
-from lrbench.program.messages import evaluation, settings
+from lrbench.program.messages import evaluation, settings, used
 
 PROGRESS_SECONDS = 1.0
 
@@ -110,7 +110,7 @@ class Parent:
         seconds = time.perf_counter() - self._begun
         message, payload = evaluation(metrics, probabilities, labels)
         labels_of_program = {"declared": self._declared, "split_used": self._split_used, "own_rate": self.own_rate}
-        self._channel.report({**message, "seconds": seconds, **labels_of_program}, payload)
+        self._channel.report({**message, "seconds": seconds, **labels_of_program}, payload, others=used())
 
 
 class Alone:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 OWN_DATA = "its own data"
 """Name of a program's data in tables."""
 
+EVALUATED_LABELS = "evaluated_labels"
+"""Fact that LRBench adds: count and hash of the labels that a program evaluates on."""
 _SHOWN = {"optimizer": "optimizer", "dataset": "data"}
 """Facts that are named in every table, whether a program declares them or not, with their title."""
 _COUNTS = {"model": "parameters", "dataset": "samples"}
@@ -118,7 +120,7 @@ def declared(runs: Iterable[Described]) -> Declared | None:
 
 def declared_text(facts: Mapping[str, Any]) -> str:
     """Return what a program declares, such as ``optimizer AdamW, data not declared``."""
-    further = [name for name in facts if name not in (*_SHOWN, *_COUNTS.values(), "split_used")]
+    further = [name for name in facts if name not in (*_SHOWN, *_COUNTS.values(), "split_used", EVALUATED_LABELS)]
     titles = _SHOWN | {name: name for name in further}
     return ", ".join(_fact(name, title, facts) for name, title in titles.items())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -60,6 +61,40 @@ for t in run:
 """
 
 
+FUNCTION = """
+import resource
+
+import lrbench.torch
+import torch
+import torch.distributed as dist
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+
+def training(seed):
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    torch.manual_seed(seed + rank)
+    data = TensorDataset(torch.randn(64, 4, generator=torch.Generator().manual_seed(3)))
+    net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 1))
+    model = torch.nn.parallel.DistributedDataParallel(net)
+
+    def step(model, batch):
+        return (model(batch[0]) - batch[0].sum(1, keepdim=True)).square().mean()
+
+    def evaluate(model):
+        with open(f"peak-{rank}", "w") as file:
+            file.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+        total = sum(each.abs().sum() for each in model.parameters()) * (rank + 1)
+        dist.all_reduce(total)
+        return {"test_loss": total.item()}
+
+    batches = DataLoader(data, batch_size=8, sampler=DistributedSampler(data, seed=seed))
+    return lrbench.torch.Training(
+        model, torch.optim.AdamW(model.parameters(), lr=0.1), batches=batches, step=step, evaluate=evaluate
+    )
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     folder = Folder(tmp_path)
@@ -109,6 +144,26 @@ def test_after_a_kill_no_process_lives_and_the_run_resumes_exactly(folder, victi
     assert done.returncode == 0, done.stderr
     assert "resuming at iteration" in done.stderr
     assert folder.evaluations(folder.runs[0]) == folder.evaluations(whole)
+
+
+def test_a_training_in_two_ranks_resumes_exactly_and_its_usage_is_that_of_both(folder):
+    folder.write("train.py", FUNCTION)
+    words = (*TORCHRUN, "--set", "workload.function=training")
+    done = folder.train(*words)
+    assert done.returncode == 0, done.stderr
+    (run,) = folder.runs
+    whole = folder.evaluations(run)
+    assert [row["iteration"] for row in whole] == [4, 8, 12]
+    assert whole[0]["test_loss"] > whole[0]["train_loss"] > 0
+    peaks = [int((folder.path / f"peak-{rank}").read_text()) for rank in (0, 1)]
+    last = json.loads((run / "evaluations.jsonl").read_text().splitlines()[-1])
+    assert last["peak_memory_bytes"] >= sum(peaks)
+    assert {path.name for path in (run / "snapshots/iter_00000008").iterdir()} >= {"training.pt", "rank_1"}
+    folder.cut(run, 8)
+    done = folder.train(*words)
+    assert done.returncode == 0, done.stderr
+    assert "resuming at iteration 8" in done.stderr
+    assert folder.evaluations(run) == whole
 
 
 def test_a_rank_that_fails_is_named_by_the_users_line(folder):

@@ -260,3 +260,60 @@ def test_other_parts_are_refused(tmp_path):
     other.model.add_module("more", torch.nn.Linear(3, 3))
     with pytest.raises(ValueError, match=r"^Training: the saved model does not fit this model: .*more\.weight"):
         other.restore(tmp_path)
+
+
+class FakeDevices:
+    """Random generators of two devices, in place of those of ``torch.cuda`` or ``torch.mps``."""
+
+    def __init__(self) -> None:
+        self.states = [torch.tensor([1], dtype=torch.uint8), torch.tensor([2], dtype=torch.uint8)]
+
+    def draw(self) -> list[int]:
+        """The next number of each device."""
+        self.states = [state * 5 + 3 for state in self.states]
+        return [int(state) for state in self.states]
+
+    def set_state(self, state: torch.Tensor, device: int = 0) -> None:
+        self.states[device] = state.clone()
+
+
+@pytest.fixture(params=["cuda", "mps"])
+def devices(request, monkeypatch):
+    fake = FakeDevices()
+    if request.param == "cuda":
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: [state.clone() for state in fake.states])
+        monkeypatch.setattr(torch.cuda, "set_rng_state", fake.set_state)
+    else:
+        fake.states = fake.states[:1]
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+        monkeypatch.setattr(torch.mps, "get_rng_state", lambda: fake.states[0].clone())
+        monkeypatch.setattr(torch.mps, "set_rng_state", fake.set_state)
+    return fake
+
+
+def test_random_states_of_devices_are_saved_and_kept_in_evaluations(tmp_path, devices):
+    training = make_training()
+    training.train(RATES[:2])
+    training.save(tmp_path)
+    expected = [devices.draw(), devices.draw()]
+    again = make_training(evaluate=lambda model: {"test_loss": float(devices.draw()[0])})
+    again.restore(tmp_path)
+    drawn = [devices.draw()]
+    again.evaluate()
+    assert [*drawn, devices.draw()] == expected
+
+
+def test_states_of_devices_that_are_not_there_are_passed_over(tmp_path, devices, monkeypatch):
+    training = make_training()
+    training.train(RATES[:2])
+    training.save(tmp_path)
+    with monkeypatch.context() as without:
+        without.setattr(torch.cuda, "is_available", lambda: False)
+        without.setattr(torch.backends.mps, "is_available", lambda: False)
+        without.setattr(torch.cuda, "is_initialized", lambda: False)
+        before = devices.draw()
+        make_training().restore(tmp_path)
+    assert [int(state) for state in devices.states] == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,12 +13,13 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from lrbench.engines.base import LeftEarly, ProgramJob, Progress, Reported, Session, TestOutputs, TrainResult, Usage
+from lrbench.engines.base import LeftEarly, ProgramJob, Progress, Reported, Session, TrainResult, Usage
 from lrbench.engines.process.exit_reason import MEMORY_REMEDY, signal_name
 from lrbench.engines.program.ends import ENDED
 from lrbench.engines.program.launch import start
 from lrbench.engines.program.log import LOG_NAME, BoundedLog
 from lrbench.engines.program.processes import end_group
+from lrbench.engines.program.reported import reported
 from lrbench.engines.program.seal import Seal
 from lrbench.engines.site import Consent
 from lrbench.errors import EngineFailed
@@ -46,12 +47,13 @@ class ProgramSession(Session[Reported]):
         self._names: set[str] | None = None
         self._opened = self._broken = False
         self._left: set[int] = set()
+        self._early: dict[int, tuple[Mapping[str, Any], bytes]] = {}
         self.told: dict[str, Any] = {}
         self.last_iteration_seconds = math.nan
         self._log = BoundedLog(job.folder / LOG_NAME)
         self._process, self._ends = start(job, consent, self._log)
         try:
-            self._send({"sources": dict(job.sources)})
+            self._send({"sources": dict(job.sources), "folder": str(job.module_folder)})
             if job.carried is not None:
                 self._send({"path": job.carried.path}, job.carried.payload)
             self.told |= self._receive("attached", everyone=True)[0]
@@ -93,17 +95,17 @@ class ProgramSession(Session[Reported]):
     def evaluate(self) -> Reported:
         """Wait for the program's evaluation."""
         self._send({"op": "evaluate"})
-        message, payload = self._receive("evaluated")
-        self._last = Usage(float(message["cpu_seconds"]), int(message["peak_memory_bytes"]))
+        answers = self._answers("evaluated", self._ends.ranks)
+        used = [answer for answer, _ in answers.values()]
+        self._last = Usage(
+            math.fsum(float(each["cpu_seconds"]) for each in used), sum(int(each["peak_memory_bytes"]) for each in used)
+        )
+        message, payload = answers[0]
         self._check_sources(message["sources"])
-        metrics = {str(name): float(value) for name, value in message["metrics"].items()}
-        if "accuracy" in metrics:
-            metrics["accuracy_top1"] = metrics.pop("accuracy")
-        self._check_names(set(metrics))
+        found = reported(message, payload)
+        self._check_names(set(found.metrics))
         self.told |= {"own_rate": message["own_rate"]} if "own_rate" in message else {}
-        facts = {**_texts(message["declared"]), "split_used": bool(message["split_used"])}
-        outputs = _outputs(message, payload, metrics.get("test_loss", math.nan))
-        return Reported(metrics, outputs, float(message["seconds"]), facts)
+        return found
 
     def save(self, folder: Path) -> None:
         """Have the program write its files into the new folder."""
@@ -136,7 +138,7 @@ class ProgramSession(Session[Reported]):
             return None
 
     def usage(self) -> Usage:
-        """Processor time and memory at the last evaluation."""
+        """Processor time and memory of all ranks at the last evaluation."""
         return self._last
 
     def processes(self) -> list[int]:
@@ -192,21 +194,33 @@ class ProgramSession(Session[Reported]):
     def _receive(
         self, event: str, rates: NDArray[np.float64] | None = None, *, everyone: bool = False
     ) -> tuple[Mapping[str, Any], bytes]:
-        """Wait for an event of rank 0, or of every rank; what the program tells meanwhile is passed on.
+        """Wait for an event of rank 0, or of every rank, and return that of rank 0; raise as ``_answers``."""
+        return self._answers(event, self._ends.ranks if everyone else [0], rates)[0]
+
+    def _answers(
+        self, event: str, ranks: Iterable[int], rates: NDArray[np.float64] | None = None
+    ) -> dict[int, tuple[Mapping[str, Any], bytes]]:
+        """Wait for an event of each of the ranks; what the program tells meanwhile is passed on.
 
         Raises:
             EngineFailed: the program failed, or did not answer in time.
             LeftEarly: it ended by itself.
         """
-        missing = set(self._ends.ranks if everyone else [0])
+        answers: dict[int, tuple[Mapping[str, Any], bytes]] = {}
+        if event == "evaluated":
+            answers, self._early = self._early, {}
+        missing = set(ranks) - set(answers)
         while True:
             rank, message, payload = self._next()
             if message.get("event") == event:
                 missing.discard(rank)
+                answers[rank] = message, payload
                 if not missing:
-                    return message, payload
+                    return answers
             elif message.get("event") == "failed":
                 raise self._failure(message)
+            elif message.get("event") == "evaluated" and rank:
+                self._early[rank] = message, payload  # before rank 0 has told of its last iteration
             elif message.get("event") == "left":
                 self._left.add(rank)
             elif message is ENDED:
@@ -299,19 +313,3 @@ class ProgramSession(Session[Reported]):
             changed = ", ".join(sorted(names ^ (self._names or set())))
             raise EngineFailed(f"{self._name} does not report the same metrics at every evaluation: {changed}")
         self._names = names
-
-
-def _texts(declared: Mapping[str, Any]) -> dict[str, str]:
-    return {str(name)[:100]: str(value)[:1000] for name, value in list(declared.items())[:20]}
-
-
-def _outputs(message: Mapping[str, Any], payload: bytes, loss: float) -> TestOutputs | None:
-    """Read the outputs for each sample, where the program gave them."""
-    if "shape" not in message:
-        return None
-    rows, columns = message["shape"]
-    values, labels = payload[: 4 * rows * columns], payload[4 * rows * columns :]
-    probabilities = np.frombuffer(values, dtype="<f4").reshape(rows, columns)
-    return TestOutputs(
-        probabilities, np.frombuffer(labels, dtype="<i8").astype(np.int64), loss, float(message["seconds"])
-    )
