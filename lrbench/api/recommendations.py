@@ -9,8 +9,7 @@ from typing import Any, overload
 from lrbench.api.environment import database_place, home
 from lrbench.data import find_prepared
 from lrbench.executors.setup import check_engine, find_data
-from lrbench.metrics.objective import AnyTarget
-from lrbench.metrics.summary import check_target
+from lrbench.metrics.objective import AnyTarget, read_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.next_commands import database_option
 from lrbench.report.render import notebook, render
@@ -63,7 +62,7 @@ class Recommendations(Sequence[Recommendation]):
 
 
 def recommend(
-    spec: Spec, *, target: float | None = None, database: str | None = None, **values: Any
+    spec: Spec, *, target: float | str | None = None, database: str | None = None, **values: Any
 ) -> Recommendations:
     """Recommend policies for the workload of a spec from the policy database; nothing is trained.
 
@@ -75,17 +74,16 @@ def recommend(
 
     Args:
         spec: the path of a YAML file, or what such a file holds.
-        target: the accuracy to reach, a fraction; by default the spec's target.
+        target: the accuracy to reach, a fraction, or a text such as ``test_loss=0.12``; by default the spec's target.
         database: the path or URL of a policy database; by default ``LRBENCH_DB``, else the user's own.
         values: set in the spec, as for ``lrbench.run``.
 
     Raises:
         UsageError: the spec, the data set or the database is invalid.
     """
-    check_target(target, "target")
     experiment = python_experiment(spec, values, TuningSettings)
     check_engine(experiment)
-    data, wanted = data_at_hand(experiment), experiment.aim(target)
+    data, wanted = data_at_hand(experiment), experiment.aim(read_target(target, "target"))
     place = database_place() if database is None else database
     with open_database(place) as known:
         if known.created:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lrbench.api.frames import evaluations_frame, policies_frame, runs_frame
 from lrbench.errors import UsageError, did_you_mean, plain
-from lrbench.metrics.summary import check_target
+from lrbench.metrics.objective import read_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.build import WorkloadTable
 from lrbench.report.load import read_report
@@ -40,18 +40,20 @@ class Results:
         report: the rows that every table and picture is made of.
     """
 
-    def __init__(self, *paths: str | os.PathLike[str], target: float | None = None, sort: str | None = None) -> None:
+    def __init__(
+        self, *paths: str | os.PathLike[str], target: float | str | None = None, sort: str | None = None
+    ) -> None:
         """Read results folders, run folders or training logs of Caffe.
 
         Args:
-            target: the accuracy to reach, a fraction, in place of that of the specs.
+            target: the accuracy to reach, a fraction, or a text such as ``test_loss=0.12``, in place of that of the
+                specs.
             sort: the metric that ranks the policies; None: the objective of the specs, else ``final_accuracy``.
 
         Raises:
             UsageError: there is no such path or metric, or no run that can be read.
         """
-        check_target(target, "target")
-        self.report = read_report([Path(path) for path in paths], sort, target)
+        self.report = read_report([Path(path) for path in paths], sort, read_target(target, "target"))
 
     @cached_property
     def runs(self) -> pandas.DataFrame:
@@ -132,7 +134,9 @@ class Results:
         return notebook(ranking_document(self.report))
 
 
-def load_results(*paths: str | os.PathLike[str], rows: Rows = "runs", target: float | None = None) -> pandas.DataFrame:
+def load_results(
+    *paths: str | os.PathLike[str], rows: Rows = "runs", target: float | str | None = None
+) -> pandas.DataFrame:
     """Results folders, run folders or training logs of Caffe as a DataFrame.
 
         >>> runs = lrbench.load_results("results/quickstart")
@@ -148,7 +152,7 @@ def load_results(*paths: str | os.PathLike[str], rows: Rows = "runs", target: fl
         rows: ``runs``, one row each with every metric; ``evaluations``, one row for each that a run made; or
             ``policies``, ranked, with means and standard deviations over the seeds. The columns are in
             ``lrbench.api.frames`` and in docs/how-to/use-lrbench-from-python.md.
-        target: the accuracy to reach, a fraction, in place of that of the specs.
+        target: the accuracy to reach, a fraction, or a text such as ``test_loss=0.12``, in place of that of the specs.
 
     Raises:
         UsageError: there is no such path, no run that can be read, or pandas is not installed.

@@ -26,6 +26,7 @@ from lrbench.report.formats import status_counts
 from lrbench.report.render import for_programs
 
 if TYPE_CHECKING:
+    from lrbench.metrics.objective import AnyTarget
     from lrbench.tuning.database import Added, Collected, Entry
 
 MOST_LINES = 10
@@ -83,10 +84,10 @@ def add(paths: Sequence[Path], note: str | None, location: str | None) -> None:
 )
 @click.option("--solver", metavar="TYPE", shell_complete=solver_types, help="Only this solver type.")
 @click.option("--engine", metavar="NAME", shell_complete=engines, help="Only this engine.")
-@target_option("Rank by the iterations to this accuracy, a fraction.")
+@target_option("Rank by the iterations to this target: an accuracy, a fraction, or METRIC=VALUE.")
 @format_option()
 @database_option
-def list_entries(output_format: str, target: float | None, location: str | None, **names: str | None) -> None:
+def list_entries(output_format: str, target: AnyTarget | None, location: str | None, **names: str | None) -> None:
     """List the entries, in a table per workload, the best policy first.
 
     \b

@@ -19,7 +19,7 @@ from lrbench.cli.consent import python_option
 from lrbench.cli.options import output_option
 from lrbench.cli.output import check_new, write_output
 from lrbench.errors import EngineUnavailable, LRBenchError, NetError, UsageError
-from lrbench.metrics.summary import check_target
+from lrbench.metrics.objective import read_target
 
 if TYPE_CHECKING:
     from lrbench.importing.caffe_solver import Training
@@ -237,7 +237,7 @@ def _target(text: str) -> float | None:
         target = float(text)
     except ValueError:
         raise UsageError(f"{text!r} is not a number", remedy="for example 0.98, or none") from None
-    check_target(target, "the accuracy to reach")
+    read_target(target, "the accuracy to reach")
     return target
 
 

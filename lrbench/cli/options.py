@@ -16,10 +16,10 @@ import click
 from lrbench.api.environment import DATABASE_FILE, database_place
 from lrbench.cli.completion.candidates import engines, executors, metrics, results, settings, specs
 from lrbench.cli.output import check_writable
-from lrbench.metrics.summary import check_target
 from lrbench.report.render import FOR_TERMINALS, formats
 
 if TYPE_CHECKING:
+    from lrbench.metrics.objective import AnyTarget
     from lrbench.tuning.database import Database
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -44,10 +44,12 @@ def _check_picture(context: click.Context, parameter: click.Parameter, output: P
     return _check_output(context, parameter, output)
 
 
-def _check_target(context: click.Context, _parameter: click.Parameter, target: float | None) -> float | None:
-    if target is not None and not context.resilient_parsing:
-        check_target(target, "--target")
-    return target
+def _read_target(context: click.Context, _parameter: click.Parameter, target: str | None) -> AnyTarget | None:
+    if context.resilient_parsing:
+        return None
+    from lrbench.metrics.objective import read_target
+
+    return read_target(target, "--target")
 
 
 spec_argument = click.argument("spec", type=PATH, shell_complete=specs)
@@ -187,10 +189,11 @@ def picture_option(*names: str, help: str, **settings: Any) -> Callable[[Command
 
 
 def target_option(
-    help: str = "Target accuracy, a fraction such as 0.98.  [default: the spec's target_accuracy]",
+    help: str = "Target: an accuracy, a fraction such as 0.98, or METRIC=VALUE, such as test_loss=0.12.  "
+    "[default: the spec's target]",
 ) -> Callable[[Command], Command]:
-    """Add ``--target``, an accuracy above 0 and at most 1."""
-    return click.option("--target", type=float, metavar="A", callback=_check_target, help=help)
+    """Add ``--target``, an accuracy above 0 and at most 1, or a value of another metric."""
+    return click.option("--target", metavar="TARGET", callback=_read_target, help=help)
 
 
 def iterations_option(note: str = "", **settings: Any) -> Callable[[Command], Command]:

@@ -15,6 +15,7 @@ from lrbench.report.render import WIDTH, render
 from lrbench.urls import hide_secrets
 
 if TYPE_CHECKING:
+    from lrbench.metrics.objective import AnyTarget
     from lrbench.report.build import Report
     from lrbench.report.document import Document
 
@@ -67,12 +68,12 @@ def write_output(content: bytes, output: Path | None) -> None:
     click.echo(f"wrote {output}", err=True)
 
 
-def load_report(paths: Sequence[Path], metric: str | None, target: float | None) -> Report:
+def load_report(paths: Sequence[Path], metric: str | None, target: AnyTarget | None) -> Report:
     """Read the runs at the paths; name on standard error what is left out or not counted.
 
     Args:
         metric: metric that ranks the policies; None: the objective of the runs' specs.
-        target: target accuracy, a fraction, in place of that of the specs.
+        target: in place of that of the specs.
 
     Raises:
         UsageError: no such metric, a path that does not exist, or no run that can be read.

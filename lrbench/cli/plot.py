@@ -17,6 +17,7 @@ from lrbench.report.figures.paper_layout import COLUMN_INCHES, WHATS, Paper
 
 if TYPE_CHECKING:
     from lrbench.drawing.theme import PrintStyle
+    from lrbench.metrics.objective import AnyTarget
 
 NARROWEST, WIDEST = 2, 30
 
@@ -95,7 +96,7 @@ def _plot(
     paths: Sequence[Path],
     output: Path,
     metric: str | None,
-    target: float | None,
+    target: AnyTarget | None,
     top: int,
     wanted: Sequence[str],
     workload: str | None,

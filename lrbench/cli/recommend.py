@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from lrbench.cli.options import (
 )
 from lrbench.cli.output import show
 
+if TYPE_CHECKING:
+    from lrbench.metrics.objective import AnyTarget
+
 
 @click.command()
 @spec_argument
@@ -29,7 +33,7 @@ from lrbench.cli.output import show
 @database_option
 def recommend(
     spec: Path,
-    target: float | None,
+    target: AnyTarget | None,
     overrides: Sequence[str],
     output_format: str,
     output: Path | None,

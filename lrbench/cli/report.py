@@ -14,6 +14,7 @@ from lrbench.errors import plain
 from lrbench.report.render import for_programs
 
 if TYPE_CHECKING:
+    from lrbench.metrics.objective import AnyTarget
     from lrbench.report.build import Report
     from lrbench.report.document import Document
 
@@ -48,7 +49,7 @@ def report(
     paths: Sequence[Path],
     output_format: str,
     by: str,
-    target: float | None,
+    target: AnyTarget | None,
     metric: str | None,
     output: Path | None,
     plots: Path | None,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lrbench.cli.options import paths_argument, sort_option, target_option
 from lrbench.cli.output import load_report
+
+if TYPE_CHECKING:
+    from lrbench.metrics.objective import AnyTarget
 
 DEFAULT_PORT = 8765
 
@@ -31,7 +35,7 @@ DEFAULT_PORT = 8765
 )
 @target_option()
 @sort_option
-def serve(paths: Sequence[Path], host: str, port: int, target: float | None, metric: str | None) -> None:
+def serve(paths: Sequence[Path], host: str, port: int, target: AnyTarget | None, metric: str | None) -> None:
     """Serve the page of `lrbench report --format html`, updated while runs are active.
 
     Prints the address of the page; Ctrl-C stops the server. New evaluations appear within seconds, and the reader's

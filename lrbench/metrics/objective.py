@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from lrbench.errors import UsageError
 from lrbench.metrics.metric import ACCURACY_COLUMN, Metric, Unit
 from lrbench.metrics.registry import METRICS, unknown_metric
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Goal = Literal["minimize", "maximize"]
 At = Literal["final", "best"]
 
+_TARGET = re.compile(r"\s*([a-z][a-z0-9_]*)\s*([<>]?=)\s*(\S+)\s*")
+_GOALS: Mapping[str, Goal] = {">=": "maximize", "<=": "minimize"}
 _MINIMIZED = re.compile(r".*(?:loss|error)|(?:.*_)?(?:perplexity|mae|mse|rmse)")
 
 
@@ -201,6 +204,58 @@ class Target:
 
 AnyTarget = float | Target
 """A target: an accuracy as a fraction, or a value of another metric."""
+
+
+def read_target(given: str | float | Target | None, called: str) -> AnyTarget | None:
+    """Return a target that the user gives: an accuracy as a fraction, or a text ``METRIC=VALUE``.
+
+    ``METRIC>=VALUE`` and ``METRIC<=VALUE`` say that high or low values are better, where the metric's name does not.
+
+        >>> read_target("test_loss=0.12", "target").title
+        'test loss of 0.12'
+
+    Args:
+        called: what the user calls it, for messages.
+
+    Raises:
+        UsageError: it is no target, or the metric's direction is not known or another.
+    """
+    if given is None or isinstance(given, Target):
+        return given
+    found = _TARGET.fullmatch(str(given))
+    name, sign, number = ("accuracy", "=", str(given)) if found is None else found.groups()
+    value = _number(number)
+    if name == "accuracy" and value is not None and not 0 < value <= 1:
+        raise UsageError(
+            f"{called} is {value:g}, but an accuracy is above 0 and at most 1",
+            remedy="give a fraction, such as 0.98 for 98 %, or METRIC=VALUE for another metric",
+        )
+    if value is None or not math.isfinite(value):
+        raise UsageError(
+            f"{called} is {str(given)!r}, but must be an accuracy or the value of a metric",
+            remedy="write a fraction, such as 0.98, or METRIC=VALUE, such as test_loss=0.12",
+        )
+    known, typed = known_goal(name), _GOALS.get(sign)
+    if not is_evaluated(name):
+        raise UsageError(f"{called} names {name}, which is not a metric of an evaluation", remedy="name another")
+    if known is None and typed is None:
+        raise UsageError(
+            f"{called} names {name}, a name that does not tell whether low or high values are better",
+            remedy=f"write '{name}>={value:g}' or '{name}<={value:g}'",
+        )
+    if known is not None and typed not in (None, known):
+        better = "high" if known == "maximize" else "low"
+        raise UsageError(
+            f"{called} is {given}, but {better} values of {name} are better", remedy=f"write {name}={number}"
+        )
+    return value if name == "accuracy" else Target(Objective(name, typed or known or "minimize"), value)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def target_of(target: AnyTarget | None) -> Target | None:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from lrbench.errors import UsageError
 from lrbench.metrics.metric import Metric
 
 
@@ -133,12 +132,3 @@ def rank_key(summary: Summary, diverged_share: float, metric: Metric) -> RankKey
     if summary.mean is None:
         return 0.0, diverged_share, math.inf
     return 0.0, diverged_share, -summary.mean if metric.higher_is_better else summary.mean
-
-
-def check_target(target: float | None, called: str) -> None:
-    """Raise UsageError unless ``target``, which the user calls ``called``, is None or in (0, 1]."""
-    if target is not None and not 0 < target <= 1:
-        raise UsageError(
-            f"{called} is {target:g}, but an accuracy is above 0 and at most 1",
-            remedy="give a fraction, such as 0.98 for 98 %",
-        )

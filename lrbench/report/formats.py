@@ -152,8 +152,11 @@ def different_targets(targets: Mapping[AnyTarget, int]) -> str:
     named_targets: list[AnyTarget] = [*accuracies, *others]
     counts = [(plain_target(target), targets[target]) for target in named_targets]
     named = ", ".join(f"{text} ({n} run{'s' if n > 1 else ''})" for text, n in counts)
-    remedy = f". Name one for all, such as --target {max(accuracies):g}" if accuracies else ""
-    return f"the runs have different targets: {named}; so nothing is said of reaching one{remedy}"
+    one = f"{accuracies[-1]:g}" if accuracies else f"{others[0].metric.metric}={others[0].value:g}"
+    return (
+        f"the runs have different targets: {named}; so nothing is said of reaching one. Name one for all, such as "
+        f"--target {one}"
+    )
 
 
 def some_diverged(diverged: int, runs: int) -> str:

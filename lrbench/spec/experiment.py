@@ -100,19 +100,20 @@ class Experiment:
             raise SpecError(f"seeds {problem}", where=where, remedy=remedy)
         return self.settings.seeds
 
-    def aim(self, accuracy: float | None) -> AnyTarget | None:
-        """Return the target to reach: the accuracy, or else that of the spec; None where there is none.
+    def aim(self, given: AnyTarget | None) -> AnyTarget | None:
+        """Return the target to reach: the one given, or else that of the spec; None where there is none.
 
         Raises:
             UsageError: an accuracy is given for a program that is judged by another metric, and need not report any.
         """
         objective = self.settings.objective.resolved
-        if accuracy is not None and isinstance(self.workload, ProgramWorkload) and not objective.is_accuracy:
+        is_accuracy = isinstance(given, int | float)
+        if is_accuracy and isinstance(self.workload, ProgramWorkload) and not objective.is_accuracy:
             raise UsageError(
-                f"the target is an accuracy, {accuracy:g}, but the spec judges by {objective.metric}",
-                remedy=f"set target in the spec, such as {{metric: {objective.metric}, value: {accuracy:g}}}",
+                f"the target is an accuracy, {given:g}, but the spec judges by {objective.metric}",
+                remedy=f"give {objective.metric}={given:g}, or set target in the spec",
             )
-        return self.settings.aim if accuracy is None else accuracy
+        return self.settings.aim if given is None else given
 
     def check_data(self, data: Data) -> None:
         """Refuse a data set with more classes than the net has outputs, or a test set of no whole batches.

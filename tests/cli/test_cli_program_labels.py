@@ -89,6 +89,20 @@ def test_arguments_stand_where_nets_have_solvers(lrbench, tmp_path):
     assert {record["solver"] for record in records} == {"width=64", "width=128"}
 
 
+def test_batch_sizes_are_compared_where_they_are_an_argument_of_the_program(lrbench, tmp_path):
+    for size in (32, 128):
+        write(tmp_path / "r", arguments={"batch_size": size, "width": 8})
+    text = shown(lrbench, tmp_path / "r", "terminal", "--by", "batch_size")
+    assert "2 policies x 2 batch sizes" in text
+    assert "None" not in text
+    write(tmp_path / "s", arguments={"width": 8})
+    code, _, err = lrbench("report", tmp_path / "s", "--by", "batch_size")
+    assert code == 2
+    assert err.startswith(
+        "error: all runs are of one batch size, not an argument of the program, so there is nothing to"
+    )
+
+
 def test_runs_of_the_page_the_frames_and_watch_have_the_declared_optimizer(tmp_path):
     pytest.importorskip("pandas")
     write(tmp_path / "r", arguments={"width": 64}, status="running")

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from lrbench.metrics.objective import Objective, Target, known_goal
+from lrbench.errors import UsageError
+from lrbench.metrics.objective import Objective, Target, known_goal, read_target, target_of
 from lrbench.metrics.registry import all_metrics
 from lrbench.runs.evaluations import Evaluation
 from lrbench.stopping import StoppingRules
@@ -88,3 +89,46 @@ def test_the_goal_is_stored_where_the_name_does_not_tell_it(objective, stored):
 @pytest.mark.parametrize("stored", [{}, {"metric": "bleu", "at": "final"}, {"metric": "best_accuracy"}, {"metric": 3}])
 def test_what_is_no_objective_is_unknown(stored):
     assert Objective.parse(stored) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "title"),
+    [
+        (0.98, "accuracy of 0.98"),
+        ("0.98", "accuracy of 0.98"),
+        ("accuracy=0.98", "accuracy of 0.98"),
+        ("test_loss=0.12", "test loss of 0.12"),
+        ("val_perplexity = 1e2", "val perplexity of 100"),
+        ("reward>=-200", "reward of -200"),
+    ],
+)
+def test_a_target_is_read_as_a_user_writes_it(given, title):
+    target = target_of(read_target(given, "--target"))
+    assert target is not None
+    assert target.title == title
+    assert target.metric.goal == ("minimize" if "loss" in title or "perplexity" in title else "maximize")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("98", "--target is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 for 98 %"),
+        ("nan", "--target is nan, but an accuracy is above 0 and at most 1; "),
+        (
+            "high",
+            "--target is 'high', but must be an accuracy or the value of a metric; write a fraction, such as 0.98",
+        ),
+        ("test_loss=inf", "--target is 'test_loss=inf', but must be an accuracy or the value of a metric; "),
+        ("test_loss>=0.1", "--target is test_loss>=0.1, but low values of test_loss are better; write test_loss=0.1"),
+        ("reward=3", "--target names reward, a name that does not tell whether low or high values are better; write "),
+        ("train_seconds=3", "--target names train_seconds, which is not a metric of an evaluation; name another"),
+    ],
+)
+def test_a_target_that_is_none_is_refused_in_one_line(given, message):
+    with pytest.raises(UsageError) as refused:
+        read_target(given, "--target")
+    assert str(refused.value).startswith(message)
+
+
+def test_no_target_is_none():
+    assert read_target(None, "--target") is None

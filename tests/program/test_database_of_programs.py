@@ -42,6 +42,10 @@ def test_entries_name_the_program_and_rank_by_its_objective(added):
     assert first["spread"]["distance"]["mean"] < second["spread"]["distance"]["mean"]
     assert first["workload"]["batch_size"] is None
     assert first["workload"]["evaluated_on"] == "test"
+    by_target = added.answer("db", "list", "--net", "train.py", "--target=distance<=0.5")
+    assert [entry["iterations_to_target"] for entry in by_target] == [[40, 40], [None, None]]
+    assert by_target[0]["target"] == {"metric": "distance", "goal": "minimize", "value": 0.5}
+    assert "iterations to distance 0.5" in added.lrbench("db", "list", "--target=distance<=0.5").stdout
     detail = added.lrbench("db", "show", first["id"]).stdout
     assert "program: train.py, SHA-256 " in detail
     assert "as declared by the program: optimizer not declared, data not declared" in detail

@@ -450,6 +450,20 @@ def test_a_restore_that_fails_goes_back_and_names_the_users_line(folder):
     assert folder.evaluations(folder.runs[0]) == whole
 
 
+def test_other_samples_after_a_resume_than_before_it_fail_the_run(folder):
+    folder.program(
+        *RESUMING[:2],
+        ("run.report(", "n = 4 + os.path.exists('more'); run.report(probabilities=[[0.5, 0.5]] * n, labels=[1] * n, "),
+    )
+    assert folder.train("--set", "seeds=[0]").returncode == 0, folder.statuses()
+    folder.cut(folder.runs[0], 2 * EVERY)
+    folder.write("more", "")
+    assert folder.train("--set", "seeds=[0]").returncode == 1
+    (status,) = folder.statuses()
+    assert status["reason"].startswith("an evaluation is of 5 samples, the one before of 4, so that they cannot be")
+    assert "evaluated_labels" not in folder.lrbench("report", "results").stdout
+
+
 def test_a_program_that_never_asks_for_a_rate_fails(folder):
     folder.program(("run.rate * 2", "0.1"), ("    print(t, repr(run.rate), file=used, flush=True)\n", ""))
     assert folder.train("--set", "seeds=[0]").returncode == 1

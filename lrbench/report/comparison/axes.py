@@ -53,6 +53,13 @@ def _setting(name: str) -> Callable[[PolicyRow], str]:
     return lambda row: str(settings_of(row).get(name))
 
 
+def _batch_size(row: PolicyRow) -> str:
+    """The batch size; of a program that of its arguments."""
+    settings = settings_of(row)
+    of_program = settings.get("solver.batch_size", "not an argument of the program")
+    return str(of_program if settings.get("solver.type") == "program" else settings.get("workload.batch_size"))
+
+
 def _solver_order(solver: str) -> tuple[int, str]:
     """Order by type, with which the label begins, as in SOLVER_TYPES; others last."""
     types: list[str] = [*SOLVER_TYPES]
@@ -96,9 +103,10 @@ _ALL = (
         "batch size",
         "batch sizes",
         "with",
-        lambda name: name == "workload.batch_size",
-        _setting("workload.batch_size"),
-        "run the spec with another one as well, such as with --set workload.batch_size=50",
+        lambda name: name in ("workload.batch_size", "solver.batch_size"),
+        _batch_size,
+        "run the spec with another one as well, such as with --set workload.batch_size=50; of a program that has one "
+        "as an argument, with --set workload.arguments.batch_size=50",
         order=lambda value: (0, int(value), "") if value.isdigit() else (1, 0, value),
         costs=True,
     ),

@@ -11,11 +11,20 @@ from typing import Any
 
 from lrbench.comparable import key
 from lrbench.metrics.metric import Metric
-from lrbench.metrics.objective import Objective
+from lrbench.metrics.objective import AnyTarget, Objective, Target
 from lrbench.metrics.registry import METRICS, unknown_metric
 from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Table
-from lrbench.report.formats import heading, known_number, mean_and_deviation, number, seeds, status_counts, unit_text
+from lrbench.report.formats import (
+    heading,
+    known_number,
+    mean_and_deviation,
+    number,
+    seeds,
+    status_counts,
+    target_text,
+    unit_text,
+)
 from lrbench.report.labels import labels, solver_name, workload_name
 from lrbench.report.rows import STATUSES
 from lrbench.report.views.provenance import entry_notes
@@ -32,11 +41,11 @@ class Listing:
     """Entries to list.
 
     Attributes:
-        target: the accuracy by whose iterations the policies are ranked, a fraction; None for their objective.
+        target: the target by whose iterations the policies are ranked; None for their objective.
     """
 
     entries: Sequence[Entry]
-    target: float | None = None
+    target: AnyTarget | None = None
 
     def workloads(self) -> list[tuple[str, list[Entry]]]:
         """Each net and data set with its entries, solvers and engines together, the best first.
@@ -78,7 +87,7 @@ def listing_document(listing: Listing, command: Command | None = None) -> Docume
     )
 
 
-def entry_summary(entry: Entry, target: float | None = None) -> dict[str, Any]:
+def entry_summary(entry: Entry, target: AnyTarget | None = None) -> dict[str, Any]:
     """An entry as ``lrbench db export`` has it, and what follows from it: spreads, shares, cost."""
     summary: dict[str, Any] = {
         **entry_object(entry),
@@ -92,7 +101,7 @@ def entry_summary(entry: Entry, target: float | None = None) -> dict[str, Any]:
         return summary
     steps = [None if math.isnan(value) else value for value in entry.iterations_to(target)]
     return summary | {
-        "target_accuracy": target,
+        **_target(target),
         "iterations_to_target": steps,
         "iterations_to_target_spread": vars(entry.iterations_spread(target)),
         "reached": vars(entry.reached(target)),
@@ -100,7 +109,11 @@ def entry_summary(entry: Entry, target: float | None = None) -> dict[str, Any]:
     }
 
 
-def _record(entry: Entry, workload: str, target: float | None) -> dict[str, Any]:
+def _target(target: AnyTarget) -> dict[str, Any]:
+    return {"target": target.stored()} if isinstance(target, Target) else {"target_accuracy": target}
+
+
+def _record(entry: Entry, workload: str, target: AnyTarget | None) -> dict[str, Any]:
     reached = None if target is None else entry.reached(target)
     record: dict[str, Any] = {
         "id": entry.id,
@@ -119,7 +132,7 @@ def _record(entry: Entry, workload: str, target: float | None) -> dict[str, Any]
     spreads = {name: entry.spread(name) for name in _metrics(entry)}
     if target is not None and reached is not None:
         record |= {
-            "target_accuracy": target,
+            **flat(_target(target)),
             "reached": reached.reached,
             "reached_unknown": reached.unknown,
             "restricted_mean_iterations_to_target": entry.times_to(target).restricted_mean,
@@ -168,7 +181,7 @@ def _name(settings: Any) -> str:
 _Column = tuple[Column, Callable[[Entry], str]]
 
 
-def _table(entries: Sequence[Entry], target: float | None, name: str) -> Table:
+def _table(entries: Sequence[Entry], target: AnyTarget | None, name: str) -> Table:
     columns: list[_Column] = [
         (Column("id", "text"), lambda entry: entry.id[:SHOWN_ID]),
         (Column("policy", "policy"), lambda entry: entry.policy + _scale(entry)),
@@ -199,7 +212,7 @@ def _engine(workload: StoredWorkload) -> dict[str, str]:
     return {name: getattr(workload, f"engine_{name}") for name in ("name", "driver", "device", "precision")}
 
 
-def _values(target: float | None, objective: Objective) -> list[_Column]:
+def _values(target: AnyTarget | None, objective: Objective) -> list[_Column]:
     best, final = objective.best_metric, objective.final_metric
     columns = [_metric_column(final, deviation=True), _metric_column(best, "best", deviation=False)]
     if objective.at == "best":
@@ -207,8 +220,13 @@ def _values(target: float | None, objective: Objective) -> list[_Column]:
     columns.append((Column("runs", "text"), lambda entry: seeds(entry.spread(best.name), entry_statuses(entry))))
     if target is None:
         return columns
-    title = f"iterations to {number(target, 'fraction')} %"
-    return [(Column(title), lambda entry: mean_and_deviation(entry.times_to(target), "iterations")), *columns]
+    return [
+        (
+            Column(f"iterations to {target_text(target)}"),
+            lambda entry: mean_and_deviation(entry.times_to(target), "iterations"),
+        ),
+        *columns,
+    ]
 
 
 def _metric_column(metric: Metric, title: str | None = None, *, deviation: bool) -> _Column:
