@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-EXAMPLES = 100
+EXAMPLES = 50
 """Examples of a property test under the profile "suite", unless it asks for another number by ``examples``."""
-SEARCH_FACTOR = 50
+SEARCH_FACTOR = 100
 """How many times as many examples the profile "search" tries."""
 
 

@@ -52,7 +52,11 @@ def put(request):
 def test_a_file_of_a_run(lrbench, tmp_path, put, name, command):
     fake_runs.write_run(tmp_path / "results", FIX)
     put(fake_runs.write_run(tmp_path / "results", "FIX(k0=0.1)", run_id="odd", status="running") / name)
-    options = {"watch": ["--once"], "plot": ["-o", tmp_path / "x.svg"], "db add": ["--db", tmp_path / "x.sqlite"]}
+    options = {
+        "watch": ["--once"],
+        "plot": ["--what", "rates", "-o", tmp_path / "x.svg"],
+        "db add": ["--db", tmp_path / "x.sqlite"],
+    }
     code, _, err = lrbench(*command.split(), *options.get(command, []), tmp_path / "results")
     assert code == 0
     if command != "watch" or name == "status.json":  # of a run that nobody holds the others are not looked at

@@ -28,7 +28,7 @@ def assert_leads_back(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("function", functions(), ids=lambda function: function.name)
-@examples(10)
+@examples(5)
 @given(st.data())
 def test_every_function_leads_back_from_both_forms(function: Function, data: st.DataObject) -> None:
     assert_leads_back(policy_from_mapping(data.draw(mapping_of(function, leaves))))

@@ -28,7 +28,7 @@ def wave(name: str, k0: float, k1: float, span: float) -> Policy:
 
 
 @pytest.mark.parametrize("name", CYCLIC)
-@examples(20)
+@examples(8)
 @given(rate, rate, length)
 def test_waves_stay_between_k0_and_k1_whichever_is_higher(name: str, k0: float, k1: float, span: float) -> None:
     rates = wave(name, k0, k1, span).rates(T, 3000)

@@ -60,7 +60,7 @@ def after_each(text: str, seen: Sequence[float], iterations: int = 10_000) -> li
     return shown(parse_policy(text).start(iterations), seen)[INTERVAL::INTERVAL]
 
 
-@examples(200)
+@examples(100)
 @given(parameters, st.lists(values, max_size=40))
 def test_plateau_gives_the_rates_of_pytorch(given_parameters: dict[str, Any], seen: list[float]) -> None:
     import torch
@@ -362,7 +362,7 @@ def compositions(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[
     return switch | compose | warmup | scale
 
 
-@examples(150)
+@examples(75)
 @given(st.recursive(leaves, compositions, max_leaves=4), st.lists(values, min_size=5, max_size=12), st.data())
 def test_a_fresh_controller_that_is_shown_the_same_evaluations_gives_the_same_rates(
     raw: dict[str, Any], seen: list[float], data: st.DataObject

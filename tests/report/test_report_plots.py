@@ -31,38 +31,36 @@ def built(results):
     return build_report(loaded.runs, metric_named("best_accuracy"), [results])
 
 
-def test_four_pictures(tmp_path):
+def test_each_workload_has_four_pictures_of_its_own(tmp_path):
     fake_runs.write_run(tmp_path / "results", FIX)
-    fake_runs.write_run(tmp_path / "results", TRI, [0.1, None], status="diverged")
-    written = write_plots(built(tmp_path / "results"), tmp_path / "new" / "plots")
-    assert [path.name for path in written] == NAMES
-    for path in written:
-        assert path.read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in (tmp_path / "new" / "plots").iterdir()) == sorted(NAMES)
-
-
-def test_each_workload_has_its_own(tmp_path):
-    fake_runs.write_run(tmp_path, FIX)
     other = {**fake_runs.WORKLOAD, "net": {"name": "../../etc/x", "sha256": "d"}}
-    fake_runs.write_run(tmp_path, TRI, workload=other)
-    written = write_plots(built(tmp_path), tmp_path / "plots")
+    fake_runs.write_run(tmp_path / "results", TRI, [0.1, None], workload=other, status="diverged")
+    written = write_plots(built(tmp_path / "results"), tmp_path / "new" / "plots")
     assert [path.name for path in written] == [
         f"{prefix}-batch-100-2-000-iterations-{name}"
         for prefix in ("1-etc-x-on-mnist", "2-lenet-on-mnist")
         for name in NAMES
     ]
-    assert {path.parent for path in written} == {tmp_path / "plots"}
+    for path in written:
+        assert path.read_bytes().startswith(b"\x89PNG")
+    assert sorted((tmp_path / "new" / "plots").iterdir()) == sorted(written)
+
+
+@pytest.fixture
+def unrendered(monkeypatch):
+    """Figures are laid out with all their texts, as they are before they are saved, but no pixel is filled."""
+    monkeypatch.setattr("lrbench.drawing.save.save_figure", lambda figure, *_: figure.draw_without_rendering())
 
 
 @pytest.mark.parametrize("accuracies", [[], [None], [0.5]])
-def test_runs_with_next_to_nothing_to_draw(tmp_path, accuracies):
+def test_runs_with_next_to_nothing_to_draw(tmp_path, unrendered, accuracies):
     fake_runs.write_run(tmp_path, FIX, accuracies, status="running")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(write_plots(built(tmp_path), tmp_path / "plots")) == 4
 
 
-def test_labels_from_files_are_no_formulas_and_warn_of_nothing(tmp_path):
+def test_labels_from_files_are_no_formulas_and_warn_of_nothing(tmp_path, unrendered):
     for number, label in enumerate(["$\\frac{1}{$", "_hidden", "学习率 \U0001f600 \x1b[31m", "{}%s\\n"]):
         fake_runs.write_run(tmp_path, label, run_id=f"r{number}", function="F")
     with warnings.catch_warnings():
@@ -106,7 +104,7 @@ def test_rates_of_what_is_no_policy_are_those_written_down(tmp_path, iterations)
     assert set(curve.mean.tolist()) == {0.01}
 
 
-def test_rates_that_depend_on_the_run_are_those_that_were_used(tmp_path):
+def test_rates_that_depend_on_the_run_are_those_that_were_used(tmp_path, unrendered):
     for seed, rates in enumerate(([0.1, 0.1, 0.01], [0.1, 0.01, 0.01])):
         folder = fake_runs.write_run(tmp_path / "results", "PLATEAU(k0=0.1)", seed=seed)
         rows = [fake_runs.evaluation(500 * index + 500, 0.5, learning_rate=rate) for index, rate in enumerate(rates)]

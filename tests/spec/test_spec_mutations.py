@@ -122,7 +122,7 @@ def test_the_spec_that_is_mutated_is_good(folder):
     assert len(read_experiment(path).runs) == 2 * 2 * 3 * 3
 
 
-@examples(200)
+@examples(100)
 @given(st.lists(st.tuples(st.integers(0, len(SPEC)), st.integers(0, 12), PIECES), min_size=1, max_size=4))
 def test_text_with_pieces_replaced(folder, edits):
     text = SPEC
@@ -155,7 +155,7 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 GOOD = yaml.safe_load(SPEC)
 
 
-@examples(200)
+@examples(100)
 @given(st.sampled_from(paths(GOOD)), VALUES, st.booleans())
 def test_a_value_replaced_by_another(folder, path, value, flow):
     changed = copy.deepcopy(GOOD)

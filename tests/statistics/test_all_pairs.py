@@ -44,7 +44,10 @@ def test_no_p_value_is_below_tukeys_own_and_none_differs_that_tukey_would_not(sa
     found = all_pairs([summarise(values) for values in samples])
     if found is None or found.method == "Welch":
         return
-    tukey = stats.tukey_hsd(*samples).pvalue
+    means, error = np.mean(samples, axis=1), math.sqrt(np.var(samples, axis=1, ddof=1).mean() / 3)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ranges = np.abs(means[:, np.newaxis] - means) / error
+    tukey = np.array([tail(row, len(samples), 2 * len(samples)) for row in ranges])
     p_values = np.array([found.p_values(index) for index in range(len(samples))])
     assert (p_values >= np.nan_to_num(tukey, nan=0) - 1e-6).all()
     off = ~np.eye(len(samples), dtype=bool)

@@ -23,7 +23,7 @@ from lrbench.policies import parse_policy
 from lrbench.spec.model import SolverSettings
 from lrbench.testing.engines import augmented
 
-STEPS = 24
+STEPS = 16
 BATCH_NORM = """
 name: "small"
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
