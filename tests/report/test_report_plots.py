@@ -46,12 +46,6 @@ def test_each_workload_has_four_pictures_of_its_own(tmp_path):
     assert sorted((tmp_path / "new" / "plots").iterdir()) == sorted(written)
 
 
-@pytest.fixture
-def unrendered(monkeypatch):
-    """Figures are laid out with all their texts, as they are before they are saved, but no pixel is filled."""
-    monkeypatch.setattr("lrbench.drawing.save.save_figure", lambda figure, *_: figure.draw_without_rendering())
-
-
 @pytest.mark.parametrize("accuracies", [[], [None], [0.5]])
 def test_runs_with_next_to_nothing_to_draw(tmp_path, unrendered, accuracies):
     fake_runs.write_run(tmp_path, FIX, accuracies, status="running")
