@@ -39,6 +39,10 @@ class Places(ABC):
         """Return once a place may be free, after that time at the latest."""
 
     @abstractmethod
+    def stop(self) -> None:
+        """End what waits for a place, as after Ctrl-C."""
+
+    @abstractmethod
     def machine(self, slot: RunSlot) -> Mapping[str, Any]:
         """Return the description of the machine that the place is on, for run.json."""
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from operator import setitem
 from typing import Any, Literal
@@ -147,6 +147,7 @@ class Dispatcher:
 
     def _end(self, waiting: Iterable[Future[Outcome]]) -> None:
         self._stop.set()
+        self.places.stop()
         for future in waiting:
             future.cancel()
         for session in list(self._sessions.values()):
@@ -207,8 +208,7 @@ class Dispatcher:
 
     def _describe(self, task: Task, directory: RunDirectory, slot: RunSlot) -> None:
         """Write run.json unless it is there, and let a run that has not begun take over its prefix."""
-        description = replace(task.description(self.engine, slot.lanes), machine=self.places.machine(slot))
-        prefix = task.prefix
+        description, prefix = task.description(self.engine, slot.lanes, self.places.machine(slot)), task.prefix
         if prefix is not None and not directory.evaluations():
             directory.branch(RunDirectory(prefix.folder), prefix.iteration, description)
         directory.describe(description)

@@ -15,7 +15,7 @@ from lrbench.engines.base import Engine
 from lrbench.engines.registry import open_engine
 from lrbench.engines.site import Site
 from lrbench.executors.base import Executor, Places
-from lrbench.executors.plan import RunSlot, machine, slots
+from lrbench.executors.plan import RunSlot, slots, this_machine
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.sections import EngineSettings
 
@@ -54,12 +54,15 @@ class LocalPlaces(Places):
         self._given.wait(seconds)
         self._given.clear()
 
+    def stop(self) -> None:
+        """Nothing: no session waits for its place."""
+
     def machine(self, slot: RunSlot) -> Mapping[str, Any]:
         return self._machine
 
     @cached_property
     def _machine(self) -> Mapping[str, Any]:
-        return machine()
+        return this_machine()
 
 
 class LocalExecutor(Executor):

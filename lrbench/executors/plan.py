@@ -146,8 +146,13 @@ class Task:
         engine = self.experiment.settings.engine
         return [self.job(RunSlot(device_id)) for device_id in (engine.device_ids if engine.device == "gpu" else [None])]
 
-    def description(self, engine: Engine, lanes: int = 1) -> RunDescription:
-        """Describe the resolved run, engine and machine included; ``lanes`` is how many runs may share its session."""
+    def description(self, engine: Engine, lanes: int = 1, machine: Mapping[str, Any] | None = None) -> RunDescription:
+        """Describe the resolved run, engine and machine included.
+
+        Args:
+            lanes: how many runs may share its session.
+            machine: the machine that the session is on; None: this one.
+        """
         settings = self.experiment.settings.engine
         return replace(
             self.experiment.describe(self.run, self.data),
@@ -162,7 +167,7 @@ class Task:
             threads=self.threads,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             versions={"lrbench": __version__, "python": platform.python_version()},
-            machine=machine(),
+            machine=dict(this_machine() if machine is None else machine),
         )
 
 
@@ -185,7 +190,7 @@ def share(everything: list[Item], index: int, count: int) -> list[Item]:
     return everything[index - 1 :: count]
 
 
-def machine() -> dict[str, Any]:
+def this_machine() -> dict[str, Any]:
     """Return the description of the machine for run.json."""
     import psutil
 

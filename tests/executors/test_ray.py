@@ -132,3 +132,45 @@ def test_an_address_without_a_cluster_is_refused(folder):
     done = lrbench(folder, "run", "trial.yaml", "--executor", "ray://here", timeout=120)
     assert done.returncode == 2
     assert "'here' is no HOST:PORT" in done.stderr
+
+
+PROGRAM = """
+import json
+from pathlib import Path
+import lrbench
+from helper import slope
+
+state = {"weight": 1.0}
+run = lrbench.attach(
+    save=lambda folder: (Path(folder) / "state.json").write_text(json.dumps(state)),
+    restore=lambda folder: state.update(json.loads((Path(folder) / "state.json").read_text())),
+)
+for t in run:
+    loss = state["weight"] ** 2
+    state["weight"] -= run.rate * slope(state["weight"])
+    run.step(loss)
+    if run.should_evaluate:
+        run.report(test_loss=state["weight"] ** 2)
+"""
+PROGRAM_SPEC = """
+workload: {program: train.py, iterations: 12, evaluate_every: 4}
+policies: ["STEP(k0=0.1, gamma=0.5, l=8)", "FIX(k0=0.1)"]
+objective: {metric: test_loss}
+"""
+
+
+def test_a_program_is_sent_with_the_consent_that_was_typed_and_its_snapshots_hold_on_every_node(cluster, tmp_path):
+    (tmp_path / "train.py").write_text(PROGRAM)
+    (tmp_path / "helper.py").write_text("def slope(weight):\n    return 2 * weight\n")
+    (tmp_path / "train.yaml").write_text(PROGRAM_SPEC)
+    where = ("--executor", f"ray://{cluster.address}", "-j", "2")
+    refused = lrbench(tmp_path, "run", "train.yaml", "--results", "there", *where)
+    assert refused.returncode == 2
+    assert "train.py would be executed, which needs your consent" in refused.stderr
+    for results, more in (("here", ()), ("there", where)):
+        done = lrbench(tmp_path, "run", "train.yaml", "--program", "--results", results, *more)
+        assert done.returncode == 0, done.stderr
+    assert len(evaluations(tmp_path / "there")) == 2
+    assert evaluations(tmp_path / "there") == evaluations(tmp_path / "here")
+    branches = [json.loads(path.read_text()).get("branch") for path in tmp_path.glob("there/train/*/run.json")]
+    assert sum(branch is not None for branch in branches) == 1

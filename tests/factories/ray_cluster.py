@@ -17,19 +17,29 @@ TESTS = Path(__file__).resolve().parent.parent
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray replaces 127.0.0.1 by the machine's address
-    "RAY_health_check_period_ms": "500",
-    "RAY_health_check_timeout_ms": "1000",
-    "RAY_health_check_failure_threshold": "3",
-    "RAY_health_check_initial_delay_ms": "500",
+    "RAY_health_check_period_ms": "1000",  # a lost node is noticed after seconds, also where the machine is busy
+    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_failure_threshold": "4",
+    "RAY_health_check_initial_delay_ms": "1000",
 }
 SERVER = """
 import sys
 from ray.cluster_utils import Cluster
+# A node that has not started after 30 s, on a busy machine, is tried again.
 common = dict(node_ip_address="127.0.0.1", include_dashboard=False, object_store_memory=80 << 20)
-cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0, **common))
+def retried(start):
+    for _ in range(5):
+        try:
+            return start()
+        except Exception as error:
+            print(error, file=sys.stderr)
+    return start()
+cluster = Cluster()
+retried(lambda: cluster.add_node(num_cpus=0, **common))
 nodes = []
 def add(count):
-    nodes.extend(cluster.add_node(wait=False, num_cpus=int(sys.argv[2]), **common) for _ in range(count))
+    for _ in range(count):
+        nodes.append(retried(lambda: cluster.add_node(wait=False, num_cpus=int(sys.argv[2]), **common)))
 add(int(sys.argv[1]))
 cluster.wait_for_nodes(timeout=600)
 print("address", cluster.address, flush=True)

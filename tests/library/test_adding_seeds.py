@@ -16,7 +16,7 @@ import lrbench
 from lrbench.cli.main import main
 from lrbench.data import Prepared
 from lrbench.engines.base import NetJob, TestOutputs
-from lrbench.executors import setup
+from lrbench.executors import local
 from lrbench.report.load import read_report
 
 SPEC = """\
@@ -55,7 +55,7 @@ class NoisyEngine(FakeEngine):
 def engine(digits: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NoisyEngine:
     fake = NoisyEngine()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(setup, "open_engine", lambda name, site: fake)
+    monkeypatch.setattr(local, "open_engine", lambda name, site: fake)
     monkeypatch.setenv("LRBENCH_HOME", str(digits.folder.parents[1]))
     (tmp_path / "trial.yaml").write_text(SPEC)
     return fake

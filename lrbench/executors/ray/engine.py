@@ -89,7 +89,8 @@ class RayEngine(Engine[Any]):
 
     def prepared(self, job: Job, member: Member) -> Job:
         """Return the job with its data or its program's files at a worker."""
-        own = replace(job, device_id=0, session=0, on_progress=_nothing, on_notice=_nothing)
+        engine = job.engine.model_copy(update={"device_ids": [0]})  # the GPU that Ray gives the worker is its first
+        own = replace(job, engine=engine, device_id=0, session=0, on_progress=_nothing, on_notice=_nothing)
         if isinstance(own, NetJob):
             with self._sending[member.node]:
                 key = member.node, own.data.sha256 + str(own.data.folder)
@@ -242,6 +243,7 @@ class RaySession(Session[TestOutputs | Reported]):
                     self._pass_on(ray.get(actor.news.remote(self._key)))
             answer = ray.get(reference)
         except ray.exceptions.RayError as error:
+            self._closed = True
             raise self._engine.lost(self._job, self._pool, self._member, error) from error
         if isinstance(answer, Exception):
             raise answer

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from lrbench.engines.base import SessionLost
-from lrbench.errors import EngineUnavailable, LRBenchError
+from lrbench.errors import EngineFailed, EngineUnavailable, Interrupted, LRBenchError
 from lrbench.executors.base import Places
 from lrbench.executors.plan import RunSlot
 
@@ -108,6 +107,11 @@ class Pool(Places):
                 del self._seats[session]
             self._changed.notify_all()
 
+    def stop(self) -> None:
+        with self._changed:
+            self._error = Interrupted("interrupted")
+            self._changed.notify_all()
+
     def close(self) -> None:
         """End all workers."""
         with self._changed:
@@ -119,7 +123,7 @@ class Pool(Places):
     def _take(self) -> RunSlot | None:
         """Return a place of the worker with most room; ask for more workers where there is none."""
         if self._closed:
-            raise SessionLost("the workers have been ended")
+            raise EngineFailed("the workers have been ended")
         if self._error is not None:
             raise self._error
         member = max(self._members, key=lambda member: member.free, default=None)

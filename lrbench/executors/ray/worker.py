@@ -35,7 +35,7 @@ from lrbench.engines.program.seal import KEY
 from lrbench.engines.registry import open_engine
 from lrbench.engines.site import Consent
 from lrbench.errors import EngineFailed, LRBenchError
-from lrbench.executors.plan import machine
+from lrbench.executors.plan import this_machine
 from lrbench.executors.ray.transfer import Changes, Files, FolderChanges, received_data, take_files, write_piece
 from lrbench.executors.registry import MakeSite
 from lrbench.runner import failure_reason
@@ -144,7 +144,7 @@ class Worker:
         import ray
 
         self._engine(engine).describe()
-        return ray.get_runtime_context().get_node_id(), machine()
+        return ray.get_runtime_context().get_node_id(), this_machine()
 
     @answered
     def check(self, engine: str, job: Job, *, resumable: bool) -> None:
