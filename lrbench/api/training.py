@@ -83,7 +83,7 @@ def run(
         tasks = plan.tasks(experiment, data, Path(results), threads)
         check_tasks(tasks, engine, experiment)
         log_program(experiment, data, consent)
-        jobs = sessions_at_once(experiment, engine, place, jobs, threads, LOG.info)
+        jobs = sessions_at_once(experiment, engine, place, jobs, threads, LOG.info, len(tasks))
         dispatcher = make_dispatcher(tasks, engine, place, jobs, LOG.info)
         dispatcher.listener = RunLog(len(tasks))
         outcomes = run_tasks(dispatcher, tasks, LOG.info)

@@ -108,7 +108,7 @@ def _time(waiting: list[Task], experiment: Experiment, results: Path, executor: 
         check_tasks(waiting, engine, experiment)
     except EngineUnavailable as error:
         return f"; no estimate: the engine cannot start on this machine: {error}"
-    jobs = min(len(waiting), sessions_at_once(experiment, engine, executor, jobs, waiting[0].threads, tell))
+    jobs = sessions_at_once(experiment, engine, executor, jobs, waiting[0].threads, tell, len(waiting))
     lanes = find_lanes(waiting, engine, jobs, tell)
     found = estimate(waiting, engine, jobs, lanes)
     side_by_side = f"-j {jobs}" if lanes == 1 else f"-j {jobs} and {lanes} lanes"

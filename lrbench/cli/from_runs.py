@@ -114,7 +114,7 @@ def train(tasks: Sequence[Task], engine: Engine, executor: Executor, options: Fr
 
     check_tasks(tasks, engine, tasks[0].experiment)
     announce_program(tasks[0].experiment, tasks[0].data, options.consent)
-    jobs = sessions_at_once(tasks[0].experiment, engine, executor, options.jobs, options.threads, tell)
+    jobs = sessions_at_once(tasks[0].experiment, engine, executor, options.jobs, options.threads, tell, len(tasks))
     dispatcher = make_dispatcher(tasks, engine, executor, jobs, tell)
     with RunProgress(len(tasks)) as dispatcher.listener:
         try:

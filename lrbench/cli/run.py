@@ -94,7 +94,7 @@ def run(
         tell("this share contains no runs")
         return 0
     announce_program(experiment, data, consent)
-    jobs = sessions_at_once(experiment, trainer, place, jobs, threads, tell)
+    jobs = sessions_at_once(experiment, trainer, place, jobs, threads, tell, len(tasks))
     outcomes = _run(tasks, make_dispatcher(tasks, trainer, place, jobs, tell))
     return _summary(outcomes, results / experiment.name)
 

@@ -136,6 +136,7 @@ def sessions_at_once(
     jobs: int | None,
     threads: int,
     tell: Callable[[str], None],
+    runs: int | None = None,
 ) -> int:
     """Return how many sessions to open at a time: ``jobs``, or as many as the executor suggests where that is None.
 
@@ -144,6 +145,8 @@ def sessions_at_once(
 
     Args:
         tell: called with a line that says how many where the user does not, or if it is fewer than ``jobs``.
+        runs: number of runs there will be, for which no more sessions are suggested than the spec's lanes leave; None:
+            it is not known.
     """
     if not engine.isolated and jobs != 1:
         sharing = "this engine trains in LRBench's own process, where sessions would share random generators"
@@ -157,6 +160,10 @@ def sessions_at_once(
         suggested, why = 1, "judged by seconds"
     else:
         suggested, why = executor.suggest_jobs(experiment, threads)
+        lanes = experiment.settings.engine.lanes
+        enough = suggested if runs is None else max(1, runs if lanes == "auto" else -(-runs // lanes))
+        if enough < suggested:
+            suggested, why = enough, f"{runs} runs" if lanes in ("auto", 1) else f"{runs} runs in {lanes} lanes"
     each = "1 BLAS thread" if threads == 1 else f"{threads} BLAS threads"
     tell(f"sessions at a time: {suggested} ({why}), with {each} each; -j sets another number")
     return suggested

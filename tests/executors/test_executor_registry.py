@@ -92,3 +92,9 @@ def test_one_session_where_seconds_decide(monkeypatch, experiment, text, jobs):
     assert said == [f"sessions at a time: {jobs} ({why}), with 1 BLAS thread each; -j sets another number"]
     assert sessions_at_once(experiment(text), FakeEngine(), LocalExecutor(), 3, 1, said.append) == 3
     assert len(said) == 1
+    lanes = experiment("engine: {name: torch, lanes: 3}\n")
+    counts = [
+        sessions_at_once(lanes, FakeEngine(), LocalExecutor(), None, 1, said.append, runs) for runs in (2, 6, 100)
+    ]
+    assert counts == [1, 2, 4]
+    assert said[1].startswith("sessions at a time: 1 (2 runs in 3 lanes), ")
