@@ -117,7 +117,7 @@ def tune(
     """
     with closing(open_executor(executor, node_site)) as place:
         runner = _runner(spec, values, results, jobs, threads, place, lambda experiment: experiment.confirming_seeds)
-        given_baselines(runner)
+        given_baselines(runner.experiment)
         check_storage(storage)
         searching = setup.on_search_engine(runner, site(), LOG.info)
         judge = searching.on_validation(home())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
 from lrbench.api.environment import home
@@ -15,6 +18,14 @@ from lrbench.cli.tuning_options import (
     tuning_options,
     workload_heading,
 )
+
+if TYPE_CHECKING:
+    from lrbench.spec.experiment import Experiment
+    from lrbench.tuning.planned import PlannedPart
+
+
+FOUND = 2
+"""Policies that are confirmed: the composed one and the best single one."""
 
 
 @click.command()
@@ -37,8 +48,22 @@ def compose(options: TuningOptions) -> int:
     from lrbench.tuning.baselines import given_baselines
     from lrbench.tuning.composing.building import check, compose_and_confirm
 
+    if options.dry_run:
+        from lrbench.cli.tuning_dry_run import show_planned
+        from lrbench.tuning.composing.stages import check_ends, check_monitor
+        from lrbench.tuning.planned import planned_confirmation, planned_rates, planned_stages
+        from lrbench.tuning.setup import check_space
+
+        def planned(experiment: Experiment) -> Iterator[PlannedPart]:
+            for check_part in (given_baselines, check_ends, check_monitor, check_space):
+                check_part(experiment)
+            yield from planned_rates(experiment)
+            yield planned_stages(experiment)
+            yield from planned_confirmation(experiment, FOUND)
+
+        return show_planned(options, planned)
     bench = open_bench(options, lambda experiment: experiment.confirming_seeds)
-    given_baselines(bench)
+    given_baselines(bench.experiment)
     with progressing(bench) as told:
         searching = on_search_engine(told)
         judge = searching.on_validation(home())

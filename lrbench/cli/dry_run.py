@@ -102,7 +102,9 @@ def _time(waiting: list[Task], experiment: Experiment, results: Path, executor: 
     if not waiting:
         return ""
     if isinstance(experiment.workload, ProgramWorkload):
-        return _program_time(waiting, experiment.workload, results, jobs or 1)
+        iterations, interval = experiment.workload.iterations, experiment.workload.test_interval
+        count, jobs = len(waiting), min(jobs or 1, len(waiting))
+        return stored_time(experiment, results, count * iterations, count * -(-iterations // interval), jobs)
     try:
         engine = find_engine(experiment, executor, site())
         check_tasks(waiting, engine, experiment)
@@ -119,12 +121,14 @@ def _time(waiting: list[Task], experiment: Experiment, results: Path, executor: 
     )
 
 
-def _program_time(waiting: list[Task], workload: ProgramWorkload, results: Path, jobs: int) -> str:
-    known = stored_times(results, workload)
+def stored_time(experiment: Experiment, results: Path, iterations: int, evaluations: int, jobs: int) -> str:
+    """Return the end of a line: the time of so many iterations and evaluations by stored runs, or that none tells."""
+    known, name = stored_times(results, experiment), experiment.workload.net_name
     if known is None:
-        return f"; their time is not known: {plain(str(results))} has no run of {plain(workload.net_name)} that tells"
+        return f"; their time is not known: {plain(str(results))} has no run of {plain(name)} that tells"
     return (
-        f"; about {known.text(waiting, jobs)} with -j {jobs} (by {counted(known.runs, 'stored run', 'stored runs')}: "
+        f"; about {known.text(iterations, evaluations, jobs)} with -j {jobs} "
+        f"(by {counted(known.runs, 'stored run', 'stored runs')}: "
         f"{1 / max(known.iteration_seconds, 1e-9):.3g} iterations/s per run, {known.evaluation_seconds:.3g} s per "
         "evaluation; the start of the program not included)"
     )

@@ -54,6 +54,11 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
         for solver in _solvers(experiment, solver_type):
             plan_for(experiment, solver)
 
+    if options.dry_run:
+        from lrbench.cli.tuning_dry_run import show_planned
+        from lrbench.tuning.planned import planned_range
+
+        return show_planned(options, lambda experiment: [planned_range(experiment, _solvers(experiment, solver_type))])
     bench = _judged(open_bench(options, check), solver_type)
     with progressing(bench) as told:
         found = [range_test(told, solver) for solver in _solvers(bench.experiment, solver_type)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 
 from lrbench.api.environment import home
@@ -15,6 +18,10 @@ from lrbench.cli.tuning_options import (
     progressing,
     tuning_options,
 )
+
+if TYPE_CHECKING:
+    from lrbench.spec.experiment import Experiment
+    from lrbench.tuning.planned import PlannedPart
 
 
 @click.command()
@@ -39,8 +46,20 @@ def tune(options: TuningOptions, storage: str | None) -> int:
     from lrbench.tuning.study import check_storage
     from lrbench.tuning.tune import tune as search
 
+    if options.dry_run:
+        from lrbench.cli.tuning_dry_run import show_planned
+        from lrbench.tuning.planned import planned_confirmation, planned_rates, planned_search
+        from lrbench.tuning.setup import check_space
+
+        def planned(experiment: Experiment) -> Iterator[PlannedPart]:
+            given_baselines(experiment)
+            yield from planned_rates(experiment)
+            yield from planned_search(experiment, check_space(experiment))
+            yield from planned_confirmation(experiment, experiment.settings.search.confirm)
+
+        return show_planned(options, planned)
     bench = open_bench(options, lambda experiment: experiment.confirming_seeds)
-    given_baselines(bench)
+    given_baselines(bench.experiment)
     check_storage(storage)
     with progressing(bench) as told:
         searching = on_search_engine(told)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from lrbench.api.environment import home, site
 from lrbench.cli.consent import announce_program, program_options
 from lrbench.cli.options import (
@@ -47,6 +49,7 @@ class TuningOptions:
     overrides: tuple[str, ...]
     output_format: str
     output: Path | None
+    dry_run: bool = False
     consent: Consent | None = None
 
     def command(self, name: str, *changes: str) -> str:
@@ -79,6 +82,9 @@ def tuning_options(command: Callable[..., int]) -> Callable[..., int]:
     @results_option
     @overrides_options
     @program_options
+    @click.option(
+        "--dry-run", is_flag=True, help="Count the runs and estimate their time by stored ones; execute nothing."
+    )
     @format_option()
     @output_option()
     @functools.wraps(command)

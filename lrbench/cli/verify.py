@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,17 @@ from lrbench.cli.tuning_options import (
 from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from lrbench.metrics.objective import AnyTarget
     from lrbench.policies import Policy
     from lrbench.spec.experiment import Experiment
     from lrbench.tuning.database import Database
+    from lrbench.tuning.planned import PlannedPart
     from lrbench.tuning.trial_runner import TrialRunner
     from lrbench.tuning.verify import Candidate, Goal, Phase, SearchPhase
+
+
+FOUND = 2
+"""Policies that the search gives to check: the best single one and a composed one."""
 
 
 @click.command()
@@ -75,7 +81,7 @@ if TYPE_CHECKING:
 def verify(
     options: TuningOptions,
     text: str | None,
-    target: float | None,
+    target: AnyTarget | None,
     within: int | None,
     phases: Sequence[Phase],
     seeds: int | None,
@@ -87,7 +93,7 @@ def verify(
 ) -> int:
     """Check whether a policy reaches a target within a number of iterations on the workload of SPEC.
 
-    The target is an accuracy, or the value of another metric that the spec sets. If the policy does not reach it,
+    The target is an accuracy, or the value of another metric. If the policy does not reach it,
     policies that did on this or a similar workload, according to the database, are tested; if none does, a policy is
     searched for and composed. With several seeds, the share that reaches the target is given with a confidence
     interval. Exit code: 0 reached, 1 not reached, 2 if the command line or the spec is wrong, 130 if interrupted.
@@ -108,11 +114,16 @@ def verify(
     def goal_of(experiment: Experiment) -> Goal:
         return _goal(experiment, target, within, seeds, share, early_stop)
 
+    if options.dry_run:
+        from lrbench.cli.tuning_dry_run import show_planned
+
+        counts = {"policy": int(policy is not None), "database": candidates, "search": FOUND}
+        return show_planned(options, lambda experiment: _planned(experiment, goal_of(experiment), wanted, counts))
     bench = open_bench(options, goal_of)
     goal = goal_of(bench.experiment)
     if "search" in wanted:
         check_storage(storage)
-        check_space(bench)
+        check_space(bench.experiment)
     with users_database(location) as database, progressing(bench) as told:
         judging = on_search_engine(told)
         searching = SearchPhase(lambda: judging.on_validation(home()), lambda: find_space(judging), goal, storage)
@@ -124,6 +135,24 @@ def verify(
     document = verdict_document(verdict, searching.tuned, searching.composed, options.run_command)
     show(document, options.output_format, options.output)
     return 0 if verdict.found is not None else 1
+
+
+def _planned(
+    experiment: Experiment, goal: Goal, phases: Sequence[Phase], counts: Mapping[str, int]
+) -> Iterator[PlannedPart]:
+    """Yield the runs of every phase, as if none before the last succeeded; counts: policies of the first two."""
+    from lrbench.tuning.planned import planned_checks, planned_rates, planned_search, planned_stages
+    from lrbench.tuning.setup import check_space
+
+    interval = min(experiment.workload.test_interval, goal.within)
+    workload = replace(experiment.workload, iterations=goal.within, test_interval=interval)
+    within = replace(experiment, workload=workload)
+    if "search" in phases:
+        yield from planned_rates(experiment)
+        yield from planned_search(within, check_space(within))
+        yield planned_stages(within)
+    policies = sum(counts[phase] for phase in phases)
+    yield planned_checks(within, policies, len(goal.seeds), "checks of policies")
 
 
 def _policy(text: str | None, phases: Sequence[Phase]) -> Policy | None:
@@ -139,13 +168,19 @@ def _policy(text: str | None, phases: Sequence[Phase]) -> Policy | None:
 
 
 def _goal(
-    experiment: Experiment, target: float | None, within: int | None, seeds: int | None, share: float, early_stop: bool
+    experiment: Experiment,
+    target: AnyTarget | None,
+    within: int | None,
+    seeds: int | None,
+    share: float,
+    early_stop: bool,
 ) -> Goal:
     from lrbench.tuning.verify import Goal
 
     wanted = experiment.aim(target)
     if wanted is None:
-        raise UsageError("there is no target to reach", remedy="give --target 0.98, an accuracy, or target in the spec")
+        remedy = "give --target 0.98, an accuracy, --target test_loss=0.12, or target in the spec"
+        raise UsageError("there is no target to reach", remedy=remedy)
     chosen = tuple(experiment.confirming_seeds) if seeds is None else tuple(range(seeds))
     return Goal(wanted, within or experiment.workload.iterations, chosen, share, early_stop)
 

@@ -1,22 +1,23 @@
-"""Times of a program by its stored runs, from which a dry run estimates: nothing of a program is executed for one."""
+"""Times of a workload by its stored runs, from which a dry run estimates without executing anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
-from lrbench.executors.plan import Task
+from lrbench.runs.description import RunDescription
 from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import RunRecord, find_runs, read_run
+from lrbench.spec.experiment import Experiment
 from lrbench.spec.program import ProgramWorkload
 
 
 @dataclass(frozen=True)
 class StoredTimes:
-    """Medians over the stored runs of a program.
+    """Medians over the stored runs of a workload.
 
     Attributes:
         runs: number of these runs.
@@ -27,36 +28,45 @@ class StoredTimes:
     iteration_seconds: float
     evaluation_seconds: float
 
-    def text(self, tasks: Sequence[Task], jobs: int) -> str:
-        """Return the time that the tasks take, such as ``0:05:00``."""
-        seconds = sum(map(self._seconds, tasks)) / min(jobs, len(tasks))
-        return str(timedelta(seconds=round(seconds)))
-
-    def _seconds(self, task: Task) -> float:
-        workload = task.experiment.workload
-        evaluations = -(-workload.iterations // workload.test_interval)
-        return workload.iterations * self.iteration_seconds + evaluations * self.evaluation_seconds
+    def text(self, iterations: int, evaluations: int, jobs: int) -> str:
+        """Return the time that so many iterations and evaluations take in ``jobs`` sessions, such as ``0:05:00``."""
+        seconds = iterations * self.iteration_seconds + evaluations * self.evaluation_seconds
+        return str(timedelta(seconds=round(seconds / jobs)))
 
 
-def stored_times(results: Path, workload: ProgramWorkload) -> StoredTimes | None:
-    """Return the times of the program's runs at or under a results folder; None where there is none."""
-    times = list(_times(results, workload)) if results.is_dir() else []
+def stored_times(results: Path, experiment: Experiment) -> StoredTimes | None:
+    """Return the times of the workload's runs at or under a results folder; None where there is none.
+
+    Lengths and seeds of these runs may be others, and the version of a program.
+    """
+    times = list(_times(results, experiment)) if results.is_dir() else []
     if not times:
         return None
     iterations, evaluations = zip(*times, strict=True)
     return StoredTimes(len(times), median(iterations), median(evaluations))
 
 
-def _times(results: Path, workload: ProgramWorkload) -> Iterator[tuple[float, float]]:
-    """Yield the seconds of an iteration and of an evaluation of each run, whatever version of the program it is of."""
+def _times(results: Path, experiment: Experiment) -> Iterator[tuple[float, float]]:
+    """Yield the seconds of an iteration and of an evaluation of each run."""
     for path in find_runs([results]):
         try:
             record = read_run(path)
         except DamagedRun:
             continue
-        program = record.run.workload.get("program")
-        if isinstance(program, dict) and program.get("name") == workload.net_name:
+        if _is_of(record.run, experiment):
             yield from _of_run(record)
+
+
+def _is_of(run: RunDescription, experiment: Experiment) -> bool:
+    """Whether a run is of the program, or of the net on its data set, with its batch size, engine and device."""
+    workload, engine = experiment.workload, experiment.settings.engine
+    named = {key: part for key, part in run.workload.items() if isinstance(part, dict)}
+    names = {key: part.get("name") for key, part in named.items()}
+    if isinstance(workload, ProgramWorkload):
+        return names.get("program") == workload.net_name
+    wanted = {"net": workload.net_name, "dataset": workload.dataset}
+    same_engine = (run.engine.get("name"), run.engine.get("device")) == (engine.name, engine.device)
+    return same_engine and names == wanted and run.workload.get("batch_size") == workload.batch_size
 
 
 def _of_run(record: RunRecord) -> Iterator[tuple[float, float]]:

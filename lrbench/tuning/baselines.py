@@ -75,20 +75,20 @@ class Baselines:
     reason: str = ""
 
 
-def given_baselines(runner: TrialRunner) -> Baselines | None:
+def given_baselines(experiment: Experiment) -> Baselines | None:
     """Return the baselines that the spec names; None where it leaves them to LRBench.
 
     Raises:
         PolicyError: one is no policy, or impossible in a run of that length; with the spec's line.
     """
-    texts = runner.experiment.settings.search.baselines
+    texts = experiment.settings.search.baselines
     if texts is None:
         return None
     found = []
     for index, text in enumerate(texts):
-        with runner.experiment.document.placing("search", "baselines", index):
+        with experiment.document.placing("search", "baselines", index):
             found.append(parse_policy(text))
-            found[-1].check(runner.experiment.workload.iterations)
+            found[-1].check(experiment.workload.iterations)
     return Baselines(tuple(found))
 
 

@@ -18,6 +18,7 @@ from lrbench.executors.setup import (
 )
 from lrbench.policies import parse_policy
 from lrbench.runs.directory import check_writable
+from lrbench.spec.experiment import Experiment
 from lrbench.spec.program import ProgramWorkload
 from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.running import FEW_IMAGES, range_test, sweep_tasks
@@ -74,7 +75,7 @@ def find_space(runner: TrialRunner, home: Path, tell: Tell) -> Space:
     Raises:
         UsageError: there is no such space, or the range test suggests no rates.
     """
-    check_space(runner)
+    check_space(runner.experiment)
     settings, document = runner.experiment.settings.search, runner.experiment.document
     if settings.space is not None or settings.rates:
         return search_space(settings, settings.rates, document)
@@ -82,12 +83,17 @@ def find_space(runner: TrialRunner, home: Path, tell: Tell) -> Space:
     return replace(search_space(settings, found.rates, document), range_test=found)
 
 
-def check_space(runner: TrialRunner) -> None:
-    """Raise UsageError if the section ``search`` defines no possible space, whatever the rates; nothing is trained."""
-    settings, document = runner.experiment.settings.search, runner.experiment.document
+def check_space(experiment: Experiment) -> Space:
+    """Return the search space of the section ``search``, with rates made up where it sets none; nothing is trained.
+
+    Raises:
+        UsageError: it defines no possible space, whatever the rates.
+    """
+    settings, document = experiment.settings.search, experiment.document
     space = search_space(settings, settings.rates or (1.0, 1.0), document)
     with document.placing("search"):
-        space.check(runner.experiment.workload.iterations)
+        space.check(experiment.workload.iterations)
+    return space
 
 
 def _range_test(runner: TrialRunner, home: Path, tell: Tell) -> RangeResult:

@@ -163,7 +163,7 @@ def tune(runner: TrialRunner, search_runner: TrialRunner, space: Space, storage:
         UsageError: the space or a baseline is impossible, or the study is of something else.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    beside = given_baselines(runner)
+    beside = given_baselines(runner.experiment)
     most = search_runner.experiment.settings.search.confirm
     found = reranked(search_runner, search(search_runner, space, storage), most)
     policies = dict.fromkeys(found.chosen[:most], FOUND)

@@ -90,9 +90,9 @@ def test_the_highest_rate_of_a_policy_that_reacts_to_evaluations_is_that_of_its_
 
 
 def test_baselines_of_the_spec_come_first_even_if_there_are_none(runner):
-    assert given_baselines(runner()) is None
-    assert given_baselines(runner("baselines: []")) == Baselines(())
-    assert given_baselines(runner("baselines: [FIX(k0=1)]")) == Baselines((parse_policy("FIX(k0=1)"),))
+    assert given_baselines(runner().experiment) is None
+    assert given_baselines(runner("baselines: []").experiment) == Baselines(())
+    assert given_baselines(runner("baselines: [FIX(k0=1)]").experiment) == Baselines((parse_policy("FIX(k0=1)"),))
 
 
 def test_the_result_says_why_and_counts_the_range_test(runner):

@@ -249,7 +249,7 @@ def compose_and_confirm(runner: TrialRunner, search_runner: TrialRunner, space: 
         EngineFailed: a run of the search failed; the others are kept.
         Interrupted: Ctrl-C; what was done is on disk.
     """
-    beside = given_baselines(runner)
+    beside = given_baselines(runner.experiment)
     found = compose(search_runner, space)
     single, single_from = _best_single(search_runner, space, found)
     beside = beside or careful_baselines(runner, space, [single])
