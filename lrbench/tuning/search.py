@@ -14,11 +14,12 @@ from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.plan import Task
 from lrbench.metrics.objective import Target, target_of
 from lrbench.policies import parse_policy
+from lrbench.policies.table import MODERN
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.tuning.space import Space
-from lrbench.tuning.study import sampler_settings, study_of
-from lrbench.tuning.suggestion import least_tried, suggest, suggest_evenly, untried
+from lrbench.tuning.study import STARTUP_TRIALS, sampler_settings, study_of
+from lrbench.tuning.suggestion import least_tried, spread_rate, suggest, suggest_evenly, untried
 from lrbench.tuning.trial_runner import TrialRunner
 from lrbench.tuning.trials import ASKED, OUTCOME, SAMPLER, cost, proposal_of
 
@@ -164,13 +165,29 @@ class Search:
             point = random.Random(f"{self._settings.sampler_seed} {len(trials)}").choice(points) if points else None
         elif self._settings.allocation == "equal" and sampler != "quasi-random":
             tried = Counter(proposal_of(trial)["function"] for trial in filter(proposal_of, trials))
-            point = least_tried(self._space, tried)
+            point = least_tried(self._space, tried, self._most_parts())
+            if point is not None and sampler == "tpe" and tried.total() < STARTUP_TRIALS:
+                point |= spread_rate(self._space, tried.total())
         else:
             return True
         if point is None:
             return False
         self._study.enqueue_trial(point)
         return True
+
+    def _most_parts(self) -> int | None:
+        """How many parts of the space are tried, the first ones; None: all.
+
+        Where the spec names no functions, and the budget has not two policies for each of the default ones, these are
+        today's schedules alone.
+        """
+        settings, budget = self._settings, self._settings.trials
+        if settings.iterations is not None:
+            affordable = settings.iterations // self._runner.experiment.workload.iterations
+            budget = affordable if budget is None else min(budget, affordable)
+        is_default = settings.functions is None and settings.space is None
+        few = (DEFAULT_TRIALS if budget is None else budget) < 2 * len(self._space.parts)
+        return len(MODERN) if is_default and few else None
 
     def _task(self, trial: optuna.Trial) -> Task | None:
         """The run that a trial proposes; None where it was proposed before or is impossible."""

@@ -66,12 +66,27 @@ def _at(items: tuple[Any, ...], place: float) -> Any:
     return items[min(int(place * len(items)), len(items) - 1)]
 
 
-def least_tried(space: Space, tried: Counter[str]) -> dict[str, Any] | None:
-    """Return the parameters to fix so that every part gets the same share; None where nothing is left to try."""
-    left = [part.label for part in space.parts if part.size is None or tried[part.label] < part.size]
+def least_tried(space: Space, tried: Counter[str], most: int | None = None) -> dict[str, Any] | None:
+    """Return the parameters to fix so that every part gets the same share; None where nothing is left to try.
+
+    Args:
+        most: number of parts that get a share, the first ones; None: all.
+    """
+    left = [part.label for part in space.parts[:most] if part.size is None or tried[part.label] < part.size]
     if not left:
         return None
     return {FUNCTION: min(left, key=lambda label: tried[label])} if len(space.parts) > 1 else {}
+
+
+def spread_rate(space: Space, number: int) -> dict[str, Any]:
+    """Return the shared base rate of a search's first policies, the middle of the range first; empty without one.
+
+    Policy ``number``, from 0, has the share of the range, on its own scale, of the van der Corput sequence: 1/2, 1/4,
+    3/4, 1/8 and so on, so that few policies cover the range evenly.
+    """
+    shared = space.base_rate
+    digits = f"{number + 1:b}"[::-1]
+    return {} if shared is None else {shared.name: between(shared, int(digits, 2) / 2 ** len(digits))}
 
 
 def untried(space: Space, tried: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

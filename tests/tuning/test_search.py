@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,6 +20,7 @@ from optuna.samplers import QMCSampler, TPESampler
 from lrbench.errors import PolicyError, SpecError, UsageError
 from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.plan import Task
+from lrbench.policies.table import MODERN, PAPER_CYCLIC
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
@@ -266,6 +268,34 @@ def test_each_function_has_the_same_share_and_all_share_the_base_rate(runner):
         assert parameters.keys() == {"function", "rate", *shape}
     assert "each LR function has the same share of the policies (search.allocation); the base rate is" in shown(result)
     assert tune_data(result)["allocation"].endswith("; the base rate is learnt from all of them")
+
+
+def test_the_first_base_rates_cover_the_range_evenly_from_its_middle_on(runner):
+    made = runner("rates: [0.0001, 0.1]\nfunctions: [FIX, EXP, TRI]\ntrials: 11")
+    found(made)
+    logs = [math.log10(parameters["rate"]) for parameters in parameters_of(made)]
+    assert logs[:7] == pytest.approx([-2.5, -3.25, -1.75, -3.625, -2.125, -2.875, -1.375])
+    assert logs[10] != pytest.approx(-4 + 3 * 13 / 16)  # the sampler's own
+    plain = replace(
+        runner("rates: [0.0001, 0.1]\nfunctions: [FIX, EXP]\ntrials: 2\nsampler: random"), results=made.results / "r"
+    )
+    found(plain)
+    assert math.log10(parameters_of(plain)[0]["rate"]) != pytest.approx(-2.5)
+
+
+@pytest.mark.parametrize(
+    ("budget", "functions"),
+    [
+        ("trials: 9", MODERN),
+        (f"trials: 1000\niterations: {9 * ITERATIONS}", MODERN),
+        ("trials: 28", (*MODERN, *PAPER_CYCLIC)),
+        (f"trials: 9\nfunctions: [{', '.join(PAPER_CYCLIC)}, FIX, STEP]", (*PAPER_CYCLIC, "FIX", "STEP")),
+    ],
+)
+def test_a_budget_that_is_small_for_the_default_functions_goes_to_todays_schedules(runner, budget, functions):
+    result = found(runner(f"{RATES}\n{budget}"))
+    assert {tried.function for tried in result.tried} <= set(functions)
+    assert len({tried.function for tried in result.tried}) == min(len(functions), len(result.tried))
 
 
 def test_a_single_function_and_the_values_of_a_grid_have_parameters_of_their_own(runner):
