@@ -36,7 +36,7 @@ def show_planned(options: TuningOptions, planned: Callable[[Experiment], Iterabl
         click.echo(f"{part.title}: {part.bound} {runs}, {iterations}")
     iterations, evaluations = sum(part.iterations for part in parts), sum(part.evaluations for part in parts)
     click.echo(
-        f"{iterations:,} iterations{stored_time(experiment, options.results, iterations, evaluations, options.jobs)}",
+        f"{iterations:,} iterations{stored_time(experiment, options.results, iterations, evaluations, options.jobs or 1)}",
         err=True,
     )
     return 0

@@ -163,7 +163,8 @@ class SearchSettings(Settings):
             is marked; None: as many as there are test images, at most a sixth of the training images.
         rates: lowest and highest base rate; None: a range test finds them.
         functions: LR functions to search, each with its own shape parameters, and sets of them: ``modern``, ``paper13``
-            and ``all``; None: ``modern`` and the cyclic functions of ``paper13``.
+            and ``all``; None: ``modern`` and the cyclic functions of ``paper13``; ``modern`` alone where the budget has
+            not two policies for each.
         space: in place of ``functions`` and ``rates``: policies whose parameters are values, lists of values, or ranges
             ``{low, high, log}``.
         trials: number of policies to try, pruned ones included; None: 50, or as many as the ``iterations`` allow.
