@@ -63,12 +63,6 @@ def test_what_can_be_known_is_refused_in_one_line_before_training(folder, progra
     assert not folder.runs
 
 
-def test_a_loop_that_never_reports_fails_at_the_first_evaluation(folder):
-    folder.program(("    if run.should_evaluate:", "    if t > 100:"))
-    assert folder.train("--set", "seeds=[0]").returncode == 1
-    assert "no evaluation was reported at iteration 4" in folder.statuses()[0]["reason"]
-
-
 def test_a_program_that_attaches_and_trains_nothing_fails(folder):
     folder.write("train.py", "import lrbench\nrun = lrbench.attach()\n")
     assert folder.train("--set", "seeds=[0]").returncode == 1
