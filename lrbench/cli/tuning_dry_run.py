@@ -35,8 +35,6 @@ def show_planned(options: TuningOptions, planned: Callable[[Experiment], Iterabl
         runs, iterations = counted(part.runs, "run", "runs"), counted(part.iterations, "iteration", "iterations")
         click.echo(f"{part.title}: {part.bound} {runs}, {iterations}")
     iterations, evaluations = sum(part.iterations for part in parts), sum(part.evaluations for part in parts)
-    click.echo(
-        f"{iterations:,} iterations{stored_time(experiment, options.results, iterations, evaluations, options.jobs or 1)}",
-        err=True,
-    )
+    time = stored_time(experiment, options.results, iterations, evaluations, options.jobs or 1)
+    click.echo(f"{iterations:,} iterations{time}", err=True)
     return 0
