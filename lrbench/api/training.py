@@ -27,6 +27,7 @@ from lrbench.executors.setup import (
     make_dispatcher,
     sessions_at_once,
     with_engine_version,
+    with_stored_order,
 )
 
 LOG = logging.getLogger("lrbench")
@@ -79,7 +80,7 @@ def run(
     with closing(open_executor(executor, node_site)) as place:
         engine = find_engine(experiment, place, site(consent))
         data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=in_lines(LOG.info)))
-        experiment = with_engine_version(experiment, engine)
+        experiment = with_engine_version(with_stored_order(experiment, Path(results), LOG.info), engine)
         tasks = plan.tasks(experiment, data, Path(results), threads)
         check_tasks(tasks, engine, experiment)
         log_program(experiment, data, consent)

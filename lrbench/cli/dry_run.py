@@ -24,6 +24,7 @@ from lrbench.executors.setup import (
     find_lanes,
     sessions_at_once,
     with_engine_version,
+    with_stored_order,
 )
 from lrbench.executors.stored_times import stored_times
 from lrbench.nets import check_images
@@ -74,6 +75,7 @@ def show_plan(
     if consent is not None or not is_own(experiment.settings.engine.name):
         with contextlib.suppress(EngineUnavailable):  # the line below the runs says so
             experiment = with_engine_version(experiment, find_engine(experiment, executor, site(consent)))
+    experiment = with_stored_order(experiment, results, tell)
     every = plan.tasks(experiment, data, results, threads)
     tasks = plan.share(every, *shard)
     statuses = [RunDirectory(task.folder).status() for task in tasks]

@@ -91,6 +91,7 @@ def _open(folder: Path, options: FromRunsOptions, executor: Executor) -> tuple[S
         raise UsageError(error.message, where=str(folder), remedy=error.remedy or remedy) from error
     spec = options.spec
     experiment = experiment_of_run(description, folder) if spec is None else read_experiment(spec, options.overrides)
+    experiment = experiment.with_order("by seed" if description.order == "by seed" else "as stored")
     check_engine(experiment)
     engine, data = find_engine(experiment, executor, site(options.consent)), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)

@@ -73,6 +73,7 @@ def run(
         make_dispatcher,
         sessions_at_once,
         with_engine_version,
+        with_stored_order,
     )
     from lrbench.spec.experiment import read_experiment
 
@@ -87,7 +88,7 @@ def run(
         return 0
     place = open_executor(executor)
     trainer, data = find_engine(experiment, place, site(consent)), find_data(experiment, prepare_data)
-    experiment = with_engine_version(experiment, trainer)
+    experiment = with_engine_version(with_stored_order(experiment, results, tell), trainer)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     check_tasks(tasks, trainer, experiment)
     if not tasks:

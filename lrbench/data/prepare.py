@@ -56,8 +56,8 @@ def prepare_once(name: str, folder: Path, read: Callable[[], Arrays], tell: Prog
         ready = _intact(name, folder, silent)
         if ready is not None:
             return ready
-        with _alone(folder, tell):
-            _remove_unfinished(folder)
+        with alone(folder, tell):
+            remove_unfinished(folder)
             ready = _intact(name, folder, tell)
             if ready is None:
                 arrays = read()
@@ -81,7 +81,7 @@ def _intact(name: str, folder: Path, tell: Progress) -> Prepared | None:
 
 
 @contextmanager
-def _alone(folder: Path, tell: Progress) -> Iterator[None]:
+def alone(folder: Path, tell: Progress) -> Iterator[None]:
     """Hold the data set's lock, which the system frees however this process ends."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder.parent / f".{folder.name}.lock")
@@ -96,7 +96,7 @@ def _alone(folder: Path, tell: Progress) -> Iterator[None]:
         lock.release()
 
 
-def _remove_unfinished(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Whoever holds the lock may do so: what is left is of a process that was killed."""
     for left in folder.parent.glob(f".{folder.name}.*{UNFINISHED}"):
         shutil.rmtree(left)
@@ -112,7 +112,7 @@ def _put_in_place(name: str, arrays: Arrays, folder: Path, tell: Progress) -> Pr
         new.rename(folder)
         sync(folder.parent)
     finally:
-        _remove_unfinished(folder)
+        remove_unfinished(folder)
     return replace(
         prepared, folder=folder, train=folder / TRAIN, test=folder / TEST, mean=folder / MEAN if prepared.mean else None
     )

@@ -13,6 +13,7 @@ from typing import Any
 import lmdb
 import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
 from lrbench.data.arrays import Mean, Split
 from lrbench.errors import DataError
@@ -44,12 +45,44 @@ def write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None
                 done(stop)
             database.sync(True)
     except (lmdb.Error, OSError) as error:
-        free = shutil.disk_usage(folder.parent).free // 1_000_000  # LMDB calls a full disk an input/output error
-        raise DataError(
-            f"cannot be written: {reason(error)} ({free} MB are free there)",
-            where=str(folder),
-            remedy="free some space or choose another place with LRBENCH_HOME",
-        ) from error
+        raise _unwritable(folder, error) from error
+
+
+def copy_records(source: Path, folder: Path, order: NDArray[np.int64]) -> None:
+    """Write the records of an LMDB as they are into an empty folder, in another order, and wait until they are on disk.
+
+    Args:
+        order: element s is the index of the record that is written as number s.
+
+    Raises:
+        DataError: the source is no LMDB, or the folder cannot be written.
+    """
+    with records(source) as (_, _):
+        pass  # its size is checked: reading beyond the end of the file would kill the process
+    ample = 2 * (source / "data.mdb").stat().st_size + (1 << 24)
+    try:
+        with (
+            lmdb.open(str(source), readonly=True, lock=False, create=False, readahead=False) as stored,
+            lmdb.open(str(folder), map_size=ample, lock=False, sync=False, metasync=False) as database,
+            stored.begin(buffers=True) as reading,
+        ):
+            keys = [bytes(key) for key in reading.cursor().iternext(values=False)]
+            for start in range(0, len(order), RECORDS_A_TRANSACTION):
+                with database.begin(write=True) as transaction:
+                    for place, index in enumerate(order[start : start + RECORDS_A_TRANSACTION].tolist(), start=start):
+                        transaction.put(b"%08d" % place, reading.get(keys[index], b""), append=True)
+            database.sync(True)
+    except (lmdb.Error, OSError) as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: Exception) -> DataError:
+    free = shutil.disk_usage(folder.parent).free // 1_000_000  # LMDB calls a full disk an input/output error
+    return DataError(
+        f"cannot be written: {reason(error)} ({free} MB are free there)",
+        where=str(folder),
+        remedy="free some space or choose another place with LRBENCH_HOME",
+    )
 
 
 def _datum(split: Split, index: int) -> bytes:

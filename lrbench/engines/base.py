@@ -24,7 +24,7 @@ from lrbench.nets.caffe_pb2 import NetParameter
 from lrbench.policies import Policy
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.program import CarriedFunction
-from lrbench.spec.sections import EngineSettings
+from lrbench.spec.sections import EngineSettings, Order
 from lrbench.spec.snapshots import SnapshotSettings
 
 
@@ -86,6 +86,7 @@ class NetJob(Job):
         net: the user's net, not yet bound to data.
         net_where: what to call that net in messages.
         display_interval: iterations between losses in Caffe's log.
+        order: of the training samples; ``by seed``: as ``lrbench.data.order.sample_order`` gives it.
     """
 
     net: NetParameter
@@ -95,6 +96,7 @@ class NetJob(Job):
     test_batch_size: int
     display_interval: int
     solver: SolverSettings
+    order: Order = "as stored"
 
     @property
     def mean_losses(self) -> bool:

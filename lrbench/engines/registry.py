@@ -42,7 +42,9 @@ def _caffe(site: Site) -> Engine:
     from lrbench.engines.caffe.environment import find_environment
 
     return CaffeEngine(
-        find_environment(site.home, site.caffe), partial(find_environment, site.home, site.caffe, gpu=True)
+        find_environment(site.home, site.caffe),
+        partial(find_environment, site.home, site.caffe, gpu=True),
+        site.home / "data",
     )
 
 

@@ -119,6 +119,7 @@ class Task:
             test_batch_size=workload.test_batch_size,
             display_interval=workload.display_interval,
             solver=self.run.solver,
+            order=self.experiment.order,
             **common,
         )
 

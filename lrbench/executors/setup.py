@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +15,13 @@ from lrbench.engines.base import Engine
 from lrbench.engines.names import is_own
 from lrbench.engines.registry import check_engine_name
 from lrbench.engines.site import Site
-from lrbench.errors import NetError, SpecError
+from lrbench.errors import NetError, SpecError, path_text
 from lrbench.executors.base import Executor
 from lrbench.executors.dispatcher import Dispatcher
 from lrbench.executors.plan import RunSlot, Task
 from lrbench.metrics.objective import target_of
 from lrbench.runs.directory import RunDirectory, check_writable
+from lrbench.runs.files import RUN
 from lrbench.spec.experiment import Data, Experiment
 from lrbench.spec.model import DataFolders
 from lrbench.spec.program import ProgramWorkload
@@ -61,6 +63,28 @@ def with_engine_version(experiment: Experiment, engine: Engine) -> Experiment:
     else:
         version = None if is_own(experiment.settings.engine.name) else engine.describe().get("version")
     return replace(experiment, engine_version=None if version is None else str(version))
+
+
+def with_stored_order(experiment: Experiment, results: Path, tell: Callable[[str], None]) -> Experiment:
+    """Return the experiment with the order of the samples that its stored runs have, where the spec sets none.
+
+    Runs of versions without a choice read the samples as stored, so that an experiment goes on as it began.
+
+    Args:
+        results: the results folder; the folders of the experiment's searches, ``<name>-tune`` and the like, count.
+        tell: called with a line where stored runs decide.
+    """
+    if experiment.order == "as stored" or experiment.settings.workload.order is not None:
+        return experiment
+    folders = [results / experiment.name, *sorted(results.glob(f"{glob.escape(experiment.name)}-*"))]
+    for folder in folders:
+        for path in sorted(folder.glob(f"*/{RUN}"))[:1]:
+            description = RunDirectory(path.parent).description
+            if description is not None and description.order == "as stored":
+                where = path_text(folder)
+                tell(f"samples are read as stored, as by the runs in {where}; workload.order sets another order")
+                return experiment.with_order("as stored")
+    return experiment
 
 
 def find_data(experiment: Experiment, obtain: Callable[[str], Found]) -> Data | Found:

@@ -34,6 +34,7 @@ class RunDescription:
         policy: the policy's canonical text, without the robustness scale.
         function: the name of the LR function, whatever it is scaled by.
         lr_scale: the robustness factor on top of the policy; 1 for the policy itself.
+        order: of the training samples: ``by seed`` or ``as stored``, as in earlier versions and for programs.
         rates: way of counting lengths that are not whole: 2 today, None at first or where all are whole.
         seed: of weights, batches and augmentation.
         solver: the solver's type and the parameters that it reads.
@@ -61,6 +62,7 @@ class RunDescription:
     policy: str
     function: str
     lr_scale: float
+    order: str = "as stored"
     rates: int | None = None
     seed: int
     solver: Object
@@ -124,6 +126,7 @@ class RunDescription:
             for name in ("rates", "target", "objective", "threads", "created", "branch", "facts", "added_seeds")
             if not getattr(self, name)
         }
+        unknown |= {"order"} if self.order == "as stored" else set()
         return {"schema": SCHEMA} | {name: value for name, value in asdict(self).items() if name not in unknown}
 
     def content(self) -> bytes:
@@ -133,7 +136,7 @@ class RunDescription:
 
 _REQUIRED = {"run_id", "experiment", "policy", "function", "lr_scale", "seed", "solver", "workload", "engine"}
 _TYPES: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("run_id", "experiment", "policy", "function", "created"), str),
+    **dict.fromkeys(("run_id", "experiment", "policy", "function", "created", "order"), str),
     **dict.fromkeys(
         (
             *("solver", "workload", "engine", "target", "objective", "stopping", "versions", "machine", "branch"),

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from lrbench.policies import Policy
 from lrbench.runs.description import RunDescription
 from lrbench.spec.document import Document, apply_override, apply_values, read_document
 from lrbench.spec.expansion import Run, write_out_runs
-from lrbench.spec.model import ExperimentSettings
+from lrbench.spec.model import ExperimentSettings, WorkloadSettings
 from lrbench.spec.program import (
     OF_PROGRAM,
     CarriedFunction,
@@ -32,6 +32,7 @@ from lrbench.spec.program import (
     program_form,
     read_program,
 )
+from lrbench.spec.sections import ENGINES_OF_NETS, Order
 from lrbench.spec.seeds import AddedSeeds
 from lrbench.spec.validation_errors import explain
 from lrbench.spec.workload import Workload, check_classes, read_workload
@@ -100,6 +101,21 @@ class Experiment:
             raise SpecError(f"seeds {problem}", where=where, remedy=remedy)
         return self.settings.seeds
 
+    @property
+    def order(self) -> Order:
+        """Order of the training samples; as stored for programs, and for engines of other packages."""
+        workload, engine = self.settings.workload, self.settings.engine.name
+        if not isinstance(workload, WorkloadSettings) or engine not in ENGINES_OF_NETS:
+            return "as stored"
+        return workload.order or "by seed"
+
+    def with_order(self, order: Order) -> Experiment:
+        """Return the experiment with another order of the training samples, where they have one."""
+        if not isinstance(self.settings.workload, WorkloadSettings):
+            return self
+        workload = self.settings.workload.model_copy(update={"order": order})
+        return replace(self, settings=self.settings.model_copy(update={"workload": workload}))
+
     def aim(self, given: AnyTarget | None) -> AnyTarget | None:
         """Return the target to reach: the one given, or else that of the spec; None where there is none.
 
@@ -153,7 +169,9 @@ class Experiment:
         engine = self.settings.engine
         stopping = self.settings.stopping
         version = {} if self.engine_version is None else {"version": self.engine_version}
+        order = {"order": self.order} if self.order == "by seed" else {}  # there was no choice at first
         return run.identity() | {
+            **order,
             "workload": self._workload_identity(data),
             "engine": {
                 "name": engine.name,
@@ -190,6 +208,7 @@ class Experiment:
             policy=run.policy.text,
             function=run.function,
             lr_scale=run.lr_scale,
+            order=self.order,
             rates=run.rates.get("rates"),
             seed=run.seed,
             solver=run.solver.resolved(),

@@ -20,6 +20,7 @@ from lrbench.spec.sections import (
     Fraction,
     Iterations,
     NonNegative,
+    Order,
     Positive,
     RangeSettings,
     SearchSettings,
@@ -67,6 +68,8 @@ class WorkloadSettings(Settings):
         dataset: mnist, cifar10, cifar10_padded, digits, the name of another package's, or a mapping of folders.
         batch_size: training batch size, before ``solver.iter_size``.
         test_batch_size: test batch size, of which the number of test images must be a multiple; None: ``batch_size``.
+        order: order of the training samples: ``by seed``, a permutation that the seed gives, or ``as stored`` in the
+            data set; None: that of the experiment's stored runs, by seed where there are none.
         iterations: iterations of every run.
         test_interval: iterations between evaluations on the whole test set; the end of a run is evaluated, too.
         display_interval: iterations between losses in Caffe's log.
@@ -76,6 +79,7 @@ class WorkloadSettings(Settings):
     dataset: DataSetSetting = Field(examples=["mnist"])
     batch_size: Count = Field(examples=["100"])
     test_batch_size: Count | None = Field(default=None, examples=["100"])
+    order: Order | None = Field(default=None, examples=["as stored"])
     iterations: Iterations = Field(examples=["10000"])
     test_interval: Count = Field(examples=["500"])
     display_interval: Count = Field(default=100, examples=["100"])

@@ -31,6 +31,9 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 Precision = Literal["float32", "tf32", "bf16"]
+Order = Literal["by seed", "as stored"]
+ENGINES_OF_NETS = ("caffe", "torch")
+"""LRBench's own engines that train nets."""
 MOST_SEEDS = 100_000
 FIRST_SEARCH_SEED = 1000
 FEWEST_SWEPT = 20

@@ -32,6 +32,7 @@ def experiment_of_run(description: RunDescription, folder: Path) -> Experiment:
             "net": str(_net(description.workload["net"], folder)),
             "dataset": description.workload["dataset"]["name"],
             **workload,
+            "order": description.order,
         },
         "solver": {key: value for key, value in description.solver.items() if key != "lr_scale"},
         "engine": {key: description.engine[key] for key in _ENGINE if key in description.engine},

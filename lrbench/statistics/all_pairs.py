@@ -182,7 +182,9 @@ class AllPairs:
 
         found = np.zeros(len(self.means)) if self.method == "Tukey" else self.welch[policy]
         tukey = tail(self._statistics[policy], len(self.means), self.freedom)
-        return np.minimum(1, self.looks * np.where(self._needs_tukey[policy], np.maximum(found, tukey), found))
+        of_one_look = np.where(self._needs_tukey[policy], np.maximum(found, tukey), found)
+        p_values: Floats = np.minimum(1, self.looks * of_one_look)
+        return p_values
 
     def different(self, level: float = LEVEL) -> Booleans:
         """Return whether the means of each pair differ significantly, of the shape (policies, policies)."""
@@ -203,7 +205,7 @@ class AllPairs:
 
         nominal = level / self.looks
         tukey = critical_value(len(self.means), self.freedom, nominal) * self._errors
-        found: Floats = np.where(self._needs_tukey, tukey, 0.0)
+        found = np.where(self._needs_tukey, tukey, 0.0)
         if self.method == "Welch":
             both, freedom = self._welch_errors
             single = -math.expm1(math.log1p(-nominal) / pairs_of(len(self.means)))

@@ -15,6 +15,7 @@ from lrbench.executors.setup import (
     find_engine,
     find_lanes,
     with_engine_version,
+    with_stored_order,
 )
 from lrbench.policies import parse_policy
 from lrbench.runs.directory import check_writable
@@ -39,6 +40,7 @@ def checked(runner: TrialRunner, tell: Tell) -> TrialRunner:
         UsageError: the data do not fit the net, nobody has consented to execute the program, or the results folder
             cannot be written.
     """
+    runner = replace(runner, experiment=with_stored_order(runner.experiment, runner.results, tell))
     runner.experiment.check_data(runner.data)
     check_writable(runner.results)
     if isinstance(runner.experiment.workload, ProgramWorkload):

@@ -13,10 +13,26 @@ from lrbench.executors.setup import with_engine_version
 from lrbench.policies.counting import rates_of
 from lrbench.spec.solver_types import SOLVER_PARAMETERS
 
+AS_STORED = "workload.order=as stored"
+
 
 def ids(spec, data, *overrides):
-    experiment = spec.read(*overrides)
+    experiment = spec.read(AS_STORED, *overrides)
     return [experiment.run_id(run, data) for run in experiment.runs]
+
+
+def test_the_order_of_the_samples_is_part_of_the_id_where_a_seed_gives_it(spec, data):
+    """Pinned; the ids of samples as stored are those of versions that had no choice."""
+    for text, engine in (("FIX_0.01-SGD-s0-60ae2c9cb6", "caffe"), ("FIX_0.01-SGD-s0-1b15141dcf", "torch")):
+        found = {
+            each: spec.read(*each, f"engine.name={engine}") for each in ((), ("workload.order=by seed",), (AS_STORED,))
+        }
+        by_default, by_seed, stored = (experiment.run_id(experiment.runs[0], data) for experiment in found.values())
+        assert by_default == by_seed == text != stored
+        described = [experiment.describe(experiment.runs[0], data).as_dict() for experiment in found.values()]
+        assert [each.get("order") for each in described] == ["by seed", "by seed", None]
+    other = spec.read("engine.name=other")
+    assert other.order == "as stored"
 
 
 def test_an_id_is_readable_and_stays_what_it_is(spec, data):
@@ -63,7 +79,7 @@ def test_a_policy_whose_cycles_are_whole_keeps_its_id(spec, data, policy):
     ],
 )
 def test_a_length_that_is_not_whole_takes_its_way_of_counting_into_the_id(spec, data, policy, before, now):
-    experiment = spec.read(f"policies=['{policy}']")
+    experiment = spec.read(AS_STORED, f"policies=['{policy}']")
     (run,) = experiment.runs
     assert experiment.run_id(run, data) == now != before
     assert experiment.describe(run, data).rates == experiment.identity(run, data)["rates"] == 2
@@ -212,6 +228,7 @@ def test_the_description_is_json_and_whole(spec, data):
         "policy": "FIX(k0=0.01)",
         "function": "FIX",
         "lr_scale": 5.0,
+        "order": "by seed",
         "seed": 0,
         "solver": {
             "type": "SGD",

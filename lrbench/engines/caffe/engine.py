@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from lrbench.data.order import in_order
 from lrbench.engines.base import Engine, NetJob, Session, Timing
 from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CUDA_HINT, CaffeEnvironment, probe, probe_gpu
@@ -25,10 +27,12 @@ class CaffeEngine(Engine[NetJob]):
     Attributes:
         environment: the Caffe that trains on the CPU.
         find_gpu_environment: finds the Caffe that trains on GPUs, once a run needs it; None takes ``environment``.
+        data: the folder for LMDBs in the order of a seed; None: the folder of the run.
     """
 
     environment: CaffeEnvironment
     find_gpu_environment: Callable[[], CaffeEnvironment] | None = None
+    data: Path | None = None
     isolated = True
 
     def _environment(self, job: NetJob) -> CaffeEnvironment:
@@ -93,8 +97,15 @@ class CaffeEngine(Engine[NetJob]):
         finally:
             session.close()
 
+    def _in_order(self, job: NetJob) -> NetJob:
+        """Return the job with data that Caffe, which reads them in sequence, reads in the order that the job wants."""
+        if job.order == "as stored":
+            return job
+        return replace(job, data=in_order(job.data, job.seed, self.data or job.folder, job.on_notice))
+
     def open(self, job: NetJob) -> Session:
         """Start the driver that the job asks for."""
+        job = self._in_order(job)
         if job.engine.driver == "native":
             return NativeSession(job, self._environment(job))
         return SteppingSession(job, self._environment(job))

@@ -1,6 +1,6 @@
 """Batches as Caffe's Data layer reads them, from uint8 images kept on the device.
 
-    sample s, counted from the start over all epochs, is image s mod N in the order of the database
+    sample s, counted from the start over all epochs, is image s mod N, in the order of the database or of a seed
     batch n holds the samples n B ... n B + B - 1, so that it may straddle the end of the database
     value = (pixel - mean at the pixel's own place) * scale, of a window of the image, mirrored or not
 
@@ -22,12 +22,14 @@ from torch import Tensor
 
 from lrbench.data import Prepared, Split, load
 from lrbench.data.arrays import Mean
+from lrbench.data.order import sample_order
 from lrbench.data.store import read_mean
 from lrbench.engines.torch.streams import upload
 from lrbench.errors import DataError, LRBenchError, NetError
 from lrbench.nets.caffe_pb2 import TRAIN, LayerParameter, Phase, TransformationParameter
 from lrbench.nets.graph import layer_place
 from lrbench.nets.refusals import check_transform
+from lrbench.spec.sections import Order
 
 WORDS = 4
 """64-bit words of one block of Philox; each sample has a block of its own: row, column, mirror, and one to spare."""
@@ -155,6 +157,7 @@ class Batches:
             images, mean = _centre(images, wanted), None if mean is None else _centre(mean, wanted)
             places = [1, 1]
         self._augmentation = Augmentation(reading.seed, reading.phase, places[0], places[1], wanted.mirror)
+        self._order: NDArray[np.int64] | None = None
         self._images = images.contiguous().to(device)
         self._mean = None if mean is None else mean.contiguous().to(device)
         self._labels = torch.from_numpy(split.labels).to(device)
@@ -186,13 +189,14 @@ class Batches:
 
     @property
     def random(self) -> bool:
-        """Whether the seed matters: samples are cropped or mirrored at random."""
-        return self._augmentation.random
+        """Whether the seed matters: samples are cropped or mirrored at random, or their order is by seed."""
+        return self._augmentation.random or self._order is not None
 
-    def with_seed(self, seed: int) -> Batches:
+    def with_seed(self, seed: int, order: Order = "as stored") -> Batches:
         """The batches of another run of the same data, on the very same images."""
         other = copy.copy(self)
         other._augmentation = replace(self._augmentation, seed=seed)
+        other._order = sample_order(self._count, seed) if order == "by seed" else None
         return other
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
@@ -211,7 +215,9 @@ class Batches:
         size = self._reading.batch_size
         samples = np.arange(first * size, (first + count) * size)
         drawn = self._augmentation.draw(first * size, count * size)
-        plan = np.concatenate([samples[:, None] % self._count, drawn], axis=1)
+        indices = samples % self._count
+        indices = indices if self._order is None else self._order[indices]
+        plan = np.concatenate([indices[:, None], drawn], axis=1)
         return upload(plan.reshape(count, size, 4), self._device)
 
     def read(self, plan: Tensor) -> tuple[Tensor, Tensor]:

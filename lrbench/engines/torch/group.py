@@ -88,7 +88,8 @@ class LaneGroup:
             lane = self._count
             self._jobs[lane] = job
         try:
-            self.ask("add", lane, seed=job.seed, solver=job.solver.model_dump(exclude_unset=True))
+            solver = job.solver.model_dump(exclude_unset=True)
+            self.ask("add", lane, seed=job.seed, order=job.order, solver=solver)
         except BaseException:
             self.remove(lane)
             raise

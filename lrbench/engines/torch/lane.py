@@ -21,6 +21,7 @@ from lrbench.engines.torch.session_inputs import SessionInputs
 from lrbench.engines.torch.solvers import Solver, make_solver
 from lrbench.engines.torch.weights import read_caffemodel, write_caffemodel
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.sections import Order
 from lrbench.storage import open_regular
 
 WEIGHTS, STATE = "net.caffemodel", "state.npz"
@@ -44,7 +45,7 @@ class Lane:
 
     Attributes:
         inputs: net and data.
-        seed: of initial weights, crops, mirroring and dropout.
+        seed: of initial weights, crops, mirroring and dropout, and of the order of the samples where it gives that.
         batches, test_batches: the data of each phase as this run reads them.
         parameters: of the training phase; ``test_only`` those that only the test phase has.
         state: the solver's.
@@ -66,7 +67,7 @@ class Lane:
     iteration: int = 0
 
     @classmethod
-    def open(cls, inputs: SessionInputs, settings: SolverSettings, seed: int) -> Lane:
+    def open(cls, inputs: SessionInputs, settings: SolverSettings, seed: int, order: Order = "as stored") -> Lane:
         """A lane with initial weights."""
         train, device = inputs.model.train, inputs.device
         initial = torch.Generator().manual_seed(seed)
@@ -77,7 +78,7 @@ class Lane:
         return cls(
             inputs=inputs,
             seed=seed,
-            batches=inputs.batches.with_seed(seed),
+            batches=inputs.batches.with_seed(seed, order),
             test_batches=inputs.test_batches.with_seed(seed),
             solver=solver,
             iter_size=settings.iter_size,

@@ -85,7 +85,7 @@ class Worker:
 
     def do_add(self, request: Message, _payload: bytes) -> Message:
         """A new lane, with initial weights from its seed."""
-        lane = Lane.open(self.inputs, SolverSettings(**request["solver"]), request["seed"])
+        lane = Lane.open(self.inputs, SolverSettings(**request["solver"]), request["seed"], request["order"])
         self._lanes[request["lane"]] = lane
         self._account.charge([request["lane"]])
         return {}
