@@ -81,10 +81,10 @@ def show_plan(
     statuses = [RunDirectory(task.folder).status() for task in tasks]
     for task, status in zip(tasks, statuses, strict=True):
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
-    waiting = [task for task, status in zip(tasks, statuses, strict=True) if not status.done]
+    waiting = with_prefixes([task for task, status in zip(tasks, statuses, strict=True) if not status.done])
     time = _time(waiting, experiment, results, executor, jobs)
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{time}", err=True)
-    if shared := saved_iterations(with_prefixes(waiting)):
+    if shared := saved_iterations(waiting):
         whole = len(waiting) * experiment.workload.iterations
         click.echo(f"{shared:,} of their {whole:,} iterations are common to several runs, and trained once", err=True)
     if isinstance(seeds := experiment.settings.seeds, AddedSeeds):
@@ -106,7 +106,9 @@ def _time(waiting: list[Task], experiment: Experiment, results: Path, executor: 
     if isinstance(experiment.workload, ProgramWorkload):
         iterations, interval = experiment.workload.iterations, experiment.workload.test_interval
         count, jobs = len(waiting), min(jobs or 1, len(waiting))
-        return stored_time(experiment, results, count * iterations, count * -(-iterations // interval), jobs)
+        shared = saved_iterations(waiting)
+        trained, evaluated = count * iterations - shared, count * -(-iterations // interval) - shared // interval
+        return stored_time(experiment, results, trained, evaluated, jobs)
     try:
         engine = find_engine(experiment, executor, site())
         check_tasks(waiting, engine, experiment)

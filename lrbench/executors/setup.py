@@ -19,6 +19,7 @@ from lrbench.errors import NetError, SpecError, path_text
 from lrbench.executors.base import Executor
 from lrbench.executors.dispatcher import Dispatcher
 from lrbench.executors.plan import RunSlot, Task
+from lrbench.executors.prefixes import saved_iterations
 from lrbench.metrics.objective import target_of
 from lrbench.runs.directory import RunDirectory, check_writable
 from lrbench.runs.files import RUN
@@ -233,8 +234,9 @@ class Estimate:
 def estimate(tasks: Sequence[Task], engine: Engine, jobs: int, lanes: int = 1) -> Estimate:
     """Estimate the duration of all tasks from a few passes of the first task's net, which train nothing.
 
-    Stopping rules and divergence can only make it less; sessions side by side are taken to be as fast as one alone.
-    Of the lanes of a session one is evaluated at a time.
+    What they take over from another (``with_prefixes``) is neither trained nor evaluated again. Stopping rules and
+    divergence can only make it less; sessions side by side are taken to be as fast as one alone. Of the lanes of a
+    session one is evaluated at a time.
 
     Raises:
         EngineFailed: the engine refuses the net.
@@ -243,7 +245,11 @@ def estimate(tasks: Sequence[Task], engine: Engine, jobs: int, lanes: int = 1) -
     with tempfile.TemporaryDirectory(prefix="lrbench-estimate-") as folder:
         job = task.job(RunSlot(lanes=lanes), folder=Path(folder))
         timing = engine.time(job)
+    evaluation = timing.evaluation_seconds * lanes
     evaluations = -(-job.iterations // job.test_interval)
-    evaluating = evaluations * timing.evaluation_seconds * lanes
-    one = job.iterations * timing.iteration_seconds + evaluating + timing.start_seconds
-    return Estimate(one * -(-len(tasks) // (jobs * lanes)), 1 / timing.iteration_seconds, timing.evaluation_seconds)
+    one = job.iterations * timing.iteration_seconds + evaluations * evaluation + timing.start_seconds
+    whole = one * -(-len(tasks) // (jobs * lanes))
+    shared = saved_iterations(tasks)
+    spared = shared * timing.iteration_seconds + shared / job.test_interval * evaluation
+    seconds = max(whole - spared / (jobs * lanes), one)
+    return Estimate(seconds, 1 / timing.iteration_seconds, timing.evaluation_seconds)

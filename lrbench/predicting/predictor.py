@@ -14,7 +14,7 @@ from lrbench.predicting.fitting import FittedLaw, fit_law
 from lrbench.predicting.intervals import CONSTANTS, Evidence, IntervalConstants
 from lrbench.predicting.laws import LAWS
 from lrbench.predicting.naive import Naive, fit_naive
-from lrbench.predicting.refusals import FEWEST_FOR_RANKS, WORST_FIT, check_curves, why_not
+from lrbench.predicting.refusals import FEWEST_FOR_RANKS, WORST_FIT, WORST_RANKED_FIT, check_curves, why_not
 
 MOST_LEFT_OUT = 8
 """Curves that are left out in turn to see how well they are predicted from the others."""
@@ -103,7 +103,8 @@ def fit_predictor(curves: Sequence[Curve], constants: IntervalConstants = CONSTA
 
     Raises:
         ResultsError: a curve is of a run that diverged, was cut off or over-fits; there are fewer than three, or no
-            two that are annealed in different shapes; or no law fits, and there are too few for ranks.
+            two that are annealed in different shapes; or the law fits too badly, for losses with too few curves
+            for ranks, or for ranks.
     """
     check_curves(curves)
     laws = tuple(fit_law(law, curves) for law in LAWS)
@@ -113,6 +114,12 @@ def fit_predictor(curves: Sequence[Curve], constants: IntervalConstants = CONSTA
             f"the law fits the {len(curves)} curves within {fitted.rms:.1%} only, which is too bad for losses "
             f"({WORST_FIT:.0%} at most), and ranks alone need {FEWEST_FOR_RANKS} curves",
             remedy="train more policies",
+        )
+    if fitted.rms > WORST_RANKED_FIT:
+        raise ResultsError(
+            f"the law fits the {len(curves)} curves within {fitted.rms:.1%} only, which is too bad even for ranks "
+            f"({WORST_RANKED_FIT:.0%} at most)",
+            remedy="search with lrbench tune, or average each curve over several seeds",
         )
     return fitted
 

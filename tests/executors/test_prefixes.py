@@ -14,6 +14,7 @@ from lrbench.executors.dispatcher import Dispatcher
 from lrbench.executors.local import LocalPlaces
 from lrbench.executors.plan import Prefix, Task, tasks
 from lrbench.executors.prefixes import run_sharing, saved_iterations, with_prefixes
+from lrbench.executors.setup import estimate
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 
@@ -66,6 +67,15 @@ def test_the_snapshots_where_others_branch_are_kept_until_the_end(tmp_path):
     plan = with_prefixes(planned(tmp_path))
     assert [sorted(task.held) for task in plan] == [[20], [50], [], [30], [], []]
     assert saved_iterations(plan) == 20 + 50 + 30
+
+
+def test_the_time_estimated_is_less_by_what_is_shared(tmp_path):
+    plan = planned(tmp_path)
+    one = 1.0 + 60 * 0.1 + 6 * 0.2  # the fake engine's start, iterations and evaluations
+    assert estimate(plan, FakeEngine(), 1).seconds == pytest.approx(6 * one)
+    shared = 100 * 0.1 + 10 * 0.2
+    assert estimate(with_prefixes(plan), FakeEngine(), 1).seconds == pytest.approx(6 * one - shared)
+    assert estimate(with_prefixes(plan), FakeEngine(), 6).seconds == pytest.approx(one)
 
 
 @pytest.mark.parametrize("jobs", [1, 3])

@@ -72,7 +72,7 @@ def test_a_bad_fit_of_few_curves_and_of_five():
     noise = np.random.default_rng(0)
 
     def rough(rates, iterations):
-        return true_loss(rates, iterations) * (1 + 0.1 * noise.standard_normal() ** 2) - iterations / 4000
+        return true_loss(rates, iterations) * (1 + 0.05 * noise.standard_normal() ** 2) - iterations / 4000
 
     shapes = [constant(), cosine(), wsd(0.1), wsd(0.5), cosine(1000)]
     curves = [curve(str(number), rates, rough) for number, rates in enumerate(shapes)]
@@ -80,6 +80,17 @@ def test_a_bad_fit_of_few_curves_and_of_five():
     found = fit_predictor(curves).predict([Schedule("x", wsd(0.3)), Schedule("y", wsd(0.8))])
     assert sorted(one.rank or 0 for one in found) == [1, 2]
     assert [one.loss for one in found] == [None, None]
+
+
+def test_a_fit_that_is_too_bad_even_for_ranks():
+    noise = np.random.default_rng(0)
+
+    def rough(rates, iterations):
+        return true_loss(rates, iterations) * (1 + 0.3 * noise.standard_normal() ** 2) - iterations / 4000
+
+    shapes = [constant(), cosine(), wsd(0.1), wsd(0.5), cosine(1000)]
+    message = refusal([curve(str(number), rates, rough) for number, rates in enumerate(shapes)])
+    assert "only, which is too bad even for ranks (10% at most); search with lrbench tune" in message
 
 
 REFUSED = [
