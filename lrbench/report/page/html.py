@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -14,6 +15,7 @@ import orjson
 
 from lrbench.errors import printable_json
 
+SEARCH_SCRIPTS = ("search",)
 SCRIPTS = ("dom", "theme", "filters", "table", "runs", "lines", "bars", "heat", "ranges", "live", "main")
 STYLE, LIBRARY = "assets/page.css", "echarts/echarts.min.js"
 POLICY = (
@@ -33,9 +35,28 @@ def page_html(document: Mapping[str, Any], *, live: bool = False) -> bytes:
         policy=content_policy(live=live),
         style=_asset(STYLE),
         library=_asset(LIBRARY),
-        scripts=_scripts(),
+        scripts=_scripts(SCRIPTS),
         data=page_data(document).decode().translate(_ESCAPED),  # so that it cannot end its element
         live="true" if live else "false",
+    )
+    return text.encode()
+
+
+def search_html(title: str, body: str, charts: Mapping[str, Any]) -> bytes:
+    """Return the page of a search.
+
+    Args:
+        body: the blocks of its document, as HTML.
+        charts: data of the parallel coordinates and slices.
+    """
+    text = Template(_asset("assets/search.html")).substitute(
+        policy=content_policy(SEARCH_SCRIPTS),
+        title=html.escape(title),
+        style=_asset(STYLE),
+        body=body,
+        data=page_data(charts).decode().translate(_ESCAPED),
+        library=_asset(LIBRARY),
+        scripts=_scripts(SEARCH_SCRIPTS),
     )
     return text.encode()
 
@@ -46,20 +67,20 @@ def page_data(document: Mapping[str, Any]) -> bytes:
 
 
 @cache
-def content_policy(*, live: bool) -> str:
+def content_policy(scripts: tuple[str, ...] = SCRIPTS, *, live: bool = False) -> str:
     """Return the Content-Security-Policy: own scripts and style by hash, and no network but, if live, the server."""
 
     def sources(*texts: str) -> str:
         digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
         return " ".join(f"'sha256-{digest}'" for digest in digests)
 
-    scripts, style = sources(_asset(LIBRARY), _scripts()), sources(_asset(STYLE))
-    return POLICY.format(scripts=scripts, style=style, connect="'self'" if live else "'none'")
+    own, style = sources(_asset(LIBRARY), _scripts(scripts)), sources(_asset(STYLE))
+    return POLICY.format(scripts=own, style=style, connect="'self'" if live else "'none'")
 
 
 @cache
-def _scripts() -> str:
-    return '"use strict";\n' + "\n".join(_asset(f"assets/{name}.js") for name in SCRIPTS)
+def _scripts(names: tuple[str, ...]) -> str:
+    return '"use strict";\n' + "\n".join(_asset(f"assets/{name}.js") for name in names)
 
 
 @cache

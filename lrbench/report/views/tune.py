@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text
+from lrbench.report.page.search import search_page
+from lrbench.report.render.html import fragment
 from lrbench.report.views.answer import (
     Answer,
     RunCommand,
@@ -27,6 +29,7 @@ from lrbench.report.views.confirmation import (
     trained_on,
 )
 from lrbench.report.views.ranking_data import target_data
+from lrbench.tuning.importance import Traits, importances, traits
 from lrbench.tuning.tune import Tried, TuneResult
 
 SHOWN = 5
@@ -38,11 +41,18 @@ def tune_document(result: TuneResult, run: RunCommand | None = None) -> Document
     Args:
         run: makes the command that trains with a policy, where there is a spec to name.
     """
-    return Document(
-        [*_blocks(result), *answer_blocks(tune_answer(result), result.run_iterations, run)],
-        lambda: {**tune_data(result), "answer": answer_data(tune_answer(result), result.run_iterations, run)},
+    tried, answer = traits(result), tune_answer(result)
+    shares = _shares(tried)
+    data = {"importances": shares, "answer": answer_data(answer, result.run_iterations, run)}
+    document = Document(
+        [*_blocks(result, shares), *answer_blocks(answer, result.run_iterations, run)],
+        lambda: {**tune_data(result), **data},
         lambda: [_tried(tried, result) for tried in result.tried],
     )
+    if not tried:
+        return document
+    title = f"search for policies: {result.name}"
+    return replace(document, page=lambda: search_page(title, fragment(document), tried, result.objective))
 
 
 def tune_answer(result: TuneResult) -> Answer:
@@ -58,7 +68,7 @@ def tune_answer(result: TuneResult) -> Answer:
     return searched_answer(policy, len(result.tried), value, result.objective)
 
 
-def _blocks(result: TuneResult) -> Iterator[Block]:
+def _blocks(result: TuneResult, shares: Mapping[str, float] | None) -> Iterator[Block]:
     yield Heading(f"search for policies: {result.name}" + _with(", with ", result.engine))
     yield Paragraph(judged_on(result.evaluated_on, result.data))
     yield from map(Paragraph, result.declared)
@@ -70,6 +80,7 @@ def _blocks(result: TuneResult) -> Iterator[Block]:
     yield _best(result)
     if len({tried.function for tried in result.tried}) > 1:
         yield from _functions(result)
+    yield from _importances(shares)
     if result.finals:
         yield confirmation_table(
             result.finals,
@@ -145,6 +156,30 @@ def _functions(result: TuneResult) -> Iterator[Block]:
     notes += [result.allocation] if result.allocation else []
     caption = f"{result.name}: the best policy of each LR function"
     yield Table(columns, [_function(name, result) for name in shown], (caption,), caption, notes=tuple(notes))
+
+
+_TRAITS = {"rate": "rate", "function": "LR function", "length": "length"}
+
+
+def _shares(tried: Sequence[Traits]) -> Mapping[str, float] | None:
+    """Return the importances of traits; None where the package that computes them is not installed."""
+    try:
+        return importances(tried)
+    except ImportError:
+        return None
+
+
+def _importances(shares: Mapping[str, float] | None) -> Iterator[Paragraph]:
+    """Yield a sentence on how much the traits of policies decide; none where too few policies were trained."""
+    if shares is None:
+        yield Paragraph("what decides: not known without scikit-learn; pip install 'lrbench[importance]'")
+    elif shares:
+        ordered = sorted(shares.items(), key=lambda item: -item[1])
+        parts = ", ".join(f"{_TRAITS[name]} {share:.0%}" for name, share in ordered)
+        yield Paragraph(
+            f"what decides: {parts} (importances by fANOVA; rate: the largest of the run; length: share of it with "
+            "half of that or more); --format html draws each policy by them"
+        )
 
 
 def _function(name: str, result: TuneResult) -> list[str]:
