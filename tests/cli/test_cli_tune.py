@@ -112,7 +112,7 @@ def storage(request):
     return ["--storage", request.getfixturevalue("postgresql").empty_database("studies")]
 
 
-def test_two_terminals_work_on_one_search(folder, storage):
+def test_two_terminals_work_on_one_search_and_end_with_the_same_results(folder, storage):
     arguments = command(
         "tune", "trial.yaml", "--set", "search.trials=4", "--set", "search.confirm=0", "--format", "json", *storage
     )
@@ -126,8 +126,9 @@ def test_two_terminals_work_on_one_search(folder, storage):
     assert [process.returncode for process in both] == [0, 0], outputs
     trained = [sum(" started" in line for line in errors.splitlines()) for _, errors in outputs]
     assert min(trained) >= 1
-    last = max((json.loads(output) for output, _ in outputs), key=lambda result: len(result["tried"]))
-    assert 4 <= len(last["tried"]) <= 5
+    first, second = (json.loads(output) for output, _ in outputs)
+    assert first == second
+    assert 4 <= len(first["tried"]) <= 5
     assert sum(trained) == len(list((folder / "results" / "trial-tune").glob("*/run.json")))
     assert (folder / "results" / "trial-tune" / "study.journal").exists() is not bool(storage)
 
