@@ -116,9 +116,12 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     executor = open_executor(options.executor)
     engine, data = find_engine(experiment, executor, site(options.consent)), find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
-    jobs = sessions_at_once(experiment, engine, executor, options.jobs, options.threads, tell)
+    said: list[str] = []
+    jobs = sessions_at_once(experiment, engine, executor, options.jobs, options.threads, said.append)
     runner = TrialRunner(experiment, data, engine, options.results, jobs, options.threads, executor=executor)
     bench = checked(runner, tell)
+    for line in said:  # after the checks, as a refusal is one line
+        tell(line)
     announce_program(experiment, data, options.consent)
     return bench
 

@@ -114,7 +114,7 @@ def test_a_program_that_cannot_resume_is_refused_before_it_trains(folder):
     folder.write("train.py", DESCENT.replace("for t in run:", "for t in run:\n    open('trained', 'w')"))
     done = folder.lrbench("compose", "train.yaml", "--program")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[1:] == [
+    assert done.stderr.splitlines()[2:] == [
         "error: train.yaml:2: compose needs a training that can be resumed, but train.py cannot be resumed: give save= "
         "and restore= to lrbench.attach, or hand over an lrbench.torch.Training"
     ]
