@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lrbench.engines.base import Engine
-from lrbench.engines.site import Site
+from lrbench.engines.site import Consent, Site
 from lrbench.executors.plan import RunSlot
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.sections import EngineSettings
+
+MakeSite = Callable[[Consent | None], Site]
+"""Returns the facts about the machine that calls it, for a consent typed elsewhere; called on a cluster's nodes."""
 
 
 class Places(ABC):

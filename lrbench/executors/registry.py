@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lrbench.engines.site import Consent, Site
 from lrbench.entry_points import entry_points
 from lrbench.errors import UsageError, did_you_mean
-from lrbench.executors.base import Executor
+from lrbench.executors.base import Executor, MakeSite
 from lrbench.executors.local import LocalExecutor
 
 GROUP = "lrbench.executors"
 LOCAL = "local"
 SEPARATOR = "://"
-
-MakeSite = Callable[[Consent | None], Site]
-"""Returns the facts about the machine that calls it, for a consent typed elsewhere; called on a cluster's nodes."""
 
 
 def open_executor(text: str, make_site: MakeSite) -> Executor:

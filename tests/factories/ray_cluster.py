@@ -23,23 +23,23 @@ SETTINGS = {
     "RAY_health_check_initial_delay_ms": "1000",
 }
 SERVER = """
-import sys
+import sys, time
+from ray._private import services
 from ray.cluster_utils import Cluster
-# A node that has not started after 30 s, on a busy machine, is tried again.
-common = dict(node_ip_address="127.0.0.1", include_dashboard=False, object_store_memory=80 << 20)
-def retried(start):
-    for _ in range(5):
+get_node = services.get_node
+def patient(*of_node):  # Ray gives a node 30 s to start, which is not enough on a busy machine
+    for _ in range(600):
         try:
-            return start()
-        except Exception as error:
-            print(error, file=sys.stderr)
-    return start()
-cluster = Cluster()
-retried(lambda: cluster.add_node(num_cpus=0, **common))
+            return get_node(*of_node)
+        except RuntimeError:
+            time.sleep(1)
+    return get_node(*of_node)
+services.get_node = patient
+common = dict(node_ip_address="127.0.0.1", include_dashboard=False, object_store_memory=80 << 20)
+cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0, **common))
 nodes = []
 def add(count):
-    for _ in range(count):
-        nodes.append(retried(lambda: cluster.add_node(wait=False, num_cpus=int(sys.argv[2]), **common)))
+    nodes.extend(cluster.add_node(wait=False, num_cpus=int(sys.argv[2]), **common) for _ in range(count))
 add(int(sys.argv[1]))
 cluster.wait_for_nodes(timeout=600)
 print("address", cluster.address, flush=True)

@@ -13,7 +13,7 @@ from lrbench.engines.program.seal import read_key
 from lrbench.engines.registry import check_engine_name, open_engine
 from lrbench.engines.site import Consent, Site
 from lrbench.errors import EngineUnavailable, LRBenchError
-from lrbench.executors.base import Executor, Places
+from lrbench.executors.base import Executor, MakeSite, Places
 from lrbench.executors.local import SESSION_BYTES
 from lrbench.executors.ray.cluster import (
     NODE_SECONDS,
@@ -26,7 +26,6 @@ from lrbench.executors.ray.cluster import (
 from lrbench.executors.ray.engine import RayEngine
 from lrbench.executors.ray.pool import Pool
 from lrbench.executors.ray.worker import EngineFacts, Worker, look_at_node
-from lrbench.executors.registry import MakeSite
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.sections import EngineSettings
 

@@ -35,9 +35,9 @@ from lrbench.engines.program.seal import KEY
 from lrbench.engines.registry import open_engine
 from lrbench.engines.site import Consent
 from lrbench.errors import EngineFailed, LRBenchError
+from lrbench.executors.base import MakeSite
 from lrbench.executors.plan import this_machine
 from lrbench.executors.ray.transfer import Changes, Files, FolderChanges, received_data, take_files, write_piece
-from lrbench.executors.registry import MakeSite
 from lrbench.runner import failure_reason
 from lrbench.runs.files import SNAPSHOTS
 from lrbench.runs.usage import USAGE
