@@ -9,7 +9,8 @@ import pytest
 from factories.fake_engine import FakeEngine
 from factories.made_up_jobs import prepared
 
-from lrbench.executors.local import LocalExecutor
+from lrbench.executors.dispatcher import Dispatcher
+from lrbench.executors.local import LocalPlaces
 from lrbench.executors.plan import tasks
 from lrbench.executors.setup import with_stored_order
 from lrbench.spec.experiment import Experiment, read_experiment
@@ -28,7 +29,7 @@ def read(folder: Path, *changes: str) -> Experiment:
 
 
 def run(folder: Path, experiment: Experiment) -> None:
-    LocalExecutor(FakeEngine()).run(tasks(experiment, prepared(folder), folder / "results"))
+    Dispatcher(FakeEngine(), LocalPlaces()).run(tasks(experiment, prepared(folder), folder / "results"))
 
 
 @pytest.mark.parametrize("name", ["trial", "trial-tune"])
