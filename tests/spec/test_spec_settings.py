@@ -307,7 +307,7 @@ def test_a_missing_section_lists_its_keys(spec):
     text = "policies: [FIX(k0=0.01)]\n"
     assert type(spec)(spec.folder, text).refusal() == (
         "trial.yaml:1: the key 'workload' is missing; its keys are net, dataset, batch_size, test_batch_size, "
-        "iterations, test_interval, display_interval"
+        "order, iterations, test_interval, display_interval"
     )
 
 
