@@ -63,7 +63,7 @@ def expected(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 @pytest.mark.usefixtures("warm_torch")
 @pytest.mark.engines
 def test_the_results_are_those_of_runs_one_by_one(folder, expected):
-    answer = lrbench(folder, "run", "trial.yaml", "--set", "engine.lanes=3")
+    answer = lrbench(folder, "run", "trial.yaml", "-j", "1", "--set", "engine.lanes=3")
     assert answer.returncode == 0, answer.stderr
     assert "4 runs: 1 diverged, 3 finished" in answer.stderr
     assert runs(folder / "results") == expected
