@@ -45,7 +45,8 @@ def test_entries_name_the_program_and_rank_by_its_objective(added):
     by_target = added.answer("db", "list", "--net", "train.py", "--target=distance<=0.5")
     assert [entry["iterations_to_target"] for entry in by_target] == [[40, 40], [None, None]]
     assert by_target[0]["target"] == {"metric": "distance", "goal": "minimize", "value": 0.5}
-    assert "iterations to distance 0.5" in added.lrbench("db", "list", "--target=distance<=0.5").stdout
+    table = added.lrbench("db", "list", "--target=distance<=0.5", "--format", "markdown").stdout
+    assert "iterations to distance 0.5" in table
     detail = added.lrbench("db", "show", first["id"]).stdout
     assert "program: train.py, SHA-256 " in detail
     assert "as declared by the program: optimizer not declared, data not declared" in detail
