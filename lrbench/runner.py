@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ from lrbench.runs.declarations import EVALUATED_LABELS
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.files import check_checksums, write_checksums
-from lrbench.runs.status import Status
+from lrbench.runs.status import INTERRUPTED, Status
 from lrbench.sampling import sampled
 from lrbench.stopping import StoppingRules
 from lrbench.storage import reason
@@ -100,11 +101,13 @@ class Training:
             Interrupted: ``stop`` was set.
         """
         try:
-            self.directory.write_status(Status("running", self.directory.status().iteration))
+            gpu = self.job.device_id if self.job.engine.device == "gpu" else None
+            begun = self.directory.status().iteration
+            self.directory.write_status(Status("running", begun, host=platform.node(), gpu=gpu))
             status = self._in_sessions(opened)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
             if self.stop.is_set():
-                status = Status("pending", self._iteration, "interrupted")
+                status = Status("pending", self._iteration, INTERRUPTED)
             else:
                 status = Status("failed", self._iteration, failure_reason(error))
         try:

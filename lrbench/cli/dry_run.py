@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +22,10 @@ from lrbench.executors.setup import (
     find_engine,
     find_lanes,
     sessions_at_once,
-    with_engine_version,
     with_stored_order,
+    with_version_if_known,
 )
-from lrbench.executors.stored_times import stored_times
+from lrbench.executors.stored_times import StoredTimes, stored_times, times_of_runs
 from lrbench.nets import check_images
 from lrbench.report.formats import counted
 from lrbench.report.planned import planned_difference
@@ -72,9 +71,7 @@ def show_plan(
             click.echo(f"{number:4}  {plain(run.label)}")
         click.echo(f"no estimate: the data set {name} is not prepared; type: lrbench data prepare {name}", err=True)
         return
-    if consent is not None or not is_own(experiment.settings.engine.name):
-        with contextlib.suppress(EngineUnavailable):  # the line below the runs says so
-            experiment = with_engine_version(experiment, find_engine(experiment, executor, site(consent)))
+    experiment = with_version_if_known(experiment, executor, site(consent))  # a line below the runs says where not
     experiment = with_stored_order(experiment, results, tell)
     every = plan.tasks(experiment, data, results, threads)
     tasks = plan.share(every, *shard)
@@ -82,7 +79,8 @@ def show_plan(
     for task, status in zip(tasks, statuses, strict=True):
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = with_prefixes([task for task, status in zip(tasks, statuses, strict=True) if not status.done])
-    time = _time(waiting, experiment, results, executor, jobs)
+    known = times_of_runs([task.folder for task, status in zip(tasks, statuses, strict=True) if status.iteration])
+    time = _time(waiting, experiment, results, executor, jobs, known)
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{time}", err=True)
     if shared := saved_iterations(waiting):
         whole = len(waiting) * experiment.workload.iterations
@@ -100,21 +98,32 @@ def show_plan(
         click.echo(plain(shown), err=True)
 
 
-def _time(waiting: list[Task], experiment: Experiment, results: Path, executor: Executor, jobs: int | None) -> str:
+def _time(
+    waiting: list[Task],
+    experiment: Experiment,
+    results: Path,
+    executor: Executor,
+    jobs: int | None,
+    known: StoredTimes | None,
+) -> str:
     if not waiting:
         return ""
+    iterations, interval = experiment.workload.iterations, experiment.workload.test_interval
+    count, shared = len(waiting), saved_iterations(waiting)
+    amount = count * iterations - shared, count * -(-iterations // interval) - shared // interval
     if isinstance(experiment.workload, ProgramWorkload):
-        iterations, interval = experiment.workload.iterations, experiment.workload.test_interval
-        count, jobs = len(waiting), min(jobs or 1, len(waiting))
-        shared = saved_iterations(waiting)
-        trained, evaluated = count * iterations - shared, count * -(-iterations // interval) - shared // interval
-        return stored_time(experiment, results, trained, evaluated, jobs)
+        return stored_time(experiment, results, *amount, min(jobs or 1, len(waiting)), known)
     try:
-        engine = find_engine(experiment, executor, site())
-        check_tasks(waiting, engine, experiment)
+        if known is None:
+            engine = find_engine(experiment, executor, site())
+            check_tasks(waiting, engine, experiment)
+        else:  # it is not started
+            engine = executor.open_engine(experiment.settings.engine.name, site())
     except EngineUnavailable as error:
         return f"; no estimate: the engine cannot start on this machine: {error}"
     jobs = sessions_at_once(experiment, engine, executor, jobs, waiting[0].threads, tell, len(waiting))
+    if known is not None:
+        return stored_time(experiment, results, *amount, min(jobs, len(waiting)), known)
     lanes = find_lanes(waiting, engine, jobs, tell)
     found = estimate(waiting, engine, jobs, lanes)
     side_by_side = f"-j {jobs}" if lanes == 1 else f"-j {jobs} and {lanes} lanes"
@@ -125,14 +134,25 @@ def _time(waiting: list[Task], experiment: Experiment, results: Path, executor: 
     )
 
 
-def stored_time(experiment: Experiment, results: Path, iterations: int, evaluations: int, jobs: int) -> str:
-    """Return the end of a line: the time of so many iterations and evaluations by stored runs, or that none tells."""
-    known, name = stored_times(results, experiment), experiment.workload.net_name
+def stored_time(
+    experiment: Experiment,
+    results: Path,
+    iterations: int,
+    evaluations: int,
+    jobs: int,
+    known: StoredTimes | None = None,
+) -> str:
+    """Return the end of a line: the time of so many iterations and evaluations by stored runs, or that none tells.
+
+    Args:
+        known: times of the experiment's own runs; None: those of any of its workload in the results folder count.
+    """
+    known, name = known or stored_times(results, experiment), experiment.workload.net_name
     if known is None:
         return f"; their time is not known: {plain(str(results))} has no run of {plain(name)} that tells"
     return (
         f"; about {known.text(iterations, evaluations, jobs)} with -j {jobs} "
         f"(by {counted(known.runs, 'stored run', 'stored runs')}: "
         f"{1 / max(known.iteration_seconds, 1e-9):.3g} iterations/s per run, {known.evaluation_seconds:.3g} s per "
-        "evaluation; the start of the program not included)"
+        "evaluation; starts not included)"
     )

@@ -181,8 +181,8 @@ def tasks(experiment: Experiment, data: Data, results: Path, threads: int = 1) -
     experiment.check_data(data)
     folder = results / experiment.name
     return [
-        Task(number, run, experiment, data, folder / experiment.run_id(run, data), threads)
-        for number, run in enumerate(experiment.runs, start=1)
+        Task(number, run, experiment, data, folder / run_id, threads)
+        for number, (run, run_id) in enumerate(zip(experiment.runs, experiment.run_ids(data), strict=True), start=1)
     ]
 
 

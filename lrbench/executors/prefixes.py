@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from lrbench.executors.dispatcher import Dispatcher, Outcome
 from lrbench.executors.plan import Prefix, Task
+from lrbench.policies import Policy
 from lrbench.runs.directory import RunBusy, RunDirectory
 from lrbench.spec.program import ProgramWorkload
 
@@ -47,13 +48,18 @@ def run_planned(dispatcher: Dispatcher, planned: Sequence[Task]) -> list[Outcome
 
 def with_prefixes(tasks: Sequence[Task]) -> list[Task]:
     """Return the tasks, each with the longest prefix that an earlier one has, and the snapshots to keep for others."""
+    likeness: dict[tuple[int, int, int, int], str] = {}  # many tasks differ in their policies alone
     groups: dict[str, list[int]] = defaultdict(list)
     for index, task in enumerate(tasks):
         if _can_share(task):
-            groups[_likeness(task)].append(index)
+            place = id(task.experiment), id(task.data), id(task.run.solver), task.run.seed
+            if place not in likeness:
+                likeness[place] = _likeness(task)
+            groups[likeness[place]].append(index)
     parents: dict[int, tuple[int, int]] = {}
+    rates = cache(_rates)
     for group in groups.values():
-        parents |= _parents(tasks, group)
+        parents |= _parents(tasks, group, rates)
     held: dict[int, set[int]] = defaultdict(set)
     for parent, iteration in parents.values():
         held[parent].add(iteration)
@@ -87,7 +93,13 @@ def _likeness(task: Task) -> str:
     return json.dumps(identity, sort_keys=True)
 
 
-def _parents(tasks: Sequence[Task], group: list[int]) -> dict[int, tuple[int, int]]:
+def _rates(policy: Policy, iterations: int, start: int, end: int) -> bytes:
+    return policy.start(iterations).rates(start, end).tobytes()
+
+
+def _parents(
+    tasks: Sequence[Task], group: list[int], rates: Callable[[Policy, int, int, int], bytes]
+) -> dict[int, tuple[int, int]]:
     """For each task the earlier one that shares most with it, and the last evaluation that they share.
 
     Groups of tasks are split by the rates of one interval between evaluations after the other, so that rates are
@@ -102,8 +114,8 @@ def _parents(tasks: Sequence[Task], group: list[int]) -> dict[int, tuple[int, in
         for index in alike:
             iterations = tasks[index].experiment.workload.iterations
             if start + interval <= iterations:
-                controller = tasks[index].run.effective_policy.start(iterations)
-                parts[controller.rates(start, start + interval).tobytes()].append(index)
+                policy = tasks[index].run.effective_policy
+                parts[rates(policy, iterations, start, start + interval)].append(index)
         for first, *others in parts.values():
             found |= dict.fromkeys(others, (first, start + interval))
             if others:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from lrbench.engines.base import Engine
 from lrbench.engines.names import is_own
 from lrbench.engines.registry import check_engine_name
 from lrbench.engines.site import Site
-from lrbench.errors import NetError, SpecError, path_text
+from lrbench.errors import EngineUnavailable, NetError, SpecError, path_text
 from lrbench.executors.base import Executor
 from lrbench.executors.dispatcher import Dispatcher
 from lrbench.executors.plan import RunSlot, Task
@@ -85,6 +86,17 @@ def with_stored_order(experiment: Experiment, results: Path, tell: Callable[[str
                 where = path_text(folder)
                 tell(f"samples are read as stored, as by the runs in {where}; workload.order sets another order")
                 return experiment.with_order("as stored")
+    return experiment
+
+
+def with_version_if_known(experiment: Experiment, executor: Executor, site: Site) -> Experiment:
+    """Return what ``with_engine_version`` does, for a reader of results: where the engine is absent, as it is.
+
+    LRBench's own engines are not started for it.
+    """
+    if site.consent is not None or not is_own(experiment.settings.engine.name):
+        with suppress(EngineUnavailable):
+            return with_engine_version(experiment, find_engine(experiment, executor, site))
     return experiment
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import RunRecord, find_runs, read_run
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.program import ProgramWorkload
+
+MOST_READ = 25
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,27 @@ class StoredTimes:
         return str(timedelta(seconds=round(seconds / jobs)))
 
 
+def times_of_runs(folders: Sequence[Path]) -> StoredTimes | None:
+    """Return the times of runs with equal nets or programs, by at most ``MOST_READ`` of them; None where none tells."""
+    return _median_times([times for record in some_runs(folders) for times in _of_run(record)])
+
+
+def some_runs(folders: Sequence[Path]) -> Iterator[RunRecord]:
+    """Read at most ``MOST_READ`` of the runs, evenly spread; those that are damaged are left out."""
+    for folder in folders[:: max(1, -(-len(folders) // MOST_READ))]:
+        with suppress(DamagedRun):
+            yield read_run(folder)
+
+
 def stored_times(results: Path, experiment: Experiment) -> StoredTimes | None:
     """Return the times of the workload's runs at or under a results folder; None where there is none.
 
     Lengths and seeds of these runs may be others, and the version of a program.
     """
-    times = list(_times(results, experiment)) if results.is_dir() else []
+    return _median_times(list(_times(results, experiment)) if results.is_dir() else [])
+
+
+def _median_times(times: Sequence[tuple[float, float]]) -> StoredTimes | None:
     if not times:
         return None
     iterations, evaluations = zip(*times, strict=True)

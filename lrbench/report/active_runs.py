@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from lrbench.errors import ResultsError, path_text, plain
+from lrbench.errors import plain
 from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.report.formats import NOTHING, known_number, unit_text
-from lrbench.report.rows import RunRow, row_of_record
+from lrbench.report.rows import RunRow
 from lrbench.runs.declarations import training_text
-from lrbench.runs.directory import RunDirectory
-from lrbench.runs.files import STATUS, DamagedRun
-from lrbench.runs.records import find_runs, read_run
-from lrbench.storage import is_irregular
 
 
 @dataclass(frozen=True)
@@ -31,6 +26,7 @@ class ActiveRun:
         value, best: of the objective at the last evaluation, and the best so far; None where there is none.
         rate: learning rate just before the last evaluation.
         seconds_left: estimate from the speed so far, evaluations included; None before the first evaluation.
+        place: machine and GPU, such as ``node1 GPU 0``; empty where unknown.
     """
 
     path: str
@@ -42,6 +38,7 @@ class ActiveRun:
     best: float | None
     rate: float | None
     seconds_left: float | None
+    place: str = ""
 
     @property
     def texts(self) -> dict[str, str]:
@@ -70,32 +67,6 @@ def active_runs(runs: Iterable[RunRow]) -> list[ActiveRun]:
     return [_active_run(run) for run in runs if run.status == "running"]
 
 
-def find_active_runs(paths: Sequence[Path], tell: Callable[[str], None] = lambda text: None) -> list[ActiveRun]:
-    """Return the runs at or under the folders that a process holds; of all others only their status is read.
-
-    Args:
-        tell: receives a line for each run whose status is running, but which cannot be read.
-
-    Raises:
-        ResultsError: a path is not a folder, or there is no run in any of them.
-    """
-    found = find_runs(paths)
-    if not found:
-        raise ResultsError(
-            "there is no run in this folder, so there is nothing to watch",
-            where=", ".join(map(path_text, paths)),
-            remedy="start one: lrbench run SPEC",
-        )
-    rows = []
-    for path in found:
-        if RunDirectory(path).status().status == "running" or is_irregular(path / STATUS):
-            try:
-                rows.append(row_of_record(read_run(path)))
-            except DamagedRun as damage:
-                tell(str(damage.at(path_text(path))))
-    return active_runs(rows)
-
-
 def _active_run(run: RunRow) -> ActiveRun:
     iteration, budget = int(_last(run, "iteration") or 0), run.workload.get("iterations")
     iterations = budget if isinstance(budget, int) else None
@@ -116,6 +87,7 @@ def _active_run(run: RunRow) -> ActiveRun:
         run.metrics.get(objective.best_metric.name),
         _last(run, "learning_rate"),
         seconds_left,
+        plain(run.place),
     )
 
 

@@ -46,6 +46,7 @@ class RunRow:
             unknown.
         taken_over: iterations taken over from another run, which had the same seed and the same rates up to there.
         seed_plan: of a spec that adds seeds.
+        place: machine and GPU that train the run; empty where it is not in training, or unknown.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class RunRow:
     rates: int | None = None
     taken_over: int = 0
     seed_plan: SeedPlan | None = None
+    place: str = ""
 
     @property
     def target_budgets(self) -> Mapping[str, float | None]:
@@ -126,6 +128,7 @@ def row_of_record(record: RunRecord, target: AnyTarget | None = None) -> RunRow:
         taken_over=0 if run.branch is None else run.branch.iteration,
         rates=run.counting,
         seed_plan=SeedPlan(run.added_seeds["until"], tuple(run.added_seeds["looks"])) if run.added_seeds else None,
+        place=status.place,
     )
 
 

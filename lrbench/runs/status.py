@@ -17,14 +17,34 @@ COMPLETED: frozenset[str] = frozenset({"finished", "stopped"})
 OUTCOMES = COMPLETED | {"diverged"}
 """Statuses with which a run is done; any other is run again."""
 
+INTERRUPTED = "interrupted"
+"""Reason of a run that is pending because the command was ended."""
+
 
 @dataclass(frozen=True)
 class Status:
-    """Progress of a run, with the reason where there is something to say."""
+    """Progress of a run, with the reason where there is something to say.
+
+    Attributes:
+        host: name of the machine that trains the run; None where it is not in training, or unknown.
+        gpu: number of the GPU there, among those that the process sees; None on a CPU.
+    """
 
     status: StatusName
     iteration: int = 0
     reason: str | None = None
+    host: str | None = None
+    gpu: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the run is trained, such as ``node1 GPU 0``; empty where unknown."""
+        return " ".join(filter(None, (self.host, None if self.gpu is None else f"GPU {self.gpu}")))
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the command that paused the run chose not to train it on, as a search does with a pruned trial."""
+        return self.status == "pending" and self.reason not in (None, INTERRUPTED)
 
     @property
     def done(self) -> bool:
@@ -45,14 +65,21 @@ class Status:
             raise DamagedRun(f"status.json: unknown status {str(name)[:40]!r}")
         if not isinstance(iteration, int):  # orjson gives a float for an integer beyond 64 bits
             raise DamagedRun("status.json: 'iteration' is not a whole number of 64 bits")
-        return cls(name, iteration, None if reason is None else str(reason))
+        host, gpu = value.get("host"), value.get("gpu")
+        return cls(
+            name,
+            iteration,
+            None if reason is None else str(reason),
+            host if isinstance(host, str) else None,
+            gpu if isinstance(gpu, int) else None,
+        )
 
     def content(self) -> bytes:
         """Bytes of status.json, with the current time."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return json.dumps(
-            {"status": self.status, "reason": self.reason, "iteration": self.iteration, "updated": now}
-        ).encode()
+        content = {"status": self.status, "reason": self.reason, "iteration": self.iteration, "updated": now}
+        place = {"host": self.host, "gpu": self.gpu}
+        return json.dumps(content | {name: value for name, value in place.items() if value is not None}).encode()
 
 
 def read_status(folder: Path) -> Status:

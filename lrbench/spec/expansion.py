@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -62,10 +65,18 @@ class Run:
         """``{"rates": 2}`` where the policy counts a length that is not whole: 2 is the count of today, 1 the first."""
         return {"rates": RATES} if self.effective_policy.counts_fractions else {}
 
-    def identity(self) -> dict[str, Any]:
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
         """The part of all that decides its outcome in which the runs of an experiment differ."""
         solver = {key: value for key, value in self.solver.resolved().items() if key != "lr_scale"}
         return {"policy": self.effective_policy.text, "solver": solver, "seed": self.seed, **self.rates}
+
+    def id(self, common: Mapping[str, Any]) -> str:
+        """Return the run id, with the hash of this run's identity and of what is ``common`` to the experiment."""
+        text = json.dumps({**self.identity, **common}, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+        policy = re.sub(r"[^A-Za-z0-9.+-]+", "_", re.sub(r"\w+=", "", self.effective_policy.text)).strip("_")[:60]
+        return f"{policy}-{self.solver.type}-s{self.seed}-{digest}"
 
 
 def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Run, ...]:
@@ -92,7 +103,7 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
     runs: dict[str, Run] = {}
     for seed, scale, solver, policy in product(settings.seed_list, scales, settings.solver, policies):
         run = Run(policy, scale, solver, seed)
-        first = runs.setdefault(json.dumps(run.identity()), run)
+        first = runs.setdefault(json.dumps(run.identity), run)
         if first is not run:
             raise SpecError(
                 f"{run.label} would be trained twice, since {first.label} is the same run",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -166,11 +163,15 @@ class Experiment:
 
     def identity(self, run: Run, data: Data) -> dict[str, Any]:
         """Everything that decides a run's outcome; the run id ends in its hash."""
+        return {**run.identity, **self._common_identity(data)}
+
+    def _common_identity(self, data: Data) -> dict[str, Any]:
+        """The part of ``identity`` in which the runs of an experiment agree."""
         engine = self.settings.engine
         stopping = self.settings.stopping
         version = {} if self.engine_version is None else {"version": self.engine_version}
         order = {"order": self.order} if self.order == "by seed" else {}  # there was no choice at first
-        return run.identity() | {
+        return {
             **order,
             "workload": self._workload_identity(data),
             "engine": {
@@ -194,10 +195,12 @@ class Experiment:
 
     def run_id(self, run: Run, data: Data) -> str:
         """Readable, and unique to everything that decides the outcome."""
-        text = json.dumps(self.identity(run, data), sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        policy = re.sub(r"[^A-Za-z0-9.+-]+", "_", re.sub(r"\w+=", "", run.effective_policy.text)).strip("_")[:60]
-        return f"{policy}-{run.solver.type}-s{run.seed}-{digest}"
+        return run.id(self._common_identity(data))
+
+    def run_ids(self, data: Data) -> list[str]:
+        """Return the ids of all runs, in order."""
+        common = self._common_identity(data)
+        return [run.id(common) for run in self.runs]
 
     def describe(self, run: Run, data: Data) -> RunDescription:
         """Describe the resolved run; the engine, the machine and what else the spec does not say are left out."""

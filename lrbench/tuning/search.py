@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lrbench.errors import Interrupted, PolicyError
 from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.plan import Task
+from lrbench.limits import DEFAULT_TRIALS
 from lrbench.metrics.objective import Target, target_of
 from lrbench.policies import parse_policy
 from lrbench.policies.table import MODERN
@@ -26,7 +27,6 @@ from lrbench.tuning.trials import ASKED, OUTCOME, SAMPLER, cost, proposal_of
 if TYPE_CHECKING:
     import optuna
 
-DEFAULT_TRIALS = 50
 SECONDS_BETWEEN_LOOKS = 1.0
 ENOUGH_REPEATS = 2
 """Proposals in a row of policies tried before, after which one is drawn from what a small space has left."""

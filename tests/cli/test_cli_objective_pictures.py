@@ -18,6 +18,7 @@ from lrbench.report.figures.data import objective_limits, zoom
 from lrbench.report.figures.panels import PlotContext, panels
 from lrbench.report.load import load, read_report
 from lrbench.report.page.document import page_document
+from lrbench.report.progress import ExperimentProgress
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 PERPLEXITY = {"metric": "perplexity", "at": "final", "goal": "minimize"}
@@ -183,8 +184,9 @@ def test_watch_names_the_objective(words, losses):
 
     rows = [replace(row, status="running") for row in (*load([words]).runs, *load([losses]).runs)]
     both, one = active_runs(rows), active_runs(rows[:1])
-    assert [column.header for column in watch_module._table(one).columns][2] == "perplexity"
-    assert [column.header for column in watch_module._table(both).columns][2] == "objective"
+    for active, title in ((one, "perplexity"), (both, "objective")):
+        progress = ExperimentProgress(words, None, {"running": len(active)}, tuple(active), None)
+        assert [column.header for column in watch_module._table([progress]).columns][2] == title
     line = watch_module._line(one[0])
     assert ", perplexity 40, best 40, rate 0.01, " in line or ", perplexity 20, best 20, " in line
 

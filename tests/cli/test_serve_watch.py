@@ -13,6 +13,7 @@ from contextlib import ExitStack
 import pytest
 from factories import fake_runs
 
+from lrbench.api.environment import serve_token
 from lrbench.cli import watch
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
@@ -41,6 +42,23 @@ def test_serve_prints_its_address_serves_and_ends_with_ctrl_c(tmp_path):
         _, err = process.communicate(timeout=100)
     assert process.returncode == 130
     assert err.splitlines() == ["press Ctrl-C to stop", "", "interrupted"]
+
+
+@pytest.mark.parametrize("token", ["short", "a token with blanks, 24"])
+def test_serve_refuses_a_weak_token(lrbench, tmp_path, monkeypatch, token):
+    fake_runs.write_run(tmp_path, FIX)
+    monkeypatch.setenv("LRBENCH_TOKEN", token)
+    code, out, err = lrbench("serve", tmp_path, "--token")
+    assert (code, out) == (2, "")
+    assert err == (
+        "error: LRBENCH_TOKEN: the token is not 16 or more letters, digits and - . _ ~; unset it for a random token\n"
+    )
+
+
+def test_a_new_token_is_random_and_long(monkeypatch):
+    monkeypatch.delenv("LRBENCH_TOKEN", raising=False)
+    assert len({serve_token() for _ in range(10)}) == 10
+    assert len(serve_token()) == 32
 
 
 def test_serve_refuses_what_is_not_there_in_one_line(lrbench, tmp_path):
@@ -137,18 +155,19 @@ def test_watch_says_when_nothing_is_under_way_from_the_start(lrbench, tmp_path):
 def test_watch_lists_all_in_a_terminal(tmp_path):
     from rich.console import Console
 
-    from lrbench.report.active_runs import find_active_runs
+    from lrbench.report.progress import find_progress
 
     with ExitStack() as stack:
         for seed in range(2):
             run = fake_runs.write_run(tmp_path, "FIX(k0=\x1b[2J1)", [0.1, 0.9], seed=seed, status="running")
             stack.enter_context(fake_runs.held(run))
         console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-        console.print(watch._table(find_active_runs([tmp_path])))
+        console.print(watch._table(find_progress([tmp_path])))
     text = console.export_text(clear=False)
-    head, *lines = text.splitlines()
+    head, *lines, progress = text.splitlines()
     assert head.split() == ["run", "iteration", "accuracy", "best", "rate", "time", "left"]
     assert len(lines) == 2
+    assert progress.split() == ["exp:", "0", "runs", "done,", "2", "active,", "about", "36", "s", "left"]
     for seed, line in enumerate(lines):
         assert line.startswith(f"FIX(k0=[2J1), SGD, seed {seed} ")
         assert line.split()[-10:] == ["500", "of", "2,000", "90.00", "%", "90.00", "%", "0.01", "36", "s"]

@@ -84,7 +84,7 @@ def test_a_length_that_is_not_whole_takes_its_way_of_counting_into_the_id(spec, 
     assert experiment.run_id(run, data) == now != before
     assert experiment.describe(run, data).rates == experiment.identity(run, data)["rates"] == 2
     (whole,) = spec.read().runs
-    assert "rates" not in whole.identity()
+    assert "rates" not in whole.identity
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from lrbench.report.page.heat import page_heat
 from lrbench.report.page.ranges import is_range_test, page_ranges
 from lrbench.report.page.spec_text import SpecWriter
 from lrbench.report.policies import PolicyRow
+from lrbench.report.progress import progress_of_rows
 from lrbench.report.rows import RunRow
 from lrbench.report.views.ranking import ranking_columns, ranking_notes
 from lrbench.report.views.ranking_data import ranking_data
@@ -76,7 +77,8 @@ def page_document(report: Report, made: datetime, kept: Kept | None = None) -> d
         "solvers": page_heat(report),
         "ranges": page_ranges(report.runs),
         "runs": [_run(run) | {"spec": spec} for run, spec in zip(report.runs, _specs(report.runs, kept), strict=True)],
-        "underway": [{"name": run.name, **run.texts} for run in active],
+        "underway": [{"name": run.name, "place": run.place, **run.texts} for run in active],
+        "progress": [plain(each.text) for each in progress_of_rows(report.runs)],
         "underway_value": plain(value_title(active)),
     }
 

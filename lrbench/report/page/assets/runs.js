@@ -72,8 +72,9 @@ function renderUnderway() {
     "underway-table",
     plainTable(
       "Active runs",
-      ["run", "iteration", `last ${data.underway_value}`, "best", "rate", "time left"],
-      data.underway.map((run) => [run.name, run.iteration, run.value, run.best, run.rate, run.left]),
+      ["run", "where", "iteration", `last ${data.underway_value}`, "best", "rate", "time left"],
+      data.underway.map((run) => [run.name, run.place, run.iteration, run.value, run.best, run.rate, run.left]),
     ),
+    ...data.progress.map((line) => element("p", {}, line)),
   );
 }
