@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrbench.errors import DataError
+from lrbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from lrbench.engines.site import Consent, Site
 
 DATABASE_FILE = "policies.sqlite"
+TOKEN_BYTES = 24
 
 
 def home() -> Path:
@@ -72,6 +75,21 @@ def consent(
 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LRBENCH_", "PG"))}
     return Consent(program, python or sys.executable, home(), kept, launcher, typed)
+
+
+def serve_token() -> str:
+    """``LRBENCH_TOKEN``, the token that readers of ``lrbench serve --token`` need, else a random one.
+
+    Raises:
+        UsageError: it is too short, or has characters that a URL would have to escape.
+    """
+    named = os.environ.get("LRBENCH_TOKEN")
+    if not named:
+        return secrets.token_urlsafe(TOKEN_BYTES)
+    if not re.fullmatch(r"[A-Za-z0-9_.~-]{16,}", named):
+        message = "the token is not 16 or more letters, digits and - . _ ~"
+        raise UsageError(message, where="LRBENCH_TOKEN", remedy="unset it for a random token")
+    return named
 
 
 def database_place() -> str:

@@ -13,6 +13,7 @@ import click
 
 from lrbench.api.environment import site
 from lrbench.cli.consent import announce_program, program_options
+from lrbench.cli.notify import notify_option
 from lrbench.cli.options import format_option, output_option, overrides_options, session_options
 from lrbench.cli.output import how_to_resume, tell
 from lrbench.cli.setup import open_executor, prepare_data
@@ -55,6 +56,7 @@ def from_runs_options(command: Callable[..., int]) -> Callable[..., int]:
     @session_options
     @overrides_options
     @program_options
+    @notify_option
     @format_option()
     @output_option()
     @functools.wraps(command)

@@ -27,6 +27,8 @@ ORDER = [
     "init",
     "run",
     "report",
+    "slurm",
+    "status",
     "watch",
     "serve",
     "merge",

@@ -14,9 +14,12 @@ import click
 
 from lrbench.api.environment import site
 from lrbench.cli.consent import announce_program, program_options
-from lrbench.cli.options import overrides_options, results_option, session_options, spec_argument
+from lrbench.cli.gpus import gpus_option, run_on_gpus
+from lrbench.cli.notify import notify_option
+from lrbench.cli.options import LOCAL, overrides_options, results_option, session_options, spec_argument
 from lrbench.cli.output import how_to_resume, tell
 from lrbench.cli.setup import open_executor, prepare_data
+from lrbench.cli.tuning_options import TuningOptions
 from lrbench.errors import Interrupted
 from lrbench.report.formats import counted
 
@@ -41,6 +44,8 @@ def _shard(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @results_option
 @overrides_options
 @program_options
+@gpus_option
+@notify_option
 @click.option("--shard", callback=_shard, metavar="I/N", help="Run only the I-th of N equal shares of the runs.")
 @click.option("--dry-run", is_flag=True, help="List the runs in order and estimate their time, without training.")
 def run(
@@ -53,6 +58,7 @@ def run(
     shard: tuple[int, int],
     dry_run: bool,
     consent: Consent | None,
+    gpus: tuple[str, ...] | None,
 ) -> int:
     """Run the experiment that the YAML file SPEC describes.
 
@@ -62,6 +68,7 @@ def run(
 
     \b
     lrbench run configs/mnist_lenet.yaml -j 2
+    lrbench run configs/cifar10_resnet32.yaml --gpus all
     lrbench run configs/mnist_lenet.yaml --set workload.iterations=2000 --set 'seeds=[0, 1, 2]' --dry-run
     """
     from lrbench.executors import plan
@@ -75,12 +82,21 @@ def run(
         with_engine_version,
         with_stored_order,
     )
+    from lrbench.runs.planned import write_planned
     from lrbench.spec.experiment import read_experiment
 
     experiment = read_experiment(spec, overrides)
     check_engine(experiment)
-    if shard != (1, 1):
-        experiment.fixed_seeds("are added by the results of all runs, of which --shard makes a part")
+    if shard != (1, 1) or gpus is not None:
+        option = "--shard" if gpus is None else "--gpus"
+        experiment.fixed_seeds(f"are added by the results of all runs, of which {option} makes parts")
+    if gpus is not None:
+        if dry_run:
+            raise click.UsageError("--gpus trains; leave it out of a dry run")
+        if executor != LOCAL:
+            raise click.UsageError("--gpus is for this machine; --executor asks its cluster for GPUs by itself")
+        options = TuningOptions(spec, jobs, threads, executor, results, tuple(overrides), consent=consent)
+        return run_on_gpus(options.words("run"), gpus[: len(experiment.runs)], shard)
     if dry_run:
         from lrbench.cli.dry_run import show_plan
 
@@ -96,7 +112,9 @@ def run(
         return 0
     announce_program(experiment, data, consent)
     jobs = sessions_at_once(experiment, trainer, place, jobs, threads, tell, len(tasks))
-    outcomes = _run(tasks, make_dispatcher(tasks, trainer, place, jobs, tell))
+    dispatcher = make_dispatcher(tasks, trainer, place, jobs, tell)
+    write_planned(results / experiment.name, experiment.sure_run_ids(data))
+    outcomes = _run(tasks, dispatcher)
     return _summary(outcomes, results / experiment.name)
 
 

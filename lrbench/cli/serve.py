@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lrbench.api.environment import serve_token
 from lrbench.cli.options import paths_argument, sort_option, target_option
 from lrbench.cli.output import load_report
 
@@ -33,18 +34,26 @@ DEFAULT_PORT = 8765
     show_default=True,
     help="Port to listen on; 0 for any free one.",
 )
+@click.option(
+    "--token",
+    is_flag=True,
+    help="Ask readers for a token: LRBENCH_TOKEN, else a new one; the printed address contains it.",
+)
 @target_option()
 @sort_option
-def serve(paths: Sequence[Path], host: str, port: int, target: AnyTarget | None, metric: str | None) -> None:
+def serve(
+    paths: Sequence[Path], host: str, port: int, token: bool, target: AnyTarget | None, metric: str | None
+) -> None:
     """Serve the page of `lrbench report --format html`, updated while runs are active.
 
     Prints the address of the page; Ctrl-C stops the server. New evaluations appear within seconds, and the reader's
     sorting, filters and selections are kept. Nothing is written, and only this machine can connect unless --host says
-    otherwise.
+    otherwise. The connection is not encrypted: for readers on a network use --token behind a proxy with TLS.
 
     \b
     lrbench serve results/
     lrbench serve results/mnist --port 0
+    lrbench serve results/ --token
     """
     from lrbench.report.load import read_report
     from lrbench.serving.live_page import LivePage
@@ -52,9 +61,9 @@ def serve(paths: Sequence[Path], host: str, port: int, target: AnyTarget | None,
 
     load_report(paths, metric, target)
     page = LivePage(lambda: read_report(paths, metric, target), paths, lambda text: click.echo(text, err=True))
-    with PageServer(host, port, page) as server:
-        if not server.is_local:
-            click.echo("anyone who can reach this machine can read these results", err=True)
+    with PageServer(host, port, page, serve_token() if token else None) as server:
+        if not server.is_local and not token:
+            click.echo("anyone who can reach this machine can read these results; --token asks for a token", err=True)
         click.echo(server.url)
         click.echo("press Ctrl-C to stop", err=True)
         server.serve_forever()

@@ -72,12 +72,14 @@ def _of_spec(spec: Path, overrides: Sequence[str], results: Path, consent: Conse
     experiment = read_experiment(spec, overrides, TuningSettings)
     check_engine(experiment)
     data = find_data(experiment, lambda name: find_prepared(name, home()))
+    chosen: set[str] = set()
     planned: Sequence[str] = [str(number) for number in range(len(experiment.runs))]
     if data is None:
         tell(f"the data set {experiment.net_workload.dataset} is not prepared, so no run has begun")
     elif experiment.runs:
         experiment.check_data(data)
-        planned = with_version_if_known(experiment, site(consent)).run_ids(data)
+        experiment = with_version_if_known(experiment, site(consent))
+        planned, chosen = experiment.sure_run_ids(data), set(experiment.run_ids(data))
     budget = experiment.settings.search
     most = budget.trials or (DEFAULT_TRIALS if budget.iterations is None else None)
     found = []
@@ -85,7 +87,6 @@ def _of_spec(spec: Path, overrides: Sequence[str], results: Path, consent: Conse
         folder = results / f"{experiment.name}{suffix}"
         runs = find_runs([folder]) if folder.is_dir() else []
         if not suffix and planned:
-            chosen = set(planned)
             found.append(progress_of(folder, [run for run in runs if run.name in chosen], planned))
         elif runs:
             found.append(progress_of(folder, runs, (), most if suffix == f"-{SEARCH}" else None))

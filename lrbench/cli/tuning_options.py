@@ -16,6 +16,7 @@ import click
 
 from lrbench.api.environment import home, site
 from lrbench.cli.consent import announce_program, program_options
+from lrbench.cli.notify import notify_option
 from lrbench.cli.options import (
     LOCAL,
     RESULTS,
@@ -29,6 +30,7 @@ from lrbench.cli.options import (
 from lrbench.cli.output import how_to_resume, tell
 from lrbench.cli.setup import open_executor, prepare_data
 from lrbench.errors import Interrupted
+from lrbench.report.render import FOR_TERMINALS
 
 if TYPE_CHECKING:
     from lrbench.engines.site import Consent
@@ -47,18 +49,22 @@ class TuningOptions:
     executor: str
     results: Path
     overrides: tuple[str, ...]
-    output_format: str
-    output: Path | None
+    output_format: str = FOR_TERMINALS
+    output: Path | None = None
     dry_run: bool = False
     consent: Consent | None = None
 
     def command(self, name: str, *changes: str) -> str:
-        """Return the command ``lrbench NAME`` with these options.
+        """Return the command ``lrbench NAME`` with these options; see ``words``."""
+        return shlex.join(["lrbench", *self.words(name, *changes)])
+
+    def words(self, name: str, *changes: str) -> list[str]:
+        """Return the arguments of ``lrbench`` for the command NAME with these options.
 
         Args:
             changes: further overrides, which come last.
         """
-        words = ["lrbench", name, str(self.spec)]
+        words = [name, str(self.spec)]
         words += ["-j", str(self.jobs)] if self.jobs is not None else []
         words += ["--threads", str(self.threads)] if self.threads > 1 else []
         words += ["--executor", self.executor] if self.executor != LOCAL else []
@@ -67,7 +73,7 @@ class TuningOptions:
         for change in (*self.overrides, *changes):
             key, _, value = change.partition("=")
             words += ["--engine", value] if key == "engine.name" else ["--set", change]
-        return shlex.join(words)
+        return words
 
     def run_command(self, policy: str) -> str:
         """Return the ``lrbench run`` that trains with a policy."""
@@ -82,6 +88,7 @@ def tuning_options(command: Callable[..., int]) -> Callable[..., int]:
     @results_option
     @overrides_options
     @program_options
+    @notify_option
     @click.option(
         "--dry-run", is_flag=True, help="Count the runs and estimate their time by stored ones; execute nothing."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hmac
 import ipaddress
 import platform
 import socket
@@ -11,6 +12,7 @@ import socketserver
 import sys
 import threading
 import time
+import urllib.parse
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -43,6 +45,8 @@ class PageServer(ThreadingHTTPServer):
     Args:
         host: name or address to listen on.
         port: port to listen on; 0 for a free one.
+        token: token that a reader needs, once as ``/?token=...`` and then as a cookie; None: everyone may read. With a
+            token any name of the server is good, as a proxy's.
 
     Raises:
         UsageError: the server cannot listen there.
@@ -51,8 +55,9 @@ class PageServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = MOST_CONNECTIONS
 
-    def __init__(self, host: str, port: int, page: LivePage) -> None:
+    def __init__(self, host: str, port: int, page: LivePage, token: str | None = None) -> None:
         self.page = page
+        self.token = token
         self._room = threading.Semaphore(MOST_CONNECTIONS)
         self._deadlines: dict[Any, float] = {}
         self._lock = threading.Lock()
@@ -76,7 +81,17 @@ class PageServer(ThreadingHTTPServer):
         host = self.server_name
         if ipaddress.ip_address(host).is_unspecified:
             host = "localhost"
-        return f"http://[{host}]:{self.server_port}/" if ":" in host else f"http://{host}:{self.server_port}/"
+        place = f"http://[{host}]:{self.server_port}/" if ":" in host else f"http://{host}:{self.server_port}/"
+        return place if self.token is None else f"{place}?token={self.token}"
+
+    @property
+    def cookie(self) -> str:
+        """Name of the cookie; browsers send a machine's cookies to all of its ports."""
+        return f"lrbench-{self.server_port}"
+
+    def is_token(self, text: str) -> bool:
+        """Whether a text is the token, in a time that does not depend on where it differs."""
+        return self.token is not None and hmac.compare_digest(text.encode(), self.token.encode())
 
     @property
     def is_local(self) -> bool:
@@ -86,8 +101,11 @@ class PageServer(ThreadingHTTPServer):
     def is_meant(self, host: str | None) -> bool:
         """Whether a Host header names this server, rather than a foreign name that resolves to it (DNS rebinding).
 
-        Any IP address passes, as it cannot be made to point elsewhere.
+        Any IP address passes, as it cannot be made to point elsewhere; with a token any name does, as a page
+        elsewhere has no cookie of this server.
         """
+        if self.token is not None:
+            return True
         name = host or ""  # name:port or [address]:port
         if name.startswith("["):
             name = name[1:].partition("]")[0]
@@ -175,7 +193,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server.is_meant(self.headers.get("Host")):
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"not the name of this server\n")
             return
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
+        if self.server.token is not None and not self._is_admitted(path, query):
+            return
         if path not in ("/", "/data.json"):
             self._answer(HTTPStatus.NOT_FOUND, b"there is / and /data.json\n")
             return
@@ -192,6 +212,20 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, body, headers)
 
     do_HEAD = do_GET
+
+    def _is_admitted(self, path: str, query: str) -> bool:
+        """Whether the request has the token in its cookie; else it is answered, with the cookie for a right query."""
+        given = urllib.parse.parse_qs(query).get("token", [""])[-1]
+        if self.server.is_token(given):
+            # Lax: with Strict, a browser that follows a link from elsewhere would leave the cookie out after this.
+            cookie = f"{self.server.cookie}={given}; HttpOnly; SameSite=Lax"
+            self._answer(HTTPStatus.SEE_OTHER, b"", {"Location": path.rpartition("/")[2] or ".", "Set-Cookie": cookie})
+            return False
+        cookies = (cookie.strip().partition("=") for cookie in self.headers.get("Cookie", "").split(";"))
+        if any(name == self.server.cookie and self.server.is_token(value) for name, _, value in cookies):
+            return True
+        self._answer(HTTPStatus.UNAUTHORIZED, b"this page needs its token: /?token=...\n")
+        return False
 
     def _refuse(self) -> None:
         self.close_connection = True  # what follows may be a body, which nobody reads

@@ -202,6 +202,13 @@ class Experiment:
         common = self._common_identity(data)
         return [run.id(common) for run in self.runs]
 
+    def sure_run_ids(self, data: Data) -> list[str]:
+        """Return the ids of the runs that are made whatever the results are, so without seeds that may be added."""
+        seeds, ids = self.settings.seeds, self.run_ids(data)
+        if not isinstance(seeds, AddedSeeds):
+            return ids
+        return [run_id for run, run_id in zip(self.runs, ids, strict=True) if run.seed < seeds.looks[0]]
+
     def describe(self, run: Run, data: Data) -> RunDescription:
         """Describe the resolved run; the engine, the machine and what else the spec does not say are left out."""
         aim, seeds = self.settings.aim, self.settings.seeds

@@ -240,3 +240,60 @@ def test_a_fault_of_the_server_is_not_hidden(ask, page, capsys, monkeypatch):
     with pytest.raises(http.client.RemoteDisconnected):
         ask("GET", "/")
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+TOKEN = "a-token-of-24-characters"
+
+
+@pytest.fixture
+def guarded(page):
+    """A server that asks for a token; sends a request as a browser behind a proxy does."""
+    with PageServer("127.0.0.1", 0, page, TOKEN) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+
+        def send(path, cookie=None):
+            connection = http.client.HTTPConnection("127.0.0.1", running.server_port, timeout=100)
+            given = {} if cookie is None else {"Cookie": cookie}
+            connection.request("GET", path, headers={"Host": "results.example.org", **given})
+            answer = connection.getresponse()
+            return answer, answer.read()
+
+        yield running, send
+        running.shutdown()
+        thread.join()
+
+
+def test_a_token_is_given_once_and_then_kept_in_a_cookie(guarded, page):
+    server, send = guarded
+    assert server.url == f"http://127.0.0.1:{server.server_port}/?token={TOKEN}"
+    answer, body = send(f"/?token={TOKEN}")
+    assert (answer.status, answer.headers["Location"], body) == (303, ".", b"")
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie == f"lrbench-{server.server_port}={TOKEN}; HttpOnly; SameSite=Lax"
+    kept = f"other=1; {cookie.partition(';')[0]}"
+    assert send("/", kept)[1] == page.version().html
+    assert send("/data.json", kept)[1] == page.version().data
+    assert send("/nothing", kept)[0].status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "cookie"),
+    [
+        ("/", None),
+        ("/data.json", None),
+        ("/nothing", None),
+        ("/?token=", None),
+        (f"/?token={TOKEN[:-1]}", None),
+        (f"/?token=%ff{TOKEN}", None),
+        ("/", "lrbench-PORT="),
+        ("/", f"lrbench-PORT={TOKEN}x"),
+        ("/", f"lrbench-1={TOKEN}"),
+        ("/", "lrbench-PORT=\xff\xe9"),
+    ],
+)
+def test_without_the_token_nothing_is_shown(guarded, page, path, cookie):
+    server, send = guarded
+    answer, body = send(path, cookie and cookie.replace("PORT", str(server.server_port)))
+    assert (answer.status, body) == (401, b"this page needs its token: /?token=...\n")
+    assert answer.headers["Set-Cookie"] is None
