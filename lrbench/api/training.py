@@ -29,6 +29,7 @@ from lrbench.executors.setup import (
     with_engine_version,
     with_stored_order,
 )
+from lrbench.runs.planned import write_planned
 
 LOG = logging.getLogger("lrbench")
 
@@ -87,6 +88,7 @@ def run(
         jobs = sessions_at_once(experiment, engine, place, jobs, threads, LOG.info, len(tasks))
         dispatcher = make_dispatcher(tasks, engine, place, jobs, LOG.info)
         dispatcher.listener = RunLog(len(tasks))
+        write_planned(tasks[0].folder.parent, experiment.sure_run_ids(data))
         outcomes = run_tasks(dispatcher, tasks, LOG.info)
     return Results(*(outcome.task.folder for outcome in outcomes))
 

@@ -11,8 +11,9 @@ import click
 from lrbench.api.environment import home, site
 from lrbench.cli.completion.candidates import specs
 from lrbench.cli.consent import program_options
-from lrbench.cli.options import PATH, format_option, output_option, overrides_options, results_option
+from lrbench.cli.options import LOCAL, PATH, format_option, output_option, overrides_options, results_option
 from lrbench.cli.output import show, tell
+from lrbench.cli.setup import open_executor
 from lrbench.errors import path_text
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def status(
 def _of_spec(spec: Path, overrides: Sequence[str], results: Path, consent: Consent | None) -> list[ExperimentProgress]:
     """The progress of the spec's own runs, and of those that other commands have made of it."""
     from lrbench.data import find_prepared
-    from lrbench.executors.setup import check_engine, find_data, with_version_if_known
+    from lrbench.executors.setup import check_engine, find_data, with_stored_order, with_version_if_known
     from lrbench.limits import DEFAULT_TRIALS
     from lrbench.report.progress import progress_of
     from lrbench.runs.records import find_runs
@@ -78,7 +79,8 @@ def _of_spec(spec: Path, overrides: Sequence[str], results: Path, consent: Conse
         tell(f"the data set {experiment.net_workload.dataset} is not prepared, so no run has begun")
     elif experiment.runs:
         experiment.check_data(data)
-        experiment = with_version_if_known(experiment, site(consent))
+        experiment = with_version_if_known(experiment, open_executor(LOCAL), site(consent))
+        experiment = with_stored_order(experiment, results, lambda line: None)
         planned, chosen = experiment.sure_run_ids(data), set(experiment.run_ids(data))
     budget = experiment.settings.search
     most = budget.trials or (DEFAULT_TRIALS if budget.iterations is None else None)
