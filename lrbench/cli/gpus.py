@@ -20,21 +20,13 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def _check(context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...] | None:
-    """Return the GPUs as CUDA_VISIBLE_DEVICES names them; None without the option."""
+    """Return the numbers of GPUs, or ``all``; None without the option."""
     if text is None or context.resilient_parsing:
         return None
-    visible = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
-    if text == "all":
-        found = visible or [str(number) for number in range(count_gpus())]
-        if not found:
-            raise UsageError("no GPU is found on this machine", where="--gpus", remedy="see lrbench doctor")
-        return tuple(found)
     names = tuple(name.strip() for name in text.split(","))
-    if not all(name.isdecimal() for name in names) or len(set(names)) < len(names):
+    if text != "all" and (not all(map(str.isdecimal, names)) or len(set(names)) < len(names)):
         raise click.BadParameter(f"{text!r} is neither all nor different numbers of GPUs, such as 0,1")
-    if visible and int(max(names, key=int)) >= len(visible):
-        raise click.BadParameter(f"{text!r}: {VISIBLE} leaves the numbers 0 to {len(visible) - 1}")
-    return tuple(visible[int(name)] for name in names) if visible else names
+    return names
 
 
 gpus_option = click.option(
@@ -43,6 +35,24 @@ gpus_option = click.option(
     metavar="all|N,...",
     help="Train on these GPUs: a process on each, with an equal share of the runs; -j counts for each process.",
 )
+
+
+def chosen_gpus(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the GPUs of the option as CUDA_VISIBLE_DEVICES names them, which limits them where it is set.
+
+    Raises:
+        UsageError: there is no such GPU.
+    """
+    visible = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
+    if tuple(given) == ("all",):
+        found = visible or [str(number) for number in range(count_gpus())]
+        if not found:
+            raise UsageError("no GPU is found on this machine", where="--gpus", remedy="see lrbench doctor")
+        return tuple(found)
+    if visible and int(max(given, key=int)) >= len(visible):
+        remedy = f"give numbers from 0 to {len(visible) - 1}"
+        raise UsageError(f"{VISIBLE} is {','.join(visible)}", where=f"--gpus {','.join(given)}", remedy=remedy)
+    return tuple(visible[int(name)] for name in given) if visible else tuple(given)
 
 
 def count_gpus() -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
+import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -22,19 +24,20 @@ _ENDS = {0: "done", 1: "a run failed", 130: "interrupted"}
 def notify_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--notify`` to a command that returns an exit code or raises LRBenchError.
 
-    The shell command has one line on standard input, and it and the exit code as LRBENCH_MESSAGE and LRBENCH_EXIT_CODE.
-    How it ends changes nothing.
+    The command has one line on standard input, and it and the exit code as LRBENCH_MESSAGE and LRBENCH_EXIT_CODE. How
+    it ends changes nothing.
     """
 
     @click.option(
         "--notify",
         metavar="COMMAND",
-        help="Shell command to execute when this one ends, with a line on standard input that says how, such as "
+        callback=_words,
+        help="Command to execute when this one ends, with a line on standard input that says how, such as "
         "'mail -s lrbench me@example.org'.",
     )
     @functools.wraps(command)
-    def called(notify: str | None, **others: Any) -> Any:
-        if notify is None:
+    def called(notify: tuple[str, ...], **others: Any) -> Any:
+        if not notify:
             return command(**others)
         began, code, end = time.monotonic(), 1, "an error in LRBench"
         try:
@@ -63,12 +66,22 @@ def _message(options: dict[str, Any], end: str, seconds: float) -> str:
     return f"lrbench {name}{'' if spec is None else f' {spec}'}: {end} after {duration(seconds)}"
 
 
-def _notify(command: str, message: str, code: int) -> None:
+def _words(context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """Return the words of the command; no shell reads it."""
+    try:
+        words = tuple(shlex.split(text or ""))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if words and not context.resilient_parsing and shutil.which(words[0]) is None:
+        raise click.BadParameter(f"there is no program {words[0]!r}")
+    return words
+
+
+def _notify(command: Sequence[str], message: str, code: int) -> None:
     told = {"LRBENCH_MESSAGE": message, "LRBENCH_EXIT_CODE": str(code)}
     try:
         ended = subprocess.run(
             command,
-            shell=True,  # as typed by the user, who may use pipes
             input=f"{message}\n".encode(),
             stdout=2,
             timeout=SECONDS,

@@ -14,7 +14,7 @@ import click
 
 from lrbench.api.environment import site
 from lrbench.cli.consent import announce_program, program_options
-from lrbench.cli.gpus import gpus_option, run_on_gpus
+from lrbench.cli.gpus import chosen_gpus, gpus_option, run_on_gpus
 from lrbench.cli.notify import notify_option
 from lrbench.cli.options import LOCAL, overrides_options, results_option, session_options, spec_argument
 from lrbench.cli.output import how_to_resume, tell
@@ -89,14 +89,14 @@ def run(
     check_engine(experiment)
     if shard != (1, 1) or gpus is not None:
         option = "--shard" if gpus is None else "--gpus"
-        experiment.fixed_seeds(f"are added by the results of all runs, of which {option} makes parts")
+        experiment.fixed_seeds(f"are added by the results of all runs, of which {option} makes a part")
     if gpus is not None:
         if dry_run:
             raise click.UsageError("--gpus trains; leave it out of a dry run")
         if executor != LOCAL:
             raise click.UsageError("--gpus is for this machine; --executor asks its cluster for GPUs by itself")
         options = TuningOptions(spec, jobs, threads, executor, results, tuple(overrides), consent=consent)
-        return run_on_gpus(options.words("run"), gpus[: len(experiment.runs)], shard)
+        return run_on_gpus(options.words("run"), chosen_gpus(gpus)[: len(experiment.runs)], shard)
     if dry_run:
         from lrbench.cli.dry_run import show_plan
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lrbench.limits import DEFAULT_TRIALS
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.program import ProgramArguments
 from lrbench.tuning.composing.stages import planned_ends, stretch_of
 from lrbench.tuning.range_test.plan import plan_for
-from lrbench.tuning.search import DEFAULT_TRIALS
 from lrbench.tuning.space import Space
 
 CAREFUL_BASELINES = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -47,7 +48,8 @@ def test_the_command_is_told_how_the_run_ended(lrbench, spec, tmp_path, monkeypa
     if raised is not None:
         monkeypatch.setattr("lrbench.spec.experiment.read_experiment", read_experiment)
     monkeypatch.setattr("lrbench.cli.run.run_on_gpus", run_on_gpus)
-    command = f'cat > {tmp_path}/told; echo "$LRBENCH_EXIT_CODE $LRBENCH_MESSAGE" > {tmp_path}/environment'
+    script = f'cat > {tmp_path}/told; echo "$LRBENCH_EXIT_CODE $LRBENCH_MESSAGE" > {tmp_path}/environment'
+    command = shlex.join(["sh", "-c", script])
     found, out, err = lrbench("run", spec, "--gpus", "0", "--notify", command)
     assert (found, out) == (code, "")
     assert err == ("" if raised is None else f"error: {raised}\n")
@@ -59,8 +61,8 @@ def test_the_command_is_told_how_the_run_ended(lrbench, spec, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("exit 7", "the command ended with exit code 7"),
-        ("exec sleep 100", "the command took longer than 0.1 s and was ended"),
+        ("sh -c 'exit 7'", "the command ended with exit code 7"),
+        ("sleep 100", "the command took longer than 0.1 s and was ended"),
     ],
 )
 def test_a_notice_that_fails_changes_nothing(lrbench, spec, monkeypatch, command, words):
@@ -73,7 +75,7 @@ def test_a_notice_that_fails_changes_nothing(lrbench, spec, monkeypatch, command
 
 def test_bad_input_is_told_too(lrbench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, _, err = lrbench("tune", "nowhere.yaml", "--notify", "cat > told")
+    code, _, err = lrbench("tune", "nowhere.yaml", "--notify", "tee told")
     assert code == 2
     assert err.startswith("error: nowhere.yaml: there is no such spec file")
     assert (tmp_path / "told").read_text().startswith("lrbench tune nowhere.yaml: nowhere.yaml: there is no such")
@@ -148,6 +150,8 @@ def test_the_gpus_are_those_that_the_driver_offers(lrbench, spec, monkeypatch):
     [
         (["--gpus", "all"], "error: --gpus: no GPU is found on this machine; see lrbench doctor"),
         (["--gpus", "0,0"], "'0,0' is neither all nor different numbers of GPUs, such as 0,1"),
+        (["--notify", "no-such-program at all"], "there is no program 'no-such-program'"),
+        (["--notify", "mail 'unclosed"], "No closing quotation"),
         (["--gpus", "a"], "'a' is neither all nor different numbers of GPUs, such as 0,1"),
         (["--gpus", "0", "--dry-run"], "--gpus trains; leave it out of a dry run"),
     ],
