@@ -41,7 +41,7 @@ def run_tasks(dispatcher: Dispatcher, tasks: Sequence[Task], tell: Callable[[str
         rows = [row_of_record(read_run(outcome.task.folder)) for outcome in outcomes if _readable(outcome.task.folder)]
         undecided_folders = set()
         for table in build_report(rows, metric).workloads:
-            tell(f"after {look} seeds: {added_seeds_note(table, metric)}")
+            tell(f"after {look} seeds: {added_seeds_note(table, metric, remedy='')}")
             undecided_folders |= {run.path for row in undecided(table, seeds.half_width) for run in row.runs}
         policies = {_policy(outcome.task) for outcome in outcomes if outcome.task.folder in undecided_folders}
         wanted = [task for task in tasks if _policy(task) in policies]

@@ -21,8 +21,14 @@ def undecided(table: WorkloadTable, half_width: float) -> list[PolicyRow]:
     return [row for row, own in zip(table.tested, pairs, strict=True) if own.any()]
 
 
-def added_seeds_note(table: WorkloadTable, metric: Metric) -> str | None:
-    """Return the sentence on why no more seeds were added; None where no spec of the runs adds any."""
+def added_seeds_note(
+    table: WorkloadTable, metric: Metric, remedy: str = ": run the spec again to add more"
+) -> str | None:
+    """Return the sentence on why no more seeds were added; None where no spec of the runs adds any.
+
+    Args:
+        remedy: what to do where policies have fewer seeds than they may.
+    """
     plan, tests = table.seed_plan, table.tests
     if plan is None:
         return None
@@ -36,11 +42,11 @@ def added_seeds_note(table: WorkloadTable, metric: Metric) -> str | None:
     if not rows:
         return f"{rule}: all of them are; {corrected}"
     every, left = pairs_of(len(tests.means)), int(unsettled(tests, plan.half_width).sum()) // 2
-    neither = f"{left} of {counted(every, 'difference is', 'differences are')} neither{_why_not(rows, plan.looks[-1])}"
-    return f"{rule}: {neither}; {corrected}"
+    neither = f"{left} of {counted(every, 'difference is', 'differences are')} neither"
+    return f"{rule}: {neither}{_why_not(rows, plan.looks[-1], remedy)}; {corrected}"
 
 
-def _why_not(rows: Sequence[PolicyRow], most: int) -> str:
+def _why_not(rows: Sequence[PolicyRow], most: int, remedy: str) -> str:
     if all(len(row.counted) >= most for row in rows):
         return f", of policies that have all {most} seeds"
-    return " yet: run the spec again to add more"
+    return f" yet{remedy}"
