@@ -32,8 +32,8 @@ def show_planned(options: TuningOptions, planned: Callable[[Experiment], Iterabl
     check_engine(experiment)
     parts = list(planned(experiment))
     for part in parts:
-        runs, iterations = counted(part.runs, "run", "runs"), counted(part.iterations, "iteration", "iterations")
-        click.echo(f"{part.title}: {part.bound} {runs}, {iterations}")
+        runs, length = counted(part.runs, "run", "runs"), counted(part.iterations, "iteration", "iterations")
+        click.echo(f"{part.title}: {part.bound} {runs}, {length}")
     iterations, evaluations = sum(part.iterations for part in parts), sum(part.evaluations for part in parts)
     time = stored_time(experiment, options.results, iterations, evaluations, options.jobs or 1)
     click.echo(f"{iterations:,} iterations{time}", err=True)

@@ -121,8 +121,9 @@ def _welch_difference(tests: AllPairs, first: int, second: int) -> float:
     from scipy.special import stdtrit
 
     errors = [float(tests.variances[index] / tests.seeds[index]) for index in (first, second)]
-    weights = [error**2 / (float(tests.seeds[index]) - 1) for error, index in zip(errors, (first, second), strict=True)]
+    shares = [error / sum(errors) for error in errors]  # whose squares stay above 0 where those of errors do not
+    weights = [share**2 / (float(tests.seeds[index]) - 1) for share, index in zip(shares, (first, second), strict=True)]
     level = -math.expm1(math.log1p(-LEVEL / tests.looks) / pairs_of(len(tests.means)))
-    freedom = sum(errors) ** 2 / sum(weights)
+    freedom = 1 / sum(weights)
     critical = -float(stdtrit(freedom, level / 2)) - float(stdtrit(freedom, 1 - POWER))
     return math.ldexp(critical * math.sqrt(sum(errors)), tests.exponent)

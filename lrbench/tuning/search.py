@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lrbench.errors import Interrupted, PolicyError
@@ -95,7 +97,7 @@ class Search:
                 if not self._trials:
                     return
                 first = min(self._trials)
-                if not self._tell_ended(lambda number, first=first: number == first):
+                if not self._tell_ended(partial(operator.eq, first)):
                     yield None
                 continue
             if not self._enqueue_point(repeats):

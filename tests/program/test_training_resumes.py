@@ -273,7 +273,7 @@ class FakeDevices:
         self.states = [state * 5 + 3 for state in self.states]
         return [int(state) for state in self.states]
 
-    def set_state(self, state: torch.Tensor, device: int = 0) -> None:
+    def set_state(self, state: Any, device: int = 0) -> None:
         self.states[device] = state.clone()
 
 

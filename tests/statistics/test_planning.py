@@ -63,3 +63,14 @@ def test_where_spreads_differ_it_is_that_of_the_first_two():
     constant = all_pairs([summarise(values) for values in ([1.0] * 6, [0.9] * 6, list(generator.normal(0.5, 1, 6)))])
     assert constant is not None
     assert smallest_shown(constant) is None
+
+
+def test_deviations_far_below_the_largest_of_the_table_count():
+    generator = np.random.default_rng(0)
+    small, huge = [list(generator.normal(0, deviation, 6)) for deviation in (1.0, 1e130)]
+    tests = all_pairs([summarise(values) for values in (small, [value + 9 for value in small], huge)])
+    assert tests is not None
+    assert tests.method == "Welch"
+    shown = smallest_shown(tests)
+    assert shown is not None
+    assert shown == pytest.approx(5 * np.std(small, ddof=1), rel=1)
