@@ -19,7 +19,8 @@ from lrbench.spec.experiment import read_experiment
 
 SPEC = """\
 name: exp
-workload: {net: lenet, dataset: digits, batch_size: 50, test_batch_size: 100, iterations: 2000, test_interval: 500}
+workload:
+  {net: lenet, dataset: digits, order: as stored, batch_size: 50, test_batch_size: 100, iterations: 2000, test_interval: 500}
 solver: {type: SGD, momentum: 0.9}
 seeds: SEEDS
 policies: [POLICIES]
