@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -71,6 +70,7 @@ class Training:
         stop: set when the user wants everything to end; the session's calls then fail and the run stays pending.
         pause: called after each evaluation; a run for which it returns a reason is pending, to be resumed later.
         held: iterations whose snapshots are made and kept, whatever the settings of snapshots are.
+        host: name of the machine that the session is on, for the status; None: it is not known.
     """
 
     engine: Engine
@@ -81,6 +81,7 @@ class Training:
     stop: threading.Event
     pause: Pause = lambda evaluations: None
     held: frozenset[int] = frozenset()
+    host: str | None = None
     _evaluations: list[Evaluation] = field(default_factory=list)
     _controller: Controller = field(init=False)
     _saved: int = 0
@@ -103,7 +104,7 @@ class Training:
         try:
             gpu = self.job.device_id if self.job.engine.device == "gpu" else None
             begun = self.directory.status().iteration
-            self.directory.write_status(Status("running", begun, host=platform.node(), gpu=gpu))
+            self.directory.write_status(Status("running", begun, host=self.host, gpu=gpu))
             status = self._in_sessions(opened)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
             if self.stop.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import time
 from contextlib import ExitStack
 from datetime import datetime
@@ -10,9 +11,14 @@ from pathlib import Path
 
 import pytest
 from factories import fake_runs
+from factories.fake_engine import FakeEngine
 
+from lrbench.executors import plan
+from lrbench.executors.dispatcher import Dispatcher
+from lrbench.executors.local import LocalExecutor
 from lrbench.report.load import read_report
 from lrbench.report.page.document import page_document
+from lrbench.runs.directory import RunDirectory
 from lrbench.runs.planned import write_planned
 from lrbench.runs.status import Status
 from lrbench.spec.experiment import read_experiment
@@ -149,3 +155,15 @@ def test_what_is_no_experiment_is_one_line(lrbench, tmp_path, monkeypatch, argum
     code, out, err = lrbench("status", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert words in err
+
+
+def test_a_run_in_training_says_on_which_machine(tmp_path, digits):
+    spec = tmp_path / "exp.yaml"
+    spec.write_text(SPEC.replace("SEEDS", "1").replace("POLICIES", "FIX(k0=0.01)"))
+    (task,) = plan.tasks(read_experiment(spec, ()), digits, tmp_path / "results")
+    seen = []
+    engine = FakeEngine()
+    engine.before_train = lambda session: seen.append(RunDirectory(task.folder).status())
+    Dispatcher(engine, LocalExecutor().places(task.experiment.settings.engine, 1, 1, 1)).run([task])
+    assert {status.place for status in seen} == {platform.node()}
+    assert RunDirectory(task.folder).status().place == ""
