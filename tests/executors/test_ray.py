@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from factories.ray_cluster import SETTINGS, RayCluster
+from factories.ray_cluster import SETTINGS, TESTS, RayCluster
 from factories.ray_kills import RayKilling, evaluations, typed
 
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
@@ -104,7 +104,7 @@ def test_resources_that_no_node_has_are_refused(cluster, folder, words, said):
     assert not (folder / "results").exists()
 
 
-def test_a_node_without_caffe_is_refused(cluster, folder, monkeypatch):
+def test_a_node_without_caffe_is_refused(cluster, folder):
     """The node looks for Caffe in its own data folder."""
     code = (
         "import sys; from functools import partial; import lrbench.cli.setup as setup\n"
@@ -113,7 +113,7 @@ def test_a_node_without_caffe_is_refused(cluster, folder, monkeypatch):
         "from lrbench.cli.main import main\nmain()"
     )
     words = ["run", "trial.yaml", "--executor", f"ray://{cluster.address}"]
-    environment = {**os.environ, **SETTINGS}
+    environment = {**os.environ, **SETTINGS, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS)))}
     done = subprocess.run(
         [sys.executable, "-c", code, *words], cwd=folder, capture_output=True, text=True, env=environment, timeout=120
     )
