@@ -99,7 +99,7 @@ class RayEngine(Engine[Any]):
                 return replace(own, data=self._sent[key])
         if isinstance(own, ProgramJob) and own.carried is None:
             for name in own.sources:
-                for offset, piece in pieces(own.program.parent / name):
+                for offset, piece in pieces(own.module_folder / name):
                     ask(member, "receive", f"{PROGRAM}/{name}", offset, piece)
         return own
 

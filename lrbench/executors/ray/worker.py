@@ -278,9 +278,10 @@ class Worker:
 
         own = replace(job, folder=folder, on_progress=progressed, on_notice=lambda text: news.notices.append(text))
         if isinstance(own, ProgramJob):
-            program = self._folder / RECEIVED / PROGRAM / own.program.name
+            modules = self._folder / RECEIVED / PROGRAM
+            program = modules / own.program.relative_to(own.module_folder)
             program.parent.mkdir(parents=True, exist_ok=True)
-            return replace(own, program=program, spec_folder=program.parent)
+            return replace(own, program=program, module_folder=modules, spec_folder=modules)
         return own
 
     @contextmanager
