@@ -19,7 +19,7 @@ from lrbench.cli.consent import python_option
 from lrbench.cli.options import output_option
 from lrbench.cli.output import check_new, write_output
 from lrbench.errors import EngineUnavailable, LRBenchError, NetError, UsageError
-from lrbench.metrics.objective import read_target
+from lrbench.metrics.objective import AnyTarget, read_target
 
 if TYPE_CHECKING:
     from lrbench.importing.caffe_solver import Training
@@ -56,7 +56,11 @@ class _Options:
 )
 @click.option("--batch-size", type=int, metavar="N", help="Training batch size.  [default: 100]")
 @click.option("--iterations", type=int, metavar="N", help="Iterations of each run.  [default: about ten epochs]")
-@click.option("--target", type=float, metavar="A", help="Target accuracy, a fraction.  [default: none]")
+@click.option(
+    "--target",
+    metavar="TARGET",
+    help="Target: an accuracy, a fraction such as 0.98, or METRIC=VALUE, such as test_loss=0.12.  [default: none]",
+)
 @click.option("--solver", metavar="TYPE", shell_complete=solver_types, help="Solver type.  [default: SGD]")
 @click.option(
     "--engine",
@@ -157,7 +161,7 @@ def _starter(options: _Options, net: NetAnswer, data: DataAnswer, path: Path, tr
     iterations = _answer(
         options, "iterations", "Iterations of each run", suggested, lambda text: check_iterations(_whole(text))
     )
-    target = _answer(options, "target", "Target accuracy, such as 0.98, or none", "none", _target)
+    target = _answer(options, "target", "Target, such as 0.98 or test_loss=0.12, or none", "none", _target)
     solver = _answer(options, "solver", "Solver", kind, check_solver)
     usual_engine = "torch" if not _has_caffe() and find_spec("torch") is not None else "caffe"
     engine = _answer(options, "engine", "Engine", usual_engine, _engine)
@@ -230,15 +234,8 @@ def _whole(text: str) -> int:
         raise UsageError(f"{text!r} is not a whole number", remedy="for example 1000") from None
 
 
-def _target(text: str) -> float | None:
-    if text == "none":
-        return None
-    try:
-        target = float(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is not a number", remedy="for example 0.98, or none") from None
-    read_target(target, "the accuracy to reach")
-    return target
+def _target(text: str) -> AnyTarget | None:
+    return None if text == "none" else read_target(text, "the target")
 
 
 def _engine(text: str) -> str:

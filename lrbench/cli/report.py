@@ -85,7 +85,7 @@ def _by_policy(built: Report) -> _View:
 
         return write_plots(built, folder)
 
-    def page() -> bytes:
+    def page(_blocks: object) -> bytes:
         from datetime import datetime
 
         from lrbench.report.page.document import page_document

@@ -128,12 +128,13 @@ class Document:
         data: makes the same and all that it was made from, for programs: mappings, sequences, NumPy arrays, numbers,
             texts; what is not known is None or NaN.
         records: makes the same as rows of equal keys, for a spreadsheet.
-        page: makes an interactive page to show in place of ``blocks`` where the format is one for browsers.
+        page: makes an interactive page to show in place of ``blocks`` where the format is one for browsers, by a
+            function that returns ``blocks`` as HTML.
         large: whether ``data`` is too large to be indented.
     """
 
     blocks: Sequence[Block]
     data: Callable[[], Any]
     records: Callable[[], Sequence[Mapping[str, Any]]]
-    page: Callable[[], bytes] | None = None
+    page: Callable[[Callable[[], str]], bytes] | None = None
     large: bool = False

@@ -11,6 +11,7 @@ from typing import Any
 
 from lrbench.data import Prepared
 from lrbench.errors import SpecError
+from lrbench.metrics.objective import AnyTarget, Target
 from lrbench.spec.document import Document
 from lrbench.spec.experiment import Experiment, experiment_of
 from lrbench.spec.solver_types import SolverType
@@ -86,7 +87,7 @@ class StarterSpec:
         name: name of the experiment; characters that a name cannot contain become ``_``.
         net: the name of one of LRBench's nets, or a path, absolute or from the spec's folder.
         dataset: a name, or the paths of ``train``, ``test`` and, if there is one, ``mean``.
-        target: the accuracy to reach, a fraction, if one is wanted.
+        target: an accuracy, a fraction, or the value of another metric; None: none.
         parameters: of the solver, such as its momentum; None: those that are usual for its type.
         policy: the text of a policy to begin with, before the usual ones.
         test_interval: iterations between two evaluations; None: a twentieth of a run.
@@ -100,7 +101,7 @@ class StarterSpec:
     iterations: int
     solver: SolverType = "SGD"
     engine: str = "caffe"
-    target: float | None = None
+    target: AnyTarget | None = None
     parameters: Mapping[str, Any] | None = None
     policy: str | None = None
     test_interval: int | None = None
@@ -137,7 +138,10 @@ def starter_text(starter: StarterSpec) -> str:
     else:
         dataset = "".join(f"\n    {key}: {quoted(folder)}" for key, folder in dataset.items())
     target = "# target_accuracy: 0.98        # a fraction; the time to reach it is reported"
-    if starter.target is not None:
+    if isinstance(starter.target, Target):
+        metric, value = starter.target.metric.metric, starter.target.value
+        target = f"target: {{metric: {metric}, value: {value!r}}}  # the time to reach it is reported"
+    elif starter.target is not None:
         target = f"target_accuracy: {starter.target!r}  # a fraction; the time to reach it is reported"
     text = _TEMPLATE.format(
         name=spec_name(starter.name),

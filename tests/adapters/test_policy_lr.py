@@ -188,7 +188,7 @@ def test_what_cannot_be_is_refused() -> None:
 def test_metrics_must_be_those_that_the_policies_monitor() -> None:
     training = Training(PLATEAU)
     for metrics, message in (
-        ({"loss": 1.0}, 'PolicyLR.step: "loss" is no metric that a policy monitors; give train_'),
+        ({"loss": 1.0}, 'PolicyLR.step: "loss" is no metric that a policy monitors; give accu'),
         ({"accuracy": 1.0}, "PolicyLR.step: PLATEAU monitors test_loss, which is not among"),
     ):
         with pytest.raises(UsageError) as caught:

@@ -92,8 +92,9 @@ def test_arguments_stand_where_nets_have_solvers(lrbench, tmp_path):
 def test_batch_sizes_are_compared_where_they_are_an_argument_of_the_program(lrbench, tmp_path):
     for size in (32, 128):
         write(tmp_path / "r", arguments={"batch_size": size, "width": 8})
-    text = shown(lrbench, tmp_path / "r", "terminal", "--by", "batch_size")
-    assert "2 policies x 2 batch sizes" in text
+    text = shown(lrbench, tmp_path / "r", "markdown", "--by", "batch_size")
+    assert "train.py on its own data, 2,000 iterations, width=8: policies x batch sizes" in text
+    assert "| policy | 32 | 128 | 128 - 32 |" in text
     assert "None" not in text
     write(tmp_path / "s", arguments={"width": 8})
     code, _, err = lrbench("report", tmp_path / "s", "--by", "batch_size")

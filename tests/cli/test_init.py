@@ -22,6 +22,7 @@ from lrbench.cli.init import init
 from lrbench.cli.main import main
 from lrbench.data import Prepared, load
 from lrbench.errors import DataError
+from lrbench.metrics.objective import Objective, Target, read_target
 from lrbench.nets import builtin_nets
 from lrbench.nets.caffe_pb2 import Datum
 from lrbench.spec.experiment import read_experiment
@@ -201,8 +202,8 @@ FIT = ("--net", "lenet", "--dataset", "digits")
         ((*FIT, "--iterations", "0"), "--iterations: a run has 10 to 100,000,000 iterations here, not 0"),
         (
             (*FIT, "--target", "98"),
-            "--target: the accuracy to reach is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 "
-            "for 98 %",
+            "--target: the target is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 for 98 %, "
+            "or METRIC=VALUE for another metric",
         ),
         ((*FIT, "--solver", "Adm"), "--solver: there is no solver 'Adm'; did you mean Adam?"),
         ((*FIT, "--engine", "cafe"), "--engine: unknown engine 'cafe'; did you mean caffe?"),
@@ -278,7 +279,7 @@ def test_questions_are_asked_until_the_answer_is_right(here, monkeypatch):
     assert 'Error: there is no net "lenett"; did you mean lenet?' in asked.output
     assert "Error: no data set is called 'digit'; did you mean digits?" in asked.output
     assert "Error: 'x' is not a whole number; for example 1000" in asked.output
-    assert "Error: the accuracy to reach is 98" in asked.output
+    assert "Error: the target is 98" in asked.output
     experiment = read_experiment(Path("digits_lenet.yaml"))
     assert experiment.net_workload.batch_size == 50
     assert experiment.settings.target_accuracy == 0.9
@@ -323,3 +324,7 @@ def test_start_is_what_it_says():
     assert starter_text(replace(start, solver="Adam")) != starter_text(start)
     assert "# target_accuracy: 0.98" in starter_text(start)
     assert "\ntarget_accuracy: 0.5 " in starter_text(replace(start, target=0.5))
+    loss = starter_experiment(
+        starter_text(replace(start, target=read_target("test_loss=0.12", "target"))), Path("x.yaml")
+    )
+    assert loss.aim(None) == Target(Objective("test_loss", "minimize"), 0.12)

@@ -197,7 +197,7 @@ def own_run(digits: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    (run,) = (folder / "results/own").iterdir()
+    (run,) = (folder / "results/own").glob("*/")
     return run
 
 

@@ -151,7 +151,8 @@ WORKLOAD = {
         ),
         (
             lambda: lrbench.load_results("results", target=98),
-            "target is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 for 98 %",
+            "target is 98, but an accuracy is above 0 and at most 1; give a fraction, such as 0.98 for 98 %, or "
+            "METRIC=VALUE for another metric",
         ),
         (lambda: lrbench.Results("results", sort="best"), "unknown metric 'best'; did you mean best_accuracy?"),
         (lambda: lrbench.Results("results").plot("acuracy"), "there is no picture 'acuracy'; did you mean accuracy?"),

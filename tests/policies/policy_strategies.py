@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from lrbench.policies import Function, functions
-from lrbench.policies.parameters import Nested, NestedList, Number, Parameter, RisingNumbers, Shares, Word
+from lrbench.policies.parameters import MetricName, Nested, NestedList, Number, Parameter, RisingNumbers, Shares, Word
+from lrbench.policies.plateau_detection import MODES
 
 LARGEST = 1e17
 COMPOSITES = ("WARMUP", "COMPOSE", "SCALE", "PRODUCT", "SWITCH")
@@ -41,6 +42,8 @@ def raw_value(parameter: Parameter, inner: st.SearchStrategy[dict[str, Any]]) ->
         return st.lists(st.floats(0, 10) | st.integers(0, 10), min_size=2, max_size=5)
     if isinstance(parameter, Word):
         return st.sampled_from(parameter.choices)
+    if isinstance(parameter, MetricName):
+        return st.sampled_from([*MODES, "perplexity"])
     if isinstance(parameter, NestedList):
         return st.lists(inner, min_size=2, max_size=3)
     assert isinstance(parameter, Nested)
@@ -84,6 +87,8 @@ def mapping_of(draw: st.DrawFn, function: Function, inner: st.SearchStrategy[dic
         raw["l"], raw["rise"] = raw["l"] + 10, 0.25
     if "threshold" in raw:
         raw["threshold"] %= 1
+    if function.name in CLOSED_LOOP:
+        raw["mode"] = MODES.get(raw.get("monitor", "train_loss"), draw(st.sampled_from(["min", "max"])))
     if function.name == "PLATEAU" and "min_rate" in raw:
         raw["min_rate"] = min(raw["min_rate"], raw["k0"])
     if function.name == "GREEDY":

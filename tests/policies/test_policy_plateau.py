@@ -329,10 +329,11 @@ def test_a_deep_nest_is_checked_in_no_time() -> None:
     assert len(parse_policy(text).upper_bounds) == 2
 
 
-watching = parameters.map(lambda p: {name: p[name] for name in p if name not in ("factor", "min_rate", "patience")})
+with_mode = parameters.map(lambda p: p | mode_of(p))
+watching = with_mode.map(lambda p: {name: p[name] for name in p if name not in ("factor", "min_rate", "patience")})
 leaves = st.sampled_from(["FIX(k0=0.5)", "TRI(k0=0.1, k1=0.6, l=7)", "LINEAR(k0=2)"]).map(
     lambda text: parse_policy(text).mapping
-) | parameters.map(lambda p: {"function": "PLATEAU", "k0": 0.1, **p, "patience": 1})
+) | with_mode.map(lambda p: {"function": "PLATEAU", "k0": 0.1, **p, "patience": 1})
 
 
 def compositions(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:

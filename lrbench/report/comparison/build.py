@@ -17,6 +17,7 @@ from lrbench.report.formats import equal_seeds_note
 from lrbench.report.labels import engine_name, mixed_versions, workload_name
 from lrbench.report.policies import PolicyRow
 from lrbench.report.rows import RunRow
+from lrbench.runs.declarations import arguments_text, is_program
 
 ENOUGH_CPU_PERCENT = 90
 
@@ -85,10 +86,18 @@ def _label(workloads: Sequence[WorkloadTable], row: PolicyRow, axis: Axis) -> st
         name = workload_name(kept)
         parts = [name.replace(" on unknown data", "") if axis.key == "dataset" else name]
     if not axis.covers("solver.type") and any(each.several_solvers for each in workloads):
-        parts.append(row.solver)
+        parts.append(_solver_text(row, axis))
     if axis.key not in ("engine", "device") and any(each.several_engines for each in workloads):
         parts.append(row.engine)
     return ", ".join(parts)
+
+
+def _solver_text(row: PolicyRow, axis: Axis) -> str:
+    """Return the row's solver, of a program its arguments without the compared one."""
+    solver = (*row.runs, *row.scaled)[0].solver
+    if not is_program(solver):
+        return row.solver
+    return arguments_text({name: value for name, value in solver.items() if not axis.covers(f"solver.{name}")})
 
 
 def _table(label: str, rows: Sequence[PolicyRow], axis: Axis, goal: Goal, samples: Samples) -> ComparisonTable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from functools import partial
 
 from tabulate import tabulate
 
@@ -35,7 +36,7 @@ pre {{ overflow-x: auto; }}
 def render(document: Document, _width: int) -> str | bytes:
     """Return a page without external resources; the document's own page, where it has one."""
     if document.page is not None:
-        return document.page()
+        return document.page(partial(fragment, document))
     heading = next((block.text for block in document.blocks if isinstance(block, Heading)), "LRBench")
     return _PAGE.format(title=html.escape(plain(heading)), body=fragment(document))
 

@@ -66,7 +66,7 @@ _ROBUSTNESS = (
 )
 
 
-def ranking_document(report: Report, page: Callable[[], bytes] | None = None) -> Document:
+def ranking_document(report: Report, page: Callable[[Callable[[], str]], bytes] | None = None) -> Document:
     """The document of a report.
 
     Args:

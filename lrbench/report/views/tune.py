@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
 from lrbench.report.formats import known_number, objective_heading, target_text
 from lrbench.report.page.search import search_page
-from lrbench.report.render.html import fragment
 from lrbench.report.views.answer import (
     Answer,
     RunCommand,
@@ -44,15 +43,13 @@ def tune_document(result: TuneResult, run: RunCommand | None = None) -> Document
     tried, answer = traits(result), tune_answer(result)
     shares = _shares(tried)
     data = {"importances": shares, "answer": answer_data(answer, result.run_iterations, run)}
-    document = Document(
+    title = f"search for policies: {result.name}"
+    return Document(
         [*_blocks(result, shares), *answer_blocks(answer, result.run_iterations, run)],
         lambda: {**tune_data(result), **data},
         lambda: [_tried(tried, result) for tried in result.tried],
+        (lambda body: search_page(title, body(), tried, result.objective)) if tried else None,
     )
-    if not tried:
-        return document
-    title = f"search for policies: {result.name}"
-    return replace(document, page=lambda: search_page(title, fragment(document), tried, result.objective))
 
 
 def tune_answer(result: TuneResult) -> Answer:
