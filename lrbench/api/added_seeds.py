@@ -59,5 +59,5 @@ def _readable(folder: Path) -> bool:
 
 
 def _policy(task: Task) -> tuple[str, str]:
-    """What the runs of one policy have in common, scales included: those of its robustness go along."""
+    """Return the key that all runs of a policy share; those of its other scales, for its robustness, have it too."""
     return task.run.policy.text, repr(task.run.solver.resolved())

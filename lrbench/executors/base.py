@@ -51,7 +51,7 @@ class Places(ABC):
 
 
 class Executor(ABC):
-    """Where sessions run: this machine, or a cluster.
+    """A place in which sessions run: this machine, or a cluster.
 
     Attributes:
         name: as typed for ``--executor``, the address included.

@@ -125,7 +125,7 @@ def _farthest(copies: Iterable[tuple[Part, Path]]) -> tuple[Part, Path]:
 
 
 def _difference(kept: Path, other: Path) -> str | None:
-    """How another copy of a run differs, clocks apart, from the one kept; None where it does not."""
+    """Return the difference of another copy of a run from the one kept, times aside; None where there is none."""
     mine, theirs = RunDirectory(kept), RunDirectory(other)
     if theirs.status().done and mine.status().status != theirs.status().status:
         return f"is {theirs.status().status}, not {mine.status().status}"

@@ -38,7 +38,7 @@ class Status:
 
     @property
     def place(self) -> str:
-        """Where the run is trained, such as ``node1 GPU 0``; empty where unknown."""
+        """Machine and GPU that train the run, such as ``node1 GPU 0``; empty where unknown."""
         return " ".join(filter(None, (self.host, None if self.gpu is None else f"GPU {self.gpu}")))
 
     @property

@@ -178,7 +178,7 @@ class Search:
         return True
 
     def _most_parts(self) -> int | None:
-        """How many parts of the space are tried, the first ones; None: all.
+        """Return the number of parts of the space to try, the first ones; None: all.
 
         Where the spec names no functions, and the budget has not two policies for each of the default ones, these are
         today's schedules alone.

@@ -71,7 +71,7 @@ def write_piece(path: Path, offset: int, content: bytes) -> None:
 
 @dataclass
 class FolderChanges:
-    """What the folder of a session has that was not sent yet; snapshots have their own way."""
+    """The content of a session's folder that was not sent yet, without snapshots, which are sent on their own."""
 
     folder: Path
     _sent: dict[str, int] = field(default_factory=dict)

@@ -148,20 +148,20 @@ class Worker:
 
     @answered
     def check(self, engine: str, job: Job, *, resumable: bool) -> None:
-        """As ``Engine.check``, or ``check_resumable``."""
+        """Check the job by ``Engine.check``, or ``check_resumable``."""
         with self._trial(job) as own:
             found = self._engine(engine)
             (found.check_resumable if resumable else found.check)(own)
 
     @answered
     def time(self, engine: str, job: Job) -> Timing:
-        """As ``Engine.time``."""
+        """Return the answer of ``Engine.time``."""
         with self._trial(job) as own:
             return self._engine(engine).time(own)
 
     @answered
     def choose_lanes(self, engine: str, job: Job, most: int) -> tuple[int, str]:
-        """As ``Engine.choose_lanes``."""
+        """Return the answer of ``Engine.choose_lanes``."""
         with self._trial(job) as own:
             return self._engine(engine).choose_lanes(own, most)
 
