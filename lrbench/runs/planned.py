@@ -11,7 +11,7 @@ import orjson
 from lrbench.runs.files import DamagedRun, read_object
 from lrbench.storage import atomic_write
 
-PLANNED = "planned.json"
+PLANNED = ".planned.json"
 
 
 def write_planned(folder: Path, run_ids: Sequence[str]) -> None:

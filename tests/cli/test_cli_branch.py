@@ -22,7 +22,7 @@ snapshots: {keep: all}
 def test_branches_are_bit_for_bit_their_policies_from_the_start(lrbench, own_home, tmp_path):
     (tmp_path / "stable.yaml").write_text(SPEC)
     assert lrbench("run", tmp_path / "stable.yaml", "--results", tmp_path / "results")[0] == 0
-    (run,) = (tmp_path / "results/stable").iterdir()
+    (run,) = (tmp_path / "results/stable").glob("*/")
     code, out, err = lrbench("branch", run, "--at", "20,50", "--format", "json")
     assert code == 0, err
     found = json.loads(out)
@@ -35,7 +35,7 @@ def test_branches_are_bit_for_bit_their_policies_from_the_start(lrbench, own_hom
         text = SPEC.replace("name: stable", "name: alone").replace("iterations: 40", f"iterations: {one['iterations']}")
         spec.write_text(text.replace("WARMUP(policy=FIX(k0=0.01), l=5)", one["policy"]))
         assert lrbench("run", spec, "--results", tmp_path / "results")[0] == 0
-    for alone in (tmp_path / "results/alone").iterdir():
+    for alone in (tmp_path / "results/alone").glob("*/"):
         branch = RunDirectory(tmp_path / "results/stable-branch" / alone.name)
         assert branch.branched_at > 0
         assert [row.metrics for row in branch.evaluations()] == [

@@ -12,7 +12,8 @@ from lrbench.engines import parity, registry
 from lrbench.engines.parity import Parity, Trajectory
 
 SPEC = """\
-workload: {net: lenet, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 20, test_interval: 10}
+workload: {net: lenet, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 20, test_interval: 10,
+  order: as stored}
 solver: SGD
 seeds: [1]
 policies: ["FIX(k0=0.01)"]

@@ -54,7 +54,7 @@ def test_runs_on_a_cluster_are_those_of_this_machine_and_only_here(cluster, fold
     assert done.stderr.startswith("sessions at a time: 2 (room on 2 nodes), with 1 BLAS thread each")
     assert evaluations(folder / "there") == evaluations(folder / "here")
     assert len(evaluations(folder / "there")) == 3
-    for run in (folder / "there/trial").iterdir():
+    for run in (folder / "there/trial").glob("*/"):
         files = {path.name for path in run.iterdir()}
         assert {"run.json", "caffe.log", "net.prototxt", "solver.prototxt"} <= files
         assert files <= {path.name for path in (folder / "here/trial" / run.name).iterdir()} | {"usage.jsonl"}

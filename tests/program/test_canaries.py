@@ -196,7 +196,7 @@ def test_a_pickle_in_place_of_a_trainings_file_is_not_executed(folder):
     folder.write("train.py", TRAINING)
     words = (*SEED, "--set", "workload.function=training", "--results", "functions")
     assert folder.train(*words).returncode == 0, folder.lrbench("report", "functions").stderr
-    (run,) = (folder.path / "functions/train").iterdir()
+    (run,) = (folder.path / "functions/train").glob("*/")
     whole = folder.evaluations(run)
     folder.cut(run, 8)
     replaced(run, "training.pt", pickle.dumps(Bomb(folder.path / "executed")))

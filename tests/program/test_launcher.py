@@ -123,7 +123,7 @@ def test_every_rank_gets_the_rates_and_rank_0_reports(folder):
 @pytest.mark.parametrize("victim", ["lrbench", "torchrun", "rank"])
 def test_after_a_kill_no_process_lives_and_the_run_resumes_exactly(folder, victim):
     assert folder.train(*TORCHRUN, "--results", "whole").returncode == 0
-    (whole,) = (folder.path / "whole/train").iterdir()
+    (whole,) = (folder.path / "whole/train").glob("*/")
     folder.write("train.yaml", (folder.path / "train.yaml").read_text() + "snapshots: {keep: all}\n")
     folder.write("train.py", PROGRAM.replace("    run.step(", "    time.sleep(0.2)\n    run.step("))
     command = folder.command("run", "train.yaml", "--program", *TORCHRUN)

@@ -67,7 +67,7 @@ def test_a_script_imports_from_its_package(folder, way):
     assert len(folder.runs) == 3
     folder.write("train.py", PLAIN)
     assert folder.lrbench("run", "train.yaml", "--program", "--results", "alone").returncode == 0
-    alone = [folder.evaluations(path) for path in sorted((folder.path / "alone/train").iterdir())]
+    alone = [folder.evaluations(path) for path in sorted((folder.path / "alone/train").glob("*/"))]
     assert [row["test_loss"] for rows in values for row in rows] == [row["test_loss"] for rows in alone for row in rows]
 
 

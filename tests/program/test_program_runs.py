@@ -67,7 +67,7 @@ def test_alone_the_program_trains_at_the_same_rates_without_lrbench_running(fold
 def test_the_numbers_do_not_depend_on_the_number_of_jobs(folder):
     assert folder.train("--results", "one").returncode == 0
     assert folder.train("--results", "two", "-j", "2").returncode == 0
-    one, two = (sorted((folder.path / name).glob("train/*")) for name in ("one", "two"))
+    one, two = (sorted((folder.path / name).glob("train/*/")) for name in ("one", "two"))
     assert [folder.evaluations(run) for run in one] == [folder.evaluations(run) for run in two]
     assert folder.evaluations(one[0]) != folder.evaluations(one[1])
 
@@ -212,7 +212,7 @@ def test_a_loss_that_becomes_nan_between_two_evaluations_is_divergence_and_a_los
     assert (status["status"], status["iteration"]) == ("diverged", 5)
     folder.program(("run.step(loss)", "run.step()"))
     assert folder.train("--set", "seeds=[0]", "--results", "untold").returncode == 0
-    (untold,) = (folder.path / "untold/train").iterdir()
+    (untold,) = (folder.path / "untold/train").glob("*/")
     assert json.loads((untold / "status.json").read_text())["status"] == "finished"
     assert {row["train_loss"] for row in folder.evaluations(untold)} == {None}
 
@@ -332,7 +332,7 @@ RESUMING = (
 def test_a_killed_run_goes_on_from_its_last_snapshot_exactly_and_leaves_no_process(folder):
     folder.program(*RESUMING)
     assert folder.train("--set", "seeds=[0]", "--results", "whole").returncode == 0
-    (whole,) = (folder.path / "whole/train").iterdir()
+    (whole,) = (folder.path / "whole/train").glob("*/")
     for kills in (1, 2):
         process = subprocess.Popen(
             folder.command("run", "train.yaml", "--program", "--set", "seeds=[0]"),

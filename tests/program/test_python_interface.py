@@ -152,11 +152,11 @@ CHANGES = {
 def test_what_the_function_uses_decides_which_run_it_is(folder):
     (folder.path / "helper.py").write_text("import inner\ndef double(x): return inner.TWO * x\n")
     (folder.path / "inner.py").write_text("TWO = 2\n")
-    run = RUN.replace("seeds=2", "seeds=1").replace("print(", "print(len(os.listdir('results/training')), ")
+    run = RUN.replace("seeds=2", "seeds=1").replace("print(", "print(len(glob.glob('results/training/*')), ")
     cells = [cell for change in CHANGES.values() for cell in (change, run)]
     edited = "open('inner.py', 'w').write('TWO = 2.5')"
     loss = PARTS.replace("self.weight**2}", "abs(self.weight)}")
-    done = folder.notebook("import os", PARTS, *cells, edited, run, loss, run)
+    done = folder.notebook("import glob", PARTS, *cells, edited, run, loss, run)
     expected = [f"{count} ['finished'] 0" for count in range(1, len(CHANGES) + 3)]
     assert done.stdout.splitlines() == expected, done.stderr
 

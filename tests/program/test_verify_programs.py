@@ -50,7 +50,7 @@ def test_a_search_composes_nothing_for_a_program_that_cannot_resume_and_says_so(
     [
         (
             ("--target", "0.9"),
-            "the target is an accuracy, 0.9, but the spec judges by distance; set target in the spec, such as {metric: ",
+            "the target is an accuracy, 0.9, but the spec judges by distance; give distance=0.9, or set target in the spec",
         ),
         ((), "there is no target to reach"),
     ],
