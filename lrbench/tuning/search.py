@@ -153,7 +153,8 @@ class Search:
             iterations = cost(trials) + (running + 1) * self._runner.experiment.workload.iterations
             if iterations > self._settings.iterations:
                 return True
-        return most is not None and sum(map(bool, map(proposal_of, trials))) >= most
+        # Two processes that ask at the same moment may propose the same policy, which is tried once.
+        return most is not None and len({proposal_of(trial)["run"] for trial in trials if proposal_of(trial)}) >= most
 
     def _enqueue_point(self, repeats: int) -> bool:
         """Fix the next trial's parameters that the sampler is not to choose; False where nothing is left to try."""

@@ -28,7 +28,7 @@ from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ObjectiveSettings, TuningSettings
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import DEFAULT, search_space
-from lrbench.tuning.study import open_study, shown_storage
+from lrbench.tuning.study import STUDY_FILE, open_study, opened_storage, shown_storage
 from lrbench.tuning.tune import identity, reranked, search, tune
 
 RATES = "rates: [0.001, 0.3]"
@@ -210,6 +210,17 @@ def test_given_again_it_goes_on(runner):
     again = found(runner(RATES + "\ntrials: 9"))
     assert again.tried[:6] == first.tried
     assert len(again.tried) == 9
+
+
+def test_a_policy_that_two_processes_proposed_at_once_counts_once(runner):
+    first = found(runner(RATES + "\ntrials: 3"))
+    with opened_storage(str(runner(RATES).with_suffix("tune").folder / STUDY_FILE)) as storage:
+        (name,) = optuna.get_all_study_names(storage)
+        study = optuna.load_study(study_name=name, storage=storage)
+        study.add_trial(study.get_trials()[-1])
+    again = found(runner(RATES + "\ntrials: 5"))
+    assert again.tried[:3] == first.tried
+    assert len({tried.policy for tried in again.tried}) == 5
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "quasi-random"])
