@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import suppress
 
 from lrbench.executors.dispatcher import Dispatcher, Outcome
 from lrbench.executors.plan import Task
 from lrbench.executors.prefixes import run_sharing
 from lrbench.report.added_seeds import added_seeds_note, undecided
 from lrbench.report.build import build_report
-from lrbench.report.rows import row_of_record
+from lrbench.report.rows import RunRow, row_of_record
 from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import read_run
 from lrbench.spec.seeds import AddedSeeds
@@ -32,13 +32,15 @@ def run_tasks(dispatcher: Dispatcher, tasks: Sequence[Task], tell: Callable[[str
     if not isinstance(seeds, AddedSeeds):
         return run_sharing(dispatcher, tasks)
     outcomes: list[Outcome] = []
+    rows: list[RunRow] = []
     wanted, metric = list(tasks), tasks[0].experiment.settings.objective.ranking
     for look in seeds.looks:
         done = {outcome.task.folder for outcome in outcomes}
-        outcomes += run_sharing(
-            dispatcher, [task for task in wanted if task.run.seed < look and task.folder not in done]
-        )
-        rows = [row_of_record(read_run(outcome.task.folder)) for outcome in outcomes if _readable(outcome.task.folder)]
+        ended = run_sharing(dispatcher, [task for task in wanted if task.run.seed < look and task.folder not in done])
+        outcomes += ended
+        for outcome in ended:
+            with suppress(DamagedRun):
+                rows.append(row_of_record(read_run(outcome.task.folder)))
         undecided_folders = set()
         for table in build_report(rows, metric).workloads:
             tell(f"after {look} seeds: {added_seeds_note(table, metric, remedy='')}")
@@ -48,14 +50,6 @@ def run_tasks(dispatcher: Dispatcher, tasks: Sequence[Task], tell: Callable[[str
         if not wanted:
             break
     return outcomes
-
-
-def _readable(folder: Path) -> bool:
-    try:
-        read_run(folder)
-    except DamagedRun:
-        return False
-    return True
 
 
 def _policy(task: Task) -> tuple[str, str]:

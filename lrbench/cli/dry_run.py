@@ -80,9 +80,10 @@ def show_plan(
         click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
     waiting = with_prefixes([task for task, status in zip(tasks, statuses, strict=True) if not status.done])
     known = times_of_runs([task.folder for task, status in zip(tasks, statuses, strict=True) if status.iteration])
-    time = _time(waiting, experiment, results, executor, jobs, known)
+    shared = saved_iterations(waiting)
+    time = _time(waiting, shared, experiment, results, executor, jobs, known)
     click.echo(f"{len(waiting)} of {len(tasks)} runs to do{time}", err=True)
-    if shared := saved_iterations(waiting):
+    if shared:
         whole = len(waiting) * experiment.workload.iterations
         click.echo(f"{shared:,} of their {whole:,} iterations are common to several runs, and trained once", err=True)
     if isinstance(seeds := experiment.settings.seeds, AddedSeeds):
@@ -100,6 +101,7 @@ def show_plan(
 
 def _time(
     waiting: list[Task],
+    shared: int,
     experiment: Experiment,
     results: Path,
     executor: Executor,
@@ -109,7 +111,7 @@ def _time(
     if not waiting:
         return ""
     iterations, interval = experiment.workload.iterations, experiment.workload.test_interval
-    count, shared = len(waiting), saved_iterations(waiting)
+    count = len(waiting)
     amount = count * iterations - shared, count * -(-iterations // interval) - shared // interval
     if isinstance(experiment.workload, ProgramWorkload):
         return stored_time(experiment, results, *amount, min(jobs or 1, len(waiting)), known)

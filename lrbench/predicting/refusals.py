@@ -18,7 +18,8 @@ FEWEST_FOR_RANKS, FEWEST_POINTS = 5, 3
 WORST_FIT = 0.02
 """Root mean square of the relative errors above which predicted losses mean nothing and only ranks are given."""
 WORST_RANKED_FIT = 0.1
-"""The same, above which the ranks mean nothing either: of LeNet on digits, 15.5 %, they had a Kendall tau of 0.2."""
+"""Root mean square of the relative errors above which ranks mean nothing either: at 15.5 % (LeNet on digits) Kendall's
+tau was 0.2."""
 LONGEST_HORIZON = 4
 MEASURED_TO = 0.9
 """Share of a run that its curve must reach, so that what annealing does to the end is in it."""

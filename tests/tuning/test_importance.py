@@ -1,4 +1,4 @@
-"""What decides in a search: importances of rate, LR function and length, and the page that draws policies by them."""
+"""Importances of rate, LR function and length in a search, and the page that draws policies by them."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def connect(address: str | None) -> None:
             given = services.canonicalize_bootstrap_address("auto")
         except (ConnectionError, ValueError) as error:
             raise UsageError(
-                "this machine is no node of a Ray cluster",
+                "this machine is not a node of a Ray cluster",
                 where=where,
                 remedy="start one with: ray start --head, or give an address: ray://HOST:PORT",
             ) from error
