@@ -215,7 +215,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_fails_the_run_with_its_reason_and_the_others_go_on(folder, uninterrupted, small_disk):
     (small_disk / "ballast").write_bytes(bytes(12_000_000))
-    answer = lrbench(folder, "run", "trial.yaml", "--results", "disk/results")
+    answer = lrbench(folder, "run", "trial.yaml", "--results", "disk/results", "-j", "1")
     assert answer.returncode == 1
     assert "Traceback" not in answer.stderr
     assert statuses(small_disk / "results") == ["failed", "failed"]

@@ -76,7 +76,7 @@ def test_from_a_spec_to_a_decision_with_its_evidence_on_one_screen(folder, monke
 
 def test_a_killed_search_goes_on_and_trains_nothing_twice(folder):
     process = subprocess.Popen(
-        [PYTHON, *command("tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0")],
+        [PYTHON, *command("tune", "trial.yaml", "--set", "search.trials=3", "--set", "search.confirm=0", "-j", "1")],
         cwd=folder,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

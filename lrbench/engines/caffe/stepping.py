@@ -86,7 +86,7 @@ class SteppingSession(Session):
         try:
             iteration = self._worker.ask("save")["iteration"]
         except EngineFailed as error:
-            raise EngineFailed(f"{error}; it was writing a snapshot{self._free_space()}") from error
+            raise EngineFailed(f"{error}; it was writing a snapshot{self._free_space(str(error))}") from error
         weights = self._incoming.with_name(f"net_iter_{iteration}.caffemodel")
         state = self._incoming.with_name(f"net_iter_{iteration}.solverstate")
         try:
@@ -101,9 +101,12 @@ class SteppingSession(Session):
         weights.rename(folder / WEIGHTS)
         state.rename(folder / STATE)
 
-    def _free_space(self) -> str:
+    def _free_space(self, error: str = "") -> str:
+        """Name a full disk as the reason; where Caffe could not write, other runs may have freed space since."""
         free = shutil.disk_usage(self._job.folder).free
-        return f"; the disk is full ({free} bytes free)" if free < FULL_BYTES else ""
+        if free < FULL_BYTES:
+            return f"; the disk is full ({free} bytes free)"
+        return f"; the disk is full or refused the write ({free} bytes free now)" if "SerializeToOstream" in error else ""
 
     def restore(self, folder: Path, evaluations: int) -> None:
         """Give Caffe the snapshot under the names it was written with, then replay what only memory held."""
