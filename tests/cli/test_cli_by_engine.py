@@ -13,7 +13,7 @@ from lrbench.runs.usage import mean_of, read_usage
 
 FIX = "FIX(k0=0.01)"
 SPEC = """
-workload: {net: lenet, dataset: digits, batch_size: 64, test_batch_size: 100, iterations: 100, test_interval: 50}
+workload: {net: lenet, dataset: digits, batch_size: 64, test_batch_size: 100, iterations: 40, test_interval: 20}
 solver: {momentum: 0.9, weight_decay: 0.0005}
 policies: [FIX(k0=0.01), FIX(k0=0.0001)]
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from command_line import typed
+from factories.nets import LINEAR
 
 pytestmark = pytest.mark.caffe
 
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.caffe
 PYTHON = sys.executable  # not a fork
 SPEC = """
 name: trial
-workload: {net: lenet, dataset: digits, batch_size: 8, test_batch_size: 100, iterations: 120, test_interval: 10}
+workload: {net: linear.prototxt, dataset: digits, batch_size: 8, test_batch_size: 100, iterations: 400, test_interval: 10}
 solver: {type: SGD, momentum: 0.9}
 policies:
   - SWITCH(policies=[FIX(k0=0.01), TRI(k0=0.001, k1=0.02, l=8), FIX(k0=0.002)], patience=2, threshold=1,
@@ -29,9 +31,9 @@ policies:
 RATES = {
     # Patience 2: the plateaus are at 30, and, 40 being the cooldown, at 60. The last rate before an evaluation at t is
     # that of t - 1; the triangle has 8 iterations up and 8 down from t = 30 on.
-    "SWITCH": [0.01] * 3 + [0.001 + 0.019 * rise / 8 for rise in (7, 3, 3)] + [0.002] * 6,
+    "SWITCH": [0.01] * 3 + [0.001 + 0.019 * rise / 8 for rise in (7, 3, 3)] + [0.002] * 34,
     # Warm-up until 15; its first own evaluation is at 20, and each from 30 on is a plateau.
-    "WARMUP": [0.02 * 9 / 15, 0.02, 0.02] + [0.02 * 0.8**power for power in range(1, 10)],
+    "WARMUP": [0.02 * 9 / 15, 0.02, 0.02] + [0.02 * 0.8**power for power in range(1, 38)],
 }
 CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 
@@ -79,6 +81,7 @@ def rows(results: Path) -> dict[str, list[dict[str, Any]]]:
 @pytest.mark.parametrize("engine", ["caffe", "torch"])
 def test_a_run_killed_after_a_switch_goes_on_as_the_uninterrupted_one(tmp_path, engine):
     (tmp_path / "trial.yaml").write_text(SPEC)
+    shutil.copy(LINEAR, tmp_path)
     finished(engine, tmp_path / "whole")
     expected = rows(tmp_path / "whole")
     assert {name: [row["learning_rate"] for row in found] for name, found in expected.items()} == {
@@ -90,6 +93,6 @@ def test_a_run_killed_after_a_switch_goes_on_as_the_uninterrupted_one(tmp_path, 
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stderr.close()
-    assert any(7 <= len(found) < 12 for found in rows(tmp_path / "cut").values()), "killed too late to show anything"
+    assert any(7 <= len(found) < 40 for found in rows(tmp_path / "cut").values()), "killed too late to show anything"
     assert "resuming at iteration" in finished(engine, tmp_path / "cut")
     assert rows(tmp_path / "cut") == expected

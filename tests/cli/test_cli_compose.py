@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 from command_line import typed
+from factories.nets import LINEAR
 
 SPEC = """\
-workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 30, test_interval: 5}
+workload: {net: linear.prototxt, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 30, test_interval: 5}
 solver: {type: SGD, momentum: 0.9}
 seeds: [0]
 target_accuracy: 0.3
@@ -27,6 +29,7 @@ CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_byt
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "trial.yaml").write_text(SPEC)
+    shutil.copy(LINEAR, tmp_path)
     return tmp_path
 
 

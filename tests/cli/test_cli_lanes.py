@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +14,15 @@ from typing import Any
 import psutil
 import pytest
 from command_line import typed
+from factories.nets import LINEAR
 from factories.processes import children
 
 PYTHON = sys.executable  # not a fork
 SPEC = """
-workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 60, test_interval: 20}
+workload: {net: linear.prototxt, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 300, test_interval: 20}
 solver: {momentum: 0.9, weight_decay: 0.0005}
 engine: {name: torch}
-policies: [FIX(k0=0.01), "TRI(k0=0.001, k1=0.02, l=30)", FIX(k0=1000), "STEP(k0=0.01, gamma=0.5, l=20)"]
+policies: [FIX(k0=0.01), "TRI(k0=0.001, k1=0.02, l=30)", FIX(k0=100000), "STEP(k0=0.01, gamma=0.5, l=20)"]
 """
 CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 
@@ -28,6 +30,7 @@ CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_byt
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "trial.yaml").write_text(SPEC)
+    shutil.copy(LINEAR, tmp_path)
     return tmp_path
 
 
@@ -53,6 +56,7 @@ def expected(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """What the runs measure one by one."""
     folder = tmp_path_factory.mktemp("expected")
     (folder / "trial.yaml").write_text(SPEC)
+    shutil.copy(LINEAR, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "executable", str(template))
         answer = lrbench(folder, "run", "trial.yaml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,13 +12,14 @@ from typing import Any
 
 import pytest
 from command_line import typed
+from factories.nets import LINEAR
 
 import lrbench.executors.setup
 from lrbench.cli.main import main
 from lrbench.data import Prepared
 
 SPEC = """\
-workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 200, test_interval: 100}
+workload: {net: linear.prototxt, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 200, test_interval: 100}
 solver: {type: SGD, momentum: 0.9}
 range: {seeds: [0], rates: 3, low: 3e-3, high: 0.3, lengths: [20, 40], iterations: 40}
 """
@@ -26,6 +28,7 @@ range: {seeds: [0], rates: 3, low: 3e-3, high: 0.3, lengths: [20, 40], iteration
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "trial.yaml").write_text(SPEC)
+    shutil.copy(LINEAR, tmp_path)
     return tmp_path
 
 
@@ -56,7 +59,7 @@ def test_a_range_on_pytorch_with_a_picture_and_again_from_what_is_done(folder):
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout)
     check_found(found["solvers"][0])
-    assert found["workload"].startswith("lenet on digits, 200 training images held out, batch 32, 200 iterations")
+    assert found["workload"].startswith("linear on digits, 200 training images held out, batch 32, 200 iterations")
     assert (folder / "range.png").read_bytes().startswith(b"\x89PNG")
     low, high = found["solvers"][0]["rates"]
     command = "next: lrbench tune trial.yaml -j 2 --engine torch"
@@ -150,5 +153,5 @@ def test_bad_input_is_refused_before_anything_is_done(refused, arguments, messag
 
 def test_a_spec_needs_no_policies_but_must_be_one(refused, folder):
     assert refused("none.yaml").startswith("none.yaml: there is no such spec file")
-    (folder / "bad.yaml").write_text(SPEC.replace("lenet", "lenett"))
+    (folder / "bad.yaml").write_text(SPEC.replace("linear.prototxt", "lenett"))
     assert refused("bad.yaml").startswith("bad.yaml:1: ")

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 from command_line import typed
+from factories.nets import LINEAR
 from factories.processes import children
 
 from lrbench.api.environment import home
@@ -45,7 +46,7 @@ Command = Callable[..., list[str]]
 
 def with_spec(folder: Path) -> Path:
     (folder / "trial.yaml").write_text(SPEC)
-    shutil.copy(Path(__file__).parent.parent / "data_files/linear.prototxt", folder)
+    shutil.copy(LINEAR, folder)
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from factories.nets import LINEAR
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from slurm_cluster import PATIENCE_SECONDS, Cluster
@@ -19,7 +21,7 @@ from lrbench.runs.directory import RunDirectory
 
 SPEC = """\
 name: exp
-workload: {net: lenet, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 40, test_interval: 10}
+workload: {net: linear.prototxt, dataset: digits, batch_size: 20, test_batch_size: 100, iterations: 40, test_interval: 10}
 solver: {type: SGD, momentum: 0.9}
 seeds: [0, 1, 2]
 policies: ["FIX(k0=0.01)"]
@@ -31,6 +33,7 @@ search: {functions: [FIX, COS], rates: [0.001, 0.1], trials: 4, finalists: 1}
 def spec(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "exp.yaml").write_text(SPEC)
+    shutil.copy(LINEAR, tmp_path)
     return "exp.yaml"
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 from command_line import typed
+from factories.nets import LINEAR
 
 pytestmark = pytest.mark.usefixtures("warm_torch")
 SPEC = """
-workload: {net: lenet, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 60, test_interval: 20}
+workload: {net: linear.prototxt, dataset: digits, batch_size: 32, test_batch_size: 100, iterations: 60, test_interval: 20}
 solver: {momentum: 0.9, weight_decay: 0.0005}
-policies: [FIX(k0=0.01), "TRI(k0=0.001, k1=0.02, l=30)", FIX(k0=1000)]
+policies: [FIX(k0=0.01), "TRI(k0=0.001, k1=0.02, l=30)", FIX(k0=100000)]
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "trial.yaml").write_text(SPEC)
+    shutil.copy(LINEAR, tmp_path)
     return tmp_path
 
 
@@ -41,9 +44,8 @@ def test_a_spec_runs_on_pytorch_with_one_word_changed(folder):
 
 
 @pytest.mark.caffe
-def test_parity_shows_both_engines_side_by_side_with_a_verdict(folder, own_home, real_data, monkeypatch):
-    monkeypatch.setenv("LRBENCH_DATA", str(real_data))
-    answer = lrbench(folder, "parity", "trial.yaml", "--iterations", "10", "--set", "workload.dataset=mnist")
+def test_parity_shows_both_engines_side_by_side_with_a_verdict(folder):
+    answer = lrbench(folder, "parity", "trial.yaml", "--iterations", "10", "--set", "workload.net=lenet")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     lines = answer.stdout.splitlines()
     assert lines[0].split() == [

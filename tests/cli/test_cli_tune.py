@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 from command_line import typed
+from factories.nets import LINEAR
 
 pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'lrbench[torch]'")
 
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("warm_torch")
 PYTHON = sys.executable  # not a fork
 SPEC = """\
 name: trial
-workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 60, test_interval: 20}
+workload: {net: linear.prototxt, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 240, test_interval: 20}
 solver: {type: SGD, momentum: 0.9, weight_decay: 0.0005}
 engine: {name: torch}
 seeds: [0, 1]
@@ -34,6 +36,7 @@ search:
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "trial.yaml").write_text(SPEC)
+    shutil.copy(LINEAR, tmp_path)
     return tmp_path
 
 
@@ -54,7 +57,7 @@ def test_from_a_spec_to_a_decision_with_its_evidence_on_one_screen(folder, monke
     lines, text = done.stdout.splitlines(), " ".join(done.stdout.split())
     assert "chosen on validation images, which were held out of the training set: digits, 200 training" in text
     assert "cost of the search: 4 policies (" in text
-    assert "of the confirmation: 4 runs, 240 iterations" in text
+    assert "of the confirmation: 4 runs, 960 iterations" in text
     assert "FIX(k0=0.0001)" in text
     assert lines[-1].startswith("next: lrbench export ")
     assert max(map(len, lines[:-1])) <= 120, "a command is not wrapped"
@@ -191,8 +194,10 @@ def test_a_verdict_with_its_exit_code(folder):
     )
     assert reached.returncode == 0, reached.stderr
     assert "2 of 2 seeds reached it (95 % confidence interval of the share: 16% to 100%)" in reached.stdout
-    assert reached.stdout.splitlines()[-3] == "REACHED: 50 % within 60 iterations, by FIX(k0=0.02)"
-    assert reached.stdout.splitlines()[-1].startswith("next: lrbench export 'FIX(k0=0.02)' --to torch --iterations 60 ")
+    assert reached.stdout.splitlines()[-3] == "REACHED: 50 % within 240 iterations, by FIX(k0=0.02)"
+    assert reached.stdout.splitlines()[-1].startswith(
+        "next: lrbench export 'FIX(k0=0.02)' --to torch --iterations 240 "
+    )
     missed = lrbench(
         folder,
         "verify",
