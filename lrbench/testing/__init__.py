@@ -16,7 +16,7 @@ import pytest
 
 pytest.register_assert_rewrite("lrbench.testing.engines", "lrbench.testing.functions")
 
-from lrbench.testing.engines import EngineConformance, ProcessEngineConformance, make_job  # noqa: E402  after the rewriting of its assertions
+from lrbench.testing.engines import EngineConformance, ProcessEngineConformance, make_job, thin_lenet  # noqa: E402  after the rewriting of its assertions
 from lrbench.testing.functions import DataSetConformance, FunctionConformance  # noqa: E402
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "FunctionConformance",
     "ProcessEngineConformance",
     "make_job",
+    "thin_lenet",
 ]

@@ -26,7 +26,7 @@ def caffe(caffe_environment: CaffeEnvironment) -> CaffeEngine:
 
 @pytest.fixture
 def make_job(tmp_path: Path, digits: Prepared) -> MakeJob:
-    """Makes a job of LeNet on digits, 60 iterations at batch 32, in a folder of its own."""
+    """Makes a job of a thin LeNet on digits, 60 iterations at batch 32, in a folder of its own."""
 
     def make(
         name: str = "run",

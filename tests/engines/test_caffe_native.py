@@ -13,9 +13,9 @@ from lrbench.engines.caffe.engine import CaffeEngine
 from lrbench.engines.caffe.log import CaffeLog, read_log
 from lrbench.engines.caffe.schedule import native_schedule
 from lrbench.errors import SpecError
-from lrbench.nets import find_net, read_net
 from lrbench.policies import parse_policy
 from lrbench.report.caffe_log import row_of_log
+from lrbench.testing import thin_lenet
 
 NATIVE = [
     "FIX(k0=0.01)",
@@ -177,7 +177,7 @@ def test_a_stretch_without_a_display_of_its_own_gets_one(caffe, make_job):
 
 @pytest.mark.caffe
 def test_the_log_of_a_net_that_glog_cuts(caffe, make_job, repository, tmp_path):
-    net = read_net(find_net("lenet", repository))
+    net = thin_lenet()
     end = next(position for position, layer in enumerate(net.layer) if layer.type == "InnerProduct") + 1
     tail = net.layer[end:]
     del net.layer[end:]

@@ -12,8 +12,8 @@ from factories.processes import children
 
 from lrbench.engines.base import NetJob, Progress
 from lrbench.errors import EngineFailed, NetError
-from lrbench.nets import NetParameter, find_net, read_net
-from lrbench.testing import ProcessEngineConformance
+from lrbench.nets import NetParameter
+from lrbench.testing import ProcessEngineConformance, thin_lenet
 
 pytestmark = pytest.mark.caffe
 
@@ -57,14 +57,14 @@ def test_progress_is_told_while_a_stretch_is_under_way(caffe, make_job):
 
 
 def test_a_net_that_caffe_aborts_on_fails_with_caffes_own_words(caffe, make_job, repository):
-    net = read_net(find_net("lenet", repository))
+    net = thin_lenet()
     next(layer for layer in net.layer if layer.type == "Convolution").convolution_param.kernel_size[0] = 99
     with pytest.raises(EngineFailed, match="Caffe aborted: Check failed"):
         caffe.open(make_job(net=net))
 
 
 def test_an_unknown_layer_type_is_refused_by_name_before_anything_starts(caffe, make_job, repository):
-    net = read_net(find_net("lenet", repository))
+    net = thin_lenet()
     next(layer for layer in net.layer if layer.type == "ReLU").type = "Relu"
     with pytest.raises(NetError, match=r'layer "relu1": Caffe does not know the layer type "Relu"; did you mean ReLU'):
         caffe.check(make_job(net=net))
@@ -94,7 +94,7 @@ def test_a_snapshot_that_is_not_whole_is_never_put_in_place(caffe, make_job):
 
 def with_other_losses(repository: Path) -> NetParameter:
     """LeNet whose loss weighs 2, beside an auxiliary loss on the first pooling."""
-    net = read_net(find_net("lenet", repository))
+    net = thin_lenet()
     main = next(layer for layer in net.layer if layer.type == "SoftmaxWithLoss")
     main.loss_weight.append(2)
     place = [layer.name for layer in net.layer].index(main.name)

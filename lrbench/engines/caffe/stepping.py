@@ -106,7 +106,9 @@ class SteppingSession(Session):
         free = shutil.disk_usage(self._job.folder).free
         if free < FULL_BYTES:
             return f"; the disk is full ({free} bytes free)"
-        return f"; the disk is full or refused the write ({free} bytes free now)" if "SerializeToOstream" in error else ""
+        return (
+            f"; the disk is full or refused the write ({free} bytes free now)" if "SerializeToOstream" in error else ""
+        )
 
     def restore(self, folder: Path, evaluations: int) -> None:
         """Give Caffe the snapshot under the names it was written with, then replay what only memory held."""

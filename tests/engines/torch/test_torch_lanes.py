@@ -18,9 +18,10 @@ from lrbench.engines.torch import lockstep
 from lrbench.engines.torch.lane import Lane
 from lrbench.engines.torch.lockstep import LossTrace, Rounds
 from lrbench.engines.torch.session_inputs import Model, SessionInputs
-from lrbench.nets import NetParameter, find_net, read_net
+from lrbench.nets import NetParameter, read_net
 from lrbench.policies import parse_policy
 from lrbench.spec.model import SolverSettings
+from lrbench.testing import thin_lenet
 from lrbench.testing.engines import augmented
 
 STEPS = 16
@@ -82,7 +83,7 @@ def varied(make_job, tmp_path: Path) -> SessionInputs:
 
 @pytest.fixture
 def lenet(make_job, repository: Path) -> SessionInputs:
-    net: NetParameter = augmented(read_net(find_net("lenet", repository)))
+    net: NetParameter = augmented(thin_lenet())
     return share(make_job(net=net, batch_size=8))
 
 
@@ -126,7 +127,7 @@ def test_lanes_of_any_policy_seed_and_solver_are_runs_alone(net, request):
 
 
 def test_lanes_that_read_the_same_batch_in_a_round_have_it_made_once(small, make_job, repository, monkeypatch):
-    plain = share(make_job("plain", net=read_net(find_net("lenet", repository)), batch_size=8))
+    plain = share(make_job("plain", net=thin_lenet(), batch_size=8))
     read: list[int] = []
     whole = type(plain.batches).read
 

@@ -13,10 +13,9 @@ import pytest
 from lrbench.engines.base import NetJob, Session
 from lrbench.engines.torch.engine import TorchEngine
 from lrbench.errors import EngineFailed, EngineUnavailable, NetError, SpecError
-from lrbench.nets import find_net, read_net
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.sections import EngineSettings
-from lrbench.testing import ProcessEngineConformance
+from lrbench.testing import ProcessEngineConformance, thin_lenet
 from lrbench.testing.engines import SOLVERS
 
 pytestmark = pytest.mark.usefixtures("warm_torch")
@@ -113,7 +112,7 @@ def test_what_it_cannot_do_is_refused_before_anything_is_written(engine, make_jo
         engine.check(make_job("a", driver="native"))
     with pytest.raises(EngineUnavailable, match="PyTorch sees"):
         engine.check(make_job("b", engine=EngineSettings(name="torch", device="gpu"), device_id=99))
-    net = read_net(find_net("lenet", repository))
+    net = thin_lenet()
     next(layer for layer in net.layer if layer.type == "ReLU").type = "SPP"
     with pytest.raises(NetError, match=r'layer "relu1".*SPP'):
         engine.check(make_job("c", net=net))
