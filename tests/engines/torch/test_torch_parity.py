@@ -79,7 +79,7 @@ def test_a_net_of_rarer_layers_and_several_losses_trains_as_caffe_does(caffe, ma
 
 @pytest.mark.parametrize(
     ("name", "data_set", "rate", "batch_size"),
-    [("cnn3", "cifar10", 0.001, 25), ("resnet20", "cifar10_padded", 0.01, 10)],
+    [("cnn3", "cifar10", 0.001, 10), ("resnet20", "cifar10_padded", 0.01, 5)],
 )
 def test_cifar_nets_train_as_caffe_does(caffe, cifar, repository, tmp_path, name, data_set, rate, batch_size):
     path = find_net(name, repository)
@@ -99,7 +99,7 @@ def test_cifar_nets_train_as_caffe_does(caffe, cifar, repository, tmp_path, name
         engine=EngineSettings(),
         folder=tmp_path / "run",
     )
-    assert first_alike(caffe, job, 20).failures() == []
+    assert first_alike(caffe, job, 15).failures() == []
 
 
 def test_an_engine_that_parts_from_caffe_is_told_apart(caffe, make_job, mnist):
