@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
 from lrbench.data import Prepared
-from lrbench.errors import EngineFailed
+from lrbench.errors import EngineFailed, SpecError
 from lrbench.nets import has_mean_losses
 from lrbench.nets.caffe_pb2 import NetParameter
 from lrbench.policies import Policy
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.momentum import momentum_of
 from lrbench.spec.program import CarriedFunction
 from lrbench.spec.sections import EngineSettings, Order
 from lrbench.spec.snapshots import SnapshotSettings
@@ -102,6 +103,12 @@ class NetJob(Job):
     def mean_losses(self) -> bool:
         """Whether the net's losses are means over the labels."""
         return has_mean_losses(self.net)
+
+    @property
+    def momenta(self) -> NDArray[np.float32] | None:
+        """The momentum of every iteration where a policy gives it; None where ``solver.momentum`` is a number."""
+        policy = self.solver.momentum_policy
+        return None if policy is None else momentum_of(policy, 0, self.iterations, self.iterations)
 
     @property
     def test_batches(self) -> int:
@@ -319,6 +326,17 @@ class Engine(ABC, Generic[JobT]):
         Raises:
             UsageError: of the kind that fits.
         """
+
+    def check_momentum(self, job: NetJob) -> None:
+        """Refuse a job whose momentum is a policy; an engine that sets ``job.momenta`` allows it.
+
+        Raises:
+            SpecError: the engine cannot set the momentum of each iteration.
+        """
+        raise SpecError(
+            f"the engine {job.engine.name} takes the momentum as a number, but it is {job.solver.momentum}",
+            remedy="set solver.momentum to a number, or train with torch",
+        )
 
     def check_resumable(self, job: JobT) -> None:
         """Refuse a job whose session could not go on from a snapshot; starts it where that is not known otherwise.

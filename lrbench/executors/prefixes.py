@@ -1,9 +1,9 @@
-"""Prefixes that runs share: iterations with the same seed and the same learning rates, which are trained once.
+"""Prefixes that runs share: iterations with the same seed, learning rates and momentum, which are trained once.
 
-Up to an evaluation at which the rates of two runs have been the same, one is a copy of the other: a run begins there
-as a branch of the run before it, and its results are those of training from scratch, bit for bit where the engine
-resumes so. Runs of closed-loop policies, and those of the native driver, which has no snapshots, are trained from the
-start.
+Up to an evaluation at which the rates and the momentum of two runs have been the same, one is a copy of the other: a
+run begins there as a branch of the run before it, and its results are those of training from scratch, bit for bit where
+the engine resumes so. Runs of closed-loop policies, and those of the native driver, which has no snapshots, are trained
+from the start.
 """
 
 from __future__ import annotations
@@ -85,8 +85,10 @@ def _can_share(task: Task) -> bool:
 
 
 def _likeness(task: Task) -> str:
-    """Everything that decides the outcome but the policy, and the length where the training cannot depend on it."""
+    """Everything that decides the outcome but the policies, and the length where the training cannot depend on it."""
     identity = {**task.experiment.identity(task.run, task.data), "policy": None, "rates": None}
+    if task.run.momentum_policy is not None:
+        identity["solver"] = {**identity["solver"], "momentum": "policy"}
     workload = task.experiment.workload
     if not isinstance(workload, ProgramWorkload) or workload.function is not None:
         identity["workload"] = {**identity["workload"], "iterations": None}
@@ -102,8 +104,8 @@ def _parents(
 ) -> dict[int, tuple[int, int]]:
     """For each task the earlier one that shares most with it, and the last evaluation that they share.
 
-    Groups of tasks are split by the rates of one interval between evaluations after the other, so that rates are
-    computed only as far as they are shared, and one interval further.
+    Groups of tasks are split by the rates, and by the momentum where a policy gives it, of one interval between
+    evaluations after the other, so that rates are computed only as far as they are shared, and one interval further.
     """
     interval = tasks[group[0]].experiment.workload.test_interval
     found: dict[int, tuple[int, int]] = {}
@@ -114,8 +116,10 @@ def _parents(
         for index in alike:
             iterations = tasks[index].experiment.workload.iterations
             if start + interval <= iterations:
-                policy = tasks[index].run.effective_policy
-                parts[rates(policy, iterations, start, start + interval)].append(index)
+                run = tasks[index].run
+                policies = [run.effective_policy, *([run.momentum_policy] if run.momentum_policy else [])]
+                values = b"".join(rates(policy, iterations, start, start + interval) for policy in policies)
+                parts[values].append(index)
         for first, *others in parts.values():
             found |= dict.fromkeys(others, (first, start + interval))
             if others:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lrbench.data import open_folder
-from lrbench.engines.base import Engine
+from lrbench.engines.base import Engine, NetJob
 from lrbench.engines.names import is_own
 from lrbench.engines.registry import check_engine_name
 from lrbench.engines.site import Site
@@ -116,6 +116,8 @@ def check_tasks(tasks: Sequence[Task], engine: Engine, experiment: Experiment) -
     """Let the engine check the tasks on every GPU; its errors get the spec's line."""
     check_lanes(engine, experiment)
     document = experiment.document
+    with document.placing("solver", "momentum"):
+        check_momenta(tasks, engine)
     policies = {task.run.effective_policy: task.job() for task in tasks}
     other_gpus = tasks[0].job_per_gpu()[1:] if tasks else []
     for job in (*policies.values(), *other_gpus):
@@ -125,6 +127,18 @@ def check_tasks(tasks: Sequence[Task], engine: Engine, experiment: Experiment) -
             raise error.at(document.where(("workload", "net"))) from error
         except SpecError as error:
             raise error.at(document.where(("engine", "driver"))) from error
+
+
+def check_momenta(tasks: Sequence[Task], engine: Engine) -> None:
+    """Let the engine check every solver whose momentum is a policy.
+
+    Raises:
+        SpecError: it cannot set the momentum of each iteration.
+    """
+    jobs = {task.run.solver: task.job() for task in tasks if task.run.momentum_policy is not None}
+    for job in jobs.values():
+        assert isinstance(job, NetJob)
+        engine.check_momentum(job)
 
 
 def check_lanes(engine: Engine, experiment: Experiment) -> None:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
-from lrbench.errors import UsageError
+from lrbench.errors import PolicyError, UsageError
 from lrbench.importing.description import Described
 from lrbench.importing.imported import Given, Imported
 from lrbench.importing.sequential import cycle_steps, parts_with_bases
-from lrbench.policies import policy_from_mapping
+from lrbench.policies import Policy, policy_from_mapping
 from lrbench.policies.plateau_detection import MODES
 
 Arguments = Mapping[str, Any]
@@ -126,7 +126,9 @@ def _cyclic(a: Arguments, given: Given) -> Made:
         raise UsageError("max_lr is below base_lr", remedy="exchange them")
     fields = {"k0": a["base_lr"], "k1": a["max_lr"], "l": a["step_size_up"]}
     gamma = {"gamma": a["gamma"]} if a["mode"] == "exp_range" else {}
-    return {"function": functions[a["mode"]], **fields, **gamma}, _momentum(a)
+    momentum = {"k0": a["max_momentum"], "k1": a["base_momentum"], "l": a["step_size_up"]}
+    same = {"function": "TRI_HIGH", **momentum} if a["mode"] == "triangular" else None
+    return {"function": functions[a["mode"]], **fields, **gamma}, _momentum(a, same)
 
 
 def _onecycle(a: Arguments, given: Given) -> Made:
@@ -138,17 +140,25 @@ def _onecycle(a: Arguments, given: Given) -> Made:
         )
     peak = a["max_lr"]
     start = peak / a["div_factor"]
-    fields = {"k0": start, "k1": peak, "k2": start / a["final_div_factor"], "rise": a["pct_start"]}
+    fields = {"k0": start, "k1": peak, "k2": start / a["final_div_factor"]}
     notes = ["its l is the run's iterations, as total_steps is not given"] if length is None else []
     if steps is not None and given.iterations is not None and given.iterations > steps:
         notes.append(f"after its {steps} steps PyTorch's OneCycleLR raises an error; the policy stays at its last rate")
-    of_run = {} if length is None else {"l": length}
-    return {"function": "ONECYCLE", **fields, **of_run, "anneal": a["anneal_strategy"]}, [*notes, *_momentum(a)]
+    shape = {"rise": a["pct_start"], "anneal": a["anneal_strategy"], **({} if length is None else {"l": length})}
+    high = a["max_momentum"]
+    momentum = {"function": "ONECYCLE", "k0": high, "k1": a["base_momentum"], "k2": high, **shape}
+    return {"function": "ONECYCLE", **fields, **shape}, [*notes, *_momentum(a, momentum)]
 
 
-def _momentum(a: Arguments) -> list[str]:
+def _momentum(a: Arguments, policy: Mapping[str, Any] | None) -> list[str]:
+    """Return a note where the scheduler cycles the momentum, with the policy of a spec that does so, if any."""
+    if not a["cycle_momentum"]:
+        return []
     note = "the momentum, which PyTorch cycles unless cycle_momentum=False, is not part of the policy"
-    return [note] if a["cycle_momentum"] else []
+    try:
+        return [note if policy is None else f"{note}; in a spec it is solver.momentum: {Policy.of(policy)}"]
+    except PolicyError:
+        return [note]
 
 
 def _plateau(a: Arguments, given: Given) -> Made:

@@ -72,6 +72,10 @@ def labels(found: Iterable[Settings], name: Callable[[Settings], str]) -> dict[b
 def _differences(settings: Settings, others: list[Settings]) -> str:
     names = sorted({name for other in others for name in other})
     differing = [name for name in names if len({orjson.dumps(other.get(name)) for other in others}) > 1]
-    # Hashes and other long values are cut: twelve characters tell them apart. What is not set is not shown.
-    shown = [f"{name}={str(settings[name])[:12]}" for name in differing if settings.get(name) is not None]
+    shown = [f"{name}={_short(name, settings[name])}" for name in differing if settings.get(name) is not None]
     return f" ({', '.join(shown)})" if shown else ""
+
+
+def _short(name: str, value: Any) -> str:
+    """Cut hashes and other long values, which twelve characters tell apart; a momentum may be a policy."""
+    return str(value) if name == "momentum" else str(value)[:12]

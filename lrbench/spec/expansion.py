@@ -54,6 +54,11 @@ class Run:
         return self.policy.scaled(self.lr_scale)
 
     @property
+    def momentum_policy(self) -> Policy | None:
+        """The policy of the momentum; None where it is a number, or a program's own."""
+        return self.solver.momentum_policy if isinstance(self.solver, SolverSettings) else None
+
+    @property
     def label(self) -> str:
         """A short name that distinguishes the run from others."""
         scale = f" x{self.lr_scale:g}" if self.lr_scale != 1 else ""

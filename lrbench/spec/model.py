@@ -6,13 +6,16 @@ A field's example is what a message shows when its key is missing or its value i
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from lrbench.errors import did_you_mean
+from lrbench.errors import PolicyError, did_you_mean
 from lrbench.metrics.objective import AnyTarget, Goal, Objective, Target, is_evaluated, is_measured, known_goal
+from lrbench.policies import Policy
+from lrbench.spec.momentum import Momentum, check_momentum
 from lrbench.spec.sections import (
     CompositionSettings,
     Count,
@@ -105,7 +108,7 @@ class SolverSettings(Settings):
 
     Attributes:
         type: update rule; a list of types stands for a list of solvers.
-        momentum: momentum of SGD, Nesterov, AdaDelta and Adam.
+        momentum: momentum of SGD, Nesterov, AdaDelta and Adam; a policy gives that of each iteration.
         momentum2: second momentum of Adam.
         delta: term that keeps the divisor of AdaGrad, RMSProp, AdaDelta and Adam above 0.
         rms_decay: decay rate of RMSProp.
@@ -119,7 +122,7 @@ class SolverSettings(Settings):
     """
 
     type: SolverType = "SGD"
-    momentum: Fraction = Field(default=0.0, examples=["0.9"])
+    momentum: Momentum = Field(default=0.0, examples=["0.9"])
     momentum2: Fraction = Field(default=0.999, examples=["0.999"])
     delta: Positive = Field(default=1e-8, examples=["1e-8"])
     rms_decay: Fraction = Field(default=0.99, examples=["0.99"])
@@ -139,6 +142,11 @@ class SolverSettings(Settings):
                     "remove it, or write a list of mappings, one per solver",
                 )
         return self
+
+    @cached_property
+    def momentum_policy(self) -> Policy | None:
+        """The policy that gives the momentum of each iteration; None where it is a number."""
+        return Policy.parse(self.momentum) if isinstance(self.momentum, str) else None
 
     def resolved(self) -> dict[str, Any]:
         """The parameters that this type reads, with their values."""
@@ -304,10 +312,22 @@ class ExperimentSettings(Settings):
             metric = self.objective.ranking
             self.seeds.check_unit(metric.unit, metric.title)
         refuse_doubled(self.seed_list, ("seeds",))
+        self._momenta_fit()
         same = first_doubled([tuple(solver.resolved().items()) for solver in self.solver])
         if same is not None:
             raise inconsistent(("solver", same), "is the same as an earlier solver", "remove one")
         return self
+
+    def _momenta_fit(self) -> None:
+        """Raise an error for a momentum policy that is impossible in a run of the workload's length."""
+        for index, solver in enumerate(self.solver):
+            policy = solver.momentum_policy if isinstance(solver, SolverSettings) else None
+            try:
+                if policy is not None:
+                    check_momentum(policy, self.workload.iterations)
+            except PolicyError as error:
+                remedy = error.remedy or "change its parameters"
+                raise inconsistent(("solver", index, "momentum"), f"is {policy}: {error.message}", remedy) from None
 
     @property
     def seed_list(self) -> list[int]:

@@ -18,6 +18,7 @@ from lrbench.runs.directory import RunDirectory
 from lrbench.spec.expansion import Run
 from lrbench.spec.experiment import Data, Experiment
 from lrbench.spec.model import SolverSettings
+from lrbench.spec.momentum import momentum_of
 
 SUFFIX = "branch"
 CooldownShape = Literal["linear", "sqrt", "cosine"]
@@ -144,10 +145,25 @@ def follow_up(stored: StoredRun, policy: Policy, end: int, suffix: str, threads:
     experiment = replace(stored.experiment, settings=settings, workload=replace(workload, iterations=end))
     solver = stored.run.solver
     if isinstance(solver, SolverSettings):
+        _check_momentum(stored, end)
         solver = solver.model_copy(update={"lr_scale": 1.0})
     run = Run(policy, 1.0, solver, stored.run.seed)
     folder = stored.folder.parent.parent / experiment.name / experiment.run_id(run, stored.data)
     return Task(1, run, experiment, stored.data, folder, threads)
+
+
+def _check_momentum(stored: StoredRun, end: int) -> None:
+    """Raise SpecError where a run of ``end`` iterations would have another momentum than the stored run."""
+    policy, iterations = stored.run.momentum_policy, stored.experiment.workload.iterations
+    if policy is None:
+        return
+    along = min(iterations, end)
+    if not np.array_equal(momentum_of(policy, 0, along, iterations), momentum_of(policy, 0, along, end)):
+        raise SpecError(
+            f"the momentum {policy} depends on the length of its run, so that runs of other lengths cannot share it",
+            where=str(stored.folder),
+            remedy="use a run whose momentum is a number, or a policy that has its l",
+        )
 
 
 def results_by_length(tasks: Sequence[Task], cooldown: float) -> list[LengthResult]:

@@ -14,6 +14,7 @@ from lrbench.executors.base import Executor
 from lrbench.executors.dispatcher import Dispatcher, Listener, Outcome
 from lrbench.executors.local import LocalExecutor
 from lrbench.executors.plan import Task
+from lrbench.executors.setup import check_momenta
 from lrbench.policies import Policy
 from lrbench.runner import Pause
 from lrbench.runs.declarations import program_notes
@@ -180,6 +181,7 @@ class TrialRunner:
         Raises:
             UsageError: the engine cannot run it.
         """
+        check_momenta([task], self.engine)
         for job in task.job_per_gpu():
             self.engine.check(job)
 

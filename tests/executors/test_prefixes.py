@@ -9,12 +9,12 @@ import pytest
 from factories.fake_engine import FakeEngine, FakeSession
 from factories.made_up_jobs import prepared
 
-from lrbench.errors import EngineFailed
+from lrbench.errors import EngineFailed, SpecError
 from lrbench.executors.dispatcher import Dispatcher
 from lrbench.executors.local import LocalPlaces
 from lrbench.executors.plan import Prefix, Task, tasks
 from lrbench.executors.prefixes import run_sharing, saved_iterations, with_prefixes
-from lrbench.executors.setup import estimate
+from lrbench.executors.setup import check_tasks, estimate
 from lrbench.runs.directory import RunDirectory
 from lrbench.spec.experiment import read_experiment
 
@@ -158,3 +158,27 @@ def test_runs_of_an_engine_without_snapshots_do_not_wait_for_each_other(tmp_path
     ended = run_sharing(Dispatcher(FakeEngine(wait, resumable=False), LocalPlaces(2)), planned(tmp_path, text))
     assert first_waits.is_set()
     assert [each.status.status for each in ended] == ["finished"] * 2
+
+
+def test_runs_share_iterations_only_where_their_momentum_is_the_same(tmp_path):
+    """The two policies of the momentum part at iteration 30; a number shares nothing with a policy."""
+    text = """
+workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 60, test_interval: 10}
+solver:
+  - {type: SGD, momentum: 0.9}
+  - {type: SGD, momentum: FIX(k0=0.9)}
+  - {type: SGD, momentum: 'NSTEP(k0=0.9, gamma=0.5, l=[30])'}
+  - {type: SGD, momentum: 'LINEAR(k0=0.9, k1=0.8)'}
+policies: [FIX(k0=0.001)]
+"""
+    plan = planned(tmp_path, text)
+    number, fixed, falling, line = with_prefixes(plan)
+    assert (number.prefix, fixed.prefix, line.prefix) == (None, None, None)
+    assert falling.prefix == Prefix(plan[1].folder, 30)
+
+
+def test_an_engine_that_does_not_set_the_momentum_refuses_a_policy_of_it(tmp_path):
+    plan = planned(tmp_path, SPEC.replace("momentum: 0.9", "momentum: FIX(k0=0.9)"))
+    with pytest.raises(SpecError, match="takes the momentum as a number, but it is FIX") as refused:
+        check_tasks(plan, FakeEngine(), plan[0].experiment)
+    assert "trial.yaml:3" in str(refused.value)

@@ -15,6 +15,7 @@ from torch.optim import lr_scheduler
 from lrbench.errors import LRBenchError
 from lrbench.importing import Given, import_policy
 from lrbench.importing.description import REQUIRED, SIGNATURES
+from lrbench.policies import parse_policy
 from lrbench.torch import PolicyLR
 
 STEPS = 130
@@ -66,6 +67,27 @@ def test_the_policy_has_the_rates_of_pytorchs_scheduler(text: str) -> None:
     opt = optimizer()
     theirs = list(used(opt, made(text, opt)))
     np.testing.assert_allclose(imported.policy.rates(np.arange(STEPS), STEPS), theirs, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OneCycleLR(opt, max_lr=0.1, total_steps=131)",
+        "OneCycleLR(opt, max_lr=0.1, total_steps=200, pct_start=0.4, anneal_strategy='linear', max_momentum=0.9)",
+        "CyclicLR(opt, 0.01, 0.06, step_size_up=20)",
+    ],
+)
+def test_a_note_has_the_policy_of_the_momentum_that_pytorch_cycles(text: str) -> None:
+    (note,) = [note for note in import_policy(text, Given(rate=RATE)).notes if "momentum" in note]
+    policy = parse_policy(note.partition("solver.momentum: ")[2])
+    opt, theirs = optimizer(), []
+    scheduler = made(text, opt)
+    for _ in range(130):
+        theirs.append(opt.param_groups[0]["momentum"])
+        opt.step()
+        scheduler.step()
+    np.testing.assert_allclose(policy.rates(np.arange(130), 130), theirs, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -207,11 +207,16 @@ def test_by_iterations_to_the_target_fewer_is_better_and_a_miss_has_no_value(tmp
 
 
 def test_two_solvers_of_one_type_are_two_columns(tmp_path):
-    for momentum in (0.5, 0.9):
+    for number, momentum in enumerate((0.5, 0.9, "LINEAR(k0=0.9, k1=0.5)", "LINEAR(k0=0.9, k1=0.8)")):
         solver = {**SGD, "momentum": momentum}
-        write(tmp_path, FIX, solver, 0.9, run_id=f"m{momentum}")
+        write(tmp_path, FIX, solver, 0.9, run_id=f"m{number}")
     (table,) = compared(tmp_path).tables
-    assert table.values == ("SGD (momentum=0.5)", "SGD (momentum=0.9)")
+    assert table.values == (
+        "SGD (momentum=0.5)",
+        "SGD (momentum=0.9)",
+        "SGD (momentum=LINEAR(k0=0.9, k1=0.5))",
+        "SGD (momentum=LINEAR(k0=0.9, k1=0.8))",
+    )
 
 
 def test_engines_are_not_mixed_and_what_has_one_solver_is_left_out(tmp_path):

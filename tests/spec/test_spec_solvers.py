@@ -124,3 +124,51 @@ def test_a_solvers_scale_multiplies_the_rates_of_every_policy(spec):
     assert scaled.policy.text == "SCALE(factor=0.1, policy=FIX(k0=0.01))"
     assert scaled.function == "FIX"
     assert scaled.effective_policy.rates([0], 100)[0] == pytest.approx(0.001)
+
+
+def test_the_momentum_may_be_a_policy_as_text_or_as_a_mapping(spec):
+    (text,) = solvers(spec, "{type: SGD, momentum: 'TRI(k0=0.95,k1=0.85,l=20)'}")
+    (mapping,) = solvers(spec, "{type: SGD, momentum: {function: TRI, k0: 0.95, k1: 0.85, l: 20}}")
+    assert text == mapping
+    assert text.resolved()["momentum"] == "TRI(k0=0.95, k1=0.85, l=20)"
+    assert text.momentum_policy(10) == pytest.approx(0.9)
+    assert solvers(spec, "{type: SGD, momentum: 0}")[0].momentum_policy is None
+
+
+def test_a_momentum_policy_is_part_of_the_id_and_a_number_keeps_its_own(spec, data):
+    (number,) = with_solver(spec, "{type: SGD, momentum: 0.9}").read().run_ids(data)
+    (policy,) = with_solver(spec, "{type: SGD, momentum: FIX(k0=0.9)}").read().run_ids(data)
+    (other,) = with_solver(spec, "{type: SGD, momentum: FIX(k0=0.8)}").read().run_ids(data)
+    assert number == spec.read().run_ids(data)[0]
+    assert len({number, policy, other}) == 3
+
+
+ONECYCLE = "ONECYCLE(k0=0.95, k1=0.85, k2=0.95)"
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("TRI(k0=0.9)", "is 'TRI(k0=0.9)', which is neither a number nor a policy: the parameters k1 (the other end of "
+         "the range of rates) and l (half a cycle, in iterations) are missing; for example TRI(k0=0.01, k1=0.06, l=2000)"),
+        ("LINEAR(k0=0.9, k1=1, l=10)", "is LINEAR(k0=0.9, k1=1, l=10): its value at t = 10 is 1, but a momentum is below "
+         f"1; change its parameters, such as to {ONECYCLE}"),
+        ("FIX(k0=-0.5)", None),
+        ("GREEDY(k0=0.9)", None),
+    ],
+)  # fmt: skip
+def test_a_momentum_policy_that_is_impossible_is_refused(spec, written, message):
+    refusal = with_solver(spec, f"{{type: SGD, momentum: '{written}'}}").refusal()
+    assert refusal.startswith("trial.yaml:9: solver.momentum is ")
+    if message is not None:
+        assert refusal == f"trial.yaml:9: solver.momentum {message}"
+
+
+def test_a_momentum_policy_of_a_list_of_solvers_is_named_by_its_place(spec):
+    refusal = with_solver(spec, "[Adam, {type: SGD, momentum: FIX(k0=1)}]").refusal()
+    assert refusal.startswith("trial.yaml:9: solver.1.momentum is FIX(k0=1): its value at t = 0 is 1")
+
+
+def test_a_type_without_a_momentum_takes_no_policy_of_it(spec):
+    refusal = with_solver(spec, "{type: AdaGrad, momentum: FIX(k0=0.5)}").refusal()
+    assert refusal == f"trial.yaml:9: solver.momentum is not a parameter of AdaGrad; {TAKES_NONE}"

@@ -30,9 +30,12 @@ policies: ['{}']
 """
 
 
-def stable(folder: Path, iterations: int = 160, policy: str = STABLE, keep: str = "all") -> StoredRun:
+def stable(
+    folder: Path, iterations: int = 160, policy: str = STABLE, keep: str = "all", momentum: str = "0.9"
+) -> StoredRun:
     (folder / "stable.yaml").write_text(SPEC.format(iterations, policy))
-    experiment = read_experiment(folder / "stable.yaml", [f"snapshots.keep={keep}"])
+    changes = [f"snapshots.keep={keep}", f"solver.momentum={momentum}"]
+    experiment = read_experiment(folder / "stable.yaml", changes)
     data = prepared(folder)
     (task,) = tasks(experiment, data, folder / "results")
     run_sharing(Dispatcher(FakeEngine(), LocalPlaces()), [task])
@@ -111,3 +114,12 @@ def test_the_document_has_a_row_for_each_length_and_what_was_trained(tmp_path):
     assert "one seed each: differences may be chance" in text
     assert [row["iterations"] for row in document.records()] == [50, 100, 200]
     assert document.data()["iterations_trained"] == 230
+
+
+def test_a_momentum_that_depends_on_the_length_of_its_run_is_refused(tmp_path):
+    run = stable(tmp_path, momentum="LINEAR(k0=0.9, k1=0.8, l=100)")
+    assert trained(branches([run], [50, 100], 0.2, "linear", 1)) == {50: 10, 100: 20}
+    (tmp_path / "other").mkdir()
+    run = stable(tmp_path / "other", momentum="LINEAR(k0=0.9, k1=0.8)")
+    with pytest.raises(SpecError, match=r"the momentum LINEAR\(k0=0.9, k1=0.8\) depends on the length of its run"):
+        branches([run], [50, 100], 0.2, "linear", 1)

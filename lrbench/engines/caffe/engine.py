@@ -46,7 +46,7 @@ class CaffeEngine(Engine[NetJob]):
         return {"name": "caffe", "version": info.version, "python": info.python_version}
 
     def check(self, job: NetJob) -> None:
-        """Refuse a GPU that this Caffe cannot use, a policy that the native driver cannot take, a net that is not fit.
+        """Refuse a GPU that this Caffe cannot use, policies that the driver cannot take, and a net that is not fit.
 
         Raises:
             EngineUnavailable, SpecError or NetError.
@@ -58,7 +58,24 @@ class CaffeEngine(Engine[NetJob]):
             )
         if job.engine.driver == "native":
             self._check_native(job)
+        if job.solver.momentum_policy is not None:
+            self.check_momentum(job)
         self.check_layers(bind(job).net, job.net_where)
+
+    def check_momentum(self, job: NetJob) -> None:
+        """Refuse a momentum policy but for SGD on the CPU with the stepping driver, which has the updates to add it to.
+
+        Raises:
+            SpecError: Caffe's other solvers and ``caffe train`` keep the momentum they begin with.
+        """
+        engine, solver = job.engine, job.solver
+        if solver.type != "SGD" or engine.driver != "stepping" or engine.device != "cpu":
+            given = f"{solver.type}, {engine.driver} driver, {engine.device}"
+            raise SpecError(
+                f"the momentum is {solver.momentum}, which Caffe takes for SGD with the stepping driver on the CPU "
+                f"alone, but this is {given}",
+                remedy="set solver.momentum to a number, or train with torch",
+            )
 
     def check_layers(self, net: NetParameter, where: str) -> None:
         """Refuse a layer type that this build of Caffe does not have."""

@@ -16,6 +16,8 @@ NEVER = 2**31 - 1
 POLICY_IS = "Learning-rate policy: "
 NOT_NATIVE = "Caffe has no native form of it: LRBench sets base_lr before each iteration, caffe train would not."
 """The solver's first two comments, the second where the solver's own lr_policy is not the run's policy."""
+MOMENTUM_IS = "Momentum policy: {}, which Caffe has no form of: LRBench adds the momentum after each update."
+"""The comment where a policy gives the momentum; the solver's own momentum is 0 then."""
 
 
 def write_run_files(job: NetJob, bound: BoundNet) -> None:
@@ -24,6 +26,8 @@ def write_run_files(job: NetJob, bound: BoundNet) -> None:
     header = f"{POLICY_IS}{job.policy.text}"
     if native_schedule(job.policy, job.iterations) is None:
         header += f"\n{NOT_NATIVE}"
+    if job.solver.momentum_policy is not None:
+        header += f"\n{MOMENTUM_IS.format(job.solver.momentum_policy)}"
     write_message(job.folder / SOLVER, native_solver(job), header=header)
 
 
@@ -67,6 +71,8 @@ def _solver(job: NetJob) -> SolverParameter:
         solver_mode=SolverParameter.GPU if job.engine.device == "gpu" else SolverParameter.CPU,
         device_id=job.device_id,
     )
+    if job.solver.momentum_policy is not None:
+        given["momentum"] = 0.0
     for name in SOLVER_FIELDS:
         if name in given:
             setattr(solver, name, given[name])

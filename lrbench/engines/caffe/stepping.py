@@ -21,9 +21,10 @@ from lrbench.storage import read_regular
 
 STEPPING_SOLVER = "solver.stepping.prototxt"
 INCOMING = "snapshots/incoming/net"
+INCOMING_VELOCITY = "snapshots/incoming/velocity.npy"
 FULL_BYTES = 1 << 20
 TIMED_PASSES = 5
-WEIGHTS, STATE = "net.caffemodel", "net.solverstate"
+WEIGHTS, STATE, VELOCITY = "net.caffemodel", "net.solverstate", "velocity.npy"
 
 
 class SteppingSession(Session):
@@ -40,6 +41,7 @@ class SteppingSession(Session):
         try:
             self._worker.ask(
                 "open",
+                b"" if job.momenta is None else job.momenta.astype("<f4").tobytes(),
                 solver=STEPPING_SOLVER,
                 iter_size=job.solver.iter_size,
                 loss=bound.train_loss,
@@ -84,7 +86,7 @@ class SteppingSession(Session):
     def save(self, folder: Path) -> None:
         """Caffe's snapshot, read back to be sure that it is whole, then moved to ``folder``."""
         try:
-            iteration = self._worker.ask("save")["iteration"]
+            iteration = self._worker.ask("save", velocity=INCOMING_VELOCITY)["iteration"]
         except EngineFailed as error:
             raise EngineFailed(f"{error}; it was writing a snapshot{self._free_space(str(error))}") from error
         weights = self._incoming.with_name(f"net_iter_{iteration}.caffemodel")
@@ -100,6 +102,8 @@ class SteppingSession(Session):
         folder.mkdir(parents=True)
         weights.rename(folder / WEIGHTS)
         state.rename(folder / STATE)
+        if self._job.solver.momentum_policy is not None:
+            (self._job.folder / INCOMING_VELOCITY).rename(folder / VELOCITY)
 
     def _free_space(self, error: str = "") -> str:
         """Name a full disk as the reason; where Caffe could not write, other runs may have freed space since."""
@@ -116,7 +120,12 @@ class SteppingSession(Session):
         prefix = f"{self._incoming}_iter_{state.iter}"
         shutil.copyfile(folder / WEIGHTS, f"{prefix}.caffemodel")
         shutil.copyfile(folder / STATE, f"{prefix}.solverstate")
-        self._worker.ask("restore", state=f"{INCOMING}_iter_{state.iter}.solverstate", replay=self._bound.replay_layers)
+        self._worker.ask(
+            "restore",
+            state=f"{INCOMING}_iter_{state.iter}.solverstate",
+            velocity=str((folder / VELOCITY).resolve()),
+            replay=self._bound.replay_layers,
+        )
         for suffix in ("caffemodel", "solverstate"):
             Path(f"{prefix}.{suffix}").unlink()
 

@@ -17,6 +17,7 @@ import numpy as np
 # Run as a script by a Python that does not have LRBench installed.
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "process"))
 from server import Message, Reply, serve, usage  # type: ignore[import-not-found]
+from velocity import Velocity  # type: ignore[import-not-found]
 
 PROGRESS_SECONDS = 0.5
 
@@ -56,9 +57,13 @@ class Worker(object):
         self.loss_sum = 0.0
         self.partial = (0.0, 0.0)
         self.told = 0.0
+        self.velocity = None  # type: Any
 
-    def do_open(self, request: Message, _payload: bytes) -> Message:
-        """Build the solver that ``request['solver']`` describes; the test net shares its weights."""
+    def do_open(self, request: Message, payload: bytes) -> Message:
+        """Build the solver that ``request['solver']`` describes; the test net shares its weights.
+
+        The payload has the momentum of every iteration as float32 where it is not the solver's own.
+        """
         self._set_mode(request)
         self.solver = self.caffe.get_solver(str(request["solver"]))
         self.net = self.solver.net
@@ -72,6 +77,8 @@ class Worker(object):
         self.solver.add_callback(self._on_start, self._on_gradients_ready)
         if self.iter_size > 1:
             self.net.after_forward(self._after_forward)
+        if payload:
+            self.velocity = Velocity(self.net, np.frombuffer(payload, dtype="<f4"))
         return {}
 
     def do_open_test(self, request: Message, _payload: bytes) -> Message:
@@ -101,7 +108,7 @@ class Worker(object):
         finite = True
         started = time.perf_counter()
         try:
-            self.solver.step(len(self.rates))
+            self._step()
         except Diverged:
             finite = False
         seconds = time.perf_counter() - started
@@ -112,6 +119,15 @@ class Worker(object):
             "finite": finite,
             "rate": float(self.solver.lr),
         }
+
+    def _step(self) -> None:
+        if self.velocity is None:
+            self.solver.step(len(self.rates))
+            return
+        for _ in self.rates:  # only between calls are the updates there to be read
+            iteration = int(self.solver.iter)
+            self.solver.step(1)
+            self.velocity.apply(iteration)
 
     def _on_start(self) -> None:
         self.solver.param.base_lr = self.rates[self.position]
@@ -128,6 +144,8 @@ class Worker(object):
         self.position += 1
         if not np.isfinite(objective):
             raise Diverged()
+        if self.velocity is not None:
+            self.velocity.hold()
         now = time.time()
         if now - self.told >= PROGRESS_SECONDS:
             self.told = now
@@ -177,13 +195,17 @@ class Worker(object):
         }
 
     def do_save(self, request: Message, _payload: bytes) -> Message:
-        """Have Caffe write weights and solver state under the solver's snapshot prefix."""
+        """Have Caffe write weights and solver state under the solver's snapshot prefix, and V where there is one."""
         self.solver.snapshot()
+        if self.velocity is not None:
+            self.velocity.save(str(request["velocity"]))
         return {"iteration": int(self.solver.iter)}
 
     def do_restore(self, request: Message, _payload: bytes) -> Message:
         """Bring back a snapshot, and with it how far the data layers had read and the random generator had drawn."""
         self.solver.restore(str(request["state"]))
+        if self.velocity is not None:
+            self.velocity.load(str(request["velocity"]))
         positions = [list(self.net._layer_names).index(name) for name in request["replay"]]
         for _ in range(int(self.solver.iter) * self.iter_size):
             for position in positions:

@@ -82,6 +82,9 @@ class TorchEngine(Engine[NetJob]):
         except NetError as error:
             raise error.at(job.net_where) from error
 
+    def check_momentum(self, job: NetJob) -> None:
+        """Do nothing: the momentum of each iteration is set whatever the solver and the device."""
+
     def check_layers(self, net: NetParameter, where: str) -> None:
         """Refuse a layer type that this engine does not have."""
         from lrbench.engines.torch.net import check_layer_types

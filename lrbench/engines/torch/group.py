@@ -89,7 +89,8 @@ class LaneGroup:
             self._jobs[lane] = job
         try:
             solver = job.solver.model_dump(exclude_unset=True)
-            self.ask("add", lane, seed=job.seed, order=job.order, solver=solver)
+            momenta = b"" if job.momenta is None else job.momenta.astype("<f4").tobytes()
+            self._request("add", momenta, lane=lane, seed=job.seed, order=job.order, solver=solver)
         except BaseException:
             self.remove(lane)
             raise

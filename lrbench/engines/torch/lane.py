@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lrbench.engines.torch.data import Batches
 from lrbench.engines.torch.session_inputs import SessionInputs
-from lrbench.engines.torch.solvers import Solver, make_solver
+from lrbench.engines.torch.solvers import Now, Solver, make_solver
 from lrbench.engines.torch.weights import read_caffemodel, write_caffemodel
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.sections import Order
@@ -50,6 +50,7 @@ class Lane:
         parameters: of the training phase; ``test_only`` those that only the test phase has.
         state: the solver's.
         generator: where Dropout draws from.
+        momenta: of each iteration of the run, where a policy gives them.
         done: updates done, as the device counts them; ``iteration`` as the host does, between stretches alone.
     """
 
@@ -63,11 +64,19 @@ class Lane:
     test_only: list[Tensor]
     state: list[Tensor]
     generator: torch.Generator
+    momenta: Tensor | None
     done: Tensor
     iteration: int = 0
 
     @classmethod
-    def open(cls, inputs: SessionInputs, settings: SolverSettings, seed: int, order: Order = "as stored") -> Lane:
+    def open(
+        cls,
+        inputs: SessionInputs,
+        settings: SolverSettings,
+        seed: int,
+        order: Order = "as stored",
+        momenta: NDArray[np.float32] | None = None,
+    ) -> Lane:
         """A lane with initial weights."""
         train, device = inputs.model.train, inputs.device
         initial = torch.Generator().manual_seed(seed)
@@ -86,6 +95,7 @@ class Lane:
             test_only=inputs.model.test.initial(initial, device=device),
             state=solver.state(parameters),
             generator=torch.Generator(device).manual_seed(seed),
+            momenta=None if momenta is None else torch.from_numpy(momenta).to(device),
             done=torch.zeros((), dtype=torch.int64, device=device),
         )
 
@@ -107,7 +117,8 @@ class Lane:
             torch._foreach_add_(gradients, others)
         found = iter(gradients)
         aligned = [next(found) if tensor.requires_grad else None for tensor in self.parameters]
-        self.solver.step(self.parameters, aligned, self.state, rate, self.done)
+        momentum = None if self.momenta is None else self.momenta.index_select(0, self.done.view(1))[0]
+        self.solver.step(self.parameters, aligned, self.state, Now(rate, self.done, momentum))
         self.done.add_(1)
         return losses / self.iter_size
 

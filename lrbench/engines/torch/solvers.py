@@ -10,13 +10,16 @@
 Source: ``SGDSolver::ApplyUpdate`` and what it calls, src/caffe/solvers/sgd_solver.cpp of Caffe 1.0.
 A parameter with lr_mult 0 has no gradient in Caffe, so it counts in no norm, is not regularised and never moves.
 
-The settings are rounded to float32 first, as Caffe holds them so; of 1 - momentum2 that is up to 1e-5.
+The settings are rounded to float32 first, as Caffe holds them so; of 1 - momentum2 that is up to 1e-5. Where a policy
+gives the momentum, it is that of the iteration in every formula; of Adam it is b1, in the correction too.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -41,6 +44,24 @@ class Learnable(Protocol):
         """Factor of the weight decay."""
 
 
+@dataclass(frozen=True)
+class Now:
+    """What an update depends on beside tensors and settings.
+
+    Each is a tensor without axes on the parameters' device, read when the step runs, so that a recorded CUDA graph
+    follows it, and never waited for.
+
+    Attributes:
+        rate: the learning rate, float64.
+        iteration: updates done before this one, from 0, an integer.
+        momentum: float32; None: that of the settings.
+    """
+
+    rate: Tensor
+    iteration: Tensor
+    momentum: Tensor | None = None
+
+
 class Solver(ABC):
     """An update rule and its settings; all that changes from step to step is in the tensors it is given."""
 
@@ -48,7 +69,7 @@ class Solver(ABC):
     """History tensors that each parameter has."""
 
     def __init__(self, settings: SolverSettings, specs: Sequence[Learnable]) -> None:
-        self._momentum = single(settings.momentum)
+        self._momentum = single(settings.momentum) if isinstance(settings.momentum, float) else math.nan
         self._momentum2 = single(settings.momentum2)
         self._delta = single(settings.delta)
         self._rms_decay = single(settings.rms_decay)
@@ -76,8 +97,7 @@ class Solver(ABC):
         parameters: Sequence[Tensor],
         gradients: Sequence[Tensor | None],
         state: Sequence[Tensor],
-        rate: Tensor,
-        iteration: Tensor,
+        now: Now,
     ) -> None:
         """One update, in place.
 
@@ -86,9 +106,7 @@ class Solver(ABC):
             gradients: the sum over iter_size batches; used up, so none may share memory with another. Those of
                 parameters with lr_mult 0 are not looked at.
             state: what :meth:`state` made.
-            rate: the learning rate, a float64 without axes on the parameters' device. It is read when the step runs, so
-                that a recorded CUDA graph follows it, and never waited for.
-            iteration: updates done before this one, from 0, in the same form as an integer.
+            now: rate, iteration and momentum of the step.
         """
         moving = [parameters[index] for index in self._moving]
         own = [_present(gradients[index]) for index in self._moving]
@@ -103,11 +121,15 @@ class Solver(ABC):
             if self._signs_decay:
                 decayed = list(torch._foreach_sign(decayed))
             torch._foreach_add_([own[index] for index in indices], decayed, alpha=decay)
-        torch._foreach_sub_(moving, self._updates(own, histories, rate, iteration))
+        torch._foreach_sub_(moving, self._updates(own, histories, now))
 
     @abstractmethod
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], now: Now) -> Tensors:
         """Compute the values to subtract from the parameters; histories are updated and gradients used up."""
+
+    def _momentum_at(self, now: Now) -> float | Tensor:
+        """The momentum of the step."""
+        return self._momentum if now.momentum is None else now.momentum
 
     def _at_rate(self, tensors: Tensors, rate: Tensor) -> None:
         """Multiply each by its local rate, eta = rate * lr_mult."""
@@ -119,6 +141,27 @@ class Solver(ABC):
 def single(value: float) -> float:
     """The float32 nearest to a value."""
     return float(np.float32(value))
+
+
+def _rest(momentum: float | Tensor) -> float | Tensor:
+    """1 - momentum, rounded once."""
+    return (1 - momentum.double()).float() if isinstance(momentum, Tensor) else single(1 - momentum)
+
+
+def _add_scaled(sums: Tensors, tensors: Tensors, factor: float | Tensor) -> None:
+    """Sum + factor tensor, in place."""
+    if isinstance(factor, Tensor):
+        torch._foreach_add_(sums, torch._foreach_mul(tensors, factor))
+    else:
+        torch._foreach_add_(sums, tensors, alpha=factor)
+
+
+def _add_squares(sums: Tensors, tensors: Tensors, factor: float | Tensor) -> None:
+    """Sum + factor tensor^2, in place."""
+    if isinstance(factor, Tensor):
+        torch._foreach_addcmul_(sums, tensors, torch._foreach_mul(tensors, factor))
+    else:
+        torch._foreach_addcmul_(sums, tensors, tensors, value=factor)
 
 
 def _present(gradient: Tensor | None) -> Tensor:
@@ -134,10 +177,10 @@ class SGD(Solver):
     multiplies the whole history.
     """
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], now: Now) -> Tensors:
         (history,) = histories
-        self._at_rate(gradients, rate)
-        torch._foreach_mul_(history, self._momentum)
+        self._at_rate(gradients, now.rate)
+        torch._foreach_mul_(history, self._momentum_at(now))
         torch._foreach_add_(history, gradients)
         return history
 
@@ -145,19 +188,19 @@ class SGD(Solver):
 class Nesterov(SGD):
     """h' = momentum h + eta g; update = (1 + momentum) h' - momentum h, which is eta g + momentum h'."""
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
-        history = super()._updates(gradients, histories, rate, iteration)
-        torch._foreach_add_(gradients, history, alpha=self._momentum)
+    def _updates(self, gradients: Tensors, histories: list[Tensors], now: Now) -> Tensors:
+        history = super()._updates(gradients, histories, now)
+        _add_scaled(gradients, history, self._momentum_at(now))
         return gradients
 
 
 class AdaGrad(Solver):
     """h = h + g^2; update = eta g / (sqrt(h) + delta)."""
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], now: Now) -> Tensors:
         (history,) = histories
         torch._foreach_addcmul_(history, gradients, gradients)
-        return self._over_root(gradients, history, rate)
+        return self._over_root(gradients, history, now.rate)
 
     def _over_root(self, gradients: Tensors, history: Tensors, rate: Tensor) -> Tensors:
         """Eta g / (sqrt(h) + delta)."""
@@ -171,11 +214,11 @@ class AdaGrad(Solver):
 class RMSProp(AdaGrad):
     """h = rms_decay h + (1 - rms_decay) g^2; update = eta g / (sqrt(h) + delta)."""
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], now: Now) -> Tensors:
         (history,) = histories
         torch._foreach_mul_(history, self._rms_decay)
         torch._foreach_addcmul_(history, gradients, gradients, value=single(1 - self._rms_decay))
-        return self._over_root(gradients, history, rate)
+        return self._over_root(gradients, history, now.rate)
 
 
 class AdaDelta(Solver):
@@ -186,18 +229,19 @@ class AdaDelta(Solver):
 
     slots = 2
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], now: Now) -> Tensors:
         squares, square_updates = histories
-        rest = single(1 - self._momentum)
-        torch._foreach_mul_(squares, self._momentum)
-        torch._foreach_addcmul_(squares, gradients, gradients, value=rest)
+        momentum = self._momentum_at(now)
+        rest = _rest(momentum)
+        torch._foreach_mul_(squares, momentum)
+        _add_squares(squares, gradients, rest)
         ratios = list(torch._foreach_add(square_updates, self._delta))
         torch._foreach_div_(ratios, torch._foreach_add(squares, self._delta))
         torch._foreach_sqrt_(ratios)
         torch._foreach_mul_(gradients, ratios)
-        torch._foreach_mul_(square_updates, self._momentum)
-        torch._foreach_addcmul_(square_updates, gradients, gradients, value=rest)
-        self._at_rate(gradients, rate)
+        torch._foreach_mul_(square_updates, momentum)
+        _add_squares(square_updates, gradients, rest)
+        self._at_rate(gradients, now.rate)
         return gradients
 
 
@@ -211,10 +255,11 @@ class Adam(Solver):
 
     slots = 2
 
-    def _updates(self, gradients: Tensors, histories: list[Tensors], rate: Tensor, iteration: Tensor) -> Tensors:
+    def _updates(self, gradients: Tensors, histories: list[Tensors], now: Now) -> Tensors:
         first, second = histories
-        torch._foreach_mul_(first, self._momentum)
-        torch._foreach_add_(first, gradients, alpha=single(1 - self._momentum))
+        momentum = self._momentum_at(now)
+        torch._foreach_mul_(first, momentum)
+        _add_scaled(first, gradients, _rest(momentum))
         torch._foreach_mul_(second, self._momentum2)
         torch._foreach_addcmul_(second, gradients, gradients, value=single(1 - self._momentum2))
         updates = gradients  # their memory, to spare fresh one, which costs more than the arithmetic
@@ -224,8 +269,9 @@ class Adam(Solver):
         torch._foreach_reciprocal_(updates)
         torch._foreach_mul_(updates, first)
         # The correction for histories that began at zero is in float64 until it is applied.
-        steps = iteration.double() + 1
-        self._at_rate(updates, rate * (torch.sqrt(1 - self._momentum2**steps) / (1 - self._momentum**steps)))
+        steps = now.iteration.double() + 1
+        exact = momentum.double() if isinstance(momentum, Tensor) else momentum
+        self._at_rate(updates, now.rate * (torch.sqrt(1 - self._momentum2**steps) / (1 - exact**steps)))
         return updates
 
 

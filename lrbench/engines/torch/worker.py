@@ -83,9 +83,10 @@ class Worker:
         self._inputs = SessionInputs.read(model, data, request["loss"], torch.device(request["device"]))
         return {}
 
-    def do_add(self, request: Message, _payload: bytes) -> Message:
-        """A new lane, with initial weights from its seed."""
-        lane = Lane.open(self.inputs, SolverSettings(**request["solver"]), request["seed"], request["order"])
+    def do_add(self, request: Message, payload: bytes) -> Message:
+        """A new lane, with initial weights from its seed; the payload has its momenta as float32, or is empty."""
+        solver, momenta = SolverSettings(**request["solver"]), np.frombuffer(payload, dtype="<f4").astype(np.float32)
+        lane = Lane.open(self.inputs, solver, request["seed"], request["order"], momenta if len(momenta) else None)
         self._lanes[request["lane"]] = lane
         self._account.charge([request["lane"]])
         return {}
@@ -149,7 +150,10 @@ class Worker:
         """Seconds of a round of ``count`` new lanes at rate 0, and of a test batch; and memory used and free then."""
         inputs, count = self.inputs, request["count"]
         forget_peak(inputs.device)
-        lanes = [Lane.open(inputs, SolverSettings(**request["solver"]), seed) for seed in range(count)]
+        solver = SolverSettings(**request["solver"])
+        if solver.momentum_policy is not None:
+            solver = solver.model_copy(update={"momentum": 0.0})  # the time is the same
+        lanes = [Lane.open(inputs, solver, seed) for seed in range(count)]
         rounds = Rounds(lanes)
         rounds.train(np.zeros((count, WARM_UP + 1 if inputs.device.type == "cuda" else 1)))
         return {

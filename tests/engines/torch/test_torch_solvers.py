@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrbench.engines.torch.solvers import make_solver
+from lrbench.engines.torch.solvers import Now, make_solver
 from lrbench.nets.caffe_pb2 import SolverState
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.solver_types import SOLVER_TYPES
@@ -144,7 +144,7 @@ def test_each_step_is_caffes(record, case):
     state = solver.state(split(found["before"][0]))
     for step, at in enumerate(STEPPED):
         parameters = split(found["before"][step])
-        solver.step(parameters, split(found["gradients"][step]), state, *at)
+        solver.step(parameters, split(found["gradients"][step]), state, Now(*at))
         assert_near(parameters, split(found["before"][step]), split(found["after"][step]))
 
 
@@ -156,7 +156,7 @@ def test_all_steps_together_are_caffes(record, case):
     parameters = split(found["before"][0])
     state = solver.state(parameters)
     for step, at in enumerate(STEPPED):
-        solver.step(parameters, split(found["gradients"][step]), state, *at)
+        solver.step(parameters, split(found["gradients"][step]), state, Now(*at))
     start, end = split(found["before"][0]), split(found["after"][-1])
     for ours, old, theirs in zip(parameters, start, end, strict=True):
         rounding = FLOAT32 * STEPS**0.5 * theirs.norm()
@@ -179,7 +179,7 @@ def test_the_state_is_caffes_history(record, recorded, case):
     parameters = split(found["before"][0])
     state = solver.state(parameters)
     for step, at in enumerate(STEPPED):
-        solver.step(parameters, split(found["gradients"][step]), state, *at)
+        solver.step(parameters, split(found["gradients"][step]), state, Now(*at))
     message = SolverState.FromString((recorded / f"{case}_iter_{STEPS}.solverstate").read_bytes())
     assert message.iter == STEPS
     assert len(message.history) == len(state)
@@ -202,7 +202,7 @@ def train(solver, parameters, gradients):
     parameters = [parameter.clone() for parameter in parameters]
     state = solver.state(parameters)
     for given, at in zip(gradients, STEPPED, strict=False):
-        solver.step(parameters, [gradient.clone() for gradient in given], state, *at)
+        solver.step(parameters, [gradient.clone() for gradient in given], state, Now(*at))
     return parameters, state
 
 
@@ -216,7 +216,7 @@ def test_a_step_is_a_function_of_what_it_is_given(case):
     again = make_solver(SolverSettings(**CASES[case]), SPECS)
     again_state = [part.clone() for part in state]
     for step in range(10, STEPS):
-        again.step(parameters, gradients[step], again_state, *STEPPED[step])
+        again.step(parameters, gradients[step], again_state, Now(*STEPPED[step]))
     for ours, theirs in zip(parameters, expected, strict=True):
         assert torch.equal(ours, theirs)
 
@@ -240,12 +240,63 @@ def test_gradients_of_frozen_parameters_need_not_exist():
     solver = make_solver(SolverSettings(), SPECS)
     (parameters,), (gradients,) = random_tensors(1), random_tensors(1)
     given = [None if index in FROZEN else gradient for index, gradient in enumerate(gradients)]
-    solver.step(parameters, given, solver.state(parameters), *STEPPED[0])
+    solver.step(parameters, given, solver.state(parameters), Now(*STEPPED[0]))
     with pytest.raises(ValueError, match="has no gradient"):
-        solver.step(parameters, [None] * len(SPECS), solver.state(parameters), *STEPPED[0])
+        solver.step(parameters, [None] * len(SPECS), solver.state(parameters), Now(*STEPPED[0]))
 
 
 def test_histories_keep_the_layout_of_their_parameters():
     parameter = torch.zeros(4, 3, 5, 5).to(memory_format=torch.channels_last)
     (history,) = make_solver(SolverSettings(), [Spec(1, 1)]).state([parameter])
     assert history.stride() == parameter.stride()
+
+
+def optimizer(kind, parameters, rate):
+    """PyTorch's own optimizer of a type; with a constant rate its rules are Caffe's but for Adam's delta."""
+    if kind == "AdaDelta":
+        return torch.optim.Adadelta(parameters, lr=rate, eps=1e-8)
+    if kind == "Adam":
+        return torch.optim.Adam(parameters, lr=rate, betas=(0.9, 0.999), eps=1e-12)
+    return torch.optim.SGD(parameters, lr=rate, momentum=0.9, nesterov=kind == "Nesterov")
+
+
+def set_momentum(group, momentum):
+    if "betas" in group:
+        group["betas"] = (momentum, group["betas"][1])
+    else:
+        group["rho" if "rho" in group else "momentum"] = momentum
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Nesterov", "AdaDelta", "Adam"])
+def test_a_momentum_of_each_step_is_that_of_pytorchs_optimizer(kind):
+    settings = SolverSettings(type=kind, momentum="FIX(k0=0.5)")
+    if kind == "Adam":
+        settings = settings.model_copy(update={"delta": 1e-12})
+    solver = make_solver(settings, SPECS)
+    (start,), gradients = random_tensors(1), random_tensors(8)
+    moving = [index for index in range(len(SPECS)) if SPECS[index].lr_mult == 1 and index not in FROZEN]
+    ours, state = [part.clone() for part in start], solver.state(start)
+    theirs = [start[index].clone().requires_grad_() for index in moving]
+    peer = optimizer(kind, theirs, 0.125)
+    for step, (parts, momentum) in enumerate(zip(gradients, [0.5, 0.75, 0.875, 0.25] * 2, strict=True)):
+        now = Now(torch.tensor(0.125, dtype=torch.float64), torch.tensor(step), torch.tensor(momentum))
+        for parameter, index in zip(theirs, moving, strict=True):
+            parameter.grad = parts[index].clone()
+        set_momentum(peer.param_groups[0], momentum)
+        peer.step()
+        solver.step(ours, parts, state, now)
+    for parameter, index in zip(theirs, moving, strict=True):
+        # The second momentum of Adam is rounded to float32 here.
+        torch.testing.assert_close(ours[index], parameter.detach(), rtol=0, atol=1e-5 if kind == "Adam" else 1e-12)
+
+
+def test_a_falling_momentum_on_a_quadratic_has_its_closed_form():
+    """For w^2 / 2 at the rate 1 and momenta m: v = m v + w, w = w - v. From w = 1: 0, -1/2, -1/8 with m = 0, 1/2, 1/4."""
+    solver = make_solver(SolverSettings(momentum="LINEAR(k0=0.5, k1=0)"), [Spec(1, 1)])
+    parameter, found = torch.ones(1), []
+    state = solver.state([parameter])
+    for step, momentum in enumerate((0.0, 0.5, 0.25)):
+        rate = torch.tensor(1.0, dtype=torch.float64)
+        solver.step([parameter], [parameter.clone()], state, Now(rate, torch.tensor(step), torch.tensor(momentum)))
+        found.append(float(parameter))
+    assert found == [0.0, -0.5, -0.125]
