@@ -116,3 +116,15 @@ def file_sha256(path: Path) -> str:
 def reason(error: Exception) -> str:
     """Return the system's description of an error, such as "No space left on device"."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files in a folder; links are not followed, and what vanishes meanwhile counts nothing."""
+    size = 0
+    for path in folder.rglob("*"):
+        try:
+            if path.is_file() and not path.is_symlink():
+                size += path.stat().st_size
+        except OSError:
+            continue
+    return size

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from lrbench.api.environment import data_folder, home, node_site, site
 from lrbench.api.functions import SpecOrFunction, log_program, read_python
@@ -34,6 +34,7 @@ from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import TuningSettings
 from lrbench.tuning import setup
 from lrbench.tuning.baselines import given_baselines
+from lrbench.tuning.proposing import proposed
 from lrbench.tuning.range_test.plan import plan_for
 from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.running import FEW_IMAGES, range_test, sweep_tasks
@@ -89,6 +90,8 @@ def tune(
     threads: int = 1,
     executor: str = "local",
     storage: str | None = None,
+    propose: Literal["sampler", "predict"] = "sampler",
+    curves: str | os.PathLike[str] | None = None,
     **values: Any,
 ) -> TuneResults:
     """Search for a policy for the workload of a spec or for a training function, as ``lrbench tune`` does.
@@ -108,6 +111,9 @@ def tune(
         threads: processor threads per session.
         executor: where the sessions run; see ``lrbench.run``.
         storage: the URL of a database or a file for the search, by default a file in the results folder.
+        propose: who proposes policies: the spec's sampler, or ``"predict"``, a prediction from ``curves``, whose best
+            alone are trained.
+        curves: with ``propose="predict"`` results or a CSV file with loss curves, as for ``lrbench predict --from``.
         values: set in the spec by key, as for ``lrbench.run``; ``search={"trials": 12}`` sets the budget.
 
     Raises:
@@ -115,8 +121,14 @@ def tune(
             process.
         Interrupted: Ctrl-C; completed work is kept.
     """
+    if propose not in ("sampler", "predict"):
+        raise UsageError(f"propose is {propose!r}", remedy='set it to "sampler" or "predict"')
+    if (propose == "predict") != (curves is not None):
+        raise UsageError('propose="predict" and curves go together', remedy="give both, or neither")
     with closing(open_executor(executor, node_site)) as place:
         runner = _runner(spec, values, results, jobs, threads, place, lambda experiment: experiment.confirming_seeds)
+        if curves is not None:
+            runner = proposed(runner, Path(curves), LOG.info)
         given_baselines(runner.experiment)
         check_storage(storage)
         searching = setup.on_search_engine(runner, site(), LOG.info)

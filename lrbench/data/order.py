@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,26 @@ from lrbench.data.prepare import UNFINISHED, alone, remove_unfinished
 from lrbench.data.prepared import TRAIN, Prepared
 from lrbench.data.store import copy_records, records
 from lrbench.errors import DataError
-from lrbench.storage import sync
+from lrbench.storage import folder_size, reason, sync
 
 STREAM = 2
 """Second word of the key of the generator; 0 and 1 are those of the training and the test phase's augmentation."""
+
+_ORDERED = re.compile(r"(.+)-order(\d+)-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class OrderedSamples:
+    """The training samples of a data set in the order of a seed, as ``in_order`` stored them.
+
+    Attributes:
+        size: bytes on disk.
+    """
+
+    folder: Path
+    data_set: str
+    seed: int
+    size: int
 
 
 def sample_order(count: int, seed: int) -> NDArray[np.int64]:
@@ -69,3 +86,27 @@ def _is_whole(prepared: Prepared) -> bool:
             return count == prepared.train_count
     except DataError:
         return False
+
+
+def find_ordered(folder: Path) -> list[OrderedSamples]:
+    """Return the training samples that are stored in the order of a seed, by data set and seed; nothing is written."""
+    found = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        named = _ORDERED.fullmatch(path.name)
+        if named and [inner.name for inner in path.iterdir()] == [TRAIN]:
+            found.append(OrderedSamples(path, named[1], int(named[2]), folder_size(path)))
+    return sorted(found, key=lambda ordered: (ordered.data_set, ordered.seed))
+
+
+def delete_ordered(ordered: OrderedSamples) -> int:
+    """Delete them; a run that reads them now keeps what it has open. Return the bytes freed.
+
+    Raises:
+        DataError: they cannot be deleted.
+    """
+    try:
+        with alone(ordered.folder, lambda _done, _total, _text: None):
+            shutil.rmtree(ordered.folder)
+    except OSError as error:
+        raise DataError(f"cannot be deleted: {reason(error)}", where=str(ordered.folder)) from error
+    return ordered.size

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrbench.runs.directory import RunBusy, RunDirectory
+from lrbench.storage import folder_size
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,3 @@ def delete_snapshots(found: RunSnapshots, keep: int) -> int:
             return before - folder_size(directory.path / "snapshots")
     except RunBusy:
         return 0
-
-
-def folder_size(folder: Path) -> int:
-    """Return the bytes of all files in a folder; links are not followed, and what vanishes meanwhile counts nothing."""
-    size = 0
-    for path in folder.rglob("*"):
-        try:
-            if path.is_file() and not path.is_symlink():
-                size += path.stat().st_size
-        except OSError:
-            continue
-    return size

@@ -71,6 +71,48 @@ def test_where_there_is_nothing_it_says_so(lrbench, tmp_path):
     assert lrbench("clean", tmp_path / "results")[1] == "no done run has a snapshot to delete\n"
 
 
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """LRBench's data folder: a data set, a folder of the user, and samples of two seeds of 1 MB each."""
+    monkeypatch.setenv("LRBENCH_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home/data"
+    for name in ("mnist/train_lmdb", "mnist/test_lmdb", "mine-order1-0123456789ab/train"):
+        (folder / name).mkdir(parents=True)
+    for seed in (10, 2):
+        samples = folder / f"mnist-order{seed}-55467a018e7e/train_lmdb"
+        samples.mkdir(parents=True)
+        (samples / "data.mdb").write_bytes(bytes(1_000_000))
+    return folder
+
+
+def test_orders_are_shown_first_and_then_deleted(lrbench, data):
+    code, out, _ = lrbench("clean", "--orders")
+    assert code == 0
+    assert ["mnist", "2,", "10", "2"] in [line.split() for line in out.splitlines()]
+    assert out.splitlines()[-3:] == [
+        "nothing is deleted yet; runs make ordered samples again",
+        "",
+        "next: lrbench clean --orders --yes   # deletes them",
+    ]
+    assert len(list(data.iterdir())) == 4
+    found = json.loads(lrbench("clean", "--orders", "--yes", "--format", "json")[1])
+    assert found["freed_bytes"] == 2_000_000
+    assert [(each["data_set"], each["seed"]) for each in found["ordered_samples"]] == [("mnist", 2), ("mnist", 10)]
+    left = {path.name for path in data.iterdir() if not path.name.startswith(".")}
+    assert left == {"mnist", "mine-order1-0123456789ab"}
+    assert lrbench("clean", "--orders")[1] == "no training samples are stored in the order of a seed\n"
+
+
+def test_runs_and_orders_may_be_cleaned_together(lrbench, runs, data, tmp_path):
+    out = lrbench("clean", tmp_path / "results", "--orders", "--yes")[1]
+    assert "freed 8 MB" in out
+
+
+def test_something_to_clean_is_named(lrbench):
+    code, _, err = lrbench("clean")
+    assert (code, err) == (2, "error: there is nothing to clean; give a results folder, or --orders\n")
+
+
 def test_a_folder_that_is_not_there_is_one_line(lrbench, tmp_path):
     code, _, err = lrbench("clean", tmp_path / "nowhere")
     assert code == 2

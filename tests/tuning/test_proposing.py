@@ -8,7 +8,8 @@ from factories.fake_engine import FakeEngine
 from factories.loss_curves import true_loss
 from factories.made_up_jobs import prepared
 
-from lrbench.errors import ResultsError
+from lrbench.api.tuning import tune
+from lrbench.errors import ResultsError, UsageError
 from lrbench.policies import parse_policy
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
@@ -78,3 +79,38 @@ def test_curves_that_cannot_be_fitted_are_refused(runner, curves):
     curves.write_text("".join(line for line in curves.open() if "COSDECAY" not in line))
     with pytest.raises(ResultsError, match="there are 2 curves to fit"):
         proposed(runner(), curves, print)
+
+
+def test_python_searches_what_the_command_does(tmp_path, curves, monkeypatch):
+    found = {}
+
+    def search(told, judge, space, storage):
+        found["space"] = judge.experiment.settings.search.space
+
+    monkeypatch.setattr("lrbench.api.tuning.search", search)
+    (tmp_path / "trial.yaml").write_text(SPEC)
+    folder, workload = tmp_path / "results", {"batch_size": 50, "test_batch_size": 50}
+    tune(
+        tmp_path / "trial.yaml",
+        propose="predict",
+        curves=curves,
+        results=folder,
+        jobs=1,
+        engine="torch",
+        workload=workload,
+    )
+    assert len(found["space"]) == PROPOSED
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"propose": "predict"}, 'propose="predict" and curves go together; give both, or neither'),
+        ({"curves": "results"}, 'propose="predict" and curves go together; give both, or neither'),
+        ({"propose": "guess"}, 'propose is \'guess\'; set it to "sampler" or "predict"'),
+    ],
+)
+def test_python_refuses_half_of_it(given, message):
+    with pytest.raises(UsageError) as refused:
+        tune("trial.yaml", **given)
+    assert str(refused.value) == message
