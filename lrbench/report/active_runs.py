@@ -9,7 +9,7 @@ import numpy as np
 
 from lrbench.errors import plain
 from lrbench.metrics.objective import ACCURACY, Objective
-from lrbench.report.formats import NOTHING, known_number, unit_text
+from lrbench.report.formats import NOTHING, with_unit
 from lrbench.report.rows import RunRow
 from lrbench.runs.declarations import training_text
 
@@ -43,9 +43,8 @@ class ActiveRun:
     @property
     def texts(self) -> dict[str, str]:
         """Texts of ``iteration``, ``value``, ``best``, ``rate`` and the time ``left``; a dash where unknown."""
-        unit = self.objective.unit
         value, best = (
-            known_number(each, unit) + ("" if each is None else unit_text(unit)) for each in (self.value, self.best)
+            NOTHING if each is None else with_unit(each, self.objective.unit) for each in (self.value, self.best)
         )
         return {
             "iteration": f"{self.iteration:,}" + ("" if self.iterations is None else f" of {self.iterations:,}"),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from lrbench.metrics.registry import Metric
 from lrbench.report.build import WorkloadTable
-from lrbench.report.formats import counted
+from lrbench.report.formats import counted, with_unit
 from lrbench.report.policies import PolicyRow
-from lrbench.report.significance import amount
 from lrbench.statistics.all_pairs import pairs_of
 from lrbench.statistics.sequential import unsettled
 
@@ -34,7 +31,7 @@ def added_seeds_note(
         return None
     rule = (
         f"Seeds are added, up to {plan.looks[-1]} a policy, until each difference is significant or known to "
-        f"± {amount(plan.half_width, metric.unit)}"
+        f"± {with_unit(plan.half_width, metric.unit, difference=True)}"
     )
     if tests is None:
         return f"{rule}: none is tested here, so none was added"
@@ -43,10 +40,6 @@ def added_seeds_note(
         return f"{rule}: all of them are; {corrected}"
     every, left = pairs_of(len(tests.means)), int(unsettled(tests, plan.half_width).sum()) // 2
     neither = f"{left} of {counted(every, 'difference is', 'differences are')} neither"
-    return f"{rule}: {neither}{_why_not(rows, plan.looks[-1], remedy)}; {corrected}"
-
-
-def _why_not(rows: Sequence[PolicyRow], most: int, remedy: str) -> str:
-    if all(len(row.counted) >= most for row in rows):
-        return f", of policies that have all {most} seeds"
-    return f" yet{remedy}"
+    most = plan.looks[-1]
+    full = all(len(row.counted) >= most for row in rows)
+    return f"{rule}: {neither}{f', of policies that have all {most} seeds' if full else f' yet{remedy}'}; {corrected}"

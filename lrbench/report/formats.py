@@ -55,6 +55,11 @@ def number(value: float, unit: Unit) -> str:
     return f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+def with_unit(value: float, unit: Unit, *, difference: bool = False) -> str:
+    """Return the value with its unit, such as ``98.00 %``; differences of fractions are in percentage points."""
+    return number(value, unit) + unit_text(unit, difference=difference)
+
+
 def known_number(value: float | None, unit: Unit) -> str:
     """Return ``number`` of a value, or a dash where it is not known."""
     return NOTHING if value is None else number(value, unit)

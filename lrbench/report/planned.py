@@ -11,9 +11,8 @@ from lrbench.executors.plan import Task
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import Summary
 from lrbench.report.build import build_report
-from lrbench.report.formats import counted
+from lrbench.report.formats import counted, with_unit
 from lrbench.report.rows import row_of_record
-from lrbench.report.significance import amount
 from lrbench.runs.description import read_description
 from lrbench.runs.files import DamagedRun
 from lrbench.runs.records import RunRecord, find_runs, read_run
@@ -51,7 +50,7 @@ def planned_difference(tasks: Sequence[Task], results: Path) -> str | None:
         )
     deviation, number = spread
     return (
-        f"{start} in {metric.title} of {amount(shown * deviation, metric.unit)} {between} "
+        f"{start} in {metric.title} of {with_unit(shown * deviation, metric.unit, difference=True)} {between} "
         f"(by the spread over the seeds of {counted(number, 'stored policy', 'stored policies')})"
     )
 

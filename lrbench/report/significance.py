@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrbench.metrics.registry import Unit
-from lrbench.report.formats import counted, number, p_value, unit_text
+from lrbench.report.formats import counted, number, p_value, unit_text, with_unit
 from lrbench.statistics.all_pairs import ENOUGH_FOR_WELCH, AllPairs
 from lrbench.statistics.planning import MOST_SEEDS, seeds_for, smallest_shown
 
@@ -51,7 +51,7 @@ def shown_by(tests: AllPairs, unit: Unit) -> str:
     if shown is None:
         return f"{seeds} a policy show no difference between the first two, of which neither varies"
     between = "" if tests.method == "Tukey" else " between the first two"
-    return f"{seeds} a policy show a difference of {amount(shown, unit)}{between} in 4 of 5 cases"
+    return f"{seeds} a policy show a difference of {with_unit(shown, unit, difference=True)}{between} in 4 of 5 cases"
 
 
 def _further(tests: AllPairs, unit: Unit) -> str:
@@ -65,10 +65,6 @@ def _further(tests: AllPairs, unit: Unit) -> str:
     many = f"more than {MOST_SEEDS:,}" if seeds is None else str(seeds)
     if seeds is not None and seeds > 20:
         many = f"about {float(f'{seeds:.2g}'):g}"
-    named = f"the {amount(wanted, unit)} between the first two" if first_two else f"one of {amount(wanted, unit)}"
+    apart = with_unit(wanted, unit, difference=True)
+    named = f"the {apart} between the first two" if first_two else f"one of {apart}"
     return f"; {named} would take {many} seeds a policy"
-
-
-def amount(value: float, unit: Unit) -> str:
-    """Return a difference with its unit, fractions in percentage points."""
-    return number(value, unit) + unit_text(unit, difference=True)

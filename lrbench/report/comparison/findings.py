@@ -11,7 +11,7 @@ from lrbench.report.comparison.contrast import Contrast
 from lrbench.report.comparison.cost import COSTS, ratio
 from lrbench.report.comparison.table import ComparisonTable, Standing
 from lrbench.report.comparison.transfer import COVERAGE, Agreement, Transfer
-from lrbench.report.formats import counted, number, p_value, unit_text
+from lrbench.report.formats import counted, number, p_value, unit_text, with_unit
 
 MOST_PAIRS = 3
 """Values up to which each pair gets sentences of its own; of more, the tables say it."""
@@ -35,11 +35,6 @@ def findings(table: ComparisonTable) -> Iterator[str]:
     if len(table.values) <= MOST_PAIRS:
         yield from (transfer_sentence(each, table.metric, table.axis) for each in table.transfers)
         yield from (agreement_sentence(each) for each in table.agreements)
-
-
-def amount(value: float, metric: Metric) -> str:
-    """Return a difference with its unit, accuracies in percentage points."""
-    return number(value, metric.unit) + unit_text(metric.unit, difference=True)
 
 
 def signed(value: float, metric: Metric) -> str:
@@ -106,7 +101,7 @@ def transfer_sentence(found: Transfer, metric: Metric, axis: Axis) -> str:
     place = f"{start} ranks {found.rank} of {found.ranked} {there}"
     if found.regret is None:
         return f"{place}, where runs of it or of the best policy {trouble}."
-    return f"{place}, {amount(found.regret, metric)} behind; {_NOISE[found.verdict]}."
+    return f"{place}, {with_unit(found.regret, metric.unit, difference=True)} behind; {_NOISE[found.verdict]}."
 
 
 def agreement_sentence(found: Agreement) -> str:
@@ -132,8 +127,8 @@ def _holding(table: ComparisonTable) -> str:
     text = f"{count} across {across} ({what}): {'; '.join(each.policy for each in holds)}."
     largest = max(each.largest_regret or 0.0 for each in holds)
     if largest > 0:
-        text += f" With few seeds this is weak evidence: gaps of up to {amount(largest, table.metric)} were not "
-        text += "significant."
+        gap = with_unit(largest, table.metric.unit, difference=True)
+        text += f" With few seeds this is weak evidence: gaps of up to {gap} were not significant."
     return text
 
 
@@ -142,10 +137,9 @@ def _safest(table: ComparisonTable) -> str:
     if first.largest_regret is None:
         return f"No policy has a value {table.axis.at} every {title} without divergence, so none is the safest."
     ranked = max(sum(row.rank is not None for row in table.at(value).values()) for value in table.values)
-    return (
-        f"Safest policy for any {title}: {first.policy}, at most "
-        f"{amount(first.largest_regret, table.metric)} behind the best (worst rank {first.worst_rank} of {ranked})."
-    )
+    gap = with_unit(first.largest_regret, table.metric.unit, difference=True)
+    worst = f"worst rank {first.worst_rank} of {ranked}"
+    return f"Safest policy for any {title}: {first.policy}, at most {gap} behind the best ({worst})."
 
 
 def _best(table: ComparisonTable) -> str:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrbench.errors import plain
-from lrbench.metrics.metric import Unit
 from lrbench.metrics.objective import Objective
 from lrbench.metrics.summary import Summary
 from lrbench.policies import Policy
 from lrbench.report.document import Block, Command, Paragraph
-from lrbench.report.formats import mean_and_deviation, number, p_value
+from lrbench.report.formats import counted, mean_and_deviation, p_value, with_unit
 from lrbench.statistics.all_pairs import LEVEL, all_pairs
 from lrbench.statistics.planning import seeds_for
 from lrbench.statistics.two_values import why_untested
@@ -86,14 +85,16 @@ def confirmed_answer(rows: Sequence[Confirmed], by_time: bool) -> Answer:
     text = f"what was found {problem} with some seeds; lower search.rates, or try more policies (search.trials)"
     if not usable:
         return Answer(f"answer: nothing to train with: {text}")
-    return Answer(f"answer: train with {_named(usable[0])}: {_shown(usable[0], by_time)}; {text}", usable[0].policy)
+    best = usable[0]
+    named = f"the {_role(best)} {best.policy.text}"
+    return Answer(f"answer: train with {named}: {_shown(best, by_time)}; {text}", best.policy)
 
 
 def _compared(rows: Sequence[Confirmed], chosen: Confirmed, other: Confirmed, by_time: bool) -> Answer:
     """The answer of the policy found and the best that it is compared with; the test is over all rows."""
     measures = [_measure(row, by_time) for row in rows]
     ours, theirs = _measure(chosen, by_time), _measure(other, by_time)
-    missed = by_time and (_missed(chosen) or _missed(other))
+    missed = by_time and any(row.reached < len(row.outcomes) for row in (chosen, other))
     p = None if missed else p_values(measures, rows.index(chosen))[rows.index(other)]
     why = p_value(p) if p is not None else "missed" if missed else why_untested(ours, theirs)
     sure = p is not None and p < LEVEL
@@ -126,10 +127,6 @@ def _measure(row: Confirmed, by_time: bool) -> Summary:
     return row.to_target if by_time else row.value
 
 
-def _missed(row: Confirmed) -> bool:
-    return row.reached < len(row.outcomes)
-
-
 def _order(row: Confirmed, by_time: bool) -> tuple[float, ...]:
     """The sort key, the best first; policies that diverge with some seeds come behind those that do not."""
     if by_time:
@@ -143,10 +140,6 @@ def _usable(row: Confirmed, by_time: bool) -> bool:
     return not row.diverged and _measure(row, by_time).mean is not None
 
 
-def _named(row: Confirmed) -> str:
-    return f"the {_role(row)} {row.policy.text}"
-
-
 def _role(row: Confirmed) -> str:
     return f"{row.role} policy" if row.role == SINGLE else row.role
 
@@ -154,29 +147,20 @@ def _role(row: Confirmed) -> str:
 def _shown(row: Confirmed, by_time: bool) -> str:
     """A policy's value over its seeds, such as ``95.20 ± 0.60 % (3 seeds)``."""
     count = 1 if row.equal_seeds else len(row.outcomes)
-    seeds = f"{count} seed{'s' if count > 1 else ''}{f', {row.diverged} diverged' if row.diverged else ''}"
+    seeds = counted(count, "seed", "seeds") + (f", {row.diverged} diverged" if row.diverged else "")
     if not by_time:
-        return f"{with_unit(row.value, row.objective)} ({seeds})"
+        value = mean_and_deviation(row.value, row.objective.unit)
+        return f"{f'{value} %' if row.objective.unit == 'fraction' else f'{row.objective.title} {value}'} ({seeds})"
     if row.to_target.mean is None:
         return f"the target never reached ({seeds})"
     return f"{mean_and_deviation(row.to_target, 'iterations')} iterations to the target ({seeds})"
 
 
-def with_unit(value: Summary, objective: Objective) -> str:
-    """Return a mean and its deviation with the unit: ``95.20 ± 0.60 %``, or ``test loss 0.1234 ± 0.0020``."""
-    text = mean_and_deviation(value, objective.unit)
-    return f"{text} %" if objective.unit == "fraction" else f"{objective.title} {text}"
-
-
 def searched_answer(policy: Policy, count: int, value: float | None, objective: Objective) -> Answer:
     """Return the answer of a search whose best policy was not confirmed."""
-    shown = "" if value is None else f", {_single(value, objective.unit)} in the search"
+    shown = "" if value is None else f", {with_unit(value, objective.unit)} in the search"
     return Answer(
         f"answer: {policy.text} is the best of {count} policies tried{shown}, and not confirmed: the best of many is "
         "partly luck, and search.confirm trains it on the whole training set",
         policy,
     )
-
-
-def _single(value: float, unit: Unit) -> str:
-    return f"{number(value, unit)} %" if unit == "fraction" else number(value, unit)

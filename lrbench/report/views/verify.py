@@ -8,7 +8,7 @@ from typing import Any
 
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Target
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import EQUAL_SEEDS, known_number, number, objective_heading, target_text
+from lrbench.report.formats import EQUAL_SEEDS, counted, known_number, number, objective_heading, target_text, with_unit
 from lrbench.report.views.answer import Answer, RunCommand, answer_blocks, answer_data
 from lrbench.report.views.ranking_data import target_data
 from lrbench.report.views.tune import search_cost, tune_data
@@ -84,10 +84,9 @@ def _seeds(attempt: Attempt, place: int, target: AnyTarget) -> Table:
 def share_text(attempt: Attempt) -> str:
     """The share of seeds that reached the target, with its confidence interval, and how soon."""
     low, high = attempt.interval
-    n = len(attempt.outcomes)
-    sooner = attempt.times
+    n, sooner = len(attempt.outcomes), attempt.times
     text = (
-        f"{attempt.reached} of {n} seed{'s' if n > 1 else ''} reached it "
+        f"{attempt.reached} of {counted(n, 'seed', 'seeds')} reached it "
         f"(95 % confidence interval of the share: {low:.0%} to {high:.0%})"
     )
     if sooner.mean is not None:
@@ -109,14 +108,10 @@ def decision(verdict: Verdict) -> str:
             f"NOT REACHED: {asked}, by {'the policy' if tested == 1 else f'any of {tested} policies'} tested; "
             f"{_nearest(verdict)}more iterations (--within) or a search of more policies (search.trials) may do it"
         )
-    text = f"REACHED: {asked}, by {found.policy.text}"
-    if len(verdict.attempts) > 1:
-        text += (
-            f"; the {len(verdict.attempts)}th policy tested"
-            if len(verdict.attempts) > 3
-            else (f"; the {'second' if len(verdict.attempts) == 2 else 'third'} policy tested")
-        )
-        text += ", and the more are tested, the more one of them may do so by luck"
+    text, tested = f"REACHED: {asked}, by {found.policy.text}", len(verdict.attempts)
+    if tested > 1:
+        place = {2: "second", 3: "third"}.get(tested, f"{tested}th")
+        text += f"; the {place} policy tested, and the more are tested, the more one of them may do so by luck"
     return text
 
 
@@ -133,7 +128,7 @@ def _nearest(verdict: Verdict) -> str:
     if not values:
         return ""
     _, value, policy = max(values)
-    return f"the nearest came {policy} with {number(value, metric.unit)}{' %' if metric.unit == 'fraction' else ''}; "
+    return f"the nearest came {policy} with {with_unit(value, metric.unit)}; "
 
 
 def _data(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | None) -> dict[str, Any]:
@@ -154,14 +149,13 @@ def _data(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult | 
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
-    low, high = attempt.interval
     return {
         "phase": attempt.phase,
         "policy": attempt.policy.text,
         "why": attempt.why,
         "reached": attempt.reached,
         "share": attempt.reached / len(attempt.outcomes),
-        "confidence_interval": [low, high],
+        "confidence_interval": list(attempt.interval),
         "iterations_to_target": asdict(attempt.times),
         "seeds": [asdict(outcome) for outcome in attempt.outcomes],
     }
