@@ -13,7 +13,8 @@ from lrbench.metrics.objective import AnyTarget, read_target
 from lrbench.policies import Policy, parse_policy
 from lrbench.report.next_commands import database_option
 from lrbench.report.render import notebook, render
-from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document
+from lrbench.report.views.recommend import recommendation_document
+from lrbench.report.views.recommend_text import Commands, asked_solver
 from lrbench.spec.experiment import Data, Experiment, Spec, python_experiment
 from lrbench.spec.model import TuningSettings
 from lrbench.tuning.database import Database, EntryQuery, open_database

@@ -51,7 +51,8 @@ def recommend(
     """
     from lrbench.api.recommendations import data_at_hand, recommendations
     from lrbench.executors.setup import check_engine
-    from lrbench.report.views.recommend import Commands, asked_solver, recommendation_document
+    from lrbench.report.views.recommend import recommendation_document
+    from lrbench.report.views.recommend_text import Commands, asked_solver
     from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lrbench.report.formats import equal_seeds_note, known_number
+from lrbench.report.formats import equal_seeds_note
 from lrbench.runs.declarations import declared_text, program_notes
 from lrbench.tuning.database import Entry
 
@@ -30,12 +30,6 @@ def entry_notes(entries: Sequence[Entry]) -> list[str]:
     ]
     equal = [entry.policy for entry in entries if entry.equal_seeds]
     return [*([equal_seeds_note(equal, len(entries))] if equal else []), *program_notes(programs)]
-
-
-def cost_cells(entry: Entry) -> list[str]:
-    """Return the cost of all runs of an entry: iterations, and the seconds of training where they are known."""
-    cost = entry.cost
-    return [f"{cost.iterations:,}", known_number(cost.train_seconds, "seconds")]
 
 
 def origin_lines(entries: Sequence[Entry], engine: str) -> Iterator[str]:
