@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +20,7 @@ from lrbench.cli.options import (
 )
 from lrbench.cli.output import show, write_output
 from lrbench.errors import DatabaseError, plain
-from lrbench.report.document import Command
-from lrbench.report.formats import status_counts
+from lrbench.report.formats import counted, status_counts
 from lrbench.report.render import for_programs
 
 if TYPE_CHECKING:
@@ -94,7 +92,7 @@ def list_entries(output_format: str, target: AnyTarget | None, location: str | N
     lrbench db list
     lrbench db list --dataset mnist --target 0.989 --format csv
     """
-    from lrbench.report.views.database import Listing, listing_document
+    from lrbench.report.views.database import listing_document
     from lrbench.tuning.database import EntryQuery
 
     with users_database(location) as database:
@@ -103,12 +101,7 @@ def list_entries(output_format: str, target: AnyTarget | None, location: str | N
             click.echo(f"none of the {len(database)} entries of {database.shown} matches", err=True)
     if not found and not for_programs(output_format):
         return
-    listing, command, option = Listing(found, target), None, typed_again(location)
-    if found and option is not None:
-        best = listing.workloads()[0][1][0]
-        first = shlex.join(["lrbench", "db", "show", best.id[:8], *option])
-        command = Command(first, "all data of one entry, by its id")
-    show(listing_document(listing, command), output_format)
+    show(listing_document(found, target, typed_again(location)), output_format)
 
 
 @db.command("show")
@@ -186,16 +179,8 @@ def _tell(found: Collected) -> None:
 
 
 def _sum(added: Added) -> str:
-    known = f"; {_count(added.known, 'run')} already stored" if added.known else ""
+    known = f"; {counted(added.known, 'run', 'runs')} already stored" if added.known else ""
     if not added.runs:
         return f"nothing new{known}"
-    return (
-        f"{_count(added.runs, 'new run')}: {_count(added.entries, 'new entry')}, {_count(added.grown, 'entry')} "
-        f"with more runs{known}"
-    )
-
-
-def _count(number: int, what: str) -> str:
-    if number != 1:
-        what = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{number} {what}"
+    runs, grown = counted(added.runs, "new run", "new runs"), counted(added.grown, "entry", "entries")
+    return f"{runs}: {counted(added.entries, 'new entry', 'new entries')}, {grown} with more runs{known}"

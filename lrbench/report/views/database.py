@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import collections
 import math
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -36,55 +36,42 @@ SHOWN_ID = 8
 _PARTS = ("mean", "deviation", "minimum", "maximum")
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Entries to list.
-
-    Attributes:
-        target: the target by whose iterations the policies are ranked; None for their objective.
-    """
-
-    entries: Sequence[Entry]
-    target: AnyTarget | None = None
-
-    def workloads(self) -> list[tuple[str, list[Entry]]]:
-        """Each net and data set with its entries, solvers and engines together, the best first.
-
-        Entries that are judged by different metrics are apart.
-        """
-        groups: dict[bytes, list[Entry]] = {}
-        for entry in self.entries:
-            groups.setdefault(key(_judged(entry)), []).append(entry)
-        names = labels(map(_judged, self.entries), _name)
-        return sorted((names[identity], self.ranked(entries)) for identity, entries in groups.items())
-
-    def ranked(self, entries: Iterable[Entry]) -> list[Entry]:
-        """The entries in the order of ``rank_key``, the best first."""
-
-        def place(entry: Entry) -> tuple[RankKey, str, str]:
-            metric = entry.objective.ranking
-            summary = entry.spread(metric.name) if self.target is None else entry.times_to(self.target)
-            return rank_key(summary, entry.diverged_share, metric), entry.policy, entry.id
-
-        return sorted(entries, key=place)
-
-
-def listing_document(listing: Listing, command: Command | None = None) -> Document:
+def listing_document(entries: Sequence[Entry], target: AnyTarget | None, option: Sequence[str] | None) -> Document:
     """The document of several entries.
 
     Args:
-        command: what to type next.
+        target: the target by whose iterations the policies are ranked; None for their objective.
+        option: ``--db`` of the command that shows the first entry; None where no command may name the database.
     """
-    blocks: list[Block] = []
-    for name, entries in listing.workloads():
-        blocks += [Heading(name), _table(entries, listing.target, name)]
-    blocks += [] if command is None else [command]
-    ranked = [(name, entry) for name, entries in listing.workloads() for entry in entries]
+    workloads = _workloads(entries, target)
+    ranked = [(name, entry) for name, own in workloads for entry in own]
+    blocks: list[Block] = [block for name, own in workloads for block in (Heading(name), _table(own, target, name))]
+    if ranked and option is not None:
+        show = shlex.join(["lrbench", "db", "show", ranked[0][1].id[:SHOWN_ID], *option])
+        blocks.append(Command(show, "all data of one entry, by its id"))
     return Document(
         blocks,
-        lambda: [entry_summary(entry, listing.target) for _, entry in ranked],
-        lambda: [_record(entry, name, listing.target) for name, entry in ranked],
+        lambda: [entry_summary(entry, target) for _, entry in ranked],
+        lambda: [_record(entry, name, target) for name, entry in ranked],
     )
+
+
+def _workloads(entries: Sequence[Entry], target: AnyTarget | None) -> list[tuple[str, list[Entry]]]:
+    """Each net and data set with its entries, solvers and engines together, the best first.
+
+    Entries that are judged by different metrics are apart.
+    """
+
+    def place(entry: Entry) -> tuple[RankKey, str, str]:
+        metric = entry.objective.ranking
+        summary = entry.spread(metric.name) if target is None else entry.times_to(target)
+        return rank_key(summary, entry.diverged_share, metric), entry.policy, entry.id
+
+    groups: dict[bytes, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(key(_judged(entry)), []).append(entry)
+    names = labels(map(_judged, entries), _name)
+    return sorted((names[identity], sorted(own, key=place)) for identity, own in groups.items())
 
 
 def entry_summary(entry: Entry, target: AnyTarget | None = None) -> dict[str, Any]:
@@ -167,8 +154,8 @@ def _settings(workload: StoredWorkload) -> dict[str, Any]:
 
 def _judged(entry: Entry) -> dict[str, Any]:
     """The settings of an entry's workload, with its objective where that is not the accuracy."""
-    objective = entry.objective
-    return _settings(entry.workload) | ({} if objective.is_accuracy else {"objective": objective.stored()})
+    settings, objective = _settings(entry.workload), entry.objective
+    return settings if objective.is_accuracy else settings | {"objective": objective.stored()}
 
 
 def _name(settings: Any) -> str:
@@ -182,9 +169,10 @@ _Column = tuple[Column, Callable[[Entry], str]]
 
 
 def _table(entries: Sequence[Entry], target: AnyTarget | None, name: str) -> Table:
+    scales = {entry.lr_scale: f" x{entry.lr_scale:g}" if entry.lr_scale != 1 else "" for entry in entries}
     columns: list[_Column] = [
         (Column("id", "text"), lambda entry: entry.id[:SHOWN_ID]),
-        (Column("policy", "policy"), lambda entry: entry.policy + _scale(entry)),
+        (Column("policy", "policy"), lambda entry: entry.policy + scales[entry.lr_scale]),
         *_settings_columns(entries),
         *_values(target, entries[0].objective),
         (Column("iterations in all"), lambda entry: f"{entry.cost.iterations:,}"),
@@ -213,34 +201,18 @@ def _engine(workload: StoredWorkload) -> dict[str, str]:
 
 
 def _values(target: AnyTarget | None, objective: Objective) -> list[_Column]:
-    best, final = objective.best_metric, objective.final_metric
-    columns = [_metric_column(final, deviation=True), _metric_column(best, "best", deviation=False)]
-    if objective.at == "best":
-        columns = [_metric_column(best, deviation=True), _metric_column(final, "final", deviation=False)]
-    columns.append((Column("runs", "text"), lambda entry: seeds(entry.spread(best.name), entry_statuses(entry))))
+    best, final, unit = objective.best_metric, objective.final_metric, objective.unit
+    ranking, other = (best, final) if objective.at == "best" else (final, best)
+    beside = "final" if objective.at == "best" else "best"
+    columns: list[_Column] = [
+        (Column(heading(ranking)), lambda entry: mean_and_deviation(entry.spread(ranking.name), unit)),
+        (Column(beside + unit_text(unit)), lambda entry: known_number(entry.spread(other.name).mean, unit)),
+        (Column("runs", "text"), lambda entry: seeds(entry.spread(best.name), entry_statuses(entry))),
+    ]
     if target is None:
         return columns
-    return [
-        (
-            Column(f"iterations to {target_text(target)}"),
-            lambda entry: mean_and_deviation(entry.times_to(target), "iterations"),
-        ),
-        *columns,
-    ]
-
-
-def _metric_column(metric: Metric, title: str | None = None, *, deviation: bool) -> _Column:
-    head = heading(metric) if title is None else title + unit_text(metric.unit)
-
-    def cell(entry: Entry) -> str:
-        spread = entry.spread(metric.name)
-        return mean_and_deviation(spread, metric.unit) if deviation else known_number(spread.mean, metric.unit)
-
-    return Column(head), cell
-
-
-def _scale(entry: Entry) -> str:
-    return f" x{entry.lr_scale:g}" if entry.lr_scale != 1 else ""
+    title = Column(f"iterations to {target_text(target)}")
+    return [(title, lambda entry: mean_and_deviation(entry.times_to(target), "iterations")), *columns]
 
 
 def _metrics(entry: Entry) -> list[str]:
@@ -266,13 +238,12 @@ def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
     if entry.lr_scale != 1:
         yield "rates times", f"{entry.lr_scale:g}"
     if workload.is_program:
-        yield from _program_facts(entry)
+        yield "program", f"{workload.net_name}, SHA-256 {workload.net_sha256}"
+        yield "arguments", arguments_text(workload.solver)
+        yield "as declared by the program", declared_text(entry.facts)
     else:
         yield "solver", ", ".join(f"{name}={value}" for name, value in workload.solver.items())
-        yield (
-            "engine",
-            " ".join((workload.engine_name, workload.engine_driver, workload.engine_device, workload.engine_precision)),
-        )
+        yield "engine", " ".join(_engine(workload).values())
     yield "evaluated", f"on the {workload.evaluated_on} set, every {workload.test_interval} iterations"
     if not workload.is_program:
         yield "net", f"{workload.net_name}, SHA-256 {workload.net_sha256}"
@@ -283,13 +254,6 @@ def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
     yield "runs", f"{len(entry.samples)} seeds: {status_counts(entry_statuses(entry))}"
     seconds = "" if cost.train_seconds is None else f", {number(cost.train_seconds, 'seconds')} s of training"
     yield "cost", f"{cost.iterations:,} iterations in all{seconds}"
-
-
-def _program_facts(entry: Entry) -> Iterable[tuple[str, str]]:
-    workload = entry.workload
-    yield "program", f"{workload.net_name}, SHA-256 {workload.net_sha256}"
-    yield "arguments", arguments_text(workload.solver)
-    yield "as declared by the program", declared_text(entry.facts)
 
 
 def _spreads(entry: Entry, title: str) -> Table:
