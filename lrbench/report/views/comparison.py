@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any
 
 from lrbench.metrics.registry import METRICS
-from lrbench.report.comparison.contrast import Difference
-from lrbench.report.comparison.cost import COSTS, Cost, ratio
+from lrbench.report.comparison.cost import COSTS, ratio
 from lrbench.report.comparison.findings import (
     agreement_sentence,
     contrast_sentence,
@@ -75,19 +74,24 @@ def _values(table: ComparisonTable, caption: str) -> Table:
         unit = " points" if table.metric.unit == "fraction" else ""
         columns += [Column(f"{only.other} - {only.base}{unit}", group=1), Column("noise", "text", group=1)]
         for row, (found, _) in zip(rows, table.ordered(), strict=True):
-            row += _apart(only.differences[found.policy], table)
+            apart = only.differences[found.policy]
+            row.append(NOTHING if apart.value is None else signed(apart.value, table.metric))
+            row.append(verdict_text(apart.verdict, apart.p))
         notes = (
             f"noise: t-test between the {table.axis.plural}, by the spread of all policies at each or a policy's own "
             "if larger, p corrected for the number of policies (Sidak); differs means p < 0.05",
         )
     if table.target is not None and table.metric.name != "iterations_to_target":
-        last = len(table.values) - 1
+        last, soon = len(table.values) - 1, METRICS["iterations_to_target"]
         columns += [
             Column(f"iterations to {plain_target(table.target)}, {value}", group=last) for value in table.values
         ]
         for row, (_, by) in zip(rows, table.ordered(), strict=True):
-            found_at = [by.get(value) for value in table.values]
-            row += [NOTHING if each is None else _soon(each) for each in found_at]
+            at = [by[value].row if value in by else None for value in table.values]
+            row += [
+                mean_of_some(each.summaries[soon.name], len(each.samples(soon)), soon.unit) if each else NOTHING
+                for each in at
+            ]
     marks = f"the best of its {table.axis.title}"
     return Table(columns, rows, (caption,), table.label, lead, notes, marks)
 
@@ -105,16 +109,6 @@ def value_text(found: ComparedRow | None, table: ComparisonTable) -> str:
     if summary.mean is None and row.diverged:
         return f"{row.diverged}/{len(row.runs)} diverged"
     return marked(mean_and_deviation(summary, table.metric.unit, table.usual_seeds), row.diverged, len(row.runs))
-
-
-def _apart(found: Difference, table: ComparisonTable) -> list[Cell | str]:
-    value = NOTHING if found.value is None else signed(found.value, table.metric)
-    return [value, verdict_text(found.verdict, found.p)]
-
-
-def _soon(found: ComparedRow) -> str:
-    metric = METRICS["iterations_to_target"]
-    return mean_of_some(found.row.summaries[metric.name], len(found.row.samples(metric)), metric.unit)
 
 
 def _ranks(table: ComparisonTable, caption: str) -> Table:
@@ -162,7 +156,11 @@ def _costs(table: ComparisonTable) -> Table:
     rows = []
     for found, by in table.ordered():
         present = [by[value] for value in table.values if value in by]
-        lines = [[each.value, *(_cost(each, cost) for cost in shown)] for each in present]
+        means = [[each.costs[cost.name].mean for cost in shown] for each in present]
+        lines = [
+            [each.value, *(NOTHING if mean is None else cost.text(mean) for mean, cost in zip(own, shown, strict=True))]
+            for each, own in zip(present, means, strict=True)
+        ]
         for other in present[1:] if present[0].value == table.values[0] else []:
             ratios = [ratio(other.costs[cost.name], present[0].costs[cost.name]) for cost in shown]
             title = f"{other.value} / {present[0].value}"
@@ -171,11 +169,6 @@ def _costs(table: ComparisonTable) -> Table:
     columns = [Column("policy", "policy"), Column(table.axis.title, "text"), *(Column(cost.title) for cost in shown)]
     notes = tuple(cost_sentences(table))
     return Table(columns, rows, (f"{table.label}: costs",), f"{table.label}-costs", notes=notes)
-
-
-def _cost(found: ComparedRow, cost: Cost) -> str:
-    mean = found.costs[cost.name].mean
-    return NOTHING if mean is None else cost.text(mean)
 
 
 def _data(found: Comparison) -> dict[str, Any]:
@@ -231,12 +224,16 @@ def _table(table: ComparisonTable) -> dict[str, Any]:
 
 
 def _row(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict[str, Any]:
-    row, difference = found.row, _difference(table, standing.policy, found)
+    row, policy = found.row, standing.policy
+    contrast = next((each for each in table.contrasts if each.other == found.value), None)
+    difference = None if contrast is None else contrast.differences[policy]
+    base = table.rows[policy].get(table.values[0])
+    compared = None if base is found else base  # a value is not compared with itself
     ranks = (row.comparison.ranks if row.comparison else None) or (None, None)
     names = dict.fromkeys([table.metric.name, "best_accuracy", "iterations_to_target"])
     summaries = {name: row.summaries[name] for name in names if name not in found.costs}
     return {
-        "policy": standing.policy,
+        "policy": policy,
         "function": row.function,
         "solver": row.solver,
         "engine": row.engine,
@@ -259,21 +256,8 @@ def _row(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict
         "verdict": difference.verdict if difference else None,
         "p_value": difference.p if difference else None,
         "p_value_holm": difference.p if difference else None,
-        "ratio": _ratios(table, standing.policy, found),
+        "ratio": {cost.name: compared and ratio(found.costs[cost.name], compared.costs[cost.name]) for cost in COSTS},
     }
-
-
-def _difference(table: ComparisonTable, policy: str, found: ComparedRow) -> Difference | None:
-    contrasts = {each.other: each for each in table.contrasts}
-    return contrasts[found.value].differences[policy] if found.value in contrasts else None
-
-
-def _ratios(table: ComparisonTable, policy: str, found: ComparedRow) -> dict[str, float | None]:
-    """To the first value's; none of that value itself and where that has not run the policy."""
-    base = table.rows[policy].get(table.values[0])
-    if base is None or base is found:
-        return {cost.name: None for cost in COSTS}
-    return {cost.name: ratio(found.costs[cost.name], base.costs[cost.name]) for cost in COSTS}
 
 
 def _records(found: Comparison) -> list[dict[str, Any]]:
@@ -287,16 +271,14 @@ def _records(found: Comparison) -> list[dict[str, Any]]:
 
 
 def _record(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict[str, Any]:
-    record: dict[str, Any] = {"workload": table.label, **target_data(table.target)}
     row = _row(table, standing, found)
-    ratios = {f"{cost}_ratio": known for cost, known in row.pop("ratio").items()}
-    return (
-        record
-        | flat(row)
-        | ratios
-        | {
-            "worst_rank": standing.worst_rank,
-            "largest_regret": standing.largest_regret,
-            "policy_verdict": verdict(standing, table.axis),
-        }
-    )
+    ratios = row.pop("ratio")
+    return {
+        "workload": table.label,
+        **target_data(table.target),
+        **flat(row),
+        **{f"{cost}_ratio": known for cost, known in ratios.items()},
+        "worst_rank": standing.worst_rank,
+        "largest_regret": standing.largest_regret,
+        "policy_verdict": verdict(standing, table.axis),
+    }

@@ -41,10 +41,11 @@ def confirmation_table(
         compared: also how many times those of the last row the iterations are, and how values differ from the first
             row's that has one.
     """
-    columns = [Column("", "text"), Column("policy", "policy")]
     objective = confirmed[0].objective
     by, beside = ("final", "best") if confirmed[0].at == "final" else ("best", "final")
-    columns += [
+    columns = [
+        Column("", "text"),
+        Column("policy", "policy"),
         Column(f"{by} {objective_heading(objective)}"),
         Column(f"{beside}{unit_text(objective.unit)}"),
         Column("seeds"),
@@ -130,7 +131,7 @@ def confirmed_data(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
         {
             "policy": row.policy.text,
             "role": row.role,
-            **_values(row),
+            **{f"{at}_{row.objective.metric}": asdict(row.value_at(at)) for at in ("best", "final")},
             "iterations_to_target": asdict(row.to_target),
             "diverged": row.diverged,
             "times_sooner_than_last": asdict(row.ratio_to(confirmed[-1])),
@@ -138,12 +139,6 @@ def confirmed_data(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:
         }
         for row in confirmed
     ]
-
-
-def _values(row: Confirmed) -> dict[str, Any]:
-    """Best and final value of the objective, by the metric's name."""
-    name = row.objective.metric
-    return {f"{at}_{name}": asdict(row.value_at(at)) for at in ("best", "final")}
 
 
 def _seed(outcome: SeedOutcome, objective: Objective) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from lrbench.report.build import Report
 from lrbench.report.document import Block, Document, Heading, Items, Paragraph
@@ -27,19 +25,17 @@ def extend_document(before: Report, after: Report, proposals: Mapping[str, str])
         *(Paragraph(sentence) for sentence in _before(before)),
         *ranking.blocks,
     ]
-    return Document(blocks, partial(_data, before, after, proposals), ranking.records)
+    return Document(
+        blocks,
+        lambda: {"proposals": dict(proposals), "before": ranking_data(before), "after": ranking_data(after)},
+        ranking.records,
+    )
 
 
-def _before(report: Report) -> list[str]:
-    sentences = []
+def _before(report: Report) -> Iterator[str]:
     for workload in report.workloads:
         metric = workload.metric
         for row in workload.policies:
             value = mean_and_deviation(row.summaries[metric.name], metric.unit)
             iterations = max(run.iteration for run in row.runs)
-            sentences.append(f"before: {row.policy} at iteration {iterations:,}: {metric.title} {value}")
-    return sentences
-
-
-def _data(before: Report, after: Report, proposals: Mapping[str, str]) -> dict[str, Any]:
-    return {"proposals": dict(proposals), "before": ranking_data(before), "after": ranking_data(after)}
+            yield f"before: {row.policy} at iteration {iterations:,}: {metric.title} {value}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from lrbench.errors import path_text
 from lrbench.report.document import Block, Column, Document, Items, Paragraph, Table
@@ -13,7 +12,16 @@ from lrbench.runs.merging import Merged
 
 def merge_document(merged: Merged) -> Document:
     """The document of a merge."""
-    return Document(list(_blocks(merged)), lambda: _data(merged), lambda: _data(merged)["sources"])
+    sources = [
+        {"source": part.source, "runs": part.found, "taken": part.taken, "known": part.known} for part in merged.parts
+    ]
+    data = {
+        "output": path_text(merged.output),
+        "sources": sources,
+        "conflicts": merged.conflicts,
+        "left_out": merged.left_out,
+    }
+    return Document(list(_blocks(merged)), lambda: data, lambda: sources)
 
 
 def _blocks(merged: Merged) -> Iterator[Block]:
@@ -27,15 +35,3 @@ def _blocks(merged: Merged) -> Iterator[Block]:
         if lines:
             yield Items(lines, title)
     yield Paragraph(f"{path_text(merged.output)}: {counted(sum(part.taken for part in merged.parts), 'run', 'runs')}")
-
-
-def _data(merged: Merged) -> dict[str, Any]:
-    return {
-        "output": path_text(merged.output),
-        "sources": [
-            {"source": part.source, "runs": part.found, "taken": part.taken, "known": part.known}
-            for part in merged.parts
-        ],
-        "conflicts": merged.conflicts,
-        "left_out": merged.left_out,
-    }

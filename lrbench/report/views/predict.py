@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lrbench.predicting.curves import Curve
 from lrbench.predicting.experiment import PredictResult
 from lrbench.predicting.predictor import Prediction
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Paragraph, Table
@@ -107,11 +106,8 @@ def _values(one: Prediction) -> list[str]:
 
 
 def _record(one: Prediction) -> dict[str, Any]:
-    low, high = (
-        (None, None)
-        if one.loss is None or one.half_width is None
-        else (one.loss - one.half_width, one.loss + one.half_width)
-    )
+    half = one.half_width
+    low, high = (None, None) if one.loss is None or half is None else (one.loss - half, one.loss + half)
     return {
         "policy": one.schedule.name,
         "rank": one.rank,
@@ -131,7 +127,9 @@ def _data(result: PredictResult) -> dict[str, Any]:
         "ranks_only": fit.ranks_only,
         "rms": fit.rms,
         "left_out": fit.left_out,
-        "fitted": [_curve(curve) for curve in fit.curves],
+        "fitted": [
+            {"policy": curve.name, "iterations": curve.schedule.length, "final": curve.target} for curve in fit.curves
+        ],
         "laws": [
             {
                 "law": law.law.name,
@@ -144,7 +142,3 @@ def _data(result: PredictResult) -> dict[str, Any]:
         "predictions": list(map(_record, ordered(result))),
         "measured": list(result.measured),
     }
-
-
-def _curve(curve: Curve) -> dict[str, Any]:
-    return {"policy": curve.name, "iterations": curve.schedule.length, "final": curve.target}

@@ -52,25 +52,18 @@ def origin_text(entry: Entry, engine: str) -> str:
     other = "" if workload.engine_name == engine else f" (not {engine})"
     if workload.is_program:
         known = declared_text(entry.facts)
-    whence = "shipped with LRBench" if entry.shipped else "measured here"
+    days = sorted(run.run_at[:10] for run in runs if run.run_at) or ["unknown days"]
+    when = f"on {days[0]}" if days[0] == days[-1] else f"from {days[0]} to {days[-1]}"
     parts = [
         f"seeds {', '.join(map(str, entry.seeds))}" if len(entry.seeds) > 1 else f"one seed, {entry.seeds[0]}",
         f"runs of {_all(run.experiment for run in runs)}",
         f"{known}{other}",
-        f"{_days(entry)} by LRBench {_all(run.lrbench_version for run in runs) or 'of unknown version'}",
+        f"run {when} by LRBench {_all(run.lrbench_version for run in runs) or 'of unknown version'}",
         f"evaluated every {workload.test_interval} iterations",
-        whence,
+        "shipped with LRBench" if entry.shipped else "measured here",
     ]
     return ", ".join(parts)
 
 
 def _all(values: Iterator[str | None]) -> str:
     return " and ".join(dict.fromkeys(value for value in values if value))
-
-
-def _days(entry: Entry) -> str:
-    """The day of the runs, or the first and the last."""
-    days = sorted(run.run_at[:10] for run in entry.runs if run.run_at)
-    if not days:
-        return "run on unknown days"
-    return f"run on {days[0]}" if days[0] == days[-1] else f"run from {days[0]} to {days[-1]}"

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from lrbench.metrics.metric import Unit
-from lrbench.metrics.objective import Objective
 from lrbench.metrics.summary import summarise
 from lrbench.report.document import Block, Code, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.document import Column as TableColumn
@@ -18,7 +17,6 @@ from lrbench.report.formats import EQUAL_SEEDS, NOTHING, mean_and_deviation, mea
 from lrbench.report.views.answer import next_commands
 from lrbench.spec.program import ProgramArguments
 from lrbench.tuning.baselines import cosine_from
-from lrbench.tuning.range_test.fixed import FixedReading
 from lrbench.tuning.range_test.result import RangeCost, RangeResult
 from lrbench.tuning.range_test.sweep import Column
 
@@ -184,18 +182,15 @@ def _solver(result: RangeResult) -> dict[str, Any]:
 
 def _length(result: RangeResult, length: int) -> dict[str, Any]:
     reading = result.readings[length]
+    found = None if reading is None else asdict(reading)
+    if found is not None and not result.objective.is_accuracy:
+        found["value"] = found.pop("accuracy")
     return {
         "iterations": length,
         "rates": result.fixed.rates.tolist(),
         result.objective.column: result.fixed.values[length].tolist(),
-        "reading": None if reading is None else _reading(reading, result.objective),
+        "reading": found,
     }
-
-
-def _reading(reading: FixedReading, objective: Objective) -> dict[str, Any]:
-    """The reading, where the best value is called an accuracy only if it is one."""
-    found = asdict(reading)
-    return found if objective.is_accuracy else {**found, "value": found.pop("accuracy")}
 
 
 def _records(results: Sequence[RangeResult]) -> list[dict[str, Any]]:

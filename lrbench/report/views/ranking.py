@@ -138,16 +138,16 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
     further[soon] = (METRICS[soon], METRICS[soon].title)
     return [
         *columns,
-        RankingColumn(metric.name, Column(heading(metric)), lambda row: _value(row, metric)),
+        RankingColumn(
+            metric.name,
+            Column(heading(metric)),
+            lambda row: Cell(mean_and_deviation(row.summaries[metric.name], metric.unit), mark_of(row.comparison)),
+        ),
         *([] if workload.tests is None else [RankingColumn("group", Column("group", "text"), _group)]),
         RankingColumn("runs", Column("runs", "text"), lambda row: seeds(row.summaries[metric.name], row.statuses)),
         RankingColumn("against_the_best", Column("vs. best", "text"), lambda row: _against_the_best(row, metric)),
         *(_mean(each, title) for name, (each, title) in further.items() if name != metric.name),
     ]
-
-
-def _value(row: PolicyRow, metric: Metric) -> Cell:
-    return Cell(mean_and_deviation(row.summaries[metric.name], metric.unit), mark_of(row.comparison))
 
 
 def _group(row: PolicyRow) -> str:

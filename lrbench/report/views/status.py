@@ -29,7 +29,12 @@ def status_document(experiments: Sequence[ExperimentProgress]) -> Document:
 def _blocks(experiments: Sequence[ExperimentProgress]) -> Iterator[Block]:
     columns = [Column("experiment", "text"), *map(Column, _COLUMNS)]
     if experiments:
-        yield Table(columns, [_row(each) for each in experiments], (), "experiments")
+        rows = []
+        for each in experiments:
+            numbers = (each.planned, each.done, len(each.active), _waiting(each), each.statuses.get("failed", 0))
+            texts = [NOTHING if number is None else f"{number:,}" for number in numbers]
+            rows.append([each.folder.name, *texts, each.left or NOTHING])
+        yield Table(columns, rows, (), "experiments")
     active = [run for each in experiments for run in each.active]
     if active:
         yield active_table(active)
@@ -45,12 +50,6 @@ def active_table(active: Sequence[ActiveRun]) -> Table:
     columns += [Column(title) for title in (value_title(active), "best", "rate", "time left")]
     rows = [[run.name, run.place or NOTHING, *run.texts.values()] for run in active]
     return Table(columns, rows, (), "active", "active runs")
-
-
-def _row(each: ExperimentProgress) -> list[str]:
-    numbers = (each.planned, each.done, len(each.active), _waiting(each), each.statuses.get("failed", 0))
-    texts = [NOTHING if number is None else f"{number:,}" for number in numbers]
-    return [each.folder.name, *texts, each.left or NOTHING]
 
 
 def _waiting(each: ExperimentProgress) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import known_number, objective_heading, target_text
-from lrbench.report.page.search import search_page
+from lrbench.report.formats import known_number, objective_heading, status_counts, target_text
+from lrbench.report.page.html import search_html
+from lrbench.report.page.search import charts
 from lrbench.report.views.answer import (
     Answer,
     RunCommand,
@@ -48,7 +50,7 @@ def tune_document(result: TuneResult, run: RunCommand | None = None) -> Document
         [*_blocks(result, shares), *answer_blocks(answer, result.run_iterations, run)],
         lambda: {**tune_data(result), **data},
         lambda: [_tried(tried, result) for tried in result.tried],
-        (lambda body: search_page(title, body(), tried, result.objective)) if tried else None,
+        (lambda body: search_html(title, body(), charts(tried, result.objective))) if tried else None,
     )
 
 
@@ -70,7 +72,13 @@ def _blocks(result: TuneResult, shares: Mapping[str, float] | None) -> Iterator[
     yield Paragraph(judged_on(result.evaluated_on, result.data))
     yield from map(Paragraph, result.declared)
     if len(result.samplers) > 1:
-        yield Paragraph(f"proposed under different settings: {'; '.join(map(_sampler, result.samplers))}")
+        settings = (
+            f"{used['sampler']}, seed {used['seed']}, with Optuna {used['optuna']}"
+            if used is not None
+            else "not recorded (by an earlier version of LRBench)"
+            for used in result.samplers
+        )
+        yield Paragraph(f"proposed under different settings: {'; '.join(settings)}")
     if not result.best:
         yield Paragraph(f"none of the {len(result.tried)} policies tried was trained to its end: {_counts(result)}")
         return
@@ -105,12 +113,6 @@ def _with(words: str, engine: str | None) -> str:
     return "" if engine == "program" else f"{words}{engine}"
 
 
-def _sampler(settings: dict[str, Any] | None) -> str:
-    if settings is None:
-        return "not recorded (by an earlier version of LRBench)"
-    return f"{settings['sampler']}, seed {settings['seed']}, with Optuna {settings['optuna']}"
-
-
 def _best(result: TuneResult) -> Table:
     part = f"{result.evaluated_on} " if result.objective.is_accuracy else ""
     columns = [
@@ -118,22 +120,21 @@ def _best(result: TuneResult) -> Table:
         Column("policy", "policy"),
         Column(f"{result.objective.at} {part}{objective_heading(result.objective)}"),
     ]
+    shown = result.best[:SHOWN]
+    rows = [
+        [str(place), tried.policy, known_number(tried.value, result.objective.unit)]
+        for place, tried in enumerate(shown, start=1)
+    ]
     if result.objective.at == "best":
         columns.append(Column("at iteration"))
+        for row, tried in zip(rows, shown, strict=True):
+            row.append(known_number(tried.iterations_to_best, "iterations"))
     if result.target is not None:
         columns.append(Column(f"iterations to {target_text(result.target)}"))
-    rows = [
-        [str(place), tried.policy, *_values(tried, result)] for place, tried in enumerate(result.best[:SHOWN], start=1)
-    ]
+        for row, tried in zip(rows, shown, strict=True):
+            row.append(known_number(tried.iterations_to_target, "iterations"))
     caption = f"{result.name}: the best policies of the search"
     return Table(columns, rows, (caption,), caption)
-
-
-def _values(tried: Tried, result: TuneResult) -> list[str]:
-    cells = [known_number(tried.value, result.objective.unit)]
-    if result.objective.at == "best":
-        cells.append(known_number(tried.iterations_to_best, "iterations"))
-    return cells if result.target is None else [*cells, known_number(tried.iterations_to_target, "iterations")]
 
 
 def _functions(result: TuneResult) -> Iterator[Block]:
@@ -216,15 +217,8 @@ _NAMES = {"pending": "given up early", "running": "under way"}
 
 
 def _counts(result: TuneResult) -> str:
-    counts: dict[str, int] = {}
-    for tried in result.tried:
-        name = _NAMES.get(tried.status, tried.status)
-        counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"
-
-
-def _by(result: TuneResult) -> str:
-    return result.objective.metric if result.by == "value" else result.by
+    counts = collections.Counter(_NAMES.get(tried.status, tried.status) for tried in result.tried)
+    return status_counts(dict(sorted(counts.items())))
 
 
 def _tried(tried: Tried, result: TuneResult) -> dict[str, Any]:
@@ -243,7 +237,7 @@ def tune_data(result: TuneResult) -> dict[str, Any]:
     """The search with every policy tried."""
     return {
         "name": result.name,
-        "objective": _by(result),
+        "objective": result.objective.metric if result.by == "value" else result.by,
         **target_data(result.target),
         "chosen_on": result.evaluated_on,
         "data": result.data,
