@@ -195,8 +195,12 @@ def build_report(
         repeats += [*replaced, *repeated]
         targets = collections.Counter(run.target for run in kept if run.target is not None)
         objectives = {run.objective for run in members if run.objective is not None}
-        ranking = metric or _ranking(objectives)
-        notes += _different_objectives(objectives) if metric is None else []
+        ranking = metric or (objectives.pop().ranking if len(objectives) == 1 else METRICS[DEFAULT_RANKING])
+        if metric is None and len(objectives) > 1:
+            named = " and ".join(sorted(objective.ranking.name for objective in objectives))
+            notes.append(
+                f"the specs rank by different metrics, {named}: ranked by {DEFAULT_RANKING}; choose another with --sort"
+            )
         table = WorkloadTable(names[identity], (), ranking, targets)
         judged = [run.judged_by(table.target) for run in kept]
         tables.append(replace(table, policies=ranked(policy_rows(judged, solvers, engines), ranking)))
@@ -205,21 +209,6 @@ def build_report(
     chosen = metric or (next(iter(common.values())) if len(common) == 1 else METRICS[DEFAULT_RANKING])
     shown = (tuple(runs), tuple(tables), tuple(repeats), tuple(problems), tuple(dict.fromkeys(notes)))
     return Report(chosen, tuple(paths), *shown)
-
-
-def _ranking(objectives: set[Objective]) -> Metric:
-    return next(iter(objectives)).ranking if len(objectives) == 1 else METRICS[DEFAULT_RANKING]
-
-
-def _different_objectives(objectives: set[Objective]) -> list[str]:
-    """A note on specs of one workload that rank by different metrics."""
-    if len(objectives) < 2:
-        return []
-    named = sorted(objective.ranking.name for objective in objectives)
-    return [
-        f"the specs rank by different metrics, {' and '.join(named)}: ranked by {DEFAULT_RANKING}; "
-        "choose another with --sort"
-    ]
 
 
 def ranked(rows: Sequence[PolicyRow], metric: Metric) -> tuple[PolicyRow, ...]:

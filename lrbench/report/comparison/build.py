@@ -86,18 +86,12 @@ def _label(workloads: Sequence[WorkloadTable], row: PolicyRow, axis: Axis) -> st
         name = workload_name(kept)
         parts = [name.replace(" on unknown data", "") if axis.key == "dataset" else name]
     if not axis.covers("solver.type") and any(each.several_solvers for each in workloads):
-        parts.append(_solver_text(row, axis))
+        solver = (*row.runs, *row.scaled)[0].solver
+        others = {name: value for name, value in solver.items() if not axis.covers(f"solver.{name}")}
+        parts.append(arguments_text(others) if is_program(solver) else row.solver)
     if axis.key not in ("engine", "device") and any(each.several_engines for each in workloads):
         parts.append(row.engine)
     return ", ".join(parts)
-
-
-def _solver_text(row: PolicyRow, axis: Axis) -> str:
-    """Return the row's solver, of a program its arguments without the compared one."""
-    solver = (*row.runs, *row.scaled)[0].solver
-    if not is_program(solver):
-        return row.solver
-    return arguments_text({name: value for name, value in solver.items() if not axis.covers(f"solver.{name}")})
 
 
 def _table(label: str, rows: Sequence[PolicyRow], axis: Axis, goal: Goal, samples: Samples) -> ComparisonTable:

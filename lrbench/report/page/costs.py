@@ -45,7 +45,10 @@ def _cost(workload: WorkloadTable, cost: Metric, metric: Metric, places: Sequenc
     rows, sign = workload.policies, -1 if metric.higher_is_better else 1
     front = pareto_front([(_mean(rows[place], cost), sign * _mean(rows[place], metric)) for place in places])
     chosen = [places[index] for index in front]
-    named = "; ".join(_named(workload, rows[place], cost, metric) for place in chosen[: -MOST_NAMED - 1 : -1])
+    named = []
+    for row in (rows[place] for place in chosen[: -MOST_NAMED - 1 : -1]):
+        spent, reached = (mean_and_deviation(row.summaries[each.name], each.unit) for each in (cost, metric))
+        named.append(f"{plain(workload.name(row))} ({spent} for {reached})")
     more = f"; and {len(chosen) - MOST_NAMED} more" if len(chosen) > MOST_NAMED else ""
     missed = sum(row.rank is not None and row.missed(cost) > 0 for row in rows)
     excluded = (
@@ -56,13 +59,8 @@ def _cost(workload: WorkloadTable, cost: Metric, metric: Metric, places: Sequenc
         "title": heading(cost),
         "front": chosen,
         "places": list(places),
-        "sentence": f"Pareto-optimal: {named}{more}.{excluded}",
+        "sentence": f"Pareto-optimal: {'; '.join(named)}{more}.{excluded}",
     }
-
-
-def _named(workload: WorkloadTable, row: PolicyRow, cost: Metric, metric: Metric) -> str:
-    spent, reached = (mean_and_deviation(row.summaries[each.name], each.unit) for each in (cost, metric))
-    return f"{plain(workload.name(row))} ({spent} for {reached})"
 
 
 def _mean(row: PolicyRow, metric: Metric) -> float:

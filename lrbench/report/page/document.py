@@ -113,6 +113,12 @@ def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
                     "label": labels[index],
                 }
             )
+        soon = {
+            "name": "iterations_to_best",
+            "title": f"Iterations to the best {plain(workload.objective.title)} (no target is set)",
+        }
+        if workload.target is not None:
+            soon = {"name": "iterations_to_target", "title": f"Iterations to {plain(target_text(workload.target))}"}
         yield {
             "label": plain(workload.label),
             "metric": {
@@ -130,17 +136,9 @@ def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
             "costs": page_costs(workload, metric),
             "kinds": [vars(kind) for kind in kinds],
             "zoom": zoom(workload.policies[:MOST_POLICIES], workload.objective),
-            "soon": _soon(workload),
+            "soon": soon,
         }
         first += len(rows)
-
-
-def _soon(workload: WorkloadTable) -> dict[str, str]:
-    """The metric, and the title, of the chart that shows how soon policies are good."""
-    if workload.target is None:
-        title = f"Iterations to the best {plain(workload.objective.title)} (no target is set)"
-        return {"name": "iterations_to_best", "title": title}
-    return {"name": "iterations_to_target", "title": f"Iterations to {plain(target_text(workload.target))}"}
 
 
 def _cells(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> Iterator[tuple[str, str | float | None]]:

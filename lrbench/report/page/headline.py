@@ -93,10 +93,10 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
         )
     parts, alike = [], counts["not told apart"]
     if counts["worse"]:
+        test = "" if workload.tests is None else f"{workload.tests.method}'s test of all pairs"
         parts.append(
             f"{counts['worse']} of {counted(len(others), 'other', 'others')} "
-            f"{'is' if counts['worse'] == 1 else 'are'} significantly worse "
-            f"({_test(workload)}, p < 0.05)"
+            f"{'is' if counts['worse'] == 1 else 'are'} significantly worse ({test}, p < 0.05)"
         )
     if alike:
         names = [workload.name(row) for row in others if verdicts[id(row)] == "not told apart"]
@@ -106,10 +106,6 @@ def _sure(workload: WorkloadTable, ranked: Sequence[PolicyRow], metric: Metric) 
         parts.append(shown_by(workload.tests, metric.unit))
     parts += [f"{counts[verdict]} {text}" for verdict, text in _UNTESTED.items() if counts[verdict]]
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."
-
-
-def _test(workload: WorkloadTable) -> str:
-    return "" if workload.tests is None else f"{workload.tests.method}'s test of all pairs"
 
 
 _UNTESTED = {
@@ -129,14 +125,10 @@ def _cost(workload: WorkloadTable, row: PolicyRow) -> str:
     parts += [f"{duration(train)} of training"] if train is not None else []
     parts += [f"{duration(tests)} of evaluation"] if tests is not None else []
     text = f"A run takes {', '.join(parts) or 'an unknown time'}"
-    reached = row.times["iterations_to_target"]
+    reached, soon = row.times["iterations_to_target"], row.summaries["iterations_to_best"].mean
     if workload.target is None or reached.mean is None:
-        soon = row.summaries["iterations_to_best"].mean
-        return text + (
-            "."
-            if soon is None
-            else f"; its best {workload.objective.title} comes after {number(soon, 'iterations')} iterations."
-        )
+        best = "" if soon is None else f" comes after {number(soon, 'iterations')} iterations"
+        return f"{text}{best and f'; its best {workload.objective.title}{best}'}."
     seconds = row.summaries["seconds_to_target"].mean
     after = "" if seconds is None else f", {duration(seconds)} of training"
     return (

@@ -1,4 +1,4 @@
-"""The page of a search: its tables, and each policy by rate, LR function and length."""
+"""Data of the page of a search: each policy by rate, LR function and length."""
 
 from __future__ import annotations
 
@@ -7,22 +7,15 @@ from typing import Any
 
 from lrbench.drawing.theme import page_theme
 from lrbench.metrics.objective import Objective
-from lrbench.report.page.html import search_html
 from lrbench.tuning.importance import Traits
 
 
-def search_page(title: str, body: str, tried: Sequence[Traits], objective: Objective) -> bytes:
-    """Return the page.
+def charts(tried: Sequence[Traits], objective: Objective) -> dict[str, Any]:
+    """Return the data of the parallel coordinates and slices: axes, the value's axis, and the policies.
 
     Args:
-        body: the blocks of the search's document, as HTML.
         tried: policies that were trained to their end.
     """
-    return search_html(title, body, charts(tried, objective))
-
-
-def charts(tried: Sequence[Traits], objective: Objective) -> dict[str, Any]:
-    """Return the data of the parallel coordinates and slices: axes, the value's axis, and the policies."""
     scale = 100 if objective.unit == "fraction" else 1
     policies = [
         {

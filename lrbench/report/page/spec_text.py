@@ -67,9 +67,14 @@ class SpecWriter:
         return "\n".join([*lines, _yaml(spec)])
 
     def _workload(self, run: RunRow) -> dict[str, Any] | None:
-        net, dataset = (_name(run.workload.get(part)) for part in ("net", "dataset"))
+        parts = (run.workload.get(part) for part in ("net", "dataset"))
+        net, dataset = (part.get("name") if isinstance(part, dict) else None for part in parts)
         sizes = {name: run.workload[name] for name in _WORKLOAD if run.workload.get(name) is not None}
-        if net is None or dataset is None or not {"batch_size", "iterations", "test_interval"} <= {*sizes}:
+        if (
+            not isinstance(net, str)
+            or not isinstance(dataset, str)
+            or not {"batch_size", "iterations", "test_interval"} <= {*sizes}
+        ):
             return None
         return {"net": net if net in self.nets else OWN_NET, "dataset": dataset, **sizes}
 
@@ -113,8 +118,3 @@ def _program_text(run: RunRow) -> str | None:
     }
     comments = ["# one run; save as run.yaml, then: lrbench run run.yaml --program", f"# {file}: put your own path"]
     return "\n".join([*comments, _yaml(spec)])
-
-
-def _name(part: Any) -> str | None:
-    name = part.get("name") if isinstance(part, dict) else None
-    return name if isinstance(name, str) else None

@@ -30,7 +30,7 @@ def render(document: Document, width: int) -> str:
 def _parts(block: Block, width: int) -> Iterator[str]:
     if isinstance(block, Table):
         yield from [_filled(block.lead, width)] if block.lead else []
-        for part in parts_that_fit(block, lambda table: _room(table, width) >= ENOUGH_FOR_POLICY):
+        for part in parts_that_fit(block, lambda table: _layout(table, width)[2] >= ENOUGH_FOR_POLICY):
             yield _table(part, width)
         yield from (_filled(note, width) for note in block.notes)
     elif isinstance(block, Items):
@@ -58,10 +58,6 @@ def _table(table: Table, width: int) -> str:
     ]
     rows = list(zip(*wrapped, strict=True))
     return tabulate(rows, titles, "simple", disable_numparse=True, colalign=alignment(table.columns))
-
-
-def _room(table: Table, width: int) -> int:
-    return _layout(table, width)[2]
 
 
 def _layout(table: Table, width: int) -> tuple[list[str], list[list[str]], int]:
