@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lrbench.urls import hide_secrets
@@ -79,6 +80,15 @@ class LRBenchError(Exception):
         """Return the error with its place, or with that place put before the one it has."""
         placed = f"{where}: {self.where}" if self.where else where
         return type(self)(self.message, where=placed, remedy=self.remedy)
+
+
+@contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Put a place before the one that any LRBenchError raised inside has."""
+    try:
+        yield
+    except LRBenchError as error:
+        raise error.at(where) from None
 
 
 class UsageError(LRBenchError):

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,8 +19,8 @@ from lrbench.cli.completion.candidates import data_sets, engines, nets, python_f
 from lrbench.cli.consent import python_option
 from lrbench.cli.options import output_option
 from lrbench.cli.output import check_new, write_output
-from lrbench.errors import EngineUnavailable, LRBenchError, NetError, UsageError
-from lrbench.metrics.objective import AnyTarget, read_target
+from lrbench.errors import EngineUnavailable, LRBenchError, UsageError, placed
+from lrbench.metrics.objective import read_target
 
 if TYPE_CHECKING:
     from lrbench.importing.caffe_solver import Training
@@ -103,7 +104,7 @@ def init(
 
     if output is not None:
         check_new(output, force)
-    options = _Options(values, not yes and _asks())
+    options = _Options(values, not yes and sys.stdin.isatty())  # somebody at a terminal can answer
     net, training = _net(options)
     data = _data(options, net)
     path = output or Path(f"{data.stem}_{net.path.stem}.yaml")
@@ -116,11 +117,6 @@ def init(
         experiment.check_data(data.prepared)
     write_output(text.encode(), path)
     _say_next(experiment.settings.engine.name, data, path)
-
-
-def _asks() -> bool:
-    """Return whether standard input is a terminal, at which somebody can answer."""
-    return sys.stdin.isatty()
 
 
 def _net(options: _Options) -> tuple[NetAnswer, Training | None]:
@@ -161,7 +157,13 @@ def _starter(options: _Options, net: NetAnswer, data: DataAnswer, path: Path, tr
     iterations = _answer(
         options, "iterations", "Iterations of each run", suggested, lambda text: check_iterations(_whole(text))
     )
-    target = _answer(options, "target", "Target, such as 0.98 or test_loss=0.12, or none", "none", _target)
+    target = _answer(
+        options,
+        "target",
+        "Target, such as 0.98 or test_loss=0.12, or none",
+        "none",
+        lambda text: None if text == "none" else read_target(text, "the target"),
+    )
     solver = _answer(options, "solver", "Solver", kind, check_solver)
     usual_engine = "torch" if not _has_caffe() and find_spec("torch") is not None else "caffe"
     engine = _answer(options, "engine", "Engine", usual_engine, _engine)
@@ -191,12 +193,10 @@ def _check_layers(net: NetAnswer, engine: str) -> None:
     """Raise NetError unless the engine supports every layer type; an engine that is not installed yet is not asked."""
     from lrbench.engines.registry import open_engine
 
-    try:
-        open_engine(engine, site()).check_layers(net.net, str(net.path))
-    except EngineUnavailable:
-        return  # what is next says how to install it, and `run` refuses then
-    except NetError as error:
-        raise error.at("--net") from error
+    with suppress(EngineUnavailable):  # what is next says how to install it, and `run` refuses then
+        opened = open_engine(engine, site())
+        with placed("--net"):
+            opened.check_layers(net.net, str(net.path))
 
 
 def _answer(options: _Options, name: str, question: str, usual: object, read: Callable[[str], Answer]) -> Answer:
@@ -206,10 +206,8 @@ def _answer(options: _Options, name: str, question: str, usual: object, read: Ca
     """
     given, option = options.values[name], f"--{name.replace('_', '-')}"
     if given is not None:
-        try:
+        with placed(option):
             return read(str(given))
-        except LRBenchError as error:
-            raise error.at(option) from error
     if not options.asking:
         if usual is None:
             raise UsageError(f"{option} is missing, and no questions are asked", remedy=f"add {option}")
@@ -232,10 +230,6 @@ def _whole(text: str) -> int:
         return int(text.replace("_", "").replace(",", ""))
     except ValueError:
         raise UsageError(f"{text!r} is not a whole number", remedy="for example 1000") from None
-
-
-def _target(text: str) -> AnyTarget | None:
-    return None if text == "none" else read_target(text, "the target")
 
 
 def _engine(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lrbench.engines.caffe.run_folder import NOT_NATIVE, POLICY_IS
 from lrbench.engines.caffe.schedule import NATIVE, field_value, is_list, native_form
-from lrbench.errors import NetError, UsageError
+from lrbench.errors import NetError, UsageError, placed
 from lrbench.importing.imported import Imported
 from lrbench.nets.caffe_pb2 import SolverParameter
 from lrbench.nets.solver import Solver, is_solver, read_solver
@@ -39,10 +39,8 @@ def solver_policy(path: Path) -> Imported:
     if set_by_run is not None:
         note = "of a run of LRBench, which set these rates; the solver's own lr_policy is not what it trained with"
         return Imported(parse_policy(set_by_run), (note,), settings)
-    try:
+    with placed(str(path)):
         mapping, notes = _with_fields_of_builds(_mapping(file.known), file)
-    except UsageError as error:
-        raise error.at(str(path)) from None
     return Imported(policy_from_mapping(mapping), tuple(notes), settings)
 
 

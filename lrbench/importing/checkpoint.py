@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lrbench.errors import LRBenchError, UsageError
+from lrbench.errors import UsageError, placed
 from lrbench.importing.description import SIGNATURES, Described, described, refuse_unreadable
 from lrbench.importing.torch_file import load_file, number_of_tensor, scheduler_states
 from lrbench.policies import Policy, parse_policy
@@ -44,10 +44,8 @@ def read_checkpoint(path: Path) -> tuple[Policy | Described, float | None]:
             where=str(path),
             remedy="save scheduler.state_dict() by itself",
         )
-    try:
+    with placed(str(path)):
         return _read(states[0])
-    except LRBenchError as error:
-        raise error.at(str(path)) from None
 
 
 def _read(state: Mapping[str, Any]) -> tuple[Policy | Described, float | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrbench.errors import NetError
+from lrbench.errors import NetError, placed
 from lrbench.nets.caffe_pb2 import TEST, TRAIN, LayerParameter, LossParameter, NetParameter, Phase
 from lrbench.nets.graph import Wiring, count_channels, layer_place, layers_in, random_layers, trace
 from lrbench.nets.refusals import refuse_frozen, refuse_layer, refuse_random_images
@@ -87,10 +87,8 @@ def check_net(net: NetParameter, where: str) -> NetParts:
     Errors:
         NetError: a part is missing or wrong; the place is ``where``, such as the net's path, and the layer.
     """
-    try:
+    with placed(where):
         return _check(net)
-    except NetError as error:
-        raise error.at(where) from error
 
 
 def _check(net: NetParameter) -> NetParts:

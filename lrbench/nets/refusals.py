@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from lrbench.errors import NetError, did_you_mean
+from lrbench.errors import NetError, did_you_mean, placed
 from lrbench.nets.caffe_pb2 import (
     TEST,
     TRAIN,
@@ -170,10 +170,8 @@ def check_images(net: NetParameter, shape: ImageShape, where: str) -> None:
     for phase in (TRAIN, TEST):
         for layer in layers_in(net, phase):
             if layer.type == "Data":
-                try:
+                with placed(f"{where}: {layer_place(layer)}"):
                     check_transform(layer.transform_param, shape)
-                except NetError as error:
-                    raise error.at(f"{where}: {layer_place(layer)}") from error
 
 
 def check_transform(message: TransformationParameter, shape: ImageShape) -> None:

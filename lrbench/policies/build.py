@@ -9,10 +9,9 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, TypeVar
 
-from lrbench.errors import PolicyError
+from lrbench.errors import PolicyError, placed
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Default, Nested, NestedList
 from lrbench.policies.table import find_function
@@ -26,8 +25,6 @@ FORM = "write NAME(key=value, ...), such as TRI(k0=0.01, k1=0.06, l=2000)"
 # Whatever a policy needs, and none of what Python's grammar has beyond it: quotes, operators, lambdas, comments.
 _FOREIGN = re.compile(r"[^A-Za-z0-9_\s.,=+\-()\[\]]", re.ASCII)
 
-A = TypeVar("A")
-T = TypeVar("T")
 P = TypeVar("P", bound=RatePolicy)
 
 _WORDS = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,40}")
@@ -86,27 +83,25 @@ def _refuse_missing(function: Function, values: Mapping[str, Any]) -> None:
 
 def _built(function: Function, name: str, raw: object, make: Callable[[Function, Mapping[str, Value]], P]) -> object:
     """A raw value, with the policies in it built where the parameter takes policies."""
-    parameter, build = function.parameter(name), partial(build_policy, make=make)
+    parameter = function.parameter(name)
     if isinstance(parameter, Nested) and not isinstance(raw, (list, tuple)):
-        return inside(f"{function.name}: {name}", build, raw)
-    if isinstance(parameter, NestedList) and isinstance(raw, (list, tuple)):
-        return [inside(f"{function.name}: {name}[{index}]", build, item) for index, item in enumerate(raw)]
-    return raw
-
-
-def inside(place: str, read: Callable[[A], T], raw: A) -> T:
-    """Call ``read`` for a nested policy; its errors get the place."""
-    try:
-        return read(raw)
-    except PolicyError as error:
-        raise error.at(place) from None
+        with placed(f"{function.name}: {name}"):
+            return build_policy(raw, make)
+    if not isinstance(parameter, NestedList) or not isinstance(raw, (list, tuple)):
+        return raw
+    policies = []
+    for index, item in enumerate(raw):
+        with placed(f"{function.name}: {name}[{index}]"):
+            policies.append(build_policy(item, make))
+    return policies
 
 
 def read_row(entry: object) -> tuple[Mapping[str, Any], Function]:
     """The raw mapping of an entry, which is text or a mapping, and the function that it names."""
     if isinstance(entry, str):
         if _WORDS.fullmatch(entry):
-            inside(_place(entry.strip()), find_function, entry.strip())  # a function's name alone lacks the form
+            with placed(_place(entry.strip())):
+                find_function(entry.strip())  # a function's name alone lacks the form
         entry = read_text(entry)
         refuse_huge(entry)
     if not isinstance(entry, Mapping):
@@ -151,10 +146,8 @@ def read_text(text: str) -> dict[str, Any]:
     if foreign:
         problem = f"{foreign.group()!a} at character {foreign.start() + 1} does not belong in a policy"
         raise PolicyError(problem, where=_place(text), remedy=f"{FORM}, words without quotes")
-    try:
+    with placed(_place(text)):
         return _call(_parsed(text))
-    except PolicyError as error:
-        raise error.at(_place(text)) from None
 
 
 def _parsed(text: str) -> ast.expr:

@@ -14,11 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from lrbench.errors import PolicyError
+from lrbench.errors import PolicyError, placed
 from lrbench.policies.family import WARM, Family
 from lrbench.policies.formula import Formula, Span
 from lrbench.policies.function import Function
-from lrbench.policies.parameters import Dimension, Factor, Nested, NestedList, Number, Rate, RisingNumbers, Word
+from lrbench.policies.parameters import (
+    Dimension,
+    Factor,
+    Nested,
+    NestedList,
+    Number,
+    Rate,
+    RisingNumbers,
+    Word,
+)
 from lrbench.policies.stages import Multiplied, Scaled, Stage, Staged, Warmed, climb
 from lrbench.policies.values import FloatArray, Values
 
@@ -95,10 +104,8 @@ def _compose_length(v: Values) -> None:
             remedy="leave that stage out, or give more iterations",
         )
     for number, stage in enumerate(_stages(v)):
-        try:
+        with placed(f"policies[{number}]"):
             stage.check_length(v.end)
-        except PolicyError as error:
-            raise error.at(f"policies[{number}]") from None
 
 
 def _warmup_formula(v: Values) -> Formula:
@@ -117,10 +124,8 @@ def _compose_formula(v: Values) -> Formula:
 
 def _product_length(v: Values) -> None:
     for number, policy in enumerate(v.policies):
-        try:
+        with placed(f"policies[{number}]"):
             policy.check_length(v.iterations, v.end)
-        except PolicyError as error:
-            raise error.at(f"policies[{number}]") from None
 
 
 def _product_bounds(given: Mapping[str, Any]) -> list[dict[str, Any]]:

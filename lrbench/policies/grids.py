@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
-from lrbench.errors import PolicyError
-from lrbench.policies.build import inside, read_row, refuse_huge
+from lrbench.errors import PolicyError, placed
+from lrbench.policies.build import read_row, refuse_huge
 from lrbench.policies.function import Function
 from lrbench.policies.parameters import Nested, NestedList, Parameter
 from lrbench.policies.policy import Policy
@@ -37,12 +38,13 @@ def expand_policies(entry: str | Mapping[str, Any]) -> list[Policy]:
     return list(policies)
 
 
-def _expanded(entry: object) -> list[Any]:
+def _expanded(entry: object, place: str | None = None) -> list[Any]:
     if isinstance(entry, Policy):
         return [entry]
-    raw, function = read_row(entry)
-    axes = [[value] if name == "function" else _axis(function, name, value) for name, value in raw.items()]
-    return [dict(zip(raw, combination, strict=True)) for combination in _product(function.name, axes)]
+    with nullcontext() if place is None else placed(place):
+        raw, function = read_row(entry)
+        axes = [[value] if name == "function" else _axis(function, name, value) for name, value in raw.items()]
+        return [dict(zip(raw, combination, strict=True)) for combination in _product(function.name, axes)]
 
 
 def _axis(function: Function, name: str, value: Any) -> list[Any]:
@@ -52,7 +54,7 @@ def _axis(function: Function, name: str, value: Any) -> list[Any]:
     if not choices:
         raise function.placed(PolicyError(f"{name} is an empty list", remedy="give at least one value"))
     if isinstance(parameter, Nested):
-        return [raw for choice in choices for raw in inside(f"{function.name}: {name}", _expanded, choice)]
+        return [raw for choice in choices for raw in _expanded(choice, f"{function.name}: {name}")]
     if isinstance(parameter, NestedList):
         return [stages for choice in choices for stages in _stages(f"{function.name}: {name}", choice)]
     return choices
@@ -68,7 +70,7 @@ def _stages(place: str, choice: object) -> list[Any]:
     """Every combination of the grids of a list's policies; what is no list is left to be refused as a value."""
     if not isinstance(choice, (list, tuple)):
         return [choice]
-    axes = [inside(f"{place}[{index}]", _expanded, item) for index, item in enumerate(choice)]
+    axes = [_expanded(item, f"{place}[{index}]") for index, item in enumerate(choice)]
     return [list(stages) for stages in _product(place, axes)]
 
 
