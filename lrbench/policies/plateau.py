@@ -37,19 +37,14 @@ class _Plateau(Controller):
             self._rate = max(self._rate * self._v.factor, float(self._v.min_rate))
 
 
-class _Greedy(Controller):
+class _Greedy(_Plateau):
     """Raises the rate after ``patience`` better values in a row, lowers it at a plateau."""
 
-    def __init__(self, v: Values) -> None:
-        self._v, self._detector, self._rate, self._better = v, _detector(v), float(v.k0), 0
-
-    def rates(self, start: int, end: int) -> FloatArray:
-        return np.full(end - start, self._rate)
+    _better = 0
 
     def observe(self, row: Row) -> None:
         best = self._detector.best
-        if self._detector.reached(row):
-            self._rate = max(self._rate * self._v.factor, float(self._v.min_rate))
+        super().observe(row)
         self._better = 0 if self._detector.best == best or best is None else self._better + 1
         if self._better == self._v.patience:
             self._rate, self._better = min(self._rate / self._v.factor, float(self._v.max_rate)), 0
