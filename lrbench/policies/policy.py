@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -12,10 +11,10 @@ import numpy.typing as npt
 from lrbench.errors import PolicyError
 from lrbench.limits import MOST_ITERATIONS
 from lrbench.policies.build import build_policy, refuse_huge
-from lrbench.policies.function import Function
 from lrbench.policies.stages import OpenLoop
 from lrbench.policies.table import find_function
-from lrbench.policies.values import Controller, FloatArray, RatePolicy, Value, value_mapping, value_text
+from lrbench.policies.values import Controller, FloatArray, Value
+from lrbench.policies.written import WrittenPolicy, policies_in
 
 if TYPE_CHECKING:
     from lrbench.drawing.save import Picture
@@ -24,7 +23,7 @@ CHECKED_AT_ONCE = 1 << 18
 """Iterations whose rates ``check`` holds in memory at a time."""
 
 
-class Policy(RatePolicy):
+class Policy(WrittenPolicy):
     """A learning-rate policy: immutable, hashable, equal to another one with the same canonical text.
 
     Made by ``Policy.parse``, ``policy_from_mapping`` or ``expand_policies``, which check its values::
@@ -36,65 +35,12 @@ class Policy(RatePolicy):
         array([0.01  , 0.0225, 0.035 ])
     """
 
-    __slots__ = ("_closed_loop", "_function", "_text", "_values")
-
-    _closed_loop: bool
-    _function: Function
-    _text: str
-    _values: Mapping[str, Value]
-
-    def __init__(self, function: Function, values: Mapping[str, Value]) -> None:
-        ordered = {row.name: values[row.name] for row in function.parameters if row.name in values}
-        object.__setattr__(self, "_function", function)
-        object.__setattr__(self, "_values", MappingProxyType(ordered))
-        arguments = ", ".join(f"{name}={value_text(value)}" for name, value in self._written())
-        object.__setattr__(self, "_text", f"{function.name}({arguments})")
-        reacts = function.rates is None or any(policy.closed_loop for policy in _nested(ordered))
-        object.__setattr__(self, "_closed_loop", reacts)
-
-    @property
-    def name(self) -> str:
-        """The LR function's name, such as ``SINEXP``."""
-        return self._function.name
-
-    @property
-    def function(self) -> Function:
-        """The LR function."""
-        return self._function
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """The values by name, read-only, with defaults; an ``l`` that the run's iterations stand for is absent."""
-        return self._values
+    __slots__ = ()
 
     @property
     def nested(self) -> tuple[Policy, ...]:
         """The policies that the policy takes as parameters, alone or in lists."""
-        return tuple(_nested(self._values))
-
-    @property
-    def text(self) -> str:
-        """The canonical text, which parses back to the same policy."""
-        return self._text
-
-    @property
-    def mapping(self) -> dict[str, Any]:
-        """The YAML form: ``{"function": "TRI", "k0": 0.01, ...}``, nested policies as nested mappings."""
-        return {"function": self.name, **{name: value_mapping(value) for name, value in self._written()}}
-
-    def _written(self) -> list[tuple[str, Value]]:
-        """The parameters in the order of the canonical text, those left out of it excepted."""
-        values = self._values
-        return [
-            (row.name, values[row.name])
-            for row in self._function.parameters
-            if row.name in values and (not row.unwritten_default or values[row.name] != row.default)
-        ]
-
-    @property
-    def closed_loop(self) -> bool:
-        """Whether the rates depend on a run's evaluations, its own or those of a policy in it."""
-        return self._closed_loop
+        return tuple(policy for policy in policies_in(self._values) if isinstance(policy, Policy))
 
     @property
     def monitored(self) -> frozenset[str]:
@@ -323,26 +269,8 @@ class Policy(RatePolicy):
             factor, policy = factor * policy.parameters["factor"], policy.parameters["policy"]
         return factor, policy
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a policy does not change: {name}")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a policy does not change: {name}")
-
-    def __eq__(self, other: object) -> bool:
-        return self._text == other._text if isinstance(other, Policy) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __str__(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return f"<Policy {self._text}>"
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.name, dict(self._values))
+        return Policy.of, (self.mapping,)
 
 
 def parse_policy(text: str) -> Policy:
@@ -364,19 +292,8 @@ def policy_from_mapping(mapping: Mapping[str, Any]) -> Policy:
     return Policy.of(mapping)
 
 
-def _nested(values: Mapping[str, Value]) -> list[Policy]:
-    """The policies among the values, and in lists among them."""
-    items = [item for value in values.values() for item in (value if isinstance(value, tuple) else (value,))]
-    return [item for item in items if isinstance(item, Policy)]
-
-
 def _bounded(value: Value, inner: Mapping[Policy, tuple[Policy, ...]], number: int) -> Value:
     """A value with each policy in it replaced by its upper bound of that number, the last one if it has fewer."""
     if isinstance(value, tuple):
         return tuple(_bounded(item, inner, number) for item in value)
     return inner[value][min(number, len(inner[value]) - 1)] if isinstance(value, Policy) else value
-
-
-def _restored(name: str, values: Mapping[str, Value]) -> Policy:
-    """Unpickle a policy: the function is looked up, since its formulas cannot be pickled."""
-    return Policy(find_function(name), values)

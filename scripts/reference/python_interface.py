@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from griffe import Alias, Attribute, Class, Function, Module, Object, load
@@ -37,13 +37,14 @@ def page() -> str:
     """The whole page."""
     package = load("lrbench", search_paths=[ROOT], resolve_aliases=True)
     assert isinstance(package, Module)
-    modules = (package if name == "lrbench" else package[name.partition(".")[2]] for name in INTERFACE)
-    sections = (_module(module, INTERFACE[module.path]) for module in modules)
+    modules = [package if name == "lrbench" else package[name.partition(".")[2]] for name in INTERFACE]
+    known = {member.name for module in modules for member in _public(module)}
+    sections = (_module(module, INTERFACE[module.path], known) for module in modules)
     return "\n".join([INTRODUCTION, *sections])
 
 
-def _module(module: Module, purpose: str) -> str:
-    members = [_member(member, f"{module.path}.{member.name}", "###") for member in _public(module)]
+def _module(module: Module, purpose: str, known: Set[str]) -> str:
+    members = [_member(member, f"{module.path}.{member.name}", known) for member in _public(module)]
     return "\n".join([f"## {module.path}\n", f"{purpose}\n", *members])
 
 
@@ -55,16 +56,24 @@ def _public(module: Module) -> Iterator[Object | Alias]:
             yield member
 
 
-def _member(member: Object | Alias, path: str, level: str) -> str:
+def _member(member: Object | Alias, path: str, known: Set[str]) -> str:
     target = member.final_target if isinstance(member, Alias) else member
-    lines = [f"{level} {path}\n", f"```python\n{_signature(target)}\n```\n", _text(target)]
+    lines = [f"### {path}\n", f"```python\n{_signature(target, known)}\n```\n", _text(target)]
     if isinstance(target, Class):
         lines += [
             _method(method)
-            for method in target.members.values()
+            for method in (*_of_bases(target, known), *target.members.values())
             if isinstance(method, Object) and _is_documented(method)
         ]
     return "\n".join(lines)
+
+
+def _of_bases(described: Class, known: Set[str]) -> Iterator[Object | Alias]:
+    """What a class has from bases that are not on the page themselves."""
+    for member in described.inherited_members.values():
+        base = member.final_target.parent
+        if base is not None and base.name not in known:
+            yield member.final_target
 
 
 def _is_documented(method: Object) -> bool:
@@ -81,11 +90,12 @@ def _method(method: Object) -> str:
     return f"- `{_signature(method)}`\n\n{textwrap.indent(_text(method), '  ')}"
 
 
-def _signature(described: Object) -> str:
+def _signature(described: Object, known: Set[str] = frozenset()) -> str:
     if isinstance(described, Function):
         return described.signature()
     if isinstance(described, Class):
-        made = described.all_members.get("__init__")
+        made = next((member for member in _of_bases(described, known) if member.name == "__init__"), None)
+        made = described.members.get("__init__") or made
         bases = ", ".join(map(str, described.bases))
         return (
             f"class {made.signature(return_type=False, name=described.name)}"
