@@ -29,7 +29,7 @@ def test_it_fails_as_any_of_its_programs_does(repository, tmp_path, failing, cod
 
 
 def test_what_mypy_found_is_the_end_of_what_is_shown(repository, tmp_path):
-    *_, tests, types = type_test(repository, tmp_path, "none", "fast", "-x").stdout.splitlines()
+    *_, tests, types, of_programs = type_test(repository, tmp_path, "none", "fast", "-x").stdout.splitlines()
     assert tests.startswith("pytest --tier fast -n ")
     assert tests.endswith(" --dist loadgroup -x")
-    assert types == "mypy "
+    assert (types, of_programs) == ("mypy ", "mypy --scripts-are-modules ")
