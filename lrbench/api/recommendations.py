@@ -17,9 +17,11 @@ from lrbench.report.views.recommend import recommendation_document
 from lrbench.report.views.recommend_text import Commands, asked_solver
 from lrbench.spec.experiment import Data, Experiment, Spec, python_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.database import Database, EntryQuery, open_database
-from lrbench.tuning.recommending import Recommendation, similar_solvers, workload_queries
-from lrbench.tuning.recommending import recommend as recommended
+from lrbench.tuning.database.database import Database, open_database
+from lrbench.tuning.database.schema import EntryQuery
+from lrbench.tuning.recommending.recommend import Recommendation
+from lrbench.tuning.recommending.recommend import recommend as recommended
+from lrbench.tuning.recommending.similarity import similar_solvers, workload_queries
 
 
 class Recommendations(Sequence[Recommendation]):

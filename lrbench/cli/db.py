@@ -25,7 +25,9 @@ from lrbench.report.render import for_programs
 
 if TYPE_CHECKING:
     from lrbench.metrics.objective import AnyTarget
-    from lrbench.tuning.database import Added, Collected, Entry
+    from lrbench.tuning.database.collect import Collected
+    from lrbench.tuning.database.database import Added
+    from lrbench.tuning.database.entry import Entry
 
 MOST_LINES = 10
 
@@ -57,7 +59,7 @@ def add(paths: Sequence[Path], note: str | None, location: str | None) -> None:
     lrbench db add results/
     lrbench db add results/mnist_lenet --note "laptop, two cores"
     """
-    from lrbench.tuning.database import collect
+    from lrbench.tuning.database.collect import collect
 
     found = collect(paths, note)
     with users_database(location) as database:
@@ -93,7 +95,7 @@ def list_entries(output_format: str, target: AnyTarget | None, location: str | N
     lrbench db list --dataset mnist --target 0.989 --format csv
     """
     from lrbench.report.views.database import listing_document
-    from lrbench.tuning.database import EntryQuery
+    from lrbench.tuning.database.schema import EntryQuery
 
     with users_database(location) as database:
         found = database.entries(EntryQuery(**names))  # type: ignore[arg-type] # its fields of these names are texts
@@ -130,7 +132,7 @@ def export(output: Path | None, location: str | None) -> None:
     \b
     lrbench db export -o policies.jsonl
     """
-    from lrbench.tuning.database import to_lines
+    from lrbench.tuning.database.lines import to_lines
 
     with users_database(location) as database:
         content = to_lines(database.entries())
@@ -148,7 +150,7 @@ def import_entries(file: Path | None, shipped: bool, location: str | None) -> No
     lrbench db import policies.jsonl
     lrbench db import --shipped
     """
-    from lrbench.tuning.database import shipped_entries
+    from lrbench.tuning.database.lines import shipped_entries
 
     if (file is None) != shipped:
         raise click.UsageError("give a FILE, or --shipped")
@@ -159,7 +161,7 @@ def import_entries(file: Path | None, shipped: bool, location: str | None) -> No
 
 def _read(file: Path) -> list[Entry]:
     from lrbench.storage import read_regular, reason
-    from lrbench.tuning.database import from_lines
+    from lrbench.tuning.database.lines import from_lines
 
     try:
         content = read_regular(file)

@@ -20,7 +20,7 @@ from lrbench.report.render import FOR_TERMINALS, formats
 
 if TYPE_CHECKING:
     from lrbench.metrics.objective import AnyTarget
-    from lrbench.tuning.database import Database
+    from lrbench.tuning.database.database import Database
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -211,7 +211,7 @@ def typed_again(location: str | None) -> tuple[str, ...] | None:
 
 def users_database(location: str | None) -> Database:
     """Open the database of the option, or the user's own; a new one is announced. Raises DatabaseError."""
-    from lrbench.tuning.database import open_database
+    from lrbench.tuning.database.database import open_database
 
     database = open_database(location or database_place())
     if database.created:

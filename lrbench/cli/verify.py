@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lrbench.metrics.objective import AnyTarget
     from lrbench.policies import Policy
     from lrbench.spec.experiment import Experiment
-    from lrbench.tuning.database import Database
+    from lrbench.tuning.database.database import Database
     from lrbench.tuning.planned import PlannedPart
     from lrbench.tuning.trial_runner import TrialRunner
     from lrbench.tuning.verify import Candidate, Goal, Phase, SearchPhase

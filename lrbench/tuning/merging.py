@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from lrbench.errors import ResultsError, path_text
 from lrbench.runs.merging import Merged, Part, merge_runs, new_output
 from lrbench.storage import open_regular, reason
-from lrbench.tuning.database import open_database
+from lrbench.tuning.database.database import open_database
 from lrbench.tuning.study import IDENTITY, STUDY_FILE, opened_storage, storage_errors
 from lrbench.tuning.trials import OUTCOME, iterations_of, proposal_of
 
 if TYPE_CHECKING:
     import optuna
 
-    from lrbench.tuning.database import MeasuredRun
+    from lrbench.tuning.database.measured import MeasuredRun
 
 _SQLITE = b"SQLite format 3\0"
 

@@ -20,7 +20,9 @@ from lrbench.spec.program import ProgramArguments, ProgramSource, ProgramWorkloa
 from lrbench.tuning.composing.building import NotResumable, compose
 from lrbench.tuning.composing.selection import ComposeResult
 from lrbench.tuning.confirm import SeedOutcome, confirm
-from lrbench.tuning.database import Database, Entry, EntryQuery
+from lrbench.tuning.database.database import Database
+from lrbench.tuning.database.entry import Entry
+from lrbench.tuning.database.schema import EntryQuery
 from lrbench.tuning.early_stopping import Curve, TargetFeasibility
 from lrbench.tuning.recommending.ranking import effective_policy
 from lrbench.tuning.recommending.similarity import WorkloadQuery, similarity

@@ -12,7 +12,7 @@ import pytest
 from command_line import typed
 from factories import fake_runs
 
-from lrbench.tuning.database import shipped_entries
+from lrbench.tuning.database.lines import shipped_entries
 
 FIX, TRI, SINEXP = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)", "SINEXP(k0=0.01, k1=0.06, gamma=0.99994, l=2000)"
 ENTRY_ID = 16

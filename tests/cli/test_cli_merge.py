@@ -11,7 +11,7 @@ from factories.fake_entries import entry, run
 from factories.made_up_runs import made_up_runner
 
 from lrbench.runs.directory import RunDirectory
-from lrbench.tuning.database import open_database
+from lrbench.tuning.database.database import open_database
 from lrbench.tuning.space import search_space
 from lrbench.tuning.tune import earlier, search
 

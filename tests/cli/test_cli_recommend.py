@@ -10,7 +10,7 @@ import pytest
 from factories.fake_entries import WORKLOAD, diverged, entry, run
 
 from lrbench.nets import find_net, net_sha256, read_net
-from lrbench.tuning.database import open_database
+from lrbench.tuning.database.database import open_database
 
 FIX, TRI, HOT = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)", "FIX(k0=0.2)"
 SPEC = """\

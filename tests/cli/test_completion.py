@@ -148,7 +148,7 @@ def test_runs_are_offered_by_the_beginning_of_their_id(command, tmp_path, monkey
 
 
 def test_entries_of_the_database_are_offered_and_none_is_made(tmp_path, monkeypatch):
-    from lrbench.tuning.database import open_database
+    from lrbench.tuning.database.database import open_database
 
     monkeypatch.setenv("LRBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LRBENCH_DB", raising=False)

@@ -26,7 +26,7 @@ from lrbench.spec.document import read_document
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ExperimentSettings, SolverSettings, WorkloadSettings
 from lrbench.spec.sections import EngineSettings, RangeSettings, SearchSettings
-from lrbench.tuning.recommending import rescaled
+from lrbench.tuning.recommending.rescaling import rescaled
 from lrbench.tuning.space import search_space
 
 pytestmark = pytest.mark.xdist_group("examples of the documentation")  # its run is trained once

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lrbench.tuning.database import Entry, MeasuredRun, NewBest, StoredWorkload
-from lrbench.tuning.recommending import WorkloadQuery
+from lrbench.tuning.database.entry import Entry, StoredWorkload
+from lrbench.tuning.database.measured import MeasuredRun, NewBest
+from lrbench.tuning.recommending.similarity import WorkloadQuery
 
 WORKLOAD = StoredWorkload(
     net_name="lenet",

@@ -13,7 +13,8 @@ from factories.fake_entries import ASKED, WORKLOAD, entry
 from lrbench.errors import PolicyError, SpecError
 from lrbench.exporting import export_policy
 from lrbench.policies import Function, Policy, installed_functions, parse_policy
-from lrbench.tuning.recommending import recommend, rescaled
+from lrbench.tuning.recommending.recommend import recommend
+from lrbench.tuning.recommending.rescaling import rescaled
 from lrbench.tuning.space import find_family
 
 MODULE = """

@@ -9,7 +9,7 @@ import pytest
 from factories.fake_entries import ASKED, ASKED_PROGRAM, diverged, entry, program_entry, program_run, run
 
 from lrbench.metrics.objective import Objective, Target
-from lrbench.tuning.recommending import recommend
+from lrbench.tuning.recommending.recommend import recommend
 
 FIX, TRI, STEP, HOT = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=200)", "STEP(k0=0.05, gamma=0.5, l=500)", "FIX(k0=0.2)"
 

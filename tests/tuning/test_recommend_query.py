@@ -6,7 +6,7 @@ import pytest
 
 from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
-from lrbench.tuning.recommending import workload_queries
+from lrbench.tuning.recommending.similarity import workload_queries
 
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 50, test_batch_size: 100, iterations: 300, test_interval: 50}

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from lrbench.policies import functions, parse_policy
-from lrbench.tuning.recommending import rescaled
-from lrbench.tuning.recommending.rescaling import without_dimension
+from lrbench.tuning.recommending.rescaling import rescaled, without_dimension
 
 LONGER = {  # in a run of 1,000 iterations, made 10,000
     "FIX(k0=0.01)": "FIX(k0=0.01)",

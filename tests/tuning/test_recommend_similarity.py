@@ -8,7 +8,7 @@ import pytest
 from factories import fake_entries
 from factories.fake_entries import ASKED, ASKED_PROGRAM
 
-from lrbench.tuning.recommending import similarity
+from lrbench.tuning.recommending.similarity import similarity
 
 SAME = ("same net", "same data set", "same SGD", "same batch size", "same iterations")
 

@@ -30,7 +30,9 @@ from lrbench.report.rows import STATUSES
 from lrbench.report.views.provenance import entry_notes
 from lrbench.report.views.ranking_data import flat
 from lrbench.runs.declarations import arguments_text, declared_text
-from lrbench.tuning.database import Entry, MeasuredRun, StoredWorkload, entry_object
+from lrbench.tuning.database.entry import Entry, StoredWorkload
+from lrbench.tuning.database.lines import entry_object
+from lrbench.tuning.database.measured import MeasuredRun
 
 SHOWN_ID = 8
 _PARTS = ("mean", "deviation", "minimum", "maximum")

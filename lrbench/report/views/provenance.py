@@ -9,7 +9,7 @@ from typing import Any
 
 from lrbench.report.formats import equal_seeds_note
 from lrbench.runs.declarations import declared_text, program_notes
-from lrbench.tuning.database import Entry
+from lrbench.tuning.database.entry import Entry
 
 
 @dataclass(frozen=True)

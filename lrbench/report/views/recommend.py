@@ -26,8 +26,8 @@ from lrbench.report.views.recommend_text import (
 )
 from lrbench.statistics.all_pairs import AllPairs, all_pairs
 from lrbench.statistics.verdicts import Comparison, compare
-from lrbench.tuning.database import Entry
-from lrbench.tuning.recommending import LikeWorkload, Recommendation, RecommendedPolicy
+from lrbench.tuning.database.entry import Entry
+from lrbench.tuning.recommending.recommend import LikeWorkload, Recommendation, RecommendedPolicy
 
 
 def recommendation_document(found: Sequence[Recommendation], commands: Commands) -> Document:

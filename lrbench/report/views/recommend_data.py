@@ -10,8 +10,9 @@ from typing import Any
 from lrbench.report.views.provenance import origin_text
 from lrbench.report.views.ranking_data import target_data
 from lrbench.report.views.recommend_text import Commands, asked_title, avoid_sentences, next_commands
-from lrbench.tuning.database import Entry
-from lrbench.tuning.recommending import Avoidance, LikeWorkload, Recommendation, RecommendedPolicy
+from lrbench.tuning.database.entry import Entry
+from lrbench.tuning.recommending.ranking import Avoidance
+from lrbench.tuning.recommending.recommend import LikeWorkload, Recommendation, RecommendedPolicy
 
 SCHEMA = 1
 _RUN = (

@@ -11,8 +11,9 @@ from lrbench.report.formats import target_text, with_unit
 from lrbench.report.labels import workload_label
 from lrbench.report.next_commands import one_solver
 from lrbench.report.views.database import workload_title
-from lrbench.tuning.database import StoredWorkload
-from lrbench.tuning.recommending import Recommendation, WorkloadQuery
+from lrbench.tuning.database.entry import StoredWorkload
+from lrbench.tuning.recommending.recommend import Recommendation
+from lrbench.tuning.recommending.similarity import WorkloadQuery
 
 SHOWN = 5
 

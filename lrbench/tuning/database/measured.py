@@ -100,14 +100,14 @@ class MeasuredRun:
 
     def equals(self, other: MeasuredRun) -> bool:
         """Whether all that is kept of both runs is equal, but for clocks."""
-        mine, others = ((one.status, one.iteration, one._without_clocks(), one._values()) for one in (self, other))
+        mine, others = (
+            (one.status, one.iteration, one._without_clocks(), [point[:2] for point in (*one.curve, *one.bests)])
+            for one in (self, other)
+        )
         return mine == others
 
     def _without_clocks(self) -> dict[str, float | None]:
         return {name: value for name, value in self.metrics.items() if not is_clock(metric_of(name))}
-
-    def _values(self) -> list[tuple[int, float]]:
-        return [(point.iteration, point.value) for point in (*self.curve, *self.bests)]
 
     @property
     def judged_by(self) -> Objective:

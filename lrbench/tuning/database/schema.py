@@ -114,12 +114,10 @@ def run_row(run: MeasuredRun, entry_id: str) -> RunRow:
     curve: Any = [list(point) for point in run.curve]
     optional = {name: value for name in OPTIONAL if (value := getattr(run, name))}
     if optional:
-        curve = {"curve": curve, **{name: _plain(value) for name, value in optional.items()}}
+        curve = {"curve": curve}
+        for name, value in optional.items():
+            curve[name] = dict(value) if isinstance(value, Mapping) else [list(point) for point in value]
     return RunRow(entry_id=entry_id, **columns | {"metrics": dict(run.metrics), "curve": curve})
-
-
-def _plain(value: Mapping[str, Any] | tuple[Any, ...]) -> Any:
-    return dict(value) if isinstance(value, Mapping) else [list(point) for point in value]
 
 
 def _run(row: RunRow) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from lrbench.metrics.objective import AnyTarget, Objective
 from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.policies import Policy, parse_policy
-from lrbench.tuning.database import Entry
+from lrbench.tuning.database.entry import Entry
 
 LOOKED_AT = 1 << 18
 """Largest number of iterations at which a policy's rates are computed to find their peak."""
@@ -83,13 +83,13 @@ def avoidances(
     if target is not None:
         others = [entry for entry in entries if entry not in diverged]
         missed = [entry for entry in others if entry.reached(target).missed == len(entry.samples)]
-        for entry in sorted(missed, key=lambda entry: (_worst_first(entry, objective), entry.policy, entry.id)):
+
+        def worst_first(entry: Entry) -> tuple[float, str, str]:
+            mean = entry.spread(objective.best_metric.name).mean
+            return -math.inf if mean is None else objective.order(mean), entry.policy, entry.id
+
+        for entry in sorted(missed, key=worst_first):
             yield Avoidance(effective_text(entry), "missed", len(entry.samples), entry, measured_here)
-
-
-def _worst_first(entry: Entry, objective: Objective) -> float:
-    mean = entry.spread(objective.best_metric.name).mean
-    return -math.inf if mean is None else objective.order(mean)
 
 
 def rate_limit(entries: Sequence[Entry], objective: Objective) -> RateLimit | None:

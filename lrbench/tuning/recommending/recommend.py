@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lrbench.metrics.metric import Metric
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, Target
 from lrbench.policies import functions
-from lrbench.tuning.database import Entry, StoredWorkload
+from lrbench.tuning.database.entry import Entry, StoredWorkload
 from lrbench.tuning.recommending.ranking import (
     Avoidance,
     RateLimit,

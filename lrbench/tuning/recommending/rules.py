@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lrbench.errors import PolicyError
 from lrbench.policies import parse_policy
-from lrbench.tuning.database import StoredWorkload
+from lrbench.tuning.database.entry import StoredWorkload
 from lrbench.tuning.recommending.ranking import RateLimit
 from lrbench.tuning.recommending.similarity import SHARED_RATES, WorkloadQuery
 

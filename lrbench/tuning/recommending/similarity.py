@@ -17,7 +17,7 @@ from lrbench.data import Prepared
 from lrbench.runs.declarations import OWN_DATA
 from lrbench.spec.experiment import Data, Experiment
 from lrbench.spec.program import ProgramSource, ProgramWorkload, inputs_sha256
-from lrbench.tuning.database import StoredWorkload
+from lrbench.tuning.database.entry import StoredWorkload
 
 KINDS = {
     "mnist": "handwritten digits",
@@ -159,7 +159,11 @@ def similarity(query: WorkloadQuery, workload: StoredWorkload) -> Similarity | N
     net, data = _net(query, workload), _data(query, workload)
     if net[0] >= OTHER_NET and data[0] >= OTHER_DATA:
         return None
-    deciding = [net, data, _solver(query, workload), _batch(query, workload), _length(query, workload)]
+    length = 0.0, "same iterations"
+    if query.iterations != workload.iterations:
+        reason = f"{workload.iterations:,} iterations for {query.iterations:,}"
+        length = _size(query.iterations, workload.iterations), reason
+    deciding = [net, data, _solver(query, workload), _batch(query, workload), length]
     same_engine = query.engine == workload.engine_name
     engine = (0.0, "") if same_engine else (OTHER_ENGINE, f"trained with {workload.engine_name} for {query.engine}")
     return Similarity(
@@ -218,16 +222,12 @@ def _solver(query: WorkloadQuery, workload: StoredWorkload) -> Difference:
         return OTHER_TYPE, f"{workload.solver_type} for {query.solver_type}"
     names = sorted({*query.solver, *workload.solver})
     differing = [name for name in names if query.solver.get(name) != workload.solver.get(name)]
+    if not differing and query.is_program:
+        return 0.0, "same arguments" if len(query.solver) > 1 else ""
     if not differing:
-        return 0.0, _same_solver(query)
+        return 0.0, f"same {query.solver_type}"
     words = [f"{name} {workload.solver.get(name, 'unset')} for {query.solver.get(name, 'unset')}" for name in differing]
     return OTHER_SETTINGS, f"{'arguments' if query.is_program else query.solver_type} with {', '.join(words)}"
-
-
-def _same_solver(query: WorkloadQuery) -> str:
-    if not query.is_program:
-        return f"same {query.solver_type}"
-    return "same arguments" if len(query.solver) > 1 else ""
 
 
 def _batch(query: WorkloadQuery, workload: StoredWorkload) -> Difference:
@@ -236,13 +236,6 @@ def _batch(query: WorkloadQuery, workload: StoredWorkload) -> Difference:
     if query.batch_size == workload.batch_size:
         return 0.0, "same batch size"
     return _size(query.batch_size, workload.batch_size), f"batch {workload.batch_size} for {query.batch_size}"
-
-
-def _length(query: WorkloadQuery, workload: StoredWorkload) -> Difference:
-    if query.iterations == workload.iterations:
-        return 0.0, "same iterations"
-    reason = f"{workload.iterations:,} iterations for {query.iterations:,}"
-    return _size(query.iterations, workload.iterations), reason
 
 
 def _size(one: int, other: int) -> float:

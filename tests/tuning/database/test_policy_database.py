@@ -13,8 +13,11 @@ from factories import fake_entries
 from factories.fake_entries import diverged, entry, run
 
 from lrbench.errors import DatabaseError
-from lrbench.tuning.database import Added, Entry, EntryQuery, from_lines, open_database, shipped_entries, to_lines
 from lrbench.tuning.database.connection import locate
+from lrbench.tuning.database.database import Added, open_database
+from lrbench.tuning.database.entry import Entry
+from lrbench.tuning.database.lines import from_lines, shipped_entries, to_lines
+from lrbench.tuning.database.schema import EntryQuery
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 QUOTED = """SCALE(factor=0.1, policy=FIX(k0=0.1)) 'it''s' "ß" %s :x \\ ; -- ½"""

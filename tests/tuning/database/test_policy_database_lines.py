@@ -13,7 +13,7 @@ from factories.fake_entries import diverged, entry, program_entry, run
 
 from lrbench.errors import DatabaseError
 from lrbench.spec.experiment import read_experiment
-from lrbench.tuning.database import from_lines, shipped_entries, to_lines
+from lrbench.tuning.database.lines import from_lines, shipped_entries, to_lines
 
 ENTRIES = [entry(runs=[run(0, (1 / 3, 0.7)), diverged(1)]), entry("TRI(k0=0.1, k1=1, l=5)", [run(note="½")])]
 

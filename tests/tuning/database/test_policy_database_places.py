@@ -10,8 +10,8 @@ import sqlalchemy
 from factories.fake_entries import entry
 
 from lrbench.errors import DatabaseError
-from lrbench.tuning.database import open_database
 from lrbench.tuning.database.connection import locate
+from lrbench.tuning.database.database import open_database
 
 
 def refusal(location):

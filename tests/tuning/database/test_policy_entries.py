@@ -18,8 +18,9 @@ from lrbench.metrics.metric import RunCurves
 from lrbench.metrics.objective import ACCURACY, Objective, Target
 from lrbench.metrics.registry import METRICS
 from lrbench.metrics.run import RUN_METRICS, run_metrics
-from lrbench.tuning.database import EntryCost, NewBest, Reached, Spread, collect, joined, workload_of_run
-from lrbench.tuning.database.measured import new_bests
+from lrbench.tuning.database.collect import collect, workload_of_run
+from lrbench.tuning.database.entry import EntryCost, Reached, Spread, joined
+from lrbench.tuning.database.measured import NewBest, new_bests
 
 FIX, TRI = "FIX(k0=0.01)", "TRI(k0=0.01, k1=0.06, l=2000)"
 
