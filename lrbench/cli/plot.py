@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -70,7 +70,19 @@ NARROWEST, WIDEST = 2, 30
 )
 @sort_option
 @target_option()
-def plot(whats: Sequence[str], style: PrintStyle, columns: str, width: float | None, **options: Any) -> None:
+def plot(
+    paths: Sequence[Path],
+    whats: Sequence[str],
+    output: Path,
+    top: int,
+    wanted: Sequence[str],
+    workload: str | None,
+    style: PrintStyle,
+    columns: str,
+    width: float | None,
+    metric: str | None,
+    target: AnyTarget | None,
+) -> None:
     """Draw a figure for a paper from the runs at PATH..., and print a draft of its caption.
 
     PATH... is as for `lrbench report`. Text is 6 to 7 points high at the figure's own width, so include the figure
@@ -81,32 +93,18 @@ def plot(whats: Sequence[str], style: PrintStyle, columns: str, width: float | N
     lrbench plot results/ --what rates --what accuracy --columns 2 --style grey -o figure.pdf
     lrbench plot results/ --what rate-against-accuracy --policies TRI --policies FIX -o rates.svg
     """
-    if width is not None and not NARROWEST <= width <= WIDEST:
-        raise UsageError(
-            f"--width is {width:g}, but a figure is {NARROWEST} to {WIDEST} inches wide",
-            remedy="give the width of a column, such as 3.5, or leave it out",
-        )
-    paper = Paper(tuple(dict.fromkeys(whats)), width or COLUMN_INCHES[int(columns)], style)
-    _plot(paper, **options)
-
-
-def _plot(
-    paper: Paper,
-    *,
-    paths: Sequence[Path],
-    output: Path,
-    metric: str | None,
-    target: AnyTarget | None,
-    top: int,
-    wanted: Sequence[str],
-    workload: str | None,
-) -> None:
     from lrbench.drawing.save import drawing, save_figure
     from lrbench.drawing.theme import PAPER_DPI, PAPER_SETTINGS
     from lrbench.report.figures.paper import draw_paper
     from lrbench.report.figures.paper_text import caption
     from lrbench.report.selection import chosen_policies, chosen_workload
 
+    if width is not None and not NARROWEST <= width <= WIDEST:
+        raise UsageError(
+            f"--width is {width:g}, but a figure is {NARROWEST} to {WIDEST} inches wide",
+            remedy="give the width of a column, such as 3.5, or leave it out",
+        )
+    paper = Paper(tuple(dict.fromkeys(whats)), width or COLUMN_INCHES[int(columns)], style)
     report = load_report(paths, metric, target)
     say_different_targets(report)
     table = chosen_workload(report, workload)

@@ -146,15 +146,13 @@ def _contents(sources: Sources) -> tuple[dict[str, bytes], Path]:
         except OSError as error:
             raise DataError(f"cannot be read: {reason(error)}", where=str(found[0].parent)) from error
     archives = sources.find(SUBFOLDERS, [(ARCHIVE,)])
-    archive = archives[0] if archives is not None else _download(sources)
-    return read_archive(archive), archive
-
-
-def _download(sources: Sources) -> Path:
+    if archives is not None:
+        return read_archive(archives[0]), archives[0]
     if sources.folder is not None:
         sources.tell(f"neither {ARCHIVE} nor its .bin files are in {sources.folder}, so it is downloaded")
-    archive = RemoteFile(ARCHIVE, URLS, lambda path: file_sha256(path) == ARCHIVE_SHA256)
-    return download(archive, sources.downloads / "cifar10", sources.progress)
+    remote = RemoteFile(ARCHIVE, URLS, lambda path: file_sha256(path) == ARCHIVE_SHA256)
+    archive = download(remote, sources.downloads / "cifar10", sources.progress)
+    return read_archive(archive), archive
 
 
 def read_archive(path: Path) -> dict[str, bytes]:

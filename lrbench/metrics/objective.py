@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -224,7 +225,9 @@ def read_target(given: str | float | Target | None, called: str) -> AnyTarget | 
         return given
     found = _TARGET.fullmatch(str(given))
     name, sign, number = ("accuracy", "=", str(given)) if found is None else found.groups()
-    value = _number(number)
+    value = None
+    with suppress(ValueError):
+        value = float(number)
     if name == "accuracy" and value is not None and not 0 < value <= 1:
         raise UsageError(
             f"{called} is {value:g}, but an accuracy is above 0 and at most 1",
@@ -249,13 +252,6 @@ def read_target(given: str | float | Target | None, called: str) -> AnyTarget | 
             f"{called} is {given}, but {better} values of {name} are better", remedy=f"write {name}={number}"
         )
     return value if name == "accuracy" else Target(Objective(name, typed or known or "minimize"), value)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def target_of(target: AnyTarget | None) -> Target | None:

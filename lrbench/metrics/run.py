@@ -158,16 +158,14 @@ def lr_scale_robustness(
         best_values: for each scale the best value of each run that did not diverge, None or NaN where it has none.
         diverged: for each scale how many runs diverged.
     """
-    means = {scale: _mean_of_known(best_values[scale]) for scale in sorted(best_values)}
+    import numpy as np
+
+    means: dict[float, float | None] = {}
+    for scale in sorted(best_values):
+        reached = [value for value in best_values[scale] if value is not None and math.isfinite(value)]
+        means[scale] = float(np.mean(reached)) if reached else None
     unstable = {scale: count for scale, count in sorted((diverged or {}).items()) if count}
     missing = tuple(scale for scale, mean in means.items() if mean is None)
     known = [mean for mean in means.values() if mean is not None]
     spread = max(known) - min(known) if known and not missing and not unstable else None
     return Robustness(spread, means, unstable, missing)
-
-
-def _mean_of_known(values: Sequence[float | None]) -> float | None:
-    import numpy as np
-
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    return float(np.mean(known)) if known else None

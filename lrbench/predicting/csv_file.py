@@ -59,13 +59,11 @@ def read_csv(path: Path) -> list[CsvRun]:
                 rows[key][iteration] = rate, loss
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ResultsError(f"cannot be read as CSV: {error}", where=path_text(path), remedy=_REMEDY) from error
-    return [_run(names[key], measured) for key, measured in rows.items()]
-
-
-def _run(name: str, measured: Mapping[int, tuple[float, float]]) -> CsvRun:
-    iterations = np.array(sorted(measured), dtype=np.int64)
-    rates, losses = np.array([measured[iteration] for iteration in sorted(measured)]).T
-    return CsvRun(name, iterations, rates, losses)
+    found = []
+    for key, measured in rows.items():
+        rates, losses = np.array([measured[iteration] for iteration in sorted(measured)]).T
+        found.append(CsvRun(names[key], np.array(sorted(measured), dtype=np.int64), rates, losses))
+    return found
 
 
 def _check_columns(path: Path, columns: object) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from lrbench.errors import SpecError, UsageError
-from lrbench.policies import Policy
 from lrbench.predicting.curves import Curve, Schedule
 from lrbench.predicting.families import families
 from lrbench.predicting.predictor import Prediction, Predictor, fit_predictor
@@ -108,10 +107,7 @@ def predict_experiment(experiment: Experiment, curves: Sequence[Curve], loss: st
         )
     predictor = fit_predictor(curves)
     closed = [Prediction(Schedule(policy.text, np.empty(0)), refused=REACTS) for policy in left if policy.closed_loop]
-    found = predictor.predict([_schedule(policy, length) for policy in left if not policy.closed_loop])
+    schedules = [Schedule(policy.text, policy.schedule(length)) for policy in left if not policy.closed_loop]
+    found = predictor.predict(schedules)
     measured = tuple(policy.text for policy in policies if policy not in left)
     return PredictResult(experiment.name, loss, predictor, (*found, *closed), measured)
-
-
-def _schedule(policy: Policy, length: int) -> Schedule:
-    return Schedule(policy.text, policy.rates(np.arange(length), length))

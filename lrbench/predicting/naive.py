@@ -37,10 +37,8 @@ class Naive:
 
     def loss(self, schedule: Schedule) -> float:
         """Predict the loss after the last iteration."""
-        return self._constant(schedule.length) + (-self.drop if is_annealed(schedule) else self.offset)
-
-    def _constant(self, iterations: int) -> float:
-        return self.level + self.factor * math.exp(-self.power * math.log(iterations))
+        constant = self.level + self.factor * math.exp(-self.power * math.log(schedule.length))
+        return constant + (-self.drop if is_annealed(schedule) else self.offset)
 
 
 def is_annealed(schedule: Schedule) -> bool:

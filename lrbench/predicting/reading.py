@@ -89,7 +89,10 @@ def read_curves(
     else:
         seeds = [seed for seed in _of_csv(path) if seed.name not in leaving_out]
     leaving_out.check(path)
-    found.curves.extend(_averaged(seeds))
+    groups: Mapping[tuple[str, int], list[SeedCurve]] = defaultdict(list)
+    for seed in seeds:
+        groups[seed.name, len(seed.rates)].append(seed)
+    found.curves.extend(_mean_curve(groups[key]) for key in sorted(groups))
     if not found.curves:
         raise ResultsError("there is no finished run left to fit", where=path_text(path), remedy="train some policies")
     return found
@@ -177,13 +180,6 @@ def _rates_of(name: str, iterations: Integers, rates: Floats) -> Floats:
 def rates_between(iterations: Integers, rates: Floats, length: int) -> Floats:
     """Rates of each iteration, in a straight line between those given; a rate is that of the last iteration done."""
     return np.interp(np.arange(1, length + 1), iterations, rates)
-
-
-def _averaged(seeds: Iterable[SeedCurve]) -> list[Curve]:
-    groups: Mapping[tuple[str, int], list[SeedCurve]] = defaultdict(list)
-    for seed in seeds:
-        groups[seed.name, len(seed.rates)].append(seed)
-    return [_mean_curve(groups[key]) for key in sorted(groups)]
 
 
 def _mean_curve(same: Sequence[SeedCurve]) -> Curve:

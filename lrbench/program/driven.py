@@ -18,24 +18,16 @@ def drive(channel: Channel, make: Callable[..., Any], function: str) -> None:
     Raises:
         TypeError: it takes no such arguments, or it returns no ``lrbench.torch.Training``.
     """
-    channel.send({"event": "attached", "resumable": True, **settings({}, _defaults(make))})
+    parameters = inspect.signature(make).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.name not in ("seed", "split")}
+    channel.send({"event": "attached", "resumable": True, **settings({}, defaults)})
     opened, _ = channel.receive()
-    takes_split = _takes(make, "split")
+    takes_split = any(each.name == "split" or each.kind is each.VAR_KEYWORD for each in parameters)
     values = {"seed": opened["seed"], **({"split": opened["split"]} if takes_split else {}), **opened["arguments"]}
     training = _called(make, function, values)
     own = {name: getattr(training, name, None) for name in ("own_rate", "epoch_iterations")}
     channel.send({"event": "opened", "resumable": training.resumable, **own})
     _serve(channel, training, takes_split)
-
-
-def _takes(make: Callable[..., Any], name: str) -> bool:
-    parameters = inspect.signature(make).parameters.values()
-    return any(each.name == name or each.kind is each.VAR_KEYWORD for each in parameters)
-
-
-def _defaults(make: Callable[..., Any]) -> dict[str, Any]:
-    parameters = inspect.signature(make).parameters.values()
-    return {each.name: each.default for each in parameters if each.name not in ("seed", "split")}
 
 
 def _called(make: Callable[..., Any], function: str, values: Mapping[str, Any]) -> Any:

@@ -21,12 +21,12 @@ def settings(alone: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str
     found: dict[str, Any] = {name: int(value) for name, value in lengths.items()}
     if alone.get("policy") is not None:
         found["policy"] = str(alone["policy"])
-    kept = {name: value for name, value in arguments.items() if name.isidentifier() and _fits_a_spec(value)}
+    kept = {
+        name: value
+        for name, value in arguments.items()
+        if name.isidentifier() and (type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)))
+    }
     return {"alone": found, "arguments": kept}
-
-
-def _fits_a_spec(value: Any) -> bool:
-    return type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
 
 
 def used() -> dict[str, Any]:

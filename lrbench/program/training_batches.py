@@ -80,7 +80,8 @@ class Batches:
         """Iterate the loader anew; samplers that shuffle by the epoch's number, as DistributedSampler, are told it."""
         if not self._own_state:
             self._beginning = self._random_states.capture()
-        for part in _parts(self._loader):
+        loader: Any = self._loader
+        for part in (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)):
             if callable(getattr(part, "set_epoch", None)):
                 part.set_epoch(self.epoch)
         self._iterator = iter(self._loader)
@@ -132,7 +133,3 @@ def check_loader(loader: Any, name: str) -> None:
     with suppress(TypeError):  # no length, or none that is known
         if len(loader) == 0:
             raise ValueError(f"Training: {name} has no batch: give a loader that is not empty")
-
-
-def _parts(loader: Any) -> list[Any]:
-    return [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     Booleans = NDArray[np.bool_]
 
-_LETTERS = string.ascii_letters
-
 
 def letters(different: Booleans) -> list[str]:
     """Return the letters of each policy: two share a letter if and only if they do not differ (Piepho 2004).
@@ -34,7 +32,8 @@ def letters(different: Booleans) -> list[str]:
             for member in group:
                 found[member].append(number)
             number += 1
-    return ["".join(map(_letter, own)) for own in found]
+    names = [*string.ascii_letters, *(f"({number + 1})" for number in range(len(string.ascii_letters), number))]
+    return ["".join(names[group] for group in own) for own in found]
 
 
 def _largest_group(alike: Booleans, *members: int) -> list[int]:
@@ -48,10 +47,6 @@ def _largest_group(alike: Booleans, *members: int) -> list[int]:
             group.append(policy)
             candidates &= alike[policy]
     return group
-
-
-def _letter(number: int) -> str:
-    return _LETTERS[number] if number < len(_LETTERS) else f"({number + 1})"
 
 
 def rank_ranges(different: Booleans, unknown: int = 0) -> list[tuple[int, int]]:

@@ -62,14 +62,15 @@ def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow
         rows: at most MOST_POLICIES, in the order of their looks.
     """
     values = [value_text(workload, row, metric) for row in rows]
-    width = paper.width / paper.panels_a_row - HANDLE_INCHES
-    series = tuple(
-        Series(row, name, _legend_label(row, name, values[index], width), print_look(paper.style, index))
-        for index, (row, name) in enumerate((row, plain(workload.name(row))) for row in rows)
-    )
+    width, series = paper.width / paper.panels_a_row - HANDLE_INCHES, []
+    for index, (row, value) in enumerate(zip(rows, values, strict=True)):
+        name = plain(workload.name(row))
+        texts = (f"{row.rank or '-'}.  {name}", value)
+        label = "\n".join(fitted(text, width, SMALL_POINTS, LABEL_LINES) for text in texts)
+        series.append(Series(row, name, label, print_look(paper.style, index)))
     context = PlotContext(
         "",
-        series,
+        tuple(series),
         values_title(workload, metric),
         workload.objective,
         not workload.is_program,
@@ -152,12 +153,6 @@ def _draw(axes: Axes, panel: Panel, context: PlotContext, letter: str) -> None:
     axes.set_xlabel("iteration")
     axes.set_title(letter, loc="left")
     plain_axes(axes, SMALL_POINTS)
-
-
-def _legend_label(row: PolicyRow, name: str, value: str, width: float) -> str:
-    """Rank and policy in a line, or two where it is long, and below it what the policy reaches."""
-    texts = (f"{row.rank or '-'}.  {name}", value)
-    return "\n".join(fitted(text, width, SMALL_POINTS, LABEL_LINES) for text in texts)
 
 
 @dataclass(frozen=True)

@@ -76,16 +76,12 @@ def _of_objective(objective: Objective, workload: WorkloadTable) -> list[Kind]:
     title = objective.title[:1].upper() + objective.title[1:]
     scale: Scale = "percent" if objective.unit == "fraction" else "plain"
     axis = f"{objective.title}, %" if scale == "percent" else objective.title
-    whole: Scale = (
-        "logarithm" if scale == "plain" and objective.goal == "minimize" and _positive(objective, workload) else scale
-    )
+    whole = scale
+    if scale == "plain" and objective.goal == "minimize":
+        columns = [run.evaluations[objective.column] for run in workload.runs if objective.column in run.evaluations]
+        whole = scale if any((column <= 0).any() for column in columns) else "logarithm"
     zoomed = Kind(objective.column, f"{title}, zoomed in on the best", axis, scale, zoomed=True)
     return [Kind(objective.column, title, axis, whole), zoomed]
-
-
-def _positive(objective: Objective, workload: WorkloadTable) -> bool:
-    columns = (run.evaluations.get(objective.column) for run in workload.runs)
-    return not any((column <= 0).any() for column in columns if column is not None)
 
 
 @dataclass

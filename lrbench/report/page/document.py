@@ -159,8 +159,12 @@ def _sort_value(key: str, text: str, workload: WorkloadTable, row: PolicyRow, me
             return mean
         orders = {other.times[key].order for other in workload.policies}
         return sorted(orders).index(row.times[key].order)
-    by_key = {"rank": row.rank, "runs": row.summaries[metric.name].n, "against_the_best": _compared(row)}
-    return by_key.get(key, text)
+    if key == "against_the_best":  # nearest to the best first: by verdict, then by decreasing p
+        if row.comparison is None:
+            return None
+        p = row.comparison.p
+        return _NEAREST_FIRST.index(row.comparison.verdict) + (0.0 if p is None else 0.9 * (1 - p))
+    return {"rank": row.rank, "runs": row.summaries[metric.name].n}.get(key, text)
 
 
 def _order(workload: WorkloadTable) -> list[int]:
@@ -173,14 +177,6 @@ def _order(workload: WorkloadTable) -> list[int]:
         int("validation" in parts),
         -sum(row.rank is not None for row in workload.policies),
     ]
-
-
-def _compared(row: PolicyRow) -> float | None:
-    """Sort key, nearest to the best first: by verdict, then by decreasing p."""
-    if row.comparison is None:
-        return None
-    p = row.comparison.p
-    return _NEAREST_FIRST.index(row.comparison.verdict) + (0.0 if p is None else 0.9 * (1 - p))
 
 
 def _run(run: RunRow) -> dict[str, Any]:

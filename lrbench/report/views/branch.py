@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from lrbench.metrics.objective import Objective
 from lrbench.metrics.summary import summarise
@@ -27,7 +26,14 @@ def branch_document(
     """
     return Document(
         _blocks(lengths, objective, stable, heading, folder),
-        lambda: _data(lengths, objective, stable, heading),
+        lambda: {
+            "workload": heading,
+            "stable_policy": stable,
+            "objective": objective.stored(),
+            "lengths": [asdict(one) for one in lengths],
+            "iterations_trained": sum(one.trained for one in lengths),
+            "iterations_of_all_runs": sum(one.iterations * len(one.seeds) for one in lengths),
+        },
         lambda: [
             {
                 "iterations": one.iterations,
@@ -62,6 +68,7 @@ def _blocks(
         ]
         for one in lengths
     ]
+    trained, apart = sum(one.trained for one in lengths), [one.iterations * len(one.seeds) for one in lengths]
     ended = [status for one in lengths for status in one.statuses if status != "finished"]
     notes = [f"{len(ended)} runs did not finish: {', '.join(sorted(set(ended)))}"] if ended else []
     if all(len(one.seeds) == 1 for one in lengths):
@@ -69,31 +76,9 @@ def _blocks(
     return [
         Heading(f"quality over the length of the training: {heading}"),
         Table(columns, rows, (), "lengths", f"the rates of {stable}, then a cooldown to 0", tuple(notes)),
-        Paragraph(_cost(lengths)),
+        Paragraph(
+            f"{trained:,} iterations trained, {trained / max(apart):.2f} times those of the longest; each run by "
+            f"itself would take {sum(apart):,} in all"
+        ),
         Command(shlex.join(["lrbench", "report", str(folder)]), "every run, with its policy"),
     ]
-
-
-def _cost(lengths: Sequence[LengthResult]) -> str:
-    trained, apart = _iterations(lengths)
-    longest = max(one.iterations * len(one.seeds) for one in lengths)
-    return (
-        f"{trained:,} iterations trained, {trained / longest:.2f} times those of the longest; each run by itself would "
-        f"take {apart:,} in all"
-    )
-
-
-def _iterations(lengths: Sequence[LengthResult]) -> tuple[int, int]:
-    return sum(one.trained for one in lengths), sum(one.iterations * len(one.seeds) for one in lengths)
-
-
-def _data(lengths: Sequence[LengthResult], objective: Objective, stable: str, heading: str) -> dict[str, Any]:
-    trained, apart = _iterations(lengths)
-    return {
-        "workload": heading,
-        "stable_policy": stable,
-        "objective": objective.stored(),
-        "lengths": [asdict(one) for one in lengths],
-        "iterations_trained": trained,
-        "iterations_of_all_runs": apart,
-    }

@@ -43,7 +43,17 @@ def comparison_document(found: Comparison) -> Document:
     blocks = [block for table in found.tables for block in _blocks(table)]
     targets = (workload.targets for workload in found.report.workloads if len(workload.targets) > 1)
     notes = [*map(different_targets, targets), *(f"note: {note}" for note in found.notes)]
-    return Document([*blocks, *map(Paragraph, notes)], partial(_data, found), partial(_records, found), large=True)
+    return Document(
+        [*blocks, *map(Paragraph, notes)],
+        partial(_data, found),
+        lambda: [
+            _record(table, standing, each)
+            for table in found.tables
+            for standing, by in table.ordered()
+            for each in by.values()
+        ],
+        large=True,
+    )
 
 
 def _blocks(table: ComparisonTable) -> Iterator[Block]:
@@ -258,16 +268,6 @@ def _row(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict
         "p_value_holm": difference.p if difference else None,
         "ratio": {cost.name: compared and ratio(found.costs[cost.name], compared.costs[cost.name]) for cost in COSTS},
     }
-
-
-def _records(found: Comparison) -> list[dict[str, Any]]:
-    """A record for each policy at each value."""
-    return [
-        _record(table, standing, each)
-        for table in found.tables
-        for standing, by in table.ordered()
-        for each in by.values()
-    ]
 
 
 def _record(table: ComparisonTable, standing: Standing, found: ComparedRow) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from lrbench.metrics.objective import AnyTarget, Objective
@@ -40,7 +39,11 @@ def compose_document(
     return Document(
         [*_blocks(result, workload, target), *answer_blocks(answer, iterations, run)],
         lambda: {**_data(result, workload, target), "answer": answer_data(answer, iterations, run)},
-        partial(_records, result),
+        lambda: [
+            {"stage": stage.number, "chosen": one in stage.chosen, **_candidate(one, result.ranker.objective)}
+            for stage in result.stages
+            for one in stage.ranked
+        ],
     )
 
 
@@ -178,12 +181,3 @@ def _candidate(judged: CandidateScore, objective: Objective) -> dict[str, Any]:
         "iterations_to_target": judged.reached,
         "run": judged.run,
     }
-
-
-def _records(result: ComposeResult) -> list[dict[str, Any]]:
-    """A record for each candidate of each stage."""
-    return [
-        {"stage": stage.number, "chosen": one in stage.chosen, **_candidate(one, result.ranker.objective)}
-        for stage in result.stages
-        for one in stage.ranked
-    ]
