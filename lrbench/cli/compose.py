@@ -15,6 +15,7 @@ from lrbench.cli.tuning_options import (
     on_search_engine,
     open_bench,
     progressing,
+    show_planned,
     tuning_options,
     workload_heading,
 )
@@ -49,7 +50,6 @@ def compose(options: TuningOptions) -> int:
     from lrbench.tuning.composing.building import check, compose_and_confirm
 
     if options.dry_run:
-        from lrbench.cli.tuning_dry_run import show_planned
         from lrbench.tuning.composing.stages import check_ends, check_monitor
         from lrbench.tuning.planned import planned_confirmation, planned_rates, planned_stages
         from lrbench.tuning.setup import check_space

@@ -100,13 +100,16 @@ def init(
         return
     if python is not None:
         raise click.UsageError("--python is for a program of your own, such as lrbench init train.py --python PATH")
+    from lrbench.data import data_set_names
+    from lrbench.spec.prompts import read_data_answer
     from lrbench.spec.starter_spec import starter_experiment, starter_text
 
     if output is not None:
         check_new(output, force)
     options = _Options(values, not yes and sys.stdin.isatty())  # somebody at a terminal can answer
     net, training = _net(options)
-    data = _data(options, net)
+    question = f"Data set ({', '.join(data_set_names())}, or a folder with LMDBs)"
+    data = _answer(options, "dataset", question, None, lambda text: read_data_answer(text, home(), net))
     path = output or Path(f"{data.stem}_{net.path.stem}.yaml")
     check_new(path, force)
     starter = _starter(options, net, data, path, training)
@@ -131,14 +134,6 @@ def _net(options: _Options) -> tuple[NetAnswer, Training | None]:
 
     question = f"Net ({', '.join(builtin_nets())}, or a prototxt file)"
     return _answer(options, "net", question, None, read)
-
-
-def _data(options: _Options, net: NetAnswer) -> DataAnswer:
-    from lrbench.data import data_set_names
-    from lrbench.spec.prompts import read_data_answer
-
-    question = f"Data set ({', '.join(data_set_names())}, or a folder with LMDBs)"
-    return _answer(options, "dataset", question, None, lambda text: read_data_answer(text, home(), net))
 
 
 def _starter(options: _Options, net: NetAnswer, data: DataAnswer, path: Path, training: Training | None) -> StarterSpec:

@@ -11,7 +11,14 @@ from lrbench.api.environment import home
 from lrbench.cli.completion.candidates import solver_types
 from lrbench.cli.options import picture_option
 from lrbench.cli.output import show
-from lrbench.cli.tuning_options import TuningOptions, open_bench, progressing, tuning_options, workload_heading
+from lrbench.cli.tuning_options import (
+    TuningOptions,
+    open_bench,
+    progressing,
+    show_planned,
+    tuning_options,
+    workload_heading,
+)
 from lrbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +62,6 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
             plan_for(experiment, solver)
 
     if options.dry_run:
-        from lrbench.cli.tuning_dry_run import show_planned
         from lrbench.tuning.planned import planned_range
 
         return show_planned(options, lambda experiment: [planned_range(experiment, _solvers(experiment, solver_type))])

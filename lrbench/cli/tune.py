@@ -18,6 +18,7 @@ from lrbench.cli.tuning_options import (
     on_search_engine,
     open_bench,
     progressing,
+    show_planned,
     tuning_options,
 )
 from lrbench.errors import UsageError
@@ -73,7 +74,6 @@ def tune(options: TuningOptions, storage: str | None, propose: str, source: Path
         remedy = f"lrbench predict SPEC --from {source} --grid shows what is predicted"
         raise UsageError("--dry-run cannot tell what --propose predict trains", remedy=remedy)
     if options.dry_run:
-        from lrbench.cli.tuning_dry_run import show_planned
         from lrbench.tuning.planned import planned_confirmation, planned_rates, planned_search
         from lrbench.tuning.setup import check_space
 

@@ -6,7 +6,7 @@ import functools
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from lrbench.report.render import FOR_TERMINALS
 if TYPE_CHECKING:
     from lrbench.engines.site import Consent
     from lrbench.spec.experiment import Experiment
+    from lrbench.tuning.planned import PlannedPart
     from lrbench.tuning.space import Space
     from lrbench.tuning.trial_runner import TrialRunner
 
@@ -100,6 +101,33 @@ def tuning_options(command: Callable[..., int]) -> Callable[..., int]:
         return command(options=TuningOptions(**own), **given)
 
     return called
+
+
+def show_planned(options: TuningOptions, planned: Callable[[Experiment], Iterable[PlannedPart]]) -> int:
+    """Print the parts of the command on standard output, their time on standard error; return the exit code.
+
+    Args:
+        planned: returns the parts; raises UsageError where the command would.
+
+    Raises:
+        UsageError: the spec is wrong.
+    """
+    from lrbench.cli.dry_run import stored_time
+    from lrbench.executors.setup import check_engine
+    from lrbench.report.formats import counted
+    from lrbench.spec.experiment import read_experiment
+    from lrbench.spec.model import TuningSettings
+
+    experiment = read_experiment(options.spec, options.overrides, TuningSettings)
+    check_engine(experiment)
+    parts = list(planned(experiment))
+    for part in parts:
+        runs, length = counted(part.runs, "run", "runs"), counted(part.iterations, "iteration", "iterations")
+        click.echo(f"{part.title}: {part.bound} {runs}, {length}")
+    iterations, evaluations = sum(part.iterations for part in parts), sum(part.evaluations for part in parts)
+    time = stored_time(experiment, options.results, iterations, evaluations, options.jobs or 1)
+    click.echo(f"{iterations:,} iterations{time}", err=True)
+    return 0
 
 
 def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = lambda experiment: None) -> TrialRunner:

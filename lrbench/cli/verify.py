@@ -18,6 +18,7 @@ from lrbench.cli.tuning_options import (
     on_search_engine,
     open_bench,
     progressing,
+    show_planned,
     tuning_options,
 )
 from lrbench.errors import UsageError
@@ -115,8 +116,6 @@ def verify(
         return _goal(experiment, target, within, seeds, share, early_stop)
 
     if options.dry_run:
-        from lrbench.cli.tuning_dry_run import show_planned
-
         counts = {"policy": int(policy is not None), "database": candidates, "search": FOUND}
         return show_planned(options, lambda experiment: _planned(experiment, goal_of(experiment), wanted, counts))
     bench = open_bench(options, goal_of)

@@ -57,6 +57,11 @@ class WorkloadTable:
         return next(iter(self.targets)) if len(self.targets) == 1 else None
 
     @property
+    def soon(self) -> Metric:
+        """The metric of how soon a policy is good: the iterations to the target, without one to the best value."""
+        return METRICS["iterations_to_best" if self.target is None else "iterations_to_target"]
+
+    @property
     def objective(self) -> Objective:
         """Objective of the runs: that of their specs where they agree, else the accuracy."""
         objectives = {row.objective for row in self.policies}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrbench.errors import PolicyError, UsageError, did_you_mean, plain
-from lrbench.metrics.registry import METRICS, Metric
+from lrbench.metrics.registry import Metric
 from lrbench.metrics.summary import TimesToTarget
 from lrbench.policies import parse_policy
 from lrbench.report.build import Report, WorkloadTable
@@ -52,21 +52,16 @@ def select(workload: WorkloadTable, metric: Metric) -> Selection | None:
 
 def _reason(row: PolicyRow, alike: list[PolicyRow], workload: WorkloadTable) -> str:
     others = [other for other in alike if other is not row]
-    mean = row.summaries[_cost_name(workload)].mean
+    mean = row.summaries[workload.soon.name].mean
     if not others or mean is None:
         return ""
-    what = METRICS[_cost_name(workload)].title
-    fewest = f"the fewest {what}, {number(mean, 'iterations')}"
+    fewest = f"the fewest {workload.soon.title}, {number(mean, 'iterations')}"
     alone = all(_cost(row, workload) < _cost(other, workload) for other in others)
     return fewest if alone else f"{fewest}, and the smallest deviation of those with as few"
 
 
-def _cost_name(workload: WorkloadTable) -> str:
-    return "iterations_to_best" if workload.target is None else "iterations_to_target"
-
-
 def _cost(row: PolicyRow, workload: WorkloadTable) -> tuple[float, float]:
-    summary = row.summaries[_cost_name(workload)]
+    summary = row.summaries[workload.soon.name]
     if isinstance(summary, TimesToTarget):
         return summary.order
     return 0.0, math.inf if summary.mean is None else summary.mean

@@ -73,7 +73,10 @@ def heat_map(table: ComparisonTable) -> Figure:
         for column, value in enumerate(table.values):
             shade = float(regrets[place, column]) / (LIGHTER * top)
             _cell(axes, (column, place), table, table.rows[found.policy].get(value), shade)
-    axes.set_xticks(range(len(table.values)), [_value_title(table, value) for value in table.values])
+    titles = [textwrap.wrap(plain(value), 16, max_lines=2, placeholder=" …") for value in table.values]
+    for title_lines, factor in zip(titles, table.factors.values(), strict=True):
+        title_lines += [f"(rates x{factor:g})"] if factor != 1 else []
+    axes.set_xticks(range(len(titles)), ["\n".join(lines) for lines in titles])
     policies = [textwrap.wrap(plain(found.policy), 40, max_lines=2, placeholder=" …") for found in table.standings]
     axes.set_yticks(range(len(policies)), ["\n".join(lines) for lines in policies])
     axes.tick_params(length=0, labelsize=TICK_POINTS)
@@ -108,12 +111,6 @@ def _cell(axes: Axes, place: tuple[int, int], table: ComparisonTable, found: Com
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0} if np.isnan(shade) else None
     colour = "white" if shade > DARK_FROM else "black"
     axes.text(column, line, text, ha="center", va="center", fontsize=7.5, color=colour, bbox=box)
-
-
-def _value_title(table: ComparisonTable, value: str) -> str:
-    lines = textwrap.wrap(plain(value), 16, max_lines=2, placeholder=" …")
-    factor = table.factors[value]
-    return "\n".join(lines if factor == 1 else [*lines, f"(rates x{factor:g})"])
 
 
 def _usage(table: ComparisonTable) -> Figure:

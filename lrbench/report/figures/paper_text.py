@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lrbench.drawing.theme import PRINT_BANDED
 from lrbench.errors import plain
 from lrbench.metrics.objective import ACCURACY, target_of
-from lrbench.metrics.registry import METRICS, Metric
+from lrbench.metrics.registry import Metric
 from lrbench.report.build import WorkloadTable
 from lrbench.report.figures.paper_layout import APART
 from lrbench.report.formats import (
@@ -56,7 +56,7 @@ def value_text(workload: WorkloadTable, row: PolicyRow, metric: Metric) -> str:
         parts += dict.fromkeys([verdict(row.comparison), *([EQUAL_SEEDS] if row.equal_seeds else [])])
     elif row.provisional:
         parts.append("running")
-    soon = METRICS["iterations_to_best" if workload.target is None else "iterations_to_target"]
+    soon = workload.soon
     if row.summaries[soon.name].mean is not None:
         when = mean_of_some(row.summaries[soon.name], len(row.samples(soon)), soon.unit)
         parts.append(f"{_goal(workload)} at {when}")

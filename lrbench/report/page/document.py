@@ -113,12 +113,9 @@ def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
                     "label": labels[index],
                 }
             )
-        soon = {
-            "name": "iterations_to_best",
-            "title": f"Iterations to the best {plain(workload.objective.title)} (no target is set)",
-        }
+        aim = f"the best {workload.objective.title} (no target is set)"
         if workload.target is not None:
-            soon = {"name": "iterations_to_target", "title": f"Iterations to {plain(target_text(workload.target))}"}
+            aim = target_text(workload.target)
         yield {
             "label": plain(workload.label),
             "metric": {
@@ -136,7 +133,7 @@ def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
             "costs": page_costs(workload, metric),
             "kinds": [vars(kind) for kind in kinds],
             "zoom": zoom(workload.policies[:MOST_POLICIES], workload.objective),
-            "soon": soon,
+            "soon": {"name": workload.soon.name, "title": f"Iterations to {plain(aim)}"},
         }
         first += len(rows)
 

@@ -129,13 +129,12 @@ def ranking_columns(workload: WorkloadTable, metric: Metric) -> list[RankingColu
     if workload.several_engines:
         columns.append(RankingColumn("engine", Column("engine", "text", folds=True), lambda row: row.engine))
     # How it ended, and how soon it was good.
-    soon = "iterations_to_best" if workload.target is None else "iterations_to_target"
     objective, further = workload.objective, {}
     if not objective.is_accuracy:
         further = {each.name: (each, heading(each)) for each in (objective.best_metric, objective.final_metric)}
     if workload.has_accuracy:
         further |= {name: (METRICS[name], title) for name, title in _ACCURACIES.items()}
-    further[soon] = (METRICS[soon], METRICS[soon].title)
+    further[workload.soon.name] = (workload.soon, workload.soon.title)
     return [
         *columns,
         RankingColumn(
