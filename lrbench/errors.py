@@ -26,6 +26,8 @@ def plain(text: str) -> str:
     Control characters are left out, as are those that turn the direction of writing or join invisibly.
     """
     one_line = " ".join(text[:LONGEST].split())
+    if one_line.isprintable():
+        return one_line
     return "".join(character for character in one_line if character.isprintable())
 
 

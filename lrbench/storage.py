@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from io import BufferedReader
 from pathlib import Path
 
@@ -34,20 +35,40 @@ def open_regular(path: Path) -> BufferedReader:
     Raises:
         OSError: there is none, it may not be read, or it is not a regular file.
     """
+    return open(_opened(path)[0], "rb")
+
+
+def read_regular(path: Path, most: int = sys.maxsize) -> bytes:
+    """Read the content of a regular file.
+
+    Args:
+        most: largest number of bytes that a file may have.
+
+    Raises:
+        OSError: as ``open_regular``; ``EFBIG`` for a file that is larger.
+    """
+    descriptor, size = _opened(path)
+    try:  # without a file object, which takes longer to make than a small file takes to read
+        if size > most:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        parts = []
+        while part := os.read(descriptor, min(size + 1, 1 << 20)):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> tuple[int, int]:
+    """Return the descriptor of a regular file and its size."""
     descriptor = os.open(path, os.O_RDONLY | _AS_A_FILE)
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return open(descriptor, "rb")
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode):
+        return descriptor, found.st_size
     os.close(descriptor)
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     raise OSError(errno.EINVAL, "not a regular file", str(path))
-
-
-def read_regular(path: Path) -> bytes:
-    """Read the content of a regular file; the errors are those of ``open_regular``."""
-    with open_regular(path) as file:
-        return file.read()
 
 
 def is_irregular(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from lrbench.nets import check_images
 from lrbench.report.formats import counted
 from lrbench.report.planned import planned_difference
 from lrbench.runs.directory import RunDirectory
+from lrbench.runs.status import Status
 from lrbench.spec.program import ProgramWorkload
 from lrbench.spec.seeds import AddedSeeds
 
@@ -75,9 +77,16 @@ def show_plan(
     experiment = with_stored_order(experiment, results, tell)
     every = plan.tasks(experiment, data, results, threads)
     tasks = plan.share(every, *shard)
-    statuses = [RunDirectory(task.folder).status() for task in tasks]
-    for task, status in zip(tasks, statuses, strict=True):
-        click.echo(f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}")
+    folder = results / experiment.name
+    begun = set(os.listdir(folder)) if folder.is_dir() else set()
+    statuses = [
+        RunDirectory(task.folder).status() if task.folder.name in begun else Status("pending") for task in tasks
+    ]
+    lines = [
+        f"{task.number:4}  {status.status:9}  {plain(task.label)}  ->  {plain(str(task.folder))}\n"
+        for task, status in zip(tasks, statuses, strict=True)
+    ]
+    click.echo("".join(lines), nl=False)
     waiting = with_prefixes([task for task, status in zip(tasks, statuses, strict=True) if not status.done])
     known = times_of_runs([task.folder for task, status in zip(tasks, statuses, strict=True) if status.iteration])
     shared = saved_iterations(waiting)

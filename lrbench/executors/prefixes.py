@@ -63,14 +63,12 @@ def with_prefixes(tasks: Sequence[Task]) -> list[Task]:
     held: dict[int, set[int]] = defaultdict(set)
     for parent, iteration in parents.values():
         held[parent].add(iteration)
-    return [
-        replace(
-            task,
-            prefix=Prefix(tasks[parents[index][0]].folder, parents[index][1]) if index in parents else None,
-            held=frozenset(held[index]),
-        )
-        for index, task in enumerate(tasks)
-    ]
+    found = list(tasks)
+    for index, task in enumerate(tasks):
+        prefix = Prefix(tasks[parents[index][0]].folder, parents[index][1]) if index in parents else None
+        if prefix != task.prefix or held[index] != task.held:
+            found[index] = replace(task, prefix=prefix, held=frozenset(held[index]))
+    return found
 
 
 def saved_iterations(tasks: Sequence[Task]) -> int:

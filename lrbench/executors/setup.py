@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -80,13 +81,21 @@ def with_stored_order(experiment: Experiment, results: Path, tell: Callable[[str
         return experiment
     folders = [results / experiment.name, *sorted(results.glob(f"{glob.escape(experiment.name)}-*"))]
     for folder in folders:
-        for path in sorted(folder.glob(f"*/{RUN}"))[:1]:
-            description = RunDirectory(path.parent).description
-            if description is not None and description.order == "as stored":
-                where = path_text(folder)
-                tell(f"samples are read as stored, as by the runs in {where}; workload.order sets another order")
-                return experiment.with_order("as stored")
+        first = _first_run(folder)
+        description = None if first is None else RunDirectory(first).description
+        if description is not None and description.order == "as stored":
+            where = path_text(folder)
+            tell(f"samples are read as stored, as by the runs in {where}; workload.order sets another order")
+            return experiment.with_order("as stored")
     return experiment
+
+
+def _first_run(folder: Path) -> Path | None:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:  # there is no such folder
+        return None
+    return next((folder / name for name in names if (folder / name / RUN).exists()), None)
 
 
 def with_version_if_known(experiment: Experiment, executor: Executor, site: Site) -> Experiment:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lrbench.comparable import key, workload_settings
@@ -21,6 +24,11 @@ from lrbench.statistics.all_pairs import LEVEL, testable
 from lrbench.statistics.planning import smallest_difference
 from lrbench.statistics.studentized_range import critical_value
 
+MOST_READ = 120
+"""Runs by which the spread over the seeds is known to about 7 %."""
+NEIGHBOURS = 12
+"""Runs with neighbouring names, which are the seeds of one policy or of a few."""
+
 
 def planned_difference(tasks: Sequence[Task], results: Path) -> str | None:
     """Return a sentence on the smallest difference that the seeds of an experiment can show.
@@ -31,7 +39,7 @@ def planned_difference(tasks: Sequence[Task], results: Path) -> str | None:
         tasks: all runs of the experiment.
         results: folder whose runs, of any experiment, tell how much seeds vary on the workload.
     """
-    policies = {(task.run.policy.text, key(task.run.solver.resolved())) for task in tasks}
+    policies = _policies(tasks)
     seeds, metric = len({task.run.seed for task in tasks}), tasks[0].experiment.settings.objective.resolved.ranking
     if len(policies) < 2:
         return None
@@ -55,6 +63,13 @@ def planned_difference(tasks: Sequence[Task], results: Path) -> str | None:
     )
 
 
+def _policies(tasks: Sequence[Task]) -> set[tuple[str, bytes]]:
+    """Return what tells the rows of a table apart; many runs share a solver."""
+    solvers = {id(task.run.solver): task.run.solver for task in tasks}
+    keys = {number: key(solver.resolved()) for number, solver in solvers.items()}
+    return {(task.run.policy.text, keys[id(task.run.solver)]) for task in tasks}
+
+
 def _seeds_needed(adding: AddedSeeds, policies: int, spread: tuple[float, int] | None) -> str:
     """Return a sentence on the seeds with which all differences of policies that vary alike are known well enough."""
     if spread is None:
@@ -71,7 +86,10 @@ def _seeds_needed(adding: AddedSeeds, policies: int, spread: tuple[float, int] |
 
 
 def stored_deviation(task: Task, results: Path, metric: Metric) -> tuple[float, int] | None:
-    """Return the pooled standard deviation over the seeds of the stored policies of a workload, and their number."""
+    """Return the pooled standard deviation over the seeds of stored policies of a workload, and their number.
+
+    At most ``MOST_READ`` runs are read; of more, as many, some next to each other at a time.
+    """
     wanted = key(workload_settings(task.experiment.describe(task.run, task.data)))
     rows = [row_of_record(record) for record in _runs_of(wanted, results)]
     policies = [row for table in build_report(rows, metric).workloads for row in table.policies]
@@ -80,12 +98,18 @@ def stored_deviation(task: Task, results: Path, metric: Metric) -> tuple[float, 
 
 
 def _runs_of(wanted: bytes, results: Path) -> Iterator[RunRecord]:
-    for path in find_runs([results]) if results.is_dir() else []:
-        try:
+    paths = find_runs([results]) if results.is_dir() else []
+    parts = [paths[start : start + NEIGHBOURS] for start in range(0, len(paths), NEIGHBOURS)]
+    if len(paths) > MOST_READ:
+        random.Random(0).shuffle(parts)
+    read = 0
+    for path in itertools.chain.from_iterable(parts):
+        with suppress(DamagedRun):
             if key(workload_settings(read_description(path))) == wanted:
                 yield read_run(path)
-        except DamagedRun:
-            continue
+                read += 1
+        if read == MOST_READ:
+            return
 
 
 def _pooled(summaries: Sequence[Summary]) -> tuple[float, int] | None:

@@ -15,11 +15,10 @@ from lrbench.executors.stored_times import some_runs
 from lrbench.report.active_runs import ActiveRun, active_runs, duration
 from lrbench.report.formats import counted
 from lrbench.report.rows import CUT_OFF, UNDER_WAY, Columns, RunRow, row_of_record
-from lrbench.runs.directory import RunDirectory
 from lrbench.runs.files import STATUS, DamagedRun
 from lrbench.runs.planned import read_planned
 from lrbench.runs.records import find_runs, read_run
-from lrbench.runs.status import OUTCOMES
+from lrbench.runs.status import OUTCOMES, Status, read_status
 from lrbench.storage import is_irregular
 
 GIVEN_UP = "given up"
@@ -99,9 +98,13 @@ def progress_of(
     begun: list[Path] = []
     problems: list[str] = []
     for run in runs:
-        status = RunDirectory(run).status()
+        is_damaged = False
+        try:
+            status = read_status(run)
+        except DamagedRun:
+            status, is_damaged = Status("pending"), is_irregular(run / STATUS)
         state, iteration = GIVEN_UP if status.given_up else status.status, status.iteration
-        if status.status == "running" or is_irregular(run / STATUS):
+        if status.status == "running" or is_damaged:
             try:
                 row = row_of_record(read_run(run))
             except DamagedRun as damage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +35,18 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size > LARGEST_FILE:
-                raise DamagedRun(f"{path.name} is larger than {LARGEST_FILE >> 30} GiB")
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
             yield file
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise DamagedRun(f"{path.name} cannot be read: {error.strerror}") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> DamagedRun:
+    if error.errno == errno.EFBIG:
+        return DamagedRun(f"{path.name} is larger than {LARGEST_FILE >> 30} GiB")
+    return DamagedRun(f"{path.name} cannot be read: {error.strerror}")
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
@@ -49,10 +56,11 @@ def read_object(path: Path) -> dict[str, Any] | None:
         DamagedRun: it cannot be read, or holds something else.
     """
     try:
-        with opened(path) as file:
-            value = orjson.loads(file.read())
+        value = orjson.loads(read_regular(path, LARGEST_FILE))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     except orjson.JSONDecodeError as error:
         raise DamagedRun(f"{path.name} is not JSON: {error.msg} at line {error.lineno}") from None
     if not isinstance(value, dict):

@@ -59,13 +59,18 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.is_dir():
             raise ResultsError("no such folder", where=str(path), remedy="give a results folder or a run's folder")
-        _search(path, DEPTH, seen, found)
-    return sorted(found)
+        names: list[tuple[str, ...]] = []
+        _search(str(path), (), DEPTH, seen, names)
+        found += [path.joinpath(*name) for name in names]
+    return sorted(found, key=lambda path: path.parts)
 
 
-def _search(folder: Path, depth: int, seen: set[tuple[int, int]], found: list[Path]) -> None:
+def _search(
+    folder: str, name: tuple[str, ...], depth: int, seen: set[tuple[int, int]], found: list[tuple[str, ...]]
+) -> None:
+    """Add the names, from the searched folder on, of the runs at or under a folder: paths are slow to make."""
     try:
-        place = folder.stat()
+        place = os.stat(folder)
         identity = (place.st_dev, place.st_ino)
         if identity in seen:
             return
@@ -74,14 +79,14 @@ def _search(folder: Path, depth: int, seen: set[tuple[int, int]], found: list[Pa
             # DirEntry.is_dir() raises for a link to itself.
             folders = {e.name: os.path.isdir(e.path) if e.is_symlink() else e.is_dir() for e in entries}
     except OSError:
-        found.append(folder)  # read_run says what is wrong with it
+        found.append(name)  # read_run says what is wrong with it
         return
-    if any(name in folders for name in (RUN, STATUS, EVALUATIONS)):
-        found.append(folder)
+    if RUN in folders or STATUS in folders or EVALUATIONS in folders:
+        found.append(name)
     elif depth:
-        for name, is_folder in folders.items():
-            if is_folder and not name.startswith("."):
-                _search(folder / name, depth - 1, seen, found)
+        for inner, is_folder in folders.items():
+            if is_folder and not inner.startswith("."):
+                _search(os.path.join(folder, inner), (*name, inner), depth - 1, seen, found)
 
 
 def read_run(path: Path) -> RunRecord:

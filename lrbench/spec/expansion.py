@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -70,18 +69,43 @@ class Run:
         """``{"rates": 2}`` where the policy counts a length that is not whole: 2 is the count of today, 1 the first."""
         return {"rates": RATES} if self.effective_policy.counts_fractions else {}
 
-    @cached_property
+    @property
     def identity(self) -> Mapping[str, Any]:
         """The part of all that decides its outcome in which the runs of an experiment differ."""
         solver = {key: value for key, value in self.solver.resolved().items() if key != "lr_scale"}
         return {"policy": self.effective_policy.text, "solver": solver, "seed": self.seed, **self.rates}
 
-    def id(self, common: Mapping[str, Any]) -> str:
-        """Return the run id, with the hash of this run's identity and of what is ``common`` to the experiment."""
-        text = json.dumps({**self.identity, **common}, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        policy = re.sub(r"[^A-Za-z0-9.+-]+", "_", re.sub(r"\w+=", "", self.effective_policy.text)).strip("_")[:60]
-        return f"{policy}-{self.solver.type}-s{self.seed}-{digest}"
+    @property
+    def _setting(self) -> tuple[int, float, int]:
+        """Key of the policy, scale and solver objects, which many runs share."""
+        return id(self.written), self.lr_scale, id(self.solver)
+
+
+def run_ids(runs: Sequence[Run], common: Mapping[str, Any]) -> list[str]:
+    """Return the id of each run, with the hash of its identity and of what is ``common`` to the experiment.
+
+    The text that is hashed is the identity as JSON with sorted keys; of runs that differ in their seeds alone the rest
+    of it is written once.
+    """
+    shared = {name: json.dumps(value, sort_keys=True) for name, value in common.items()}
+    settings: dict[tuple[int, float, int], tuple[str, dict[str, str]]] = {}
+    found = []
+    for run in runs:
+        if run._setting not in settings:
+            own = {name: json.dumps(value, sort_keys=True) for name, value in run.identity.items()}
+            settings[run._setting] = _readable(run), dict(sorted({**own, **shared}.items()))
+        readable, texts = settings[run._setting]
+        texts["seed"] = str(run.seed)
+        text = ", ".join([f'"{name}": {value}' for name, value in texts.items()])
+        digest = hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:10]
+        found.append(f"{readable}-s{run.seed}-{digest}")
+    return found
+
+
+def _readable(run: Run) -> str:
+    """Return the start of a run's id, such as ``TRI_0.01_0.06_2000-SGD``."""
+    policy = re.sub(r"[^A-Za-z0-9.+-]+", "_", re.sub(r"\w+=", "", run.effective_policy.text)).strip("_")[:60]
+    return f"{policy}-{run.solver.type}"
 
 
 def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Run, ...]:
@@ -105,17 +129,20 @@ def write_out_runs(settings: ExperimentSettings, document: Document) -> tuple[Ru
     wrong |= _impossible(settings, policies, max(scales))
     if wrong:
         raise _refusal(wrong, settings, document)
-    runs: dict[str, Run] = {}
-    for seed, scale, solver, policy in product(settings.seed_list, scales, settings.solver, policies):
-        run = Run(policy, scale, solver, seed)
-        first = runs.setdefault(json.dumps(run.identity), run)
+    runs = tuple(
+        Run(policy, scale, solver, seed)
+        for seed, scale, solver, policy in product(settings.seed_list, scales, settings.solver, policies)
+    )
+    found: dict[str, Run] = {}
+    for run in runs[: len(scales) * len(settings.solver) * len(policies)]:  # the seeds are different ones
+        first = found.setdefault(json.dumps(run.identity), run)
         if first is not run:
             raise SpecError(
                 f"{run.label} would be trained twice, since {first.label} is the same run",
-                where=document.where(("policies", policies[policy])),
+                where=document.where(("policies", policies[run.written])),
                 remedy="remove one of the policies, solvers or scales",
             )
-    return tuple(runs.values())
+    return runs
 
 
 def _policies(settings: ExperimentSettings, document: Document) -> tuple[dict[Policy, int], dict[int, LRBenchError]]:

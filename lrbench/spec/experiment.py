@@ -17,7 +17,7 @@ from lrbench.metrics.objective import AnyTarget, Target, target_accuracy
 from lrbench.policies import Policy
 from lrbench.runs.description import RunDescription
 from lrbench.spec.document import Document, apply_override, apply_values, read_document
-from lrbench.spec.expansion import Run, write_out_runs
+from lrbench.spec.expansion import Run, run_ids, write_out_runs
 from lrbench.spec.model import ExperimentSettings, WorkloadSettings
 from lrbench.spec.program import (
     OF_PROGRAM,
@@ -195,19 +195,17 @@ class Experiment:
 
     def run_id(self, run: Run, data: Data) -> str:
         """Readable, and unique to everything that decides the outcome."""
-        return run.id(self._common_identity(data))
+        return run_ids([run], self._common_identity(data))[0]
 
     def run_ids(self, data: Data) -> list[str]:
         """Return the ids of all runs, in order."""
-        common = self._common_identity(data)
-        return [run.id(common) for run in self.runs]
+        return run_ids(self.runs, self._common_identity(data))
 
     def sure_run_ids(self, data: Data) -> list[str]:
         """Return the ids of the runs that are made whatever the results are, so without seeds that may be added."""
-        seeds, ids = self.settings.seeds, self.run_ids(data)
-        if not isinstance(seeds, AddedSeeds):
-            return ids
-        return [run_id for run, run_id in zip(self.runs, ids, strict=True) if run.seed < seeds.looks[0]]
+        seeds = self.settings.seeds
+        sure = [run for run in self.runs if not isinstance(seeds, AddedSeeds) or run.seed < seeds.looks[0]]
+        return run_ids(sure, self._common_identity(data))
 
     def describe(self, run: Run, data: Data) -> RunDescription:
         """Describe the resolved run; the engine, the machine and what else the spec does not say are left out."""
