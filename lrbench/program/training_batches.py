@@ -82,8 +82,8 @@ class Batches:
             self._beginning = self._random_states.capture()
         loader: Any = self._loader
         for part in (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)):
-            if callable(getattr(part, "set_epoch", None)):
-                part.set_epoch(self.epoch)
+            if callable(set_epoch := getattr(part, "set_epoch", None)):
+                set_epoch(self.epoch)
         self._iterator = iter(self._loader)
 
     def _pass_over(self, count: int) -> None:

@@ -92,9 +92,9 @@ def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow
         below = LINE_INCHES * round(legend_title.count("\n") + 2 + most)
     figure = Figure(figsize=(paper.width, sum(heights) + below + MARGIN_INCHES), layout="constrained")
     grid = GridSpec(len(found), 2 * paper.panels_a_row, figure, height_ratios=heights)
-    for number, row in enumerate(found):
-        for place, draw in enumerate(row.panels):
-            draw(figure.add_subplot(grid[number, row.span * place : row.span * (place + 1)]))
+    for number, drawn in enumerate(found):
+        for place, draw in enumerate(drawn.panels):
+            draw(figure.add_subplot(grid[number, drawn.span * place : drawn.span * (place + 1)]))
     if paper.together:
         figure.legend(
             [series.handle for series in context.series],
