@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from postgresql_server import postgresql  # noqa: F401  a fixture
 from property_settings import EXAMPLES, SEARCH_FACTOR
 from slurm_cluster import slurm_cluster  # noqa: F401  a fixture
-from warm_torch import template, warm_torch  # noqa: F401  fixtures
+from warm_torch import template, template_of_programs, warm_programs, warm_torch  # noqa: F401  fixtures
 
 from lrbench.api.environment import home
 from lrbench.data import Prepared, prepare

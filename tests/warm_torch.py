@@ -2,15 +2,18 @@
 
 Loading PyTorch takes seconds of processor time, a fork of a process that has it takes milliseconds. ``sys.executable``
 names a small program meanwhile, which has a template fork, lends the fork its pipes, passes signals on, and ends as the
-fork ends; killed, it is followed by the fork a moment later. It starts modules only (``-m``), ``lrbench`` among them.
+fork ends; killed, it is followed by the fork a moment later. It starts modules (``-m``), ``lrbench`` among them, and the
+programs of users, which find PyTorch's compiler loaded, too.
 
 Not for tests that look into the process, limit it or kill a whole command line: what they know is the small program.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import random
 import runpy
 import selectors
 import signal
@@ -18,14 +21,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PRELOADED = "lrbench.engines.torch.worker"
+ENGINE, COMPILER = "lrbench.engines.torch.worker", "torch._dynamo"
+"""Modules that are preloaded. PyTorch's compiler comes with the first optimizer, and takes as long as PyTorch itself."""
+FAR = 200
+"""A descriptor above all those that a caller lends."""
 SETTINGS = {
+    "PYTHONHASHSEED": "0",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_MAX_": "0",
@@ -38,9 +45,11 @@ connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 connection.connect({address!r})
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: connection.send(b"%d" % number))
-call = [sys.argv[1:], os.getcwd(), dict(os.environ)]
-socket.send_fds(connection, [json.dumps(call).encode()], [0, 1, 2])
-for descriptor in (0, 1, 2):
+open_files = {{int(name) for name in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + name)}}
+lent = sorted({{0, 1, 2}} | open_files - {{connection.fileno()}})
+call = [sys.argv[1:], os.getcwd(), dict(os.environ), lent]
+socket.send_fds(connection, [json.dumps(call).encode()], lent)
+for descriptor in lent:
     os.close(descriptor)
 status = int(connection.recv(16) or b"1")
 if status < 0:
@@ -51,14 +60,12 @@ os._exit(status)
 """
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The small program."""
-    folder = tmp_path_factory.mktemp("warm")
+@contextmanager
+def _template(folder: Path, preloaded: str) -> Iterator[Path]:
     address, program = folder / "socket", folder / "python"
     program.write_text(PROGRAM.format(python=sys.executable, address=str(address)))
     program.chmod(0o755)
-    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, __file__, str(address), str(program)]
+    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, __file__, str(address), str(program), preloaded]
     with subprocess.Popen(
         command, env=os.environ | SETTINGS, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -68,11 +75,31 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         process.kill()
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The small program for the engine's processes."""
+    with _template(tmp_path_factory.mktemp("warm"), ENGINE) as program:
+        yield program
+
+
+@pytest.fixture(scope="session")
+def template_of_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The small program for programs of users, which may make an optimizer."""
+    with _template(tmp_path_factory.mktemp("warm_programs"), COMPILER) as program:
+        yield program
+
+
 @pytest.fixture
 def warm_torch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules that this test starts with ``sys.executable`` are forks, unless it is marked ``cold``."""
     if not request.node.get_closest_marker("cold"):
         monkeypatch.setattr(sys, "executable", str(request.getfixturevalue("template")))
+
+
+@pytest.fixture
+def warm_programs(template_of_programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that this test has LRBench train with ``sys.executable`` are forks."""
+    monkeypatch.setattr(sys, "executable", str(template_of_programs))
 
 
 class Template:
@@ -94,7 +121,7 @@ class Template:
 
     def _accept(self) -> tuple[Any, list[int]] | None:
         connection, _ = self._listening.accept()
-        message, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 3)
+        message, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 16)
         child = os.fork()
         if child == 0:
             connection.close()
@@ -126,35 +153,54 @@ class Template:
         connection.close()
 
 
-def become(call: Any, descriptors: list[int]) -> str:
-    """Take over the caller's folder, variables, arguments and pipes; the module to run."""
-    (option, module, *arguments), folder, variables = call
-    assert option == "-m", f"only modules are started warm: {call[0]}"
+def become(call: Any, descriptors: list[int]) -> list[str]:
+    """Take over the caller's folder, variables and descriptors; return its arguments."""
+    arguments, folder, variables, numbers = call
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for target, descriptor in enumerate(descriptors):
-        os.dup2(descriptor, target)
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, FAR) for descriptor in descriptors]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    for descriptor, number in zip(moved, numbers, strict=True):
+        os.dup2(descriptor, number)
         os.close(descriptor)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(variables)
-    sys.argv = [module, *arguments]
-    return str(module)
+    return list(map(str, arguments))
 
 
-def main(address: str, program: str) -> None:
-    """Load what the engine's processes load, then fork on call until killed."""
-    __import__(PRELOADED)
-    del sys.modules[PRELOADED]  # a fork runs it as __main__
+def run_program(arguments: list[str], own: list[str]) -> None:
+    """Run a script as a Python of its own would, whose modules LRBench's are not."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lrbench"]:
+        del sys.modules[name]
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [str(Path(arguments[0]).parent), *filter(None, given), *own]
+    sys.argv = arguments
+    sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
+    random.seed()
+    runpy.run_path(arguments[0], run_name="__main__")
+
+
+def main(address: str, program: str, preloaded: str) -> None:
+    """Load what the processes load, then fork on call until killed."""
+    __import__(preloaded)
+    sys.modules.pop(ENGINE, None)  # a fork runs it as __main__
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    own = [place for place in sys.path[1:] if place not in given]
     assert len(os.listdir("/proc/self/task")) == 1, "a fork has only one of the threads of its template"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listening.bind(address)
     listening.listen(64)
     os.write(1, b"ready\n")
-    module = become(*Template(listening).serve())
+    arguments = become(*Template(listening).serve())
     sys.executable = program
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    if arguments[0] != "-m":
+        return run_program(arguments, own)
+    sys.argv = arguments[1:]
+    runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    return None
 
 
 if __name__ == "__main__":

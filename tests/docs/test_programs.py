@@ -52,6 +52,7 @@ def trained(spec: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.engines
+@pytest.mark.usefixtures("warm_programs")
 @pytest.mark.parametrize("name", NAMES)
 def test_each_program_trains_under_lrbench(name, tmp_path):
     pytest.importorskip("jax" if name == "jax_loop" else "torch")
@@ -73,6 +74,7 @@ def test_alone_a_program_ends_as_it_did_before(tmp_path):
 
 
 @pytest.mark.engines
+@pytest.mark.usefixtures("warm_programs")
 def test_the_function_of_the_page_trains(tmp_path):
     pytest.importorskip("torch")
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

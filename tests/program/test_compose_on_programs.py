@@ -100,6 +100,7 @@ def test_a_script_that_saves_its_state_is_composed_as_if_it_had_trained_in_one_p
     same_from_scratch(folder, found)
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_training_with_adam_is_composed_as_if_it_had_trained_in_one_piece(folder):
     folder.write("train.py", FUNCTION)
     spec = (folder.path / "train.yaml").read_text()
