@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lrbench.spec.model import SolverSettings
     from lrbench.spec.program import ProgramArguments
     from lrbench.tuning.range_test.result import RangeResult
-    from lrbench.tuning.trial_runner import TrialRunner
 
 
 @click.command()
@@ -53,9 +52,10 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
     lrbench range configs/optimizers.yaml --solver Adam
     lrbench range configs/quickstart.yaml --set range.high=100 --set 'range.seeds=[0, 1]'
     """
+    from lrbench.executors.setup import check_tasks
     from lrbench.report.views.range import range_document
     from lrbench.tuning.range_test.plan import plan_for
-    from lrbench.tuning.range_test.running import range_test
+    from lrbench.tuning.range_test.running import FEW_IMAGES, range_test, sweep_tasks
 
     def check(experiment: Experiment) -> None:
         for solver in _solvers(experiment, solver_type):
@@ -65,7 +65,10 @@ def range(options: TuningOptions, solver_type: str | None, plot: Path | None) ->
         from lrbench.tuning.planned import planned_range
 
         return show_planned(options, lambda experiment: [planned_range(experiment, _solvers(experiment, solver_type))])
-    bench = _judged(open_bench(options, check), solver_type)
+    opened = open_bench(options, check)
+    bench = opened.on_validation(home(), most=FEW_IMAGES)
+    sweeps = [task for solver in _solvers(opened.experiment, solver_type) for task in sweep_tasks(bench, solver)]
+    check_tasks(sweeps, opened.engine, opened.experiment)
     with progressing(bench) as told:
         found = [range_test(told, solver) for solver in _solvers(bench.experiment, solver_type)]
     heading = workload_heading(bench)
@@ -98,17 +101,6 @@ def _solvers(experiment: Experiment, solver_type: str | None) -> list[SolverSett
             remedy="name one of those, or replace them all with --set solver=TYPE",
         )
     return found
-
-
-def _judged(bench: TrialRunner, solver_type: str | None) -> TrialRunner:
-    """Return the bench that evaluates on a few held-out images, with its sweeps checked by the engine."""
-    from lrbench.executors.setup import check_tasks
-    from lrbench.tuning.range_test.running import FEW_IMAGES, sweep_tasks
-
-    judged = bench.on_validation(home(), most=FEW_IMAGES)
-    tasks = [task for solver in _solvers(bench.experiment, solver_type) for task in sweep_tasks(judged, solver)]
-    check_tasks(tasks, bench.engine, bench.experiment)
-    return judged
 
 
 def _say_next(found: list[RangeResult], experiment: Experiment, options: TuningOptions) -> None:

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from lrbench.metrics.objective import AnyTarget
     from lrbench.policies import Policy
     from lrbench.spec.experiment import Experiment
-    from lrbench.tuning.database.database import Database
     from lrbench.tuning.planned import PlannedPart
-    from lrbench.tuning.trial_runner import TrialRunner
-    from lrbench.tuning.verify import Candidate, Goal, Phase, SearchPhase
+    from lrbench.tuning.verify import Candidate, Goal, Phase
 
 
 FOUND = 2
@@ -104,9 +102,10 @@ def verify(
     lrbench verify configs/mnist_lenet.yaml --target 0.989 --within 5000 --phase database --phase search
     """
     from lrbench.report.views.verify import verdict_document
+    from lrbench.tuning.recommending.similarity import workload_queries
     from lrbench.tuning.setup import check_space
     from lrbench.tuning.study import check_storage
-    from lrbench.tuning.verify import SearchPhase, Verification, earlier_runs
+    from lrbench.tuning.verify import Candidate, SearchPhase, Verification, earlier_runs, known_candidates
     from lrbench.tuning.verify import verify as verified
 
     wanted: Sequence[Phase] = phases or ("policy", "database", "search")
@@ -126,7 +125,13 @@ def verify(
     with users_database(location) as database, progressing(bench) as told:
         judging = on_search_engine(told)
         searching = SearchPhase(lambda: judging.on_validation(home()), lambda: find_space(judging), goal, storage)
-        sources = _sources(told, goal, policy, candidates, database, searching)
+        asked = workload_queries(bench.experiment, bench.data)[0]
+        given = [] if policy is None else [Candidate(policy, "as given")]
+        sources: dict[Phase, Callable[[], Iterator[Candidate]]] = {
+            "policy": lambda: iter(given),
+            "database": lambda: known_candidates(database.entries(), asked, goal, candidates),
+            "search": searching.candidates,
+        }
         verification = Verification(told, goal, earlier_runs(database, bench, goal))
         verdict = verified(verification, [(phase, sources[phase]) for phase in wanted])
     if searching.not_composed is not None:
@@ -182,18 +187,3 @@ def _goal(
         raise UsageError("there is no target to reach", remedy=remedy)
     chosen = tuple(experiment.confirming_seeds) if seeds is None else tuple(range(seeds))
     return Goal(wanted, within or experiment.workload.iterations, chosen, share, early_stop)
-
-
-def _sources(
-    bench: TrialRunner, goal: Goal, policy: Policy | None, most: int, database: Database, searching: SearchPhase
-) -> dict[Phase, Callable[[], Iterator[Candidate]]]:
-    from lrbench.tuning.recommending.similarity import workload_queries
-    from lrbench.tuning.verify import Candidate, known_candidates
-
-    asked = workload_queries(bench.experiment, bench.data)[0]
-    given = [] if policy is None else [Candidate(policy, "as given")]
-    return {
-        "policy": lambda: iter(given),
-        "database": lambda: known_candidates(database.entries(), asked, goal, most),
-        "search": searching.candidates,
-    }

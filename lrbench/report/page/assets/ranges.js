@@ -4,6 +4,12 @@ function rateAxis() {
   return axis("log", "learning rate", { label: (value) => String(Number(value.toPrecision(2))) });
 }
 
+/** The values of all lines at a rate, each with its unit. */
+function rateTooltip(unit) {
+  const said = ({ seriesName, value }) => `${seriesName}: ${shortNumber(value[1])}${unit}`;
+  return { trigger: "axis", formatter: (points) => tip(`rate ${shortNumber(points[0].axisValue)}`, points.map(said)) };
+}
+
 function sweepOption(test) {
   const first = test.sweeps.flatMap((sweep) => sweep.losses.slice(0, 3)).filter((value) => value !== null);
   return {
@@ -15,14 +21,7 @@ function sweepOption(test) {
       label: shortNumber,
       options: { min: 0, max: first.length ? Number((2 * Math.max(...first)).toPrecision(2)) : null },
     }),
-    tooltip: {
-      trigger: "axis",
-      formatter: (points) =>
-        tip(
-          `rate ${shortNumber(points[0].axisValue)}`,
-          points.map((point) => `${point.seriesName}: ${shortNumber(point.value[1])}`),
-        ),
-    },
+    tooltip: rateTooltip(""),
     series: test.sweeps.map((sweep, place) => ({
       type: "line",
       name: `seed ${sweep.seed}`,
@@ -58,14 +57,7 @@ function fixedOption(test) {
       label: shortNumber,
       options: percent ? { min: 0, max: 100 } : { scale: true },
     }),
-    tooltip: {
-      trigger: "axis",
-      formatter: (points) =>
-        tip(
-          `rate ${shortNumber(points[0].axisValue)}`,
-          points.map((point) => `${point.seriesName}: ${shortNumber(point.value[1])}${percent ? " %" : ""}`),
-        ),
-    },
+    tooltip: rateTooltip(percent ? " %" : ""),
     series: test.fixed.map((length, place) => ({
       type: "line",
       name: `${length.iterations.toLocaleString("en")} iterations`,

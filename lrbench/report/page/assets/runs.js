@@ -60,10 +60,8 @@ function renderRuns() {
     state.allRuns = true;
     renderRuns();
   };
-  const where = scrollOf("run-table");
   const more = element("button", { type: "button", onclick: all }, `Show all ${places.length} runs`);
-  fill("run-table", scrollingTable("Runs", head, shown.map(runRow)), shown.length < places.length ? more : "");
-  scrollBox("run-table", where);
+  fillScrolled("run-table", scrollingTable("Runs", head, shown.map(runRow)), shown.length < places.length ? more : "");
 }
 
 function renderUnderway() {

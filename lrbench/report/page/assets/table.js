@@ -74,10 +74,8 @@ function renderTable() {
   const rows = sortedRows();
   const drawn = new Set(drawnRows());
   const head = [element("th", { scope: "col", class: "tick" }, "draw"), ...workload.columns.map(headCell)];
-  const where = scrollOf("policy-table");
   const lines = rows.map((row) => tableRow(row, drawn));
-  fill("policy-table", scrollingTable("Policies, ranked", head, lines));
-  scrollBox("policy-table", where);
+  fillScrolled("policy-table", scrollingTable("Policies, ranked", head, lines));
   const buttons = [
     ["Draw the best five", () => tick(workload.rows.slice(0, data.theme.first))],
     ["Draw the first 20 shown", () => tick(sortedRows().slice(0, 20))],
@@ -93,13 +91,9 @@ function renderTable() {
   );
 }
 
-function scrollOf(id) {
-  const box = byId(id).querySelector(".scroll");
-  return box ? [box.scrollLeft, box.scrollTop] : [0, 0];
-}
-
-function scrollBox(id, [left, top]) {
-  const box = byId(id).querySelector(".scroll");
-  box.scrollLeft = left;
-  box.scrollTop = top;
+/** Fill a part of the page with a table that stays scrolled as the one before it was. */
+function fillScrolled(id, ...children) {
+  const { scrollLeft, scrollTop } = byId(id).querySelector(".scroll") || { scrollLeft: 0, scrollTop: 0 };
+  fill(id, ...children);
+  Object.assign(byId(id).querySelector(".scroll"), { scrollLeft, scrollTop });
 }
