@@ -82,16 +82,12 @@ def read(sources: Sources) -> Arrays:
 def _download(sources: Sources) -> list[Path]:
     if sources.folder is not None:
         sources.tell(f"no {TITLE} files in {sources.folder}, so they are downloaded")
-    return [
-        download(
-            RemoteFile(
-                f"{file.name}.gz", tuple(f"{mirror}{file.name}.gz" for mirror in MIRRORS), partial(_intact, file)
-            ),
-            sources.downloads / "mnist",
-            sources.progress,
-        )
-        for file in FILES
-    ]
+    found = []
+    for file in FILES:
+        urls = tuple(f"{mirror}{file.name}.gz" for mirror in MIRRORS)
+        remote = RemoteFile(f"{file.name}.gz", urls, partial(_intact, file))
+        found.append(download(remote, sources.downloads / "mnist", sources.progress))
+    return found
 
 
 def _intact(file: IdxFile, path: Path) -> bool:

@@ -153,7 +153,13 @@ def _functions(result: TuneResult) -> Iterator[Block]:
     notes = [f"other functions, and how often tried: {', '.join(others)}"] if others else []
     notes += [result.allocation] if result.allocation else []
     caption = f"{result.name}: the best policy of each LR function"
-    yield Table(columns, [_function(name, result) for name in shown], (caption,), caption, notes=tuple(notes))
+    rows = []
+    for name in shown:
+        own = [tried for tried in result.tried if tried.function == name]
+        best = next(tried for tried in result.ranked if tried.function == name)
+        iterations, value = sum(tried.iterations for tried in own), known_number(best.value, result.objective.unit)
+        rows.append([name, str(len(own)), f"{iterations:,}", best.policy, value])
+    yield Table(columns, rows, (caption,), caption, notes=tuple(notes))
 
 
 _TRAITS = {"rate": "rate", "function": "LR function", "length": "length"}
@@ -178,18 +184,6 @@ def _importances(shares: Mapping[str, float] | None) -> Iterator[Paragraph]:
             f"what decides: {parts} (importances by fANOVA; rate: the largest of the run; length: share of it with "
             "half of that or more); --format html draws each policy by them"
         )
-
-
-def _function(name: str, result: TuneResult) -> list[str]:
-    own = [tried for tried in result.tried if tried.function == name]
-    best = next(tried for tried in result.ranked if tried.function == name)
-    return [
-        name,
-        str(len(own)),
-        f"{sum(tried.iterations for tried in own):,}",
-        best.policy,
-        known_number(best.value, result.objective.unit),
-    ]
 
 
 def search_cost(result: TuneResult) -> str:

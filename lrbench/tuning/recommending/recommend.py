@@ -123,7 +123,9 @@ def recommend(
     shortlist = tuple(RecommendedPolicy(text, text, entry) for text, entry in texts)
     like = tuple(_like(query, others, target, metric, {candidate.policy for candidate in shortlist}))
     twins = [group for group in others if group.similarity.same_net and group.similarity.same_data]
-    limit, limit_on = _limit(here, twins, objective)
+    measured_on = [(here, None), *((group.entries, "; ".join(group.similarity.reasons)) for group in twins)]
+    limits = ((rate_limit(entries, objective), where) for entries, where in measured_on)
+    limit, limit_on = next((pair for pair in limits if pair[0] is not None), (None, None))
     there = [(group.entries, None, False) for group in twins[:MOST_LIKE]]
     avoid = [
         each
@@ -196,13 +198,6 @@ def _not_rescaled(query: WorkloadQuery, groups: Sequence[_Group]) -> Iterator[st
             f"policies of like workloads are left out where they cannot be rescaled to {query.iterations} iterations: "
             f"these parameters have no dimension: {', '.join(sorted(missing))}"
         )
-
-
-def _limit(here: Sequence[Entry], twins: Sequence[_Group], objective: Objective) -> tuple[RateLimit | None, str | None]:
-    """The limit on this workload, else on the nearest one with the same net and data, and where that is."""
-    measured_on = [(here, None), *((group.entries, "; ".join(group.similarity.reasons)) for group in twins)]
-    limits = ((rate_limit(entries, objective), where) for entries, where in measured_on)
-    return next((pair for pair in limits if pair[0] is not None), (None, None))
 
 
 def _notes(
