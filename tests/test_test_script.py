@@ -32,4 +32,4 @@ def test_what_mypy_found_is_the_end_of_what_is_shown(repository, tmp_path):
     *_, tests, types, of_programs = type_test(repository, tmp_path, "none", "fast", "-x").stdout.splitlines()
     assert tests.startswith("pytest --tier fast -n ")
     assert tests.endswith(" --dist loadgroup -x")
-    assert (types, of_programs) == ("mypy ", "mypy --scripts-are-modules ")
+    assert (types, of_programs) == ("mypy ", "mypy --scripts-are-modules")
