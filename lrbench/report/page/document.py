@@ -113,6 +113,7 @@ def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
                     "label": labels[index],
                 }
             )
+        columns = [each.column for each in ranking_columns(workload, metric)]
         aim = f"the best {workload.objective.title} (no target is set)"
         if workload.target is not None:
             aim = target_text(workload.target)
@@ -128,7 +129,8 @@ def _workloads(report: Report, curves: Curves) -> Iterator[dict[str, Any]]:
             "order": _order(workload),
             "headline": {name: plain(text) for name, text in headline(workload, metric).items()},
             "notes": [plain(note) for note in ranking_notes(workload, metric)],
-            "columns": [*(each.column.title for each in ranking_columns(workload, metric)), "training s"],
+            "columns": [*(column.title for column in columns), "training s"],
+            "left": [column.title for column in columns if column.role != "number"],
             "rows": rows,
             "costs": page_costs(workload, metric),
             "kinds": [vars(kind) for kind in kinds],

@@ -1,7 +1,5 @@
 // The ranked table: sorted by any column, filtered, with a box to tick for each policy that is drawn.
 
-const TEXTS = new Set(["policy", "solver", "arguments", "engine", "group", "vs. best", "runs"]);
-
 function keyOf(row) {
   return `${workload.label}\n${row.name}`;
 }
@@ -45,7 +43,7 @@ function headCell(title) {
     "th",
     {
       scope: "col",
-      class: TEXTS.has(title) ? "left" : null,
+      class: workload.left.includes(title) ? "left" : null,
       "data-column": title,
       "aria-sort": sorted ? (state.sort.down ? "descending" : "ascending") : "none",
     },
@@ -57,7 +55,7 @@ function tableRow(row, drawn) {
   const cells = row.cells.map((text, place) => {
     const title = workload.columns[place];
     if (title === "policy") return element("th", { scope: "row", class: "policy" }, text);
-    return element("td", { class: TEXTS.has(title) ? "left" : "number" }, text);
+    return element("td", { class: workload.left.includes(title) ? "left" : "number" }, text);
   });
   const box = element("input", {
     type: "checkbox",
