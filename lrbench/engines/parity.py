@@ -177,6 +177,10 @@ def compare(caffe: Engine, engine: Engine, job: NetJob, iterations: int) -> Pari
         LRBenchError: an engine refuses or fails.
     """
     rates = job.policy.start(job.iterations).rates(0, iterations)
+    if job.solver.momentum_policy is not None:
+        for trained in (caffe, engine):
+            trained.check_momentum(job)
+        job = replace(job, iterations=max(iterations, job.iterations))  # a momentum for each
     job = replace(job, net=without_randomness(job.net))
     first, second = (replace(job, folder=job.folder / name) for name in ("caffe", "engine"))
     threads = [

@@ -14,6 +14,8 @@ from lrbench.report.labels import labels, solver_name
 from lrbench.report.policies import PolicyRow
 from lrbench.urls import holds_secrets
 
+MOST_CHARACTERS = 100
+"""Longest name of an experiment."""
 _POLICY = re.compile(r"[A-Z]\w*\(.*\)")
 _REACTS = re.compile(r"\b(PLATEAU|GREEDY|SWITCH)\(")
 
@@ -34,11 +36,12 @@ def one_solver(experiment: str, solver: Mapping[str, Any], solvers: Sequence[Map
     """
     if len(solvers) < 2:
         return []
-    label = re.sub(r"[^A-Za-z0-9.+]+", "_", labels(solvers, solver_name)[key(solver)]).strip("_")
+    label = re.sub(r"[^A-Za-z0-9.+]+", "_", labels(solvers, solver_name)[key(solver)])
+    name = f"name={f'{experiment}-{label}'[:MOST_CHARACTERS].strip('_')}"
     if solver.get("type") == "program":
         arguments = {name: value for name, value in solver.items() if name != "type"}
-        return [f"name={experiment}-{label}", f"workload.arguments={json.dumps(arguments)}"]
-    return [f"name={experiment}-{label}", f"solver={json.dumps(solver)}"]
+        return [name, f"workload.arguments={json.dumps(arguments)}"]
+    return [name, f"solver={json.dumps(solver)}"]
 
 
 def export_command(row: PolicyRow) -> str | None:

@@ -53,8 +53,10 @@ def first_alike(caffe: CaffeEngine, job: NetJob, iterations: int = 50) -> Parity
     return found
 
 
-@pytest.mark.parametrize("kind", ["SGD", "Nesterov"])
-def test_lenet_trains_as_caffe_does(caffe, make_job, mnist, kind):
+@pytest.mark.parametrize(
+    ("kind", "momentum"), [("SGD", 0.9), ("Nesterov", 0.9), ("SGD", "ONECYCLE(k0=0.95, k1=0.85, k2=0.95)")]
+)
+def test_lenet_trains_as_caffe_does(caffe, make_job, mnist, kind, momentum):
     """The adaptive solvers, which divide by small numbers, are held to Caffe step by step in test_torch_solvers."""
     found = first_alike(
         caffe,
@@ -63,7 +65,7 @@ def test_lenet_trains_as_caffe_does(caffe, make_job, mnist, kind):
             policy="TRI(k0=0.001, k1=0.01, l=20)",
             data=mnist,
             batch_size=64,
-            solver={"type": kind, "momentum": 0.9, "weight_decay": 0.0005},
+            solver={"type": kind, "momentum": momentum, "weight_decay": 0.0005},
         ),
     )
     assert found.failures() == []
