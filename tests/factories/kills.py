@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,22 @@ from lrbench.policies import parse_policy
 POLICY = "TRIEXP(k0=0.0001, k1=0.01, gamma=0.999, l=7)"
 EVERY = 10
 GONE_SECONDS = 5.0
-PHASES = ("train", "evaluate", "train", "save")
+PHASES = ("train", "evaluate", "save")
 CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 
 PARTS = """
 import os
+import sys
 import time
+import types
 
 import lrbench
 import torch
+
+if "RANK" not in os.environ:  # the first optimizer would load PyTorch's compiler, which takes as long as PyTorch
+    sys.modules["torch._dynamo"] = types.ModuleType("torch._dynamo")
+    sys.modules["torch._dynamo"].disable = lambda function, *rest, **options: function
+    sys.modules["torch._dynamo"].graph_break = lambda: None
 
 phase = os.open("phase.txt", os.O_CREAT | os.O_WRONLY)
 used = os.open(f"used-{os.environ.get('RANK', 0)}.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
@@ -211,11 +219,11 @@ class Killing:
         assert whole.wait() == 0
         for file in self.folder.glob("used-*.txt"):
             file.unlink()
-        number = 0
+        attempts = 0
         while sum(self.counted.values()) < self.kills:
-            self.kill(number)
-            number += 1
-            assert number < 5 * self.kills, "the kills miss"
+            self.kill()
+            attempts += 1
+            assert attempts < 5 * self.kills, "the kills miss"
         assert self.start("killed").wait() == 0
         assert self.evaluations("killed") == self.evaluations("whole")
         rates = self.check_rates()
@@ -226,10 +234,9 @@ class Killing:
         with (self.folder / f"{results}.txt").open("ab") as log:
             return subprocess.Popen([sys.executable, "-m", "lrbench", *words], cwd=self.folder, stdout=log, stderr=log)
 
-    def kill(self, number: int) -> None:
-        """Kill one process of the run in a phase of the training; a kill outside that phase is not counted."""
-        wanted = PHASES[number % len(PHASES)]
-        victim = self.door.victims[number // len(PHASES) % len(self.door.victims)]
+    def kill(self) -> None:
+        """Kill the process in the phase that was hit least often; a kill outside that phase is not counted."""
+        victim, wanted = min(product(self.door.victims, PHASES), key=lambda pair: self.counted[f"{pair[1]}, {pair[0]}"])
         at = 1 + sum(self.counted.values()) * EVERY + self.random.randrange(EVERY)
         (self.folder / "phase.txt").write_text("")
         process = self.start("killed")

@@ -13,5 +13,5 @@ from factories.kills import DOORS, Killing
 @pytest.mark.engines
 @pytest.mark.parametrize("door", ["attach", "training"])
 def test_rates_and_evaluations_are_those_of_a_run_that_was_not_killed(tmp_path, door):
-    found = Killing(DOORS[door], tmp_path, kills=4).check()
+    found = Killing(DOORS[door], tmp_path, kills=3).check()
     assert {"train, lrbench", "evaluate, lrbench", "save, lrbench"} <= found.keys()
