@@ -76,8 +76,12 @@ def is_irregular(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
 
-def atomic_write(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes, *, sync_name: bool = True) -> None:
     """Replace ``path`` with ``content``, which reaches the disk before the name points to it.
+
+    Args:
+        sync_name: whether to wait until the name, too, is on the disk; without it the old content may be there after
+            the machine loses its power.
 
     Raises:
         OSError: it could not be written; what was there is unchanged and nothing is left beside it.
@@ -89,7 +93,8 @@ def atomic_write(path: Path, content: bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    if sync_name:
+        sync(path.parent)
 
 
 def remove_partials(folder: Path) -> None:

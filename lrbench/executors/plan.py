@@ -156,7 +156,7 @@ class Task:
         """
         settings = self.experiment.settings.engine
         return replace(
-            self.experiment.describe(self.run, self.data),
+            self.experiment.describe(self.run, self.data, self.folder.name),
             engine={
                 "driver": settings.driver,
                 "device": settings.device,

@@ -127,11 +127,15 @@ class RunDescription:
             if not getattr(self, name)
         }
         unknown |= {"order"} if self.order == "as stored" else set()
-        return {"schema": SCHEMA} | {name: value for name, value in asdict(self).items() if name not in unknown}
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in unknown}
+        if self.branch is not None:
+            values["branch"] = asdict(self.branch)
+        return {"schema": SCHEMA, **values}
 
     def content(self) -> bytes:
-        """Bytes of run.json."""
-        return json.dumps(self.as_dict(), indent=1).encode()
+        """Bytes of run.json, a line for each section."""
+        lines = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in self.as_dict().items()]
+        return ("{\n" + ",\n".join(lines) + "\n}").encode()
 
 
 _REQUIRED = {"run_id", "experiment", "policy", "function", "lr_scale", "seed", "solver", "workload", "engine"}

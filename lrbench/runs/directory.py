@@ -123,8 +123,7 @@ class RunDirectory:
         if (self.path / RUN).exists():
             return
         with writing(self.path):
-            self.write_status(Status("pending"))
-            atomic_write(self.path / RUN, description.content())
+            atomic_write(self.path / RUN, description.content(), sync_name=False)
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Add what became known of the training with an evaluation to run.json; the caller holds the lock."""
@@ -203,7 +202,7 @@ class RunDirectory:
         """Replace the status; on a full disk, in place of the old one's bytes."""
         content = status.content()
         try:
-            atomic_write(self.path / STATUS, content)
+            atomic_write(self.path / STATUS, content, sync_name=status.status != "running")
         except OSError:
             if not (self.path / STATUS).exists():
                 raise

@@ -207,11 +207,15 @@ class Experiment:
         sure = [run for run in self.runs if not isinstance(seeds, AddedSeeds) or run.seed < seeds.looks[0]]
         return run_ids(sure, self._common_identity(data))
 
-    def describe(self, run: Run, data: Data) -> RunDescription:
-        """Describe the resolved run; the engine, the machine and what else the spec does not say are left out."""
+    def describe(self, run: Run, data: Data, run_id: str | None = None) -> RunDescription:
+        """Describe the resolved run; the engine, the machine and what else the spec does not say are left out.
+
+        Args:
+            run_id: its id where that is known already.
+        """
         aim, seeds = self.settings.aim, self.settings.seeds
         return RunDescription(
-            run_id=self.run_id(run, data),
+            run_id=run_id or self.run_id(run, data),
             experiment=self.name,
             policy=run.policy.text,
             function=run.function,

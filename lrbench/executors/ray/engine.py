@@ -175,16 +175,23 @@ class RaySession(Session[TestOutputs | Reported]):
         self._key = secrets.token_hex(8)
         self._usage = Usage(0.0, 0)
         self._closed = False
+        self._evaluation: Measured | Exception | None = None
         self._member = pool.member(job.session)
         self.resumable = bool(self._call("open", engine.name, sent=lambda: engine.prepared(job, self._member)))
 
     def train(self, rates: NDArray[np.float64]) -> TrainResult:
         measured = self._measured("train", rates)
         assert isinstance(measured.result, TrainResult)
+        self._evaluation = measured.evaluation
         return measured.result
 
     def evaluate(self) -> TestOutputs | Reported:
-        measured = self._measured("evaluate")
+        """Return the evaluation that came with the training before it."""
+        measured, self._evaluation = self._evaluation, None
+        if isinstance(measured, Exception):
+            raise measured
+        assert measured is not None
+        self._take(measured)
         assert isinstance(measured.result, TestOutputs | Reported)
         self._engine.got_on(self._job)
         return measured.result
@@ -218,13 +225,17 @@ class RaySession(Session[TestOutputs | Reported]):
 
     def _measured(self, method: str, *arguments: Any) -> Measured:
         measured: Measured = self._call(method, *arguments)
+        self._take(measured)
+        return measured
+
+    def _take(self, measured: Measured) -> None:
+        """Keep what came with an answer: usage, files, notices."""
         self.resumable = measured.resumable
         for text in measured.notices:
             self._job.on_notice(text)
         if measured.usage is not None:
             self._usage = measured.usage
         apply_changes(measured.changes, self._job.folder)
-        return measured
 
     def _call(self, method: str, *arguments: Any, key: str | None = None, sent: Callable[[], Any] | None = None) -> Any:
         """Return the answer of the worker; what the session tells meanwhile is passed on.
@@ -238,10 +249,12 @@ class RaySession(Session[TestOutputs | Reported]):
         try:
             more = () if sent is None else (sent(),)
             reference = getattr(actor, method).remote(key or self._key, *arguments, *more)
-            while not ray.wait([reference], timeout=NEWS_SECONDS)[0]:
+            while True:
+                with suppress(ray.exceptions.GetTimeoutError):
+                    answer = ray.get(reference, timeout=NEWS_SECONDS)
+                    break
                 if method not in ("open", "close"):
                     self._pass_on(ray.get(actor.news.remote(self._key)))
-            answer = ray.get(reference)
         except ray.exceptions.RayError as error:
             self._closed = True
             raise self._engine.lost(self._job, self._pool, self._member, error) from error
