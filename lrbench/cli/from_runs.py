@@ -95,7 +95,8 @@ def _open(folder: Path, options: FromRunsOptions, executor: Executor) -> tuple[S
     experiment = experiment_of_run(description, folder) if spec is None else read_experiment(spec, options.overrides)
     experiment = experiment.with_order("by seed" if description.order == "by seed" else "as stored")
     check_engine(experiment)
-    engine, data = find_engine(experiment, executor, site(options.consent)), find_data(experiment, prepare_data)
+    engine = find_engine(experiment, executor, site(options.consent), options.threads)
+    data = find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
     for run in experiment.runs:
         if experiment.run_id(run, data) == description.run_id:

@@ -103,7 +103,8 @@ def run(
         show_plan(experiment, results, shard, (executor, jobs, threads), consent)
         return 0
     place = open_executor(executor)
-    trainer, data = find_engine(experiment, place, site(consent)), find_data(experiment, prepare_data)
+    trainer = find_engine(experiment, place, site(consent), threads)
+    data = find_data(experiment, prepare_data)
     experiment = with_engine_version(with_stored_order(experiment, results, tell), trainer)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)
     check_tasks(tasks, trainer, experiment)

@@ -149,7 +149,8 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     check_engine(experiment)
     check(experiment)
     executor = open_executor(options.executor)
-    engine, data = find_engine(experiment, executor, site(options.consent)), find_data(experiment, prepare_data)
+    engine = find_engine(experiment, executor, site(options.consent), options.threads)
+    data = find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
     said: list[str] = []
     jobs = sessions_at_once(experiment, engine, executor, options.jobs, options.threads, said.append)

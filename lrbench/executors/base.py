@@ -59,6 +59,9 @@ class Executor(ABC):
 
     name: str
 
+    def check_room(self, settings: EngineSettings, threads: int) -> None:  # noqa: B027 - most executors have room
+        """Raise UsageError where a session with so many threads will never find room."""
+
     @abstractmethod
     def open_engine(self, name: str, site: Site) -> Engine:
         """Return the engine of this name, whose sessions run here.

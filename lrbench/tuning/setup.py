@@ -56,7 +56,7 @@ def on_search_engine(runner: TrialRunner, site: Site, tell: Tell) -> TrialRunner
     settings = runner.experiment.settings.model_copy(update={"engine": wanted})
     experiment = replace(runner.experiment, settings=settings)
     check_engine(experiment, "search")
-    engine = find_engine(experiment, runner.executor, site)
+    engine = find_engine(experiment, runner.executor, site, runner.threads)
     searching = replace(runner, experiment=with_engine_version(experiment, engine), engine=engine)
     return replace(searching, lanes=_lanes(searching, tell))
 

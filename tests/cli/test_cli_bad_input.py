@@ -70,7 +70,7 @@ def refused(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 @pytest.fixture
 def without_training(monkeypatch: pytest.MonkeyPatch, digits: Prepared) -> None:
     """Digits at hand, and an engine that is never reached."""
-    monkeypatch.setattr(lrbench.executors.setup, "find_engine", lambda experiment, executor, site: FakeEngine())
+    monkeypatch.setattr(lrbench.executors.setup, "find_engine", lambda *of_experiment: FakeEngine())
     monkeypatch.setattr(lrbench.executors.setup, "find_data", lambda experiment, obtain: digits)
 
 

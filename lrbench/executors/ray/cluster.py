@@ -65,7 +65,7 @@ def connect(address: str | None) -> None:
             configure_logging=False,
         )
     except Exception as error:  # of many classes
-        text = str(error)
+        text = " ".join(str(error).split())
         if "ersion mismatch" in text or "mismatched" in text:
             raise UsageError(
                 f"the cluster has another version of Ray or Python: {text}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -50,6 +51,9 @@ class RayExecutor(Executor):
         self._consent: Consent | None = None
         self._key: bytes | None = None
         self._switching = threading.Lock()
+
+    def check_room(self, settings: EngineSettings, threads: int) -> None:
+        check_resources(_needed(settings.device, threads))
 
     def open_engine(self, name: str, site: Site) -> Engine:
         check_engine_name(name)
@@ -123,17 +127,22 @@ class RayExecutor(Executor):
         asked = {
             look.options(
                 num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(engine, self._make_site, self._consent): node["NodeManagerHostname"]
+            ).remote(engine, self._make_site, self._consent): f"{node['NodeManagerHostname']} {node['NodeID'][:8]}"
             for node in alive_nodes()
         }
         if not asked:  # an autoscaling cluster has none yet
             check_resources({"CPU": 1})
             asked = {look.options(num_cpus=1).remote(engine, self._make_site, self._consent): "that has just started"}
-            ray.wait(list(asked), num_returns=1)
-        found, _ = ray.wait(list(asked), num_returns=len(asked), timeout=NODE_SECONDS)
-        if not found:
-            found, _ = ray.wait(list(asked), num_returns=1)
-        facts = {asked[reference]: _facts(reference, asked[reference]) for reference in found}
+        facts: dict[str, EngineFacts] = {}
+        deadline = time.monotonic() + NODE_SECONDS
+        while len(facts) < len(asked):  # one by one, as the first that refuses ends it
+            found, _ = ray.wait(
+                [reference for reference, node in asked.items() if node not in facts],
+                timeout=max(0.0, deadline - time.monotonic()) if facts else None,
+            )
+            if not found:
+                break
+            facts[asked[found[0]]] = _facts(found[0], asked[found[0]])
         (first, expected), *others = facts.items()
         for node, other in others:
             if other != expected:
