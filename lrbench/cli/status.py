@@ -14,7 +14,7 @@ from lrbench.cli.consent import program_options
 from lrbench.cli.options import LOCAL, PATH, format_option, output_option, overrides_options, results_option
 from lrbench.cli.output import show, tell
 from lrbench.cli.setup import open_executor
-from lrbench.errors import path_text
+from lrbench.errors import UsageError, path_text
 
 if TYPE_CHECKING:
     from lrbench.engines.site import Consent
@@ -31,6 +31,7 @@ SUFFIXES = ("range", SEARCH, "confirmed", "compose", "verify", "branch", "extend
 @program_options
 @format_option()
 @output_option()
+@click.option("--executor", hidden=True, help="Refused, as a cluster has no results.")
 def status(
     paths: tuple[Path, ...],
     results: Path,
@@ -38,6 +39,7 @@ def status(
     consent: Consent | None,
     output_format: str,
     output: Path | None,
+    executor: str | None,
 ) -> None:
     """Show how far the experiment of a SPEC is, or those in the results folders PATH...
 
@@ -52,6 +54,12 @@ def status(
     from lrbench.report.progress import find_progress
     from lrbench.report.views.status import status_document
 
+    if executor is not None:
+        raise UsageError(
+            "results are on the machine whose command trains, not on the cluster",
+            where=f"--executor {executor}",
+            remedy="leave it out, and run lrbench status on that machine",
+        )
     if any(path.is_dir() for path in paths):
         show(status_document(find_progress(paths)), output_format, output)
         return

@@ -167,3 +167,12 @@ def test_a_run_in_training_says_on_which_machine(tmp_path, digits):
     Dispatcher(engine, LocalExecutor().places(task.experiment.settings.engine, 1, 1, 1)).run([task])
     assert {status.place for status in seen} == {platform.node()}
     assert RunDirectory(task.folder).status().place == ""
+
+
+def test_a_cluster_has_no_results_to_show(lrbench, tmp_path):
+    code, out, err = lrbench("status", tmp_path, "--executor", "ray://head:10001")
+    assert (code, out) == (2, "")
+    assert err == (
+        "error: --executor ray://head:10001: results are on the machine whose command trains, not on the cluster; "
+        "leave it out, and run lrbench status on that machine\n"
+    )

@@ -36,7 +36,10 @@ def patient(*of_node):  # Ray gives a node 30 s to start, which is not enough on
     return get_node(*of_node)
 services.get_node = patient
 common = dict(node_ip_address="127.0.0.1", include_dashboard=False, object_store_memory=80 << 20)
-cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0, **common))
+head = dict(num_cpus=0, **common)
+if sys.argv[3] != "0":
+    head["ray_client_server_port"] = int(sys.argv[3])
+cluster = Cluster(initialize_head=True, head_node_args=head)
 nodes = []
 def add(count):
     nodes.extend(cluster.add_node(wait=False, num_cpus=int(sys.argv[2]), **common) for _ in range(count))
@@ -56,12 +59,13 @@ class RayCluster:
 
     Args:
         path: folders of further modules that the nodes can import.
+        client_port: port of a client server for drivers that are no node; 0: there is none.
 
     Attributes:
         address: HOST:PORT for ``--executor ray://HOST:PORT``.
     """
 
-    def __init__(self, nodes: int, cpus: int = 1, path: Sequence[Path] = ()) -> None:
+    def __init__(self, nodes: int, cpus: int = 1, path: Sequence[Path] = (), client_port: int = 0) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="lr-", dir="/tmp"))  # sockets need a short path
         (self.folder / "ray").mkdir()
         (self.folder / "nodes").mkdir()
@@ -73,7 +77,7 @@ class RayCluster:
             "PYTHONPATH": os.pathsep.join(map(str, (*path, TESTS.parent, TESTS))),
         }
         self._server = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(nodes), str(cpus)],
+            [sys.executable, "-c", SERVER, str(nodes), str(cpus), str(client_port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=(self.folder / "stderr.txt").open("w"),

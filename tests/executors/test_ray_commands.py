@@ -1,0 +1,94 @@
+"""Each command that trains, on a real Ray cluster: its evaluations are those of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from factories.ray_cluster import SETTINGS, TESTS, RayCluster
+from factories.ray_kills import evaluations, typed
+
+pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
+
+ENGINE = """
+from factories.fake_engine import FakeEngine
+
+class MadeUpEngine(FakeEngine):
+    def __init__(self, site):
+        super().__init__(diverges_above=1.0)
+
+    def describe(self):
+        return {"name": "made-up", "version": "1"}
+"""
+SPEC = """
+name: trial
+workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 40, test_interval: 10}
+engine: {name: made-up}
+solver: {momentum: 0.9}
+seeds: 1
+policies: [FIX(k0=0.01)]
+range: {low: 0.001, high: 0.5}
+search: {functions: [FIX], rates: [0.001, 0.05], trials: 3, ahead: 2, confirm: 0, final_seeds: 0}
+composition: {stages: 2}
+"""
+COMMANDS = {
+    "range": ["range", "trial.yaml"],
+    "compose": ["compose", "trial.yaml"],
+    "verify": ["verify", "trial.yaml", "--policy", "FIX(k0=0.02)", "--target", "0.3", "--phase", "policy"],
+    "branch": ["branch", "{run}", "--at", "20,30"],
+    "extend": ["extend", "{run}", "--to", "60"],
+}
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package with an engine that trains nothing, installed here and on the nodes."""
+    folder = tmp_path_factory.mktemp("package")
+    (folder / "made_up.py").write_text(ENGINE)
+    facts = folder / "made_up-1.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: made-up\nVersion: 1\n")
+    (facts / "entry_points.txt").write_text("[lrbench.engines]\nmade-up = made_up:MadeUpEngine\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster(package: Path) -> Iterator[RayCluster]:
+    made = RayCluster(2, path=[package])
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def trained(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the spec and the results of its run."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "trial.yaml").write_text(SPEC)
+    lrbench(folder, package, "run", "trial.yaml")
+    return folder
+
+
+def lrbench(folder: Path, package: Path, *words: str, codes: tuple[int, ...] = (0,)) -> None:
+    path = os.pathsep.join(map(str, (package, TESTS.parent, TESTS)))
+    environment = {**os.environ, **SETTINGS, "PYTHONPATH": path, "LRBENCH_DB": str(folder / "policies.sqlite")}
+    done = subprocess.run(typed(*words), cwd=folder, capture_output=True, text=True, env=environment, timeout=900)
+    assert done.returncode in codes, done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_trains_on_a_cluster_what_it_trains_here(cluster, package, trained, tmp_path, command):
+    found = []
+    for name, where in (("here", []), ("there", ["--executor", f"ray://{cluster.address}"])):
+        folder = shutil.copytree(trained, tmp_path / name)
+        (run,) = (folder / "results/trial").glob("FIX*")
+        words = [word.format(run=run.relative_to(folder)) for word in COMMANDS[command]]
+        lrbench(folder, package, *words, "-j", "2", *where)
+        found.append(evaluations(folder / "results"))
+    here, there = found
+    assert len(here) > 1  # beside the run of the spec
+    assert there == here
