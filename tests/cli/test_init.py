@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import pty
@@ -45,7 +46,7 @@ def here(digits: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     """Gives the exit code and standard error of ``lrbench init``, asking nobody."""
-    monkeypatch.setattr("lrbench.cli.init._asks", lambda: False)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
 
     def run(*arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["lrbench", "init", *arguments])
@@ -271,10 +272,16 @@ def test_a_test_set_that_only_tiny_batches_divide_is_refused_with_what_to_do(dig
         check_test_count(replace(digits, test_count=1009))
 
 
-def test_questions_are_asked_until_the_answer_is_right(here, monkeypatch):
-    monkeypatch.setattr("lrbench.cli.init._asks", lambda: True)
+class Terminal(io.BytesIO):
+    """Somebody who types these answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_questions_are_asked_until_the_answer_is_right(here):
     answers = ["lenett", "lenet", "digit", "digits", "x", "50", "", "98", "0.9", "adam", "", ""]
-    asked = CliRunner().invoke(init, [], input="\n".join(answers) + "\n", catch_exceptions=False)
+    asked = CliRunner().invoke(init, [], input=Terminal("\n".join([*answers, ""]).encode()), catch_exceptions=False)
     assert asked.exit_code == 0
     assert 'Error: there is no net "lenett"; did you mean lenet?' in asked.output
     assert "Error: no data set is called 'digit'; did you mean digits?" in asked.output

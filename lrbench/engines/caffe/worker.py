@@ -16,6 +16,7 @@ import numpy as np
 
 # Run as a script by a Python that does not have LRBench installed.
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "process"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from server import Message, Reply, serve, usage  # type: ignore[import-not-found]
 from velocity import Velocity  # type: ignore[import-not-found]
 
