@@ -14,7 +14,6 @@ from pydantic_core import PydanticCustomError
 
 from lrbench.errors import PolicyError, did_you_mean
 from lrbench.metrics.objective import AnyTarget, Goal, Objective, Target, is_evaluated, is_measured, known_goal
-from lrbench.policies import Policy
 from lrbench.spec.momentum import Momentum, check_momentum
 from lrbench.spec.sections import (
     CompositionSettings,
@@ -41,6 +40,7 @@ from lrbench.spec.yaml_loader import Key
 
 if TYPE_CHECKING:
     from lrbench.metrics.metric import Metric
+    from lrbench.policies import Policy
 
 
 class DataFolders(Settings):
@@ -146,6 +146,8 @@ class SolverSettings(Settings):
     @cached_property
     def momentum_policy(self) -> Policy | None:
         """The policy that gives the momentum of each iteration; None where it is a number."""
+        from lrbench.policies import Policy
+
         return Policy.parse(self.momentum) if isinstance(self.momentum, str) else None
 
     def resolved(self) -> dict[str, Any]:

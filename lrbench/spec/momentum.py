@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from lrbench.errors import PolicyError
-from lrbench.policies import Policy
-from lrbench.policies.policy import CHECKED_AT_ONCE
 from lrbench.spec.sections import inconsistent
 from lrbench.spec.yaml_loader import shown
+
+if TYPE_CHECKING:  # for completion, which needs no policies, NumPy takes too long to import
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lrbench.policies import Policy
 
 
 def _number(value: float) -> float:
@@ -30,6 +32,8 @@ def _canonical(value: Any) -> Any:
         return _number(value)
     if not isinstance(value, dict) and not (isinstance(value, str) and "(" in value):
         raise PydanticCustomError("momentum", "a number from 0 to below 1, or a policy")
+    from lrbench.policies import Policy
+
     try:
         policy = Policy.of(value)
     except PolicyError as error:
@@ -51,11 +55,13 @@ Momentum = Annotated[
 
 def check_momentum(policy: Policy, iterations: int) -> None:
     """Raise PolicyError where the momentum of an iteration of a run is not at least 0 and below 1."""
+    from lrbench.policies.policy import CHECKED_AT_ONCE
+
     policy.check(iterations)
     for start in range(0, iterations, CHECKED_AT_ONCE):
         values = momentum_of(policy, start, min(start + CHECKED_AT_ONCE, iterations), iterations)
         if values.max() >= 1:
-            first = int(np.argmax(values >= 1))
+            first = int((values >= 1).argmax())
             raise PolicyError(
                 f"its value at t = {start + first} is {float(values[first]):g}, but a momentum is below 1",
                 remedy="change its parameters, such as to ONECYCLE(k0=0.95, k1=0.85, k2=0.95)",
@@ -64,4 +70,6 @@ def check_momentum(policy: Policy, iterations: int) -> None:
 
 def momentum_of(policy: Policy, start: int, end: int, iterations: int) -> NDArray[np.float32]:
     """Return the momentum of the iterations from ``start`` to ``end - 1`` of a run, in float32, as Caffe holds it."""
+    import numpy as np
+
     return policy.rates(np.arange(start, end), iterations).astype(np.float32)
