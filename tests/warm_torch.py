@@ -27,8 +27,8 @@ from typing import Any
 
 import pytest
 
-ENGINE, COMPILER = "lrbench.engines.torch.worker", "torch._dynamo"
-"""Modules that are preloaded. PyTorch's compiler comes with the first optimizer, and takes as long as PyTorch itself."""
+PRELOADED = {"engine": "lrbench.engines.torch.worker", "programs": "torch._dynamo"}
+"""Modules to load. PyTorch's compiler comes with the first optimizer of a program, and takes as long as PyTorch itself."""
 FAR = 200
 """A descriptor above all those that a caller lends."""
 SETTINGS = {
@@ -61,11 +61,11 @@ os._exit(status)
 
 
 @contextmanager
-def _template(folder: Path, preloaded: str) -> Iterator[Path]:
+def _template(folder: Path, kind: str) -> Iterator[Path]:
     address, program = folder / "socket", folder / "python"
     program.write_text(PROGRAM.format(python=sys.executable, address=str(address)))
     program.chmod(0o755)
-    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, __file__, str(address), str(program), preloaded]
+    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, __file__, str(address), str(program), kind]
     with subprocess.Popen(
         command, env=os.environ | SETTINGS, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -78,14 +78,14 @@ def _template(folder: Path, preloaded: str) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The small program for the engine's processes."""
-    with _template(tmp_path_factory.mktemp("warm"), ENGINE) as program:
+    with _template(tmp_path_factory.mktemp("warm"), "engine") as program:
         yield program
 
 
 @pytest.fixture(scope="session")
 def template_of_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The small program for programs of users, which may make an optimizer."""
-    with _template(tmp_path_factory.mktemp("warm_programs"), COMPILER) as program:
+    with _template(tmp_path_factory.mktemp("warm_programs"), "programs") as program:
         yield program
 
 
@@ -182,10 +182,10 @@ def run_program(arguments: list[str], own: list[str]) -> None:
     runpy.run_path(arguments[0], run_name="__main__")
 
 
-def main(address: str, program: str, preloaded: str) -> None:
+def main(address: str, program: str, kind: str) -> None:
     """Load what the processes load, then fork on call until killed."""
-    __import__(preloaded)
-    sys.modules.pop(ENGINE, None)  # a fork runs it as __main__
+    __import__(PRELOADED[kind])
+    sys.modules.pop(PRELOADED["engine"], None)  # a fork runs it as __main__
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     own = [place for place in sys.path[1:] if place not in given]
     assert len(os.listdir("/proc/self/task")) == 1, "a fork has only one of the threads of its template"
