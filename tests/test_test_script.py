@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,3 +34,9 @@ def test_what_mypy_found_is_the_end_of_what_is_shown(repository, tmp_path):
     assert tests.startswith("pytest --tier fast -n ")
     assert tests.endswith(" --dist loadgroup -x")
     assert (types, of_programs) == ("mypy ", "mypy --scripts-are-modules")
+
+
+@pytest.mark.xdist_group("together")
+def test_tests_of_a_group_go_to_one_worker(request):
+    """pytest-xdist marks them at the end of their names; with pytest 9.2 the mark is lost, and each worker has them."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@together")

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,8 @@ def trained(make_job, warm_torch):
     engine = TorchEngine()
 
     def train(name, **numerics):
-        job = make_job(name, batch_size=16, engine=EngineSettings(name="torch", **numerics))
+        net = read_net(find_net("lenet", Path()))
+        job = make_job(name, net=net, batch_size=16, engine=EngineSettings(name="torch", **numerics))
         session = engine.open(job)
         session.train(np.full(100, 0.01))
         session.save(job.folder / "half")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,9 +63,10 @@ def test_lenet_trains_as_caffe_does(caffe, make_job, mnist, kind, momentum):
         caffe,
         make_job(
             "parity",
+            net=read_net(find_net("lenet", Path())),
             policy="TRI(k0=0.001, k1=0.01, l=20)",
             data=mnist,
-            batch_size=64,
+            batch_size=32,
             solver={"type": kind, "momentum": momentum, "weight_decay": 0.0005},
         ),
     )
