@@ -6,7 +6,7 @@ import io
 import mmap
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,16 @@ def write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None
             database.sync(True)
     except (lmdb.Error, OSError) as error:
         raise _unwritable(folder, error) from error
+
+
+def release_dead_readers(folder: Path) -> None:
+    """Free the places of killed processes in an LMDB's table of readers.
+
+    The table has 126 places. It is emptied when nobody has the LMDB open, which may be late where runs overlap; once it
+    is full, Caffe aborts. A folder whose lock file cannot be written keeps its table.
+    """
+    with suppress(lmdb.Error), lmdb.open(str(folder), readonly=True, create=False, readahead=False) as database:
+        database.reader_check()
 
 
 def copy_records(source: Path, folder: Path, order: NDArray[np.int64]) -> None:

@@ -142,7 +142,7 @@ NO_PROGRAM = "just text\n"
     ],
 )
 def test_a_program_that_is_no_caffe_is_named_in_one_line(tmp_path, content, said):
-    program = tmp_path / "python"
+    program = tmp_path / f"python{len(content)}"  # a path is asked once in a process, and pytest uses folders again
     program.write_text(content)
     program.chmod(0o755)
     answer = lrbench("doctor", LRBENCH_CAFFE=str(program))

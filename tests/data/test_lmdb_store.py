@@ -1,11 +1,13 @@
 import os
+import subprocess
+import sys
 
 import lmdb
 import numpy as np
 import pytest
 
 from lrbench.data import Split
-from lrbench.data.store import mean_bytes, read_mean, read_split, write_split
+from lrbench.data.store import mean_bytes, read_mean, read_split, release_dead_readers, write_split
 from lrbench.errors import DataError
 from lrbench.nets import caffe_pb2
 
@@ -107,3 +109,34 @@ def test_a_file_without_a_mean_image_is_refused(content, said, tmp_path):
         (tmp_path / "mean").write_bytes(content)
     with pytest.raises(DataError, match=said):
         read_mean(tmp_path / "mean")
+
+
+READER = """
+import lmdb, os, sys
+transaction = lmdb.open(sys.argv[1], readonly=True).begin()
+print("reads", flush=True)
+sys.stdin.read()
+os._exit(9)
+"""
+
+
+def test_the_places_of_killed_readers_are_free_again(split, tmp_path):
+    """With 126 of them, all taken by processes that were killed while another read on, Caffe aborts."""
+    write_split(tmp_path, split, lambda _: None)
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for reader in readers:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "reads\n"
+    for reader in readers[1:]:
+        reader.communicate()
+    with lmdb.open(str(tmp_path), readonly=True) as database:
+        assert {str(reader.pid) for reader in readers} <= set(database.readers().split())
+    release_dead_readers(tmp_path)
+    with lmdb.open(str(tmp_path), readonly=True) as database:
+        assert {str(reader.pid) for reader in readers} & set(database.readers().split()) == {str(readers[0].pid)}
+    readers[0].communicate()

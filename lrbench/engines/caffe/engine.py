@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrbench.data.order import in_order
+from lrbench.data.store import release_dead_readers
 from lrbench.engines.base import Engine, NetJob, Session, Timing
 from lrbench.engines.bound_net import bind
 from lrbench.engines.caffe.environment import CUDA_HINT, CaffeEnvironment, probe, probe_gpu
@@ -123,6 +124,8 @@ class CaffeEngine(Engine[NetJob]):
     def open(self, job: NetJob) -> Session:
         """Start the driver that the job asks for."""
         job = self._in_order(job)
+        for folder in (job.data.train, job.data.test):
+            release_dead_readers(folder)
         if job.engine.driver == "native":
             return NativeSession(job, self._environment(job))
         return SteppingSession(job, self._environment(job))
