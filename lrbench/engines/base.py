@@ -111,6 +111,12 @@ class NetJob(Job):
         return None if policy is None else momentum_of(policy, 0, self.iterations, self.iterations)
 
     @property
+    def momenta_bytes(self) -> bytes:
+        """``momenta`` as little-endian float32 for an engine's process; empty where the momentum is a number."""
+        momenta = self.momenta
+        return b"" if momenta is None else momenta.astype("<f4").tobytes()
+
+    @property
     def test_batches(self) -> int:
         """Batches that make up the whole test set once."""
         return self.data.test_count // self.test_batch_size

@@ -69,7 +69,7 @@ def _member(member: Object | Alias, path: str, known: Set[str]) -> str:
 
 
 def _of_bases(described: Class, known: Set[str]) -> Iterator[Object | Alias]:
-    """What a class has from bases that are not on the page themselves."""
+    """Yield the members that a class inherits from bases that are not on the page themselves."""
     for member in described.inherited_members.values():
         base = member.final_target.parent
         if base is not None and base.name not in known:

@@ -41,7 +41,7 @@ class SteppingSession(Session):
         try:
             self._worker.ask(
                 "open",
-                b"" if job.momenta is None else job.momenta.astype("<f4").tobytes(),
+                job.momenta_bytes,
                 solver=STEPPING_SOLVER,
                 iter_size=job.solver.iter_size,
                 loss=bound.train_loss,

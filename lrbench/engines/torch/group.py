@@ -89,8 +89,7 @@ class LaneGroup:
             self._jobs[lane] = job
         try:
             solver = job.solver.model_dump(exclude_unset=True)
-            momenta = b"" if job.momenta is None else job.momenta.astype("<f4").tobytes()
-            self._request("add", momenta, lane=lane, seed=job.seed, order=job.order, solver=solver)
+            self._request("add", job.momenta_bytes, lane=lane, seed=job.seed, order=job.order, solver=solver)
         except BaseException:
             self.remove(lane)
             raise

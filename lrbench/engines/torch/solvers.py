@@ -46,7 +46,7 @@ class Learnable(Protocol):
 
 @dataclass(frozen=True)
 class Now:
-    """What an update depends on beside tensors and settings.
+    """Values of one step that an update depends on, beside tensors and settings.
 
     Each is a tensor without axes on the parameters' device, read when the step runs, so that a recorded CUDA graph
     follows it, and never waited for.

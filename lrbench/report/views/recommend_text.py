@@ -1,4 +1,4 @@
-"""What a recommendation says in words: the workload, what to avoid, and the commands to type next."""
+"""Texts of a recommendation: the workload, policies and rates to avoid, and the commands to type next."""
 
 from __future__ import annotations
 
