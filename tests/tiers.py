@@ -9,7 +9,6 @@ Python, such as a worker, fails.
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -33,19 +32,10 @@ PROCESSES = {
 }
 OPTIMIZERS = "optim"
 """Name in tests that make an optimizer of PyTorch, for the first of which a process loads PyTorch's compiler."""
-FRAMEWORKS = re.compile(r"^(import|from) (jax|keras|optax)\b", re.MULTILINE)
-"""What takes longer to import than all tests of a file that uses it take to run."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tier", choices=("fast", "engines"), help="only tests that start no process, or that do")
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Files that import a framework on their first lines are not even imported for the tier ``fast``."""
-    if config.getoption("--tier") == "fast" and collection_path.suffix == ".py":
-        return bool(FRAMEWORKS.search(collection_path.read_text())) or None
-    return None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,10 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("caffe") or not PROCESSES.isdisjoint(reached):
             item.add_marker("engines")
-    left = [item for item in items if tier and (tier == "engines") != bool(item.get_closest_marker("engines"))]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in set(left)]
+    if tier:
+        chosen: dict[bool, list[pytest.Item]] = {True: [], False: []}
+        for item in items:
+            chosen[(tier == "engines") == bool(item.get_closest_marker("engines"))].append(item)
+        config.hook.pytest_deselected(items=chosen[False])
+        items[:] = chosen[True]
     items.sort(key=lambda item: item.get_closest_marker("engines") is None)  # a long test at the end has one core only
 
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-import keras
 import numpy as np
-import optax
 import pytest
 
-import lrbench.optax
 from lrbench.errors import PolicyError
 from lrbench.exporting import export_policy
-from lrbench.keras import PolicySchedule
 from lrbench.policies import parse_policy
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras itself
+if TYPE_CHECKING:
+    import jax
+    import keras
+    import optax
+
+    import lrbench.keras as lrbench_keras
+    import lrbench.optax as lrbench_optax
+
+pytestmark = [
+    pytest.mark.engines,
+    pytest.mark.xdist_group("keras and optax"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # of Keras itself
+]
+MODULES = {
+    "jax": "jax",
+    "keras": "keras",
+    "optax": "optax",
+    "lrbench_keras": "lrbench.keras",
+    "lrbench_optax": "lrbench.optax",
+}
 ITERATIONS = 60
 POLICIES = (
     "FIX(k0=0.01)",
@@ -31,6 +45,12 @@ POLICIES = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _modules() -> None:
+    """Import them in the one process that runs these tests: every process imports every file of tests."""
+    globals().update({name: import_module(module) for name, module in MODULES.items()})
+
+
 def rounded(text: str, iterations: int = ITERATIONS) -> list[float]:
     """The policy's rates, each rounded to float32 once."""
     rates: list[float] = parse_policy(text).rates(np.arange(iterations), iterations).astype(np.float32).tolist()
@@ -39,12 +59,12 @@ def rounded(text: str, iterations: int = ITERATIONS) -> list[float]:
 
 def model(text: str) -> keras.Model:
     """A weight without bias whose gradient is 1, so that each step moves it by the rate that was used."""
+    keras.saving.register_keras_serializable(package="lrbench_tests")(mean_output)
     net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-    net.compile(optimizer=keras.optimizers.SGD(PolicySchedule(text, ITERATIONS)), loss=mean_output)
+    net.compile(optimizer=keras.optimizers.SGD(lrbench_keras.PolicySchedule(text, ITERATIONS)), loss=mean_output)
     return net
 
 
-@keras.saving.register_keras_serializable(package="lrbench_tests")  # type: ignore[untyped-decorator]  # keras has no types
 def mean_output(_true: Any, predicted: Any) -> Any:
     return keras.ops.mean(predicted)
 
@@ -68,9 +88,9 @@ def test_keras_trains_with_the_rates_also_after_save_and_load(text: str, tmp_pat
 
 @pytest.mark.parametrize("text", POLICIES)
 def test_optax_trains_with_the_rates_also_after_save_and_load(text: str, tmp_path: Path) -> None:
-    optimizer = optax.sgd(lrbench.optax.schedule(text, ITERATIONS))
-    step = jax.jit(lambda state: optimizer.update(jnp.float32(1), state))
-    state, used = optimizer.init(jnp.float32(0)), []
+    optimizer = optax.sgd(lrbench_optax.schedule(text, ITERATIONS))
+    step = jax.jit(lambda state: optimizer.update(jax.numpy.float32(1), state))
+    state, used = optimizer.init(jax.numpy.float32(0)), []
     for t in range(ITERATIONS):
         if t == 25:
             leaves, shape = jax.tree.flatten(state)
@@ -101,20 +121,22 @@ def test_the_plateau_snippet_is_the_policy(cooldown: int) -> None:
 
 
 def test_after_the_run_the_last_rate_stays() -> None:
-    schedule, rate = PolicySchedule("LINEAR(k0=1)", 4), lrbench.optax.schedule(parse_policy("LINEAR(k0=1)"), 4)
+    text = "LINEAR(k0=1)"
+    schedule, rate = lrbench_keras.PolicySchedule(text, 4), lrbench_optax.schedule(parse_policy(text), 4)
     assert [float(schedule(t)) for t in (0, 3, 4, 99)] == [1, 0.25, 0.25, 0.25]
-    assert jax.vmap(rate)(jnp.array([0, 3, 4, 99])).tolist() == [1, 0.25, 0.25, 0.25]
+    assert jax.vmap(rate)(jax.numpy.array([0, 3, 4, 99])).tolist() == [1, 0.25, 0.25, 0.25]
 
 
 def test_a_policy_of_the_run_length_is_exact_at_large_steps() -> None:
     text, last = "TRIEXP(k0=0, k1=0.1, gamma=0.999999, l=333.3)", 3_000_000
-    rate = jax.jit(lrbench.optax.schedule(text, last))
+    rate = jax.jit(lrbench_optax.schedule(text, last))
     steps = [999_999, 2_345_678, 2_999_999]
     assert [float(rate(t)) for t in steps] == parse_policy(text).rates(steps, last).astype(np.float32).tolist()
 
 
-@pytest.mark.parametrize("make", [PolicySchedule, lrbench.optax.schedule])
-def test_what_no_function_of_the_step_can_be_is_refused(make: Any) -> None:
+@pytest.mark.parametrize("framework", ["keras", "optax"])
+def test_what_no_function_of_the_step_can_be_is_refused(framework: str) -> None:
+    make: Any = lrbench_keras.PolicySchedule if framework == "keras" else lrbench_optax.schedule
     for text, iterations, message in (
         ("PLATEAU(k0=1)", 9, "PLATEAU: it reacts to evaluations, which a function of the step alone cannot"),
         ("FIX(k0=1)", 10**8, "FIX: a run of 100000000 iterations has more rates than are held at once"),
@@ -126,7 +148,6 @@ def test_what_no_function_of_the_step_can_be_is_refused(make: Any) -> None:
         assert str(caught.value).startswith(message)
 
 
-SCHEDULES = keras.optimizers.schedules
 OPTAX_EQUAL = {
     "FIX(k0=0.1)": lambda: optax.constant_schedule(0.1),
     "EXP(k0=0.1, gamma=0.98)": lambda: optax.exponential_decay(0.1, 1, 0.98),
@@ -143,25 +164,29 @@ OPTAX_EQUAL = {
     ),
 }
 KERAS_EQUAL = {
-    "EXP(k0=0.1, gamma=0.98)": lambda: SCHEDULES.ExponentialDecay(0.1, 1, 0.98),
-    "STEP(k0=0.1, gamma=0.5, l=20)": lambda: SCHEDULES.ExponentialDecay(0.1, 20, 0.5, staircase=True),
-    "NSTEP(k0=0.1, gamma=0.5, l=[10, 30])": lambda: SCHEDULES.PiecewiseConstantDecay(
+    "EXP(k0=0.1, gamma=0.98)": lambda: keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.98),
+    "STEP(k0=0.1, gamma=0.5, l=20)": lambda: keras.optimizers.schedules.ExponentialDecay(0.1, 20, 0.5, staircase=True),
+    "NSTEP(k0=0.1, gamma=0.5, l=[10, 30])": lambda: keras.optimizers.schedules.PiecewiseConstantDecay(
         [9, 29], [0.1, 0.05, 0.025]
     ),  # a boundary is the last step before
-    "POLYDECAY(k0=0.1, k1=0.01, p=2, l=40)": lambda: SCHEDULES.PolynomialDecay(0.1, 40, 0.01, 2.0),
-    "INV(k0=0.1, gamma=0.05, p=1)": lambda: SCHEDULES.InverseTimeDecay(0.1, 20, 1.0),
-    "COSDECAY(k0=0.1, k1=0.01, l=40)": lambda: SCHEDULES.CosineDecay(0.1, 40, alpha=0.1),
-    "WARMUP(policy=COSDECAY(k0=0.1, l=30), l=10, k0=0.02)": lambda: SCHEDULES.CosineDecay(
+    "POLYDECAY(k0=0.1, k1=0.01, p=2, l=40)": lambda: keras.optimizers.schedules.PolynomialDecay(0.1, 40, 0.01, 2.0),
+    "INV(k0=0.1, gamma=0.05, p=1)": lambda: keras.optimizers.schedules.InverseTimeDecay(0.1, 20, 1.0),
+    "COSDECAY(k0=0.1, k1=0.01, l=40)": lambda: keras.optimizers.schedules.CosineDecay(0.1, 40, alpha=0.1),
+    "WARMUP(policy=COSDECAY(k0=0.1, l=30), l=10, k0=0.02)": lambda: keras.optimizers.schedules.CosineDecay(
         0.02, 30, warmup_target=0.1, warmup_steps=10
     ),
-    "SGDR(k0=0.1, l=10, mult=2)": lambda: SCHEDULES.CosineDecayRestarts(0.1, 10, t_mul=2.0, m_mul=1.0),
-    "SGDR(k0=0.1, l=10, mult=2, fall=0.5)": lambda: SCHEDULES.CosineDecayRestarts(0.1, 10, t_mul=2.0, m_mul=0.5),
+    "SGDR(k0=0.1, l=10, mult=2)": lambda: keras.optimizers.schedules.CosineDecayRestarts(0.1, 10, t_mul=2.0, m_mul=1.0),
+    "SGDR(k0=0.1, l=10, mult=2, fall=0.5)": lambda: keras.optimizers.schedules.CosineDecayRestarts(
+        0.1, 10, t_mul=2.0, m_mul=0.5
+    ),
 }
 
 
 @pytest.mark.parametrize("text", OPTAX_EQUAL)
 def test_where_optax_has_the_schedule_it_is_the_same(text: str) -> None:
-    theirs = [float(rate) for rate in jax.vmap(OPTAX_EQUAL[text]())(jnp.arange(ITERATIONS)) * jnp.ones(ITERATIONS)]
+    theirs = [
+        float(rate) for rate in jax.vmap(OPTAX_EQUAL[text]())(jax.numpy.arange(ITERATIONS)) * jax.numpy.ones(ITERATIONS)
+    ]
     np.testing.assert_allclose(rounded(text), theirs, rtol=1e-5, atol=1e-8)
 
 
