@@ -10,8 +10,11 @@ Not for tests that look into the process, limit it or kill a whole command line:
 
 from __future__ import annotations
 
+import atexit
 import fcntl
+import gc
 import json
+import multiprocessing.spawn
 import os
 import random
 import runpy
@@ -20,14 +23,28 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-PRELOADED = {"engine": "lrbench.engines.torch.worker", "programs": "torch._dynamo"}
+PRELOADED = {
+    "engine": ["lrbench.engines.torch.worker"],
+    "programs": [
+        "torch._dynamo",
+        "click",
+        "google.protobuf.text_format",
+        "numpy",
+        "optuna",
+        "pydantic",
+        "scipy.stats",
+        "yaml",
+    ],
+}
 """Modules to load. PyTorch's compiler comes with the first optimizer of a program, and takes as long as PyTorch itself."""
 FAR = 200
 """A descriptor above all those that a caller lends."""
@@ -98,8 +115,9 @@ def warm_torch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def warm_programs(template_of_programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs that this test has LRBench train with ``sys.executable`` are forks."""
+    """Programs that this test has LRBench train with ``sys.executable`` are forks, as are processes of multiprocessing."""
     monkeypatch.setattr(sys, "executable", str(template_of_programs))
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", os.fsencode(template_of_programs))
 
 
 class Template:
@@ -182,10 +200,27 @@ def run_program(arguments: list[str], own: list[str]) -> None:
     runpy.run_path(arguments[0], run_name="__main__")
 
 
+def run(arguments: list[str], own: list[str]) -> None:
+    """Run what the arguments of a Python name: a module, a text or a script."""
+    if arguments[0] == "-u":  # as torchrun starts its ranks; run_program has it so
+        del arguments[0]
+    if arguments[0] == "-c":
+        sys.argv = ["-c", *arguments[2:]]
+        sys.path.insert(0, "")
+        sys.modules["__main__"] = ModuleType("__main__")
+        exec(arguments[1], vars(sys.modules["__main__"]))
+    elif arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        run_program(arguments, own)
+
+
 def main(address: str, program: str, kind: str) -> None:
     """Load what the processes load, then fork on call until killed."""
-    __import__(PRELOADED[kind])
-    sys.modules.pop(PRELOADED["engine"], None)  # a fork runs it as __main__
+    for name in PRELOADED[kind]:
+        __import__(name)
+    sys.modules.pop("lrbench.engines.torch.worker", None)  # a fork runs it as __main__
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     own = [place for place in sys.path[1:] if place not in given]
     assert len(os.listdir("/proc/self/task")) == 1, "a fork has only one of the threads of its template"
@@ -193,14 +228,24 @@ def main(address: str, program: str, kind: str) -> None:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listening.bind(address)
     listening.listen(64)
+    gc.freeze()  # a fork would copy and search all that memory when it ends
     os.write(1, b"ready\n")
     arguments = become(*Template(listening).serve())
+    atexit._clear()  # of the modules that are loaded, which have nothing to end yet
     sys.executable = program
-    if arguments[0] != "-m":
-        return run_program(arguments, own)
-    sys.argv = arguments[1:]
-    runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-    return None
+    try:
+        run(arguments, own)
+        status = 0
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+        sys.stderr.write(f"{stop.code}\n" if isinstance(stop.code, str) else "")
+    except BaseException:  # noqa: BLE001  as Python itself ends
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(status)  # to take PyTorch's modules apart takes half a second
 
 
 if __name__ == "__main__":

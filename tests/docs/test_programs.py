@@ -61,6 +61,7 @@ def test_each_program_trains_under_lrbench(name, tmp_path):
     assert rows[1]["test_loss"] < rows[0]["test_loss"]
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_alone_a_program_ends_as_it_did_before(tmp_path):
     pytest.importorskip("torch")
     outputs = []

@@ -192,6 +192,7 @@ def test_a_snapshot_of_another_machine_does_not_reach_the_programs_own_restore(f
     assert "it was not written on this machine for this program" in done.stderr
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_pickle_in_place_of_a_trainings_file_is_not_executed(folder):
     folder.write("train.py", TRAINING)
     words = (*SEED, "--set", "workload.function=training", "--results", "functions")

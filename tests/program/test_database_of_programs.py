@@ -54,6 +54,7 @@ def test_entries_name_the_program_and_rank_by_its_objective(added):
     assert "lenet" not in detail
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_what_a_training_declares_is_kept(folder):
     pytest.importorskip("torch")
     folder.write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def processes_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_every_rank_gets_the_rates_and_rank_0_reports(folder):
     done = folder.train(*TORCHRUN)
     assert done.returncode == 0, done.stderr
@@ -120,9 +122,11 @@ def test_every_rank_gets_the_rates_and_rank_0_reports(folder):
     assert "0 of 1 runs to do" in folder.train(*TORCHRUN, "--dry-run").stderr
 
 
-def test_after_a_kill_no_process_lives_and_the_run_resumes_exactly(folder):
+def test_after_a_kill_no_process_lives_and_the_run_resumes_exactly(folder, template_of_programs, monkeypatch):
     words = (*TORCHRUN, "--set", "workload.iterations=20")
-    assert folder.train(*words, "--results", "whole").returncode == 0
+    with monkeypatch.context() as warm:
+        warm.setattr(sys, "executable", str(template_of_programs))
+        assert folder.train(*words, "--results", "whole").returncode == 0
     (whole,) = (folder.path / "whole/train").glob("*/")
     folder.write("train.yaml", (folder.path / "train.yaml").read_text() + "snapshots: {keep: all}\n")
     folder.write("train.py", PROGRAM.replace("    run.step(", "    time.sleep(0.2)\n    run.step("))
@@ -141,12 +145,14 @@ def test_after_a_kill_no_process_lives_and_the_run_resumes_exactly(folder):
         assert not alive
         _, errors = process.communicate(timeout=60)
         assert process.returncode == (-signal.SIGKILL if victim == "lrbench" else 1), errors
+    monkeypatch.setattr(sys, "executable", str(template_of_programs))
     done = folder.train(*words)
     assert done.returncode == 0, done.stderr
     assert "resuming at iteration" in done.stderr
     assert folder.evaluations(folder.runs[0]) == folder.evaluations(whole)
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_training_in_two_ranks_resumes_exactly_and_its_usage_is_that_of_both(folder):
     folder.write("train.py", FUNCTION)
     words = (*TORCHRUN, "--set", "workload.function=training")
@@ -167,6 +173,7 @@ def test_a_training_in_two_ranks_resumes_exactly_and_its_usage_is_that_of_both(f
     assert folder.evaluations(run) == whole
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_rank_that_fails_is_named_by_the_users_line(folder):
     folder.write(
         "train.py", PROGRAM.replace("    loss.backward()", "    loss.backward()\n    if rank and t == 5: 1 / 0")
@@ -175,6 +182,7 @@ def test_a_rank_that_fails_is_named_by_the_users_line(folder):
     assert folder.statuses()[0]["reason"].startswith("train.py:41: ZeroDivisionError: division by zero; see ")
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_options_that_torchrun_does_not_know_fail_the_run_with_its_words_in_the_log(folder):
     done = folder.train("--set", "seeds=[0]", "--launcher", "torchrun --no-such-option")
     assert done.returncode == 1

@@ -71,6 +71,7 @@ def test_a_script_imports_from_its_package(folder, way):
     assert [row["test_loss"] for rows in values for row in rows] == [row["test_loss"] for rows in alone for row in rows]
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_function_imports_from_its_package_and_resumes(folder):
     folder.write("package/train.py", FUNCTION)
     words = ("run", "package/train.yaml", "--program", "--set", "workload.function=training", "--set", "seeds=[0]")
@@ -84,6 +85,7 @@ def test_a_function_imports_from_its_package_and_resumes(folder):
     assert folder.evaluations(run) == whole
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_failure_in_a_package_names_the_users_line_and_workers_that_are_spawned_import_it(folder):
     text = """
 import multiprocessing

@@ -111,6 +111,7 @@ def folder(tmp_path: Path) -> Folder:
 GUARDED = "import lrbench\n" + PARTS + TRAINING + 'if __name__ == "__main__":' + RUN.replace("\n", "\n    ")
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_function_of_a_script_gives_the_runs_of_the_command(folder):
     done = folder.script(GUARDED)
     assert done.stdout == "['finished', 'finished'] 0\n", done.stderr
@@ -127,6 +128,7 @@ def test_a_script_that_calls_it_unguarded_fails_and_says_what_to_write(folder):
     assert 'cannot start trainings itself: call LRBench under if __name__ == "__main__":' in status["reason"]
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_function_of_a_notebook_trains_as_that_of_a_file(folder):
     done = folder.notebook(PARTS, TRAINING, RUN, PYTHONHASHSEED="1")
     assert done.stdout == "['finished', 'finished'] 0\n", done.stderr
@@ -149,6 +151,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_what_the_function_uses_decides_which_run_it_is(folder):
     (folder.path / "helper.py").write_text("import inner\ndef double(x): return inner.TWO * x\n")
     (folder.path / "inner.py").write_text("TWO = 2\n")
@@ -161,6 +164,7 @@ def test_what_the_function_uses_decides_which_run_it_is(folder):
     assert done.stdout.splitlines() == expected, done.stderr
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_failure_in_a_cell_names_function_and_line(folder):
     done = folder.notebook(PARTS, TRAINING.replace("random.seed(seed)", "1 / 0"), RUN)
     assert done.stdout == "['failed', 'failed'] 0\n", done.stderr
@@ -168,6 +172,7 @@ def test_a_failure_in_a_cell_names_function_and_line(folder):
     assert status["reason"].startswith("training, line 3: ZeroDivisionError: division by zero; see ")
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_search_on_a_function_is_that_of_the_command(folder):
     search = '{"rates": [0.01, 0.1], "functions": ["FIX"], "trials": 2, "final_seeds": 0}'
     text = GUARDED.replace("lrbench.run(", f"lrbench.tune(search={search}, spec=").replace(
@@ -183,6 +188,7 @@ def test_a_search_on_a_function_is_that_of_the_command(folder):
     assert sorted(folder.path.glob("results/*/*/run.json")) == before
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_a_range_test_on_a_function_is_that_of_the_command(folder):
     settings = '{"iterations": 20, "lengths": [20], "rates": 3, "seeds": 1}'
     text = GUARDED.replace("iterations=12", f"iterations=20, range={settings}").replace(
@@ -270,6 +276,7 @@ def training(seed, context):
 """
 
 
+@pytest.mark.usefixtures("warm_programs")
 def test_workers_of_a_loader_are_forked_in_a_function_of_a_notebook(folder):
     cell = """
 for context in ("fork", "spawn"):
@@ -285,8 +292,8 @@ for context in ("fork", "spawn"):
 
 
 @pytest.mark.engines
-def test_the_notebook_of_the_guide_runs(tmp_path):
-    """In a kernel of Jupyter, where there is one."""
+def test_the_notebook_of_the_guide_runs(tmp_path, template_of_programs):
+    """In a kernel of Jupyter, where there is one; its trainings are forks."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     pytest.importorskip("sklearn")
@@ -294,6 +301,7 @@ def test_the_notebook_of_the_guide_runs(tmp_path):
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         cell.source = cell.source.replace("iterations=600", "iterations=20").replace("seeds=3", "seeds=1")
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(f"import sys; sys.executable = {str(template_of_programs)!r}"))
     nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert any("<table" in output.get("data", {}).get("text/html", "") for output in outputs)

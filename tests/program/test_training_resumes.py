@@ -66,6 +66,7 @@ def test_again_and_again(tmp_path, positions):
     check_resuming(lambda: make_training(**ALL), tmp_path, *positions)
 
 
+@pytest.mark.usefixtures("warm_programs")
 @pytest.mark.engines
 @pytest.mark.parametrize(("method", "iterations"), [("fork", 7), ("spawn", 5)])  # of 6 an epoch
 def test_with_two_workers(tmp_path, method, iterations):
