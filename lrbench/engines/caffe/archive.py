@@ -228,7 +228,7 @@ def _read_index(content: bytes) -> Index:
         if str(path) != name or len(path.parts) < 2 or path.parts[0] not in PARTS or ".." in path.parts or "\0" in name:
             raise ValueError(f"{name!r} is not a path in Caffe's tree")
         above = {str(parent) for parent in path.parents}
-        if not above.isdisjoint(index.files) or not above.isdisjoint(index.links):
+        if not (index.files.keys().isdisjoint(above) and index.links.keys().isdisjoint(above)):
             raise ValueError(f"{name!r} is in something that is not a folder")
     if not index.files.keys().isdisjoint(index.links):
         raise ValueError("a file is a link, too")
