@@ -19,9 +19,10 @@ from lrbench.api.contents import Contents, function_name
 from lrbench.engines.site import Consent
 from lrbench.errors import UsageError, plain
 from lrbench.program.channel import LARGEST_MESSAGE, connected
-from lrbench.spec.experiment import Experiment, Spec, SpecOfFunction, python_experiment
+from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.program import CarriedFunction, ProgramSettings, ProgramSource, ProgramWorkload
+from lrbench.spec.reading import Spec, SpecOfFunction, python_experiment
 from lrbench.spec.starter_spec import spec_name, suggested_interval
 
 LOG = logging.getLogger("lrbench")

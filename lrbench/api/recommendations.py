@@ -15,8 +15,9 @@ from lrbench.report.next_commands import database_option
 from lrbench.report.render import notebook, render
 from lrbench.report.views.recommend import recommendation_document
 from lrbench.report.views.recommend_text import Commands, asked_solver
-from lrbench.spec.experiment import Data, Experiment, Spec, python_experiment
+from lrbench.spec.experiment import Data, Experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.reading import Spec, python_experiment
 from lrbench.tuning.database.database import Database, open_database
 from lrbench.tuning.database.schema import EntryQuery
 from lrbench.tuning.recommending.recommend import Recommendation

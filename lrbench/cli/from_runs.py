@@ -82,7 +82,7 @@ def _open(folder: Path, options: FromRunsOptions, executor: Executor) -> tuple[S
     from lrbench.executors.setup import check_engine, find_data, find_engine, with_engine_version
     from lrbench.runs.description import read_description
     from lrbench.runs.files import DamagedRun
-    from lrbench.spec.experiment import read_experiment
+    from lrbench.spec.reading import read_experiment
     from lrbench.spec.stored import WITH_SPEC, experiment_of_run
     from lrbench.tuning.branching import StoredRun
 

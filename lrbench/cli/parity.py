@@ -53,7 +53,7 @@ def parity(spec: Path, engine: str, iterations: int, overrides: Sequence[str]) -
     from lrbench.engines.registry import open_engine
     from lrbench.executors import plan
     from lrbench.executors.setup import find_data
-    from lrbench.spec.experiment import read_experiment
+    from lrbench.spec.reading import read_experiment
 
     experiment = read_experiment(spec, overrides)
     experiment.net_workload  # noqa: B018 - refuses a program

@@ -65,7 +65,7 @@ def predict(
     from lrbench.predicting.experiment import comparable_with, predict_experiment
     from lrbench.predicting.reading import read_curves
     from lrbench.report.views.predict import TrainCommand, predict_document
-    from lrbench.spec.experiment import read_experiment
+    from lrbench.spec.reading import read_experiment
 
     experiment = read_experiment(spec, overrides)
     check_engine(experiment)

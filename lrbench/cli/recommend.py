@@ -53,8 +53,8 @@ def recommend(
     from lrbench.executors.setup import check_engine
     from lrbench.report.views.recommend import recommendation_document
     from lrbench.report.views.recommend_text import Commands, asked_solver
-    from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
+    from lrbench.spec.reading import read_experiment
 
     experiment = read_experiment(spec, overrides, TuningSettings)
     check_engine(experiment)

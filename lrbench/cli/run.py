@@ -83,7 +83,7 @@ def run(
         with_stored_order,
     )
     from lrbench.runs.planned import write_planned
-    from lrbench.spec.experiment import read_experiment
+    from lrbench.spec.reading import read_experiment
 
     experiment = read_experiment(spec, overrides)
     check_engine(experiment)

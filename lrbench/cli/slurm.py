@@ -103,8 +103,8 @@ def slurm(
     lrbench slurm configs/cifar10_resnet32.yaml --tasks 8%4 --gpus -- --gres=gpu:1 > job.sh
     """
     from lrbench.executors.setup import check_engine
-    from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import ExperimentSettings, TuningSettings
+    from lrbench.spec.reading import read_experiment
 
     options = TuningOptions(**given)
     experiment = read_experiment(options.spec, options.overrides, TuningSettings if tune else ExperimentSettings)

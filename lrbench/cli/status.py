@@ -75,8 +75,8 @@ def _of_spec(spec: Path, overrides: Sequence[str], results: Path, consent: Conse
     from lrbench.limits import DEFAULT_TRIALS
     from lrbench.report.progress import progress_of
     from lrbench.runs.records import find_runs
-    from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
+    from lrbench.spec.reading import read_experiment
 
     experiment = read_experiment(spec, overrides, TuningSettings)
     check_engine(experiment)

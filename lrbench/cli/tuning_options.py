@@ -115,8 +115,8 @@ def show_planned(options: TuningOptions, planned: Callable[[Experiment], Iterabl
     from lrbench.cli.dry_run import stored_time
     from lrbench.executors.setup import check_engine
     from lrbench.report.formats import counted
-    from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
+    from lrbench.spec.reading import read_experiment
 
     experiment = read_experiment(options.spec, options.overrides, TuningSettings)
     check_engine(experiment)
@@ -140,8 +140,8 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
         UsageError: the spec, the data or the engine is not fit.
     """
     from lrbench.executors.setup import check_engine, find_data, find_engine, sessions_at_once, with_engine_version
-    from lrbench.spec.experiment import read_experiment
     from lrbench.spec.model import TuningSettings
+    from lrbench.spec.reading import read_experiment
     from lrbench.tuning.setup import checked
     from lrbench.tuning.trial_runner import TrialRunner
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from lrbench.errors import PolicyError
-from lrbench.spec.sections import inconsistent
+from lrbench.spec.settings import inconsistent
 from lrbench.spec.yaml_loader import shown
 
 if TYPE_CHECKING:  # for completion, which needs no policies, NumPy takes too long to import

@@ -16,7 +16,8 @@ from lrbench.runs.declarations import OWN_DATA
 from lrbench.spec.document import Document
 from lrbench.spec.model import ExperimentSettings, TuningSettings
 from lrbench.spec.program_sources import check_function, digest, imported_sources, module_folder
-from lrbench.spec.sections import Count, Iterations, Positive, Settings, Text, inconsistent
+from lrbench.spec.sections import Count, Iterations, Positive, Text
+from lrbench.spec.settings import Settings, inconsistent
 
 RESERVED = ("type", "lr_scale")
 """Names that no argument may have."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -20,7 +18,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from lrbench.limits import MOST_ITERATIONS
-from lrbench.spec.yaml_loader import Key, shown
+from lrbench.spec.settings import Settings, inconsistent, refuse_doubled
+from lrbench.spec.yaml_loader import shown
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -38,35 +37,6 @@ MOST_SEEDS = 100_000
 FIRST_SEARCH_SEED = 1000
 FEWEST_SWEPT = 20
 MOST_STAGES = 100
-
-
-def inconsistent(key: Key, problem: str, remedy: str) -> PydanticCustomError:
-    """Build the error for a value that is valid by itself but conflicts with others.
-
-    Args:
-        key: its path within the model that checks it.
-        problem: the predicate of the message, whose subject is the key.
-    """
-    return PydanticCustomError(
-        "inconsistent", "{problem}; {remedy}", {"key": key, "problem": problem, "remedy": remedy}
-    )
-
-
-def refuse_doubled(values: Sequence[Hashable], key: Key) -> None:
-    """Raise an error for the first value that the list at ``key`` has twice."""
-    first = first_doubled(values)
-    if first is not None:
-        raise inconsistent((*key, first), f"is {shown(values[first])}, which is already in the list", "remove one")
-
-
-def first_doubled(values: Sequence[Hashable]) -> int | None:
-    """The index of the first value that equals one before it."""
-    seen: set[Hashable] = set()
-    for index, value in enumerate(values):
-        if value in seen:
-            return index
-        seen.add(value)
-    return None
 
 
 def _written_out(first: int) -> Callable[[Any], Any]:
@@ -94,12 +64,6 @@ Seeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(_written_out(
 """A list of seeds, or their count: 3 stands for 0, 1, 2."""
 SearchSeeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(_written_out(FIRST_SEARCH_SEED)), _SEED_LIST]
 """A list of seeds of nets trained while policies are chosen, or their count: 2 stands for 1000, 1001."""
-
-
-class Settings(BaseModel):
-    """Strict: no unknown keys, no silent conversion, no change after it was read."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _count_or_auto(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:

@@ -8,7 +8,8 @@ from pydantic import Discriminator, Field, Tag, ValidationError, ValidatorFuncti
 from pydantic_core import PydanticCustomError
 
 from lrbench.metrics.metric import Unit
-from lrbench.spec.sections import Positive, Seeds, Settings, inconsistent
+from lrbench.spec.sections import Positive, Seeds
+from lrbench.spec.settings import Settings, inconsistent
 from lrbench.statistics.sequential import FIRST_LOOK, planned_looks
 
 _POINTS = r"^(\d+(\.\d*)?|\.\d+) points?$"

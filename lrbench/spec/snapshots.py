@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from lrbench.spec.sections import Count, Settings, inconsistent, refuse_doubled
+from lrbench.spec.sections import Count
+from lrbench.spec.settings import Settings, inconsistent, refuse_doubled
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?) (second|minute|hour)s?")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}

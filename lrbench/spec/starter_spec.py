@@ -13,7 +13,8 @@ from lrbench.data import Prepared
 from lrbench.errors import SpecError
 from lrbench.metrics.objective import AnyTarget, Target
 from lrbench.spec.document import Document
-from lrbench.spec.experiment import Experiment, experiment_of
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.reading import experiment_of
 from lrbench.spec.solver_types import SolverType
 from lrbench.spec.yaml_loader import load_yaml
 

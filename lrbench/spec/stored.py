@@ -10,7 +10,8 @@ from lrbench.nets import find_net, net_sha256, read_net
 from lrbench.policies import parse_policy
 from lrbench.runs.description import RunDescription
 from lrbench.spec.document import Document
-from lrbench.spec.experiment import Experiment, experiment_of
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.reading import experiment_of
 
 WITH_SPEC = "give the spec that the run was made by: --spec SPEC"
 _ENGINE = ("name", "driver", "device", "precision", "deterministic")

@@ -15,7 +15,7 @@ from lrbench.errors import PolicyError
 from lrbench.metrics.objective import AnyTarget, Target, target_of
 from lrbench.metrics.summary import TimesToTarget
 from lrbench.policies import Policy
-from lrbench.spec.model import ObjectiveSettings, TargetSettings
+from lrbench.spec.objective import ObjectiveSettings, TargetSettings
 from lrbench.spec.program import ProgramArguments, ProgramSource, ProgramWorkload
 from lrbench.tuning.composing.building import NotResumable, compose
 from lrbench.tuning.composing.selection import ComposeResult

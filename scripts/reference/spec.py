@@ -15,13 +15,12 @@ from tabulate import tabulate
 from lrbench.spec.model import (
     DataFolders,
     ExperimentSettings,
-    ObjectiveSettings,
     RobustnessSettings,
     SolverSettings,
     StoppingSettings,
-    TargetSettings,
     WorkloadSettings,
 )
+from lrbench.spec.objective import ObjectiveSettings, TargetSettings
 from lrbench.spec.sections import CompositionSettings, EngineSettings, RangeSettings, SearchSettings
 from lrbench.spec.seeds import AddedSeeds
 from lrbench.spec.snapshots import SnapshotSettings

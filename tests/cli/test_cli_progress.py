@@ -15,7 +15,7 @@ from lrbench.cli import progress as progress_module
 from lrbench.cli.progress import RunProgress
 from lrbench.engines.base import Progress
 from lrbench.runs.evaluations import Evaluation
-from lrbench.spec.model import ObjectiveSettings
+from lrbench.spec.objective import ObjectiveSettings
 
 LABEL = "WARMUP(policy=COSDECAY(k0=0.03, k1=0), l=30, k0=0, count=stage) SGD seed 0"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -21,7 +21,7 @@ from lrbench.report.page.document import page_document
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.planned import write_planned
 from lrbench.runs.status import Status
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 
 SPEC = """\
 name: exp

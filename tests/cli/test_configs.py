@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lrbench.cli import report, run
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 from lrbench.spec.ready import ready_specs
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from factories.fake_engine import FakeEngine
 import lrbench
 from lrbench.engines import registry
 from lrbench.policies import parse_policy
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.trial_runner import TrialRunner
 
 SPEC = """\

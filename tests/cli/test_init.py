@@ -26,9 +26,9 @@ from lrbench.errors import DataError
 from lrbench.metrics.objective import Objective, Target, read_target
 from lrbench.nets import builtin_nets
 from lrbench.nets.caffe_pb2 import Datum
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import DataFolders
 from lrbench.spec.prompts import check_test_count
+from lrbench.spec.reading import read_experiment
 from lrbench.spec.solver_types import SOLVER_TYPES
 from lrbench.spec.starter_spec import StarterSpec, rounded, starter_experiment, starter_text
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from lrbench.cli.main import main
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.program import ProgramSettings, ProgramWorkload
 from lrbench.spec.program_starter import ProgramFacts, program_starter_text
+from lrbench.spec.reading import read_experiment
 from lrbench.spec.starter_spec import starter_experiment
 
 SCRIPT = """

@@ -46,7 +46,7 @@ def test_the_command_is_told_how_the_run_ended(lrbench, spec, tmp_path, monkeypa
         return returned
 
     if raised is not None:
-        monkeypatch.setattr("lrbench.spec.experiment.read_experiment", read_experiment)
+        monkeypatch.setattr("lrbench.spec.reading.read_experiment", read_experiment)
     monkeypatch.setattr("lrbench.cli.run.run_on_gpus", run_on_gpus)
     script = f'cat > {tmp_path}/told; echo "$LRBENCH_EXIT_CODE $LRBENCH_MESSAGE" > {tmp_path}/environment'
     command = shlex.join(["sh", "-c", script])

@@ -23,8 +23,8 @@ from lrbench.exporting.dialects import PlainPython
 from lrbench.exporting.functions import functions_of
 from lrbench.policies import Policy, expand_policies, functions, parse_policy
 from lrbench.spec.document import read_document
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ExperimentSettings, SolverSettings, WorkloadSettings
+from lrbench.spec.reading import read_experiment
 from lrbench.spec.sections import EngineSettings, RangeSettings, SearchSettings
 from lrbench.tuning.recommending.rescaling import rescaled
 from lrbench.tuning.space import search_space

@@ -16,7 +16,7 @@ from lrbench.errors import EngineUnavailable
 from lrbench.executors.plan import RunSlot, tasks
 from lrbench.executors.setup import check_tasks
 from lrbench.nets.caffe_pb2 import SolverParameter
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 from lrbench.spec.sections import EngineSettings
 
 GPU = EngineSettings(device="gpu", device_ids=[5, 3])

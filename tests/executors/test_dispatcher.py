@@ -19,7 +19,8 @@ from lrbench.executors.plan import Task, share, tasks
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
-from lrbench.spec.experiment import Experiment, read_experiment
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.reading import read_experiment
 
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 20, test_interval: 10}

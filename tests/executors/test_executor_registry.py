@@ -15,7 +15,7 @@ from lrbench.executors import registry
 from lrbench.executors.local import SESSION_BYTES, LocalExecutor
 from lrbench.executors.registry import open_executor
 from lrbench.executors.setup import sessions_at_once
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 20, test_interval: 10}

@@ -16,7 +16,7 @@ from lrbench.executors.plan import Prefix, Task, tasks
 from lrbench.executors.prefixes import run_sharing, saved_iterations, with_prefixes
 from lrbench.executors.setup import check_tasks, estimate
 from lrbench.runs.directory import RunDirectory
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 60, test_interval: 10}

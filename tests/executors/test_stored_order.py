@@ -13,7 +13,8 @@ from lrbench.executors.dispatcher import Dispatcher
 from lrbench.executors.local import LocalPlaces
 from lrbench.executors.plan import tasks
 from lrbench.executors.setup import with_stored_order
-from lrbench.spec.experiment import Experiment, read_experiment
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.reading import read_experiment
 
 SPEC = """
 name: trial

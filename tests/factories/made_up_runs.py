@@ -12,8 +12,8 @@ from factories.replay import Played, ReplayRunner
 from lrbench.data import Prepared
 from lrbench.policies import parse_policy
 from lrbench.runs.evaluations import Evaluation
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.reading import read_experiment
 
 ITERATIONS, INTERVAL = 120, 10
 SPEC = """\

@@ -24,7 +24,7 @@ from lrbench.importing import Given, import_policy
 from lrbench.nets import read_net
 from lrbench.policies import functions, parse_policy
 from lrbench.report.load import read_report
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.database.lines import from_lines, to_lines
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -10,7 +10,8 @@ from factories.made_up_jobs import prepared
 
 from lrbench.data import Prepared
 from lrbench.errors import UsageError
-from lrbench.spec.experiment import Experiment, read_experiment
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.reading import read_experiment
 
 NET = """
 name: "small"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import ExperimentSettings, TuningSettings
+from lrbench.spec.reading import read_experiment
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 THIRTEEN = {"FIX", "STEP", "NSTEP", "EXP", "INV", "POLY", "TRI", "TRI2", "TRIEXP", "SIN", "SIN2", "SINEXP", "COS"}

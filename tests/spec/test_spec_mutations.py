@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from property_settings import examples
 
 from lrbench.errors import UsageError
-from lrbench.spec.experiment import Experiment, read_experiment
+from lrbench.spec.experiment import Experiment
+from lrbench.spec.reading import read_experiment
 
 SPEC = """\
 workload: &w

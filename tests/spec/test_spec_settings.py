@@ -335,7 +335,7 @@ def test_a_files_name_that_cannot_be_the_specs(spec):
     path = spec.folder / "my trial.yaml"
     path.write_text(spec.changed("name: trial\n", "").text)
     from lrbench.errors import SpecError
-    from lrbench.spec.experiment import read_experiment
+    from lrbench.spec.reading import read_experiment
 
     with pytest.raises(SpecError, match=r"my trial\.yaml, whose file name is the default name: name is 'my "):
         read_experiment(path)

@@ -18,7 +18,7 @@ from lrbench.policies import parse_policy
 from lrbench.report.render import render
 from lrbench.report.views.branch import branch_document
 from lrbench.runs.directory import RunDirectory
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.branching import SHAPES, StoredRun, branches, cooldown_start, cooled, results_by_length
 
 STABLE = "WARMUP(policy=FIX(k0=0.001), l=10)"

@@ -17,8 +17,8 @@ from lrbench.errors import EngineFailed, SpecError
 from lrbench.executors.dispatcher import Listener
 from lrbench.executors.plan import Task
 from lrbench.runs.directory import RunDirectory
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.composing.building import compose, compose_and_confirm
 from lrbench.tuning.composing.selection import ComposeResult
 from lrbench.tuning.space import search_space

@@ -15,8 +15,9 @@ from lrbench.policies import Choice, Shape, functions, parse_policy
 from lrbench.policies.table import paper_functions
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
-from lrbench.spec.experiment import Experiment, read_experiment
+from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.reading import read_experiment
 from lrbench.spec.sections import CompositionSettings
 from lrbench.tuning.composing.proposals import Continuation, Proposal, Proposer, Stage, StagedPolicy, written_out
 from lrbench.tuning.composing.selection import CandidateScore, Ranker

@@ -18,7 +18,7 @@ from lrbench.policies import parse_policy
 from lrbench.report.load import read_report
 from lrbench.report.render import render
 from lrbench.report.views.extend import extend_document
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.branching import StoredRun
 from lrbench.tuning.extending import extensions, proposals
 

@@ -11,8 +11,8 @@ from factories.made_up_jobs import prepared
 from lrbench.api.tuning import tune
 from lrbench.errors import ResultsError, UsageError
 from lrbench.policies import parse_policy
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.proposing import PROPOSED, proposed
 from lrbench.tuning.space import search_space
 from lrbench.tuning.trial_runner import TrialRunner

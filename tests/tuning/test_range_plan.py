@@ -11,8 +11,8 @@ import pytest
 
 from lrbench.errors import SpecError
 from lrbench.policies import parse_policy
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.range_test.fixed import read_fixed
 from lrbench.tuning.range_test.plan import Plan, first_rates, further_rates, plan_for
 from lrbench.tuning.range_test.scale import AccuracyScale

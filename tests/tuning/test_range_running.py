@@ -17,8 +17,8 @@ from lrbench.errors import EngineFailed
 from lrbench.report.figures.range import plot_range
 from lrbench.report.render import render
 from lrbench.report.views.range import range_document
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.reading import read_experiment
 from lrbench.spec.sections import RangeSettings
 from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.running import range_test

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lrbench.spec.experiment import read_experiment
 from lrbench.spec.model import TuningSettings
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.recommending.similarity import workload_queries
 
 SPEC = """

@@ -24,8 +24,9 @@ from lrbench.policies.table import MODERN, PAPER_CYCLIC
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
-from lrbench.spec.experiment import read_experiment
-from lrbench.spec.model import ObjectiveSettings, TuningSettings
+from lrbench.spec.model import TuningSettings
+from lrbench.spec.objective import ObjectiveSettings
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import DEFAULT, search_space
 from lrbench.tuning.study import STUDY_FILE, open_study, opened_storage, shown_storage

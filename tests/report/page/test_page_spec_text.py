@@ -15,7 +15,7 @@ from lrbench.report.rows import row_of_record
 from lrbench.runs.description import read_description
 from lrbench.runs.records import RunRecord
 from lrbench.runs.status import Status
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 
 SPEC = """
 name: trial

@@ -12,7 +12,7 @@ from factories import fake_runs
 from factories.fake_entries import diverged, entry, program_entry, run
 
 from lrbench.errors import DatabaseError
-from lrbench.spec.experiment import read_experiment
+from lrbench.spec.reading import read_experiment
 from lrbench.tuning.database.lines import from_lines, shipped_entries, to_lines
 
 ENTRIES = [entry(runs=[run(0, (1 / 3, 0.7)), diverged(1)]), entry("TRI(k0=0.1, k1=1, l=5)", [run(note="½")])]
