@@ -12,9 +12,10 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ class Training:
         stop: set when the user wants everything to end; the session's calls then fail and the run stays pending.
         pause: called after each evaluation; a run for which it returns a reason is pending, to be resumed later.
         held: iterations whose snapshots are made and kept, whatever the settings of snapshots are.
-        host: name of the machine that the session is on, for the status; None: it is not known.
+        machine: description of the machine that the session is on, for the status; empty: it is not known.
     """
 
     engine: Engine
@@ -81,7 +82,7 @@ class Training:
     stop: threading.Event
     pause: Pause = lambda evaluations: None
     held: frozenset[int] = frozenset()
-    host: str | None = None
+    machine: Mapping[str, Any] = field(default_factory=dict)
     _evaluations: list[Evaluation] = field(default_factory=list)
     _controller: Controller = field(init=False)
     _saved: int = 0
@@ -102,9 +103,8 @@ class Training:
             Interrupted: ``stop`` was set.
         """
         try:
-            gpu = self.job.device_id if self.job.engine.device == "gpu" else None
             begun = self.directory.status().iteration
-            self.directory.write_status(Status("running", begun, host=self.host, gpu=gpu))
+            self.directory.write_status(Status("running", begun, host=self.machine.get("host"), gpu=self._gpu()))
             status = self._in_sessions(opened)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
             if self.stop.is_set():
@@ -119,6 +119,13 @@ class Training:
         if self.stop.is_set() and not status.done:
             raise Interrupted("interrupted")
         return status
+
+    def _gpu(self) -> int | str | None:
+        """Return the GPU that the session uses, as the machine names it; None on a CPU."""
+        if self.job.engine.device != "gpu":
+            return None
+        number, visible = self.job.device_id, self.machine.get("visible_gpus", [])
+        return visible[number] if number < len(visible) else number
 
     def _in_sessions(self, opened: Callable[[AnySession], None]) -> Status:
         """Train; where a session that others share is lost, resume from the last snapshot in a new one."""

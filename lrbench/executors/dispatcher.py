@@ -197,9 +197,9 @@ class Dispatcher:
                     resumed=lambda iteration: self._tell(self.listener.resumed, task, iteration),
                     restarted=lambda reason: self._tell(self.listener.restarted, task, reason),
                 )
-                host = str(self.places.machine(slot).get("host"))
+                machine = self.places.machine(slot)
                 training = Training(
-                    self.engine, job, directory, task.rules, observer, self._stop, task.pause, task.held, host
+                    self.engine, job, directory, task.rules, observer, self._stop, task.pause, task.held, machine
                 )
                 return Outcome(task, "ran", training.run(partial(setitem, self._sessions, task.number)))
         except RunBusy:

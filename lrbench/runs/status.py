@@ -27,14 +27,14 @@ class Status:
 
     Attributes:
         host: name of the machine that trains the run; None where it is not in training, or unknown.
-        gpu: number of the GPU there, among those that the process sees; None on a CPU.
+        gpu: number of the GPU there, or its UUID where CUDA_VISIBLE_DEVICES names it so; None on a CPU.
     """
 
     status: StatusName
     iteration: int = 0
     reason: str | None = None
     host: str | None = None
-    gpu: int | None = None
+    gpu: int | str | None = None
 
     @property
     def place(self) -> str:
@@ -71,7 +71,7 @@ class Status:
             iteration,
             None if reason is None else str(reason),
             host if isinstance(host, str) else None,
-            gpu if isinstance(gpu, int) else None,
+            gpu if isinstance(gpu, (int, str)) else None,
         )
 
     def content(self) -> bytes:
