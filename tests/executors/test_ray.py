@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +23,6 @@ seeds: 1
 policies: [FIX(k0=0.01), "TRI(k0=0.001, k1=0.02, l=30)", FIX(k0=1000)]
 search: {functions: [FIX, TRI], rates: [0.001, 0.05], trials: 4, ahead: 2, confirm: 0, final_seeds: 0}
 """
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[RayCluster]:
-    """A cluster of two nodes with one processor each."""
-    made = RayCluster(2)
-    yield made
-    made.close()
 
 
 @pytest.fixture

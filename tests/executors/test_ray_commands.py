@@ -5,26 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from factories.ray_cluster import SETTINGS, TESTS, RayCluster
+from factories.ray_cluster import SETTINGS, TESTS
 from factories.ray_kills import evaluations, typed
 
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
 
-ENGINE = """
-from factories.fake_engine import FakeEngine
-
-class MadeUpEngine(FakeEngine):
-    def __init__(self, site):
-        super().__init__(diverges_above=1.0)
-
-    def describe(self):
-        return {"name": "made-up", "version": "1"}
-"""
 SPEC = """
 name: trial
 workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: 40, test_interval: 10}
@@ -43,25 +32,6 @@ COMMANDS = {
     "branch": ["branch", "{run}", "--at", "20,30"],
     "extend": ["extend", "{run}", "--to", "60"],
 }
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package with an engine that trains nothing, installed here and on the nodes."""
-    folder = tmp_path_factory.mktemp("package")
-    (folder / "made_up.py").write_text(ENGINE)
-    facts = folder / "made_up-1.dist-info"
-    facts.mkdir()
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: made-up\nVersion: 1\n")
-    (facts / "entry_points.txt").write_text("[lrbench.engines]\nmade-up = made_up:MadeUpEngine\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cluster(package: Path) -> Iterator[RayCluster]:
-    made = RayCluster(2, path=[package])
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

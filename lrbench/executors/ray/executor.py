@@ -123,7 +123,7 @@ class RayExecutor(Executor):
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        look = ray.remote(look_at_node)
+        look = ray.remote(max_retries=0)(look_at_node)  # else Ray prints at its end which it would have tried again
         asked = {
             look.options(
                 num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
