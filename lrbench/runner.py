@@ -124,7 +124,7 @@ class Training:
         """Return the GPU that the session uses, as the machine names it; None on a CPU."""
         if self.job.engine.device != "gpu":
             return None
-        number, visible = self.job.device_id, self.machine.get("visible_gpus", [])
+        number, visible = self.job.device_id, self.machine.get("visible_gpus", ())
         return visible[number] if number < len(visible) else number
 
     def _in_sessions(self, opened: Callable[[AnySession], None]) -> Status:

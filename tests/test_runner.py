@@ -17,6 +17,7 @@ import pytest
 from factories.fake_engine import FakeEngine, FakeSession
 from factories.made_up_jobs import job, prepared
 
+from lrbench.api.environment import site
 from lrbench.engines.base import NetJob, SessionLost, TestOutputs
 from lrbench.errors import EngineFailed, Interrupted
 from lrbench.executors.plan import this_machine
@@ -80,18 +81,15 @@ def test_every_iteration_gets_the_policys_own_rate_and_the_last_evaluation_is_at
 
 
 @pytest.mark.parametrize(
-    ("visible", "place"), [("4, GPU-5d21", "node1 GPU GPU-5d21"), ("4,6,7", "node1 GPU 6"), (None, "node1 GPU 1")]
+    ("visible", "place"), [("4, GPU-5d21", "node1 GPU GPU-5d21"), ("4,6,7", "node1 GPU 6"), ("", "node1 GPU 1")]
 )
 def test_while_a_run_trains_its_status_names_the_gpu_as_the_machine_does(make, monkeypatch, visible, place):
-    if visible is None:
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    else:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     seen = []
     training = make(FakeEngine(), observer=Observer(evaluated=lambda _: seen.append(training.directory.status())))
     settings = training.job.engine.model_copy(update={"device": "gpu", "device_ids": [0, 1]})
     training.job = dataclasses.replace(training.job, engine=settings, device_id=1)
-    training.machine = this_machine() | {"host": "node1"}
+    training.machine = this_machine(site().visible_gpus) | {"host": "node1"}
     assert training.run().place == ""
     assert {status.place for status in seen} == {place}
 

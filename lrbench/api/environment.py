@@ -44,10 +44,11 @@ def data_folder() -> Path | None:
 
 
 def site(consent: Consent | None = None) -> Site:
-    """LRBench's data folder, the Caffe that ``LRBENCH_CAFFE`` names, and the user's consent to execute a program."""
+    """LRBench's data folder, the Caffe that ``LRBENCH_CAFFE`` names, the visible GPUs, and the consent to a program."""
     from lrbench.engines.site import Site
 
-    return Site(home=home(), caffe=os.environ.get("LRBENCH_CAFFE") or None, consent=consent)
+    visible = tuple(filter(None, map(str.strip, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(","))))
+    return Site(home(), os.environ.get("LRBENCH_CAFFE") or None, consent, visible)
 
 
 def node_site(typed: Consent | None) -> Site:

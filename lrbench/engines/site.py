@@ -37,8 +37,11 @@ class Site:
         home: LRBench's data folder.
         caffe: the Python that imports caffe which the user names, if any.
         consent: the user's consent to execute a program; None: none was given.
+        visible_gpus: the GPUs that CUDA_VISIBLE_DEVICES names, by number or UUID, the first of which is GPU 0 of this
+            process; empty: all.
     """
 
     home: Path
     caffe: str | None = None
     consent: Consent | None = None
+    visible_gpus: tuple[str, ...] = ()

@@ -30,9 +30,13 @@ class LocalPlaces(Places):
         jobs: number of sessions side by side.
         lanes: number of runs that a session trains at a time; more than 1 only for an engine that has lanes.
         device_ids: the GPUs that the sessions take in turn; ignored on the CPU.
+        visible_gpus: as in a ``Site``.
     """
 
-    def __init__(self, jobs: int = 1, lanes: int = 1, device_ids: Sequence[int] = (0,)) -> None:
+    def __init__(
+        self, jobs: int = 1, lanes: int = 1, device_ids: Sequence[int] = (0,), visible_gpus: Sequence[str] = ()
+    ) -> None:
+        self._visible_gpus = visible_gpus
         free = slots(jobs, lanes, device_ids)
         self.most = len(free)
         self._free: queue.SimpleQueue[RunSlot] = queue.SimpleQueue()
@@ -62,15 +66,17 @@ class LocalPlaces(Places):
 
     @cached_property
     def _machine(self) -> Mapping[str, Any]:
-        return this_machine()
+        return this_machine(self._visible_gpus)
 
 
 class LocalExecutor(Executor):
     """This machine."""
 
     name = "local"
+    _visible_gpus: tuple[str, ...] = ()
 
     def open_engine(self, name: str, site: Site) -> Engine:
+        self._visible_gpus = site.visible_gpus
         return open_engine(name, site)
 
     def suggest_jobs(self, experiment: Experiment, threads: int) -> tuple[int, str]:
@@ -83,7 +89,7 @@ class LocalExecutor(Executor):
         return max(1, min(cores // threads, room)), why
 
     def places(self, settings: EngineSettings, jobs: int, lanes: int, threads: int) -> Places:
-        return LocalPlaces(jobs, lanes, settings.device_ids)
+        return LocalPlaces(jobs, lanes, settings.device_ids, self._visible_gpus)
 
     def close(self) -> None:
         """Nothing: each session has ended its own processes."""

@@ -191,12 +191,8 @@ def share(everything: list[Item], index: int, count: int) -> list[Item]:
     return everything[index - 1 :: count]
 
 
-def this_machine() -> dict[str, Any]:
-    """Return the description of the machine for run.json.
-
-    Where CUDA_VISIBLE_DEVICES limits the GPUs, ``visible_gpus`` lists their names in its order: number 0 of the process
-    is the first of them.
-    """
+def this_machine(visible_gpus: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the description of the machine for run.json; where only some of its GPUs are visible, it lists them."""
     import psutil
 
     try:
@@ -204,13 +200,11 @@ def this_machine() -> dict[str, Any]:
     except OSError:
         lines = []
     models = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = [int(name) if name.isdecimal() else name for name in map(str.strip, visible.split(","))] if visible else None
     return {
         "host": platform.node(),
         "cpu": next(models, platform.processor()),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "memory_bytes": psutil.virtual_memory().total,
-        **({} if gpus is None else {"visible_gpus": gpus}),
+        **({"visible_gpus": list(visible_gpus)} if visible_gpus else {}),
     }

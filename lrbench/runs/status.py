@@ -27,7 +27,7 @@ class Status:
 
     Attributes:
         host: name of the machine that trains the run; None where it is not in training, or unknown.
-        gpu: number of the GPU there, or its UUID where CUDA_VISIBLE_DEVICES names it so; None on a CPU.
+        gpu: number of the GPU there, or how CUDA_VISIBLE_DEVICES names it; None on a CPU.
     """
 
     status: StatusName

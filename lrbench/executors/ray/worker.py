@@ -147,7 +147,7 @@ class Worker:
         import ray
 
         self._engine(engine).describe()
-        return ray.get_runtime_context().get_node_id(), this_machine()
+        return ray.get_runtime_context().get_node_id(), this_machine(self._site.visible_gpus)
 
     @answered
     def check(self, engine: str, job: Job, *, resumable: bool) -> None:
