@@ -76,7 +76,7 @@ def test_the_results_are_those_of_runs_one_by_one(folder, expected):
     assert "4 already done, skipped" in lrbench(folder, "run", "trial.yaml", "--set", "engine.lanes=auto").stderr
 
 
-def test_an_interruption_ends_all_lanes_and_another_number_of_them_goes_on(folder, expected):
+def test_an_interruption_ends_all_lanes_and_another_number_of_them_goes_on(folder, expected, template, monkeypatch):
     arguments = ("run", "trial.yaml", "--set", "engine.lanes=4")
     process = subprocess.Popen(command(*arguments), cwd=folder, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -90,6 +90,7 @@ def test_an_interruption_ends_all_lanes_and_another_number_of_them_goes_on(folde
     assert process.wait(timeout=200) == 130, rest
     assert "Traceback" not in rest
     assert not psutil.wait_procs(workers, timeout=100)[1]
+    monkeypatch.setattr(sys, "executable", str(template))
     answer = lrbench(folder, "run", "trial.yaml", "--set", "engine.lanes=2")
     assert answer.returncode == 0, answer.stderr
     assert runs(folder / "results") == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cluster(package: Path) -> Iterator[RayCluster]:
-    """A cluster of two nodes with one processor each."""
-    made = RayCluster(2, path=[package])
+    """A cluster of two nodes with one processor each, and a client server."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    made = RayCluster(2, path=[package], client_port=port)
     yield made
     made.close()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from factories.nets import LINEAR
 from factories.ray_cluster import SETTINGS, TESTS, RayCluster
 from factories.ray_kills import RayKilling, evaluations, typed
 
@@ -61,6 +63,20 @@ def test_runs_on_a_cluster_are_those_of_this_machine_and_only_here(cluster, fold
         assert statuses[0]["status"] == statuses[1]["status"]
     again = lrbench(folder, "run", "trial.yaml", "--results", "there", "--executor", f"ray://{cluster.address}")
     assert "3 already done, skipped" in again.stderr
+
+
+def test_a_machine_that_is_no_node_trains_by_the_client_server(cluster, tmp_path):
+    shutil.copy(LINEAR, tmp_path)
+    (tmp_path / "trial.yaml").write_text(SPEC.replace("lenet", LINEAR.name))
+    assert lrbench(tmp_path, "run", "trial.yaml", "--results", "here").returncode == 0
+    for _ in range(5):  # Ray gives a server for the client 30 s to start, which is not enough on a busy machine
+        done = lrbench(
+            tmp_path, "run", "trial.yaml", "--results", "there", "--executor", f"ray://{cluster.client_address}"
+        )
+        if "the head is busy: type the command again" not in done.stderr:
+            break
+    assert done.returncode == 0, done.stderr
+    assert evaluations(tmp_path / "there") == evaluations(tmp_path / "here")
 
 
 def test_a_search_on_a_cluster_tries_what_it_tries_here(cluster, folder):

@@ -62,7 +62,7 @@ class RayCluster:
         client_port: port of a client server for drivers that are no node; 0: there is none.
 
     Attributes:
-        address: HOST:PORT for ``--executor ray://HOST:PORT``.
+        address: HOST:PORT for ``--executor ray://HOST:PORT``; ``client_address`` is that of the client server.
     """
 
     def __init__(self, nodes: int, cpus: int = 1, path: Sequence[Path] = (), client_port: int = 0) -> None:
@@ -86,6 +86,7 @@ class RayCluster:
             start_new_session=True,
         )
         self.address = self._answer("address")[0]
+        self.client_address = f"127.0.0.1:{client_port}"
 
     def add(self, count: int) -> None:
         """Start further nodes; they join some seconds later."""

@@ -72,8 +72,11 @@ def connect(address: str | None) -> None:
                 where=where,
                 remedy="use the same on all machines",
             ) from error
+        slow = "Starting Ray client server failed" in text  # Ray waits 30 s for a server of this client's own
         raise UsageError(
-            f"no Ray cluster can be joined there: {text}", where=where, remedy="check the address with: ray status"
+            f"no Ray cluster can be joined there: {text}",
+            where=where,
+            remedy="the head is busy: type the command again" if slow else "check the address with: ray status",
         ) from error
     finally:
         worker.print_to_stdstream = _ignore  # it prints what happens to nodes on standard output, which is for data
