@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from postgresql_server import free_port
 
@@ -80,6 +81,35 @@ class Cluster:
             time.sleep(0.3)
         return self.ask("scontrol", "show", "job", str(job))
 
+    def lose(self, node: str) -> None:
+        """Kill a node's daemon with all that runs on it, as a machine that loses its power does, and bring it back.
+
+        SLURM notices at once, by ``scontrol``, instead of after its ``SlurmdTimeout``. No other node may run a job.
+        """
+        doomed = [psutil.Process(int((self.folder / f"slurmd.{node}.pid").read_text()))]
+        mark = f"SLURM_CONF={self.folder / 'slurm.conf'}".encode()
+        for process in psutil.process_iter():
+            with suppress(OSError, psutil.Error):
+                is_step = process.name() == "slurmstepd"
+                if is_step and mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+                    doomed += [process, *process.children(recursive=True)]
+        for process in doomed:
+            with suppress(psutil.Error):
+                process.kill()
+        self.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
+        self.start(node)
+
+    def start(self, node: str) -> None:
+        """Start a node's daemon."""
+        subprocess.run(["slurmd", "-N", node], env=self.environment, check=True, capture_output=True)
+
+    def wait_until_idle(self) -> None:
+        """Wait until every node has nothing to do."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.ask("sinfo", "--noheader", "--Node", "--format=%T").split() != ["idle", "idle"]:
+            assert time.monotonic() < deadline, (self.folder / "slurmctld.log").read_text()[-2000:]
+            time.sleep(0.2)
+
 
 @pytest.fixture(scope="session")
 def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
@@ -97,14 +127,12 @@ def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
     (folder / "gres.conf").write_text("NodeName=n[1-2] Name=gpu Count=1 File=/dev/null\n")
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
-    for command in (["slurmctld"], ["slurmd", "-N", "n1"], ["slurmd", "-N", "n2"]):
-        subprocess.run(command, env=environment, check=True, capture_output=True)
     cluster = Cluster(folder, environment)
+    subprocess.run(["slurmctld"], env=environment, check=True, capture_output=True)
     try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while cluster.ask("sinfo", "--noheader", "--Node", "--format=%T").split() != ["idle", "idle"]:
-            assert time.monotonic() < deadline, (folder / "slurmctld.log").read_text()[-2000:]
-            time.sleep(0.2)
+        for node in ("n1", "n2"):
+            cluster.start(node)
+        cluster.wait_until_idle()
         yield cluster
     finally:
         subprocess.run(["scancel", "--state=RUNNING"], env=environment, check=False, capture_output=True)

@@ -134,14 +134,16 @@ def test_an_array_job_does_every_run_once(submit, slurm_cluster):
 
 
 @pytest.mark.xdist_group("slurm")
-@pytest.mark.parametrize("by", ["time limit", "preemption"])
+@pytest.mark.parametrize("by", ["time limit", "preemption", "loss of its node"])
 def test_a_task_that_is_cut_off_is_queued_again_and_resumes(submit, slurm_cluster, by):
     job = submit("--tasks", "1", "--set", "workload.iterations=300", "--set", "seeds=1")
     run = begun(job, slurm_cluster)
     if by == "time limit":  # what SLURM sends the seconds before it that --signal names
         slurm_cluster.ask("scancel", "--batch", "--signal=USR1", f"{job}_1")
-    else:
+    elif by == "preemption":
         slurm_cluster.ask("scontrol", "requeue", f"{job}_1")
+    else:
+        slurm_cluster.lose(slurm_cluster.ask("squeue", "--noheader", f"--job={job}", "--format=%N").strip())
     record = slurm_cluster.wait(job)
     assert "JobState=COMPLETED" in record
     assert "Restarts=1" in record
