@@ -157,7 +157,13 @@ def overrides_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-class FormatChoice(click.Choice[str]):
+if TYPE_CHECKING:
+    TextChoice = click.Choice[str]
+else:
+    TextChoice = click.Choice  # not generic before click 8.2
+
+
+class FormatChoice(TextChoice):
     """The formats of documents; ``table``, as some commands called ``text`` in earlier versions, is understood."""
 
     def __init__(self) -> None:
