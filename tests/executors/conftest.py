@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from factories.ray_cluster import RayCluster
+from postgresql_server import free_port
 
 ENGINE = """
 from factories.fake_engine import FakeEngine
@@ -36,8 +36,6 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def cluster(package: Path) -> Iterator[RayCluster]:
     """A cluster of two nodes with one processor each, and a client server."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    made = RayCluster(2, path=[package], client_port=port)
+    made = RayCluster(2, path=[package], client_port=free_port())
     yield made
     made.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from factories.nets import LINEAR
 from factories.ray_cluster import SETTINGS, TESTS, RayCluster
 from factories.ray_kills import RayKilling, evaluations, typed
+from postgresql_server import free_port
 
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
 pytestmark = [pytest.mark.caffe, pytest.mark.xdist_group("ray"), pytest.mark.slow]
@@ -150,8 +150,7 @@ def refusal(cluster: RayCluster, folder: Path, *before: str) -> str:
 
 
 def test_an_address_without_a_cluster_is_refused(folder):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     done = lrbench(folder, "run", "trial.yaml", "--executor", f"ray://127.0.0.1:{port}", timeout=120)
     assert done.returncode == 2
     assert f"nothing answers at 127.0.0.1:{port}" in done.stderr
