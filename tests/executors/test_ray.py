@@ -138,15 +138,41 @@ def test_another_version_of_ray_or_python_is_refused(cluster, folder):
 
 def refusal(cluster: RayCluster, folder: Path, *before: str) -> str:
     """The only line that a command says which lines of Python have prepared."""
+    done = prepared_command(cluster, folder, *before)
+    _, said = done.communicate(timeout=240)
+    assert done.returncode == 2, said
+    assert len(said.splitlines()) == 1
+    return said
+
+
+def prepared_command(cluster: RayCluster, folder: Path, *before: str) -> subprocess.Popen[str]:
+    """``lrbench run`` on the cluster, in a process that executes these lines of Python before."""
     code = "\n".join((*before, "from lrbench.cli.main import main", "main()"))
     words = ["run", "trial.yaml", "--executor", f"ray://{cluster.address}"]
     environment = {**os.environ, **SETTINGS, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS)))}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=folder, capture_output=True, text=True, env=environment, timeout=240
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_runs_wait_when_no_node_is_left_say_so_and_go_on_when_one_comes(cluster, folder):
+    (folder / "trial.yaml").write_text(SPEC.replace("iterations: 60", "iterations: 400"))
+    assert lrbench(folder, "run", "trial.yaml", "--results", "here").returncode == 0
+    command = prepared_command(
+        cluster, folder, "import lrbench.executors.ray.pool as pool", "pool.PATIENCE_SECONDS = 1"
     )
-    assert done.returncode == 2, done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    return done.stderr
+    said: list[str] = []
+    assert command.stderr is not None
+    for line in command.stderr:
+        said.append(line)
+        if "iteration 20" in line and not any("iteration 20" in earlier for earlier in said[:-1]):
+            for raylet in cluster.raylets():
+                cluster.kill(raylet)
+        elif "waiting: no node of the cluster has had room for a worker for 1 s" in line:
+            cluster.add(2)
+            break
+    said += command.stderr
+    assert command.wait(timeout=300) == 0, "".join(said)
+    assert evaluations(folder / "results") == evaluations(folder / "here")
 
 
 def test_an_address_without_a_cluster_is_refused(folder):

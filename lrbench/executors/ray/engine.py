@@ -176,7 +176,7 @@ class RaySession(Session[TestOutputs | Reported]):
         self._usage = Usage(0.0, 0)
         self._closed = False
         self._evaluation: Measured | Exception | None = None
-        self._member = pool.member(job.session)
+        self._member = pool.member(job.session, job.on_notice)
         self.resumable = bool(self._call("open", engine.name, sent=lambda: engine.prepared(job, self._member)))
 
     def train(self, rates: NDArray[np.float64]) -> TrainResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -15,6 +16,8 @@ from lrbench.executors.plan import RunSlot
 FEWEST_PENDING = 4
 """Workers that are asked for at a time beside as many as there are: an autoscaling cluster doubles what it has."""
 WATCH_SECONDS = 0.2
+PATIENCE_SECONDS = 30.0
+"""Time without a worker after which a run says that it waits for one."""
 MOST_FAILED_STARTS = 5
 
 
@@ -77,15 +80,23 @@ class Pool(Places):
     def machine(self, slot: RunSlot) -> Mapping[str, Any]:
         return self.member(slot.session).machine
 
-    def member(self, session: int) -> Member:
-        """Return the worker of a place; where that was lost, another as soon as there is one."""
+    def member(self, session: int, tell: Callable[[str], None] | None = None) -> Member:
+        """Return the worker of a place; where that was lost, another as soon as there is one.
+
+        Args:
+            tell: called once, with a sentence, where there is none for ``PATIENCE_SECONDS``.
+        """
         with self._changed:
             if session in self._seats:
                 return self._seats[session]
             self._urgent += 1
+            patient_until = time.monotonic() + PATIENCE_SECONDS
             try:
                 while (slot := self._take()) is None:
                     self._changed.wait(WATCH_SECONDS)
+                    if tell is not None and time.monotonic() > patient_until:
+                        tell(f"waiting: no node of the cluster has had room for a worker for {PATIENCE_SECONDS:g} s")
+                        tell = None
             finally:
                 self._urgent -= 1
             member = self._seats[session] = self._seats.pop(slot.session)
