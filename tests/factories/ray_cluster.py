@@ -63,9 +63,11 @@ class RayCluster:
 
     Attributes:
         address: HOST:PORT for ``--executor ray://HOST:PORT``; ``client_address`` is that of the client server.
+        settings: environment variables of a driver.
     """
 
     def __init__(self, nodes: int, cpus: int = 1, path: Sequence[Path] = (), client_port: int = 0) -> None:
+        self.settings = SETTINGS
         self.folder = Path(tempfile.mkdtemp(prefix="lr-", dir="/tmp"))  # sockets need a short path
         (self.folder / "ray").mkdir()
         (self.folder / "nodes").mkdir()

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from factories.ray_cluster import SETTINGS, RayCluster
+from factories.ray_cluster import RayCluster
+from factories.ray_network import RayNetwork
 
 CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 SPEC = """
@@ -49,7 +50,7 @@ class RayKilling:
         counted: number of kills by victim.
     """
 
-    cluster: RayCluster
+    cluster: RayCluster | RayNetwork
     folder: Path
     kills: int
     iterations: int = 200
@@ -112,7 +113,9 @@ class RayKilling:
     def _start(self, results: str) -> subprocess.Popen[bytes]:
         words = ["run", "kills.yaml", "--executor", f"ray://{self.cluster.address}", "-j", "3", "--results", results]
         with (self.folder / f"{results}.txt").open("ab") as log:
-            return subprocess.Popen(typed(*words), cwd=self.folder, stderr=log, env={**os.environ, **SETTINGS})
+            return subprocess.Popen(
+                typed(*words), cwd=self.folder, stderr=log, env={**os.environ, **self.cluster.settings}
+            )
 
     def _count(self, results: str) -> int:
         return sum(len(rows) for rows in evaluations(self.folder / results).values())
