@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from lrbench.errors import ResultsError
 from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.plan import Task
 from lrbench.runs.evaluations import Evaluation
@@ -20,34 +15,16 @@ from lrbench.tuning.trial_runner import TrialRunner
 
 @dataclass(frozen=True)
 class Played:
-    """A measured run: how it ended, and its evaluations."""
+    """A measured run: how it ended, its evaluations, and at which iteration it ended; None: at the last evaluation."""
 
     status: StatusName
     rows: tuple[Evaluation, ...]
+    iteration: int | None = None
 
-
-def read_table(path: Path) -> tuple[dict[str, Any], dict[tuple[str, int], Played]]:
-    """Read what was measured (workload, commands), and each run by policy text and seed.
-
-    The file is gzipped JSON: ``about``, ``iterations`` (of the evaluations) and ``runs``, each with policy, seed,
-    status and the accuracy at each evaluation (null where it diverged).
-
-    Raises:
-        ResultsError: it is no such table.
-    """
-    try:
-        with gzip.open(path, "rt") as file:
-            table = json.load(file)
-        runs = {}
-        for run in table["runs"]:
-            rows = [
-                Evaluation(iteration, {"accuracy_top1": math.nan if accuracy is None else accuracy})
-                for iteration, accuracy in zip(table["iterations"], run["accuracy"], strict=False)
-            ]
-            runs[run["policy"], run["seed"]] = Played(run["status"], tuple(rows))
-        return table["about"], runs
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"is no table of runs: {error}", where=str(path)) from error
+    @property
+    def iterations(self) -> int:
+        """Training iterations of the run."""
+        return self.rows[-1].iteration if self.iteration is None else self.iteration
 
 
 @dataclass(frozen=True)
@@ -91,7 +68,7 @@ class ReplayRunner(TrialRunner):
         """The status of a run that ends or pauses after these evaluations, else None; as the training loop decides."""
         at = rows[-1].iteration if rows else 0
         if len(rows) == len(played.rows):
-            return Status(played.status, at)
+            return Status(played.status, played.iterations if rows else 0)
         if at >= task.experiment.workload.iterations:
             return Status("finished", at)
         why = task.rules.verdict(rows)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from factories.replay import read_table
+from factories.search_table import load_table, played_runs
 
 from lrbench.metrics.objective import Objective, Target
 from lrbench.runs.evaluations import Evaluation
@@ -114,7 +114,7 @@ def test_curves_at_other_iterations_are_comparable():
 
 @pytest.mark.parametrize("target", [0.95, 0.98])
 def test_of_measured_runs_at_most_two_in_a_hundred_that_reach_the_target_are_given_up(repository, target):
-    _, table = read_table(repository / "tests/data_files/digits_lenet.json.gz")
+    table = played_runs(load_table(repository / "tests/data_files/digits_lenet.json.gz"))
     curves = {key: best_so_far(played.rows) for key, played in table.items()}
     reaching = [key for key, curve in curves.items() if curve and curve[-1][1] >= target]
     given_up = 0

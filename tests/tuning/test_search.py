@@ -14,7 +14,8 @@ import optuna
 import pytest
 from factories.fake_engine import FakeEngine
 from factories.made_up_runs import ITERATIONS, MadeUp, made_up_runner
-from factories.replay import ReplayRunner, read_table
+from factories.replay import ReplayRunner
+from factories.search_table import load_table, played_runs
 from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError
@@ -508,7 +509,7 @@ def test_nothing_is_confirmed_where_everything_diverged(runner):
 
 
 def test_over_measured_runs_it_finds_one_of_the_best_for_a_quarter_of_the_cost(tmp_path, digits, repository):
-    _, table = read_table(repository / "tests/data_files/digits_lenet.json.gz")
+    table = played_runs(load_table(repository / "tests/data_files/digits_lenet.json.gz"))
     assert len(table) == 329
     accuracy = {
         policy: max(row.accuracy for row in played.rows)
