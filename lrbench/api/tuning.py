@@ -147,6 +147,11 @@ class RangeResults(Sequence[RangeResult]):
         """The lowest and the highest useful rate of the first; None where the test suggests none."""
         return self[0].rates
 
+    @property
+    def search_rates(self) -> tuple[float, float] | None:
+        """The rates of the first for a search: up to the next one that was tried above the useful ones; or None."""
+        return self[0].search_rates
+
     @overload
     def __getitem__(self, index: int) -> RangeResult: ...
     @overload

@@ -108,9 +108,9 @@ def _say_next(found: list[RangeResult], experiment: Experiment, options: TuningO
     from lrbench.report.formats import next_line
     from lrbench.report.next_commands import one_solver
 
-    if len(found) != 1 or found[0].rates is None:
+    if len(found) != 1 or found[0].search_rates is None:
         return
-    low, high = found[0].rates
+    low, high = found[0].search_rates
     solvers = [solver.resolved() for solver in experiment.settings.solver]
     alone = one_solver(experiment.name, found[0].solver.resolved(), solvers)
     click.echo(next_line(options.command("tune", *alone, f"search.rates=[{low:.10g}, {high:.10g}]")), err=True)

@@ -82,7 +82,7 @@ def find_space(runner: TrialRunner, home: Path, tell: Tell) -> Space:
     if settings.space is not None or settings.rates:
         return search_space(settings, settings.rates, document)
     found = _range_test(runner, home, tell)
-    return replace(search_space(settings, found.rates, document), range_test=found)
+    return replace(search_space(settings, found.search_rates, document), range_test=found)
 
 
 def check_space(experiment: Experiment) -> Space:
@@ -105,12 +105,12 @@ def _range_test(runner: TrialRunner, home: Path, tell: Tell) -> RangeResult:
     solver = runner.experiment.settings.solver[0]
     measured = all(judged.status(task).done for task in sweep_tasks(judged, solver))  # by lrbench range
     found = range_test(judged, solver, short=not measured)
-    if found.rates is None:
+    if found.search_rates is None:
         raise SpecError(
             "the range test suggests no rates",
             where=runner.experiment.document.where(("search",)),
             remedy="inspect it with lrbench range, and set search.rates",
         )
-    low, high = found.rates
+    low, high = found.search_rates
     tell(f"search.rates: [{low:g}, {high:g}]")
     return found

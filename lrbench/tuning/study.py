@@ -173,7 +173,7 @@ def _compare(study: optuna.Study, identity: Mapping[str, Any], where: str) -> No
             f"was made for another {' and another '.join(other)}",
             where=where,
             remedy="name another with --storage, or restore the spec that it was made with; a search of an earlier "
-            "version had functions: [paper13] by default",
+            "version had functions: [paper13] by default, and rates up to k1 of the range test",
         )
 
 

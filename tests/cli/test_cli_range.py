@@ -61,7 +61,7 @@ def test_a_range_on_pytorch_with_a_picture_and_again_from_what_is_done(folder):
     check_found(found["solvers"][0])
     assert found["workload"].startswith("linear on digits, 200 training images held out, batch 32, 200 iterations")
     assert (folder / "range.png").read_bytes().startswith(b"\x89PNG")
-    low, high = found["solvers"][0]["rates"]
+    low, high = found["solvers"][0]["search_rates"]
     command = "next: lrbench tune trial.yaml -j 2 --engine torch"
     assert f"{command} --set 'search.rates=[{low:g}, {high:g}]'" in answer.stderr
     again = lr_range(folder, "--engine", "torch")

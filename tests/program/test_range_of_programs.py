@@ -30,6 +30,7 @@ def test_the_range_of_a_program_ends_where_its_training_breaks_down(folder):
     assert "change of the distance from " in text
     assert "sweep: the loss falls from" in text
     assert (folder.path / "range.png").read_bytes().startswith(b"\x89PNG")
+    low, high = solver["search_rates"]
     assert f"lrbench tune train.yaml --program --set 'search.rates=[{low:g}, {high:g}]'" in done.stderr
 
 

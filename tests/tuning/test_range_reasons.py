@@ -28,6 +28,8 @@ def test_edges_with_their_neighbours_and_seeds():
     assert said(reading()) == (
         "k1 = 0.05 is the largest rate that trains well: after 2000 iterations at most 4.0% behind the best, 90.0% at "
         "0.02; not so 0.12, the next tried, all seeds say 0.05",
+        "a search goes up to 0.12, the next rate tried: a policy that warms up or decays may have a higher peak than a "
+        "rate that is constant from the start",
         "k0 = 0.001 is the least rate that trains usefully: 80% of the best gain over chance (10.0%), or more; not so "
         "0.0005, the next tried, by seed 0.001 to 0.002",
         "sweep: the loss falls from 0.002 (0.002 to 0.003 over the seeds) on, is low up to 0.1, and rises beyond; "
@@ -68,10 +70,10 @@ def test_nothing_trained():
 
 def test_a_sweep_that_never_rose_in_all_or_some_seeds():
     never, once = Fall(0.002, 10.0, None), Fall(0.002, 0.1, 0.13)
-    assert said(reading(), sweep=SweepReading((never, never), 0.002, 10.0))[2] == (
+    assert said(reading(), sweep=SweepReading((never, never), 0.002, 10.0))[3] == (
         "sweep: the loss falls from 0.002 on, is low up to 10, and does not rise up to there, the end of the sweep"
     )
-    assert said(reading(), sweep=SweepReading((never, once), 0.002, 0.1))[2].endswith(
+    assert said(reading(), sweep=SweepReading((never, once), 0.002, 0.1))[3].endswith(
         "is low up to 0.1 (0.1 to 10 over the seeds), and rises beyond in 1 of 2 seeds"
     )
 
@@ -111,6 +113,8 @@ def test_any_metric_is_named_with_its_value_before_training():
     assert found == (
         "k1 = 0.05 is the largest rate that trains well: after 2000 iterations at most 2.8 behind the best, 8 at "
         "0.02; not so 0.12, the next tried, all seeds say 0.05",
+        "a search goes up to 0.12, the next rate tried: a policy that warms up or decays may have a higher peak than a "
+        "rate that is constant from the start",
         "k0 = 0.001 is the least rate that trains usefully: 80% of the best change of the perplexity from 64, its value "
         "before training, or more; not so 0.0005, the next tried, by seed 0.001 to 0.002",
         "sweep: the perplexity falls from 0.002 (0.002 to 0.003 over the seeds) on, is low up to 0.1, and rises beyond; "

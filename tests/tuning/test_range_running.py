@@ -92,7 +92,7 @@ def test_a_search_without_rates_runs_a_short_test_and_counts_it(runner):
     assert space.range_test.plan.seeds == (1000,)
     assert space.range_test.plan.lengths == (50, 100)
     rate = space.parts[0].dimensions[0]
-    assert (rate.low, rate.high) == space.range_test.rates
+    assert (rate.low, rate.high) == space.range_test.search_rates
     full = range_test(default)
     assert space.range_test.cost.iterations < full.cost.iterations / 4
     again: Any = find_space(default, made.results, lambda _: None)
@@ -189,7 +189,9 @@ def test_the_screen(result):
     assert rows[f"{low:g}"].split("  ")[-1].strip().startswith("k0")
     assert rows[f"{high:g}"].split("  ")[-1].strip().startswith("k1")
     assert "diverged" in rows[f"{result.fixed.rates[-1]:g}"]
-    assert f"search:\n  rates: [{low:g}, {high:g}]\n" in text
+    beyond = result.reading.largest.beyond
+    assert high < beyond
+    assert f"search:\n  rates: [{low:g}, {beyond:g}]\n" in text
     assert max(map(len, text.splitlines())) <= 100
     assert f"cost: {result.cost.runs} runs, {result.cost.iterations:,} iterations" in text
 
@@ -197,6 +199,7 @@ def test_the_screen(result):
 def test_json_has_every_number(result):
     solver = json.loads(render(range_document([result], "lenet on digits"), "json"))["solvers"][0]
     assert solver["rates"] == list(result.rates)
+    assert solver["search_rates"] == list(result.search_rates)
     assert solver["sweep"]["end"] == result.sweep.end
     assert solver["sweep"]["train_loss"][0][-1] is None
     assert [length["iterations"] for length in solver["fixed"]] == [50, 100, 200]

@@ -47,7 +47,7 @@ def plot_range(results: Sequence[RangeResult], heading: str, path: Path) -> None
                 numbers(axes.xaxis)
                 if result.rates is not None:
                     low, high = result.rates
-                    label = f"suggested: {low:g} to {high:g}"
+                    label = f"k0 to k1: {low:g} to {high:g}"
                     axes.axvspan(low, high, color=SUGGESTED, alpha=0.12, label=label, zorder=0)
                 axes.legend(fontsize=TICK_POINTS, frameon=False, loc="best")
         title(figure, f"Which rates are worth trying: {plain(heading)}")

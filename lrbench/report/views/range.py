@@ -67,10 +67,10 @@ def _blocks(result: RangeResult, workload: str) -> Iterator[Block]:
     yield Paragraph(_measured(result))
     yield from map(Paragraph, result.declared)
     yield _table(result, title)
-    if result.rates is None:
+    if result.search_rates is None:
         yield Paragraph("no rates to suggest:")
     else:
-        low, high = result.rates
+        low, high = result.search_rates
         yield Code(f"search:\n  rates: [{low:.10g}, {high:.10g}]")
     yield Items(result.reasons, bullets=True)
     yield Paragraph(cost_text(result.cost))
@@ -157,6 +157,7 @@ def _solver(result: RangeResult) -> dict[str, Any]:
     return {
         "solver": result.solver.resolved(),
         "rates": result.rates,
+        "search_rates": result.search_rates,
         **({} if result.objective.is_accuracy else {"objective": result.objective.stored()}),
         "peak": None if result.peak is None else asdict(result.peak),
         "reasons": result.reasons,

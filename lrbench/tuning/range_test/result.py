@@ -135,7 +135,7 @@ class RangeResult:
 
     @property
     def rates(self) -> tuple[float, float] | None:
-        """The least and the largest rate worth trying, for ``search.rates``; None where there is no such range.
+        """The least rate that trains usefully and the largest that trains well; None where there is no such range.
 
         Both were tried. Where a single rate is useful, the least is the next lower one that was tried.
         """
@@ -145,6 +145,18 @@ class RangeResult:
         if least.rate < largest.rate:
             return least.rate, largest.rate
         return None if least.beyond is None else (least.beyond, largest.rate)
+
+    @property
+    def search_rates(self) -> tuple[float, float] | None:
+        """The rates for a search, ``search.rates``; None where there is no range.
+
+        They go up to the next rate that was tried above the range: a policy that warms up or decays may have a higher
+        peak than a rate that is constant from the start.
+        """
+        if self.rates is None or self.reading is None:
+            return None
+        low, high = self.rates
+        return low, self.reading.largest.beyond or high
 
     @property
     def peak(self) -> Peak | None:
@@ -205,6 +217,11 @@ def _edges(plan: Plan, scale: Scale, reading: FixedReading | None) -> Iterator[s
         yield (
             f"no rate was too high: k1 is only known to be at least {largest.rate:g}; to see where it ends, set "
             f"range.high={10 * plan.high:g}"
+        )
+    else:
+        yield (
+            f"a search goes up to {largest.beyond:g}, the next rate tried: a policy that warms up or decays may have a "
+            "higher peak than a rate that is constant from the start"
         )
     if least.rate == largest.rate:
         if least.beyond is None:
