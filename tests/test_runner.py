@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from factories.fake_engine import FakeEngine, FakeSession
 from factories.made_up_jobs import job, prepared
+from factories.measured import measured
 
 from lrbench.api.environment import site
 from lrbench.engines.base import NetJob, SessionLost, TestOutputs
@@ -32,7 +33,6 @@ from lrbench.stopping import StoppingRules
 from lrbench.storage import atomic_write
 
 MakeTraining = Callable[..., Training]
-CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
 
 
 @pytest.fixture
@@ -60,11 +60,6 @@ def make(tmp_path: Path) -> MakeTraining:
 
 def results(training: Training) -> list[Evaluation]:
     return training.directory.evaluations()
-
-
-def measured(training: Training) -> list[dict[str, Any]]:
-    """The evaluations without the clocks, which a resumed run's extra work moves."""
-    return [{name: value for name, value in row.as_dict().items() if name not in CLOCKS} for row in results(training)]
 
 
 def test_every_iteration_gets_the_policys_own_rate_and_the_last_evaluation_is_at_the_end(make):
@@ -110,7 +105,7 @@ def test_a_resumed_run_gives_the_evaluations_of_an_uninterrupted_one(make, fails
     told: list[int] = []
     again = make(engine, "cut", observer=Observer(resumed=told.append))
     assert again.run().status == "finished"
-    assert measured(again) == measured(whole)
+    assert measured(again.directory.path) == measured(whole.directory.path)
     assert results(again)[-1].train_seconds == results(whole)[-1].train_seconds
     assert told == ([(fails_at - 1) * 10] if fails_at > 1 else [])
     assert engine.restored == ([((fails_at - 1) * 10, fails_at - 1)] if fails_at > 1 else [])
@@ -158,7 +153,7 @@ def test_a_closed_loop_policy_resumes_as_if_nothing_had_been(make, policy, fails
     after = FakeEngine()
     again = make(after, "cut", policy=policy, test_interval=5)
     assert again.run().status == "finished"
-    assert measured(again) == measured(whole)
+    assert measured(again.directory.path) == measured(whole.directory.path)
     assert after.rates["cut"] == engine.rates["whole"][5 * (fails_at - 1) :]
 
 
@@ -174,13 +169,13 @@ def test_a_closed_loop_policy_that_goes_back_to_an_older_snapshot_forgets_what_c
     assert again.run().status == "finished"
     assert engine.restored == [(20, 4)]
     assert engine.rates["cut"] == [0.00125] * 5
-    assert measured(again) == measured(whole)
+    assert measured(again.directory.path) == measured(whole.directory.path)
 
 
 def test_an_evaluation_without_its_snapshot_and_a_torn_line_are_done_again(make):
     training = make(FakeEngine(), "run")
     training.run()
-    expected = measured(training)
+    expected = measured(training.directory.path)
     training.directory.write_status(Status("running", 20))
     for iteration, path in training.directory.snapshots():
         if iteration == 25:
@@ -189,7 +184,7 @@ def test_an_evaluation_without_its_snapshot_and_a_torn_line_are_done_again(make)
         file.write(b'{"iteration": 30, "learn')
     again = make(FakeEngine(), "run")
     again.run()
-    assert measured(again) == expected
+    assert measured(again.directory.path) == expected
     assert (training.directory.path / "evaluations.jsonl").read_bytes().count(b"\n") == 3
 
 
@@ -361,7 +356,7 @@ def test_a_changed_byte_in_a_snapshot_is_never_trained_on(make, damaged):
     assert engine.restored == [(20, 2)]
     assert "the snapshot of iteration 25 cannot be restored" in told[0]
     assert told[0].endswith("going back to the one before")
-    assert measured(again) == measured(whole)
+    assert measured(again.directory.path) == measured(whole.directory.path)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +423,7 @@ def test_a_kill_leaves_no_snapshot_without_checksums(make, monkeypatch, step):
     with again.directory.locked():
         assert not (cut.directory.path / "snapshots/staging").exists()
         assert again.run() == Status("finished", 25)
-    assert measured(again) == measured(whole)
+    assert measured(again.directory.path) == measured(whole.directory.path)
     assert [iteration for iteration, _ in again.directory.snapshots()] == [20, 25]
 
 
@@ -485,7 +480,7 @@ def test_lines_that_are_no_evaluations_are_removed_when_the_run_goes_on(make, li
     (cut.directory.path / "snapshots/iter_abc").mkdir()
     again = make(FakeEngine(), "cut")
     assert again.run().status == "finished"
-    assert measured(again) == measured(whole)
+    assert measured(again.directory.path) == measured(whole.directory.path)
     assert path.read_bytes().count(b"\n") == 3
 
 
@@ -497,7 +492,7 @@ def test_a_paused_run_waits_and_goes_on_as_if_it_had_not(make):
     assert training.run() == Status("pending", 10, "waits for the others")
     assert not training.directory.status().done
     assert make(FakeEngine()).run() == Status("finished", 25)
-    assert measured(training) == measured(whole)
+    assert measured(training.directory.path) == measured(whole.directory.path)
 
 
 def test_a_stopping_rule_comes_before_a_pause_and_the_last_evaluation_ends_the_run(make):
@@ -522,7 +517,7 @@ def test_a_run_whose_shared_session_is_lost_goes_on_from_its_snapshot_in_a_new_o
     told: list[int] = []
     training = make(engine, "lost", observer=Observer(resumed=told.append))
     assert training.run() == Status("finished", 25)
-    assert measured(training) == measured(whole)
+    assert measured(training.directory.path) == measured(whole.directory.path)
     assert told == [10, 10]
     assert engine.opened == engine.closed == 3
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from command_line import typed
+from factories.measured import measured_runs
 from factories.nets import LINEAR
 
 pytestmark = pytest.mark.caffe
@@ -35,7 +35,6 @@ RATES = {
     # Warm-up until 15; its first own evaluation is at 20, and each from 30 on is a plateau.
     "WARMUP": [0.02 * 9 / 15, 0.02, 0.02] + [0.02 * 0.8**power for power in range(1, 38)],
 }
-CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 
 
 def start(engine: str, results: Path) -> subprocess.Popen[str]:
@@ -68,13 +67,8 @@ def finished(engine: str, results: Path) -> str:
 
 
 def rows(results: Path) -> dict[str, list[dict[str, Any]]]:
-    """What each policy's run measured, clocks left out."""
-    found = {}
-    for path in results.glob("*/*/evaluations.jsonl"):
-        read = [json.loads(line) for line in path.read_text().splitlines()]
-        kept = [{name: row[name] for name in row if name not in CLOCKS} for row in read]
-        found[path.parent.name.partition("_")[0]] = kept
-    return found
+    """What each policy's run measured, by its LR function."""
+    return {name.partition("_")[0]: found for name, found in measured_runs(results).items()}
 
 
 @pytest.mark.usefixtures("warm_torch")

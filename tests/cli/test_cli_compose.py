@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from command_line import typed
+from factories.measured import measured
 from factories.nets import LINEAR
 
 SPEC = """\
@@ -23,7 +24,6 @@ search:
   {rates: [0.005, 0.03], validation: 200, sampler_seed: 1, functions: [FIX, TRI, POLY, EXP], baselines: [FIX(k0=0.01)]}
 composition: {stages: 2, candidates: 3, explore: 0.34}
 """
-CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 
 
 @pytest.fixture
@@ -42,14 +42,9 @@ def compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
-    """What each run measured, clocks left out."""
-    return {
-        str(path.parent.relative_to(results)): [
-            {name: value for name, value in json.loads(line).items() if name not in CLOCKS}
-            for line in path.read_text().splitlines()
-        ]
-        for path in sorted(results.glob("*/*/evaluations.jsonl"))
-    }
+    """What each run measured, by its folder."""
+    folders = (path.parent for path in sorted(results.glob("*/*/evaluations.jsonl")))
+    return {str(folder.relative_to(results)): measured(folder) for folder in folders}
 
 
 def check_found(found: dict[str, Any]) -> None:

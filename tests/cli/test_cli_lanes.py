@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from command_line import typed
+from factories.measured import measured_runs
 from factories.nets import LINEAR
 from factories.processes import children
 
@@ -24,7 +25,6 @@ solver: {momentum: 0.9, weight_decay: 0.0005}
 engine: {name: torch}
 policies: [FIX(k0=0.01), "TRI(k0=0.001, k1=0.02, l=30)", FIX(k0=100000), "STEP(k0=0.01, gamma=0.5, l=20)"]
 """
-CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 
 
 @pytest.fixture
@@ -42,15 +42,6 @@ def lrbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return typed(*arguments, cwd=folder)
 
 
-def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
-    """What each run measured, clocks left out."""
-    found = {}
-    for path in sorted(results.glob("*/*/evaluations.jsonl")):
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        found[path.parent.name] = [{name: row[name] for name in row if name not in CLOCKS} for row in rows]
-    return found
-
-
 @pytest.fixture(scope="module")
 def expected(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """What the runs measure one by one."""
@@ -61,7 +52,7 @@ def expected(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         patch.setattr(sys, "executable", str(template))
         answer = lrbench(folder, "run", "trial.yaml")
     assert answer.returncode == 0, answer.stderr
-    return runs(folder / "results")
+    return measured_runs(folder / "results")
 
 
 @pytest.mark.usefixtures("warm_torch")
@@ -70,7 +61,7 @@ def test_the_results_are_those_of_runs_one_by_one(folder, expected):
     answer = lrbench(folder, "run", "trial.yaml", "-j", "1", "--set", "engine.lanes=3")
     assert answer.returncode == 0, answer.stderr
     assert "4 runs: 1 diverged, 3 finished" in answer.stderr
-    assert runs(folder / "results") == expected
+    assert measured_runs(folder / "results") == expected
     found = [json.loads(path.read_text())["engine"]["lanes"] for path in folder.glob("results/*/*/run.json")]
     assert found == [3, 3, 3, 3]
     assert "4 already done, skipped" in lrbench(folder, "run", "trial.yaml", "--set", "engine.lanes=auto").stderr
@@ -93,7 +84,7 @@ def test_an_interruption_ends_all_lanes_and_another_number_of_them_goes_on(folde
     monkeypatch.setattr(sys, "executable", str(template))
     answer = lrbench(folder, "run", "trial.yaml", "--set", "engine.lanes=2")
     assert answer.returncode == 0, answer.stderr
-    assert runs(folder / "results") == expected
+    assert measured_runs(folder / "results") == expected
 
 
 @pytest.mark.usefixtures("warm_torch")

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 from command_line import typed
+from factories.measured import measured_runs
 from factories.nets import LINEAR
 from factories.processes import children
 
@@ -40,7 +41,6 @@ policies:
   - FIX(k0=0.01)
   - TRI(k0=0.001, k1=0.02, l=30)
 """
-CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 Command = Callable[..., list[str]]
 
 
@@ -63,15 +63,6 @@ def lrbench(folder: Path, *arguments: str, **variables: str) -> subprocess.Compl
     return typed(*arguments, cwd=folder, variables=variables)
 
 
-def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
-    """What each run measured, clocks left out."""
-    found = {}
-    for path in sorted(results.glob("*/*/evaluations.jsonl")):
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        found[path.parent.name] = [{name: row[name] for name in row if name not in CLOCKS} for row in rows]
-    return found
-
-
 def statuses(results: Path) -> list[str]:
     return sorted(json.loads(path.read_text())["status"] for path in results.glob("*/*/status.json"))
 
@@ -82,7 +73,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[di
     folder = with_spec(tmp_path_factory.mktemp("uninterrupted"))
     answer = lrbench(folder, "run", "trial.yaml", "-j", "2")
     assert answer.returncode == 0, answer.stderr
-    return runs(folder / "results")
+    return measured_runs(folder / "results")
 
 
 def test_a_run_leaves_what_the_design_says_and_the_second_call_skips_it(folder, uninterrupted):
@@ -91,7 +82,7 @@ def test_a_run_leaves_what_the_design_says_and_the_second_call_skips_it(folder, 
     assert first.stdout == ""
     assert "2 runs: 2 finished" in first.stderr
     assert "next: lrbench report results/trial" in first.stderr
-    assert runs(folder / "results") == uninterrupted
+    assert measured_runs(folder / "results") == uninterrupted
     run = next((folder / "results/trial").glob("FIX*"))
     assert {path.name for path in run.iterdir()} >= {
         "run.json",
@@ -122,7 +113,7 @@ def test_the_solver_in_the_folder_works_with_plain_caffe_train(folder, uninterru
     answer = subprocess.run(caffe_environment.command(train, 1), cwd=run, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr[-500:]
     shown = [line for line in answer.stderr.splitlines() if "Test net output" in line and " accuracy_top1 = " in line]
-    own = [row["accuracy_top1"] for row in runs(folder / "results")[run.name]]
+    own = [row["accuracy_top1"] for row in measured_runs(folder / "results")[run.name]]
     assert [float(line.rsplit("= ", 1)[1]) for line in shown] == pytest.approx(own, abs=1e-6)
 
 
@@ -151,7 +142,7 @@ def test_after_kill_9_at_any_moment_the_next_call_gives_the_same_evaluations(fol
         assert gone(workers), "Caffe outlived LRBench"
     answer = lrbench(folder, "run", "trial.yaml", "-j", "2")
     assert answer.returncode == 0, answer.stderr
-    assert runs(folder / "results") == uninterrupted
+    assert measured_runs(folder / "results") == uninterrupted
     assert statuses(folder / "results") == ["finished"] * 2
 
 
@@ -171,11 +162,11 @@ def test_an_interruption_ends_the_children_keeps_what_is_done_and_says_how_to_re
         assert len(workers) == 2
         assert "to resume, type: lrbench run trial.yaml -j 2" in rest
         assert "Traceback" not in rest
-        assert any(len(rows) >= 2 for rows in runs(folder / "results").values())
+        assert any(len(rows) >= 2 for rows in measured_runs(folder / "results").values())
     answer = lrbench(folder, "run", "trial.yaml", "-j", "2")
     assert answer.returncode == 0
     assert "resuming at iteration" in answer.stderr
-    assert runs(folder / "results") == uninterrupted
+    assert measured_runs(folder / "results") == uninterrupted
 
 
 def test_two_calls_at_once_on_one_results_folder_do_each_run_once(folder, uninterrupted):
@@ -185,7 +176,7 @@ def test_two_calls_at_once_on_one_results_folder_do_each_run_once(folder, uninte
     told = [process.communicate(timeout=200)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     assert sum(text.count("  started\n") for text in told) == 2
-    assert runs(folder / "results") == uninterrupted
+    assert measured_runs(folder / "results") == uninterrupted
 
 
 def test_a_dying_caffe_fails_that_run_alone_and_the_next_call_does_it_again(folder, uninterrupted):
@@ -200,7 +191,7 @@ def test_a_dying_caffe_fails_that_run_alone_and_the_next_call_does_it_again(fold
     assert "Caffe was killed by SIGKILL" in rest
     assert statuses(folder / "results") == ["failed", "finished"]
     assert lrbench(folder, "run", "trial.yaml").returncode == 0
-    assert runs(folder / "results") == uninterrupted
+    assert measured_runs(folder / "results") == uninterrupted
 
 
 @pytest.fixture
@@ -233,7 +224,7 @@ def test_a_full_disk_fails_the_run_with_its_reason_and_the_others_go_on(folder, 
     (small_disk / "ballast").unlink()
     answer = lrbench(folder, "run", "trial.yaml", "--results", "disk/results", "--set", "policies=[FIX(k0=0.01)]")
     assert answer.returncode == 0, answer.stderr
-    name, rows = next(item for item in runs(small_disk / "results").items() if item[0].startswith("FIX"))
+    name, rows = next(item for item in measured_runs(small_disk / "results").items() if item[0].startswith("FIX"))
     assert rows == uninterrupted[name]
 
 
@@ -281,7 +272,7 @@ def test_dry_run_shows_the_runs_in_order_with_an_estimate_and_writes_nothing(fol
 def test_the_native_driver_gives_the_same_accuracies(folder, uninterrupted):
     answer = lrbench(folder, "run", "trial.yaml", "--set", "engine.driver=native", "--set", "policies=[FIX(k0=0.01)]")
     assert answer.returncode == 0, answer.stderr
-    rows = next(iter(runs(folder / "results").values()))
+    rows = next(iter(measured_runs(folder / "results").values()))
     expected = next(rows for name, rows in uninterrupted.items() if name.startswith("FIX"))
     for name in ("iteration", "accuracy_top1", "test_loss", "average_confidence", "expected_calibration_error"):
         assert [row[name] for row in rows] == [row[name] for row in expected]

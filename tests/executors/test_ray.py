@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from factories.measured import measured_runs
 from factories.nets import LINEAR
 from factories.ray_cluster import SETTINGS, TESTS, RayCluster
-from factories.ray_kills import RayKilling, evaluations, typed
+from factories.ray_kills import RayKilling, typed
 from postgresql_server import free_port
 
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
@@ -45,8 +46,8 @@ def test_runs_on_a_cluster_are_those_of_this_machine_and_only_here(cluster, fold
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert done.stderr.startswith("sessions at a time: 2 (room on 2 nodes), with 1 BLAS thread each")
-    assert evaluations(folder / "there") == evaluations(folder / "here")
-    assert len(evaluations(folder / "there")) == 3
+    assert measured_runs(folder / "there") == measured_runs(folder / "here")
+    assert len(measured_runs(folder / "there")) == 3
     for run in (folder / "there/trial").glob("*/"):
         files = {path.name for path in run.iterdir()}
         assert {"run.json", "caffe.log", "net.prototxt", "solver.prototxt"} <= files
@@ -76,7 +77,7 @@ def test_a_machine_that_is_no_node_trains_by_the_client_server(cluster, tmp_path
         if "the head is busy: type the command again" not in done.stderr:
             break
     assert done.returncode == 0, done.stderr
-    assert evaluations(tmp_path / "there") == evaluations(tmp_path / "here")
+    assert measured_runs(tmp_path / "there") == measured_runs(tmp_path / "here")
 
 
 def test_a_search_on_a_cluster_tries_what_it_tries_here(cluster, folder):
@@ -88,7 +89,7 @@ def test_a_search_on_a_cluster_tries_what_it_tries_here(cluster, folder):
         tried[results] = [(each["policy"], each["status"], each["iterations"]) for each in found["tried"]]
     assert len(tried["here"]) == 4
     assert tried["here"] == tried["there"]
-    assert evaluations(folder / "there") == evaluations(folder / "here")
+    assert measured_runs(folder / "there") == measured_runs(folder / "here")
 
 
 def test_nothing_is_lost_or_done_twice_when_workers_nodes_and_the_driver_are_killed(cluster, tmp_path):
@@ -172,7 +173,7 @@ def test_runs_wait_when_no_node_is_left_say_so_and_go_on_when_one_comes(cluster,
             break
     said += command.stderr
     assert command.wait(timeout=300) == 0, "".join(said)
-    assert evaluations(folder / "results") == evaluations(folder / "here")
+    assert measured_runs(folder / "results") == measured_runs(folder / "here")
 
 
 def test_an_address_without_a_cluster_is_refused(folder):
@@ -221,7 +222,7 @@ def test_a_program_is_sent_with_the_consent_that_was_typed_and_its_snapshots_hol
     for results, more in (("here", ()), ("there", where)):
         done = lrbench(tmp_path, "run", "train.yaml", "--program", "--results", results, *more)
         assert done.returncode == 0, done.stderr
-    assert len(evaluations(tmp_path / "there")) == 2
-    assert evaluations(tmp_path / "there") == evaluations(tmp_path / "here")
+    assert len(measured_runs(tmp_path / "there")) == 2
+    assert measured_runs(tmp_path / "there") == measured_runs(tmp_path / "here")
     branches = [json.loads(path.read_text()).get("branch") for path in tmp_path.glob("there/train/*/run.json")]
     assert sum(branch is not None for branch in branches) == 1

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from factories.measured import measured_runs
 from factories.ray_cluster import SETTINGS, TESTS
-from factories.ray_kills import evaluations, typed
+from factories.ray_kills import typed
 
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
@@ -58,7 +59,7 @@ def test_a_command_trains_on_a_cluster_what_it_trains_here(cluster, package, tra
         (run,) = (folder / "results/trial").glob("FIX*")
         words = [word.format(run=run.relative_to(folder)) for word in COMMANDS[command]]
         lrbench(folder, package, *words, "-j", "2", *where)
-        found.append(evaluations(folder / "results"))
+        found.append(measured_runs(folder / "results"))
     here, there = found
     assert len(here) > 1  # beside the run of the spec
     assert there == here

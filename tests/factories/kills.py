@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import psutil
 
+from factories.measured import measured
 from lrbench.policies import parse_policy
 
 POLICY = "TRIEXP(k0=0.0001, k1=0.01, gamma=0.999, l=7)"
 EVERY = 10
 GONE_SECONDS = 5.0
 PHASES = ("train", "evaluate", "save")
-CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 
 PARTS = """
 import os
@@ -274,9 +274,8 @@ class Killing:
         raise AssertionError(f"there is no process {name}")
 
     def evaluations(self, results: str) -> list[dict[str, Any]]:
-        (file,) = (self.folder / results).glob("train/*/evaluations.jsonl")
-        rows = [json.loads(line) for line in file.read_text().splitlines()]
-        return [{name: value for name, value in row.items() if name not in CLOCKS} for row in rows]
+        (folder,) = (path.parent for path in (self.folder / results).glob("train/*/evaluations.jsonl"))
+        return measured(folder)
 
     def check_rates(self) -> int:
         """Compare every rate that an optimizer used with the policy's; return how many."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -15,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from factories.measured import measured_runs
 from factories.ray_cluster import RayCluster
 from factories.ray_network import RayNetwork
 
-CLOCKS = {"train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"}
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: ITERATIONS, test_interval: 20}
 solver: {momentum: 0.9, weight_decay: 0.0005}
@@ -31,15 +30,6 @@ VICTIMS = ("worker", "node", "driver")
 def typed(*words: str) -> list[str]:
     """Return the command line of LRBench."""
     return [sys.executable, "-m", "lrbench", *words]
-
-
-def evaluations(results: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the evaluations of each run by its folder's name, clocks left out."""
-    found = {}
-    for path in sorted(results.glob("*/*/evaluations.jsonl")):
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        found[path.parent.name] = [{name: row[name] for name in row if name not in CLOCKS} for row in rows]
-    return found
 
 
 @dataclass
@@ -63,12 +53,12 @@ class RayKilling:
         (self.folder / "kills.yaml").write_text(SPEC.replace("ITERATIONS", str(self.iterations)))
         with (self.folder / "local.txt").open("w") as log:
             subprocess.run(typed("run", "kills.yaml", "--results", "local"), cwd=self.folder, stderr=log, check=True)
-        expected = evaluations(self.folder / "local")
+        expected = measured_runs(self.folder / "local")
         chance = random.Random(self.seed)
         while sum(self.counted.values()) < self.kills:
             self.rounds += 1
             self._round(f"round{self.rounds}", chance)
-            assert evaluations(self.folder / f"round{self.rounds}") == expected
+            assert measured_runs(self.folder / f"round{self.rounds}") == expected
             self._check_ends(len(expected))
         return {**self.counted, "rounds": self.rounds, "runs": self.rounds * len(expected)}
 
@@ -118,7 +108,7 @@ class RayKilling:
             )
 
     def _count(self, results: str) -> int:
-        return sum(len(rows) for rows in evaluations(self.folder / results).values())
+        return sum(len(rows) for rows in measured_runs(self.folder / results).values())
 
     def _check_ends(self, runs: int) -> None:
         """No run was trained to its end twice, whatever was killed."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from factories.fake_engine import FakeEngine, FakeSession
 from factories.made_up_jobs import prepared
+from factories.measured import measured
 
 from lrbench.errors import EngineFailed, SpecError
 from lrbench.executors.dispatcher import Listener
@@ -33,7 +34,6 @@ target_accuracy: 0.5
 search: {rates: [0.001, 0.02], validation: 0, sampler_seed: 5, baselines: [FIX(k0=0.002)]}
 composition: {stages: 3, candidates: 4}
 """
-CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
 MakeBench = Callable[..., TrialRunner]
 
 
@@ -71,10 +71,7 @@ def composed(runner: TrialRunner) -> ComposeResult:
 def runs(runner: TrialRunner) -> dict[str, list[dict[str, Any]]]:
     """The evaluations of each run of the search, without the clocks."""
     return {
-        path.parent.name: [
-            {name: value for name, value in evaluation.as_dict().items() if name not in CLOCKS}
-            for evaluation in RunDirectory(path.parent).evaluations()
-        ]
+        path.parent.name: measured(path.parent)
         for path in sorted((runner.results / "trial-compose").glob("*/run.json"))
     }
 
@@ -119,10 +116,7 @@ def test_every_run_is_what_its_policy_gives_from_scratch(make):
         scratch = runner.with_suffix("scratch").with_stopping()
         task = scratch.task(one.candidate.path.policy, 1000)
         scratch.run([task])
-        alone = [
-            {name: value for name, value in evaluation.as_dict().items() if name not in CLOCKS}
-            for evaluation in scratch.evaluations(task)
-        ]
+        alone = measured(task.folder)
         assert found[one.run] == alone[: len(found[one.run])]
         assert task.folder.name == one.run
 

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from factories.measured import measured
 from factories.processes import children
 
 from lrbench.engines.base import NetJob, Session
@@ -29,7 +30,6 @@ from lrbench.runs.status import Status
 from lrbench.stopping import StoppingRules
 
 pytestmark = pytest.mark.usefixtures("warm_torch")
-CLOCKS = ("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes")
 Evaluated = Callable[[Session, Evaluation], None]
 
 
@@ -66,13 +66,6 @@ class Lanes:
             self.statuses[name] = training.run(opened)
 
 
-def measured(job: NetJob) -> list[dict[str, Any]]:
-    return [
-        {name: value for name, value in evaluation.as_dict().items() if name not in CLOCKS}
-        for evaluation in RunDirectory(job.folder).evaluations()
-    ]
-
-
 @pytest.fixture
 def notices() -> list[str]:
     return []
@@ -106,7 +99,7 @@ def alone(jobs, found_alone: list[list[dict[str, Any]]]) -> list[list[dict[str, 
     if not found_alone:
         for job in jobs("alone", 1):
             assert Lanes().run([job]) == [Status("finished", job.iterations)]
-            found_alone.append(measured(job))
+            found_alone.append(measured(job.folder))
     return found_alone
 
 
@@ -124,7 +117,7 @@ def test_runs_of_other_lengths_share_one_worker_and_measure_what_they_do_alone(j
 
     together = jobs("together", 3)
     assert Lanes(look).run(together) == [Status("finished", job.iterations) for job in together]
-    assert [measured(job) for job in together] == alone
+    assert [measured(job.folder) for job in together] == alone
     assert len(seen) == 1
     assert (shared[0], shared[-1]) == (3, 1)
     assert workers() == []
@@ -147,7 +140,7 @@ def test_a_diverging_lane_ends_alone(jobs, alone):
     together[1] = replace(together[1], policy=parse_policy("FIX(k0=1e30)"))
     found = Lanes().run(together)
     assert [status.status for status in found] == ["finished", "diverged", "finished"], found
-    assert [measured(together[number]) for number in (0, 2)] == [alone[0], alone[2]]
+    assert [measured(together[number].folder) for number in (0, 2)] == [alone[0], alone[2]]
 
 
 def test_a_killed_worker_costs_lanes_but_no_run(jobs, alone, notices):
@@ -160,7 +153,7 @@ def test_a_killed_worker_costs_lanes_but_no_run(jobs, alone, notices):
 
     together = jobs("together", 3)
     assert Lanes(kill).run(together) == [Status("finished", job.iterations) for job in together]
-    assert [measured(job) for job in together] == alone
+    assert [measured(job.folder) for job in together] == alone
     (notice,) = notices
     assert re.fullmatch(
         r"PyTorch was killed by SIGKILL; see \S+/together\d/torch.log; "
@@ -221,7 +214,7 @@ def test_what_the_worker_refuses_one_lane_leaves_the_others_as_they_are(jobs, al
     lanes = Lanes(spoil)
     assert [status.status for status in lanes.run(together)] == ["finished"] * 3
     assert spoilt.is_set()
-    assert [measured(job) for job in together] == alone
+    assert [measured(job.folder) for job in together] == alone
 
 
 def test_more_runs_than_lanes_wait_for_room(jobs, alone):
@@ -230,7 +223,7 @@ def test_more_runs_than_lanes_wait_for_room(jobs, alone):
     found = Lanes(lambda session, row: shared.append(session.shared)).run(together)
     assert [status.status for status in found] == ["finished"] * 3
     assert max(shared) == 2
-    assert [measured(job) for job in together] == alone
+    assert [measured(job.folder) for job in together] == alone
 
 
 def test_an_abort_ends_all_lanes_and_those_that_wait_for_room(jobs, monkeypatch):
