@@ -46,6 +46,32 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
+class Ranker:
+    """The law and the convex bound, fitted to the same curves: what ranks schedules, however well the law fits."""
+
+    curves: tuple[Curve, ...]
+    law: FittedLaw
+    bound: FittedBound
+
+    def score(self, schedule: Schedule) -> float | None:
+        """Return ``Prediction.score`` of a schedule; None where the curves say nothing about it."""
+        if why_not(schedule, self.curves) is not None:
+            return None
+        return (self.law.loss(schedule) + self.bound.loss(schedule)) / 2
+
+
+def fit_ranker(curves: Sequence[Curve]) -> Ranker:
+    """Fit the first law, from one start alone, and the bound to the curves.
+
+    Raises:
+        ResultsError: as ``fit_predictor``, but however badly the law fits.
+    """
+    check_curves(curves)
+    start = np.array([shape.starts[0] for shape in LAWS[0].shapes])
+    return Ranker(tuple(curves), fit_law(LAWS[0], curves, start), fit_bound(curves))
+
+
+@dataclass(frozen=True, eq=False)
 class Predictor:
     """Laws, bound and naive prediction, fitted to the same curves.
 

@@ -20,6 +20,7 @@ from lrbench.policies import parse_policy
 from lrbench.policies.table import MODERN
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
+from lrbench.tuning.predicted import PredictedProposals
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import STARTUP_TRIALS, sampler_settings, study_of
 from lrbench.tuning.suggestion import least_tried, spread_rate, suggest, suggest_evenly, untried
@@ -48,6 +49,7 @@ class Search:
         self._settings, self._target = settings.search, target_of(settings.aim)
         self._objective = settings.objective.searched
         self._runner, self._study, self._space = runner, study, space
+        self._predicted = PredictedProposals(runner, space) if self._settings.predictions else None
         self._trials: dict[int, optuna.Trial] = {}
         self._ended: dict[int, Outcome] = {}
         """With ``search.ahead``, the ends of runs that are not in the study yet, by the number of the task."""
@@ -161,6 +163,10 @@ class Search:
         trials, sampler = self._study.get_trials(deepcopy=False), self._settings.sampler
         # A trial that waits to be taken has its parameters fixed, and not yet set.
         left = untried(self._space, (trial.params or trial.system_attrs.get("fixed_params", {}) for trial in trials))
+        predicted = None if self._predicted is None or repeats else self._predicted.point(trials)
+        if predicted is not None:
+            self._study.enqueue_trial(predicted)
+            return True
         if sampler == "grid":
             point = next(left, None)
         elif repeats >= ENOUGH_REPEATS and self._space.size is not None and sampler != "quasi-random":

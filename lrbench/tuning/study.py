@@ -200,6 +200,7 @@ def sampler_settings(settings: SearchSettings) -> dict[str, Any]:
         **chosen.get(settings.sampler, {}),
         "seed": settings.sampler_seed,
         **({} if settings.ahead is None else {"ahead": settings.ahead}),
+        **({"predictions": True} if settings.predictions else {}),
         "optuna": optuna.__version__,
     }
 
@@ -208,7 +209,9 @@ def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
     from optuna import samplers
 
     arguments = {
-        key: value for key, value in sampler_settings(settings).items() if key not in ("sampler", "optuna", "ahead")
+        key: value
+        for key, value in sampler_settings(settings).items()
+        if key not in ("sampler", "optuna", "ahead", "predictions")
     }
     if settings.sampler == "tpe":
         return samplers.TPESampler(**arguments)
@@ -220,7 +223,7 @@ def _sampler(settings: SearchSettings) -> optuna.samplers.BaseSampler:
 def _pruner(settings: SearchSettings, evaluations: int) -> optuna.pruners.BasePruner:
     from optuna import pruners
 
-    if settings.pruner == "none" or settings.by == "both":  # Optuna prunes by one value only
+    if settings.pruner in ("none", None) or settings.by == "both":  # Optuna prunes by one value only
         return pruners.NopPruner()
     # Judged in the first half of a run, the policies that start slowly and end best were given up in a trial over
     # measured runs, so that a plain random search found better ones for the same cost; see scripts/measure_search.

@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from lrbench.policies import Choice, Policy
-from lrbench.tuning.space import Dimension, Space
+from lrbench.tuning.space import Dimension, Part, Space
 
 if TYPE_CHECKING:
     import optuna
@@ -32,6 +32,18 @@ def suggest(trial: optuna.Trial, space: Space, iterations: int) -> tuple[str, Po
         one.name: _value(trial, one.name if one is shared else f"{label}.{one.name}", one) for one in part.dimensions
     }
     return label, part.make(values, iterations)
+
+
+def point_of(space: Space, part: Part, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters with which ``suggest`` returns the policy of these values."""
+    point: dict[str, Any] = {FUNCTION: part.label} if len(space.parts) > 1 else {}
+    for one in part.dimensions:
+        value, name = values[one.name], one.name if one is space.base_rate else f"{part.label}.{one.name}"
+        if not isinstance(one, Choice):
+            point[name] = value
+        elif len(one.values) > 1:
+            point[name] = one.values.index(value)
+    return point
 
 
 def suggest_evenly(trial: optuna.Trial, space: Space, iterations: int) -> tuple[str, Policy]:

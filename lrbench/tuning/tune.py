@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrbench.metrics.objective import ACCURACY, AnyTarget, Objective, Target
 from lrbench.policies import Policy, parse_policy
+from lrbench.predicting.reading import LOSS
 from lrbench.runs.status import COMPLETED
 from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.sections import SearchSettings
@@ -209,9 +210,23 @@ def reranked(runner: TrialRunner, found: TuneResult, most: int) -> TuneResult:
 
 def _search_runner(runner: TrialRunner) -> TrialRunner:
     """The runner of a search's runs, which end at the target where that is all that counts."""
-    runner = runner.with_suffix(SUFFIX)
-    soonest = runner.experiment.settings.search.by == "iterations"
-    return runner.with_stopping(at_target=True) if soonest else runner
+    settings = runner.experiment.settings
+    runner = runner.with_suffix(SUFFIX).with_settings(
+        search=with_defaults(settings.search, settings.objective.searched)
+    )
+    return runner.with_stopping(at_target=True) if settings.search.by == "iterations" else runner
+
+
+def with_defaults(search: SearchSettings, objective: Objective) -> SearchSettings:
+    """Return the settings of a search with what depends on its objective filled in."""
+    by_final_value = search.by == "value" and objective.at == "final"
+    predicted = by_final_value and search.sampler == "tpe" and (objective.metric, objective.goal) == (LOSS, "minimize")
+    return search.model_copy(
+        update={
+            "pruner": search.pruner or ("none" if by_final_value else "median"),
+            "predictions": predicted if search.predictions is None else search.predictions,
+        }
+    )
 
 
 def search(runner: TrialRunner, space: Space, storage: str | None = None) -> TuneResult:
@@ -315,6 +330,8 @@ def _allocation(settings: SearchSettings, space: Space) -> str:
         text = "promising LR functions are tried more often (search.allocation: adaptive)"
     if settings.sampler == "tpe" and space.base_rate is not None:
         text += "; the base rate is learnt from all of them"
+    if settings.predictions:
+        text += "; from six trained policies on, two of three are those predicted to be best (search.predictions)"
     return text
 
 

@@ -6,16 +6,16 @@ import gzip
 import json
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from factories.fake_engine import FakeEngine
 from factories.replay import Played, ReplayRunner
 from lrbench.data import Prepared
-from lrbench.errors import ResultsError
+from lrbench.errors import PolicyError, ResultsError
 from lrbench.policies import Choice, Policy, Shape, parse_policy
 from lrbench.runs.evaluations import Evaluation
 from lrbench.spec.model import TuningSettings
@@ -28,6 +28,9 @@ Runs = dict[tuple[str, int], Played]
 
 METRICS = {"accuracy": "accuracy_top1", "accuracy_top1": "accuracy_top1", "test_loss": "test_loss"}
 """Metrics of an evaluation by their names in a table."""
+Point = tuple[Any, ...]
+"""A base rate, and the values of a family's shape."""
+STEPS_PER_DECADE = 3
 FINALISTS, FINAL_SEEDS = 3, 2
 EVERY_RATE = 1e-4, 1.0
 """The rates of the grid of LeNet on MNIST."""
@@ -80,11 +83,19 @@ class Found(NamedTuple):
     tried: int
 
 
-class _OneSeed(dict[tuple[str, int], Played]):
-    """Runs of a table, in which a policy outside the best tenth has the run of its one seed for every seed."""
+class _Played(dict[tuple[str, int], Played]):
+    """Runs of a table, in which a policy outside the best tenth has the run of its one seed for every seed.
 
-    def __missing__(self, key: tuple[str, int]) -> Played:
-        return self[key[0], 0]
+    ``trained`` has the policies whose runs were asked for.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        super().__init__(runs)
+        self.trained: set[str] = set()
+
+    def __getitem__(self, key: tuple[str, int]) -> Played:
+        self.trained.add(key[0])
+        return super().__getitem__(key if key in self else (key[0], 0))
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,7 @@ class SearchTable:
     """A table of policies that are the points of a grid, the best tenth trained with several seeds.
 
     A policy is as good as the best where its mean test loss over the seeds is within two standard errors of the best
-    one's: those of a mean of so many seeds, by the variance within policies pooled over all that have several seeds.
+    one's.
     """
 
     table: dict[str, Any] = field(repr=False)
@@ -119,19 +130,19 @@ class SearchTable:
         return {policy: statistics.fmean(values) for policy, values in self.several.items()}
 
     @cached_property
-    def deviation(self) -> float:
-        """Standard deviation of the test loss over the seeds of a policy, pooled."""
-        squares = sum((value - self.means[name]) ** 2 for name, values in self.several.items() for value in values)
-        return math.sqrt(squares / sum(len(values) - 1 for values in self.several.values()))
-
-    @cached_property
     def best(self) -> float:
         """The least mean test loss."""
         return min(self.means.values())
 
+    @cached_property
+    def margin(self) -> float:
+        """Two standard errors of the best policy's mean."""
+        values = self.several[min(self.means, key=self.means.__getitem__)]
+        return 2 * statistics.stdev(values) / math.sqrt(len(values))
+
     def is_as_good(self, loss: float) -> bool:
         """Whether a policy of that mean test loss is as good as the best."""
-        return loss <= self.best + 2 * self.deviation / math.sqrt(FINAL_SEEDS + 1)
+        return loss <= self.best + self.margin
 
     @cached_property
     def exhaustive(self) -> int:
@@ -144,21 +155,19 @@ class SearchTable:
         low, high = self.table["range_test"]["rates"]
         return low, high
 
-    def space(self, labels: Sequence[str], rates: tuple[float, float]) -> Space:
-        """Return the search space of these families: base rates between two, each for the nearest one of the grid."""
-        points: dict[str, dict[tuple[Any, ...], str]] = {label: {} for label in labels}
-        shapes: dict[str, dict[str, dict[Any, None]]] = {label: {} for label in labels}
+    def space(self, labels: Sequence[str], rates: tuple[float, float], trained: Container[str] = ()) -> Space:
+        """Return the search space of these families with base rates between two.
+
+        What a search proposes stands for the nearest policy of the grid that is not trained yet, since no search trains
+        a policy twice.
+        """
+        points: dict[str, dict[Point, str]] = {label: {} for label in labels}
         for run in self.table["runs"]:
             if run["family"] in points:
                 points[run["family"]][(run["rate"], *run["shape"].values())] = run["policy"]
-                for name, value in run["shape"].items():
-                    shapes[run["family"]].setdefault(name, {})[value] = None
+        names = {run["family"]: list(run["shape"]) for run in self.table["runs"]}
         rate = Shape("rate", *rates, log=True)
-        parts = []
-        for label in labels:
-            choices = [Choice(name, tuple(values)) for name, values in shapes[label].items()]
-            parts.append(Part(label, (rate, *choices), partial(_nearest, points[label])))
-        return Space(tuple(parts))
+        return Space(tuple(_grid_part(label, names[label], points[label], rate, trained) for label in labels))
 
     def search(
         self,
@@ -167,7 +176,7 @@ class SearchTable:
         share: float,
         seed: int,
         rates: tuple[float, float] | None = None,
-        **more: str,
+        **more: Any,
     ) -> Found:
         """Search as ``lrbench tune`` does, the finals included.
 
@@ -179,38 +188,70 @@ class SearchTable:
                 families that are searched by default.
             more: settings of the section ``search`` that are not the defaults.
         """
-        workload = self.table["about"]["workload"]
-        beside = FINALISTS * FINAL_SEEDS * workload["iterations"]
+        workload, runs = self.table["about"]["workload"], _Played(self.runs)
+        settings = {"finalists": FINALISTS, **more}
+        beside = settings["finalists"] * FINAL_SEEDS * workload["iterations"]
         present = dict.fromkeys(run["family"] for run in self.table["runs"])
         if rates is None:
             beside += self.table["range_test"]["iterations"]
-            space = self.space([name for name in DEFAULT if name in present], self.tested_rates)
+            space = self.space([name for name in DEFAULT if name in present], self.tested_rates, runs.trained)
         else:
-            space = self.space(list(present), rates)
+            space = self.space(list(present), rates, runs.trained)
         kept = ("batch_size", "test_batch_size", "iterations", "test_interval")
         spec = {
             "name": "table",
             "workload": {"net": "lenet", "dataset": "digits", **{name: workload[name] for name in kept}},
             "objective": {"metric": "test_loss"},
             "search": {
-                **more,
+                **settings,
                 "sampler_seed": seed,
                 "search_seed": 0,
                 "iterations": max(int(share * self.exhaustive) - beside, 1),
                 "validation": 0,
-                "finalists": FINALISTS,
                 "final_seeds": FINAL_SEEDS,
             },
         }
         experiment = python_experiment(spec, {}, TuningSettings)
-        runner = ReplayRunner(experiment, data, FakeEngine(), folder, table=_OneSeed(self.runs))
+        runner = ReplayRunner(experiment, data, FakeEngine(), folder, table=runs)
         result = reranked(runner, search(runner, space), 1)
         chosen = result.chosen[0].text if result.chosen else ""
         return Found(self.means.get(chosen, math.inf), result.iterations + beside, len(result.tried))
 
 
-def _nearest(points: Mapping[tuple[Any, ...], str], values: Mapping[str, Any], _iterations: int) -> Policy:
-    """The policy of the grid with the values of the shape, at the rate that is nearest on a logarithmic scale."""
-    rate, *shape = values.values()
-    near = [point for point in points if list(point[1:]) == shape]
-    return parse_policy(points[min(near, key=lambda point: abs(math.log(point[0] / rate)))])
+@dataclass(frozen=True)
+class _GridPart(Part):
+    """A part of a space that has so many policies, whatever its dimensions."""
+
+    count: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.count
+
+
+def _grid_part(
+    label: str, names: Sequence[str], points: Mapping[Point, str], rate: Shape, trained: Container[str]
+) -> Part:
+    choices = [
+        Choice(name, tuple(dict.fromkeys(point[index] for point in points))) for index, name in enumerate(names, 1)
+    ]
+
+    def distance(point: Point, near: float, shape: Sequence[Any]) -> float:
+        """Steps of the grid between a point and a proposal."""
+        apart = abs(math.log10(point[0] / near)) * STEPS_PER_DECADE
+        pairs = zip(choices, point[1:], shape, strict=True)
+        return apart + sum(abs(one.values.index(value) - one.values.index(other)) for one, value, other in pairs)
+
+    ends = [
+        min({point[0] for point in points}, key=lambda at: abs(math.log(at / end))) for end in (rate.low, rate.high)
+    ]
+    within = {point: policy for point, policy in points.items() if ends[0] <= point[0] <= ends[1]}
+
+    def make(values: Mapping[str, Any], _iterations: int) -> Policy:
+        near, *shape = values.values()
+        left = [point for point, policy in within.items() if policy not in trained]
+        if not left:
+            raise PolicyError("every policy of this family is trained")
+        return parse_policy(within[min(left, key=lambda point: distance(point, near, shape))])
+
+    return _GridPart(label, (rate, *choices), make, len(within))

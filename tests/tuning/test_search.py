@@ -12,10 +12,9 @@ from dataclasses import replace
 
 import optuna
 import pytest
-from factories.fake_engine import FakeEngine
 from factories.made_up_runs import ITERATIONS, MadeUp, made_up_runner
 from factories.replay import ReplayRunner
-from factories.search_table import load_table, played_runs
+from factories.search_table import SearchTable
 from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError
@@ -25,9 +24,7 @@ from lrbench.policies.table import MODERN, PAPER_CYCLIC
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
 from lrbench.runs.directory import RunDirectory
-from lrbench.spec.model import TuningSettings
 from lrbench.spec.objective import ObjectiveSettings
-from lrbench.spec.reading import read_experiment
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import DEFAULT, search_space
 from lrbench.tuning.study import STUDY_FILE, open_study, opened_storage, shown_storage
@@ -508,31 +505,14 @@ def test_nothing_is_confirmed_where_everything_diverged(runner):
     assert Counter(tried.status for tried in result.tried) == {"diverged": 5}
 
 
-def test_over_measured_runs_it_finds_one_of_the_best_for_a_quarter_of_the_cost(tmp_path, digits, repository):
-    table = played_runs(load_table(repository / "tests/data_files/digits_lenet.json.gz"))
-    assert len(table) == 329
-    accuracy = {
-        policy: max(row.accuracy for row in played.rows)
-        for (policy, _), played in table.items()
-        if played.status == "finished"
-    }
-    exhaustive = sum(played.rows[-1].iteration for played in table.values())
-    behind, costs = [], []
-    for seed in range(3):
-        changes = [
-            "search.sampler=tpe",
-            "search.pruner=median",
-            f"search.sampler_seed={seed}",
-            f"search.iterations={exhaustive // 4}",
-            "search.trials=1000",
-        ]
-        experiment = read_experiment(repository / "configs/search_table.yaml", changes, TuningSettings)
-        runner = ReplayRunner(experiment, digits, FakeEngine(), tmp_path / str(seed), table=table)
-        result = found(runner)
-        behind.append(max(accuracy.values()) - accuracy[result.best[0].policy])
-        costs.append(result.iterations / exhaustive)
-    assert sorted(behind)[1] <= 0.002 + 1e-9
-    assert max(costs) <= 0.25
+def test_over_measured_runs_it_is_mostly_as_good_as_the_best_of_them_for_a_tenth_of_their_cost(
+    tmp_path, digits, repository
+):
+    table = SearchTable.read(repository / "tests/data_files/mnist_lenet.json.gz")
+    assert len({policy for policy, _ in table.runs}) == 663
+    found = [table.search(digits, tmp_path / str(seed), 0.1, seed) for seed in range(3)]
+    assert all(one.iterations <= 0.1 * table.exhaustive for one in found)
+    assert sum(table.is_as_good(one.loss) for one in found) >= 2
 
 
 def test_a_function_with_nothing_left_to_try_does_not_end_an_equal_search(runner):
