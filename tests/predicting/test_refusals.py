@@ -90,7 +90,7 @@ def test_a_fit_that_is_too_bad_even_for_ranks():
 
     shapes = [constant(), cosine(), wsd(0.1), wsd(0.5), cosine(1000)]
     message = refusal([curve(str(number), rates, rough) for number, rates in enumerate(shapes)])
-    assert "only, which is too bad even for ranks (10% at most); search with lrbench tune" in message
+    assert "only, which is too bad even for ranks (13% at most); search with lrbench tune" in message
 
 
 REFUSED = [
