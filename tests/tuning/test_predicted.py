@@ -64,7 +64,9 @@ def test_from_six_trained_policies_on_two_of_three_are_predicted_and_none_twice(
         assert (point is not None) == (proposed % EVERY > 0 and finished >= FEWEST_CURVES)
     assert sum(point is not None for _, point in recorded.calls) >= 4
     policies = [proposal_of(trial)["policy"] for trial in recorded.calls[-1][0] if proposal_of(trial)]
-    assert len(policies) == len(set(policies)) == found.tried
+    assert len(policies) == len(set(policies)) == found.tried - 1
+    assert found.iterations <= 0.05 * table.exhaustive
+    assert sum(mean < found.loss for mean in table.means.values()) < 0.01 * len({policy for policy, _ in table.runs})
     first = [point for _, point in recorded.calls]
     recorded.calls.clear()
     assert table.search(digits, tmp_path / "again", 0.05, 0) == found

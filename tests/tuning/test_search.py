@@ -14,7 +14,6 @@ import optuna
 import pytest
 from factories.made_up_runs import ITERATIONS, MadeUp, made_up_runner
 from factories.replay import ReplayRunner
-from factories.search_table import SearchTable
 from optuna.samplers import QMCSampler, TPESampler
 
 from lrbench.errors import PolicyError, SpecError, UsageError
@@ -503,16 +502,6 @@ def test_nothing_is_confirmed_where_everything_diverged(runner):
     assert result.best == []
     assert result.confirmed == ()
     assert Counter(tried.status for tried in result.tried) == {"diverged": 5}
-
-
-def test_over_measured_runs_it_is_mostly_as_good_as_the_best_of_them_for_a_tenth_of_their_cost(
-    tmp_path, digits, repository
-):
-    table = SearchTable.read(repository / "tests/data_files/mnist_lenet.json.gz")
-    assert len({policy for policy, _ in table.runs}) == 663
-    found = [table.search(digits, tmp_path / str(seed), 0.1, seed) for seed in range(3)]
-    assert all(one.iterations <= 0.1 * table.exhaustive for one in found)
-    assert sum(table.is_as_good(one.loss) for one in found) >= 2
 
 
 def test_a_function_with_nothing_left_to_try_does_not_end_an_equal_search(runner):
