@@ -18,8 +18,8 @@ FEWEST_FOR_RANKS, FEWEST_POINTS = 5, 3
 WORST_FIT = 0.02
 """Root mean square of the relative errors above which predicted losses mean nothing and only ranks are given."""
 WORST_RANKED_FIT = 0.13
-"""Root mean square of the relative errors above which ranks mean nothing either: up to 13 % (LeNet on MNIST) Kendall's tau
-was 0.79 to 0.93, at 15.5 % (LeNet on digits) 0.2; see ``scripts/measure_predicted_ranks``."""
+"""Root mean square of the relative errors above which ranks mean nothing either: up to 13 % (LeNet on MNIST) Kendall's
+tau was 0.79 to 0.93, at 15.5 % (LeNet on digits) 0.2; see ``scripts/measure_predicted_ranks``."""
 LONGEST_HORIZON = 4
 MEASURED_TO = 0.9
 """Share of a run that its curve must reach, so that what annealing does to the end is in it."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from factories.search_table import SearchTable
+from optuna.trial import FrozenTrial
 
 import lrbench.tuning.predicted
 from lrbench.errors import ResultsError
@@ -44,7 +47,7 @@ class Recorded:
     """The proposals of a search, with what was known when each was made."""
 
     def __init__(self, monkeypatch):
-        self.calls = []
+        self.calls: list[tuple[list[FrozenTrial], dict[str, Any] | None]] = []
         point = PredictedProposals.point
 
         def recorded(proposals, trials):
