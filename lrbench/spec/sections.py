@@ -203,6 +203,10 @@ class SearchSettings(Settings):
                 f"is [{self.rates[0]:g}, {self.rates[1]:g}]",
                 "list the lowest rate first, as in [0.001, 0.1]",
             )
+        if self.predictions and self.sampler in ("quasi-random", "grid"):
+            raise inconsistent(
+                ("predictions",), f"excludes the sampler {self.sampler}", "remove it, or set sampler: tpe or random"
+            )
         if self.space is not None and (self.functions is not None or self.rates is not None):
             raise inconsistent(
                 ("space",), "excludes functions and rates", "remove space, or remove functions and rates"

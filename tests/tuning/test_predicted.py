@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from factories.search_table import SearchTable
 from optuna.trial import FrozenTrial
+from pydantic import ValidationError
 
 import lrbench.tuning.predicted
 from lrbench.errors import ResultsError
@@ -41,6 +42,12 @@ def table(repository):
 def test_what_a_search_does_unless_told_follows_from_its_objective(given, objective, pruner, predictions):
     settings = with_defaults(SearchSettings(**given), objective)
     assert (settings.pruner, settings.predictions) == (pruner, predictions)
+
+
+@pytest.mark.parametrize("sampler", ["grid", "quasi-random"])
+def test_samplers_that_propose_fixed_points_exclude_predictions(sampler):
+    with pytest.raises(ValidationError, match=f"excludes the sampler {sampler}"):
+        SearchSettings(sampler=sampler, predictions=True)
 
 
 class Recorded:
