@@ -325,7 +325,8 @@ def _allocation(settings: SearchSettings, space: Space) -> str:
     if settings.sampler in ("grid", "quasi-random"):
         return ""
     if settings.allocation == "equal":
-        text = "each LR function has the same share of the policies (search.allocation)"
+        shared = "policies that the sampler proposes" if settings.predictions else "policies"
+        text = f"each LR function has the same share of the {shared} (search.allocation)"
     else:
         text = "promising LR functions are tried more often (search.allocation: adaptive)"
     if settings.sampler == "tpe" and space.base_rate is not None:
