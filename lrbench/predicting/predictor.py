@@ -57,7 +57,12 @@ class Ranker:
         """Return ``Prediction.score`` of a schedule; None where the curves say nothing about it."""
         if why_not(schedule, self.curves) is not None:
             return None
-        return (self.law.loss(schedule) + self.bound.loss(schedule)) / 2
+        return _score(self.law.loss(schedule), self.bound, schedule)
+
+
+def _score(loss: float, bound: FittedBound, schedule: Schedule) -> float:
+    """Return ``Prediction.score`` from the loss that the law predicts for a schedule."""
+    return (loss + bound.loss(schedule)) / 2
 
 
 def fit_ranker(curves: Sequence[Curve]) -> Ranker:
@@ -114,7 +119,7 @@ class Predictor:
             return Prediction(schedule, refused=reason)
         losses = [law.loss(schedule) for law in self.laws]
         naive = None if self.naive is None else self.naive.loss(schedule)
-        score = (losses[0] + self.bound.loss(schedule)) / 2
+        score = _score(losses[0], self.bound, schedule)
         if self.ranks_only:
             return Prediction(schedule, score=score)
         longest = max(curve.schedule.length for curve in self.curves)

@@ -67,7 +67,7 @@ def finished(engine: str, results: Path) -> str:
 
 
 def rows(results: Path) -> dict[str, list[dict[str, Any]]]:
-    """What each policy's run measured, by its LR function."""
+    """Return the evaluations of each run by the LR function of its policy."""
     return {name.partition("_")[0]: found for name, found in measured_runs(results).items()}
 
 

@@ -42,7 +42,7 @@ def compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def runs(results: Path) -> dict[str, list[dict[str, Any]]]:
-    """What each run measured, by its folder."""
+    """Return the evaluations of each run by its directory, relative to the results folder."""
     folders = (path.parent for path in sorted(results.glob("*/*/evaluations.jsonl")))
     return {str(folder.relative_to(results)): measured(folder) for folder in folders}
 

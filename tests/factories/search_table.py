@@ -52,7 +52,7 @@ def load_table(path: Path) -> dict[str, Any]:
         played_runs(table)
         return table
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"is no table of runs: {error}", where=str(path)) from error
+        raise ResultsError(f"is not a table of runs: {error}", where=str(path)) from error
 
 
 def played_runs(table: Mapping[str, Any]) -> Runs:
