@@ -110,7 +110,7 @@ class RayCluster:
     def workers(self) -> list[int]:
         """Process numbers of LRBench's workers."""
         found = []
-        for process in self._processes():
+        for process in processes_of(self.folder):
             with suppress(psutil.Error):
                 if process.cmdline()[0].startswith("ray::Worker"):
                     found.append(process.pid)
@@ -120,22 +120,13 @@ class RayCluster:
         """End every process of the cluster."""
         with suppress(OSError):
             self._server.kill()
-        for process in self._processes():
+        for process in processes_of(self.folder):
             with suppress(psutil.Error):
                 process.kill()
         self._server.wait()
         for stream in (self._server.stdin, self._server.stdout):
             assert stream is not None
             stream.close()
-
-    def _processes(self) -> list[psutil.Process]:
-        mark = f"RAY_TMPDIR={self.folder}".encode()
-        found = []
-        for process in psutil.process_iter():
-            with suppress(OSError):
-                if mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
-                    found.append(process)
-        return found
 
     def _say(self, line: str) -> list[str]:
         assert self._server.stdin is not None
@@ -151,6 +142,17 @@ class RayCluster:
                 return rest
         self.close()
         raise RuntimeError(f"the Ray cluster has ended: {(self.folder / 'stderr.txt').read_text()[-2000:]}")
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Return the processes of the cluster whose temporary folder that is."""
+    mark = f"RAY_TMPDIR={folder}".encode()
+    found = []
+    for process in psutil.process_iter():
+        with suppress(OSError):
+            if mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+                found.append(process)
+    return found
 
 
 def _lives(pid: int) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from postgresql_server import free_port
 
-from factories.ray_cluster import SETTINGS, TESTS
+from factories.ray_cluster import SETTINGS, TESTS, processes_of
 
 BRIDGE = "lrbench0"
 NETWORK = "10.77.{}.{}"
@@ -96,16 +96,8 @@ class RayNetwork:
             _ip("-n", name, "address", "add", f"{self._host(number + 1)}/24", "dev", "eth0")
             _ip("-n", name, "link", "set", "eth0", "up")
             _ip("-n", name, "link", "set", "lo", "up")
-            inside = [
-                "ip",
-                "netns",
-                "exec",
-                name,
-                "sh",
-                "-c",
-                f'mount --bind {own} {self._head_folder} && exec "$@"',
-                "sh",
-            ]
+            mounted = f'mount --bind {own} {self._head_folder} && exec "$@"'
+            inside = ["ip", "netns", "exec", name, "sh", "-c", mounted, "sh"]
             self._start(inside, [f"--address={self.address}", "--num-cpus=1"], self._host(number + 1))
 
     def raylets(self) -> list[int]:
@@ -119,9 +111,8 @@ class RayNetwork:
 
     def workers(self) -> list[int]:
         """Process numbers of LRBench's workers on nodes that are not cut off."""
-        within = {number: set(_ip("netns", "pids", name).split()) for number, name in self._names.items()}
         found = []
-        for pid in map(int, set().union(*within.values())):
+        for pid in (int(pid) for name in self._names.values() for pid in _ip("netns", "pids", name).split()):
             with suppress(psutil.Error, IndexError):
                 if psutil.Process(pid).cmdline()[0].startswith("ray::Worker"):
                     found.append(pid)
@@ -134,11 +125,8 @@ class RayNetwork:
             with suppress(subprocess.CalledProcessError):
                 for pid in _ip("netns", "pids", name).split():
                     _kill(int(pid))
-        mark = f"RAY_TMPDIR={self.folder}".encode()
-        for process in psutil.process_iter():
-            with suppress(OSError):
-                if mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
-                    _kill(process.pid)
+        for process in processes_of(self.folder):
+            _kill(process.pid)
         for node in self._processes:
             node.wait()
         links = [("link", f"{BRIDGE}-{number}") for number in range(1, self._count + 1)]
@@ -152,12 +140,10 @@ class RayNetwork:
     def _start(self, inside: list[str], words: list[str], host: str) -> None:
         words = [*RAY, "start", *words, f"--node-ip-address={host}", "--object-store-memory=80000000", "--block"]
         with (self.folder / f"{host}.txt").open("w") as log:
-            environment = self._environment
-            self._processes.append(
-                subprocess.Popen(
-                    [*inside, *words], env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-                )
+            process = subprocess.Popen(
+                [*inside, *words], env=self._environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
+            self._processes.append(process)
 
     def _wait(self, *hosts: str) -> None:
         """Wait until the cluster has these nodes."""
