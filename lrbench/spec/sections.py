@@ -151,7 +151,9 @@ class SearchSettings(Settings):
             pruning depend on the seeds alone, not on how fast runs are and on how many go on at a time; places wait
             where a run takes longer than the others. None: a policy is proposed whenever there is a place for it.
         search_seed: seed of the nets trained in the search; the spec's ``seeds`` are kept for the confirmation.
-        finalists: number of the best policies that are trained with further seeds before one is selected.
+        finalists: number of the best policies that are trained with a further seed before one is selected; the better
+            half of them is trained with the next. None: one for each four policies trained to their end, at least 3
+            and at most 10.
         final_seeds: number of further seeds; 0 selects by the search alone.
         engine: engine of the search, such as a faster one than that of the final runs; None: the spec's.
         confirm: number of the best policies that are confirmed with the spec's seeds on the test set.
@@ -179,7 +181,7 @@ class SearchSettings(Settings):
     sampler_seed: Seed = 0
     ahead: Annotated[int, Field(ge=1, le=10_000)] | None = Field(default=None, examples=["8"])
     search_seed: Seed = FIRST_SEARCH_SEED
-    finalists: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, examples=["3"])
+    finalists: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, examples=["8"])
     final_seeds: Annotated[int, Field(ge=0, le=100)] = Field(default=2, examples=["2"])
     engine: EngineSettings | None = None
     confirm: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, examples=["1"])

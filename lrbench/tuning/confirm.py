@@ -19,9 +19,12 @@ from lrbench.policies import Policy, parse_policy
 from lrbench.runner import Pause
 from lrbench.runs.evaluations import columns_of
 from lrbench.runs.status import COMPLETED
+from lrbench.spec.sections import SearchSettings
 from lrbench.tuning.trial_runner import TrialRunner
 
 SUFFIX, FINALIST = "confirmed", "finalist"
+FEWEST_FINALISTS, MOST_FINALISTS, POLICIES_PER_FINALIST = 3, 10, 4
+"""Number of finalists by default: one for so many policies trained to their end, within limits."""
 EvaluatedAt = Literal["final", "best"]
 
 
@@ -182,13 +185,31 @@ def _outcome(runner: TrialRunner, task: Task) -> SeedOutcome:
     )
 
 
+def finalist_count(settings: SearchSettings, trained: int) -> int:
+    """Return how many policies of a search that trained so many to their end are trained with further seeds."""
+    default = max(FEWEST_FINALISTS, min(trained // POLICIES_PER_FINALIST, MOST_FINALISTS))
+    return min(settings.finalists or default, trained)
+
+
+def final_rounds(settings: SearchSettings, trained: int, chosen: int) -> list[int]:
+    """Return the number of policies in each round of the finals, of which ``chosen`` are chosen; see ``rerank``."""
+    finalists = finalist_count(settings, trained)
+    if not chosen or finalists <= chosen:
+        return []
+    rounds = [finalists]
+    while len(rounds) < settings.final_seeds:
+        rounds.append(max(-(-rounds[-1] // 2), chosen + 1))
+    return rounds[: settings.final_seeds]
+
+
 def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Confirmed, ...]:
     """Run the best policies of a search with further seeds, before ``chosen`` of them are chosen; the best first.
 
     A search trains each policy once, so the best of many results is partly luck: a rate just below what makes the net
-    diverge looks best with one seed, and breaks down with the next. Empty where nothing is to be chosen. The
-    evaluation that counts is that of the search; the best accuracy is what early stopping on the same held-out images
-    would keep.
+    diverge looks best with one seed, and breaks down with the next. The finals are successive halving: each round
+    trains its policies with one seed more, and the better half of them is in the next. So the true best need not be
+    among the first few of the search. Empty where nothing is to be chosen. The evaluation that counts is that of the
+    search; the best accuracy is what early stopping on the same held-out images would keep.
 
     Args:
         runner: the runner of the search; the runs that it made there count.
@@ -198,15 +219,16 @@ def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Conf
         Interrupted: Ctrl-C; what was done is on disk.
     """
     settings, at = runner.experiment.settings.search, runner.experiment.settings.objective.searched.at
-    if not chosen or settings.finalists <= chosen or len(texts) <= chosen or not settings.final_seeds:
-        return ()
-    policies = {parse_policy(text): FINALIST for text in texts[: settings.finalists]}
-    seeds = [settings.search_seed + number for number in range(settings.final_seeds + 1)]
 
     def order(row: Confirmed) -> tuple[RankKey, ...]:
         metric = row.objective.best_metric
         value = rank_key(row.value, row.unknown_share, metric)
         return (rank_key(row.to_target, 0, metric), value) if settings.by == "iterations" else (value,)
 
-    rows = (replace(row, at=at) for row in confirm(runner, policies, seeds))
-    return tuple(sorted(rows, key=order))
+    policies, ended = [parse_policy(text) for text in texts], list[Confirmed]()
+    for number, count in enumerate(final_rounds(settings, len(texts), chosen), start=1):
+        seeds = [settings.search_seed + seed for seed in range(number + 1)]
+        rows = confirm(runner, dict.fromkeys(policies[:count], FINALIST), seeds)
+        rows = sorted((replace(row, at=at) for row in rows), key=order)
+        policies, ended = [row.policy for row in rows], [*rows, *ended[count:]]
+    return tuple(ended)

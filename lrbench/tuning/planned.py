@@ -10,6 +10,7 @@ from lrbench.spec.experiment import Experiment
 from lrbench.spec.model import SolverSettings
 from lrbench.spec.program import ProgramArguments
 from lrbench.tuning.composing.stages import planned_ends, stretch_of
+from lrbench.tuning.confirm import final_rounds
 from lrbench.tuning.range_test.plan import plan_for
 from lrbench.tuning.space import Space
 
@@ -70,9 +71,8 @@ def planned_search(experiment: Experiment, space: Space) -> Iterator[PlannedPart
         trials = min(trials, settings.iterations)
     iterations = min(trials * length, settings.iterations or trials * length)
     yield PlannedPart("search", "at most", trials, iterations, _parts(iterations, experiment.workload.test_interval))
-    finalists = min(settings.finalists, trials)
-    if settings.confirm and settings.final_seeds and finalists > settings.confirm:
-        yield _full_runs("finals", experiment, finalists * settings.final_seeds)
+    if runs := sum(final_rounds(settings, trials, settings.confirm)):
+        yield _full_runs("finals", experiment, runs)
 
 
 def planned_stages(experiment: Experiment) -> PlannedPart:

@@ -15,7 +15,7 @@ from lrbench.spec.model import ExperimentSettings
 from lrbench.spec.sections import SearchSettings
 from lrbench.tuning.baselines import careful_baselines, given_baselines
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
-from lrbench.tuning.confirm import Confirmed, confirm, rerank
+from lrbench.tuning.confirm import Confirmed, confirm, finalist_count, rerank
 from lrbench.tuning.range_test.result import RangeCost
 from lrbench.tuning.search import Search
 from lrbench.tuning.space import Space
@@ -173,7 +173,7 @@ def tune(runner: TrialRunner, search_runner: TrialRunner, space: Space, storage:
     beside = beside or careful_baselines(runner, space, found.chosen)
     for policy in beside.policies:
         policies.setdefault(policy, BASELINE)
-    others = found.chosen[most : search_runner.experiment.settings.search.finalists]
+    others = found.chosen[most : finalist_count(search_runner.experiment.settings.search, len(found.best))]
     confirmed = _confirmed(runner.with_suffix(CONFIRMED), policies, others)
     return replace(
         found,

@@ -20,6 +20,8 @@ from lrbench.policies import Choice, Policy, Shape, parse_policy
 from lrbench.runs.evaluations import Evaluation
 from lrbench.spec.model import TuningSettings
 from lrbench.spec.reading import python_experiment
+from lrbench.spec.sections import SearchSettings
+from lrbench.tuning.confirm import final_rounds, finalist_count
 from lrbench.tuning.space import DEFAULT, Part, Space
 from lrbench.tuning.tune import reranked, search
 
@@ -31,7 +33,7 @@ METRICS = {"accuracy": "accuracy_top1", "accuracy_top1": "accuracy_top1", "test_
 Point = tuple[Any, ...]
 """A base rate, and the values of a family's shape."""
 STEPS_PER_DECADE = 3
-FINALISTS, FINAL_SEEDS = 3, 2
+FINAL_SEEDS = 2
 EVERY_RATE = 1e-4, 1.0
 """The rates of the grid of LeNet on MNIST."""
 
@@ -188,25 +190,25 @@ class SearchTable:
                 families that are searched by default.
             more: settings of the section ``search`` that are not the defaults.
         """
-        workload, runs = self.table["about"]["workload"], _Played(self.runs)
-        settings = {"finalists": FINALISTS, **more}
-        beside = settings["finalists"] * FINAL_SEEDS * workload["iterations"]
+        workload, runs, budget = self.table["about"]["workload"], _Played(self.runs), int(share * self.exhaustive)
         present = dict.fromkeys(run["family"] for run in self.table["runs"])
         if rates is None:
-            beside += self.table["range_test"]["iterations"]
+            budget -= self.table["range_test"]["iterations"]
             space = self.space([name for name in DEFAULT if name in present], self.tested_rates, runs.trained)
         else:
             space = self.space(list(present), rates, runs.trained)
+        finalists, final_runs = _finals(more, budget // workload["iterations"])
         kept = ("batch_size", "test_batch_size", "iterations", "test_interval")
         spec = {
             "name": "table",
             "workload": {"net": "lenet", "dataset": "digits", **{name: workload[name] for name in kept}},
             "objective": {"metric": "test_loss"},
             "search": {
-                **settings,
+                **more,
+                "finalists": finalists,
                 "sampler_seed": seed,
                 "search_seed": 0,
-                "iterations": max(int(share * self.exhaustive) - beside, 1),
+                "iterations": max(budget - final_runs * workload["iterations"], 1),
                 "validation": 0,
                 "final_seeds": FINAL_SEEDS,
             },
@@ -215,7 +217,18 @@ class SearchTable:
         runner = ReplayRunner(experiment, data, FakeEngine(), folder, table=runs)
         result = reranked(runner, search(runner, space), 1)
         chosen = result.chosen[0].text if result.chosen else ""
-        return Found(self.means.get(chosen, math.inf), result.iterations + beside, len(result.tried))
+        taken = int(share * self.exhaustive) - experiment.settings.search.iterations + result.iterations
+        return Found(self.means.get(chosen, math.inf), taken, len(result.tried))
+
+
+def _finals(settings: Mapping[str, Any], runs: int) -> tuple[int, int]:
+    """Return the finalists of a search with so many runs for it and its finals, and the runs of the finals."""
+    search = SearchSettings(**{**settings, "final_seeds": FINAL_SEEDS})
+    for trained in range(runs, 0, -1):
+        final_runs = sum(final_rounds(search, trained, 1))
+        if trained + final_runs <= runs:
+            return finalist_count(search, trained), final_runs
+    return 1, 0
 
 
 @dataclass(frozen=True)

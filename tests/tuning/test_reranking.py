@@ -11,7 +11,8 @@ from factories.replay import Played
 from lrbench.policies import parse_policy
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
-from lrbench.tuning.confirm import rerank
+from lrbench.spec.sections import SearchSettings
+from lrbench.tuning.confirm import final_rounds, rerank
 from lrbench.tuning.space import search_space
 from lrbench.tuning.tune import tune
 
@@ -43,7 +44,8 @@ def test_a_policy_that_breaks_down_with_other_seeds_is_not_chosen(runner, object
     result = tuned(runner(f"objective: {objective}"))
     assert result.best[0].policy == LUCKY
     assert [row.policy.text for row in result.finals] == [GOOD, WORSE, LUCKY]
-    assert [row.diverged for row in result.finals] == [0, 0, 2]
+    assert [row.diverged for row in result.finals] == [0, 0, 1]
+    assert [len(row.outcomes) for row in result.finals] == [3, 3, 2]
     assert [row.policy.text for row in result.confirmed if row.role == "found"] == [GOOD]
     assert result.chosen[0] == parse_policy(GOOD)
 
@@ -61,17 +63,20 @@ def test_a_policy_that_misses_the_target_with_a_seed_is_not_chosen(runner):
     result = tuned(replace(runner("objective: iterations"), table=Lucky()))
     lucky = next(row for row in result.finals if row.policy.text == LUCKY)
     assert result.finals[0].policy.text == GOOD
-    assert (lucky.to_target.n, lucky.to_target.runs) == (2, 3)
+    assert (lucky.to_target.n, lucky.to_target.runs) == (1, 2)
     text = " ".join(render(tune_document(result), "text", 200).decode().split())
-    assert f"{lucky.to_target.mean:.0f} ± 0 (2/3)" in text
+    assert f"{lucky.to_target.mean:.0f} (1/2)" in text
 
 
 def test_the_screen_shows_the_finals_and_what_they_cost(runner):
     result = tuned(runner())
     text = " ".join(render(tune_document(result), "text", 120).decode().split())
-    assert "the finals, from which one is chosen: the best of the search, each with 3 seeds, on the test" in text
-    assert "3 (2 diverged)" in text
-    assert "; of the finals: 6 runs more, 500 iterations, 5 s; of the confirmation:" in text
+    assert (
+        "the finals, from which one is chosen: the best of the search with 2 seeds, the better half of them with 3, on the test"
+        in text
+    )
+    assert "2 (1 diverged)" in text
+    assert "; of the finals: 5 runs more, 490 iterations, 5 s; of the confirmation:" in text
     assert [each["policy"] for each in tune_data(result)["finals"]] == [GOOD, WORSE, LUCKY]
 
 
@@ -87,6 +92,28 @@ def test_where_nothing_is_to_be_chosen_nothing_is_trained(runner):
     assert rerank(runner("confirm: 3"), [GOOD, LUCKY, WORSE], 3) == ()
     assert rerank(runner(), [], 1) == ()
     assert rerank(runner("confirm: 0"), [GOOD, LUCKY], 0) == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "trained", "rounds"),
+    [
+        ({}, 50, [10, 5]),
+        ({}, 33, [8, 4]),
+        ({}, 12, [3, 2]),
+        ({}, 2, [2, 2]),
+        ({}, 1, []),
+        ({"finalists": 9, "final_seeds": 4}, 50, [9, 5, 3, 2]),
+        ({"finalists": 9, "final_seeds": 1}, 50, [9]),
+        ({"finalists": 5, "final_seeds": 0}, 50, []),
+    ],
+)
+def test_the_finals_halve_the_policies_with_each_seed(settings, trained, rounds):
+    assert final_rounds(SearchSettings(**settings), trained, 1) == rounds
+
+
+def test_as_many_finalists_stay_as_there_is_a_choice_among():
+    assert final_rounds(SearchSettings(finalists=8, final_seeds=3), 20, 3) == [8, 4, 4]
+    assert final_rounds(SearchSettings(finalists=8), 20, 8) == []
 
 
 class BrokenInTheEnd(MadeUp):

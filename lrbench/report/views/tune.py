@@ -30,6 +30,7 @@ from lrbench.report.views.confirmation import (
     trained_on,
 )
 from lrbench.report.views.ranking_data import target_data
+from lrbench.tuning.confirm import Confirmed
 from lrbench.tuning.importance import Traits, importances, traits
 from lrbench.tuning.tune import Tried, TuneResult
 
@@ -91,8 +92,8 @@ def _blocks(result: TuneResult, shares: Mapping[str, float] | None) -> Iterator[
             result.finals,
             result.target,
             f"{result.name}: finals",
-            f"the finals, from which one is chosen: the best of the search, each with "
-            f"{len(result.finals[0].outcomes)} seeds, on the {result.evaluated_on} {samples_of(result.data)}:",
+            f"the finals, from which one is chosen: the best of the search {_final_seeds(result.finals)}, on the "
+            f"{result.evaluated_on} {samples_of(result.data)}:",
             compared=False,
         )
     if result.confirmed:
@@ -111,6 +112,11 @@ def _blocks(result: TuneResult, shares: Mapping[str, float] | None) -> Iterator[
 def _with(words: str, engine: str | None) -> str:
     """The engine behind words; nothing for a program, which trains itself."""
     return "" if engine == "program" else f"{words}{engine}"
+
+
+def _final_seeds(finals: Sequence[Confirmed]) -> str:
+    fewest, *more = sorted({len(row.outcomes) for row in finals})
+    return f"with {fewest} seeds" + "".join(f", the better half of them with {count}" for count in more)
 
 
 def _best(result: TuneResult) -> Table:
