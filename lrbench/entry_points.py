@@ -7,7 +7,10 @@ import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import EntryPoints
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
+
+from lrbench.errors import LRBenchError
 
 
 def entry_points(**wanted: str) -> EntryPoints:
@@ -19,6 +22,22 @@ def entry_points(**wanted: str) -> EntryPoints:
         wanted: attributes that the entry points have: their ``group``, and their ``name``.
     """
     return _select(tuple((path, _changed(path)) for path in sys.path))(**wanted)
+
+
+def load(point: EntryPoint, error: type[LRBenchError]) -> Any:
+    """Return the object that an entry point names.
+
+    Raises:
+        LRBenchError: of the class ``error``: the package that brings it cannot be imported, or has no such object.
+    """
+    try:
+        return point.load()
+    except Exception as problem:  # whatever the module of another package does when it is imported
+        raise error(
+            f"{point.value} cannot be loaded: {type(problem).__name__}: {problem}",
+            where=point.group,
+            remedy="repair or remove the package that brings it",
+        ) from problem
 
 
 def _changed(path: str) -> int:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from lrbench.data import cifar10, digits, mnist
 from lrbench.data.arrays import Arrays
 from lrbench.data.sources import Sources
-from lrbench.entry_points import entry_points
+from lrbench.entry_points import entry_points, load
 from lrbench.errors import DataError, did_you_mean
 
 GROUP = "lrbench.data_sets"
@@ -74,10 +74,7 @@ def find_data_set(name: str) -> DataSet:
         raise DataError(
             f"no data set is called {name!r}", remedy=did_you_mean(name, known) or f"known are {', '.join(known)}"
         )
-    try:
-        found = other.load()
-    except (ImportError, AttributeError) as error:
-        raise DataError(f"cannot be loaded from {other.value}: {error}", where=f"data set {name}") from error
+    found = load(other, DataError)
     if not isinstance(found, DataSet):
         raise DataError(f"{other.value} is not an lrbench.data.DataSet", where=f"data set {name}")
     return found

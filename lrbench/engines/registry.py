@@ -7,8 +7,8 @@ from functools import partial
 
 from lrbench.engines.base import Engine
 from lrbench.engines.site import Site
-from lrbench.entry_points import entry_points
-from lrbench.errors import SpecError, did_you_mean
+from lrbench.entry_points import entry_points, load
+from lrbench.errors import EngineUnavailable, SpecError, did_you_mean
 
 GROUP = "lrbench.engines"
 
@@ -33,7 +33,7 @@ def open_engine(name: str, site: Site) -> Engine:
         return _OWN[name](site)
     check_engine_name(name)
     (entry, *_) = entry_points(group=GROUP, name=name)
-    engine: Engine = entry.load()(site)
+    engine: Engine = load(entry, EngineUnavailable)(site)
     return engine
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lrbench.entry_points import entry_points
+from lrbench.entry_points import entry_points, load
 from lrbench.errors import UsageError, did_you_mean
 from lrbench.executors.base import Executor, MakeSite
 from lrbench.executors.local import LocalExecutor
@@ -21,7 +21,7 @@ def open_executor(text: str, make_site: MakeSite) -> Executor:
         text: NAME or NAME://ADDRESS. It is never read from a spec: whoever answers at an address may run code here.
 
     Raises:
-        UsageError: there is none of this name, it takes no address, or nothing answers there.
+        UsageError: there is none of this name, it cannot be loaded, takes no address, or nothing answers there.
     """
     name, _, address = text.partition(SEPARATOR)
     own: dict[str, Callable[[str | None, MakeSite], Executor]] = {LOCAL: _local, "ray": _ray}
@@ -32,7 +32,7 @@ def open_executor(text: str, make_site: MakeSite) -> Executor:
             f"--executor is {text}, but there is no executor {name!r}",
             remedy=did_you_mean(name, known) or f"the executors are {', '.join(known)}",
         )
-    make = own[name] if name in own else found[name].load()
+    make = own[name] if name in own else load(found[name], UsageError)
     executor: Executor = make(address or None, make_site)
     return executor
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lrbench.entry_points import entry_points
+from lrbench.entry_points import entry_points, load
 from lrbench.errors import UsageError, did_you_mean
 from lrbench.metrics.evaluation import EVALUATION_METRICS
 from lrbench.metrics.metric import ACCURACY_COLUMN, Evaluated, Judge, Metric, RunCurves, Threshold, Unit
@@ -68,10 +68,7 @@ class _Registry(Mapping[str, Metric]):
 def _others() -> Iterator[Metric]:
     own = {metric.name for metric in (*RUN_METRICS, *EVALUATION_METRICS, _ROBUSTNESS)}
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        try:
-            found = point.load()
-        except (ImportError, AttributeError) as error:
-            raise UsageError(f"cannot be loaded from {point.value}: {error}", where=f"metric {point.name}") from error
+        found = load(point, UsageError)
         if not isinstance(found, Metric) or found.name != point.name or found.name in own:
             raise UsageError(f"{point.value} is not an lrbench.metrics.registry.Metric of that name", where=point.name)
         yield found

@@ -10,7 +10,7 @@ import functools
 import re
 from importlib.metadata import EntryPoint
 
-from lrbench.entry_points import entry_points
+from lrbench.entry_points import entry_points, load
 from lrbench.errors import PolicyError, did_you_mean
 from lrbench.policies import cyclic
 from lrbench.policies.composition import COMPOSITIONS
@@ -103,11 +103,7 @@ def find_function(name: str) -> Function:
 
 
 def _load(point: EntryPoint) -> Function:
-    try:
-        function = point.load()
-    except Exception as error:  # whatever the module of another package does when it is imported
-        problem = f"{point.value} cannot be loaded: {type(error).__name__}: {error}"
-        raise PolicyError(problem, where=GROUP, remedy="repair or remove the package that brings it") from error
+    function = load(point, PolicyError)
     if not isinstance(function, Function) or function.name != point.name:
         raise PolicyError(f"{point.value} is not an lrbench.policies.Function named {point.name}", where=GROUP)
     return function

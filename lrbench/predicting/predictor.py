@@ -65,15 +65,19 @@ def _score(loss: float, bound: FittedBound, schedule: Schedule) -> float:
     return (loss + bound.loss(schedule)) / 2
 
 
-def fit_ranker(curves: Sequence[Curve]) -> Ranker:
+def fit_ranker(curves: Sequence[Curve], others: Sequence[Curve] = ()) -> Ranker:
     """Fit the first law, from one start alone, and the bound to the curves.
+
+    Args:
+        others: curves that are not fitted, but show that the training is stable with their rates: schedules whose high
+            rates last as long as theirs are scored, too.
 
     Raises:
         ResultsError: as ``fit_predictor``, but however badly the law fits.
     """
     check_curves(curves)
     start = np.array([shape.starts[0] for shape in LAWS[0].shapes])
-    return Ranker(tuple(curves), fit_law(LAWS[0], curves, start), fit_bound(curves))
+    return Ranker((*curves, *others), fit_law(LAWS[0], curves, start), fit_bound(curves))
 
 
 @dataclass(frozen=True, eq=False)

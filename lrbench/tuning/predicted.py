@@ -56,8 +56,8 @@ class PredictedProposals:
             return None
         curves = [curve for trial in finished if (curve := self._curve(proposal_of(trial)["policy"])) is not None]
         try:
-            best = sorted(curves, key=lambda curve: curve.target)[:MOST_CURVES]
-            ranker = fit_ranker(best)
+            curves.sort(key=lambda curve: curve.target)
+            ranker = fit_ranker(curves[:MOST_CURVES], curves[MOST_CURVES:])
         except ResultsError:
             return None
         return self._best(ranker, {proposal["policy"] for proposal in proposals}, len(trials))

@@ -80,7 +80,7 @@ def test_another_packages_data_set_is_loaded_only_when_it_is_looked_up(package, 
     ("name", "said"),
     [
         ("other", "data set other: tiny_sets:read is not an lrbench.data.DataSet"),
-        ("broken", "data set broken: cannot be loaded from tiny_sets:nothing: .*has no attribute 'nothing'"),
+        ("broken", "tiny_sets:nothing cannot be loaded: AttributeError: .*has no attribute 'nothing'"),
     ],
 )
 def test_a_broken_package_is_named(package, name, said):

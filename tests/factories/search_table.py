@@ -198,6 +198,7 @@ class SearchTable:
         else:
             space = self.space(list(present), rates, runs.trained)
         finalists, final_runs = _finals(more, budget // workload["iterations"])
+        search_budget = max(budget - final_runs * workload["iterations"], 1)
         kept = ("batch_size", "test_batch_size", "iterations", "test_interval")
         spec = {
             "name": "table",
@@ -208,7 +209,7 @@ class SearchTable:
                 "finalists": finalists,
                 "sampler_seed": seed,
                 "search_seed": 0,
-                "iterations": max(budget - final_runs * workload["iterations"], 1),
+                "iterations": search_budget,
                 "validation": 0,
                 "final_seeds": FINAL_SEEDS,
             },
@@ -217,8 +218,8 @@ class SearchTable:
         runner = ReplayRunner(experiment, data, FakeEngine(), folder, table=runs)
         result = reranked(runner, search(runner, space), 1)
         chosen = result.chosen[0].text if result.chosen else ""
-        taken = int(share * self.exhaustive) - experiment.settings.search.iterations + result.iterations
-        return Found(self.means.get(chosen, math.inf), taken, len(result.tried))
+        beside = int(share * self.exhaustive) - search_budget
+        return Found(self.means.get(chosen, math.inf), result.iterations + beside, len(result.tried))
 
 
 def _finals(settings: Mapping[str, Any], runs: int) -> tuple[int, int]:

@@ -42,7 +42,7 @@ def installed(monkeypatch):
     def install(*points):
         class Point:
             def __init__(self, name, loaded):
-                self.name, self.value, self.loaded = name, f"package:{name}", loaded
+                self.name, self.value, self.group, self.loaded = name, f"package:{name}", "lrbench.metrics", loaded
 
             def load(self):
                 if isinstance(self.loaded, Exception):
@@ -85,7 +85,7 @@ def test_a_metric_of_an_evaluation_is_computed_and_nan_where_outputs_are_not_fin
     [
         ("other", MEAN_ACCURACY, "package:other is not an lrbench.metrics.registry.Metric of that name"),
         ("best_accuracy", "text", "is not an lrbench.metrics.registry.Metric of that name"),
-        ("absent", ImportError("no module named x"), "metric absent: cannot be loaded from package:absent"),
+        ("absent", ImportError("no module named x"), "package:absent cannot be loaded: ImportError: no module named x"),
     ],
 )
 def test_what_is_no_metric_is_refused(installed, name, loaded, message):

@@ -100,16 +100,6 @@ def test_what_is_no_function_is_refused(installed):
         installed_functions()
 
 
-def test_a_package_that_cannot_be_imported_is_named(installed, tmp_path):
-    (tmp_path / "halving.py").write_text("import no_such_module")
-    with pytest.raises(PolicyError) as caught:
-        parse_policy("HALF(k0=0.1)")
-    assert str(caught.value) == (
-        "lrbench.functions: halving:HALF cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'; "
-        "repair or remove the package that brings it"
-    )
-
-
 def test_a_function_without_an_expression_is_not_exported(installed):
     with pytest.raises(PolicyError) as caught:
         export_policy(parse_policy("SCALE(factor=2, policy=HARMONIC(k0=0.1, l=5))"), "torch", 10)
