@@ -74,7 +74,7 @@ def recommend(
 
         >>> found = lrbench.recommend("quickstart.yaml", target=0.9)
         >>> found.policies[0]
-        <Policy STEP(k0=0.02, gamma=0.5, l=100)>
+        <Policy FIX(k0=0.03)>
 
     Args:
         spec: the path of a YAML file, or what such a file holds.

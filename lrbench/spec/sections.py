@@ -152,8 +152,8 @@ class SearchSettings(Settings):
             where a run takes longer than the others. None: a policy is proposed whenever there is a place for it.
         search_seed: seed of the nets trained in the search; the spec's ``seeds`` are kept for the confirmation.
         finalists: number of the best policies that are trained with a further seed before one is selected; the better
-            half of them is trained with the next. None: one for each four policies trained to their end, at least 3
-            and at most 10.
+            half of them, at least three, is trained with the next. None: one for each four policies trained to their
+            end, at least 3 and at most 10.
         final_seeds: number of further seeds; 0 selects by the search alone.
         engine: engine of the search, such as a faster one than that of the final runs; None: the spec's.
         confirm: number of the best policies that are confirmed with the spec's seeds on the test set.

@@ -198,7 +198,7 @@ def final_rounds(settings: SearchSettings, trained: int, chosen: int) -> list[in
         return []
     rounds = [finalists]
     while len(rounds) < settings.final_seeds:
-        rounds.append(max(-(-rounds[-1] // 2), chosen + 1))
+        rounds.append(min(rounds[-1], max(-(-rounds[-1] // 2), chosen + 1, FEWEST_FINALISTS)))
     return rounds[: settings.final_seeds]
 
 
@@ -207,9 +207,9 @@ def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Conf
 
     A search trains each policy once, so the best of many results is partly luck: a rate just below what makes the net
     diverge looks best with one seed, and breaks down with the next. The finals are successive halving: each round
-    trains its policies with one seed more, and the better half of them is in the next. So the true best need not be
-    among the first few of the search. Empty where nothing is to be chosen. The evaluation that counts is that of the
-    search; the best accuracy is what early stopping on the same held-out images would keep.
+    trains its policies with one seed more, and the better half of them, at least three, is in the next. So the true
+    best need not be among the first few of the search. Empty where nothing is to be chosen. The evaluation that counts
+    is that of the search; the best accuracy is what early stopping on the same held-out images would keep.
 
     Args:
         runner: the runner of the search; the runs that it made there count.

@@ -9,11 +9,11 @@ SPEC = """
 workload: {program: train.py, iterations: 200, evaluate_every: 50}
 objective: {metric: test_loss}
 seeds: [0, 1]
-search: {rates: [0.01, 0.1], trials: 20, finalists: 3, final_seeds: 2, baselines: ['FIX(k0=0.01)']}
+search: {rates: [0.01, 0.1], trials: 20, finalists: 4, final_seeds: 2, baselines: ['FIX(k0=0.01)']}
 range: {seeds: 2, rates: 5}
 composition: {stages: 2, candidates: 4}
 """
-SEARCH = ["search: at most 20 runs, 4,000 iterations", "finals: at most 5 runs, 1,000 iterations"]
+SEARCH = ["search: at most 20 runs, 4,000 iterations", "finals: at most 7 runs, 1,400 iterations"]
 RANGE = "range test: at least 12 runs, 1,200 iterations"
 COUNTS = {
     ("range",): [RANGE],
@@ -62,7 +62,7 @@ def test_the_time_is_estimated_by_stored_runs_of_the_program_alone(lrbench, spec
     assert "is not known" in lrbench("tune", spec, "--dry-run")[2]
     write_program_run(tmp_path / "results", "FIX(k0=0.2)", {"test_loss": [1.0, 0.5]})
     _, _, err = lrbench("tune", spec, "--dry-run", "-j", "2")
-    assert err.startswith("5,800 iterations; about 0:")
+    assert err.startswith("6,200 iterations; about 0:")
     assert " with -j 2 (by 1 stored run: " in err
 
 
