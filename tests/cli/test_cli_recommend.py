@@ -85,6 +85,18 @@ avoid:
     assert out.splitlines()[-1] == f"next: lrbench db show {tri} --db db.sqlite   # all runs of that entry"
 
 
+def test_what_to_avoid_names_another_engine_and_the_solver_of_a_like_workload(lrbench):
+    measured(
+        (TRI, [run(0), run(1)], {}),
+        (HOT, [diverged(0), diverged(1)], {"engine_name": "torch"}),
+        (HOT, [diverged(0), run(1)], {"solver": {**SOLVER, "type": "Nesterov"}}),
+    )
+    _, out, _ = lrbench("spec.yaml", "--db", "db.sqlite")
+    text = " ".join(out.split())
+    assert f"- {HOT}: diverged with 2 of 2 seeds (torch, not caffe) [" in text
+    assert f"- {HOT}: diverged with 1 of 2 seeds on lenet on mnist, batch 100, 2,000 iterations, Nesterov [" in text
+
+
 def test_commands_that_would_need_a_secret_are_left_out(lrbench):
     measured((TRI, [run(0), run(1)], {"iterations": 1000, "batch_size": 50}))
     asked = ["spec.yaml", "--target", "0.95"]

@@ -92,7 +92,11 @@ def avoid_sentences(found: Recommendation) -> Iterator[str]:
     target = "" if found.target is None else target_text(found.target)
     for each in found.avoid[:SHOWN]:
         of = f"{each.count} of {len(each.entry.samples)} seeds" if len(each.entry.samples) > 1 else "its one seed"
-        there = "" if each.measured_here else f" on {workload_title(each.entry.workload)}"
+        there = (
+            "" if each.measured_here else f" on {with_solver(workload_title(each.entry.workload), each.entry.workload)}"
+        )
+        if (engine := each.entry.workload.engine_name) != found.query.engine:
+            there += f" ({engine}, not {found.query.engine})"
         if each.why == "diverged":
             yield f"{each.policy}: diverged with {of}{there} [{each.entry.id[:8]}]"
         else:
@@ -101,7 +105,7 @@ def avoid_sentences(found: Recommendation) -> Iterator[str]:
             known = "" if best is None else f", {metric.title} {with_unit(best, metric.unit)}"
             samples = len(each.entry.samples)
             missed = f"none of {samples} seeds reached" if samples > 1 else "its one seed did not reach"
-            yield f"{each.policy}: {missed} {target}{known} [{each.entry.id[:8]}]"
+            yield f"{each.policy}: {missed} {target}{known}{there} [{each.entry.id[:8]}]"
     if len(found.avoid) > SHOWN:
         yield f"{len(found.avoid) - SHOWN} more that diverged or missed the target: see --format json"
 
