@@ -94,7 +94,7 @@ def test_what_to_avoid_names_another_engine_and_the_solver_of_a_like_workload(lr
     _, out, _ = lrbench("spec.yaml", "--db", "db.sqlite")
     text = " ".join(out.split())
     assert f"- {HOT}: diverged with 2 of 2 seeds (torch, not caffe) [" in text
-    assert f"- {HOT}: diverged with 1 of 2 seeds on lenet on mnist, batch 100, 2,000 iterations, Nesterov [" in text
+    assert f"- {HOT}: diverged with 1 of 2 seeds on lenet on MNIST, batch 100, 2,000 iterations, Nesterov [" in text
 
 
 def test_commands_that_would_need_a_secret_are_left_out(lrbench):
