@@ -138,10 +138,12 @@ class SearchSettings(Settings):
         iterations: budget of training iterations for the whole search; None: what the trials take.
         sampler: how the parameters of the next policy are drawn.
         points: number of values of each range that the sampler ``grid`` tries.
-        pruner: what stops policies early that are worse than the rest; None: ``median``, but ``none`` where ``by`` is
-            ``value`` and the final evaluation counts: a schedule that anneals late is behind until then.
-        predictions: whether two of three policies are those whose final test loss is predicted to be the least, once
-            six are trained; None: where that loss is the objective, ``by`` is ``value`` and the sampler ``tpe``.
+        pruner: what stops policies early that are worse than the rest; None: ``median``, but ``none`` with predictions,
+            and where ``by`` is ``value`` and the final evaluation counts: a schedule that anneals late is behind until
+            then.
+        predictions: whether two of three policies are those whose final test loss, or error rate where the accuracy is
+            the objective, is predicted to be the least, once six are trained; None: where that loss or the accuracy is
+            the objective, ``by`` is ``value`` and the sampler ``tpe``.
         by: best value of the objective's metric, iterations to the target, or both (a Pareto front).
         objective: former name of ``by``, with ``accuracy`` for ``value``; None: not given.
         allocation: ``equal`` gives each LR function the same share of the policies, ``adaptive`` tries promising ones

@@ -163,7 +163,7 @@ class Search:
         trials, sampler = self._study.get_trials(deepcopy=False), self._settings.sampler
         # A trial that waits to be taken has its parameters fixed, and not yet set.
         left = untried(self._space, (trial.params or trial.system_attrs.get("fixed_params", {}) for trial in trials))
-        predicted = None if self._predicted is None or repeats else self._predicted.point(trials)
+        predicted = None if self._predicted is None or repeats else self._predicted.point(trials, self._most_parts())
         if predicted is not None:
             self._study.enqueue_trial(predicted)
             return True

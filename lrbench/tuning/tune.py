@@ -219,14 +219,13 @@ def _search_runner(runner: TrialRunner) -> TrialRunner:
 
 def with_defaults(search: SearchSettings, objective: Objective) -> SearchSettings:
     """Return the settings of a search with what depends on its objective filled in."""
-    by_final_value = search.by == "value" and objective.at == "final"
-    predicted = by_final_value and search.sampler == "tpe" and (objective.metric, objective.goal) == (LOSS, "minimize")
-    return search.model_copy(
-        update={
-            "pruner": search.pruner or ("none" if by_final_value else "median"),
-            "predictions": predicted if search.predictions is None else search.predictions,
-        }
-    )
+    by_value, predictions = search.by == "value", search.predictions
+    if predictions is None:
+        final_loss = (objective.metric, objective.goal, objective.at) == (LOSS, "minimize", "final")
+        predictions = by_value and search.sampler == "tpe" and (objective.is_accuracy or final_loss)
+    trained_to_end = predictions or (by_value and objective.at == "final")
+    pruner = search.pruner or ("none" if trained_to_end else "median")
+    return search.model_copy(update={"pruner": pruner, "predictions": predictions})
 
 
 def search(runner: TrialRunner, space: Space, storage: str | None = None) -> TuneResult:

@@ -178,6 +178,7 @@ class SearchTable:
         share: float,
         seed: int,
         rates: tuple[float, float] | None = None,
+        metric: str = "test_loss",
         **more: Any,
     ) -> Found:
         """Search as ``lrbench tune`` does, the finals included.
@@ -188,6 +189,7 @@ class SearchTable:
             seed: of the sampler.
             rates: the base rates among which all families are searched; None: those of the range test, for the
                 families that are searched by default.
+            metric: the objective of the search; what it finds is judged by the test loss all the same.
             more: settings of the section ``search`` that are not the defaults.
         """
         workload, runs, budget = self.table["about"]["workload"], _Played(self.runs), int(share * self.exhaustive)
@@ -203,7 +205,7 @@ class SearchTable:
         spec = {
             "name": "table",
             "workload": {"net": "lenet", "dataset": "digits", **{name: workload[name] for name in kept}},
-            "objective": {"metric": "test_loss"},
+            "objective": {"metric": metric},
             "search": {
                 **more,
                 "finalists": finalists,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from factories.made_up_runs import made_up_runner
 from factories.search_table import SearchTable
 from optuna.trial import FrozenTrial
 from pydantic import ValidationError
@@ -12,10 +13,13 @@ from pydantic import ValidationError
 import lrbench.tuning.predicted
 from lrbench.errors import ResultsError
 from lrbench.metrics.objective import ACCURACY, Objective
+from lrbench.policies.table import MODERN
+from lrbench.predicting.predictor import fit_ranker
 from lrbench.spec.sections import SearchSettings
 from lrbench.tuning.predicted import EVERY, FEWEST_CURVES, PredictedProposals
+from lrbench.tuning.space import search_space
 from lrbench.tuning.trials import OUTCOME, proposal_of
-from lrbench.tuning.tune import with_defaults
+from lrbench.tuning.tune import search, with_defaults
 
 TEST_LOSS = Objective("test_loss", "minimize")
 
@@ -33,8 +37,9 @@ def table(repository):
         ({"by": "iterations"}, TEST_LOSS, "median", False),
         ({}, Objective("test_loss", "minimize", "best"), "median", False),
         ({}, Objective("perplexity", "minimize"), "none", False),
-        ({}, ACCURACY, "none", False),
-        ({}, Objective("accuracy", "maximize", "best"), "median", False),
+        ({}, ACCURACY, "none", True),
+        ({}, Objective("accuracy", "maximize", "best"), "none", True),
+        ({"predictions": False}, Objective("accuracy", "maximize", "best"), "median", False),
         ({"pruner": "hyperband", "predictions": False}, TEST_LOSS, "hyperband", False),
         ({"predictions": True}, ACCURACY, "none", True),
     ],
@@ -57,8 +62,8 @@ class Recorded:
         self.calls: list[tuple[list[FrozenTrial], dict[str, Any] | None]] = []
         point = PredictedProposals.point
 
-        def recorded(proposals, trials):
-            found = point(proposals, trials)
+        def recorded(proposals, trials, most_parts):
+            found = point(proposals, trials, most_parts)
             self.calls.append((list(trials), found))
             return found
 
@@ -84,7 +89,7 @@ def test_from_six_trained_policies_on_two_of_three_are_predicted_and_none_twice(
 
 
 def test_curves_that_cannot_be_fitted_leave_the_proposals_to_the_sampler(table, digits, tmp_path, monkeypatch):
-    def refused(curves):
+    def refused(curves, others):
         raise ResultsError("no two of the curves are annealed in different shapes")
 
     recorded = Recorded(monkeypatch)
@@ -92,3 +97,28 @@ def test_curves_that_cannot_be_fitted_leave_the_proposals_to_the_sampler(table, 
     found = table.search(digits, tmp_path, 0.03, 0)
     assert found.tried > FEWEST_CURVES
     assert all(point is None for _, point in recorded.calls)
+
+
+def test_by_accuracy_the_error_rates_are_predicted(table, digits, tmp_path, monkeypatch):
+    fitted = []
+
+    def fit(curves, others):
+        fitted.extend(curves)
+        return fit_ranker(curves, others)
+
+    monkeypatch.setattr(lrbench.tuning.predicted, "fit_ranker", fit)
+    recorded = Recorded(monkeypatch)
+    table.search(digits, tmp_path, 0.04, 0, metric="accuracy")
+    assert sum(point is not None for _, point in recorded.calls) >= 3
+    for curve in fitted:
+        rows = table.runs[curve.name, 0].rows
+        assert curve.losses == pytest.approx([1 - row.metrics["accuracy_top1"] for row in rows])
+
+
+def test_in_a_small_budget_only_todays_schedules_are_predicted(tmp_path, digits, monkeypatch):
+    recorded = Recorded(monkeypatch)
+    runner = made_up_runner(tmp_path, digits, "rates: [0.01, 0.1]\ntrials: 12")
+    settings = runner.experiment.settings.search
+    result = search(runner, search_space(settings, settings.rates, runner.experiment.document))
+    assert sum(point is not None for _, point in recorded.calls) >= 2
+    assert {tried.function for tried in result.tried} <= set(MODERN)

@@ -40,7 +40,8 @@ def no_waiting_for_the_disk(monkeypatch):
 
 @pytest.fixture
 def runner(tmp_path, digits):
-    return lambda text: made_up_runner(tmp_path, digits, text)
+    """Makes the runner of a search that leaves all proposals to the sampler."""
+    return lambda text: made_up_runner(tmp_path, digits, f"{text}\npredictions: false")
 
 
 def space_of(runner):
