@@ -225,10 +225,10 @@ def rerank(runner: TrialRunner, texts: Sequence[str], chosen: int) -> tuple[Conf
         value = rank_key(row.value, row.unknown_share, metric)
         return (rank_key(row.to_target, 0, metric), value) if settings.by == "iterations" else (value,)
 
-    policies, ended = [parse_policy(text) for text in texts], list[Confirmed]()
+    policies, ranked = [parse_policy(text) for text in texts], list[Confirmed]()
     for number, count in enumerate(final_rounds(settings, len(texts), chosen), start=1):
-        seeds = [settings.search_seed + seed for seed in range(number + 1)]
-        rows = confirm(runner, dict.fromkeys(policies[:count], FINALIST), seeds)
-        rows = sorted((replace(row, at=at) for row in rows), key=order)
-        policies, ended = [row.policy for row in rows], [*rows, *ended[count:]]
-    return tuple(ended)
+        seeds = range(settings.search_seed, settings.search_seed + number + 1)
+        rows = (replace(row, at=at) for row in confirm(runner, dict.fromkeys(policies[:count], FINALIST), seeds))
+        ranked = [*sorted(rows, key=order), *ranked[count:]]
+        policies = [row.policy for row in ranked]
+    return tuple(ranked)

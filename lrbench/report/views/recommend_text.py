@@ -92,11 +92,10 @@ def avoid_sentences(found: Recommendation) -> Iterator[str]:
     target = "" if found.target is None else target_text(found.target)
     for each in found.avoid[:SHOWN]:
         of = f"{each.count} of {len(each.entry.samples)} seeds" if len(each.entry.samples) > 1 else "its one seed"
-        there = (
-            "" if each.measured_here else f" on {with_solver(workload_title(each.entry.workload), each.entry.workload)}"
-        )
-        if (engine := each.entry.workload.engine_name) != found.query.engine:
-            there += f" ({engine}, not {found.query.engine})"
+        workload = each.entry.workload
+        there = "" if each.measured_here else f" on {with_solver(workload_title(workload), workload)}"
+        if workload.engine_name != found.query.engine:
+            there += f" ({workload.engine_name}, not {found.query.engine})"
         if each.why == "diverged":
             yield f"{each.policy}: diverged with {of}{there} [{each.entry.id[:8]}]"
         else:
