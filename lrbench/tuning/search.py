@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from lrbench.errors import Interrupted, PolicyError
 from lrbench.executors.dispatcher import Outcome
 from lrbench.executors.plan import Task
@@ -20,6 +22,7 @@ from lrbench.policies import parse_policy
 from lrbench.policies.table import MODERN
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.files import LOCK
 from lrbench.tuning.predicted import PredictedProposals
 from lrbench.tuning.space import Space
 from lrbench.tuning.study import STARTUP_TRIALS, sampler_settings, study_of
@@ -51,6 +54,8 @@ class Search:
         self._runner, self._study, self._space = runner, study, space
         self._predicted = PredictedProposals(runner, space) if self._settings.predictions else None
         self._trials: dict[int, optuna.Trial] = {}
+        self._turn = FileLock(runner.folder / LOCK)
+        """Held while a policy is proposed: two processes would both take the last place in the budget."""
         self._ended: dict[int, Outcome] = {}
         """With ``search.ahead``, the ends of runs that are not in the study yet, by the number of the task."""
 
@@ -90,22 +95,25 @@ class Search:
         None where a running trial has to end first: it may leave room in the budget.
         """
         yield from self._left_behind()
+        self._runner.folder.mkdir(parents=True, exist_ok=True)
         repeats = 0
         while repeats < MOST_REPEATS:
             if not self._caught_up():
                 yield None
                 continue
-            if self._spent():
+            with self._turn:
+                spent = self._spent()
+                trial = None if spent or not self._enqueue_point(repeats) else self._study.ask()
+                task = None if trial is None else self._task(trial)
+            if spent:
                 if not self._trials:
                     return
                 first = min(self._trials)
                 if not self._tell_ended(partial(operator.eq, first)):
                     yield None
                 continue
-            if not self._enqueue_point(repeats):
+            if trial is None:
                 return
-            trial = self._study.ask()
-            task = self._task(trial)
             repeats = repeats + 1 if task is None else 0
             if task is not None:
                 self._trials[task.number] = trial
@@ -155,7 +163,7 @@ class Search:
             iterations = cost(trials) + (running + 1) * self._runner.experiment.workload.iterations
             if iterations > self._settings.iterations:
                 return True
-        # Two processes that ask at the same moment may propose the same policy, which is tried once.
+        # Two processes without a common folder may propose the same policy, which is tried once.
         return most is not None and len({proposal_of(trial)["run"] for trial in trials if proposal_of(trial)}) >= most
 
     def _enqueue_point(self, repeats: int) -> bool:

@@ -6,8 +6,10 @@ import hashlib
 import inspect
 import json
 import math
+import threading
 from collections import Counter
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import optuna
@@ -220,6 +222,23 @@ def test_a_policy_that_two_processes_proposed_at_once_counts_once(runner):
     again = found(runner(RATES + "\ntrials: 5"))
     assert again.tried[:3] == first.tried
     assert len({tried.policy for tried in again.tried}) == 5
+
+
+def test_two_processes_do_not_both_take_the_last_place_in_the_budget(runner, monkeypatch):
+    found(runner(RATES + "\ntrials: 3"))
+    ask = optuna.Study.ask
+    together = threading.Barrier(2)
+
+    def ask_together(study):
+        with suppress(threading.BrokenBarrierError):
+            together.wait(timeout=0.5)
+        study.sampler.reseed_rng()  # as in processes that have proposed different policies before
+        return ask(study)
+
+    monkeypatch.setattr("optuna.Study.ask", ask_together)
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(found, [runner(RATES + "\ntrials: 4") for _ in range(2)]))
+    assert [len(result.tried) for result in results] == [4, 4]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "quasi-random"])
