@@ -37,7 +37,7 @@ def test_values_are_rounded():
 
 
 def test_without_scikit_learn_the_extra_to_install_is_named(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(DataError, match=r"needs scikit-learn; pip install 'lrbench\[digits\]'"):
         prepare("digits", tmp_path)
 
@@ -45,4 +45,12 @@ def test_without_scikit_learn_the_extra_to_install_is_named(monkeypatch, tmp_pat
 def test_other_digits_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("lrbench.data.digits.IMAGES_SHA256", "0" * 64)
     with pytest.raises(DataError, match="load_digits: the labels are right, the pixels are not"):
+        read(Sources(None, tmp_path))
+
+
+def test_digits_that_cannot_be_read_are_refused_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setattr("lrbench.data.digits.FILE", "nowhere.csv.gz")
+    with pytest.raises(
+        DataError, match=r"sklearn/nowhere.csv.gz: the digits of scikit-learn cannot be read: .*; install"
+    ):
         read(Sources(None, tmp_path))
