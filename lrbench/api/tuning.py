@@ -38,9 +38,9 @@ from lrbench.tuning.proposing import proposed
 from lrbench.tuning.range_test.plan import plan_for
 from lrbench.tuning.range_test.result import RangeResult
 from lrbench.tuning.range_test.running import FEW_IMAGES, range_test, sweep_tasks
+from lrbench.tuning.result import TuneResult
 from lrbench.tuning.study import check_storage
 from lrbench.tuning.trial_runner import TrialRunner
-from lrbench.tuning.tune import TuneResult
 from lrbench.tuning.tune import tune as search
 
 LOG = logging.getLogger("lrbench")

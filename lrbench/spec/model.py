@@ -14,6 +14,7 @@ from lrbench.errors import PolicyError
 from lrbench.metrics.objective import AnyTarget, Objective, Target, is_evaluated, is_measured, known_goal
 from lrbench.spec.momentum import Momentum, check_momentum
 from lrbench.spec.objective import ObjectiveSettings, TargetSettings, no_metric
+from lrbench.spec.search_settings import SearchSettings
 from lrbench.spec.sections import (
     CompositionSettings,
     Count,
@@ -24,7 +25,6 @@ from lrbench.spec.sections import (
     Order,
     Positive,
     RangeSettings,
-    SearchSettings,
     Text,
     Word,
 )

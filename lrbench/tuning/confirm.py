@@ -19,7 +19,7 @@ from lrbench.policies import Policy, parse_policy
 from lrbench.runner import Pause
 from lrbench.runs.evaluations import columns_of
 from lrbench.runs.status import COMPLETED
-from lrbench.spec.sections import SearchSettings
+from lrbench.spec.search_settings import SearchSettings
 from lrbench.tuning.trial_runner import TrialRunner
 
 SUFFIX, FINALIST = "confirmed", "finalist"

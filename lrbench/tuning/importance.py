@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lrbench.policies import parse_policy
-from lrbench.tuning.tune import TuneResult
+from lrbench.tuning.result import TuneResult
 
 if TYPE_CHECKING:
     import optuna

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import random
 import time
@@ -24,8 +23,9 @@ from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.files import LOCK
 from lrbench.tuning.predicted import PredictedProposals
+from lrbench.tuning.pruning import Pruning
 from lrbench.tuning.space import Space
-from lrbench.tuning.study import STARTUP_TRIALS, sampler_settings, study_of
+from lrbench.tuning.study import STARTUP_TRIALS, sampler_settings
 from lrbench.tuning.suggestion import least_tried, spread_rate, suggest, suggest_evenly, untried
 from lrbench.tuning.trial_runner import TrialRunner
 from lrbench.tuning.trials import ASKED, OUTCOME, SAMPLER, cost, proposal_of
@@ -52,6 +52,7 @@ class Search:
         self._settings, self._target = settings.search, target_of(settings.aim)
         self._objective = settings.objective.searched
         self._runner, self._study, self._space = runner, study, space
+        self._pruning = Pruning(study, self._settings, self._objective, self._target)
         self._predicted = PredictedProposals(runner, space) if self._settings.predictions else None
         self._trials: dict[int, optuna.Trial] = {}
         self._turn = FileLock(runner.folder / LOCK)
@@ -140,18 +141,6 @@ class Search:
             self._tell(self._ended.pop(number))
         return bool(numbers)
 
-    def _known_to(self, trial: optuna.Trial) -> list[optuna.trial.FrozenTrial]:
-        """The trials that the pruning of one may depend on."""
-        trials = self._study.get_trials(deepcopy=False)
-        ahead = self._settings.ahead
-        return trials if ahead is None else [each for each in trials if each.number <= trial.number - ahead]
-
-    def _should_prune(self, trial: optuna.Trial) -> bool:
-        if self._settings.ahead is None:
-            return trial.should_prune()
-        own = self._study.get_trials(deepcopy=False)[trial.number]
-        return bool(self._study.pruner.prune(study_of(self._study, [*self._known_to(trial), own]), own))
-
     def _spent(self) -> bool:
         """Whether the budget has no room for one more policy, were it and the running ones trained to their ends."""
         trials = self._study.get_trials(deepcopy=False)
@@ -233,7 +222,7 @@ class Search:
             parse_policy(policy),
             self._settings.search_seed,
             number=trial.number + 1,
-            pause=lambda rows: self._pruned(trial, rows, reported),
+            pause=lambda rows: self._pruning.reason(trial, rows, reported),
         )
 
     def _left_behind(self) -> Iterator[Task]:
@@ -248,44 +237,6 @@ class Search:
                 task = self._made(trial, proposal_of(found)["policy"])
                 self._trials[task.number] = trial
                 yield task
-
-    def _pruned(self, trial: optuna.Trial, rows: Sequence[Evaluation], reported: set[int]) -> str | None:
-        """Report the newest evaluation; return why to give up, or None. Called on the run's own thread."""
-        from optuna.exceptions import UpdateFinishedTrialError
-
-        if self._settings.by == "both":
-            return None
-        best, step = self._report(rows), len(rows)
-        if best is None:
-            return None
-        if step not in reported:
-            reported.add(step)
-            try:
-                trial.report(best, step)
-            except UpdateFinishedTrialError:
-                return "pruned: another process ended the trial"
-        if self._beaten(trial, rows):
-            return "pruned: another policy had reached the target by this iteration"
-        return "pruned: others were better by this iteration" if self._should_prune(trial) else None
-
-    def _report(self, rows: Sequence[Evaluation]) -> float | None:
-        """The value that trials are pruned by; None where none is known."""
-        if self._settings.by == "value" or self._target is None:
-            return self._objective.judged(rows)
-        metric = self._target.metric
-        best = metric.best(rows)
-        return None if best is None else 1 - best if metric.is_accuracy else -metric.order(best)
-
-    def _beaten(self, trial: optuna.Trial, rows: Sequence[Evaluation]) -> bool:
-        """Whether a search for the fewest iterations has a policy that reached the target by the run's iteration."""
-        if self._settings.by != "iterations" or self._settings.pruner == "none":
-            return False
-        found = [
-            reached
-            for other in self._known_to(trial)
-            if (reached := other.user_attrs.get(OUTCOME, {}).get("iterations_to_target")) is not None
-        ]
-        return rows[-1].iteration >= min(found, default=math.inf)
 
     def _tell(self, outcome: Outcome) -> None:
         """Record in the study how a run ended."""

@@ -16,7 +16,7 @@ from lrbench.policies.grids import is_grid
 from lrbench.policies.parameters import Nested, NestedList
 from lrbench.policies.table import MODERN, PAPER_CYCLIC, families, function_names
 from lrbench.spec.document import Document
-from lrbench.spec.sections import SearchSettings
+from lrbench.spec.search_settings import SearchSettings
 from lrbench.spec.yaml_loader import shown
 from lrbench.tuning.range_test.result import RangeResult
 

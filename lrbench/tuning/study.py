@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lrbench.errors import SpecError, UsageError
 from lrbench.metrics.objective import Goal
-from lrbench.spec.sections import SearchSettings
+from lrbench.spec.search_settings import SearchSettings
 from lrbench.storage import open_regular
 from lrbench.tuning.database.connection import WRITES, Location, connect, locate, reason_of, refuse_mistyped
 from lrbench.urls import hide_secrets_of, is_mistyped_url, shown_url

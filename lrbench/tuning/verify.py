@@ -26,9 +26,10 @@ from lrbench.tuning.database.schema import EntryQuery
 from lrbench.tuning.early_stopping import Curve, TargetFeasibility
 from lrbench.tuning.recommending.ranking import effective_policy
 from lrbench.tuning.recommending.similarity import WorkloadQuery, similarity
+from lrbench.tuning.result import TuneResult
 from lrbench.tuning.space import Space
 from lrbench.tuning.trial_runner import TrialRunner
-from lrbench.tuning.tune import TuneResult, reranked, search
+from lrbench.tuning.tune import reranked, search
 
 SUFFIX = "verify"
 Phase = Literal["policy", "database", "search"]

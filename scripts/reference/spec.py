@@ -21,7 +21,8 @@ from lrbench.spec.model import (
     WorkloadSettings,
 )
 from lrbench.spec.objective import ObjectiveSettings, TargetSettings
-from lrbench.spec.sections import CompositionSettings, EngineSettings, RangeSettings, SearchSettings
+from lrbench.spec.search_settings import SearchSettings
+from lrbench.spec.sections import CompositionSettings, EngineSettings, RangeSettings
 from lrbench.spec.seeds import AddedSeeds
 from lrbench.spec.snapshots import SnapshotSettings
 from reference import NOTE

@@ -102,7 +102,7 @@ def test_a_file_that_is_named(lrbench, tmp_path, monkeypatch, put, arguments):
 
 def test_the_journal_of_a_study(lrbench, tmp_path, put):
     from lrbench.errors import SpecError
-    from lrbench.spec.sections import SearchSettings
+    from lrbench.spec.search_settings import SearchSettings
     from lrbench.tuning.study import open_study
 
     path = put(tmp_path / "study.journal")

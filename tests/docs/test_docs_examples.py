@@ -25,7 +25,8 @@ from lrbench.policies import Policy, expand_policies, functions, parse_policy
 from lrbench.spec.document import read_document
 from lrbench.spec.model import ExperimentSettings, SolverSettings, WorkloadSettings
 from lrbench.spec.reading import read_experiment
-from lrbench.spec.sections import EngineSettings, RangeSettings, SearchSettings
+from lrbench.spec.search_settings import SearchSettings
+from lrbench.spec.sections import EngineSettings, RangeSettings
 from lrbench.tuning.recommending.rescaling import rescaled
 from lrbench.tuning.space import search_space
 

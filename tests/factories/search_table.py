@@ -20,7 +20,7 @@ from lrbench.policies import Choice, Policy, Shape, parse_policy
 from lrbench.runs.evaluations import Evaluation
 from lrbench.spec.model import TuningSettings
 from lrbench.spec.reading import python_experiment
-from lrbench.spec.sections import SearchSettings
+from lrbench.spec.search_settings import SearchSettings
 from lrbench.tuning.confirm import final_rounds, finalist_count
 from lrbench.tuning.space import DEFAULT, Part, Space
 from lrbench.tuning.tune import reranked, search

@@ -13,7 +13,7 @@ from lrbench.report.page.search import charts
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_document
 from lrbench.tuning.importance import importances, traits
-from lrbench.tuning.tune import Tried, TuneResult
+from lrbench.tuning.result import Tried, TuneResult
 
 pytest.importorskip("sklearn")
 

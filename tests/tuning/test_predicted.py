@@ -15,7 +15,7 @@ from lrbench.errors import ResultsError
 from lrbench.metrics.objective import ACCURACY, Objective
 from lrbench.policies.table import MODERN
 from lrbench.predicting.predictor import fit_ranker
-from lrbench.spec.sections import SearchSettings
+from lrbench.spec.search_settings import SearchSettings
 from lrbench.tuning.predicted import EVERY, FEWEST_CURVES, PredictedProposals
 from lrbench.tuning.space import search_space
 from lrbench.tuning.trials import OUTCOME, proposal_of

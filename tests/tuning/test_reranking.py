@@ -11,7 +11,7 @@ from factories.replay import Played
 from lrbench.policies import parse_policy
 from lrbench.report.render import render
 from lrbench.report.views.tune import tune_data, tune_document
-from lrbench.spec.sections import SearchSettings
+from lrbench.spec.search_settings import SearchSettings
 from lrbench.tuning.confirm import final_rounds, rerank
 from lrbench.tuning.space import search_space
 from lrbench.tuning.tune import tune

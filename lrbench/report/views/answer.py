@@ -20,7 +20,7 @@ from lrbench.statistics.two_values import why_untested
 from lrbench.statistics.verdicts import p_values
 from lrbench.tuning.composing.building import COMPOSED, SINGLE
 from lrbench.tuning.confirm import Confirmed
-from lrbench.tuning.tune import FOUND
+from lrbench.tuning.result import FOUND
 
 RunCommand = Callable[[str], str]
 """Makes the ``lrbench run`` of a policy's text with the spec and options of the command that answers."""

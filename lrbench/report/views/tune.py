@@ -32,7 +32,7 @@ from lrbench.report.views.confirmation import (
 from lrbench.report.views.ranking_data import target_data
 from lrbench.tuning.confirm import Confirmed
 from lrbench.tuning.importance import Traits, importances, traits
-from lrbench.tuning.tune import Tried, TuneResult
+from lrbench.tuning.result import Tried, TuneResult
 
 SHOWN = 5
 

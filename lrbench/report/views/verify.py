@@ -13,7 +13,7 @@ from lrbench.report.views.answer import Answer, RunCommand, answer_blocks, answe
 from lrbench.report.views.ranking_data import target_data
 from lrbench.report.views.tune import search_cost, tune_data
 from lrbench.tuning.composing.selection import ComposeResult
-from lrbench.tuning.tune import TuneResult
+from lrbench.tuning.result import TuneResult
 from lrbench.tuning.verify import Attempt, Verdict
 
 _PHASES = {"policy": "the policy", "database": "known policies", "search": "searched for"}

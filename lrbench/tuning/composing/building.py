@@ -19,9 +19,10 @@ from lrbench.tuning.composing.selection import CandidateScore, ComposeCost, Comp
 from lrbench.tuning.composing.stages import Plateau, check_ends, check_monitor, monitored, planned_ends, stretch_of
 from lrbench.tuning.confirm import SUFFIX as CONFIRMED
 from lrbench.tuning.confirm import confirm
+from lrbench.tuning.result import BASELINE
 from lrbench.tuning.space import Space
 from lrbench.tuning.trial_runner import TrialRunner
-from lrbench.tuning.tune import BASELINE, earlier, reranked
+from lrbench.tuning.tune import earlier, reranked
 
 SUFFIX = "compose"
 COMPOSED, SINGLE = "composed", "best single"
