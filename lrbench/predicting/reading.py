@@ -130,7 +130,7 @@ def _of_results(
             remedy="give the results of this spec, or change it with --set and --engine",
         )
     if others:
-        notes.append(f"{path_text(path)}: {others} runs of another workload, solver or engine are not fitted")
+        notes.append(f"{path_text(path)}: runs of another workload, solver or engine, not fitted: {others}")
     return seeds
 
 

@@ -84,7 +84,9 @@ def planned_stages(experiment: Experiment) -> PlannedPart:
         runs += settings.candidates
         iterations += settings.candidates * (compared - start) + settings.beam * (end - compared)
     evaluations = _parts(iterations, experiment.workload.test_interval)
-    return PlannedPart(f"{len(ends)} stages", "at most", runs, iterations, evaluations)
+    return PlannedPart(
+        f"{len(ends)} {'stage' if len(ends) == 1 else 'stages'}", "at most", runs, iterations, evaluations
+    )
 
 
 def planned_confirmation(experiment: Experiment, found: int) -> Iterator[PlannedPart]:

@@ -306,7 +306,8 @@ class SearchPhase:
         except NotResumable as error:
             self.not_composed = f"no policy was composed: {error}"
             return
-        yield Candidate(self.composed.policy, f"composed in {len(self.composed.stages)} stages")
+        count = len(self.composed.stages)
+        yield Candidate(self.composed.policy, f"composed in {count} {'stage' if count == 1 else 'stages'}")
 
     def _aimed(self) -> TrialRunner:
         """The runner of searches for the fewest iterations to the target."""

@@ -136,7 +136,7 @@ def test_runs_of_another_workload_are_not_fitted(tmp_path):
 
     found = read_curves(tmp_path, of_batch(7))
     assert [curve.name for curve in found.curves] == ["FIX(k0=0.2)"]
-    assert found.notes == [f"{tmp_path}: 1 runs of another workload, solver or engine are not fitted"]
+    assert found.notes == [f"{tmp_path}: runs of another workload, solver or engine, not fitted: 1"]
     with pytest.raises(ResultsError, match="none of the 2 runs is of the spec's net, data set, batch size, solver"):
         read_curves(tmp_path, of_batch(8))
 

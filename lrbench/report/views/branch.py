@@ -10,7 +10,7 @@ from pathlib import Path
 from lrbench.metrics.objective import Objective
 from lrbench.metrics.summary import summarise
 from lrbench.report.document import Block, Column, Command, Document, Heading, Paragraph, Table
-from lrbench.report.formats import mean_and_deviation, objective_heading
+from lrbench.report.formats import counted, mean_and_deviation, objective_heading
 from lrbench.tuning.branching import LengthResult
 
 
@@ -70,7 +70,7 @@ def _blocks(
     ]
     trained, apart = sum(one.trained for one in lengths), [one.iterations * len(one.seeds) for one in lengths]
     ended = [status for one in lengths for status in one.statuses if status != "finished"]
-    notes = [f"{len(ended)} runs did not finish: {', '.join(sorted(set(ended)))}"] if ended else []
+    notes = [f"{counted(len(ended), 'run', 'runs')} did not finish: {', '.join(sorted(set(ended)))}"] if ended else []
     if all(len(one.seeds) == 1 for one in lengths):
         notes.append("one seed each: differences may be chance")
     return [

@@ -9,7 +9,7 @@ from typing import Any
 
 from lrbench.metrics.objective import AnyTarget, Objective
 from lrbench.report.document import Block, Code, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import known_number, objective_heading, target_text, unit_text
+from lrbench.report.formats import counted, known_number, objective_heading, target_text, unit_text
 from lrbench.report.views.answer import RunCommand, answer_blocks, answer_data, confirmed_answer
 from lrbench.report.views.confirmation import (
     baseline_text,
@@ -48,7 +48,7 @@ def compose_document(
 
 
 def _blocks(result: ComposeResult, workload: str, target: AnyTarget | None) -> Iterator[Block]:
-    yield Heading(f"{workload}: a policy composed in {len(result.stages)} stages")
+    yield Heading(f"{workload}: a policy composed in {counted(len(result.stages), 'stage', 'stages')}")
     yield Paragraph(judged_on(result.evaluated_on, result.data))
     yield from map(Paragraph, result.declared)
     yield _stages(result, workload)
@@ -129,8 +129,9 @@ def cost_text(result: ComposeResult) -> str:
     """Return the cost of the search and the confirmation."""
     cost = result.cost
     text = (
-        f"cost of the search: {cost.runs} runs, {cost.iterations:,} training iterations (what a run took over from "
-        f"its parent counted once) = {cost.full_runs:.1f} full runs, {cost.seconds:,.0f} s added up over the runs"
+        f"cost of the search: {counted(cost.runs, 'run', 'runs')}, {cost.iterations:,} training iterations (what a run "
+        f"took over from its parent counted once) = {cost.full_runs:.1f} full runs, "
+        f"{cost.seconds:,.0f} s added up over the runs"
     )
     if result.range_cost is not None:
         text += f"; {range_cost(result.range_cost)}"

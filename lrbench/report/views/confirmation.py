@@ -13,6 +13,7 @@ from lrbench.report.document import Cell, Column, Table
 from lrbench.report.formats import (
     EQUAL_SEEDS,
     NOTHING,
+    counted,
     known_number,
     mean_and_deviation,
     number,
@@ -110,8 +111,9 @@ def confirmation_cost(confirmed: Sequence[Confirmed]) -> str:
     """Return the cost of the confirming runs."""
     outcomes = [outcome for row in confirmed for outcome in row.outcomes]
     return (
-        f"of the confirmation: {len(outcomes)} runs, {sum(outcome.iterations for outcome in outcomes):,} "
-        f"iterations, {sum(outcome.seconds for outcome in outcomes):,.0f} s"
+        f"of the confirmation: {counted(len(outcomes), 'run', 'runs')}, "
+        f"{sum(outcome.iterations for outcome in outcomes):,} iterations, "
+        f"{sum(outcome.seconds for outcome in outcomes):,.0f} s"
     )
 
 
@@ -122,7 +124,8 @@ def baseline_text(reason: str) -> str:
 
 def range_cost(cost: RangeCost) -> str:
     """Return the cost of a range test as a part of that of a search."""
-    return f"of the range test before it: {cost.runs} runs, {cost.iterations:,} iterations, {cost.seconds:,.0f} s"
+    runs = counted(cost.runs, "run", "runs")
+    return f"of the range test before it: {runs}, {cost.iterations:,} iterations, {cost.seconds:,.0f} s"
 
 
 def confirmed_data(confirmed: Sequence[Confirmed]) -> list[dict[str, Any]]:

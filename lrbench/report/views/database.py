@@ -16,6 +16,7 @@ from lrbench.metrics.registry import METRICS, unknown_metric
 from lrbench.metrics.summary import RankKey, rank_key
 from lrbench.report.document import Block, Column, Command, Document, Heading, Items, Table
 from lrbench.report.formats import (
+    counted,
     heading,
     known_number,
     mean_and_deviation,
@@ -253,7 +254,7 @@ def _facts(entry: Entry) -> Iterable[tuple[str, str]]:
     objective = entry.objective
     if not objective.is_accuracy:
         yield "objective", f"{objective.goal} {objective.metric}, at its {objective.at} evaluation"
-    yield "runs", f"{len(entry.samples)} seeds: {status_counts(entry_statuses(entry))}"
+    yield "runs", f"{counted(len(entry.samples), 'seed', 'seeds')}: {status_counts(entry_statuses(entry))}"
     seconds = "" if cost.train_seconds is None else f", {number(cost.train_seconds, 'seconds')} s of training"
     yield "cost", f"{cost.iterations:,} iterations in all{seconds}"
 

@@ -13,7 +13,7 @@ from lrbench.metrics.metric import Unit
 from lrbench.metrics.summary import summarise
 from lrbench.report.document import Block, Code, Command, Document, Heading, Items, Paragraph, Table
 from lrbench.report.document import Column as TableColumn
-from lrbench.report.formats import EQUAL_SEEDS, NOTHING, mean_and_deviation, mean_of_some
+from lrbench.report.formats import EQUAL_SEEDS, NOTHING, counted, mean_and_deviation, mean_of_some
 from lrbench.report.views.answer import next_commands
 from lrbench.spec.program import ProgramArguments
 from lrbench.tuning.baselines import cosine_from
@@ -148,8 +148,8 @@ def _mark(result: RangeResult, rate: float) -> str:
 def cost_text(cost: RangeCost) -> str:
     """Return the cost of the range test."""
     return (
-        f"cost: {cost.runs} runs, {cost.iterations:,} iterations, {cost.train_seconds:,.0f} s of training and "
-        f"{cost.evaluation_seconds:,.0f} s of evaluations, added up over the runs"
+        f"cost: {counted(cost.runs, 'run', 'runs')}, {cost.iterations:,} iterations, {cost.train_seconds:,.0f} s of "
+        f"training and {cost.evaluation_seconds:,.0f} s of evaluations, added up over the runs"
     )
 
 

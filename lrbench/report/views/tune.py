@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lrbench.report.document import Block, Column, Document, Heading, Paragraph, Table
-from lrbench.report.formats import known_number, objective_heading, status_counts, target_text
+from lrbench.report.formats import counted, known_number, objective_heading, status_counts, target_text
 from lrbench.report.page.html import search_html
 from lrbench.report.page.search import charts
 from lrbench.report.views.answer import (
@@ -196,8 +196,9 @@ def search_cost(result: TuneResult) -> str:
     """Return the cost of the search, the finals and the confirmation."""
     runs = result.iterations / result.run_iterations
     text = (
-        f"cost of the search: {len(result.tried)} policies ({_counts(result)}), {result.iterations:,} training "
-        f"iterations = {runs:.1f} full runs, {result.seconds:,.0f} s added up over the runs"
+        f"cost of the search: {counted(len(result.tried), 'policy', 'policies')} ({_counts(result)}), "
+        f"{result.iterations:,} training iterations = {runs:.1f} full runs, "
+        f"{result.seconds:,.0f} s added up over the runs"
     )
     if result.range_cost is not None:
         text += f"; {range_cost(result.range_cost)}"
@@ -205,7 +206,8 @@ def search_cost(result: TuneResult) -> str:
         known = {tried.run for tried in result.tried}
         more = [outcome for row in result.finals for outcome in row.outcomes if outcome.run not in known]
         text += (
-            f"; of the finals: {len(more)} runs more, {sum(outcome.iterations for outcome in more):,} iterations, "
+            f"; of the finals: {counted(len(more), 'run', 'runs')} more, "
+            f"{sum(outcome.iterations for outcome in more):,} iterations, "
             f"{sum(outcome.seconds for outcome in more):,.0f} s"
         )
     if result.confirmed:

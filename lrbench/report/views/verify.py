@@ -51,7 +51,7 @@ def _blocks(verdict: Verdict, tuned: TuneResult | None, composed: ComposeResult 
         yield Paragraph(search_cost(tuned))
     if composed is not None:
         yield Paragraph(
-            f"cost of composing: {composed.cost.runs} runs, {composed.cost.iterations:,} training "
+            f"cost of composing: {counted(composed.cost.runs, 'run', 'runs')}, {composed.cost.iterations:,} training "
             f"iterations = {composed.cost.full_runs:.1f} full runs, {composed.cost.seconds:,.0f} s"
         )
     if verdict.evidence is not None and any(one.status == "pending" for a in verdict.attempts for one in a.outcomes):
