@@ -109,12 +109,13 @@ def difference(first: Summary, second: Summary, p: float | None, unit: Unit = "f
 
 def confirmation_cost(confirmed: Sequence[Confirmed]) -> str:
     """Return the cost of the confirming runs."""
-    outcomes = [outcome for row in confirmed for outcome in row.outcomes]
-    return (
-        f"of the confirmation: {counted(len(outcomes), 'run', 'runs')}, "
-        f"{sum(outcome.iterations for outcome in outcomes):,} iterations, "
-        f"{sum(outcome.seconds for outcome in outcomes):,.0f} s"
-    )
+    return f"of the confirmation: {spent([outcome for row in confirmed for outcome in row.outcomes])}"
+
+
+def spent(outcomes: Sequence[SeedOutcome], more: str = "") -> str:
+    """Return what runs took, such as ``2 runs, 600 iterations, 31 s``; ``more`` follows their number."""
+    iterations, seconds = sum(each.iterations for each in outcomes), sum(each.seconds for each in outcomes)
+    return f"{counted(len(outcomes), 'run', 'runs')}{more}, {iterations:,} iterations, {seconds:,.0f} s"
 
 
 def baseline_text(reason: str) -> str:

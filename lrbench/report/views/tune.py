@@ -27,6 +27,7 @@ from lrbench.report.views.confirmation import (
     judged_on,
     range_cost,
     samples_of,
+    spent,
     trained_on,
 )
 from lrbench.report.views.ranking_data import target_data
@@ -205,11 +206,7 @@ def search_cost(result: TuneResult) -> str:
     if result.finals:  # beyond the search, whose own runs are the first of each finalist
         known = {tried.run for tried in result.tried}
         more = [outcome for row in result.finals for outcome in row.outcomes if outcome.run not in known]
-        text += (
-            f"; of the finals: {counted(len(more), 'run', 'runs')} more, "
-            f"{sum(outcome.iterations for outcome in more):,} iterations, "
-            f"{sum(outcome.seconds for outcome in more):,.0f} s"
-        )
+        text += f"; of the finals: {spent(more, ' more')}"
     if result.confirmed:
         text += "; " + confirmation_cost(result.confirmed)
     return text
