@@ -80,7 +80,7 @@ class Training:
     rules: StoppingRules
     observer: Observer
     stop: threading.Event
-    pause: Pause = lambda evaluations: None
+    pause: Pause | None = None
     held: frozenset[int] = frozenset()
     machine: Mapping[str, Any] = field(default_factory=dict)
     _evaluations: list[Evaluation] = field(default_factory=list)
@@ -155,7 +155,7 @@ class Training:
             if why is not None:
                 self._save(session)
                 return Status("stopped", start, why)
-            wait = self.pause(self._evaluations) if self._evaluations else None
+            wait = self.pause(self._evaluations) if self.pause is not None and self._evaluations else None
             if wait is not None:
                 self._save(session)
                 return Status("pending", self._iteration, wait)

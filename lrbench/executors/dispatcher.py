@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from operator import setitem
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from lrbench.engines.base import Engine, Progress, Session
 from lrbench.errors import Interrupted
 from lrbench.executors.base import Places
+from lrbench.executors.bundles import MOST_BUNDLES, Bundled, BundledResult, BundleSizes, BundlingEngine, take_bundle
 from lrbench.executors.plan import RunSlot, Task
 from lrbench.runner import Observer, Training, failure_reason
 from lrbench.runs.directory import RunBusy, RunDirectory
@@ -21,6 +23,9 @@ from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
 
 WAIT_SECONDS = 0.5
+
+UnderWay = dict["Future[list[Outcome]]", tuple[list["Task"], "RunSlot | None"]]
+"""Tasks by what will give their outcomes, with the place that they are in; a bundle takes and gives one itself."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Dispatcher:
     _deaf: threading.Event = field(default_factory=threading.Event)
     _held_elsewhere: list[Task] = field(default_factory=list)
     _told_busy: set[int] = field(default_factory=set)
+    _sizes: BundleSizes = field(default_factory=BundleSizes)
 
     def run(
         self, tasks: Iterable[Task | None], on_end: Callable[[Outcome], None] = lambda outcome: None
@@ -89,6 +95,7 @@ class Dispatcher:
         where tasks are generated, each may depend on the outcomes before. A None among them means that there is none
         before something under way has ended.
         A run that another process holds is waited for at the end, and done here if that process leaves it undone.
+        Of short runs an engine that can trains some in one call.
 
         Args:
             on_end: called once per task, on this thread; its exceptions end the other tasks.
@@ -99,9 +106,9 @@ class Dispatcher:
         Raises:
             Interrupted: Ctrl-C; the children are ended, and what was done is on disk.
         """
-        with ThreadPoolExecutor(self.places.most, thread_name_prefix="run") as pool:
+        with ThreadPoolExecutor(self.places.most + self._most_bundles, thread_name_prefix="run") as pool:
             outcomes: list[Outcome] = []
-            waiting: dict[Future[Outcome], tuple[Task, RunSlot]] = {}
+            waiting: UnderWay = {}
             try:
                 for outcome in self._outcomes(iter(tasks), pool, waiting):
                     outcomes.append(outcome)
@@ -114,18 +121,24 @@ class Dispatcher:
                 self._end(waiting)
                 raise
 
-    def _outcomes(
-        self,
-        tasks: Iterator[Task | None],
-        pool: ThreadPoolExecutor,
-        waiting: dict[Future[Outcome], tuple[Task, RunSlot]],
-    ) -> Iterator[Outcome]:
+    @property
+    def _most_bundles(self) -> int:
+        return min(2 * self.places.most, MOST_BUNDLES) if isinstance(self.engine, BundlingEngine) else 0
+
+    def _outcomes(self, tasks: Iterator[Task | None], pool: ThreadPoolExecutor, waiting: UnderWay) -> Iterator[Outcome]:
         """Run as many tasks at a time as there are places, those held elsewhere last; yield the outcomes."""
         while True:
-            slot = self.places.take()
+            bundle: list[Task] = []
+            full = False
+            if self._most_bundles and self._sizes.next > 1:
+                full = len(waiting) >= self._most_bundles
+                bundle, tasks = ([], tasks) if full else take_bundle(tasks, self._sizes.next)
+            slot = None if bundle or full else self.places.take()
             task = None if slot is None else next(tasks, None)
-            if slot is not None and task is not None:
-                waiting[pool.submit(self._run, task, slot)] = task, slot
+            if bundle:
+                waiting[pool.submit(self._run_bundle, bundle)] = bundle, None
+            elif slot is not None and task is not None:
+                waiting[pool.submit(self._run_all, [task], slot)] = [task], slot
             elif slot is not None:
                 self.places.give(slot)
                 if not waiting:
@@ -137,15 +150,17 @@ class Dispatcher:
             elif not waiting:
                 self.places.wait(WAIT_SECONDS)
                 continue
-            done, _ = wait(waiting, timeout=0 if task is not None else WAIT_SECONDS, return_when=FIRST_COMPLETED)
+            seconds = 0 if bundle or task is not None else WAIT_SECONDS
+            done, _ = wait(waiting, timeout=seconds, return_when=FIRST_COMPLETED)
             ended = []
             for future in done:
-                task, slot = waiting.pop(future)
-                self.places.give(slot)
-                ended.append(self._outcome(future, task))
+                _, slot = waiting.pop(future)
+                if slot is not None:
+                    self.places.give(slot)
+                ended += [self._ended(outcome) for outcome in future.result()]
             yield from (outcome for outcome in ended if outcome.how != "busy")
 
-    def _end(self, waiting: Iterable[Future[Outcome]]) -> None:
+    def _end(self, waiting: Iterable[Future[list[Outcome]]]) -> None:
         self._stop.set()
         self.places.stop()
         for future in waiting:
@@ -153,9 +168,8 @@ class Dispatcher:
         for session in list(self._sessions.values()):
             session.abort()
 
-    def _outcome(self, future: Future[Outcome], task: Task) -> Outcome:
-        error = future.exception()
-        outcome = future.result() if error is None else Outcome(task, "ran", Status("failed", 0, failure_reason(error)))
+    def _ended(self, outcome: Outcome) -> Outcome:
+        task = outcome.task
         if outcome.how != "busy":
             with suppress(Exception):  # as in _tell
                 self.listener.ended(outcome)
@@ -174,6 +188,86 @@ class Dispatcher:
             news(*what)
         except Exception:  # noqa: BLE001 - a closed terminal, a full disk behind standard error, a defect
             self._deaf.set()
+
+    def _run_bundle(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """Run plain tasks in a bundle, then one by one those that it leaves and those that were begun before."""
+        outcomes: list[Outcome] = []
+        with ExitStack() as locks:
+            ready = [task for task in tasks if self._lock_new(task, locks)]
+            if ready:
+                results, machine = self._train_bundle(ready)
+                outcomes = [self._keep(*each, machine) for each in zip(ready, results, strict=False)]
+        done = {outcome.task.number for outcome in outcomes}
+        left = [task for task in tasks if task.number not in done]
+        if left:
+            slot = self._place()
+            try:
+                outcomes += self._run_all(left, slot)
+            finally:
+                self.places.give(slot)
+        return outcomes
+
+    def _lock_new(self, task: Task, locks: ExitStack) -> bool:
+        """Hold a run that has not begun; return whether it is such a run."""
+        directory = RunDirectory(task.folder)
+        with ExitStack() as own, suppress(Exception):  # which _run meets again, and says
+            if directory.status().done:
+                return False
+            own.enter_context(directory.locked())
+            if not directory.status().done and not directory.evaluations():
+                locks.push(own.pop_all())
+                return True
+        return False
+
+    def _train_bundle(self, tasks: Sequence[Task]) -> tuple[Sequence[BundledResult], Mapping[str, Any]]:
+        """Return the results of the first tasks of a bundle, and the machine that they were trained on."""
+        assert isinstance(self.engine, BundlingEngine)
+        slot = self._place()
+        try:
+            for task in tasks:
+                self._tell(self.listener.started, task)
+            begun = time.monotonic()
+            results: Sequence[BundledResult] = []
+            with suppress(Exception):  # what it cannot do may be done one by one
+                runs = [Bundled(task.job(slot), task.rules) for task in tasks]
+                results = self.engine.train_bundle(runs, slot, self._stop)
+            self._sizes.ended(time.monotonic() - begun, len(results), len(tasks))
+            return results, self.places.machine(slot) if results else {}
+        finally:
+            self.places.give(slot)
+
+    def _place(self) -> RunSlot:
+        while (slot := self.places.take()) is None:
+            if self._stop.is_set():
+                raise Interrupted("interrupted")
+            self.places.wait(WAIT_SECONDS)
+        return slot
+
+    def _keep(self, task: Task, result: BundledResult, machine: Mapping[str, Any]) -> Outcome:
+        """Write a run of a bundle to disk, and tell what happened in it."""
+        directory, status = RunDirectory(task.folder), result.status
+        try:
+            directory.describe(task.description(self.engine, 1, machine))
+            result.write(directory)
+        except Exception as error:  # noqa: BLE001 - as in Training.run
+            status = Status("failed", 0, failure_reason(error))
+            with suppress(OSError):
+                directory.write_status(status)
+        for text in result.notices:
+            self._tell(self.listener.noticed, task, text)
+        for evaluation in result.evaluations:
+            self._tell(self.listener.evaluated, task, evaluation)
+        return Outcome(task, "ran", status)
+
+    def _run_all(self, tasks: Sequence[Task], slot: RunSlot) -> list[Outcome]:
+        """Run tasks one after the other in one place; an error of one is its outcome."""
+        outcomes = []
+        for task in tasks:
+            try:
+                outcomes.append(self._run(task, slot))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
+                outcomes.append(Outcome(task, "ran", Status("failed", 0, failure_reason(error))))
+        return outcomes
 
     def _run(self, task: Task, slot: RunSlot) -> Outcome:
         directory = RunDirectory(task.folder)
@@ -201,7 +295,11 @@ class Dispatcher:
                 training = Training(
                     self.engine, job, directory, task.rules, observer, self._stop, task.pause, task.held, machine
                 )
-                return Outcome(task, "ran", training.run(partial(setitem, self._sessions, task.number)))
+                begun, clock = status.iteration, time.monotonic()
+                status = training.run(partial(setitem, self._sessions, task.number))
+                if not begun and status.status == "finished":
+                    self._sizes.ended(time.monotonic() - clock)
+                return Outcome(task, "ran", status)
         except RunBusy:
             return Outcome(task, "busy", directory.status())
         finally:

@@ -55,7 +55,7 @@ class Task:
 
     Attributes:
         number: position in the experiment's order, from 1.
-        pause: called after each evaluation; returns a reason to pause the run there, or None to go on.
+        pause: called after each evaluation; returns a reason to pause the run there, or None to go on; None: no pause.
         prefix: what another run has trained already; None: the run is trained from the start.
         held: iterations at which other runs branch, whose snapshots are kept.
     """
@@ -66,7 +66,7 @@ class Task:
     data: Data
     folder: Path
     threads: int = 1
-    pause: Pause = lambda evaluations: None
+    pause: Pause | None = None
     prefix: Prefix | None = None
     held: frozenset[int] = frozenset()
 
@@ -74,6 +74,11 @@ class Task:
     def label(self) -> str:
         """Label that tells the run from the others."""
         return self.run.label
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the run trains from its start to its end, whatever other runs do."""
+        return self.pause is None and self.prefix is None and not self.held
 
     @property
     def rules(self) -> StoppingRules:

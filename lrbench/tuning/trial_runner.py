@@ -144,8 +144,7 @@ class TrialRunner:
         run = Run(policy, 1.0, solver, seed)
         run.effective_policy.check(self.experiment.workload.iterations)
         folder = self.folder / self.experiment.run_id(run, self.data)
-        task = Task(number, run, self.experiment, self.data, folder, self.threads)
-        return task if pause is None else replace(task, pause=pause)
+        return Task(number, run, self.experiment, self.data, folder, self.threads, pause)
 
     def run(
         self, tasks: Iterable[Task | None], on_end: Callable[[Outcome], None] = lambda outcome: None

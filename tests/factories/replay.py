@@ -74,5 +74,5 @@ class ReplayRunner(TrialRunner):
         why = task.rules.verdict(rows)
         if why is not None:
             return Status("stopped", at, why)
-        wait = task.pause(rows) if rows else None
+        wait = task.pause(rows) if rows and task.pause is not None else None
         return None if wait is None else Status("pending", at, wait)

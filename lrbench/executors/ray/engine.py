@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +27,14 @@ from lrbench.engines.base import (
     TrainResult,
     Usage,
 )
-from lrbench.errors import EngineFailed
+from lrbench.errors import EngineFailed, Interrupted
+from lrbench.executors.bundles import Bundled, BundlingEngine
+from lrbench.executors.plan import RunSlot
+from lrbench.executors.ray.bundle import Returned
 from lrbench.executors.ray.pool import Member, Pool
 from lrbench.executors.ray.transfer import apply_changes, data_files, pieces, stamps_of
 from lrbench.executors.ray.worker import PROGRAM, EngineFacts, Measured
+from lrbench.metrics.registry import METRICS
 from lrbench.runs.usage import USAGE
 
 NEWS_SECONDS = 1.0
@@ -38,7 +42,7 @@ MOST_LOSSES = 5
 """Sessions of a run that may be lost in a row without an evaluation, before the run counts as failed."""
 
 
-class RayEngine(Engine[Any]):
+class RayEngine(BundlingEngine):
     """Opens the sessions of an engine in workers.
 
     Args:
@@ -86,6 +90,27 @@ class RayEngine(Engine[Any]):
             EngineFailed: sessions of this run are lost again and again.
         """
         return RaySession(self, job, self._pool(job))
+
+    def train_bundle(self, runs: Sequence[Bundled], slot: RunSlot, stop: threading.Event) -> Sequence[Returned]:
+        """Train runs of nets in the worker of a place; none where that is lost or refuses, as each says by itself."""
+        import ray
+
+        jobs = [run.job for run in runs]
+        if not all(isinstance(job, NetJob) for job in jobs):
+            return []
+        pool = self._pool(jobs[0])
+        member = pool.member(slot.session)
+        try:
+            sent = [replace(run, job=self.prepared(run.job, member)) for run in runs]
+            answer = member.actor.train_bundle.remote(self._name, sent, list(METRICS))
+            while not ray.wait([answer], timeout=NEWS_SECONDS)[0]:
+                if stop.is_set():
+                    raise Interrupted("interrupted")
+            found: Sequence[Returned] | Exception = ray.get(answer)
+        except ray.exceptions.RayError:
+            pool.lose(member)
+            return []
+        return [] if isinstance(found, Exception) else found
 
     def prepared(self, job: Job, member: Member) -> Job:
         """Return the job with its data or its program's files at a worker."""

@@ -36,8 +36,11 @@ from lrbench.engines.registry import open_engine
 from lrbench.engines.site import Consent
 from lrbench.errors import EngineFailed, LRBenchError
 from lrbench.executors.base import MakeSite
+from lrbench.executors.bundles import Bundled
 from lrbench.executors.plan import this_machine
+from lrbench.executors.ray.bundle import Returned, train_bundle
 from lrbench.executors.ray.transfer import Changes, Files, FolderChanges, received_data, take_files, write_piece
+from lrbench.metrics.registry import METRICS
 from lrbench.runner import failure_reason
 from lrbench.runs.files import SNAPSHOTS
 from lrbench.runs.usage import USAGE
@@ -182,6 +185,14 @@ class Worker:
     def keep_data(self, data: Prepared, stamps: Mapping[str, tuple[int, int]]) -> Prepared:
         """Put a data set that was received whole where every worker of this node finds it."""
         return take_files(self._folder / RECEIVED / data.sha256, data, stamps, self._site.home)
+
+    @answered
+    def train_bundle(self, engine: str, runs: Sequence[Bundled], metrics: Sequence[str]) -> list[Returned]:
+        """Train whole runs, with these metrics of each evaluation."""
+        if set(metrics) != set(METRICS):
+            raise EngineFailed("other metrics are installed on this node")
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            return train_bundle(self._engine(engine), runs, Path(folder))
 
     @answered
     def open(self, key: str, engine: str, job: Job) -> bool:
