@@ -26,7 +26,7 @@ BUNDLE_SECONDS = 1.0
 MOST_RUNS = 16
 """Runs of a bundle; each keeps the file of its lock open on the driver."""
 MOST_BUNDLES = 32
-"""Bundles at a time; one more than there are places for waits while its runs are made ready."""
+"""Bundles at a time; there are more than places, as some are made ready, or written to disk, while others train."""
 
 
 @dataclass(frozen=True)

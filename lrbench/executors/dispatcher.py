@@ -24,8 +24,8 @@ from lrbench.runs.status import Status
 
 WAIT_SECONDS = 0.5
 
-UnderWay = dict["Future[list[Outcome]]", tuple[list["Task"], "RunSlot | None"]]
-"""Tasks by what will give their outcomes, with the place that they are in; a bundle takes and gives one itself."""
+UnderWay = dict["Future[list[Outcome]]", "RunSlot | None"]
+"""Places of the tasks under way; None for a bundle, which takes and gives its own."""
 
 
 @dataclass(frozen=True)
@@ -129,16 +129,15 @@ class Dispatcher:
         """Run as many tasks at a time as there are places, those held elsewhere last; yield the outcomes."""
         while True:
             bundle: list[Task] = []
-            full = False
-            if self._most_bundles and self._sizes.next > 1:
-                full = len(waiting) >= self._most_bundles
-                bundle, tasks = ([], tasks) if full else take_bundle(tasks, self._sizes.next)
+            full = self._most_bundles > 0 and self._sizes.next > 1 and len(waiting) >= self._most_bundles
+            if self._most_bundles and self._sizes.next > 1 and not full:
+                bundle, tasks = take_bundle(tasks, self._sizes.next)
             slot = None if bundle or full else self.places.take()
             task = None if slot is None else next(tasks, None)
             if bundle:
-                waiting[pool.submit(self._run_bundle, bundle)] = bundle, None
+                waiting[pool.submit(self._run_bundle, bundle)] = None
             elif slot is not None and task is not None:
-                waiting[pool.submit(self._run_all, [task], slot)] = [task], slot
+                waiting[pool.submit(self._run_all, [task], slot)] = slot
             elif slot is not None:
                 self.places.give(slot)
                 if not waiting:
@@ -154,7 +153,7 @@ class Dispatcher:
             done, _ = wait(waiting, timeout=seconds, return_when=FIRST_COMPLETED)
             ended = []
             for future in done:
-                _, slot = waiting.pop(future)
+                slot = waiting.pop(future)
                 if slot is not None:
                     self.places.give(slot)
                 ended += [self._ended(outcome) for outcome in future.result()]
@@ -237,11 +236,13 @@ class Dispatcher:
             self.places.give(slot)
 
     def _place(self) -> RunSlot:
-        while (slot := self.places.take()) is None:
-            if self._stop.is_set():
-                raise Interrupted("interrupted")
+        """Take a place as soon as there is one."""
+        while not self._stop.is_set():
+            slot = self.places.take()
+            if slot is not None:
+                return slot
             self.places.wait(WAIT_SECONDS)
-        return slot
+        raise Interrupted("interrupted")
 
     def _keep(self, task: Task, result: BundledResult, machine: Mapping[str, Any]) -> Outcome:
         """Write a run of a bundle to disk, and tell what happened in it."""

@@ -51,6 +51,17 @@ def check_writable(folder: Path) -> None:
             file.write(b"0" * 4096)
 
 
+def _made(folder: Path) -> bool:
+    """Make a folder unless it is there; return whether it was not."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The folder of one run."""
@@ -69,21 +80,26 @@ class RunDirectory:
         """
         lock = FileLock(self.path / LOCK)
         with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            is_new = _made(self.path)
             try:
                 lock.acquire(timeout=LOCK_SECONDS)
             except Timeout as error:
                 raise RunBusy("another process is running it", where=str(self.path)) from error
         try:
-            for name in (RUN, STATUS, EVALUATIONS):  # a pipe would block; none is replaced in silence
-                if is_irregular(self.path / name):
-                    raise ResultsError("is not a regular file", where=str(self.path / name), remedy="remove it")
-            with writing(self.path):
-                remove_partials(self.path)
-                shutil.rmtree(self.path / SNAPSHOTS / STAGING, ignore_errors=True)
+            if not is_new:
+                self._tidy()
             yield
         finally:
             lock.release()
+
+    def _tidy(self) -> None:
+        """Remove what a kill left half written."""
+        for name in (RUN, STATUS, EVALUATIONS):  # a pipe would block; none is replaced in silence
+            if is_irregular(self.path / name):
+                raise ResultsError("is not a regular file", where=str(self.path / name), remedy="remove it")
+        with writing(self.path):
+            remove_partials(self.path)
+            shutil.rmtree(self.path / SNAPSHOTS / STAGING, ignore_errors=True)
 
     @property
     def is_locked(self) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -63,3 +66,23 @@ def test_a_command_trains_on_a_cluster_what_it_trains_here(cluster, package, tra
     here, there = found
     assert len(here) > 1  # beside the run of the spec
     assert there == here
+
+
+def test_bundles_of_short_runs_lose_nothing_with_a_killed_worker(cluster, package, tmp_path):
+    (tmp_path / "trial.yaml").write_text(SPEC.replace("seeds: 1", "seeds: 120"))
+    lrbench(tmp_path, package, "run", "trial.yaml", "--results", "here", "-j", "2")
+    killed = threading.Event()
+
+    def kill() -> None:
+        while len([*(tmp_path / "there/trial").glob("*/snapshots")]) < 40:
+            time.sleep(0.01)
+        os.kill(cluster.workers()[0], signal.SIGKILL)
+        killed.set()
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    where = ("--executor", f"ray://{cluster.address}")
+    lrbench(tmp_path, package, "run", "trial.yaml", "--results", "there", "-j", "2", *where)
+    assert killed.is_set()
+    assert len(measured_runs(tmp_path / "here")) == 120
+    assert measured_runs(tmp_path / "there") == measured_runs(tmp_path / "here")

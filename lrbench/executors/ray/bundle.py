@@ -17,7 +17,9 @@ from lrbench.executors.ray.transfer import Changes, Files, FolderChanges, apply_
 from lrbench.runner import Observer, Training
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
+from lrbench.runs.files import EVALUATIONS
 from lrbench.runs.status import Status
+from lrbench.storage import atomic_write
 
 MOST_BYTES = 16 << 20
 LONGEST_SECONDS = 5.0
@@ -96,7 +98,8 @@ class Returned(BundledResult):
         for iteration, files in self.snapshots.items():
             with directory.new_snapshot(iteration) as folder:
                 files.write(folder, _absent)
-        directory.keep(self.evaluations)
+        lines = b"".join(evaluation.line() for evaluation in self.evaluations)
+        atomic_write(directory.path / EVALUATIONS, lines, sync_name=False)  # the status syncs its name
         directory.write_status(self.status)
 
 
@@ -108,7 +111,7 @@ def train_bundle(engine: Engine[Any], runs: Sequence[Bundled], folder: Path) -> 
     """Train runs in a folder of this machine, one after the other.
 
     Returns:
-        The results of the first runs. The bundle ends early where it takes too long or grows too large.
+        The results of the first runs. The bundle ends where it takes too long, grows too large, or a run fails.
     """
     returned: list[Returned] = []
     ends = time.monotonic() + LONGEST_SECONDS
@@ -125,7 +128,7 @@ def train_bundle(engine: Engine[Any], runs: Sequence[Bundled], folder: Path) -> 
 
 
 def _train(engine: Engine[Any], run: Bundled, folder: Path, ends: float) -> Returned | None:
-    """Train a run; None where it takes too long, or a snapshot is too large to come with the others."""
+    """Train a run; None where it fails or takes too long, or a snapshot is too large to come with the others."""
     notices: list[str] = []
     directory = BriefDirectory(folder)
     folder.mkdir()
@@ -140,7 +143,7 @@ def _train(engine: Engine[Any], run: Bundled, folder: Path, ends: float) -> Retu
     )
     status = training.run()
     snapshots = {iteration: Files.of(path) for iteration, path in directory.snapshots()}
-    if status.status == "pending" or not all(files.contents for files in snapshots.values()):
+    if not status.done or not all(files.contents for files in snapshots.values()):
         return None
     found = directory.content
     return Returned(status, found.evaluations, notices, found.facts, FolderChanges(folder).of_all(), snapshots)

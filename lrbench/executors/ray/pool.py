@@ -151,7 +151,7 @@ class Pool(Places):
         for _ in range(min(self._jobs - ready, max(FEWEST_PENDING, ready)) - pending):
             actor, answer = self._start()
             self._pending[answer] = actor
-        self._changed.notify_all()
+            self._changed.notify_all()
 
     def _watch(self) -> None:
         """Take in the workers that have started."""

@@ -44,10 +44,9 @@ class Files:
         """
         folder.mkdir(parents=True)
         for name, size in self.sizes.items():
+            write_piece(folder / name, 0, self.contents.get(name, b""))
             if name in self.contents:
-                write_piece(folder / name, 0, self.contents[name])
                 continue
-            write_piece(folder / name, 0, b"")
             for offset in range(0, size, PIECE):
                 write_piece(folder / name, offset, read(name, offset, PIECE))
 
@@ -62,7 +61,7 @@ def pieces(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def write_piece(path: Path, offset: int, content: bytes) -> None:
     """Write a piece of a file; the first one makes it."""
-    if offset == 0:
+    if offset == 0 and not path.parent.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("r+b" if offset else "wb") as file:
         file.seek(offset)

@@ -7,12 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +38,7 @@ from lrbench.executors.base import MakeSite
 from lrbench.executors.bundles import Bundled
 from lrbench.executors.plan import this_machine
 from lrbench.executors.ray.bundle import Returned, train_bundle
+from lrbench.executors.ray.folders import fast_parent, make_folder, remove_left_behind
 from lrbench.executors.ray.transfer import Changes, Files, FolderChanges, received_data, take_files, write_piece
 from lrbench.metrics.registry import METRICS
 from lrbench.runner import failure_reason
@@ -47,7 +47,6 @@ from lrbench.runs.usage import USAGE
 from lrbench.sampling import sampled
 
 Answer = TypeVar("Answer")
-PREFIX, LOCK = "lrbench-worker-", "lock"
 RECEIVED, PROGRAM = "received", "program"
 """Folder for what the driver sends; within it, the files of a program."""
 
@@ -129,10 +128,9 @@ class Worker:
     """
 
     def __init__(self, make_site: MakeSite, consent: Consent | None, key: bytes | None) -> None:
-        _remove_left_behind()
-        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = filelock.FileLock(self._folder / LOCK)
-        self._lock.acquire()
+        remove_left_behind()
+        self._folder, self._lock = make_folder(Path(tempfile.gettempdir()))
+        self._fast_folder, self._fast_lock = make_folder(fast_parent())
         site = make_site(consent)
         if site.consent is not None and key is not None:
             own = self._folder / "home"
@@ -191,7 +189,7 @@ class Worker:
         """Train whole runs, with these metrics of each evaluation."""
         if set(metrics) != set(METRICS):
             raise EngineFailed("other metrics are installed on this node")
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+        with tempfile.TemporaryDirectory(dir=self._fast_folder) as folder:
             return train_bundle(self._engine(engine), runs, Path(folder))
 
     @answered
@@ -314,10 +312,3 @@ def look_at_node(engine: str, make_site: MakeSite, consent: Consent | None) -> t
         return __version__, EngineFacts(found.describe(), found.has_lanes)
     except LRBenchError as error:
         return __version__, error.with_traceback(None)
-
-
-def _remove_left_behind() -> None:
-    """Delete the folders of workers that were killed: the system has released their locks."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError, filelock.Timeout), filelock.FileLock(folder / LOCK, blocking=False):
-            shutil.rmtree(folder)
