@@ -137,6 +137,13 @@ def test_the_limit_of_a_like_workload_counts_where_nothing_was_measured_here():
     assert (other_data.limit, other_data.avoid) == (None, ())
 
 
+def test_a_policy_that_failed_on_two_like_workloads_is_named_once_and_not_if_it_works_here():
+    twins = [entry(policy, [diverged(0)], batch_size=size) for size in (64, 32) for policy in (HOT, FIX)]
+    found = recommend(ASKED, [entry(FIX), *twins])
+    assert [(each.policy, each.measured_here) for each in found.avoid] == [(HOT, False)]
+    assert [each.policy for each in found.here] == [FIX]
+
+
 def rule_policies(asked, entries=()):
     return [rule.policy for rule in recommend(asked, entries).rules if rule.policy]
 

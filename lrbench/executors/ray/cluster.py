@@ -116,7 +116,7 @@ def check_resources(needed: Mapping[str, float]) -> None:
         needed: amounts by Ray's names, the memory in bytes.
     """
     nodes = alive_nodes()
-    if is_autoscaling() or any(_has(node["Resources"], needed) for node in nodes):
+    if is_autoscaling() or any(has_resources(node, needed) for node in nodes):
         return
     most = {name: max((node["Resources"].get(name, 0) for node in nodes), default=0) for name in needed}
     raise UsageError(
@@ -127,8 +127,9 @@ def check_resources(needed: Mapping[str, float]) -> None:
     )
 
 
-def _has(resources: Mapping[str, float], needed: Mapping[str, float]) -> bool:
-    return all(resources.get(name, 0) >= amount for name, amount in needed.items())
+def has_resources(node: Mapping[str, Any], needed: Mapping[str, float]) -> bool:
+    """Whether a node has these resources in all, free or not."""
+    return all(node["Resources"].get(name, 0) >= amount for name, amount in needed.items())
 
 
 def _amounts(resources: Mapping[str, float]) -> str:

@@ -22,14 +22,17 @@ from lrbench.executors.ray.cluster import (
     check_resources,
     check_version,
     connect,
+    has_resources,
     is_autoscaling,
 )
 from lrbench.executors.ray.engine import RayEngine
 from lrbench.executors.ray.pool import Pool
-from lrbench.executors.ray.worker import EngineFacts, Worker, look_at_node
+from lrbench.executors.ray.worker import EngineFacts, Worker
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.sections import EngineSettings
 
+Needs = tuple[str, str, int, int]
+"""What workers are for: engine, device, threads, lanes."""
 MOST_JOBS = 256
 """Sessions at a time where the user does not say; each has a thread on the driver."""
 
@@ -47,13 +50,16 @@ class RayExecutor(Executor):
         self.name = f"ray://{address}" if address else "ray"
         self._make_site = make_site
         self._pool: Pool | None = None
-        self._needs: tuple[object, ...] = ()
+        self._needs: Needs | None = None
         self._consent: Consent | None = None
         self._key: bytes | None = None
         self._switching = threading.Lock()
+        self._session: tuple[str, int] = "cpu", 1
+        self._facts: EngineFacts | None = None
 
     def check_room(self, settings: EngineSettings, threads: int) -> None:
-        check_resources(_needed(settings.device, threads))
+        self._session = settings.device, threads
+        check_resources(_needed(*self._session))
 
     def open_engine(self, name: str, site: Site) -> Engine:
         check_engine_name(name)
@@ -62,8 +68,12 @@ class RayExecutor(Executor):
             self._consent = site.consent
             with suppress(OSError):  # the session says that it cannot be resumed
                 self._key = read_key(site.home)
-        facts = self._look_at_nodes(name)
-        return RayEngine(name, facts, local, lambda job: self._workers(name, job.engine.device, job.threads, job.lanes))
+        return RayEngine(
+            name,
+            self._first_workers(name),
+            local,
+            lambda job: self._workers(name, job.engine.device, job.threads, job.lanes),
+        )
 
     def suggest_jobs(self, experiment: Experiment, threads: int) -> tuple[int, str]:
         if is_autoscaling():
@@ -94,13 +104,21 @@ class RayExecutor(Executor):
             if self._pool is None or self._needs != needs:
                 if self._pool is not None:
                     self._pool.close()
-                needed = _needed(device, threads)
-                check_resources(needed)
-                self._pool, self._needs = Pool(lambda: self._start(engine, needed, lanes), _end, lanes), needs
+                check_resources(_needed(device, threads))
+                self._pool, self._needs = self._make_pool(needs, {}), needs
             return self._pool
 
-    def _start(self, engine: str, needed: Mapping[str, float], lanes: int) -> tuple[Any, Any]:
+    def _make_pool(self, needs: Needs, started: Mapping[Any, Any]) -> Pool:
+        return Pool(lambda: self._start(needs), _end, needs[-1], started)
+
+    def _start(self, needs: Needs, node: str | None = None) -> tuple[Any, Any]:
+        """Ask for a worker, on a node if one is named; return it with the reference of its first answer."""
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        engine, device, threads, lanes = needs
+        needed = _needed(device, threads)
+        place = {} if node is None else {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
 
         actor = (
             ray.remote(Worker)
@@ -109,50 +127,66 @@ class RayExecutor(Executor):
                 num_gpus=needed.get("GPU", 0),
                 memory=needed["memory"],
                 max_concurrency=2 * lanes + 2,  # beside the calls of each run, those for news and for its end
+                **place,
             )
             .remote(self._make_site, self._consent, self._key)
         )
         return actor, actor.begin.remote(engine)  # type: ignore[attr-defined]
 
-    def _look_at_nodes(self, engine: str) -> EngineFacts:
-        """Return the facts about an engine, once every node that answers in time has it in the same version.
+    def _first_workers(self, engine: str) -> EngineFacts:
+        """Start a worker on every node, and return the facts about an engine, the same on all that answer in time.
 
         Raises:
             EngineUnavailable: a node does not have it, or has no LRBench of this version.
         """
         import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        look = ray.remote(max_retries=0)(look_at_node)  # else Ray prints at its end which it would have tried again
-        asked = {
-            look.options(
-                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(engine, self._make_site, self._consent): f"{node['NodeManagerHostname']} {node['NodeID'][:8]}"
-            for node in alive_nodes()
-        }
-        if not asked:  # an autoscaling cluster has none yet
-            check_resources({"CPU": 1})
-            asked = {look.options(num_cpus=1).remote(engine, self._make_site, self._consent): "that has just started"}
-        facts: dict[str, EngineFacts] = {}
-        deadline = time.monotonic() + NODE_SECONDS
-        while len(facts) < len(asked):  # one by one, as the first that refuses ends it
-            found, _ = ray.wait(
-                [reference for reference, node in asked.items() if node not in facts],
-                timeout=max(0.0, deadline - time.monotonic()) if facts else None,
-            )
-            if not found:
-                break
-            facts[asked[found[0]]] = _facts(found[0], asked[found[0]])
-        (first, expected), *others = facts.items()
-        for node, other in others:
-            if other != expected:
-                raise EngineUnavailable(
-                    f"has the engine {engine} as {dict(other.description)}, but node {first} as "
-                    f"{dict(expected.description)}",
-                    where=f"node {node}",
-                    remedy="install the same version on all nodes",
+        needs = engine, *self._session, 1
+        with self._switching:
+            if self._pool is not None and self._needs == needs and self._facts is not None:
+                return self._facts
+            if self._pool is not None:
+                self._pool.close()
+                self._pool = None
+            started = {  # by its answer: the worker, and the node in words
+                answer: (actor, name)
+                for node, name in self._nodes(_needed(*self._session))
+                for actor, answer in [self._start(needs, node)]
+            }
+            facts: dict[str, EngineFacts] = {}
+            deadline = time.monotonic() + NODE_SECONDS
+            while len(facts) < len(started):  # one by one, as the first that refuses ends it
+                found, _ = ray.wait(
+                    [answer for answer, (_, node) in started.items() if node not in facts],
+                    timeout=max(0.0, deadline - time.monotonic()) if facts else None,
                 )
+                if not found:
+                    break
+                _, node = started[found[0]]
+                facts[node] = _facts(found[0], node)
+            (first, expected), *others = facts.items()
+            for node, other in others:
+                if other != expected:
+                    raise EngineUnavailable(
+                        f"has the engine {engine} as {dict(other.description)}, but node {first} as "
+                        f"{dict(expected.description)}",
+                        where=f"node {node}",
+                        remedy="install the same version on all nodes",
+                    )
+            actors = {answer: actor for answer, (actor, _) in started.items()}
+            self._pool, self._needs, self._facts = self._make_pool(needs, actors), needs, expected
         return expected
+
+    def _nodes(self, needed: Mapping[str, float]) -> list[tuple[str | None, str]]:
+        """Return the nodes that a session fits on, by id and in words; one without an id where there are none yet."""
+        found: list[tuple[str | None, str]] = [
+            (node["NodeID"], f"{node['NodeManagerHostname']} {node['NodeID'][:8]}")
+            for node in alive_nodes()
+            if has_resources(node, needed)
+        ]
+        if not found:  # an autoscaling cluster starts one
+            check_resources(needed)
+        return found or [(None, "that has just started")]
 
 
 def _needed(device: str, threads: int) -> dict[str, float]:
@@ -171,7 +205,7 @@ def _facts(reference: Any, node: str) -> EngineFacts:
     import ray
 
     try:
-        version, facts = ray.get(reference)
+        version, _, _, facts = ray.get(reference)
     except Exception as error:
         last = str(error).strip().splitlines()[-1]
         raise EngineUnavailable(

@@ -40,17 +40,23 @@ class Pool(Places):
     """Workers of equal resources, each with a session of ``lanes`` runs.
 
     Args:
-        start: asks the cluster for a worker, and returns it with the reference of its first answer: the id of its node
-            and the description of the machine.
+        start: asks the cluster for a worker, and returns it with the reference of its first answer.
         end: ends a worker.
+        started: workers that were asked for before, by the references of their first answers.
     """
 
-    def __init__(self, start: Callable[[], tuple[Any, Any]], end: Callable[[Any], None], lanes: int) -> None:
+    def __init__(
+        self,
+        start: Callable[[], tuple[Any, Any]],
+        end: Callable[[Any], None],
+        lanes: int,
+        started: Mapping[Any, Any] | None = None,
+    ) -> None:
         self._start, self._end, self._lanes = start, end, lanes
         self._jobs, self.most = 1, lanes
         self._members: list[Member] = []
         self._seats: dict[int, Member] = {}
-        self._pending: dict[Any, Any] = {}
+        self._pending: dict[Any, Any] = dict(started or {})
         self._numbers = count()
         self._urgent = self._failed_starts = 0
         self._error: LRBenchError | None = None
@@ -59,8 +65,16 @@ class Pool(Places):
         threading.Thread(target=self._watch, name="ray workers", daemon=True).start()
 
     def resize(self, jobs: int) -> None:
-        """Set the largest number of workers."""
-        self._jobs, self.most = jobs, jobs * self._lanes
+        """Set the largest number of workers, and end those beyond it that have no run."""
+        with self._changed:
+            self._jobs, self.most = jobs, jobs * self._lanes
+            surplus = max(0, len(self._members) + len(self._pending) - jobs)
+            for answer in list(self._pending)[:surplus]:
+                self._end(self._pending.pop(answer))
+                surplus -= 1
+            for member in [member for member in self._members if member.free == self._lanes][:surplus]:
+                self._members.remove(member)
+                self._end(member.actor)
 
     def take(self) -> RunSlot | None:
         with self._changed:
@@ -176,11 +190,15 @@ class Pool(Places):
 
         try:
             found = ray.get(answer)
+            *_, facts = found
+            found = facts if isinstance(facts, LRBenchError) else found
         except Exception as error:  # noqa: BLE001 - its node is lost, or has no LRBench
             found = error
         with self._changed:
             actor = self._pending.pop(answer, None)
-            if isinstance(found, Exception):
+            if actor is None:  # it was ended meanwhile
+                pass
+            elif isinstance(found, Exception):
                 self._failed_starts += 1
                 if isinstance(found, LRBenchError):
                     self._error = found
@@ -188,7 +206,7 @@ class Pool(Places):
                     self._error = EngineUnavailable(f"workers cannot be started on the Ray cluster: {found}")
             elif not self._closed:
                 self._failed_starts = 0
-                node, machine = found
+                _, node, machine, _ = found
                 self._members.append(Member(actor, node, machine, self._lanes))
             self._changed.notify_all()
 

@@ -59,6 +59,10 @@ class EngineFacts:
     has_lanes: bool
 
 
+Beginning = tuple[str, str, Mapping[str, Any], EngineFacts | LRBenchError]
+"""Version of LRBench, id of the node, description of the machine, and the engine's facts or why it is absent."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """Answer of a worker to ``train`` and ``close``, with what the run's folder has to have.
@@ -142,13 +146,16 @@ class Worker:
         self._engines: dict[str, Engine[Any]] = {}
         self._opened: dict[str, _Opened] = {}
 
-    @answered
-    def begin(self, engine: str) -> tuple[str, Mapping[str, Any]]:
-        """Return the id of the node and the description of the machine, once the engine works there."""
+    def begin(self, engine: str) -> Beginning:
+        """Return what the driver has to know first; the engine is started once to see that it works."""
         import ray
 
-        self._engine(engine).describe()
-        return ray.get_runtime_context().get_node_id(), this_machine(self._site.visible_gpus)
+        node, machine = ray.get_runtime_context().get_node_id(), this_machine(self._site.visible_gpus)
+        try:
+            found = self._engine(engine)
+            return __version__, node, machine, EngineFacts(found.describe(), found.has_lanes)
+        except LRBenchError as error:
+            return __version__, node, machine, error.with_traceback(None)
 
     @answered
     def check(self, engine: str, job: Job, *, resumable: bool) -> None:
@@ -303,12 +310,3 @@ class Worker:
         """Yield the job in a folder that is deleted afterwards."""
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             yield self._own(job, Path(folder), _News())
-
-
-def look_at_node(engine: str, make_site: MakeSite, consent: Consent | None) -> tuple[str, EngineFacts | LRBenchError]:
-    """Return the version of LRBench on this node, and the facts about an engine, started once to see that it works."""
-    try:
-        found = open_engine(engine, make_site(consent))
-        return __version__, EngineFacts(found.describe(), found.has_lanes)
-    except LRBenchError as error:
-        return __version__, error.with_traceback(None)

@@ -126,12 +126,12 @@ def recommend(
     measured_on = [(here, None), *((group.entries, "; ".join(group.similarity.reasons)) for group in twins)]
     limits = ((rate_limit(entries, objective), where) for entries, where in measured_on)
     limit, limit_on = next((pair for pair in limits if pair[0] is not None), (None, None))
-    there = [(group.entries, None, False) for group in twins[:MOST_LIKE]]
-    avoid = [
-        each
-        for among, aim, measured_here in ((here, target, True), *there)
-        for each in avoidances(among, aim, objective, measured_here=measured_here)
-    ]
+    avoid = {each.policy: each for each in avoidances(here, target, objective, measured_here=True)}
+    measured = {effective_text(entry) for entry in here}
+    for group in twins[:MOST_LIKE]:
+        for each in avoidances(group.entries, None, objective, measured_here=False):
+            if each.policy not in measured:
+                avoid.setdefault(each.policy, each)
     return Recommendation(
         query,
         target,
@@ -139,7 +139,7 @@ def recommend(
         shortlist,
         len(here),
         like,
-        tuple(avoid),
+        tuple(avoid.values()),
         limit,
         limit_on,
         tuple(rules(query, limit, [each.workload for each in like])),
