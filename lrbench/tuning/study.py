@@ -11,14 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
 from lrbench.errors import SpecError, UsageError
 from lrbench.metrics.objective import Goal
 from lrbench.spec.search_settings import SearchSettings
 from lrbench.storage import open_regular
-from lrbench.tuning.database.connection import WRITES, Location, connect, locate, reason_of, refuse_mistyped
 from lrbench.urls import hide_secrets_of, is_mistyped_url, shown_url
 
 if TYPE_CHECKING:
@@ -93,12 +89,19 @@ def opened_storage(storage: str) -> Iterator[optuna.storages.BaseStorage]:
     logging.getLogger("optuna").propagate = False
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     try:
-        refuse_mistyped(storage)
+        if is_mistyped_url(storage):
+            from lrbench.tuning.database.connection import refuse_mistyped  # it loads SQLAlchemy, which takes 0.4 s
+
+            refuse_mistyped(storage)
         if "://" not in storage:
             yield get_storage(_journal(Path(storage)))
         elif storage.startswith(("postgresql", "postgres:")):
             # SQLAlchemy would choose another driver by itself, and Optuna fails where two processes make its tables at
             # once, so processes take turns as writers of a policy database do.
+            from sqlalchemy import make_url
+
+            from lrbench.tuning.database.connection import WRITES, Location, connect, locate
+
             chosen = storage.startswith("postgresql+")
             location = Location(make_url(storage), shown_storage(storage)) if chosen else locate(storage)
             engine = connect(location)
@@ -124,13 +127,23 @@ def storage_errors(storage: str) -> Iterator[None]:
     """
     from optuna.exceptions import StorageInternalError
 
+    if "://" not in storage:
+        kinds: tuple[type[Exception], ...] = (StorageInternalError,)
+    else:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        kinds = SQLAlchemyError, StorageInternalError
     try:
         yield
-    except (SQLAlchemyError, StorageInternalError) as error:
+    except kinds as error:
         raise _refusal(storage, "cannot be used any more", error) from error
 
 
 def _refusal(storage: str, what: str, error: Exception) -> SpecError:
+    from sqlalchemy.exc import DBAPIError
+
+    from lrbench.tuning.database.connection import reason_of
+
     cause = error.__cause__ if isinstance(error.__cause__, DBAPIError) else error
     lines = [reason_of(cause)] if isinstance(cause, DBAPIError) else str(cause).strip().splitlines()
     return SpecError(
