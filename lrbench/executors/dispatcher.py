@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from operator import setitem
@@ -15,7 +16,7 @@ from typing import Any, Literal
 from lrbench.engines.base import Engine, Progress, Session
 from lrbench.errors import Interrupted
 from lrbench.executors.base import Places
-from lrbench.executors.bundles import MOST_BUNDLES, Bundled, BundledResult, BundleSizes, BundlingEngine, take_bundle
+from lrbench.executors.bundles import Bundle, BundleSizes, BundlingEngine, TrainedBundle
 from lrbench.executors.plan import RunSlot, Task
 from lrbench.runner import Observer, Training, failure_reason
 from lrbench.runs.directory import RunBusy, RunDirectory
@@ -24,8 +25,8 @@ from lrbench.runs.status import Status
 
 WAIT_SECONDS = 0.5
 
-UnderWay = dict["Future[list[Outcome]]", "RunSlot | None"]
-"""Places of the tasks under way; None for a bundle, which takes and gives its own."""
+UnderWay = dict["Future[list[Outcome] | Bundle | TrainedBundle]", "RunSlot | None"]
+"""Places of the tasks under way; None for a bundle that is made or written to disk."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,9 @@ class Dispatcher:
     _held_elsewhere: list[Task] = field(default_factory=list)
     _told_busy: set[int] = field(default_factory=set)
     _sizes: BundleSizes = field(default_factory=BundleSizes)
+    _next: deque[Task] = field(default_factory=deque)
+    _alone: set[int] = field(default_factory=set)
+    _bundles: deque[Bundle] = field(default_factory=deque)
 
     def run(
         self, tasks: Iterable[Task | None], on_end: Callable[[Outcome], None] = lambda outcome: None
@@ -95,7 +99,7 @@ class Dispatcher:
         where tasks are generated, each may depend on the outcomes before. A None among them means that there is none
         before something under way has ended.
         A run that another process holds is waited for at the end, and done here if that process leaves it undone.
-        Of short runs an engine that can trains some in one call.
+        An engine that trains bundles gets several short runs in one call, where these are plain (``Task.is_plain``).
 
         Args:
             on_end: called once per task, on this thread; its exceptions end the other tasks.
@@ -106,38 +110,40 @@ class Dispatcher:
         Raises:
             Interrupted: Ctrl-C; the children are ended, and what was done is on disk.
         """
-        with ThreadPoolExecutor(self.places.most + self._most_bundles, thread_name_prefix="run") as pool:
-            outcomes: list[Outcome] = []
-            waiting: UnderWay = {}
-            try:
-                for outcome in self._outcomes(iter(tasks), pool, waiting):
-                    outcomes.append(outcome)
-                    on_end(outcome)
-                return outcomes
-            except KeyboardInterrupt:
-                self._end(waiting)
-                raise Interrupted("interrupted") from None
-            except BaseException:  # of ``tasks`` or ``on_end``
-                self._end(waiting)
-                raise
-
-    @property
-    def _most_bundles(self) -> int:
-        return min(2 * self.places.most, MOST_BUNDLES) if isinstance(self.engine, BundlingEngine) else 0
+        waiting: UnderWay = {}
+        try:
+            # beside a thread for each place one that holds the runs of its next bundle, or writes its last to disk
+            with ThreadPoolExecutor(3 * self.places.most, thread_name_prefix="run") as pool:
+                outcomes: list[Outcome] = []
+                try:
+                    for outcome in self._outcomes(iter(tasks), pool, waiting):
+                        outcomes.append(outcome)
+                        on_end(outcome)
+                    return outcomes
+                except KeyboardInterrupt:
+                    self._end(waiting)
+                    raise Interrupted("interrupted") from None
+                except BaseException:  # of ``tasks`` or ``on_end``
+                    self._end(waiting)
+                    raise
+        finally:
+            known = [future.result() for future in waiting if not future.cancelled() and future.exception() is None]
+            for bundle in (*self._bundles, *known):
+                if isinstance(bundle, Bundle | TrainedBundle):
+                    bundle.release()
 
     def _outcomes(self, tasks: Iterator[Task | None], pool: ThreadPoolExecutor, waiting: UnderWay) -> Iterator[Outcome]:
         """Run as many tasks at a time as there are places, those held elsewhere last; yield the outcomes."""
         while True:
-            bundle: list[Task] = []
-            full = self._most_bundles > 0 and self._sizes.next > 1 and len(waiting) >= self._most_bundles
-            if self._most_bundles and self._sizes.next > 1 and not full:
-                bundle, tasks = take_bundle(tasks, self._sizes.next)
-            slot = None if bundle or full else self.places.take()
-            task = None if slot is None else next(tasks, None)
-            if bundle:
-                waiting[pool.submit(self._run_bundle, bundle)] = None
-            elif slot is not None and task is not None:
-                waiting[pool.submit(self._run_all, [task], slot)] = slot
+            slot = self.places.take()
+            taken: list[Task] = []
+            bundle = None
+            if slot is not None and self._bundles:
+                bundle = self._bundles.popleft()
+                waiting[pool.submit(self._train_bundle, bundle, slot)] = slot
+            elif slot is not None and (taken := self._take(tasks)):
+                work = partial(self._train_new_bundle, taken) if len(taken) > 1 else partial(self._run_alone, taken[0])
+                waiting[pool.submit(work, slot)] = slot
             elif slot is not None:
                 self.places.give(slot)
                 if not waiting:
@@ -149,17 +155,45 @@ class Dispatcher:
             elif not waiting:
                 self.places.wait(WAIT_SECONDS)
                 continue
-            seconds = 0 if bundle or task is not None else WAIT_SECONDS
-            done, _ = wait(waiting, timeout=seconds, return_when=FIRST_COMPLETED)
-            ended = []
+            if (bundle is not None or len(taken) > 1) and len(following := self._take(tasks)) > 1:
+                waiting[pool.submit(Bundle.of, following)] = None
+            elif bundle is not None or len(taken) > 1:
+                self._next.extendleft(following)
+            started = bundle is not None or bool(taken)
+            done, _ = wait(waiting, timeout=0 if started else WAIT_SECONDS, return_when=FIRST_COMPLETED)
+            ended: list[Outcome] = []
             for future in done:
-                slot = waiting.pop(future)
+                slot, result = waiting.pop(future), future.result()
                 if slot is not None:
                     self.places.give(slot)
-                ended += [self._ended(outcome) for outcome in future.result()]
+                if isinstance(result, Bundle):
+                    self._bundles.append(result)
+                elif isinstance(result, TrainedBundle):
+                    waiting[pool.submit(self._write_bundle, result)] = None
+                    self._next += result.left
+                    self._alone |= {task.number for task in result.left}
+                else:
+                    ended += map(self._ended, result)
             yield from (outcome for outcome in ended if outcome.how != "busy")
 
-    def _end(self, waiting: Iterable[Future[list[Outcome]]]) -> None:
+    def _take(self, tasks: Iterator[Task | None]) -> list[Task]:
+        """Take the next task, or as many plain ones as make a bundle; none where there is none now."""
+        size = self._sizes.next(self.places.most) if isinstance(self.engine, BundlingEngine) else 1
+        taken: list[Task] = []
+        while len(taken) < max(size, 1):
+            task = self._next.popleft() if self._next else next(tasks, None)
+            if task is None:
+                break
+            alone = task.number in self._alone or not task.is_plain
+            if alone and taken:
+                self._next.appendleft(task)
+                break
+            taken.append(task)
+            if alone:
+                break
+        return taken
+
+    def _end(self, waiting: UnderWay) -> None:
         self._stop.set()
         self.places.stop()
         for future in waiting:
@@ -188,87 +222,37 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - a closed terminal, a full disk behind standard error, a defect
             self._deaf.set()
 
-    def _run_bundle(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """Run plain tasks in a bundle, then one by one those that it leaves and those that were begun before."""
-        outcomes: list[Outcome] = []
-        with ExitStack() as locks:
-            ready = [task for task in tasks if self._lock_new(task, locks)]
-            if ready:
-                results, machine = self._train_bundle(ready)
-                outcomes = [self._keep(*each, machine) for each in zip(ready, results, strict=False)]
-        done = {outcome.task.number for outcome in outcomes}
-        left = [task for task in tasks if task.number not in done]
-        if left:
-            slot = self._place()
-            try:
-                outcomes += self._run_all(left, slot)
-            finally:
-                self.places.give(slot)
-        return outcomes
+    def _train_new_bundle(self, tasks: Sequence[Task], slot: RunSlot) -> TrainedBundle:
+        return self._train_bundle(Bundle.of(tasks), slot)
 
-    def _lock_new(self, task: Task, locks: ExitStack) -> bool:
-        """Hold a run that has not begun; return whether it is such a run."""
-        directory = RunDirectory(task.folder)
-        with ExitStack() as own, suppress(Exception):  # which _run meets again, and says
-            if directory.status().done:
-                return False
-            own.enter_context(directory.locked())
-            if not directory.status().done and not directory.evaluations():
-                locks.push(own.pop_all())
-                return True
-        return False
-
-    def _train_bundle(self, tasks: Sequence[Task]) -> tuple[Sequence[BundledResult], Mapping[str, Any]]:
-        """Return the results of the first tasks of a bundle, and the machine that they were trained on."""
+    def _train_bundle(self, bundle: Bundle, slot: RunSlot) -> TrainedBundle:
         assert isinstance(self.engine, BundlingEngine)
-        slot = self._place()
         try:
-            for task in tasks:
-                self._tell(self.listener.started, task)
-            begun = time.monotonic()
-            results: Sequence[BundledResult] = []
-            with suppress(Exception):  # what it cannot do may be done one by one
-                runs = [Bundled(task.job(slot), task.rules) for task in tasks]
-                results = self.engine.train_bundle(runs, slot, self._stop)
-            self._sizes.ended(time.monotonic() - begun, len(results), len(tasks))
-            return results, self.places.machine(slot) if results else {}
-        finally:
-            self.places.give(slot)
+            machine = self.places.machine(slot)
+            tell = partial(self._tell, self.listener.noticed, next(iter((*bundle.tasks, *bundle.left))))
+            return bundle.train(self.engine, slot, machine, tell, self._stop, self._sizes)
+        except BaseException:
+            bundle.release()
+            raise
 
-    def _place(self) -> RunSlot:
-        """Take a place as soon as there is one."""
-        while not self._stop.is_set():
-            slot = self.places.take()
-            if slot is not None:
-                return slot
-            self.places.wait(WAIT_SECONDS)
-        raise Interrupted("interrupted")
-
-    def _keep(self, task: Task, result: BundledResult, machine: Mapping[str, Any]) -> Outcome:
-        """Write a run of a bundle to disk, and tell what happened in it."""
-        directory, status = RunDirectory(task.folder), result.status
-        try:
-            directory.describe(task.description(self.engine, 1, machine))
-            result.write(directory)
-        except Exception as error:  # noqa: BLE001 - as in Training.run
-            status = Status("failed", 0, failure_reason(error))
-            with suppress(OSError):
-                directory.write_status(status)
-        for text in result.notices:
-            self._tell(self.listener.noticed, task, text)
-        for evaluation in result.evaluations:
-            self._tell(self.listener.evaluated, task, evaluation)
-        return Outcome(task, "ran", status)
-
-    def _run_all(self, tasks: Sequence[Task], slot: RunSlot) -> list[Outcome]:
-        """Run tasks one after the other in one place; an error of one is its outcome."""
+    def _write_bundle(self, bundle: TrainedBundle) -> list[Outcome]:
+        """Write the runs of a bundle to disk, and tell what happened in them."""
         outcomes = []
-        for task in tasks:
-            try:
-                outcomes.append(self._run(task, slot))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
-                outcomes.append(Outcome(task, "ran", Status("failed", 0, failure_reason(error))))
+        for task, result, status in bundle.write(self.engine):
+            if result is not None:
+                self._tell(self.listener.started, task)
+                for text in result.notices:
+                    self._tell(self.listener.noticed, task, text)
+                for evaluation in result.evaluations:
+                    self._tell(self.listener.evaluated, task, evaluation)
+            outcomes.append(Outcome(task, "ran", status))
         return outcomes
+
+    def _run_alone(self, task: Task, slot: RunSlot) -> list[Outcome]:
+        try:
+            return [self._run(task, slot)]
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this run's failure and no other's
+            return [Outcome(task, "ran", Status("failed", 0, failure_reason(error)))]
 
     def _run(self, task: Task, slot: RunSlot) -> Outcome:
         directory = RunDirectory(task.folder)
@@ -298,8 +282,8 @@ class Dispatcher:
                 )
                 begun, clock = status.iteration, time.monotonic()
                 status = training.run(partial(setitem, self._sessions, task.number))
-                if not begun and status.status == "finished":
-                    self._sizes.ended(time.monotonic() - clock)
+                if not begun and task.prefix is None and status.status == "finished":
+                    self._sizes.ended([time.monotonic() - clock])
                 return Outcome(task, "ran", status)
         except RunBusy:
             return Outcome(task, "busy", directory.status())

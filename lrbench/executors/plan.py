@@ -77,7 +77,7 @@ class Task:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the run trains from its start to its end, whatever other runs do."""
+        """Whether the run trains from its start to its end, whatever comes of other runs."""
         return self.pause is None and self.prefix is None and not self.held
 
     @property

@@ -78,7 +78,7 @@ class RunDirectory:
             RunBusy: another process holds it.
             ResultsError: the folder cannot be written, or a file of the run is not a regular file.
         """
-        lock = FileLock(self.path / LOCK)
+        lock = FileLock(self.path / LOCK, thread_local=False)  # another thread may release it
         with writing(self.path):
             is_new = _made(self.path)
             try:

@@ -6,7 +6,7 @@ import json
 import signal
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from lrbench.executors.dispatcher import Dispatcher, Listener, Outcome
 from lrbench.executors.local import LocalPlaces
 from lrbench.executors.plan import Prefix, RunSlot, Task, tasks
 from lrbench.executors.ray import bundle
-from lrbench.executors.ray.bundle import Returned, train_bundle
+from lrbench.executors.ray.bundle import Returned, train_runs
 from lrbench.runs.directory import RunDirectory
 from lrbench.runs.evaluations import Evaluation
 from lrbench.runs.status import Status
 from lrbench.spec.reading import read_experiment
+from lrbench.storage import atomic_write
 
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 10, test_batch_size: 10, iterations: 20, test_interval: 10}
@@ -45,11 +46,13 @@ class FakeCluster(FakeEngine, BundlingEngine):
         super().__init__(*arguments, **named)
         self.there = FakeEngine(*arguments, **named)
         self.bundles: list[int] = []
+        self.bundled: set[str] = set()
 
-    def train_bundle(self, runs: Sequence[Bundled], slot: RunSlot, stop: threading.Event) -> Sequence[Returned]:
+    def train_bundle(self, runs: Sequence[Bundled], slot: RunSlot, stop: threading.Event) -> Sequence[Returned | None]:
         self.bundles.append(len(runs))
+        self.bundled |= {run.job.folder.name for run in runs}
         with tempfile.TemporaryDirectory() as folder:
-            return train_bundle(self.there, runs, Path(folder))
+            return train_runs(self.there, runs, Path(folder))
 
 
 def planned(folder: Path) -> list[Task]:
@@ -90,7 +93,7 @@ def test_runs_of_bundles_are_those_of_runs_one_by_one(plan, tmp_path):
     run(FakeEngine(diverges_above=0.05), here)
     outcomes = run(engine, plan)
     assert sum(engine.bundles) == COUNT
-    assert max(engine.bundles) == 10
+    assert engine.bundles[0] == 10
     assert engine.opened == 0
     assert statuses(outcomes) == {("ran", "finished"), ("ran", "diverged")}
     assert [content(task) for task in plan] == [content(task) for task in here]
@@ -199,27 +202,73 @@ def test_only_runs_that_depend_on_no_other_are_bundled(plan):
     mixed = [next((other for other in special if other.number == task.number), task) for task in plan]
     engine = FakeCluster()
     assert statuses(run(engine, mixed, places=1)) == {("ran", "finished")}
-    assert engine.opened == len(special)
+    assert engine.bundled.isdisjoint(task.folder.name for task in special)
+    assert len(engine.bundled) == COUNT - engine.opened > 30
 
 
 def test_runs_are_bundled_once_one_has_finished_soon():
     sizes = BundleSizes()
-    assert sizes.next == 1
-    sizes.ended(0.25)
-    assert sizes.next == 4
-    sizes.ended(0.4, 10, 10)
-    assert sizes.next == MOST_RUNS
-    sizes.ended(3.0)
-    assert sizes.next == 1
-    sizes.ended(0.4, 4, 10)
-    assert sizes.next == 4
-    sizes.ended(1.0, 0, 4)
-    assert sizes.next == 0
+    assert sizes.next(1) == 1
+    sizes.ended([0.25])
+    assert sizes.next(1) == 4
+    sizes.ended([0.04, 0.02, 0.1], 4, 4)
+    assert sizes.next(1) == 10
+    sizes.ended([], 4, 4)
+    assert sizes.next(1) == 10
+    sizes.ended([0.01] * 10, 10, 10)
+    assert (sizes.next(1), sizes.next(64), sizes.next(1000)) == (MOST_RUNS, 4, 0)
+    sizes.ended([3.0])
+    assert sizes.next(1) == 1
+    sizes.ended([0.01] * 4, 4, 10)
+    assert sizes.next(1) == 4
+    sizes.ended([0.01] * 4, 4, 4)
+    assert sizes.next(1) == 8
+    sizes.ended([0.01])
+    assert sizes.next(1) == 8
+    sizes.ended([], 0, 8)
+    assert sizes.next(1) == 0
+
+
+def test_tasks_are_taken_when_there_is_a_place_for_them(plan):
+    """As on one machine: a search proposes the next policy knowing what came of those before."""
+
+    def generated() -> Iterator[Task]:
+        for task in plan[:6]:
+            known.append(len(ends))
+            yield replace(task, pause=lambda rows: None)
+
+    known: list[int] = []
+    ends: list[Outcome] = []
+    Dispatcher(FakeCluster(), LocalPlaces(1), _sizes=BundleSizes(0.1)).run(generated(), ends.append)
+    assert known == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["evaluations.jsonl", "status.json", "state.json"])
+def test_what_a_full_disk_cut_off_is_trained_again(plan, monkeypatch, name):
+    def write(path: Path, content: bytes, **named: Any) -> None:
+        if path.name == name:
+            raise OSError(28, "No space left on device", str(path))
+        atomic_write(path, content, **named)
+
+    def write_piece(path: Path, offset: int, content: bytes) -> None:
+        if path.name == name:
+            raise OSError(28, "No space left on device", str(path))
+        path.write_bytes(content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lrbench.executors.ray.bundle.atomic_write", write)
+        patch.setattr("lrbench.runs.directory.atomic_write", write)
+        patch.setattr("lrbench.executors.ray.transfer.write_piece", write_piece)
+        assert statuses(run(FakeCluster(), plan)) == {("ran", "failed")}
+    assert statuses(run(FakeCluster(), plan)) == {("ran", "finished")}
+    assert all(RunDirectory(task.folder).snapshot(20).is_dir() for task in plan)
 
 
 def test_ctrl_c_ends_a_bundle(plan):
     class Waiting(FakeCluster):
-        def train_bundle(self, runs: Sequence[Bundled], slot: RunSlot, stop: threading.Event) -> Sequence[Returned]:
+        def train_bundle(
+            self, runs: Sequence[Bundled], slot: RunSlot, stop: threading.Event
+        ) -> Sequence[Returned | None]:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             assert stop.wait(60)
             raise Interrupted("interrupted")

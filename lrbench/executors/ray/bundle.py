@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lrbench.engines.base import Engine
 from lrbench.executors.bundles import Bundled, BundledResult
@@ -84,6 +84,7 @@ class Returned(BundledResult):
     facts: Mapping[str, Any]
     changes: Changes
     snapshots: Mapping[int, Files]
+    seconds: float
 
     @property
     def size(self) -> int:
@@ -107,28 +108,29 @@ def _absent(file: str, offset: int, count: int) -> bytes:
     raise AssertionError(f"{file} is to be read at {offset}, but it came with the bundle")
 
 
-def train_bundle(engine: Engine[Any], runs: Sequence[Bundled], folder: Path) -> list[Returned]:
+def train_runs(engine: Engine[Any], runs: Sequence[Bundled], folder: Path) -> list[Returned | None]:
     """Train runs in a folder of this machine, one after the other.
 
     Returns:
-        The results of the first runs. The bundle ends where it takes too long, grows too large, or a run fails.
+        The results of the first runs, None for one that fails. It ends where that takes too long or grows too large.
     """
-    returned: list[Returned] = []
+    returned: list[Returned | None] = []
     ends = time.monotonic() + LONGEST_SECONDS
     size = 0
     for number, run in enumerate(runs):
         result = _train(engine, run, folder / str(number), ends)
-        if result is None:
+        if result == "too much":
             break
         returned.append(result)
-        size += result.size
+        size += 0 if result is None else result.size
         if size > MOST_BYTES or time.monotonic() > ends:
             break
     return returned
 
 
-def _train(engine: Engine[Any], run: Bundled, folder: Path, ends: float) -> Returned | None:
-    """Train a run; None where it fails or takes too long, or a snapshot is too large to come with the others."""
+def _train(engine: Engine[Any], run: Bundled, folder: Path, ends: float) -> Returned | Literal["too much"] | None:
+    """Train a run; None where it fails, "too much" where it takes too long or a snapshot is too large to be sent so."""
+    begun = time.monotonic()
     notices: list[str] = []
     directory = BriefDirectory(folder)
     folder.mkdir()
@@ -143,7 +145,11 @@ def _train(engine: Engine[Any], run: Bundled, folder: Path, ends: float) -> Retu
     )
     status = training.run()
     snapshots = {iteration: Files.of(path) for iteration, path in directory.snapshots()}
-    if not status.done or not all(files.contents for files in snapshots.values()):
+    changes, found = FolderChanges(folder).of_all(), directory.content
+    shutil.rmtree(folder)
+    if status.status == "failed":
         return None
-    found = directory.content
-    return Returned(status, found.evaluations, notices, found.facts, FolderChanges(folder).of_all(), snapshots)
+    if not status.done or not all(files.contents for files in snapshots.values()):
+        return "too much"
+    seconds = time.monotonic() - begun
+    return Returned(status, found.evaluations, notices, found.facts, changes, snapshots, seconds)

@@ -91,26 +91,27 @@ class RayEngine(BundlingEngine):
         """
         return RaySession(self, job, self._pool(job))
 
-    def train_bundle(self, runs: Sequence[Bundled], slot: RunSlot, stop: threading.Event) -> Sequence[Returned]:
-        """Train runs of nets in the worker of a place; none where that is lost or refuses, as each says by itself."""
+    def train_bundle(self, runs: Sequence[Bundled], slot: RunSlot, stop: threading.Event) -> Sequence[Returned | None]:
+        """Train runs of nets in the worker of a place, in another one where that is lost; none where it refuses."""
         import ray
 
         jobs = [run.job for run in runs]
         if not all(isinstance(job, NetJob) for job in jobs):
             return []
         pool = self._pool(jobs[0])
-        member = pool.member(slot.session)
-        try:
-            sent = [replace(run, job=self.prepared(run.job, member)) for run in runs]
-            answer = member.actor.train_bundle.remote(self._name, sent, list(METRICS))
-            while not ray.wait([answer], timeout=NEWS_SECONDS)[0]:
-                if stop.is_set():
-                    raise Interrupted("interrupted")
-            found: Sequence[Returned] | Exception = ray.get(answer)
-        except ray.exceptions.RayError:
-            pool.lose(member)
-            return []
-        return [] if isinstance(found, Exception) else found
+        for _ in range(MOST_LOSSES):
+            member = pool.member(slot.session, jobs[0].on_notice)
+            try:
+                sent = [replace(run, job=self.prepared(run.job, member)) for run in runs]
+                answer = member.actor.train_bundle.remote(self._name, sent, list(METRICS))
+                while not ray.wait([answer], timeout=NEWS_SECONDS)[0]:
+                    if stop.is_set():
+                        raise Interrupted("interrupted")
+                found: Sequence[Returned | None] | Exception = ray.get(answer)
+                return [] if isinstance(found, Exception) else found
+            except ray.exceptions.RayError:
+                pool.lose(member)
+        return []
 
     def prepared(self, job: Job, member: Member) -> Job:
         """Return the job with its data or its program's files at a worker."""

@@ -105,7 +105,7 @@ class RayExecutor(Executor):
                 if self._pool is not None:
                     self._pool.close()
                 check_resources(_needed(device, threads))
-                self._pool, self._needs = self._make_pool(needs, {}), needs
+                self._pool, self._needs, self._facts = self._make_pool(needs, {}), needs, None
             return self._pool
 
     def _make_pool(self, needs: Needs, started: Mapping[Any, Any]) -> Pool:
@@ -136,46 +136,59 @@ class RayExecutor(Executor):
     def _first_workers(self, engine: str) -> EngineFacts:
         """Start a worker on every node, and return the facts about an engine, the same on all that answer in time.
 
+        One of them stays, for the checks and a first session; the others' resources are given back.
+
         Raises:
             EngineUnavailable: a node does not have it, or has no LRBench of this version.
         """
-        import ray
-
         needs = engine, *self._session, 1
         with self._switching:
-            if self._pool is not None and self._needs == needs and self._facts is not None:
-                return self._facts
-            if self._pool is not None:
-                self._pool.close()
-                self._pool = None
-            started = {  # by its answer: the worker, and the node in words
-                answer: (actor, name)
-                for node, name in self._nodes(_needed(*self._session))
-                for actor, answer in [self._start(needs, node)]
-            }
-            facts: dict[str, EngineFacts] = {}
-            deadline = time.monotonic() + NODE_SECONDS
-            while len(facts) < len(started):  # one by one, as the first that refuses ends it
-                found, _ = ray.wait(
-                    [answer for answer, (_, node) in started.items() if node not in facts],
-                    timeout=max(0.0, deadline - time.monotonic()) if facts else None,
+            if self._pool is None or self._needs != needs or self._facts is None:
+                if self._pool is not None:
+                    self._pool.close()
+                    self._pool = None
+                started, self._facts = self._looked_at(needs)
+                self._pool, self._needs = self._make_pool(needs, started), needs
+            return self._facts
+
+    def _looked_at(self, needs: Needs) -> tuple[Mapping[Any, Any], EngineFacts]:
+        """Return a worker by its answer, and the facts."""
+        nodes = self._nodes(_needed(*needs[1:3]))
+        started = {answer: (actor, name) for node, name in nodes for actor, answer in [self._start(needs, node)]}
+        facts = self._answers({answer: name for answer, (_, name) in started.items()}, NODE_SECONDS)
+        if not facts:  # all are busy: the first that has room, also one that an autoscaling cluster starts for it
+            for actor, _ in started.values():
+                _end(actor)
+            actor, answer = self._start(needs)
+            started = {answer: (actor, "that has just started")}
+            facts = self._answers({answer: "that has just started"}, None)
+        (first, expected), *others = facts.items()
+        for answer, other in others:
+            if other != expected:
+                raise EngineUnavailable(
+                    f"has the engine {needs[0]} as {dict(other.description)}, but node {started[first][1]} as "
+                    f"{dict(expected.description)}",
+                    where=f"node {started[answer][1]}",
+                    remedy="install the same version on all nodes",
                 )
-                if not found:
-                    break
-                _, node = started[found[0]]
-                facts[node] = _facts(found[0], node)
-            (first, expected), *others = facts.items()
-            for node, other in others:
-                if other != expected:
-                    raise EngineUnavailable(
-                        f"has the engine {engine} as {dict(other.description)}, but node {first} as "
-                        f"{dict(expected.description)}",
-                        where=f"node {node}",
-                        remedy="install the same version on all nodes",
-                    )
-            actors = {answer: actor for answer, (actor, _) in started.items()}
-            self._pool, self._needs, self._facts = self._make_pool(needs, actors), needs, expected
-        return expected
+        for answer, (actor, _) in started.items():
+            if answer != first:
+                _end(actor)
+        return {first: started[first][0]}, expected
+
+    @staticmethod
+    def _answers(nodes: Mapping[Any, str], seconds: float | None) -> dict[Any, EngineFacts]:
+        """Return the facts by the answers that come in time, or with None by all; the first that refuses ends it."""
+        import ray
+
+        facts: dict[Any, EngineFacts] = {}
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while left := [answer for answer in nodes if answer not in facts]:
+            found, _ = ray.wait(left, timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if not found:
+                break
+            facts[found[0]] = _facts(found[0], nodes[found[0]])
+        return facts
 
     def _nodes(self, needed: Mapping[str, float]) -> list[tuple[str | None, str]]:
         """Return the nodes that a session fits on, by id and in words; one without an id where there are none yet."""
@@ -205,7 +218,7 @@ def _facts(reference: Any, node: str) -> EngineFacts:
     import ray
 
     try:
-        version, _, _, facts = ray.get(reference)
+        version, *_, facts = ray.get(reference)
     except Exception as error:
         last = str(error).strip().splitlines()[-1]
         raise EngineUnavailable(

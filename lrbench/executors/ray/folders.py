@@ -27,10 +27,10 @@ def fast_parent() -> Path:
 
 def make_folder(parent: Path) -> tuple[Path, FileLock]:
     """Make a folder, and hold its lock, which the system releases when the process ends."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    lock = FileLock(folder / LOCK)
+    made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=parent))
+    lock = FileLock(made / LOCK)
     lock.acquire()
-    return folder, lock
+    return made.rename(made.with_name(made.name[1:])), lock  # it gets its name once it is locked
 
 
 def remove_left_behind() -> None:

@@ -33,11 +33,11 @@ from lrbench.engines.base import (
 from lrbench.engines.program.seal import KEY
 from lrbench.engines.registry import open_engine
 from lrbench.engines.site import Consent
-from lrbench.errors import EngineFailed, LRBenchError
+from lrbench.errors import EngineFailed, EngineUnavailable, LRBenchError
 from lrbench.executors.base import MakeSite
 from lrbench.executors.bundles import Bundled
 from lrbench.executors.plan import this_machine
-from lrbench.executors.ray.bundle import Returned, train_bundle
+from lrbench.executors.ray.bundle import Returned, train_runs
 from lrbench.executors.ray.folders import fast_parent, make_folder, remove_left_behind
 from lrbench.executors.ray.transfer import Changes, Files, FolderChanges, received_data, take_files, write_piece
 from lrbench.metrics.registry import METRICS
@@ -156,6 +156,8 @@ class Worker:
             return __version__, node, machine, EngineFacts(found.describe(), found.has_lanes)
         except LRBenchError as error:
             return __version__, node, machine, error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - as in ``answered``
+            return __version__, node, machine, EngineUnavailable(failure_reason(error))
 
     @answered
     def check(self, engine: str, job: Job, *, resumable: bool) -> None:
@@ -192,12 +194,12 @@ class Worker:
         return take_files(self._folder / RECEIVED / data.sha256, data, stamps, self._site.home)
 
     @answered
-    def train_bundle(self, engine: str, runs: Sequence[Bundled], metrics: Sequence[str]) -> list[Returned]:
+    def train_bundle(self, engine: str, runs: Sequence[Bundled], metrics: Sequence[str]) -> list[Returned | None]:
         """Train whole runs, with these metrics of each evaluation."""
         if set(metrics) != set(METRICS):
             raise EngineFailed("other metrics are installed on this node")
         with tempfile.TemporaryDirectory(dir=self._fast_folder) as folder:
-            return train_bundle(self._engine(engine), runs, Path(folder))
+            return train_runs(self._engine(engine), runs, Path(folder))
 
     @answered
     def open(self, key: str, engine: str, job: Job) -> bool:
