@@ -89,12 +89,14 @@ def test_what_to_avoid_names_another_engine_and_the_solver_of_a_like_workload(lr
     measured(
         (TRI, [run(0), run(1)], {}),
         (HOT, [diverged(0), diverged(1)], {"engine_name": "torch"}),
-        (HOT, [diverged(0), run(1)], {"solver": {**SOLVER, "type": "Nesterov"}}),
+        ("FIX(k0=0.3)", [diverged(0), run(1)], {"solver": {**SOLVER, "type": "Nesterov"}}),
     )
     _, out, _ = lrbench("spec.yaml", "--db", "db.sqlite")
     text = " ".join(out.split())
     assert f"- {HOT}: diverged with 2 of 2 seeds (torch, not caffe) [" in text
-    assert f"- {HOT}: diverged with 1 of 2 seeds on lenet on MNIST, batch 100, 2,000 iterations, Nesterov [" in text
+    assert (
+        "- FIX(k0=0.3): diverged with 1 of 2 seeds on lenet on MNIST, batch 100, 2,000 iterations, Nesterov [" in text
+    )
 
 
 def test_commands_that_would_need_a_secret_are_left_out(lrbench):
