@@ -32,7 +32,7 @@ from lrbench.spec.experiment import Experiment
 from lrbench.spec.sections import EngineSettings
 
 Needs = tuple[str, str, int, int]
-"""What workers are for: engine, device, threads, lanes."""
+"""Needs of a kind of worker: engine, device, threads, lanes."""
 MOST_JOBS = 256
 """Sessions at a time where the user does not say; each has a thread on the driver."""
 
