@@ -136,13 +136,13 @@ class Dispatcher:
         """Run as many tasks at a time as there are places, those held elsewhere last; yield the outcomes."""
         while True:
             slot = self.places.take()
-            taken: list[Task] = []
-            bundle = None
+            started = bundled = False
             if slot is not None and self._bundles:
-                bundle = self._bundles.popleft()
-                waiting[pool.submit(self._train_bundle, bundle, slot)] = slot
+                waiting[pool.submit(self._train_bundle, self._bundles.popleft(), slot)] = slot
+                started = bundled = True
             elif slot is not None and (taken := self._take(tasks)):
-                work = partial(self._train_new_bundle, taken) if len(taken) > 1 else partial(self._run_alone, taken[0])
+                started, bundled = True, len(taken) > 1
+                work = partial(self._train_new_bundle, taken) if bundled else partial(self._run_alone, taken[0])
                 waiting[pool.submit(work, slot)] = slot
             elif slot is not None:
                 self.places.give(slot)
@@ -155,11 +155,10 @@ class Dispatcher:
             elif not waiting:
                 self.places.wait(WAIT_SECONDS)
                 continue
-            if (bundle is not None or len(taken) > 1) and len(following := self._take(tasks)) > 1:
+            if bundled and len(following := self._take(tasks)) > 1:
                 waiting[pool.submit(Bundle.of, following)] = None
-            elif bundle is not None or len(taken) > 1:
+            elif bundled:
                 self._next.extendleft(following)
-            started = bundle is not None or bool(taken)
             done, _ = wait(waiting, timeout=0 if started else WAIT_SECONDS, return_when=FIRST_COMPLETED)
             ended: list[Outcome] = []
             for future in done:
@@ -229,7 +228,7 @@ class Dispatcher:
         assert isinstance(self.engine, BundlingEngine)
         try:
             machine = self.places.machine(slot)
-            tell = partial(self._tell, self.listener.noticed, next(iter((*bundle.tasks, *bundle.left))))
+            tell = partial(self._tell, self.listener.noticed, (*bundle.tasks, *bundle.left)[0])
             return bundle.train(self.engine, slot, machine, tell, self._stop, self._sizes)
         except BaseException:
             bundle.release()

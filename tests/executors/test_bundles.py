@@ -230,7 +230,7 @@ def test_runs_are_bundled_once_one_has_finished_soon():
 
 
 def test_tasks_are_taken_when_there_is_a_place_for_them(plan):
-    """As on one machine: a search proposes the next policy knowing what came of those before."""
+    """A search proposes the next policy knowing what came of those before, whether or not its engine trains bundles."""
 
     def generated() -> Iterator[Task]:
         for task in plan[:6]:
