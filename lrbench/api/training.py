@@ -79,7 +79,7 @@ def run(
     experiment, consent = read_python(spec, values)
     check_engine(experiment)
     with closing(open_executor(executor, node_site)) as place:
-        engine = find_engine(experiment, place, site(consent), threads)
+        engine = find_engine(experiment, place, site(consent), threads, jobs)
         data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=in_lines(LOG.info)))
         experiment = with_engine_version(with_stored_order(experiment, Path(results), LOG.info), engine)
         tasks = plan.tasks(experiment, data, Path(results), threads)

@@ -240,7 +240,7 @@ def _runner(
     experiment, consent = read_python(spec, values, TuningSettings)
     check_engine(experiment)
     check(experiment)
-    engine = find_engine(experiment, executor, site(consent), threads)
+    engine = find_engine(experiment, executor, site(consent), threads, jobs)
     data = find_data(experiment, lambda name: prepare(name, home(), data_folder(), progress=in_lines(LOG.info)))
     experiment = with_engine_version(experiment, engine)
     count = sessions_at_once(experiment, engine, executor, jobs, threads, LOG.info)

@@ -103,7 +103,7 @@ def run(
         show_plan(experiment, results, shard, (executor, jobs, threads), consent)
         return 0
     place = open_executor(executor)
-    trainer = find_engine(experiment, place, site(consent), threads)
+    trainer = find_engine(experiment, place, site(consent), threads, jobs)
     data = find_data(experiment, prepare_data)
     experiment = with_engine_version(with_stored_order(experiment, results, tell), trainer)
     tasks = plan.share(plan.tasks(experiment, data, results, threads), *shard)

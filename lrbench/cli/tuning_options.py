@@ -149,7 +149,7 @@ def open_bench(options: TuningOptions, check: Callable[[Experiment], object] = l
     check_engine(experiment)
     check(experiment)
     executor = open_executor(options.executor)
-    engine = find_engine(experiment, executor, site(options.consent), options.threads)
+    engine = find_engine(experiment, executor, site(options.consent), options.threads, options.jobs)
     data = find_data(experiment, prepare_data)
     experiment = with_engine_version(experiment, engine)
     said: list[str] = []

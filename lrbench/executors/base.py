@@ -62,6 +62,9 @@ class Executor(ABC):
     def check_room(self, settings: EngineSettings, threads: int) -> None:  # noqa: B027 - most executors have room
         """Raise UsageError where a session with so many threads will never find room."""
 
+    def expect(self, sessions: int) -> None:  # noqa: B027 - most executors open a session where there is a run
+        """Take note that so many sessions at a time will be asked for, so that they can be prepared ahead."""
+
     @abstractmethod
     def open_engine(self, name: str, site: Site) -> Engine:
         """Return the engine of this name, whose sessions run here.

@@ -42,17 +42,22 @@ def check_engine(experiment: Experiment, *section: str) -> None:
         check_engine_name(experiment.settings.engine.name)
 
 
-def find_engine(experiment: Experiment, executor: Executor, site: Site, threads: int = 1) -> Engine:
+def find_engine(
+    experiment: Experiment, executor: Executor, site: Site, threads: int = 1, jobs: int | None = None
+) -> Engine:
     """Return the engine that the spec names, started once to see that it works.
 
     Args:
         threads: processor threads of a session.
+        jobs: sessions at a time, where the user says how many.
 
     Raises:
         UsageError: the executor has no room for a session.
         EngineUnavailable: it is absent or broken where its sessions run.
     """
     executor.check_room(experiment.settings.engine, threads)
+    if jobs is not None:
+        executor.expect(jobs)
     engine = executor.open_engine(experiment.settings.engine.name, site)
     engine.describe()
     return engine

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
+from lrbench.engines.site import Site
+from lrbench.executors.ray import executor as ray_executor
 from lrbench.executors.ray.pool import Pool
+from lrbench.executors.ray.worker import EngineFacts
 
 
 def test_who_finds_no_place_wakes_nobody(monkeypatch):
@@ -55,3 +60,51 @@ def test_workers_beyond_the_jobs_are_ended_unless_they_have_a_run(monkeypatch):
     pool._admit("answer 4")  # ended, it has answered nevertheless
     assert pool.take() is not None
     assert pool.take() is None
+
+
+class StartedWorkers:
+    """An executor's workers, none of which exists: which were asked for, and which were ended."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, nodes: int, busy: bool = False) -> None:
+        self.asked: list[str | None] = []
+        self.ended: list[object] = []
+        self.facts = EngineFacts({"name": "caffe"}, has_lanes=False)
+        self.busy = busy
+        monkeypatch.setattr(ray_executor, "connect", lambda address: None)
+        monkeypatch.setattr(ray_executor, "_end", self.ended.append)
+        self.executor = ray_executor.RayExecutor(None, lambda consent: Site(Path("home")))
+        monkeypatch.setattr(self.executor, "_nodes", lambda needed: [(f"id {i}", f"node {i}") for i in range(nodes)])
+        monkeypatch.setattr(self.executor, "_start", self._start)
+        monkeypatch.setattr(self.executor, "_answers", self._answers)
+
+    def kept(self, expected: int) -> Mapping[object, object]:
+        """Workers that stay where so many sessions are expected."""
+        self.executor.expect(expected)
+        workers, facts = self.executor._looked_at(("caffe", "cpu", 1, 1))
+        assert facts == self.facts
+        return workers
+
+    def _start(self, needs: object, node: str | None = None) -> tuple[object, object]:
+        self.asked.append(node)
+        return f"worker {len(self.asked)}", f"answer {len(self.asked)}"
+
+    def _answers(self, answers: Iterable[object], seconds: float | None) -> dict[object, EngineFacts]:
+        return {} if self.busy and seconds is not None else dict.fromkeys(answers, self.facts)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected", "asked", "kept"), [(3, 1, 3, 1), (3, 2, 3, 2), (1, 2, 2, 2), (1, 64, 5, 5)]
+)
+def test_the_workers_that_look_at_the_nodes_stay_for_the_sessions_expected(monkeypatch, nodes, expected, asked, kept):
+    made = StartedWorkers(monkeypatch, nodes)
+    workers = made.kept(expected)
+    assert made.asked == [f"id {i}" for i in range(nodes)] + [None] * (asked - nodes)
+    assert len(workers) == kept
+    assert len(made.ended) == asked - kept
+    assert not set(workers.values()) & set(made.ended)
+
+
+def test_where_all_nodes_are_busy_one_worker_waits_for_room(monkeypatch):
+    made = StartedWorkers(monkeypatch, 1, busy=True)
+    assert made.kept(2) == {"answer 3": "worker 3"}
+    assert made.ended == ["worker 1", "worker 2"]

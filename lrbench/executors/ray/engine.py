@@ -33,11 +33,10 @@ from lrbench.executors.plan import RunSlot
 from lrbench.executors.ray.bundle import Returned
 from lrbench.executors.ray.pool import Member, Pool
 from lrbench.executors.ray.transfer import apply_changes, data_files, pieces, stamps_of
-from lrbench.executors.ray.worker import PROGRAM, EngineFacts, Measured
+from lrbench.executors.ray.worker import NEWS_SECONDS, PROGRAM, EngineFacts, Measured, UnderWay
 from lrbench.metrics.registry import METRICS
 from lrbench.runs.usage import USAGE
 
-NEWS_SECONDS = 1.0
 MOST_LOSSES = 5
 """Sessions of a run that may be lost in a row without an evaluation, before the run counts as failed."""
 
@@ -264,7 +263,7 @@ class RaySession(Session[TestOutputs | Reported]):
         apply_changes(measured.changes, self._job.folder)
 
     def _call(self, method: str, *arguments: Any, key: str | None = None, sent: Callable[[], Any] | None = None) -> Any:
-        """Return the answer of the worker; what the session tells meanwhile is passed on.
+        """Return the last answer of the worker; what the session tells before is passed on.
 
         Raises:
             SessionLost: the worker is lost.
@@ -274,13 +273,10 @@ class RaySession(Session[TestOutputs | Reported]):
         actor = self._member.actor
         try:
             more = () if sent is None else (sent(),)
-            reference = getattr(actor, method).remote(key or self._key, *arguments, *more)
-            while True:
-                with suppress(ray.exceptions.GetTimeoutError):
-                    answer = ray.get(reference, timeout=NEWS_SECONDS)
-                    break
-                if method not in ("open", "close"):
-                    self._pass_on(ray.get(actor.news.remote(self._key)))
+            answer = ray.get(getattr(actor, method).remote(key or self._key, *arguments, *more))
+            while isinstance(answer, UnderWay):
+                self._pass_on(answer)
+                answer = ray.get(actor.wait.remote(self._key))
         except ray.exceptions.RayError as error:
             self._closed = True
             raise self._engine.lost(self._job, self._pool, self._member, error) from error
@@ -288,11 +284,8 @@ class RaySession(Session[TestOutputs | Reported]):
             raise answer
         return answer
 
-    def _pass_on(self, news: Any) -> None:
-        if isinstance(news, Exception):
-            return
-        progress, notices = news
-        if progress is not None:
-            self._job.on_progress(progress)
-        for text in notices:
+    def _pass_on(self, news: UnderWay) -> None:
+        if news.progress is not None:
+            self._job.on_progress(news.progress)
+        for text in news.notices:
             self._job.on_notice(text)

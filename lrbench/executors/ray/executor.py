@@ -26,7 +26,7 @@ from lrbench.executors.ray.cluster import (
     is_autoscaling,
 )
 from lrbench.executors.ray.engine import RayEngine
-from lrbench.executors.ray.pool import Pool
+from lrbench.executors.ray.pool import FEWEST_PENDING, Pool
 from lrbench.executors.ray.worker import EngineFacts, Worker
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.sections import EngineSettings
@@ -56,10 +56,14 @@ class RayExecutor(Executor):
         self._switching = threading.Lock()
         self._session: tuple[str, int] = "cpu", 1
         self._facts: EngineFacts | None = None
+        self._expected = 1
 
     def check_room(self, settings: EngineSettings, threads: int) -> None:
         self._session = settings.device, threads
         check_resources(_needed(*self._session))
+
+    def expect(self, sessions: int) -> None:
+        self._expected = sessions
 
     def open_engine(self, name: str, site: Site) -> Engine:
         check_engine_name(name)
@@ -126,7 +130,9 @@ class RayExecutor(Executor):
                 num_cpus=needed["CPU"],
                 num_gpus=needed.get("GPU", 0),
                 memory=needed["memory"],
-                max_concurrency=2 * lanes + 2,  # beside the calls of each run, those for news and for its end
+                # Lanes wait for each other in their calls. Where there is one, its calls are taken by the main thread,
+                # which Ray wakes 100 times a second otherwise.
+                max_concurrency=1 if lanes == 1 else lanes + 1,
                 **place,
             )
             .remote(self._make_site, self._consent, self._key)
@@ -136,7 +142,8 @@ class RayExecutor(Executor):
     def _first_workers(self, engine: str) -> EngineFacts:
         """Start a worker on every node, and return the facts about an engine, the same on all that answer in time.
 
-        One of them stays, for the checks and a first session; the others' resources are given back.
+        As many stay as sessions are expected, and a few more are asked for where nodes are fewer; the resources of the
+        others are given back.
 
         Raises:
             EngineUnavailable: a node does not have it, or has no LRBench of this version.
@@ -152,13 +159,15 @@ class RayExecutor(Executor):
             return self._facts
 
     def _looked_at(self, needs: Needs) -> tuple[Mapping[Any, Any], EngineFacts]:
-        """Return a worker by its answer, and the facts."""
+        """Return the workers that stay by their answers, and the facts."""
         nodes = self._nodes(_needed(*needs[1:3]))
         started = {answer: (actor, name) for node, name in nodes for actor, answer in [self._start(needs, node)]}
+        more = [self._start(needs) for _ in range(min(self._expected - len(nodes), FEWEST_PENDING))]
         facts = self._answers({answer: name for answer, (_, name) in started.items()}, NODE_SECONDS)
         if not facts:  # all are busy: the first that has room, also one that an autoscaling cluster starts for it
-            for actor, _ in started.values():
+            for actor, _ in (*started.values(), *more):
                 _end(actor)
+            more = []
             actor, answer = self._start(needs)
             started = {answer: (actor, "that has just started")}
             facts = self._answers({answer: "that has just started"}, None)
@@ -171,10 +180,11 @@ class RayExecutor(Executor):
                     where=f"node {started[answer][1]}",
                     remedy="install the same version on all nodes",
                 )
+        found = list(facts)[: self._expected]
         for answer, (actor, _) in started.items():
-            if answer != first:
+            if answer not in found:
                 _end(actor)
-        return {first: started[first][0]}, expected
+        return {answer: started[answer][0] for answer in found} | {answer: actor for actor, answer in more}, expected
 
     @staticmethod
     def _answers(nodes: Mapping[Any, str], seconds: float | None) -> dict[Any, EngineFacts]:

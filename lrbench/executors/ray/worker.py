@@ -6,7 +6,7 @@ import functools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,6 +49,8 @@ from lrbench.sampling import sampled
 Answer = TypeVar("Answer")
 RECEIVED, PROGRAM = "received", "program"
 """Folder for what the driver sends; within it, the files of a program."""
+NEWS_SECONDS = 1.0
+"""The longest time that a call takes whose training goes on, so that another call can be answered."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,24 @@ class Measured:
     evaluation: Measured | Exception | None = None
 
 
+@dataclass(frozen=True)
+class UnderWay:
+    """Answer of a worker whose training goes on: what the session told since the last answer."""
+
+    progress: Progress | None
+    notices: Sequence[str]
+
+
 class _News:
-    """News of a session that the driver has not asked for yet."""
+    """News of a session that the driver does not have yet."""
 
     def __init__(self) -> None:
         self.progress: Progress | None = None
         self.notices: list[str] = []
 
-    def taken(self) -> tuple[Progress | None, list[str]]:
+    def taken(self) -> list[str]:
         notices, self.notices = self.notices, []
-        return self.progress, notices
+        return notices
 
 
 @dataclass
@@ -102,6 +112,7 @@ class _Opened:
     changes: FolderChanges
     thread: ThreadPoolExecutor
     news: _News
+    training: Future[Measured] | None = None
     stack: ExitStack = field(default_factory=ExitStack)
     resumed: bool = False
     sampling: bool = False
@@ -111,15 +122,31 @@ def answered(method: Callable[..., Answer]) -> Callable[..., Answer | Exception]
     """Return errors of the method instead of raising them: Ray would wrap them, and takes others for its own."""
 
     @functools.wraps(method)
-    def call(worker: Worker, *arguments: Any, **named: Any) -> Answer | Exception:
+    def call(*arguments: Any, **named: Any) -> Answer | Exception:
         try:
-            return method(worker, *arguments, **named)
+            return method(*arguments, **named)
         except (LRBenchError, LeftEarly) as error:
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - an engine's own, whose class the driver need not have
             return EngineFailed(failure_reason(error))
 
     return call
+
+
+def _train(opened: _Opened, rates: NDArray[np.float64]) -> Measured:
+    """Train and evaluate; a result whose loss is not finite comes with the usage, as no evaluation follows."""
+    session, news = opened.session, opened.news
+    result = session.train(rates)
+    if not result.finite:
+        return Measured(result, session.usage(), {}, session.resumable, news.taken())
+    return Measured(result, None, {}, session.resumable, news.taken(), _evaluate(opened))
+
+
+@answered
+def _evaluate(opened: _Opened) -> Measured:
+    session = opened.session
+    result, usage = session.evaluate(), session.usage()
+    return Measured(result, usage, opened.changes.of_logs(), session.resumable, opened.news.taken())
 
 
 class Worker:
@@ -229,25 +256,26 @@ class Worker:
         shutil.rmtree(folder)
 
     @answered
-    def train(self, key: str, rates: NDArray[np.float64]) -> Measured:
-        """Train, and evaluate in the same call, since each call costs the driver a millisecond or two.
-
-        The result of a loss that is not finite comes with the usage, as no evaluation follows.
-        """
+    def train(self, key: str, rates: NDArray[np.float64]) -> Measured | UnderWay:
+        """Train, and evaluate in the same call, since each call costs the driver a millisecond or two."""
         opened = self._opened[key]
         if not opened.sampling:
             opened.sampling = True
             sampling = sampled(opened.session, opened.changes.folder, resumed=opened.resumed)
             opened.stack.enter_context(sampling)
-        result = opened.thread.submit(opened.session.train, np.array(rates)).result()
-        usage = None if result.finite else opened.thread.submit(opened.session.usage).result()
-        resumable, notices = opened.session.resumable, opened.news.taken()[1]
-        return Measured(result, usage, {}, resumable, notices, self._evaluate(opened) if result.finite else None)
+        opened.training = opened.thread.submit(_train, opened, np.array(rates))
+        return self._wait(opened)
 
     @answered
-    def _evaluate(self, opened: _Opened) -> Measured:
-        result, usage = opened.thread.submit(lambda: (opened.session.evaluate(), opened.session.usage())).result()
-        return Measured(result, usage, opened.changes.of_logs(), opened.session.resumable, opened.news.taken()[1])
+    def wait(self, key: str) -> Measured | UnderWay:
+        """Return the answer to ``train`` where that is at hand within ``NEWS_SECONDS``, else the news."""
+        return self._wait(self._opened[key])
+
+    def _wait(self, opened: _Opened) -> Measured | UnderWay:
+        assert opened.training is not None
+        if wait([opened.training], NEWS_SECONDS).done:
+            return opened.training.result()
+        return UnderWay(opened.news.progress, opened.news.taken())
 
     @answered
     def save(self, key: str, name: str) -> Files:
@@ -265,11 +293,6 @@ class Worker:
             opened.seek(offset)
             return opened.read(count)
 
-    @answered
-    def news(self, key: str) -> tuple[Progress | None, list[str]]:
-        """Return the last progress, and the notices since the last call."""
-        return self._opened[key].news.taken()
-
     def abort(self, key: str) -> None:
         """End the session's processes."""
         if key in self._opened:
@@ -282,7 +305,7 @@ class Worker:
         try:
             opened.stack.close()
             opened.thread.submit(opened.session.close).result()
-            return Measured(None, None, opened.changes.of_all(), opened.session.resumable, opened.news.taken()[1])
+            return Measured(None, None, opened.changes.of_all(), opened.session.resumable, opened.news.taken())
         finally:
             opened.thread.shutdown(wait=False)
             shutil.rmtree(opened.changes.folder, ignore_errors=True)
