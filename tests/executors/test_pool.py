@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
+from ray.exceptions import ActorDiedError
+
+from lrbench._version import __version__
 from lrbench.engines.site import Site
+from lrbench.errors import EngineUnavailable
 from lrbench.executors.ray import executor as ray_executor
-from lrbench.executors.ray.pool import Pool
+from lrbench.executors.ray.pool import NO_ROOM, Pool
 from lrbench.executors.ray.worker import EngineFacts
 
 
@@ -76,6 +80,7 @@ class StartedWorkers:
         monkeypatch.setattr(self.executor, "_nodes", lambda needed: [(f"id {i}", f"node {i}") for i in range(nodes)])
         monkeypatch.setattr(self.executor, "_start", self._start)
         monkeypatch.setattr(self.executor, "_answers", self._answers)
+        monkeypatch.setattr("ray.wait", self._wait)
 
     def kept(self, expected: int) -> Mapping[object, object]:
         """Workers that stay where so many sessions are expected."""
@@ -91,6 +96,10 @@ class StartedWorkers:
     def _answers(self, answers: Iterable[object], seconds: float | None) -> dict[object, EngineFacts]:
         return {} if self.busy and seconds is not None else dict.fromkeys(answers, self.facts)
 
+    def _wait(self, answers: list[object], timeout: float) -> tuple[list[object], list[object]]:
+        assert timeout > 0
+        return ([], answers) if self.busy else (answers, [])
+
 
 @pytest.mark.parametrize(
     ("nodes", "expected", "asked", "kept"), [(3, 1, 3, 1), (3, 2, 3, 2), (1, 2, 2, 2), (1, 64, 5, 5)]
@@ -104,7 +113,29 @@ def test_the_workers_that_look_at_the_nodes_stay_for_the_sessions_expected(monke
     assert not set(workers.values()) & set(made.ended)
 
 
-def test_where_all_nodes_are_busy_one_worker_waits_for_room(monkeypatch):
+def test_where_all_nodes_are_busy_one_worker_waits_for_room_and_a_line_says_so(monkeypatch, caplog):
     made = StartedWorkers(monkeypatch, 1, busy=True)
     assert made.kept(2) == {"answer 3": "worker 3"}
     assert made.ended == ["worker 1", "worker 2"]
+    assert caplog.messages == [NO_ROOM]
+
+
+@pytest.mark.parametrize("lost", [1, 9])
+def test_a_node_that_is_lost_while_it_is_looked_at_is_left_out(monkeypatch, lost):
+    """Of two nodes and those after them the first are lost."""
+    made = StartedWorkers(monkeypatch, 2)
+    monkeypatch.setattr(made.executor, "_answers", ray_executor.RayExecutor._answers)
+    monkeypatch.setattr("ray.wait", lambda answers, timeout: (answers[:1], answers[1:]))
+
+    def get(answer: str) -> object:
+        if int(answer.split()[1]) <= lost:
+            raise ActorDiedError
+        return __version__, "id", {}, made.facts
+
+    monkeypatch.setattr("ray.get", get)
+    if lost == 1:
+        assert made.kept(2) == {"answer 2": "worker 2"}
+        assert made.ended == ["worker 1"]
+    else:
+        with pytest.raises(EngineUnavailable, match="5 workers in a row were lost on the Ray cluster"):
+            made.kept(2)

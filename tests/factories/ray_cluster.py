@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -54,7 +55,60 @@ for line in sys.stdin:
 """
 
 
-class RayCluster:
+class Cluster(Protocol):
+    """A cluster on this machine whose nodes can be lost.
+
+    Attributes:
+        address: HOST:PORT for ``--executor ray://HOST:PORT``.
+        settings: environment variables of a driver.
+    """
+
+    address: str
+    settings: Mapping[str, str]
+
+    def add(self, count: int) -> None:
+        """Start further nodes; they join some seconds later."""
+
+    def raylets(self) -> list[int]:
+        """Numbers of the nodes that live, the oldest first."""
+
+    def kill(self, raylet: int, /) -> None:
+        """Lose a node."""
+
+    def workers(self) -> list[int]:
+        """Process numbers of LRBench's workers."""
+
+
+class RayProcesses:
+    """The processes of a cluster on this machine.
+
+    Args:
+        folder: temporary folder of the cluster.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def kill(self, raylet: int) -> None:
+        """Kill a node with all that runs on it, as when a machine loses its power."""
+        doomed = [psutil.Process(raylet)]
+        with suppress(psutil.Error):
+            doomed += doomed[0].children(recursive=True)
+        for process in doomed:
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGKILL)
+
+    def workers(self) -> list[int]:
+        """Process numbers of LRBench's workers."""
+        found = []
+        for process in processes_of(self.folder):
+            with suppress(psutil.Error):
+                if process.cmdline()[0].startswith("ray::Worker"):
+                    found.append(process.pid)
+        return found
+
+
+class RayCluster(RayProcesses):
     """A head without processors and nodes with some, which have a temporary folder of their own.
 
     Args:
@@ -67,8 +121,8 @@ class RayCluster:
     """
 
     def __init__(self, nodes: int, cpus: int = 1, path: Sequence[Path] = (), client_port: int = 0) -> None:
-        self.settings = SETTINGS
-        self.folder = Path(tempfile.mkdtemp(prefix="lr-", dir="/tmp"))  # sockets need a short path
+        self.settings: Mapping[str, str] = SETTINGS
+        super().__init__(Path(tempfile.mkdtemp(prefix="lr-", dir="/tmp")))  # sockets need a short path
         (self.folder / "ray").mkdir()
         (self.folder / "nodes").mkdir()
         environment = {
@@ -97,24 +151,6 @@ class RayCluster:
     def raylets(self) -> list[int]:
         """Process numbers of the nodes that live, the oldest first."""
         return [int(pid) for pid in self._say("pids") if _lives(int(pid))]
-
-    def kill(self, raylet: int) -> None:
-        """Kill a node with all that runs on it, as when a machine loses its power."""
-        doomed = [psutil.Process(raylet)]
-        with suppress(psutil.Error):
-            doomed += doomed[0].children(recursive=True)
-        for process in doomed:
-            with suppress(psutil.Error):
-                process.send_signal(signal.SIGKILL)
-
-    def workers(self) -> list[int]:
-        """Process numbers of LRBench's workers."""
-        found = []
-        for process in processes_of(self.folder):
-            with suppress(psutil.Error):
-                if process.cmdline()[0].startswith("ray::Worker"):
-                    found.append(process.pid)
-        return found
 
     def close(self) -> None:
         """End every process of the cluster."""

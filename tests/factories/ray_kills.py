@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from factories.measured import measured_runs
-from factories.ray_cluster import RayCluster
-from factories.ray_network import RayNetwork
+from factories.ray_cluster import Cluster
 
 SPEC = """
 workload: {net: lenet, dataset: digits, batch_size: 16, test_batch_size: 100, iterations: ITERATIONS, test_interval: 20}
@@ -40,7 +39,7 @@ class RayKilling:
         counted: number of kills by victim.
     """
 
-    cluster: RayCluster | RayNetwork
+    cluster: Cluster
     folder: Path
     kills: int
     iterations: int = 200

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,7 +55,9 @@ class RayNetwork:
     """
 
     def __init__(self, nodes: int) -> None:
-        self.settings = {name: value for name, value in SETTINGS.items() if name != "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"}
+        self.settings: Mapping[str, str] = {
+            name: value for name, value in SETTINGS.items() if name != "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+        }
         self.folder = Path(tempfile.mkdtemp(prefix="lr-", dir="/tmp"))  # sockets need a short path
         self._head_folder = self.folder / "head"
         self._environment = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -26,13 +27,15 @@ from lrbench.executors.ray.cluster import (
     is_autoscaling,
 )
 from lrbench.executors.ray.engine import RayEngine
-from lrbench.executors.ray.pool import FEWEST_PENDING, Pool
+from lrbench.executors.ray.pool import FEWEST_PENDING, MOST_FAILED_STARTS, NO_ROOM, PATIENCE_SECONDS, Pool
 from lrbench.executors.ray.worker import EngineFacts, Worker
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.sections import EngineSettings
 
 Needs = tuple[str, str, int, int]
 """Needs of a kind of worker: engine, device, threads, lanes."""
+LOG = logging.getLogger("lrbench")
+NEW_NODE = "that has just started"
 MOST_JOBS = 256
 """Sessions at a time where the user does not say; each has a thread on the driver."""
 
@@ -164,13 +167,12 @@ class RayExecutor(Executor):
         started = {answer: (actor, name) for node, name in nodes for actor, answer in [self._start(needs, node)]}
         more = [self._start(needs) for _ in range(min(self._expected - len(nodes), FEWEST_PENDING))]
         facts = self._answers({answer: name for answer, (_, name) in started.items()}, NODE_SECONDS)
-        if not facts:  # all are busy: the first that has room, also one that an autoscaling cluster starts for it
+        if not facts:  # all are busy, or there is none yet
             for actor, _ in (*started.values(), *more):
                 _end(actor)
             more = []
-            actor, answer = self._start(needs)
-            started = {answer: (actor, "that has just started")}
-            facts = self._answers({answer: "that has just started"}, None)
+            actor, answer, facts = self._first_with_room(needs)
+            started = {answer: (actor, NEW_NODE)}
         (first, expected), *others = facts.items()
         for answer, other in others:
             if other != expected:
@@ -186,18 +188,36 @@ class RayExecutor(Executor):
                 _end(actor)
         return {answer: started[answer][0] for answer in found} | {answer: actor for actor, answer in more}, expected
 
+    def _first_with_room(self, needs: Needs) -> tuple[Any, Any, dict[Any, EngineFacts]]:
+        """Return a worker of the first node with room, also of one that is started for it, its answer and the facts."""
+        import ray
+
+        for _ in range(MOST_FAILED_STARTS):
+            actor, answer = self._start(needs)
+            if not ray.wait([answer], timeout=PATIENCE_SECONDS)[0]:
+                LOG.warning(NO_ROOM)
+            if facts := self._answers({answer: NEW_NODE}, None):
+                return actor, answer, facts
+        raise EngineUnavailable(f"{MOST_FAILED_STARTS} workers in a row were lost on the Ray cluster as they started")
+
     @staticmethod
     def _answers(nodes: Mapping[Any, str], seconds: float | None) -> dict[Any, EngineFacts]:
-        """Return the facts by the answers that come in time, or with None by all; the first that refuses ends it."""
+        """Return the facts by the answers that come in time, or with None by all; the first that refuses ends it.
+
+        Workers that are lost meanwhile, as with their nodes, are left out.
+        """
         import ray
 
         facts: dict[Any, EngineFacts] = {}
         deadline = None if seconds is None else time.monotonic() + seconds
-        while left := [answer for answer in nodes if answer not in facts]:
-            found, _ = ray.wait(left, timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+        left = list(nodes)
+        while left:
+            found, left = ray.wait(left, timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
             if not found:
                 break
-            facts[found[0]] = _facts(found[0], nodes[found[0]])
+            known = _facts(found[0], nodes[found[0]])
+            if known is not None:
+                facts[found[0]] = known
         return facts
 
     def _nodes(self, needed: Mapping[str, float]) -> list[tuple[str | None, str]]:
@@ -209,7 +229,7 @@ class RayExecutor(Executor):
         ]
         if not found:  # an autoscaling cluster starts one
             check_resources(needed)
-        return found or [(None, "that has just started")]
+        return found or [(None, NEW_NODE)]
 
 
 def _needed(device: str, threads: int) -> dict[str, float]:
@@ -224,12 +244,20 @@ def _end(actor: Any) -> None:
         ray.kill(actor)
 
 
-def _facts(reference: Any, node: str) -> EngineFacts:
+def _facts(reference: Any, node: str) -> EngineFacts | None:
+    """Return the facts of a worker's first answer; None where it was lost before it could answer."""
     import ray
 
     try:
         version, *_, facts = ray.get(reference)
     except Exception as error:
+        lost = (
+            ray.exceptions.ActorDiedError,
+            ray.exceptions.ActorUnavailableError,
+            ray.exceptions.ActorUnschedulableError,
+        )
+        if isinstance(error, lost) and not getattr(error, "_actor_init_failed", False):
+            return None
         last = str(error).strip().splitlines()[-1]
         raise EngineUnavailable(
             f"LRBench cannot be loaded there: {last}",

@@ -17,7 +17,8 @@ FEWEST_PENDING = 4
 """Workers that are asked for at a time beside as many as there are: an autoscaling cluster doubles what it has."""
 WATCH_SECONDS = 0.2
 PATIENCE_SECONDS = 30.0
-"""Time without a worker after which a run says that it waits for one."""
+"""Time without a worker after which a line says that one is waited for."""
+NO_ROOM = f"waiting: no node of the cluster has had room for a worker for {PATIENCE_SECONDS:g} s"
 MOST_FAILED_STARTS = 5
 
 
@@ -109,7 +110,7 @@ class Pool(Places):
                 while (slot := self._take()) is None:
                     self._changed.wait(WATCH_SECONDS)
                     if tell is not None and time.monotonic() > patient_until:
-                        tell(f"waiting: no node of the cluster has had room for a worker for {PATIENCE_SECONDS:g} s")
+                        tell(NO_ROOM)
                         tell = None
             finally:
                 self._urgent -= 1
