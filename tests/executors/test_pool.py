@@ -16,7 +16,7 @@ from lrbench._version import __version__
 from lrbench.engines.site import Site
 from lrbench.errors import EngineUnavailable
 from lrbench.executors.ray import executor as ray_executor
-from lrbench.executors.ray.pool import NO_ROOM, Pool
+from lrbench.executors.ray.pool import Pool, no_room
 from lrbench.executors.ray.worker import EngineFacts
 
 
@@ -117,7 +117,7 @@ def test_where_all_nodes_are_busy_one_worker_waits_for_room_and_a_line_says_so(m
     made = StartedWorkers(monkeypatch, 1, busy=True)
     assert made.kept(2) == {"answer 3": "worker 3"}
     assert made.ended == ["worker 1", "worker 2"]
-    assert caplog.messages == [NO_ROOM]
+    assert caplog.messages == [no_room(30)]
 
 
 @pytest.mark.parametrize("lost", [1, 9])

@@ -27,7 +27,7 @@ from lrbench.executors.ray.cluster import (
     is_autoscaling,
 )
 from lrbench.executors.ray.engine import RayEngine
-from lrbench.executors.ray.pool import FEWEST_PENDING, MOST_FAILED_STARTS, NO_ROOM, PATIENCE_SECONDS, Pool
+from lrbench.executors.ray.pool import FEWEST_PENDING, MOST_FAILED_STARTS, PATIENCE_SECONDS, Pool, no_room
 from lrbench.executors.ray.worker import EngineFacts, Worker
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.sections import EngineSettings
@@ -195,7 +195,7 @@ class RayExecutor(Executor):
         for _ in range(MOST_FAILED_STARTS):
             actor, answer = self._start(needs)
             if not ray.wait([answer], timeout=PATIENCE_SECONDS)[0]:
-                LOG.warning(NO_ROOM)
+                LOG.warning(no_room(PATIENCE_SECONDS))
             if facts := self._answers({answer: NEW_NODE}, None):
                 return actor, answer, facts
         raise EngineUnavailable(f"{MOST_FAILED_STARTS} workers in a row were lost on the Ray cluster as they started")

@@ -18,7 +18,6 @@ FEWEST_PENDING = 4
 WATCH_SECONDS = 0.2
 PATIENCE_SECONDS = 30.0
 """Time without a worker after which a line says that one is waited for."""
-NO_ROOM = f"waiting: no node of the cluster has had room for a worker for {PATIENCE_SECONDS:g} s"
 MOST_FAILED_STARTS = 5
 
 
@@ -110,7 +109,7 @@ class Pool(Places):
                 while (slot := self._take()) is None:
                     self._changed.wait(WATCH_SECONDS)
                     if tell is not None and time.monotonic() > patient_until:
-                        tell(NO_ROOM)
+                        tell(no_room(PATIENCE_SECONDS))
                         tell = None
             finally:
                 self._urgent -= 1
@@ -215,3 +214,8 @@ class Pool(Places):
         with self._changed:
             self._error = error
             self._changed.notify_all()
+
+
+def no_room(seconds: float) -> str:
+    """Return the line of a command that has waited so long for a worker."""
+    return f"waiting: no node of the cluster has had room for a worker for {seconds:g} s"
