@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from lrbench.spec.sections import EngineSettings
 from lrbench.stopping import StoppingRules
 
 MakeJob = Callable[..., NetJob]
+END_SECONDS = 60
+"""Time within which the processes of a session that is closed have to end."""
 SOLVERS: tuple[Mapping[str, Any], ...] = (
     {"type": "SGD", "momentum": 0.9, "weight_decay": 0.0005},
     {"type": "Nesterov", "momentum": 0.9, "regularization_type": "L1", "weight_decay": 0.0001},
@@ -274,5 +277,8 @@ class ProcessEngineConformance(EngineConformance):
         assert process.memory_info().rss > 50_000_000
         assert session.shared == self.lanes
         session.close()
+        deadline = time.monotonic() + END_SECONDS
+        while process.is_running() and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert not process.is_running()
         assert session.processes() == []

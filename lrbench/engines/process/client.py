@@ -27,8 +27,8 @@ class WorkerClient:
     """
 
     def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
-        self._name, self._log_path = name, log
-        self._log_start = self._log_path.stat().st_size if self._log_path.exists() else 0
+        self._name = name
+        self._log_to(log)
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
                 command,
@@ -38,6 +38,18 @@ class WorkerClient:
                 cwd=log.parent,
                 start_new_session=True,  # Ctrl-C in the terminal is for LRBench, which then ends its children
             )
+
+    def _log_to(self, log: Path) -> None:
+        self._log_path, self._log_start = log, log.stat().st_size if log.exists() else 0
+
+    def move(self, folder: Path) -> None:
+        """Go on in another folder, with a log of the same name there.
+
+        Raises:
+            As for ``ask``.
+        """
+        self._log_to(folder / self._log_path.name)
+        self.ask("move", log=str(self._log_path.resolve()))
 
     def ask(
         self,
@@ -91,6 +103,11 @@ class WorkerClient:
     def evaluate(self, blobs: dict[str, str], batches: int) -> TestOutputs:
         """Run the test set; ``blobs`` names the probabilities, label, loss and perhaps scores blobs."""
         return read_outputs(self.ask("evaluate", batches=batches, blobs=blobs))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker has not ended."""
+        return self._process.poll() is None
 
     def processes(self) -> list[int]:
         """The worker's number, from any thread, unless it is known to have ended."""

@@ -32,9 +32,7 @@ def exit_error(name: str, log: Path, start: int, status: int) -> EngineFailed:
     Returns:
         OutOfMemory where the fatal line says so, else WorkerDied.
     """
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = file.read().decode(errors="replace").splitlines()
+    lines = log.read_bytes()[start:].decode(errors="replace").splitlines() if log.exists() else []
     fatal = next((line for line in lines if line.startswith("F") and "] " in line), None)
     if fatal:  # Caffe's words for a lack of memory name a comparison of numbers
         cause = fatal.split("] ", 1)[1]

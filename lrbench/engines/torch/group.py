@@ -23,6 +23,8 @@ from lrbench.engines.process.client import WorkerClient
 from lrbench.engines.process.exit_reason import MEMORY_REMEDY, OutOfMemory, WorkerDied
 from lrbench.errors import EngineFailed
 
+IDLE_SECONDS = 2.0
+"""Time that a worker waits for another run, which then needs no start of PyTorch."""
 StartWorker = Callable[[Path], WorkerClient]
 """Function that starts a worker in a run's folder and has it open what all lanes share."""
 
@@ -68,14 +70,20 @@ class LaneGroup:
         self._jobs: dict[int, NetJob] = {}
         self._calls: dict[int, _Call] = {}
         self.seats = self._count = 0
-        self._training = self._ended = False
+        self._training = self._ended = self._moving = False
         self.aborted = False
         self._lost: Callable[[], EngineFailed] | None = None
 
     @property
     def closed(self) -> bool:
         """Whether no further lane can come."""
-        return self.aborted or self._ended or self._lost is not None
+        dead = self._idle and (self._worker is None or not self._worker.alive)
+        return self.aborted or self._ended or dead or self._lost is not None
+
+    @property
+    def _idle(self) -> bool:
+        """Whether all lanes have ended."""
+        return self._count > 0 and self.seats == 0
 
     def add(self, job: NetJob) -> int:
         """Make a lane on a seat that is counted already, in a new worker if there is none yet, and give its number.
@@ -96,9 +104,9 @@ class LaneGroup:
         return lane
 
     def remove(self, lane: int) -> None:
-        """End a lane; the last one ends the worker."""
+        """End a lane; without one the worker ends, unless another comes within ``IDLE_SECONDS``."""
         try:
-            if self.seats > 1 and not self.closed:
+            if not self.closed and self._worker is not None:
                 self.ask("remove", lane)
         except EngineFailed:
             pass  # the other lanes hear of it by themselves
@@ -106,13 +114,29 @@ class LaneGroup:
             with self._changed:
                 self.seats -= 1
                 self._jobs.pop(lane)
-                self._ended = self.seats == 0
+                idle = self._moving = self._idle
+                if idle and not self.closed:
+                    ending = threading.Timer(IDLE_SECONDS, self._end_unless, [self._count])
+                    ending.daemon = True
+                    ending.start()
+                    idle = False
                 self._changed.notify_all()
-            if self._ended:
-                with self._asking:
-                    if self._worker is not None:
-                        self._worker.close()
-                    self._over.set()
+            if idle:
+                self._end()
+
+    def _end_unless(self, count: int) -> None:
+        """End the worker unless there have been further lanes."""
+        with self._changed:
+            if self.seats or self._count != count:
+                return
+            self._ended = True
+        self._end()
+
+    def _end(self) -> None:
+        with self._asking:
+            if self._worker is not None:
+                self._worker.close()
+            self._over.set()
 
     def train(self, lane: int, rates: NDArray[np.float64]) -> TrainResult:
         """Train a lane one iteration a rate, together with the others.
@@ -180,6 +204,9 @@ class LaneGroup:
                     self._worker = self._kept(next(iter(self._jobs.values())).folder)
                     if self.aborted:
                         self._worker.kill()
+                elif self._moving:
+                    self._worker.move(next(iter(self._jobs.values())).folder)
+                self._moving = False
                 return self._worker.ask(operation, payload, **arguments)
             except EngineFailed as error:
                 if operation == "train" or isinstance(error, (WorkerDied, OutOfMemory)):

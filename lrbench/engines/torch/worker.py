@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -81,6 +82,15 @@ class Worker:
         batch_sizes = (request["batch_size"], request["test_batch_size"])
         model = Model.of(read_net(request["net"]), data, batch_sizes, request["precision"])
         self._inputs = SessionInputs.read(model, data, request["loss"], torch.device(request["device"]))
+        return {}
+
+    def do_move(self, request: Message, _payload: bytes) -> Message:
+        """Go on in the folder of another log, where standard output and error go from now on."""
+        os.chdir(Path(request["log"]).parent)
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        for descriptor in (1, 2):
+            os.dup2(log, descriptor)
+        os.close(log)
         return {}
 
     def do_add(self, request: Message, payload: bytes) -> Message:
