@@ -34,6 +34,8 @@ NET, LOG_NAME = "net.prototxt", "torch.log"
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG=:4096:8"
 """Without it cuBLAS does not repeat itself, and PyTorch refuses it in deterministic mode."""
 
+PoolKey = tuple[int, int, int, bytes, str]
+"""The device and number of a session, its lanes, its net, and what its worker is opened with."""
 LEAST_GAIN = 1.1
 """Twice the lanes have to make so many times the iterations a second, or they are not worth their memory.
 
@@ -50,7 +52,7 @@ class TorchEngine(Engine[NetJob]):
     isolated = True
 
     def __init__(self) -> None:
-        self._pools: dict[tuple[int, int, int, bytes, str], LanePool] = {}
+        self._pools: dict[PoolKey, LanePool] = {}
         self._lock = threading.Lock()
 
     def describe(self) -> dict[str, Any]:
@@ -96,6 +98,7 @@ class TorchEngine(Engine[NetJob]):
 
     def time(self, job: NetJob) -> Timing:
         """Start a worker and let it run a few rounds of the job's lanes."""
+        self._end_idle()
         started = time.perf_counter()
         with _worker(job) as worker:
             opened = time.perf_counter() - started
@@ -104,6 +107,7 @@ class TorchEngine(Engine[NetJob]):
 
     def choose_lanes(self, job: NetJob, most: int) -> tuple[int, str]:
         """Try 1, 2, 4, ... lanes in a worker of their own."""
+        self._end_idle()
         with _worker(job) as worker:
 
             def attempt(count: int) -> Trial:
@@ -118,9 +122,18 @@ class TorchEngine(Engine[NetJob]):
         opened = opening(job, bound)
         net = bound.net.SerializeToString(deterministic=True)
         key = (job.device_id, job.session, job.lanes, net, json.dumps(opened))
+        self._end_idle(key)
         with self._lock:
             pool = self._pools.setdefault(key, LanePool(partial(start_worker, opened=opened), job.lanes))
         return TorchSession(job, bound, pool)
+
+    def _end_idle(self, key: PoolKey | None = None) -> None:
+        """End idle workers, which hold memory: all of them, or with a key those of its place for other workloads."""
+        with self._lock:
+            place = None if key is None else key[:2]
+            idle = [pool for other, pool in self._pools.items() if place in (None, other[:2]) and other != key]
+        for pool in idle:
+            pool.end_idle()
 
 
 class TorchSession(Session):

@@ -116,7 +116,7 @@ class LaneGroup:
                 self._jobs.pop(lane)
                 idle = self._moving = self._idle
                 if idle and not self.closed:
-                    ending = threading.Timer(IDLE_SECONDS, self._end_unless, [self._count])
+                    ending = threading.Timer(IDLE_SECONDS, self.end_idle, [self._count])
                     ending.daemon = True
                     ending.start()
                     idle = False
@@ -124,10 +124,10 @@ class LaneGroup:
             if idle:
                 self._end()
 
-    def _end_unless(self, count: int) -> None:
-        """End the worker unless there have been further lanes."""
+    def end_idle(self, count: int | None = None) -> None:
+        """End the worker if it has no lane, and with a count, if there have been no more than so many."""
         with self._changed:
-            if self.seats or self._count != count:
+            if not self._idle or self._count != (count or self._count):
                 return
             self._ended = True
         self._end()
@@ -279,6 +279,11 @@ class LanePool:
         self._start, self._lanes = start, lanes
         self._changed = threading.Condition()
         self._group: LaneGroup | None = None
+
+    def end_idle(self) -> None:
+        """End the worker if no run needs it now."""
+        if self._group is not None:
+            self._group.end_idle()
 
     def join(self, job: NetJob) -> tuple[LaneGroup, int]:
         """A new lane for the job, once there is room: its group and its number there.

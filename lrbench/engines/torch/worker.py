@@ -82,6 +82,7 @@ class Worker:
         batch_sizes = (request["batch_size"], request["test_batch_size"])
         model = Model.of(read_net(request["net"]), data, batch_sizes, request["precision"])
         self._inputs = SessionInputs.read(model, data, request["loss"], torch.device(request["device"]))
+        self._account = Account()
         return {}
 
     def do_move(self, request: Message, _payload: bytes) -> Message:
@@ -180,10 +181,10 @@ class Worker:
 
 
 class Account:
-    """Processor time of this process by lane: that of a request is shared equally by its lanes."""
+    """Processor time of this process from now on, by lane: that of a request is shared equally by its lanes."""
 
     def __init__(self) -> None:
-        self._charged = 0.0
+        self._charged: float = usage()["cpu_seconds"]
         self._seconds: dict[int, float] = {}
 
     def charge(self, lanes: Sequence[int]) -> None:

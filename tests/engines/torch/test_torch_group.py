@@ -139,6 +139,19 @@ def test_a_worker_that_died_as_it_waited_is_replaced(jobs, alone):
     assert measured(second.folder) == alone[1]
 
 
+def test_a_worker_ends_before_another_workload_comes_to_its_place(jobs, make_job):
+    lanes = Lanes()
+    lanes.run(jobs("a", 1)[:1])
+    (first,) = workers()
+    lanes.evaluated = lambda session, row: counted.append(len(workers()))
+    counted: list[int] = []
+    lanes.run(jobs("b", 1, batch_size=16)[:1])
+    assert set(counted) == {1}
+    assert not first.is_running()
+    lanes.engine.time(jobs("c", 1)[0])
+    assert workers() == []
+
+
 def test_why_the_next_run_failed_stands_in_its_own_log(jobs):
     first, second, _ = jobs("next", 1)
     lanes = Lanes()
@@ -168,11 +181,18 @@ def test_runs_of_other_lengths_share_one_worker_and_measure_what_they_do_alone(j
 def test_processor_time_is_shared_out(jobs):
     together = jobs("together", 3)
     lanes = Lanes()
+    started: list[float] = []
     used: list[float] = []
-    lanes.evaluated = lambda session, row: used.append(sum(psutil.Process(session.processes()[0]).cpu_times()[:2]))
+
+    def so_far(session: Session) -> float:
+        return float(sum(psutil.Process(session.processes()[0]).cpu_times()[:2]))
+
+    lanes.opened = lambda session: started.append(so_far(session))
+    lanes.evaluated = lambda session, row: used.append(so_far(session))
     lanes.run(together)
     charged = sum(RunDirectory(job.folder).evaluations()[-1].cpu_seconds for job in together)
-    assert 0.8 * max(used) < charged < 1.2 * max(used)
+    own = max(used) - min(started)
+    assert 0.8 * own < charged < 1.2 * own
 
 
 def test_a_diverging_lane_ends_alone(jobs, alone):
