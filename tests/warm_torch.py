@@ -202,7 +202,7 @@ def run_program(arguments: list[str], own: list[str]) -> None:
 
 def run(arguments: list[str], own: list[str]) -> None:
     """Run what the arguments of a Python name: a module, a text or a script."""
-    if arguments[0] == "-u":  # as torchrun starts its ranks; run_program has it so
+    while arguments[0] in ("-u", "-B"):  # as torchrun and multiprocessing start theirs; the template has what they set
         del arguments[0]
     if arguments[0] == "-c":
         sys.argv = ["-c", *arguments[2:]]
