@@ -16,8 +16,8 @@ from lrbench._version import __version__
 from lrbench.engines.site import Site
 from lrbench.errors import EngineUnavailable
 from lrbench.executors.ray import executor as ray_executor
+from lrbench.executors.ray.answers import EngineFacts
 from lrbench.executors.ray.pool import Pool, no_room
-from lrbench.executors.ray.worker import EngineFacts
 
 
 def test_who_finds_no_place_wakes_nobody(monkeypatch):

@@ -30,10 +30,11 @@ from lrbench.engines.base import (
 from lrbench.errors import EngineFailed, Interrupted
 from lrbench.executors.bundles import Bundled, BundlingEngine
 from lrbench.executors.plan import RunSlot
+from lrbench.executors.ray.answers import EngineFacts, Measured, UnderWay
 from lrbench.executors.ray.bundle import Returned
 from lrbench.executors.ray.pool import Member, Pool
 from lrbench.executors.ray.transfer import apply_changes, data_files, pieces, stamps_of
-from lrbench.executors.ray.worker import NEWS_SECONDS, PROGRAM, EngineFacts, Measured, UnderWay
+from lrbench.executors.ray.worker import NEWS_SECONDS, PROGRAM
 from lrbench.metrics.registry import METRICS
 from lrbench.runs.usage import USAGE
 

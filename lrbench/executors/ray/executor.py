@@ -17,6 +17,7 @@ from lrbench.engines.site import Consent, Site
 from lrbench.errors import EngineUnavailable, LRBenchError
 from lrbench.executors.base import Executor, MakeSite, Places
 from lrbench.executors.local import SESSION_BYTES
+from lrbench.executors.ray.answers import EngineFacts
 from lrbench.executors.ray.cluster import (
     NODE_SECONDS,
     alive_nodes,
@@ -28,7 +29,7 @@ from lrbench.executors.ray.cluster import (
 )
 from lrbench.executors.ray.engine import RayEngine
 from lrbench.executors.ray.pool import FEWEST_PENDING, MOST_FAILED_STARTS, PATIENCE_SECONDS, Pool, no_room
-from lrbench.executors.ray.worker import EngineFacts, Worker
+from lrbench.executors.ray.worker import Worker
 from lrbench.spec.experiment import Experiment
 from lrbench.spec.sections import EngineSettings
 

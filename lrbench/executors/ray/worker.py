@@ -23,12 +23,8 @@ from lrbench.engines.base import (
     LeftEarly,
     ProgramJob,
     Progress,
-    Reported,
     Session,
-    TestOutputs,
     Timing,
-    TrainResult,
-    Usage,
 )
 from lrbench.engines.program.seal import KEY
 from lrbench.engines.registry import open_engine
@@ -37,9 +33,10 @@ from lrbench.errors import EngineFailed, EngineUnavailable, LRBenchError
 from lrbench.executors.base import MakeSite
 from lrbench.executors.bundles import Bundled
 from lrbench.executors.plan import this_machine
+from lrbench.executors.ray.answers import Beginning, EngineFacts, Measured, UnderWay
 from lrbench.executors.ray.bundle import Returned, train_runs
 from lrbench.executors.ray.folders import fast_parent, make_folder, remove_left_behind
-from lrbench.executors.ray.transfer import Changes, Files, FolderChanges, received_data, take_files, write_piece
+from lrbench.executors.ray.transfer import Files, FolderChanges, received_data, take_files, write_piece
 from lrbench.metrics.registry import METRICS
 from lrbench.runner import failure_reason
 from lrbench.runs.files import SNAPSHOTS
@@ -51,45 +48,6 @@ RECEIVED, PROGRAM = "received", "program"
 """Folder for what the driver sends; within it, the files of a program."""
 NEWS_SECONDS = 1.0
 """The longest time that a call takes whose training goes on, so that another call can be answered."""
-
-
-@dataclass(frozen=True)
-class EngineFacts:
-    """Facts about an engine on a node: the answer of ``Engine.describe``, and whether it has lanes."""
-
-    description: Mapping[str, Any]
-    has_lanes: bool
-
-
-Beginning = tuple[str, str, Mapping[str, Any], EngineFacts | LRBenchError]
-"""Version of LRBench, id of the node, description of the machine, and the engine's facts or why it is absent."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Answer of a worker to ``train`` and ``close``, with what the run's folder has to have.
-
-    Attributes:
-        result: what the session returned.
-        evaluation: the evaluation that follows a training, or the error it raised; None after a loss not finite.
-        usage: of the session so far; None where it is not asked for.
-        resumable: whether the session can be resumed, as far as is known now.
-    """
-
-    result: TrainResult | TestOutputs | Reported | None
-    usage: Usage | None = None
-    changes: Changes = field(default_factory=dict)
-    resumable: bool = True
-    notices: Sequence[str] = ()
-    evaluation: Measured | Exception | None = None
-
-
-@dataclass(frozen=True)
-class UnderWay:
-    """Answer of a worker whose training goes on: what the session told since the last answer."""
-
-    progress: Progress | None
-    notices: Sequence[str]
 
 
 class _News:
