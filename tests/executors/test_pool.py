@@ -122,7 +122,7 @@ def test_where_all_nodes_are_busy_one_worker_waits_for_room_and_a_line_says_so(m
 
 @pytest.mark.parametrize("lost", [1, 9])
 def test_a_node_that_is_lost_while_it_is_looked_at_is_left_out(monkeypatch, lost):
-    """Of two nodes and those after them the first are lost."""
+    """``lost`` is the number of workers, in the order in which they start, that are lost with their nodes."""
     made = StartedWorkers(monkeypatch, 2)
     monkeypatch.setattr(made.executor, "_answers", ray_executor.RayExecutor._answers)
     monkeypatch.setattr("ray.wait", lambda answers, timeout: (answers[:1], answers[1:]))

@@ -80,12 +80,6 @@ class RayAutoscaling(RayProcesses):
                     found.append(process.pid)
         return found
 
-    def close(self) -> None:
-        """End every process of the cluster."""
-        for process in processes_of(self.folder):
-            with suppress(psutil.Error):
-                process.kill()
-
 
 def _configuration(most: int, address: str) -> dict[str, Any]:
     """Return the autoscaler's configuration, which has to name every key."""

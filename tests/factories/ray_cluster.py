@@ -107,6 +107,12 @@ class RayProcesses:
                     found.append(process.pid)
         return found
 
+    def close(self) -> None:
+        """End every process of the cluster."""
+        for process in processes_of(self.folder):
+            with suppress(psutil.Error):
+                process.kill()
+
 
 class RayCluster(RayProcesses):
     """A head without processors and nodes with some, which have a temporary folder of their own.
@@ -156,9 +162,7 @@ class RayCluster(RayProcesses):
         """End every process of the cluster."""
         with suppress(OSError):
             self._server.kill()
-        for process in processes_of(self.folder):
-            with suppress(psutil.Error):
-                process.kill()
+        super().close()
         self._server.wait()
         for stream in (self._server.stdin, self._server.stdout):
             assert stream is not None

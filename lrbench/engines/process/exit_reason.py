@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from lrbench.errors import EngineFailed
@@ -32,7 +33,10 @@ def exit_error(name: str, log: Path, start: int, status: int) -> EngineFailed:
     Returns:
         OutOfMemory where the fatal line says so, else WorkerDied.
     """
-    lines = log.read_bytes()[start:].decode(errors="replace").splitlines() if log.exists() else []
+    lines: list[str] = []
+    with suppress(FileNotFoundError), log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()
     fatal = next((line for line in lines if line.startswith("F") and "] " in line), None)
     if fatal:  # Caffe's words for a lack of memory name a comparison of numbers
         cause = fatal.split("] ", 1)[1]
