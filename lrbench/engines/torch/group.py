@@ -114,15 +114,14 @@ class LaneGroup:
             with self._changed:
                 self.seats -= 1
                 self._jobs.pop(lane)
-                idle = self._moving = self._idle
-                if idle and not self.closed:
-                    ending = threading.Timer(IDLE_SECONDS, self.end_idle, [self._count])
-                    ending.daemon = True
-                    ending.start()
-                    idle = False
+                self._moving = self._idle
                 self._changed.notify_all()
-            if idle:
-                self._end()
+            if self.closed:
+                self.end_idle()
+            elif self._idle:
+                ending = threading.Timer(IDLE_SECONDS, self.end_idle, [self._count])
+                ending.daemon = True
+                ending.start()
 
     def end_idle(self, count: int | None = None) -> None:
         """End the worker if it has no lane, and with a count, if there have been no more than so many."""
