@@ -108,14 +108,19 @@ def workers() -> list[psutil.Process]:
     return children(lambda child: "lrbench.engines.torch.worker" in child.cmdline())
 
 
-@pytest.fixture(autouse=True)
-def _ended():
-    """Every worker ends soon after its last run."""
-    yield
+def _wait_for_no_worker() -> None:
     deadline = time.monotonic() + 60
     while workers():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def _ended():
+    """Every worker ends soon after its last run, as does one that a test of another file has left."""
+    _wait_for_no_worker()
+    yield
+    _wait_for_no_worker()
 
 
 def test_a_worker_goes_on_with_the_next_run_which_measures_what_it_does_alone(jobs, alone):
