@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import mmap
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,39 @@ from lrbench.storage import read_regular, reason
 RECORDS_A_TRANSACTION = 1000
 DECODED_MODES = ("L", "RGB")
 """Pillow's names of the kinds of images that encoded records may hold."""
+
+
+@dataclass
+class _Reading:
+    """An LMDB that is open to read, and the number of those that read it."""
+
+    database: Any
+    users: int = 0
+
+
+_readings: dict[tuple[int, int], _Reading] = {}
+"""The LMDBs that are open to read, by device and inode: a process may open each only once, whichever its path."""
+_opening = threading.Lock()
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[Any]:
+    """An LMDB folder that is open to read, without locks; threads that read it at the same time share it."""
+    with _opening:
+        file = (folder / "data.mdb").stat()
+        key = file.st_dev, file.st_ino
+        if key not in _readings:
+            _readings[key] = _Reading(lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False))
+        shared = _readings[key]
+        shared.users += 1
+    try:
+        yield shared.database
+    finally:
+        with _opening:
+            shared.users -= 1
+            if not shared.users:
+                del _readings[key]
+                shared.database.close()
 
 
 def write_split(folder: Path, split: Split, done: Callable[[int], None]) -> None:
@@ -52,9 +87,13 @@ def release_dead_readers(folder: Path) -> None:
     """Free the places of killed processes in an LMDB's table of readers.
 
     The table has 126 places. It is emptied when nobody has the LMDB open, which may be late where runs overlap; once it
-    is full, Caffe aborts. A folder whose lock file cannot be written keeps its table.
+    is full, Caffe aborts. A folder whose lock file cannot be written, or that this process reads now, keeps its table.
     """
-    with suppress(lmdb.Error), lmdb.open(str(folder), readonly=True, create=False, readahead=False) as database:
+    with (
+        suppress(lmdb.Error),
+        _opening,
+        lmdb.open(str(folder), readonly=True, create=False, readahead=False) as database,
+    ):
         database.reader_check()
 
 
@@ -72,7 +111,7 @@ def copy_records(source: Path, folder: Path, order: NDArray[np.int64]) -> None:
     ample = 2 * (source / "data.mdb").stat().st_size + (1 << 24)
     try:
         with (
-            lmdb.open(str(source), readonly=True, lock=False, create=False, readahead=False) as stored,
+            _reading(source) as stored,
             lmdb.open(str(folder), map_size=ample, lock=False, sync=False, metasync=False) as database,
             stored.begin(buffers=True) as reading,
         ):
@@ -122,7 +161,7 @@ def records(folder: Path) -> Iterator[tuple[int, Iterator[caffe_pb2.Datum]]]:
             remedy="make an LMDB there (LevelDB is not read), such as with convert_imageset -backend lmdb",
         )
     try:
-        with lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False) as database:
+        with _reading(folder) as database:
             # Reading a page beyond the end of the file would kill the process (SIGBUS), so the size is checked first.
             expected = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
             found = (folder / "data.mdb").stat().st_size

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from lrbench.data import Split
-from lrbench.data.store import mean_bytes, read_mean, read_split, release_dead_readers, write_split
+from lrbench.data.store import (
+    copy_records,
+    mean_bytes,
+    read_mean,
+    read_split,
+    records,
+    release_dead_readers,
+    write_split,
+)
 from lrbench.errors import DataError
 from lrbench.nets import caffe_pb2
 
@@ -51,6 +59,24 @@ def test_reading_leaves_the_folder_as_it_is(split, tmp_path):
     write_split(tmp_path, split, lambda _: None)
     read_split(tmp_path)
     assert os.listdir(tmp_path) == ["data.mdb"]
+
+
+def test_threads_that_read_at_the_same_time_share_what_is_open(split, tmp_path):
+    """A process may open an LMDB once only, through whichever path."""
+    stored, other, copied = (tmp_path / name for name in ("stored", "other", "copied"))
+    for folder in (stored, other, copied):
+        folder.mkdir()
+    write_split(stored, split, lambda _: None)
+    os.link(stored / "data.mdb", other / "data.mdb")
+    with records(stored) as (count, found):
+        assert next(found).label == split.labels[0]
+        copy_records(stored, copied, np.arange(count)[::-1])
+        np.testing.assert_array_equal(read_split(other).labels, split.labels)
+        release_dead_readers(stored)
+        assert next(found).label == split.labels[1]
+    np.testing.assert_array_equal(read_split(copied).labels, split.labels[::-1])
+    with lmdb.open(str(stored), readonly=True):
+        pass  # it was closed after the last of them
 
 
 @pytest.mark.parametrize(
