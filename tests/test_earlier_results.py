@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from command_line import typed
-from factories.measured import CLOCKS
+from factories.measured import measured, without_clocks
 
 from lrbench.runs.description import read_description
 from lrbench.runs.directory import RunDirectory
@@ -203,24 +203,31 @@ def test_recommend_names_the_same_policies(earlier):
     assert named[0] == named[1]
 
 
+def evaluations(folder: Path, engine: str) -> list[dict[str, Any]]:
+    """What the one run of an engine measured."""
+    (found,) = (path for path in folder.glob("*/run.json") if json.loads(path.read_text())["engine"]["name"] == engine)
+    return measured(found.parent)
+
+
 @pytest.mark.usefixtures("warm_torch")
 @pytest.mark.engines
 @pytest.mark.parametrize("engine", ["caffe", "torch"])
 def test_a_run_cut_off_earlier_resumes_to_the_same_evaluations(earlier, engine):
+    """Bit for bit on processors that train its beginning bit for bit, too; on others sums are rounded differently."""
+    then = without_clocks(earlier / f"expected/cut_off_{engine}.jsonl")
     answer = lrbench(earlier, "run", "cut_off.yaml", "--engine", engine)
     assert "resuming at iteration 1000" in answer.stderr
-    then = [json.loads(line) for line in (earlier / f"expected/cut_off_{engine}.jsonl").read_text().splitlines()]
-    runs = [
-        path.parent
-        for path in earlier.glob("results/cut_off/*/run.json")
-        if json.loads(path.read_text())["engine"]["name"] == engine
-    ]
-    assert len(runs) == 1
-    now = [json.loads(line) for line in (runs[0] / "evaluations.jsonl").read_text().splitlines()]
-    for row in (*now, *then):
-        for name in CLOCKS:
-            row.pop(name, None)
-    assert kept(now, then) == then
+    now = kept(evaluations(earlier / "results/cut_off", engine), then)
+    beginning = ["--set", "workload.iterations=500", "--set", "workload.order=as stored", "--results", "beginning"]
+    lrbench(earlier, "run", "cut_off.yaml", "--engine", engine, *beginning)
+    again = kept(evaluations(earlier / "beginning/cut_off", engine), then[:1])
+    if again == then[:1]:
+        assert now == then
+    else:
+        assert again == [pytest.approx(then[0], rel=0.02)]
+        assert now[:2] == then[:2]
+        assert now[2:4] == [pytest.approx(row, rel=0.02) for row in then[2:4]]
+        assert [row["iteration"] for row in now] == [row["iteration"] for row in then]
 
 
 def test_an_earlier_search_trains_nothing_again_and_finds_the_same(earlier):

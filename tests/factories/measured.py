@@ -9,10 +9,15 @@ from typing import Any
 CLOCKS = frozenset(("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_memory_bytes"))
 
 
+def without_clocks(evaluations: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file of evaluations."""
+    rows = [json.loads(line) for line in evaluations.read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name not in CLOCKS} for row in rows]
+
+
 def measured(run: Path) -> list[dict[str, Any]]:
     """Return the evaluations of a run directory."""
-    rows = map(json.loads, (run / "evaluations.jsonl").read_text().splitlines())
-    return [{name: value for name, value in row.items() if name not in CLOCKS} for row in rows]
+    return without_clocks(run / "evaluations.jsonl")
 
 
 def measured_runs(results: Path) -> dict[str, list[dict[str, Any]]]:
