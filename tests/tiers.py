@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).parent
+LONGEST_ID = 200
 PROCESSES = {
     "subprocess",
     "webdriver",
@@ -36,6 +37,14 @@ OPTIMIZERS = "optim"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tier", choices=("fast", "engines"), help="only tests that start no process, or that do")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Cut the ids of long texts, which each worker sends to the others: some tests take megabytes."""
+    if not isinstance(val, (str, bytes)) or len(val) <= LONGEST_ID:
+        return None
+    start = val[:40] if isinstance(val, str) else val[:40].decode("latin-1")
+    return f"{start}... ({len(val)})"
 
 
 @pytest.hookimpl(tryfirst=True)
