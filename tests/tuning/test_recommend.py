@@ -94,6 +94,22 @@ def test_what_was_measured_here_is_not_repeated_from_a_like_workload():
     assert found.like == ()
 
 
+def test_what_diverged_or_missed_here_is_not_recommended_from_a_like_workload():
+    here = [entry(HOT, [diverged(0)]), entry(TRI, [run(0, [0.5, 0.6])])]
+    found = recommend(ASKED, [*here, *(entry(policy, batch_size=64) for policy in (HOT, TRI, FIX))], 0.95)
+    assert {each.policy: each.why for each in found.avoid} == {HOT: "diverged", TRI: "missed"}
+    assert [policies(like.candidates) for like in found.like] == [[FIX]]
+
+
+def test_what_diverged_on_a_like_workload_is_not_recommended_from_one_that_is_farther():
+    near: dict[str, Any] = {"iterations": 1000}
+    far: dict[str, Any] = {"dataset_sha256": "c" * 64, "dataset_name": "digits"}
+    slow, half = "STEP(k0=0.2, gamma=0.5, l=500)", "STEP(k0=0.2, gamma=0.5, l=250)"
+    entries = [entry(HOT, [diverged(0)], **near), entry(half, [diverged(0)], **near), entry(FIX, **near)]
+    found = recommend(ASKED, [*entries, *(entry(policy, **far) for policy in (HOT, slow, STEP))])
+    assert [policies(like.candidates) for like in found.like] == [[FIX], [STEP]]
+
+
 def test_accuracies_of_another_data_set_are_not_held_to_the_target():
     other = {"dataset_sha256": "c" * 64, "dataset_name": "digits"}
     found = recommend(ASKED, [entry(FIX, [run(0, [0.6])], **other), entry(TRI, [run(0, [0.5])], **other)], 0.95)

@@ -121,12 +121,12 @@ def recommend(
     others = [group for group in groups if not group.similarity.measured_here]
     texts = [(effective_text(entry), entry) for entry in ranked(here, target, metric)]
     shortlist = tuple(RecommendedPolicy(text, text, entry) for text, entry in texts)
-    like = tuple(_like(query, others, target, metric, {candidate.policy for candidate in shortlist}))
+    avoid = {each.policy: each for each in avoidances(here, target, objective, measured_here=True)}
+    like = tuple(_like(query, others, target, metric, {candidate.policy for candidate in shortlist} | avoid.keys()))
     twins = [group for group in others if group.similarity.same_net and group.similarity.same_data]
     measured_on = [(here, None), *((group.entries, "; ".join(group.similarity.reasons)) for group in twins)]
     limits = ((rate_limit(entries, objective), where) for entries, where in measured_on)
     limit, limit_on = next((pair for pair in limits if pair[0] is not None), (None, None))
-    avoid = {each.policy: each for each in avoidances(here, target, objective, measured_here=True)}
     measured = {effective_text(entry) for entry in here}
     for group in twins[:MOST_LIKE]:
         for each in avoidances(group.entries, None, objective, measured_here=False):
@@ -163,23 +163,28 @@ def _groups(query: WorkloadQuery, entries: Iterable[Entry]) -> list[_Group]:
 def _like(
     query: WorkloadQuery, groups: Sequence[_Group], target: AnyTarget | None, metric: Metric, known: set[str]
 ) -> Iterator[LikeWorkload]:
-    """Yield the nearest workloads with policies that are not known from a nearer one."""
+    """Yield the nearest workloads with policies that are not known from a nearer one, as good or as diverging."""
     found = 0
     for group in groups:
         by_target = target is not None and group.similarity.same_data
-        new: dict[str, RecommendedPolicy] = {}
-        for entry in ranked(group.entries, target if by_target else None, metric):
-            policy = effective_policy(entry)
-            carried = None if policy is None else rescaled(policy, entry.workload.iterations, query.iterations)
-            if policy is not None and carried is not None and carried.text not in known:
-                new[carried.text] = RecommendedPolicy(carried.text, policy.text, entry)
+        carried = {entry.id: each for entry in group.entries if (each := _carried(entry, query)) is not None}
+        ranking = ranked(group.entries, target if by_target else None, metric)
+        new = {each.policy: each for entry in ranking if (each := carried.get(entry.id)) and each.policy not in known}
         candidates = tuple(new.values())[:MOST_OF_EACH]
-        known.update(candidate.policy for candidate in candidates)
+        diverged = [entry for entry in group.entries if entry.diverged_share and entry.id in carried]
+        known = known.union((each.policy for each in candidates), (carried[entry.id].policy for entry in diverged))
         if candidates:
             found += 1
             yield LikeWorkload(group.workload, group.similarity, candidates, len(group.entries), by_target)
         if found == MOST_LIKE:
             return
+
+
+def _carried(entry: Entry, query: WorkloadQuery) -> RecommendedPolicy | None:
+    """Return an entry's policy for the run that is asked about, where it can be rescaled to it."""
+    policy = effective_policy(entry)
+    carried = None if policy is None else rescaled(policy, entry.workload.iterations, query.iterations)
+    return None if policy is None or carried is None else RecommendedPolicy(carried.text, policy.text, entry)
 
 
 def _not_rescaled(query: WorkloadQuery, groups: Sequence[_Group]) -> Iterator[str]:
