@@ -110,6 +110,16 @@ def test_what_diverged_on_a_like_workload_is_not_recommended_from_one_that_is_fa
     assert [policies(like.candidates) for like in found.like] == [[FIX], [STEP]]
 
 
+def test_rates_of_another_net_come_with_a_warning():
+    other: dict[str, Any] = {"net_sha256": "c" * 64, "net_name": "cnn3"}
+    (note,) = recommend(ASKED, [entry(FIX, **other)]).notes
+    assert note == (
+        "nothing was measured on this net, and rates that train one net well may not train another at all; "
+        "lrbench range finds those that train this one"
+    )
+    assert recommend(ASKED, [entry(FIX, batch_size=64), entry(TRI, **other)]).notes == ()
+
+
 def test_accuracies_of_another_data_set_are_not_held_to_the_target():
     other = {"dataset_sha256": "c" * 64, "dataset_name": "digits"}
     found = recommend(ASKED, [entry(FIX, [run(0, [0.6])], **other), entry(TRI, [run(0, [0.5])], **other)], 0.95)

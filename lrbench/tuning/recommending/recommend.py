@@ -143,7 +143,11 @@ def recommend(
         limit,
         limit_on,
         tuple(rules(query, limit, [each.workload for each in like])),
-        (*_notes(query, here, shortlist, target, objective), *_not_rescaled(query, others)),
+        (
+            *_notes(query, here, shortlist, target, objective),
+            *_of_other_nets(here, like),
+            *_not_rescaled(query, others),
+        ),
     )
 
 
@@ -185,6 +189,15 @@ def _carried(entry: Entry, query: WorkloadQuery) -> RecommendedPolicy | None:
     policy = effective_policy(entry)
     carried = None if policy is None else rescaled(policy, entry.workload.iterations, query.iterations)
     return None if policy is None or carried is None else RecommendedPolicy(carried.text, policy.text, entry)
+
+
+def _of_other_nets(here: Sequence[Entry], like: Sequence[LikeWorkload]) -> Iterator[str]:
+    """Yield a warning where nothing is known of the net itself."""
+    if like and not here and not any(each.similarity.same_net for each in like):
+        yield (
+            "nothing was measured on this net, and rates that train one net well may not train another at all; "
+            "lrbench range finds those that train this one"
+        )
 
 
 def _not_rescaled(query: WorkloadQuery, groups: Sequence[_Group]) -> Iterator[str]:
