@@ -204,7 +204,7 @@ def test_recommend_names_the_same_policies(earlier):
 
 
 def evaluations(folder: Path, engine: str) -> list[dict[str, Any]]:
-    """What the one run of an engine measured."""
+    """Return the evaluations of an experiment's only run with an engine."""
     (found,) = (path for path in folder.glob("*/run.json") if json.loads(path.read_text())["engine"]["name"] == engine)
     return measured(found.parent)
 

@@ -10,7 +10,7 @@ CLOCKS = frozenset(("train_seconds", "evaluation_seconds", "cpu_seconds", "peak_
 
 
 def without_clocks(evaluations: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file of evaluations."""
+    """Return the rows of a file of evaluations, without times and memory."""
     rows = [json.loads(line) for line in evaluations.read_text().splitlines()]
     return [{name: value for name, value in row.items() if name not in CLOCKS} for row in rows]
 

@@ -175,8 +175,8 @@ def _like(
         ranking = ranked(group.entries, target if by_target else None, metric)
         new = {each.policy: each for entry in ranking if (each := carried.get(entry.id)) and each.policy not in known}
         candidates = tuple(new.values())[:MOST_OF_EACH]
-        diverged = [entry for entry in group.entries if entry.diverged_share and entry.id in carried]
-        known = known.union((each.policy for each in candidates), (carried[entry.id].policy for entry in diverged))
+        diverged = (each.policy for each in carried.values() if each.entry.diverged_share)
+        known.update(diverged, (each.policy for each in candidates))
         if candidates:
             found += 1
             yield LikeWorkload(group.workload, group.similarity, candidates, len(group.entries), by_target)
@@ -187,8 +187,9 @@ def _like(
 def _carried(entry: Entry, query: WorkloadQuery) -> RecommendedPolicy | None:
     """Return an entry's policy for the run that is asked about, where it can be rescaled to it."""
     policy = effective_policy(entry)
-    carried = None if policy is None else rescaled(policy, entry.workload.iterations, query.iterations)
-    return None if policy is None or carried is None else RecommendedPolicy(carried.text, policy.text, entry)
+    if policy is None or (carried := rescaled(policy, entry.workload.iterations, query.iterations)) is None:
+        return None
+    return RecommendedPolicy(carried.text, policy.text, entry)
 
 
 def _of_other_nets(here: Sequence[Entry], like: Sequence[LikeWorkload]) -> Iterator[str]:
