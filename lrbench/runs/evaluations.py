@@ -149,6 +149,8 @@ def columns_of(evaluations: Sequence[Evaluation]) -> Columns:
 
 def _joined(batches: Sequence[Columns], names: Iterable[str]) -> Columns:
     """Concatenate the columns of those names; the batches are emptied on the way, to save memory."""
+    if len(batches) == 1:
+        return {name: batches[0][name] for name in names}
     lengths = [len(batch["iteration"]) for batch in batches]
     joined = {}
     for batch in batches:
@@ -220,11 +222,14 @@ def _rows_before_damage(lines: Sequence[bytes], before: int) -> tuple[list[Row],
 
 
 def _columns(rows: Sequence[Row]) -> Columns:
-    names = dict.fromkeys(rows[0])
-    for row in rows:
-        if row.keys() != rows[0].keys():
-            names.update(dict.fromkeys(row))
-    columns = {name: np.array([row.get(name) for row in rows], dtype=np.float64) for name in names}
+    names = list(rows[0])
+    values: Iterable[Sequence[Any]]
+    if all(list(row) == names for row in rows):  # as one engine writes them; a third faster
+        values = zip(*[row.values() for row in rows], strict=True)
+    else:
+        names = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
+        values = ([row.get(name) for row in rows] for name in names)
+    columns = {name: np.array(column, dtype=np.float64) for name, column in zip(names, values, strict=True)}
     if any(column.ndim != 1 for column in columns.values()) or np.isnan(columns["iteration"]).any():
         raise ValueError
     return columns
