@@ -15,9 +15,9 @@ from lrbench.cli.main import main
 
 
 def typed(
-    *arguments: object, cwd: Path | None = None, variables: Mapping[str, str] | None = None
+    *arguments: object, cwd: Path | None = None, variables: Mapping[str, str] | None = None, given: str | None = None
 ) -> CompletedProcess[str]:
-    """Type ``lrbench`` with these arguments, in a folder and with more environment variables."""
+    """Type ``lrbench`` with these arguments, in a folder, with more environment variables and with a standard input."""
     terminated = signal.getsignal(signal.SIGTERM)
     streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
     with pytest.MonkeyPatch.context() as patch:
@@ -25,7 +25,10 @@ def typed(
             patch.setenv(name, value)
         if cwd:
             patch.chdir(cwd)
+        if given is not None:
+            patch.setattr(sys, "stdin", io.StringIO(given))
         patch.setattr(sys, "argv", ["lrbench", *map(str, arguments)])
+        patch.setattr(sys.modules["__main__"], "__package__", None, raising=False)  # no other name under `python -m`
         patch.setattr(sys, "stdout", streams[0])
         patch.setattr(sys, "stderr", streams[1])
         with pytest.raises(SystemExit) as ended:

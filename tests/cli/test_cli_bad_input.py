@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import typed
 from factories.fake_engine import FakeEngine
 
 import lrbench.cli.setup
 import lrbench.executors.setup
-from lrbench.cli.main import main
 from lrbench.data import Prepared
 
 SPEC = """\
@@ -48,21 +48,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def refused(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lrbench:
+def refused(folder: Path) -> Lrbench:
     """Runs ``lrbench run`` and gives the message of its refusal."""
 
     def run(*arguments: str) -> str:
         before = content(folder)
-        monkeypatch.setattr(sys, "argv", ["lrbench", "run", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        assert ended.value.code == 2
-        assert output.out == ""
-        assert output.err.startswith("error: ")
-        assert output.err.count("\n") == 1
+        refusal = typed("run", *arguments)
+        assert (refusal.returncode, refusal.stdout) == (2, "")
+        assert refusal.stderr.startswith("error: ")
+        assert refusal.stderr.count("\n") == 1
         assert content(folder) == before
-        return output.err.removeprefix("error: ").strip().replace(f"{folder}/", "")
+        return refusal.stderr.removeprefix("error: ").strip().replace(f"{folder}/", "")
 
     return run
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from lrbench.cli.main import main
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -27,21 +23,6 @@ def learning_rate(t):
     """COSDECAY(k0=0.1, k1=0)"""
     return 0.1 * jnp.sin(math.pi / 2 * jnp.maximum(100 - t, 0) / 100) ** 2
 '''
-
-
-@pytest.fixture
-def lrbench(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs ``lrbench ...``: exit code, standard output and standard error."""
-
-    def run(*arguments: str, given: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lrbench", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
-        with pytest.raises(SystemExit) as done:
-            main()
-        assert isinstance(done.value.code, int)
-        return (done.value.code, *capfd.readouterr())
-
-    return run
 
 
 def test_export_prints_the_snippet_or_writes_it(lrbench: Command, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.cli.main import main
 from lrbench.policies import functions
 
 TRI = "TRI(k0=0.01, k1=0.06, l=2000)"
@@ -20,17 +20,9 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def lrbench(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+def lrbench(lrbench: Command) -> Command:
     """Runs ``lrbench policies ...``: exit code, standard output and standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lrbench", "policies", *arguments])
-        with pytest.raises(SystemExit) as done:
-            main()
-        assert isinstance(done.value.code, int)
-        return (done.value.code, *capfd.readouterr())
-
-    return run
+    return functools.partial(lrbench, "policies")
 
 
 def test_a_process_of_its_own_says_the_same() -> None:

@@ -15,7 +15,6 @@ from command_line import typed
 from factories.nets import LINEAR
 
 import lrbench.executors.setup
-from lrbench.cli.main import main
 from lrbench.data import Prepared
 
 SPEC = """\
@@ -93,7 +92,7 @@ def test_a_range_on_caffe_that_was_interrupted_goes_on(folder):
 
 
 @pytest.fixture
-def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch):
     """Gives the message with which the command is refused; data are never asked for."""
 
     def unreached(*_arguments: object) -> None:
@@ -105,16 +104,12 @@ def refused(folder: Path, digits: Prepared, monkeypatch: pytest.MonkeyPatch, cap
 
     def run(*arguments: str) -> str:
         before = sorted(folder.rglob("*"))
-        monkeypatch.setattr(sys, "argv", ["lrbench", "range", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        assert ended.value.code == 2
-        assert output.out == ""
-        assert output.err.startswith("error: ")
-        assert output.err.count("\n") == 1
+        refusal = typed("range", *arguments)
+        assert (refusal.returncode, refusal.stdout) == (2, "")
+        assert refusal.stderr.startswith("error: ")
+        assert refusal.stderr.count("\n") == 1
         assert sorted(folder.rglob("*")) == before
-        return output.err.removeprefix("error: ").strip().replace(f"{folder}/", "")
+        return refusal.stderr.removeprefix("error: ").strip().replace(f"{folder}/", "")
 
     return run
 

@@ -7,12 +7,10 @@ import io
 import json
 import os
 import re
-import sys
 
 import pytest
 from factories import fake_runs
 
-from lrbench.cli.main import main
 from lrbench.report.render import formats
 
 FIX = "FIX(k0=0.01)"
@@ -88,21 +86,13 @@ def damaged(tmp_path_factory):
     return results
 
 
-def lrbench(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["lrbench", *map(str, arguments)])
-    with pytest.raises(SystemExit) as exit_:
-        main()
-    captured = capsys.readouterr()
-    return exit_.value.code, captured.out, captured.err
-
-
 @pytest.mark.parametrize("command", [*formats(), "plot"])
-def test_each_is_named_and_the_rest_is_shown(damaged, monkeypatch, capsys, tmp_path, command):
+def test_each_is_named_and_the_rest_is_shown(damaged, lrbench, tmp_path, command):
     empty = tmp_path / "empty"
     empty.mkdir()
     drawn = tmp_path / "x.svg"
     typed = ["plot", "--what", "rates", "-o", drawn] if command == "plot" else ["report", "--format", command]
-    code, out, err = lrbench(monkeypatch, capsys, *typed, damaged, empty)
+    code, out, err = lrbench(*typed, damaged, empty)
     assert code == 0
     for name, (_, why) in LEFT_OUT.items():
         assert re.search(rf"^left out: \S*/{name}: {re.escape(why)}", err, re.MULTILINE), name
@@ -113,32 +103,32 @@ def test_each_is_named_and_the_rest_is_shown(damaged, monkeypatch, capsys, tmp_p
     assert drawn.stat().st_size > 0 if command == "plot" else FIX in out.replace("\\", "").replace("allowbreak{}", "")
 
 
-def test_what_is_left_of_a_damaged_run_is_no_outcome(damaged, monkeypatch, capsys):
-    _, out, _ = lrbench(monkeypatch, capsys, "report", damaged, "--format", "json")
+def test_what_is_left_of_a_damaged_run_is_no_outcome(damaged, lrbench):
+    _, out, _ = lrbench("report", damaged, "--format", "json")
     runs = {run["run_id"]: run for run in json.loads(out)["runs"]}
     assert len(runs) == 4
     assert (runs["torn"]["status"], runs["torn"]["best_accuracy"]) == ("finished", 0.7)
     assert (runs["garbage"]["status"], runs["garbage"]["best_accuracy"]) == ("cut off", 0.7)
     assert (runs["columns"]["status"], runs["columns"]["best_accuracy"]) == ("finished", None)
     assert runs["columns"]["evaluations"]["my_metric"] == [0.5]
-    _, out, _ = lrbench(monkeypatch, capsys, "report", damaged, "--format", "csv")
+    _, out, _ = lrbench("report", damaged, "--format", "csv")
     assert [line["rank"] for line in csv.DictReader(io.StringIO(out))] == ["1", "2", "", ""]
 
 
 @pytest.mark.parametrize("name", ["newer", "half", "foreign"])
-def test_a_damaged_run_alone_is_one_line_and_code_2(damaged, monkeypatch, capsys, tmp_path, name):
+def test_a_damaged_run_alone_is_one_line_and_code_2(damaged, lrbench, tmp_path, name):
     for command in (["report"], ["plot", "-o", tmp_path / "x.svg"]):
-        code, out, err = lrbench(monkeypatch, capsys, *command, damaged / "exp" / name)
+        code, out, err = lrbench(*command, damaged / "exp" / name)
         assert (code, out, len(err.splitlines())) == (2, "", 1)
         problem, _, remedy = LEFT_OUT[name][1].partition("; ")
         assert f"{name}: {problem}" in err
         assert f", so there is nothing to report; {remedy}" in err
 
 
-def test_a_refusal_names_the_folder_and_the_remedy_whatever_the_folder_is_called(monkeypatch, capsys, tmp_path):
+def test_a_refusal_names_the_folder_and_the_remedy_whatever_the_folder_is_called(lrbench, tmp_path):
     run = fake_runs.write_run(tmp_path / "old: results; kept", "FIX(k0=0.1)")
     newer(run)
-    code, _, err = lrbench(monkeypatch, capsys, "report", tmp_path / "old: results; kept")
+    code, _, err = lrbench("report", tmp_path / "old: results; kept")
     assert (code, err) == (
         2,
         f"error: {run}: run.json has schema 2, this version reads up to 1, so there is nothing to report; "

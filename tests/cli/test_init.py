@@ -20,7 +20,6 @@ from click.testing import CliRunner
 
 import lrbench
 from lrbench.cli.init import init
-from lrbench.cli.main import main
 from lrbench.data import Prepared, load
 from lrbench.errors import DataError
 from lrbench.metrics.objective import Objective, Target, read_target
@@ -44,17 +43,16 @@ def here(digits: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+def command(
+    monkeypatch: pytest.MonkeyPatch, lrbench: Callable[..., tuple[int, str, str]]
+) -> Callable[..., tuple[int, str]]:
     """Gives the exit code and standard error of ``lrbench init``, asking nobody."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
 
     def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["lrbench", "init", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert said.out == ""
-        return int(ended.value.code or 0), said.err
+        code, out, err = lrbench("init", *arguments)
+        assert out == ""
+        return code, err
 
     return run
 

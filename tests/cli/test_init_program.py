@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from lrbench.cli.main import main
 from lrbench.spec.program import ProgramSettings, ProgramWorkload
 from lrbench.spec.program_starter import ProgramFacts, program_starter_text
 from lrbench.spec.reading import read_experiment
@@ -57,16 +56,9 @@ def here(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
 
 
 @pytest.fixture
-def command(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(here: Path, lrbench: Callable[..., tuple[int, str, str]]) -> Command:
     """Gives the exit code and standard error of a command."""
-
-    def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["lrbench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), capsys.readouterr().err
-
-    return run
+    return lambda *arguments: lrbench(*arguments)[::2]
 
 
 def test_the_spec_of_a_script_has_what_the_script_says_and_its_speed(command, here):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import typed
 from factories.fake_engine import FakeEngine, FakeSession
 from shown import terminal_report
 
 import lrbench
-from lrbench.cli.main import main
 from lrbench.data import Prepared
 from lrbench.engines.base import NetJob, TestOutputs
 from lrbench.executors import local
@@ -61,15 +60,6 @@ def engine(digits: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return fake
 
 
-def typed(*arguments: str) -> int | str | None:
-    """The exit code of a command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["lrbench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-    return ended.value.code
-
-
 def counts(results: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     for path in results.glob("*/*/run.json"):
@@ -115,19 +105,22 @@ def test_a_policy_that_diverges_gets_no_further_seeds(engine, tmp_path):
     assert counts(tmp_path / "results") == {"FIX(k0=0.9)": 3, "FIX(k0=0.901)": 3, "FIX(k0=0.5)": 3}
 
 
-def test_the_least_and_the_most_number_of_runs_are_said_before(engine, capsys):
+def test_the_least_and_the_most_number_of_runs_are_said_before(engine):
     adding = ["--set", "seeds={until: 0.5 points, at_most: 20}", "--dry-run"]
-    assert typed("run", "trial.yaml", *adding) == 0
-    said = capsys.readouterr().err
+    done = typed("run", "trial.yaml", *adding)
+    said = done.stderr
+    assert done.returncode == 0
     assert (
         "at least 9 and at most 60 runs: 3 seeds a policy, then 5, 8, 12 and 20 where differences are not known" in said
     )
     assert "how many seeds that takes, runs of this workload will tell: none with several seeds is stored" in said
     lrbench.run("trial.yaml", seeds=3)
-    assert typed("run", "trial.yaml", *adding) == 0
-    assert "by the spread over the seeds of 3 stored policies that takes more than 20 seeds" in capsys.readouterr().err
+    done = typed("run", "trial.yaml", *adding)
+    assert done.returncode == 0
+    assert "by the spread over the seeds of 3 stored policies that takes more than 20 seeds" in done.stderr
 
 
-def test_a_part_of_the_runs_cannot_tell_which_seeds_to_add(engine, capsys):
-    assert typed("run", "trial.yaml", "--set", "seeds={until: 0.5 points, at_most: 20}", "--shard", "1/2") == 2
-    assert "seeds are added by the results of all runs, of which --shard makes a part" in capsys.readouterr().err
+def test_a_part_of_the_runs_cannot_tell_which_seeds_to_add(engine):
+    refusal = typed("run", "trial.yaml", "--set", "seeds={until: 0.5 points, at_most: 20}", "--shard", "1/2")
+    assert refusal.returncode == 2
+    assert "seeds are added by the results of all runs, of which --shard makes a part" in refusal.stderr

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import typed
 from factories.fake_engine import FakeEngine
 
 import lrbench
-from lrbench.cli.main import main
 from lrbench.data import Prepared
 from lrbench.executors import local
 
@@ -62,15 +61,13 @@ def test_a_mapping_is_run_as_a_spec(engine, capfd, caplog):
     )
 
 
-def test_what_the_command_line_did_is_skipped_and_the_other_way_round(engine, monkeypatch, capsys):
+def test_what_the_command_line_did_is_skipped_and_the_other_way_round(engine):
     Path("trial.yaml").write_text(SPEC_TEXT)
     first = lrbench.run(SPEC)
     assert engine.opened == 2
-    monkeypatch.setattr(sys, "argv", ["lrbench", "run", "trial.yaml", "--set", "seeds=[0, 1]"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    assert "4 runs: 4 finished (2 already done, skipped)" in capsys.readouterr().err
+    done = typed("run", "trial.yaml", "--set", "seeds=[0, 1]")
+    assert done.returncode == 0
+    assert "4 runs: 4 finished (2 already done, skipped)" in done.stderr
     again = lrbench.run("trial.yaml", seeds=[1, 0])
     assert engine.opened == 4
     assert set(first.runs["run_id"]) < set(again.runs["run_id"])
@@ -169,13 +166,9 @@ def test_ctrl_c_is_an_error_of_lrbench_and_what_was_done_is_kept(engine, monkeyp
     assert lrbench.load_results("results")["status"].tolist().count("finished") == 1
 
 
-def test_a_recommendation_is_that_of_the_command(workplace, capsys, monkeypatch):
+def test_a_recommendation_is_that_of_the_command(workplace):
     found = lrbench.recommend("quickstart.yaml")
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(sys, "argv", ["lrbench", "recommend", "quickstart.yaml"])
-    with pytest.raises(SystemExit):
-        main()
-    assert capsys.readouterr().out == str(found)
+    assert typed("recommend", "quickstart.yaml", variables={"COLUMNS": "120"}).stdout == str(found)
     assert all(policy.text in repr(found) for policy in found.policies)
     (only,) = found
     assert found.policies[0].text == only.here[0].policy
