@@ -45,7 +45,7 @@ trap 'kill -TERM $process' TERM
 wait $process
 code=$?
 while kill -0 $process 2>/dev/null; do wait $process; code=$?; done
-if [ -n "$limit" ] && [ $code -eq 130 ]; then
+if [[ $limit && ( $code -eq 130 || $code -eq 143 ) ]]; then  # 143: TERM before LRBench listened, or at its end
     scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
     sleep 60  # until SLURM ends this task, which would otherwise count as failed
 fi

@@ -114,10 +114,10 @@ def text_inches(text: str, points: float) -> float:
 def fitted(text: str, inches: float, points: float, lines: int) -> str:
     """Break a text behind blanks and opening brackets into at most ``lines`` lines no wider than ``inches``.
 
-    What does not fit is cut, and "…" stands in its place.
+    A number and its "%" stay together. What does not fit is cut, and "…" stands in its place.
     """
     found = [""]
-    for piece in re.findall(r"\(?[^\s(]{1,18}[\s(]?|[\s(]", text):
+    for piece in re.findall(r"\(?[^\s(]{1,18}(?: %)?[\s(]?|[\s(]", text):
         if found[-1] and text_inches((found[-1] + piece).rstrip(), points) > inches:
             found.append("")
         found[-1] += piece

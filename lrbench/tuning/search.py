@@ -95,8 +95,8 @@ class Search:
 
         None where a running trial has to end first: it may leave room in the budget.
         """
-        yield from self._left_behind()
         self._runner.folder.mkdir(parents=True, exist_ok=True)
+        yield from self._left_behind()
         repeats = 0
         while repeats < MOST_REPEATS:
             if not self._caught_up():
@@ -212,7 +212,7 @@ class Search:
             self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)  # a sampler learns nothing of it
         except PolicyError:
             self._study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
-        except UpdateFinishedTrialError:  # a process that came just then took it for one left behind
+        except UpdateFinishedTrialError:  # a process without a common folder took it for one left behind
             pass
         return None
 
@@ -229,10 +229,12 @@ class Search:
         """The trials that another process began and no process is running now."""
         from optuna.trial import Trial, TrialState
 
+        with self._turn:  # without a proposal, and nobody is making one
+            for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+                if not proposal_of(found):
+                    self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
         for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            if not proposal_of(found):
-                self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
-            elif not RunDirectory(self._runner.folder / proposal_of(found)["run"]).is_locked:
+            if proposal_of(found) and not RunDirectory(self._runner.folder / proposal_of(found)["run"]).is_locked:
                 trial = Trial(self._study, found._trial_id)
                 task = self._made(trial, proposal_of(found)["policy"])
                 self._trials[task.number] = trial

@@ -136,7 +136,8 @@ def test_an_array_job_does_every_run_once(submit, slurm_cluster):
 @pytest.mark.xdist_group("slurm")
 @pytest.mark.parametrize("by", ["time limit", "preemption", "loss of its node"])
 def test_a_task_that_is_cut_off_is_queued_again_and_resumes(submit, slurm_cluster, by):
-    job = submit("--tasks", "1", "--set", "workload.iterations=300", "--set", "seeds=1")
+    longer = ("--set", "workload.iterations=40000", "--set", "workload.test_interval=1000")
+    job = submit("--tasks", "1", *longer, "--set", "seeds=1")
     run = begun(job, slurm_cluster)
     if by == "time limit":  # what SLURM sends the seconds before it that --signal names
         slurm_cluster.ask("scancel", "--batch", "--signal=USR1", f"{job}_1")
@@ -147,7 +148,7 @@ def test_a_task_that_is_cut_off_is_queued_again_and_resumes(submit, slurm_cluste
     record = slurm_cluster.wait(job)
     assert "JobState=COMPLETED" in record
     assert "Restarts=1" in record
-    assert [row.iteration for row in run.evaluations()] == list(range(10, 301, 10))
+    assert [row.iteration for row in run.evaluations()] == list(range(1000, 40001, 1000))
     assert "resuming at iteration" in Path(f"lrbench-exp-{job}_1.log").read_text()
 
 

@@ -135,6 +135,7 @@ def test_a_policys_text_is_broken_by_its_true_width():
     assert cut.endswith("W …")
     assert text_inches(cut.split("\n")[1], 6) <= 1.2
     assert fitted("94.40 (n=1); 93 % at 150 (1/2)", 1.2, 6, 2).split("\n")[1].endswith("(1/2)")
+    assert fitted("best; 93 % at 150", text_inches("best; 93 ", 6), 6, 3).split("\n") == ["best;", "93 % at", "150"]
 
 
 def test_a_picture_is_saved_like_every_other_figure(tmp_path):

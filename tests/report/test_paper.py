@@ -121,6 +121,15 @@ def test_panels_stand_in_the_order_in_which_they_were_asked_for_and_are_lettered
     ]
 
 
+@pytest.mark.parametrize(("columns", "count", "rows"), [(1, 3, [2, 1]), (2, 4, [4]), (2, 5, [3, 2]), (2, 9, [3, 3, 3])])
+def test_rows_of_policies_are_as_full_as_each_other_and_as_wide_as_the_figure(columns, count, rows):
+    figure, _ = drawn(table_of(count), Paper(("rates", "loss"), COLUMN_INCHES[columns]))
+    boxes = [axes.get_position() for axes in figure.axes[:count]]
+    assert [len(list(row)) for _, row in itertools.groupby(round(box.y0, 3) for box in boxes)] == rows
+    losses = figure.axes[count + columns - 1].get_position()
+    assert max(box.x1 for box in boxes) == pytest.approx(losses.x1, abs=0.01)
+
+
 def test_accuracy_stands_before_the_rates_on_an_axis_of_its_own():
     table = report_of([run_row(TRI, [0.1, 0.8, 0.9])]).workloads[0]
     figure, _ = drawn(table, Paper(("rate-against-accuracy",)))

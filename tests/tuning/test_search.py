@@ -8,7 +8,7 @@ import json
 import math
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
@@ -398,6 +398,27 @@ def test_a_trial_that_another_process_runs_is_left_to_it(runner, monkeypatch):
         Search(made, study, space).run()
     assert study.trials[0].state == optuna.trial.TrialState.RUNNING
     assert len(study.trials) == 3
+
+
+def test_a_trial_that_another_process_is_just_proposing_is_not_taken_for_one_left_behind(runner, monkeypatch):
+    made = runner(RATES + "\nfunctions: [FIX, TRI]\ntrials: 3\npruner: none").with_suffix("tune")
+    space = space_of(made)
+    storage = str(made.folder / "study.journal")
+    study = open_study(storage, "trial-tune", made.experiment.settings.search, identity(made, space), 12)
+    ask, others = optuna.Study.ask, []
+
+    def asked_meanwhile(study):
+        trial = ask(study)
+        if not others:
+            others.append(pool.submit(Search(made, study, space).run))
+            wait(others, timeout=0.5)
+        return trial
+
+    monkeypatch.setattr("optuna.Study.ask", asked_meanwhile)
+    with ThreadPoolExecutor(1) as pool:
+        Search(made, study, space).run()
+    others[0].result()
+    assert [trial.state.name for trial in study.trials if not trial.user_attrs] == []
 
 
 def test_a_search_ends_when_the_policies_of_other_processes_have_ended(runner, monkeypatch):

@@ -5,6 +5,7 @@ The figure has no title, as a paper's caption stands in its place. Imports matpl
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -91,10 +92,12 @@ def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow
         most = max(sum(lines[start : start + a_column]) for start in range(0, len(lines), a_column))
         below = LINE_INCHES * round(legend_title.count("\n") + 2 + most)
     figure = Figure(figsize=(paper.width, sum(heights) + below + MARGIN_INCHES), layout="constrained")
-    grid = GridSpec(len(found), 2 * paper.panels_a_row, figure, height_ratios=heights)
+    columns = math.lcm(*(drawn.size for drawn in found))
+    grid = GridSpec(len(found), columns, figure, height_ratios=heights)
     for number, drawn in enumerate(found):
+        span = columns // drawn.size
         for place, draw in enumerate(drawn.panels):
-            draw(figure.add_subplot(grid[number, drawn.span * place : drawn.span * (place + 1)]))
+            draw(figure.add_subplot(grid[number, span * place : span * (place + 1)]))
     if paper.together:
         figure.legend(
             [series.handle for series in context.series],
@@ -115,10 +118,10 @@ def draw_paper(workload: WorkloadTable, metric: Metric, rows: Sequence[PolicyRow
 
 @dataclass(frozen=True)
 class _Row:
-    """Panels side by side: their height in inches, the columns of the grid that each spans, and what draws each."""
+    """Panels side by side: their height in inches, how many would fill the row, and what draws each."""
 
     height: float
-    span: int
+    size: int
     panels: Sequence[Callable[[Axes], None]]
 
 
@@ -129,23 +132,22 @@ def _rows(context: PlotContext, paper: Paper, values: Sequence[str]) -> Iterator
     waiting: list[Callable[[Axes], None]] = []
     for what in paper.whats:
         if what in APART:
-            yield from _side_by_side(waiting, HEIGHT, 2, paper)
+            yield from _side_by_side(waiting, HEIGHT, paper.panels_a_row)
             waiting = []
             apart = PolicyPanels(context, paper, next(letters), values)
             drawn = [partial(apart.draw, what, index=index) for index in range(len(context.series))]
             title_lines = NAME_LINES if paper.together else NAME_LINES + VALUE_LINES
-            yield from _side_by_side(drawn, HEIGHT_APART + LINE_INCHES * title_lines, 1, paper)
+            yield from _side_by_side(drawn, HEIGHT_APART + LINE_INCHES * title_lines, apart.size)
         else:
             waiting += [
                 partial(_draw, panel=panel, context=context, letter=next(letters)) for panel in panels(what, context)
             ]
-    yield from _side_by_side(waiting, HEIGHT, 2, paper)
+    yield from _side_by_side(waiting, HEIGHT, paper.panels_a_row)
 
 
-def _side_by_side(panels: Sequence[Callable[[Axes], None]], height: float, span: int, paper: Paper) -> Iterator[_Row]:
-    size = 2 * paper.panels_a_row // span
+def _side_by_side(panels: Sequence[Callable[[Axes], None]], height: float, size: int) -> Iterator[_Row]:
     for start in range(0, len(panels), size):
-        yield _Row(height, span, panels[start : start + size])
+        yield _Row(height, size, panels[start : start + size])
 
 
 def _draw(axes: Axes, panel: Panel, context: PlotContext, letter: str) -> None:
@@ -171,8 +173,10 @@ class PolicyPanels:
 
     @property
     def size(self) -> int:
-        """Number of panels side by side."""
-        return 2 * self.paper.panels_a_row
+        """Number of panels side by side: as many rows as the width asks for, each as full as the others."""
+        count = len(self.context.series)
+        rows = math.ceil(count / (2 * self.paper.panels_a_row))
+        return math.ceil(count / rows)
 
     @cached_property
     def rates(self) -> Rates:
