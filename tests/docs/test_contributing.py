@@ -19,7 +19,7 @@ import yaml
 import lrbench as package
 from lrbench.cli import main
 from lrbench.metrics.registry import Evaluated, Metric
-from lrbench.report.document import Document, Heading, Paragraph
+from lrbench.report.document import Cell, Column, Document, Heading, Paragraph, Table
 from lrbench.report.render import render
 from lrbench.testing import DataSetConformance, EngineConformance, FunctionConformance
 
@@ -74,9 +74,10 @@ def test_the_metric_of_the_page_is_computed():
 
 
 def test_the_format_of_the_page_renders(monkeypatch):
-    monkeypatch.setitem(sys.modules, "lrbench.report.render.headings", module("CONTRIBUTING.md", 2, "headings"))
-    document = Document([Heading("first"), Paragraph("more"), Heading("second")], dict, list)
-    assert render(document, "headings", 4) == b"firs\nseco\n"
+    monkeypatch.setitem(sys.modules, "lrbench.report.render.tabs", module("CONTRIBUTING.md", 2, "tabs"))
+    table = Table([Column("policy", "policy"), Column("best")], [["FIX", Cell("0.9", "best")]], (), "toy")
+    document = Document([Heading("first"), Paragraph("more"), table], dict, list)
+    assert render(document, "tabs", 4) == b"firs\npolicy\tbest\nFIX\t0.9\n"
 
 
 def test_the_command_of_the_page_is_one(monkeypatch, capsys):

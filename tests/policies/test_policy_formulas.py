@@ -7,12 +7,15 @@ import random
 import warnings
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 from policies import exact_formulas
 
 from lrbench.errors import PolicyError
+from lrbench.exporting.dialects import PlainPython
+from lrbench.exporting.functions import functions_of
 from lrbench.policies import functions, parse_policy
 
 TOLERANCE = Decimal("1e-12")
@@ -91,6 +94,18 @@ def test_rates_equal_the_formula(text: str) -> None:
         exact = exact_formulas.exact_rate(policy.name, t, **policy.parameters)
         error = abs(Decimal(rate) - exact)
         assert error <= TOLERANCE * abs(exact) + EXACT_ZERO, f"{text} at t = {t}: {rate} is not {exact:.20}"
+
+
+@pytest.mark.parametrize("text", [*THIRTEEN, *OTHERS, *WAVES, *TROUGHS])
+def test_the_expression_has_the_same_rates(text: str) -> None:
+    policy = parse_policy(text)
+    times = sampled_times(text)
+    names: dict[str, Any] = {}
+    exec("import math\n" + functions_of(policy, PlainPython(), LAST), names)
+    rates = policy.rates(times, LAST)
+    written = [names["learning_rate"](t) for t in times]
+    of_the_highest = 1e-12 if policy.name in exact_formulas.CYCLIC else 1e-50
+    np.testing.assert_allclose(written, rates, rtol=1e-12, atol=of_the_highest * rates.max())
 
 
 def test_every_function_of_one_formula_is_compared() -> None:
