@@ -8,7 +8,7 @@ import json
 import math
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
@@ -405,7 +405,8 @@ def test_a_trial_that_another_process_is_just_proposing_is_not_taken_for_one_lef
     space = space_of(made)
     storage = str(made.folder / "study.journal")
     study = open_study(storage, "trial-tune", made.experiment.settings.search, identity(made, space), 12)
-    ask, others = optuna.Study.ask, []
+    ask = optuna.Study.ask
+    others: list[Future[None]] = []
 
     def asked_meanwhile(study):
         trial = ask(study)
