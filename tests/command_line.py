@@ -40,6 +40,15 @@ def typed(
     return CompletedProcess(sys.argv, code, out, err)
 
 
+def refusal(*arguments: object) -> str:
+    """The message with which a command is refused: one line of standard error alone, and exit code 2."""
+    done = typed(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr.removeprefix("error: ").strip()
+
+
 def as_bash_reads(line: str) -> list[str]:
     """The arguments that ``lrbench`` has when bash reads this line."""
     script = f"""lrbench() {{ printf '%s\\0' "$@"; }}; {line}"""

@@ -55,7 +55,7 @@ def _scales(freedom: float) -> tuple[Floats, Floats]:
 
 
 def tail(values: Floats, groups: int, freedom: float) -> Floats:
-    """Return the probability that the studentized range is above each of the values."""
+    """Return the probability that the studentized range of at least two groups is above each of the values."""
     import numpy as np
     from scipy.special import ndtr
 

@@ -229,14 +229,15 @@ class Search:
         """The trials that another process began and no process is running now."""
         from optuna.trial import Trial, TrialState
 
-        with self._turn:  # without a proposal, and nobody is making one
-            for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-                if not proposal_of(found):
-                    self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
-        for found in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            if proposal_of(found) and not RunDirectory(self._runner.folder / proposal_of(found)["run"]).is_locked:
+        with self._turn:  # a trial without a proposal is left behind only if nobody is making one
+            running = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        for found in running:
+            proposal = proposal_of(found)
+            if not proposal:
+                self._study.tell(found.number, state=TrialState.FAIL, skip_if_finished=True)
+            elif not RunDirectory(self._runner.folder / proposal["run"]).is_locked:
                 trial = Trial(self._study, found._trial_id)
-                task = self._made(trial, proposal_of(found)["policy"])
+                task = self._made(trial, proposal["policy"])
                 self._trials[task.number] = trial
                 yield task
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import typed
+from command_line import refusal
 from factories.fake_engine import FakeEngine
 
 import lrbench.cli.setup
@@ -53,12 +53,9 @@ def refused(folder: Path) -> Lrbench:
 
     def run(*arguments: str) -> str:
         before = content(folder)
-        refusal = typed("run", *arguments)
-        assert (refusal.returncode, refusal.stdout) == (2, "")
-        assert refusal.stderr.startswith("error: ")
-        assert refusal.stderr.count("\n") == 1
+        message = refusal("run", *arguments)
         assert content(folder) == before
-        return refusal.stderr.removeprefix("error: ").strip().replace(f"{folder}/", "")
+        return message.replace(f"{folder}/", "")
 
     return run
 
